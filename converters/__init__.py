@@ -1,0 +1,1 @@
+"""Sources that ship with qoqdata: one folder each, by clinical domain."""

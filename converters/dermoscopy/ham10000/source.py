@@ -1,0 +1,73 @@
+"""HAM10000: dermatoscopic images with lesion masks, grouped by lesion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qoqdata.errors import BadTable, MissingFile, MissingKey
+from qoqdata.readers import encode, masks
+from qoqdata.records import pictures
+from qoqdata.records.content import Record
+from qoqdata.records.regions import from_boxes
+from qoqdata.sources.asking import ask, translate
+from qoqdata.sources.cells import sex, text, years
+from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+
+TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
+COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex")
+MASK = "_segmentation.png"
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit an image; images, masks and rows are joined by image_id."""
+    name = next((name for name in TABLES if job.raw.exists(name)), None)
+    if name is None:
+        raise BadTable("there is no metadata table", where=TABLES[0], fix="fetch it from Dataverse")
+    separator = "\t" if name.endswith(".tab") else ","
+    table = job.raw.csv(name, columns=COLUMNS, separator=separator)
+    images = {_stem(path): path for path in job.raw.files("*.jpg")}
+    lesions = {_stem(path): path for path in job.raw.files(f"*{MASK}")}
+    for row in table.iter_rows(named=True):
+        key, lesion = row["image_id"], lesions.pop(row["image_id"], None)
+        files = tuple(path for path in (images.pop(key, f"{key}.jpg"), lesion) if path)
+        if lesion is None and job.options["masks"] == "required":
+            what = "has no lesion mask"
+            fix = "fetch the segmentations, or set the option masks=optional"
+            yield Refused(key, MissingFile(what, where=key, fix=fix), files)
+            continue
+        facts = {"dx": row["dx"], "dx_type": text(row["dx_type"])}
+        person = {"age": years(row["age"]), "sex": sex(row["sex"])}
+        yield Unit(key, files, group=row["lesion_id"], facts=facts | person)
+    for path in sorted((*images.values(), *lesions.values())):
+        what = f"no row of {name} names this file"
+        yield Refused(path, MissingKey(what, where=path), (path,))
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """The photograph as it is, its mask, and the mask's box."""
+    facts = unit.facts
+    picture, notes = pictures.from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
+    mask = regions = None
+    if len(unit.files) > 1:
+        path = job.raw.resolve(unit.files[1])
+        lesion = masks.read(path, codes=job.card.mask_codes, limits=job.limits)
+        codes = masks.align(lesion.codes, (picture.height, picture.width))
+        mask = (encode.label_png(codes),)
+        regions = from_boxes(masks.boxes(codes, lesion.table), image=0)
+    how = f"diagnosis by {facts['dx_type']}" if facts["dx_type"] else "diagnosis by unstated means"
+    return [
+        Record(
+            **ask(job.card, "diagnosis", [translate(job.card, facts["dx"], where=unit.key)]),
+            images=(picture,),
+            masks=mask,
+            regions=regions,
+            age=facts["age"],
+            sex=facts["sex"],
+            notes=(*notes, how),
+        )
+    ]
+
+
+def _stem(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return name.removesuffix(MASK) if name.endswith(MASK) else name.rpartition(".")[0]

@@ -1,0 +1,124 @@
+"""PTB-XL: 12-lead ECGs with SCP statements; official folds are patient-disjoint."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qoqdata.errors import BadLabel, BadTable, InputError, MissingKey
+from qoqdata.readers import ecg
+from qoqdata.records.content import Ecg, Record
+from qoqdata.sources.asking import ask, translate
+from qoqdata.sources.cells import integer
+from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from schemas.vocabulary import Split
+
+SEX = {"0": "male", "1": "female"}
+FILES = {"500": ("filename_hr", "records500"), "100": ("filename_lr", "records100")}
+#: Below this stated likelihood (per cent) a statement counts as uncertain.
+UNCERTAIN_BELOW = 50
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit an ECG, joined to its statements by ecg_id."""
+    column, folder = FILES[job.options["rate"]]
+    wanted = ["ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", column]
+    table = job.raw.csv("ptbxl_database.csv", columns=wanted)
+    classes = _classes(job)
+    listed = set()
+    for row in table.iter_rows(named=True):
+        stem = row[column] or ""
+        files = (f"{stem}.hea", f"{stem}.dat")
+        listed.update(files)
+        try:
+            yield _unit(row, files, classes)
+        except InputError as error:
+            yield Refused(str(row["ecg_id"]), error, files)
+    for header in job.raw.files("*.hea", under=folder) if job.raw.exists(folder) else ():
+        if header not in listed:
+            what = "no row of ptbxl_database.csv names this record"
+            yield Refused(header, MissingKey(what, where=header), (header,))
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """All leads in mV at the rate of the file."""
+    recording = ecg.read(job.raw.resolve(unit.files[0]), limits=job.limits)
+    facts = unit.facts
+    labels = [translate(job.card, name, where=unit.key) for name in facts["classes"]]
+    uncertain = [translate(job.card, name, where=unit.key) for name in facts["uncertain"]]
+    return [
+        Record(
+            **ask(job.card, "diagnosis", labels, uncertain=uncertain),
+            ecg=Ecg(recording.leads, recording.fs, recording.signal, recording.valid),
+            age=facts["age"],
+            sex=facts["sex"],
+            notes=recording.repairs,
+        )
+    ]
+
+
+def _classes(job: Job) -> dict[str, str | None]:
+    """The diagnostic class of every SCP code; None for form and rhythm statements."""
+    name = "scp_statements.csv"
+    table = job.raw.csv(name, columns=["diagnostic", "diagnostic_class"])
+    code = table.columns[0]
+    return {
+        row[code]: row["diagnostic_class"] if row["diagnostic"] else None
+        for row in table.iter_rows(named=True)
+    }
+
+
+def _unit(
+    row: Mapping[str, Any], files: tuple[str, ...], classes: Mapping[str, str | None]
+) -> Unit:
+    key = row["ecg_id"]
+    patient = integer(row["patient_id"])
+    if patient is None:
+        raise MissingKey("names no patient", where=f"ecg_id {key}")
+    present, uncertain = _statements(row["scp_codes"], classes, where=f"ecg_id {key}")
+    return Unit(
+        key=key,
+        files=files,
+        group=str(patient),
+        patient=str(patient),
+        split=_split(row["strat_fold"], where=f"ecg_id {key}"),
+        facts={
+            "classes": present or ["none"],
+            "uncertain": uncertain,
+            "age": integer(row["age"]),
+            "sex": SEX.get(row["sex"]),
+        },
+    )
+
+
+def _statements(
+    text: str | None, classes: Mapping[str, str | None], *, where: str
+) -> tuple[list[str], list[str]]:
+    """Diagnostic classes that are present, and those of them that are uncertain."""
+    try:
+        codes = ast.literal_eval(text or "")
+        likelihoods = {str(code): float(value) for code, value in codes.items()}
+    except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError):
+        raise BadTable(f"scp_codes {text!r} cannot be parsed", where=where) from None
+    if unknown := sorted(set(likelihoods) - set(classes)):
+        raise BadLabel(f"SCP code {unknown[0]} is not in scp_statements.csv", where=where)
+    by_class: dict[str, list[float]] = {}
+    for code, likelihood in likelihoods.items():
+        if (name := classes[code]) is not None:
+            by_class.setdefault(name, []).append(likelihood)
+    uncertain = [
+        name
+        for name, values in sorted(by_class.items())
+        if all(0 < value < UNCERTAIN_BELOW for value in values)
+    ]
+    return sorted(by_class), uncertain
+
+
+def _split(fold: str | None, *, where: str) -> Split:
+    number = integer(fold)
+    if number is None or not 1 <= number <= 10:
+        raise BadTable(f"strat_fold {fold!r} is not 1 to 10", where=where)
+    if number <= 8:
+        return "train"
+    return "validation" if number == 9 else "test"

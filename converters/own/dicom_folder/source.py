@@ -1,0 +1,150 @@
+"""Your own DICOM folder: one record a file or a series, labels from a table or the headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from qoqdata.errors import InputError
+from qoqdata.readers import dicom
+from qoqdata.readers.dicom import Header, Window
+from qoqdata.readers.dicom.facts import read_header
+from qoqdata.readers.volume import SlicePolicy
+from qoqdata.records import dicoms
+from qoqdata.records.content import Record
+from qoqdata.sources.annotations import Annotation, join, read_annotations
+from qoqdata.sources.asking import answered
+from qoqdata.sources.mapping import Mapping as SourceMapping
+from qoqdata.sources.mapping import complete_card, parse_mapping
+from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
+from schemas.card import Card
+
+NO_PIXELS = "no_pixels"
+
+
+class DicomFolder(SourceMapping):
+    """The mapping of a DICOM folder."""
+
+    unit: Literal["file", "series"] = "file"
+    key: Literal["path", "sop_instance_uid", "series_instance_uid", "study_instance_uid"] = "path"
+    label_header: Literal["modality", "body_part", "view", "laterality"] | None = None
+    modalities: tuple[str, ...] = Field((), description="keep these DICOM modalities only")
+    window: str | tuple[float, float] | None = Field(
+        None, description="a named CT window, [centre, width], or the file's own"
+    )
+    frames: int = Field(8, ge=1, description="frames kept of a multi-frame file")
+    slices: int = Field(8, ge=1, description="slices kept of a series")
+
+    @model_validator(mode="after")
+    def _labels_come_from_somewhere(self) -> Self:
+        if (self.table is None) == (self.label_header is None):
+            raise ValueError("name either a table or label_header")
+        if self.unit == "series" and self.key in ("path", "sop_instance_uid") and self.table:
+            raise ValueError("a series is keyed by series_instance_uid or study_instance_uid")
+        return self
+
+
+def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, DicomFolder]:
+    """The card of the user's source."""
+    parsed = parse_mapping(DicomFolder, mapping, source=card.slug)
+    modality = "volume_3d" if parsed.unit == "series" else "image_2d"
+    return complete_card(card, parsed, modality=modality), parsed
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit a file or series with pixels; headers are read, pixels are not."""
+    mapping: DicomFolder = job.mapping
+    headers: dict[str, Header] = {}
+    for path in job.raw.files():
+        if mapping.table and path == mapping.table.file:
+            continue
+        try:
+            facts = read_header(job.raw.resolve(path), limits=job.limits)
+        except InputError as error:
+            yield Refused(path, error, (path,))
+            continue
+        if (left_out := _left_out(path, facts, mapping)) is not None:
+            yield left_out
+        else:
+            headers[path] = facts
+    groups = _groups(headers, mapping)
+    if mapping.table is None:
+        for key, paths in groups.items():
+            yield _from_header(key, paths, headers[paths[0]], mapping)
+        return
+    by_row: dict[str, list[str]] = {}
+    for key, paths in groups.items():
+        by_row.setdefault(_row_key(paths[0], headers[paths[0]], mapping), []).append(key)
+    files = {
+        row: tuple(path for key in keys for path in groups[key]) for row, keys in by_row.items()
+    }
+    for item in join(read_annotations(job, mapping), files, table=mapping.table.file):
+        if not isinstance(item, tuple):
+            yield item
+            continue
+        row, _, annotation = item
+        for key in by_row[row]:
+            yield _unit(key, groups[key], headers[groups[key][0]], annotation)
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """Frames through the grey chain, or slices of the ordered series."""
+    mapping: DicomFolder = job.mapping
+    paths = [job.raw.resolve(path) for path in unit.files]
+    window = Window(*mapping.window) if isinstance(mapping.window, tuple) else mapping.window
+    if mapping.unit == "series":
+        series = dicom.read_series(paths, limits=job.limits)
+        policy = SlicePolicy("uniform", count=mapping.slices)
+        images, notes = dicoms.series_pictures(series, policy, window)
+        person = series.header
+    else:
+        images, notes, person = dicoms.file_pictures(
+            paths[0], window, frames=mapping.frames, limits=job.limits
+        )
+    asked = answered(job.card, mapping.task, unit)
+    age = person.age if asked["age"] is None else asked["age"]
+    sex = person.sex if asked["sex"] is None else asked["sex"]
+    return [Record(**asked | {"age": age, "sex": sex}, images=images, notes=notes)]
+
+
+def _left_out(path: str, facts: Header, mapping: DicomFolder) -> Filtered | None:
+    if facts.rows is None or facts.columns is None:
+        kind = facts.modality or "object"
+        return Filtered(path, NO_PIXELS, f"a DICOM {kind} without an image", (path,))
+    if mapping.modalities and facts.modality not in mapping.modalities:
+        return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
+    return None
+
+
+def _groups(headers: Mapping[str, Header], mapping: DicomFolder) -> dict[str, tuple[str, ...]]:
+    """Files by unit key: the path, or the series instance UID (a file without one stands alone)."""
+    if mapping.unit == "file":
+        return {path: (path,) for path in headers}
+    series: dict[str, list[str]] = {}
+    for path, facts in headers.items():
+        series.setdefault(facts.series_instance_uid or path, []).append(path)
+    return {key: tuple(paths) for key, paths in series.items()}
+
+
+def _row_key(path: str, facts: Header, mapping: DicomFolder) -> str:
+    if mapping.key == "path":
+        return path
+    return getattr(facts, mapping.key) or path
+
+
+def _from_header(
+    key: str, paths: tuple[str, ...], facts: Header, mapping: DicomFolder
+) -> Unit | Filtered:
+    label = getattr(facts, mapping.label_header or "")
+    if label is None:
+        return Filtered(key, "no_label", f"the header names no {mapping.label_header}", paths)
+    return _unit(key, paths, facts, Annotation((label,)))
+
+
+def _unit(key: str, paths: tuple[str, ...], facts: Header, annotation: Annotation) -> Unit:
+    patient = annotation.patient or facts.patient_id
+    group = annotation.group or patient or facts.study_instance_uid
+    unit = annotation.unit(key, paths)
+    return Unit(key, paths, group, patient, unit.split, unit.facts)

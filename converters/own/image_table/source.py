@@ -1,0 +1,98 @@
+"""Your own images with a table: one record a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import Field
+
+from qoqdata.errors import InputError, Misaligned, MissingFile
+from qoqdata.readers import encode, masks
+from qoqdata.records import pictures
+from qoqdata.records.content import Record
+from qoqdata.records.regions import from_boxes
+from qoqdata.sources.annotations import join, read_annotations
+from qoqdata.sources.asking import answered
+from qoqdata.sources.mapping import Mapping as SourceMapping
+from qoqdata.sources.mapping import complete_card, parse_mapping
+from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from schemas.card import Card
+
+PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
+
+
+class ImageTable(SourceMapping):
+    """The mapping of an image table."""
+
+    mask: str | None = Field(
+        None, description="mask path: {stem} and {folder} of the image"
+    )
+    bits: int | None = Field(None, ge=1, le=16, description="bits in use in 16-bit files")
+
+
+def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]:
+    """The card of the user's source."""
+    parsed = parse_mapping(ImageTable, mapping, source=card.slug)
+    return complete_card(card, parsed, modality="image_2d"), parsed
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit a row; pictures that no row names are refused."""
+    mapping: ImageTable = job.mapping
+    annotations = read_annotations(job, mapping)
+    assert mapping.table is not None
+    listed = job.raw.files(*PICTURES)
+    wanted = {_mask_path(path, mapping) for path in listed} if mapping.mask else set()
+    files = {path: (path,) for path in listed if path not in wanted}
+    for item in join(annotations, files, table=mapping.table.file):
+        if not isinstance(item, tuple):
+            yield _explain(item, job) if isinstance(item, Refused) else item
+            continue
+        path, paths, annotation = item
+        if (mask := _mask_path(path, mapping)) is not None:
+            paths = (*paths, mask)
+        yield annotation.unit(path, paths)
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """The picture, and its mask with boxes where the mapping names one."""
+    mapping: ImageTable = job.mapping
+    path = job.raw.resolve(unit.files[0])
+    picture, notes = pictures.from_file(path, bits=mapping.bits, limits=job.limits)
+    mask = regions = None
+    if len(unit.files) > 1:
+        label_map = masks.read(
+            job.raw.resolve(unit.files[1]), codes=mapping.mask_codes, limits=job.limits
+        )
+        shape = (picture.height, picture.width)
+        if label_map.codes.shape != shape:
+            raise Misaligned(f"mask {label_map.codes.shape}, picture {shape}", where=unit.key)
+        mask = (encode.label_png(label_map.codes),)
+        regions = from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
+    return [
+        Record(
+            **answered(job.card, mapping.task, unit),
+            images=(picture,),
+            masks=mask,
+            regions=regions,
+            notes=notes,
+        )
+    ]
+
+
+def _mask_path(path: str, mapping: ImageTable) -> str | None:
+    if mapping.mask is None:
+        return None
+    folder, _, name = path.rpartition("/")
+    return mapping.mask.format(stem=name.rpartition(".")[0], folder=folder)
+
+
+def _explain(item: Refused, job: Job) -> Refused:
+    """A row without a file may name one that leaves the raw folder: then that is the reason."""
+    if isinstance(item.error, MissingFile):
+        try:
+            job.raw.locate(item.key)
+        except InputError as error:
+            return Refused(item.key, error, item.files)
+    return item

@@ -1,0 +1,110 @@
+"""Your own volumes with masks: slices, label maps and boxes from the masks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from qoqdata.errors import BadLabel, MissingFile, MissingKey
+from qoqdata.readers import volume
+from qoqdata.readers.dicom import Window
+from qoqdata.readers.volume import Plane, SlicePolicy
+from qoqdata.records import slices
+from qoqdata.records.content import Record
+from qoqdata.sources.annotations import Annotation, join, read_annotations
+from qoqdata.sources.asking import answered, ask
+from qoqdata.sources.mapping import Mapping as SourceMapping
+from qoqdata.sources.mapping import complete_card, parse_mapping
+from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from schemas.card import Card
+
+
+class NiftiPairs(SourceMapping):
+    """The mapping of volumes with masks."""
+
+    image: str = Field(description="path pattern below the raw folder with one {key}")
+    mask: str = Field(description="path pattern with the same {key}")
+    plane: Plane | None = Field(None, description="default: through the coarsest axis")
+    slices: int = Field(8, ge=1)
+    policy: str = Field("uniform", pattern="^(uniform|mask|all)$")
+    window: tuple[float, float] | None = Field(None, description="[centre, width]; default: range")
+
+    @field_validator("image", "mask")
+    @classmethod
+    def _one_key(cls, pattern: str) -> str:
+        if pattern.count("{key}") != 1:
+            raise ValueError("the pattern needs {key} once")
+        return pattern
+
+    @model_validator(mode="after")
+    def _structures_are_options(self) -> Self:
+        stray = [name for name in self.mask_codes.values() if name not in self.answers]
+        if self.table is None and stray:
+            raise ValueError(f"mask code {stray[0]!r} is not among the options")
+        return self
+
+
+def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, NiftiPairs]:
+    """The card of the user's source."""
+    parsed = parse_mapping(NiftiPairs, mapping, source=card.slug)
+    return complete_card(card, parsed, modality="volume_3d"), parsed
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit a key that has both files; a file without its partner is refused."""
+    mapping: NiftiPairs = job.mapping
+    images, masks = (_matches(job, pattern) for pattern in (mapping.image, mapping.mask))
+    if not images:
+        fix = f"the mapping's image pattern is {mapping.image}"
+        raise MissingFile("no volume matches", where="the raw folder", fix=fix)
+    for key in sorted(images.keys() ^ masks.keys()):
+        path, lacking = (images[key], "mask") if key in images else (masks[key], "volume")
+        yield Refused(key, MissingKey(f"has no {lacking}", where=path), (path,))
+    pairs = {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
+    if mapping.table is None:
+        for key, files in pairs.items():
+            yield Annotation(()).unit(key, files)
+        return
+    for item in join(read_annotations(job, mapping), pairs, table=mapping.table.file):
+        if isinstance(item, tuple):
+            key, files, annotation = item
+            yield annotation.unit(key, files)
+        else:
+            yield item
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """Slices with masks and boxes; the label is the table's, or what the masks contain."""
+    mapping: NiftiPairs = job.mapping
+    image, mask = (volume.read(job.raw.resolve(path), limits=job.limits) for path in unit.files)
+    volume.check_same_grid(image, mask, where=unit.key)
+    policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)  # type: ignore[arg-type]
+    window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
+    stack = slices.cut(image, mask, mapping.mask_codes, policy=policy, window=window)
+    if mapping.table is not None:
+        asked = answered(job.card, mapping.task, unit)
+    else:
+        shown = {region.label for region in stack.regions or ()}
+        if not shown:
+            raise BadLabel("the chosen slices show no structure of the mask", where=unit.key)
+        asked = ask(job.card, mapping.task, shown)
+    return [
+        Record(
+            **asked,
+            images=stack.images,
+            masks=stack.masks,
+            regions=stack.regions,
+            notes=stack.notes,
+        )
+    ]
+
+
+def _matches(job: Job, pattern: str) -> dict[str, str]:
+    """Paths by key of a pattern such as labels/{key}.nii.gz."""
+    head, tail = (re.escape(part) for part in pattern.split("{key}"))
+    shape = re.compile(f"{head}(?P<key>.+?){tail}")
+    found = ((shape.fullmatch(path), path) for path in job.raw.files())
+    return {match["key"]: path for match, path in found if match}

@@ -1,0 +1,98 @@
+"""Your own WFDB folder: ECG recordings with labels from header comments or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+
+from qoqdata.errors import InputError, MissingFile
+from qoqdata.readers import ecg
+from qoqdata.readers.ecg.comments import dx
+from qoqdata.readers.ecg.header import read_header
+from qoqdata.records.content import Ecg, Record
+from qoqdata.sources.annotations import Annotation, join, read_annotations
+from qoqdata.sources.asking import answered
+from qoqdata.sources.mapping import Mapping as SourceMapping
+from qoqdata.sources.mapping import complete_card, parse_mapping
+from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
+from schemas.card import Card
+
+
+class WfdbFolder(SourceMapping):
+    """The mapping of a WFDB folder."""
+
+    label_header: Literal["dx"] | None = None
+    unmapped: Literal["refuse", "ignore"] = "refuse"
+
+    @model_validator(mode="after")
+    def _labels_come_from_somewhere(self) -> Self:
+        if (self.table is None) == (self.label_header is None):
+            raise ValueError("name either a table or label_header: dx")
+        return self
+
+
+def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, WfdbFolder]:
+    """The card of the user's source."""
+    parsed = parse_mapping(WfdbFolder, mapping, source=card.slug)
+    return complete_card(card, parsed, modality="ecg"), parsed
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit a header; with `label_header`, only its comments are read here."""
+    mapping: WfdbFolder = job.mapping
+    headers = job.raw.files("*.hea")
+    if not headers:
+        raise MissingFile("no .hea file", where="the raw folder", fix="check --raw")
+    records: dict[str, tuple[str, ...]] = {}
+    for header in headers:
+        try:
+            records[header.removesuffix(".hea")] = _files(header, job)
+        except InputError as error:
+            yield Refused(header.removesuffix(".hea"), error, (header,))
+    if mapping.table is not None:
+        for item in join(read_annotations(job, mapping), records, table=mapping.table.file):
+            if isinstance(item, tuple):
+                key, files, annotation = item
+                yield annotation.unit(key, files)
+            else:
+                yield item
+        return
+    for key, files in records.items():
+        yield _from_comments(key, files, job)
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """All leads in mV at the native rate; age and sex of the header where the table has none."""
+    recording = ecg.read(job.raw.resolve(unit.files[0]), limits=job.limits)
+    asked = answered(job.card, job.mapping.task, unit)
+    age = recording.age if asked["age"] is None else asked["age"]
+    sex = recording.sex if asked["sex"] is None else asked["sex"]
+    return [
+        Record(
+            **asked | {"age": age, "sex": sex},
+            ecg=Ecg(recording.leads, recording.fs, recording.signal, recording.valid),
+            notes=recording.repairs,
+        )
+    ]
+
+
+def _files(header: str, job: Job) -> tuple[str, ...]:
+    """The header and the signal files that it names."""
+    folder = header.rpartition("/")[0]
+    parsed = read_header(job.raw.resolve(header))
+    signals = [line.file for line in parsed.signals]
+    segments = [f"{line.name}.hea" for line in parsed.segments if line.name != "~"]
+    names = dict.fromkeys((*signals, *segments))
+    return (header, *(f"{folder}/{name}" if folder else name for name in names))
+
+
+def _from_comments(key: str, files: tuple[str, ...], job: Job) -> Planned:
+    mapping: WfdbFolder = job.mapping
+    codes = dx(read_header(job.raw.resolve(files[0])).comments)
+    if mapping.unmapped == "ignore":
+        codes = tuple(code for code in codes if code in job.card.labels)
+    if not codes:
+        return Filtered(key, "no_label", "the header's Dx names no label of the mapping", files)
+    return Annotation(codes).unit(key, files)

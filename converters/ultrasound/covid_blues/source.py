@@ -1,0 +1,85 @@
+"""COVID-BLUES: lung ultrasound clips, one severity score each, grouped by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qoqdata.errors import BadTable, InputError, MissingKey
+from qoqdata.readers import video
+from qoqdata.records import clips
+from qoqdata.records.content import Record
+from qoqdata.sources.asking import ask, translate
+from qoqdata.sources.cells import integer, years
+from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+
+SEX = {0: "female", 1: "male"}
+COVID = {0: "COVID-19 negative", 1: "COVID-19 positive"}
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit a clip: severity rows joined to clips by stem and to patients by number."""
+    scores = job.raw.csv("severity.csv", columns=["video_file", "Severity Score"])
+    clinical = job.raw.csv(
+        "clinical_variables.csv", columns=["patient_id", "cov_test", "pat_sex", "pat_age"]
+    )
+    patients = {row["patient_id"]: row for row in clinical.iter_rows(named=True)}
+    if len(patients) < clinical.height:
+        raise BadTable("a patient has two rows", where="clinical_variables.csv")
+    listed = set()
+    for row in scores.iter_rows(named=True):
+        stem = row["video_file"]
+        path = f"lus_videos/{stem}.mp4"
+        listed.add(path)
+        try:
+            yield _unit(stem, path, row["Severity Score"], patients)
+        except InputError as error:
+            yield Refused(stem, error, (path,))
+    for path in job.raw.files("*.mp4", under="lus_videos") if job.raw.exists("lus_videos") else ():
+        if path not in listed:
+            what = "severity.csv does not score this clip"
+            yield Refused(path, MissingKey(what, where=path), (path,))
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """Frames at the centres of equal parts of the clip."""
+    policy = video.FramePolicy("uniform", count=job.options["frames"])
+    clip = video.read(job.raw.resolve(unit.files[0]), choose=policy, limits=job.limits)
+    facts, task = unit.facts, job.options["task"]
+    if task == "severity":
+        label = translate(job.card, str(facts["severity"]), where=unit.key)
+    else:
+        label = COVID[facts["covid"]]
+    return [
+        Record(
+            **ask(job.card, task, [label]),
+            images=clips.pictures(clip, view=facts["point"]),
+            age=facts["age"],
+            sex=facts["sex"],
+            notes=clips.notes(clip, policy),
+        )
+    ]
+
+
+def _unit(stem: str, path: str, score: str | None, patients: dict[str, dict]) -> Unit:
+    parts = stem.split("_")
+    if len(parts) < 3 or parts[0] != "patient":
+        raise MissingKey("is not named patient_<id>_<point>", where=stem)
+    number, point = parts[1], parts[2]
+    if number not in patients:
+        raise MissingKey(f"patient {number} is not in clinical_variables.csv", where=stem)
+    severity, covid = integer(score), integer(patients[number]["cov_test"])
+    if severity is None or covid not in COVID:
+        raise BadTable(f"severity {score!r} or COVID-19 test cannot be read", where=stem)
+    return Unit(
+        key=stem,
+        files=(path,),
+        group=number,
+        patient=number,
+        facts={
+            "severity": severity,
+            "covid": covid,
+            "point": point,
+            "age": years(patients[number]["pat_age"]),
+            "sex": SEX.get(integer(patients[number]["pat_sex"])),
+        },
+    )

@@ -1,0 +1,76 @@
+"""What to build: from the command line or from build.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from qoqdata.errors import UsageError
+from qoqdata.readers.limits import Limits
+from qoqdata.sources.card import first_fault, load_yaml
+
+
+class SourceRequest(BaseModel):
+    """One source to build. `raw` is its raw root; `mounts` are further roots by folder name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    raw: Path
+    mounts: dict[str, Path] = {}
+    options: dict[str, Any] = {}
+    mapping: Path | dict[str, Any] | None = None
+
+
+class BuildConfig(BaseModel):
+    """A whole build. Paths in a file are relative to that file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = None
+    sources: tuple[SourceRequest, ...] = Field(min_length=1)
+    limits: Limits = Limits()
+    limit: int | None = Field(None, ge=1, description="first units of each source only")
+    shard_units: int | None = Field(None, ge=1, description="instead of the cards' own")
+
+    @model_validator(mode="after")
+    def _mapping_tells_repeats_apart(self) -> Self:
+        plain = [request.source for request in self.sources if request.mapping is None]
+        if len(set(plain)) < len(plain):
+            raise ValueError("a source is requested twice")
+        return self
+
+
+def load_config(path: Path) -> BuildConfig:
+    """The configuration at `path`; UsageError names the field at fault."""
+    content = load_yaml(path)
+    if not isinstance(content, Mapping):
+        raise UsageError("is no mapping of settings", where=str(path))
+    config = parse_config(dict(content), where=str(path))
+    base = path.resolve().parent
+    return config.model_copy(
+        update={"sources": tuple(_anchored(request, base) for request in config.sources)}
+    )
+
+
+def parse_config(content: dict[str, Any], *, where: str) -> BuildConfig:
+    """A configuration from plain values."""
+    try:
+        return BuildConfig.model_validate(content)
+    except ValidationError as error:
+        field, what = first_fault(error)
+        raise UsageError(what, where=f"{where}, {field}") from error
+
+
+def _anchored(request: SourceRequest, base: Path) -> SourceRequest:
+    mapping = request.mapping
+    return request.model_copy(
+        update={
+            "raw": base / request.raw,
+            "mounts": {name: base / root for name, root in request.mounts.items()},
+            "mapping": base / mapping if isinstance(mapping, Path) else mapping,
+        }
+    )

@@ -1,0 +1,83 @@
+"""qoqdata sources: the catalogue, and one card in full."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qoqdata.cli import console
+from schemas.card import Card
+
+
+def add(app: typer.Typer) -> None:
+    app.command("sources", epilog="Example:  qoqdata sources ptb_xl")(sources_command)
+
+
+def sources_command(
+    slug: Annotated[str | None, typer.Argument(help="One source in full.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Cards as JSON.")] = False,
+) -> None:
+    """List the sources, or show one card: terms, where to get it, layout, labels, options."""
+    from qoqdata.sources import catalogue
+
+    if slug is not None:
+        source = catalogue.get(slug)
+        if json:
+            console.emit_json(source.card.model_dump(mode="json"))
+            return
+        show(source.card)
+        mapping = source.folder / "example" / "mapping.yaml"
+        if mapping.is_file():
+            console.say("\nmapping, for example")
+            console.say(_indented(mapping.read_text(encoding="utf-8")))
+        return
+    cards = catalogue.cards()
+    if json:
+        console.emit_json({name: card.model_dump(mode="json") for name, card in cards.items()})
+        return
+    rows = [
+        (name, _domain(card), card.expected.records, card.access, card.redistribution, card.name)
+        for name, card in cards.items()
+    ]
+    console.table(("source", "domain", "records", "access", "redistribution", "name"), rows)
+    console.say("\none in full: qoqdata sources SLUG")
+
+
+def show(card: Card) -> None:
+    """A card for a person."""
+    console.say(f"{card.slug}: {card.name}")
+    console.say(card.summary)
+    facts = [
+        ("domain", _domain(card)),
+        ("licence", card.licence.name),
+        ("note", card.licence.note),
+        ("access", card.access),
+        ("redistribution", card.redistribution),
+        ("patient key", card.keys.patient or "none in the source"),
+        ("split", f"{card.splits.rule}; {card.splits.note or 'by group'}"),
+        ("records", card.expected.records),
+        ("homepage", card.homepage),
+        ("citation", " ".join(card.citation.split())),
+        ("get it", " ".join(card.get.split())),
+    ]
+    console.say()
+    console.table(("", ""), [fact for fact in facts if fact[1] is not None])
+    console.say("\nraw folder\n" + _indented(card.layout))
+    for name, task in card.tasks.items():
+        console.say(f"task {name} ({task.kind}): {task.question}")
+        console.say(_indented("\n".join(task.options or ())))
+    if card.options:
+        rows = [(name, option.default, option.doc) for name, option in card.options.items()]
+        console.table(("option", "default", "what it does"), rows)
+    if card.known_issues:
+        console.say("known issues")
+        console.say(_indented("\n".join(f"- {issue}" for issue in card.known_issues)))
+
+
+def _domain(card: Card) -> str:
+    return "any" if card.needs_mapping else str(card.domain)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,53 @@
+"""qoqdata stats: rarity and difficulty tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qoqdata.cli import console
+from qoqdata.stats.tables import Stats
+
+
+def add(app: typer.Typer) -> None:
+    app.command("stats", epilog="Example:  qoqdata stats ./set --prior")(stats_command)
+
+
+def stats_command(
+    dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    prior: Annotated[
+        bool, typer.Option("--prior", help="First make the difficulty prior from label entropy.")
+    ] = False,
+    policy: Annotated[str | None, typer.Option(help="Whose difficulty to use.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Tables as JSON.")] = False,
+) -> None:
+    """Write stats/*.parquet: how rare and how hard every domain, source and label is."""
+    from qoqdata.cli.difficulty import make_prior
+    from qoqdata.dataset import open_dataset
+    from qoqdata.stats import difficulty, tables
+
+    opened = open_dataset(dataset)
+    if prior:
+        make_prior(opened)
+    scored = difficulty.choose(opened.layout, policy)
+    stats = tables.write(opened, tables.compute(opened, scored))
+    if json:
+        frames = {"domains": stats.domains, "sources": stats.sources, "labels": stats.labels}
+        console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})
+        return
+    show(stats)
+
+
+def show(stats: Stats) -> None:
+    """Domains and sources, with one line on where the difficulty comes from."""
+    columns = ("n_records", "n_patients", "share", "rarity", "label_entropy", "mu")
+    heads = ("records", "patients", "share", "rarity", "label bits", "mean reward")
+    for title, frame in (("domain", stats.domains), ("source", stats.sources)):
+        rows = frame.sort("n_records", "key", descending=[True, False]).select("key", *columns)
+        console.table((title, *heads), rows.iter_rows())
+        console.say()
+    policies = stats.domains["policy"].drop_nulls().unique().sort().to_list()
+    difficulty = ", ".join(policies) if policies else "none yet; see `qoqdata difficulty --help`"
+    console.say(f"difficulty from: {difficulty}")

@@ -1,0 +1,60 @@
+"""Where things are in a data set on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below a data set's folder."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def build(self) -> Path:
+        """Receipts and the lock of the build; nothing in it belongs to the data set itself."""
+        return self.root / ".build"
+
+    @property
+    def lock(self) -> Path:
+        return self.build / "lock"
+
+    @property
+    def verdicts(self) -> Path:
+        return self.root / "curation" / "verdicts.parquet"
+
+    def card(self, source: str) -> Path:
+        """The card as built, a user's mapping included."""
+        return self.root / "cards" / f"{source}.json"
+
+    def shards(self, source: str) -> Path:
+        return self.root / "data" / source
+
+    def shard(self, source: str, name: str) -> Path:
+        return self.shards(source) / f"{name}.parquet"
+
+    def receipts(self, source: str) -> Path:
+        return self.build / "receipts" / source
+
+    def receipt(self, source: str, name: str) -> Path:
+        return self.receipts(source) / f"{name}.json"
+
+    def summary(self, source: str) -> Path:
+        """The planning result of a source, for the manifest of later builds."""
+        return self.build / "sources" / f"{source}.json"
+
+    def quarantine(self, source: str) -> Path:
+        return self.root / "quarantine" / f"{source}.parquet"
+
+    def statistics(self, table: str) -> Path:
+        return self.root / "stats" / f"{table}.parquet"
+
+    @property
+    def difficulty(self) -> Path:
+        return self.root / "difficulty"

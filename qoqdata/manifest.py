@@ -1,0 +1,42 @@
+"""manifest.json: read, written, and the digest that names a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from qoqdata.atomic import write_json
+from qoqdata.errors import DatasetError
+from qoqdata.layout import Layout
+from schemas.manifest import Manifest, Shard
+
+
+def read(root: Path) -> Manifest:
+    """The manifest of the data set at `root`; raises DatasetError."""
+    path = Layout(root).manifest
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        what = "holds no manifest.json" if root.is_dir() else "there is no such data set"
+        fix = "finish the build first: run the same `qoqdata build` again"
+        raise DatasetError(what, where=str(root), fix=fix) from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        raise DatasetError(
+            f"is not a manifest: {field}: {fault['msg']}", where=str(path)
+        ) from error
+
+
+def write(layout: Layout, manifest: Manifest) -> None:
+    """Write manifest.json atomically."""
+    write_json(layout.manifest, manifest.model_dump(mode="json"))
+
+
+def shards_digest(shards: Iterable[Shard]) -> str:
+    """sha256 over path and digest of every shard, by path: the identity of the data set."""
+    lines = sorted(f"{shard.path} {shard.sha256}\n" for shard in shards)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,72 @@
+"""What C decoders say while they decode.
+
+libjpeg and FFmpeg report damage that they paper over (a grey half picture, a frame patched from its
+neighbour) only as text on the process's standard error; their Python bindings drop it. This module
+collects that text, so that a reader can refuse instead of passing the patched pixels on, and keeps
+it off the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_STDERR = 2
+_KEPT_BYTES = 1 << 16
+_ONE_AT_A_TIME = threading.RLock()
+
+_OPENCV = re.compile(r"\[ *(?:FATAL|ERROR|WARN|INFO|DEBUG|VERB):\d+@[\d.]+\] |> ")
+_DECODER = re.compile(
+    r"\[[\w,.\- ]+ @ 0x[0-9a-f]+\] "  # FFmpeg: [h264 @ 0x55...] error while decoding MB
+    r"|(?:Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|Unknown Adobe color)"
+    r"|libpng (?:error|warning): "
+    r"|_?TIFF\w+: |[A-Z]\w*(?:Decode\w*|Setup\w*|Lib): |tempfile\.tif: |MissingRequired: |More samples per "  # libtiff
+)
+
+
+@contextmanager
+def decoder_log() -> Iterator[list[str]]:
+    """Collect decoder messages written to file descriptor 2 inside the `with` block.
+
+    Yields a list that is filled, in order and without addresses, when the block ends. OpenCV's own
+    log lines are dropped (its return values say the same); lines of anybody else, such as a
+    progress bar in another thread, are written on to the real standard error afterwards. Only one
+    thread of a process can be inside at a time.
+    """
+    messages: list[str] = []
+    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as sink:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+        try:
+            saved: int | None = os.dup(_STDERR)
+        except OSError:
+            saved = None
+        os.dup2(sink.fileno(), _STDERR)
+        try:
+            yield messages
+        finally:
+            if saved is None:
+                os.close(_STDERR)
+            else:
+                os.dup2(saved, _STDERR)
+                os.close(saved)
+            sink.seek(0)
+            others = _sort(sink.read(_KEPT_BYTES).decode("utf-8", "replace"), messages)
+            if others and saved is not None:
+                os.write(_STDERR, others.encode())
+
+
+def _sort(text: str, messages: list[str]) -> str:
+    """Append the decoders' lines of `text` to `messages`; return the lines of others."""
+    others = []
+    for line in text.splitlines(keepends=True):
+        if _DECODER.match(line):
+            messages.append(re.sub(r" @ 0x[0-9a-f]+", "", line.strip()))
+        elif line.strip() and not _OPENCV.match(line):
+            others.append(line)
+    return "".join(others)

@@ -1,0 +1,35 @@
+"""DICOM files as 8-bit images, modality values, volumes and segmentations."""
+
+from __future__ import annotations
+
+from qoqdata.readers.dicom.header import Header
+from qoqdata.readers.dicom.image import DicomImage, read
+from qoqdata.readers.dicom.segmentation import (
+    Segment,
+    Segmentation,
+    SegmentFrame,
+    read_segmentation,
+)
+from qoqdata.readers.dicom.series import Series, SeriesIds, group_series, read_series
+from qoqdata.readers.dicom.stack import Gap
+from qoqdata.readers.dicom.values import read_values
+from qoqdata.readers.dicom.windowing import Window
+from qoqdata.readers.dicom.windows import CT_WINDOWS
+
+__all__ = [
+    "CT_WINDOWS",
+    "DicomImage",
+    "Gap",
+    "Header",
+    "Segment",
+    "SegmentFrame",
+    "Segmentation",
+    "Series",
+    "SeriesIds",
+    "Window",
+    "group_series",
+    "read",
+    "read_segmentation",
+    "read_series",
+    "read_values",
+]

@@ -1,0 +1,115 @@
+"""Single data elements of a DICOM dataset, read so that a damaged value is one of our errors.
+
+pydicom converts a value when it is first asked for, so any access can fail. The messages name the
+keyword only: values may hold names, dates or free text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from qoqdata.errors import UnreadableFile
+
+_CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
+
+
+def value(item: Dataset, keyword: str) -> Any:
+    """The value of `keyword`; None when absent or empty. Raises UnreadableFile when damaged."""
+    try:
+        found = item.get(keyword)
+    except Exception as error:
+        raise UnreadableFile(f"{keyword} holds a value that cannot be read") from error
+    if found is None or (isinstance(found, str | bytes | MultiValue) and len(found) == 0):
+        return None
+    return found
+
+
+def numbers(item: Dataset, keyword: str) -> tuple[float, ...] | None:
+    """All values of a numeric element; None when absent. Raises UnreadableFile unless finite."""
+    found = value(item, keyword)
+    if found is None:
+        return None
+    several = found if isinstance(found, list | tuple | MultiValue) else (found,)
+    try:
+        result = tuple(float(one) for one in several)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UnreadableFile(f"{keyword} is not a number") from error
+    if not all(math.isfinite(one) for one in result):
+        raise UnreadableFile(f"{keyword} is not finite")
+    return result
+
+
+def number(item: Dataset, keyword: str) -> float | None:
+    """The first value of a numeric element; None when absent. Raises as `numbers`."""
+    found = numbers(item, keyword)
+    return found[0] if found else None
+
+
+def integer(item: Dataset, keyword: str) -> int | None:
+    """A whole number; None when absent. Raises UnreadableFile for anything else."""
+    found = number(item, keyword)
+    if found is None:
+        return None
+    if found != int(found):
+        raise UnreadableFile(f"{keyword} is not a whole number")
+    return int(found)
+
+
+def required(item: Dataset, keyword: str) -> int:
+    """A whole number that an image cannot do without. Raises UnreadableFile when absent."""
+    found = integer(item, keyword)
+    if found is None:
+        raise UnreadableFile(f"{keyword} is missing, the image cannot be laid out")
+    return found
+
+
+def text(item: Dataset, keyword: str) -> str | None:
+    """The first value as stripped text; None when absent, empty or damaged."""
+    try:
+        found = value(item, keyword)
+    except UnreadableFile:
+        return None
+    if isinstance(found, list | tuple | MultiValue):
+        found = found[0] if found else None
+    if found is None or isinstance(found, bytes):
+        return None
+    return str(found).strip(" \0") or None
+
+
+def code_string(item: Dataset, keyword: str) -> str | None:
+    """The first value of a CS element (PS3.5 6.2) in upper case; None when it is not one.
+
+    What breaks the code string rules may be free text, and is left out.
+    """
+    found = text(item, keyword)
+    if found is None or not _CODE_STRING.fullmatch(found.upper()):
+        return None
+    return found.upper()
+
+
+def item(dataset: Dataset, keyword: str, index: int = 0) -> Dataset | None:
+    """One item of a sequence; None when it is absent. Raises UnreadableFile when damaged."""
+    found = value(dataset, keyword)
+    if found is None:
+        return None
+    try:
+        one = found[index] if index < len(found) else None
+    except Exception as error:
+        raise UnreadableFile(f"{keyword} holds a sequence that cannot be read") from error
+    if one is not None and not isinstance(one, Dataset):
+        raise UnreadableFile(f"{keyword} is not a sequence")
+    return one
+
+
+def items(dataset: Dataset, keyword: str) -> Iterator[Dataset]:
+    """All items of a sequence, none when it is absent. Raises UnreadableFile when damaged."""
+    index = 0
+    while (one := item(dataset, keyword, index)) is not None:
+        yield one
+        index += 1

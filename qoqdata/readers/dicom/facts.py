@@ -1,0 +1,17 @@
+"""The header facts of a file, without its pixels: what planning looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qoqdata.readers.dicom.dataset import open_dataset
+from qoqdata.readers.dicom.header import Header, header
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+
+
+def read_header(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Header:
+    """The facts of the DICOM file at `path`; identifiers in it are raw.
+
+    Raises MissingFile, UnreadableFile (no DICOM, damaged), TooLarge.
+    """
+    return header(open_dataset(Path(path), limits=limits, pixels=False).dataset)

@@ -1,0 +1,31 @@
+"""Which frames of a file a caller wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qoqdata.errors import InputError, UsageError
+from qoqdata.readers.dicom.image_pixel import ImagePixel
+
+
+def wanted_frames(frames: Sequence[int] | None, pixel: ImagePixel) -> Sequence[int]:
+    """0-based frames in the order to return them; None means all.
+
+    Raises InputError for a frame that the file does not have, UsageError for an empty choice.
+    """
+    if frames is None:
+        return range(pixel.frames)
+    if len(frames) == 0:
+        raise UsageError("no frames were asked for", fix="leave `frames` out to read them all")
+    for index in frames:
+        if not 0 <= index < pixel.frames:
+            raise InputError(f"frame {index} was asked for, the file has 0 to {pixel.frames - 1}")
+    return list(frames)
+
+
+def places(wanted: Sequence[int]) -> dict[int, list[int]]:
+    """Where each wanted frame goes in the result; a frame may be wanted more than once."""
+    found: dict[int, list[int]] = {}
+    for place, index in enumerate(wanted):
+        found.setdefault(index, []).append(place)
+    return found

@@ -1,0 +1,219 @@
+"""Grey frames as 8 bits: modality, VOI and presentation fused into one table per transform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from qoqdata.readers.dicom import transforms
+from qoqdata.readers.dicom.decode import StoredFrame
+from qoqdata.readers.dicom.image_pixel import ImagePixel
+from qoqdata.readers.dicom.windowing import (
+    Lut,
+    Modality,
+    Window,
+    grey,
+    lut_fraction,
+    range_fraction,
+    stored_values,
+    window_fraction,
+)
+
+BITS_RANGE = "no window: full range of the stored bits"
+VALUE_RANGE = "no window: full range of the values in the file, padding left out"
+
+# A VOI transform: a window, a table, or the low and high end of a range of modality values.
+Voi = Window | Lut | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class GreyTransform:
+    """From stored values to grey: modality, VOI and polarity of one frame."""
+
+    modality: Modality
+    voi: Voi
+    inverted: bool
+
+    def __call__(self, stored: NDArray) -> NDArray[np.uint8]:
+        """8-bit grey of stored values, in their shape."""
+        values = self.modality(stored)
+        if isinstance(self.voi, Window):
+            fraction = window_fraction(values, self.voi)
+        elif isinstance(self.voi, Lut):
+            fraction = lut_fraction(values, self.voi)
+        else:
+            fraction = range_fraction(values, *self.voi)
+        return grey(fraction, inverted=self.inverted)
+
+
+@dataclass(frozen=True)
+class GreyPlan:
+    """How each wanted frame becomes grey; `window` is the one used, None for a table or a range."""
+
+    transforms: dict[int, GreyTransform]
+    padding: tuple[float, float] | None
+    window: Window | None
+    repairs: tuple[str, ...]
+
+
+Frames = Callable[[Sequence[int]], Iterator[StoredFrame]]
+
+
+def grey_plan(
+    dataset: Dataset,
+    pixel: ImagePixel,
+    frames: Frames,
+    wanted: Sequence[int],
+    window: Window | None,
+) -> GreyPlan:
+    """Choose the transforms of the `wanted` frames.
+
+    A given `window` goes before all. Without one: the file's first VOI LUT, else the first window
+    of each frame, else a range. The range is that of the stored bits when BitsStored is 8 or
+    less, and otherwise from the lowest to the highest modality value in all frames of the file,
+    padding left out, so it does not depend on the frames asked for. `frames` decodes stored values;
+    it is called only for such a range.
+    """
+    repairs: list[str] = []
+    modalities = {}
+    for index in wanted:
+        modalities[index], notes = transforms.modality(dataset, index, pixel)
+        repairs += notes
+    first = modalities[wanted[0]]
+    padding = transforms.padding(dataset, pixel)
+    inverted, notes = transforms.inverted(dataset, pixel)
+    repairs += notes
+    table = transforms.voi_lut(dataset, pixel, first) if window is None else None
+    chosen: dict[int, Voi] = {}
+    whole: tuple[float, float] | None = None
+    for index in wanted:
+        voi: Voi | None = window or table
+        if voi is None:
+            voi, notes = transforms.window(dataset, index)
+            repairs += notes
+        if voi is None:
+            if whole is None:
+                whole = _whole_range(dataset, pixel, frames, padding, first)
+            voi = whole
+            repairs.append(BITS_RANGE if _narrow(pixel) else VALUE_RANGE)
+        chosen[index] = voi
+    used = chosen[wanted[0]]
+    if len(set(chosen.values())) > 1:
+        repairs.append("windows differ between frames: each frame is shown with its own")
+    return GreyPlan(
+        transforms={i: GreyTransform(modalities[i], chosen[i], inverted) for i in wanted},
+        padding=padding,
+        window=used if isinstance(used, Window) else None,
+        repairs=tuple(dict.fromkeys(repairs)),
+    )
+
+
+def grey_frames(
+    pixel: ImagePixel, frames: Iterator[StoredFrame], plan: GreyPlan
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Index and 8-bit grey (rows, columns) of each stored frame, padding black."""
+    tables: dict[GreyTransform, NDArray[np.uint8]] = {}
+    for frame in frames:
+        transform = plan.transforms[frame.index]
+        if not pixel.tabled:
+            yield frame.index, _wide_grey(pixel, frame, transform, plan.padding)
+            continue
+        if transform not in tables:
+            tables[transform] = grey_table(pixel, transform, plan.padding)
+        yield frame.index, look_up(words(frame.values), tables[transform])
+
+
+def grey_table(
+    pixel: ImagePixel, transform: GreyTransform, padding: tuple[float, float] | None
+) -> NDArray[np.uint8]:
+    """Grey of every container word, shape (2 ** word_bits,); padding is black."""
+    table = transform(stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed))
+    table[transforms.padded(pixel, padding)] = 0
+    return table
+
+
+def words(values: NDArray) -> NDArray:
+    """Container words of 8 or 16 bits as unsigned numbers, without a copy."""
+    return values.view(np.dtype(f"u{values.dtype.itemsize}"))
+
+
+def look_up(index: NDArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`table[index]` for an unsigned 8- or 16-bit image (rows, columns)."""
+    import cv2
+
+    try:
+        return np.asarray(cv2.LUT(index, table.reshape(1, -1)), np.uint8)
+    except cv2.error:  # OpenCV before 5 has no tables for 16-bit images
+        return np.take(table, index)
+
+
+def whole_values(pixel: ImagePixel, values: NDArray) -> NDArray:
+    """Stored values of a 32-bit image without the bits above BitsStored; floats as they are."""
+    if pixel.floating or pixel.bits_stored == pixel.bits_allocated:
+        return values
+    value = values.astype(np.int64) & (2**pixel.bits_stored - 1)
+    if pixel.signed:
+        value = np.where(value >= 2 ** (pixel.bits_stored - 1), value - 2**pixel.bits_stored, value)
+    return value
+
+
+def _wide_grey(
+    pixel: ImagePixel,
+    frame: StoredFrame,
+    transform: GreyTransform,
+    padding: tuple[float, float] | None,
+) -> NDArray[np.uint8]:
+    stored = whole_values(pixel, frame.values)
+    void = ~np.isfinite(stored)
+    if padding is not None:
+        void |= (stored >= padding[0]) & (stored <= padding[1])
+    image = transform(np.where(void, 0, stored))
+    image[void] = 0
+    return image
+
+
+def _narrow(pixel: ImagePixel) -> bool:
+    return pixel.bits_stored <= 8
+
+
+def _whole_range(
+    dataset: Dataset,
+    pixel: ImagePixel,
+    frames: Frames,
+    padding: tuple[float, float] | None,
+    first: Modality,
+) -> tuple[float, float]:
+    """Lowest and highest modality value: of the stored bits, or of the values in all frames."""
+    if _narrow(pixel):
+        values = first(stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed))
+        return float(values.min()), float(values.max())
+    low, high = np.inf, -np.inf
+    padded = transforms.padded(pixel, padding) if pixel.tabled else None
+    stored = (
+        stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed) if pixel.tabled else None
+    )
+    for frame in frames(range(pixel.frames)):
+        if stored is not None and padded is not None:
+            present = _present(words(frame.values)) & ~padded
+            found: NDArray = stored[present]
+        else:
+            found = whole_values(pixel, frame.values)
+            found = found[np.isfinite(found)]
+            if padding is not None:
+                found = found[(found < padding[0]) | (found > padding[1])]
+        if found.size:
+            values = transforms.modality(dataset, frame.index, pixel)[0](found)
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def _present(index: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Which of the 65536 words occur in a 16-bit image."""
+    import cv2
+
+    counts = cv2.calcHist([index], [0], None, [65536], [0, 65536])
+    return np.asarray(counts).ravel() > 0

@@ -1,0 +1,189 @@
+"""The facts that a header may give: never names, dates or free text.
+
+The raw identifiers are here because the caller hashes them; they are not to be stored.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from qoqdata.errors import UnreadableFile
+from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.functional_groups import group
+from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
+
+_AGE = re.compile(r"(\d{1,3})([DWMY]?)")
+_DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
+_OLDEST = 130
+_SEX = {"M": "male", "F": "female"}
+_LATERALITY = ("L", "R", "B", "U")
+_ORIENTATION = re.compile(r"[ALRPFH]{1,3}")
+# Mammography views (PS3.16 CID 4014), SNOMED CT and the older SNOMED RT codes.
+_VIEW_CODES = {
+    "399162004": "CC",
+    "R-10242": "CC",
+    "399368009": "MLO",
+    "R-10226": "MLO",
+    "399260004": "ML",
+    "R-10224": "ML",
+    "399352003": "LM",
+    "R-10228": "LM",
+    "399099002": "LMO",
+    "R-10230": "LMO",
+    "399196006": "FB",
+    "R-10244": "FB",
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """Facts of one object. Everything that the file does not say, or says badly, is None.
+
+    `rows`, `columns` and `frames` as stored; `spacing` is (between rows, between columns) in mm,
+    `spacing_kind` the element it comes from; `pixel_aspect` the height of a stored pixel over its
+    width; `laterality` L, R, B or U; `patient_orientation` the directions of a row and of a column;
+    `age` in whole years, not capped; `sex` male or female; `rescale_type` the unit of the modality
+    values. The identifiers are raw.
+    """
+
+    modality: str | None
+    body_part: str | None
+    view: str | None
+    laterality: str | None
+    patient_orientation: tuple[str, str] | None
+    age: int | None
+    sex: str | None
+    frame_time_ms: float | None
+    rescale_type: str | None
+    spacing: tuple[float, float] | None
+    spacing_kind: str | None
+    pixel_aspect: float
+    rows: int | None
+    columns: int | None
+    frames: int
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    series_instance_uid: str | None
+    study_instance_uid: str | None
+    patient_id: str | None
+
+
+def header(dataset: Dataset, *, frame: int = 0) -> Header:
+    """The facts of a parsed object; spacing and laterality are those of a 0-based frame.
+
+    Never raises for a bad value. The age is not capped: records cap it.
+    """
+    found = _quiet_spacing(dataset, frame)
+    spacing, kind = found if found is not None else (None, None)
+    return Header(
+        modality=elements.code_string(dataset, "Modality"),
+        body_part=elements.code_string(dataset, "BodyPartExamined"),
+        view=_view(dataset),
+        laterality=_laterality(dataset, frame),
+        patient_orientation=_orientation(dataset),
+        age=age_in_years(elements.text(dataset, "PatientAge")),
+        sex=_SEX.get(elements.code_string(dataset, "PatientSex") or ""),
+        frame_time_ms=_frame_time(dataset),
+        rescale_type=_rescale_type(dataset, frame),
+        spacing=spacing,
+        spacing_kind=kind,
+        pixel_aspect=pixel_aspect(dataset, spacing),
+        rows=_whole(dataset, "Rows"),
+        columns=_whole(dataset, "Columns"),
+        frames=_whole(dataset, "NumberOfFrames") or 1,
+        sop_class_uid=elements.text(dataset, "SOPClassUID"),
+        sop_instance_uid=elements.text(dataset, "SOPInstanceUID"),
+        series_instance_uid=elements.text(dataset, "SeriesInstanceUID"),
+        study_instance_uid=elements.text(dataset, "StudyInstanceUID"),
+        patient_id=elements.text(dataset, "PatientID"),
+    )
+
+
+def age_in_years(age: str | None) -> int | None:
+    """Whole years from an age string (PS3.5 6.2, AS): 045Y, 018M, 006W, 010D; None when it is none.
+
+    Digits without a unit are years, as several public radiograph sets write them.
+    """
+    match = _AGE.fullmatch((age or "").strip().upper())
+    if match is None:
+        return None
+    years = int(int(match[1]) * _DAYS[match[2] or "Y"] / _DAYS["Y"])
+    return years if years <= _OLDEST else None
+
+
+def _quiet_spacing(dataset: Dataset, frame: int) -> tuple[tuple[float, float], str] | None:
+    try:
+        return pixel_spacing(dataset, frame)
+    except UnreadableFile:
+        return None
+
+
+def _whole(dataset: Dataset, keyword: str) -> int | None:
+    try:
+        return elements.integer(dataset, keyword)
+    except UnreadableFile:
+        return None
+
+
+def _positive(dataset: Dataset, keyword: str) -> float | None:
+    try:
+        found = elements.number(dataset, keyword)
+    except UnreadableFile:
+        return None
+    return found if found is not None and found > 0 else None
+
+
+def _view(dataset: Dataset) -> str | None:
+    position = elements.code_string(dataset, "ViewPosition")
+    if position is not None:
+        return position
+    try:
+        code = elements.item(dataset, "ViewCodeSequence")
+    except UnreadableFile:
+        return None
+    return None if code is None else _VIEW_CODES.get(elements.text(code, "CodeValue") or "")
+
+
+def _laterality(dataset: Dataset, frame: int) -> str | None:
+    found = elements.code_string(dataset, "ImageLaterality")
+    if found not in _LATERALITY:
+        found = elements.code_string(dataset, "Laterality")
+    if found not in _LATERALITY:
+        try:
+            anatomy = group(dataset, frame, "FrameAnatomySequence")
+        except UnreadableFile:
+            return None
+        found = None if anatomy is None else elements.code_string(anatomy, "FrameLaterality")
+    return found if found in _LATERALITY else None
+
+
+def _orientation(dataset: Dataset) -> tuple[str, str] | None:
+    try:
+        found = elements.value(dataset, "PatientOrientation")
+    except UnreadableFile:
+        return None
+    if found is None or isinstance(found, str | bytes) or len(found) != 2:
+        return None
+    row, column = (str(one).strip().upper() for one in found)
+    if not (_ORIENTATION.fullmatch(row) and _ORIENTATION.fullmatch(column)):
+        return None
+    return row, column
+
+
+def _frame_time(dataset: Dataset) -> float | None:
+    """Milliseconds between frames: FrameTime, else from CineRate (PS3.3 C.7.6.5)."""
+    time, rate = _positive(dataset, "FrameTime"), _positive(dataset, "CineRate")
+    if time is not None:
+        return time
+    return None if rate is None else 1000.0 / rate
+
+
+def _rescale_type(dataset: Dataset, frame: int) -> str | None:
+    try:
+        item = group(dataset, frame, "PixelValueTransformationSequence")
+    except UnreadableFile:
+        return None
+    return elements.code_string(dataset if item is None else item, "RescaleType")

@@ -1,0 +1,198 @@
+"""Read one DICOM file as 8-bit frames for people and models, or as modality values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qoqdata.errors import InputError
+from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
+from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
+from qoqdata.readers.dicom.frames import places, wanted_frames
+from qoqdata.readers.dicom.functional_groups import holder
+from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
+from qoqdata.readers.dicom.grey import grey_frames, grey_plan, words
+from qoqdata.readers.dicom.header import header
+from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
+from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
+from qoqdata.readers.dicom.squaring import resample, square_size
+from qoqdata.readers.dicom.windowing import Window
+from qoqdata.readers.dicom.windows import ct_window
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True)
+class DicomImage:
+    """An image ready to look at, and the facts that its header may give.
+
+    `frames` is uint8, (n, rows, columns) grey with 0 black, or (n, rows, columns, 3) RGB. `window`
+    is the VOI window that was applied (of the first frame, when they differ), None for a VOI LUT, a
+    range or a colour image. `spacing` is (between rows, between columns) of `frames` in mm,
+    `spacing_kind` the element that gives it; `pixel_aspect` is the height of a stored pixel over
+    its width; `original_rows` and `original_columns` are the stored size. `repairs` names all that
+    was not as the standard asks, and what was done about it. The four identifiers are raw: hash
+    them, never store them. The other facts are those of `Header`.
+    """
+
+    frames: NDArray[np.uint8]
+    window: Window | None
+    spacing: tuple[float, float] | None
+    spacing_kind: str | None
+    pixel_aspect: float
+    modality: str | None
+    body_part: str | None
+    view: str | None
+    laterality: str | None
+    patient_orientation: tuple[str, str] | None
+    age: int | None
+    sex: str | None
+    frame_time_ms: float | None
+    sop_instance_uid: str | None
+    series_instance_uid: str | None
+    study_instance_uid: str | None
+    patient_id: str | None
+    original_rows: int
+    original_columns: int
+    repairs: tuple[str, ...]
+
+
+def read(
+    path: Path | str,
+    *,
+    window: Window | str | None = None,
+    frames: Sequence[int] | None = None,
+    square: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+) -> DicomImage:
+    """Read an image through modality, VOI and presentation transforms (PS3.3 C.11, PS3.4 N.2).
+
+    window: None for the file's own VOI transform: its first VOI LUT, else its first window with its
+        function. A file without one is shown over a range, which `repairs` tells: the full range
+        of the stored bits when BitsStored is 8 or less, otherwise the lowest to the highest
+        modality value in all frames of the file, padding left out. A name from CT_WINDOWS is a
+        window in HU, for CT only. A Window is taken as it is. Nothing is stretched afterwards.
+    frames: 0-based frames to decode, in the order to return them; None for all.
+    square: resample once to square pixels when PixelSpacing, ImagerPixelSpacing or
+        PixelAspectRatio say that they are not.
+
+    MONOCHROME1 and PresentationLUTShape INVERSE are inverted, once. Pixel padding is black.
+    Colour is RGB: YBR and palettes are converted, samples of more than 8 bits keep the top 8; ICC
+    profiles are not applied. Overlays and burned-in text are left as they are.
+
+    Raises MissingFile, UnreadableFile (damaged; names each decoder tried), UnsupportedFormat,
+    NoPixels, TooLarge; InputError when the file lacks a frame that was asked for or cannot take the
+    window; UsageError for an unknown window name.
+    """
+    path = Path(path)
+    chosen = ct_window(window) if isinstance(window, str) else window
+    opened = open_dataset(path, limits=limits)
+    with located(opened.where):
+        pixel = image_pixel(opened, limits=limits)
+        if chosen is not None:
+            _check_window(opened, pixel, named=isinstance(window, str))
+        wanted = wanted_frames(frames, pixel)
+        return _read(opened, pixel, wanted, chosen, square=square, limits=limits)
+
+
+def _read(
+    opened: OpenFile,
+    pixel: ImagePixel,
+    wanted: Sequence[int],
+    window: Window | None,
+    *,
+    square: bool,
+    limits: Limits,
+) -> DicomImage:
+    dataset = opened.dataset
+    facts = header(dataset, frame=wanted[0])
+    repairs = [*opened.repairs, *pixel.repairs]
+    rows, columns, spacing = pixel.rows, pixel.columns, facts.spacing
+    sized = pixel_spacing(dataset, wanted[0])
+    if any(pixel_spacing(dataset, index) != sized for index in wanted):
+        raise InputError("the frames differ in pixel spacing", fix="read them one by one")
+    if square:
+        rows, columns = square_size(rows, columns, pixel_aspect(dataset, spacing))
+        limits.check_shape("image_pixels", (rows, columns), where=opened.where)
+    if (rows, columns) != (pixel.rows, pixel.columns):
+        repairs.append("pixels were not square: resampled to square")
+        if spacing is not None:
+            spacing = (spacing[0] * pixel.rows / rows, spacing[1] * pixel.columns / columns)
+    shown, used, notes = _shown(opened, pixel, wanted, window)
+    place = places(wanted)
+    shape = (len(wanted), rows, columns) + (() if pixel.photometric in GREY else (3,))
+    out = np.empty(shape, np.uint8)
+    for index, image in shown:
+        out[place[index]] = resample(image, (rows, columns))
+    return DicomImage(
+        frames=out,
+        window=used,
+        spacing=spacing,
+        spacing_kind=facts.spacing_kind,
+        pixel_aspect=facts.pixel_aspect,
+        modality=facts.modality,
+        body_part=facts.body_part,
+        view=facts.view,
+        laterality=facts.laterality,
+        patient_orientation=facts.patient_orientation,
+        age=facts.age,
+        sex=facts.sex,
+        frame_time_ms=facts.frame_time_ms,
+        sop_instance_uid=facts.sop_instance_uid,
+        series_instance_uid=facts.series_instance_uid,
+        study_instance_uid=facts.study_instance_uid,
+        patient_id=facts.patient_id,
+        original_rows=pixel.rows,
+        original_columns=pixel.columns,
+        repairs=tuple(dict.fromkeys((*repairs, *notes))),
+    )
+
+
+def _shown(
+    opened: OpenFile, pixel: ImagePixel, wanted: Sequence[int], window: Window | None
+) -> tuple[Iterator[tuple[int, NDArray[np.uint8]]], Window | None, tuple[str, ...]]:
+    """Index and 8-bit image of each wanted frame as they are decoded, the window, the repairs."""
+    dataset = opened.dataset
+    once: list[StoredFrame] = []
+
+    def frames(indices: Sequence[int]) -> Iterator[StoredFrame]:
+        # A file of one frame is decoded once, even when its range is measured first.
+        if pixel.frames > 1:
+            return stored_frames(dataset, pixel, indices)
+        if not once:
+            once.extend(stored_frames(dataset, pixel, indices))
+        return iter(once)
+
+    if pixel.photometric in GREY:
+        plan = grey_plan(dataset, pixel, frames, wanted, window)
+        return grey_frames(pixel, frames(wanted), plan), plan.window, plan.repairs
+    if pixel.photometric == "PALETTE COLOR":
+        table = palette(dataset, pixel)
+        coloured = (
+            (frame.index, palette_rgb(words(frame.values), table)) for frame in frames(wanted)
+        )
+        return coloured, None, ()
+    return ((frame.index, rgb(pixel, frame)) for frame in frames(wanted)), None, ()
+
+
+def _check_window(opened: OpenFile, pixel: ImagePixel, *, named: bool) -> None:
+    """Raise InputError for a window on colour, or for a CT window on values that are not HU."""
+    if pixel.photometric not in GREY:
+        raise InputError(f"a window was asked for, the image is {pixel.photometric}")
+    if not named:
+        return
+    facts = header(opened.dataset)
+    if facts.modality != "CT":
+        raise InputError(f"a CT window was asked for, the modality is {facts.modality}")
+    macro = "PixelValueTransformationSequence"
+    item = holder(opened.dataset, 0, macro, "RescaleIntercept")
+    rescaled = elements.number(item, "RescaleIntercept") is not None
+    if not rescaled or not (facts.rescale_type or "HU").startswith("HU"):
+        raise InputError(
+            "a CT window was asked for, but the values are not in Hounsfield units",
+            fix="give a Window in the units of the file",
+        )

@@ -1,0 +1,173 @@
+"""The Image Pixel module (PS3.3 C.7.6.3): the layout of the pixel data, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from math import ceil
+
+from pydicom.dataset import Dataset
+from pydicom.encaps import parse_basic_offsets, parse_fragments
+from pydicom.uid import UID, RLELossless
+
+from qoqdata.errors import NoPixels, UnreadableFile, UnsupportedFormat
+from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.dataset import OpenFile
+from qoqdata.readers.limits import Limits
+
+_FLOATS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+_STARTS = (b"\xff\xd8", b"\xff\x4f")  # JPEG and JPEG-LS, JPEG 2000
+GREY = ("MONOCHROME1", "MONOCHROME2")
+
+
+@dataclass(frozen=True)
+class ImagePixel:
+    """Layout of the pixel data. `photometric` is the stored one, `keyword` the element they are in.
+
+    `bits_allocated` is 1, 8, 16, 32 or 64; `repairs` names what was wrong and harmless.
+    """
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    photometric: str
+    planar: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    keyword: str
+    transfer_syntax: UID
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def floating(self) -> bool:
+        """True when the stored values are floating point numbers."""
+        return self.keyword in _FLOATS
+
+    @property
+    def tabled(self) -> bool:
+        """True when one table can hold every stored value."""
+        return not self.floating and self.word_bits in (8, 16)
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of the container word of a decoded value; single bits are unpacked to bytes."""
+        return max(8, self.bits_allocated)
+
+
+def image_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
+    """The layout that the header declares, after checks of sense, limits and actual length.
+
+    Raises NoPixels for an object without an image, UnreadableFile when the header contradicts
+    itself or the data are shorter than it says, UnsupportedFormat for layouts outside DICOM's
+    current ones, TooLarge beyond the limits.
+    """
+    dataset = opened.dataset
+    keyword = _keyword(opened)
+    rows = elements.required(dataset, "Rows")
+    columns = elements.required(dataset, "Columns")
+    frames = elements.integer(dataset, "NumberOfFrames")
+    samples = elements.integer(dataset, "SamplesPerPixel")
+    repairs = []
+    if frames is None or frames == 0:
+        if frames == 0:
+            repairs.append("NumberOfFrames is 0: read as 1")
+        frames = 1
+    if samples is None:
+        samples = 1
+    limits.check_shape("image_pixels", (rows, columns), where=opened.where)
+    limits.check_shape("frames", (frames,), where=opened.where)
+    limits.check_shape("voxels", (frames, rows, columns), where=opened.where)
+    pixel = ImagePixel(
+        rows=rows,
+        columns=columns,
+        frames=frames,
+        samples=samples,
+        photometric=elements.code_string(dataset, "PhotometricInterpretation") or "",
+        planar=elements.integer(dataset, "PlanarConfiguration") or 0,
+        bits_allocated=_FLOATS.get(keyword) or elements.required(dataset, "BitsAllocated"),
+        bits_stored=_FLOATS.get(keyword) or elements.required(dataset, "BitsStored"),
+        signed=elements.integer(dataset, "PixelRepresentation") == 1,
+        keyword=keyword,
+        transfer_syntax=_transfer_syntax(dataset),
+    )
+    _check_bits(pixel, elements.integer(dataset, "HighBit"))
+    repairs += _check_length(pixel, elements.value(dataset, keyword))
+    return replace(pixel, repairs=tuple(repairs))
+
+
+def _keyword(opened: OpenFile) -> str:
+    present = [name for name in ("PixelData", *_FLOATS) if name in opened.dataset]
+    if len(present) == 1:
+        return present[0]
+    if present:
+        raise UnreadableFile("the file holds more than one kind of pixel data")
+    if "Rows" in opened.dataset or "BitsAllocated" in opened.dataset:
+        raise UnreadableFile("the header declares an image, but the pixel data are missing")
+    modality = elements.code_string(opened.dataset, "Modality") or "unknown modality"
+    raise NoPixels(f"a DICOM object without an image ({modality})")
+
+
+def _transfer_syntax(dataset: Dataset) -> UID:
+    syntax = UID(elements.text(dataset.file_meta, "TransferSyntaxUID") or "")
+    if not syntax.is_transfer_syntax:
+        raise UnsupportedFormat("the transfer syntax is private or unknown")
+    return syntax
+
+
+def _check_bits(pixel: ImagePixel, high_bit: int | None) -> None:
+    allocated, stored = pixel.bits_allocated, pixel.bits_stored
+    if allocated not in (1, 8, 16, 32, 64) or (allocated == 64 and not pixel.floating):
+        raise UnsupportedFormat(f"BitsAllocated {allocated} is outside the current standard")
+    if not 1 <= stored <= allocated:
+        raise UnreadableFile(f"BitsStored {stored} does not fit BitsAllocated {allocated}")
+    if pixel.samples not in (1, 3):
+        raise UnsupportedFormat(f"{pixel.samples} samples per pixel")
+    if not pixel.photometric:
+        raise UnreadableFile("PhotometricInterpretation is missing")
+    single = pixel.photometric in (*GREY, "PALETTE COLOR")
+    if single != (pixel.samples == 1):
+        raise UnreadableFile(f"{pixel.photometric} does not go with {pixel.samples} samples")
+    native = not pixel.transfer_syntax.is_encapsulated
+    if native and not pixel.floating and high_bit is not None and high_bit != stored - 1:
+        raise UnsupportedFormat(
+            f"HighBit {high_bit} is not BitsStored - 1: where the value lies is not certain"
+        )
+
+
+def _check_length(pixel: ImagePixel, data: object) -> list[str]:
+    """Raise UnreadableFile when uncompressed data are shorter than declared; tell of excess."""
+    if not isinstance(data, bytes) or not data:
+        raise UnreadableFile("the pixel data are empty")
+    if pixel.transfer_syntax.is_encapsulated:
+        _check_fragments(pixel, data)
+        return []
+    bits = pixel.rows * pixel.columns * pixel.samples * pixel.bits_allocated
+    if pixel.photometric == "YBR_FULL_422":
+        bits = bits * 2 // 3
+    expected = ceil(bits * pixel.frames / 8)
+    if len(data) < expected:
+        raise UnreadableFile(
+            f"the pixel data hold {len(data):,} bytes, the header declares {expected:,}"
+        )
+    if len(data) - expected > 1:
+        return ["pixel data longer than declared: the excess bytes are left out"]
+    return []
+
+
+def _check_fragments(pixel: ImagePixel, data: bytes) -> None:
+    """Raise UnreadableFile unless the compressed items can be the declared number of frames."""
+    buffer = BytesIO(data)
+    try:
+        parse_basic_offsets(buffer)
+        count, offsets = parse_fragments(buffer)
+    except Exception as error:
+        raise UnreadableFile("the compressed pixel data are damaged or truncated") from error
+    starts = sum(data[at + 8 : at + 10] in _STARTS for at in offsets)
+    found = count if pixel.transfer_syntax == RLELossless else starts
+    if count < pixel.frames or found > pixel.frames:
+        raise UnreadableFile(
+            f"the pixel data hold {max(count, found)} compressed items, "
+            f"the header declares {pixel.frames} frames"
+        )

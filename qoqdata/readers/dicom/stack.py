@@ -1,0 +1,137 @@
+"""Planes in a row: their order, spacing, gaps and tilt, and the affine of their volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qoqdata.errors import InputError
+from qoqdata.readers.dicom.geometry import Plane
+
+# Two planes closer than this are one place: no scanner steps by a hundredth of a millimetre.
+_SAME_PLACE_MM = 0.01
+_DIRECTION = 1e-3
+_RELATIVE = 1e-3
+# A step of this many usual ones is a missing slice.
+_GAP = 1.5
+# How much steps may differ before they are told as uneven.
+_UNEVEN = 0.02
+_TILT_DEGREES = 0.5
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A step too wide: from slice `after` to the next, `distance` mm along the normal."""
+
+    after: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """An ordered stack of parallel planes.
+
+    `order[k]` are the planes (numbers in the list that was given) at place k, more than one when
+    they coincide. `positions` are mm along the normal, rising. `affine` maps (slice, row, column)
+    indices to patient coordinates (LPS, mm), homogeneous; its slice axis is the true direction from
+    slice to slice, also when the gantry was tilted by `tilt_degrees`. `spacing` is (slice, row,
+    column) in mm, slices along the normal.
+    """
+
+    order: tuple[tuple[int, ...], ...]
+    positions: tuple[float, ...]
+    affine: NDArray[np.float64]
+    spacing: tuple[float, float, float]
+    gaps: tuple[Gap, ...]
+    tilt_degrees: float
+    repairs: tuple[str, ...]
+
+
+def stack(planes: Sequence[Plane], *, thickness: float | None) -> Stack:
+    """Order planes along their normal; `thickness` (mm) spaces a single slice.
+
+    Raises InputError when orientations or spacings are mixed, when the slices do not follow one
+    straight line, or when a single slice has no thickness.
+    """
+    first = planes[0]
+    _check_alike(planes)
+    normal = first.normal
+    corners = np.array([one.position for one in planes])
+    along = corners @ normal
+    ranked = [int(k) for k in np.argsort(along, kind="stable")]
+    groups: list[list[int]] = [[ranked[0]]]
+    for number in ranked[1:]:
+        if along[number] - along[groups[-1][0]] < _SAME_PLACE_MM:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    kept = [group[0] for group in groups]
+    steps = np.diff(along[kept])
+    if len(kept) == 1:
+        if thickness is None or thickness <= 0:
+            raise InputError("a single slice without SliceThickness is no volume")
+        usual, direction = thickness, normal
+    else:
+        usual = float(np.median(steps))
+        direction = corners[kept[-1]] - corners[kept[0]]
+        direction = direction / np.linalg.norm(direction)
+    _check_straight(corners[kept], direction, first.spacing)
+    cosine = float(np.clip(direction @ normal, -1.0, 1.0))
+    tilt = float(np.degrees(np.arccos(cosine)))
+    gaps = tuple(
+        Gap(after=k, distance=float(step)) for k, step in enumerate(steps) if step > _GAP * usual
+    )
+    affine = np.eye(4)
+    mean = float(steps.mean()) if len(steps) and not gaps else usual
+    affine[:3, 0] = direction * mean / cosine
+    affine[:3, 1] = np.array(first.column) * first.spacing[0]
+    affine[:3, 2] = np.array(first.row) * first.spacing[1]
+    affine[:3, 3] = corners[kept[0]]
+    return Stack(
+        order=tuple(tuple(group) for group in groups),
+        positions=tuple(float(along[k]) for k in kept),
+        affine=affine,
+        spacing=(mean, *first.spacing),
+        gaps=gaps,
+        tilt_degrees=tilt,
+        repairs=tuple(_notes(steps, usual, gaps, tilt)),
+    )
+
+
+def _check_alike(planes: Sequence[Plane]) -> None:
+    first = planes[0]
+    for one in planes[1:]:
+        turned = np.abs(np.subtract((one.row, one.column), (first.row, first.column))).max()
+        if turned > _DIRECTION:
+            raise InputError(
+                "the slices have mixed orientations", fix="leave localizers and reformats out"
+            )
+        if not np.allclose(one.spacing, first.spacing, rtol=_RELATIVE, atol=0):
+            raise InputError("the slices have mixed pixel spacings")
+
+
+def _check_straight(
+    corners: NDArray[np.float64], direction: NDArray[np.float64], spacing: tuple[float, float]
+) -> None:
+    """Raise InputError when a slice lies more than half a pixel beside the line of the stack."""
+    offsets = corners - corners[0]
+    beside = offsets - np.outer(offsets @ direction, direction)
+    if np.linalg.norm(beside, axis=1).max() > max(0.5 * min(spacing), _SAME_PLACE_MM):
+        raise InputError("the slices do not follow one straight line")
+
+
+def _notes(
+    steps: NDArray[np.float64], usual: float, gaps: tuple[Gap, ...], tilt: float
+) -> list[str]:
+    notes = []
+    if gaps:
+        notes.append(f"{len(gaps)} gaps between slices: the affine holds up to the first")
+    even = steps[steps <= _GAP * usual]
+    if len(even) and np.abs(even - usual).max() > _UNEVEN * usual + _SAME_PLACE_MM:
+        notes.append(f"uneven slice spacing: {even.min():.3f} to {even.max():.3f} mm")
+    if tilt > _TILT_DEGREES:
+        notes.append(f"gantry tilt of {tilt:.1f} degrees: the affine is sheared")
+    return notes

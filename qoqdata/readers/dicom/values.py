@@ -1,0 +1,67 @@
+"""Modality values (HU for CT) of a DICOM file, without any VOI or presentation transform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qoqdata.errors import InputError
+from qoqdata.readers.dicom import transforms
+from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
+from qoqdata.readers.dicom.decode import stored_frames
+from qoqdata.readers.dicom.frames import places, wanted_frames
+from qoqdata.readers.dicom.grey import whole_values, words
+from qoqdata.readers.dicom.header import Header, header
+from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
+from qoqdata.readers.dicom.windowing import Modality, stored_values
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+
+
+def read_values(
+    path: Path | str, *, frames: Sequence[int] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> tuple[NDArray[np.float32], Header]:
+    """Modality values, float32 (n, rows, columns), and the facts of the header.
+
+    Stored values through the Modality LUT or each frame's own rescale (PS3.3 C.11.1): HU for CT.
+    Nothing is inverted, windowed, resampled or replaced; padding keeps its value. `frames` are
+    0-based, in the order to return them; None for all. The header's spacing is that of the first.
+
+    Raises as `read`, and InputError for a colour image.
+    """
+    opened = open_dataset(Path(path), limits=limits)
+    with located(opened.where):
+        pixel = value_pixel(opened, limits=limits)
+        wanted = wanted_frames(frames, pixel)
+        place = places(wanted)
+        out = np.empty((len(wanted), pixel.rows, pixel.columns), np.float32)
+        for index, values, _ in modality_frames(opened, pixel, wanted):
+            out[place[index]] = values
+        return out, header(opened.dataset, frame=wanted[0])
+
+
+def value_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
+    """The pixel layout of a grey image; raises InputError for colour, else as `image_pixel`."""
+    pixel = image_pixel(opened, limits=limits)
+    if pixel.photometric not in GREY:
+        raise InputError(f"a {pixel.photometric} image has no modality values")
+    return pixel
+
+
+def modality_frames(
+    opened: OpenFile, pixel: ImagePixel, wanted: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.float32], Modality]]:
+    """Index, modality values (rows, columns) and their transform, per frame in ascending order."""
+    tables: dict[Modality, NDArray[np.float32]] = {}
+    for frame in stored_frames(opened.dataset, pixel, wanted):
+        modality, _ = transforms.modality(opened.dataset, frame.index, pixel)
+        if not pixel.tabled:
+            stored = whole_values(pixel, frame.values)
+            yield frame.index, modality(stored).astype(np.float32), modality
+            continue
+        if modality not in tables:
+            every = stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed)
+            tables[modality] = modality(every).astype(np.float32)
+        yield frame.index, np.take(tables[modality], words(frame.values)), modality

@@ -1,0 +1,187 @@
+"""ECGs stored as DICOM waveforms (PS3.3 A.34 and C.10.9)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.dataset import located, open_dataset
+from qoqdata.readers.ecg import comments
+from qoqdata.readers.ecg.assembly import Channel, assemble
+from qoqdata.readers.ecg.leads import TWELVE, canonical
+from qoqdata.readers.ecg.recording import Recording
+from qoqdata.readers.limits import Limits
+
+_NUMBERS = (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8)
+LEAD_CODES = {
+    f"{stem}{number}": lead
+    for stem in ("2:", "5.6.3-9-")
+    for number, lead in zip(_NUMBERS, TWELVE, strict=True)
+}
+"""MDC (PS3.16 CID 3001) and SCP-ECG lead codes; both number the leads alike."""
+
+_STORED = {
+    (8, "SB"): "i1",
+    (8, "UB"): "u1",
+    (16, "SS"): "i2",
+    (16, "US"): "u2",
+    (32, "SL"): "i4",
+    (32, "UL"): "u4",
+}
+_AGE = re.compile(r"([0-9]{3})([DWMY])")
+_UNITS_A_YEAR = {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}
+
+
+def read_dicom(path: Path, limits: Limits) -> Recording:
+    """Read the original (not derived) multiplex groups of a DICOM ECG.
+
+    Groups that were recorded one after the other (four times three leads) are laid on one time line
+    by their time offsets and masked where they were not recorded; of a lead in several groups the
+    longest stretch is kept. Samples equal to the padding value are missing. Calibration is sample *
+    sensitivity * correction factor + baseline, in the sensitivity units (C.10.9.1.4).
+
+    Raises UnsupportedFormat (no waveform, only derived ones, companded samples, several rates),
+    UnreadableFile and TooLarge.
+    """
+    opened = open_dataset(path, limits=limits)
+    with located(str(path)):
+        dataset = opened.dataset
+        groups = [
+            group
+            for group in elements.items(dataset, "WaveformSequence")
+            if elements.code_string(group, "WaveformOriginality") != "DERIVED"
+        ]
+        if not groups:
+            raise UnsupportedFormat("the object holds no originally recorded waveform")
+        little = bool(dataset.original_encoding[1])
+        fs, placed, notes = _time_line(groups, little, limits, str(path))
+        recording = assemble(placed, fs, where=str(path), repairs=(*opened.repairs, *notes))
+        return replace(recording, age=_age(dataset), sex=_sex(dataset))
+
+
+def _time_line(
+    groups: Sequence[Dataset], little: bool, limits: Limits, where: str
+) -> tuple[float, list[Channel], list[str]]:
+    rates = {elements.number(group, "SamplingFrequency") for group in groups}
+    fs = rates.pop()
+    if rates or fs is None or fs <= 0:
+        raise UnsupportedFormat("the waveform groups do not share one sampling frequency")
+    starts = [
+        round((elements.number(group, "MultiplexGroupTimeOffset") or 0.0) / 1000 * fs)
+        for group in groups
+    ]
+    starts = [start - min(starts) for start in starts]
+    lengths = [elements.required(group, "NumberOfWaveformSamples") for group in groups]
+    counts = [elements.required(group, "NumberOfWaveformChannels") for group in groups]
+    total = max(start + length for start, length in zip(starts, lengths, strict=True))
+    if min(lengths) <= 0 or min(counts) <= 0:
+        raise UnreadableFile("a waveform group declares no samples or no channels")
+    limits.check("ecg_samples", total * sum(counts), where=where)
+    notes: list[str] = []
+    found: dict[str, Channel] = {}
+    held: dict[str, int] = {}
+    for group, start, length in zip(groups, starts, lengths, strict=True):
+        for channel in _channels(group, little, notes):
+            if length <= held.get(channel.name, 0):
+                notes.append(f"lead {channel.name} recorded twice; the longer stretch kept")
+                continue
+            if channel.name in held:
+                notes.append(f"lead {channel.name} recorded twice; the longer stretch kept")
+            held[channel.name] = length
+            found[channel.name] = _padded(channel, start, total)
+    return fs, list(found.values()), list(dict.fromkeys(notes))
+
+
+def _padded(channel: Channel, start: int, total: int) -> Channel:
+    around = (start, total - start - channel.samples.size)
+    if around == (0, 0):
+        return channel
+    return replace(
+        channel,
+        samples=np.pad(channel.samples, around),
+        missing=np.pad(channel.missing, around, constant_values=True),
+    )
+
+
+def _channels(group: Dataset, little: bool, notes: list[str]) -> list[Channel]:
+    bits = elements.required(group, "WaveformBitsAllocated")
+    interpretation = elements.code_string(group, "WaveformSampleInterpretation") or "none"
+    kind = _STORED.get((bits, interpretation))
+    if kind is None:
+        raise UnsupportedFormat(f"{bits}-bit waveform samples of interpretation {interpretation}")
+    stored = np.dtype(kind).newbyteorder("<" if little else ">")
+    shape = (
+        elements.required(group, "NumberOfWaveformSamples"),
+        elements.required(group, "NumberOfWaveformChannels"),
+    )
+    data = elements.value(group, "WaveformData")
+    size = shape[0] * shape[1] * stored.itemsize
+    if not isinstance(data, bytes) or not size <= len(data) <= size + 1:
+        held = len(data) if isinstance(data, bytes) else 0
+        raise UnreadableFile(f"WaveformData holds {held:,} bytes, {size:,} are declared")
+    samples = np.frombuffer(data[:size], stored).reshape(shape)
+    padding = elements.value(group, "WaveformPaddingValue")
+    missing = np.zeros(shape, bool)
+    if isinstance(padding, bytes) and len(padding) >= stored.itemsize:
+        missing = samples == np.frombuffer(padding[: stored.itemsize], stored)[0]
+    definitions = list(elements.items(group, "ChannelDefinitionSequence"))
+    if len(definitions) != shape[1]:
+        raise UnreadableFile(f"{len(definitions)} channel definitions for {shape[1]} channels")
+    return [
+        _channel(definition, samples[:, index], missing[:, index], notes)
+        for index, definition in enumerate(definitions)
+    ]
+
+
+def _channel(
+    definition: Dataset, samples: np.ndarray, missing: np.ndarray, notes: list[str]
+) -> Channel:
+    units = elements.item(definition, "ChannelSensitivityUnitsSequence")
+    unit = elements.text(units, "CodeValue") if units is not None else None
+    sensitivity = elements.number(definition, "ChannelSensitivity")
+    correction = elements.number(definition, "ChannelSensitivityCorrectionFactor")
+    scale = (sensitivity or 0.0) * (1.0 if correction is None else correction)
+    offset = elements.number(definition, "ChannelBaseline") or 0.0
+    if any(elements.number(definition, key) for key in ("ChannelTimeSkew", "ChannelSampleSkew")):
+        notes.append("channel skew is stated and not applied")
+    bits = elements.integer(definition, "WaveformBitsStored") or samples.dtype.itemsize * 8
+    bits = min(max(bits, 1), samples.dtype.itemsize * 8)
+    low = -(1 << (bits - 1)) if samples.dtype.kind == "i" else 0
+    rails = (low * scale + offset, (low + (1 << bits) - 1) * scale + offset)
+    return Channel(
+        name=_lead(definition),
+        samples=samples * scale + offset,
+        missing=missing,
+        unit=unit if unit and scale else "uncalibrated",
+        rails=rails,
+    )
+
+
+def _lead(definition: Dataset) -> str:
+    source = elements.item(definition, "ChannelSourceSequence")
+    meaning = elements.text(source, "CodeMeaning") if source is not None else None
+    code = elements.text(source, "CodeValue") if source is not None else None
+    named = canonical(meaning or elements.text(definition, "ChannelLabel") or "")
+    coded = LEAD_CODES.get(code or "")
+    if coded and named in TWELVE and coded != named:
+        raise UnreadableFile(f"a channel is coded as lead {coded} and called {named}")
+    return coded or named
+
+
+def _age(dataset: Dataset) -> int | None:
+    match = _AGE.fullmatch(elements.text(dataset, "PatientAge") or "")
+    if match is None:
+        return None
+    years = int(int(match.group(1)) / _UNITS_A_YEAR[match.group(2)])
+    return years if years <= comments.OLDEST else None
+
+
+def _sex(dataset: Dataset) -> str | None:
+    return {"M": "male", "F": "female"}.get(elements.code_string(dataset, "PatientSex") or "")

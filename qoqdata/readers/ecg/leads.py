@@ -1,0 +1,121 @@
+"""Lead names: every usual spelling to one name, one order, and Einthoven's checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from qoqdata.errors import UnreadableFile
+
+LIMB = ("I", "II", "III", "aVR", "aVL", "aVF")
+CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
+TWELVE = LIMB + CHEST
+FRANK = ("X", "Y", "Z")
+ORDER = TWELVE + FRANK
+
+_PREFIX = re.compile(
+    r"(?:mdc[ _]ecg[ _]lead|(?:ecg|ekg)[ _]lead|lead|ecg|ekg)[ _:-]+", re.IGNORECASE
+)
+_SUFFIX = re.compile(r"\s*\((?:einthoven|goldberger|wilson|frank|[mnuµμ]?v)\)$", re.IGNORECASE)
+_SPELLINGS = (
+    {name.lower(): name for name in TWELVE}
+    | {f"d{name.lower()}": name for name in ("I", "II", "III")}
+    | {f"v{axis.lower()}": axis for axis in FRANK}
+    | {axis.lower(): axis for axis in FRANK}
+    | {f"v{k}": f"V{k}" for k in (7, 8, 9)}
+    | {f"v{k}r": f"V{k}R" for k in range(1, 10)}
+)
+
+
+def canonical(name: str) -> str:
+    """The canonical name of a lead, or the trimmed name itself when it is not a known spelling.
+
+    Known: I II III (also DI DII DIII), aVR aVL aVF, V1-V9, V1R-V9R, Frank X Y Z (also Vx Vy Vz), in
+    any case, with or without a leading "lead" / "ECG" / "MDC_ECG_LEAD" and a trailing unit or
+    "(Einthoven)". Modified (MLII), inverted (-aVR) and bipolar chest (V1-V2) leads are other leads
+    and stay as written, and so do C1-C6, which are scalp electrodes in sleep records.
+    """
+    trimmed = " ".join(name.split())
+    bare = _SUFFIX.sub("", _PREFIX.sub("", trimmed, count=1) if _PREFIX.match(trimmed) else trimmed)
+    key = re.sub(r"^(a?v)[ _]", r"\1", bare.lower())
+    return _SPELLINGS.get(key, trimmed)
+
+
+def rank(name: str) -> int:
+    """Place of a canonical name in `ORDER`; all other names share the place after the last."""
+    return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+def arrange(
+    names: Sequence[str], signals: Sequence[np.ndarray], *, where: str
+) -> tuple[tuple[str, ...], list[int], list[str]]:
+    """Canonical names in canonical order, the source index of each, and what was mended.
+
+    `signals` are the samples of each name; they settle duplicates. Two identical copies of a
+    standard lead become one. Two different signals that claim the same standard lead cannot be told
+    apart: UnreadableFile. Other names that repeat are numbered ("ECG", "ECG #2").
+    """
+    repairs: list[str] = []
+    kept: list[tuple[str, int]] = []
+    first: dict[str, int] = {}
+    for index, raw in enumerate(names):
+        name = canonical(raw)
+        if not name:
+            name = f"signal {index}"
+            repairs.append(f"channel {index} has no name; called {name!r}")
+        if name in first and name in ORDER:
+            if not np.array_equal(signals[first[name]], signals[index]):
+                raise UnreadableFile(
+                    f"channels {first[name]} and {index} are both lead {name} and differ",
+                    where=where,
+                    fix="correct the lead names in the source",
+                )
+            repairs.append(f"lead {name} is listed twice with identical samples; kept once")
+            continue
+        if name in first:
+            number = 2
+            while f"{name} #{number}" in first:
+                number += 1
+            repairs.append(f"channel {index} repeats the name {name!r}; numbered {number}")
+            name = f"{name} #{number}"
+        first[name] = index
+        kept.append((name, index))
+    kept.sort(key=lambda item: (rank(item[0]), item[1]))
+    return tuple(name for name, _ in kept), [index for _, index in kept], repairs
+
+
+def derive_limb(limb_i: np.ndarray, limb_ii: np.ndarray) -> dict[str, np.ndarray]:
+    """III, aVR, aVL, aVF from I and II (Einthoven, Goldberger), in the unit of the arguments."""
+    return {
+        "III": limb_ii - limb_i,
+        "aVR": -(limb_i + limb_ii) / 2,
+        "aVL": limb_i - limb_ii / 2,
+        "aVF": limb_ii - limb_i / 2,
+    }
+
+
+def einthoven_residuals(
+    leads: Sequence[str], signal: np.ndarray, valid: np.ndarray
+) -> dict[str, float]:
+    """Root mean square in mV of measured minus derived III, aVR, aVL and aVF.
+
+    `signal` and `valid` are (lead, sample); samples valid in all three leads count. Only leads that
+    are present beside I and II are listed; without a common valid sample a lead is left out. In a
+    sound 12-lead record every value is near the quantisation step; swapped, inverted or wrongly
+    scaled limb leads give a large fraction of the signal.
+    """
+    at = {name: index for index, name in enumerate(leads)}
+    if "I" not in at or "II" not in at:
+        return {}
+    limb_i, limb_ii = (signal[at[name]].astype(np.float64) for name in ("I", "II"))
+    residuals = {}
+    for name, expected in derive_limb(limb_i, limb_ii).items():
+        if name not in at:
+            continue
+        common = valid[at["I"]] & valid[at["II"]] & valid[at[name]]
+        if common.any():
+            error = (signal[at[name]] - expected)[common]
+            residuals[name] = float(np.sqrt(np.mean(error**2)))
+    return residuals

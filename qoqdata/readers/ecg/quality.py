@@ -1,0 +1,71 @@
+"""Which samples of a lead can be trusted: not missing, not flat, not saturated.
+
+Thresholds were set on clinical 12-lead files. In those, isoelectric segments stay exactly constant
+for up to 0.22 s, so only far longer constant stretches count as flat.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FLAT_SECONDS = 2.0
+RAIL_SECONDS = 0.02
+RAIL_SAMPLES = 3
+PLATEAU_SECONDS = 0.05
+PLATEAU_MILLIVOLTS = 1.0
+
+
+def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start index and length (int64 each) of every stretch of equal values; NaN equals nothing."""
+    if values.size == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    starts = np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1))
+    return starts, np.diff(np.concatenate((starts, [values.size])))
+
+
+def _cover(starts: np.ndarray, lengths: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
+    """Bool mask of `size` samples, True inside the chosen runs."""
+    edges = np.zeros(size + 1, np.int64)
+    edges[starts[chosen]] += 1
+    edges[(starts + lengths)[chosen]] -= 1
+    return np.cumsum(edges[:-1]) > 0
+
+
+def flat(millivolts: np.ndarray, fs: float) -> np.ndarray:
+    """True where one value is held for 2 s or more, or by the whole lead.
+
+    `millivolts` is 1-D with NaN for missing samples, `fs` in Hz. Lost electrodes and zero-padded
+    records look like this; a beating or asystolic heart does not.
+    """
+    starts, lengths = runs(millivolts)
+    chosen = (lengths >= FLAT_SECONDS * fs) | (lengths == millivolts.size)
+    return _cover(starts, lengths, chosen, millivolts.size)
+
+
+def saturated(millivolts: np.ndarray, fs: float, rails: tuple[float, float] | None) -> np.ndarray:
+    """True where the amplifier or converter is at its stop.
+
+    Either at a converter rail (`rails`, mV, lowest and highest, None when unknown) for 20 ms and at
+    least 3 samples, so that a single peak scaled to the full range stays; or held at the largest or
+    smallest value of the lead for 50 ms, 1 mV or more away from the median of the lead.
+    """
+    known = millivolts[~np.isnan(millivolts)]
+    if known.size == 0:
+        return np.zeros(millivolts.size, bool)
+    starts, lengths = runs(millivolts)
+    values = millivolts[starts]
+    chosen = np.zeros(starts.size, bool)
+    if rails is not None:
+        long = (lengths >= RAIL_SECONDS * fs) & (lengths >= RAIL_SAMPLES)
+        chosen |= long & ((values <= min(rails)) | (values >= max(rails)))
+    extreme = (values == known.min()) | (values == known.max())
+    far = np.abs(values - np.median(known)) >= PLATEAU_MILLIVOLTS
+    chosen |= extreme & far & (lengths >= PLATEAU_SECONDS * fs) & (lengths >= RAIL_SAMPLES)
+    return _cover(starts, lengths, chosen, millivolts.size)
+
+
+def validity(
+    millivolts: np.ndarray, fs: float, rails: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Bool mask of one lead: True where the sample is neither missing (NaN), flat nor saturated."""
+    return ~(np.isnan(millivolts) | flat(millivolts, fs) | saturated(millivolts, fs, rails))

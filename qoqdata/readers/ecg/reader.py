@@ -1,0 +1,65 @@
+"""The one entry: a path of any kind to a `Recording`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qoqdata.errors import MissingFile, UnreadableFile
+from qoqdata.readers.ecg.recording import Recording
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+
+
+def read(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Recording:
+    """Read an ECG: float32 mV (lead, sample) with mask, native rate and length.
+
+    `path` is a WFDB record stem, its `.hea` header or one of its signal files (the header beside it
+    is taken), a CPSC2018 `.mat` file without a header, or a DICOM waveform object.
+
+    Raises MissingFile, OutsideRoot, UnreadableFile, UnsupportedFormat and TooLarge; never any other
+    exception for damaged input, and never a signal that its own header contradicts.
+    """
+    path = Path(path)
+    try:
+        header = _header(path)
+        if header is not None:
+            from qoqdata.readers.ecg.wfdb_record import read_wfdb
+
+            return read_wfdb(header, limits)
+        head = _head(path)
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"cannot be read ({error})", where=str(path)) from error
+    if head[128:] == b"DICM" or path.suffix.lower() == ".dcm":
+        from qoqdata.readers.ecg.dicom_waveform import read_dicom
+
+        return read_dicom(path, limits)
+    if path.suffix.lower() == ".mat":
+        from qoqdata.readers.ecg.matlab import read_cpsc2018
+
+        return read_cpsc2018(path, limits)
+    raise MissingFile(
+        "neither a DICOM file nor a signal file with a header beside it",
+        where=str(path),
+        fix="put the .hea file next to it",
+    )
+
+
+def _header(path: Path) -> Path | None:
+    """The `.hea` file that `path` stands for, or None when there is none."""
+    if path.suffix.lower() == ".hea":
+        return path
+    stem = path.with_name(path.name + ".hea")
+    if stem.is_file():
+        return stem
+    beside = path.with_suffix(".hea")
+    if path.suffix and path.is_file() and beside.is_file():
+        return beside
+    if not path.exists():
+        raise MissingFile("no such record", where=str(path))
+    return None
+
+
+def _head(path: Path) -> bytes:
+    if not path.is_file():
+        raise UnreadableFile("is not a regular file", where=str(path))
+    with path.open("rb") as file:
+        return file.read(132)

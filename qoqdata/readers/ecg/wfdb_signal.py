@@ -1,0 +1,245 @@
+"""Samples of a single-segment WFDB record, checked against what its header says of them.
+
+The number of frames: where header and file agree, that is it. Where they do not,
+
+- the file is longer: the header count stands when the checksums match over it (the rest is
+  padding) or when there is no checksum to ask and no matrix shape either (header(5) rules);
+- otherwise the file's own count replaces the header's, but only when it is proved: every checksum
+  the header gives matches over the file's count, and either the shape stored in a MATLAB file is
+  exactly that count, or every signal has a checksum and the file does not end in a frame of zeros
+  (zeros leave a checksum as it is, so a cut there would go unseen). The change is a repair;
+- anything else is a truncated or altered file and is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.ecg import formats
+from qoqdata.readers.ecg.data_file import beside
+from qoqdata.readers.ecg.decoding import decode, flac_frames
+from qoqdata.readers.ecg.header import Header, SignalLine
+from qoqdata.readers.ecg.mat4 import HEADER_BYTES, matrix_header
+from qoqdata.readers.limits import Limits
+
+
+@dataclass(frozen=True)
+class SignalFile:
+    """One signal file: its lines in order, the frames it holds, whether a matrix shape says so."""
+
+    path: Path
+    indices: tuple[int, ...]
+    lines: tuple[SignalLine, ...]
+    frames: int
+    shaped: bool
+    trailing: int
+
+
+def read_samples(
+    header: Header, path: Path, limits: Limits
+) -> tuple[list[np.ndarray | None], list[str]]:
+    """Stored integers of every signal of a single-segment record, and what was mended.
+
+    `path` is the header's. One 1-D array per signal line at the signal's own rate, all spanning the
+    same number of frames, not deskewed; None for a null signal (format 0). Every signal is compared
+    with its initial value and 16-bit checksum; a zero or absent field is no statement, and signals
+    without a checksum are named in the repairs. In format 8 the initial value takes part in the
+    decoding and proves nothing.
+
+    Raises UnreadableFile (lead and both numbers on a mismatch), MissingFile, OutsideRoot, TooLarge,
+    UnsupportedFormat.
+    """
+    width = sum(line.samples_per_frame for line in header.signals)
+    limits.check("ecg_samples", (header.length or 0) * width, where=str(path))
+    repairs: list[str] = []
+    files = _signal_files(header, path, limits, repairs)
+    if not files:
+        raise UnreadableFile("the record holds no signal", where=str(path))
+    held = min(file.frames for file in files)
+    if header.length is None and any(file.frames != held for file in files):
+        raise UnreadableFile(
+            "the header states no length and the signal files differ in theirs", where=str(path)
+        )
+    if held == 0:
+        raise UnreadableFile("the signal file holds no complete frame", where=str(path))
+    limits.check("ecg_samples", held * width, where=str(path))
+    samples: list[np.ndarray | None] = [None] * len(header.signals)
+    for file in files:
+        for index, signal in zip(file.indices, decode(file.path, file.lines, held), strict=True):
+            samples[index] = signal
+    frames = _frames(header, samples, held, all(file.shaped for file in files), path, repairs)
+    for index, line in enumerate(header.signals):
+        stored = samples[index]
+        if stored is not None:
+            samples[index] = _checked(line, index, stored[: frames * line.samples_per_frame], path)
+    for file in files:
+        extra = file.trailing - formats.padding(file.lines[0].fmt)
+        if file.frames > frames or extra > 0:
+            repairs.append("bytes after the last sample ignored")
+    unproved = [
+        line.name or f"signal {index}"
+        for index, (line, stored) in enumerate(zip(header.signals, samples, strict=True))
+        if stored is not None and (line.checksum is None or not _agrees(line, stored))
+    ]
+    if unproved:
+        repairs.append(f"not verified, the header has no checksum: {', '.join(unproved)}")
+    return samples, list(dict.fromkeys(repairs))
+
+
+def _signal_files(
+    header: Header, path: Path, limits: Limits, repairs: list[str]
+) -> list[SignalFile]:
+    groups: dict[str, list[int]] = {}
+    for index, line in enumerate(header.signals):
+        if line.fmt == formats.NULL:
+            continue
+        group = groups.setdefault(line.file, [])
+        if group and group[-1] != index - 1:
+            raise UnreadableFile(
+                f"the signals in {line.file!r} are not listed together", where=str(path)
+            )
+        group.append(index)
+    return [
+        _signal_file(name, tuple(indices), header, path, limits, repairs)
+        for name, indices in groups.items()
+    ]
+
+
+def _signal_file(
+    name: str,
+    indices: tuple[int, ...],
+    header: Header,
+    path: Path,
+    limits: Limits,
+    repairs: list[str],
+) -> SignalFile:
+    lines = tuple(header.signals[index] for index in indices)
+    fmt, offset = lines[0].fmt, lines[0].byte_offset
+    if any(line.fmt != fmt or line.byte_offset != offset for line in lines):
+        raise UnreadableFile(f"the signals in {name!r} differ in format or offset", where=str(path))
+    if fmt not in formats.BITS:
+        raise UnsupportedFormat(f"unknown WFDB storage format {fmt}", where=str(path))
+    file, repair = beside(path, name)
+    if repair:
+        repairs.append(repair)
+    size = file.stat().st_size
+    limits.check("file_bytes", size, where=str(file))
+    if fmt in formats.FLAC:
+        stated = flac_frames(file, lines)
+        if stated is None and header.length is None:
+            raise UnreadableFile("neither header nor FLAC stream states a length", where=str(file))
+        frames = stated if stated is not None else header.length or 0
+        return SignalFile(file, indices, lines, frames, False, 0)
+    width = sum(line.samples_per_frame for line in lines)
+    frames = formats.samples_in(fmt, max(0, size - offset)) // width
+    shaped = file.suffix.lower() == ".mat"
+    if shaped:
+        columns = _columns(file, fmt, offset, width)
+        if columns > frames:
+            raise UnreadableFile(
+                f"truncated: its matrix declares {columns:,} frames, the file holds {frames:,}",
+                where=str(file),
+                fix="download the file again",
+            )
+        frames = columns
+    trailing = size - offset - formats.bytes_for(fmt, frames * width)
+    return SignalFile(file, indices, lines, frames, shaped, trailing)
+
+
+def _columns(file: Path, fmt: str, offset: int, width: int) -> int:
+    with file.open("rb") as stream:
+        matrix = matrix_header(stream.read(HEADER_BYTES))
+    where = str(file)
+    if matrix is None:
+        raise UnreadableFile("is no MATLAB level 4 file, as the header implies", where=where)
+    if not matrix.holds(fmt):
+        raise UnreadableFile(
+            f"format {fmt} in the header, MATLAB number class {matrix.number_class} in the file",
+            where=where,
+        )
+    if matrix.offset != offset or matrix.rows != width:
+        raise UnreadableFile(
+            f"the header puts {width} rows at byte {offset}, the file {matrix.rows} rows at byte "
+            f"{matrix.offset}",
+            where=where,
+        )
+    return matrix.columns
+
+
+def _frames(
+    header: Header,
+    samples: list[np.ndarray | None],
+    held: int,
+    shaped: bool,
+    path: Path,
+    repairs: list[str],
+) -> int:
+    """The number of frames to use, by the rule at the head of this module."""
+    stated = header.length
+    if stated is None:
+        repairs.append("the header states no length; the length of the file taken")
+        return held
+    if stated == held:
+        return held
+    pairs = [
+        (line, stored)
+        for line, stored in zip(header.signals, samples, strict=True)
+        if stored is not None
+    ]
+
+    def matches(frames: int) -> bool:
+        return all(
+            not line.checksum or _agrees(line, stored[: frames * line.samples_per_frame])
+            for line, stored in pairs
+        )
+
+    summed = [bool(line.checksum) for line, _ in pairs]
+    if stated < held and matches(stated) and (any(summed) or not shaped):
+        return stated
+    last = [stored[held * line.samples_per_frame - 1] for line, stored in pairs]
+    if matches(held) and (shaped or (all(summed) and any(last))):
+        repairs.append(
+            f"the header states {stated} frames, the file holds {held}, and "
+            + ("the checksums prove the file right" if any(summed) else "its matrix shape decides")
+        )
+        return held
+    if stated < held:
+        return stated
+    raise UnreadableFile(
+        f"truncated: the header states {stated:,} frames, the file holds {held:,}",
+        where=str(path),
+        fix="download the file again",
+    )
+
+
+def checksum(stored: np.ndarray) -> int:
+    """The 16-bit checksum of header(5): the sum of all samples modulo 65536, unsigned."""
+    return int(np.sum(stored, dtype=np.int64)) & 0xFFFF
+
+
+def _agrees(line: SignalLine, stored: np.ndarray) -> bool:
+    stated = line.checksum or 0
+    return -32768 <= stated <= 65535 and stated & 0xFFFF == checksum(stored)
+
+
+def _checked(line: SignalLine, index: int, stored: np.ndarray, path: Path) -> np.ndarray:
+    name = line.name or f"signal {index}"
+    if line.first and line.fmt != formats.DIFFERENCE and int(stored[0]) != line.first:
+        raise UnreadableFile(
+            f"lead {name}: the header gives {line.first} as the first sample, the file {stored[0]}",
+            where=str(path),
+            fix="download header and signal file again",
+        )
+    if line.checksum and not _agrees(line, stored):
+        found = checksum(stored)
+        found -= 65536 if line.checksum < 0 and found > 32767 else 0
+        raise UnreadableFile(
+            f"lead {name}: the header gives the checksum {line.checksum}, the samples {found}",
+            where=str(path),
+            fix="download header and signal file again",
+        )
+    return stored

@@ -1,0 +1,114 @@
+"""Encoded pictures as they are stored: which may be kept, and how text is taken out of them."""
+
+from __future__ import annotations
+
+from qoqdata.errors import InputError, UnreadableFile, UnsupportedFormat
+from qoqdata.readers.picture import jpeg, png
+
+_APPLICATION = range(0xE0, 0xF0)
+
+
+def strip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """A JPEG or PNG without anything that may hold text, and the names of what was removed.
+
+    JPEG keeps tables, frame, scans, the JFIF segment without thumbnail and the Adobe segment;
+    PNG keeps IHDR, PLTE, tRNS, IDAT and IEND. All other segments and chunks go, and so does
+    whatever follows the end of the picture. Compressed pixel data is copied untouched, so the
+    pixels decode identically.
+
+    Raises UnreadableFile when the file is cut or damaged, and UnsupportedFormat for other formats,
+    for animated PNG, and when Exif turns the picture: without Exif it would lie on its side, so it
+    has to be decoded and encoded again.
+    """
+    if data.startswith(jpeg.MAGIC):
+        return _strip_jpeg(data)
+    if data.startswith(png.MAGIC):
+        return _strip_png(data)
+    raise UnsupportedFormat(
+        f"metadata can be stripped from JPEG and PNG only; this begins with {data[:8]!r}",
+        fix="decode the picture and encode it as PNG",
+    )
+
+
+def storable(data: bytes) -> bool:
+    """Whether these bytes may be stored as they are once `strip` has been applied.
+
+    True for one whole 8-bit picture that every viewer shows alike: baseline or progressive
+    Huffman-coded JPEG with 1 or 3 components, or PNG of 8-bit grey or RGB without transparency;
+    not animated; Exif orientation absent or 1. Pixels are not decoded.
+    """
+    try:
+        if data.startswith(jpeg.MAGIC):
+            structure = jpeg.layout(data)
+            frame = jpeg.frame(structure)
+            jpeg.check_scans(structure, frame)
+            return (
+                frame.process in (0, 1, 2)
+                and frame.bits == 8
+                and len(frame.components) in (1, 3)
+                and jpeg.orientation(structure)[0] == 1
+            )
+        if data.startswith(png.MAGIC):
+            chunks, _ = png.chunks(data)
+            header = png.header(chunks)
+            kinds = {chunk.kind for chunk in chunks}
+            return (
+                header.depth == 8
+                and header.colour in (png.GREY, png.RGB)
+                and b"IDAT" in kinds
+                and not kinds & {b"tRNS", b"acTL"}
+                and png.orientation(chunks)[0] == 1
+            )
+    except InputError:
+        return False
+    return False
+
+
+def _strip_jpeg(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    structure = jpeg.layout(data)
+    jpeg.frame(structure)
+    _refuse_turned(jpeg.orientation(structure)[0])
+    removed = []
+    for segment in structure.segments:
+        kept = jpeg.kept_payload(segment)
+        if kept is None:
+            removed.append(_jpeg_name(segment))
+        elif kept != segment.payload:
+            removed.append(_jpeg_name(segment) + " beyond its fixed fields")
+    if structure.stray:
+        removed.append(f"{structure.stray} bytes between segments")
+    if structure.trailing:
+        removed.append(f"{structure.trailing} bytes after the end")
+    return jpeg.bare(structure), tuple(removed)
+
+
+def _jpeg_name(segment: jpeg.Segment) -> str:
+    """Marker name; never any of the payload, which may be the very text that has to go."""
+    if segment.marker == jpeg.COM:
+        return "COM"
+    if segment.marker in _APPLICATION:
+        return f"APP{segment.marker - 0xE0}"
+    return f"FF{segment.marker:02X}"
+
+
+def _strip_png(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    chunks, trailing = png.chunks(data)
+    png.header(chunks)
+    kinds = [chunk.kind for chunk in chunks]
+    if b"IDAT" not in kinds:
+        raise UnreadableFile("PNG holds no pixel data")
+    if b"acTL" in kinds:
+        raise UnsupportedFormat("animated PNG, expected one picture", fix="export its frames")
+    _refuse_turned(png.orientation(chunks)[0])
+    removed = [kind.decode("latin-1") for kind in kinds if kind not in png.NEEDED]
+    if trailing:
+        removed.append(f"{trailing} bytes after the end")
+    return png.bare(chunks), tuple(removed)
+
+
+def _refuse_turned(orientation: int) -> None:
+    if orientation != 1:
+        raise UnsupportedFormat(
+            f"Exif orientation {orientation} turns the picture; stripping Exif would undo that",
+            fix="decode the picture (it comes out upright) and encode it again",
+        )

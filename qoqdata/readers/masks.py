@@ -1,0 +1,234 @@
+"""Label maps: masks whose pixels are codes, and the boxes that follow from them.
+
+Code 0 is background unless the table names it. A stored value is the code, with two exceptions that
+a file's meaning demands: a palette made of greys only is looked up, because the grey level is what
+was drawn (HAM10000 has masks whose palette is black-white reversed); 1-bit samples are 0 and 1.
+Indices of a coloured palette are the codes themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from qoqdata.errors import BadLabel, Misaligned, UnsupportedFormat
+from qoqdata.readers import raster
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.picture.exif import upright
+from qoqdata.readers.picture.samples import Samples
+
+Colour = tuple[int, int, int]
+_BLURRED = 0.05  # share of mid-grey pixels above which a picture is no binary mask
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """codes: uint8 or uint16, (rows, columns); table: label of each code; ignore: codes that stand
+    for "not annotated", which are neither background nor any label."""
+
+    codes: np.ndarray
+    table: dict[int, str]
+    ignore: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LabelBox:
+    """A labelled box in pixel edges (half open: columns 3 to 7 give 3 and 8); area in pixels."""
+
+    label: str
+    code: int
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+    area: int
+
+
+def read(
+    path: str | Path,
+    *,
+    codes: Mapping[int, str],
+    ignore: Collection[int] = (),
+    binarise: bool = False,
+    threshold: int = 128,
+    colours: Mapping[Colour, int] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> LabelMap:
+    """Read one mask file (any picture format) as a label map, upright.
+
+    codes: code -> label; 255 -> "lesion" describes the usual 0/255 mask.
+    binarise: 8-bit values of at least `threshold` become the one foreground code of `codes`, the
+    rest 0. Needed for lossy files (JPEG), whose codes have wandered. Refused when more than 5 % of
+    the pixels lie between 64 and 191: such a picture is not a binary mask.
+    colours: RGB colour -> code, for masks painted in colours; all colours must be listed. Without
+    it, RGB masks are accepted only if their three channels are equal.
+
+    Raises BadLabel with the codes or colours that nothing explains, UnsupportedFormat (lossy
+    without `binarise`, transparency), and whatever `raster.read` raises.
+    """
+    if binarise and colours is not None:
+        raise ValueError("give binarise or colours, not both")
+    where = str(path)
+    samples = raster.read_samples(path, limits=limits)
+    if samples.alpha is not None:
+        raise UnsupportedFormat("mask with transparent pixels", where=where)
+    if samples.lossy and not binarise:
+        raise UnsupportedFormat(
+            f"{samples.format} compression is lossy: stored codes are not the drawn ones",
+            where=where,
+            fix="get a lossless mask, or set binarise if it has one foreground label",
+        )
+    if colours is not None:
+        values = _from_colours(samples, colours, where)
+    else:
+        values = _single_channel(samples, where)
+        if binarise:
+            values = _binarised(values, codes, threshold, where)
+    known = {0, *codes, *ignore}
+    found = np.unique(values)
+    unknown = [int(code) for code in found if int(code) not in known]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
+        raise BadLabel(
+            f"mask holds {len(unknown)} codes that the table lacks: {shown}",
+            where=where,
+            fix="name them in codes or ignore",
+        )
+    return LabelMap(upright(values, samples.orientation), dict(codes), tuple(sorted(set(ignore))))
+
+
+def _single_channel(samples: Samples, where: str) -> np.ndarray:
+    values = samples.values
+    if samples.palette is not None:
+        grey = bool((samples.palette == samples.palette[:, :1]).all())
+        return samples.palette[:, 0][values] if grey else values
+    if values.ndim == 3:
+        if not bool((values == values[..., :1]).all()):
+            raise BadLabel(
+                "mask is coloured and no colour table is given",
+                where=where,
+                fix="pass colours: RGB colour -> code",
+            )
+        return np.ascontiguousarray(values[..., 0])
+    return values
+
+
+def _from_colours(samples: Samples, colours: Mapping[Colour, int], where: str) -> np.ndarray:
+    """Codes (rows, columns), uint8 or uint16, of an 8-bit colour or palette mask."""
+    pixels = samples.values if samples.palette is None else samples.palette[samples.values]
+    if pixels.dtype != np.uint8 or pixels.ndim != 3:
+        raise BadLabel("a colour table needs an 8-bit RGB or palette mask", where=where)
+    packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    found, inverse = np.unique(packed, return_inverse=True)
+    table = {(r << 16) | (g << 8) | b: code for (r, g, b), code in colours.items()}
+    unknown = [f"#{int(value):06x}" for value in found if int(value) not in table]
+    if unknown:
+        raise BadLabel(
+            f"mask holds {len(unknown)} colours that the table lacks: {', '.join(unknown[:10])}",
+            where=where,
+        )
+    codes = np.array([table[int(value)] for value in found])
+    dtype = np.uint8 if codes.max(initial=0) < 256 else np.uint16
+    return codes.astype(dtype)[inverse.reshape(packed.shape)]
+
+
+def _binarised(
+    values: np.ndarray, codes: Mapping[int, str], threshold: int, where: str
+) -> np.ndarray:
+    foreground = [code for code in codes if code != 0]
+    if len(foreground) != 1:
+        raise BadLabel(
+            f"binarise needs exactly one foreground code, the table has {len(foreground)}",
+            where=where,
+        )
+    if values.dtype != np.uint8:
+        raise UnsupportedFormat("binarise needs an 8-bit mask", where=where)
+    middle = float(((values >= 64) & (values < 192)).mean())
+    if middle > _BLURRED:
+        raise BadLabel(
+            f"{middle:.0%} of the pixels are mid-grey: this is not a binary mask", where=where
+        )
+    dtype = np.uint8 if foreground[0] < 256 else np.uint16
+    return np.where(values >= threshold, foreground[0], 0).astype(dtype)
+
+
+def boxes(
+    codes: np.ndarray,
+    table: Mapping[int, str],
+    *,
+    instances: bool = False,
+    min_area: int = 1,
+) -> list[LabelBox]:
+    """Boxes of the codes in `table`, ordered by code, then top edge, then left edge.
+
+    codes: integers (rows, columns). One box around all pixels of a code, or with `instances` one
+    per 8-connected component. Boxes of fewer than `min_area` mask pixels are left out. A code
+    without pixels gives no box; codes outside the table (background, ignored) give none either.
+    Raises ValueError unless `codes` is a two-dimensional integer array.
+    """
+    if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
+        raise ValueError(f"codes must be integers (rows, columns), not {codes.dtype} {codes.shape}")
+    found = []
+    present = set(np.unique(codes).tolist())
+    for code in sorted(set(table) & present):
+        spans = _components(codes == code) if instances else [_span(codes == code)]
+        for x_min, y_min, x_max, y_max, area in sorted(spans, key=lambda s: (s[1], s[0], s)):
+            if area >= min_area:
+                found.append(LabelBox(table[code], code, x_min, y_min, x_max, y_max, area))
+    return found
+
+
+def _span(mask: np.ndarray) -> tuple[int, int, int, int, int]:
+    """x_min, y_min, x_max, y_max and pixel count of a mask with at least one pixel set."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return (
+        int(columns[0]),
+        int(rows[0]),
+        int(columns[-1]) + 1,
+        int(rows[-1]) + 1,
+        int(np.count_nonzero(mask)),
+    )
+
+
+def _components(mask: np.ndarray) -> list[tuple[int, int, int, int, int]]:
+    """As `_span`, for each 8-connected component."""
+    import cv2
+
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return [(x, y, x + wide, y + high, area) for x, y, wide, high, area in stats[1:].tolist()]
+
+
+def align(
+    codes: np.ndarray, shape: tuple[int, int], *, resize: Literal["nearest"] | None = None
+) -> np.ndarray:
+    """The label map on the grid of an image of `shape` (rows, columns).
+
+    The same size passes unchanged. With resize="nearest", a size that differs by one whole factor
+    on both axes is repeated (growing) or sampled at the middle pixel of each block, for even
+    factors at the lower right of the two middles (shrinking). Raises Misaligned for any other
+    difference, without `resize`, and when shrinking would lose a code altogether; ValueError for
+    empty arrays.
+    """
+    if codes.ndim != 2 or codes.size == 0 or min(shape) < 1:
+        raise ValueError(f"cannot align codes of shape {codes.shape} with an image of {shape}")
+    rows, columns = codes.shape
+    if (rows, columns) == tuple(shape):
+        return codes
+    difference = f"mask has {rows} x {columns} pixels, image {shape[0]} x {shape[1]}"
+    if resize is None:
+        raise Misaligned(difference, fix="set resize to nearest if they show the same field")
+    for factor in {shape[0] // rows, shape[1] // columns}:
+        if factor > 1 and (rows * factor, columns * factor) == tuple(shape):
+            return codes.repeat(factor, axis=0).repeat(factor, axis=1)
+    for factor in {rows // shape[0], columns // shape[1]}:
+        if factor > 1 and (shape[0] * factor, shape[1] * factor) == (rows, columns):
+            small = np.ascontiguousarray(codes[factor // 2 :: factor, factor // 2 :: factor])
+            lost = sorted(set(np.unique(codes).tolist()) - set(np.unique(small).tolist()))
+            if lost:
+                raise Misaligned(f"{difference}; shrinking would lose the codes {lost}")
+            return small
+    raise Misaligned(f"{difference}: no whole factor on both axes")

@@ -1,0 +1,249 @@
+"""JPEG (ITU-T T.81): the marker segments of a file, whether it is whole, and its samples."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.decoder_log import decoder_log
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.picture import exif
+from qoqdata.readers.picture.samples import Samples
+
+MAGIC = b"\xff\xd8\xff"
+SOI, EOI, SOS, APP0, APP1, APP2, APP14, COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})  # DHT DAC DQT DNL DRI
+_ADOBE, _JFIF = b"Adobe", b"JFIF\0"
+# In entropy-coded data FF is followed by a stuffed 00, a restart marker D0 to D7, or a fill FF.
+_MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One marker segment. `payload` follows the length field; `scan` is what follows a SOS."""
+
+    marker: int
+    payload: bytes
+    scan: bytes = b""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Segments between SOI and EOI, and bytes that belong to none: between them or after EOI."""
+
+    segments: tuple[Segment, ...]
+    stray: int
+    trailing: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame header (SOFn): process number n, bits per sample, size and component count."""
+
+    process: int
+    bits: int
+    rows: int
+    columns: int
+    components: tuple[int, ...]
+
+
+def layout(data: bytes, where: str | None = None) -> Layout:
+    """Walk the marker segments from SOI to EOI.
+
+    Raises UnreadableFile when the file ends before EOI (it was cut short) or has an impossible
+    length.
+    """
+    segments: list[Segment] = []
+    position, stray = 2, 0
+    while True:
+        start = data.find(b"\xff", position)
+        if start < 0 or start + 2 > len(data):
+            raise _cut(where)
+        stray += start - position
+        marker = data[start + 1]
+        position = start + 2
+        if marker == 0xFF:
+            position = start + 1
+        elif marker == EOI:
+            return Layout(tuple(segments), stray, len(data) - position)
+        elif marker == 0x00 or marker == SOI or 0xD0 <= marker <= 0xD7 or marker == 0x01:
+            stray += 2
+        else:
+            if position + 2 > len(data):
+                raise _cut(where)
+            (length,) = struct.unpack_from(">H", data, position)
+            end = position + length
+            if length < 2:
+                raise UnreadableFile(f"JPEG segment FF{marker:02X} has no length", where=where)
+            if end > len(data):
+                raise _cut(where)
+            payload = data[position + 2 : end]
+            position = end
+            scan = b""
+            if marker == SOS:
+                following = _MARKER_AFTER_SCAN.search(data, end)
+                if following is None:
+                    raise _cut(where)
+                position = following.start()
+                scan = data[end:position]
+            segments.append(Segment(marker, payload, scan))
+
+
+def _cut(where: str | None) -> UnreadableFile:
+    return UnreadableFile(
+        "JPEG is truncated: it ends before its end-of-image marker",
+        where=where,
+        fix="fetch the file again",
+    )
+
+
+def frame(structure: Layout, where: str | None = None) -> Frame:
+    """The frame header. Raises UnreadableFile unless there is one, UnsupportedFormat for DNL."""
+    found = [segment for segment in structure.segments if segment.marker in _FRAMES]
+    if len(found) != 1:
+        raise UnreadableFile(f"JPEG holds {len(found)} frame headers, expected 1", where=where)
+    payload = found[0].payload
+    if len(payload) < 6 or len(payload) != 6 + 3 * payload[5]:
+        raise UnreadableFile("JPEG frame header has an impossible length", where=where)
+    bits, rows, columns, _ = struct.unpack_from(">BHHB", payload)
+    if rows == 0:
+        raise UnsupportedFormat("JPEG leaves its height to a DNL marker", where=where)
+    return Frame(found[0].marker - 0xC0, bits, rows, columns, tuple(payload[6::3]))
+
+
+def check_scans(structure: Layout, header: Frame, where: str | None = None) -> None:
+    """Raise UnreadableFile unless the scans carry every coefficient of every component in full.
+
+    A progressive file that lost its last scans still decodes, to a blurred picture (T.81 G.1).
+    """
+    missing_bits: dict[int, list[int]] = defaultdict(lambda: [99] * 64)
+    for segment in structure.segments:
+        if segment.marker != SOS:
+            continue
+        payload = segment.payload
+        if not payload or len(payload) != 4 + 2 * payload[0]:
+            raise UnreadableFile("JPEG scan header has an impossible length", where=where)
+        first, last, approximation = payload[-3:]
+        if 0xC0 + header.process not in _PROGRESSIVE:
+            first, last, approximation = 0, 63, 0
+        for component in payload[1:-3:2]:
+            missing_bits[component][first : last + 1] = [approximation & 15] * (last - first + 1)
+    if any(any(missing_bits[component][:64]) for component in header.components):
+        raise UnreadableFile(
+            "JPEG is incomplete: some of its scans are missing",
+            where=where,
+            fix="fetch the file again",
+        )
+
+
+def orientation(structure: Layout) -> tuple[int, tuple[str, ...]]:
+    """Exif orientation 1 to 8 of the first Exif segment (1 without one), and any repair."""
+    for segment in structure.segments:
+        if segment.marker == APP1 and segment.payload.startswith(b"Exif\0"):
+            return exif.orientation(segment.payload[6:])
+    return 1, ()
+
+
+def kept_payload(segment: Segment) -> bytes | None:
+    """The part of a payload that decoding needs, or None when it needs none of the segment.
+
+    Kept are tables, frame and scan headers, and, cut to their fixed fields, the JFIF segment
+    (as version 1.01, without its thumbnail) and the Adobe segment, which say how colour is coded.
+    """
+    marker, payload = segment.marker, segment.payload
+    if marker in _TABLES or marker in _FRAMES or marker == SOS:
+        return payload
+    if marker == APP0 and payload.startswith(_JFIF) and len(payload) >= 14:
+        return payload[:5] + b"\1\1" + payload[7:12] + b"\0\0"
+    if marker == APP14 and payload.startswith(_ADOBE) and len(payload) >= 12:
+        return payload[:12]
+    return None
+
+
+def bare(structure: Layout) -> bytes:
+    """The file with only what decoding needs, in its order; scans are copied as they are.
+
+    The spectral fields of sequential scans, which mean nothing and which some cameras fill wrongly,
+    get the values that T.81 prescribes: libjpeg warns once per file, and of the first oddity only.
+    """
+    progressive = any(segment.marker in _PROGRESSIVE for segment in structure.segments)
+    out = [b"\xff\xd8"]
+    for segment in structure.segments:
+        payload = kept_payload(segment)
+        if payload is not None:
+            if segment.marker == SOS and not progressive:
+                payload = payload[:-3] + b"\x00\x3f\x00"
+            head = struct.pack(">BBH", 0xFF, segment.marker, len(payload) + 2)
+            out += [head, payload, segment.scan]
+    return b"".join([*out, b"\xff\xd9"])
+
+
+def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+    """Samples of an 8-bit grey or three-component JPEG; (rows, columns) or (rows, columns, 3) RGB.
+
+    Raises UnreadableFile when the file is cut, lacks scans, or the decoder reports damage (it would
+    fill the rest with grey); UnsupportedFormat for 12-bit samples and for four components, because
+    CMYK cannot be shown without guessing the press it was made for; TooLarge.
+    """
+    import cv2
+
+    structure = layout(data, where)
+    header = frame(structure, where)
+    limits.check_shape("image_pixels", (header.rows, header.columns), where=where)
+    if header.bits != 8:
+        raise UnsupportedFormat(f"JPEG with {header.bits} bits per sample", where=where)
+    if len(header.components) not in (1, 3):
+        raise UnsupportedFormat(
+            f"JPEG with {len(header.components)} colour components (CMYK or the like)",
+            where=where,
+            fix="convert it to RGB with its colour profile first",
+        )
+    check_scans(structure, header, where)
+    with decoder_log() as log:
+        values = cv2.imdecode(np.frombuffer(bare(structure), np.uint8), cv2.IMREAD_UNCHANGED)
+    shape = (header.rows, header.columns) + (3,) * (len(header.components) == 3)
+    if values is None or values.shape != shape:
+        reason = f": {log[0]}" if log else ""
+        raise UnreadableFile(f"JPEG cannot be decoded{reason}", where=where)
+    turn, repairs = orientation(structure)
+    repairs += _left_over(log, structure, where) + _ignored(structure)
+    return Samples(
+        cv2.cvtColor(values, cv2.COLOR_BGR2RGB) if values.ndim == 3 else values,
+        bits=8,
+        format="JPEG",
+        lossy=True,
+        orientation=turn,
+        repairs=repairs,
+    )
+
+
+def _left_over(log: list[str], structure: Layout, where: str) -> tuple[str, ...]:
+    """Accept padding (one repeated byte) after the last coded block; refuse all other reports."""
+    if not log:
+        return ()
+    padding = _LEFT_OVER.fullmatch(log[0])
+    if padding and len(log) == 1:
+        last = [segment for segment in structure.segments if segment.marker == SOS][-1]
+        count = int(padding[1])
+        if len(set(last.scan[-count:])) == 1:
+            return (f"{count} padding bytes before the end-of-image marker ignored",)
+    raise UnreadableFile(f"JPEG is damaged: {log[0]}", where=where, fix="fetch the file again")
+
+
+def _ignored(structure: Layout) -> tuple[str, ...]:
+    repairs = []
+    if any(s.marker == APP2 and s.payload.startswith(b"ICC_PROFILE") for s in structure.segments):
+        repairs.append("colour profile (ICC) not applied")
+    if structure.stray:
+        repairs.append(f"{structure.stray} bytes between segments ignored")
+    if structure.trailing:
+        repairs.append(f"{structure.trailing} bytes after the end of the picture ignored")
+    return tuple(repairs)

@@ -1,0 +1,201 @@
+"""PNG (ISO/IEC 15948, third edition): chunks of a file, whether it is whole, and its samples."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.decoder_log import decoder_log
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.picture import exif
+from qoqdata.readers.picture.samples import Samples, opaque_or
+
+MAGIC = b"\x89PNG\r\n\x1a\n"
+GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+_DEPTHS = {
+    GREY: (1, 2, 4, 8, 16),
+    RGB: (8, 16),
+    PALETTE: (1, 2, 4, 8),
+    GREY_ALPHA: (8, 16),
+    RGB_ALPHA: (8, 16),
+}
+NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk: its four-letter type and its data."""
+
+    kind: bytes
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Header:
+    """The IHDR chunk: size, bits per sample, colour type (0, 4 grey; 2, 6 RGB; 3 palette)."""
+
+    columns: int
+    rows: int
+    depth: int
+    colour: int
+
+
+def chunks(data: bytes, where: str | None = None) -> tuple[tuple[Chunk, ...], int]:
+    """The chunks up to and with IEND, and the number of bytes after it.
+
+    Raises UnreadableFile when the file ends before IEND (it was cut short) or a checksum is wrong.
+    """
+    found: list[Chunk] = []
+    position = len(MAGIC)
+    while True:
+        if position + 12 > len(data):
+            raise _cut(where)
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            raise _cut(where)
+        body = memoryview(data)[position + 4 : end - 4]
+        if zlib.crc32(body) != int.from_bytes(data[end - 4 : end], "big"):
+            raise UnreadableFile(
+                f"PNG chunk {bytes(body[:4])!r} fails its checksum",
+                where=where,
+                fix="fetch the file again",
+            )
+        found.append(Chunk(bytes(body[:4]), bytes(body[4:])))
+        if body[:1].tobytes().isupper() and found[-1].kind not in NEEDED:
+            raise UnsupportedFormat(
+                f"PNG holds the unknown critical chunk {found[-1].kind!r}", where=where
+            )
+        position = end
+        if found[-1].kind == b"IEND":
+            return tuple(found), len(data) - position
+
+
+def _cut(where: str | None) -> UnreadableFile:
+    return UnreadableFile(
+        "PNG is truncated: it ends before its IEND chunk",
+        where=where,
+        fix="fetch the file again",
+    )
+
+
+def header(found: tuple[Chunk, ...], where: str | None = None) -> Header:
+    """The IHDR chunk. Raises UnreadableFile when it is absent or states an undefined type."""
+    if found[0].kind != b"IHDR" or len(found[0].data) != 13:
+        raise UnreadableFile("PNG does not begin with a header chunk", where=where)
+    columns, rows, depth, colour = struct.unpack_from(">IIBB", found[0].data)
+    if depth not in _DEPTHS.get(colour, ()):
+        raise UnreadableFile(f"PNG states colour type {colour} at depth {depth}", where=where)
+    return Header(columns, rows, depth, colour)
+
+
+def orientation(found: tuple[Chunk, ...]) -> tuple[int, tuple[str, ...]]:
+    """Exif orientation 1 to 8 of the eXIf chunk (1 without one), and any repair."""
+    for chunk in found:
+        if chunk.kind == b"eXIf":
+            return exif.orientation(chunk.data)
+    return 1, ()
+
+
+def bare(found: tuple[Chunk, ...]) -> bytes:
+    """The file with only the chunks that decoding needs: IHDR, PLTE, tRNS, IDAT, IEND."""
+    out = [MAGIC]
+    for chunk in found:
+        if chunk.kind in NEEDED:
+            body = chunk.kind + chunk.data
+            out += [struct.pack(">I", len(chunk.data)), body, struct.pack(">I", zlib.crc32(body))]
+    return b"".join(out)
+
+
+def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+    """Samples as stored: grey of 1 to 16 bits, RGB of 8 or 16, palette indices, alpha apart.
+
+    Raises UnreadableFile (cut, bad checksum, short pixel data), UnsupportedFormat (animated),
+    TooLarge.
+    """
+    found, trailing = chunks(data, where)
+    head = header(found, where)
+    limits.check_shape("image_pixels", (head.rows, head.columns), where=where)
+    kinds = {chunk.kind: chunk.data for chunk in found}
+    if b"acTL" in kinds:
+        raise UnsupportedFormat(
+            "animated PNG, expected one picture", where=where, fix="export its frames"
+        )
+    values, alpha = _pixels(bare(found), head, kinds.get(b"tRNS"), where, limits)
+    turn, repairs = orientation(found)
+    if b"iCCP" in kinds:
+        repairs += ("colour profile (ICC) not applied",)
+    if trailing:
+        repairs += (f"{trailing} bytes after the end of the picture ignored",)
+    palette = None
+    if head.colour == PALETTE:
+        palette = np.frombuffer(kinds.get(b"PLTE", b""), np.uint8)
+        if palette.size == 0 or palette.size % 3:
+            raise UnreadableFile("PNG palette is damaged", where=where)
+        palette = palette.reshape(-1, 3)
+    return Samples(
+        values,
+        bits=head.depth,
+        format="PNG",
+        palette=palette,
+        alpha=alpha,
+        orientation=turn,
+        repairs=repairs,
+    )
+
+
+def _pixels(
+    data: bytes, head: Header, transparency: bytes | None, where: str, limits: Limits
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Stored samples (rows, columns[, 3]) and the alpha channel, if any of it is transparent."""
+    if head.depth == 16 and head.colour != GREY:
+        stored = _decode_16_bit_channels(data, where)
+    else:
+        stored = _decode_with_pillow(data, where, limits)
+    if stored.dtype == np.bool_:
+        stored = stored.astype(np.uint8)
+    elif head.colour == GREY and head.depth < 8:
+        stored = stored // (255 // ((1 << head.depth) - 1))  # Pillow stretches them to 0 .. 255
+    full = (1 << max(head.depth, 8)) - 1
+    if head.colour in (GREY_ALPHA, RGB_ALPHA):
+        values = stored[..., 0] if head.colour == GREY_ALPHA else stored[..., :3]
+        return np.ascontiguousarray(values), opaque_or(stored[..., -1], full)
+    values = np.ascontiguousarray(stored[..., :3]) if head.colour == RGB else stored
+    if transparency is None:
+        return values, None
+    if head.colour == PALETTE:
+        table = np.full(256, 255, np.uint8)
+        table[: len(transparency)] = np.frombuffer(transparency[:256], np.uint8)
+        return values, opaque_or(table[values], 255)
+    key = np.frombuffer(transparency, ">u2")
+    if key.size != (1 if head.colour == GREY else 3):
+        raise UnreadableFile("PNG transparency chunk has a wrong length", where=where)
+    hit = values == key if head.colour == GREY else (values == key).all(axis=-1)
+    return values, opaque_or(np.where(hit, 0, 255).astype(np.uint8), 255)
+
+
+def _decode_with_pillow(data: bytes, where: str, limits: Limits) -> np.ndarray:
+    from PIL.PngImagePlugin import PngImageFile
+
+    from qoqdata.readers.picture import pillow
+
+    picture = pillow.opened(PngImageFile, data, where=where, limits=limits)
+    return np.array(pillow.loaded(picture, where))
+
+
+def _decode_16_bit_channels(data: bytes, where: str) -> np.ndarray:
+    """(rows, columns, 3 or 4) uint16, RGB order; Pillow would drop the lower eight bits."""
+    import cv2
+
+    with decoder_log() as log:
+        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3:
+        raise UnreadableFile(
+            f"PNG cannot be decoded: {log[0] if log else 'unknown reason'}", where=where
+        )
+    order = cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(values, order)

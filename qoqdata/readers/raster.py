@@ -1,0 +1,171 @@
+"""Still pictures: JPEG, PNG, TIFF, BMP, WebP, GIF with one image, JPEG 2000.
+
+Pixels come out upright, as grey or RGB, with every sample as the file stores it:
+
+- Fewer than 8 bits are stretched to 8 by v * 255 / (2**bits - 1), which is exact; 8 bits stay;
+  9 to 16 bits stay as uint16 with their own `bits`.
+- A palette is looked up; a palette of greys gives a grey picture.
+- Exif (or TIFF) orientation is applied.
+- Alpha: a fully opaque channel is dropped. Any other is dropped too, without blending, since
+  the colour under it is what the file stores and any background would be our invention; the
+  number of pixels concerned goes to `repairs`.
+- CMYK, Lab, signed and floating-point samples, and files with several pictures are refused.
+- A colour profile is never applied; its presence goes to `repairs`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qoqdata.errors import InputError, MissingFile, UnreadableFile, UnsupportedFormat
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.picture import bmp, gif, jpeg, jpeg2000, png, webp
+from qoqdata.readers.picture.exif import upright
+from qoqdata.readers.picture.samples import Samples
+
+
+@dataclass(frozen=True)
+class Raster:
+    """pixels: uint8 or uint16, (rows, columns) grey or (rows, columns, 3) RGB.
+
+    bits: 8 for uint8, 9 to 16 for uint16; full range is 0 .. 2**bits - 1.
+    repairs: what was changed or left aside on the way, for the provenance of the record.
+    """
+
+    pixels: np.ndarray
+    bits: int
+    format: str
+    repairs: tuple[str, ...]
+
+
+def read(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Raster:
+    """Read one picture file, whatever its name says it is.
+
+    Sizes are checked from the header before anything is decoded. Raises MissingFile,
+    UnreadableFile (damaged, truncated, not a picture), UnsupportedFormat, TooLarge.
+    """
+    samples = read_samples(path, limits=limits)
+    pixels, bits, repairs = _shown(samples)
+    if samples.orientation != 1:
+        pixels = upright(pixels, samples.orientation)
+        repairs += (f"Exif orientation {samples.orientation} applied",)
+    return Raster(pixels, bits, samples.format, samples.repairs + repairs)
+
+
+def read_samples(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
+    """As `read`, but stored sample values, palette and alpha apart and orientation not applied."""
+    where = str(path)
+    return decode(read_bytes(Path(path), limits), where=where, limits=limits)
+
+
+def read_bytes(path: Path, limits: Limits) -> bytes:
+    """The bytes of a file. Raises MissingFile, UnreadableFile, TooLarge (before reading)."""
+    try:
+        limits.check("file_bytes", path.stat().st_size, where=str(path))
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFile("no such file", where=str(path)) from error
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"cannot be read: {error}", where=str(path)) from error
+
+
+def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+    """Samples of an encoded picture held in memory; the format is told by its first bytes."""
+    samples = _decode(data, where, limits)
+    if samples.palette is not None and int(samples.values.max()) >= len(samples.palette):
+        raise UnreadableFile("uses colours that its palette lacks", where=where)
+    return samples
+
+
+def _decode(data: bytes, where: str, limits: Limits) -> Samples:
+    if data.startswith(jpeg.MAGIC):
+        return jpeg.decode(data, where=where, limits=limits)
+    if data.startswith(png.MAGIC):
+        return png.decode(data, where=where, limits=limits)
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        from qoqdata.readers.picture import tiff  # the plugin takes 30 ms to import
+
+        return tiff.decode(data, where=where, limits=limits)
+    if data.startswith((jpeg2000.CODESTREAM_MAGIC, jpeg2000.JP2_MAGIC)):
+        return jpeg2000.decode(data, where=where, limits=limits)
+    if data.startswith(gif.MAGICS):
+        return gif.decode(data, where=where, limits=limits)
+    if webp.is_webp(data):
+        return webp.decode(data, where=where, limits=limits)
+    if data.startswith(bmp.MAGIC):
+        return bmp.decode(data, where=where, limits=limits)
+    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypavif", b"ftypmif1"):
+        raise UnsupportedFormat("HEIC or AVIF picture", where=where, fix="convert it to PNG")
+    raise UnreadableFile(
+        f"not a picture: it begins with {data[:8]!r}" if data else "file is empty", where=where
+    )
+
+
+def _shown(samples: Samples) -> tuple[np.ndarray, int, tuple[str, ...]]:
+    """Grey or RGB pixels, their bits, and a note on alpha."""
+    values, bits = samples.values, samples.bits
+    repairs: tuple[str, ...] = ()
+    if samples.palette is not None:
+        grey = bool((samples.palette == samples.palette[:, :1]).all())
+        values = (samples.palette[:, 0] if grey else samples.palette)[values]
+        bits = 8
+    elif bits < 8:
+        values = values * np.uint8(255 // ((1 << bits) - 1))
+        bits = 8
+    if samples.alpha is not None:
+        full = (1 << bits) - 1 if samples.alpha.dtype == np.uint16 else 255
+        count = int((samples.alpha != full).sum())
+        repairs = (f"alpha channel dropped without blending, {count} pixels not opaque",)
+    return np.ascontiguousarray(values), bits, repairs
+
+
+def to_uint8(
+    pixels: np.ndarray,
+    *,
+    bits: int | None = None,
+    window: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """8-bit pixels by a stated rule, the same for every picture of a source; never min-max.
+
+    bits: full range 0 .. 2**bits - 1 goes to 0 .. 255, rounded to nearest. Raises InputError when
+    a value lies above that range, so a 16-bit picture declared as 12-bit cannot saturate.
+    window: (centre, width) by the linear function of DICOM PS3.3 C.11.2.1.2.1, rounded to nearest.
+    uint8 input without either is returned as it is. Raises ValueError for uint16 with neither, for
+    both, for other dtypes, and for an impossible bits or width.
+    """
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"pixels must be uint8 or uint16, not {pixels.dtype}")
+    if bits is not None and window is not None:
+        raise ValueError("give bits or window, not both")
+    if window is not None:
+        return _windowed(pixels, *window)
+    if bits is None:
+        if pixels.dtype == np.uint16:
+            raise ValueError("uint16 pixels need bits or a window")
+        return pixels
+    if not 1 <= bits <= 16:
+        raise ValueError(f"bits must be 1 to 16, not {bits}")
+    full = (1 << bits) - 1
+    peak = int(pixels.max(initial=0))
+    if peak > full:
+        raise InputError(
+            f"holds the value {peak}, beyond its declared {bits} bits", fix="correct the bits"
+        )
+    levels = (np.arange(full + 1, dtype=np.int64) * 510 + full) // (2 * full)
+    return levels.astype(np.uint8)[pixels]
+
+
+def _windowed(pixels: np.ndarray, centre: float, width: float) -> np.ndarray:
+    if not (np.isfinite(centre) and np.isfinite(width) and width >= 1):
+        raise ValueError(f"window width must be at least 1, not {width} around {centre}")
+    values = np.arange(int(np.iinfo(pixels.dtype).max) + 1, dtype=np.float64)
+    low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+    if width == 1:
+        levels = np.where(values > high, 255.0, 0.0)
+    else:
+        levels = np.clip(((values - (centre - 0.5)) / (width - 1) + 0.5) * 255, 0, 255)
+        levels[values <= low], levels[values > high] = 0, 255
+    return np.floor(levels + 0.5).astype(np.uint8)[pixels]

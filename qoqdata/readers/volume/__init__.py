@@ -1,0 +1,121 @@
+"""Volume readers (NIfTI, MetaImage, NRRD) and the geometry between voxels, patient and picture.
+
+`read` takes any of them; `choose_slices` and `slice_image` turn a volume into pictures, `to_uint8`
+and `to_uint8_percentile` into grey levels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.volume import metaimage, nifti, nrrd
+from qoqdata.readers.volume.datafile import open_regular
+from qoqdata.readers.volume.grid import (
+    Volume,
+    axis_codes,
+    check_same_grid,
+    grid_difference,
+    same_grid,
+    voxel_from_world,
+    world_from_voxel,
+)
+from qoqdata.readers.volume.inflate import leading_bytes
+from qoqdata.readers.volume.orientation import (
+    Plane,
+    anatomical_axes,
+    axis_of_plane,
+    plane_of_axis,
+    through_plane_axis,
+)
+from qoqdata.readers.volume.slice_policy import SlicePolicy, choose, choose_slices, describe
+from qoqdata.readers.volume.slices import (
+    SliceFrame,
+    slice_frame,
+    slice_image,
+    stored_from_voxel,
+    voxel_from_stored,
+)
+from qoqdata.readers.volume.window import (
+    describe_window,
+    percentile_range,
+    to_uint8,
+    to_uint8_percentile,
+    to_uint8_range,
+)
+
+__all__ = [
+    "Plane",
+    "SliceFrame",
+    "SlicePolicy",
+    "Volume",
+    "anatomical_axes",
+    "axis_codes",
+    "axis_of_plane",
+    "check_same_grid",
+    "choose",
+    "choose_slices",
+    "describe",
+    "describe_window",
+    "grid_difference",
+    "percentile_range",
+    "plane_of_axis",
+    "read",
+    "same_grid",
+    "slice_frame",
+    "slice_image",
+    "stored_from_voxel",
+    "through_plane_axis",
+    "to_uint8",
+    "to_uint8_percentile",
+    "to_uint8_range",
+    "voxel_from_stored",
+    "voxel_from_world",
+    "world_from_voxel",
+]
+
+SUFFIXES = {
+    ".nii": "nifti", ".hdr": "nifti", ".img": "nifti", ".nii.gz": "nifti", ".hdr.gz": "nifti",
+    ".img.gz": "nifti", ".mhd": "metaimage", ".mha": "metaimage", ".nrrd": "nrrd", ".nhdr": "nrrd",
+}  # fmt: skip
+READERS = {"nifti": nifti.read, "metaimage": metaimage.read, "nrrd": nrrd.read}
+
+
+def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+    """Read a volume of any format known here; the content decides, the name must not contradict.
+
+    A gzipped NIfTI may lack the .gz and the other way round. Raises UnsupportedFormat for a file
+    that neither its name nor its content gives to one of the readers, UnreadableFile for one that
+    is not what its name says, and what the reader of its format raises.
+    """
+    path = Path(path)
+    named = next((kind for end, kind in SUFFIXES.items() if path.name.lower().endswith(end)), None)
+    found = _format_of_content(path, limits)
+    # The .img of a pair has no magic of its own, and a damaged header is its reader's to explain.
+    kind = found or named
+    if kind is None:
+        raise UnsupportedFormat(
+            "neither name nor content is that of NIfTI, MetaImage or NRRD",
+            where=str(path),
+            fix="convert the volume to NIfTI",
+        )
+    if named and kind != named:
+        raise UnreadableFile(f"named as {named}, but holds {kind}", where=str(path))
+    return READERS[kind](path, limits=limits)
+
+
+def _format_of_content(path: Path, limits: Limits) -> str | None:
+    where = str(path)
+    with open_regular(path, limits) as stream:
+        head = stream.read(540)
+        if head[:2] == b"\x1f\x8b":
+            stream.seek(0)
+            head = leading_bytes(stream, "gzip", 540, where=where)
+            return "nifti" if nifti.recognise(head) else None
+    if head.startswith(b"NRRD0"):
+        return "nrrd"
+    if nifti.recognise(head):
+        return "nifti"
+    first = head.lstrip()[:20]
+    return "metaimage" if first.startswith((b"ObjectType", b"NDims")) else None

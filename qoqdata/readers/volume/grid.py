@@ -1,0 +1,149 @@
+"""The voxel grid of a volume: where each voxel lies in the patient.
+
+One convention throughout: the affine maps voxel indices (i, j, k, 1) to RAS+ millimetres (x grows
+to the patient's right, y to anterior, z to superior), with integer indices at voxel centres. That
+is NIfTI's and nibabel's world. ITK, MetaImage and DICOM use LPS; `ras_from_lps` is the one place
+where the two meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qoqdata.errors import Misaligned, UnreadableFile
+
+# Voxel edges outside of this range come from damaged headers or from wrong units.
+SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 1e-4, 500.0
+# The volume of the unit cell over that of a box with the same edges; 0 means axes in one plane.
+FLATTEST_CELL = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A volume in its file's own index order, with its place in the patient.
+
+    voxels: (i, j, k) or (i, j, k, t), native byte order and the file's dtype; NIfTI scaling, where
+        present, gives float32. A 2-D file is (i, j, 1).
+    affine: float64 (4, 4), voxel index (i, j, k, 1) -> world RAS+ mm.
+    spacing: mm between voxel centres along i, j, k (lengths of the affine's columns).
+    source_format: "nifti1", "nifti1 pair", "nifti2", "nifti2 pair", "metaimage" or "nrrd".
+    repairs: what the reader had to settle because the file left it open or contradicted itself.
+    """
+
+    voxels: NDArray
+    affine: NDArray[np.float64]
+    spacing: tuple[float, float, float]
+    source_format: str
+    repairs: tuple[str, ...] = ()
+
+
+def checked_volume(
+    voxels: NDArray,
+    affine: NDArray,
+    *,
+    source_format: str,
+    repairs: tuple[str, ...] = (),
+    where: str,
+) -> Volume:
+    """A Volume from voxels (3-D or 4-D) and an RAS+ mm affine (4, 4).
+
+    Raises UnreadableFile when the affine is not finite, cannot be inverted, or gives voxel edges
+    outside of 0.0001 to 500 mm.
+    """
+    affine = np.array(affine, dtype=np.float64)
+    fault = affine_fault(affine)
+    if fault:
+        raise UnreadableFile(fault, where=where, fix="fetch the file again or correct its header")
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = (float(edges[0]), float(edges[1]), float(edges[2]))
+    return Volume(voxels, affine, spacing, source_format, repairs)
+
+
+def affine_fault(affine: NDArray) -> str | None:
+    """Why an affine (4, 4) in mm cannot place voxels, or None when it can."""
+    if not np.isfinite(affine).all():
+        return "the affine (spacing, origin or direction) holds NaN or infinity"
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    if edges.min() < SMALLEST_SPACING_MM or edges.max() > LARGEST_SPACING_MM:
+        shown = ", ".join(f"{edge:g}" for edge in edges)
+        return f"voxel edges of {shown} mm are not those of a clinical image"
+    if abs(np.linalg.det(affine[:3, :3] / edges)) < FLATTEST_CELL:
+        return "the affine is singular: the voxel axes lie in one plane"
+    return None
+
+
+def affine_from_axes(directions: NDArray, spacing: NDArray, origin: NDArray) -> NDArray[np.float64]:
+    """Affine (4, 4) from direction columns (3, 3), spacing (3,) and first voxel centre (3,)."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.asarray(directions, dtype=np.float64) * np.asarray(spacing)
+    affine[:3, 3] = origin
+    return affine
+
+
+def ras_from_lps(affine: NDArray) -> NDArray[np.float64]:
+    """The same grid in RAS+ mm, from an LPS+ mm affine (4, 4): x and y change sign."""
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def world_from_voxel(affine: NDArray, ijk: NDArray) -> NDArray[np.float64]:
+    """RAS+ mm (n, 3) of voxel indices `ijk` (n, 3); integer indices are voxel centres."""
+    return np.asarray(ijk, dtype=np.float64) @ affine[:3, :3].T + affine[:3, 3]
+
+
+def voxel_from_world(affine: NDArray, xyz: NDArray) -> NDArray[np.float64]:
+    """Fractional voxel indices (n, 3) of RAS+ mm points `xyz` (n, 3); inverse of the above."""
+    offsets = np.asarray(xyz, dtype=np.float64) - affine[:3, 3]
+    return np.linalg.solve(affine[:3, :3], offsets.T).T
+
+
+def axis_codes(affine: NDArray) -> tuple[str, str, str]:
+    """Which way each voxel axis points, to the nearest of R L A P S I, as ("R", "A", "S")."""
+    import nibabel
+
+    first, second, third = nibabel.aff2axcodes(affine)
+    return (first, second, third)
+
+
+def grid_corners(affine: NDArray, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """RAS+ mm (8, 3) of the centres of the corner voxels of a grid of `shape` (i, j, k, ...)."""
+    ends = [(0, side - 1) for side in shape[:3]]
+    return world_from_voxel(affine, np.array(list(product(*ends))))
+
+
+def grid_difference(a: Volume, b: Volume, *, tolerance_mm: float = 1e-3) -> str | None:
+    """What keeps two volumes from sharing one grid, or None when they do.
+
+    They do when the sizes along i, j, k agree and no corner voxel is further than `tolerance_mm`
+    from its counterpart, which bounds the distance of every other voxel as well.
+    """
+    shape_a, shape_b = a.voxels.shape[:3], b.voxels.shape[:3]
+    if shape_a != shape_b:
+        return f"sizes {shape_a} and {shape_b} differ"
+    corners_a, corners_b = (grid_corners(v.affine, shape_a) for v in (a, b))
+    apart = float(np.linalg.norm(corners_a - corners_b, axis=1).max())
+    if apart <= tolerance_mm:
+        return None
+    codes = "".join(axis_codes(a.affine)), "".join(axis_codes(b.affine))
+    if codes[0] != codes[1]:
+        return f"axes point {codes[0]} and {codes[1]}; corner voxels are up to {apart:.4g} mm apart"
+    return f"corner voxels are up to {apart:.4g} mm apart"
+
+
+def same_grid(a: Volume, b: Volume, *, tolerance_mm: float = 1e-3) -> bool:
+    """Whether two volumes share one grid; `grid_difference` says why not."""
+    return grid_difference(a, b, tolerance_mm=tolerance_mm) is None
+
+
+def check_same_grid(a: Volume, b: Volume, *, where: str, tolerance_mm: float = 1e-3) -> None:
+    """Raise Misaligned with what differs when a mask and its image do not share one grid."""
+    difference = grid_difference(a, b, tolerance_mm=tolerance_mm)
+    if difference:
+        raise Misaligned(
+            f"image and mask do not share a grid: {difference}",
+            where=where,
+            fix="resample the mask onto the image, or pair it with the image it was drawn on",
+        )

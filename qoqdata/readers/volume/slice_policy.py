@@ -1,0 +1,129 @@
+"""Which slices of a volume become images: a rule stated as data, so that a record can name it.
+
+Slices come in anatomical order, the direction in which RAS coordinates grow: axial from inferior
+to superior, coronal from posterior to anterior, sagittal from the patient's left to right. The
+order of the file plays no part, so a volume stored upside down gives the same slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from qoqdata.errors import InputError, UsageError
+from qoqdata.readers.volume.grid import Volume, check_same_grid
+from qoqdata.readers.volume.orientation import Plane, anatomical_axes, through_plane_axis
+
+Kind = Literal["uniform", "all", "mask", "index"]
+
+
+@dataclass(frozen=True)
+class SlicePolicy:
+    """How slices are chosen.
+
+    uniform: `count` slices in the middles of `count` equal parts of the stack, after leaving out
+        the fraction `inner` of the slices at each end (less where too few would remain).
+    all: every slice.
+    mask: up to `count` slices, spread as evenly over those that the mask touches. It uses the
+        answer to choose the question's images, so it is for training only.
+    index: the array indices `indices` along the slice axis, as annotation tables name them.
+    plane: the plane to cut; None follows `through_plane_axis`.
+    """
+
+    kind: Kind = "uniform"
+    count: int = 8
+    inner: float = 0.1
+    indices: tuple[int, ...] = ()
+    plane: Plane | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise UsageError(f"no slice policy {self.kind!r}", fix=f"one of {get_args(Kind)}")
+        if self.plane is not None and self.plane not in get_args(Plane):
+            raise UsageError(f"no plane {self.plane!r}", fix=f"one of {get_args(Plane)}")
+        if self.count < 1 or not 0 <= self.inner < 0.5:
+            raise UsageError(
+                f"count {self.count}, inner {self.inner}", fix="count >= 1, inner < 0.5"
+            )
+        if (self.kind == "index") != bool(self.indices):
+            raise UsageError("indices belong to the policy 'index', which needs them")
+        if min(self.indices, default=0) < 0 or len(set(self.indices)) < len(self.indices):
+            raise UsageError("slice indices must be distinct and not negative")
+
+
+def choose(
+    policy: SlicePolicy,
+    n_slices: int,
+    *,
+    mask_profile: Sequence[float] | np.ndarray | None = None,
+    descending: bool = False,
+) -> tuple[int, ...]:
+    """Array indices of the slices that `policy` takes from a stack of `n_slices`, in order.
+
+    mask_profile: (n_slices,), one number per array index, above 0 where the mask touches the slice.
+    descending: True when the array index falls along the anatomical direction; then the indices
+        fall too, and the choice is that of the stack turned over.
+    Deterministic, without repeats. Raises UsageError for a missing or misshapen profile, InputError
+    for an empty mask or an index beyond the stack.
+    """
+    if n_slices < 1:
+        raise UsageError(f"a stack of {n_slices} slices")
+    if policy.kind == "index":
+        beyond = [index for index in policy.indices if index >= n_slices]
+        if beyond:
+            raise InputError(f"slice {beyond[0]} of a stack of {n_slices}")
+        return tuple(sorted(policy.indices, reverse=descending))
+    candidates = list(range(n_slices))
+    inner = policy.inner if policy.kind == "uniform" else 0.0
+    if policy.kind == "mask":
+        if mask_profile is None or len(mask_profile) != n_slices:
+            raise UsageError("the policy 'mask' needs one profile value for each slice")
+        candidates = [index for index in candidates if mask_profile[index] > 0]
+        if not candidates:
+            raise InputError("the mask touches no slice")
+    if descending:
+        candidates.reverse()
+    if policy.kind == "all":
+        return tuple(candidates)
+    return tuple(candidates[at] for at in _middles(len(candidates), policy.count, inner))
+
+
+def _middles(n: int, count: int, inner: float) -> list[int]:
+    """`count` distinct positions of 0..n-1 (all when count >= n): middles of equal parts."""
+    count = min(count, n)
+    margin = min(int(inner * n), (n - count) // 2)
+    width = n - 2 * margin
+    return [margin + (2 * part + 1) * width // (2 * count) for part in range(count)]
+
+
+def choose_slices(
+    policy: SlicePolicy, volume: Volume, *, mask: Volume | None = None
+) -> tuple[int, tuple[int, ...]]:
+    """The slice axis of a volume and the array indices along it, in anatomical order.
+
+    mask: a label volume on the same grid (else Misaligned); only the policy "mask" reads it.
+    """
+    axis = through_plane_axis(volume, policy.plane)
+    profile = None
+    if policy.kind == "mask" and mask is not None:
+        check_same_grid(volume, mask, where="mask")
+        labelled = mask.voxels != 0
+        profile = labelled.sum(axis=tuple(a for a in range(labelled.ndim) if a != axis))
+    upwards = anatomical_axes(volume.affine)[axis][1]
+    n_slices = volume.voxels.shape[axis]
+    return axis, choose(policy, n_slices, mask_profile=profile, descending=not upwards)
+
+
+def describe(policy: SlicePolicy) -> str:
+    """The policy as recorded with each record: "uniform, 8 slices, ends 10 % left out, axial"."""
+    plane = policy.plane or "through-plane"
+    words = {
+        "uniform": f"uniform, {policy.count} slices, ends {policy.inner * 100:g} % left out",
+        "all": "all slices",
+        "mask": f"mask, up to {policy.count} slices through it",
+        "index": f"index {', '.join(map(str, policy.indices))}",
+    }
+    return f"{words[policy.kind]}, {plane}"

@@ -1,0 +1,101 @@
+"""Record ids and keyed hashes of raw keys.
+
+Ids of public sources use a public salt, so that everybody gets the same id for the same study;
+patients, studies and private sources are hashed with the site's secret (HMAC-SHA256, RFC 2104).
+The secret never enters a data set: only its fingerprint does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qoqdata.errors import UsageError
+
+PUBLIC_SALT = b"qoqdata/1/public"
+SALT_VARIABLE = "QOQDATA_SALT_FILE"
+SALT_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Salt:
+    """A site's secret key."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell two salts apart and reveal neither."""
+        return _hmac(self.secret, "salt fingerprint")[:16]
+
+
+def record_id(source: str, study: str, task: str, *, salt: Salt | None) -> str:
+    """The id of a record: 32 hex digits over source, raw study key and task.
+
+    Pass `salt` for private sources; None uses the public salt.
+    """
+    secret = PUBLIC_SALT if salt is None else salt.secret
+    return _hmac(secret, "record", source, study, task)[:32]
+
+
+def keyed(kind: str, namespace: str, raw: str, *, salt: Salt) -> str:
+    """The 32-digit keyed hash of a raw patient, study or path key within a namespace."""
+    return _hmac(salt.secret, kind, namespace, raw)[:32]
+
+
+def default_salt_path() -> Path:
+    """$QOQDATA_SALT_FILE, or `qoqdata/salt` under the user's configuration folder."""
+    if chosen := os.environ.get(SALT_VARIABLE):
+        return Path(chosen)
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "qoqdata" / "salt"
+
+
+def load_salt(path: Path | None = None, *, create: bool = True) -> Salt:
+    """Read the site's salt, making one (mode 0600) at the first use.
+
+    Raises UsageError when the file is missing and may not be made, or holds no salt.
+    """
+    path = path or default_salt_path()
+    if not path.exists():
+        if not create:
+            raise UsageError(
+                "there is no salt file", where=str(path), fix="name one with --salt-file"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _create_once(path, secrets.token_hex(SALT_BYTES) + "\n")
+    text = path.read_text(encoding="ascii", errors="replace").strip()
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    if len(secret) < 16:
+        raise UsageError(
+            "is not a salt: at least 32 hexadecimal digits are expected",
+            where=str(path),
+            fix="restore the site's salt; a new one changes every private id",
+        )
+    return Salt(secret)
+
+
+def _create_once(path: Path, text: str) -> None:
+    """Write a whole new file or, when another process was first, leave its file alone."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="ascii")
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
+
+
+def _hmac(secret: bytes, *parts: str) -> str:
+    # Length prefixes keep ("ab", "c") and ("a", "bc") apart.
+    message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    return hmac.new(secret, message, hashlib.sha256).hexdigest()

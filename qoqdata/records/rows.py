@@ -1,0 +1,147 @@
+"""Rows of the record table from what converters say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from qoqdata.records.content import Ecg, Picture, Record, Region
+from schemas.arrow import arrow_schema
+from schemas.record import RECORD
+from schemas.vocabulary import AGE_CAP
+
+SCHEMA = arrow_schema(RECORD)
+IMAGE_COLUMNS = ("images", "masks")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the build knows about a record beside its content."""
+
+    id: str
+    source: str
+    domain: str
+    modality: str
+    split: str
+    patient: str | None
+    study: str
+    licence: str
+    redistribution: str
+    raw: tuple[str, ...]
+    digest: str
+    converter: str
+    version: str
+
+
+def row(record: Record, setting: Setting) -> dict[str, Any]:
+    """The record as a dictionary in schema order; ages above the cap are set to it."""
+    images = record.images
+    return {
+        "id": setting.id,
+        "source": setting.source,
+        "domain": setting.domain,
+        "modality": setting.modality,
+        "task": record.task,
+        "split": setting.split,
+        "patient": setting.patient,
+        "study": setting.study,
+        "images": images and [_image(setting.id, n, image) for n, image in enumerate(images)],
+        "image_info": images and [_image_info(image) for image in images],
+        "ecg": record.ecg and _ecg(record.ecg),
+        "regions": _each(record.regions, _region),
+        "masks": record.masks and [_mask(setting.id, n, png) for n, png in enumerate(record.masks)],
+        "context": record.context,
+        "question": record.question,
+        "options": _list(record.options),
+        "answer": record.answer,
+        "labels": _list(record.labels),
+        "uncertain": _list(record.uncertain),
+        "reasoning": None,
+        "reasoning_policy": None,
+        "age": None if record.age is None else min(record.age, AGE_CAP),
+        "sex": record.sex,
+        "licence": setting.licence,
+        "redistribution": setting.redistribution,
+        "provenance": {
+            "raw": list(setting.raw),
+            "digest": setting.digest,
+            "converter": setting.converter,
+            "version": setting.version,
+            "notes": list(record.notes),
+        },
+    }
+
+
+def batch(rows: Iterable[dict[str, Any]]) -> pa.RecordBatch:
+    """An Arrow batch of rows in the record schema."""
+    rows = list(rows)
+    columns = [pa.array([row[field.name] for row in rows], field.type) for field in SCHEMA]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def shows_something(row: dict[str, Any]) -> bool:
+    """Whether the policy is shown anything: a picture, an ECG or text. If not, the record is
+    annotation-only, and training leaves it out."""
+    return bool(row["images"] or row["ecg"] or row["context"])
+
+
+def _image(record: str, number: int, picture: Picture) -> dict[str, Any]:
+    return {"bytes": picture.data, "path": f"{record}-{number}.{picture.extension}"}
+
+
+def _image_info(picture: Picture) -> dict[str, Any]:
+    window = picture.window
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "original_width": picture.original_width,
+        "original_height": picture.original_height,
+        "view": picture.view,
+        "laterality": picture.laterality,
+        "window": window
+        and {
+            "name": window.name,
+            "centre": window.centre,
+            "width": window.width,
+            "function": window.function,
+        },
+        "index": picture.index,
+        "spacing": _list(picture.spacing),
+    }
+
+
+def _mask(record: str, number: int, png: bytes | None) -> dict[str, Any] | None:
+    return None if png is None else {"bytes": png, "path": f"{record}-mask-{number}.png"}
+
+
+def _ecg(ecg: Ecg) -> dict[str, Any]:
+    return {
+        "leads": list(ecg.leads),
+        "fs": ecg.fs,
+        "signal": list(ecg.signal),
+        "valid": list(ecg.valid),
+    }
+
+
+def _region(region: Region) -> dict[str, Any]:
+    return {
+        "label": region.label,
+        "image": region.image,
+        "x_min": region.x_min,
+        "y_min": region.y_min,
+        "x_max": region.x_max,
+        "y_max": region.y_max,
+        "area": region.area,
+        "reader": region.reader,
+    }
+
+
+def _list(values: tuple | None) -> list | None:
+    return None if values is None else list(values)
+
+
+def _each(values: tuple | None, convert: Any) -> list | None:
+    return None if values is None else [convert(value) for value in values]

@@ -1,0 +1,102 @@
+"""Slices of a volume, with its mask, as pictures, label maps and regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qoqdata.errors import BadLabel, InputError
+from qoqdata.readers import encode, masks, volume
+from qoqdata.readers.dicom import Window
+from qoqdata.readers.volume import SlicePolicy, Volume
+from qoqdata.records.content import Picture, Region
+from qoqdata.records.pictures import from_pixels
+from qoqdata.records.regions import from_boxes
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Chosen slices in anatomical order; None for what the study does not have."""
+
+    images: tuple[Picture, ...] | None
+    masks: tuple[bytes, ...] | None
+    regions: tuple[Region, ...] | None
+    notes: tuple[str, ...]
+
+
+def cut(
+    image: Volume | None,
+    mask: Volume | None,
+    codes: Mapping[int, str],
+    *,
+    policy: SlicePolicy,
+    window: Window | None = None,
+) -> Stack:
+    """Cut slices by `policy` from a volume, its mask, or both on one grid.
+
+    Grey values go through `window`, or, without one, through the 0.5th to 99.5th percentile of the
+    whole volume. Mask codes must be in `codes`; 0 is background. Boxes are unions by code and
+    slice, in stored pixels. Raises Misaligned for grids that differ, BadLabel for a stray code,
+    InputError for a volume over time.
+    """
+    grid = image or mask
+    if grid is None:
+        raise ValueError("neither image nor mask")
+    for given in (image, mask):
+        if given is not None and given.voxels.ndim != 3:
+            raise InputError(f"is a series over time of shape {given.voxels.shape}")
+    axis, chosen = volume.choose_slices(policy, grid, mask=mask)
+    labels = None if mask is None else _codes(mask.voxels, codes)
+    notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *grid.repairs)
+    drawn: list[Picture] = []
+    pngs: list[bytes] = []
+    regions: list[Region] = []
+    grey = None if image is None else _Grey(image, window)
+    for place, index in enumerate(chosen):
+        if image is not None and grey is not None:
+            drawn.append(_picture(image, axis, index, grey, window))
+        if labels is not None:
+            plane = volume.slice_image(labels, grid.affine, axis, index, labels=True)
+            pngs.append(encode.label_png(plane))
+            regions += from_boxes(masks.boxes(plane, codes), image=place)
+    return Stack(
+        images=tuple(drawn) if image is not None else None,
+        masks=tuple(pngs) if labels is not None else None,
+        regions=tuple(regions) if labels is not None else None,
+        notes=notes if grey is None else (*notes, grey.note),
+    )
+
+
+class _Grey:
+    """The map from voxel values to 8 bits, one for all slices of a volume."""
+
+    def __init__(self, image: Volume, window: Window | None) -> None:
+        if window is not None:
+            half = window.width / 2
+            self.bottom, self.top = window.centre - half, window.centre + half
+            self.note = f"grey: {volume.describe_window(window.centre, window.width)}"
+        else:
+            self.bottom, self.top = volume.percentile_range(image.voxels)
+            self.note = f"grey: percentiles 0.5 to 99.5, {self.bottom:g} to {self.top:g}"
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return volume.to_uint8_range(values, self.bottom, self.top)
+
+
+def _picture(image: Volume, axis: int, index: int, grey: _Grey, window: Window | None) -> Picture:
+    frame = volume.slice_frame(image.voxels.shape, image.affine, axis, index)
+    plane = volume.slice_image(image.voxels, image.affine, axis, index)
+    drawn = from_pixels(grey(plane), view=frame.plane, window=window, index=index)
+    return replace(drawn, spacing=(*frame.spacing, image.spacing[axis]))
+
+
+def _codes(voxels: np.ndarray, codes: Mapping[int, str]) -> np.ndarray:
+    """Label codes as uint16; masks stored as floats must hold whole numbers."""
+    found = np.unique(voxels)
+    stray = [value for value in found.tolist() if value != 0 and value not in codes]
+    if stray:
+        known = ", ".join(f"{code} {name}" for code, name in sorted(codes.items()))
+        raise BadLabel(f"the mask holds the code {stray[0]:g}", fix=f"the card knows: {known}")
+    return voxels.astype(np.uint16)

@@ -1,0 +1,76 @@
+"""Read source cards and settle their options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from qoqdata.errors import CardError, UsageError
+from schemas.card import Card
+
+
+def load_card(path: Path) -> Card:
+    """The validated card at `path`; CardError names the field and what is wrong with it."""
+    return parse_card(load_yaml(path), where=str(path))
+
+
+def parse_card(content: Any, *, where: str) -> Card:
+    """A card from parsed YAML."""
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        field, what = first_fault(error)
+        raise CardError(what, where=f"{where}, {field}", fix="see schemas/card.py") from error
+
+
+def load_yaml(path: Path) -> Any:
+    """Parsed YAML; raises UsageError with the line when it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError("there is no such file", where=str(path)) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"is not YAML: {error}", where=str(path)) from error
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """The dotted field of the first fault that pydantic found, and what it says."""
+    fault = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in fault["loc"]) or "the document"
+    return field, fault["msg"].removeprefix("Value error, ")
+
+
+def settle_options(card: Card, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The card's options with the user's values, typed like their defaults.
+
+    Raises UsageError for an unknown option or a value of the wrong type or choice.
+    """
+    if unknown := sorted(set(given) - set(card.options)):
+        known = ", ".join(sorted(card.options)) or "none"
+        where = f"source {card.slug}"
+        raise UsageError(f"has no option {unknown[0]!r}", where=where, fix=f"known: {known}")
+    return {
+        name: _typed(card.slug, name, option.default, option.choices, given[name])
+        if name in given
+        else option.default
+        for name, option in sorted(card.options.items())
+    }
+
+
+def _typed(slug: str, name: str, default: Any, choices: tuple[str, ...] | None, value: Any) -> Any:
+    where = f"source {slug}, option {name}"
+    if choices and value not in choices:
+        raise UsageError(f"{value!r} is no choice", where=where, fix=f"one of {', '.join(choices)}")
+    if default is None or isinstance(value, type(default)):
+        return value
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[str(value).lower()]
+        return type(default)(value)
+    except (KeyError, TypeError, ValueError) as error:
+        kind = type(default).__name__
+        raise UsageError(f"{value!r} is no {kind}", where=where) from error

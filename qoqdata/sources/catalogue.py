@@ -1,0 +1,100 @@
+"""Every registered source, found through the entry-point group `qoqdata.sources`.
+
+An entry point names a package; each folder below it that holds a `card.yaml` is one source. So a
+new source is a new folder and nothing else, here and in outside packages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from qoqdata.errors import CardError, UnknownSource
+from qoqdata.sources.card import load_card
+from qoqdata.sources.protocol import Source
+from schemas.card import Card
+
+GROUP = "qoqdata.sources"
+
+
+def cards() -> dict[str, Card]:
+    """The cards of all registered sources by slug, sorted; no converter code is imported."""
+    return {slug: load_card(folder / "card.yaml") for slug, (folder, _) in _folders().items()}
+
+
+def get(slug: str) -> Source:
+    """The source called `slug`; UnknownSource suggests the nearest names."""
+    folders = _folders()
+    if slug not in folders:
+        near = difflib.get_close_matches(slug, folders, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`qoqdata sources` lists them"
+        raise UnknownSource(f"no source is called {slug!r}", fix=hint)
+    folder, module = folders[slug]
+    return load(folder, module)
+
+
+def load(folder: Path, module: str) -> Source:
+    """The source in `folder`, whose code is the importable `module`."""
+    card = load_card(folder / "card.yaml")
+    if card.slug != folder.name:
+        raise CardError(
+            f"slug {card.slug!r} is not the folder's name", where=str(folder / "card.yaml")
+        )
+    code = _import(module, folder)
+    return Source(
+        card=card,
+        folder=folder,
+        module=module,
+        plan=code.plan,
+        convert=code.convert,
+        configure=getattr(code, "configure", None),
+        card_digest=hashlib.sha256((folder / "card.yaml").read_bytes()).hexdigest(),
+        code_digest=_code_digest(folder),
+    )
+
+
+@cache
+def _folders() -> dict[str, tuple[Path, str]]:
+    found: dict[str, tuple[Path, str]] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+        package = importlib.import_module(entry.value)
+        for root in map(Path, package.__path__):
+            for folder in _source_folders(root):
+                inside = ".".join(folder.relative_to(root).parts)
+                module = ".".join(part for part in (entry.value, inside, "source") if part)
+                if folder.name in found and found[folder.name][0] != folder:
+                    where = f"{found[folder.name][0]} and {folder}"
+                    raise CardError(f"two sources are called {folder.name!r}", where=where)
+                found[folder.name] = (folder, module)
+    return dict(sorted(found.items()))
+
+
+def _source_folders(root: Path) -> Iterator[Path]:
+    for card in sorted(root.rglob("card.yaml")):
+        if not {"example", "raw"} & set(card.relative_to(root).parts):
+            yield card.parent
+
+
+def _import(module: str, folder: Path) -> ModuleType:
+    try:
+        code = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise CardError(f"has no importable {module}", where=str(folder)) from error
+    if lacking := [name for name in ("plan", "convert") if not hasattr(code, name)]:
+        raise CardError(f"does not define {lacking[0]}", where=str(folder / "source.py"))
+    return code
+
+
+def _code_digest(folder: Path) -> str:
+    """sha256 over the Python files and tables of the source's folder, its example left out."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".py", ".csv", ".tsv", ".json"):
+            total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()

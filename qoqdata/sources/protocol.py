@@ -1,0 +1,96 @@
+"""The converter protocol: a source is a card and two functions, `plan` and `convert`.
+
+    plan(job)          -> Unit | Refused | Filtered, one for everything that exists; no pixels
+    convert(unit, job) -> list[Record]; pure; raises, and the build quarantines
+
+A source folder holds `card.yaml`, `source.py` with these two functions, and `example/`. Sources
+driven by a user's mapping also define `configure(card, mapping) -> (Card, settings)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qoqdata.errors import InputError
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.records.content import Record
+from qoqdata.sources.rawtree import RawTree
+from schemas.card import Card
+from schemas.vocabulary import Split
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One study, image or recording to convert, as annotation tables and listings tell it.
+
+    `key` is unique in the source; `group` is what must stay within one split (None: the unit
+    itself); `split` is the official one, if any; `facts` are plain JSON values.
+    """
+
+    key: str
+    files: tuple[str, ...]
+    group: str | None = None
+    patient: str | None = None
+    split: Split | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something that exists and cannot be a unit: it ends in quarantine with this error."""
+
+    key: str
+    error: InputError
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Something left out by a stated rule, such as a study without a label for the question."""
+
+    key: str
+    reason: str
+    message: str
+    files: tuple[str, ...] = ()
+
+
+Planned = Unit | Refused | Filtered
+
+
+@dataclass(frozen=True)
+class Job:
+    """What both functions are given: the card, the raw tree and the settings of this build.
+
+    `options` are the card's options with the user's values; `mapping` is the validated mapping of
+    a mapping-driven source, else None.
+    """
+
+    card: Card
+    raw: RawTree
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mapping: Any = None
+    limits: Limits = DEFAULT_LIMITS
+
+
+PlanFunction = Callable[[Job], Iterable[Planned]]
+ConvertFunction = Callable[[Unit, Job], list[Record]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A registered source: its card, its folder and its functions.
+
+    `module` is the import name of its `source.py`, by which worker processes find it again.
+    """
+
+    card: Card
+    folder: Path
+    module: str
+    plan: PlanFunction
+    convert: ConvertFunction
+    configure: Callable[[Card, Mapping[str, Any]], tuple[Card, Any]] | None
+    card_digest: str
+    code_digest: str

@@ -1,0 +1,156 @@
+"""The raw files of a source: paths resolved inside the root or refused, tables read as text."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from qoqdata.errors import BadTable, MissingFile, OutsideRoot, UnreadableFile, UsageError
+
+
+@dataclass(frozen=True)
+class RawTree:
+    """A raw root, and further roots that appear as top-level folders of it (`mounts`).
+
+    All paths are relative, with forward slashes, in sorted order.
+    """
+
+    root: Path
+    mounts: Mapping[str, Path] = field(default_factory=dict)
+
+    def resolve(self, relative: str) -> Path:
+        """The file or folder at `relative`.
+
+        Raises OutsideRoot when it leaves the root, links included, and MissingFile.
+        """
+        path = self.locate(relative)
+        if not path.exists():
+            raise MissingFile("no such file", where=relative, fix="fetch it, or drop the row")
+        return path
+
+    def exists(self, relative: str) -> bool:
+        """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
+        return self.locate(relative).exists()
+
+    def locate(self, relative: str) -> Path:
+        """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
+        pure = PurePosixPath(relative.replace("\\", "/"))
+        if not relative or "\0" in relative or pure.is_absolute() or ".." in pure.parts:
+            raise OutsideRoot(
+                "does not stay inside the raw root", where=relative, fix="use a relative path"
+            )
+        base, parts = self.root, pure.parts
+        if parts and parts[0] in self.mounts:
+            base, parts = self.mounts[parts[0]], parts[1:]
+        path = base.joinpath(*parts)
+        real = os.path.realpath(path)
+        if not Path(real).is_relative_to(os.path.realpath(base)):
+            raise OutsideRoot(
+                "is a link that leaves the raw root",
+                where=relative,
+                fix="name its target as a further root under `raw:` in build.yaml",
+            )
+        return path
+
+    def files(self, *patterns: str, under: str = "") -> list[str]:
+        """Sorted relative paths of the files below `under` whose name matches a pattern.
+
+        Patterns are shell patterns on the file name, case ignored; none means all. Links that
+        leave the root are not followed, and hidden files are left out.
+        """
+        wanted = [pattern.lower() for pattern in patterns]
+        return sorted(
+            path
+            for path in self._walk(under)
+            if not wanted or any(fnmatchcase(path.rpartition("/")[2].lower(), w) for w in wanted)
+        )
+
+    def csv(
+        self,
+        relative: str,
+        *,
+        columns: Sequence[str] = (),
+        separator: str = ",",
+        empty: bool = False,
+    ) -> pl.DataFrame:
+        """A delimited table, gzipped or not, all columns as text; empty cells are null.
+
+        Raises BadTable when a column is missing, the table cannot be parsed, or it has no row
+        and `empty` is false.
+        """
+        path = self.resolve(relative)
+        try:
+            table = pl.read_csv(
+                path,
+                separator=separator,
+                infer_schema=False,
+                encoding="utf8-lossy",
+            )
+        except pl.exceptions.NoDataError as error:
+            raise BadTable("the table is empty", where=relative, fix="fetch it again") from error
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise BadTable(f"cannot be parsed: {reason}", where=relative) from error
+        table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
+        if lacking := [name for name in columns if name not in table.columns]:
+            raise BadTable(
+                f"lacks the column {lacking[0]!r}",
+                where=relative,
+                fix=f"it has: {', '.join(table.columns)}",
+            )
+        if table.height == 0 and not empty:
+            raise BadTable("the table has no rows", where=relative, fix="fetch it again")
+        return table
+
+    def digest(self, relatives: Sequence[str]) -> str:
+        """sha256 over the digests of the files, in the order given."""
+        total = hashlib.sha256()
+        for relative in relatives:
+            with self.resolve(relative).open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+        return total.hexdigest()
+
+    def stamp(self, relative: str) -> tuple[int, int] | None:
+        """Size and modification time in ns, or None when the file is not there."""
+        try:
+            status = self.locate(relative).stat()
+        except (OSError, OutsideRoot):
+            return None
+        return status.st_size, status.st_mtime_ns
+
+    def _walk(self, under: str) -> Iterator[str]:
+        starts = [under] if under else ["", *self.mounts]
+        for start in starts:
+            base = self.locate(start) if start else self.root
+            for folder, names, files in os.walk(base):
+                names[:] = [name for name in names if not name.startswith(".")]
+                inside = Path(folder).relative_to(base).as_posix()
+                prefix = "/".join(part for part in (start, inside) if part not in ("", "."))
+                for name in files:
+                    if not name.startswith("."):
+                        yield f"{prefix}/{name}" if prefix else name
+
+
+def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
+    """A raw tree on existing folders; raises UsageError for one that is missing."""
+    for folder in (root, *(mounts or {}).values()):
+        if not folder.is_dir():
+            raise UsageError("there is no such raw folder", where=str(folder), fix="check --raw")
+    return RawTree(root, dict(mounts or {}))
+
+
+def read_text(raw: RawTree, relative: str, *, limit: int = 64 * 2**20) -> str:
+    """A text file in UTF-8 of at most `limit` bytes; raises UnreadableFile."""
+    path = raw.resolve(relative)
+    if path.stat().st_size > limit:
+        raise UnreadableFile(f"is larger than {limit:,} bytes for a text file", where=relative)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableFile(f"cannot be read as text: {error}", where=relative) from error

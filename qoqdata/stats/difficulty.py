@@ -1,0 +1,72 @@
+"""Difficulty tables: what is known of how well a policy answers each question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from qoqdata.atomic import replacing
+from qoqdata.errors import BadTable, UsageError
+from qoqdata.layout import Layout
+from qoqdata.stats import prior
+from schemas.arrow import arrow_schema
+from schemas.side_tables import DIFFICULTY
+
+
+def write(layout: Layout, table: pl.DataFrame) -> Path:
+    """Write one policy's difficulty table and return its path."""
+    policy = table["policy"][0] if table.height else prior.POLICY
+    path = layout.difficulty / f"{policy}.parquet"
+    with replacing(path) as draft:
+        pq.write_table(table.to_arrow().cast(arrow_schema(DIFFICULTY)), draft, compression="zstd")
+    return path
+
+
+def from_rollouts(path: Path, *, policy: str, scorer: str) -> pl.DataFrame:
+    """Difficulty rows from rollouts: Parquet or JSON lines with `id` and `reward` (a row a
+    rollout) or `rewards` (a list). Raises BadTable; rewards must lie in [0, 1]."""
+    try:
+        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_ndjson(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"cannot be read as rollouts: {reason}", where=str(path)) from error
+    if "rewards" in table.columns:
+        table = table.select("id", reward="rewards").explode("reward")
+    if lacking := {"id", "reward"} - set(table.columns):
+        fix = "rollouts need `id` and `reward` or `rewards`"
+        raise BadTable(f"lacks the column {min(lacking)!r}", where=str(path), fix=fix)
+    table = table.select("id", pl.col("reward").cast(pl.Float64, strict=False))
+    bad = table.filter(~pl.col("reward").is_between(0, 1) | ~pl.col("reward").is_finite())
+    if bad.height or table["reward"].null_count():
+        what = f"{bad.height + table['reward'].null_count()} rewards are not in [0, 1]"
+        raise BadTable(what, where=str(path), fix="map rewards to [0, 1] before")
+    return (
+        table.group_by("id")
+        .agg(
+            rewards=pl.col("reward").sort().cast(pl.Float32),
+            mean=pl.col("reward").sort().mean(),
+            n_rollouts=pl.len().cast(pl.Int32),
+        )
+        .sort("id")
+        .with_columns(policy=pl.lit(policy), scorer=pl.lit(scorer))
+    )
+
+
+def choose(layout: Layout, policy: str | None = None) -> pl.DataFrame | None:
+    """The difficulty table to use: `policy`'s, else the only one of a real policy, else the
+    prior's, else None. Raises UsageError when several real policies leave the choice open."""
+    found = {path.stem: path for path in sorted(layout.difficulty.glob("*.parquet"))}
+    if policy is not None:
+        if policy not in found:
+            known = ", ".join(found) or "none"
+            raise UsageError(f"no difficulty of the policy {policy!r}", fix=f"there is: {known}")
+        return pl.read_parquet(found[policy])
+    real = [name for name in found if name != prior.POLICY]
+    if len(real) > 1:
+        raise UsageError(
+            f"difficulty of {len(real)} policies: {', '.join(real)}", fix="choose with --policy"
+        )
+    name = real[0] if real else prior.POLICY
+    return pl.read_parquet(found[name]) if name in found else None

@@ -1,0 +1,1 @@
+"""Check a data set on disk against everything it promises."""

@@ -1,0 +1,104 @@
+"""Difficulty clusters of one domain: which questions, how many, and where the elbow bends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .exact1d import LineClusterings
+from .kmeans import global_kmeans, sklearn_kmeans
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is clustered for one domain.
+
+    `points` (M, dim) float64, one per distinct or single question; `means` (M,) the mean reward
+    that each stands for; `weights` (M,) how many questions each stands for; `members` (Q,) the
+    point of each question of the batch, in the batch's order.
+    """
+
+    points: NDArray[np.float64]
+    means: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    members: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Clusters of one domain, easiest last where the points lie on a line.
+
+    `labels` (M,) cluster of each point; `counts` (k,) questions in each cluster; `means` (k,)
+    their mean reward; `inertias` the costs for k = 1, 2, ... that the elbow was read from.
+    """
+
+    labels: NDArray[np.intp]
+    counts: NDArray[np.float64]
+    means: NDArray[np.float64]
+    inertias: tuple[float, ...]
+
+    @property
+    def k(self) -> int:
+        return self.counts.size
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """(k,) pi_c, the share of the domain's questions in each cluster."""
+        return self.counts / self.counts.sum()
+
+
+def elbow(inertias: Sequence[float], tolerance: float) -> int:
+    """Number of clusters at the elbow of `inertias` (I_1 .. I_cap, non-negative).
+
+    With drops D_k = I_k - I_{k+1}, the first k >= 2 with D_k < tolerance * D_{k-1}; the cap when
+    there is none (QoQ-Med, arXiv 2506.00711, section 3, tolerance 0.10).
+    """
+    drops = [before - after for before, after in pairwise(inertias)]
+    for k in range(2, len(inertias)):
+        if drops[k - 1] < tolerance * drops[k - 2]:
+            return k
+    return len(inertias)
+
+
+def cluster_domains(
+    evidence: Sequence[Evidence], *, kmeans: str, k_max: int, tolerance: float
+) -> list[Clustering]:
+    """Cluster each domain by the method that `Settings.kmeans` names; one Clustering per domain."""
+    if kmeans in ("exact1d", "binned"):
+        return _on_the_line(evidence, k_max, tolerance)
+    fit = sklearn_kmeans if kmeans == "sklearn0" else global_kmeans
+    clusterings = []
+    for domain in evidence:
+        distinct = np.unique(domain.points, axis=0).shape[0]
+        labels, inertias = fit(
+            domain.points, domain.weights, min(k_max, distinct), lambda i: elbow(i, tolerance)
+        )
+        clusterings.append(_summarise(domain, labels, inertias))
+    return clusterings
+
+
+def _on_the_line(evidence: Sequence[Evidence], k_max: int, tolerance: float) -> list[Clustering]:
+    """Exact clusterings of question means; equal means are one point."""
+    lines, inverse = [], []
+    for domain in evidence:
+        points, member = np.unique(domain.points[:, 0], return_inverse=True)
+        lines.append((points, np.bincount(member, weights=domain.weights).astype(float)))
+        inverse.append(member)
+    solved = LineClusterings(lines, k_max)
+    clusterings = []
+    for i, domain in enumerate(evidence):
+        inertias = solved.inertias[i, : min(k_max, int(solved.sizes[i]))].tolist()
+        labels = solved.labels(i, elbow(inertias, tolerance))[inverse[i]]
+        clusterings.append(_summarise(domain, labels, inertias))
+    return clusterings
+
+
+def _summarise(domain: Evidence, labels: NDArray[np.intp], inertias: Sequence[float]) -> Clustering:
+    _, labels = np.unique(labels, return_inverse=True)
+    counts = np.bincount(labels, weights=domain.weights).astype(float)
+    sums = np.bincount(labels, weights=domain.weights * domain.means)
+    return Clustering(labels, counts, sums / counts, tuple(inertias))

@@ -1,0 +1,196 @@
+"""DRPO: domain-aware relative policy optimisation (QoQ-Med, arXiv 2506.00711), as one estimator.
+
+Per step, for a rollout i of question q in domain d and difficulty cluster c:
+
+    z_i = (r_i - mean_q) / (std_q + eps)           group.py
+    T_d = max(sqrt(N_d) mu_d, eps), T_c likewise   clusters.py, temperatures.py
+    s_i = z_i / (T_d T_c), within bounds           weights.py
+    A_i = s_i / (std(s over the batch) + eps)      scaling.py
+
+The state is small, exact and the estimator's own: nothing lives in a module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qoqdata.errors import UsageError
+
+from .batch import batch_of
+from .domains import measure_domains
+from .evidence import remember
+from .group import group_means, group_scores
+from .health import report_of
+from .history import Memory, merge_histories
+from .presets import settings_of
+from .priors import Priors, Statistics, read_mapping, read_statistics
+from .scaling import scale
+from .settings import Settings
+from .starting_weights import WeightRow, weight_rows
+from .state import checksum, read_history, read_priors, read_settings, refuse_other, write_state
+from .temperatures import record_counts
+
+
+@dataclass(frozen=True)
+class Step:
+    """Result of one step, in the order of the caller's rows.
+
+    `advantages` (B,) float64, 0 for rollouts that were not valid; `factors` (B,) float64, what the
+    score of each rollout was divided by before the batch std, NaN where not valid; `report` the
+    health of the step as plain data.
+    """
+
+    advantages: NDArray[np.float64]
+    factors: NDArray[np.float64]
+    report: dict[str, Any]
+
+
+class DRPO:
+    """The estimator: settings, priors, and a memory of each domain's questions."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        domain_key: str = "domain",
+        priors: Priors | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.domain_key = domain_key
+        self.priors = priors or Priors()
+        self._history: dict[str, Memory] = {}
+
+    @classmethod
+    def preset(
+        cls, name: str = "streaming", *, domain_key: str = "domain", **settings: Any
+    ) -> Self:
+        """An estimator without priors. `name`: a key of PRESETS; `settings`: its changed fields."""
+        return cls(settings_of(name, **settings), domain_key=domain_key)
+
+    @classmethod
+    def from_stats(
+        cls,
+        stats: Statistics | None,
+        domain_key: str = "domain",
+        preset: str = "streaming",
+        *,
+        priors: Mapping[Any, Any] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """An estimator whose N_d and mu_d start from the statistics of the data.
+
+        `domain_key` "domain" or "source" reads the table of that name; any other column needs
+        `priors`, a mapping of its values to record counts or DomainPrior fields (which replaces
+        the table for "domain" and "source" too). A key without mu starts without a difficulty
+        prior. Raises UsageError, or BadTable and DuplicateKey for unusable tables.
+        """
+        choices = settings_of(preset, **settings)
+        if priors is not None:
+            read = read_mapping(priors, stats.digest if stats is not None else "")
+        elif stats is not None and domain_key in ("domain", "source"):
+            read = read_statistics(stats, domain_key)
+        else:
+            raise UsageError(
+                f"the statistics have no table for the column {domain_key!r}",
+                where="domain_key",
+                fix="use 'domain' or 'source', or pass priors={value: record count, ...}",
+            )
+        return cls(choices, domain_key=domain_key, priors=read)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The estimator that `state_dict` described, without the data set at hand."""
+        settings = read_settings(state)
+        drpo = cls(settings, domain_key=state["domain_key"], priors=read_priors(state))
+        drpo._history = read_history(state, settings)
+        return drpo
+
+    def step(
+        self,
+        rewards: ArrayLike,
+        questions: Sequence[Any] | NDArray[Any],
+        domains: Sequence[Any] | NDArray[Any],
+        *,
+        kl: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        update: bool = True,
+    ) -> Step:
+        """Advantages of one global batch, one entry per rollout in any order.
+
+        `rewards` (B,), or (B, parts) whose weighted sum is the reward; `questions`, `domains` (B,)
+        labels; `kl` (B,) divergence from the reference, for `kl_damping`; `valid` (B,) False for
+        padding and rollouts without a score. With `update` False (evaluation) the batch is weighed
+        but not remembered. Raises UsageError for input that cannot be used, and then remembers
+        nothing of it. Bit-identical for any order of the rows and any question ids, but for the
+        presets that cluster feature="raw".
+        """
+        settings = self.settings
+        batch = batch_of(rewards, questions, domains, settings=settings, kl=kl, valid=valid)
+        means = group_means(batch)
+        scores = group_scores(batch, settings)
+        history = {**self._history, **remember(batch, means, self._history, settings)}
+        counts, uncounted = record_counts(history, self.priors, settings)
+        measured = measure_domains(batch, means, history, counts, self.priors, settings)
+        domain_heat, cluster_heat = np.empty(means.size), np.empty(means.size)
+        for found in measured:
+            domain_heat[found.questions] = found.temperatures.domain
+            cluster_heat[found.questions] = found.temperatures.clusters[found.clusters]
+        scaled = scale(batch, scores, domain_heat, cluster_heat, settings)
+        if update and settings.history != "batch":
+            self._history = history
+        size = len(np.asarray(rewards))
+        advantages, factors = np.zeros(size), np.full(size, np.nan)
+        advantages[batch.rows] = scaled.advantages
+        factors[batch.rows] = np.repeat(scaled.factors, batch.sizes)
+        report = report_of(batch, means, scores, scaled, measured, uncounted, self.priors, settings)
+        return Step(advantages, factors, report)
+
+    def weights(self) -> list[WeightRow]:
+        """What each domain weighs now; before the first step, from the priors alone."""
+        return weight_rows(self.priors, self._history, self.settings)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue, as JSON-able data; at most a few hundred numbers a domain
+        with kmeans "binned", all questions ever with the other memories."""
+        return write_state(self.settings, self.domain_key, self.priors, self._history)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`, bit for bit; raises UsageError, and changes nothing, when it was
+        written with other settings, another domain key or other data, or is damaged."""
+        refuse_other(state, self.settings, self.domain_key, self.priors)
+        self._history = read_history(state, self.settings)
+
+    def checksum(self) -> str:
+        """SHA-256 of the state, as hex: equal on two ranks exactly when their states are equal."""
+        return checksum(self.state_dict())
+
+    @classmethod
+    def merge(cls, estimators: Sequence[Self], base: Self | None = None) -> Self:
+        """One estimator that has seen the questions of all, exactly as if it had met them alone.
+
+        The estimators hold different questions; those that they share, because all were loaded
+        from one checkpoint, are given as `base` and counted once. With kmeans "binned" the result
+        has the same bits for any split. Raises UsageError for none, for different settings, keys
+        or data, and with decay, whose weights depend on the order of the questions.
+        """
+        if not estimators:
+            raise UsageError("no estimators to merge")
+        first = estimators[0]
+        if first.settings.half_life_questions is not None:
+            raise UsageError(
+                "decayed states cannot be merged exactly",
+                where="half_life_questions",
+                fix="gather the batch and step every rank on all of it",
+            )
+        for other in (*estimators[1:], *([base] if base else [])):
+            refuse_other(other.state_dict(), first.settings, first.domain_key, first.priors)
+        union = cls(first.settings, domain_key=first.domain_key, priors=first.priors)
+        union._history = merge_histories(
+            [drpo._history for drpo in estimators], base._history if base else {}
+        )
+        return union

@@ -1,0 +1,130 @@
+"""Numbers that tell whether a step's advantages are fit to train on, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .batch import Batch
+from .domains import MeasuredDomain
+from .priors import Priors
+from .scaling import Scaled
+from .settings import Settings
+
+# A rollout with a smaller advantage than this hardly takes part in the update.
+TINY = 0.01
+
+
+def effective_sample_size(advantages: NDArray[np.float64]) -> float | None:
+    """(sum A^2)^2 / (B sum A^4): 1 when all |A| are equal, 1 / B when one rollout has all of it.
+
+    None when every advantage is 0 or one is not finite.
+    """
+    squares = advantages**2
+    fourth = float((squares * squares).sum())
+    if not np.isfinite(fourth) or fourth == 0:
+        return None
+    return float(squares.sum() ** 2 / (advantages.size * fourth))
+
+
+def report_of(
+    batch: Batch,
+    means: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    scaled: Scaled,
+    measured: Sequence[MeasuredDomain],
+    uncounted: Sequence[str],
+    priors: Priors,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Health of one step; `means` (Q,), `scores` (B,). Numbers that do not exist are None.
+
+    Ranges and counts of factors are over the questions whose rewards differ. `ess_unweighted` is
+    what the same scores have with equal weights, `alpha` the exponent in force, `unseen_domains`
+    the domains of the batch without a record count, `no_difficulty_prior` those without mu.
+    """
+    advantages = scaled.advantages
+    finite = np.isfinite(advantages)
+    informative = batch.sums(np.abs(scores)) > 0
+    size = np.abs(advantages[finite])
+    mass = _squared_mass(batch, advantages)
+    present = {found.domain for found in measured}
+    weights = scaled.weights
+    known = {d for d, prior in priors.domains.items() if prior.mass(settings.strength) > 0}
+    return {
+        "n_rollouts": int(batch.rows.size),
+        "n_questions": int(batch.sizes.size),
+        "n_degenerate_groups": int((~informative).sum()),
+        "n_groups_of_one": int((batch.sizes == 1).sum()),
+        "n_not_finite": int((~finite).sum()),
+        "mean_reward": float(batch.rewards.mean()),
+        "ess": effective_sample_size(advantages),
+        "ess_unweighted": effective_sample_size(scores),
+        "ess_floor_met": weights.floor_met if weights else None,
+        "alpha": weights.alpha if weights else settings.alpha,
+        "n_clipped": weights.n_clipped if weights else 0,
+        "max_abs_advantage": float(size.max()) if size.size else None,
+        "share_tiny_advantages": float((size < TINY).mean()) if size.size else None,
+        "batch_std": scaled.batch_std if np.isfinite(scaled.batch_std) else None,
+        **_extent("factor", scaled.factors[informative]),
+        **_extent("unbounded_factor", scaled.unbounded_factors[informative]),
+        "kl_damping": _damping(scaled, settings),
+        "unseen_domains": [domain for domain in uncounted if domain in present],
+        "no_difficulty_prior": sorted(present - known),
+        "domains": {found.domain: _domain_row(batch, means, mass, found) for found in measured},
+    }
+
+
+def _domain_row(
+    batch: Batch,
+    means: NDArray[np.float64],
+    mass: NDArray[np.float64],
+    found: MeasuredDomain,
+) -> dict[str, Any]:
+    """One domain: what the batch holds of it, what it carries, and its clusters."""
+    clustering, heat = found.clustering, found.temperatures
+    return {
+        "n_questions": int(found.questions.size),
+        "n_rollouts": int(batch.sizes[found.questions].sum()),
+        "batch_mean_reward": float(means[found.questions].mean()),
+        "squared_mass": float(mass[found.questions].sum()),
+        "N": heat.n,
+        "mu": float(clustering.shares @ clustering.means),
+        "mu_domain": heat.mu,
+        "temperature": heat.domain,
+        "k": clustering.k,
+        "cluster_counts": clustering.counts.tolist(),
+        "cluster_means": clustering.means.tolist(),
+        "cluster_temperatures": heat.clusters.tolist(),
+        "inertias": list(clustering.inertias),
+    }
+
+
+def _damping(scaled: Scaled, settings: Settings) -> dict[str, Any]:
+    if scaled.damping is None:
+        state = "off" if settings.kl_damping == "none" else "no kl was given"
+        return {"state": state, "mean": None, "min": None}
+    return {
+        "state": settings.kl_damping,
+        "mean": float(scaled.damping.mean()),
+        "min": float(scaled.damping.min()),
+    }
+
+
+def _squared_mass(batch: Batch, advantages: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(Q,) share of the batch's squared advantage that each question carries; 0 without any."""
+    mass = batch.sums(advantages**2)
+    total = float(mass.sum())
+    return mass / total if np.isfinite(total) and total > 0 else np.zeros_like(mass)
+
+
+def _extent(name: str, values: NDArray[np.float64]) -> dict[str, float | None]:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return {f"{name}_min": None, f"{name}_max": None, f"{name}_ratio": None}
+    low, high = float(values.min()), float(values.max())
+    ratio = high / low if low > 0 else None
+    return {f"{name}_min": low, f"{name}_max": high, f"{name}_ratio": ratio}

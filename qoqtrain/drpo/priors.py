@@ -1,0 +1,211 @@
+"""What is known of each domain before the first rollout: its record count and its difficulty."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qoqdata.errors import BadTable, DuplicateKey, UsageError
+
+from .history import Bins, bin_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# The statistics keep difficulty in bins of 1/64; a mean that is further than this from the mean
+# of its own clusters comes from another policy or another set of questions.
+MU_TOLERANCE = 1 / 64
+
+COLUMNS = ("key", "n_records", "mu", "n_questions")
+CLUSTER_COLUMNS = ("level", "key", "centre", "count", "variance")
+
+
+class Statistics(Protocol):
+    """The tables of a data set that training starts from (`qoqdata.open(...).stats`)."""
+
+    @property
+    def domains(self) -> pl.DataFrame: ...
+    @property
+    def sources(self) -> pl.DataFrame: ...
+    @property
+    def clusters(self) -> pl.DataFrame: ...
+    @property
+    def digest(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class DomainPrior:
+    """Prior of one domain.
+
+    `n_records` rows of the curated data, None when not counted; `mu` mean reward in [0, 1] of a
+    policy on its questions, None when none has been run; `n_questions` behind mu, 0 when mu comes
+    from a formula; `histogram` (centre, count, variance) of the question means, bin by bin, empty
+    when only mu is known.
+    """
+
+    n_records: int | None = None
+    mu: float | None = None
+    n_questions: int = 0
+    histogram: tuple[tuple[float, float, float], ...] = ()
+
+    def mass(self, strength: float) -> float:
+        """Questions that this prior counts for: `strength`, but never more than are behind mu."""
+        if self.mu is None:
+            return 0.0
+        return min(strength, float(self.n_questions)) if self.n_questions else strength
+
+    def bins(self, bins: int, strength: float) -> Bins:
+        """The histogram in `bins` bins, scaled to the mass of the prior.
+
+        Counted together with n questions seen, it makes every statistic the posterior mean of a
+        Dirichlet process with this histogram as its base and the mass as its concentration:
+        (mass * prior + n * seen) / (mass + n), for the share, the mean and the clusters alike.
+        """
+        mass = self.mass(strength)
+        if self.mu is None or mass == 0:
+            return Bins.empty(bins)
+        histogram = np.array(self.histogram or ((self.mu, 1.0, 0.0),))
+        centre, count, variance = histogram.T
+        weight = mass * count / count.sum()
+        where = bin_of(centre, bins)
+        offset = centre - (where + 0.5) / bins
+
+        def tally(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.bincount(where, weights=weights, minlength=bins).astype(float)
+
+        spread = weight * (variance + offset**2)
+        return Bins(tally(weight), tally(weight * offset), tally(spread))
+
+
+@dataclass(frozen=True)
+class Priors:
+    """The priors of all domains, and the digest of the data they were counted on."""
+
+    domains: Mapping[str, DomainPrior] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def n_records(self) -> int:
+        """Records in all domains that are counted."""
+        return sum(prior.n_records or 0 for prior in self.domains.values())
+
+    def to_state(self) -> dict[str, Any]:
+        domains = {key: asdict(self.domains[key]) for key in sorted(self.domains)}
+        return {"digest": self.digest, "domains": domains}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Priors:
+        domains = {
+            key: DomainPrior(
+                prior["n_records"],
+                prior["mu"],
+                prior["n_questions"],
+                tuple((float(a), float(b), float(c)) for a, b, c in prior["histogram"]),
+            )
+            for key, prior in state["domains"].items()
+        }
+        return cls(domains, state["digest"])
+
+
+def read_statistics(stats: Statistics, level: str) -> Priors:
+    """Priors from the tables of a data set, one domain per key of `level` ("domain" | "source").
+
+    A key without mu has no difficulty prior, one without records no count. Raises BadTable for a
+    missing column, a null key, a value out of range, or a mu that its own clusters contradict;
+    DuplicateKey for a key listed twice.
+    """
+    table = {"domain": stats.domains, "source": stats.sources}[level]
+    name = f"stats.{level}s"
+    rows = _rows(table, COLUMNS, name)
+    histograms: dict[str, list[tuple[float, float, float]]] = {}
+    for row in _rows(stats.clusters, CLUSTER_COLUMNS, "stats.clusters"):
+        if row["level"] == level and row["count"]:
+            histograms.setdefault(row["key"], []).append(_bin(row))
+    domains: dict[str, DomainPrior] = {}
+    for row in rows:
+        if row["key"] in domains:
+            raise DuplicateKey(f"the key {row['key']!r} is listed twice", where=name)
+        histogram = tuple(sorted(histograms.get(row["key"], [])))
+        domains[row["key"]] = _checked(
+            DomainPrior(
+                row["n_records"] or None,
+                row["mu"],
+                row["n_questions"] or 0,
+                histogram if row["mu"] is not None else (),
+            ),
+            f"{name}, key {row['key']}",
+        )
+    return Priors(domains, stats.digest)
+
+
+def read_mapping(priors: Mapping[Any, Any], digest: str = "") -> Priors:
+    """Priors given by hand: domain -> record count, or -> the fields of a DomainPrior.
+
+    Raises UsageError for anything else. The digest covers the given values and `digest`.
+    """
+    domains: dict[str, DomainPrior] = {}
+    for key, value in priors.items():
+        where = f"priors[{key!r}]"
+        if isinstance(value, DomainPrior):
+            prior = value
+        elif isinstance(value, Mapping):
+            try:
+                prior = DomainPrior(**value)
+            except TypeError as error:
+                raise UsageError(
+                    f"unknown fields in {dict(value)}",
+                    where=where,
+                    fix="the fields are n_records, mu, n_questions, histogram",
+                ) from error
+        elif isinstance(value, int) and not isinstance(value, bool):
+            prior = DomainPrior(n_records=value)
+        else:
+            raise UsageError(
+                f"{value!r} is no prior", where=where, fix="pass a record count or a mapping"
+            )
+        domains[str(key)] = _checked(prior, where)
+    text = json.dumps([digest, Priors(domains).to_state()], sort_keys=True)
+    return Priors(domains, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _rows(table: pl.DataFrame, columns: Iterable[str], where: str) -> list[dict[str, Any]]:
+    if missing := [name for name in columns if name not in table.columns]:
+        raise BadTable(f"lacks {', '.join(missing)}", where=where, fix="run `qoqdata stats` again")
+    rows = table.select(list(columns)).to_dicts()
+    if any(row["key"] is None for row in rows):
+        raise BadTable("a row has no key", where=where, fix="run `qoqdata stats` again")
+    return rows
+
+
+def _bin(row: Mapping[str, Any]) -> tuple[float, float, float]:
+    bad = row["centre"] is None or not 0 <= row["centre"] <= 1 or row["count"] < 0
+    if bad or (row["variance"] or 0.0) < 0:
+        raise BadTable(f"has the impossible cluster {dict(row)}", where="stats.clusters")
+    return float(row["centre"]), float(row["count"]), float(row["variance"] or 0.0)
+
+
+def _checked(prior: DomainPrior, where: str) -> DomainPrior:
+    if prior.n_records is not None and prior.n_records < 1:
+        raise BadTable(f"counts {prior.n_records} records", where=where)
+    if prior.n_questions < 0:
+        raise BadTable(f"counts {prior.n_questions} questions", where=where)
+    if prior.mu is None:
+        return prior
+    if not 0 <= prior.mu <= 1:
+        raise BadTable(f"has mu = {prior.mu}, a mean reward on the scale of [0, 1]", where=where)
+    if prior.histogram:
+        centre, count, _ = np.array(prior.histogram).T
+        mean = float(centre @ count / count.sum())
+        if abs(mean - prior.mu) > MU_TOLERANCE:
+            raise BadTable(
+                f"has mu = {prior.mu:.4f}, but its clusters have the mean {mean:.4f}",
+                where=where,
+                fix="run `qoqdata stats` again on one set of rollouts",
+            )
+    return prior

@@ -1,0 +1,175 @@
+"""Every choice that the estimator makes, as data.
+
+The letters are those of QoQ-Med (arXiv 2506.00711, section 3): N_d questions of a domain, mu_d its
+mean reward, T_d = max(sqrt(N_d) mu_d, eps) its temperature, T_c the same for a difficulty cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import Field, asdict, dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+from qoqdata.errors import UsageError
+
+Group = Literal["grpo", "dr_grpo", "rloo", "gdpo"]
+Feature = Literal["raw", "sorted", "mean"]
+History = Literal["batch", "all", "decay"]
+KMeans = Literal["sklearn0", "global", "exact1d", "binned"]
+MuDomain = Literal["inverse_cluster", "mean"]
+Rarity = Literal["seen", "prior"]
+Floor = Literal["none", "guarded", "eps"]
+KLDamping = Literal["none", "rollout_abs", "question_pos"]
+BatchNorm = Literal["std", "none"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one estimator; invalid values and combinations raise UsageError.
+
+    Rewards
+      reward_range     (lo, hi) that every reward lies in, mapped to [0, 1]; None takes any reward,
+                       as the published code does
+      part_weights     weight of each part when rewards have several columns; None is 1 each
+      group            within a question: "grpo" (r - mean) / std, "dr_grpo" r - mean, "rloo"
+                       r - mean of the others, "gdpo" the grpo score of each part, then the sum
+      std_floor        smallest std that "grpo" and "gdpo" divide by, on the scale of [0, 1]; above
+                       0, groups that differ by crumbs are no longer stretched to unit variance
+    Clusters
+      feature          clustered per question: "raw" rewards in order of arrival, "sorted" rewards,
+                       or their "mean"
+      history          "batch" only, "all" questions ever, or "decay": all, halved in weight every
+                       `half_life_questions` questions of the domain (None: never)
+      kmeans           "sklearn0" as published, "global" (any feature, no seed), "exact1d" (means),
+                       "binned" (means in `bins` equal bins of [0, 1], memory and time constant)
+      k_max, elbow_tolerance   see `clusters.elbow`
+    Weights
+      mu_domain        mu_d from the cluster means mu_c: "inverse_cluster" (weights 1 / N_c) or
+                       "mean" (plain mean reward)
+      rarity           N_d is the number of questions "seen", or of records in the data ("prior")
+      strength         questions that the difficulty prior of a domain counts for; 0 is no prior
+      floor            T_c below eps is raised to "eps"; "none" lets it be 0 or negative, "guarded"
+                       leaves scores unscaled where that is not finite
+      alpha            exponent on 1 / (T_d T_c); 0 switches the weighting off
+      weight_clip      c: weights stay within a factor c of the batch median; None is unbounded
+      ess_floor        effective sample size, as a share of the rollouts, that alpha is lowered for
+      kl_damping       "rollout_abs" or "question_pos" (see `kl_damping`), at `kl_quantile`
+      batch_norm       divide the batch by its "std", or "none"
+      eps              the small constant of every denominator and floor
+      strict_domains   a domain without a record count is an error, not a line in the report
+    """
+
+    reward_range: tuple[float, float] | None = (0.0, 1.0)
+    part_weights: tuple[float, ...] | None = None
+    group: Group = "grpo"
+    std_floor: float = 0.0
+    feature: Feature = "mean"
+    history: History = "decay"
+    half_life_questions: float | None = None
+    kmeans: KMeans = "binned"
+    bins: int = 512
+    k_max: int = 10
+    elbow_tolerance: float = 0.10
+    mu_domain: MuDomain = "inverse_cluster"
+    rarity: Rarity = "prior"
+    strength: float = 24.0
+    floor: Floor = "eps"
+    alpha: float = 1.0
+    weight_clip: float | None = 10.0
+    ess_floor: float | None = 0.1
+    kl_damping: KLDamping = "none"
+    kl_quantile: float = 0.75
+    batch_norm: BatchNorm = "std"
+    eps: float = 1e-6
+    strict_domains: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _canonical(field, getattr(self, field.name)))
+        _check_choices(self)
+        _check_numbers(self)
+        _check_combinations(self)
+
+    def digest(self) -> str:
+        """SHA-256 of the settings, as hex; equal settings have equal digests."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(field: Field[Any], value: Any) -> Any:
+    """Lists as tuples and whole floats as floats, so that equal settings have equal digests."""
+    if isinstance(value, list | tuple):
+        return tuple(_canonical(field, part) for part in value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and "float" in str(field.type) else value
+
+
+def _refuse(name: str, value: object, fix: str) -> UsageError:
+    return UsageError(f"{name}={value!r} is not a valid DRPO setting", where=name, fix=fix)
+
+
+def _check_choices(settings: Settings) -> None:
+    hints = get_type_hints(Settings)
+    for field in fields(Settings):
+        if getattr(hints[field.name], "__origin__", None) is Literal:
+            value, choices = getattr(settings, field.name), get_args(hints[field.name])
+            if value not in choices:
+                raise _refuse(field.name, value, f"choose one of {', '.join(choices)}")
+
+
+def _check_numbers(settings: Settings) -> None:
+    def require(name: str, test: bool, fix: str) -> None:
+        if not test:
+            raise _refuse(name, getattr(settings, name), fix)
+
+    for field in fields(Settings):
+        value = getattr(settings, field.name)
+        parts = value if isinstance(value, tuple) else (value,)
+        wanted = str(field.type)
+        if "float" in wanted and not all(
+            part is None or (isinstance(part, float) and abs(part) < float("inf")) for part in parts
+        ):
+            raise _refuse(field.name, value, "pass a finite number")
+        if wanted == "int" and (not isinstance(value, int) or isinstance(value, bool)):
+            raise _refuse(field.name, value, "pass a whole number")
+    span, s = settings.reward_range, settings
+    require("reward_range", span is None or (len(span) == 2 and span[0] < span[1]), "lo < hi")
+    require("part_weights", s.part_weights != (), "one weight for each part, or None")
+    require("std_floor", s.std_floor >= 0, "0 or more")
+    require(
+        "half_life_questions", s.half_life_questions is None or s.half_life_questions > 0, "> 0"
+    )
+    require(
+        "bins",
+        16 <= s.bins <= 4096 and s.bins & (s.bins - 1) == 0,
+        "a power of two from 16 to 4096, which keeps the sums exact",
+    )
+    require("k_max", s.k_max >= 1, "1 or more")
+    require("elbow_tolerance", 0 <= s.elbow_tolerance < 1, "0 to below 1")
+    require("strength", s.strength >= 0, "0 or more questions")
+    require("alpha", 0 <= s.alpha <= 2, "0 to 2")
+    require("weight_clip", s.weight_clip is None or s.weight_clip >= 1, "1 or more, or None")
+    require("ess_floor", s.ess_floor is None or 0 < s.ess_floor < 1, "between 0 and 1, or None")
+    require("kl_quantile", 0 <= s.kl_quantile <= 1, "0 to 1")
+    require("eps", 0 < s.eps < 1e-2, "a small positive number")
+
+
+def _check_combinations(s: Settings) -> None:
+    if s.kmeans in ("exact1d", "binned") and s.feature != "mean":
+        raise _refuse("feature", s.feature, f"kmeans={s.kmeans!r} clusters feature='mean'")
+    if s.kmeans == "binned" and s.history == "batch":
+        raise _refuse("kmeans", s.kmeans, "history='batch' is small: use kmeans='exact1d'")
+    if s.kmeans != "binned" and s.history == "decay":
+        raise _refuse("history", s.history, "only kmeans='binned' can forget; use history='all'")
+    if s.half_life_questions is not None and s.history != "decay":
+        raise _refuse("half_life_questions", s.half_life_questions, "needs history='decay'")
+    if s.kmeans == "binned" and s.reward_range is None:
+        raise _refuse("reward_range", None, "bins need the range of the rewards, as (lo, hi)")
+    if s.strength and s.kmeans in ("sklearn0", "global"):
+        raise _refuse("strength", s.strength, "a difficulty prior needs kmeans binned or exact1d")
+    if s.strength and s.history == "batch":
+        raise _refuse("strength", s.strength, "a prior has nothing to meet with history='batch'")
+    bounded = s.weight_clip is not None or s.ess_floor is not None
+    if s.floor != "eps" and (bounded or s.alpha != 1):
+        raise _refuse("floor", s.floor, "bounds and alpha need floor='eps'")

@@ -1,0 +1,176 @@
+"""What each domain weighs before the next step, from its record count and its difficulty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .clusters import Clustering, cluster_domains
+from .evidence import evidence_of
+from .history import Memory
+from .priors import DomainPrior, Priors
+from .settings import Settings
+from .temperatures import Temperatures, record_counts, temperatures
+
+# Questions of a cluster with a smaller mean reward than this fail always: all their scores are 0,
+# and there is nothing for a weight to scale.
+ALWAYS_FAILED = 1e-9
+
+
+class WeightRow(TypedDict):
+    """Weight of one domain.
+
+    `n_records` None when not counted; `share` of all records; `rarity` sqrt(N / (D n)); `mu` mean
+    reward, 0 hard to 1 easy, None without difficulty; `mu_domain` the statistic of the clusters
+    that enters T_d; `temperature` T_d; `k` clusters; `weight` and `weight_bounded` with a
+    record-weighted mean of 1; `difficulty` where mu comes from: "prior", "seen", "both", or "none".
+    """
+
+    domain: str
+    n_records: int | None
+    share: float
+    rarity: float
+    mu: float | None
+    mu_domain: float | None
+    temperature: float | None
+    k: int | None
+    weight: float
+    weight_bounded: float
+    difficulty: str
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Clusters of a domain that can learn: `logs` (k,) log T_d T_c, `shares` (k,) summing to 1."""
+
+    logs: NDArray[np.float64]
+    shares: NDArray[np.float64]
+
+    def mean_weight(self) -> float:
+        return float(self.shares @ np.exp(-self.logs))
+
+
+def weight_rows(
+    priors: Priors, history: Mapping[str, Memory], settings: Settings
+) -> list[WeightRow]:
+    """One row for each domain that is counted or was seen, in sorted order.
+
+    `weight` is the mean over the domain's questions of 1 / (T_d T_c): what the published formula
+    gives a question drawn from it. `weight_bounded` is the same after alpha and the clip, taken
+    around the record-weighted median over all questions; the ESS floor depends on the batch and
+    is left out. Clusters that always fail are left out of both means. A domain without
+    difficulty (none known, or failed always) is weighed by its rarity alone, at the difficulty
+    of the others on average. Both columns are scaled to a record-weighted mean of 1.
+    """
+    counts = _counts(priors, history, settings)
+    domains = sorted(counts)
+    found = _clusterings(domains, priors, history, settings)
+    heat = {d: temperatures(found[d], counts[d], settings) for d in found}
+    cells = {
+        d: _live_cells(found[d], heat[d]) for d in found if found[d].means.max() > ALWAYS_FAILED
+    }
+    cells |= _rarity_alone([d for d in domains if d not in cells], cells, counts)
+    n = np.array([counts[d] for d in domains])
+    plain = _normalised(np.array([cells[d].mean_weight() for d in domains]), n)
+    bounded = _normalised(_bounded(domains, cells, n, settings), n)
+    total = float(n.sum())
+    rows: list[WeightRow] = []
+    for i, domain in enumerate(domains):
+        clustering, warm = found.get(domain), heat.get(domain)
+        prior = priors.domains.get(domain, DomainPrior())
+        rows.append(
+            {
+                "domain": domain,
+                "n_records": prior.n_records,
+                "share": float(n[i] / total),
+                "rarity": float(np.sqrt(total / (len(domains) * n[i]))),
+                "mu": float(clustering.shares @ clustering.means) if clustering else None,
+                "mu_domain": warm.mu if warm else None,
+                "temperature": warm.domain if warm else None,
+                "k": clustering.k if clustering else None,
+                "weight": float(plain[i]),
+                "weight_bounded": float(bounded[i]),
+                "difficulty": _origin(prior, history.get(domain), settings),
+            }
+        )
+    return rows
+
+
+def _counts(priors: Priors, history: Mapping[str, Memory], settings: Settings) -> dict[str, float]:
+    """N_d of every domain; a domain that has not been seen yet stands with its record count."""
+    counts, _ = record_counts(history, priors, settings)
+    for domain, prior in priors.domains.items():
+        if prior.n_records:
+            counts.setdefault(domain, float(prior.n_records))
+    return {domain: n for domain, n in counts.items() if n > 0}
+
+
+def _clusterings(
+    domains: list[str], priors: Priors, history: Mapping[str, Memory], settings: Settings
+) -> dict[str, Clustering]:
+    evidence = {
+        domain: evidence_of(
+            history.get(domain), priors.domains.get(domain, DomainPrior()), settings
+        )
+        for domain in domains
+    }
+    held = {domain: found for domain, found in evidence.items() if found.means.size}
+    if not held:
+        return {}
+    fitted = cluster_domains(
+        list(held.values()),
+        kmeans=settings.kmeans,
+        k_max=settings.k_max,
+        tolerance=settings.elbow_tolerance,
+    )
+    return dict(zip(held, fitted, strict=True))
+
+
+def _live_cells(clustering: Clustering, heat: Temperatures) -> _Cells:
+    live = clustering.means > ALWAYS_FAILED
+    shares = clustering.shares[live]
+    return _Cells(np.log(heat.domain) + np.log(heat.clusters[live]), shares / shares.sum())
+
+
+def _rarity_alone(
+    domains: list[str], known: Mapping[str, _Cells], counts: Mapping[str, float]
+) -> dict[str, _Cells]:
+    """1 / N_d times the record-weighted mean of the other domains' difficulty multipliers."""
+    records = sum(counts[d] for d in known)
+    multiplier = sum(counts[d] ** 2 * known[d].mean_weight() for d in known) / (records or 1.0)
+    return {d: _Cells(np.log([counts[d] / (multiplier or 1.0)]), np.ones(1)) for d in domains}
+
+
+def _bounded(
+    domains: list[str],
+    cells: Mapping[str, _Cells],
+    n: NDArray[np.float64],
+    settings: Settings,
+) -> NDArray[np.float64]:
+    logs = -settings.alpha * np.concatenate([cells[d].logs for d in domains])
+    sizes = np.array([cells[d].logs.size for d in domains])
+    shares = np.concatenate([cells[d].shares for d in domains])
+    if settings.weight_clip is not None:
+        mass = np.repeat(n, sizes) * shares
+        order = np.argsort(logs, kind="stable")
+        median = logs[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2.0)]
+        logs = np.clip(
+            logs, median - np.log(settings.weight_clip), median + np.log(settings.weight_clip)
+        )
+    return np.add.reduceat(shares * np.exp(logs), np.cumsum(sizes) - sizes)
+
+
+def _normalised(weights: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
+    return weights * n.sum() / (weights @ n)
+
+
+def _origin(prior: DomainPrior, memory: Memory | None, settings: Settings) -> str:
+    known = prior.mass(settings.strength) > 0
+    seen = memory is not None and memory.n_seen > 0
+    return {(True, True): "both", (True, False): "prior", (False, True): "seen"}.get(
+        (known, seen), "none"
+    )

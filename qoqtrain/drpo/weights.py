@@ -1,0 +1,91 @@
+"""Bounds on the weights 1 / (T_d T_c): a clip around the batch median and a floor on the ESS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Exponents tried from alpha downwards before the bisection; the effective sample size need not
+# be monotone in the exponent, and the largest one that reaches the floor is wanted.
+GRID = 65
+BISECTIONS = 40
+
+
+@dataclass(frozen=True)
+class LogWeights:
+    """Bounded log weights: `values` (Q,); `level` their median over the questions that count.
+
+    `alpha` the exponent in force, `n_clipped` questions held at a bound, `floor_met` whether the
+    effective sample size reached its floor (None without one).
+    """
+
+    values: NDArray[np.float64]
+    level: float
+    alpha: float
+    n_clipped: int
+    floor_met: bool | None
+
+
+def bounded_log_weights(
+    log_factors: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    fourths: NDArray[np.float64],
+    n_rollouts: int,
+    *,
+    alpha: float,
+    clip: float | None,
+    ess_floor: float | None,
+) -> LogWeights:
+    """log w = -alpha log(T_d T_c), clipped to the batch median +- log(clip), alpha lowered to ESS.
+
+    `log_factors` (Q,); `squares`, `fourths` (Q,) sums of score^2 and score^4 over the rollouts of
+    each question; `n_rollouts` B. Questions whose scores are all 0 have no say in the median. The
+    largest exponent up to `alpha` is taken whose effective sample size, (sum A^2)^2 / (B sum A^4),
+    is at least `ess_floor`, or half of what equal weights would have where that is less: a batch
+    in which most groups are tied must not switch the weights off.
+    """
+    speaks = squares > 0
+
+    def weights(exponent: float) -> LogWeights:
+        logs = -exponent * log_factors
+        level = float(np.median(logs[speaks])) if speaks.any() else 0.0
+        if clip is None:
+            return LogWeights(logs, level, exponent, 0, None)
+        held = np.clip(logs, level - np.log(clip), level + np.log(clip))
+        return LogWeights(held, level, exponent, int((held != logs)[speaks].sum()), None)
+
+    def ess(exponent: float) -> float:
+        found = weights(exponent)
+        logs = found.values[speaks]
+        squared = np.exp(2.0 * (logs - logs.max()))
+        top = (squared * squares[speaks]).sum()
+        return float(top * top / (n_rollouts * (squared * squared * fourths[speaks]).sum()))
+
+    full = weights(alpha)
+    if ess_floor is None or not speaks.any():
+        return full
+    # A hair above the floor, so that rounding in the advantages does not take it below.
+    target = min(ess_floor * (1 + 1e-9), ess(0.0) / 2.0)
+    exponent = _largest(ess, target, alpha)
+    found = weights(exponent)
+    met = ess(exponent) >= ess_floor
+    return LogWeights(found.values, found.level, exponent, found.n_clipped, met)
+
+
+def _largest(ess: Callable[[float], float], target: float, alpha: float) -> float:
+    """The largest exponent in [0, alpha] with ess(exponent) >= target; 0 always has it."""
+    if ess(alpha) >= target:
+        return alpha
+    tried = np.linspace(alpha, 0.0, GRID)
+    good = next((i for i, a in enumerate(tried) if ess(float(a)) >= target), GRID - 1)
+    below, above = float(tried[good]), float(tried[max(good - 1, 0)])
+    for _ in range(BISECTIONS):
+        middle = (below + above) / 2.0
+        if ess(middle) >= target:
+            below = middle
+        else:
+            above = middle
+    return below

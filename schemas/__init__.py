@@ -1,0 +1,1 @@
+"""The contract as data: record, statistics, manifest and card schemas."""

@@ -1,0 +1,47 @@
+"""Closed vocabularies of the contract: domains, modalities, splits, redistribution terms."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+DOMAINS = (
+    "chest_xray",
+    "mammography",
+    "dermoscopy",
+    "fundus",
+    "pathology",
+    "ct",
+    "mri",
+    "ultrasound",
+    "ecg",
+    "multimodal",
+)
+
+MODALITIES = ("image_2d", "volume_3d", "video", "ecg", "multimodal")
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+SEXES = ("female", "male", "other")
+
+ACCESS = ("open", "registered", "agreement", "credentialed", "own")
+
+#: What may leave the building, from the freest to the strictest. `unclear` counts as forbidden.
+REDISTRIBUTION = (
+    "allowed",
+    "attribution",
+    "attribution_noncommercial",
+    "share_alike_noncommercial",
+    "no_derivatives",
+    "unclear",
+    "forbidden",
+)
+
+#: The scorer splits multi-label answers on these, so no label may contain one.
+LABEL_SEPARATORS = (",", " and ", "&", "\n")
+
+#: Joins several labels into one answer.
+ANSWER_JOIN = ", "
+
+#: Ages above are reported as this (HIPAA safe harbour, 45 CFR 164.514(b)(2)(i)(C)).
+AGE_CAP = 90

@@ -1,0 +1,108 @@
+"""Windowing to 8 bits: by hand, against pydicom's LINEAR_EXACT, and the edges of the definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_windowing
+
+from qoqdata.errors import UnreadableFile, UsageError
+from qoqdata.readers.volume import (
+    describe_window,
+    percentile_range,
+    to_uint8,
+    to_uint8_percentile,
+    to_uint8_range,
+)
+
+
+def test_soft_tissue_window_by_hand() -> None:
+    # C40 W400 runs from -160 to 240 HU: 40 HU is 127.5, rounded up; 0 HU is 102.
+    values = np.array([-1000, -160, 0, 40, 239, 240, 3000], np.int16)
+    assert to_uint8(values, 40, 400).tolist() == [0, 0, 102, 128, 254, 255, 255]
+
+
+@given(
+    values=st.lists(st.integers(-1024, 3071), min_size=1, max_size=30),
+    centre=st.integers(-600, 700),
+    width=st.integers(1, 4000),
+)
+def test_agrees_with_linear_exact(values: list[int], centre: int, width: int) -> None:
+    ds = Dataset()
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.BitsStored, ds.PixelRepresentation = 16, 1
+    ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = centre, width, "LINEAR_EXACT"
+    ds.RescaleSlope, ds.RescaleIntercept = 1, 0
+    array = np.array(values, np.int16)
+    # pydicom spreads the window over the stored range -32768..32767.
+    theirs = (apply_windowing(array.astype(np.float64), ds) + 32768) / 65535 * 255
+    assert np.abs(to_uint8(array, centre, width) - theirs).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i4", "u8", "f4", "f8", "?"])
+def test_types_give_the_same_grey_levels(dtype: str) -> None:
+    values = np.array([0, 1], dtype)
+    assert to_uint8(values, 1, 4).tolist() == [64, 128]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.floats(1e-3, 1e6))
+def test_grey_levels_rise_with_the_values(values: list[float], width: float) -> None:
+    ordered = np.sort(np.array(values))
+    assert (np.diff(to_uint8(ordered, 0, width).astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_are_refused(bad: float) -> None:
+    values = np.array([0.0, bad, 2.0])
+    for call in (lambda: to_uint8(values, 1, 2), lambda: to_uint8_percentile(values)):
+        with pytest.raises(UnreadableFile, match="1 of 3 values"):
+            call()
+
+
+@pytest.mark.parametrize(("centre", "width"), [(0, 0), (0, -5), (np.nan, 1), (0, np.inf)])
+def test_impossible_windows_are_refused(centre: float, width: float) -> None:
+    with pytest.raises(UsageError):
+        to_uint8(np.zeros(3), centre, width)
+
+
+def test_complex_and_empty_values_are_refused() -> None:
+    for values in (np.zeros(3, complex), np.zeros(0), np.array(["a"])):
+        with pytest.raises(UsageError):
+            to_uint8(values, 0, 1)
+
+
+def test_percentiles_by_hand() -> None:
+    values = np.arange(101, dtype=np.float32)
+    assert percentile_range(values, 10, 90) == (10, 90)
+    grey = to_uint8_percentile(values, 10, 90)
+    assert grey[[0, 10, 50, 90, 100]].tolist() == [0, 0, 128, 255, 255]
+
+
+def test_one_range_for_all_slices_is_the_same_as_for_the_volume() -> None:
+    volume = np.random.default_rng(3).normal(size=(4, 5, 6))
+    bounds = percentile_range(volume)
+    slices = np.stack([to_uint8_range(part, *bounds) for part in volume])
+    np.testing.assert_array_equal(slices, to_uint8_percentile(volume))
+
+
+def test_constants_and_sparse_masks_do_not_divide_by_zero() -> None:
+    assert to_uint8_percentile(np.full(50, 7)).tolist() == [0] * 50
+    sparse = np.zeros(10_000)
+    sparse[5] = 3
+    grey = to_uint8_percentile(sparse)
+    assert grey[5] == 255
+    assert grey.sum() == 255
+
+
+@pytest.mark.parametrize(("low", "high"), [(50, 50), (90, 10), (-1, 50), (0, 101)])
+def test_impossible_percentiles_are_refused(low: float, high: float) -> None:
+    with pytest.raises(UsageError):
+        to_uint8_percentile(np.arange(5), low, high)
+
+
+def test_the_window_is_named() -> None:
+    assert describe_window(-600, 1500) == "C-600 W1500"
+    assert describe_window(0.5, 2.25) == "C0.5 W2.25"
