@@ -31,7 +31,7 @@ def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> Outcome:
         digest = job.raw.digest(unit.files)
         records = source.convert(unit, job)
         stage = "validate"
-        rows = tuple(_rows(records, unit, job, salt, digest))
+        rows = tuple(_rows(records, unit, source, job, salt, digest))
         for converted in rows:
             check(converted)
     except Exception as error:
@@ -40,7 +40,7 @@ def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> Outcome:
 
 
 def _rows(
-    records: list[Record], unit: Unit, job: Job, salt: Salt, digest: str
+    records: list[Record], unit: Unit, source: Source, job: Job, salt: Salt, digest: str
 ) -> list[dict[str, Any]]:
     if not records:
         raise InputError("the converter gave no record", where=unit.key)
@@ -69,7 +69,7 @@ def _rows(
                 for path in unit.files
             ),
             digest=digest,
-            converter=card.slug,
+            converter=source.card.slug,
             version=str(card.version),
         )
         if setting.id in rows:

@@ -9,15 +9,13 @@ from typing import Any
 from qoqdata.build.config import SourceRequest
 from qoqdata.errors import UsageError
 from qoqdata.readers.limits import Limits
-from qoqdata.sources import catalogue
 from qoqdata.sources.card import load_yaml, settle_options
 from qoqdata.sources.protocol import Job, Source
 from qoqdata.sources.rawtree import open_raw
 
 
-def make_job(request: SourceRequest, *, limits: Limits) -> tuple[Source, Job]:
-    """The source and job of a request; raises UsageError for anything that does not fit."""
-    source = catalogue.get(request.source)
+def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:
+    """The job of a request; raises UsageError for anything that does not fit."""
     card, mapping = source.card, None
     given = _mapping(request)
     if source.configure is not None:
@@ -29,7 +27,7 @@ def make_job(request: SourceRequest, *, limits: Limits) -> tuple[Source, Job]:
         raise UsageError("takes no mapping", where=f"source {card.slug}", fix="leave it out")
     raw = open_raw(request.raw, request.mounts)
     options = settle_options(source.card, request.options)
-    return source, Job(card, raw, options, mapping, limits)
+    return Job(card, raw, options, mapping, limits)
 
 
 def _mapping(request: SourceRequest) -> Mapping[str, Any] | None:

@@ -50,7 +50,7 @@ def count(receipts: Iterable[Receipt], *, left_out: Iterable[dict[str, Any]]) ->
     )
 
 
-def write_summary(layout: Layout, summary: Summary) -> None:
+def write(layout: Layout, summary: Summary) -> None:
     """Keep a finished source's summary, so that later builds of others can list it."""
     write_json(layout.summary(summary.slug), summary.model_dump(mode="json"))
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from qoqdata import console
 from qoqdata.build.config import BuildConfig, load_config, parse_config
-from qoqdata.cli import console
 from qoqdata.cli.progress import listener
 from qoqdata.errors import UsageError
 from schemas.manifest import Manifest

@@ -8,7 +8,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from qoqdata.cli import console
+from qoqdata import console
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 

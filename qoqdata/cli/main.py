@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from qoqdata import console
 from qoqdata.cli import (
     build,
-    console,
     demo,
     difficulty,
     new_source,
@@ -18,7 +16,6 @@ from qoqdata.cli import (
     stats,
     validate,
 )
-from qoqdata.errors import QoqdataError, UsageError
 
 app = typer.Typer(
     name="qoqdata",
@@ -53,22 +50,4 @@ for command in (demo, sources, build, validate, stats, difficulty, new_source):
 
 def run() -> None:
     """Entry point: user errors become one line on standard error and an exit code."""
-    guard(app)
-
-
-def guard(command: Callable[[], object]) -> None:
-    """Run a command; 2 for usage errors, 1 for other errors of ours, 130 when interrupted."""
-    try:
-        command()
-    except UsageError as error:
-        console.complain(f"error: {error}")
-        sys.exit(console.USAGE)
-    except QoqdataError as error:
-        console.complain(f"error: {error}")
-        sys.exit(console.FINDINGS)
-    except KeyboardInterrupt:
-        console.complain("interrupted; the same command goes on from here")
-        sys.exit(console.INTERRUPTED)
-    except OSError as error:
-        console.complain(f"error: {error.filename or 'system'}: {error.strerror or error}")
-        sys.exit(console.FINDINGS)
+    console.guard(app)

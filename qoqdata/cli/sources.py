@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qoqdata.cli import console
+from qoqdata import console
 from schemas.card import Card
 
 
@@ -62,7 +62,7 @@ def show(card: Card) -> None:
         ("get it", " ".join(card.get.split())),
     ]
     console.say()
-    console.table(("", ""), [fact for fact in facts if fact[1] is not None])
+    console.facts(facts)
     console.say("\nraw folder\n" + _indented(card.layout))
     for name, task in card.tasks.items():
         console.say(f"task {name} ({task.kind}): {task.question}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qoqdata.cli import console
+from qoqdata import console
 from qoqdata.stats.tables import Stats
 
 

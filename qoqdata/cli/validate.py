@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qoqdata.cli import console
+from qoqdata import console
+
+if TYPE_CHECKING:
+    from qoqdata.dataset import Dataset
+    from qoqdata.validate.findings import Finding
 
 #: Findings shown to a person; --json lists all.
 SHOWN = 20
@@ -24,12 +28,18 @@ def validate_command(
 ) -> None:
     """Check schema, digests, record rules and split safety; exit 1 and a list on any breach."""
     from qoqdata.dataset import open_dataset
+
+    findings = check(open_dataset(dataset), as_json=json)
+    console.leave(console.FINDINGS if findings else console.DONE)
+
+
+def check(dataset: Dataset, *, as_json: bool = False) -> list[Finding]:
+    """Print what is wrong with a data set, or that nothing is; returns the findings."""
     from qoqdata.validate.findings import find
 
-    opened = open_dataset(dataset)
-    findings = list(find(opened))
-    records = sum(shard.rows for shard in opened.manifest.shards)
-    if json:
+    findings = list(find(dataset))
+    records = sum(shard.rows for shard in dataset.manifest.shards)
+    if as_json:
         listed = [asdict(finding) for finding in findings]
         console.emit_json({"records": records, "findings": listed})
     elif findings:
@@ -38,6 +48,6 @@ def validate_command(
         if len(findings) > SHOWN:
             console.say(f"and {len(findings) - SHOWN} more; --json lists all")
     else:
-        shards = len(opened.manifest.shards)
+        shards = len(dataset.manifest.shards)
         console.say(f"valid: {records:,} records in {shards} shards keep every rule")
-    console.leave(console.FINDINGS if findings else console.DONE)
+    return findings

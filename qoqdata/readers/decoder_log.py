@@ -20,12 +20,15 @@ _STDERR = 2
 _KEPT_BYTES = 1 << 16
 _ONE_AT_A_TIME = threading.RLock()
 
-_OPENCV = re.compile(r"\[ *(?:FATAL|ERROR|WARN|INFO|DEBUG|VERB):\d+@[\d.]+\] |> ")
 _DECODER = re.compile(
     r"\[[\w,.\- ]+ @ 0x[0-9a-f]+\] "  # FFmpeg: [h264 @ 0x55...] error while decoding MB
     r"|(?:Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|Unknown Adobe color)"
     r"|libpng (?:error|warning): "
-    r"|_?TIFF\w+: |[A-Z]\w*(?:Decode\w*|Setup\w*|Lib): |tempfile\.tif: |MissingRequired: |More samples per "  # libtiff
+    r"|(?:_?TIFF\w+|[A-Z]\w*(?:Decode\w*|Setup\w*|Lib)|tempfile\.tif|MissingRequired): "  # libtiff
+    r"|More samples per pixel "
+)
+_DROPPED = re.compile(
+    r"\[ *(?:FATAL|ERROR|WARN|INFO|DEBUG|VERB):\d+@[\d.]+\] |> |    Last message repeated "
 )
 
 
@@ -67,6 +70,6 @@ def _sort(text: str, messages: list[str]) -> str:
     for line in text.splitlines(keepends=True):
         if _DECODER.match(line):
             messages.append(re.sub(r" @ 0x[0-9a-f]+", "", line.strip()))
-        elif line.strip() and not _OPENCV.match(line):
+        elif line.strip() and not _DROPPED.match(line):
             others.append(line)
     return "".join(others)

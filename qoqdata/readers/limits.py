@@ -14,7 +14,7 @@ from qoqdata.errors import TooLarge
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds: file bytes, pixels of one image, frames, voxels, ECG samples, inflated bytes."""
+    """Upper bounds: file bytes, pixels an image, frames, voxels, ECG samples, inflated bytes."""
 
     file_bytes: int = 16 * 2**30
     image_pixels: int = 400_000_000

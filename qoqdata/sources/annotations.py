@@ -95,7 +95,8 @@ def join(
             what = f"{table} names it, but it is not there"
             yield Refused(key, MissingFile(what, where=key, fix="fetch it, or drop the row"))
         elif not annotation.labels:
-            yield Filtered(key, "no_label", f"{table} asserts no label", files[key])
+            what = f"{table} asserts no label; the mapping's `none` can name an option for that"
+            yield Filtered(key, "no_label", what, files[key])
         else:
             yield key, files[key], annotation
     for key in sorted(set(files) - set(annotations.rows) - known):
@@ -128,7 +129,7 @@ def _annotation(
     def cell(column: str | None) -> str | None:
         return cells.text(row[column]) if column else None
 
-    present, uncertain = _labels(row, columns, where)
+    present, uncertain = _labels(row, columns, mapping.none, where)
     return Annotation(
         labels=present,
         uncertain=uncertain,
@@ -142,24 +143,30 @@ def _annotation(
 
 
 def _labels(
-    row: Mapping[str, str | None], columns: TableColumns, where: str
+    row: Mapping[str, str | None], columns: TableColumns, none: str | None, where: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Asserted and uncertain raw labels; `none` where every label column says absent."""
     if columns.labels is None:
         return (), ()
     if isinstance(columns.labels, str):
         cell = cells.text(row[columns.labels]) or ""
         parts = cell.split(columns.label_separator) if columns.label_separator else [cell]
         return tuple(part.strip() for part in parts if part.strip()), ()
-    present, uncertain = [], []
+    present, uncertain, absent = [], [], 0
     for name in columns.labels:
         value = (row[name] or "").strip().lower()
         if value in _PRESENT:
             present.append(name)
         elif value in _UNCERTAIN:
             uncertain.append(name)
-        elif value and value not in _ABSENT:
+        elif value in _ABSENT:
+            absent += 1
+        elif value:
             what = f"{row[name]!r} in the label column {name} is none of 1, 0, -1 and blank"
             raise BadTable(what, where=where)
+    # A blank cell means not mentioned, from which nothing follows.
+    if none is not None and absent == len(columns.labels):
+        return (none,), ()
     return tuple(present), tuple(uncertain)
 
 

@@ -55,6 +55,9 @@ class Mapping(_Part):
     task: Slug = "diagnosis"
     options: tuple[Text, ...] | None = Field(None, description="default: what the labels map to")
     labels: dict[str, str] = Field({}, description="raw label to option; default: as they are")
+    none: str | None = Field(
+        None, description="option for a row whose label columns are all explicitly absent"
+    )
     mask_codes: dict[int, Text] = {}
     table: TableColumns | None = None
     split_values: dict[str, Split] = Field({}, description="the split column's words to splits")
@@ -69,7 +72,8 @@ class Mapping(_Part):
     @property
     def answers(self) -> tuple[str, ...]:
         """The options in the order given, or the mapped labels in order of first use."""
-        return self.options or tuple(dict.fromkeys(self.labels.values()))
+        named = self.options or tuple(dict.fromkeys(self.labels.values()))
+        return named if self.none is None or self.none in named else (*named, self.none)
 
 
 def parse_mapping(kind: type[M], content: Any, *, source: str) -> M:
@@ -91,6 +95,7 @@ def complete_card(card: Card, mapping: Mapping, *, modality: str, **changes: Any
     Raw paths and ids enter its records as keyed hashes only.
     """
     answers = mapping.answers
+    none = {} if mapping.none is None else {mapping.none: mapping.none}
     splits = Splits(rule="official" if mapping.table and mapping.table.split else "hash")
     content = card.model_dump() | {
         "slug": mapping.slug,
@@ -108,7 +113,7 @@ def complete_card(card: Card, mapping: Mapping, *, modality: str, **changes: Any
                 "options": answers,
             }
         },
-        "labels": mapping.labels or {answer: answer for answer in answers},
+        "labels": (mapping.labels or {answer: answer for answer in answers}) | none,
         "mask_codes": mapping.mask_codes,
         "splits": splits.model_dump() | ({"shares": mapping.shares} if mapping.shares else {}),
         "raw_paths": "keyed",

@@ -46,7 +46,7 @@ def _file_faults(dataset: Dataset, shard: Shard) -> Iterator[Finding]:
         yield Finding(shard.path, "every shard is there", "is missing")
     elif path.stat().st_size != shard.bytes or file_digest(path) != shard.sha256:
         yield Finding(shard.path, "shards are as built", "differs from its digest")
-    elif not pq.read_schema(path).equals(SCHEMA, check_metadata=True):
+    elif (found := pq.read_schema(path)) != SCHEMA or found.metadata != SCHEMA.metadata:
         yield Finding(shard.path, "shards have the record schema", "has another schema")
     elif (rows := pq.read_metadata(path).num_rows) != shard.rows:
         yield Finding(shard.path, "row counts agree", f"{rows} rows, manifest {shard.rows}")

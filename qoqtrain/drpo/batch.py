@@ -21,10 +21,10 @@ ROUNDING = 1e-6
 class Batch:
     """B valid rollouts of Q questions, question after question.
 
-    `rows` (B,) the caller's row of each rollout; `rewards` (B,) float64 total reward on the scale
-    of [0, 1] where a range is set; `parts` (B, P) float64 rewards as given; `kl` (B,) float64 or
-    None; `starts`, `sizes` (Q,) where each question's rollouts begin and how many they are;
-    `domains` (Q,) its domain; `arrival` (Q,) the questions in order of their first row.
+    `rows` (B,) the caller's row of each rollout; `rewards` (B,) float64 total reward; `easiness`
+    (B,) the same mapped from the reward range to [0, 1]; `parts` (B, P) float64 rewards as given;
+    `kl` (B,) float64 or None; `starts`, `sizes` (Q,) where each question's rollouts begin and how
+    many they are; `domains` (Q,) its domain; `arrival` (Q,) the questions in order of first row.
 
     Rollouts are sorted by reward within a question, questions by domain and then by their rewards:
     sums over a Batch have the same bits for any order of the caller's rows and any question ids.
@@ -32,6 +32,7 @@ class Batch:
 
     rows: NDArray[np.intp]
     rewards: NDArray[np.float64]
+    easiness: NDArray[np.float64]
     parts: NDArray[np.float64]
     kl: NDArray[np.float64] | None
     starts: NDArray[np.intp]
@@ -88,17 +89,18 @@ def batch_of(
         raise UsageError("no valid rollout in the step", where="rewards")
     parts = parts[rows] + 0.0  # -0.0 becomes 0.0, so that equal rewards have equal bytes
     _require_finite("rewards", parts, rows)
-    total = _on_unit_range(_total(parts, settings), rows, settings)
+    total, unit = _in_range(_total(parts, settings), rows, settings)
     if divergence is not None:
         divergence = divergence[rows] + 0.0
         _require_finite("kl", divergence[:, None], rows)
     question = np.unique(_labels("questions", ids, rows), return_inverse=True)[1]
-    return _sorted(rows, total, parts, divergence, question, _labels("domains", slugs, rows))
+    return _sorted(rows, total, unit, parts, divergence, question, _labels("domains", slugs, rows))
 
 
 def _sorted(
     rows: NDArray[np.intp],
     total: NDArray[np.float64],
+    unit: NDArray[np.float64],
     parts: NDArray[np.float64],
     kl: NDArray[np.float64] | None,
     question: NDArray[np.intp],
@@ -124,6 +126,7 @@ def _sorted(
     return Batch(
         rows=rows[flat],
         rewards=total[flat],
+        easiness=unit[flat],
         parts=parts[flat],
         kl=None if kl is None else kl[flat],
         starts=np.cumsum(sizes) - sizes,
@@ -168,22 +171,23 @@ def _total(parts: NDArray[np.float64], settings: Settings) -> NDArray[np.float64
     return total
 
 
-def _on_unit_range(
+def _in_range(
     total: NDArray[np.float64], rows: NDArray[np.intp], settings: Settings
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rewards without what rounding put outside their range, and the same mapped to [0, 1]."""
     if settings.reward_range is None:
-        return total
+        return total, total
     low, high = settings.reward_range
-    unit = (total - low) / (high - low)
-    outside = (unit < -ROUNDING) | (unit > 1 + ROUNDING)
+    inside = np.clip(total, low, high)
+    outside = np.abs(total - inside) > ROUNDING * (high - low)
     if outside.any():
         first = int(outside.argmax())
         raise UsageError(
             f"rollout {int(rows[first])} has reward {total[first]:.6g}, not in [{low:g}, {high:g}]",
             where="rewards",
-            fix="set reward_range=(lo, hi) to the range of the reward; it is mapped to [0, 1]",
+            fix="set reward_range=(lo, hi) to the range of the reward",
         )
-    return np.clip(unit, 0.0, 1.0)
+    return inside, np.clip((inside - low) / (high - low), 0.0, 1.0)
 
 
 def _column(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:

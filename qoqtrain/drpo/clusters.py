@@ -19,13 +19,15 @@ class Evidence:
 
     `points` (M, dim) float64, one per distinct or single question; `means` (M,) the mean reward
     that each stands for; `weights` (M,) how many questions each stands for; `members` (Q,) the
-    point of each question of the batch, in the batch's order.
+    point of each question of the batch, in the batch's order; `scatter` the mean squared distance
+    of the questions to the points that stand for them.
     """
 
     points: NDArray[np.float64]
     means: NDArray[np.float64]
     weights: NDArray[np.float64]
     members: NDArray[np.intp]
+    scatter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Clustering:
     """Clusters of one domain, easiest last where the points lie on a line.
 
     `labels` (M,) cluster of each point; `counts` (k,) questions in each cluster; `means` (k,)
-    their mean reward; `inertias` the costs for k = 1, 2, ... that the elbow was read from.
+    their mean reward; `inertias` the costs for k = 1, 2, ... that the elbow was read from: mean
+    squared distance to the cluster means on the line (so the first is the variance of the question
+    means), its sum over the questions for vectors.
     """
 
     labels: NDArray[np.intp]
@@ -101,4 +105,6 @@ def _summarise(domain: Evidence, labels: NDArray[np.intp], inertias: Sequence[fl
     _, labels = np.unique(labels, return_inverse=True)
     counts = np.bincount(labels, weights=domain.weights).astype(float)
     sums = np.bincount(labels, weights=domain.weights * domain.means)
-    return Clustering(labels, counts, sums / counts, tuple(inertias))
+    return Clustering(
+        labels, counts, sums / counts, tuple(inertia + domain.scatter for inertia in inertias)
+    )

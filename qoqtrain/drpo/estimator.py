@@ -32,7 +32,15 @@ from .priors import Priors, Statistics, read_mapping, read_statistics
 from .scaling import scale
 from .settings import Settings
 from .starting_weights import WeightRow, weight_rows
-from .state import checksum, read_history, read_priors, read_settings, refuse_other, write_state
+from .state import (
+    checksum,
+    read_domain_key,
+    read_history,
+    read_priors,
+    read_settings,
+    refuse_other,
+    write_state,
+)
 from .temperatures import record_counts
 
 
@@ -106,7 +114,7 @@ class DRPO:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The estimator that `state_dict` described, without the data set at hand."""
         settings = read_settings(state)
-        drpo = cls(settings, domain_key=state["domain_key"], priors=read_priors(state))
+        drpo = cls(settings, domain_key=read_domain_key(state), priors=read_priors(state))
         drpo._history = read_history(state, settings)
         return drpo
 

@@ -53,18 +53,19 @@ def evidence_of(
 
     `members` are the points of the batch's questions, from `members_of`.
     """
-    found = np.empty(0, dtype=np.intp) if members is None else members
+    members = np.empty(0, dtype=np.intp) if members is None else members
     if isinstance(memory, Vectors):
         extra = prior.bins(settings.bins, settings.strength).points()[1:]
         if settings.feature != "mean":
-            return Evidence(memory.points, memory.means, np.ones(memory.n_seen), found)
+            return Evidence(memory.points, memory.means, np.ones(memory.n_seen), members)
         means = np.concatenate([on_grid(memory.means), extra[0]])
         weights = np.concatenate([np.ones(memory.n_seen), extra[1]])
-        return Evidence(means[:, None], means, weights, found)
+        return Evidence(means[:, None], means, weights, members)
     bins = memory or Bins.empty(settings.bins)
     bins = bins.weighted(prior.bins(settings.bins, settings.strength), bins.retained)
     held, means, weights = bins.points()
-    return Evidence(means[:, None], means, weights, np.searchsorted(held, found))
+    rows = np.searchsorted(held, members)
+    return Evidence(means[:, None], means, weights, rows, bins.scatter())
 
 
 def members_of(
@@ -118,8 +119,10 @@ def _features(
         return np.stack([_as_arrived(batch, spans[q]) for q in questions])
     steps = width or int(batch.sizes[questions].max())
     at = (np.arange(steps) + 0.5) / steps
-    return np.stack([batch.rewards[spans[q]][(at * batch.sizes[q]).astype(int)] for q in questions])
+    return np.stack(
+        [batch.easiness[spans[q]][(at * batch.sizes[q]).astype(int)] for q in questions]
+    )
 
 
 def _as_arrived(batch: Batch, span: slice) -> NDArray[np.float64]:
-    return batch.rewards[span][np.argsort(batch.rows[span])]
+    return batch.easiness[span][np.argsort(batch.rows[span])]

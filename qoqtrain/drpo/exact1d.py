@@ -83,6 +83,7 @@ class LineClusterings:
         split = self._splits[k - 1]
         block = min(max(ROWS // len(best), 16), 64)
         empty = np.arange(block)[None, :] >= np.arange(block)[:, None]
+        lines = np.arange(len(best))[:, None]
         left = k - 1
         for low in range(k, width, block):
             high = min(low + block, width)
@@ -97,8 +98,7 @@ class LineClusterings:
             np.copyto(table[:, :, low - left :], np.inf, where=beyond)
             first = table.argmin(axis=2)
             split[:, rows] = left + first
-            lowest = np.take_along_axis(table, first[:, :, None], axis=2)[:, :, 0]
-            passed = np.take_along_axis(ramp, split[:, rows], axis=1)
-            cost[:, rows] = lowest - passed + self._second[:, rows]
+            lowest = table[lines, np.arange(high - low), first]
+            cost[:, rows] = lowest - ramp[lines, split[:, rows]] + self._second[:, rows]
             left = int(split[:, high - 1].min())
         return cost

@@ -10,8 +10,8 @@ from .settings import Settings
 
 
 def group_means(batch: Batch) -> NDArray[np.float64]:
-    """(Q,) m_q, the mean reward of each question."""
-    return batch.sums(batch.rewards) / batch.sizes
+    """(Q,) m_q, the mean reward of each question on the scale of [0, 1]."""
+    return batch.sums(batch.easiness) / batch.sizes
 
 
 def group_scores(batch: Batch, settings: Settings) -> NDArray[np.float64]:
@@ -44,11 +44,10 @@ def _centred(
     batch: Batch, values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`values` (B,) less the mean of their group, and each group's std (Q,) with ddof 1."""
-    centred = values - np.repeat(batch.sums(values) / batch.sizes, batch.sizes)
-    lowest = np.minimum.reduceat(values, batch.starts)
-    tied = lowest == np.maximum.reduceat(values, batch.starts)
-    # The rounded mean of equal values may differ from them; a tie is a tie.
-    centred[np.repeat(tied, batch.sizes)] = 0.0
+    # Counted from the lowest value of the group, a tie is exactly 0 and crumbs keep their digits,
+    # where the rounded mean of the values themselves may lie beside all of them.
+    above = values - np.repeat(np.minimum.reduceat(values, batch.starts), batch.sizes)
+    centred = above - np.repeat(batch.sums(above) / batch.sizes, batch.sizes)
     variance = batch.sums(centred * centred) / np.maximum(batch.sizes - 1, 1)
     return centred, np.sqrt(variance)
 

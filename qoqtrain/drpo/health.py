@@ -23,10 +23,11 @@ def effective_sample_size(advantages: NDArray[np.float64]) -> float | None:
 
     None when every advantage is 0 or one is not finite.
     """
-    squares = advantages**2
-    fourth = float((squares * squares).sum())
-    if not np.isfinite(fourth) or fourth == 0:
+    largest = float(np.abs(advantages).max())
+    if not np.isfinite(largest) or largest == 0:
         return None
+    squares = (advantages / largest) ** 2
+    fourth = float((squares * squares).sum())
     return float(squares.sum() ** 2 / (advantages.size * fourth))
 
 

@@ -98,16 +98,11 @@ class Bins:
         means = _centres(self.counts.size)[held] + self.offsets[held] / self.counts[held]
         return held, np.clip(means, 0.0, 1.0), self.counts[held]
 
-    def variance(self) -> float:
-        """Variance of the question means, with the scatter inside the bins; 0 when empty."""
-        _, means, weights = self.points()
-        if not weights.size:
-            return 0.0
+    def scatter(self) -> float:
+        """Mean squared distance of the question means to the mean of their bin; 0 when empty."""
         held = self.counts > 0
         within = self.squares[held] - self.offsets[held] ** 2 / self.counts[held]
-        centre = np.average(means, weights=weights)
-        between = weights @ (means - centre) ** 2
-        return float(max(between + within.sum(), 0.0) / weights.sum())
+        return float(max(within.sum(), 0.0) / self.counts[held].sum()) if held.any() else 0.0
 
     def to_state(self) -> dict[str, Any]:
         """The bins that hold questions, as plain numbers."""
@@ -123,20 +118,25 @@ class Bins:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], bins: int) -> Bins:
+        """The bins of `to_state`; raises ValueError for numbers that no questions can give."""
         held = np.asarray(state["bins"], dtype=np.intp)
-
-        def column(name: str) -> NDArray[np.float64]:
-            values = np.zeros(bins)
-            values[held] = np.asarray(state[name], dtype=np.float64)
-            return values
-
-        return cls(
-            column("counts"),
-            column("offsets"),
-            column("squares"),
-            int(state["n_seen"]),
-            float(state["retained"]),
+        counts, offsets, squares = (
+            np.asarray(state[name], dtype=np.float64) for name in ("counts", "offsets", "squares")
         )
+        n_seen, retained = int(state["n_seen"]), float(state["retained"])
+        edges = np.concatenate([[-1], held, [bins]])
+        reach = 0.5 / bins + 1e-6
+        if (
+            (np.diff(edges) < 1).any()
+            or not (counts > 0).all()
+            or not (np.abs(offsets) <= reach * counts).all()
+            or not ((squares >= 0) & (squares <= reach**2 * counts)).all()
+            or not (n_seen >= 0 and 0 <= retained <= 1)
+        ):
+            raise ValueError("impossible counts or sums")
+        table = np.zeros((3, bins))
+        table[:, held] = counts, offsets, squares
+        return cls(table[0], table[1], table[2], n_seen, retained)
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,8 @@ class Vectors:
         if not means.size:
             return cls.empty()
         points = np.asarray(state["points"], dtype=np.float64).reshape(means.size, -1)
+        if not (np.isfinite(points).all() and np.isfinite(means).all()):
+            raise ValueError("rewards that are not finite")
         return cls(points, means)
 
     @classmethod

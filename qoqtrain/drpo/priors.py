@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -151,27 +152,30 @@ def read_mapping(priors: Mapping[Any, Any], digest: str = "") -> Priors:
     """
     domains: dict[str, DomainPrior] = {}
     for key, value in priors.items():
-        where = f"priors[{key!r}]"
-        if isinstance(value, DomainPrior):
-            prior = value
-        elif isinstance(value, Mapping):
-            try:
-                prior = DomainPrior(**value)
-            except TypeError as error:
-                raise UsageError(
-                    f"unknown fields in {dict(value)}",
-                    where=where,
-                    fix="the fields are n_records, mu, n_questions, histogram",
-                ) from error
-        elif isinstance(value, int) and not isinstance(value, bool):
-            prior = DomainPrior(n_records=value)
-        else:
+        try:
+            domains[str(key)] = _checked(_given(value), "the prior")
+        except (BadTable, TypeError, ValueError) as error:
             raise UsageError(
-                f"{value!r} is no prior", where=where, fix="pass a record count or a mapping"
-            )
-        domains[str(key)] = _checked(prior, where)
+                f"{value!r} is no prior ({error})",
+                where=f"priors[{key!r}]",
+                fix="pass a record count, or n_records, mu, n_questions and histogram by name",
+            ) from error
     text = json.dumps([digest, Priors(domains).to_state()], sort_keys=True)
     return Priors(domains, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _given(value: Any) -> DomainPrior:
+    if isinstance(value, DomainPrior):
+        return value
+    if isinstance(value, Mapping):
+        histogram = tuple(
+            (float(centre), float(count), float(variance))
+            for centre, count, variance in value.get("histogram", ())
+        )
+        return DomainPrior(**{**value, "histogram": histogram})
+    if isinstance(value, bool):
+        raise TypeError("a count is a whole number")
+    return DomainPrior(n_records=operator.index(value))
 
 
 def _rows(table: pl.DataFrame, columns: Iterable[str], where: str) -> list[dict[str, Any]]:

@@ -46,11 +46,12 @@ def scale(
     weights = None
     product = domain_temperatures * cluster_temperatures
     if settings.floor == "eps":
-        squares = batch.sums(scores**2)
+        # Relative to the largest, so that no power underflows; ratios are all that counts below.
+        unit = scores / (np.abs(scores).max() or 1.0)
         weights = bounded_log_weights(
             np.log(domain_temperatures) + np.log(cluster_temperatures),
-            squares,
-            batch.sums(scores**4),
+            batch.sums(unit**2),
+            batch.sums(unit**4),
             batch.rows.size,
             alpha=settings.alpha,
             clip=settings.weight_clip,

@@ -29,13 +29,13 @@ class Settings:
     """Settings of one estimator; invalid values and combinations raise UsageError.
 
     Rewards
-      reward_range     (lo, hi) that every reward lies in, mapped to [0, 1]; None takes any reward,
-                       as the published code does
+      reward_range     (lo, hi) that every reward lies in; difficulty is measured on [0, 1] after
+                       mapping it there. None takes any reward, as the published code does
       part_weights     weight of each part when rewards have several columns; None is 1 each
       group            within a question: "grpo" (r - mean) / std, "dr_grpo" r - mean, "rloo"
                        r - mean of the others, "gdpo" the grpo score of each part, then the sum
-      std_floor        smallest std that "grpo" and "gdpo" divide by, on the scale of [0, 1]; above
-                       0, groups that differ by crumbs are no longer stretched to unit variance
+      std_floor        smallest std that "grpo" and "gdpo" divide by; above 0, groups that differ
+                       by crumbs are no longer stretched to unit variance
     Clusters
       feature          clustered per question: "raw" rewards in order of arrival, "sorted" rewards,
                        or their "mean"

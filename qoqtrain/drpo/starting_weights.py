@@ -68,6 +68,8 @@ def weight_rows(
     """
     counts = _counts(priors, history, settings)
     domains = sorted(counts)
+    if not domains:
+        return []
     found = _clusterings(domains, priors, history, settings)
     heat = {d: temperatures(found[d], counts[d], settings) for d in found}
     cells = {

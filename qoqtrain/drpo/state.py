@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from qoqdata.errors import UsageError
@@ -52,10 +52,18 @@ def read_settings(state: Mapping[str, Any]) -> Settings:
             where="DRPO state",
             fix="load the state with the release that wrote it",
         )
-    try:
-        return Settings(**state["settings"])
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"the settings are damaged ({error})", where="DRPO state") from error
+    written = state.get("settings")
+    if not isinstance(written, Mapping) or set(written) != {f.name for f in fields(Settings)}:
+        raise UsageError("the settings are damaged", where="DRPO state")
+    return Settings(**written)
+
+
+def read_domain_key(state: Mapping[str, Any]) -> str:
+    """The domain key of `write_state`; raises UsageError when there is none."""
+    key = state.get("domain_key")
+    if not isinstance(key, str):
+        raise UsageError(f"has the domain key {key!r}", where="DRPO state")
+    return key
 
 
 def read_priors(state: Mapping[str, Any]) -> Priors:
@@ -76,8 +84,8 @@ def refuse_other(
         for name in ours
         if theirs[name] != ours[name]
     ]
-    if state.get("domain_key") != domain_key:
-        differences.append(f"domain_key is {state.get('domain_key')!r} there, {domain_key!r} here")
+    if (key := read_domain_key(state)) != domain_key:
+        differences.append(f"domain_key is {key!r} there and {domain_key!r} here")
     if (digest := read_priors(state).digest) != priors.digest:
         differences.append(f"the data has digest {digest!r} there and {priors.digest!r} here")
     if differences:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 # Exponents tried from alpha downwards before the bisection; the effective sample size need not
 # be monotone in the exponent, and the largest one that reaches the floor is wanted.
-GRID = 65
+GRID = 33
 BISECTIONS = 40
 
 
@@ -42,37 +42,39 @@ def bounded_log_weights(
     """log w = -alpha log(T_d T_c), clipped to the batch median +- log(clip), alpha lowered to ESS.
 
     `log_factors` (Q,); `squares`, `fourths` (Q,) sums of score^2 and score^4 over the rollouts of
-    each question; `n_rollouts` B. Questions whose scores are all 0 have no say in the median. The
-    largest exponent up to `alpha` is taken whose effective sample size, (sum A^2)^2 / (B sum A^4),
-    is at least `ess_floor`, or half of what equal weights would have where that is less: a batch
-    in which most groups are tied must not switch the weights off.
+    each question; `n_rollouts` B. Questions whose scores are all 0 have no say in the median,
+    unless all are. The largest exponent up to `alpha` is taken whose effective sample size,
+    (sum A^2)^2 / (B sum A^4), is at least `ess_floor`, or half of what equal weights would have
+    where that is less: a batch in which most groups are tied must not switch the weights off.
     """
     speaks = squares > 0
+    if silent := not speaks.any():
+        speaks = ~speaks
+    median = float(np.median(log_factors[speaks]))
+    reach = np.inf if clip is None else float(np.log(clip))
 
-    def weights(exponent: float) -> LogWeights:
-        logs = -exponent * log_factors
-        level = float(np.median(logs[speaks])) if speaks.any() else 0.0
-        if clip is None:
-            return LogWeights(logs, level, exponent, 0, None)
-        held = np.clip(logs, level - np.log(clip), level + np.log(clip))
-        return LogWeights(held, level, exponent, int((held != logs)[speaks].sum()), None)
+    def relative(exponent: float, which: NDArray[np.bool_] | slice) -> NDArray[np.float64]:
+        return np.clip(exponent * (median - log_factors[which]), -reach, reach)
 
     def ess(exponent: float) -> float:
-        found = weights(exponent)
-        logs = found.values[speaks]
+        logs = relative(exponent, speaks)
         squared = np.exp(2.0 * (logs - logs.max()))
-        top = (squared * squares[speaks]).sum()
-        return float(top * top / (n_rollouts * (squared * squared * fourths[speaks]).sum()))
+        top = float(squared @ squares[speaks])
+        return top * top / (n_rollouts * float((squared * squared) @ fourths[speaks]))
 
-    full = weights(alpha)
-    if ess_floor is None or not speaks.any():
-        return full
-    # A hair above the floor, so that rounding in the advantages does not take it below.
-    target = min(ess_floor * (1 + 1e-9), ess(0.0) / 2.0)
-    exponent = _largest(ess, target, alpha)
-    found = weights(exponent)
-    met = ess(exponent) >= ess_floor
-    return LogWeights(found.values, found.level, exponent, found.n_clipped, met)
+    exponent, met = alpha, None
+    if ess_floor is not None and not silent:
+        # A hair above the floor, so that rounding in the advantages does not take it below.
+        exponent = _largest(ess, min(ess_floor * (1 + 1e-9), ess(0.0) / 2.0), alpha)
+        met = ess(exponent) >= ess_floor
+    logs = relative(exponent, slice(None))
+    return LogWeights(
+        values=logs - exponent * median,
+        level=-exponent * median,
+        alpha=exponent,
+        n_clipped=int((np.abs(logs[speaks]) >= reach).sum()),
+        floor_met=met,
+    )
 
 
 def _largest(ess: Callable[[float], float], target: float, alpha: float) -> float:

@@ -34,7 +34,9 @@ def test_voltages(unit: str, factor: float) -> None:
     assert millivolts_per(unit) == factor
 
 
-@pytest.mark.parametrize("unit", ["NV", "NU", "nv", "mmHg", "%", "adu", "m", "undef", "mV/s", "kV?"])
+@pytest.mark.parametrize(
+    "unit", ["NV", "NU", "nv", "mmHg", "%", "adu", "m", "undef", "mV/s", "kV?"]
+)
 def test_what_is_no_voltage(unit: str) -> None:
     assert millivolts_per(unit) is None
 
@@ -56,7 +58,9 @@ def test_the_same_voltage_in_any_unit(sample: int, gain: float, baseline: int, u
     assert factor is not None
     stored = np.array([sample])
     reference = to_millivolts(stored, gain, baseline, 1.0)
-    assert to_millivolts(stored, gain * factor, baseline, factor) == pytest.approx(reference, rel=1e-12)
+    assert to_millivolts(stored, gain * factor, baseline, factor) == pytest.approx(
+        reference, rel=1e-12
+    )
 
 
 def test_calibration_by_hand() -> None:

@@ -53,7 +53,22 @@ def test_known_spellings(written: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["MLII", "MLI", "-aVR", "V1-V2", "C3", "C4", "V", "ECG", "ECG1", "PLETH", "V10", "IV", "aVX", ""],
+    [
+        "MLII",
+        "MLI",
+        "-aVR",
+        "V1-V2",
+        "C3",
+        "C4",
+        "V",
+        "ECG",
+        "ECG1",
+        "PLETH",
+        "V10",
+        "IV",
+        "aVX",
+        "",
+    ],
 )
 def test_other_leads_keep_their_names(name: str) -> None:
     assert canonical(name) == name
@@ -63,7 +78,9 @@ def test_other_leads_keep_their_names(name: str) -> None:
 def test_every_case_and_padding_of_a_standard_lead_is_known(lead: str, data: st.DataObject) -> None:
     upper = data.draw(st.lists(st.booleans(), min_size=len(lead), max_size=len(lead)))
     spelled = "".join(c.upper() if up else c.lower() for c, up in zip(lead, upper, strict=True))
-    prefix = data.draw(st.sampled_from(["", "lead ", "Lead_", "ECG ", "ecg lead ", "MDC_ECG_LEAD_"]))
+    prefix = data.draw(
+        st.sampled_from(["", "lead ", "Lead_", "ECG ", "ecg lead ", "MDC_ECG_LEAD_"])
+    )
     assert canonical(f" {prefix}{spelled}\t") == lead
 
 

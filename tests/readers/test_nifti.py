@@ -149,6 +149,7 @@ def test_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     wanted = {(7, 6): (7, 6, 1), (4, 3, 2, 1): (4, 3, 2)}.get(shape, shape)
     np.testing.assert_array_equal(volume.voxels, array.reshape(wanted))
     assert volume.voxels.shape == wanted
+    assert bool(volume.repairs) == (shape == (4, 3, 2, 1))
 
 
 @pytest.mark.parametrize("suffix", [".img", ".img.gz", ".hdr", ".hdr.gz"])

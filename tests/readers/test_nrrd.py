@@ -82,7 +82,18 @@ def test_real_files_agree_with_itk(realdata: Path) -> None:
 
 @pytest.mark.parametrize(
     "dtype",
-    ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"],
+    [
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "float32",
+        "float64",
+    ],
 )
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("suffix", [".nrrd", ".nhdr"])
@@ -147,6 +158,8 @@ def test_text_keeps_64_bits_and_floats(tmp_path: Path) -> None:
     head = header(type="float", sizes="3 1 1", encoding="text")
     floats = nrrd.read(write(tmp_path, head, b"0.1 -1e-3 nan")).voxels.ravel()
     np.testing.assert_array_equal(floats, np.array([0.1, -1e-3, np.nan], np.float32))
+    with pytest.raises(UnreadableFile, match="do not fit float32"):
+        nrrd.read(write(tmp_path, head, b"0.1 1e39 0"))
 
 
 @pytest.mark.parametrize(
@@ -157,6 +170,7 @@ def test_text_keeps_64_bits_and_floats(tmp_path: Path) -> None:
         ("right-anterior-superior", (1, 2, 3)),
         ("RAS", (1, 2, 3)),
         ("left-anterior-superior", (-1, 2, 3)),
+        ("LAS", (-1, 2, 3)),
         ("scanner-xyz", (-1, -2, 3)),
         ("3D-right-handed", (-1, -2, 3)),
     ],
@@ -239,7 +253,7 @@ def test_skips_agree_with_itk(tmp_path: Path, name: str) -> None:
     "statement",
     [
         "LIST\ns1.raw\ns2.raw\ns3.raw\ns4.raw\n",
-        "LIST 2\ns1.raw\r\ns2.raw\r\ns3.raw\r\ns4.raw",
+        "LIST 2\ns1.raw\r\ns2.raw\r\ns3.raw\r\ns4.raw\r\n",
         "LIST 3\nslab1.raw\nslab2.raw\n",
         "s%d.raw 1 4 1\n",
         "r%02d.raw 4 1 -1\n",
@@ -410,6 +424,8 @@ def test_axis_mins_are_refused(tmp_path: Path) -> None:
         {"space_directions": "(a,0,0) (0,2,0) (0,0,3)"},
         {"space_directions": "(0.5,0,0 (0,2,0) (0,0,3)"},
         {"space_directions": "(0.5,0,0) x (0,2,0) (0,0,3)"},
+        {"space_directions": ""},
+        {"space_origin": ""},
         {"space_origin": "(1,2)"},
         {"space_origin": "(1,2,inf)"},
         {"kinds": "domain domain"},

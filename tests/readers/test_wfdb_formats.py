@@ -6,6 +6,7 @@ bit, so that nothing of the reader is used to test the reader.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.errors import InputError, OutsideRoot, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg import read
 from qoqdata.readers.ecg.formats import bytes_for, samples_in
 
@@ -102,7 +103,9 @@ ENCODERS = {
 }
 
 
-def write_raw(folder: Path, fmt: str, stored: np.ndarray, encoded: bytes, gain: str = "100") -> Path:
+def write_raw(
+    folder: Path, fmt: str, stored: np.ndarray, encoded: bytes, gain: str = "100"
+) -> Path:
     """A record by hand; `stored` is (sample, lead)."""
     lines = [f"rec {stored.shape[1]} 500 {stored.shape[0]}"]
     for k, name in enumerate(("I", "II", "V1")[: stored.shape[1]]):
@@ -123,7 +126,9 @@ def test_formats_that_wfdb_only_reads(tmp_path: Path, fmt: str, samples: int) ->
     assert np.array_equal(read(path).signal, (stored.T / 100.0).astype(np.float32))
 
 
-@given(st.sampled_from(["16", "24", "32", "61", "80", "160", "212", "310", "311"]), st.integers(0, 999))
+@given(
+    st.sampled_from(["16", "24", "32", "61", "80", "160", "212", "310", "311"]), st.integers(0, 999)
+)
 def test_sizes_are_consistent(fmt: str, samples: int) -> None:
     size = bytes_for(fmt, samples)
     assert samples_in(fmt, size) >= samples
@@ -254,7 +259,9 @@ def test_two_signal_files_of_one_record(tmp_path: Path) -> None:
     lines = ["rec 2 500 40"]
     for k, name in enumerate(("I", "X")):
         total = int(stored[:, k].sum()) & 0xFFFF
-        lines.append(f"rec.{'dat' if k == 0 else 'xyz'} 16 100/mV 16 0 {stored[0, k]} {total} 0 {name}")
+        lines.append(
+            f"rec.{'dat' if k == 0 else 'xyz'} 16 100/mV 16 0 {stored[0, k]} {total} 0 {name}"
+        )
         (tmp_path / f"rec.{'dat' if k == 0 else 'xyz'}").write_bytes(
             stored[:, k].astype("<i2").tobytes()
         )
@@ -269,13 +276,71 @@ def test_two_signal_files_of_one_record(tmp_path: Path) -> None:
     leads=st.integers(1, 4),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_round_trip_property(
-    tmp_path: Path, fmt: str, samples: int, leads: int, seed: int
-) -> None:
+@settings(
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_round_trip_property(tmp_path: Path, fmt: str, samples: int, leads: int, seed: int) -> None:
     stored = walk(BITS[fmt], (samples, leads), seed)
     stem = write(tmp_path, fmt, stored, names=["I", "II", "III", "V1"][:leads])
     assert np.array_equal(read(stem).signal, (stored.T / 200.0).astype(np.float32))
+
+
+@pytest.mark.parametrize("fmt", ["212", "24", "310", "311", "516"])
+def test_truncated_files_of_other_formats(tmp_path: Path, fmt: str) -> None:
+    if fmt in ENCODERS:
+        bits, encode = ENCODERS[fmt]
+        stored = walk(bits, (31, 3))
+        write_raw(tmp_path, fmt, stored, encode(stored.reshape(-1), 3))
+    else:
+        write(tmp_path, fmt, walk(BITS[fmt], (31, 3)))
+    data = (tmp_path / "rec.dat").read_bytes()
+    assert read(tmp_path / "rec").signal.shape == (3, 31)
+    for size in range(0, len(data), 11):
+        (tmp_path / "rec.dat").write_bytes(data[:size])
+        with pytest.raises(UnreadableFile):
+            read(tmp_path / "rec")
+
+
+def test_flipped_bits_in_a_flac_file_are_caught(tmp_path: Path) -> None:
+    pytest.importorskip("soundfile")
+    stored = walk(16, (200, 3))
+    stem = write(tmp_path, "516", stored)
+    data = (tmp_path / "rec.dat").read_bytes()
+    truth = read(stem).signal
+    for bit in np.random.default_rng(9).choice(len(data) * 8, 150, replace=False):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << int(bit % 8)
+        (tmp_path / "rec.dat").write_bytes(bytes(flipped))
+        try:
+            recording = read(stem)
+        except InputError:
+            continue
+        assert np.array_equal(recording.signal, truth)  # the flip hit metadata
+
+
+def test_flac_without_soundfile_names_the_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("soundfile")
+    stem = write(tmp_path, "516", walk(16, (20, 2)))
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(UnsupportedFormat, match="pip install soundfile"):
+        read(stem)
+
+
+def test_other_bytes_under_a_flac_format(tmp_path: Path) -> None:
+    pytest.importorskip("soundfile")
+    stem = write(tmp_path, "516", walk(16, (20, 2)))
+    for content in (b"", b"fLaC", b"RIFF" + bytes(60), bytes(500)):
+        (tmp_path / "rec.dat").write_bytes(content)
+        with pytest.raises(UnreadableFile):
+            read(stem)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "rec.dat").write_bytes(
+        Path(write(tmp_path / "two", "516", walk(16, (20, 3))) + ".dat").read_bytes()
+    )
+    with pytest.raises(UnreadableFile, match="3 FLAC channels"):
+        read(stem)
 
 
 SEGMENT = "{name}.dat 16 {gain}/mV 16 0 {first} {total} 0 {lead}"
@@ -315,13 +380,16 @@ def test_a_gap_in_a_fixed_layout_is_masked(tmp_path: Path) -> None:
     gap = np.zeros((15, 2))
     expected = np.concatenate([one, gap, one])[:, [1, 0]].T / 100
     assert np.array_equal(recording.signal, expected.astype(np.float32))
-    assert np.array_equal(recording.valid.any(axis=0), np.r_[np.ones(30), np.zeros(15), np.ones(30)])
+    assert np.array_equal(
+        recording.valid.any(axis=0), np.r_[np.ones(30), np.zeros(15), np.ones(30)]
+    )
 
 
 def test_variable_layout_lists_only_leads_that_some_segment_holds(tmp_path: Path) -> None:
     one, two = walk(12, (30, 2), 1), walk(12, (20, 2), 2)
     (tmp_path / "v_layout.hea").write_text(
-        "v_layout 4 250 0\n" + "".join(f"~ 0 100/mV 16 0 0 0 0 {n}\n" for n in ("II", "V", "I", "ABP"))
+        "v_layout 4 250 0\n"
+        + "".join(f"~ 0 100/mV 16 0 0 0 0 {n}\n" for n in ("II", "V", "I", "ABP"))
     )
     _segment(tmp_path, "v_1", {"II": one[:, 0], "I": one[:, 1]})
     _segment(tmp_path, "v_2", {"I": two[:, 0], "V": two[:, 1]})
@@ -351,6 +419,15 @@ def test_segments_that_contradict_their_record(tmp_path: Path, master: str, reas
     (tmp_path / "m.hea").write_text(master)
     with pytest.raises(UnreadableFile, match=reason):
         read(tmp_path / "m")
+
+
+def test_segment_names_stay_in_the_folder(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    _segment(tmp_path, "m_1", {"II": walk(12, (30, 1))[:, 0]})
+    (inside / "m.hea").write_text("m/1 1 250 30\n../m_1 30\n")
+    with pytest.raises(OutsideRoot):
+        read(inside / "m")
 
 
 def test_segments_of_different_rates_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def one(record_line: str, *lines: str) -> Header:
 
 
 def test_every_field_of_a_complete_line() -> None:
-    header = one("a 1 500 5000", "a.dat 212x4:3+24 31132.34(-166854)/uV 11 1024 995 -22131 0 MLII x")
+    header = one(
+        "a 1 500 5000", "a.dat 212x4:3+24 31132.34(-166854)/uV 11 1024 995 -22131 0 MLII x"
+    )
     (signal,) = header.signals
     assert (header.record, header.fs, header.length, header.segments) == ("a", 500.0, 5000, ())
     assert (signal.file, signal.fmt, signal.samples_per_frame) == ("a.dat", "212", 4)
@@ -169,6 +171,12 @@ def test_fewer_lines_than_declared_is_refused_and_more_are_noted() -> None:
     header = one("a 1 500 10", LINE, LINE)
     assert len(header.signals) == 1
     assert "1 signal lines beyond" in header.repairs[0]
+
+
+def test_absurd_counts_of_lines() -> None:
+    for record_line in ("a 4097 500 10", "a/100001 2 500 10", "a 999999999999999999 500 10"):
+        with pytest.raises(TooLarge):
+            one(record_line, LINE)
 
 
 def test_segments() -> None:

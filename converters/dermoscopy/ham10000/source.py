@@ -51,7 +51,10 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     if len(unit.files) > 1:
         path = job.raw.resolve(unit.files[1])
         lesion = masks.read(path, codes=job.card.mask_codes, limits=job.limits)
-        codes = masks.align(lesion.codes, (picture.height, picture.width))
+        shape = (picture.height, picture.width)
+        codes = masks.align(lesion.codes, shape, resize="nearest")
+        if codes.shape != lesion.codes.shape:
+            notes = (*notes, f"mask resized from {lesion.codes.shape} to {shape}, nearest pixel")
         mask = (encode.label_png(codes),)
         regions = from_boxes(masks.boxes(codes, lesion.table), image=0)
     how = f"diagnosis by {facts['dx_type']}" if facts["dx_type"] else "diagnosis by unstated means"

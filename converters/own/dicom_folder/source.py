@@ -22,6 +22,8 @@ from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 from schemas.card import Card
 
 NO_PIXELS = "no_pixels"
+#: Objects whose pixels are no picture of a patient: masks, dose grids, parametric maps.
+DERIVED = frozenset({"SEG", "RTDOSE", "REG", "PR", "KO"})
 
 
 class DicomFolder(SourceMapping):
@@ -30,7 +32,9 @@ class DicomFolder(SourceMapping):
     unit: Literal["file", "series"] = "file"
     key: Literal["path", "sop_instance_uid", "series_instance_uid", "study_instance_uid"] = "path"
     label_header: Literal["modality", "body_part", "view", "laterality"] | None = None
-    modalities: tuple[str, ...] = Field((), description="keep these DICOM modalities only")
+    modalities: tuple[str, ...] = Field(
+        (), description="keep these DICOM modalities only; default: all that are pictures"
+    )
     window: str | tuple[float, float] | None = Field(
         None, description="a named CT window, [centre, width], or the file's own"
     )
@@ -75,11 +79,11 @@ def plan(job: Job) -> Iterator[Planned]:
             yield _from_header(key, paths, headers[paths[0]], mapping)
         return
     by_row: dict[str, list[str]] = {}
+    files: dict[str, tuple[str, ...]] = {}
     for key, paths in groups.items():
-        by_row.setdefault(_row_key(paths[0], headers[paths[0]], mapping), []).append(key)
-    files = {
-        row: tuple(path for key in keys for path in groups[key]) for row, keys in by_row.items()
-    }
+        row = _row_key(paths[0], headers[paths[0]], mapping)
+        by_row.setdefault(row, []).append(key)
+        files[row] = (*files.get(row, ()), *paths)
     for item in join(read_annotations(job, mapping), files, table=mapping.table.file):
         if not isinstance(item, tuple):
             yield item
@@ -113,9 +117,10 @@ def _left_out(path: str, facts: Header, mapping: DicomFolder) -> Filtered | None
     if facts.rows is None or facts.columns is None:
         kind = facts.modality or "object"
         return Filtered(path, NO_PIXELS, f"a DICOM {kind} without an image", (path,))
-    if mapping.modalities and facts.modality not in mapping.modalities:
-        return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
-    return None
+    wanted = mapping.modalities
+    if facts.modality in wanted or (not wanted and facts.modality not in DERIVED):
+        return None
+    return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
 
 
 def _groups(headers: Mapping[str, Header], mapping: DicomFolder) -> dict[str, tuple[str, ...]]:

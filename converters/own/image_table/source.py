@@ -25,9 +25,7 @@ PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*
 class ImageTable(SourceMapping):
     """The mapping of an image table."""
 
-    mask: str | None = Field(
-        None, description="mask path: {stem} and {folder} of the image"
-    )
+    mask: str | None = Field(None, description="mask path: {stem} and {folder} of the image")
     bits: int | None = Field(None, ge=1, le=16, description="bits in use in 16-bit files")
 
 

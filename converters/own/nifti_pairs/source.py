@@ -26,7 +26,7 @@ class NiftiPairs(SourceMapping):
     """The mapping of volumes with masks."""
 
     image: str = Field(description="path pattern below the raw folder with one {key}")
-    mask: str = Field(description="path pattern with the same {key}")
+    mask: str | None = Field(None, description="path pattern with the same {key}")
     plane: Plane | None = Field(None, description="default: through the coarsest axis")
     slices: int = Field(8, ge=1)
     policy: str = Field("uniform", pattern="^(uniform|mask|all)$")
@@ -34,13 +34,15 @@ class NiftiPairs(SourceMapping):
 
     @field_validator("image", "mask")
     @classmethod
-    def _one_key(cls, pattern: str) -> str:
-        if pattern.count("{key}") != 1:
+    def _one_key(cls, pattern: str | None) -> str | None:
+        if pattern is not None and pattern.count("{key}") != 1:
             raise ValueError("the pattern needs {key} once")
         return pattern
 
     @model_validator(mode="after")
     def _structures_are_options(self) -> Self:
+        if self.mask is None and (self.table is None or self.policy == "mask"):
+            raise ValueError("without masks, labels come from a table and slices not from masks")
         stray = [name for name in self.mask_codes.values() if name not in self.answers]
         if self.table is None and stray:
             raise ValueError(f"mask code {stray[0]!r} is not among the options")
@@ -56,14 +58,17 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, NiftiPairs]
 def plan(job: Job) -> Iterator[Planned]:
     """One unit a key that has both files; a file without its partner is refused."""
     mapping: NiftiPairs = job.mapping
-    images, masks = (_matches(job, pattern) for pattern in (mapping.image, mapping.mask))
+    images = _matches(job, mapping.image)
     if not images:
         fix = f"the mapping's image pattern is {mapping.image}"
         raise MissingFile("no volume matches", where="the raw folder", fix=fix)
-    for key in sorted(images.keys() ^ masks.keys()):
-        path, lacking = (images[key], "mask") if key in images else (masks[key], "volume")
-        yield Refused(key, MissingKey(f"has no {lacking}", where=path), (path,))
-    pairs = {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
+    pairs: dict[str, tuple[str, ...]] = {key: (path,) for key, path in images.items()}
+    if mapping.mask is not None:
+        masks = _matches(job, mapping.mask)
+        for key in sorted(images.keys() ^ masks.keys()):
+            path, lacking = (images[key], "mask") if key in images else (masks[key], "volume")
+            yield Refused(key, MissingKey(f"has no {lacking}", where=path), (path,))
+        pairs = {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
     if mapping.table is None:
         for key, files in pairs.items():
             yield Annotation(()).unit(key, files)
@@ -79,8 +84,10 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """Slices with masks and boxes; the label is the table's, or what the masks contain."""
     mapping: NiftiPairs = job.mapping
-    image, mask = (volume.read(job.raw.resolve(path), limits=job.limits) for path in unit.files)
-    volume.check_same_grid(image, mask, where=unit.key)
+    image, *rest = (volume.read(job.raw.resolve(path), limits=job.limits) for path in unit.files)
+    mask = rest[0] if rest else None
+    if mask is not None:
+        volume.check_same_grid(image, mask, where=unit.key)
     policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)  # type: ignore[arg-type]
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
     stack = slices.cut(image, mask, mapping.mask_codes, policy=policy, window=window)

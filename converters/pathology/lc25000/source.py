@@ -49,9 +49,7 @@ def _groups(job: Job) -> dict[str, str] | None:
     if not job.raw.exists(GROUPS):
         return None
     table = job.raw.csv(GROUPS, columns=["stem", "group_id"])
-    if (
-        table["stem"].n_unique() < table.height
-        or table.select("stem", "group_id").null_count().sum_horizontal()[0]
-    ):
+    groups = dict(table.select("stem", "group_id").iter_rows())
+    if len(groups) < table.height or None in groups or None in groups.values():
         raise BadTable("stems repeat or cells are empty", where=GROUPS, fix="fetch it again")
-    return dict(table.select("stem", "group_id").iter_rows())
+    return groups

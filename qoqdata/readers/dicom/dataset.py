@@ -132,7 +132,10 @@ def _check_complete(dataset: Dataset) -> None:
     tags = list(dataset.keys())
     if not tags:
         raise UnreadableFile("the file holds no data elements, it is truncated or damaged")
-    last = dataset.get_item(tags[-1])
+    try:
+        last = dataset.get_item(tags[-1])
+    except Exception as error:
+        raise UnreadableFile("the last data element is damaged") from error
     if not isinstance(last, RawDataElement) or last.tag == _TRAILING_PADDING:
         return
     if last.length != _UNDEFINED_LENGTH and len(last.value or b"") < last.length:

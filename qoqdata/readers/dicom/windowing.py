@@ -7,6 +7,7 @@ they are run once over every value that a pixel can have, and the image is then 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,17 +76,18 @@ class Modality:
         return np.asarray(stored, np.float64) * self.slope + self.intercept
 
 
+@lru_cache(maxsize=8)
 def stored_values(bits_allocated: int, bits_stored: int, signed: bool) -> NDArray[np.int32]:
     """What each container word of 8 or 16 bits means, shape (2 ** bits_allocated,).
 
     Bits above `bits_stored` are dropped, whatever they hold, and the sign is extended from the
-    highest stored bit (PS3.5 8.1.1). Index it with the unsigned word.
+    highest stored bit (PS3.5 8.1.1). Index it with the unsigned word. Read-only, shared by calls.
     """
-    word = np.arange(2**bits_allocated, dtype=np.int32)
-    value = word & (2**bits_stored - 1)
+    value = np.arange(2**bits_allocated, dtype=np.int32) & (2**bits_stored - 1)
     if signed:
-        value = np.where(value >= 2 ** (bits_stored - 1), value - 2**bits_stored, value)
-    return value.astype(np.int32)
+        value[value >= 2 ** (bits_stored - 1)] -= 2**bits_stored
+    value.flags.writeable = False
+    return value
 
 
 def window_fraction(values: NDArray, window: Window) -> NDArray[np.float64]:

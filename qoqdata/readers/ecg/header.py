@@ -15,6 +15,8 @@ from qoqdata.errors import MissingFile, TooLarge, UnreadableFile
 from qoqdata.readers.ecg.units import DEFAULT_GAIN
 
 HEADER_BYTES = 4 * 2**20
+MOST_SIGNALS = 4096
+MOST_SEGMENTS = 100_000
 DEFAULT_FS = 250.0
 
 _REAL = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
@@ -101,9 +103,12 @@ def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
 
 
 def parse(text: str, *, where: str, repairs: list[str] | None = None) -> Header:
-    """Parse header text; `repairs` made earlier come first. Raises UnreadableFile."""
+    """Parse header text; `repairs` made earlier come first.
+
+    Raises UnreadableFile, and TooLarge above 4096 signals or 100,000 segments.
+    """
     notes = list(repairs or ())
-    lines = [line.strip(" \t\f\v\x1a") for line in re.split(r"\r\n|\n|\r", text)]
+    lines = [line.strip("\x1a").strip() for line in re.split(r"\r\n|\n|\r", text)]
     comments = tuple(line.lstrip("#").strip() for line in lines if line.startswith("#"))
     body = [line for line in lines if line and not line.startswith("#")]
     if not body:
@@ -111,6 +116,8 @@ def parse(text: str, *, where: str, repairs: list[str] | None = None) -> Header:
     record, segments, count, fs, length = _record_line(body[0], notes, where)
     listed = body[1:]
     needed, kind = (count, "signal") if segments is None else (segments, "segment")
+    if needed > (MOST_SIGNALS if segments is None else MOST_SEGMENTS):
+        raise TooLarge(f"declares {needed:,} {kind}s", where=where)
     if len(listed) < needed:
         raise UnreadableFile(
             f"declares {needed} {kind}s and lists {len(listed)}",

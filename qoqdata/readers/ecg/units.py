@@ -35,8 +35,8 @@ def to_millivolts(samples: np.ndarray, gain: float, baseline: float, factor: flo
     physical unit. May overflow to infinity for an absurd gain; the caller checks.
     """
     physical = samples.astype(np.float64)
-    physical -= baseline
     with np.errstate(over="ignore", invalid="ignore"):
+        physical -= baseline
         physical /= gain
         if factor != 1.0:
             physical *= factor

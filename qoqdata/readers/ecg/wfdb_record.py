@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qoqdata.errors import TooLarge, UnreadableFile, UnsupportedFormat
+from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg import comments as comment_lines
 from qoqdata.readers.ecg import formats
 from qoqdata.readers.ecg.assembly import Channel, assemble
@@ -18,7 +18,6 @@ from qoqdata.readers.ecg.wfdb_signal import read_samples
 from qoqdata.readers.limits import Limits
 
 GAP = "~"
-MOST_SEGMENTS = 100_000
 
 
 def read_wfdb(path: Path, limits: Limits) -> Recording:
@@ -83,8 +82,6 @@ def _channel(line: SignalLine, stored: np.ndarray, fallback: str) -> Channel:
 def _joined(header: Header, path: Path, limits: Limits, notes: list[str]) -> Recording:
     where = str(path)
     segments = header.segments
-    if len(segments) > MOST_SEGMENTS:
-        raise TooLarge(f"declares {len(segments):,} segments", where=where)
     if segments[0].length == 0:
         segments = segments[1:]  # the layout segment of a variable-layout record holds no samples
     total = sum(segment.length for segment in segments)

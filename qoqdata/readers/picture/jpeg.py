@@ -7,17 +7,15 @@ import struct
 from collections import defaultdict
 from dataclasses import dataclass
 
-import numpy as np
-
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
-from qoqdata.readers.decoder_log import decoder_log
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import exif
+from qoqdata.readers.picture import exif, opencv
 from qoqdata.readers.picture.samples import Samples
 
 MAGIC = b"\xff\xd8\xff"
 SOI, EOI, SOS, APP0, APP1, APP2, APP14, COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})  # DHT DAC DQT DNL DRI
 _ADOBE, _JFIF = b"Adobe", b"JFIF\0"
@@ -174,12 +172,12 @@ def bare(structure: Layout) -> bytes:
     The spectral fields of sequential scans, which mean nothing and which some cameras fill wrongly,
     get the values that T.81 prescribes: libjpeg warns once per file, and of the first oddity only.
     """
-    progressive = any(segment.marker in _PROGRESSIVE for segment in structure.segments)
+    sequential = any(segment.marker in _SEQUENTIAL for segment in structure.segments)
     out = [b"\xff\xd8"]
     for segment in structure.segments:
         payload = kept_payload(segment)
         if payload is not None:
-            if segment.marker == SOS and not progressive:
+            if segment.marker == SOS and sequential:
                 payload = payload[:-3] + b"\x00\x3f\x00"
             head = struct.pack(">BBH", 0xFF, segment.marker, len(payload) + 2)
             out += [head, payload, segment.scan]
@@ -193,8 +191,6 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     fill the rest with grey); UnsupportedFormat for 12-bit samples and for four components, because
     CMYK cannot be shown without guessing the press it was made for; TooLarge.
     """
-    import cv2
-
     structure = layout(data, where)
     header = frame(structure, where)
     limits.check_shape("image_pixels", (header.rows, header.columns), where=where)
@@ -207,8 +203,7 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
             fix="convert it to RGB with its colour profile first",
         )
     check_scans(structure, header, where)
-    with decoder_log() as log:
-        values = cv2.imdecode(np.frombuffer(bare(structure), np.uint8), cv2.IMREAD_UNCHANGED)
+    values, log = opencv.decoded(bare(structure))
     shape = (header.rows, header.columns) + (3,) * (len(header.components) == 3)
     if values is None or values.shape != shape:
         reason = f": {log[0]}" if log else ""
@@ -216,7 +211,7 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     turn, repairs = orientation(structure)
     repairs += _left_over(log, structure, where) + _ignored(structure)
     return Samples(
-        cv2.cvtColor(values, cv2.COLOR_BGR2RGB) if values.ndim == 3 else values,
+        values,
         bits=8,
         format="JPEG",
         lossy=True,
@@ -234,7 +229,7 @@ def _left_over(log: list[str], structure: Layout, where: str) -> tuple[str, ...]
         last = [segment for segment in structure.segments if segment.marker == SOS][-1]
         count = int(padding[1])
         if len(set(last.scan[-count:])) == 1:
-            return (f"{count} padding bytes before the end-of-image marker ignored",)
+            return ("padding before the end-of-image marker ignored",)
     raise UnreadableFile(f"JPEG is damaged: {log[0]}", where=where, fix="fetch the file again")
 
 

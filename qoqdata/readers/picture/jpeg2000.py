@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
-from qoqdata.readers.decoder_log import decoder_log
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import pillow
+from qoqdata.readers.picture import opencv, pillow
 from qoqdata.readers.picture.samples import Samples, opaque_or
 
 CODESTREAM_MAGIC = b"\xff\x4f\xff\x51"
@@ -143,12 +142,7 @@ def _decode_8_bits(data: bytes, where: str, limits: Limits) -> np.ndarray:
 
 def _decode_more_bits(data: bytes, where: str) -> np.ndarray:
     """uint16 samples at their own depth; Pillow would stretch grey and halve the bits of colour."""
-    import cv2
-
-    with decoder_log():
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    values, _ = opencv.decoded(data)
     if values is None or values.dtype != np.uint16:
         raise UnreadableFile("JPEG 2000 cannot be decoded", where=where)
-    if values.ndim == 2:
-        return values
-    return cv2.cvtColor(values, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return values

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageFile
 
-from qoqdata.errors import QoqdataError, TooLarge, UnreadableFile, UsageError
+from qoqdata.errors import QoqdataError, TooLarge, UnreadableFile, UnsupportedFormat, UsageError
 from qoqdata.readers.limits import Limits
 
 
@@ -45,6 +45,10 @@ def loaded(picture: Image.Image, where: str) -> Image.Image:
 def translated(error: Exception, where: str) -> QoqdataError:
     """Our error for one of Pillow's: its plugins raise OSError, SyntaxError, KeyError and more."""
     if isinstance(error, Image.DecompressionBombError):
-        return TooLarge(f"Pillow refuses its size: {error}", where=where)
+        return TooLarge(
+            f"Pillow refuses its size: {error}", where=where, fix="raise PIL.Image.MAX_IMAGE_PIXELS"
+        )
     text = str(error) or type(error).__name__
+    if "unknown pixel mode" in text or "not supported" in text:
+        return UnsupportedFormat(f"no decoder here reads this variant: {text}", where=where)
     return UnreadableFile(f"cannot be decoded: {text}", where=where, fix="fetch the file again")

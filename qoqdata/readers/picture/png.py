@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
-from qoqdata.readers.decoder_log import decoder_log
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import exif
+from qoqdata.readers.picture import exif, opencv, pillow
 from qoqdata.readers.picture.samples import Samples, opaque_or
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -181,21 +180,14 @@ def _pixels(
 def _decode_with_pillow(data: bytes, where: str, limits: Limits) -> np.ndarray:
     from PIL.PngImagePlugin import PngImageFile
 
-    from qoqdata.readers.picture import pillow
-
     picture = pillow.opened(PngImageFile, data, where=where, limits=limits)
     return np.array(pillow.loaded(picture, where))
 
 
 def _decode_16_bit_channels(data: bytes, where: str) -> np.ndarray:
-    """(rows, columns, 3 or 4) uint16, RGB order; Pillow would drop the lower eight bits."""
-    import cv2
-
-    with decoder_log() as log:
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 3:
-        raise UnreadableFile(
-            f"PNG cannot be decoded: {log[0] if log else 'unknown reason'}", where=where
-        )
-    order = cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(values, order)
+    """(rows, columns, 3 or 4) uint16; Pillow would drop the lower eight bits."""
+    values, log = opencv.decoded(data)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3 or log:
+        reason = log[0] if log else "unknown reason"
+        raise UnreadableFile(f"PNG cannot be decoded: {reason}", where=where)
+    return values

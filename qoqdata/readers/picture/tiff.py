@@ -11,7 +11,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.decoder_log import decoder_log
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import pillow
+from qoqdata.readers.picture import opencv, pillow
 from qoqdata.readers.picture.samples import Samples, opaque_or
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -24,7 +24,8 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     """Samples of a single-page TIFF with 1 to 16 bits per sample.
 
     White-is-zero grey levels come inverted, so that 0 is black as everywhere else. Raises
-    UnreadableFile, UnsupportedFormat (several pages, CMYK, Lab, signed, floating point), TooLarge.
+    UnreadableFile, UnsupportedFormat (several pages, CMYK, Lab, signed, floating point), TooLarge
+    (Pillow's own bound of twice PIL.Image.MAX_IMAGE_PIXELS holds as well).
     """
     with decoder_log(), warnings.catch_warnings():
         warnings.simplefilter("error")  # Pillow only warns of tags that it cannot read
@@ -57,8 +58,9 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     palette, depth = None, bits[0]
     with decoder_log() as log, warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         if depth == 16 and len(bits) > 1:
-            values = _decode_16_bit_channels(data, picture.size, turn, where)
+            values = _decode_16_bit_channels(data, turn, where)
         else:
             picture_loaded = pillow.loaded(picture, where)
             if photometric == _PALETTE:
@@ -108,14 +110,17 @@ def _assemble(
     )
 
 
-def _decode_16_bit_channels(
-    data: bytes, size: tuple[int, int], turn: int, where: str
-) -> np.ndarray:
-    """(rows, columns, 3 or 4) uint16, upright, RGB; Pillow would drop the lower eight bits."""
-    import cv2
+def _decode_16_bit_channels(data: bytes, turn: int, where: str) -> np.ndarray:
+    """(rows, columns, 3 or 4) uint16; Pillow would drop the lower eight bits.
 
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    shape = size if turn in range(5, 9) else size[::-1]
-    if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[:2] != shape:
-        raise UnreadableFile("16-bit colour TIFF cannot be decoded", where=where)
-    return cv2.cvtColor(values, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    Turned ones are refused: OpenCV applies some of the eight orientations and not the others.
+    """
+    if turn in range(2, 9):
+        raise UnsupportedFormat(
+            f"16-bit colour TIFF with orientation {turn}", where=where, fix="store it upright"
+        )
+    values, log = opencv.decoded(data)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3 or log:
+        reason = log[0] if log else "unknown reason"
+        raise UnreadableFile(f"16-bit colour TIFF cannot be decoded: {reason}", where=where)
+    return values

@@ -67,7 +67,8 @@ def affine_fault(affine: NDArray) -> str | None:
     """Why an affine (4, 4) in mm cannot place voxels, or None when it can."""
     if not np.isfinite(affine).all():
         return "the affine (spacing, origin or direction) holds NaN or infinity"
-    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    with np.errstate(over="ignore"):
+        edges = np.linalg.norm(affine[:3, :3], axis=0)
     if edges.min() < SMALLEST_SPACING_MM or edges.max() > LARGEST_SPACING_MM:
         shown = ", ".join(f"{edge:g}" for edge in edges)
         return f"voxel edges of {shown} mm are not those of a clinical image"
@@ -79,14 +80,15 @@ def affine_fault(affine: NDArray) -> str | None:
 def affine_from_axes(directions: NDArray, spacing: NDArray, origin: NDArray) -> NDArray[np.float64]:
     """Affine (4, 4) from direction columns (3, 3), spacing (3,) and first voxel centre (3,)."""
     affine = np.eye(4)
-    affine[:3, :3] = np.asarray(directions, dtype=np.float64) * np.asarray(spacing)
+    with np.errstate(over="ignore", invalid="ignore"):
+        affine[:3, :3] = np.asarray(directions, dtype=np.float64) * np.asarray(spacing)
     affine[:3, 3] = origin
     return affine
 
 
 def ras_from_lps(affine: NDArray) -> NDArray[np.float64]:
     """The same grid in RAS+ mm, from an LPS+ mm affine (4, 4): x and y change sign."""
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return affine * np.array([[-1.0], [-1.0], [1.0], [1.0]])
 
 
 def world_from_voxel(affine: NDArray, ijk: NDArray) -> NDArray[np.float64]:

@@ -113,7 +113,8 @@ def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     slack = padding_allowed(shape[0] * shape[1] * dtype.itemsize)
     count = int(np.prod(shape, dtype=np.int64))
     values, value_repairs = read_values([payload], dtype, count, slack=slack, limits=limits)
-    affine, affine_repairs = _affine(header, shape, where)
+    with np.errstate(all="ignore"):
+        affine, affine_repairs = _affine(header, shape, where)
     return checked_volume(
         _scaled(values, header, shape, where),
         affine,

@@ -92,7 +92,7 @@ def _axes(header: Header, sizes: list[int]) -> tuple[list[int], int | None]:
     kinds = [word.lower() for word in header.fields.get("kinds", "").split()]
     directions = header.vectors("spacedirections")
     for name, given in (("kinds", kinds), ("spacedirections", directions)):
-        if given and len(given) != n_axes:
+        if name in header.fields and len(given or ()) != n_axes:
             raise header.fault(name)
     if directions is not None:
         spatial = [axis for axis in range(n_axes) if directions[axis] is not None]
@@ -229,7 +229,7 @@ def _affine(header: Header, space_axes: list[int]) -> tuple[NDArray[np.float64],
     affine[:3, :3], affine[:3, 3] = columns, origin
     if signs is None:
         return ras_from_lps(affine), tuple(repairs)
-    return np.diag([*signs, 1.0]) @ affine, tuple(repairs)
+    return affine * np.array([*signs, 1.0])[:, np.newaxis], tuple(repairs)
 
 
 def _space_signs(header: Header, repairs: list[str]) -> tuple[int, int, int] | None:
@@ -247,10 +247,12 @@ def _columns_from_directions(
     header: Header, vectors: list[NDArray[np.float64]], repairs: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Columns (3, 3) and origin (3,) in mm, in the header's own space."""
-    origins = header.vectors("spaceorigin") or [None]
-    origin = origins[0]
+    origins = header.vectors("spaceorigin")
+    if origins is not None and len(origins) != 1:
+        raise header.fault("spaceorigin")
+    origin = origins[0] if origins else None
     length = {len(vector) for vector in vectors} | (set() if origin is None else {len(origin)})
-    if len(length) != 1 or len(origins) != 1 or not length <= {2, 3}:
+    if len(length) != 1 or not length <= {2, 3}:
         raise UnreadableFile("space directions and origin differ in length", where=header.where)
     if origin is None:
         repairs.append("no space origin: 0 taken")

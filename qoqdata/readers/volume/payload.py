@@ -140,15 +140,17 @@ def numbers_from_text(text: bytes, dtype: np.dtype, count: int, *, where: str) -
     if max(map(len, words)) > LONGEST_NUMBER:
         raise UnreadableFile("a number of absurd length", where=where)
     try:
-        if dtype.kind == "f":
-            return np.array(words).astype(np.float64).astype(dtype)
-        if dtype.itemsize == 8:
+        if dtype.kind != "f" and dtype.itemsize == 8:
             return np.array([int(word) for word in words], dtype=dtype)
         numbers = np.array(words).astype(np.float64)
     except (ValueError, OverflowError) as error:
         raise UnreadableFile(f"text where numbers belong: {error}", where=where) from error
-    bounds = np.iinfo(dtype)
-    in_range = (numbers >= bounds.min) & (numbers <= bounds.max) & (numbers == np.rint(numbers))
+    if dtype.kind == "f":
+        in_range = ~np.isfinite(numbers) | (np.abs(numbers) <= np.finfo(dtype).max)
+    else:
+        bounds = np.iinfo(dtype)
+        whole = numbers == np.rint(numbers)
+        in_range = whole & (numbers >= bounds.min) & (numbers <= bounds.max)
     if not in_range.all():
         raise UnreadableFile(f"numbers that do not fit {dtype.name}", where=where)
     return numbers.astype(dtype)

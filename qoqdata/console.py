@@ -1,21 +1,31 @@
-"""What a person sees: short aligned tables, one line per event, no traceback for user errors."""
+"""The console of all commands: aligned tables, short lines, no traceback for user errors."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from qoqdata.errors import QoqdataError, UsageError
+
 #: Exit codes of every command.
 DONE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+#: Off a terminal, tables may be wide: nobody folds them.
+WIDE = 160
+
+
+def _console(*, stderr: bool = False) -> Console:
+    width = None if Console(stderr=stderr).is_terminal else WIDE
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=True)
+
+
+out, err = _console(), _console(stderr=True)
 
 
 def say(line: str = "") -> None:
@@ -41,10 +51,22 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
     sheet = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float, type(None))) for row in rows)
-        sheet.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+        # The first column names the row, and a name cut short names nothing.
+        sheet.add_column(name, justify="right" if numeric else "left", no_wrap=index == 0)
     for row in rows:
         sheet.add_row(*(_cell(value) for value in row))
     out.print(sheet, markup=False, soft_wrap=False)
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> None:
+    """Names and values in two columns; absent values are left out."""
+    sheet = Table.grid(padding=(0, 2))
+    sheet.add_column(no_wrap=True)
+    sheet.add_column()
+    for name, value in rows:
+        if value is not None:
+            sheet.add_row(name, _cell(value))
+    out.print(sheet, soft_wrap=False)
 
 
 def leave(code: int) -> None:
@@ -64,3 +86,21 @@ def _cell(value: Any) -> str:
             return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     # A table cell is text, not markup: labels may hold square brackets.
     return str(value).replace("[", "\\[")
+
+
+def guard(command: Callable[[], object]) -> None:
+    """Run a command; 2 for usage errors, 1 for other errors of ours, 130 when interrupted."""
+    try:
+        command()
+    except UsageError as error:
+        complain(f"error: {error}")
+        sys.exit(USAGE)
+    except QoqdataError as error:
+        complain(f"error: {error}")
+        sys.exit(FINDINGS)
+    except KeyboardInterrupt:
+        complain("interrupted; the same command goes on from here")
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        complain(f"error: {error.filename or 'system'}: {error.strerror or error}")
+        sys.exit(FINDINGS)

@@ -1,0 +1,51 @@
+"""qoqdata new-source: scaffold a source."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qoqdata import console
+from qoqdata.errors import UsageError
+from schemas.vocabulary import DOMAINS
+
+EPILOG = """Example:  qoqdata new-source busi --domain ultrasound
+
+In a package of your own:  qoqdata new-source my_set --domain ct --out my_package/sources"""
+
+
+def add(app: typer.Typer) -> None:
+    app.command("new-source", epilog=EPILOG)(new_source_command)
+
+
+def new_source_command(
+    name: Annotated[str, typer.Argument(help="Slug: lower case, digits, underscores.")],
+    domain: Annotated[str, typer.Option(help=f"One of {', '.join(DOMAINS)}.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Parent folder (default: converters/<domain>).")
+    ] = None,
+) -> None:
+    """Make a source folder whose example already passes the suite."""
+    from qoqdata.sources.scaffold import scaffold, write_expected
+
+    if out is None:
+        if not Path("converters").is_dir():
+            fix = "run in a checkout of qoqdata, or name the parent folder with --out"
+            raise UsageError("there is no converters/ folder here", fix=fix)
+        out = Path("converters") / domain
+    source = scaffold(name, domain, out)
+    with tempfile.TemporaryDirectory() as work:
+        records = write_expected(source, Path(work) / "set")
+    console.say(f"{source.folder}: card.yaml, source.py, example/ with {records} records")
+    console.say("next")
+    console.say("  1. fill in card.yaml; change plan and convert in source.py")
+    console.say("  2. replace example/raw by a tiny tree in the source's own layout")
+    suite = "pytest --pyargs qoqdata.sources.suite --qoqdata-source"
+    console.say(f"  3. {suite} {name} --qoqdata-accept, and read expected.jsonl")
+    if not out.resolve().is_relative_to(Path("converters").resolve()):
+        console.say("and once in your package's pyproject.toml")
+        console.say('  [project.entry-points."qoqdata.sources"]')
+        console.say(f'  {out.name} = "the import name of {out}"')

@@ -1,0 +1,94 @@
+"""The demo's raw files: clinical test data of installed packages, and the sources' examples."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qoqdata.build.config import BuildConfig, SourceRequest
+from qoqdata.records.identity import Salt
+from qoqdata.sources import catalogue
+
+#: The demo's ids are the same everywhere; it hashes nobody's data.
+SALT = Salt(b"the demo holds only public files")
+
+_DICOM = "data/test_files"
+#: Real files by domain: package, folder in it, file names.
+REAL: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "ct": ("pydicom", _DICOM, ("CT_small.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm")),
+    "mri": ("pydicom", _DICOM, ("MR_small.dcm", "examples_overlay.dcm")),
+    "ultrasound": (
+        "pydicom",
+        _DICOM,
+        (
+            "examples_jpeg2k.dcm",
+            "examples_palette.dcm",
+            "examples_rgb_color.dcm",
+            "examples_ybr_color.dcm",
+        ),
+    ),
+}
+VOLUME = ("nibabel", "tests/data", "anatomical.nii")
+
+_TECHNIQUES = {"CT": "Computed tomography", "MR": "Magnetic resonance", "US": "Ultrasound"}
+_QUESTION = "Which imaging technique made these pictures?"
+
+
+def stage(raw: Path) -> BuildConfig:
+    """Copy the raw files below `raw` and return the build that reads them."""
+    requests = [_dicom(domain, raw / f"dicom_{domain}") for domain in REAL]
+    requests.append(_volume(raw / "nifti"))
+    requests += [_example(slug, raw / slug) for slug in catalogue.cards()]
+    return BuildConfig(name="qoqdata demo", sources=tuple(requests))
+
+
+def _dicom(domain: str, raw: Path) -> SourceRequest:
+    package, folder, names = REAL[domain]
+    for name in names:
+        _copy(package, f"{folder}/{name}", raw / name)
+    mapping = _mapping(f"demo_dicom_{domain}", domain) | {"label_header": "modality"}
+    return SourceRequest(source="dicom_folder", raw=raw, mapping=mapping)
+
+
+def _volume(raw: Path) -> SourceRequest:
+    package, folder, name = VOLUME
+    _copy(package, f"{folder}/{name}", raw / name)
+    (raw / "labels.csv").write_text(f"key,technique\n{Path(name).stem},MR\n", encoding="utf-8")
+    mapping = _mapping("demo_nifti_mri", "mri") | {
+        "image": "{key}.nii",
+        "table": {"file": "labels.csv", "key": "key", "labels": "technique"},
+    }
+    return SourceRequest(source="nifti_pairs", raw=raw, mapping=mapping)
+
+
+def _example(slug: str, raw: Path) -> SourceRequest:
+    example = catalogue.get(slug).folder / "example"
+    shutil.copytree(example / "raw", raw, dirs_exist_ok=True)
+    mapping = example / "mapping.yaml"
+    given = yaml.safe_load(mapping.read_text(encoding="utf-8")) if mapping.is_file() else None
+    return SourceRequest(source=slug, raw=raw, mapping=given)
+
+
+def _mapping(slug: str, domain: str) -> dict[str, Any]:
+    return {
+        "slug": slug,
+        "name": f"Test files of installed packages, {domain}",
+        "domain": domain,
+        "licence": "test data of the package that ships it",
+        "question": _QUESTION,
+        "task": "technique",
+        "labels": _TECHNIQUES,
+        # Too few files to spare any for the other splits.
+        "shares": {"train": 1.0},
+    }
+
+
+def _copy(package: str, inside: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with as_file(files(package).joinpath(inside)) as path:
+        shutil.copyfile(path, target)

@@ -1,0 +1,36 @@
+"""A pytest plugin that runs the suite of `qoqdata.sources.suite` for every registered source.
+
+    pytest --pyargs qoqdata.sources.suite                             # all sources
+    pytest --pyargs qoqdata.sources.suite --qoqdata-source my_source  # one of them
+    pytest --pyargs qoqdata.sources.suite --qoqdata-accept            # take as expected
+
+Outside packages get it with qoqdata: their sources are found through the entry-point group.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+FIXTURE = "qoqdata_source"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the plugin."""
+    group = parser.getgroup("qoqdata", "qoqdata sources")
+    group.addoption(
+        "--qoqdata-source", action="append", metavar="SLUG", help="only this source; repeatable"
+    )
+    group.addoption(
+        "--qoqdata-accept", action="store_true", help="write what the examples give as expected"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a source for every test that asks for `qoqdata_source`."""
+    if FIXTURE not in metafunc.fixturenames:
+        return
+    from qoqdata.sources import catalogue
+
+    slugs = metafunc.config.getoption("--qoqdata-source") or list(catalogue.cards())
+    sources = [catalogue.get(slug) for slug in slugs]
+    metafunc.parametrize(FIXTURE, sources, ids=slugs)

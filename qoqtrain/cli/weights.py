@@ -1,0 +1,71 @@
+"""qoqtrain weights: the DRPO weights with which training on a data set starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qoqdata import console
+
+if TYPE_CHECKING:
+    from qoqtrain.drpo import DRPO
+
+EPILOG = """Example:  qoqtrain weights ./set --by domain
+
+A weight of 2 means: a rollout of this domain counts twice as much as the average record's."""
+
+
+def add(app: typer.Typer) -> None:
+    app.command("weights", epilog=EPILOG)(weights_command)
+
+
+def weights_command(
+    dataset: Annotated[Path, typer.Argument(help="A data set with statistics.")],
+    by: Annotated[str, typer.Option(help="domain or source.")] = "domain",
+    preset: Annotated[str, typer.Option(help="DRPO preset.")] = "streaming",
+    json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
+) -> None:
+    """Print the starting weights that DRPO takes from the statistics."""
+    import qoqdata
+    from qoqtrain.drpo import DRPO
+
+    stats = qoqdata.open(dataset).stats
+    drpo = DRPO.from_stats(stats, domain_key=by, preset=preset)
+    if json:
+        console.emit_json(drpo.weights())
+        return
+    show(drpo, by)
+
+
+def show(drpo: DRPO, by: str) -> None:
+    """Weights from the largest to the smallest group, and what they are made of."""
+    heads = (by, "records", "share", "rarity", "mean reward", "weight", "bounded", "difficulty")
+    rows = sorted(drpo.weights(), key=lambda row: -(row["n_records"] or 0))
+    console.table(
+        heads,
+        [
+            (
+                row["domain"],
+                row["n_records"],
+                row["share"],
+                row["rarity"],
+                row["mu"],
+                row["weight"],
+                row["weight_bounded"],
+                row["difficulty"],
+            )
+            for row in rows
+        ],
+    )
+    console.say("\nweight: the published DRPO factor, with mean 1 over records")
+    console.say("bounded: what training uses; difficulty: where the mean reward comes from")
+
+
+def show_starting_weights(dataset: Path) -> None:
+    """The demo's last step: from statistics to DRPO weights."""
+    import qoqdata
+    from qoqtrain.drpo import DRPO
+
+    show(DRPO.from_stats(qoqdata.open(dataset).stats), "domain")

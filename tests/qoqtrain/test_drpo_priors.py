@@ -1,0 +1,260 @@
+"""Starting from the statistics of the data: priors, weights before the first step, bad tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from qoqdata.errors import BadTable, DuplicateKey, UsageError
+from qoqtrain import DRPO
+
+
+def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """The domains (or sources) table of a data set, with nulls where a row says nothing."""
+    schema = {
+        "key": pl.String, "n_records": pl.Int64, "n_patients": pl.Int64, "n_images": pl.Int64,
+        "share": pl.Float64, "rarity": pl.Float64, "label_entropy": pl.Float64,
+        "imbalance_ratio": pl.Float64, "mu": pl.Float64, "mu_variance": pl.Float64,
+        "n_questions": pl.Int64, "n_rollouts": pl.Int64, "policy": pl.String, "scorer": pl.String,
+    }  # fmt: skip
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+def histogram(*rows: tuple[str, str, float, int]) -> pl.DataFrame:
+    """The clusters table: (level, key, centre, count), no scatter within."""
+    return pl.DataFrame(
+        [(level, key, i, centre, n, 0.0) for i, (level, key, centre, n) in enumerate(rows)],
+        orient="row",
+        schema={
+            "level": pl.String, "key": pl.String, "cluster": pl.Int32, "centre": pl.Float64,
+            "count": pl.Int64, "variance": pl.Float64,
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stats:
+    domains: pl.DataFrame
+    sources: pl.DataFrame = field(default_factory=lambda: table([]))
+    clusters: pl.DataFrame = field(default_factory=histogram)
+    digest: str = "d1"
+
+
+STATS = Stats(
+    domains=table(
+        [
+            {"key": "chest_xray", "n_records": 90_000, "mu": 0.5, "n_questions": 100},
+            {"key": "ultrasound", "n_records": 900, "mu": 0.25, "n_questions": 80},
+            {"key": "ecg", "n_records": 9_100, "n_questions": 0},
+        ]
+    ),
+    sources=table([{"key": "busi", "n_records": 900, "mu": 0.25, "n_questions": 80}]),
+    clusters=histogram(
+        ("domain", "chest_xray", 0.25, 50),
+        ("domain", "chest_xray", 0.75, 50),
+        ("domain", "ultrasound", 0.25, 80),
+        ("source", "busi", 0.25, 80),
+    ),
+)
+
+
+def by_domain(drpo: DRPO) -> dict[str, Any]:
+    return {row["domain"]: row for row in drpo.weights()}
+
+
+def batch(domain: str, groups: list[list[float]]) -> dict[str, Any]:
+    sizes = [len(group) for group in groups]
+    return {
+        "rewards": np.concatenate(groups),
+        "questions": np.repeat(np.arange(len(groups)), sizes),
+        "domains": [domain] * sum(sizes),
+    }
+
+
+def test_starting_weights_by_hand() -> None:
+    rows = by_domain(DRPO.from_stats(STATS))
+    cxr, us, ecg = rows["chest_xray"], rows["ultrasound"], rows["ecg"]
+    assert (cxr["n_records"], us["n_records"], ecg["n_records"]) == (90_000, 900, 9_100)
+    assert cxr["share"] == pytest.approx(0.9)
+    assert us["rarity"] == pytest.approx(np.sqrt(100_000 / (3 * 900)))
+    assert (cxr["mu"], us["mu"], ecg["mu"]) == (pytest.approx(0.5), pytest.approx(0.25), None)
+    assert cxr["temperature"] == pytest.approx(300 * 0.5)
+    assert us["temperature"] == pytest.approx(30 * 0.25)
+    assert (cxr["k"], us["k"]) == (2, 1)
+    # Mean over the questions of 1 / (T_d T_c): half of the X-rays are in each cluster.
+    t_c = np.sqrt(45_000) * np.array([0.25, 0.75])
+    cxr_weight = np.mean(1 / (150 * t_c))
+    us_weight = 1 / (7.5 * 30 * 0.25)
+    assert us["weight"] / cxr["weight"] == pytest.approx(us_weight / cxr_weight)
+    # ECG has no mu: rarity 1 / N, and the difficulty of the others weighted by their records.
+    difficulty = (90_000 * 90_000 * cxr_weight + 900 * 900 * us_weight) / 90_900
+    assert ecg["weight"] / cxr["weight"] == pytest.approx(difficulty / 9_100 / cxr_weight)
+    assert [row["difficulty"] for row in (cxr, us, ecg)] == ["prior", "prior", "none"]
+
+
+def test_starting_weights_have_a_record_weighted_mean_of_one() -> None:
+    for changes in ({}, {"bounds": None}, {"alpha": 0.5}, {"mu_domain": "mean"}):
+        rows = DRPO.from_stats(STATS, **changes).weights()
+        for column in ("weight", "weight_bounded"):
+            total = sum(row["n_records"] * row[column] for row in rows)
+            assert total == pytest.approx(100_000)
+
+
+def test_starting_weights_after_the_bounds() -> None:
+    rows = by_domain(DRPO.from_stats(STATS, bounds=(2.0, None)))
+    # Median cell: half of the X-rays lie at or below the harder cluster's weight. Ultrasound and
+    # ECG are rarer than twice that: both sit at the upper bound.
+    assert rows["ultrasound"]["weight_bounded"] == pytest.approx(rows["ecg"]["weight_bounded"])
+    assert rows["ultrasound"]["weight_bounded"] / rows["chest_xray"]["weight_bounded"] < 4
+    plain = by_domain(DRPO.from_stats(STATS, bounds=None))
+    for row in plain.values():
+        assert row["weight_bounded"] == pytest.approx(row["weight"])
+
+
+def test_questions_that_always_fail_have_no_say() -> None:
+    clusters = histogram(("domain", "hard", 0.0, 75), ("domain", "hard", 0.4, 25))
+    rows = table(
+        [
+            {"key": "hard", "n_records": 100, "mu": 0.1, "n_questions": 100},
+            {"key": "hopeless", "n_records": 100, "mu": 0.0, "n_questions": 100},
+        ]
+    )
+    weights = by_domain(DRPO.from_stats(Stats(rows, clusters=clusters)))
+    # mu_d: inverse-size weights 1/75 and 1/25 give 0.4 * 3/4.
+    assert weights["hard"]["mu_domain"] == pytest.approx(0.3)
+    assert weights["hopeless"]["mu"] == pytest.approx(0.0, abs=1e-12)
+    assert weights["hopeless"]["weight"] == pytest.approx(weights["hard"]["weight"])
+
+
+def test_weights_without_any_difficulty_follow_rarity_alone() -> None:
+    rows = DRPO.from_stats(None, priors={"a": 9_000, "b": 1_000}, domain_key="sex").weights()
+    assert rows[1]["weight"] / rows[0]["weight"] == pytest.approx(9)
+    assert {row["difficulty"] for row in rows} == {"none"}
+    assert DRPO.preset("streaming").weights() == []
+
+
+def test_the_prior_is_outweighed_by_evidence() -> None:
+    drpo = DRPO.from_stats(STATS)
+    drpo.step(**batch("ultrasound", [[0.8, 0.9, 1.0]] * 24))
+    # 24 questions of strength at 0.25, 24 seen at 0.9.
+    row = by_domain(drpo)["ultrasound"]
+    assert row["mu"] == pytest.approx((0.25 + 0.9) / 2)
+    assert row["difficulty"] == "both"
+    for _ in range(40):
+        drpo.step(**batch("ultrasound", [[0.8, 0.9, 1.0]] * 60))
+    assert by_domain(drpo)["ultrasound"]["mu"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_evidence_like_the_prior_moves_nothing() -> None:
+    """Questions drawn exactly as the histogram says leave every statistic where it is."""
+    drpo = DRPO.from_stats(STATS)
+    before = by_domain(drpo)["chest_xray"]
+    drpo.step(**batch("chest_xray", [[0.0, 0.5], [0.5, 1.0]] * 30))
+    after = by_domain(drpo)["chest_xray"]
+    for name in ("mu", "mu_domain", "temperature", "k"):
+        assert after[name] == pytest.approx(before[name], rel=1e-12)
+
+
+def test_strength_never_exceeds_the_questions_behind_mu() -> None:
+    rows = table([{"key": "a", "n_records": 10, "mu": 0.2, "n_questions": 3}])
+    drpo = DRPO.from_stats(Stats(rows))
+    drpo.step(**batch("a", [[0.7, 0.9]] * 3))
+    assert by_domain(drpo)["a"]["mu"] == pytest.approx(0.5)
+    drpo = DRPO.from_stats(Stats(rows), strength=0)
+    drpo.step(**batch("a", [[0.7, 0.9]] * 3))
+    assert by_domain(drpo)["a"]["mu"] == pytest.approx(0.8)
+
+
+def test_decay_forgets_the_prior_too() -> None:
+    drpo = DRPO.from_stats(STATS, half_life_questions=10)
+    drpo.step(**batch("ultrasound", [[0.7, 0.8]] * 20))
+    # Two half-lives: the prior's 24 questions count for 6.
+    mu = (6 * 0.25 + 20 * 0.75) / 26
+    assert by_domain(drpo)["ultrasound"]["mu"] == pytest.approx(mu)
+
+
+def test_exact_points_take_the_prior_like_bins_do() -> None:
+    groups = [[0.0, 0.5], [0.5, 1.0], [1.0, 0.9]]
+    binned = DRPO.from_stats(STATS).step(**batch("chest_xray", groups))
+    exact = DRPO.from_stats(STATS, kmeans="exact1d", history="all")
+    np.testing.assert_allclose(
+        exact.step(**batch("chest_xray", groups)).factors, binned.factors, rtol=1e-9
+    )
+
+
+def test_missing_mu_and_unseen_domains_are_in_the_report() -> None:
+    step = DRPO.from_stats(STATS).step(
+        rewards=[0.1, 0.9, 0.2, 0.8, 0.3, 0.7],
+        questions=[1, 1, 2, 2, 3, 3],
+        domains=["ecg", "ecg", "mri", "mri", "chest_xray", "chest_xray"],
+    )
+    assert step.report["unseen_domains"] == ["mri"]
+    assert step.report["no_difficulty_prior"] == ["ecg", "mri"]
+    # One MRI question where one counted question came up per (90,000 + 9,100) / 2 records.
+    assert step.report["domains"]["mri"]["N"] == pytest.approx(99_100 / 2)
+    assert np.isfinite(step.advantages).all()
+
+
+def test_sources_and_other_columns() -> None:
+    rows = DRPO.from_stats(STATS, domain_key="source").weights()
+    assert [(row["domain"], row["temperature"]) for row in rows] == [("busi", pytest.approx(7.5))]
+    with pytest.raises(UsageError, match="no table for the column 'sex'"):
+        DRPO.from_stats(STATS, domain_key="sex")
+    drpo = DRPO.from_stats(STATS, domain_key="sex", priors={"F": 700, "M": {"n_records": 300}})
+    assert [row["n_records"] for row in drpo.weights()] == [700, 300]
+
+
+def test_other_data_has_another_digest() -> None:
+    one = DRPO.from_stats(STATS, domain_key="sex", priors={"F": 700})
+    two = DRPO.from_stats(replace(STATS, digest="d2"), domain_key="sex", priors={"F": 700})
+    three = DRPO.from_stats(STATS, domain_key="sex", priors={"F": 701})
+    assert len({drpo.priors.digest for drpo in (one, two, three)}) == 3
+    with pytest.raises(UsageError, match="digest"):
+        two.load_state_dict(one.state_dict())
+    with pytest.raises(UsageError, match="digest"):
+        DRPO.from_stats(replace(STATS, digest="d2")).load_state_dict(
+            DRPO.from_stats(STATS).state_dict()
+        )
+
+
+@pytest.mark.parametrize(
+    ("rows", "clusters", "message"),
+    [
+        ([{"key": None, "n_records": 5}], histogram(), "no key"),
+        ([{"key": "a", "n_records": -5}], histogram(), "counts -5 records"),
+        ([{"key": "a", "n_records": 5, "mu": 1.5}], histogram(), "mu = 1.5"),
+        ([{"key": "a", "n_records": 5, "mu": float("nan")}], histogram(), "mu = nan"),
+        (
+            [{"key": "a", "n_records": 5, "mu": 0.5, "n_questions": 9}],
+            histogram(("domain", "a", 0.9, 9)),
+            "clusters have the mean 0.9000",
+        ),
+        ([{"key": "a", "n_records": 5, "mu": 0.5}], histogram(("domain", "a", 1.5, 9)), "cluster"),
+    ],
+)
+def test_impossible_tables_are_refused(
+    rows: list[dict[str, Any]], clusters: pl.DataFrame, message: str
+) -> None:
+    with pytest.raises(BadTable, match=message):
+        DRPO.from_stats(Stats(table(rows), clusters=clusters))
+
+
+def test_incomplete_tables_are_refused() -> None:
+    with pytest.raises(BadTable, match="lacks mu"):
+        DRPO.from_stats(replace(STATS, domains=STATS.domains.drop("mu")))
+    with pytest.raises(BadTable, match="lacks centre"):
+        DRPO.from_stats(replace(STATS, clusters=STATS.clusters.drop("centre")))
+    with pytest.raises(DuplicateKey, match="'ecg' is listed twice"):
+        DRPO.from_stats(replace(STATS, domains=pl.concat([STATS.domains, STATS.domains[2:]])))
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, "many", True, {"mu": 2.0}, {"records": 5}, {"mu": "hard"}, 0, [1, 2]]
+)
+def test_priors_that_are_none_are_refused(value: Any) -> None:
+    with pytest.raises(UsageError, match="is no prior"):
+        DRPO.from_stats(None, priors={"a": value})
