@@ -98,9 +98,11 @@ def guard(command: Callable[[], object]) -> None:
     except QoqdataError as error:
         complain(f"error: {error}")
         sys.exit(FINDINGS)
-    except KeyboardInterrupt:
-        complain("interrupted; the same command goes on from here")
-        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        # Typer turns Ctrl-C into this code without a word.
+        if end.code == INTERRUPTED:
+            complain("interrupted; the same command goes on from here")
+        raise
     except OSError as error:
         complain(f"error: {error.filename or 'system'}: {error.strerror or error}")
         sys.exit(FINDINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
-from qoqdata.errors import DatasetError
+from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.sources.card import load_yaml, parse_card
 from qoqdata.stats.tables import Stats
@@ -63,9 +64,7 @@ class Dataset:
     @property
     def records(self) -> pl.LazyFrame:
         """All records, lazily; columns as in `schemas.record`."""
-        if not self.paths:
-            raise DatasetError("holds no record", where=str(self.root), fix="see its quarantine")
-        return pl.scan_parquet(self.paths, hive_partitioning=False)
+        return pl.scan_parquet(self._some_paths(), hive_partitioning=False, glob=False)
 
     @property
     def stats(self) -> Stats:
@@ -74,18 +73,15 @@ class Dataset:
 
     @cached_property
     def cards(self) -> dict[str, Card]:
-        """The cards as built, by source."""
-        paths = {slug: self.layout.card(slug) for slug in self.manifest.sources}
-        return {slug: parse_card(load_yaml(p), where=str(p)) for slug, p in paths.items()}
+        """The cards as built, by source; raises DatasetError for one that is lost or altered."""
+        return {slug: _card(self.layout.card(slug)) for slug in self.manifest.sources}
 
     def metadata(self) -> pl.DataFrame:
         """One light row a record: keys, split, labels, `n_images`, and whether it `shows` anything.
 
         `shows` is false for annotation-only records, which training leaves out.
         """
-        tables = [_read_leaves(path) for path in self.paths]
-        if not tables:
-            raise DatasetError("holds no record", where=str(self.root), fix="see its quarantine")
+        tables = [_read_leaves(path) for path in self._some_paths()]
         frame = pl.DataFrame(pa.concat_tables(tables))
         n_images = pl.col("image_info").list.len().fill_null(0).cast(pl.Int64)
         has_ecg = pl.col("ecg").struct.field("fs").is_not_null()
@@ -99,19 +95,34 @@ class Dataset:
         frame = self.metadata().filter("shows")
         if not self.layout.verdicts.is_file():
             return frame
-        dropped = pl.scan_parquet(self.layout.verdicts).filter(~pl.col("keep")).select("id")
-        return frame.join(dropped.collect(), on="id", how="anti", maintain_order="left")
+        verdicts = pl.read_parquet(self.layout.verdicts, columns=["id", "keep"], glob=False)
+        dropped = verdicts.filter(~pl.col("keep"))
+        return frame.join(dropped, on="id", how="anti", maintain_order="left")
+
+    def _some_paths(self) -> list[Path]:
+        if not self.paths:
+            raise DatasetError("holds no record", where=str(self.root), fix="see its quarantine")
+        return self.paths
 
     def to_hf(self) -> DatasetDict:
         """A Hugging Face DatasetDict by split, pictures as PIL images."""
         from datasets import DatasetDict, load_dataset
 
         files: dict[str, list[str]] = {}
-        for shard, path in zip(self.manifest.shards, self.paths, strict=True):
-            files.setdefault(shard.split, []).append(str(path))
+        for shard, path in zip(self.manifest.shards, self._some_paths(), strict=True):
+            # Hugging Face takes paths for patterns.
+            files.setdefault(shard.split, []).append(glob.escape(str(path)))
         loaded = load_dataset("parquet", data_files=files)
         assert isinstance(loaded, DatasetDict)
         return loaded
+
+
+def _card(path: Path) -> Card:
+    try:
+        return parse_card(load_yaml(path), where=str(path))
+    except UsageError as error:
+        fix = "build its source again"
+        raise DatasetError("holds no card as built", where=str(path), fix=fix) from error
 
 
 def _read_leaves(path: Path) -> pa.Table:

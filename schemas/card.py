@@ -19,6 +19,8 @@ VERSION = 1
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
 Text = Annotated[str, Field(min_length=1)]
+#: Masks are stored as PNG of 8 or 16 bits.
+MaskCode = Annotated[int, Field(ge=0, le=65535)]
 
 
 class _Part(BaseModel):
@@ -130,7 +132,7 @@ class Card(_Part):
     keys: Keys
     tasks: dict[Slug, Task]
     labels: dict[str, str] = Field({}, description="raw label to option")
-    mask_codes: dict[int, Text] = Field({}, description="code in stored masks to its name")
+    mask_codes: dict[MaskCode, Text] = Field({}, description="code in stored masks to its name")
     splits: Splits
     options: dict[Slug, Option] = {}
     expected: Expected = Expected()

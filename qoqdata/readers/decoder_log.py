@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import IO
 
 _STDERR = 2
 _KEPT_BYTES = 1 << 16
@@ -42,7 +43,7 @@ def decoder_log() -> Iterator[list[str]]:
     thread of a process can be inside at a time.
     """
     messages: list[str] = []
-    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as sink:
+    with _ONE_AT_A_TIME, _sink() as sink:
         with suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
         try:
@@ -62,6 +63,13 @@ def decoder_log() -> Iterator[list[str]]:
             others = _sort(sink.read(_KEPT_BYTES).decode("utf-8", "replace"), messages)
             if others and saved is not None:
                 os.write(_STDERR, others.encode())
+
+
+def _sink() -> IO[bytes]:
+    """A file in memory where the system has such, for a build may have no writable /tmp."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("decoder_log"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _sort(text: str, messages: list[str]) -> str:

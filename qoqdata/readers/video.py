@@ -152,7 +152,7 @@ def _decode(
     if result is None:
         reason = log[0] if log else "damaged, or its codec is unknown here"
         raise UnreadableFile(f"video cannot be opened: {reason}", where=where)
-    if False:
+    if log:
         raise UnreadableFile(
             f"the decoder reports damage ({len(log)} messages, first: {log[0]})",
             where=where,

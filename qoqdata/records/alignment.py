@@ -2,39 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from qoqdata.errors import RecordError
 from schemas.arrow import arrow_schema
 from schemas.record import RECORD
-from schemas.types import Table
+from schemas.types import EncodedImage, ListOf, Struct, Table, Type
+
+EVERY_COLUMN = "every column is there"
+EVERY_MEMBER = "every member is there"
+NO_OTHERS = "no other columns"
 
 
 def align(table: pa.Table, contract: Table = RECORD) -> pa.Table:
     """`table` with the contract's columns, in its order and types.
 
-    Absent nullable columns are added as nulls and types are cast without loss. Raises RecordError
-    for an absent required column, an unknown column, or a value that does not fit its type.
+    Absent nullable columns and struct members are added as nulls and types are cast, numbers
+    without overflow or cut fractions. Raises RecordError for an absent required column or member,
+    an unknown or repeated one, or a value that does not fit its type.
     """
     schema = arrow_schema(contract)
-    if unknown := sorted(set(table.column_names) - set(contract.names)):
-        raise _breach(table, unknown[0], "no other columns", "the schema has no such column")
+    names = table.column_names
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise _breach(table, repeated[0], "every column once", "the column occurs twice")
+    if unknown := sorted(set(names) - set(contract.names)):
+        raise _breach(table, unknown[0], NO_OTHERS, "the schema has no such column")
     columns = []
     for field, target in zip(contract.fields, schema, strict=True):
-        if field.name not in table.column_names:
+        if field.name not in names:
             if not field.nullable:
-                raise _breach(table, field.name, "every column is there", "the column is missing")
+                raise _breach(table, field.name, EVERY_COLUMN, "the column is missing")
             columns.append(pa.nulls(table.num_rows, target.type))
             continue
+        column = table.column(field.name)
+        for path, rule, what in _member_breaches(field.type, column.type, field.name):
+            raise _breach(table, path, rule, what)
         try:
-            columns.append(table.column(field.name).cast(target.type))
+            columns.append(column.cast(target.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             reason = str(error).splitlines()[0]
-            raise _breach(table, field.name, f"castable to {target.type}", reason) from error
+            row = _first_unfit(column, target.type)
+            rule = f"castable to {target.type}"
+            raise _breach(table, field.name, rule, reason, row=row) from error
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _breach(table: pa.Table, column: str, rule: str, what: str) -> RecordError:
-    ids = table.column("id") if "id" in table.column_names else None
-    first = str(ids[0]) if ids is not None and len(ids) else "all"
-    return RecordError(what, record=first, column=column, rule=rule)
+def _member_breaches(kind: Type, found: pa.DataType, path: str) -> Iterator[tuple[str, str, str]]:
+    """Struct members that a cast would drop, or fill with nulls, without a word."""
+    match kind:
+        case ListOf(item=item) if isinstance(found, _LISTS):
+            yield from _member_breaches(item, found.value_type, path)
+        case Struct() | EncodedImage() if pa.types.is_struct(found):
+            given = {member.name: member.type for member in found}
+            wanted = kind.fields if isinstance(kind, Struct) else ()
+            known = {field.name for field in wanted} or {"bytes", "path"}
+            for name in sorted(set(given) - known):
+                yield f"{path}.{name}", NO_OTHERS, "the schema has no such member"
+            for field in wanted:
+                if field.name in given:
+                    name = f"{path}.{field.name}"
+                    yield from _member_breaches(field.type, given[field.name], name)
+                elif not field.nullable:
+                    yield f"{path}.{field.name}", EVERY_MEMBER, "the member is missing"
+
+
+_LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
+
+
+def _first_unfit(column: pa.ChunkedArray, target: pa.DataType) -> int:
+    """The first row that does not cast to `target`, found by halving."""
+    low, high = 0, len(column)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            column.slice(low, middle - low).cast(target)
+            low = middle
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            high = middle
+    return low
+
+
+def _breach(table: pa.Table, column: str, rule: str, what: str, *, row: int = 0) -> RecordError:
+    known = table.column_names.count("id") == 1 and row < table.num_rows
+    record = str(table.column("id")[row]) if known else "all"
+    return RecordError(what, record=record, column=column, rule=rule)

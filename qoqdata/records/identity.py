@@ -58,17 +58,21 @@ def default_salt_path() -> Path:
 def load_salt(path: Path | None = None, *, create: bool = True) -> Salt:
     """Read the site's salt, making one (mode 0600) at the first use.
 
-    Raises UsageError when the file is missing and may not be made, or holds no salt.
+    Raises UsageError when the file is missing and may not be made, cannot be read, or holds no
+    salt.
     """
     path = path or default_salt_path()
-    if not path.exists():
-        if not create:
-            raise UsageError(
-                "there is no salt file", where=str(path), fix="name one with --salt-file"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _create_once(path, secrets.token_hex(SALT_BYTES) + "\n")
-    text = path.read_text(encoding="ascii", errors="replace").strip()
+    fix = "name one with --salt-file"
+    try:
+        if not path.exists():
+            if not create:
+                raise UsageError("there is no salt file", where=str(path), fix=fix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _create_once(path, secrets.token_hex(SALT_BYTES) + "\n")
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        what = f"cannot be used as a salt file: {error.strerror}"
+        raise UsageError(what, where=str(path), fix=fix) from error
     try:
         secret = bytes.fromhex(text)
     except ValueError:

@@ -36,10 +36,10 @@ def cut(
 ) -> Stack:
     """Cut slices by `policy` from a volume, its mask, or both on one grid.
 
-    Grey values go through `window`, or, without one, through the 0.5th to 99.5th percentile of the
-    whole volume. Mask codes must be in `codes`; 0 is background. Boxes are unions by code and
-    slice, in stored pixels. Raises Misaligned for grids that differ, BadLabel for a stray code,
-    InputError for a volume over time.
+    Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the 0.5th to
+    99.5th percentile of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
+    are unions by code and slice, in stored pixels. Raises Misaligned for grids that differ,
+    BadLabel for a stray code, InputError for a volume over time.
     """
     grid = image or mask
     if grid is None:
@@ -47,6 +47,10 @@ def cut(
     for given in (image, mask):
         if given is not None and given.voxels.ndim != 3:
             raise InputError(f"is a series over time of shape {given.voxels.shape}")
+    if image is not None and mask is not None:
+        volume.check_same_grid(image, mask, where="mask")
+    # The record names the function that was applied (DICOM PS3.3 C.11.2.1.3.2).
+    window = window and replace(window, function="LINEAR_EXACT")
     axis, chosen = volume.choose_slices(policy, grid, mask=mask)
     labels = None if mask is None else _codes(mask.voxels, codes)
     notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *grid.repairs)

@@ -17,6 +17,8 @@ Row = Mapping[str, Any]
 #: A breach: column, rule, what was found.
 Breach = tuple[str, str, str]
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+
 
 def check(row: Row) -> None:
     """Raise RecordError for the first breach of the record contract in `row`."""
@@ -97,6 +99,9 @@ def _pictures(row: Row) -> Iterable[Breach]:
     if (images is None) != (info is None) or (images and len(images) != len(info)):
         yield "image_info", "one entry an image", "does not match images"
         return
+    for index, mask in enumerate(masks or ()):
+        if mask is not None and not (mask["bytes"] or b"").startswith(_PNG):
+            yield f"masks[{index}]", "masks are lossless: PNG", "is no PNG"
     for index, (image, facts) in enumerate(zip(images or (), info or (), strict=True)):
         if (size := _size(image)) != (facts["width"], facts["height"]):
             rule = "the stored picture has the stated size"
@@ -138,7 +143,8 @@ def _labels(row: Row) -> Iterable[Breach]:
     for column in ("labels", "uncertain"):
         if stray := sorted(set(row[column] or ()) - options):
             yield column, "labels are options", f"{stray} not among the options"
-    if not set(row["answer"].split(ANSWER_JOIN)) <= options:
+    answers = row["answer"].split(ANSWER_JOIN)
+    if not set(answers) <= options or len(set(answers)) < len(answers):
         yield "answer", "the answer is an option or a join of options", f"{row['answer']!r}"
 
 
@@ -148,7 +154,7 @@ def _ecg(row: Row) -> Iterable[Breach]:
     leads, signal, valid = ecg["leads"], ecg["signal"], ecg["valid"]
     if not len(leads) or len(set(leads)) < len(leads):
         yield "ecg.leads", "leads are named once each", f"{list(leads)}"
-    if not ecg["fs"] > 0:
+    if not 0 < ecg["fs"] < np.inf:
         yield "ecg.fs", "a positive rate", f"is {ecg['fs']}"
     lengths = {len(lead) for lead in signal}
     if len(signal) != len(leads) or len(lengths) > 1 or 0 in lengths:

@@ -129,7 +129,7 @@ def _annotation(
     def cell(column: str | None) -> str | None:
         return cells.text(row[column]) if column else None
 
-    present, uncertain = _labels(row, columns, mapping.none, where)
+    present, uncertain = _labels(row, columns, mapping, where)
     return Annotation(
         labels=present,
         uncertain=uncertain,
@@ -143,13 +143,16 @@ def _annotation(
 
 
 def _labels(
-    row: Mapping[str, str | None], columns: TableColumns, none: str | None, where: str
+    row: Mapping[str, str | None], columns: TableColumns, mapping: SourceMapping, where: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Asserted and uncertain raw labels; `none` where every label column says absent."""
     if columns.labels is None:
         return (), ()
     if isinstance(columns.labels, str):
-        cell = cells.text(row[columns.labels]) or ""
+        cell = (row[columns.labels] or "").strip()
+        # A label such as "None" is absent only where the mapping does not know it.
+        if cell not in (mapping.labels or mapping.answers):
+            cell = cells.text(cell) or ""
         parts = cell.split(columns.label_separator) if columns.label_separator else [cell]
         return tuple(part.strip() for part in parts if part.strip()), ()
     present, uncertain, absent = [], [], 0
@@ -165,8 +168,8 @@ def _labels(
             what = f"{row[name]!r} in the label column {name} is none of 1, 0, -1 and blank"
             raise BadTable(what, where=where)
     # A blank cell means not mentioned, from which nothing follows.
-    if none is not None and absent == len(columns.labels):
-        return (none,), ()
+    if mapping.none is not None and absent == len(columns.labels):
+        return (mapping.none,), ()
     return tuple(present), tuple(uncertain)
 
 

@@ -18,8 +18,10 @@ def text(cell: str | None) -> str | None:
 
 def number(cell: str | None) -> float | None:
     """The cell as a finite number, or None when it is absent or no number."""
+    known = text(cell) or "nan"
     try:
-        value = float(text(cell) or "nan")
+        # Python reads "1_000" as a number; no table means that.
+        value = math.nan if "_" in known else float(known)
     except ValueError:
         return None
     return value if math.isfinite(value) else None

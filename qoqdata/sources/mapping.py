@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from qoqdata.errors import UsageError
 from qoqdata.sources.card import first_fault, parse_card
-from schemas.card import Card, Slug, Splits, Text
+from schemas.card import Card, MaskCode, Slug, Splits, Text
 from schemas.vocabulary import DOMAINS, REDISTRIBUTION, Split
 
 M = TypeVar("M", bound="Mapping")
@@ -27,7 +27,7 @@ class TableColumns(_Part):
 
     file: Text = Field(description="path of the table below the raw folder")
     key: Text = Field(description="column whose values name the files (see the source's card)")
-    separator: str = ","
+    separator: str = Field(",", pattern=r"^[\t -!#-~]$", description="one character, not a quote")
     labels: Text | tuple[Text, ...] | None = Field(
         None,
         description="a column of labels, or columns named like labels with 1, 0, -1 or blank",
@@ -58,7 +58,7 @@ class Mapping(_Part):
     none: str | None = Field(
         None, description="option for a row whose label columns are all explicitly absent"
     )
-    mask_codes: dict[int, Text] = {}
+    mask_codes: dict[MaskCode, Text] = {}
     table: TableColumns | None = None
     split_values: dict[str, Split] = Field({}, description="the split column's words to splits")
     shares: dict[Split, float] | None = Field(None, description="for groups without a split")

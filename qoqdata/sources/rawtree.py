@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,13 +31,13 @@ class RawTree:
         Raises OutsideRoot when it leaves the root, links included, and MissingFile.
         """
         path = self.locate(relative)
-        if not path.exists():
+        if not _exists(path, relative):
             raise MissingFile("no such file", where=relative, fix="fetch it, or drop the row")
         return path
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
-        return self.locate(relative).exists()
+        return _exists(self.locate(relative), relative)
 
     def locate(self, relative: str) -> Path:
         """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
@@ -61,12 +62,13 @@ class RawTree:
     def files(self, *patterns: str, under: str = "") -> list[str]:
         """Sorted relative paths of the files below `under` whose name matches a pattern.
 
-        Patterns are shell patterns on the file name, case ignored; none means all. Links that
-        leave the root are not followed, and hidden files are left out.
+        Patterns are shell patterns on the file name, case ignored; none means all. Linked folders
+        are not followed, and hidden files are left out. Raises UnreadableFile for a folder that
+        cannot be listed and for a name that is not UTF-8, which no record or table can hold.
         """
         wanted = [pattern.lower() for pattern in patterns]
         return sorted(
-            path
+            _utf8(path)
             for path in self._walk(under)
             if not wanted or any(fnmatchcase(path.rpartition("/")[2].lower(), w) for w in wanted)
         )
@@ -81,39 +83,56 @@ class RawTree:
     ) -> pl.DataFrame:
         """A delimited table, gzipped or not, all columns as text; empty cells are null.
 
-        Raises BadTable when a column is missing, the table cannot be parsed, or it has no row
-        and `empty` is false.
+        Raises BadTable when one of `columns` is missing, occurs twice or is not UTF-8, when the
+        table cannot be parsed, or when it has no row and `empty` is false.
         """
         path = self.resolve(relative)
+        if path.is_dir():
+            raise BadTable("is a folder", where=relative)
         try:
             table = pl.read_csv(
                 path,
                 separator=separator,
                 infer_schema=False,
                 encoding="utf8-lossy",
+                glob=False,
             )
+            table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
         except pl.exceptions.NoDataError as error:
             raise BadTable("the table is empty", where=relative, fix="fetch it again") from error
         except (pl.exceptions.PolarsError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise BadTable(f"cannot be parsed: {reason}", where=relative) from error
-        table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
         if lacking := [name for name in columns if name not in table.columns]:
             raise BadTable(
                 f"lacks the column {lacking[0]!r}",
                 where=relative,
                 fix=f"it has: {', '.join(table.columns)}",
             )
+        # polars keeps a repeated column under a name of its own.
+        if repeated := [name for name in columns if f"{name}_duplicated_0" in table.columns]:
+            raise BadTable(f"the column {repeated[0]!r} occurs twice", where=relative)
         if table.height == 0 and not empty:
             raise BadTable("the table has no rows", where=relative, fix="fetch it again")
+        for name in columns:
+            # What is not UTF-8 arrives as U+FFFD, which makes different keys and texts alike.
+            if (lost := table[name].str.contains("\ufffd", literal=True).arg_true()).len():
+                where = f"{relative}, row {lost[0] + 2}, column {name}"
+                raise BadTable("is not UTF-8", where=where, fix="convert the table to UTF-8")
         return table
 
     def digest(self, relatives: Sequence[str]) -> str:
-        """sha256 over the digests of the files, in the order given."""
+        """sha256 over the digests of the files, in the order given.
+
+        Raises as `resolve`, and UnreadableFile for a folder or a failing disk.
+        """
         total = hashlib.sha256()
         for relative in relatives:
-            with self.resolve(relative).open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
+            try:
+                with self.resolve(relative).open("rb") as stream:
+                    total.update(hashlib.file_digest(stream, "sha256").digest())
+            except OSError as error:
+                raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
         return total.hexdigest()
 
     def stamp(self, relative: str) -> tuple[int, int] | None:
@@ -128,12 +147,14 @@ class RawTree:
         starts = [under] if under else ["", *self.mounts]
         for start in starts:
             base = self.locate(start) if start else self.root
-            for folder, names, files in os.walk(base):
-                names[:] = [name for name in names if not name.startswith(".")]
+            for folder, names, files in os.walk(base, onerror=_refuse_unlistable):
                 inside = Path(folder).relative_to(base).as_posix()
                 prefix = "/".join(part for part in (start, inside) if part not in ("", "."))
+                # A mount hides what the root holds under its name.
+                hidden = self.mounts if not prefix else ()
+                names[:] = [n for n in names if not n.startswith(".") and n not in hidden]
                 for name in files:
-                    if not name.startswith("."):
+                    if not name.startswith(".") and name not in hidden:
                         yield f"{prefix}/{name}" if prefix else name
 
 
@@ -143,6 +164,31 @@ def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
         if not folder.is_dir():
             raise UsageError("there is no such raw folder", where=str(folder), fix="check --raw")
     return RawTree(root, dict(mounts or {}))
+
+
+def _exists(path: Path, relative: str) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        what = f"cannot be looked up: {error.strerror}"
+        raise UnreadableFile(what, where=relative) from error
+
+
+def _refuse_unlistable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        what = f"the folder cannot be listed: {error.strerror}"
+        raise UnreadableFile(what, where=str(error.filename)) from error
+
+
+def _utf8(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        what = "the name of the file is not UTF-8"
+        raise UnreadableFile(what, where=ascii(path), fix="rename the file") from error
+    return path
 
 
 def read_text(raw: RawTree, relative: str, *, limit: int = 64 * 2**20) -> str:

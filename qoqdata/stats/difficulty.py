@@ -26,19 +26,13 @@ def write(layout: Layout, table: pl.DataFrame) -> Path:
 
 def from_rollouts(path: Path, *, policy: str, scorer: str) -> pl.DataFrame:
     """Difficulty rows from rollouts: Parquet or JSON lines with `id` and `reward` (a row a
-    rollout) or `rewards` (a list). Raises BadTable; rewards must lie in [0, 1]."""
+    rollout) or `rewards` (a list). Raises BadTable; every id needs a reward, all in [0, 1]."""
     try:
-        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_ndjson(path)
+        table = _one_a_row(_read(path), where=str(path))
+        bad = table.filter(~pl.col("reward").is_between(0, 1) | ~pl.col("reward").is_finite())
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadTable(f"cannot be read as rollouts: {reason}", where=str(path)) from error
-    if "rewards" in table.columns:
-        table = table.select("id", reward="rewards").explode("reward")
-    if lacking := {"id", "reward"} - set(table.columns):
-        fix = "rollouts need `id` and `reward` or `rewards`"
-        raise BadTable(f"lacks the column {min(lacking)!r}", where=str(path), fix=fix)
-    table = table.select("id", pl.col("reward").cast(pl.Float64, strict=False))
-    bad = table.filter(~pl.col("reward").is_between(0, 1) | ~pl.col("reward").is_finite())
     if bad.height or table["reward"].null_count():
         what = f"{bad.height + table['reward'].null_count()} rewards are not in [0, 1]"
         raise BadTable(what, where=str(path), fix="map rewards to [0, 1] before")
@@ -54,6 +48,29 @@ def from_rollouts(path: Path, *, policy: str, scorer: str) -> pl.DataFrame:
     )
 
 
+def _read(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path, glob=False)
+    return pl.read_ndjson(path)
+
+
+def _one_a_row(table: pl.DataFrame, *, where: str) -> pl.DataFrame:
+    """(id, reward) a rollout, as String and Float64; a reward that is no number is null."""
+    given = "rewards" if "rewards" in table.columns else "reward"
+    if lacking := {"id", given} - set(table.columns):
+        fix = "rollouts need `id` and `reward` or `rewards`"
+        raise BadTable(f"lacks the column {min(lacking)!r}", where=where, fix=fix)
+    table = table.select(pl.col("id").cast(pl.String), reward=given)
+    if table.height == 0 or table["id"].null_count():
+        what = "a rollout has no id" if table.height else "holds no rollout"
+        raise BadTable(what, where=where)
+    if given == "rewards":
+        if idle := table.filter(pl.col("reward").list.len().fill_null(0) == 0).height:
+            raise BadTable(f"{idle} questions have no reward", where=where, fix="leave them out")
+        table = table.explode("reward")
+    return table.with_columns(pl.col("reward").cast(pl.Float64, strict=False))
+
+
 def choose(layout: Layout, policy: str | None = None) -> pl.DataFrame | None:
     """The difficulty table to use: `policy`'s, else the only one of a real policy, else the
     prior's, else None. Raises UsageError when several real policies leave the choice open."""
@@ -62,11 +79,11 @@ def choose(layout: Layout, policy: str | None = None) -> pl.DataFrame | None:
         if policy not in found:
             known = ", ".join(found) or "none"
             raise UsageError(f"no difficulty of the policy {policy!r}", fix=f"there is: {known}")
-        return pl.read_parquet(found[policy])
+        return pl.read_parquet(found[policy], glob=False)
     real = [name for name in found if name != prior.POLICY]
     if len(real) > 1:
         raise UsageError(
             f"difficulty of {len(real)} policies: {', '.join(real)}", fix="choose with --policy"
         )
     name = real[0] if real else prior.POLICY
-    return pl.read_parquet(found[name]) if name in found else None
+    return pl.read_parquet(found[name], glob=False) if name in found else None

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from schemas.vocabulary import ANSWER_JOIN
+
 POLICY = "prior-label-entropy"
 SCORER = "chance-corrected label surprisal"
 
@@ -60,11 +62,10 @@ def multi_score(present: np.ndarray) -> np.ndarray:
 
 def _task(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
     options = sorted({option for row in frame["options"] for option in row})
-    labels = frame["labels"].fill_null([]).to_list()
     place = {option: n for n, option in enumerate(options)}
     present = np.zeros((frame.height, len(options)), bool)
-    for n, row in enumerate(labels):
-        present[n, [place[label] for label in row]] = True
+    for n, answer in enumerate(frame["answer"]):
+        present[n, [place[option] for option in answer.split(ANSWER_JOIN)]] = True
     if kind == "single":
         chosen = present.argmax(axis=1)
         scores = single_score(present.mean(axis=0)[chosen], len(options))

@@ -41,7 +41,7 @@ class Stats:
             fix = f"qoqdata stats {layout.root}"
             raise DatasetError("there are no statistics yet", where=str(lacking[0]), fix=fix)
         digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
-        domains, sources, labels, bins = map(pl.read_parquet, paths)
+        domains, sources, labels, bins = (pl.read_parquet(path, glob=False) for path in paths)
         return cls(domains, sources, labels, bins, digest)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qoqdata.atomic import file_digest
+from qoqdata.atomic import digest, file_digest
 from qoqdata.dataset import Dataset
 from qoqdata.errors import RecordError
 from qoqdata.manifest import shards_digest
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.validation import breaches
-from schemas.manifest import Shard
+from schemas.manifest import Manifest, Shard, SourceEntry
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,22 @@ class Finding:
 
 def find(dataset: Dataset) -> Iterator[Finding]:
     """Every breach of schema, digests, record rules and data set invariants."""
-    readable = []
+    readable = bool(dataset.manifest.shards)
     for shard in dataset.manifest.shards:
-        faults = list(_file_faults(dataset, shard))
-        yield from faults
-        if not faults:
-            readable.append(shard)
-            yield from _row_faults(dataset, shard)
+        try:
+            faults = list(_file_faults(dataset, shard))
+            yield from faults or _row_faults(dataset, shard)
+            readable = readable and not faults
+        except (pa.ArrowException, OSError) as error:
+            yield Finding(shard.path, "every shard can be read", str(error).splitlines()[0])
+            readable = False
     yield from _manifest_faults(dataset)
-    if readable and len(readable) == len(dataset.manifest.shards):
-        yield from _set_faults(dataset.metadata())
+    for slug, entry in dataset.manifest.sources.items():
+        yield from _source_faults(dataset, slug, entry)
+    if readable:
+        frame = dataset.metadata()
+        yield from _set_faults(frame)
+        yield from _hidden_faults(frame, dataset.manifest)
 
 
 def _file_faults(dataset: Dataset, shard: Shard) -> Iterator[Finding]:
@@ -70,28 +79,61 @@ def _manifest_faults(dataset: Dataset) -> Iterator[Finding]:
     manifest = dataset.manifest
     if shards_digest(manifest.shards) != manifest.digest:
         yield Finding("manifest.json", "the digest is over the shards", "differs")
-    for slug, entry in manifest.sources.items():
-        counts = entry.counts
-        if counts.units != counts.converted + counts.quarantined + counts.filtered:
-            what = f"{counts.units} units, {counts.converted} + {counts.quarantined} + "
-            yield Finding(
-                f"manifest.json, {slug}", "counts reconcile", f"{what}{counts.filtered} accounted"
-            )
-        rows = sum(shard.rows for shard in manifest.shards if shard.source == slug)
-        if rows != counts.records:
-            yield Finding(
-                f"manifest.json, {slug}", "records are counted", f"{rows} rows, {counts.records}"
-            )
-        table = dataset.layout.quarantine(slug)
-        listed = pq.read_metadata(table).num_rows if table.is_file() else 0
-        if listed != counts.quarantined + counts.filtered:
-            what = f"{listed} rows for {counts.quarantined + counts.filtered} units"
-            yield Finding(f"quarantine/{slug}.parquet", "every failure has a row", what)
+    for shard in manifest.shards:
+        if shard.source not in manifest.sources:
+            yield Finding(shard.path, "every shard has its source", f"{shard.source} is not listed")
     known = {dataset.root / shard.path for shard in manifest.shards}
     for path in sorted((dataset.root / "data").rglob("*")):
         if path.is_file() and path not in known:
             where = str(path.relative_to(dataset.root))
             yield Finding(where, "no stray files under data/", "is not in the manifest")
+
+
+def _source_faults(dataset: Dataset, slug: str, entry: SourceEntry) -> Iterator[Finding]:
+    where, counts = f"manifest.json, {slug}", entry.counts
+    if counts.units != counts.converted + counts.quarantined + counts.filtered:
+        parts = f"{counts.converted} + {counts.quarantined} + {counts.filtered}"
+        yield Finding(where, "counts reconcile", f"{counts.units} units, {parts} accounted")
+    by_split: Counter[str] = Counter()
+    for shard in dataset.manifest.shards:
+        by_split[shard.split] += shard.rows if shard.source == slug else 0
+    if by_split.total() != counts.records:
+        what = f"{by_split.total()} rows, {counts.records}"
+        yield Finding(where, "records are counted", what)
+    if +by_split != +Counter(counts.by_split):
+        what = f"{dict(+by_split)} rows, {counts.by_split}"
+        yield Finding(where, "splits are counted", what)
+    listed = _table_rows(dataset, slug)
+    if listed != counts.quarantined + counts.filtered:
+        found = "cannot be read" if listed is None else f"{listed} rows"
+        what = f"{found} for {counts.quarantined + counts.filtered} units"
+        yield Finding(f"quarantine/{slug}.parquet", "every failure has a row", what)
+    try:
+        card = json.loads(dataset.layout.card(slug).read_bytes())
+    except (OSError, ValueError):
+        yield Finding(f"cards/{slug}.json", "every source has its card", "cannot be read")
+    else:
+        if digest(card) != entry.card_digest:
+            yield Finding(f"cards/{slug}.json", "cards are as built", "differs from its digest")
+
+
+def _table_rows(dataset: Dataset, slug: str) -> int | None:
+    """Rows of a source's quarantine table; none, no file; None when it cannot be read."""
+    table = dataset.layout.quarantine(slug)
+    try:
+        return pq.read_metadata(table).num_rows if table.is_file() else 0
+    except (pa.ArrowException, OSError):
+        return None
+
+
+def _hidden_faults(frame: pl.DataFrame, manifest: Manifest) -> Iterator[Finding]:
+    """Records that show nothing, against the manifest's count of them."""
+    hidden = Counter(frame.filter(~pl.col("shows"))["source"].to_list())
+    for slug, entry in manifest.sources.items():
+        if hidden[slug] != entry.counts.annotation_only:
+            what = f"{hidden[slug]} of them, {entry.counts.annotation_only}"
+            where = f"manifest.json, {slug}"
+            yield Finding(where, "annotation-only records are counted", what)
 
 
 def _set_faults(frame: pl.DataFrame) -> Iterator[Finding]:

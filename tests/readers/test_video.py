@@ -515,15 +515,19 @@ def test_the_end_is_asked_for_more_than_once() -> None:
 
 
 def test_reported_damage_is_refused(clips: dict[str, Path], tmp_path: Path) -> None:
-    """Half of the compressed data inverted: FFmpeg still returns frames, patched ones."""
-    data = bytearray(clips["a.mp4"].read_bytes())
-    start, end = data.index(b"mdat") + 2000, data.index(b"moov") - 200
-    data[start:end] = bytes(value ^ 0xFF for value in data[start:end])
-    path = tmp_path / "damaged.mp4"
+    """The end of frame 10 inverted: FFmpeg still returns 20 frames, one of them patched."""
+    data = bytearray(clips["b.avi"].read_bytes())
+    place = data.index(b"movi")
+    for _ in range(11):
+        place = data.index(b"00dc", place + 1)
+    size = struct.unpack_from("<I", data, place + 4)[0]
+    damaged = slice(place + 8 + size // 2, place + 8 + size)
+    data[damaged] = bytes(value ^ 0xFF for value in data[damaged])
+    path = tmp_path / "damaged.avi"
     path.write_bytes(data)
     source = io.BytesIO(data)
     capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, [])
-    assert capture.read()[0]
+    assert sum(capture.grab() for _ in range(40)) == 20
     capture.release()
     with pytest.raises(UnreadableFile, match="decoder reports damage"):
         video.read(path, choose=ALL)

@@ -416,14 +416,14 @@ def test_values_of_all_missing_leads_are_not_listed(tmp_path: Path) -> None:
     ],
 )
 def test_converter_stops_are_masked(tmp_path: Path, adc: str, stop: int, caught: bool) -> None:
-    """15 samples (30 ms) at the stop of a 12-bit converter, or of the format; a lead that leaves the
-    declared 12-bit range belies it. The measured values stay."""
+    """15 samples (30 ms) at the stop of the converter, or of the format when the lead leaves the
+    declared 12-bit range and so belies it. The measured values stay."""
     stored = np.random.default_rng(1).integers(0, 2000, (400, 1))
     stored[100:115] = stop
     text = header(stored).replace("/mV 16 0 ", f"/mV {adc} ")
     recording = read(dat(tmp_path, stored, text))
     assert np.flatnonzero(~recording.valid[0]).tolist() == (list(range(100, 115)) if caught else [])
-    assert np.array_equal(recording.signal, millivolts(stored))
+    assert np.array_equal(recording.signal, millivolts(stored - int(adc.split()[1])))
 
 
 def test_quality_is_judged_at_the_rate_of_the_lead(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 
 from qoqdata.build import quarantine
@@ -47,7 +50,8 @@ def _run_pool(queue: Iterator[Task], workers: int) -> Generator[Result, None, li
         while True:
             for task in islice(queue, 2 * workers - len(flying)):
                 try:
-                    flying[pool.submit(run, task)] = task
+                    with _without_interrupts():
+                        flying[pool.submit(run, task)] = task
                 except BrokenProcessPool:
                     return [task, *flying.values()]
             if not flying:
@@ -69,7 +73,9 @@ def _run_isolated(task: Task) -> Receipt:
     def convert(unit: Unit) -> Outcome:
         nonlocal pool
         try:
-            return pool.submit(convert_unit, unit, task.source, task.job, task.salt).result()
+            with _without_interrupts():
+                future = pool.submit(convert_unit, unit, task.source, task.job, task.salt)
+            return future.result()
         except BrokenProcessPool:
             _end(pool, kill=True)
             pool = _pool(1)
@@ -95,10 +101,20 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
     """Stop the pool; a killed chunk leaves neither shard nor receipt, so nothing is half done."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=not kill, cancel_futures=True)
     if kill:
-        for process in processes:
+        for process in list((pool._processes or {}).values()):
             process.terminate()
-        for process in processes:
-            process.join()
+    pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Children started here ignore Ctrl-C from birth: stopping them is the parent's business."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
