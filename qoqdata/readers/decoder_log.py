@@ -23,6 +23,7 @@ _ONE_AT_A_TIME = threading.RLock()
 
 _DECODER = re.compile(
     r"\[[\w,.\- ]+ @ 0x[0-9a-f]+\] "  # FFmpeg: [h264 @ 0x55...] error while decoding MB
+    r"|Truncating packet of size "  # FFmpeg, from a place without a name
     r"|(?:Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|Unknown Adobe color)"
     r"|libpng (?:error|warning): "
     r"|(?:_?TIFF\w+|[A-Z]\w*(?:Decode\w*|Setup\w*|Lib)|tempfile\.tif|MissingRequired): "  # libtiff

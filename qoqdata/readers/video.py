@@ -64,14 +64,44 @@ def read(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAULT_LIMI
             file.seek(0)
             kind = video_container.identify(file.read(_HEAD_BYTES), where)
             video_container.check_whole(file, size, kind, where)
-            file.seek(0)
             if kind == "gif":
+                file.seek(0)
                 return _read_gif(file.read(), choose, limits, where)
             return _read_stream(file, choose, limits, where)
     except FileNotFoundError as error:
         raise MissingFile("no such file", where=where) from error
     except OSError as error:
         raise UnreadableFile(f"cannot be read: {error}", where=where) from error
+
+
+class _Source(io.BufferedIOBase):
+    """A file as OpenCV's callbacks need it: a Python exception in them crashes the process.
+
+    Damaged files make FFmpeg seek to impossible places; the answer is -1, its sign of failure.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.failure: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return self._file.read(-1 if size is None else size)
+        except OSError as error:
+            self.failure = error
+            return b""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
 
 @dataclass
@@ -97,7 +127,6 @@ def _read_stream(file: BinaryIO, policy: FramePolicy, limits: Limits, where: str
     kept = first.kept
     if not set(indices) <= set(kept):
         # The stated count was wrong, and with it the places chosen from it.
-        file.seek(0)
         second = _decode(file, lambda _: set(indices).__contains__, limits, where)
         if second.count != first.count:
             raise UnreadableFile("two decodings give different frame counts", where=where)
@@ -120,15 +149,14 @@ def _planned(policy: FramePolicy, declared: int) -> Callable[[int], bool]:
 
 
 def _decode(
-    source: BinaryIO,
+    file: BinaryIO,
     plan: Callable[[int], Callable[[int], bool]],
     limits: Limits,
     where: str,
 ) -> _Pass:
     """Decode the stream from its start to its end, keeping the frames that `plan` wants.
 
-    `plan` gets the stated frame count. `source` has to outlive the capture, which holds no
-    reference to it.
+    `plan` gets the stated frame count.
     """
     import cv2
 
@@ -138,6 +166,8 @@ def _decode(
                 f"{name} is set, which takes FFmpeg's reports of damaged frames off standard error",
                 fix="unset it",
             )
+    file.seek(0)
+    source = _Source(file)  # has to outlive the capture, which holds no reference to it
     with decoder_log() as log:
         capture = None
         try:
@@ -149,6 +179,8 @@ def _decode(
         finally:
             if capture is not None:
                 capture.release()
+    if source.failure is not None:
+        raise source.failure
     if result is None:
         reason = log[0] if log else "damaged, or its codec is unknown here"
         raise UnreadableFile(f"video cannot be opened: {reason}", where=where)

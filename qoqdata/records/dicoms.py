@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qoqdata.errors import InputError
 from qoqdata.readers import dicom, video_frames
-from qoqdata.readers.dicom import CT_WINDOWS, DicomImage, Series, Window
+from qoqdata.readers.dicom import DicomImage, Series, Window
 from qoqdata.readers.dicom.facts import read_header
+from qoqdata.readers.dicom.windows import ct_window
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.video_frames import FramePolicy
 from qoqdata.readers.volume import SlicePolicy, Volume
@@ -51,9 +53,16 @@ def file_pictures(
 def series_pictures(
     series: Series, policy: SlicePolicy, window: Window | str | None
 ) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
-    """Slices of an ordered series, windowed, in anatomical order, with notes."""
+    """Slices of an ordered series, windowed, in anatomical order, with notes.
+
+    Raises UsageError for an unknown window name, InputError for a named window on values that are
+    not Hounsfield units.
+    """
     if isinstance(window, str):
-        window = CT_WINDOWS[window]
+        if series.header.modality != "CT" or series.header.rescale_type not in (None, "HU"):
+            what = f"the window {window!r} is in Hounsfield units, and these values are not"
+            raise InputError(what, fix="give the window as [centre, width]")
+        window = ct_window(window)
     grid = Volume(series.values, _RAS_FROM_LPS @ series.affine, series.spacing, "dicom series")
     stack = slices.cut(grid, None, {}, policy=policy, window=window)
     assert stack.images is not None

@@ -47,8 +47,9 @@ def from_file(
         return picture, decoded.repairs + removed
     pixels, notes = decoded.pixels, decoded.repairs
     if pixels.dtype != np.uint8 or window is not None:
-        pixels = raster.to_uint8(pixels, bits=bits or decoded.bits, window=window)
-        how = f"window {window[0]:g}/{window[1]:g}" if window else f"{bits or decoded.bits} bits"
+        bits = bits if window else bits or decoded.bits
+        pixels = raster.to_uint8(pixels, bits=bits, window=window)
+        how = f"window {window[0]:g}/{window[1]:g}" if window else f"{bits} bits"
         notes = (*notes, f"reduced to 8 bits: {how}")
     return from_pixels(pixels), notes
 

@@ -34,9 +34,10 @@ class LineClusterings:
     ) -> None:
         self.sizes = np.array([points.size for points, _ in lines])
         width = int(self.sizes.max())
-        # A shorter line goes on with points that no row up to its own end ever looks at.
+        # A shorter line goes on with evenly spaced points. No row up to its own end looks at them,
+        # and their clusters grow evenly, which keeps the search of the other lines short.
         mass = np.ones((len(lines), width + 1))
-        points = np.zeros((len(lines), width + 1))
+        points = np.tile(np.arange(width + 1.0), (len(lines), 1))
         mass[:, 0] = 0.0
         for line, (x, weight) in enumerate(lines):
             share = weight / weight.sum()

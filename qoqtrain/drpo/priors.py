@@ -91,11 +91,6 @@ class Priors:
     domains: Mapping[str, DomainPrior] = field(default_factory=dict)
     digest: str = ""
 
-    @property
-    def n_records(self) -> int:
-        """Records in all domains that are counted."""
-        return sum(prior.n_records or 0 for prior in self.domains.values())
-
     def to_state(self) -> dict[str, Any]:
         domains = {key: asdict(self.domains[key]) for key in sorted(self.domains)}
         return {"digest": self.digest, "domains": domains}

@@ -6,9 +6,7 @@ mean reward, T_d = max(sqrt(N_d) mu_d, eps) its temperature, T_c the same for a 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
 from qoqdata.errors import UsageError
@@ -91,14 +89,9 @@ class Settings:
         _check_numbers(self)
         _check_combinations(self)
 
-    def digest(self) -> str:
-        """SHA-256 of the settings, as hex; equal settings have equal digests."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
 
 def _canonical(field: Field[Any], value: Any) -> Any:
-    """Lists as tuples and whole floats as floats, so that equal settings have equal digests."""
+    """Lists as tuples and whole numbers as floats where floats belong: equal choices are equal."""
     if isinstance(value, list | tuple):
         return tuple(_canonical(field, part) for part in value)
     whole = isinstance(value, int) and not isinstance(value, bool)
@@ -131,6 +124,10 @@ def _check_numbers(settings: Settings) -> None:
             part is None or (isinstance(part, float) and abs(part) < float("inf")) for part in parts
         ):
             raise _refuse(field.name, value, "pass a finite number")
+        if wanted.startswith("tuple") and not isinstance(value, tuple | None):
+            raise _refuse(field.name, value, "pass a list of numbers")
+        if wanted == "bool" and not isinstance(value, bool):
+            raise _refuse(field.name, value, "pass true or false")
         if wanted == "int" and (not isinstance(value, int) or isinstance(value, bool)):
             raise _refuse(field.name, value, "pass a whole number")
     span, s = settings.reward_range, settings

@@ -9,6 +9,8 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from qoqdata.readers.dicom import DicomImage, read
+
 
 def image(stored: np.ndarray, **keywords: Any) -> FileDataset:
     """A grey image of stored values (rows, columns) or (frames, rows, columns), CT by default.
@@ -72,3 +74,18 @@ def save(dataset: FileDataset, path: Path) -> Path:
     """Write a dataset in the encoding of its transfer syntax."""
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def shown(dataset: FileDataset, tmp_path: Path, **options: object) -> DicomImage:
+    """What `read` makes of a dataset once it is a file."""
+    return read(save(dataset, tmp_path / "one.dcm"), **options)  # type: ignore[arg-type]
+
+
+def levels(dataset: FileDataset, tmp_path: Path, **options: object) -> list:
+    """The first frame of `shown`, as a list."""
+    return shown(dataset, tmp_path, **options).frames[0].tolist()
+
+
+def row(*values: int, dtype: str = "<u2") -> np.ndarray:
+    """One row of stored values."""
+    return np.array([values], dtype)

@@ -1,43 +1,30 @@
-"""Reading DICOM images: polarity, padding, tables, layout and facts, on objects made here."""
+"""Greys of DICOM images: polarity, windows, tables, ranges and padding, on objects made here."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset
-from pydicom.uid import MPEG2MPML, JPEGBaseline8Bit
 
 from qoqdata.errors import (
     InputError,
-    MissingFile,
-    NoPixels,
-    TooLarge,
     UnreadableFile,
-    UnsupportedFormat,
     UsageError,
 )
-from qoqdata.readers.dicom import DicomImage, Window, read, read_values
-from qoqdata.readers.limits import Limits
+from qoqdata.readers.dicom import Window, read, read_values
 
-from .dicom_objects import change, colour, image, item, save
+from .dicom_objects import change, colour, image, item, levels, row, save, shown
 
 VALUE_RANGE = "no window: full range of the values in the file, padding left out"
 BITS_RANGE = "no window: full range of the stored bits"
 
 
-def shown(dataset: FileDataset, tmp_path: Path, **options: object) -> DicomImage:
-    return read(save(dataset, tmp_path / "one.dcm"), **options)  # type: ignore[arg-type]
-
-
-def levels(dataset: FileDataset, tmp_path: Path, **options: object) -> list:
-    return shown(dataset, tmp_path, **options).frames[0].tolist()
-
-
-def row(*values: int, dtype: str = "<u2") -> np.ndarray:
-    return np.array([values], dtype)
+def voi_table(first: int, table: list[int], bits: int) -> list:
+    entry = item()
+    entry.add_new("LUTDescriptor", "US", [len(table), first, bits])
+    entry.add_new("LUTData", "US", table)
+    return [entry]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +165,10 @@ def test_padding_range_and_padding_written_with_the_wrong_sign(tmp_path: Path) -
     dataset.add_new("PixelPaddingValue", "US", 65536 - 2000)
     dataset.add_new("PixelPaddingRangeLimit", "SS", -1990)
     assert levels(dataset, tmp_path) == [[0, 0, 0, 255]]
+    # The other way round: -2000 in an unsigned image is the word 63536.
+    unsigned = image(row(63536, 0, 100), PhotometricInterpretation="MONOCHROME1")
+    unsigned.add_new("PixelPaddingValue", "SS", -2000)
+    assert levels(unsigned, tmp_path) == [[0, 255, 0]]
     # In bits above BitsStored: the word is the padding, its stored bits alone are not.
     above = image(row(0xF830, 100, 200), BitsStored=11, HighBit=10)
     above.PhotometricInterpretation = "MONOCHROME1"
@@ -189,13 +180,6 @@ def test_all_padding_is_black(tmp_path: Path) -> None:
     dataset = image(row(7, 7), PhotometricInterpretation="MONOCHROME1")
     dataset.add_new("PixelPaddingValue", "US", 7)
     assert levels(dataset, tmp_path) == [[0, 0]]
-
-
-def voi_table(first: int, table: list[int], bits: int) -> list:
-    entry = item()
-    entry.add_new("LUTDescriptor", "US", [len(table), first, bits])
-    entry.add_new("LUTData", "US", table)
-    return [entry]
 
 
 def test_voi_table_goes_before_a_window(tmp_path: Path) -> None:
@@ -265,299 +249,6 @@ def test_enhanced_frames_use_their_own_rescale_and_window(tmp_path: Path) -> Non
     assert found.window == Window(50, 101)
     assert found.spacing == (0.5, 0.5)
     assert read_values(tmp_path / "one.dcm", frames=[1])[0].tolist() == [[[-50.0, 150.0]]]
-
-
-def test_pixels_that_are_not_square_are_resampled_once(tmp_path: Path) -> None:
-    dataset = image(np.full((4, 6), 100, "u1"), PixelSpacing=[2, 1])
-    found = shown(dataset, tmp_path)
-    assert found.frames.shape == (1, 8, 6)
-    assert found.spacing == (1.0, 1.0)
-    assert (found.pixel_aspect, found.original_rows, found.original_columns) == (2.0, 4, 6)
-    assert "pixels were not square: resampled to square" in found.repairs
-    assert (found.frames == 100).all()
-    kept = shown(dataset, tmp_path, square=False)
-    assert (kept.frames.shape, kept.spacing) == ((1, 4, 6), (2.0, 1.0))
-    ratio = shown(change(dataset, PixelSpacing=None, PixelAspectRatio=[1, 2]), tmp_path)
-    assert ratio.frames.shape == (1, 4, 12)
-    assert ratio.spacing is None
-
-
-def test_spacing_is_the_patient_s_before_the_detector_s(tmp_path: Path) -> None:
-    dataset = image(row(0, 1), ImagerPixelSpacing=[0.2, 0.2])
-    found = shown(dataset, tmp_path)
-    assert (found.spacing, found.spacing_kind) == ((0.2, 0.2), "ImagerPixelSpacing")
-    found = shown(change(dataset, PixelSpacing=[0.1, 0.1]), tmp_path)
-    assert (found.spacing, found.spacing_kind) == ((0.1, 0.1), "PixelSpacing")
-
-
-@pytest.mark.parametrize(
-    ("age", "years"),
-    [
-        ("045Y", 45),
-        ("018M", 1),
-        ("012M", 1),
-        ("011M", 0),
-        ("106W", 2),
-        ("010D", 0),
-        ("62", 62),
-        ("62y", 62),
-        ("999Y", None),
-        ("old", None),
-        ("", None),
-    ],
-)
-def test_age_in_whole_years(tmp_path: Path, age: str, years: int | None) -> None:
-    dataset = image(row(0, 1))
-    dataset.add_new("PatientAge", "LO", age)
-    assert shown(dataset, tmp_path).age == years
-
-
-def test_facts_hold_no_names_dates_or_free_text(tmp_path: Path) -> None:
-    secret = {
-        "PatientName": "Doe^Jane",
-        "PatientBirthDate": "19700101",
-        "StudyDate": "20200202",
-        "StudyDescription": "follow-up for Jane Doe",
-        "InstitutionName": "St Elsewhere",
-        "ImageComments": "call Dr Who",
-    }
-    dataset = image(
-        row(0, 1),
-        **secret,
-        PatientID="12345",
-        PatientSex="F",
-        BodyPartExamined="chest",
-        ViewPosition="PA",
-        Laterality="L",
-        PatientOrientation=["L", "F"],
-        FrameTime=33.3,
-    )
-    found = shown(dataset, tmp_path)
-    assert (found.modality, found.body_part, found.view) == ("CT", "CHEST", "PA")
-    assert (found.laterality, found.patient_orientation) == ("L", ("L", "F"))
-    assert (found.sex, found.frame_time_ms, found.patient_id) == ("female", 33.3, "12345")
-    told = str([getattr(found, field.name) for field in fields(found) if field.name != "frames"])
-    assert not any(value in told for value in secret.values())
-    # Free text in a code string element is left out, and so is nonsense.
-    dataset.add_new("BodyPartExamined", "LO", "chest of Mrs Doe, standing")
-    change(dataset, PatientSex="X", Laterality="Q", PatientOrientation=["?", "F"], FrameTime=-1)
-    found = shown(dataset, tmp_path)
-    assert found.body_part is found.sex is found.laterality is found.patient_orientation is None
-    assert found.frame_time_ms is None
-
-
-def test_mammography_view_from_its_code(tmp_path: Path) -> None:
-    dataset = image(row(0, 1), ImageLaterality="R", Laterality="L")
-    dataset.ViewCodeSequence = [item(CodeValue="399368009", CodingSchemeDesignator="SCT")]
-    found = shown(dataset, tmp_path)
-    assert (found.view, found.laterality) == ("MLO", "R")
-
-
-def test_missing_preamble_and_transfer_syntax_are_repaired_and_told(tmp_path: Path) -> None:
-    dataset = image(row(0, 100), WindowCenter=50, WindowWidth=101)
-    whole = save(dataset, tmp_path / "whole.dcm").read_bytes()
-    expected = read(tmp_path / "whole.dcm").frames.tolist()
-    (tmp_path / "meta").write_bytes(whole[132:])
-    found = read(tmp_path / "meta")
-    assert found.frames.tolist() == expected
-    assert found.repairs == ("no preamble: read as DICOM from the first byte",)
-    length = int.from_bytes(whole[140:144], "little")
-    (tmp_path / "bare").write_bytes(whole[144 + length :])
-    found = read(tmp_path / "bare")
-    assert found.frames.tolist() == expected
-    assert "no transfer syntax: read as Explicit VR Little Endian" in found.repairs
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"x", b"\x89PNG\r\n\x1a\n" + b"\0" * 200, b"\0" * 132, b"\0" * 128 + b"DICM"]
-)
-def test_what_is_not_dicom_is_unreadable(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "file.dcm").write_bytes(content)
-    with pytest.raises(UnreadableFile, match=r"file\.dcm"):
-        read(tmp_path / "file.dcm")
-
-
-def test_absent_files_and_folders(tmp_path: Path) -> None:
-    with pytest.raises(MissingFile):
-        read(tmp_path / "absent.dcm")
-    with pytest.raises(UnreadableFile):
-        read(tmp_path)
-
-
-def test_objects_without_an_image_have_no_pixels(tmp_path: Path) -> None:
-    dataset = image(row(0, 1), Modality="SR")
-    stripped = change(image(row(0, 1)), PixelData=None)
-    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated"):
-        delattr(dataset, keyword)
-    with pytest.raises(NoPixels, match="SR"):
-        shown(dataset, tmp_path)
-    # An image whose pixel data are gone is damaged.
-    with pytest.raises(UnreadableFile, match="pixel data are missing"):
-        shown(stripped, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("keywords", "error"),
-    [
-        ({"Rows": 2}, UnreadableFile),
-        ({"NumberOfFrames": 3}, UnreadableFile),
-        ({"Rows": 0}, TooLarge),
-        ({"Rows": 65535, "Columns": 65535}, TooLarge),
-        ({"NumberOfFrames": 2_000_000_000}, TooLarge),
-        ({"NumberOfFrames": -1}, TooLarge),
-        ({"BitsStored": 17}, UnreadableFile),
-        ({"BitsStored": 0}, UnreadableFile),
-        ({"BitsAllocated": 12}, UnsupportedFormat),
-        ({"SamplesPerPixel": 4}, UnsupportedFormat),
-        ({"PhotometricInterpretation": "RGB"}, UnreadableFile),
-        ({"PhotometricInterpretation": None}, UnreadableFile),
-        ({"BitsStored": 12, "HighBit": 15}, UnsupportedFormat),
-        ({"Columns": None}, UnreadableFile),
-    ],
-)
-def test_layouts_that_cannot_be(tmp_path: Path, keywords: dict, error: type) -> None:
-    with pytest.raises(error, match=r"one\.dcm"):
-        shown(image(row(0, 1), **keywords), tmp_path)
-
-
-def test_excess_pixel_data_are_told(tmp_path: Path) -> None:
-    dataset = image(row(0, 100, 200))
-    dataset.PixelData += b"\0" * 6
-    found = shown(dataset, tmp_path)
-    assert found.frames.tolist() == [[[0, 128, 255]]]
-    assert "pixel data longer than declared: the excess bytes are left out" in found.repairs
-
-
-def test_limits_hold_before_decoding(tmp_path: Path) -> None:
-    path = save(image(np.zeros((3, 4, 5), "u1")), tmp_path / "three.dcm")
-    assert read(path, limits=Limits(image_pixels=20, frames=3, voxels=60)).frames.shape == (3, 4, 5)
-    for limits in (
-        Limits(image_pixels=19),
-        Limits(frames=2),
-        Limits(voxels=59),
-        Limits(file_bytes=9),
-    ):
-        with pytest.raises(TooLarge, match=r"three\.dcm"):
-            read(path, limits=limits)
-    wide = save(image(np.zeros((4, 4), "u1"), PixelSpacing=[900, 1]), tmp_path / "wide.dcm")
-    with pytest.raises(TooLarge):
-        read(wide, limits=Limits(image_pixels=100))
-
-
-def test_deflated_data_are_measured_first(tmp_path: Path) -> None:
-    dataset = image(np.zeros((1000, 1000), "u1"))
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
-    path = save(dataset, tmp_path / "deflated.dcm")
-    assert path.stat().st_size < 10_000
-    assert read(path).frames.shape == (1, 1000, 1000)
-    with pytest.raises(TooLarge, match="inflated"):
-        read(path, limits=Limits(inflated_bytes=500_000))
-
-
-def test_frames_that_are_not_there(tmp_path: Path) -> None:
-    path = save(image(row(0, 1)), tmp_path / "one.dcm")
-    for index in (1, -1):
-        with pytest.raises(InputError, match="the file has 0 to 0"):
-            read(path, frames=[index])
-    with pytest.raises(UsageError):
-        read(path, frames=[])
-
-
-def test_video_and_private_syntaxes_are_unsupported(tmp_path: Path) -> None:
-    dataset = image(row(0, 1, dtype="u1"))
-    whole = save(dataset, tmp_path / "one.dcm").read_bytes()
-    explicit = b"1.2.840.10008.1.2.1\0"
-    assert explicit in whole
-    for syntax in (MPEG2MPML, "1.2.840.113619.5.2.1"):
-        swapped = change(dataset)
-        swapped.file_meta.TransferSyntaxUID = syntax
-        swapped["PixelData"].is_undefined_length = True
-        swapped.PixelData = b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0\x02\0\0\0ab"
-        with pytest.raises(UnsupportedFormat):
-            shown(swapped, tmp_path)
-
-
-def test_a_codestream_of_another_size_is_refused(tmp_path: Path) -> None:
-    cv2 = pytest.importorskip("cv2")
-    from pydicom.encaps import encapsulate
-
-    stream = cv2.imencode(".jpg", np.full((8, 16), 77, np.uint8))[1].tobytes()
-    dataset = image(np.zeros((8, 16), "u1"))
-    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-    dataset["PixelData"].is_undefined_length = True
-    dataset.PixelData = encapsulate([stream])
-    assert np.abs(shown(dataset, tmp_path).frames.astype(int) - 77).max() <= 1
-    with pytest.raises(UnreadableFile, match="8 x 16 with 1 samples, the header says 16 x 8"):
-        shown(change(dataset, Rows=16, Columns=8), tmp_path)
-    change(dataset, Rows=8, Columns=16)
-    dataset.PixelData = encapsulate([stream[: len(stream) // 2]])
-    with pytest.raises(UnreadableFile, match="end marker"):
-        shown(dataset, tmp_path)
-    dataset.PixelData = encapsulate([stream, stream])
-    with pytest.raises(UnreadableFile, match="2 compressed items"):
-        shown(dataset, tmp_path)
-
-
-def test_deep_colour_keeps_its_top_bits(tmp_path: Path) -> None:
-    samples = np.array([[[0, 0x80FF, 0xFFFF], [0x0100, 0x7F00, 0xABCD]]], "<u2")
-    found = shown(colour(samples), tmp_path)
-    assert found.frames.tolist() == [[[[0, 0x80, 0xFF], [1, 0x7F, 0xAB]]]]
-    twelve = colour(samples & 0xFFF, BitsStored=12, HighBit=11)
-    assert shown(twelve, tmp_path).frames[0, 0, 0].tolist() == [0, 0x0F, 0xFF]
-    with pytest.raises(UnsupportedFormat, match="HSV"):
-        shown(colour(samples, PhotometricInterpretation="HSV"), tmp_path)
-
-
-def test_ybr_full_follows_the_equations_of_the_standard(tmp_path: Path) -> None:
-    # C.7.6.3.1.2 backwards: R = Y + 1.402 (CR - 128), B = Y + 1.772 (CB - 128).
-    samples = np.array([[[128, 128, 128], [76, 85, 255], [150, 44, 21], [29, 255, 107]]], "u1")
-    found = shown(colour(samples, PhotometricInterpretation="YBR_FULL"), tmp_path).frames[0, 0]
-    expected = [[128, 128, 128], [254, 0, 0], [0, 255, 1], [0, 0, 254]]
-    assert np.abs(found.astype(int) - expected).max() <= 1
-
-
-def palette_image(indices: np.ndarray, first: int, tables: dict[str, list[int]], bits: int):
-    dataset = image(indices, PhotometricInterpretation="PALETTE COLOR")
-    for name, table in tables.items():
-        keyword = f"{name}PaletteColorLookupTable"
-        kind = "SS" if first < 0 else "US"
-        dataset.add_new(f"{keyword}Descriptor", kind, [len(table), first, bits])
-        data = np.array(table, "<u2" if bits > 8 else "u1").tobytes()
-        dataset.add_new(f"{keyword}Data", "OW", data + b"\0" * (len(data) % 2))
-    return dataset
-
-
-@pytest.mark.parametrize(("bits", "scale"), [(8, 1), (16, 257), (16, 256)])
-def test_palette_entries_of_8_and_16_bits(tmp_path: Path, bits: int, scale: int) -> None:
-    tables = {
-        "Red": [v * scale for v in (1, 2, 3)],
-        "Green": [v * scale for v in (10, 20, 30)],
-        "Blue": [v * scale for v in (100, 200, 255)],
-    }
-    dataset = palette_image(row(0, 5, 6, 7, 200, dtype="u1"), 5, tables, bits)
-    assert levels(dataset, tmp_path) == [
-        [[1, 10, 100], [1, 10, 100], [2, 20, 200], [3, 30, 255], [3, 30, 255]]
-    ]
-
-
-def test_segmented_palette_is_expanded(tmp_path: Path) -> None:
-    # Discrete 2 entries, linear 4 steps up to 100, then the first segment again (indirect).
-    codes = [0, 2, 10, 20, 1, 4, 100, 2, 1, 0, 0, 0, 0]
-    expected = [10, 20, 40, 60, 80, 100, 10, 20]
-    dataset = image(row(*range(8), dtype="u1"), PhotometricInterpretation="PALETTE COLOR")
-    for name in ("Red", "Green", "Blue"):
-        keyword = f"{name}PaletteColorLookupTable"
-        dataset.add_new(f"{keyword}Descriptor", "US", [8, 0, 8])
-        dataset.add_new(f"Segmented{keyword}Data", "OW", bytes([*codes, 0]))
-    assert np.array(levels(dataset, tmp_path))[0, :, 0].tolist() == expected
-    # 65535 indirect segments cannot grow the table: it stops at its declared length.
-    bomb = np.array([0, 1, 5, *([2, 65535, 0, 0] * 500)], "<u2").tobytes()
-    for name in ("Red", "Green", "Blue"):
-        keyword = f"{name}PaletteColorLookupTable"
-        dataset[f"{keyword}Descriptor"].value = [8, 0, 16]
-        dataset[f"Segmented{keyword}Data"].value = bomb
-    with pytest.raises(UnreadableFile, match="segment"):
-        shown(dataset, tmp_path)
 
 
 def test_float_pixels(tmp_path: Path) -> None:

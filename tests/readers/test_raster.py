@@ -451,6 +451,8 @@ def _flip(name: str, *, seed: int, rounds: int) -> None:
         for _ in range(int(random.integers(1, 4))):
             end = len(data) if round_ % 2 else min(len(data), 300)
             damaged[int(random.integers(0, end))] ^= 1 << int(random.integers(8))
+        if damaged == data:
+            continue
         try:
             samples = raster.decode(bytes(damaged), where="flipped", limits=_FEW)
         except InputError:

@@ -45,7 +45,7 @@ def _written(path: Path, code: str, count: int = 20) -> Path:
 
 
 CONTAINERS = {"a.avi": "MJPG", "b.avi": "XVID", "a.mp4": "mp4v", "a.mov": "mp4v", "a.wmv": "WMV2"}
-CONTAINERS |= {"a.webm": "VP80", "a.mpg": "PIM1"}
+CONTAINERS |= {"a.webm": "VP80", "a.mpg": "PIM1", "a.ts": "PIM1"}
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_every_container(clips: dict[str, Path], name: str) -> None:
     assert np.median(error) <= 4  # lossy, but each frame in its place and red is red
     assert (clip.frames[5, 12:20, 9:16] - np.array([220, 30, 40])).mean() < 30
     assert clip.frames[5, 16, 12, 0] > 150 > clip.frames[5, 16, 12, 2]
-    assert clip.fps == pytest.approx(25 if name == "a.mpg" else 12.5, rel=0.01)
+    assert clip.fps == pytest.approx(25 if name in ("a.mpg", "a.ts") else 12.5, rel=0.01)
     assert clip.duration_s == pytest.approx(20 / clip.fps)
 
 
@@ -495,6 +495,23 @@ def test_a_frame_that_fails_in_the_middle_is_not_the_end(
     size = struct.unpack_from("<I", data, place + 4)[0]
     data[place + 8 : place + 8 + size] = bytes(size)
     path = tmp_path / "hole.avi"
+    path.write_bytes(data)
+    with pytest.raises(UnreadableFile):
+        video.read(path, choose=ALL)
+
+
+def test_a_seek_to_nowhere_is_answered_not_raised(clips: dict[str, Path], tmp_path: Path) -> None:
+    """A wrong size in an ASF header makes FFmpeg seek backwards out of the file; an exception in
+    its callback would end the process."""
+    source = video._Source(io.BytesIO(b"12345"))
+    assert source.seek(-1) == source.seek(1 << 70) == -1
+    assert source.seek(2) == 2
+    assert source.read() == b"345"
+    data = bytearray(clips["a.wmv"].read_bytes())
+    first_object = 30 + 16  # the header object's own 30 bytes, then 16 bytes of name
+    assert data[first_object : first_object + 8] == struct.pack("<Q", 0x68)
+    data[first_object] = 0x78
+    path = tmp_path / "lie.wmv"
     path.write_bytes(data)
     with pytest.raises(UnreadableFile):
         video.read(path, choose=ALL)

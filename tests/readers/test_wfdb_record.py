@@ -193,7 +193,7 @@ def test_every_truncation_of_a_mat_is_refused(tmp_path: Path) -> None:
     data = (tmp_path / "rec.mat").read_bytes()
     for size in range(len(data)):
         (tmp_path / "rec.mat").write_bytes(data[:size])
-        with pytest.raises(UnreadableFile):
+        with pytest.raises(UnreadableFile, match=r"level 4" if size < 20 else r"truncated"):
             read(path)
 
 

@@ -55,9 +55,10 @@ def stored_frames(
     except NotImplementedError as error:
         raise UnsupportedFormat(f"no decoder for {pixel.transfer_syntax.name}") from error
     if not decoder.is_available:
-        missing = ", ".join(decoder.missing_dependencies)
+        missing = "; ".join(decoder.missing_dependencies)
         raise UnsupportedFormat(
-            f"no decoder for {pixel.transfer_syntax.name} is installed", fix=f"install {missing}"
+            f"no decoder for {pixel.transfer_syntax.name} is installed",
+            fix=f"install one of: {missing}" if missing else None,
         )
     wanted = sorted(set(frames))
     if decoder.is_encapsulated:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qoqdata.readers.dicom.dataset import open_dataset
+from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.header import Header, header
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
@@ -14,4 +14,6 @@ def read_header(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Header:
 
     Raises MissingFile, UnreadableFile (no DICOM, damaged), TooLarge.
     """
-    return header(open_dataset(Path(path), limits=limits, pixels=False).dataset)
+    opened = open_dataset(Path(path), limits=limits, pixels=False)
+    with located(opened.where):
+        return header(opened.dataset)

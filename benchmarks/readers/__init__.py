@@ -1,0 +1,1 @@
+"""Readers against peers: `python -m benchmarks.readers`."""

@@ -1,0 +1,59 @@
+"""DICOM to JPEG bytes: images per CPU-second, and ratios to each peer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+from benchmarks.cpu import best
+from benchmarks.readers.dicom_contenders import CONTENDERS, PARTS
+from benchmarks.readers.dicom_sets import make_sets
+from qoqdata import console
+
+
+def main() -> None:
+    """Measure every contender on every set, one core, best of three after a warm-up."""
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        sets = make_sets(Path(folder))
+        speeds = {
+            name: {title: _speed(call, paths) for title, paths in sets.items()}
+            for name, call in (CONTENDERS | PARTS).items()
+        }
+    titles = list(next(iter(speeds.values())))
+    rows = [(name, *speed.values()) for name, speed in speeds.items()]
+    console.table(("images per CPU-second", *titles), rows)
+    console.say()
+    ours = speeds["qoqdata"]
+    ratios = [
+        (f"qoqdata / {name}", *(_ratio(ours[title], speeds[name][title]) for title in titles))
+        for name in CONTENDERS
+        if name != "qoqdata"
+    ]
+    console.table(("ratio", *titles), ratios)
+
+
+def _speed(call: Callable[[Path], object], paths: list[Path]) -> float | None:
+    def run() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            for path in paths:
+                call(path)
+
+    try:
+        return len(paths) / best(run)
+    except (RuntimeError, NotImplementedError, ValueError) as error:
+        console.complain(f"{call.__name__}: {str(error).splitlines()[0]}")
+        return None
+
+
+def _ratio(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or theirs is None else ours / theirs
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""What a converter says, and the row that comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from qoqdata.readers.dicom import Window
+from qoqdata.records.content import Ecg, Picture, Record, Region
+from qoqdata.records.rows import SCHEMA, Setting, batch, row, shows_something
+from qoqdata.records.validation import check
+from schemas.record import RECORD
+from tests.records.sound_rows import HEIGHT, WIDTH, encoded
+
+SETTING = Setting(
+    id="f" * 32,
+    source="films",
+    domain="chest_xray",
+    modality="image_2d",
+    split="test",
+    patient="a" * 32,
+    study="b" * 32,
+    licence="CC0",
+    redistribution="allowed",
+    raw=("x/1.png", "x/1-mask.png"),
+    digest="c" * 64,
+    converter="image_table",
+    version="3",
+)
+PICTURE = Picture(
+    encoded(),
+    "png",
+    WIDTH,
+    HEIGHT,
+    60,
+    40,
+    view="PA",
+    laterality="left",
+    window=Window(40.0, 400.0, "LINEAR", "abdomen"),
+    index=7,
+    spacing=(0.5, 0.25, 5.0),
+)
+RECORD_CONTENT = Record(
+    task="diagnosis",
+    question="What?",
+    answer="Opacity",
+    options=("Clear", "Opacity"),
+    labels=("Opacity",),
+    uncertain=(),
+    images=(PICTURE, PICTURE),
+    regions=(Region("opacity", 1, 0.5, 1.0, 2.5, 3.0, 4.0, "reader 2"),),
+    masks=(None, encoded()),
+    context="Cough.",
+    age=47,
+    sex="male",
+    notes=("resized",),
+)
+
+
+def test_every_field_arrives_in_its_column() -> None:
+    made = row(RECORD_CONTENT, SETTING)
+    info = {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "original_width": 60,
+        "original_height": 40,
+        "view": "PA",
+        "laterality": "left",
+        "window": {"name": "abdomen", "centre": 40.0, "width": 400.0, "function": "LINEAR"},
+        "index": 7,
+        "spacing": [0.5, 0.25, 5.0],
+    }
+    assert made == {
+        "id": "f" * 32,
+        "source": "films",
+        "domain": "chest_xray",
+        "modality": "image_2d",
+        "task": "diagnosis",
+        "split": "test",
+        "patient": "a" * 32,
+        "study": "b" * 32,
+        "images": [
+            {"bytes": encoded(), "path": f"{'f' * 32}-0.png"},
+            {"bytes": encoded(), "path": f"{'f' * 32}-1.png"},
+        ],
+        "image_info": [info, info],
+        "ecg": None,
+        "regions": [
+            {
+                "label": "opacity",
+                "image": 1,
+                "x_min": 0.5,
+                "y_min": 1.0,
+                "x_max": 2.5,
+                "y_max": 3.0,
+                "area": 4.0,
+                "reader": "reader 2",
+            }
+        ],
+        "masks": [None, {"bytes": encoded(), "path": f"{'f' * 32}-mask-1.png"}],
+        "context": "Cough.",
+        "question": "What?",
+        "options": ["Clear", "Opacity"],
+        "answer": "Opacity",
+        "labels": ["Opacity"],
+        "uncertain": [],
+        "reasoning": None,
+        "reasoning_policy": None,
+        "age": 47,
+        "sex": "male",
+        "licence": "CC0",
+        "redistribution": "allowed",
+        "provenance": {
+            "raw": ["x/1.png", "x/1-mask.png"],
+            "digest": "c" * 64,
+            "converter": "image_table",
+            "version": "3",
+            "notes": ["resized"],
+        },
+    }
+    assert tuple(made) == RECORD.names
+    check(made)
+
+
+def test_none_stays_null_and_empty_stays_empty() -> None:
+    bare = Record(task="t", question="q", answer="a", labels=(), regions=())
+    made = row(bare, SETTING)
+    absent = {name for name, value in made.items() if value is None}
+    assert absent == {
+        "images", "image_info", "ecg", "masks", "context", "options", "uncertain", "reasoning",
+        "reasoning_policy", "age", "sex",
+    }  # fmt: skip
+    assert made["labels"] == [] and made["regions"] == []
+
+
+@pytest.mark.parametrize(("age", "shown"), [(None, None), (0, 0), (89, 89), (90, 90), (300, 90)])
+def test_ages_are_capped(age: int | None, shown: int | None) -> None:
+    assert row(replace(RECORD_CONTENT, age=age), SETTING)["age"] == shown
+
+
+def test_an_ecg_goes_to_arrow_as_float32_millivolts() -> None:
+    signal = np.array([[0.1, -0.2, 0.3], [1, 2, 3]], np.float32)
+    ecg = Ecg(("I", "II"), 500.0, signal, signal > 0)
+    made = row(
+        Record(task="t", question="q", answer="a", ecg=ecg), replace(SETTING, modality="ecg")
+    )
+    check(made)
+    (back,) = batch([made]).to_pylist()
+    assert np.array_equal(np.array(back["ecg"]["signal"], np.float32), signal)
+    assert back["ecg"]["valid"] == [[True, False, True], [True, True, True]]
+    assert back["ecg"]["leads"] == ["I", "II"]
+    assert back["ecg"]["fs"] == 500
+
+
+def test_a_batch_has_the_schema_of_the_contract() -> None:
+    made = row(RECORD_CONTENT, SETTING)
+    table = pa.Table.from_batches([batch([made, made])])
+    assert table.schema.equals(SCHEMA, check_metadata=True)
+    assert table.to_pylist() == [made, made]
+    assert batch([]).num_rows == 0
+
+
+def test_a_value_of_the_wrong_type_is_not_written() -> None:
+    made = row(RECORD_CONTENT, SETTING) | {"age": 2**15}
+    with pytest.raises((pa.ArrowInvalid, OverflowError)):
+        batch([made])
+
+
+@pytest.mark.parametrize(
+    ("content", "shows"),
+    [
+        ({"images": (PICTURE,)}, True),
+        ({"context": "Cough."}, True),
+        (
+            {"ecg": Ecg(("I",), 1.0, np.zeros((1, 1), np.float32), np.ones((1, 1), bool))},
+            True,
+        ),
+        ({"masks": (encoded(),), "regions": ()}, False),
+        ({}, False),
+    ],
+    ids=["picture", "text", "ECG", "annotations only", "nothing"],
+)
+def test_what_shows_the_policy_something(content: dict[str, Any], shows: bool) -> None:
+    made = row(Record(task="t", question="q", answer="a", **content), SETTING)
+    assert shows_something(made) is shows

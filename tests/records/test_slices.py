@@ -1,0 +1,179 @@
+"""Slices of a small volume whose voxel values tell where they come from."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qoqdata.errors import BadLabel, InputError, Misaligned
+from qoqdata.readers.dicom import Window
+from qoqdata.readers.volume import SlicePolicy, Volume
+from qoqdata.records.slices import Stack, cut
+
+#: 4 x 3 x 5 voxels of 1 x 2 x 4 mm, axes along R, A, S.
+AFFINE = np.diag([1.0, 2.0, 4.0, 1.0])
+SHAPE = (4, 3, 5)
+ALL = SlicePolicy("all", plane="axial")
+
+
+def volume(
+    voxels: np.ndarray, affine: np.ndarray = AFFINE, repairs: tuple[str, ...] = ()
+) -> Volume:
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    return Volume(voxels, affine, tuple(map(float, spacing)), "nifti1", repairs)  # type: ignore[arg-type]
+
+
+def ramp() -> np.ndarray:
+    """Voxel (i, j, k) holds 10 i + j + 50 k."""
+    i, j, k = np.indices(SHAPE)
+    return (10 * i + j + 50 * k).astype(np.int16)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    with Image.open(BytesIO(data)) as opened:
+        return np.asarray(opened)
+
+
+def axial(plane: np.ndarray) -> np.ndarray:
+    """Anterior up, the patient's right on the left: rows are j downwards, columns i downwards."""
+    return plane.T[::-1, ::-1]
+
+
+def test_pictures_are_windowed_and_upright() -> None:
+    # Window 0 to 255: grey is the value itself.
+    stack = cut(volume(ramp()), None, {}, policy=ALL, window=Window(127.5, 255.0, "LINEAR_EXACT"))
+    assert stack.masks is None and stack.regions is None and stack.images is not None
+    assert [picture.index for picture in stack.images] == [0, 1, 2, 3, 4]
+    for picture in stack.images:
+        assert picture.index is not None
+        expected = np.clip(axial(ramp()[:, :, picture.index]), 0, 255)
+        assert np.array_equal(pixels(picture.data), expected)
+        assert (picture.width, picture.height) == (4, 3)
+        assert picture.spacing == (2.0, 1.0, 4.0)
+        assert picture.view == "axial"
+    assert stack.notes == ("slices: all slices, axial, of 5", "grey: C127.5 W255")
+
+
+def test_a_volume_stored_upside_down_gives_the_same_pictures() -> None:
+    turned = np.diag([1.0, 2.0, -4.0, 1.0])
+    window = Window(127.5, 255.0, "LINEAR_EXACT")
+    one = cut(volume(ramp()), None, {}, policy=ALL, window=window)
+    two = cut(volume(ramp()[:, :, ::-1], turned), None, {}, policy=ALL, window=window)
+    assert one.images is not None and two.images is not None
+    assert [p.data for p in one.images] == [p.data for p in two.images]
+    assert [p.index for p in two.images] == [4, 3, 2, 1, 0]
+
+
+def test_the_window_that_a_record_names_is_the_one_applied() -> None:
+    """DICOM's LINEAR of width 2 is a step, its LINEAR_EXACT is not; PS3.3 C.11.2.1."""
+    voxels = np.zeros(SHAPE, np.float32)
+    voxels[0, 0, :] = 0.5
+    stack = cut(volume(voxels), None, {}, policy=ALL, window=Window(1.0, 2.0, "LINEAR", "narrow"))
+    assert stack.images is not None
+    # (0.5 - 0) * 255 / 2 = 63.75
+    assert pixels(stack.images[0].data).max() == 64
+    assert stack.images[0].window == Window(1.0, 2.0, "LINEAR_EXACT", "narrow")
+
+
+def test_without_a_window_one_range_serves_the_whole_volume() -> None:
+    voxels = np.zeros((10, 10, 20), np.float32)
+    voxels[:, :, 10:] = 100
+    stack = cut(volume(voxels), None, {}, policy=ALL)
+    assert stack.images is not None
+    # Half the voxels are 0, half are 100: the percentiles are 0 and 100.
+    assert [int(pixels(p.data).mean()) for p in stack.images] == [0] * 10 + [255] * 10
+    assert stack.notes[-1] == "grey: percentiles 0.5 to 99.5, 0 to 100"
+    assert stack.images[0].window is None
+
+
+def masked() -> tuple[np.ndarray, Stack]:
+    """A mask of 2 at (1..2, 0, 3) and of 7 at (3, 2, 3), with its slices."""
+    codes = np.zeros(SHAPE, np.float32)
+    codes[1:3, 0, 3] = 2
+    codes[3, 2, 3] = 7
+    stack = cut(volume(ramp()), volume(codes), {2: "kidney", 7: "cyst"}, policy=ALL)
+    return codes, stack
+
+
+def test_masks_follow_their_pictures() -> None:
+    codes, stack = masked()
+    assert stack.masks is not None and stack.images is not None
+    assert len(stack.masks) == len(stack.images) == 5
+    for index, mask in enumerate(stack.masks):
+        assert np.array_equal(pixels(mask), axial(codes[:, :, index]))
+
+
+def test_boxes_in_stored_pixels() -> None:
+    _, stack = masked()
+    assert stack.regions is not None
+    # Columns count from i = 3 down, rows from j = 2 down: i 1..2 are columns 1..2, j 0 is row 2.
+    found = {
+        region.label: (region.image, region.x_min, region.y_min, region.x_max, region.y_max)
+        for region in stack.regions
+    }
+    assert found == {"kidney": (3, 1, 2, 3, 3), "cyst": (3, 0, 0, 1, 1)}
+    assert {region.label: region.area for region in stack.regions} == {"kidney": 2, "cyst": 1}
+
+
+def test_regions_count_stored_pictures_not_raw_slices() -> None:
+    codes = np.zeros(SHAPE, np.uint8)
+    codes[0, 0, 4] = 1
+    policy = SlicePolicy("index", indices=(1, 4), plane="axial")
+    stack = cut(volume(ramp()), volume(codes), {1: "x"}, policy=policy)
+    assert stack.regions is not None and stack.images is not None
+    assert [region.image for region in stack.regions] == [1]
+    assert [picture.index for picture in stack.images] == [1, 4]
+
+
+def test_a_mask_alone() -> None:
+    codes = np.zeros(SHAPE, np.uint8)
+    codes[0, 0, 0] = 1
+    stack = cut(None, volume(codes), {1: "x"}, policy=ALL)
+    assert stack.images is None
+    assert stack.masks is not None and len(stack.masks) == 5
+    assert stack.notes == ("slices: all slices, axial, of 5",)
+
+
+def test_codes_up_to_16_bits_survive() -> None:
+    codes = np.zeros(SHAPE, np.int32)
+    codes[0, 0, 0] = 65535
+    stack = cut(None, volume(codes), {65535: "x"}, policy=ALL)
+    assert stack.masks is not None
+    assert pixels(stack.masks[0]).max() == 65535
+
+
+def test_repairs_of_the_volume_are_noted() -> None:
+    assert (
+        "spacing mended"
+        in cut(volume(ramp(), repairs=("spacing mended",)), None, {}, policy=ALL).notes
+    )
+
+
+@pytest.mark.parametrize("code", [3, 1.5, -1, np.nan])
+def test_a_stray_code(code: float) -> None:
+    codes = np.zeros(SHAPE, np.float32)
+    codes[0, 0, 0] = code
+    with pytest.raises(BadLabel, match="1 kidney, 2 tumor"):
+        cut(volume(ramp()), volume(codes), {2: "tumor", 1: "kidney"}, policy=ALL)
+
+
+@pytest.mark.parametrize("policy", [ALL, SlicePolicy("uniform", 2), SlicePolicy("mask", 2)])
+def test_grids_that_differ(policy: SlicePolicy) -> None:
+    codes = np.ones(SHAPE, np.uint8)
+    shifted = AFFINE.copy()
+    shifted[0, 3] = 0.5
+    for mask in (volume(codes, shifted), volume(codes[:, :, :4])):
+        with pytest.raises(Misaligned):
+            cut(volume(ramp()), mask, {1: "x"}, policy=policy)
+
+
+def test_series_over_time_and_nothing() -> None:
+    series = volume(np.zeros((*SHAPE, 2), np.int16))
+    for image, mask in ((series, None), (None, series)):
+        with pytest.raises(InputError, match="over time"):
+            cut(image, mask, {}, policy=ALL)
+    with pytest.raises(ValueError, match="neither"):
+        cut(None, None, {}, policy=ALL)

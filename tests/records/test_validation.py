@@ -1,0 +1,348 @@
+"""Every rule has a record that breaks it, and the error says which record, column and rule."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from qoqdata.errors import RecordError
+from qoqdata.records.rows import batch
+from qoqdata.records.validation import breaches, check
+from schemas.record import RECORD
+from tests.records.sound_rows import (
+    HEIGHT,
+    WIDTH,
+    ecg_row,
+    encoded,
+    facts,
+    picture_row,
+    region,
+    table,
+)
+
+MASK_ONLY: dict[str, Any] = {"images": None, "image_info": None}
+
+
+def ecg(**changes: Any) -> dict[str, Any]:
+    return ecg_row(ecg=ecg_row()["ecg"] | changes)
+
+
+def mask(data: bytes) -> list[dict[str, Any]]:
+    return [{"bytes": data, "path": "mask"}]
+
+
+def without(row: dict[str, Any], column: str, member: str) -> dict[str, Any]:
+    row = copy.deepcopy(row)
+    part = row[column][0] if isinstance(row[column], list) else row[column]
+    del part[member]
+    return row
+
+
+SOUND: dict[str, dict[str, Any]] = {
+    "picture": picture_row(),
+    "ecg": ecg_row(),
+    "nothing is mandatory among findings": picture_row(labels=None, uncertain=None, regions=None),
+    "empty lists of findings and boxes": picture_row(labels=[], uncertain=[], regions=[]),
+    "one option as answer": picture_row(answer="Clear"),
+    "open answer with separators": picture_row(
+        options=None, labels=None, uncertain=None, answer="Mass, node and more"
+    ),
+    "no mask for a picture": picture_row(masks=[None]),
+    "boxes in masks alone": picture_row(**MASK_ONLY),
+    "age 0": picture_row(age=0),
+    "age at the cap": picture_row(age=90),
+    "text with an ECG": ecg_row(modality="multimodal", context="Chest pain."),
+    "picture with an ECG": picture_row(modality="multimodal", ecg=ecg_row()["ecg"]),
+    "ECG as arrays": ecg(
+        signal=[np.zeros(3, np.float32)] * 2, valid=[np.ones(3, bool), np.zeros(3, bool)]
+    ),
+    "box of a fraction of a pixel": picture_row(regions=[region(x_max=0.25, y_max=0.5)]),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_records_pass(name: str) -> None:
+    assert list(breaches(SOUND[name])) == []
+    check(SOUND[name])
+
+
+#: name: (row, column, rule)
+BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
+    # The shape of columns.
+    "unknown column": (picture_row(extra=1), "extra", "no other columns"),
+    "member missing": (
+        without(picture_row(), "regions", "reader"),
+        "regions[0].reader",
+        "every member is there",
+    ),
+    "provenance member missing": (
+        without(picture_row(), "provenance", "notes"),
+        "provenance.notes",
+        "every member is there",
+    ),
+    "null in a list": (picture_row(labels=["Opacity", None]), "labels[1]", "not null"),
+    "null picture": (picture_row(images=[None]), "images[0]", "not null"),
+    "null box corner": (picture_row(regions=[region(x_min=None)]), "regions[0].x_min", "not null"),
+    "null digest": (
+        picture_row(provenance=picture_row()["provenance"] | {"digest": None}),
+        "provenance.digest",
+        "not null",
+    ),
+    "unknown domain": (picture_row(domain="dental"), "domain", "one of the vocabulary"),
+    "unknown modality": (picture_row(modality="audio"), "modality", "one of the vocabulary"),
+    "unknown split": (picture_row(split="dev"), "split", "one of the vocabulary"),
+    "unknown sex": (picture_row(sex="F"), "sex", "one of the vocabulary"),
+    "unknown terms": (picture_row(redistribution="yes"), "redistribution", "one of the vocabulary"),
+    # Null is absent; empty is a value.
+    "blank question": (picture_row(question=" "), "question", "absent text is null, not empty"),
+    "empty answer": (
+        picture_row(answer="", options=None, labels=None, uncertain=None),
+        "answer",
+        "absent text is null, not empty",
+    ),
+    "empty context": (picture_row(context=""), "context", "absent text is null, not empty"),
+    "empty reasoning": (picture_row(reasoning="\n"), "reasoning", "absent text is null, not empty"),
+    "no pictures as a list": (
+        picture_row(images=[], image_info=[], regions=None, masks=None),
+        "images",
+        "absent is null, not an empty list",
+    ),
+    "no masks as a list": (
+        picture_row(masks=[]),
+        "masks",
+        "absent is null, not an empty list",
+    ),
+    "no options as a list": (
+        picture_row(options=[], labels=None, uncertain=None),
+        "options",
+        "absent is null, not an empty list",
+    ),
+    # Ages.
+    "age above the cap": (picture_row(age=91), "age", "between 0 and 90"),
+    "negative age": (picture_row(age=-1), "age", "between 0 and 90"),
+    # Modalities.
+    "pictures in an ECG record": (
+        picture_row(modality="ecg"),
+        "images",
+        "an ECG record shows no picture",
+    ),
+    "ECG in a picture record": (
+        picture_row(ecg=ecg_row()["ecg"]),
+        "ecg",
+        "a picture record holds no ECG",
+    ),
+    "ECG in a video record": (
+        picture_row(modality="video", ecg=ecg_row()["ecg"]),
+        "ecg",
+        "a picture record holds no ECG",
+    ),
+    # Pictures and masks.
+    "facts without pictures": (picture_row(images=None), "image_info", "one entry an image"),
+    "pictures without facts": (picture_row(image_info=None), "image_info", "one entry an image"),
+    "fewer facts than pictures": (
+        picture_row(images=picture_row()["images"] * 2),
+        "image_info",
+        "one entry an image",
+    ),
+    "picture of another width": (
+        picture_row(image_info=[facts(width=WIDTH + 1)]),
+        "images[0]",
+        "the stored picture has the stated size",
+    ),
+    "picture turned": (
+        picture_row(images=mask(encoded(width=HEIGHT, height=WIDTH))),
+        "images[0]",
+        "the stored picture has the stated size",
+    ),
+    "no picture at all": (
+        picture_row(images=mask(b"not a picture")),
+        "images[0]",
+        "the stored picture has the stated size",
+    ),
+    "picture cut inside its header": (
+        picture_row(images=mask(encoded()[:20])),
+        "images[0]",
+        "the stored picture has the stated size",
+    ),
+    "picture without bytes": (
+        picture_row(images=[{"bytes": None, "path": "a.png"}]),
+        "images[0]",
+        "the stored picture has the stated size",
+    ),
+    "more masks than pictures": (
+        picture_row(masks=picture_row()["masks"] * 2),
+        "masks",
+        "one a picture",
+    ),
+    "mask of another size": (
+        picture_row(masks=mask(encoded(width=WIDTH - 1))),
+        "masks[0]",
+        "a mask has its picture's size",
+    ),
+    "lossy mask": (picture_row(masks=mask(encoded("JPEG"))), "masks[0]", "masks are lossless: PNG"),
+    "mask without picture that is none": (
+        picture_row(**MASK_ONLY, regions=None, masks=mask(b"GIF89a")),
+        "masks[0]",
+        "masks are lossless: PNG",
+    ),
+    # Boxes.
+    "box of picture 1 of 1": (
+        picture_row(regions=[region(image=1)]),
+        "regions[0].image",
+        "names a stored picture",
+    ),
+    "box of picture -1": (
+        picture_row(regions=[region(image=-1)]),
+        "regions[0].image",
+        "names a stored picture",
+    ),
+    "box without picture and mask": (
+        picture_row(**MASK_ONLY, masks=None),
+        "regions[0].image",
+        "names a stored picture",
+    ),
+    "box of an absent mask": (
+        picture_row(**MASK_ONLY, masks=[None]),
+        "regions[0]",
+        "a box lies inside its image",
+    ),
+    **{
+        f"box {name}": (
+            picture_row(regions=[region(), region(**corners)]),
+            "regions[1]",
+            "a box lies inside its image",
+        )
+        for name, corners in {
+            "beyond the left edge": {"x_min": -1.0},
+            "beyond the top edge": {"y_min": -1.0},
+            "beyond the right edge": {"x_max": WIDTH + 1.0},
+            "beyond the bottom edge": {"y_max": HEIGHT + 1.0},
+            "with x and y exchanged": {"x_max": float(HEIGHT), "y_max": float(WIDTH)},
+            "without width": {"x_min": 2.0, "x_max": 2.0},
+            "turned over": {"y_min": 3.0, "y_max": 1.0},
+            "of NaN": {"x_min": float("nan")},
+            "without end": {"x_max": float("inf")},
+        }.items()
+    },
+    # Labels and answers.
+    **{
+        f"{column} with {mark!r}": (
+            picture_row(**{column: [f"Mass{mark}node"], "answer": "Opacity, Effusion"}),
+            column,
+            "labels survive the scorer's separators",
+        )
+        for column in ("options", "labels", "uncertain")
+        for mark in (",", " and ", "&", "\n")
+    },
+    "options repeat": (
+        picture_row(options=["Clear", "Opacity", "Effusion", "Clear"]),
+        "options",
+        "no repeats",
+    ),
+    "labels repeat": (picture_row(labels=["Opacity", "Opacity"]), "labels", "no repeats"),
+    "label not offered": (picture_row(labels=["Mass"]), "labels", "labels are options"),
+    "doubt not offered": (picture_row(uncertain=["Mass"]), "uncertain", "labels are options"),
+    "label in another case": (picture_row(labels=["opacity"]), "labels", "labels are options"),
+    **{
+        f"answer {answer!r}": (
+            picture_row(answer=answer),
+            "answer",
+            "the answer is an option or a join of options",
+        )
+        for answer in (
+            "Mass",
+            "Opacity, Mass",
+            "Opacity,Effusion",
+            "Opacity and Effusion",
+            "Opacity, ",
+            "Opacity, Opacity",
+            "opacity",
+            " Opacity",
+        )
+    },
+    # ECGs.
+    "no lead": (ecg(leads=[], signal=[], valid=[]), "ecg.leads", "leads are named once each"),
+    "lead twice": (ecg(leads=["I", "I"]), "ecg.leads", "leads are named once each"),
+    "rate 0": (ecg(fs=0.0), "ecg.fs", "a positive rate"),
+    "rate NaN": (ecg(fs=float("nan")), "ecg.fs", "a positive rate"),
+    "rate without bound": (ecg(fs=float("inf")), "ecg.fs", "a positive rate"),
+    "more leads than rows": (ecg(leads=["I", "II", "III"]), "ecg.signal", "leads x samples"),
+    "samples x leads": (ecg(signal=[[0.0, 1.0]] * 3), "ecg.signal", "leads x samples"),
+    "ragged leads": (ecg(signal=[[0.0] * 3, [0.0] * 2]), "ecg.signal", "leads x samples"),
+    "no sample": (ecg(signal=[[], []], valid=[[], []]), "ecg.signal", "leads x samples"),
+    "mask of one lead": (ecg(valid=[[True] * 3]), "ecg.valid", "the mask has the signal's shape"),
+    "mask too short": (
+        ecg(valid=[[True] * 3, [True] * 2]),
+        "ecg.valid",
+        "the mask has the signal's shape",
+    ),
+    "NaN in the signal": (
+        ecg(signal=[[0.0, float("nan"), 0.0], [0.0] * 3]),
+        "ecg.signal",
+        "finite millivolts",
+    ),
+    "infinity in the signal": (
+        ecg(signal=[[0.0] * 3, [0.0, 0.0, float("-inf")]]),
+        "ecg.signal",
+        "finite millivolts",
+    ),
+    "millivolts beyond float32": (
+        ecg(signal=[[0.0] * 3, [0.0, 0.0, 1e300]]),
+        "ecg.signal",
+        "finite millivolts",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_breach_is_named(name: str) -> None:
+    row, column, rule = BROKEN[name]
+    assert (column, rule) in {(found, broken) for found, broken, _ in breaches(row)}
+    with pytest.raises(RecordError) as raised:
+        check(row)
+    error = raised.value
+    assert error.record == row["id"]
+    assert f"record {row['id']}, column {error.column}" in str(error)
+    assert f"(rule: {error.rule})" in str(error)
+    if len(list(breaches(row))) == 1:
+        assert (error.column, error.rule) == (column, rule)
+
+
+@pytest.mark.parametrize("field", RECORD.fields, ids=lambda field: field.name)
+def test_a_missing_column_is_a_breach(field: Any) -> None:
+    row = picture_row()
+    del row[field.name]
+    with pytest.raises(RecordError) as raised:
+        check(row)
+    assert (raised.value.column, raised.value.rule) == (field.name, "every column is there")
+
+
+@pytest.mark.parametrize("field", RECORD.fields, ids=lambda field: field.name)
+def test_null_stands_only_in_nullable_columns(field: Any) -> None:
+    found = {(c, rule) for c, rule, _ in breaches(picture_row(**{field.name: None}))}
+    assert ((field.name, "not null") in found) == (not field.nullable)
+
+
+def test_all_breaches_of_a_record_are_listed() -> None:
+    row = picture_row(age=100, labels=["Mass"], answer="Mass", regions=[region(x_max=100.0)])
+    assert [column for column, _, _ in breaches(row)] == ["age", "regions[0]", "labels", "answer"]
+
+
+def test_rows_that_came_back_from_arrow_and_polars_are_judged_alike() -> None:
+    """Validation of a data set on disk reads rows through polars."""
+    rows = [picture_row(), ecg_row(), picture_row(age=91), ecg(fs=0.0)]
+    found = [[breach[:2] for breach in breaches(row)] for row in rows]
+    assert found == [[], [], [("age", "between 0 and 90")], [("ecg.fs", "a positive rate")]]
+    for back in (table(*rows).to_pylist(), pl.DataFrame(table(*rows)).to_dicts()):
+        assert [[breach[:2] for breach in breaches(row)] for row in back] == found
+
+
+def test_a_sound_row_fits_the_arrow_schema() -> None:
+    assert (
+        batch([picture_row(), ecg_row()]).to_pylist() == table(picture_row(), ecg_row()).to_pylist()
+    )
