@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .drpo import DRPO
+    from qoqtrain.drpo import DRPO
 
 __all__ = ["DRPO"]
 

@@ -63,7 +63,7 @@ def compute(dataset: Dataset, difficulty: pl.DataFrame | None) -> dict[str, pl.D
     domain_of = train.select(key="source", domain="domain").unique()
     return {
         "domains": _with_difficulty(train, scored, "domain"),
-        "sources": _with_difficulty(train, scored, "source").join(domain_of, on="key"),
+        "sources": _with_difficulty(train, scored, "source").join(domain_of, on="key").sort("key"),
         "labels": label_table(kept, scored.drop_nulls("mean")),
         "clusters": pl.concat([clusters(scored, "domain"), clusters(scored, "source")]),
     }

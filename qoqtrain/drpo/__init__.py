@@ -1,9 +1,9 @@
 """DRPO: domain-aware relative policy optimisation, from rewards to advantages."""
 
-from .estimator import DRPO, Step
-from .presets import PRESETS
-from .priors import DomainPrior, Priors
-from .settings import Settings
-from .starting_weights import WeightRow
+from qoqtrain.drpo.estimator import DRPO, Step
+from qoqtrain.drpo.presets import PRESETS
+from qoqtrain.drpo.priors import DomainPrior, Priors
+from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.starting_weights import WeightRow
 
 __all__ = ["DRPO", "PRESETS", "DomainPrior", "Priors", "Settings", "Step", "WeightRow"]

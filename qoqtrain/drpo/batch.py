@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qoqdata.errors import UsageError
-
-from .settings import Settings
+from qoqtrain.drpo.settings import Settings
 
 # Rewards are sums of float32 parts: this far outside the range, as a share of it, is rounding.
 ROUNDING = 1e-6

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .batch import Batch
-from .clusters import Clustering, cluster_domains
-from .evidence import domain_questions, evidence_of, members_of
-from .history import Memory
-from .priors import DomainPrior, Priors
-from .settings import Settings
-from .temperatures import Temperatures, temperatures
+from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.clusters import Clustering, cluster_domains
+from qoqtrain.drpo.evidence import domain_questions, evidence_of, members_of
+from qoqtrain.drpo.history import Memory
+from qoqtrain.drpo.priors import DomainPrior, Priors
+from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.temperatures import Temperatures, temperatures
 
 
 @dataclass(frozen=True)

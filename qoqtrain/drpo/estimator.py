@@ -20,19 +20,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qoqdata.errors import UsageError
-
-from .batch import batch_of
-from .domains import measure_domains
-from .evidence import remember
-from .group import group_means, group_scores
-from .health import report_of
-from .history import Memory, merge_histories
-from .presets import settings_of
-from .priors import Priors, Statistics, read_mapping, read_statistics
-from .scaling import scale
-from .settings import Settings
-from .starting_weights import WeightRow, weight_rows
-from .state import (
+from qoqtrain.drpo.batch import batch_of
+from qoqtrain.drpo.domains import measure_domains
+from qoqtrain.drpo.evidence import remember
+from qoqtrain.drpo.group import group_means, group_scores
+from qoqtrain.drpo.health import report_of
+from qoqtrain.drpo.history import Memory, merge_histories
+from qoqtrain.drpo.presets import settings_of
+from qoqtrain.drpo.priors import Priors, Statistics, read_mapping, read_statistics
+from qoqtrain.drpo.scaling import scale
+from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
+from qoqtrain.drpo.state import (
     checksum,
     read_domain_key,
     read_history,
@@ -41,7 +40,7 @@ from .state import (
     refuse_other,
     write_state,
 )
-from .temperatures import record_counts
+from qoqtrain.drpo.temperatures import record_counts
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
-
-from .batch import Batch
-from .clusters import Evidence
-from .history import Bins, Memory, Vectors, bin_of, on_grid
-from .priors import DomainPrior
-from .settings import Settings
+from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.clusters import Evidence
+from qoqtrain.drpo.history import Bins, Memory, Vectors, bin_of, on_grid
+from qoqtrain.drpo.priors import DomainPrior
+from qoqtrain.drpo.settings import Settings
 
 
 def domain_questions(batch: Batch) -> dict[str, NDArray[np.intp]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .batch import Batch
-from .settings import Settings
+from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.settings import Settings
 
 
 def group_means(batch: Batch) -> NDArray[np.float64]:

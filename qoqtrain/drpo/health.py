@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batch import Batch
-from .domains import MeasuredDomain
-from .priors import Priors
-from .scaling import Scaled
-from .settings import Settings
+from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.domains import MeasuredDomain
+from qoqtrain.drpo.priors import Priors
+from qoqtrain.drpo.scaling import Scaled
+from qoqtrain.drpo.settings import Settings
 
 # A rollout with a smaller advantage than this hardly takes part in the update.
 TINY = 0.01

@@ -6,8 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from qoqdata.errors import UsageError
-
-from .settings import Settings
+from qoqtrain.drpo.settings import Settings
 
 _AUTHORS = Settings(
     reward_range=None,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .batch import Batch
-from .kl_damping import question_damping, rollout_damping
-from .settings import Settings
-from .weights import LogWeights, bounded_log_weights
+from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.kl_damping import question_damping, rollout_damping
+from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.weights import LogWeights, bounded_log_weights
 
 
 @dataclass(frozen=True)

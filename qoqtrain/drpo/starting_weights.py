@@ -9,12 +9,12 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from .clusters import Clustering, cluster_domains
-from .evidence import evidence_of
-from .history import Memory
-from .priors import DomainPrior, Priors
-from .settings import Settings
-from .temperatures import Temperatures, record_counts, temperatures
+from qoqtrain.drpo.clusters import Clustering, cluster_domains
+from qoqtrain.drpo.evidence import evidence_of
+from qoqtrain.drpo.history import Memory
+from qoqtrain.drpo.priors import DomainPrior, Priors
+from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.temperatures import Temperatures, record_counts, temperatures
 
 # Questions of a cluster with a smaller mean reward than this fail always: all their scores are 0,
 # and there is nothing for a weight to scale.

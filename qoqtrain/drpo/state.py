@@ -9,10 +9,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from qoqdata.errors import UsageError
-
-from .history import Bins, Memory, Vectors
-from .priors import Priors
-from .settings import Settings
+from qoqtrain.drpo.history import Bins, Memory, Vectors
+from qoqtrain.drpo.priors import Priors
+from qoqtrain.drpo.settings import Settings
 
 VERSION = 1
 

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
-
-from .clusters import Clustering
-from .history import Memory
-from .priors import Priors
-from .settings import Settings
+from qoqtrain.drpo.clusters import Clustering
+from qoqtrain.drpo.history import Memory
+from qoqtrain.drpo.priors import Priors
+from qoqtrain.drpo.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,8 @@ STALE = ("repeated_question_ids", 1)
 
 @pytest.fixture(scope="module")
 def vectors() -> dict[str, Any]:
-    """$QOQTRAIN_DRPO_VECTORS, or `shared/drpo/drpo_vectors_public.json` beside the checkout."""
-    beside = Path(__file__).resolve().parents[3] / "shared/drpo/drpo_vectors_public.json"
-    path = Path(os.environ.get("QOQTRAIN_DRPO_VECTORS", beside))
-    if not path.is_file():
-        pytest.skip(f"no reference vectors at {path}; set QOQTRAIN_DRPO_VECTORS")
+    """Inputs and outputs of the functions that the authors published."""
+    path = Path(__file__).parent / "vectors" / "drpo.json"
     return json.loads(path.read_text())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -223,8 +224,10 @@ def test_files_that_are_no_header(tmp_path: Path) -> None:
     path.write_bytes(b"#" * (4 * 2**20 + 1))
     with pytest.raises(TooLarge):
         read_header(path)
-    with pytest.raises(UnreadableFile):
-        read_header(tmp_path)
+    os.mkfifo(tmp_path / "pipe.hea")
+    for other in (tmp_path, tmp_path / "pipe.hea"):
+        with pytest.raises(UnreadableFile, match="regular file"):
+            read_header(other)
 
 
 @given(

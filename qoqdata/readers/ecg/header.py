@@ -77,6 +77,8 @@ def read_header(path: Path) -> Header:
     Raises MissingFile, TooLarge (above 4 MiB) or UnreadableFile (not text, or not a header).
     """
     where = str(path)
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise UnreadableFile("is not a regular file", where=where)
     try:
         with path.open("rb") as file:
             data = file.read(HEADER_BYTES + 1)
