@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from pydantic import ValidationError
 
 from qoqdata.errors import CardError, UsageError
 from schemas.card import Card
+
+_SCALARS = (bool, int, float, str)
 
 
 def load_card(path: Path) -> Card:
@@ -65,12 +68,23 @@ def _typed(slug: str, name: str, default: Any, choices: tuple[str, ...] | None, 
     where = f"source {slug}, option {name}"
     if choices and value not in choices:
         raise UsageError(f"{value!r} is no choice", where=where, fix=f"one of {', '.join(choices)}")
-    if default is None or isinstance(value, type(default)):
-        return value
     try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False}[str(value).lower()]
-        return type(default)(value)
+        settled = _as(type(default), value)
+        # Options are part of the manifest, and JSON knows neither NaN nor infinity.
+        if isinstance(settled, float) and not math.isfinite(settled):
+            raise ValueError(value)
     except (KeyError, TypeError, ValueError) as error:
-        kind = type(default).__name__
+        kind = "scalar" if default is None else type(default).__name__
         raise UsageError(f"{value!r} is no {kind}", where=where) from error
+    return settled
+
+
+def _as(kind: type, value: Any) -> Any:
+    """`value` as `kind`: as it is, from text, or a whole number as float; nothing is rounded."""
+    if type(value) is kind or (kind is type(None) and isinstance(value, _SCALARS)):
+        return value
+    if kind is bool:
+        return {"true": True, "false": False}[value.lower() if isinstance(value, str) else ""]
+    if isinstance(value, str) or (type(value) is int and kind in (float, str)):
+        return kind(value)
+    raise TypeError(value)

@@ -98,6 +98,8 @@ class RawTree:
                 glob=False,
             )
             table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
+            # Tables that quote every cell write an absent one as "".
+            table = table.with_columns(pl.all().replace("", None))
         except pl.exceptions.NoDataError as error:
             raise BadTable("the table is empty", where=relative, fix="fetch it again") from error
         except (pl.exceptions.PolarsError, OSError) as error:

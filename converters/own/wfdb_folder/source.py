@@ -19,6 +19,9 @@ from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 from schemas.card import Card
 
+#: How a multi-segment header names a stretch without recording.
+GAP = "~"
+
 
 class WfdbFolder(SourceMapping):
     """The mapping of a WFDB folder."""
@@ -51,6 +54,9 @@ def plan(job: Job) -> Iterator[Planned]:
             records[header.removesuffix(".hea")] = _files(header, job)
         except InputError as error:
             yield Refused(header.removesuffix(".hea"), error, (header,))
+    # A segment is part of its record, not a record of its own.
+    segments = {path for _, *rest in records.values() for path in rest}
+    records = {key: files for key, files in records.items() if files[0] not in segments}
     if mapping.table is not None:
         for item in join(read_annotations(job, mapping), records, table=mapping.table.file):
             if isinstance(item, tuple):
@@ -79,13 +85,15 @@ def convert(unit: Unit, job: Job) -> list[Record]:
 
 
 def _files(header: str, job: Job) -> tuple[str, ...]:
-    """The header and the signal files that it names."""
+    """The header and the signal files that it names, those of its segments included."""
     folder = header.rpartition("/")[0]
+    prefix = f"{folder}/" if folder else ""
     parsed = read_header(job.raw.resolve(header))
-    signals = [line.file for line in parsed.signals]
-    segments = [f"{line.name}.hea" for line in parsed.segments if line.name != "~"]
-    names = dict.fromkeys((*signals, *segments))
-    return (header, *(f"{folder}/{name}" if folder else name for name in names))
+    files = [header, *(f"{prefix}{line.file}" for line in parsed.signals)]
+    for line in parsed.segments:
+        if line.name != GAP:
+            files += _files(f"{prefix}{line.name}.hea", job)
+    return tuple(dict.fromkeys(files))
 
 
 def _from_comments(key: str, files: tuple[str, ...], job: Job) -> Planned:

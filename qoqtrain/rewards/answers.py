@@ -1,0 +1,73 @@
+"""The answer part: sets of labels by F1, open answers by similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from .boxed import Answer
+from .part import Part
+from .text import MEASURES
+from .truth import Truth
+from .vocabulary import Vocabulary, vocabulary_of
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The right labels of a question, as normal forms of its vocabulary; None: no labels."""
+
+    vocabulary: Vocabulary
+    labels: frozenset[str] | None
+
+
+def expected_of(truth: Truth, classes: Mapping[str, str]) -> Expected:
+    """The labels that a truth asks for. Raises InputError as `vocabulary_of`.
+
+    `labels` where given, else `answer` read with the options; labels that are no option are
+    admitted too. `classes` are from `synonym_classes`.
+    """
+    options = truth.options or ()
+    if truth.open:
+        return Expected(vocabulary_of((), (), classes), None)
+    if truth.labels:
+        vocabulary = vocabulary_of(options, truth.labels, classes)
+        found = [vocabulary.find(label) for label in truth.labels]
+        return Expected(vocabulary, frozenset(label for label in found if label) or None)
+    vocabulary = vocabulary_of(options, (), classes)
+    labels = vocabulary.read(truth.answer or "")
+    stray = [label for label in labels if label not in vocabulary.names]
+    if stray:
+        vocabulary = vocabulary_of(options, stray, classes)
+    return Expected(vocabulary, labels or None)
+
+
+def set_f1(answered: Collection[str], right: Collection[str]) -> float:
+    """2 |A and R| / (|A| + |R|) of two sets; 1 for two empty ones."""
+    first, second = set(answered), set(right)
+    if not first and not second:
+        return 1.0
+    return 2 * len(first & second) / (len(first) + len(second))
+
+
+def label_part(
+    answer: Answer, answered: frozenset[str], right: frozenset[str], single: bool, precision: float
+) -> Part:
+    """F1 of the labels answered and the right ones, or equality where a `single` one is asked.
+
+    A list of which less than `precision` is right is hedging and scores 0, whatever it contains.
+    """
+    if answer.text is None:
+        return Part(0.0, answer.status, answer.reason)
+    if single and len(answered) > 1:
+        return Part(0.0, "ok", f"{len(answered)} labels where one is asked")
+    hits = len(answered & right)
+    if hits and hits < precision * len(answered):
+        return Part(0.0, "ok", f"hedging: {hits} of {len(answered)} labels are right")
+    return Part(set_f1(answered, right))
+
+
+def text_part(answer: Answer, truth: str, measure: str) -> Part:
+    """Similarity of an open answer by the named measure of `text.MEASURES`."""
+    if answer.text is None:
+        return Part(0.0, answer.status, answer.reason)
+    return Part(MEASURES[measure](answer.text, truth))

@@ -1,0 +1,112 @@
+"""Every choice of a reward, as data, and the named sets of choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+from qoqdata.errors import UsageError
+
+from . import format, matching
+from .text import MEASURES
+from .vocabulary import synonym_classes
+
+PARTS = ("answer", "grounding", "format", "length")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Weights and rules of a reward. Raises UsageError for a value that makes no sense.
+
+    weights         answer, grounding, format, length; only their ratios matter
+    grounding_rule  "matched", "union" or "best" (see `matching`)
+    labelled_boxes  boxes meet only regions of their own label
+    inclusive_boxes corners name the first and last pixel instead of edges
+    format_rule     "graded" or "binary" (see `format`)
+    think_share     share of the format part that the layout of the thinking decides; 0 for prompts
+                    that ask for none
+    min_precision   an answer of which less is right scores 0
+    text_measure    similarity of open answers: "rouge_l", "token_f1" or "exact"
+    full_words      words of reasoning that earn the whole length part
+    overlong_words  words from which on the length part falls again
+    synonyms        alias -> label
+    """
+
+    weights: tuple[float, float, float, float] = (0.5, 0.3, 0.1, 0.1)
+    grounding_rule: matching.Rule = "matched"
+    labelled_boxes: bool = False
+    inclusive_boxes: bool = False
+    format_rule: format.Rule = "graded"
+    think_share: float = 0.5
+    min_precision: float = 0.25
+    text_measure: str = "rouge_l"
+    full_words: int = 80
+    overlong_words: int = 2000
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        weights = self.weights
+        if isinstance(weights, Mapping):
+            if unknown := sorted(weights.keys() - set(PARTS)):
+                raise _refuse("weights", unknown, f"the parts are {', '.join(PARTS)}")
+            weights = tuple(weights.get(part, 0.0) for part in PARTS)
+            object.__setattr__(self, "weights", weights)
+        if len(weights) != len(PARTS) or not all(0 <= w < math.inf for w in weights):
+            raise _refuse("weights", weights, "four numbers of 0 or more")
+        if not sum(weights):
+            raise _refuse("weights", weights, "give one part a weight")
+        for name, choices in (
+            ("grounding_rule", matching.RULES),
+            ("format_rule", ("graded", "binary")),
+            ("text_measure", MEASURES),
+        ):
+            if (value := getattr(self, name)) not in choices:
+                raise _refuse(name, value, f"choose one of {', '.join(choices)}")
+        for name in ("think_share", "min_precision"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise _refuse(name, value, "0 to 1")
+        for name in ("full_words", "overlong_words"):
+            if not (value := getattr(self, name)) >= 1:
+                raise _refuse(name, value, "1 or more")
+
+    @cached_property
+    def classes(self) -> dict[str, str]:
+        """The synonyms as normal forms, alias -> meaning."""
+        return synonym_classes(self.synonyms)
+
+
+PRESETS: dict[str, Scheme] = {
+    # Weights of the code of QoQ-Med (May 2025).
+    "qoq_med_code": Scheme(),
+    # What the paper says (arXiv 2506.00711, section 3.4): best box, binary format, no length.
+    "paper": Scheme(weights=(0.6, 0.2, 0.2, 0.0), grounding_rule="best", format_rule="binary"),
+    # Weights of mirl, for single samples and as its training scripts are wired.
+    "mirl": Scheme(weights=(0.6, 0.2, 0.1, 0.1)),
+    "mirl_batch": Scheme(weights=(0.5, 0.3, 0.1, 0.0)),
+    "accuracy": Scheme(weights=(1.0, 0.0, 0.0, 0.0)),
+}
+
+
+def scheme_of(preset: str, **changes: Any) -> Scheme:
+    """The named preset with changes to its fields; `weights` may be {part: weight}, others 0.
+
+    Raises UsageError for an unknown preset, field or value.
+    """
+    if preset not in PRESETS:
+        raise UsageError(
+            f"there is no reward preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}"
+        )
+    known = {setting.name for setting in fields(Scheme)}
+    if unknown := sorted(changes.keys() - known):
+        raise UsageError(
+            f"unknown reward settings: {', '.join(unknown)}",
+            fix=f"the settings are {', '.join(sorted(known))}",
+        )
+    return replace(PRESETS[preset], **changes)
+
+
+def _refuse(name: str, value: object, fix: str) -> UsageError:
+    return UsageError(f"{name}={value!r} is not a valid reward setting", where=name, fix=fix)

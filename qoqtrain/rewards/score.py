@@ -1,0 +1,158 @@
+"""Rewards of a batch of responses, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qoqdata.errors import UsageError
+
+from .answers import Expected, expected_of, label_part, text_part
+from .boxed import Answer, final_answer
+from .format import binary, format_part, graded
+from .grounding import Grounds, grounding, grounds_of, name_of
+from .length import length_part
+from .object_list import ObjectList, object_list
+from .part import Part
+from .published import PUBLISHED, published_scores
+from .scheme import PARTS, Scheme, scheme_of
+from .truth import Truth, truth_of
+
+#: Longer responses are not read: no context window holds one.
+MAX_RESPONSE = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    given: object
+    truth: Truth
+    expected: Expected
+    grounds: Grounds
+
+
+def score(
+    responses: Sequence[str],
+    truths: Sequence[Truth | Mapping[str, Any] | str],
+    preset: str = "qoq_med_code",
+    *,
+    truncated: Sequence[bool] | None = None,
+    **changes: Any,
+) -> list[dict[str, Any]]:
+    """The reward of each response and its parts, as plain dicts in the order given.
+
+    responses  texts of the policy, without the prompt
+    truths     one for each response (`truth.truth_of`: a Truth, a mapping of its fields, or the
+               answer alone); rollouts of one question may share the object, which saves time
+    preset     a name in `scheme.PRESETS`; `changes` replace fields of its `Scheme`. The names in
+               `published.PUBLISHED` run the published functions instead, faults included, for
+               comparison
+    truncated  True where generation stopped at the token limit: length and format earn nothing
+
+    Each dict holds
+      overall    weighted mean of the parts that can be scored, 0 to 1; None where none can.
+                 A part with missing truth is dropped and its weight shared by the others
+      answer, grounding, format, length   0 to 1, or None where the truth is missing
+      status     part -> "ok", "missing_truth", "no_answer", "no_boxes", "unparsable", "truncated"
+      reason     part -> why, where there is more to say than ok
+      prediction the answer as extracted, or None; labels: the set read from it, sorted, or None
+    No response raises: what cannot be read scores 0 with its reason. Malformed truths and settings
+    raise UsageError or InputError.
+    """
+    if len(responses) != len(truths):
+        raise UsageError(f"{len(responses)} responses for {len(truths)} truths")
+    if truncated is not None and len(truncated) != len(responses):
+        raise UsageError(f"{len(truncated)} truncation marks for {len(responses)} responses")
+    if stray := [type(text).__name__ for text in responses if not isinstance(text, str)]:
+        raise UsageError(f"a response is of type {stray[0]}", fix="pass texts")
+    if preset in PUBLISHED:
+        if changes:
+            raise UsageError(f"preset {preset!r} takes no settings", fix="choose another preset")
+        return published_scores(responses, truths, preset)
+    scheme = scheme_of(preset, **changes)
+    questions: dict[int, _Question] = {}
+    scores = []
+    for index, (response, given) in enumerate(zip(responses, truths, strict=True)):
+        # `given` is kept with what was made of it, so no other object can take its id.
+        question = questions.get(id(given))
+        if question is None:
+            question = questions[id(given)] = _question(given, scheme, f"truths[{index}]")
+        cut = truncated is not None and bool(truncated[index])
+        scores.append(_score(response, question, scheme, cut))
+    return scores
+
+
+def _question(given: Truth | Mapping[str, Any] | str, scheme: Scheme, where: str) -> _Question:
+    truth = truth_of(given, where)
+    expected = expected_of(truth, scheme.classes)
+    return _Question(given, truth, expected, grounds_of(truth, name_of(scheme.classes)))
+
+
+def _score(response: str, question: _Question, scheme: Scheme, cut: bool) -> dict[str, Any]:
+    truth, expected = question.truth, question.expected
+    answer, objects = _read(response)
+    name = name_of(scheme.classes)
+    labels: frozenset[str] | None = None
+    if answer.text is not None and not truth.open:
+        labels = expected.vocabulary.read(answer.text)
+    if scheme.format_rule == "graded":
+        grade = graded(objects)
+    else:
+        grade = binary(objects, {name(label) for label in labels or ()}, name)
+    stop = Part(0.0, "truncated", "generation stopped at the token limit") if cut else None
+    parts = {
+        "answer": _answer_part(answer, labels, question, scheme),
+        "grounding": grounding(
+            objects,
+            question.grounds,
+            rule=scheme.grounding_rule,
+            labelled=scheme.labelled_boxes,
+            inclusive=scheme.inclusive_boxes,
+            name=name,
+        ),
+        "format": stop or format_part(grade, objects, answer, scheme.think_share),
+        "length": stop
+        or length_part(
+            response, answer, objects, full=scheme.full_words, overlong=scheme.overlong_words
+        ),
+    }
+    return {
+        "overall": _overall(parts, scheme),
+        **{part: scored.value for part, scored in parts.items()},
+        "status": {part: scored.status for part, scored in parts.items()},
+        "reason": {part: scored.reason for part, scored in parts.items() if scored.reason},
+        "prediction": answer.text,
+        "labels": None if labels is None else _written(labels, expected),
+    }
+
+
+def _read(response: str) -> tuple[Answer, ObjectList]:
+    if len(response) > MAX_RESPONSE:
+        reason = f"the response has {len(response)} characters, more than {MAX_RESPONSE}"
+        return Answer(None, "unparsable", reason, -1, reason), ObjectList(reason=reason)
+    return final_answer(response), object_list(response)
+
+
+def _answer_part(
+    answer: Answer, labels: frozenset[str] | None, question: _Question, scheme: Scheme
+) -> Part:
+    truth, right = question.truth, question.expected.labels
+    if truth.open and truth.answer:
+        return text_part(answer, truth.answer, scheme.text_measure)
+    if right is None:
+        return Part(None, "missing_truth", "the truth has no answer")
+    return label_part(answer, labels or frozenset(), right, truth.single, scheme.min_precision)
+
+
+def _overall(parts: Mapping[str, Part], scheme: Scheme) -> float | None:
+    total = weight = 0.0
+    for part, share in zip(PARTS, scheme.weights, strict=True):
+        if (value := parts[part].value) is not None:
+            total += share * value
+            weight += share
+    return min(total / weight, 1.0) if weight else None
+
+
+def _written(labels: frozenset[str], expected: Expected) -> list[str]:
+    names = expected.vocabulary.names
+    return sorted(names.get(label, label) for label in labels)

@@ -1,0 +1,130 @@
+"""Reading cards and settling their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from qoqdata.errors import CardError, UsageError
+from qoqdata.sources.card import load_card, load_yaml, parse_card, settle_options
+from schemas.card import Card
+from tests.schemas.test_card import CONTENT
+
+OPTIONS = {
+    "slices": {"default": 8, "doc": "how many"},
+    "margin": {"default": 0.5, "doc": "how wide"},
+    "masks": {"default": "required", "choices": ["required", "optional"], "doc": "whether"},
+    "strict": {"default": True, "doc": "whether"},
+    "path": {"default": None, "doc": "where"},
+}
+
+
+@pytest.fixture
+def card() -> Card:
+    return Card.model_validate(CONTENT | {"options": OPTIONS})
+
+
+def test_a_card_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(CONTENT))
+    assert load_card(tmp_path / "card.yaml") == Card.model_validate(CONTENT)
+
+
+def test_faults_name_file_and_field(tmp_path: Path) -> None:
+    path = tmp_path / "card.yaml"
+    path.write_text(yaml.safe_dump(CONTENT | {"licence": {}}))
+    with pytest.raises(CardError) as raised:
+        load_card(path)
+    assert str(raised.value).startswith(f"{path}, licence.name: ")
+    with pytest.raises(CardError, match="the document"):
+        parse_card([], where="x")
+    with pytest.raises(CardError, match="needs options") as raised:
+        parse_card(
+            CONTENT | {"labels": {}, "tasks": {"task": {"kind": "multi", "question": "?"}}},
+            where="x",
+        )
+    assert "Value error" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe", b"a: \x00", b"a: b: c"])
+def test_what_is_no_yaml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is not YAML"):
+        load_yaml(path)
+
+
+def test_yaml_does_not_run_code(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(UsageError, match="is not YAML"):
+        load_yaml(path)
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        load_yaml(tmp_path / "none.yaml")
+    with pytest.raises(UsageError):
+        load_yaml(tmp_path)
+
+
+def test_options_default_and_are_sorted(card: Card) -> None:
+    settled = settle_options(card, {})
+    assert settled == {
+        "margin": 0.5, "masks": "required", "path": None, "slices": 8, "strict": True,
+    }  # fmt: skip
+    assert list(settled) == sorted(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "settled"),
+    [
+        ("slices", 4, 4),
+        ("slices", "4", 4),
+        ("margin", "0.25", 0.25),
+        ("margin", 1, 1.0),
+        ("masks", "optional", "optional"),
+        ("strict", False, False),
+        ("strict", "false", False),
+        ("strict", "True", True),
+        ("path", "x", "x"),
+        ("path", 3, 3),
+        ("path", None, None),
+    ],
+)
+def test_given_options_are_typed_like_their_defaults(
+    card: Card, name: str, given: Any, settled: Any
+) -> None:
+    found = settle_options(card, {name: given})[name]
+    assert found == settled and type(found) is type(settled)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("slice", 4, "no option 'slice'.*known: margin, masks, path, slices, strict"),
+        ("slices", "four", "'four' is no int"),
+        ("slices", 4.5, "4.5 is no int"),
+        ("slices", "4.5", "no int"),
+        ("slices", True, "True is no int"),
+        ("slices", None, "None is no int"),
+        ("slices", [4], "no int"),
+        ("margin", "wide", "no float"),
+        ("margin", "nan", "no float"),
+        ("masks", "maybe", "no choice.*required, optional"),
+        ("strict", "maybe", "no bool"),
+        ("strict", 2, "no bool"),
+        ("strict", 1, "no bool"),
+        ("margin", float("inf"), "no float"),
+        ("margin", True, "no float"),
+        ("masks", None, "no choice"),
+        ("path", [1], "no scalar"),
+        ("path", float("nan"), "no scalar"),
+    ],
+)
+def test_options_that_do_not_fit(card: Card, name: str, given: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as raised:
+        settle_options(card, {name: given})
+    assert "source films" in str(raised.value)

@@ -1,0 +1,139 @@
+"""Sources are found through entry points; a new one is a folder and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from qoqdata.errors import CardError, UnknownSource
+from qoqdata.sources import catalogue
+from tests.schemas.test_card import CONTENT
+
+CODE = "def plan(job):\n    return ()\n\ndef convert(unit, job):\n    return []\n"
+
+
+def make(folder: Path, code: str | None = CODE, **changes: object) -> Path:
+    folder.mkdir(parents=True)
+    card = CONTENT | {"slug": folder.name} | changes
+    (folder / "card.yaml").write_text(yaml.safe_dump(card))
+    if code is not None:
+        (folder / "source.py").write_text(code)
+    return folder
+
+
+def test_every_card_of_the_checkout_is_registered() -> None:
+    import converters
+
+    folders = {path.parent.name for path in Path(converters.__path__[0]).rglob("card.yaml")}
+    assert folders
+    assert set(catalogue.cards()) >= folders
+    assert list(catalogue.cards()) == sorted(catalogue.cards())
+    assert all(slug == card.slug for slug, card in catalogue.cards().items())
+
+
+def test_a_source() -> None:
+    source = catalogue.get("ham10000")
+    assert source.card.slug == source.folder.name == "ham10000"
+    assert source.module == "converters.dermoscopy.ham10000.source"
+    assert source.configure is None
+    assert catalogue.get("image_table").configure is not None
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownSource, match="did you mean ham10000") as raised:
+        catalogue.get("ham1000")
+    assert raised.value.code == "unknown_source"
+    with pytest.raises(UnknownSource, match="lists them"):
+        catalogue.get("zzzzzzzz")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An importable package of sources, without entry points."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path / f"sources_of_{tmp_path.name}"
+
+
+def test_digests_follow_code_and_card(package: Path) -> None:
+    folder = make(package / "films")
+    module = f"{package.name}.films.source"
+    first = catalogue.load(folder, module)
+    (folder / "example").mkdir()
+    (folder / "example" / "x.py").write_text("")
+    (folder / "notes.md").write_text("")
+    assert catalogue.load(folder, module) == first
+    (folder / "codes.csv").write_text("a\n")
+    second = catalogue.load(folder, module)
+    assert second.code_digest != first.code_digest and second.card_digest == first.card_digest
+    (folder / "card.yaml").write_text((folder / "card.yaml").read_text() + "# \n")
+    third = catalogue.load(folder, module)
+    assert third.card_digest != first.card_digest and third.code_digest == second.code_digest
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "said"),
+    [
+        (CODE, {"slug": "others"}, "not the folder's name"),
+        (CODE, {"licence": {}}, "licence.name"),
+        (None, {}, "no importable"),
+        ("def plan(job): ...\n", {}, "does not define convert"),
+        ("def convert(unit, job): ...\n", {}, "does not define plan"),
+    ],
+)
+def test_folders_at_fault(package: Path, code: str | None, changes: dict, said: str) -> None:
+    folder = make(package / "films", code, **changes)
+    with pytest.raises(CardError, match=said) as raised:
+        catalogue.load(folder, f"{package.name}.films.source")
+    assert str(folder) in str(raised.value)
+
+
+def entry_point(site: Path, package: str) -> None:
+    """What installing a package with this entry point leaves behind."""
+    info = site / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[qoqdata.sources]\n{package} = {package}\n")
+
+
+def elsewhere(site: Path, code: str) -> subprocess.CompletedProcess:
+    """Run code in a process that has `site` on its path."""
+    script = f"import sys; sys.path.insert(0, {str(site)!r})\n{code}"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+
+LIST = (
+    "from qoqdata.sources import catalogue\n"
+    "from qoqdata.errors import QoqdataError\n"
+    "try: print(*catalogue.cards())\n"
+    "except QoqdataError as error: print('error', error)\n"
+)
+
+
+def test_sources_of_other_packages(tmp_path: Path) -> None:
+    make(tmp_path / "mine" / "deep" / "films")
+    # Cards inside examples and raw trees are no sources.
+    make(tmp_path / "mine" / "deep" / "films" / "example" / "raw" / "inner")
+    make(tmp_path / "mine" / "raw" / "other")
+    entry_point(tmp_path, "mine")
+    code = LIST + "print(catalogue.get('films').module)"
+    listed, module = elsewhere(tmp_path, code).stdout.splitlines()
+    assert {"films", "ham10000"} <= set(listed.split())
+    assert not {"inner", "other"} & set(listed.split())
+    assert module == "mine.deep.films.source"
+
+
+def test_one_name_for_two_sources(tmp_path: Path) -> None:
+    make(tmp_path / "mine" / "ham10000")
+    entry_point(tmp_path, "mine")
+    assert "two sources are called 'ham10000'" in elsewhere(tmp_path, LIST).stdout
+
+
+def test_listing_imports_no_converter(tmp_path: Path) -> None:
+    make(tmp_path / "mine" / "films", "raise RuntimeError('imported')\n")
+    entry_point(tmp_path, "mine")
+    done = elsewhere(tmp_path, LIST)
+    assert "films" in done.stdout.split() and not done.stderr

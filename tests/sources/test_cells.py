@@ -1,0 +1,93 @@
+"""Cells of annotation tables, by tables of spellings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qoqdata.sources import cells
+
+ABSENT = [
+    None, "", " ", "\t", "na", "NA", "N/A", "n/a", "nan", "NaN", "None", "NULL", "unknown",
+    "Unknown ", "-99", "-99.0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ABSENT)
+def test_absent(cell: str | None) -> None:
+    assert cells.text(cell) is None
+    assert cells.number(cell) is None
+    assert cells.integer(cell) is None
+    assert cells.years(cell) is None
+    assert cells.sex(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [(" a b ", "a b"), ("0", "0"), ("-", "-"), ("nano", "nano"), ("-9", "-9")]
+)
+def test_text(cell: str, value: str) -> None:
+    assert cells.text(cell) == value
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("0", 0.0),
+        (" 61.5 ", 61.5),
+        ("-1", -1.0),
+        ("1e3", 1000.0),
+        (".5", 0.5),
+        ("inf", None),
+        ("-Infinity", None),
+        ("1e999", None),
+        ("1,5", None),
+        ("1_000", None),
+        ("61Y", None),
+        ("0x10", None),
+        ("--", None),
+    ],
+)
+def test_numbers(cell: str, value: float | None) -> None:
+    assert cells.number(cell) == value
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("15709.0", 15709), ("-3", -3), ("0", 0), ("1e3", 1000), ("1.5", None), ("x", None)],
+)
+def test_whole_numbers(cell: str, value: int | None) -> None:
+    assert cells.integer(cell) == value
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("45", 45), ("45.9", 45), ("0", 0), ("0.5", 0), ("300", 300), ("-1", None), ("forty", None)],
+)
+def test_ages_in_completed_years(cell: str, value: int | None) -> None:
+    assert cells.years(cell) == value
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("F", "female"),
+        (" female ", "female"),
+        ("Female", "female"),
+        ("W", "female"),
+        ("m", "male"),
+        ("MALE", "male"),
+        ("O", "other"),
+        ("divers", "other"),
+    ],
+)
+def test_sex(cell: str, value: str) -> None:
+    assert cells.sex(cell) == value
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_read_or_absent(cell: str) -> None:
+    number, integer, years = cells.number(cell), cells.integer(cell), cells.years(cell)
+    assert integer is None or integer == number
+    assert years is None or (number is not None and years <= number < years + 1)
+    assert cells.sex(cell) in (None, "female", "male", "other")

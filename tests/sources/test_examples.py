@@ -1,0 +1,82 @@
+"""Examples: how records are described for people, and how what is expected is kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qoqdata.errors import CardError
+from qoqdata.sources import catalogue, examples
+from qoqdata.sources.examples import Built, build_example, describe
+from qoqdata.sources.protocol import Source
+from tests.records.sound_rows import HEIGHT, WIDTH, ecg_row, picture_row
+
+
+def test_a_picture_record() -> None:
+    shown = describe(picture_row(masks=picture_row()["masks"]))
+    # The picture holds columns 0 to 5: mean 2.5, which rounds to even.
+    assert shown["images"] == [
+        {"format": "PNG", "mode": "L", "size": [WIDTH, HEIGHT], "mean": 2}
+    ]  # fmt: skip
+    assert shown["masks"] == [{str(code): HEIGHT for code in range(WIDTH)}]
+    assert shown["answer"] == "Opacity, Effusion"
+    assert not {"ecg", "context", "reasoning"} & set(shown)
+    json.dumps(shown)
+
+
+def test_an_ecg_record() -> None:
+    assert describe(ecg_row())["ecg"] == {
+        "leads": ["I", "II"],
+        "fs": 500.0,
+        "samples": 3,
+        "mV": [-0.25, 1.5],
+        "valid": 0.833,
+    }
+
+
+def test_a_mask_that_is_absent() -> None:
+    assert describe(picture_row(masks=[None]))["masks"] == [None]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """A source with an empty example folder."""
+    (tmp_path / "example").mkdir()
+    return replace(catalogue.get("ham10000"), folder=tmp_path)
+
+
+def test_what_is_accepted_is_expected(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(CardError, match="no expected records"):
+        examples.expected(source, examples.RECORDS)
+    dataset = build_example(catalogue.get("ham10000"), tmp_path / "set").dataset
+    records, rows = ({"id": "ü"}, {"id": "b"}), ({"unit": "x"},)
+    examples.accept(source, Built(dataset, records, rows))
+    assert examples.expected(source, examples.RECORDS) == records
+    assert examples.expected(source, examples.QUARANTINE) == rows
+    examples.accept(source, Built(dataset, records[:1], ()))
+    assert examples.expected(source, examples.RECORDS) == records[:1]
+    assert examples.expected(source, examples.QUARANTINE) == ()
+    assert [p.name for p in (tmp_path / "example").iterdir()] == ["expected.jsonl"]
+
+
+def test_a_built_example_is_sorted_and_complete(tmp_path: Path) -> None:
+    built = build_example(catalogue.get("image_table"), tmp_path / "set")
+    ids = [record["id"] for record in built.records]
+    assert (
+        ids == sorted(ids)
+        and len(ids) == built.dataset.manifest.sources["our_films"].counts.records
+    )
+    assert [row["unit"] for row in built.quarantine] == sorted(
+        row["unit"] for row in built.quarantine
+    )
+    assert {row["reason"] for row in built.quarantine} == {"outside_root", "missing_file"}
+
+
+def test_the_seeds_of_the_suite_are_the_same_everywhere(tmp_path: Path) -> None:
+    one = build_example(catalogue.get("image_table"), tmp_path / "a")
+    two = build_example(catalogue.get("image_table"), tmp_path / "b")
+    assert one.records == two.records and one.quarantine == two.quarantine
+    assert one.dataset.manifest.digest == two.dataset.manifest.digest

@@ -1,0 +1,405 @@
+"""Paths stay inside the raw root or are refused; tables are text or a BadTable."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qoqdata.errors import (
+    BadTable,
+    InputError,
+    MissingFile,
+    OutsideRoot,
+    UnreadableFile,
+    UsageError,
+)
+from qoqdata.sources.rawtree import RawTree, open_raw, read_text
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> RawTree:
+    """A root with a few files, beside a file that is none of ours."""
+    root = tmp_path / "root"
+    for path in ("a.png", "deep/b.PNG", "deep/er/c.jpg", "deep/.hidden.png", ".git/d.png"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    (tmp_path / "secret.png").write_text("secret")
+    return open_raw(root)
+
+
+# Paths.
+
+
+@pytest.mark.parametrize(
+    "path", ["a.png", "./a.png", "deep//er/c.jpg", "deep/./er/c.jpg", "deep\\er\\c.jpg"]
+)
+def test_paths_inside(raw: RawTree, path: str) -> None:
+    assert raw.exists(path)
+    assert raw.resolve(path).read_text() in ("a.png", "deep/er/c.jpg")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "..",
+        "../secret.png",
+        "deep/../../secret.png",
+        "deep/../a.png",  # harmless here, but a link may make it leave
+        "deep/er/..",
+        "..\\secret.png",
+        "deep\\..\\..\\secret.png",
+        "/etc/passwd",
+        "//etc/passwd",
+        "\\etc\\passwd",
+        "a.png\0.jpg",
+        "\0",
+    ],
+)
+def test_paths_that_leave(raw: RawTree, path: str) -> None:
+    for ask in (raw.resolve, raw.exists, raw.locate, raw.csv):
+        with pytest.raises(OutsideRoot) as raised:
+            ask(path)
+        assert raised.value.where == path
+    assert raw.stamp(path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["none.png", "a.png/b", "~", "~root/a", "C:\\a.png", "%2e%2e/secret.png", "...", "x" * 300],
+)
+def test_paths_to_nothing(raw: RawTree, path: str) -> None:
+    assert not raw.exists(path)
+    assert raw.stamp(path) is None
+    with pytest.raises(MissingFile):
+        raw.resolve(path)
+
+
+@given(st.text(st.sampled_from("./\\ab~\0: "), max_size=12))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_located_lies_inside(raw: RawTree, path: str) -> None:
+    try:
+        located = raw.locate(path)
+    except OutsideRoot:
+        return
+    assert os.path.realpath(located).startswith(os.path.realpath(raw.root))
+
+
+@given(st.text(max_size=40))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_answered_or_refused(raw: RawTree, path: str) -> None:
+    try:
+        raw.resolve(path)
+    except InputError:
+        assert raw.stamp(path) is None
+
+
+def test_links(raw: RawTree) -> None:
+    (raw.root / "out.png").symlink_to(raw.root.parent / "secret.png")
+    (raw.root / "outside").symlink_to(raw.root.parent)
+    (raw.root / "in.png").symlink_to(raw.root / "a.png")
+    (raw.root / "inside").symlink_to(raw.root / "deep")
+    (raw.root / "loop").symlink_to(raw.root / "loop")
+    for path in ("out.png", "outside", "outside/secret.png", "outside/none.png"):
+        with pytest.raises(OutsideRoot, match="link that leaves"):
+            raw.resolve(path)
+    assert raw.resolve("in.png").read_text() == "a.png"
+    assert raw.resolve("inside/b.PNG").read_text() == "deep/b.PNG"
+    with pytest.raises(InputError):
+        raw.resolve("loop")
+
+
+def test_a_sibling_whose_name_begins_alike_is_outside(raw: RawTree) -> None:
+    twin = raw.root.with_name("root-of-others")
+    twin.mkdir()
+    (raw.root / "twin").symlink_to(twin)
+    with pytest.raises(OutsideRoot):
+        raw.resolve("twin")
+
+
+def test_a_root_behind_a_link(raw: RawTree, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(raw.root)
+    assert open_raw(tmp_path / "link").resolve("a.png").read_text() == "a.png"
+
+
+# Mounts.
+
+
+@pytest.fixture
+def mounted(raw: RawTree, tmp_path: Path) -> RawTree:
+    """A second root under the name `more`, which the first root holds a folder of as well."""
+    other = tmp_path / "other"
+    (other / "x").mkdir(parents=True)
+    (other / "x" / "e.png").write_text("mounted e")
+    (other / "a.png").write_text("mounted a")
+    (raw.root / "more").mkdir()
+    (raw.root / "more" / "shadowed.png").write_text("")
+    return open_raw(raw.root, {"more": other})
+
+
+def test_a_mount_appears_as_a_folder(mounted: RawTree) -> None:
+    assert mounted.resolve("more/x/e.png").read_text() == "mounted e"
+    assert mounted.resolve("more/a.png").read_text() == "mounted a"
+    assert mounted.resolve("a.png").read_text() == "a.png"
+    assert mounted.resolve("more").is_dir()
+
+
+def test_a_mount_has_bounds_of_its_own(mounted: RawTree) -> None:
+    (mounted.mounts["more"] / "back.png").symlink_to(mounted.root / "a.png")
+    with pytest.raises(OutsideRoot):
+        mounted.resolve("more/back.png")
+    with pytest.raises(OutsideRoot):
+        mounted.resolve("more/../a.png")
+
+
+def test_listing_with_mounts_names_each_file_once(mounted: RawTree) -> None:
+    listed = mounted.files()
+    assert listed == ["a.png", "deep/b.PNG", "deep/er/c.jpg", "more/a.png", "more/x/e.png"]
+    assert all(mounted.resolve(path).is_file() for path in listed)
+    assert mounted.files(under="more") == ["more/a.png", "more/x/e.png"]
+    assert mounted.files(under="more/x") == ["more/x/e.png"]
+
+
+def test_missing_roots(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for root, mounts in (
+        (tmp_path / "none", {}),
+        (tmp_path / "file", {}),
+        (tmp_path, {"m": tmp_path / "none"}),
+    ):
+        with pytest.raises(UsageError, match="no such raw folder"):
+            open_raw(root, mounts)
+
+
+# Listings.
+
+
+def test_listing(raw: RawTree) -> None:
+    assert raw.files() == ["a.png", "deep/b.PNG", "deep/er/c.jpg"]
+    assert raw.files("*.png") == ["a.png", "deep/b.PNG"]
+    assert raw.files("*.JPG", "a.*") == ["a.png", "deep/er/c.jpg"]
+    assert raw.files("*.png", under="deep") == ["deep/b.PNG"]
+    assert raw.files("deep*") == []
+    assert raw.files(under="none") == raw.files(under="a.png") == []
+
+
+def test_listing_under_a_folder_that_leaves(raw: RawTree) -> None:
+    with pytest.raises(OutsideRoot):
+        raw.files(under="../")
+
+
+def test_listing_does_not_follow_linked_folders(raw: RawTree) -> None:
+    (raw.root / "outside").symlink_to(raw.root.parent)
+    (raw.root / "again").symlink_to(raw.root)
+    assert raw.files() == ["a.png", "deep/b.PNG", "deep/er/c.jpg"]
+
+
+def test_a_linked_file_is_listed_so_that_it_can_be_accounted_for(raw: RawTree) -> None:
+    (raw.root / "out.png").symlink_to(raw.root.parent / "secret.png")
+    assert "out.png" in raw.files()
+    with pytest.raises(OutsideRoot):
+        raw.digest(["out.png"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8(raw: RawTree) -> None:
+    (Path(os.fsdecode(os.fsencode(raw.root) + b"/caf\xe9.png"))).write_text("")
+    with pytest.raises(UnreadableFile, match="not UTF-8") as raised:
+        raw.files("*.png")
+    str(raised.value).encode()
+    assert raw.files("*.jpg") == ["deep/er/c.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions")
+def test_a_folder_that_cannot_be_listed_is_not_skipped() -> None:
+    """In a process without rights over other users' files, since root may read everything."""
+    code = (
+        "import os, sys, pathlib\n"
+        "from qoqdata.errors import UnreadableFile\n"
+        "from qoqdata.sources.rawtree import RawTree\n"
+        "if os.geteuid() == 0: os.setgroups([]); os.setuid(65534)\n"
+        "try: print(RawTree(pathlib.Path(sys.argv[1])).files())\n"
+        "except UnreadableFile as error: print(error)"
+    )
+    with tempfile.TemporaryDirectory() as root:
+        Path(root).chmod(0o755)
+        (Path(root) / "locked").mkdir(mode=0)
+        command = [sys.executable, "-c", code, root]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        (Path(root) / "locked").chmod(0o700)
+    assert "locked: the folder cannot be listed: Permission denied" in done.stdout
+
+
+# Digests and stamps.
+
+
+def test_digest(raw: RawTree) -> None:
+    parts = [hashlib.sha256(name.encode()).digest() for name in ("a.png", "deep/b.PNG")]
+    assert raw.digest(["a.png", "deep/b.PNG"]) == hashlib.sha256(b"".join(parts)).hexdigest()
+    assert raw.digest(["a.png", "deep/b.PNG"]) != raw.digest(["deep/b.PNG", "a.png"])
+    with pytest.raises(MissingFile):
+        raw.digest(["a.png", "none.png"])
+    with pytest.raises(UnreadableFile):
+        raw.digest(["deep"])
+
+
+def test_stamp(raw: RawTree) -> None:
+    os.utime(raw.root / "a.png", ns=(1, 1_700_000_000_000_000_001))
+    stamp = raw.stamp("a.png")
+    assert stamp is not None
+    assert stamp[0] == len("a.png")
+
+
+# Tables.
+
+
+@pytest.fixture
+def table(raw: RawTree) -> Callable[..., list[dict]]:
+    """Write a table and read it."""
+
+    def read(content: bytes, *columns: str, **options: object) -> list[dict]:
+        (raw.root / "t.csv").write_bytes(content)
+        return raw.csv("t.csv", columns=columns, **options).to_dicts()  # type: ignore[arg-type]
+
+    return read
+
+
+Read = Callable[..., list[dict]]
+ROWS = [{"a": "1", "b": "x"}, {"a": "02", "b": None}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a,b\n1,x\n02,\n",
+        b"a,b\r\n1,x\r\n02,\r\n",
+        b"a,b\n1,x\n02,",
+        b"\xef\xbb\xbfa,b\n1,x\n02,\n",
+        b'\xef\xbb\xbf"a","b"\n"1","x"\n"02",""\n',
+        b" a , b\t\n1,x\n02,\n",
+        b"\xef\xbb\xbf a,b\n1,x\n02,\n",
+        gzip.compress(b"a,b\n1,x\n02,\n"),
+    ],
+    ids=["plain", "CRLF", "no end", "BOM", "BOM, quotes", "blanks", "BOM, blank", "gzip"],
+)
+def test_spellings_of_one_table(table: Read, content: bytes) -> None:
+    assert table(content, "a", "b") == ROWS
+
+
+def test_cells_stay_text(table: Read) -> None:
+    content = b"a,b\n007,1e3\ntrue,2020-01-01\n NA , x \n"
+    assert [tuple(row.values()) for row in table(content)] == [
+        ("007", "1e3"),
+        ("true", "2020-01-01"),
+        (" NA ", " x "),
+    ]
+
+
+def test_separators_and_quotes(table: Read) -> None:
+    assert table(b"a\tb\n1\tx\n02\t\n", "a", separator="\t") == ROWS
+    assert table(b"a;b\n1;x\n02;\n", "a", separator=";") == ROWS
+    assert table(b'a,b\n"1,2","x\ny ""z"""\n') == [{"a": "1,2", "b": 'x\ny "z"'}]
+
+
+def test_utf8(table: Read) -> None:
+    assert table("a,b\nMüller,µV\n".encode(), "a", "b") == [{"a": "Müller", "b": "µV"}]
+
+
+def test_a_short_row_has_nulls(table: Read) -> None:
+    assert table(b"a,b\n1\n2,3\n") == [{"a": "1", "b": None}, {"a": "2", "b": "3"}]
+
+
+FAULTS: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "is empty"),
+    "BOM alone": (b"\xef\xbb\xbf", "is empty"),
+    "a line break": (b"\n", "is empty"),
+    "no rows": (b"a,b\n", "has no rows"),
+    "a column missing": (b"b\n1\n", "lacks the column 'a'"),
+    "another case": (b"A\n1\n", "lacks the column 'a'"),
+    "column twice": (b"a,b,a\n1,2,3\n", "'a' occurs twice"),
+    "column twice but for blanks": (b"a,b, a\n1,2,3\n", "duplicate"),
+    "long row": (b"a,b\n1,2,3\n", "cannot be parsed"),
+    "open quote": (b'a,b\n"1,2\n3,4\n', "cannot be parsed"),
+    "all bytes": (bytes(range(256)) * 8, "cannot be parsed"),
+    "UTF-16": ("a,b\nx,y\n".encode("utf-16"), "lacks the column 'a'"),
+    "Latin-1": ("a,b\nx,y\nMüller,y\n".encode("latin-1"), "row 3, column a: is not UTF-8"),
+    "cut gzip": (gzip.compress(os.urandom(4000))[:2000], "cannot be parsed"),
+    "gzip of nothing": (gzip.compress(b""), "is empty"),
+    "PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "lacks the column 'a'"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults(table: Read, name: str) -> None:
+    content, said = FAULTS[name]
+    with pytest.raises(BadTable, match=said) as raised:
+        table(content, "a")
+    assert str(raised.value).startswith("t.csv")
+
+
+def test_no_rows_may_be_fine(table: Read, raw: RawTree) -> None:
+    assert table(b"a,b\n", "a", empty=True) == []
+    assert raw.csv("t.csv", empty=True).columns == ["a", "b"]
+
+
+def test_other_columns_may_be_latin_1(table: Read) -> None:
+    """Only the columns that are asked for enter records."""
+    found = table("a,b\nx,Müller\n".encode("latin-1"), "a")
+    assert found[0]["a"] == "x"
+
+
+def test_a_missing_column_lists_those_there(table: Read) -> None:
+    with pytest.raises(BadTable, match="it has: b, c"):
+        table(b"b,c\n1,2\n", "a")
+
+
+def test_the_name_is_no_pattern(raw: RawTree) -> None:
+    for name, cell in (("t1.csv", "one"), ("t*.csv", "star"), ("t[1].csv", "bracket")):
+        (raw.root / name).write_text(f"a\n{cell}\n")
+    assert raw.csv("t*.csv")["a"].to_list() == ["star"]
+    assert raw.csv("t[1].csv")["a"].to_list() == ["bracket"]
+    (raw.root / "folder.csv").mkdir()
+    (raw.root / "folder.csv" / "x.csv").write_text("a\n1\n")
+    with pytest.raises(BadTable, match="folder"):
+        raw.csv("folder.csv")
+    with pytest.raises(MissingFile):
+        raw.csv("?1.csv")
+
+
+@given(st.binary(max_size=200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+def test_any_bytes_are_a_table_or_an_error_of_ours(raw: RawTree, content: bytes) -> None:
+    (raw.root / "fuzz.csv").write_bytes(content)
+    try:
+        found = raw.csv("fuzz.csv")
+    except BadTable:
+        return
+    assert all(str(kind) == "String" for kind in found.dtypes)
+
+
+# Text.
+
+
+def test_text(raw: RawTree) -> None:
+    path = raw.root / "t.txt"
+    path.write_bytes(b"\xef\xbb\xbfMu\xcc\x88ller\n")
+    assert read_text(raw, "t.txt") == "Mu\u0308ller\n"
+    with pytest.raises(UnreadableFile, match="larger than 4 bytes"):
+        read_text(raw, "t.txt", limit=4)
+    path.write_bytes("Müller".encode("latin-1"))
+    with pytest.raises(UnreadableFile):
+        read_text(raw, "t.txt")
+    with pytest.raises(UnreadableFile):
+        read_text(raw, "deep")
+    with pytest.raises(MissingFile):
+        read_text(raw, "none.txt")

@@ -1,0 +1,75 @@
+"""Importing costs little: heavy libraries wait until something needs them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "torch",
+    "transformers",
+    "deepspeed",
+    "datasets",
+    "wfdb",
+    "cv2",
+    "SimpleITK",
+    "scipy",
+    "sklearn",
+    "nibabel",
+    "ray",
+    "matplotlib",
+}
+
+
+def imported(code: str) -> set[str]:
+    """Top-level modules that a fresh process holds after `code`."""
+    script = (
+        f"{code}\nimport sys; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import qoqdata",
+        "import qoqdata; qoqdata.open; qoqdata.Dataset; qoqdata.QoqdataError; qoqdata.__version__",
+        "from qoqdata.cli.main import app",
+        "from qoqdata.sources import catalogue; catalogue.cards()",
+    ],
+)
+def test_qoqdata_imports_nothing_heavy(code: str) -> None:
+    assert imported(code) & HEAVY == set()
+
+
+def test_reading_records_needs_no_torch() -> None:
+    assert "torch" not in imported("import qoqdata.validate.findings, qoqdata.stats.tables")
+
+
+def test_drpo_needs_no_torch() -> None:
+    found = imported("import qoqtrain; qoqtrain.DRPO")
+    assert {"qoqtrain", "numpy"} <= found
+    assert found & {"torch", "transformers", "deepspeed"} == set()
+
+
+def test_qoqdata_does_not_import_a_converter() -> None:
+    assert "converters" not in imported("import qoqdata, qoqdata.cli.main")
+
+
+def test_qoqdata_does_not_know_qoqtrain() -> None:
+    code = "import qoqdata, qoqdata.dataset, qoqdata.build.engine, qoqdata.cli.main"
+    assert "qoqtrain" not in imported(code)
+
+
+def test_names_that_do_not_exist() -> None:
+    import qoqdata
+
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        qoqdata.nothing  # type: ignore[attr-defined]  # noqa: B018
+    assert set(qoqdata.__all__) >= {"Dataset", "QoqdataError", "__version__", "open"}
+    assert all(getattr(qoqdata, name) for name in qoqdata.__all__)
