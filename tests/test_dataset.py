@@ -17,7 +17,7 @@ import qoqdata
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 from qoqdata.sources import catalogue
-from qoqdata.sources.examples import build_example
+from qoqdata.suite.examples import build_example
 from schemas.record import RECORD
 from tests.records.sound_rows import ecg_row, picture_row
 from tests.validate.written_set import load, save, write

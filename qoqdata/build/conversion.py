@@ -10,7 +10,7 @@ from qoqdata.errors import InputError, RecordError
 from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
 from qoqdata.records.rows import Setting, row
-from qoqdata.records.validation import check
+from qoqdata.records.validation import validate
 from qoqdata.sources.protocol import Job, Source, Unit
 
 
@@ -33,7 +33,7 @@ def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> Outcome:
         stage = "validate"
         rows = tuple(_rows(records, unit, source, job, salt, digest))
         for converted in rows:
-            check(converted)
+            validate(converted)
     except Exception as error:
         return Outcome((), quarantine.failed(unit.key, unit.files, stage, error, job))
     return Outcome(rows, None)

@@ -47,7 +47,7 @@ def demo_command(
     console.say("\n4. statistics: rarity, and difficulty from label entropy")
     make_prior(opened)
     scored = difficulty.choose(opened.layout)
-    show(tables.write(opened, tables.compute(opened, scored)))
+    show(tables.write(opened.layout, tables.compute(opened.kept(), scored)))
     for number, step in enumerate(sorted(entry_points(group=STEPS)), start=5):
         console.say(f"\n{number}. {step.name.replace('_', ' ')}")
         step.load()(dataset)

@@ -29,7 +29,7 @@ def new_source_command(
     ] = None,
 ) -> None:
     """Make a source folder whose example already passes the suite."""
-    from qoqdata.sources.scaffold import scaffold, write_expected
+    from qoqdata.suite.scaffold import scaffold, write_expected
 
     if out is None:
         if not Path("converters").is_dir():
@@ -43,7 +43,7 @@ def new_source_command(
     console.say("next")
     console.say("  1. fill in card.yaml; change plan and convert in source.py")
     console.say("  2. replace example/raw by a tiny tree in the source's own layout")
-    suite = "pytest --pyargs qoqdata.sources.suite --qoqdata-source"
+    suite = "pytest --pyargs qoqdata.suite.checks --qoqdata-source"
     console.say(f"  3. {suite} {name} --qoqdata-accept, and read expected.jsonl")
     if not out.resolve().is_relative_to(Path("converters").resolve()):
         console.say("and once in your package's pyproject.toml")

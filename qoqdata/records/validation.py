@@ -20,7 +20,7 @@ Breach = tuple[str, str, str]
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def check(row: Row) -> None:
+def validate(row: Row) -> None:
     """Raise RecordError for the first breach of the record contract in `row`."""
     for column, rule, what in breaches(row):
         raise RecordError(what, record=str(row.get("id")), column=column, rule=rule)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -18,9 +17,6 @@ from qoqdata.stats.rarity import counts_by
 from schemas import statistics
 from schemas.arrow import arrow_schema
 from schemas.types import Table
-
-if TYPE_CHECKING:
-    from qoqdata.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -45,15 +41,14 @@ class Stats:
         return cls(domains, sources, labels, bins, digest)
 
 
-def compute(dataset: Dataset, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+def compute(kept: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
     """All statistics tables by name, from kept records and a difficulty table (or none).
 
     Raises DatasetError when no training record is left.
     """
-    kept = dataset.kept()
     train = kept.filter(pl.col("split") == "train")
     if train.height == 0:
-        raise DatasetError("holds no training record to describe", where=str(dataset.root))
+        raise DatasetError("holds no training record to describe", where="statistics")
     empty = pl.DataFrame(
         schema={"id": pl.String, "mean": pl.Float64, "n_rollouts": pl.Int32}
         | {"policy": pl.String, "scorer": pl.String}
@@ -69,11 +64,11 @@ def compute(dataset: Dataset, difficulty: pl.DataFrame | None) -> dict[str, pl.D
     }
 
 
-def write(dataset: Dataset, tables: dict[str, pl.DataFrame]) -> Stats:
+def write(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:
     """Write the tables under `stats/` in the contract's schema, and read them back."""
     for table in statistics.TABLES:
-        _write(dataset.layout, table, tables[table.name])
-    return Stats.read(dataset.layout)
+        _write(layout, table, tables[table.name])
+    return Stats.read(layout)
 
 
 def _with_difficulty(train: pl.DataFrame, scored: pl.DataFrame, key: str) -> pl.DataFrame:

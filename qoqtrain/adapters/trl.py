@@ -52,9 +52,16 @@ class DRPOTrainer(GRPOTrainer):
     setting that TRL cannot serve, ranks that disagree, and a checkpoint of another run.
     """
 
-    _tag_names = ["trl", "drpo"]
+    # Attributes of the parent, whose types are left open there.
+    args: Any
+    model: Any
+    num_generations: Any
+    _logs: Any
+
+    # For the model card.
+    _tag_names = ["trl", "drpo"]  # noqa: RUF012
     _name = "DRPO"
-    _paper = {
+    _paper = {  # noqa: RUF012
         "title": "QoQ-Med: Building Multimodal Clinical Foundation Models with Domain-Aware GRPO"
         " Training",
         "id": "2506.00711",
@@ -140,7 +147,7 @@ class DRPOTrainer(GRPOTrainer):
         valid = ~(missing.any(axis=1) if self._by_part else missing.all(axis=1))
         rewards = np.where(missing, 0.0, parts)
         if not self._by_part:
-            rewards = rewards @ self.reward_weights.double().cpu().numpy()
+            rewards = (rewards * self.reward_weights.double().cpu().numpy()).sum(axis=1)
         self._state_before_batch = self.drpo.state_dict()
         advantages, metrics = np.zeros(len(parts)), {"drpo/n_rollouts": 0.0}
         if valid.any():

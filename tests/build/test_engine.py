@@ -17,7 +17,7 @@ from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
-from qoqdata.sources.scaffold import scaffold
+from qoqdata.suite.scaffold import scaffold
 from schemas.manifest import Manifest
 from tests.build.conftest import SALT, mapping
 

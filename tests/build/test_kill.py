@@ -90,7 +90,7 @@ def test_a_decoder_that_kills_its_process_costs_one_unit(
 
     from qoqdata.build.engine import Setting, build_requests
     from qoqdata.sources import catalogue
-    from qoqdata.sources.scaffold import scaffold
+    from qoqdata.suite.scaffold import scaffold
     from tests.build.conftest import SALT
 
     package = tmp_path / "crash_package"

@@ -12,7 +12,7 @@ import pytest
 from qoqdata.readers.dicom import Window
 from qoqdata.records.content import Ecg, Picture, Record, Region
 from qoqdata.records.rows import SCHEMA, Setting, batch, row, shows_something
-from qoqdata.records.validation import check
+from qoqdata.records.validation import validate
 from schemas.record import RECORD
 from tests.records.sound_rows import HEIGHT, WIDTH, encoded
 
@@ -123,7 +123,7 @@ def test_every_field_arrives_in_its_column() -> None:
         },
     }
     assert tuple(made) == RECORD.names
-    check(made)
+    validate(made)
 
 
 def test_none_stays_null_and_empty_stays_empty() -> None:
@@ -148,7 +148,7 @@ def test_an_ecg_goes_to_arrow_as_float32_millivolts() -> None:
     made = row(
         Record(task="t", question="q", answer="a", ecg=ecg), replace(SETTING, modality="ecg")
     )
-    check(made)
+    validate(made)
     (back,) = batch([made]).to_pylist()
     assert np.array_equal(np.array(back["ecg"]["signal"], np.float32), signal)
     assert back["ecg"]["valid"] == [[True, False, True], [True, True, True]]

@@ -11,7 +11,7 @@ import pytest
 
 from qoqdata.errors import RecordError
 from qoqdata.records.rows import batch
-from qoqdata.records.validation import breaches, check
+from qoqdata.records.validation import breaches, validate
 from schemas.record import RECORD
 from tests.records.sound_rows import (
     HEIGHT,
@@ -67,7 +67,7 @@ SOUND: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", SOUND)
 def test_sound_records_pass(name: str) -> None:
     assert list(breaches(SOUND[name])) == []
-    check(SOUND[name])
+    validate(SOUND[name])
 
 
 #: name: (row, column, rule)
@@ -304,7 +304,7 @@ def test_a_breach_is_named(name: str) -> None:
     row, column, rule = BROKEN[name]
     assert (column, rule) in {(found, broken) for found, broken, _ in breaches(row)}
     with pytest.raises(RecordError) as raised:
-        check(row)
+        validate(row)
     error = raised.value
     assert error.record == row["id"]
     assert f"record {row['id']}, column {error.column}" in str(error)
@@ -318,7 +318,7 @@ def test_a_missing_column_is_a_breach(field: Any) -> None:
     row = picture_row()
     del row[field.name]
     with pytest.raises(RecordError) as raised:
-        check(row)
+        validate(row)
     assert (raised.value.column, raised.value.rule) == (field.name, "every column is there")
 
 

@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from qoqdata.records.alignment import align
-from qoqdata.records.validation import check
+from qoqdata.records.validation import validate
 from schemas import json_schema
 from schemas.card import Card
 from schemas.record import RECORD
@@ -52,7 +52,7 @@ def test_schemas_are_valid_schemas(name: str) -> None:
 
 @pytest.mark.parametrize("row", [picture_row(), ecg_row()], ids=["picture", "ecg"])
 def test_a_sound_record_validates(row: dict[str, Any]) -> None:
-    check(row)
+    validate(row)
     VALIDATOR.validate(as_json(row))
 
 

@@ -14,9 +14,9 @@ from qoqdata.build.engine import Setting, build_requests
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.sources import catalogue
-from qoqdata.sources.examples import SALT
 from qoqdata.stats import tables
 from qoqdata.stats.tables import Stats
+from qoqdata.suite.examples import SALT
 from schemas import statistics
 from schemas.arrow import arrow_schema
 
@@ -72,7 +72,7 @@ def test_counts_are_those_of_the_kept_training_records(dataset: Dataset) -> None
     shown = pl.col("images").is_not_null() | pl.col("ecg").is_not_null()
     records = dataset.records.select("source", "split", "images", shown=shown).collect()
     train = records.filter((pl.col("split") == "train") & pl.col("shown"))
-    table = tables.compute(dataset, None)["sources"]
+    table = tables.compute(dataset.kept(), None)["sources"]
     total = train.height
     for row in table.to_dicts():
         own = train.filter(pl.col("source") == row["key"])
@@ -90,16 +90,16 @@ def test_annotation_only_records_are_left_out(dataset: Dataset) -> None:
     assert metadata.filter(~pl.col("shows")).height == 1
     assert dataset.kept().filter(pl.col("source") == "kits23").height == metadata.height - 1
     hidden = metadata.filter(~pl.col("shows"))["id"].to_list()
-    kept = tables.compute(dataset, None)["sources"].filter(pl.col("key") == "kits23")
+    kept = tables.compute(dataset.kept(), None)["sources"].filter(pl.col("key") == "kits23")
     shown = metadata.filter((pl.col("split") == "train") & ~pl.col("id").is_in(hidden))
     assert kept["n_records"].to_list() == [shown.height]
 
 
 def test_dropped_records_are_left_out(dataset: Dataset) -> None:
-    before = tables.compute(dataset, None)
+    before = tables.compute(dataset.kept(), None)
     ids = train(dataset).filter(pl.col("source") == "ham10000")["id"].to_list()
     drop(dataset, ids[:2], kept=ids[2:])
-    after = tables.compute(dataset, None)
+    after = tables.compute(dataset.kept(), None)
 
     def count(found: dict[str, pl.DataFrame]) -> int:
         return found["sources"].filter(pl.col("key") == "ham10000")["n_records"][0]
@@ -111,7 +111,7 @@ def test_dropped_records_are_left_out(dataset: Dataset) -> None:
 
 def test_a_source_without_kept_training_records_is_not_listed(dataset: Dataset) -> None:
     drop(dataset, train(dataset).filter(pl.col("source") == "ham10000")["id"].to_list())
-    found = tables.compute(dataset, None)
+    found = tables.compute(dataset.kept(), None)
     assert "ham10000" not in found["sources"]["key"].to_list()
     assert "dermoscopy" not in found["domains"]["key"].to_list()
 
@@ -119,11 +119,11 @@ def test_a_source_without_kept_training_records_is_not_listed(dataset: Dataset) 
 def test_nothing_left_to_describe(dataset: Dataset) -> None:
     drop(dataset, dataset.metadata()["id"].to_list())
     with pytest.raises(DatasetError, match="no training record"):
-        tables.compute(dataset, None)
+        tables.compute(dataset.kept(), None)
 
 
 def test_difficulty_by_source_and_domain(dataset: Dataset) -> None:
-    found = tables.compute(dataset, scores(dataset, ham10000=0.25, ptb_xl=1.0))
+    found = tables.compute(dataset.kept(), scores(dataset, ham10000=0.25, ptb_xl=1.0))
     rows = {row["key"]: row for row in found["sources"].to_dicts()}
     counts = dict(train(dataset).group_by("source").len().iter_rows())
     ham = rows["ham10000"]
@@ -145,7 +145,7 @@ def test_variance_is_over_questions(dataset: Dataset) -> None:
     ids = train(dataset).filter(pl.col("source") == "ham10000")["id"].sort()
     means = pl.Series([float(n % 2) for n in range(len(ids))])
     table = scores(dataset).filter(pl.col("id").is_in(ids.to_list())).sort("id")
-    found = tables.compute(dataset, table.with_columns(mean=means))["sources"]
+    found = tables.compute(dataset.kept(), table.with_columns(mean=means))["sources"]
     row = found.filter(pl.col("key") == "ham10000").to_dicts()[0]
     p = (len(ids) // 2) / len(ids)
     assert row["mu"] == pytest.approx(p)
@@ -162,19 +162,21 @@ def test_difficulty_of_records_that_are_not_trained_on_is_ignored(dataset: Datas
         policy=pl.lit("p"),
         scorer=pl.lit("s"),
     )
-    assert tables.compute(dataset, table)["domains"]["n_questions"].sum() == 0
+    assert tables.compute(dataset.kept(), table)["domains"]["n_questions"].sum() == 0
 
 
 def test_a_prior_has_no_rollouts(dataset: Dataset) -> None:
     table = scores(dataset, ham10000=0.5).with_columns(n_rollouts=pl.lit(0, pl.Int32))
-    found = tables.compute(dataset, table)["sources"]
+    found = tables.compute(dataset.kept(), table)["sources"]
     row = found.filter(pl.col("key") == "ham10000").to_dicts()[0]
     assert row["n_rollouts"] is None and row["n_questions"] > 0
 
 
 def test_tables_on_disk_have_the_schema_of_the_contract(dataset: Dataset) -> None:
-    computed = tables.compute(dataset, scores(dataset, ham10000=0.5, ptb_xl=0.75, kits23=0.0))
-    stats = tables.write(dataset, computed)
+    computed = tables.compute(
+        dataset.kept(), scores(dataset, ham10000=0.5, ptb_xl=0.75, kits23=0.0)
+    )
+    stats = tables.write(dataset.layout, computed)
     for table in statistics.TABLES:
         path = dataset.root / "stats" / f"{table.name}.parquet"
         assert pq.read_schema(path).equals(arrow_schema(table), check_metadata=True)
@@ -185,14 +187,18 @@ def test_tables_on_disk_have_the_schema_of_the_contract(dataset: Dataset) -> Non
 
 
 def test_the_digest_names_the_numbers(dataset: Dataset) -> None:
-    digests = {tables.write(dataset, tables.compute(dataset, None)).digest for _ in range(8)}
+    digests = {
+        tables.write(dataset.layout, tables.compute(dataset.kept(), None)).digest for _ in range(8)
+    }
     assert len(digests) == 1
-    other = tables.write(dataset, tables.compute(dataset, scores(dataset, ham10000=0.5)))
+    other = tables.write(
+        dataset.layout, tables.compute(dataset.kept(), scores(dataset, ham10000=0.5))
+    )
     assert other.digest not in digests
 
 
 def test_no_statistics_yet(dataset: Dataset) -> None:
-    tables.write(dataset, tables.compute(dataset, None))
+    tables.write(dataset.layout, tables.compute(dataset.kept(), None))
     (dataset.root / "stats" / "labels.parquet").unlink()
     with pytest.raises(DatasetError, match="no statistics yet") as raised:
         dataset.stats  # noqa: B018

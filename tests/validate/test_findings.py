@@ -13,7 +13,7 @@ import pytest
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.sources import catalogue
-from qoqdata.sources.examples import build_example
+from qoqdata.suite.examples import build_example
 from qoqdata.validate.findings import Finding, find
 from tests.records.sound_rows import picture_row, region, table
 from tests.validate.written_set import load, reseal, save, write

@@ -75,7 +75,8 @@ class Judge:
         batches = []
         for texts, answer, form in zip(self.prompts, *self.values.values(), strict=True):
             parts = np.array([answer, form], dtype=np.float32).T.astype(float)
-            total = np.nan_to_num(parts) @ np.float32(WEIGHTS).astype(float)
+            weights = [float(np.float32(weight)) for weight in WEIGHTS]
+            total = [a * weights[0] + b * weights[1] for a, b in np.nan_to_num(parts)]
             domains = [text.split()[0] for text in texts]
             valid = ~np.isnan(parts).all(axis=1)
             batches.append(

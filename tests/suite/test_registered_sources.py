@@ -1,3 +1,3 @@
 """The suite that every source keeps, for all that are registered here."""
 
-from qoqdata.sources.suite import *  # noqa: F403
+from qoqdata.suite.checks import *  # noqa: F403

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from qoqdata.sources import examples
-from qoqdata.sources.examples import Built, build_example
 from qoqdata.sources.protocol import Source
+from qoqdata.suite import examples
+from qoqdata.suite.examples import Built, build_example
 from qoqdata.validate.findings import find
 from schemas.manifest import Counts
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from qoqdata.errors import UsageError
-from qoqdata.sources import examples
-from qoqdata.sources.scaffold import scaffold, write_expected
+from qoqdata.suite import examples
+from qoqdata.suite.scaffold import scaffold, write_expected
 from tests.sources.test_catalogue import entry_point
 
 
@@ -47,7 +47,7 @@ def test_it_passes_its_suite(tmp_path: Path) -> None:
     write_expected(source, tmp_path / "set")
     entry_point(tmp_path / "site", "mine")
     command = [
-        *(sys.executable, "-m", "pytest", "--pyargs", "qoqdata.sources.suite"),
+        *(sys.executable, "-m", "pytest", "--pyargs", "qoqdata.suite.checks"),
         *("--qoqdata-source", "busi_new", "-p", "no:cacheprovider", "-c", os.devnull),
         *("--basetemp", str(tmp_path / "base"), "--rootdir", str(tmp_path)),
     ]

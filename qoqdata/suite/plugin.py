@@ -1,8 +1,8 @@
-"""A pytest plugin that runs the suite of `qoqdata.sources.suite` for every registered source.
+"""A pytest plugin that runs the suite of `qoqdata.suite.checks` for every registered source.
 
-    pytest --pyargs qoqdata.sources.suite                             # all sources
-    pytest --pyargs qoqdata.sources.suite --qoqdata-source my_source  # one of them
-    pytest --pyargs qoqdata.sources.suite --qoqdata-accept            # take as expected
+    pytest --pyargs qoqdata.suite.checks                             # all sources
+    pytest --pyargs qoqdata.suite.checks --qoqdata-source my_source  # one of them
+    pytest --pyargs qoqdata.suite.checks --qoqdata-accept            # take as expected
 
 Outside packages get it with qoqdata: their sources are found through the entry-point group.
 """

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from qoqdata.sources.scaffold import scaffold, write_expected
+from qoqdata.suite.scaffold import scaffold, write_expected
 
 
 def test_an_outside_package_adds_a_source(tmp_path: Path) -> None:
@@ -24,7 +24,11 @@ def test_an_outside_package_adds_a_source(tmp_path: Path) -> None:
     def run(*command: str) -> str:
         environment = os.environ | {"PYTHONPATH": str(site)}
         done = subprocess.run(
-            [sys.executable, *command], env=environment, cwd=tmp_path, capture_output=True, text=True
+            [sys.executable, *command],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -32,6 +36,6 @@ def test_an_outside_package_adds_a_source(tmp_path: Path) -> None:
     listing = run("-c", "from qoqdata.cli.main import run; run()", "sources")
     assert "lab_fundus" in listing
     assert "ptb_xl" in listing
-    suite = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "qoqdata.sources.suite")
+    suite = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "qoqdata.suite.checks")
     # Card, example, validity, disk order, three kinds of damage; its paths are public.
     assert "7 passed, 1 skipped" in run(*suite, "--qoqdata-source", "lab_fundus")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from qoqdata.errors import CardError
-from qoqdata.sources import catalogue, examples
-from qoqdata.sources.examples import Built, build_example, describe
+from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Source
+from qoqdata.suite import examples
+from qoqdata.suite.examples import Built, build_example, describe
 from tests.records.sound_rows import HEIGHT, WIDTH, ecg_row, picture_row
 
 

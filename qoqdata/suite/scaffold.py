@@ -12,9 +12,10 @@ import yaml
 
 from qoqdata.errors import UsageError
 from qoqdata.readers import encode
-from qoqdata.sources import catalogue, examples
+from qoqdata.sources import catalogue
 from qoqdata.sources.card import parse_card
 from qoqdata.sources.protocol import Source
+from qoqdata.suite import examples
 
 TEXTS = {"card.yaml": "card.yaml", "source.py.txt": "source.py"}
 
@@ -29,7 +30,7 @@ def scaffold(name: str, domain: str, parent: Path) -> Source:
         raise UsageError(f"a source called {name!r} is registered already")
     if folder.exists():
         raise UsageError("is there already", where=str(folder), fix="choose another name")
-    with as_file(files("qoqdata.sources") / "template") as template:
+    with as_file(files("qoqdata.suite") / "template") as template:
         filled = {
             target: (template / text).read_text().replace("NAME", name).replace("DOMAIN", domain)
             for text, target in TEXTS.items()
