@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,6 +26,37 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 out, err = _console(), _console(stderr=True)
+
+
+def application(name: str, *, about: str) -> typer.Typer:
+    """An empty command line with --version, plain help, and no tracebacks of its own."""
+    app = typer.Typer(
+        name=name,
+        help=about,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    return app
+
+
+def _show_version(context: typer.Context, asked: bool) -> None:
+    if asked:
+        from qoqdata.version import VERSION
+
+        say(f"{context.find_root().info_name} {VERSION}")
+        raise typer.Exit()
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def say(line: str = "") -> None:

@@ -45,7 +45,10 @@ def build_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
-    """Build a data set from raw sources; exit 1 when anything ended in quarantine."""
+    """Build a data set from raw sources.
+
+    Exit code 1 means that something ended in quarantine; the rest is built.
+    """
     from qoqdata.build.engine import Setting, build
     from qoqdata.records.identity import load_salt
 

@@ -22,7 +22,10 @@ def demo_command(
     out: Annotated[Path, typer.Option(help="Folder for raw files and data set.")] = Path("demo"),
     workers: Annotated[int, typer.Option(help="Processes (0: this one).")] = 2,
 ) -> None:
-    """Build, validate and describe a small multi-domain data set; no network, no data of yours."""
+    """Run the whole path on shipped test files.
+
+    Builds, validates and describes a small multi-domain data set: no network, no data of yours.
+    """
     from qoqdata.build.engine import Setting, build
     from qoqdata.cli.build import report
     from qoqdata.cli.difficulty import make_prior

@@ -30,7 +30,10 @@ def difficulty_command(
     policy: Annotated[str | None, typer.Option(help="Name of the rolled-out policy.")] = None,
     scorer: Annotated[str, typer.Option(help="How its rewards were given.")] = "unstated",
 ) -> None:
-    """Write difficulty/<policy>.parquet; `qoqdata stats` then uses it."""
+    """Write how well a policy answers each question.
+
+    The table is difficulty/<policy>.parquet; `qoqdata stats` then uses it.
+    """
     from qoqdata.dataset import open_dataset
     from qoqdata.stats import difficulty
 

@@ -28,7 +28,7 @@ def new_source_command(
         Path | None, typer.Option(help="Parent folder (default: converters/<domain>).")
     ] = None,
 ) -> None:
-    """Make a source folder whose example already passes the suite."""
+    """Make a source folder that passes its suite."""
     from qoqdata.suite.scaffold import scaffold, write_expected
 
     if out is None:

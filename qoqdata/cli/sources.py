@@ -18,7 +18,10 @@ def sources_command(
     slug: Annotated[str | None, typer.Argument(help="One source in full.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Cards as JSON.")] = False,
 ) -> None:
-    """List the sources, or show one card: terms, where to get it, layout, labels, options."""
+    """List the sources, or show one card in full.
+
+    A card tells terms, where to get the files, their layout, labels, and the options.
+    """
     from qoqdata.sources import catalogue
 
     if slug is not None:

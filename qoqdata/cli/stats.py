@@ -23,7 +23,10 @@ def stats_command(
     policy: Annotated[str | None, typer.Option(help="Whose difficulty to use.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Tables as JSON.")] = False,
 ) -> None:
-    """Write stats/*.parquet: how rare and how hard every domain, source and label is."""
+    """Write how rare and how hard every part is.
+
+    The tables are stats/*.parquet, by domain, source, label and question difficulty.
+    """
     from qoqdata.cli.difficulty import make_prior
     from qoqdata.dataset import open_dataset
     from qoqdata.stats import difficulty, tables

@@ -26,7 +26,10 @@ def validate_command(
     dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
     json: Annotated[bool, typer.Option("--json", help="All findings as JSON.")] = False,
 ) -> None:
-    """Check schema, digests, record rules and split safety; exit 1 and a list on any breach."""
+    """Check a data set against all its promises.
+
+    Schema, digests, record rules, counts and split safety; exit 1 and a list on any breach.
+    """
     from qoqdata.dataset import open_dataset
 
     findings = check(open_dataset(dataset), as_json=json)

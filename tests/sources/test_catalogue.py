@@ -116,7 +116,7 @@ LIST = (
 def test_sources_of_other_packages(tmp_path: Path) -> None:
     make(tmp_path / "mine" / "deep" / "films")
     # Cards inside examples and raw trees are no sources.
-    make(tmp_path / "mine" / "deep" / "films" / "example" / "raw" / "inner")
+    make(tmp_path / "mine" / "deep" / "films" / "example" / "inner")
     make(tmp_path / "mine" / "raw" / "other")
     entry_point(tmp_path, "mine")
     code = LIST + "print(catalogue.get('films').module)"

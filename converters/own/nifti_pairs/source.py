@@ -14,7 +14,7 @@ from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import Plane, SlicePolicy
 from qoqdata.records import slices
 from qoqdata.records.content import Record
-from qoqdata.sources.annotations import Annotation, join, read_annotations
+from qoqdata.sources.annotations import Annotation, read_annotations, units
 from qoqdata.sources.asking import answered, ask
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
@@ -73,12 +73,7 @@ def plan(job: Job) -> Iterator[Planned]:
         for key, files in pairs.items():
             yield Annotation(()).unit(key, files)
         return
-    for item in join(read_annotations(job, mapping), pairs, table=mapping.table.file):
-        if isinstance(item, tuple):
-            key, files, annotation = item
-            yield annotation.unit(key, files)
-        else:
-            yield item
+    yield from units(read_annotations(job, mapping), pairs, table=mapping.table.file)
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:

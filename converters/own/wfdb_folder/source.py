@@ -12,7 +12,7 @@ from qoqdata.readers import ecg
 from qoqdata.readers.ecg.comments import dx
 from qoqdata.readers.ecg.header import read_header
 from qoqdata.records.content import Ecg, Record
-from qoqdata.sources.annotations import Annotation, join, read_annotations
+from qoqdata.sources.annotations import Annotation, read_annotations, units
 from qoqdata.sources.asking import answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
@@ -58,12 +58,7 @@ def plan(job: Job) -> Iterator[Planned]:
     segments = {path for _, *rest in records.values() for path in rest}
     records = {key: files for key, files in records.items() if files[0] not in segments}
     if mapping.table is not None:
-        for item in join(read_annotations(job, mapping), records, table=mapping.table.file):
-            if isinstance(item, tuple):
-                key, files, annotation = item
-                yield annotation.unit(key, files)
-            else:
-                yield item
+        yield from units(read_annotations(job, mapping), records, table=mapping.table.file)
         return
     for key, files in records.items():
         yield _from_comments(key, files, job)
