@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from pydantic import ValidationError
 from qoqdata.atomic import write_json
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from schemas.manifest import Manifest, Shard
+from schemas.manifest import VERSION, Manifest, Shard
 
 
 def read(root: Path) -> Manifest:
     """The manifest of the data set at `root`; raises DatasetError."""
     path = Layout(root).manifest
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        _check_version(content, path)
+        return Manifest.model_validate_json(content)
     except FileNotFoundError as error:
         what = "holds no manifest.json" if root.is_dir() else "there is no such data set"
         fix = "finish the build first: run the same `qoqdata build` again"
@@ -40,3 +43,14 @@ def shards_digest(shards: Iterable[Shard]) -> str:
     """sha256 over path and digest of every shard, by path: the identity of the data set."""
     lines = sorted(f"{shard.path} {shard.sha256}\n" for shard in shards)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _check_version(content: bytes, path: Path) -> None:
+    """A newer manifest has fields that this version cannot judge: say so before they are met."""
+    try:
+        found = json.loads(content)["manifest_version"]
+    except (ValueError, TypeError, KeyError):
+        return
+    if found != VERSION:
+        what = f"is a manifest of version {found}, this is {VERSION}"
+        raise DatasetError(what, where=str(path), fix="use the qoqdata that wrote it")

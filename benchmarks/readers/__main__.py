@@ -1,4 +1,4 @@
-"""DICOM to JPEG bytes: images per CPU-second, and ratios to each peer."""
+"""Readers against peers: files per CPU-second in one run, and the ratios."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import cv2
 from benchmarks.cpu import best
 from benchmarks.readers.dicom_contenders import CONTENDERS, PARTS
 from benchmarks.readers.dicom_sets import make_sets
+from benchmarks.readers.signals import CLIPS, ECGS, make_clips, make_ecgs
 from qoqdata import console
 
 
@@ -20,11 +21,17 @@ def main() -> None:
     """Measure every contender on every set, one core, best of three after a warm-up."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        sets = make_sets(Path(folder))
-        speeds = {
-            name: {title: _speed(call, paths) for title, paths in sets.items()}
-            for name, call in (CONTENDERS | PARTS).items()
-        }
+        root = Path(folder)
+        _dicom(make_sets(root / "dicom"))
+        _signals("clips", CLIPS, make_clips(root / "clips"))
+        _signals("ECGs", ECGS, make_ecgs(root / "ecgs"))
+
+
+def _dicom(sets: dict[str, list[Path]]) -> None:
+    speeds = {
+        name: {title: _speed(call, paths) for title, paths in sets.items()}
+        for name, call in (CONTENDERS | PARTS).items()
+    }
     titles = list(next(iter(speeds.values())))
     rows = [(name, *speed.values()) for name, speed in speeds.items()]
     console.table(("images per CPU-second", *titles), rows)
@@ -36,6 +43,14 @@ def main() -> None:
         if name != "qoqdata"
     ]
     console.table(("ratio", *titles), ratios)
+
+
+def _signals(title: str, calls: dict[str, Callable[[Path], object]], paths: list[Path]) -> None:
+    speeds = {name: _speed(call, paths) for name, call in calls.items()}
+    ours = speeds["qoqdata"]
+    rows = [(name, speed, _ratio(ours, speed)) for name, speed in speeds.items()]
+    console.say()
+    console.table((f"{title} per CPU-second", "speed", "qoqdata / it"), rows)
 
 
 def _speed(call: Callable[[Path], object], paths: list[Path]) -> float | None:

@@ -37,12 +37,13 @@ def assign(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[Refused]
     A group with an official split takes its unassigned members along. Where official splits
     disagree within a group, the card's `conflict` says which wins, or all its units are refused.
     """
-    groups: dict[str, list[Unit]] = defaultdict(list)
+    # A unit without a group stands alone, also when its key happens to be some group's name.
+    groups: dict[tuple[bool, str], list[Unit]] = defaultdict(list)
     for unit in units:
-        groups[unit.group or unit.key].append(unit)
+        groups[(unit.group is None, unit.group or unit.key)].append(unit)
     assigned, refused = [], []
     namespace = card.keys.namespace or card.slug
-    for group, members in groups.items():
+    for (_, group), members in groups.items():
         official: set[Split] = {unit.split for unit in members if unit.split}
         split: Split
         if not official:

@@ -137,7 +137,7 @@ def _annotation(
         group=cell(columns.group),
         split=_split(cell(columns.split), mapping.split_values, where),
         age=cells.years(cell(columns.age)),
-        sex=cells.sex(cell(columns.sex)),
+        sex=cells.sex(cell(columns.sex), mapping.sex_values),
         context=cell(columns.context),
     )
 

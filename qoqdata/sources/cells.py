@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+
+from qoqdata.errors import BadLabel
 
 #: Spellings of an absent value.
 ABSENT = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown", "-99", "-99.0"})
 
-_SEX = {"f": "female", "female": "female", "w": "female", "m": "male", "male": "male"}
+#: Nobody is older; larger numbers are codes.
+OLDEST = 130
+
+_SEX = {
+    **dict.fromkeys(("f", "female", "w", "woman"), "female"),
+    **dict.fromkeys(("m", "male", "man"), "male"),
+    **dict.fromkeys(("o", "other", "x"), "other"),
+}
 
 
 def text(cell: str | None) -> str | None:
@@ -34,12 +44,25 @@ def integer(cell: str | None) -> int | None:
 
 
 def years(cell: str | None) -> int | None:
-    """An age in completed years, or None when absent, negative or no number."""
+    """An age in completed years, or None when absent, no number, or no age of a person (such as
+    the code 999)."""
     value = number(cell)
-    return int(value) if value is not None and value >= 0 else None
+    return int(value) if value is not None and 0 <= value <= OLDEST else None
 
 
-def sex(cell: str | None) -> str | None:
-    """female, male, other, or None when absent; any language's codes beyond f/w/m are `other`."""
+def sex(cell: str | None, words: Mapping[str, str] | None = None) -> str | None:
+    """female, male or other; None when absent.
+
+    `words` are further spellings. Raises BadLabel for a spelling that nobody explained: whether
+    1 is male or female is not for us to guess.
+    """
     known = text(cell)
-    return None if known is None else _SEX.get(known.lower(), "other")
+    if known is None:
+        return None
+    if words and known in words:
+        return words[known]
+    try:
+        return _SEX[known.lower()]
+    except KeyError:
+        fix = "map it under sex_values"
+        raise BadLabel(f"the sex {known!r} is not known", fix=fix) from None

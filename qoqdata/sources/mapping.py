@@ -61,6 +61,7 @@ class Mapping(_Part):
     mask_codes: dict[MaskCode, Text] = {}
     table: TableColumns | None = None
     split_values: dict[str, Split] = Field({}, description="the split column's words to splits")
+    sex_values: dict[str, Literal["female", "male", "other"]] = {}
     shares: dict[Split, float] | None = Field(None, description="for groups without a split")
 
     @model_validator(mode="after")

@@ -58,6 +58,8 @@ def label_part(
     """
     if answer.text is None:
         return Part(0.0, answer.status, answer.reason)
+    if not answered:
+        return Part(0.0, "no_answer", "the box names no label")
     if single and len(answered) > 1:
         return Part(0.0, "ok", f"{len(answered)} labels where one is asked")
     hits = len(answered & right)

@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 from qoqdata.errors import UsageError
 
-from . import format, matching
+from .format import Rule as FormatRule
+from .matching import RULES as GROUNDING_RULES
+from .matching import Rule as GroundingRule
 from .text import MEASURES
 from .vocabulary import synonym_classes
 
@@ -36,10 +38,10 @@ class Scheme:
     """
 
     weights: tuple[float, float, float, float] = (0.5, 0.3, 0.1, 0.1)
-    grounding_rule: matching.Rule = "matched"
+    grounding_rule: GroundingRule = "matched"
     labelled_boxes: bool = False
     inclusive_boxes: bool = False
-    format_rule: format.Rule = "graded"
+    format_rule: FormatRule = "graded"
     think_share: float = 0.5
     min_precision: float = 0.25
     text_measure: str = "rouge_l"
@@ -59,8 +61,8 @@ class Scheme:
         if not sum(weights):
             raise _refuse("weights", weights, "give one part a weight")
         for name, choices in (
-            ("grounding_rule", matching.RULES),
-            ("format_rule", ("graded", "binary")),
+            ("grounding_rule", GROUNDING_RULES),
+            ("format_rule", get_args(FormatRule)),
             ("text_measure", MEASURES),
         ):
             if (value := getattr(self, name)) not in choices:

@@ -14,7 +14,6 @@ from .normal_form import normal_form, plain, singular
 # "," " and " "&" and the line break are the separators of the record contract; ";" and the
 # ideographic comma are what policies write besides.
 _SEPARATOR = re.compile(r"[,;&\u3001]| and (?=\S)", re.IGNORECASE)
-_BULLET = re.compile(r"\s*[-\u2022]\s+")
 _LETTER = re.compile(r"([a-z])\s?[.):]\s*(.+)", re.DOTALL)
 
 
@@ -40,24 +39,24 @@ class Vocabulary:
     def find(self, text: str) -> str | None:
         """Normal form of the label that `text` names, or None.
 
-        Tried in order: the label itself, a synonym, "B. label", the option letter alone (position
-        in the options), the singular. Labels that the data set writes always come first, so
-        "A. Fib" is itself and not option A.
+        Tried in order: the label itself, a synonym, the singular; the same for what follows an
+        option letter ("B. label"); the option letter alone, as position in the options. Labels
+        that the data set writes come first, so "A. Fib" is itself and not option A.
         """
         form = normal_form(text)
-        if form in self.names:
-            return form
-        if found := self.meanings.get(self.classes.get(form, form)):
+        if found := self._named(form):
             return found
-        if lettered := _LETTER.fullmatch(form):
-            rest = normal_form(lettered[2])
-            if found := rest if rest in self.names else self._loosely(rest):
-                return found
+        if (lettered := _LETTER.fullmatch(form)) and (
+            found := self._named(normal_form(lettered[2]))
+        ):
+            return found
         if len(form) == 1 and 0 <= (position := ord(form) - ord("a")) < len(self.letters):
             return self.letters[position]
-        return self.singulars.get(singular(form))
+        return None
 
-    def _loosely(self, form: str) -> str | None:
+    def _named(self, form: str) -> str | None:
+        if form in self.names:
+            return form
         meant = self.meanings.get(self.classes.get(form, form))
         return meant or self.singulars.get(singular(form))
 
@@ -72,8 +71,8 @@ class Vocabulary:
         text = plain(answer).strip()
         if text.startswith("[") and text.endswith("]"):
             text = text[1:-1]
-        text = " ".join(_BULLET.sub(" ", line, count=1) + "," for line in text.splitlines())
-        text = " ".join(text.split())
+        lines = (" ".join(line.split()) for line in text.splitlines())
+        text = " ".join(line.removeprefix("- ").removeprefix("\u2022 ") + "," for line in lines)
         spans = pieces(text)
         found: set[str] = set()
         start = 0

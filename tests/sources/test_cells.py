@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qoqdata.errors import BadLabel
 from qoqdata.sources import cells
 
 ABSENT = [
@@ -62,7 +63,7 @@ def test_whole_numbers(cell: str, value: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "value"),
-    [("45", 45), ("45.9", 45), ("0", 0), ("0.5", 0), ("300", 300), ("-1", None), ("forty", None)],
+    [("45", 45), ("45.9", 45), ("0", 0), ("0.5", 0), ("300", None), ("-1", None), ("forty", None)],
 )
 def test_ages_in_completed_years(cell: str, value: int | None) -> None:
     assert cells.years(cell) == value
@@ -78,7 +79,7 @@ def test_ages_in_completed_years(cell: str, value: int | None) -> None:
         ("m", "male"),
         ("MALE", "male"),
         ("O", "other"),
-        ("divers", "other"),
+        ("x", "other"),
     ],
 )
 def test_sex(cell: str, value: str) -> None:
@@ -90,4 +91,10 @@ def test_any_text_is_read_or_absent(cell: str) -> None:
     number, integer, years = cells.number(cell), cells.integer(cell), cells.years(cell)
     assert integer is None or integer == number
     assert years is None or (number is not None and years <= number < years + 1)
-    assert cells.sex(cell) in (None, "female", "male", "other")
+
+
+@pytest.mark.parametrize("cell", ["1", "0", "U", "H", "femme"])
+def test_a_sex_that_nobody_explained_is_refused(cell: str) -> None:
+    with pytest.raises(BadLabel, match="sex_values"):
+        cells.sex(cell)
+    assert cells.sex(cell, {cell: "female"}) == "female"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +97,14 @@ def test_steps_grow_in_line_with_the_text(name: str) -> None:
         steps(lambda text=HOSTILE[name](size): score([text], [TRUTH])) for size in (20_000, 80_000)
     )
     assert large <= 4.2 * small + 200
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_published_reference_is_bounded_too(name: str) -> None:
+    truth = {**TRUTH, "masks": [np.eye(10, dtype=np.uint8)]}
+    (ours,) = score([HOSTILE[name](200_000)], [truth], "authors_qoq_med")
+    assert all(0.0 <= ours[part] <= 1.0 for part in (*PARTS, "overall"))
 
 
 def test_a_response_beyond_all_windows_is_not_read() -> None:

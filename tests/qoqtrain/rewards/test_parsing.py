@@ -113,7 +113,8 @@ def test_slips_that_leave_no_doubt_are_mended(text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[1, 2", '[{"a": 1]', "['a", "[1 2]", "[,]", "{a: 1}", "[1]]", "[NULL]", "", "[\x00]"]
+    "text",
+    ["[1, 2", '[{"a": 1]', "['a", "[1 2]", "[1,,]", "{a: 1}", "[1]]", "[NULL]", "", "[\x00]"],
 )
 def test_nothing_is_completed(text: str) -> None:
     for load in (strict, repaired):
@@ -235,4 +236,4 @@ def test_reading_never_raises_and_repair_is_stable(text: str) -> None:
         value = repaired(text)
     except NotJSON:
         return
-    assert strict(as_strict(text)) == value
+    assert repr(strict(as_strict(text))) == repr(value)
