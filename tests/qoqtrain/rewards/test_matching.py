@@ -233,3 +233,15 @@ def test_labels_of_boxes_meet_by_normal_form_and_synonym() -> None:
         )
         assert ours["grounding"] == pytest.approx(1.0)
     assert grounded(claim, truth, labelled_boxes=True)["grounding"] == pytest.approx(1 / 2)
+
+
+def test_a_box_of_another_label_costs_its_area_in_the_union() -> None:
+    truth = {"regions": [region((0, 0, 4, 4))]}
+    claim = [
+        {"bbox_2d": [0, 0, 4, 4], "label": "lesion"},
+        {"bbox_2d": [5, 5, 9, 9], "label": "rib"},
+    ]
+    for rule, value in (("union", 16 / 32), ("matched", 2 / 3), ("best", 1.0)):
+        ours = grounded(claim, truth, labelled_boxes=True, grounding_rule=rule)
+        assert ours["grounding"] == pytest.approx(value)
+    assert grounded(claim[1:], truth, labelled_boxes=True, grounding_rule="union")["grounding"] == 0
