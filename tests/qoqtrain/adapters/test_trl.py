@@ -22,6 +22,7 @@ from trl import GRPOTrainer
 from qoqtrain import DRPO
 from qoqtrain.adapters.metrics import metrics_of
 from qoqtrain.adapters.trl import DRPOTrainer
+from tests.qoqtrain.adapters.rewards_by_label import share
 from tests.qoqtrain.adapters.toy_grpo import (
     DOMAINS,
     ROLLOUTS,
@@ -31,7 +32,6 @@ from tests.qoqtrain.adapters.toy_grpo import (
     policy,
     prompts,
     reward_by_place,
-    share,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -5,7 +5,6 @@ Run as a module, under torchrun or alone, it trains three steps and writes what 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -20,6 +19,7 @@ from trl import GRPOConfig
 
 from qoqtrain import DRPO
 from qoqtrain.adapters.trl import DRPOTrainer
+from tests.qoqtrain.adapters.rewards_by_label import share
 
 # Prompts of each domain; a large, a small and a rare one.
 DOMAINS = {"chest_xray": 24, "ct": 6, "ultrasound": 2}
@@ -92,11 +92,6 @@ def arguments(folder: Path, **changes: Any) -> GRPOConfig:
         "seed": 3,
     }
     return GRPOConfig(output_dir=str(folder), **{**settings, **changes})
-
-
-def share(*labels: Any) -> float:
-    """A number in {0, .1, ... 1} that depends on the labels and on nothing else."""
-    return hashlib.sha256(repr(labels).encode()).digest()[0] % 11 / 10
 
 
 def reward_by_place(prompts: list[str], **_: Any) -> list[float]:

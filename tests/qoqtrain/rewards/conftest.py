@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def vectors() -> dict[str, dict[str, Any]]:
-    """Cases by name, from $QOQTRAIN_REWARD_VECTORS or the shared folder beside the checkout."""
-    beside = Path(__file__).resolve().parents[4] / "shared/drpo/reward_vectors_public.json"
-    path = Path(os.environ.get("QOQTRAIN_REWARD_VECTORS", beside))
-    if not path.is_file():
-        pytest.skip(f"no reference vectors at {path}; set QOQTRAIN_REWARD_VECTORS")
+    """Cases by name: inputs and outputs of the functions that the authors published."""
+    path = Path(__file__).parents[1] / "vectors" / "rewards.json"
     cases = json.loads(path.read_text())["cases"]
     return {case["id"].split("_", 1)[1]: case for case in cases}
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from qoqtrain.rewards import difficulty, score
-from tests.qoqtrain.rewards.responses import THINK, one, region, respond
+
+from .responses import THINK, one, region, respond
 
 
 def iou(a: list[float], b: list[float]) -> float:
