@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,47 +24,66 @@ _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def file_pictures(
-    path: Path, window: Window | str | None, *, frames: int, limits: Limits = DEFAULT_LIMITS
+    path: Path,
+    windows: Sequence[Window | str | None],
+    *,
+    frames: int,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[tuple[Picture, ...], tuple[str, ...], DicomImage]:
     """Pictures of one file (at most `frames`, at the centres of equal parts), notes, and facts.
 
-    Raises the errors of `dicom.read`.
+    Each frame is shown through every window before the next one. Raises the errors of
+    `dicom.read`.
     """
     count = read_header(path, limits=limits).frames
     policy = FramePolicy("uniform", count=frames)
     chosen = video_frames.choose(policy, count)
-    image = dicom.read(path, window=window, frames=chosen, limits=limits)
+    images = dicom.read_windows(path, windows, frames=chosen, limits=limits)
     pictures = tuple(
-        from_pixels(
-            frame,
-            original_width=image.original_columns,
-            original_height=image.original_rows,
-            view=image.view,
-            laterality=_LATERALITY.get(image.laterality or ""),
-            window=image.window,
-            index=index if count > 1 else None,
-            spacing=image.spacing,
-        )
-        for frame, index in zip(image.frames, chosen, strict=True)
+        _frame_picture(image, place, index if count > 1 else None)
+        for place, index in enumerate(chosen)
+        for image in images
     )
     of = (f"frames: {video_frames.describe(policy)} of {count}",) if count > 1 else ()
-    return pictures, (*of, *image.repairs), image
+    repairs = dict.fromkeys(repair for image in images for repair in image.repairs)
+    return pictures, (*of, *repairs), images[0]
+
+
+def _frame_picture(image: DicomImage, place: int, index: int | None) -> Picture:
+    return from_pixels(
+        image.frames[place],
+        original_width=image.original_columns,
+        original_height=image.original_rows,
+        view=image.view,
+        laterality=_LATERALITY.get(image.laterality or ""),
+        window=image.window,
+        index=index,
+        spacing=image.spacing,
+    )
 
 
 def series_pictures(
-    series: Series, policy: SlicePolicy, window: Window | str | None
+    series: Series, policy: SlicePolicy, windows: Sequence[Window | str | None]
 ) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
-    """Slices of an ordered series, windowed, in anatomical order, with notes.
+    """Slices of an ordered series, in anatomical order, each through every window, with notes.
 
     Raises UsageError for an unknown window name, InputError for a named window on values that are
     not Hounsfield units.
     """
-    if isinstance(window, str):
-        if series.header.modality != "CT" or series.header.rescale_type not in (None, "HU"):
-            what = f"the window {window!r} is in Hounsfield units, and these values are not"
-            raise InputError(what, fix="give the window as [centre, width]")
-        window = ct_window(window)
     grid = Volume(series.values, _RAS_FROM_LPS @ series.affine, series.spacing, "dicom series")
-    stack = slices.cut(grid, None, {}, policy=policy, window=window)
-    assert stack.images is not None
-    return stack.images, (*stack.notes, *series.repairs)
+    stacks = [
+        slices.cut(grid, None, {}, policy=policy, window=_window_of(series, window))
+        for window in windows
+    ]
+    shown = zip(*(stack.images or () for stack in stacks), strict=True)
+    notes = dict.fromkeys(note for stack in stacks for note in stack.notes)
+    return tuple(picture for slice_ in shown for picture in slice_), (*notes, *series.repairs)
+
+
+def _window_of(series: Series, window: Window | str | None) -> Window | None:
+    if not isinstance(window, str):
+        return window
+    if series.header.modality != "CT" or series.header.rescale_type not in (None, "HU"):
+        what = f"the window {window!r} is in Hounsfield units, and these values are not"
+        raise InputError(what, fix="give the window as [centre, width]")
+    return ct_window(window)

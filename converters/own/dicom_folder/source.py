@@ -35,8 +35,8 @@ class DicomFolder(SourceMapping):
     modalities: tuple[str, ...] = Field(
         (), description="keep these DICOM modalities only; default: all that are pictures"
     )
-    window: str | tuple[float, float] | None = Field(
-        None, description="a named CT window, [centre, width], or the file's own"
+    windows: tuple[str | tuple[float, float], ...] = Field(
+        (), description="named CT windows or [centre, width], a picture each; default: the file's"
     )
     frames: int = Field(8, ge=1, description="frames kept of a multi-frame file")
     slices: int = Field(8, ge=1, description="slices kept of a series")
@@ -97,15 +97,15 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     """Frames through the grey chain, or slices of the ordered series."""
     mapping: DicomFolder = job.mapping
     paths = [job.raw.resolve(path) for path in unit.files]
-    window = Window(*mapping.window) if isinstance(mapping.window, tuple) else mapping.window
+    windows = [w if isinstance(w, str) else Window(*w) for w in mapping.windows] or [None]
     if mapping.unit == "series":
         series = dicom.read_series(paths, limits=job.limits)
         policy = SlicePolicy("uniform", count=mapping.slices)
-        images, notes = dicoms.series_pictures(series, policy, window)
+        images, notes = dicoms.series_pictures(series, policy, windows)
         person = series.header
     else:
         images, notes, person = dicoms.file_pictures(
-            paths[0], window, frames=mapping.frames, limits=job.limits
+            paths[0], windows, frames=mapping.frames, limits=job.limits
         )
     asked = answered(job.card, mapping.task, unit)
     age = person.age if asked["age"] is None else asked["age"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qoqdata.readers.dicom.header import Header
-from qoqdata.readers.dicom.image import DicomImage, read
+from qoqdata.readers.dicom.image import DicomImage, read, read_windows
 from qoqdata.readers.dicom.segmentation import (
     Segment,
     Segmentation,
@@ -32,4 +32,5 @@ __all__ = [
     "read_segmentation",
     "read_series",
     "read_values",
+    "read_windows",
 ]

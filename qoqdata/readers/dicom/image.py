@@ -16,7 +16,7 @@ from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
 from qoqdata.readers.dicom.frames import places, wanted_frames
 from qoqdata.readers.dicom.functional_groups import holder
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
-from qoqdata.readers.dicom.grey import grey_frames, grey_plan, words
+from qoqdata.readers.dicom.grey import Frames, grey_frames, grey_plan, words
 from qoqdata.readers.dicom.header import header
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
@@ -88,20 +88,54 @@ def read(
     NoPixels, TooLarge; InputError when the file lacks a frame that was asked for or cannot take the
     window; UsageError for an unknown window name.
     """
-    path = Path(path)
-    chosen = ct_window(window) if isinstance(window, str) else window
-    opened = open_dataset(path, limits=limits)
+    return read_windows(path, (window,), frames=frames, square=square, limits=limits)[0]
+
+
+def read_windows(
+    path: Path | str,
+    windows: Sequence[Window | str | None],
+    *,
+    frames: Sequence[int] | None = None,
+    square: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+) -> tuple[DicomImage, ...]:
+    """One image for each of several windows; a file of one frame is decoded once for all.
+
+    Everything else is as in `read`.
+    """
+    chosen = [ct_window(window) if isinstance(window, str) else window for window in windows]
+    opened = open_dataset(Path(path), limits=limits)
     with located(opened.where):
         pixel = image_pixel(opened, limits=limits)
-        if chosen is not None:
-            _check_window(opened, pixel, named=isinstance(window, str))
+        for asked, window in zip(windows, chosen, strict=True):
+            if window is not None:
+                _check_window(opened, pixel, named=isinstance(asked, str))
         wanted = wanted_frames(frames, pixel)
-        return _read(opened, pixel, wanted, chosen, square=square, limits=limits)
+        source = _frames(opened, pixel)
+        return tuple(
+            _read(opened, pixel, source, wanted, window, square=square, limits=limits)
+            for window in chosen
+        )
+
+
+def _frames(opened: OpenFile, pixel: ImagePixel) -> Frames:
+    """Stored frames by index; a file of one frame is decoded once, however often it is asked."""
+    once: list[StoredFrame] = []
+
+    def frames(indices: Sequence[int]) -> Iterator[StoredFrame]:
+        if pixel.frames > 1:
+            return stored_frames(opened.dataset, pixel, indices)
+        if not once:
+            once.extend(stored_frames(opened.dataset, pixel, indices))
+        return iter(once)
+
+    return frames
 
 
 def _read(
     opened: OpenFile,
     pixel: ImagePixel,
+    frames: Frames,
     wanted: Sequence[int],
     window: Window | None,
     *,
@@ -122,7 +156,7 @@ def _read(
         repairs.append("pixels were not square: resampled to square")
         if spacing is not None:
             spacing = (spacing[0] * pixel.rows / rows, spacing[1] * pixel.columns / columns)
-    shown, used, notes = _shown(opened, pixel, wanted, window)
+    shown, used, notes = _shown(opened, pixel, frames, wanted, window)
     place = places(wanted)
     shape = (len(wanted), rows, columns) + (() if pixel.photometric in GREY else (3,))
     out = np.empty(shape, np.uint8)
@@ -153,20 +187,14 @@ def _read(
 
 
 def _shown(
-    opened: OpenFile, pixel: ImagePixel, wanted: Sequence[int], window: Window | None
+    opened: OpenFile,
+    pixel: ImagePixel,
+    frames: Frames,
+    wanted: Sequence[int],
+    window: Window | None,
 ) -> tuple[Iterator[tuple[int, NDArray[np.uint8]]], Window | None, tuple[str, ...]]:
     """Index and 8-bit image of each wanted frame as they are decoded, the window, the repairs."""
     dataset = opened.dataset
-    once: list[StoredFrame] = []
-
-    def frames(indices: Sequence[int]) -> Iterator[StoredFrame]:
-        # A file of one frame is decoded once, even when its range is measured first.
-        if pixel.frames > 1:
-            return stored_frames(dataset, pixel, indices)
-        if not once:
-            once.extend(stored_frames(dataset, pixel, indices))
-        return iter(once)
-
     if pixel.photometric in GREY:
         plan = grey_plan(dataset, pixel, frames, wanted, window)
         return grey_frames(pixel, frames(wanted), plan), plan.window, plan.repairs

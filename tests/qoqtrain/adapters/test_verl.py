@@ -83,7 +83,7 @@ def test_fit_trains_on_drpo_advantages(queue: None, logged: Path, tmp_path: Path
     assert len(updates) == len(entries) == 2
     for update, entry in zip(updates, entries, strict=True):
         rows = by_prompt(update)
-        assert len(rows) == BATCH * ROLLOUTS - 1 + 1  # one rollout lost, one more output
+        assert len(rows) == BATCH * ROLLOUTS - 1 + 2  # one rollout lost, two more outputs
         assert len(update) == 36  # padded to a multiple of 12
         rollouts = sorted({(text, session) for text, session, _ in rows})
         step = by_hand.step(
@@ -96,7 +96,7 @@ def test_fit_trains_on_drpo_advantages(queue: None, logged: Path, tmp_path: Path
             assert len(advantages) == 2 + session + output
             assert advantages == pytest.approx([expected[text, session]] * len(advantages))
         padding = [row[3] for row in update if row[0].startswith("pad")]
-        assert len(padding) == 12 and not np.any(padding)
+        assert len(padding) == 11 and not np.any(padding)
         assert {domain for _, _, domain, _ in update} <= set(DOMAINS)
         metrics = metrics_of(step.report)
         assert {name: entry[name] for name in metrics} == pytest.approx(metrics)

@@ -26,7 +26,7 @@ from tests.qoqtrain.adapters.rewards_by_label import share
 
 DOMAINS = {"chest_xray": 9, "ct": 3, "ultrasound": 2}
 ROLLOUTS = 4
-# Prompts of a step, of which the second loses a rollout and the third answers in two outputs.
+# Prompts of a step, of which the second loses a rollout and the third answers once in three outputs.
 BATCH = 6
 
 
@@ -85,7 +85,7 @@ class Rollouts:
             columns = {name: _entry(value, i) for name, value in prompts.items()}
             for session in range(ROLLOUTS):
                 if not (i == 1 and session == 2):
-                    self._store(columns, session, outputs=2 if i == 2 and session == 1 else 1)
+                    self._store(columns, session, outputs=3 if i == 2 and session == 1 else 1)
             tq.kv_batch_put(
                 keys=[columns["uid"]], partition_id="train", tags=[{"status": "finished"}]
             )
