@@ -126,7 +126,7 @@ class Card(_Part):
     access: Literal[ACCESS]  # type: ignore[valid-type]
     redistribution: Literal[REDISTRIBUTION]  # type: ignore[valid-type]
     citation: Text
-    homepage: Text
+    homepage: Text | None = Field(None, description="null for your own files only")
     get: Annotated[str, Field(min_length=1, description="how to obtain the raw files")]
     layout: Annotated[str, Field(min_length=1, description="the raw tree below --raw")]
     keys: Keys
@@ -144,6 +144,12 @@ class Card(_Part):
     needs_mapping: bool = Field(
         False, description="the source is driven by the user's mapping, which completes the card"
     )
+
+    @model_validator(mode="after")
+    def _public_sources_have_a_home(self) -> Self:
+        if self.homepage is None and self.access != "own":
+            raise ValueError("homepage is missing: where does the source live?")
+        return self
 
     @model_validator(mode="after")
     def _labels_map_to_options(self) -> Self:

@@ -9,15 +9,15 @@ import qoqdata
 from qoqdata.errors import UsageError
 from qoqtrain.drpo import DRPO
 
-OPTIONS = ("dataset", "priors", "preset", "domain_key", "settings")
+OPTIONS = ("dataset", "priors", "preset", "domain_key", "domain_column", "settings")
 
 
-def drpo_of(options: Mapping[str, Any]) -> DRPO:
-    """The estimator that `options` describe.
+def drpo_of(options: Mapping[str, Any]) -> tuple[DRPO, str]:
+    """The estimator that `options` describe, and the column of the rows that names their domain.
 
     `dataset` folder of a qoqdata set, whose statistics are the priors; `priors` domain -> record
     count, in place of them; `preset` (default "streaming"); `domain_key` (default "domain");
-    `settings` field -> value. Without data set and priors it starts knowing nothing. Raises
+    `domain_column` (default: the domain key); `settings` field -> value. Without data set and priors it starts knowing nothing. Raises
     UsageError for unknown options or values.
     """
     if unknown := sorted(options.keys() - set(OPTIONS)):
@@ -28,8 +28,9 @@ def drpo_of(options: Mapping[str, Any]) -> DRPO:
     preset = options.get("preset") or "streaming"
     domain_key = options.get("domain_key") or "domain"
     settings = options.get("settings") or {}
+    column = options.get("domain_column") or domain_key
     dataset, priors = options.get("dataset"), options.get("priors")
     if dataset is None and priors is None:
-        return DRPO.preset(preset, domain_key=domain_key, **settings)
+        return DRPO.preset(preset, domain_key=domain_key, **settings), column
     stats = None if dataset is None else qoqdata.open(dataset).stats
-    return DRPO.from_stats(stats, domain_key, preset, priors=priors, **settings)
+    return DRPO.from_stats(stats, domain_key, preset, priors=priors, **settings), column

@@ -7,8 +7,8 @@ alone is not enough: the trainer fetches the domains and puts them within the es
         algorithm.adv_estimator=drpo trainer.v1.trainer_mode=drpo \\
         +trainer.v1.drpo.dataset=DATASET +trainer.v1.drpo.domain_column=domain ...
 
-The block trainer.v1.drpo holds `domain_column`, a column of the training files (default: the
-domain key), and the options of `qoqtrain.adapters.options.drpo_of`.
+The block trainer.v1.drpo holds the options of `qoqtrain.adapters.options.drpo_of`; its
+`domain_column` is a column of the training files.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ class DRPOTrainer(PPOTrainerSync):
                 fix=f"set algorithm.adv_estimator={NAME}",
             )
         options = OmegaConf.to_container(OmegaConf.create(config.trainer.v1.get(NAME) or {}))
-        column = options.pop("domain_column", None)
-        self.drpo = drpo_of(options)
-        self.domain_column = column or self.drpo.domain_key
+        self.drpo, self.domain_column = drpo_of(options)
         if self.drpo.settings.kl_damping != "none":
             raise UsageError(
                 "the KL of the rollouts is not passed on by this adapter",

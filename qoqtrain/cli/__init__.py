@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qoqdata import console
-from qoqtrain.cli import weights
+from qoqtrain.cli import evaluate, weights
 
 app = console.application("qoqtrain", about="Train multimodal policies with DRPO on qoqdata sets.")
 weights.add(app)
+evaluate.add(app)
 
 
 def run() -> None:

@@ -81,6 +81,7 @@ def cluster_domains(
         labels, inertias = fit(
             domain.points, domain.weights, min(k_max, distinct), lambda i: elbow(i, tolerance)
         )
+        labels = np.unique(labels, return_inverse=True)[1]  # a cluster may have lost its points
         clusterings.append(_summarise(domain, labels, inertias))
     return clusterings
 
@@ -89,8 +90,12 @@ def _on_the_line(evidence: Sequence[Evidence], k_max: int, tolerance: float) -> 
     """Exact clusterings of question means; equal means are one point."""
     lines, inverse = [], []
     for domain in evidence:
-        points, member = np.unique(domain.points[:, 0], return_inverse=True)
-        lines.append((points, np.bincount(member, weights=domain.weights).astype(float)))
+        points, weights = domain.points[:, 0], domain.weights
+        member = np.arange(points.size)
+        if (np.diff(points) <= 0).any():
+            points, member = np.unique(points, return_inverse=True)
+            weights = np.bincount(member, weights=weights).astype(float)
+        lines.append((points, weights))
         inverse.append(member)
     solved = LineClusterings(lines, k_max)
     clusterings = []
@@ -102,7 +107,6 @@ def _on_the_line(evidence: Sequence[Evidence], k_max: int, tolerance: float) -> 
 
 
 def _summarise(domain: Evidence, labels: NDArray[np.intp], inertias: Sequence[float]) -> Clustering:
-    _, labels = np.unique(labels, return_inverse=True)
     counts = np.bincount(labels, weights=domain.weights).astype(float)
     sums = np.bincount(labels, weights=domain.weights * domain.means)
     return Clustering(

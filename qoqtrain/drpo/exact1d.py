@@ -7,7 +7,7 @@ the first j points is the best (k-1)-clustering of the first i plus one run i..j
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 # them, the left one is taken: rounding never decides between the halves of a symmetric tie.
 TIE = 1e-12
 
-# Rows of the cost table that are filled at once, over all lines: few enough to stay in cache.
-ROWS = 512
+# Rows are solved at these distances, one after the other: the starts found for two rows bound the
+# search of those between them.
+STRIDES = (64, 8, 1)
+
+# Entries of the cost table that are filled at once: few enough to stay in cache.
+CELLS = 1 << 15
 
 
 class LineClusterings:
@@ -25,19 +29,17 @@ class LineClusterings:
 
     `lines` holds one (points, weights) pair per line: points (M,) float64 strictly increasing,
     weights (M,) float64 positive. `inertias` (D, k_max) float64 is the weighted mean squared
-    distance to the cluster means; a line of M points has none beyond k = M (inf there). Takes
-    about k_max * M * M / 8 operations a line.
+    distance to the cluster means; a line of M points has none beyond k = M (inf there).
     """
 
     def __init__(
         self, lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], k_max: int
     ) -> None:
         self.sizes = np.array([points.size for points, _ in lines])
-        width = int(self.sizes.max())
-        # A shorter line goes on with evenly spaced points. No row up to its own end looks at them,
-        # and their clusters grow evenly, which keeps the search of the other lines short.
-        mass = np.ones((len(lines), width + 1))
-        points = np.tile(np.arange(width + 1.0), (len(lines), 1))
+        width = (int(self.sizes.max()) // STRIDES[0] + 1) * STRIDES[0] + 1
+        # Behind its end a line goes on with points that no row up to the end looks at.
+        mass = np.ones((len(lines), width))
+        points = np.zeros((len(lines), width))
         mass[:, 0] = 0.0
         for line, (x, weight) in enumerate(lines):
             share = weight / weight.sum()
@@ -46,13 +48,13 @@ class LineClusterings:
         self._mass = np.cumsum(mass, axis=1)
         self._first = np.cumsum(mass * points, axis=1)
         self._second = np.cumsum(mass * points * points, axis=1)
-        self._scatter = self._at_end(self._second)
-        self._splits = np.zeros((k_max, len(lines), width + 1), dtype=np.intp)
+        self._ramp = TIE * self._at_end(self._second)[:, None] * np.arange(width)
+        self._splits = np.zeros((k_max, len(lines), width), dtype=np.intp)
         self.inertias = np.full((len(lines), k_max), np.inf)
 
         best = self._second - self._first**2 / np.maximum(self._mass, 1e-300)
         self.inertias[:, 0] = self._at_end(best)
-        for k in range(2, min(k_max, width) + 1):
+        for k in range(2, min(k_max, int(self.sizes.max())) + 1):
             best = self._one_more(best, k)
             fits = self.sizes >= k
             self.inertias[fits, k - 1] = self._at_end(best)[fits]
@@ -75,31 +77,61 @@ class LineClusterings:
         """Best cost of the first j points in k clusters; notes where the last cluster starts.
 
         The start of the last cluster never moves left as j grows (the costs obey the quadrangle
-        inequality), so each block of rows searches only to the right of the block before.
+        inequality), so a row searches from the start of a row before it to that of one behind it.
         """
         width = best.shape[1]
-        ramp = TIE * self._scatter[:, None] * np.arange(width)
-        offset = best - self._second + ramp
-        cost = np.full(best.shape, np.inf)
+        offset = best - self._second + self._ramp
+        lowest = np.full(best.shape, np.inf)
         split = self._splits[k - 1]
-        block = min(max(ROWS // len(best), 16), 64)
-        empty = np.arange(block)[None, :] >= np.arange(block)[:, None]
-        lines = np.arange(len(best))[:, None]
-        left = k - 1
-        for low in range(k, width, block):
-            high = min(low + block, width)
-            rows, starts = slice(low, high), slice(left, high - 1)
-            table = self._first[:, rows, None] - self._first[:, None, starts]
-            table *= table
-            mass = self._mass[:, rows, None] - self._mass[:, None, starts]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                table /= mass
-            np.subtract(offset[:, None, starts], table, out=table)
-            beyond = empty[: high - low, : high - 1 - low]
-            np.copyto(table[:, :, low - left :], np.inf, where=beyond)
-            first = table.argmin(axis=2)
-            split[:, rows] = left + first
-            lowest = table[lines, np.arange(high - low), first]
-            cost[:, rows] = lowest - ramp[lines, split[:, rows]] + self._second[:, rows]
-            left = int(split[:, high - 1].min())
-        return cost
+        # Until they are known: no start before k - 1 points, none behind the last but one.
+        split[:] = np.where(np.arange(width) < k, k - 1, self.sizes[:, None] - 1)
+        span = width - 1
+        for stride in STRIDES:
+            inside = np.arange(stride, span, stride)
+            line, block = np.nonzero(np.arange(0, width - 1, span) + stride <= self.sizes[:, None])
+            left, right = split[line, block * span], split[line, (block + 1) * span]
+            for some in _of_like_width(right - left + 1, inside.size):
+                rows = (block[some] * span)[:, None] + inside
+                lines = line[some, None]
+                start, cost = self._search(offset, lines, rows, left[some], right[some])
+                real = rows <= self.sizes[lines]
+                cells = (lines * width + rows)[real]
+                split.flat[cells], lowest.flat[cells] = start[real], cost[real]
+            span = stride
+        return lowest - np.take_along_axis(self._ramp, split, axis=1) + self._second
+
+    def _search(
+        self,
+        offset: NDArray[np.float64],
+        lines: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        left: NDArray[np.intp],
+        right: NDArray[np.intp],
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """(P, R) best start of the last cluster and its cost, for `rows` (P, R) of `lines` (P, 1).
+
+        `left`, `right` (P,) bound the start; what lies right of a bound is searched as far as the
+        widest has it.
+        """
+        width = offset.shape[1]
+        starts = left[:, None] + np.arange(int((right - left).max()) + 1)
+        ends, cells = lines * width + rows, lines * width + np.minimum(starts, width - 1)
+        table = self._first.take(ends)[:, :, None] - self._first.take(cells)[:, None]
+        table *= table
+        mass = self._mass.take(ends)[:, :, None] - self._mass.take(cells)[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            table /= mass
+        np.subtract(offset.take(cells)[:, None], table, out=table)
+        np.copyto(table, np.inf, where=starts[:, None] >= rows[:, :, None])
+        first = table.argmin(axis=2)
+        lowest = np.take_along_axis(table, first[:, :, None], axis=2)[:, :, 0]
+        return left[:, None] + first, lowest
+
+
+def _of_like_width(widths: NDArray[np.intp], rows: int) -> Iterator[NDArray[np.intp]]:
+    """Indices of `widths` (P,) in parts whose tables, `rows` by the widest, hold about CELLS."""
+    order = np.argsort(widths, kind="stable")
+    while order.size:
+        part = max(CELLS // (rows * int(widths[order[-1]])), 1)
+        yield order[-part:]
+        order = order[:-part]

@@ -87,7 +87,7 @@ def test_fit_trains_on_drpo_advantages(queue: None, logged: Path, tmp_path: Path
         assert len(update) == 36  # padded to a multiple of 12
         rollouts = sorted({(text, session) for text, session, _ in rows})
         step = by_hand.step(
-            [share(*rollout) for rollout in rollouts],
+            [np.float32(share(*rollout)) for rollout in rollouts],
             [text for text, _ in rollouts],
             [text.split()[0] for text, _ in rollouts],
         )

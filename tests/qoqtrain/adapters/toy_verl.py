@@ -26,7 +26,7 @@ from tests.qoqtrain.adapters.rewards_by_label import share
 
 DOMAINS = {"chest_xray": 9, "ct": 3, "ultrasound": 2}
 ROLLOUTS = 4
-# Prompts of a step, of which the second loses a rollout and the third answers once in three outputs.
+# Prompts of a step; the second loses a rollout, the third answers once in three outputs.
 BATCH = 6
 
 

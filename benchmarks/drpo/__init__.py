@@ -1,0 +1,1 @@
+"""DRPO: cost of a step, and what its weights do on CLIMB: `python -m benchmarks.drpo`."""

@@ -1,0 +1,140 @@
+"""qoqtrain evaluate: how well a policy answers the questions of a split."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qoqdata import console
+
+if TYPE_CHECKING:
+    from qoqtrain.evaluate.report import Run
+    from qoqtrain.evaluate.results import Counts, Estimate, Estimates, Evaluation, Groups
+
+EPILOG = """Example:  qoqtrain evaluate --data ./set --predictions answers.jsonl --out ./figures
+
+Each prediction has an id and a response, and may have scores: one number an option."""
+
+
+#: Figures of the table; all others are in the JSON.
+SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "auroc", "iou", "rouge_l")
+
+
+class Rows(StrEnum):
+    """What a row of the table stands for."""
+
+    SOURCE = "source"
+    DOMAIN = "domain"
+
+
+class Frame(StrEnum):
+    """What the corners of boxes are written in."""
+
+    PIXELS = "pixels"
+    THOUSANDTHS = "thousandths"
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+def add(app: typer.Typer) -> None:
+    app.command("evaluate", epilog=EPILOG)(evaluate_command)
+
+
+def evaluate_command(
+    data: Annotated[Path, typer.Option(help="The data set's folder.")],
+    predictions: Annotated[Path, typer.Option(help="Predictions, Parquet or JSON lines.")],
+    split: Annotated[Split, typer.Option(help="The split whose questions count.")] = Split.TEST,
+    by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.SOURCE,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Replicates; 0: no intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    frame: Annotated[Frame, typer.Option(help="What boxes are written in.")] = Frame.PIXELS,
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures and rows.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
+) -> None:
+    """Score predictions: macro-F1, balanced accuracy, AUROC, IoU, with intervals by patient.
+
+    Records without prediction stay in every denominator and count as wrong.
+    """
+    import qoqdata
+    from qoqtrain import evaluate
+    from qoqtrain.evaluate import predictions as files
+    from qoqtrain.evaluate import report
+
+    dataset = qoqdata.open(data)
+    given = evaluate.read_predictions(predictions)
+    files.refuse_unknown(given, dataset.metadata()["id"].to_list(), where=str(predictions))
+    questions = evaluate.questions_of(dataset, split.value)
+    outcomes = evaluate.judge(questions, given, frame=frame.value)
+    evaluation = evaluate.summarise(outcomes, bootstrap=bootstrap, seed=seed)
+    run = report.run_of(dataset, predictions, given, outcomes, split=split.value, frame=frame.value)
+    if out is not None:
+        report.write(out, run, evaluation, outcomes)
+    if json:
+        console.emit_json(report.as_json(run, evaluation))
+        return
+    show(evaluation, run, by)
+    if out is not None:
+        console.say(f"\nfigures and rows: {out}")
+
+
+def show(evaluation: Evaluation, run: Run, by: Rows) -> None:
+    """The table of the levels, the groups, and what the figures rest on."""
+    metrics = [name for name in SHOWN if evaluation.metrics[name].value is not None]
+    rows: list[tuple[str, Counts, Estimates]] = [
+        ("overall", evaluation.counts, evaluation.metrics),
+        ("(over sources)", evaluation.counts, evaluation.over_sources),
+    ]
+    for domain in evaluation.domains:
+        if by is Rows.DOMAIN:
+            rows.append((domain.domain, domain.counts, domain.metrics))
+        else:
+            rows += [(one.source, one.counts, one.metrics) for one in domain.sources]
+    heads = (by.value, "records", "patients", "missing", "unparsable", *_heads(metrics))
+    console.table(heads, [_row(name, counts, found, metrics) for name, counts, found in rows])
+    for attribute, groups in evaluation.demographics.items():
+        console.say()
+        show_groups(attribute, groups, metrics)
+    console.say(f"\n{evaluation.rule}")
+    console.say("overall: each domain counts once; (over sources): each source counts once")
+    console.say("missing predictions count as wrong; unparsable: share of the responses given")
+    if evaluation.bootstrap:
+        console.say(f"(low-high): 95 %, {evaluation.bootstrap:,} bootstrap draws of patients")
+    if run.beside:
+        console.say(f"{run.beside:,} predictions are of records that are not asked here")
+
+
+def show_groups(attribute: str, groups: Groups, metrics: list[str]) -> None:
+    """One row a group, then the gaps; figures rest on the sources that have every group."""
+    rows: list[list[Any]] = [
+        [group.name, group.records, group.patients, *(group.metrics[name] for name in metrics)]
+        for group in groups.groups
+    ]
+    if len(groups.groups) > 1:
+        rows.append(["gap", None, None, *(groups.gaps[name] for name in metrics)])
+    if groups.unknown:
+        rows.append(["not recorded", groups.unknown, None, *(None for _ in metrics)])
+    heads = (attribute, "records", "patients", *_heads(metrics))
+    console.table(heads, rows)
+    console.say(f"over the sources with every group: {', '.join(groups.sources) or 'none'}")
+
+
+def _heads(metrics: list[str]) -> list[str]:
+    return [name.replace("_", " ") for name in metrics]
+
+
+def _row(name: str, counts: Counts, found: Estimates, metrics: list[str]) -> list[Any]:
+    cells = [_written(found[metric]) for metric in metrics]
+    return [name, counts.records, counts.patients, counts.missing, counts.unparsable, *cells]
+
+
+def _written(found: Estimate) -> str | float | None:
+    if found.value is None or found.low is None or found.high is None:
+        return found.value
+    return f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"

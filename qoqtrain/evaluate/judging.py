@@ -1,0 +1,158 @@
+"""From responses to outcomes; reading and scoring them is the work of `qoqtrain.rewards`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from qoqdata.errors import BadTable, DatasetError
+from qoqtrain.rewards import Truth, score, truth_of_record
+from qoqtrain.rewards.answers import expected_of
+from qoqtrain.rewards.coordinates import Frame
+from qoqtrain.rewards.text import MEASURES
+
+from .outcome import Outcome, Status
+from .predictions import Prediction, Scores
+from .questions import Question
+
+_MISSING = Prediction(None)
+
+
+def judge(
+    questions: Sequence[Question],
+    predictions: Mapping[str, Prediction],
+    *,
+    frame: Frame = "pixels",
+) -> list[Outcome]:
+    """One outcome a question, in the order of the questions.
+
+    A question without prediction, or whose response is null, has the status "missing": it stays in
+    every denominator and is wrong. `frame` is what the boxes are written in: "pixels" of the
+    picture seen, or "thousandths" of its sides. Predictions of other records are not looked at.
+    Raises BadTable for scores that do not match the options and DatasetError for a truth that is
+    no option; what cannot be read in a response is an outcome, never an error.
+    """
+    given = [predictions.get(question.row["id"], _MISSING) for question in questions]
+    truths = [
+        _truth(question, prediction, frame)
+        for question, prediction in zip(questions, given, strict=True)
+    ]
+    responses = [prediction.response or "" for prediction in given]
+    scored = score(responses, truths, "accuracy", grounding_rule="union")
+    drawn = [index for index, parts in enumerate(scored) if parts["grounding"] is not None]
+    pairs = score(
+        [responses[index] for index in drawn],
+        [truths[index] for index in drawn],
+        "accuracy",
+        grounding_rule="matched",
+    )
+    matched = {index: parts["grounding"] for index, parts in zip(drawn, pairs, strict=True)}
+    return [
+        _outcome(question, given[index], truths[index], scored[index], matched.get(index))
+        for index, question in enumerate(questions)
+    ]
+
+
+def _truth(question: Question, prediction: Prediction, frame: Frame) -> Truth:
+    truth = truth_of_record(question.row, seen_sizes=prediction.seen_sizes, frame=frame)
+    return replace(truth, single=question.kind == "single")
+
+
+def _outcome(
+    question: Question,
+    prediction: Prediction,
+    truth: Truth,
+    scored: Mapping[str, Any],
+    matched: float | None,
+) -> Outcome:
+    row, kind = question.row, question.kind
+    missing = prediction.response is None
+    closed = kind in ("single", "multi")
+    right = _right(row, truth) if closed else None
+    labels = None if missing or not closed else scored["labels"]
+    status = "missing" if missing else _status(kind, labels, truth, scored)
+    text = None if missing else scored["prediction"]
+    open_text = kind == "open"
+    return Outcome(
+        **{name: row[name] for name in ("id", "source", "domain", "task", "patient")},
+        kind=kind,
+        sex=row["sex"],
+        age=row["age"],
+        options=truth.options if closed else None,
+        truth=right,
+        labels=None if labels is None else tuple(labels),
+        prediction=text,
+        status=status,
+        reason=scored["reason"].get("grounding" if kind == "boxes" else "answer"),
+        correct=_correct(status, right, labels, text, truth) if kind != "boxes" else None,
+        iou=_unless_missing(scored["grounding"], missing),
+        matched=_unless_missing(matched, missing),
+        token_f1=_similarity("token_f1", text, truth) if open_text else None,
+        rouge_l=_similarity("rouge_l", text, truth) if open_text else None,
+        scores=_aligned(prediction.scores, truth.options, row["id"]) if closed else None,
+    )
+
+
+def _right(row: Mapping[str, Any], truth: Truth) -> tuple[str, ...]:
+    expected = expected_of(truth, {})
+    names = {expected.vocabulary.names[label] for label in expected.labels or ()}
+    options = truth.options or ()
+    if not names or not names <= set(options):
+        raise DatasetError(f"answer {row['answer']!r} is no option", where=f"record {row['id']}")
+    return tuple(option for option in options if option in names)
+
+
+def _status(
+    kind: str, labels: Sequence[str] | None, truth: Truth, scored: Mapping[str, Any]
+) -> Status:
+    if kind == "boxes":
+        found: Status = scored["status"]["grounding"]
+        # Naming no box is the right answer where nothing is to be found (value 1).
+        return "ok" if scored["grounding"] in (None, 1.0) else found
+    if (found := scored["status"]["answer"]) != "ok" or kind == "open":
+        return found
+    if kind == "single" and len(labels or ()) > 1:
+        return "several"
+    return "ok" if set(labels or ()) & set(truth.options or ()) else "not_an_option"
+
+
+def _correct(
+    status: Status,
+    right: tuple[str, ...] | None,
+    labels: Sequence[str] | None,
+    text: str | None,
+    truth: Truth,
+) -> bool:
+    if status != "ok":
+        return False
+    if right is None:
+        return _similarity("exact", text, truth) == 1
+    return set(labels or ()) == set(right)
+
+
+def _similarity(measure: str, text: str | None, truth: Truth) -> float:
+    return 0.0 if text is None else MEASURES[measure](text, truth.answer or "")
+
+
+def _unless_missing(value: float | None, missing: bool) -> float | None:
+    """A response that was never given finds nothing, also where there is nothing to find."""
+    return 0.0 if missing and value is not None else value
+
+
+def _aligned(
+    scores: Scores | None, options: tuple[str, ...] | None, record: str
+) -> tuple[float, ...] | None:
+    """The scores in the order of the options."""
+    options = options or ()
+    if scores is None:
+        return None
+    where = f"scores of {record}"
+    if isinstance(scores, tuple):
+        if len(scores) != len(options):
+            raise BadTable(f"{len(scores)} scores for {len(options)} options", where=where)
+        return scores
+    if astray := sorted(scores.keys() ^ set(options)):
+        what = "no option" if astray[0] in scores else "not scored"
+        raise BadTable(f"{astray[0]!r} is {what}", where=where, fix="score every option")
+    return tuple(scores[option] for option in options)

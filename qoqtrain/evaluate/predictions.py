@@ -1,0 +1,144 @@
+"""The predictions file: what a policy answered, by record id."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from qoqdata.errors import BadTable, DuplicateKey, MissingFile, MissingKey
+
+Scores = Mapping[str, float] | tuple[float, ...]
+_COLUMNS = ("id", "response", "scores", "seen_sizes")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a policy gave for one record.
+
+    response    its text without the prompt; None where it gave none
+    scores      one number an option, larger is likelier: by option, or in the order of the options
+    seen_sizes  (width, height) of every picture as the policy saw it; None: as stored
+    """
+
+    response: str | None
+    scores: Scores | None = None
+    seen_sizes: tuple[tuple[float, float], ...] | None = None
+
+
+def read_predictions(path: Path) -> dict[str, Prediction]:
+    """Predictions by id, from Parquet (*.parquet) or JSON lines (any other name).
+
+    Columns: `id`, `response`; optional `scores` (a list or a mapping) and `seen_sizes` (a list of
+    [width, height]); others are left alone. Raises MissingFile, BadTable for a file or row that
+    cannot be read as such, and DuplicateKey for an id that is there twice.
+    """
+    if not path.is_file():
+        raise MissingFile("there is no such file", where=str(path))
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
+    return predictions_of(rows)
+
+
+def predictions_of(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Prediction]:
+    """Predictions by id from (where, row) pairs; raises as `read_predictions`."""
+    found: dict[str, Prediction] = {}
+    for where, row in rows:
+        key, response = row.get("id"), row.get("response")
+        if not isinstance(key, str):
+            raise BadTable(f"the id {key!r} is no text", where=where, fix="give `id` as text")
+        if "response" not in row or not isinstance(response, str | None):
+            fix = "give `response` as text, null for none"
+            raise BadTable("has no response that is text", where=where, fix=fix)
+        if key in found:
+            raise DuplicateKey(f"the id {key} is there twice", where=where, fix="keep one of them")
+        scores = _scores(row.get("scores"), where)
+        found[key] = Prediction(response, scores, _sizes(row.get("seen_sizes"), where))
+    return found
+
+
+def refuse_unknown(
+    predictions: Mapping[str, Prediction], known: Collection[str], *, where: str
+) -> None:
+    """Raise MissingKey where predictions name records that the data set does not hold."""
+    if unknown := sorted(predictions.keys() - set(known)):
+        raise MissingKey(
+            f"{len(unknown)} of {len(predictions)} ids are not in the data set, "
+            f"such as {unknown[0]}",
+            where=where,
+            fix="use the predictions of this data set",
+        )
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        present = pl.read_parquet_schema(path)
+        columns = [name for name in _COLUMNS if name in present]
+        table = pl.read_parquet(path, columns=columns, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"cannot be read as Parquet: {reason}", where=str(path)) from error
+    if lacking := [name for name in ("id", "response") if name not in columns]:
+        fix = "predictions need `id` and `response`"
+        raise BadTable(f"lacks the column {lacking[0]!r}", where=str(path), fix=fix)
+    for number, row in enumerate(table.iter_rows(named=True), start=1):
+        yield f"{path}, row {number}", row
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise BadTable("is no JSON object", where=where) from error
+            if not isinstance(row, dict):
+                raise BadTable("is no JSON object", where=where)
+            yield where, row
+
+
+def _scores(given: Any, where: str) -> Scores | None:
+    if given is None:
+        return None
+    if isinstance(given, list) and given and isinstance(given[0], dict):
+        # A Parquet map arrives as a list of entries.
+        given = {entry.get("key"): entry.get("value") for entry in given}
+    if isinstance(given, dict):
+        # A Parquet struct has a field for every option of the file, null where not given.
+        named = {str(name): value for name, value in given.items() if value is not None}
+        return dict(zip(named, _numbers(named.values(), where), strict=True)) or None
+    if isinstance(given, list):
+        return tuple(_numbers(given, where))
+    raise BadTable("scores are no list and no mapping", where=where)
+
+
+def _numbers(values: Iterable[Any], where: str) -> list[float]:
+    numbers = []
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise BadTable(f"the score {value!r} is no number", where=where)
+        try:
+            numbers.append(float(value))
+        except OverflowError as error:
+            raise BadTable("a score is beyond float64", where=where) from error
+    return numbers
+
+
+def _sizes(given: Any, where: str) -> tuple[tuple[float, float], ...] | None:
+    if given is None:
+        return None
+    try:
+        sizes = tuple((float(width), float(height)) for width, height in given)
+    except (TypeError, ValueError, OverflowError) as error:
+        fix = "one [width, height] a picture"
+        raise BadTable("seen_sizes is no list of sizes", where=where, fix=fix) from error
+    if not all(0 < side < math.inf for size in sizes for side in size):
+        raise BadTable("seen_sizes holds an impossible size", where=where)
+    return sizes

@@ -1,0 +1,127 @@
+"""The figures of an evaluation, as a tree of plain data; 0 to 1, None where undefined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .questions import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and the bounds of its 95 % interval; None where there is none."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+Estimates = dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the figures rest on.
+
+    records     all records, which are the denominator of every share
+    patients    named patients and records without one
+    missing     records without prediction, scored as wrong
+    unparsable  share of responses that give no answer of the asked kind, scored as wrong too
+    statuses    number of records by status (`outcome.Status`); they add up to `records`
+    regions     records with annotated regions, on which IoU rests
+    scored      records with scores for AUROC
+    """
+
+    records: int
+    patients: int
+    missing: int
+    unparsable: float | None
+    statuses: dict[str, int]
+    regions: int
+    scored: int
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One class of a task: records where it is true, and answers that name it."""
+
+    label: str
+    support: int
+    answered: int
+    precision: float | None
+    recall: float | None
+    specificity: float | None
+    f1: float | None
+    auroc: float | None
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One task; `confusion`: true class by answer, last column no usable answer (single only)."""
+
+    task: str
+    kind: Kind
+    counts: Counts
+    metrics: Estimates
+    classes: tuple[ClassResult, ...]
+    confusion: tuple[tuple[int, ...], ...] | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """People of one sex or age band."""
+
+    name: str
+    records: int
+    patients: int
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of one attribute.
+
+    gaps      largest minus smallest value over the groups where the figure is defined
+    unknown   records where the attribute is not recorded; they are in no group
+    sources   sources that have records of every group: the values rest on these alone, so that a
+              gap is no difference between sources
+    """
+
+    groups: tuple[Group, ...]
+    gaps: dict[str, float | None]
+    unknown: int
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    source: str
+    counts: Counts
+    metrics: Estimates
+    demographics: dict[str, Groups]
+    tasks: tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True)
+class DomainResult:
+    domain: str
+    counts: Counts
+    metrics: Estimates
+    sources: tuple[SourceResult, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`metrics`: mean over domains; `over_sources`: mean over sources; `rule`: how it is averaged.
+
+    `bootstrap` replicates from `seed` made the intervals.
+    """
+
+    rule: str
+    bootstrap: int
+    seed: int
+    counts: Counts
+    metrics: Estimates
+    over_sources: Estimates
+    demographics: dict[str, Groups]
+    domains: tuple[DomainResult, ...]

@@ -1,0 +1,193 @@
+"""All outcomes of one task as arrays, so that its figures are functions of record weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .confusion import (
+    FN,
+    FP,
+    STATES,
+    TN,
+    TP,
+    VOID,
+    Floats,
+    balanced_accuracy,
+    macro_f1,
+    mean_defined,
+    one_against_rest,
+    rates,
+)
+from .outcome import Outcome
+from .questions import Kind
+from .ranking import Ranking, auroc, ranking
+
+#: Figures of a task that are means over its records, and the field of an outcome they are of.
+MEANS = {
+    "accuracy": "correct",
+    "iou": "iou",
+    "matched": "matched",
+    "token_f1": "token_f1",
+    "rouge_l": "rouge_l",
+}
+
+#: All figures, 0 to 1 each.
+METRICS = ("macro_f1", "balanced_accuracy", "auroc", *MEANS)
+
+Integers = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """One task of one source.
+
+    rows      (n,) index of its records among all outcomes
+    classes   its options, in the order in which they are first shown; () unless closed
+    owner     (m,) index into `rows` of each answered cell
+    cell      (m,) single: truth * (K + 1) + answer; multi: option * 5 + state
+    rankings  per class, (records that offer it as index into `rows`, ranking); () without scores
+    means     (5, n) values of `MEANS`, NaN where a record has none
+    """
+
+    source: str
+    domain: str
+    task: str
+    kind: Kind
+    rows: Integers
+    classes: tuple[str, ...]
+    owner: Integers
+    cell: Integers
+    rankings: tuple[tuple[Integers, Ranking], ...]
+    means: Floats
+
+
+def sheets_of(outcomes: Sequence[Outcome]) -> list[Sheet]:
+    """One sheet a task, sorted by domain, source and task."""
+    parts: dict[tuple[str, str, str], list[int]] = {}
+    for index, outcome in enumerate(outcomes):
+        parts.setdefault((outcome.domain, outcome.source, outcome.task), []).append(index)
+    return [
+        _sheet(np.array(rows, np.intp), [outcomes[row] for row in rows])
+        for _, rows in sorted(parts.items())
+    ]
+
+
+def _sheet(rows: Integers, outcomes: Sequence[Outcome]) -> Sheet:
+    first = outcomes[0]
+    classes = tuple(dict.fromkeys(name for one in outcomes for name in one.options or ()))
+    place = {name: index for index, name in enumerate(classes)}
+    cells = _single_cells if first.kind == "single" else _multi_cells
+    owner, cell = cells(outcomes, place)
+    means = [[_number(getattr(one, field)) for one in outcomes] for field in MEANS.values()]
+    return Sheet(
+        source=first.source,
+        domain=first.domain,
+        task=first.task,
+        kind=first.kind,
+        rows=rows,
+        classes=classes,
+        owner=owner,
+        cell=cell,
+        rankings=_rankings(outcomes, classes),
+        means=np.array(means, np.float64),
+    )
+
+
+def class_counts(sheet: Sheet, weights: Floats) -> Floats:
+    """(K, 5) weighted counts of the states of each class; (n,) weights of the sheet's records."""
+    count = len(sheet.classes)
+    if sheet.kind == "single":
+        return one_against_rest(confusion_matrix(sheet, weights))
+    cells = np.bincount(sheet.cell, weights[sheet.owner], count * len(STATES))
+    return cells.astype(np.float64).reshape(count, len(STATES))
+
+
+def confusion_matrix(sheet: Sheet, weights: Floats) -> Floats:
+    """(K, K + 1) of a single-label task: true class by answer, last column without usable one."""
+    count = len(sheet.classes)
+    cells = np.bincount(sheet.cell, weights[sheet.owner], count * (count + 1))
+    return cells.astype(np.float64).reshape(count, count + 1)
+
+
+def class_auroc(sheet: Sheet, weights: Floats) -> Floats:
+    """(K,) AUROC of each class against the rest, NaN where undefined or without scores."""
+    if not sheet.rankings:
+        return np.full(len(sheet.classes), np.nan)
+    return np.array([auroc(ranked, weights[owner]) for owner, ranked in sheet.rankings])
+
+
+def figures(sheet: Sheet, weights: Floats) -> Floats:
+    """(8,) `METRICS` of the task under (n,) weights of its records, NaN where undefined."""
+    known = ~np.isnan(sheet.means)
+    totals = np.where(known, sheet.means, 0.0) @ weights
+    mass = known @ weights
+    means = np.divide(totals, mass, out=np.full(len(MEANS), np.nan), where=mass > 0)
+    if not sheet.classes:
+        return np.concatenate([np.full(3, np.nan), means])
+    found = rates(class_counts(sheet, weights))
+    balanced = balanced_accuracy(found, exclusive=sheet.kind == "single")
+    ranked = float(mean_defined(class_auroc(sheet, weights)))
+    return np.concatenate([[macro_f1(found), balanced, ranked], means])
+
+
+def _single_cells(outcomes: Sequence[Outcome], place: dict[str, int]) -> tuple[Integers, Integers]:
+    width = len(place) + 1
+    cells = []
+    for outcome in outcomes:
+        assert outcome.truth is not None
+        answered = _named(outcome)
+        answer = place[answered[0]] if answered else len(place)
+        cells.append(place[outcome.truth[0]] * width + answer)
+    return np.arange(len(cells), dtype=np.intp), np.array(cells, np.intp)
+
+
+def _multi_cells(outcomes: Sequence[Outcome], place: dict[str, int]) -> tuple[Integers, Integers]:
+    """One cell for each option that a record offers."""
+    owner, cells = [], []
+    for index, outcome in enumerate(outcomes):
+        answered, truth = _named(outcome), outcome.truth or ()
+        for option in outcome.options or ():
+            if option in truth:
+                state = TP if option in answered else FN
+            elif outcome.status != "ok":
+                state = VOID
+            else:
+                state = FP if option in answered else TN
+            owner.append(index)
+            cells.append(place[option] * len(STATES) + state)
+    return np.array(owner, np.intp), np.array(cells, np.intp)
+
+
+def _named(outcome: Outcome) -> tuple[str, ...]:
+    """The options that a usable response names."""
+    if outcome.status != "ok":
+        return ()
+    return tuple(label for label in outcome.labels or () if label in (outcome.options or ()))
+
+
+def _rankings(
+    outcomes: Sequence[Outcome], classes: Sequence[str]
+) -> tuple[tuple[Integers, Ranking], ...]:
+    if all(outcome.scores is None for outcome in outcomes):
+        return ()
+    offered: dict[str, list[tuple[int, float, bool]]] = {name: [] for name in classes}
+    for index, outcome in enumerate(outcomes):
+        options = outcome.options or ()
+        scores = outcome.scores or (float("nan"),) * len(options)
+        for option, value in zip(options, scores, strict=True):
+            offered[option].append((index, value, option in (outcome.truth or ())))
+    return tuple(_ranking(entries) for entries in offered.values())
+
+
+def _ranking(entries: Sequence[tuple[int, float, bool]]) -> tuple[Integers, Ranking]:
+    owner, scores, positive = zip(*entries, strict=True)
+    ranked = ranking(np.array(scores, np.float64), np.array(positive, np.bool_))
+    return np.array(owner, np.intp), ranked
+
+
+def _number(value: float | bool | None) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,179 @@
+"""All figures of an evaluation from its outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qoqdata.errors import DuplicateKey, UsageError
+
+from .averages import RULE, Hierarchy, Levels, hierarchy_of, levels
+from .bootstrap import bounds, clusters_of, replicates
+from .confusion import FN, FP, TP, Floats, rates
+from .demographics import demographics
+from .outcome import UNPARSABLE, Outcome, statuses
+from .results import (
+    ClassResult,
+    Counts,
+    DomainResult,
+    Estimate,
+    Estimates,
+    Evaluation,
+    SourceResult,
+    TaskResult,
+)
+from .sheet import METRICS, Sheet, class_auroc, class_counts, confusion_matrix, figures, sheets_of
+
+
+def summarise(outcomes: Sequence[Outcome], *, bootstrap: int = 1000, seed: int = 0) -> Evaluation:
+    """The evaluation of outcomes, the same whatever their order.
+
+    bootstrap  replicates for the intervals (`bootstrap.replicates`), 0 for none
+    A level gets an interval where each of its sources has two patients or more: one patient tells
+    nothing about the spread between patients. Raises UsageError without outcomes or for a
+    negative count, DuplicateKey for an id that is there twice.
+    """
+    if not outcomes:
+        raise UsageError("there is nothing to evaluate")
+    if bootstrap < 0:
+        raise UsageError("is no count of replicates", where=f"--bootstrap {bootstrap}")
+    outcomes = sorted(outcomes, key=lambda outcome: outcome.id)
+    for one, other in pairwise(outcomes):
+        if one.id == other.id:
+            raise DuplicateKey(f"the record {one.id} is judged twice")
+    sheets = sheets_of(outcomes)
+    clusters = clusters_of(outcomes)
+    hierarchy = hierarchy_of(sheets)
+    point = levels(task_figures(sheets, np.ones(len(outcomes))), hierarchy)
+    drawn = [task_figures(sheets, one) for one in replicates(clusters, bootstrap, seed)]
+    spread = np.stack(drawn) if drawn else np.empty((0, len(sheets), len(METRICS)))
+    spread_at = levels(spread, hierarchy)
+    return _tree(outcomes, sheets, clusters.cluster, hierarchy, (point, spread_at), seed)
+
+
+def task_figures(sheets: Sequence[Sheet], weights: Floats) -> Floats:
+    """(tasks, metrics) figures under (n,) weights of all records."""
+    return np.stack([figures(sheet, weights[sheet.rows]) for sheet in sheets])
+
+
+def _tree(
+    outcomes: Sequence[Outcome],
+    sheets: Sequence[Sheet],
+    cluster: NDArray[np.intp],
+    hierarchy: Hierarchy,
+    measured: tuple[Levels, Levels],
+    seed: int,
+) -> Evaluation:
+    point, spread = measured
+
+    def sheets_in(source: int) -> list[int]:
+        return [int(task) for task in np.flatnonzero(hierarchy.source_of_task == source)]
+
+    def sources_in(domain: int) -> list[int]:
+        return [int(source) for source in np.flatnonzero(hierarchy.domain_of_source == domain)]
+
+    def counts(tasks: Sequence[int]) -> Counts:
+        rows = np.concatenate([sheets[task].rows for task in tasks])
+        return _counts([outcomes[row] for row in rows], cluster[rows])
+
+    def source_result(source: int) -> SourceResult:
+        tasks = sheets_in(source)
+        return SourceResult(
+            hierarchy.sources[source],
+            counts(tasks),
+            _estimates(point.sources[source], spread.sources[:, source], spreads[source]),
+            demographics(outcomes, [sheets[task] for task in tasks], cluster),
+            tuple(task_result(task) for task in tasks),
+        )
+
+    def task_result(task: int) -> TaskResult:
+        found = counts([task])
+        estimates = _estimates(point.tasks[task], spread.tasks[:, task], found.patients > 1)
+        return _task_result(sheets[task], found, estimates)
+
+    def domain_result(domain: int) -> DomainResult:
+        members = sources_in(domain)
+        return DomainResult(
+            hierarchy.domains[domain],
+            counts([task for source in members for task in sheets_in(source)]),
+            _estimates(
+                point.domains[domain],
+                spread.domains[:, domain],
+                all(spreads[source] for source in members),
+            ),
+            tuple(source_result(source) for source in members),
+        )
+
+    everything = range(len(hierarchy.sources))
+    spreads = [counts(sheets_in(source)).patients > 1 for source in everything]
+    return Evaluation(
+        rule=RULE,
+        bootstrap=len(spread.tasks),
+        seed=seed,
+        counts=counts(range(len(sheets))),
+        metrics=_estimates(point.overall, spread.overall, all(spreads)),
+        over_sources=_estimates(point.over_sources, spread.over_sources, all(spreads)),
+        demographics=demographics(outcomes, sheets, cluster),
+        domains=tuple(domain_result(domain) for domain in range(len(hierarchy.domains))),
+    )
+
+
+def _counts(outcomes: Sequence[Outcome], cluster: NDArray[np.intp]) -> Counts:
+    found = statuses(outcomes)
+    missing = found.get("missing", 0)
+    given = len(outcomes) - missing
+    unread = sum(found.get(status, 0) for status in UNPARSABLE)
+    return Counts(
+        records=len(outcomes),
+        patients=len(np.unique(cluster)),
+        missing=missing,
+        unparsable=unread / given if given else None,
+        statuses=found,
+        regions=sum(outcome.iou is not None for outcome in outcomes),
+        scored=sum(outcome.scores is not None for outcome in outcomes),
+    )
+
+
+def _task_result(sheet: Sheet, counts: Counts, estimates: Estimates) -> TaskResult:
+    weights = np.ones(len(sheet.rows))
+    classes: tuple[ClassResult, ...] = ()
+    confusion = None
+    if sheet.classes:
+        states = class_counts(sheet, weights)
+        found, ranked = rates(states), class_auroc(sheet, weights)
+        classes = tuple(
+            ClassResult(
+                label=label,
+                support=int(states[index, TP] + states[index, FN]),
+                answered=int(states[index, TP] + states[index, FP]),
+                precision=_known(found.precision[index]),
+                recall=_known(found.recall[index]),
+                specificity=_known(found.specificity[index]),
+                f1=_known(found.f1[index]),
+                auroc=_known(ranked[index]),
+            )
+            for index, label in enumerate(sheet.classes)
+        )
+    if sheet.kind == "single":
+        matrix = confusion_matrix(sheet, weights)
+        confusion = tuple(tuple(int(cell) for cell in row) for row in matrix)
+    return TaskResult(sheet.task, sheet.kind, counts, estimates, classes, confusion)
+
+
+def _estimates(values: Floats, spread: Floats, known: bool) -> Estimates:
+    low, high = bounds(spread)
+    return {
+        name: Estimate(
+            _known(values[index]),
+            _known(low[index]) if known and not np.isnan(values[index]) else None,
+            _known(high[index]) if known and not np.isnan(values[index]) else None,
+        )
+        for index, name in enumerate(METRICS)
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
