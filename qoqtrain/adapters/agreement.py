@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qoqdata.errors import UsageError
@@ -35,7 +35,7 @@ def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, 
     return None if ours == theirs else (path, ours, theirs)
 
 
-def _first(pairs: Any) -> tuple[str, Any, Any] | None:
+def _first(pairs: Iterable[tuple[str, Any, Any]]) -> tuple[str, Any, Any] | None:
     found = (first_difference(here, there, name) for name, here, there in pairs)
     return next((difference for difference in found if difference), None)
 

@@ -17,8 +17,9 @@ def drpo_of(options: Mapping[str, Any]) -> tuple[DRPO, str]:
 
     `dataset` folder of a qoqdata set, whose statistics are the priors; `priors` domain -> record
     count, in place of them; `preset` (default "streaming"); `domain_key` (default "domain");
-    `domain_column` (default: the domain key); `settings` field -> value. Without data set and priors it starts knowing nothing. Raises
-    UsageError for unknown options or values.
+    `domain_column` (default: the domain key); `settings` field -> value. Without data set and
+    priors it starts knowing nothing. Raises UsageError for unknown options or values, DatasetError
+    for a data set without statistics.
     """
     if unknown := sorted(options.keys() - set(OPTIONS)):
         raise UsageError(

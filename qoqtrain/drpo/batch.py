@@ -116,22 +116,28 @@ def _sorted(
             where="domains",
             fix="give each question one domain",
         )
-    spans = [by_question[a : a + n] for a, n in zip(starts, sizes, strict=True)]
-    keys = [(str(domain[span[0]]), content[span].tobytes()) for span in spans]
-    order = sorted(range(len(spans)), key=lambda q: keys[q])
-    spans = [spans[q] for q in order]
-    sizes = sizes[order]
-    flat = np.concatenate(spans)
+    held = content[by_question]
+    slugs = domain[by_question[starts]].tolist()
+    ends = (starts + sizes).tolist()
+    keys = [
+        (slugs[q], held[a:end].tobytes())
+        for q, (a, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    arrival = np.argsort(np.minimum.reduceat(by_question, starts)[order])
+    sizes, starts = sizes[order], starts[order]
+    begins = np.cumsum(sizes) - sizes
+    flat = by_question[np.arange(rows.size) + np.repeat(starts - begins, sizes)]
     return Batch(
         rows=rows[flat],
         rewards=total[flat],
         easiness=unit[flat],
         parts=parts[flat],
         kl=None if kl is None else kl[flat],
-        starts=np.cumsum(sizes) - sizes,
+        starts=begins,
         sizes=sizes,
-        domains=tuple(keys[q][0] for q in order),
-        arrival=np.argsort([span.min() for span in spans]),
+        domains=tuple(slugs[q] for q in order),
+        arrival=arrival,
     )
 
 

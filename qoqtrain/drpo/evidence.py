@@ -17,10 +17,9 @@ from qoqtrain.drpo.settings import Settings
 
 def domain_questions(batch: Batch) -> dict[str, NDArray[np.intp]]:
     """Domain -> its questions (Q_d,) in the order of the batch; domains in sorted order."""
-    members: dict[str, list[int]] = {}
-    for question, domain in enumerate(batch.domains):
-        members.setdefault(domain, []).append(question)
-    return {domain: np.array(questions) for domain, questions in members.items()}
+    names = np.array(batch.domains)
+    members = np.split(np.arange(names.size), np.flatnonzero(names[1:] != names[:-1]) + 1)
+    return {batch.domains[questions[0]]: questions for questions in members}
 
 
 def remember(

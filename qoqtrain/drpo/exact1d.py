@@ -88,7 +88,8 @@ class LineClusterings:
         span = width - 1
         for stride in STRIDES:
             inside = np.arange(stride, span, stride)
-            line, block = np.nonzero(np.arange(0, width - 1, span) + stride <= self.sizes[:, None])
+            firsts = np.arange(0, width - 1, span) + stride
+            line, block = np.nonzero((firsts <= self.sizes[:, None]) & (self.sizes[:, None] >= k))
             left, right = split[line, block * span], split[line, (block + 1) * span]
             for some in _of_like_width(right - left + 1, inside.size):
                 rows = (block[some] * span)[:, None] + inside
@@ -96,7 +97,7 @@ class LineClusterings:
                 start, cost = self._search(offset, lines, rows, left[some], right[some])
                 real = rows <= self.sizes[lines]
                 cells = (lines * width + rows)[real]
-                split.flat[cells], lowest.flat[cells] = start[real], cost[real]
+                split.reshape(-1)[cells], lowest.reshape(-1)[cells] = start[real], cost[real]
             span = stride
         return lowest - np.take_along_axis(self._ramp, split, axis=1) + self._second
 
@@ -124,7 +125,9 @@ class LineClusterings:
         np.subtract(offset.take(cells)[:, None], table, out=table)
         np.copyto(table, np.inf, where=starts[:, None] >= rows[:, :, None])
         first = table.argmin(axis=2)
-        lowest = np.take_along_axis(table, first[:, :, None], axis=2)[:, :, 0]
+        lowest = table.ravel().take(
+            first + np.arange(0, table.size, table.shape[2]).reshape(first.shape)
+        )
         return left[:, None] + first, lowest
 
 

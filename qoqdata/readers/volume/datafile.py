@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import stat
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import BinaryIO
 
-from qoqdata.errors import MissingFile, OutsideRoot, UnreadableFile
+from qoqdata.errors import MissingFile, UnreadableFile
 from qoqdata.readers.limits import Limits
 
 # A printf pattern with one whole number, as MetaIO and Teem write them: slice%03d.raw
@@ -35,44 +35,6 @@ def open_regular(path: Path, limits: Limits) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise UnreadableFile(f"cannot be opened: {error}", where=str(path)) from error
-
-
-def resolve_beside(header: Path, name: str) -> Path:
-    """The existing regular file that `header` names, inside the header's own folder.
-
-    Raises OutsideRoot for absolute names (POSIX or Windows), for "..", and for links that lead out
-    of the folder; MissingFile and UnreadableFile otherwise.
-    """
-    where = str(header)
-    if not name or "\0" in name:
-        raise UnreadableFile(f"names no data file: {name!r}", where=where)
-    windows = PureWindowsPath(name)
-    if Path(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
-        raise OutsideRoot(
-            f"names a data file outside of its folder: {name!r}",
-            where=where,
-            fix="put the data file beside the header and name it without a folder",
-        )
-    try:
-        folder = header.parent.resolve()
-        target = (folder / name).resolve()
-    except (OSError, RuntimeError) as error:
-        raise UnreadableFile(f"data file {name!r}: {error}", where=where) from error
-    if not target.is_relative_to(folder):
-        raise OutsideRoot(
-            f"data file {name!r} is a link that leads out of its folder",
-            where=where,
-            fix="replace the link by the file itself",
-        )
-    try:
-        if not target.exists():
-            raise MissingFile(f"data file {name!r} is not beside the header", where=where)
-        regular = target.is_file()
-    except OSError as error:
-        raise UnreadableFile(f"data file {name!r}: {error}", where=where) from error
-    if not regular:
-        raise UnreadableFile(f"data file {name!r} is not a regular file", where=where)
-    return target
 
 
 def expand_pattern(pattern: str, numbers: range, *, where: str) -> list[str]:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import MissingFile, UnreadableFile, UnsupportedFormat
+from qoqdata.readers.beside import resolve_beside
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.volume.datafile import open_regular, resolve_beside
+from qoqdata.readers.volume.datafile import open_regular
 from qoqdata.readers.volume.grid import (
     Volume,
     affine_fault,

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.beside import resolve_beside
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.volume.datafile import expand_pattern, open_regular, resolve_beside
+from qoqdata.readers.volume.datafile import expand_pattern, open_regular
 from qoqdata.readers.volume.grid import Volume, checked_volume, ras_from_lps
 from qoqdata.readers.volume.nrrd_header import TYPES, Header, is_list, read_header
 from qoqdata.readers.volume.payload import (

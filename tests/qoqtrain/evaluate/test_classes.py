@@ -112,7 +112,7 @@ def test_records_without_scores_are_ranked_where_they_are_wrong() -> None:
     # Pairs (positive, negative): (0.9, 0.1) is won, the three with an absent score are lost.
     assert auroc(ranking(scores, positive), np.ones(4)) == 0.25
     infinite = np.array([-np.inf, np.inf, np.nan, np.nan])
-    assert auroc(ranking(infinite, ~positive), np.ones(4)) == 0.0
+    assert auroc(ranking(infinite, positive), np.ones(4)) == 0.0
 
 
 def test_task_auroc_is_the_mean_over_classes(singles: Callable) -> None:

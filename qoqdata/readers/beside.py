@@ -1,0 +1,47 @@
+"""The files that a header names: beside it, never elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path, PureWindowsPath
+
+from qoqdata.errors import MissingFile, OutsideRoot, UnreadableFile
+
+
+def resolve_beside(header: Path, name: str) -> Path:
+    """The existing regular file that `header` names, inside the header's own folder.
+
+    The folder is the one that holds the header as named or, where the header is itself a link, the
+    one that holds its target: content-addressed caches link header and data alike. Raises
+    OutsideRoot for absolute names (POSIX or Windows), for "..", and for links that lead out of the
+    folder; MissingFile and UnreadableFile otherwise.
+    """
+    where = str(header)
+    if not name or "\0" in name:
+        raise UnreadableFile(f"names no data file: {name!r}", where=where)
+    windows = PureWindowsPath(name)
+    if Path(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        raise OutsideRoot(
+            f"names a data file outside of its folder: {name!r}",
+            where=where,
+            fix="put the data file beside the header and name it without a folder",
+        )
+    try:
+        target = (header.parent / name).resolve()
+        folders = {header.parent.resolve(), header.resolve().parent}
+    except (OSError, RuntimeError) as error:
+        raise UnreadableFile(f"data file {name!r}: {error}", where=where) from error
+    if not any(target.is_relative_to(folder) for folder in folders):
+        raise OutsideRoot(
+            f"data file {name!r} is a link that leads out of its folder",
+            where=where,
+            fix="replace the link by the file itself",
+        )
+    try:
+        if not target.exists():
+            raise MissingFile(f"data file {name!r} is not beside the header", where=where)
+        regular = target.is_file()
+    except OSError as error:
+        raise UnreadableFile(f"data file {name!r}: {error}", where=where) from error
+    if not regular:
+        raise UnreadableFile(f"data file {name!r} is not a regular file", where=where)
+    return target
