@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from qoqdata.errors import QoqdataError, UsageError
@@ -116,7 +117,7 @@ def _cell(value: Any) -> str:
         case float():
             return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     # A table cell is text, not markup: labels may hold square brackets.
-    return str(value).replace("[", "\\[")
+    return escape(str(value))
 
 
 def guard(command: Callable[[], object]) -> None:

@@ -99,21 +99,21 @@ def plot(traces: Mapping[str, Trace], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     panels = (
-        ("effective sample size", [trace.ess for trace in traces.values()]),
-        ("largest |A|", [trace.max_abs for trace in traces.values()]),
-        (f"weight of {LARGEST}", [trace.weights[:, 0] for trace in traces.values()]),
+        ("effective sample size", "log", [trace.ess for trace in traces.values()]),
+        ("largest |A|", "linear", [trace.max_abs for trace in traces.values()]),
+        (f"weight of {LARGEST}", "log", [trace.weights[:, 0] for trace in traces.values()]),
     )
     figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
     steps = np.arange(1, STEPS + 1)
     styles = (("#777777", ":"), ("#c23b22", "-"), ("#e0a030", "--"), ("#1f5fa8", "-"))
-    for axis, (title, curves) in zip(axes, panels, strict=True):
+    for axis, (title, scale, curves) in zip(axes, panels, strict=True):
         for name, curve, (colour, line) in zip(traces, curves, styles, strict=True):
             axis.plot(steps, curve, line, color=colour, label=name, linewidth=1.3)
-        axis.set(title=title, xlabel="step", yscale="log")
+        axis.set(title=title, xlabel="step", yscale=scale)
         axis.grid(alpha=0.2)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
-    figure.savefig(path, dpi=100, metadata={"Software": None})
+    figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)
 
 

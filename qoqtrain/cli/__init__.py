@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from qoqdata import console
-from qoqtrain.cli import evaluate, weights
+from qoqtrain.cli import compare, evaluate, weights
 
 app = console.application("qoqtrain", about="Train multimodal policies with DRPO on qoqdata sets.")
 weights.add(app)
 evaluate.add(app)
+compare.add(app)
 
 
 def run() -> None:

@@ -56,6 +56,7 @@ def evaluate_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     frame: Annotated[Frame, typer.Option(help="What boxes are written in.")] = Frame.PIXELS,
     out: Annotated[Path | None, typer.Option(help="Folder for the figures and rows.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of macro-F1 by domain.")] = None,
     json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
 ) -> None:
     """Score predictions: macro-F1, balanced accuracy, AUROC, IoU, with intervals by patient.
@@ -66,6 +67,7 @@ def evaluate_command(
     from qoqtrain import evaluate
     from qoqtrain.evaluate import predictions as files
     from qoqtrain.evaluate import report
+    from qoqtrain.evaluate.plot import write_plot
 
     dataset = qoqdata.open(data)
     given = evaluate.read_predictions(predictions)
@@ -76,6 +78,8 @@ def evaluate_command(
     run = report.run_of(dataset, predictions, given, outcomes, split=split.value, frame=frame.value)
     if out is not None:
         report.write(out, run, evaluation, outcomes)
+    if plot is not None:
+        write_plot(plot, evaluation)
     if json:
         console.emit_json(report.as_json(run, evaluation))
         return

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 # them, the left one is taken: rounding never decides between the halves of a symmetric tie.
 TIE = 1e-12
 
-# Rows are solved at these distances, one after the other: the starts found for two rows bound the
-# search of those between them.
-STRIDES = (64, 8, 1)
+# Rows are solved at a wide stride and then at this share of it, down to every row: the starts
+# found for two rows bound the search of those between them.
+FINER = 8
 
 # Entries of the cost table that are filled at once: few enough to stay in cache.
 CELLS = 1 << 15
@@ -36,7 +36,11 @@ class LineClusterings:
         self, lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], k_max: int
     ) -> None:
         self.sizes = np.array([points.size for points, _ in lines])
-        width = (int(self.sizes.max()) // STRIDES[0] + 1) * STRIDES[0] + 1
+        longest = int(self.sizes.max())
+        self._strides = [1]
+        while 2 * FINER * self._strides[0] < longest:
+            self._strides.insert(0, FINER * self._strides[0])
+        width = (longest // self._strides[0] + 1) * self._strides[0] + 1
         # Behind its end a line goes on with points that no row up to the end looks at.
         mass = np.ones((len(lines), width))
         points = np.zeros((len(lines), width))
@@ -54,7 +58,7 @@ class LineClusterings:
 
         best = self._second - self._first**2 / np.maximum(self._mass, 1e-300)
         self.inertias[:, 0] = self._at_end(best)
-        for k in range(2, min(k_max, int(self.sizes.max())) + 1):
+        for k in range(2, min(k_max, longest) + 1):
             best = self._one_more(best, k)
             fits = self.sizes >= k
             self.inertias[fits, k - 1] = self._at_end(best)[fits]
@@ -86,7 +90,7 @@ class LineClusterings:
         # Until they are known: no start before k - 1 points, none behind the last but one.
         split[:] = np.where(np.arange(width) < k, k - 1, self.sizes[:, None] - 1)
         span = width - 1
-        for stride in STRIDES:
+        for stride in self._strides:
             inside = np.arange(stride, span, stride)
             firsts = np.arange(0, width - 1, span) + stride
             line, block = np.nonzero((firsts <= self.sizes[:, None]) & (self.sizes[:, None] >= k))

@@ -18,6 +18,13 @@ from .questions import Question
 
 _MISSING = Prediction(None)
 
+#: The part of a reward that says what became of an answer, where it is not the answer part.
+_PART = {"boxes": "grounding"}
+_REASONS = {
+    "missing": "the policy gave no response",
+    "not_an_option": "the answer names no option",
+}
+
 
 def judge(
     questions: Sequence[Question],
@@ -56,7 +63,8 @@ def judge(
 
 def _truth(question: Question, prediction: Prediction, frame: Frame) -> Truth:
     truth = truth_of_record(question.row, seen_sizes=prediction.seen_sizes, frame=frame)
-    return replace(truth, single=question.kind == "single")
+    free = question.kind in ("open", "boxes")
+    return replace(truth, single=question.kind == "single", open=free)
 
 
 def _outcome(
@@ -84,13 +92,13 @@ def _outcome(
         labels=None if labels is None else tuple(labels),
         prediction=text,
         status=status,
-        reason=scored["reason"].get("grounding" if kind == "boxes" else "answer"),
+        reason=_REASONS.get(status) or scored["reason"].get(_PART.get(kind, "answer")),
         correct=_correct(status, right, labels, text, truth) if kind != "boxes" else None,
         iou=_unless_missing(scored["grounding"], missing),
         matched=_unless_missing(matched, missing),
         token_f1=_similarity("token_f1", text, truth) if open_text else None,
         rouge_l=_similarity("rouge_l", text, truth) if open_text else None,
-        scores=_aligned(prediction.scores, truth.options, row["id"]) if closed else None,
+        scores=_aligned(prediction.scores, truth.options if closed else (), row["id"]),
     )
 
 
@@ -145,7 +153,7 @@ def _aligned(
 ) -> tuple[float, ...] | None:
     """The scores in the order of the options."""
     options = options or ()
-    if scores is None:
+    if scores is None or not (scores or options):
         return None
     where = f"scores of {record}"
     if isinstance(scores, tuple):

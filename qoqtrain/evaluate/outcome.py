@@ -31,7 +31,8 @@ UNPARSABLE: tuple[Status, ...] = ("no_answer", "no_boxes", "unparsable", "not_an
 class Outcome:
     """One question with its outcome; None where a figure does not apply.
 
-    truth, labels  right labels, and those that the response names, in the source's spelling
+    truth, labels  right labels, and those that the response names, in the source's spelling. What
+                   the source marks as uncertain is right only where its answer lists it
     correct        the response names the right labels and no other (open: the same words)
     iou, matched   0 to 1, None without annotated regions: IoU of all boxes with all regions, and
                    2 sum IoU / (claimed + annotated) of the best one-to-one matching

@@ -49,7 +49,7 @@ def predictions_of(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, P
     found: dict[str, Prediction] = {}
     for where, row in rows:
         key, response = row.get("id"), row.get("response")
-        if not isinstance(key, str):
+        if not isinstance(key, str) or _text(key) != key:
             raise BadTable(f"the id {key!r} is no text", where=where, fix="give `id` as text")
         if "response" not in row or not isinstance(response, str | None):
             fix = "give `response` as text, null for none"
@@ -57,8 +57,14 @@ def predictions_of(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, P
         if key in found:
             raise DuplicateKey(f"the id {key} is there twice", where=where, fix="keep one of them")
         scores = _scores(row.get("scores"), where)
-        found[key] = Prediction(response, scores, _sizes(row.get("seen_sizes"), where))
+        text = None if response is None else _text(response)
+        found[key] = Prediction(text, scores, _sizes(row.get("seen_sizes"), where))
     return found
+
+
+def _text(given: str) -> str:
+    """`given` with U+FFFD for lone surrogates, which JSON can spell and no file can hold."""
+    return given.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def refuse_unknown(
@@ -122,12 +128,15 @@ def _scores(given: Any, where: str) -> Scores | None:
 def _numbers(values: Iterable[Any], where: str) -> list[float]:
     numbers = []
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadTable(f"the score {value!r} is no number", where=where)
         try:
-            numbers.append(float(value))
+            number = float(value)
         except OverflowError as error:
             raise BadTable("a score is beyond float64", where=where) from error
+        if math.isnan(number):
+            raise BadTable("a score is no number", where=where)
+        numbers.append(number)
     return numbers
 
 

@@ -59,6 +59,14 @@ def task_figures(sheets: Sequence[Sheet], weights: Floats) -> Floats:
     return np.stack([figures(sheet, weights[sheet.rows]) for sheet in sheets])
 
 
+def varied(sheets: Sequence[Sheet], cluster: NDArray[np.intp], hierarchy: Hierarchy) -> list[bool]:
+    """Whether each source has two patients or more, without which it has no interval."""
+    patients: list[set[int]] = [set() for _ in hierarchy.sources]
+    for sheet, source in zip(sheets, hierarchy.source_of_task, strict=True):
+        patients[source].update(cluster[sheet.rows].tolist())
+    return [len(found) > 1 for found in patients]
+
+
 def _tree(
     outcomes: Sequence[Outcome],
     sheets: Sequence[Sheet],
@@ -107,8 +115,7 @@ def _tree(
             tuple(source_result(source) for source in members),
         )
 
-    everything = range(len(hierarchy.sources))
-    spreads = [counts(sheets_in(source)).patients > 1 for source in everything]
+    spreads = varied(sheets, cluster, hierarchy)
     return Evaluation(
         rule=RULE,
         bootstrap=len(spread.tasks),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn import metrics
 from qoqtrain.evaluate import Evaluation, summarise
 from qoqtrain.evaluate.ranking import auroc, ranking
 from qoqtrain.evaluate.results import TaskResult
+from qoqtrain.evaluate.sheet import figures, sheets_of
 
 
 def only_task(evaluation: Evaluation) -> TaskResult:
@@ -129,3 +131,24 @@ def test_without_scores_there_is_no_auroc(singles: Callable) -> None:
     task = only_task(summarise(singles([0, 1], [0, 1], 2), bootstrap=20))
     assert task.metrics["auroc"].value is None
     assert task.metrics["auroc"].low is None
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_a_weight_is_a_number_of_copies(singles: Callable, multis: Callable, kind: str) -> None:
+    draw = np.random.default_rng(7)
+    if kind == "single":
+        truth, scores = draw.integers(3, size=30), draw.integers(5, size=(30, 3))
+        outcomes = singles(truth, draw.integers(-1, 3, size=30), 3, scores=scores)
+        outcomes[4] = replace(outcomes[4], scores=None)
+    else:
+        truth = draw.random((30, 3)) < 0.5
+        truth[~truth.any(axis=1), 0] = True
+        outcomes = multis(truth, draw.random((30, 3)) < 0.5)
+    outcomes = [replace(one, iou=number / 30) for number, one in enumerate(outcomes)]
+    weights = draw.integers(0, 4, size=30)
+    copies = [one for one, count in zip(outcomes, weights, strict=True) for _ in range(count)]
+    (sheet,), (copied,) = sheets_of(outcomes), sheets_of(copies)
+    ones = np.ones(len(copies))
+    weighted = figures(sheet, weights.astype(float))
+    assert weighted == pytest.approx(figures(copied, ones), nan_ok=True)
+    assert not np.isnan(weighted[:2]).any()

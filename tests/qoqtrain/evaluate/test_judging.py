@@ -66,6 +66,7 @@ def test_single_label_responses(response: str | None, status: str, correct: bool
     found = outcome_of(response)
     assert (found.status, found.correct) == (status, correct)
     assert found.truth == ("Melanoma",)
+    assert (found.reason is None) == (status == "ok")
 
 
 def test_a_question_without_prediction_is_missing_and_kept() -> None:
@@ -154,6 +155,13 @@ def test_scores_are_put_in_the_order_of_the_options(scores: Scores) -> None:
 def test_scores_that_do_not_fit_are_refused(scores: Mapping | tuple, what: str) -> None:
     with pytest.raises(BadTable, match=what):
         outcome_of("\\boxed{Nevus}", scores=scores)
+
+
+def test_only_options_have_scores() -> None:
+    asked = question("open", options=None)
+    assert outcome_of("\\boxed{Nevus}", asked, scores=()).scores is None
+    with pytest.raises(BadTable, match="1 scores for 0 options"):
+        outcome_of("\\boxed{Nevus}", asked, scores=(0.5,))
 
 
 def test_a_truth_that_is_no_option_is_refused() -> None:

@@ -36,6 +36,13 @@ def test_json_lines(tmp_path: Path) -> None:
     }
 
 
+def test_lone_surrogates_are_no_text(tmp_path: Path) -> None:
+    path = lines(tmp_path, {"id": "a", "response": "\ud800 \U0001f600"})
+    assert read_predictions(path)["a"].response == "\ufffd \U0001f600"
+    with pytest.raises(BadTable, match="the id"):
+        read_predictions(lines(tmp_path, {"id": "\ud800", "response": ""}))
+
+
 def test_parquet_with_a_struct_whose_fields_differ_by_row(tmp_path: Path) -> None:
     path = tmp_path / "answers.parquet"
     rows = {
