@@ -82,7 +82,8 @@ class DRPOTrainer(PPOTrainerSync):
                 where="algorithm.adv_estimator",
                 fix=f"set algorithm.adv_estimator={NAME}",
             )
-        options = OmegaConf.to_container(OmegaConf.create(config.trainer.v1.get(NAME) or {}))
+        block = config.trainer.v1.get(NAME)
+        options = {} if block is None else OmegaConf.to_container(block, resolve=True)
         self.drpo, self.domain_column = drpo_of(options)
         if self.drpo.settings.kl_damping != "none":
             raise UsageError(

@@ -97,7 +97,7 @@ class Rollouts:
         for output in range(outputs):
             length = 2 + session + output
             scores = torch.zeros(length)
-            scores[-1] = share(text, session)
+            scores[-1] = share(text, session) if output == outputs - 1 else 0.0
             tokens = torch.arange(3 + length)
             rows.append(
                 {
