@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from qoqdata import manifest
-from qoqdata.build import progress, summary
+from qoqdata.build import summary
 from qoqdata.build.config import BuildConfig, SourceRequest
 from qoqdata.build.engines import run_tasks
 from qoqdata.build.jobs import make_job
+from qoqdata.build.setting import Setting
 from qoqdata.build.source_build import SourceBuild
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
@@ -20,17 +20,6 @@ from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Job, Source
 from schemas.manifest import Manifest
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How to run a build. `workers` 0 stays in this process; `resume` False redoes every chunk."""
-
-    salt: Salt
-    workers: int = 1
-    engine: str = "local"
-    resume: bool = True
-    listen: progress.Listener = progress.silent
 
 
 def build(config: BuildConfig, out: Path, setting: Setting) -> Manifest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from qoqdata.atomic import digest, write_json
 from qoqdata.build import progress, quarantine, receipts, summary
@@ -12,25 +11,14 @@ from qoqdata.build.chunks import Chunk, cut
 from qoqdata.build.config import BuildConfig
 from qoqdata.build.planning import Plan, make_plan
 from qoqdata.build.receipts import Receipt
+from qoqdata.build.setting import Setting
 from qoqdata.build.summary import Summary
 from qoqdata.build.work import Task
 from qoqdata.layout import Layout
-from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
 from schemas.manifest import SourceEntry
 
 WHOLE_SOURCE = "(the whole source)"
-
-
-class HowToRun(Protocol):
-    """What a source needs to know of the build's setting."""
-
-    @property
-    def salt(self) -> Salt: ...
-    @property
-    def resume(self) -> bool: ...
-    @property
-    def listen(self) -> progress.Listener: ...
 
 
 @dataclass
@@ -54,7 +42,7 @@ class SourceBuild:
         """A summary says that a source is whole; from here until `close` it is not."""
         self.layout.summary(self.slug).unlink(missing_ok=True)
 
-    def tasks(self, setting: HowToRun) -> Iterator[Task]:
+    def tasks(self, setting: Setting) -> Iterator[Task]:
         """Plan the source, and yield a task for every chunk whose receipt does not hold."""
         self._make_plan(setting.listen)
         shard_units = self.config.shard_units or self.job.card.shard_units

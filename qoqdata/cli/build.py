@@ -49,7 +49,8 @@ def build_command(
 
     Exit code 1 means that something ended in quarantine; the rest is built.
     """
-    from qoqdata.build.engine import Setting, build
+    from qoqdata.build.engine import build
+    from qoqdata.build.setting import Setting
     from qoqdata.records.identity import load_salt
 
     if out is None:

@@ -26,7 +26,8 @@ def demo_command(
 
     Builds, validates and describes a small multi-domain data set: no network, no data of yours.
     """
-    from qoqdata.build.engine import Setting, build
+    from qoqdata.build.engine import build
+    from qoqdata.build.setting import Setting
     from qoqdata.cli.build import report
     from qoqdata.cli.difficulty import make_prior
     from qoqdata.cli.progress import listener

@@ -14,7 +14,6 @@ from schemas.record import RECORD
 from schemas.vocabulary import AGE_CAP
 
 SCHEMA = arrow_schema(RECORD)
-IMAGE_COLUMNS = ("images", "masks")
 
 
 @dataclass(frozen=True)

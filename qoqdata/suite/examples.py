@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from qoqdata.build.config import SourceRequest
-from qoqdata.build.engine import Setting, build_requests
+from qoqdata.build.engine import build_requests
+from qoqdata.build.setting import Setting
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import CardError
 from qoqdata.records.identity import Salt

@@ -12,7 +12,8 @@ import pytest
 import qoqdata
 from qoqdata.build import progress
 from qoqdata.build.config import BuildConfig, SourceRequest
-from qoqdata.build.engine import Setting, build, build_requests
+from qoqdata.build.engine import build, build_requests
+from qoqdata.build.setting import Setting
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.records.identity import Salt

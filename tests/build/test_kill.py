@@ -88,7 +88,8 @@ def test_a_decoder_that_kills_its_process_costs_one_unit(
 ) -> None:
     import polars as pl
 
-    from qoqdata.build.engine import Setting, build_requests
+    from qoqdata.build.engine import build_requests
+    from qoqdata.build.setting import Setting
     from qoqdata.sources import catalogue
     from qoqdata.suite.scaffold import scaffold
     from tests.build.conftest import SALT

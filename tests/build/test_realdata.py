@@ -14,7 +14,8 @@ import pytest
 
 import qoqdata
 from qoqdata.build.config import BuildConfig, SourceRequest
-from qoqdata.build.engine import Setting, build
+from qoqdata.build.engine import build
+from qoqdata.build.setting import Setting
 from qoqdata.dataset import Dataset
 from qoqdata.records.identity import keyed
 from tests.build.conftest import SALT

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 import qoqdata
 from qoqdata.build.config import BuildConfig, SourceRequest
-from qoqdata.build.engine import Setting, build
+from qoqdata.build.engine import build
+from qoqdata.build.setting import Setting
 from qoqdata.records.identity import Salt
 
 MAPPING = {

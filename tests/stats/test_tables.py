@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from qoqdata.build.config import SourceRequest
-from qoqdata.build.engine import Setting, build_requests
+from qoqdata.build.engine import build_requests
+from qoqdata.build.setting import Setting
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.sources import catalogue

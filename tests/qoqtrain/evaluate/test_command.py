@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 import qoqdata
 import qoqtrain.cli
 from qoqdata.build.config import SourceRequest
-from qoqdata.build.engine import Setting, build_requests
+from qoqdata.build.engine import build_requests
+from qoqdata.build.setting import Setting
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 
