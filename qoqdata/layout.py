@@ -29,6 +29,14 @@ class Layout:
     def verdicts(self) -> Path:
         return self.root / "curation" / "verdicts.parquet"
 
+    @property
+    def phi_findings(self) -> Path:
+        return self.root / "curation" / "phi.parquet"
+
+    @property
+    def phi_receipt(self) -> Path:
+        return self.root / "curation" / "phi.json"
+
     def card(self, source: str) -> Path:
         """The card as built, a user's mapping included."""
         return self.root / "cards" / f"{source}.json"

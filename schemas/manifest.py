@@ -41,6 +41,7 @@ class SourceEntry(_Part):
     code_digest: Sha256
     options: dict[str, Any]
     limit: int | None
+    shard_units: int | None = Field(None, description="null: the card's own")
     refused: str | None = Field(None, description="why planning refused the source as a whole")
     counts: Counts
 
@@ -56,6 +57,15 @@ class Shard(_Part):
     sha256: Sha256
 
 
+class Release(_Part):
+    """What a published set says of itself. Its counts are those of the records that left."""
+
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", description="semantic version")]
+    previous: Sha256 | None = Field(None, description="digest of the release before")
+    recipes: tuple[str, ...] = Field((), description="sources that left as recipe")
+    withheld: dict[str, str] = Field({}, description="sources that did not leave, and why")
+
+
 class Manifest(_Part):
     """Written last: a data set without it is unfinished."""
 
@@ -68,3 +78,4 @@ class Manifest(_Part):
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="over all shard digests")]
     sources: dict[str, SourceEntry]
     shards: tuple[Shard, ...]
+    release: Release | None = Field(None, description="null for a data set as built")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,28 @@ def write_shard(
         bytes=size,
         sha256=digest,
     )
+
+
+def rewrite_shard(
+    source: Path, target: Path, shard: Shard, change: Callable[[pa.Table], pa.Table]
+) -> Shard | None:
+    """Write `source` to `target` with `change` applied to each row group; None when no row is left.
+
+    Row groups stay apart, so that a rewritten shard is, as a built one, a function of its rows.
+    """
+    count = 0
+    with replacing(target) as draft:
+        with pq.ParquetFile(source) as file, pq.ParquetWriter(draft, SCHEMA, **_settings()) as out:
+            for number in range(file.num_row_groups):
+                table = change(file.read_row_group(number)).cast(SCHEMA).combine_chunks()
+                if table.num_rows:
+                    out.write_table(table, row_group_size=ROW_GROUP)
+                count += table.num_rows
+        size, digest = draft.stat().st_size, file_digest(draft)
+    if count == 0:
+        target.unlink()
+        return None
+    return shard.model_copy(update={"rows": count, "bytes": size, "sha256": digest})
 
 
 def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -95,6 +95,7 @@ class SourceBuild:
             code_digest=self.source.code_digest,
             options=dict(self.job.options),
             limit=self.config.limit,
+            shard_units=self.config.shard_units,
             refused=self.refused,
             counts=counts,
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from qoqdata import console
-from qoqdata.cli import build, demo, difficulty, new_source, sources, stats, validate
+from qoqdata.cli import build, curate, demo, difficulty, new_source, sources, stats, validate
 
 app = console.application(
     "qoqdata", about="Build and describe multimodal clinical instruction data."
 )
-for command in (demo, sources, build, validate, stats, difficulty, new_source):
+for command in (demo, sources, build, validate, curate, stats, difficulty, new_source):
     command.add(app)
 
 

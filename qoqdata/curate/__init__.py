@@ -1,0 +1,1 @@
+"""Curation: global passes over a data set that decide which records stay."""

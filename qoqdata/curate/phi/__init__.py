@@ -1,0 +1,1 @@
+"""Protected health information in a data set's texts: rules, scan, receipt."""

@@ -1,0 +1,56 @@
+"""A curation recipe: what to do with what the rules find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qoqdata.errors import UsageError
+from qoqdata.sources.card import first_fault, load_yaml
+
+
+class Accepted(BaseModel):
+    """Findings that a person has looked at and calls harmless. Fields left out match all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: str
+    why: str = Field(min_length=1, description="kept in the report")
+    id: str | None = None
+    source: str | None = None
+    column: str | None = None
+
+
+class Phi(BaseModel):
+    """`drop` removes records with findings from the data set; `open` leaves them to be decided,
+    and nothing can be published until they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["drop", "open"] = "drop"
+    accept: tuple[Accepted, ...] = ()
+
+
+class Recipe(BaseModel):
+    """All curation settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phi: Phi = Phi()
+
+
+def load(path: Path | None) -> Recipe:
+    """The recipe at `path`, or the default one; UsageError names the field at fault."""
+    if path is None:
+        return Recipe()
+    content = load_yaml(path)
+    if not isinstance(content, Mapping):
+        raise UsageError("is no mapping of settings", where=str(path))
+    try:
+        return Recipe.model_validate(dict(content))
+    except ValidationError as error:
+        field, what = first_fault(error)
+        raise UsageError(what, where=f"{path}, {field}") from error

@@ -1,0 +1,1 @@
+"""Publishing: what may leave, as what, and to where."""
