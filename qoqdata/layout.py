@@ -26,6 +26,11 @@ class Layout:
         return self.build / "lock"
 
     @property
+    def release(self) -> Path:
+        """The outgoing tree of a publication."""
+        return self.build / "release"
+
+    @property
     def verdicts(self) -> Path:
         return self.root / "curation" / "verdicts.parquet"
 

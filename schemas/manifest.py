@@ -61,7 +61,8 @@ class Release(_Part):
     """What a published set says of itself. Its counts are those of the records that left."""
 
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", description="semantic version")]
-    previous: Sha256 | None = Field(None, description="digest of the release before")
+    previous: Sha256 | None = Field(None, description="data digest of the release before")
+    content: Sha256 | None = Field(None, description="over shards, recipes, cards, statistics")
     recipes: tuple[str, ...] = Field((), description="sources that left as recipe")
     withheld: dict[str, str] = Field({}, description="sources that did not leave, and why")
 

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from qoqdata import console
-from qoqdata.cli import build, curate, demo, difficulty, new_source, sources, stats, validate
+from qoqdata.cli import (
+    build,
+    curate,
+    demo,
+    diff,
+    difficulty,
+    new_source,
+    publish,
+    rebuild,
+    sources,
+    stats,
+    validate,
+)
 
 app = console.application(
     "qoqdata", about="Build and describe multimodal clinical instruction data."
 )
-for command in (demo, sources, build, validate, curate, stats, difficulty, new_source):
+COMMANDS = (
+    demo,
+    sources,
+    build,
+    validate,
+    curate,
+    stats,
+    difficulty,
+    diff,
+    publish,
+    rebuild,
+    new_source,
+)
+for command in COMMANDS:
     command.add(app)
 
 

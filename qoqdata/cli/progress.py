@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,6 +19,25 @@ def listener(*, quiet: bool = False) -> Iterator[progress.Listener]:
             yield _Bars(bars)
     else:
         yield _lines if not quiet else _faults
+
+
+@contextmanager
+def counter(unit: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total): a bar on a terminal, a line at every tenth off a terminal."""
+    if quiet:
+        yield lambda done, total: None
+        return
+    if console.err.is_terminal:
+        with _bars(unit) as bars:
+            task = bars.add_task("", total=None, note="")
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+        return
+
+    def tell(done: int, total: int) -> None:
+        if done == total or done * 10 // total > (done - 1) * 10 // total:
+            console.complain(f"{done} of {total} {unit}")
+
+    yield tell
 
 
 def _faults(event: progress.Event) -> None:
@@ -41,12 +60,12 @@ def _lines(event: progress.Event) -> None:
             _faults(event)
 
 
-def _bars() -> Progress:
+def _bars(unit: str = "units") -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("units"),
+        TextColumn(unit),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console.err,

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from qoqdata.dataset import Dataset
+from qoqdata.remote.files import LocalFiles
 from schemas.manifest import Counts, Manifest, Shard, SourceEntry
 
 
@@ -24,7 +25,8 @@ def entries_of(
     """
     if not shards:
         return {}
-    light = Dataset(root, manifest.model_copy(update={"shards": shards})).metadata()
+    counted = manifest.model_copy(update={"shards": shards})
+    light = Dataset(root, counted, LocalFiles(root, counted)).metadata()
     entries = {**manifest.sources, **(known or {})}
     return {
         slug: entries[slug].model_copy(

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
-from qoqdata.atomic import digest, write_json
+from qoqdata.atomic import digest, file_digest, write_json
 from qoqdata.build.shards import rewrite_shard
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
@@ -22,12 +22,13 @@ from qoqdata.publish import recipe as recipes
 from qoqdata.publish.entries import entries_of
 from qoqdata.publish.licences import Term, terms
 from qoqdata.publish.recipe import Recipe
+from qoqdata.publish.versions import FIRST
 from qoqdata.stats import difficulty, tables
 from schemas.manifest import Manifest, Release, Shard, SourceEntry
 
 
-def stage(dataset: Dataset, root: Path, *, version: str, previous: str | None = None) -> Dataset:
-    """Write the outgoing tree of `dataset` at `root` and open it.
+def stage(dataset: Dataset, root: Path) -> Dataset:
+    """Write the outgoing tree of `dataset` at `root` and open it; `seal` then gives it a version.
 
     Records that curation dropped are not in it. Shards that lose no record are linked, not
     copied. Raises DatasetError when nothing at all may leave.
@@ -50,14 +51,28 @@ def stage(dataset: Dataset, root: Path, *, version: str, previous: str | None = 
         recipes.write(root, recipe, ((s.path, pq.read_table(root / s.path)) for s in own))
         shutil.rmtree(Layout(root).shards(slug))
     open_ = {slug: entry for slug, entry in entries.items() if slug not in closed}
-    release = Release(
-        version=version, previous=previous, recipes=tuple(closed), withheld=_withheld(allowed)
-    )
+    release = Release(version=FIRST, recipes=tuple(closed), withheld=_withheld(allowed))
     pixels = tuple(shard for shard in shards if shard.source in open_)
     manifests.write(Layout(root), _manifest(dataset.manifest, open_, pixels, release))
     staged = open_dataset(root)
     _describe(dataset, staged)
     return staged
+
+
+def seal(staged: Dataset, *, version: str, previous: str | None) -> Dataset:
+    """State a staged release's version and the data digest of the release before it."""
+    assert staged.manifest.release is not None
+    release = staged.manifest.release.model_copy(
+        update={"version": version, "previous": previous, "content": content_digest(staged.root)}
+    )
+    manifests.write(staged.layout, staged.manifest.model_copy(update={"release": release}))
+    return open_dataset(staged.root)
+
+
+def content_digest(root: Path) -> str:
+    """The identity of a staged release apart from its version and the pages made for people."""
+    files = (p for p in root.rglob("*") if p.is_file() and p.parent != root)
+    return digest({p.relative_to(root).as_posix(): file_digest(p) for p in files})
 
 
 def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple[Shard, ...]:

@@ -21,7 +21,7 @@ from tests.validate.written_set import write
 
 
 def test_a_staged_release_has_no_leak(mixed: Dataset, tmp_path: Path) -> None:
-    staged = stage(mixed, tmp_path / "out", version="1.0.0")
+    staged = stage(mixed, tmp_path / "out")
     assert scan(staged.root, secrets_of(mixed, SALT)) == []
 
 

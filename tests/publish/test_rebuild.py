@@ -24,7 +24,7 @@ ELSEWHERE = Setting(Salt(b"the secret of quite another site"), workers=0)
 
 @pytest.fixture
 def staged(mixed: Dataset, tmp_path: Path) -> Dataset:
-    return stage(mixed, tmp_path / "release", version="1.0.0")
+    return stage(mixed, tmp_path / "release")
 
 
 def shards(dataset: Dataset, *slugs: str) -> dict[str, str]:
@@ -60,7 +60,7 @@ def test_without_dropped_records(mixed: Dataset, tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path / "set")
     gone = mixed.metadata().filter(pl.col("source") == "lc25000")["id"].sort()[3]
     drop(dataset, [gone])
-    staged = stage(dataset, tmp_path / "release", version="1.0.0")
+    staged = stage(dataset, tmp_path / "release")
     _, (outcome,) = rebuild(staged, {"lc25000": raw_of("lc25000")}, tmp_path / "out", ELSEWHERE)
     assert (outcome.same, outcome.whole) == (9, True)
     rebuilt = open_dataset(tmp_path / "out")

@@ -20,7 +20,7 @@ from tests.publish.conftest import build_set
 
 @pytest.fixture(scope="module")
 def staged(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return stage(mixed, tmp_path_factory.mktemp("staged") / "out", version="1.0.0")
+    return stage(mixed, tmp_path_factory.mktemp("staged") / "out")
 
 
 def test_pixels_leave_for_open_sources_only(mixed: Dataset, staged: Dataset) -> None:
@@ -102,7 +102,7 @@ def test_dropped_records_do_not_leave(mixed: Dataset, tmp_path: Path) -> None:
     ids = dict(mixed.metadata().group_by("source").agg(pl.col("id").sort().first()).iter_rows())
     gone = [ids["ham10000"], ids["lc25000"]]
     drop(dataset, gone)
-    staged = stage(dataset, tmp_path / "out", version="1.0.0")
+    staged = stage(dataset, tmp_path / "out")
     assert list(find(staged)) == []
     left = staged.metadata()["id"].to_list()
     (_, rows), *_ = recipes.read(staged.root)
@@ -121,7 +121,7 @@ def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> 
 
     table, _ = make_prior(dataset)
     tables.write(dataset.layout, tables.compute(dataset.kept(), table))
-    staged = stage(dataset, tmp_path / "out", version="1.0.0")
+    staged = stage(dataset, tmp_path / "out")
     assert staged.stats.sources["key"].to_list() == ["ham10000", "ptb_xl"]
     train = staged.metadata().filter((pl.col("split") == "train") & pl.col("shows")).height
     assert staged.stats.domains["n_records"].sum() == train
@@ -132,12 +132,12 @@ def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> 
 def test_a_set_of_withheld_sources_is_refused(tmp_path: Path) -> None:
     dataset = build_set(tmp_path / "set", "covid_blues")
     with pytest.raises(DatasetError, match="nothing of this data set may be published"):
-        stage(dataset, tmp_path / "out", version="1.0.0")
+        stage(dataset, tmp_path / "out")
 
 
 def test_a_set_of_recipes_only_has_no_shard(tmp_path: Path) -> None:
     dataset = build_set(tmp_path / "set", "lc25000")
-    staged = stage(dataset, tmp_path / "out", version="1.0.0")
+    staged = stage(dataset, tmp_path / "out")
     assert staged.manifest.shards == ()
     assert not (staged.root / "data" / "lc25000").exists()
     assert pq.read_metadata(staged.root / "recipes" / "lc25000.parquet").num_rows == 10

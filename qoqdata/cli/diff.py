@@ -1,0 +1,54 @@
+"""qoqdata diff: what changed between two data sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qoqdata import console
+
+if TYPE_CHECKING:
+    from qoqdata.diff.differences import Difference
+
+EPILOG = """Example:  qoqdata diff ./set-1.0 ./set
+
+Against what is published:  qoqdata diff hf://datasets/our-lab/our-set ./set"""
+
+
+def add(app: typer.Typer) -> None:
+    app.command("diff", epilog=EPILOG)(diff_command)
+
+
+def diff_command(
+    before: Annotated[str, typer.Argument(help="The older data set: folder or URL.")],
+    after: Annotated[str, typer.Argument(help="The newer one.")],
+    json: Annotated[bool, typer.Option("--json", help="Every record as JSON.")] = False,
+) -> None:
+    """Compare two data sets record by record.
+
+    Tells by source which records were added, removed, moved to another split, relabelled or
+    otherwise changed.
+    """
+    from qoqdata.dataset import open_dataset
+    from qoqdata.diff.differences import difference
+
+    found = difference(open_dataset(before), open_dataset(after))
+    if json:
+        console.emit_json(found.records.to_dicts())
+        return
+    show(found)
+
+
+def show(found: Difference) -> None:
+    """Counts by source and kind, and the moves between splits."""
+    counts = found.by_source()
+    if counts.height == 0:
+        console.say("the same records")
+        return
+    console.table(counts.columns, counts.iter_rows())
+    moves = found.records.filter(kind="moved").group_by("source", "before", "after").len()
+    if moves.height:
+        console.say()
+        columns = ("source", "from", "to", "records")
+        console.table(columns, moves.sort("source", "before", "after").iter_rows())
