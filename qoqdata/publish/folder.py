@@ -20,9 +20,9 @@ from qoqdata.atomic import canonical
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publish.outgoing import Delivery, Outgoing
+from qoqdata.remote.opening import POINTER
 from qoqdata.remote.retry import retried
 
-POINTER = "current.json"
 _LAST = "manifest.json"
 _PIECE = 1 << 20
 
