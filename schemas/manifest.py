@@ -65,6 +65,7 @@ class Release(_Part):
     content: Sha256 | None = Field(None, description="over shards, recipes, cards, statistics")
     recipes: tuple[str, ...] = Field((), description="sources that left as recipe")
     withheld: dict[str, str] = Field({}, description="sources that did not leave, and why")
+    dropped: dict[str, int] = Field({}, description="records that curation left out, by rule")
 
 
 class Manifest(_Part):

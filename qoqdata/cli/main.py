@@ -5,6 +5,7 @@ from __future__ import annotations
 from qoqdata import console
 from qoqdata.cli import (
     build,
+    card,
     curate,
     demo,
     diff,
@@ -29,6 +30,7 @@ COMMANDS = (
     stats,
     difficulty,
     diff,
+    card,
     publish,
     rebuild,
     new_source,

@@ -51,7 +51,12 @@ def stage(dataset: Dataset, root: Path) -> Dataset:
         recipes.write(root, recipe, ((s.path, pq.read_table(root / s.path)) for s in own))
         shutil.rmtree(Layout(root).shards(slug))
     open_ = {slug: entry for slug, entry in entries.items() if slug not in closed}
-    release = Release(version=FIRST, recipes=tuple(closed), withheld=_withheld(allowed))
+    release = Release(
+        version=FIRST,
+        recipes=tuple(closed),
+        withheld=_withheld(allowed),
+        dropped=_dropped_by_rule(dataset),
+    )
     pixels = tuple(shard for shard in shards if shard.source in open_)
     manifests.write(Layout(root), _manifest(dataset.manifest, open_, pixels, release))
     staged = open_dataset(root)
@@ -90,10 +95,21 @@ def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple
 
 
 def _dropped(dataset: Dataset) -> pa.Array:
-    if not dataset.layout.verdicts.is_file():
-        return pa.array([], pa.string())
-    verdicts = pl.read_parquet(dataset.layout.verdicts, columns=["id", "keep"], glob=False)
-    return pa.array(verdicts.filter(~pl.col("keep"))["id"].unique().sort().to_list(), pa.string())
+    return pa.array(_verdicts(dataset)["id"].unique().sort().to_list(), pa.string())
+
+
+def _dropped_by_rule(dataset: Dataset) -> dict[str, int]:
+    rules = _verdicts(dataset).group_by("rule").agg(n=pl.col("id").n_unique()).sort("rule")
+    return dict(rules.iter_rows())
+
+
+def _verdicts(dataset: Dataset) -> pl.DataFrame:
+    """id and rule of every verdict that drops a record."""
+    path = dataset.layout.verdicts
+    if not path.is_file():
+        return pl.DataFrame(schema={"id": pl.String, "rule": pl.String})
+    verdicts = pl.read_parquet(path, columns=["id", "keep", "rule"], glob=False)
+    return verdicts.filter(~pl.col("keep")).select("id", "rule")
 
 
 def _keep(table: pa.Table, dropped: pa.Array) -> pa.Table:
