@@ -45,7 +45,7 @@ def _records(facts: Facts, path: Path) -> None:
         axes.barh(frame["domain"], frame[split], left=left, color=_COLOURS[split], label=split)
         left = [a + b for a, b in zip(left, frame[split], strict=True)]
     axes.set_xlabel("records")
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside upper right", ncols=len(SPLITS))
     _save(figure, path)
 
 

@@ -55,8 +55,6 @@ def term(card: Card) -> Term:
     if card.access == "own" and form == "recipe":
         # Nobody else holds the raw files of a private source, so a recipe serves nobody.
         form, reason = "withheld", "it is a private source"
-    if card.needs_mapping and form == "recipe":
-        form, reason = "withheld", "the mapping that drives it is not published"
     return Term(
         source=card.slug,
         form=form,

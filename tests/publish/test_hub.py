@@ -213,3 +213,32 @@ def test_private_repository(server: hub_server.Hub, mixed: Dataset) -> None:
     assert server.repos[REPO].private
     with pytest.raises(UsageError):
         open_dataset(f"hf://datasets/{REPO}", storage_options={"endpoint": server.url})
+
+
+LOADING = """
+import sys
+from datasets import load_dataset
+
+whole = load_dataset(sys.argv[1], "ecg", split="train")
+streamed = load_dataset(sys.argv[1], "ecg", split="train", streaming=True)
+older = load_dataset(sys.argv[1], "dermoscopy", split="train", revision="1.0.0")
+assert older[0]["images"][0].size[0] > 0
+assert sorted(row["id"] for row in streamed) == sorted(whole["id"])
+assert set(whole["domain"]) == {"ecg"}
+print(whole.num_rows, whole.features["images"])
+"""
+
+
+def test_load_dataset_streamed_and_not(
+    server: hub_server.Hub, mixed: Dataset, tmp_path: Path
+) -> None:
+    publish(mixed, target(server))
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, REPO],
+        env=os.environ | {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3 List(Image(mode=None, decode=True))\n"

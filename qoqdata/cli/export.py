@@ -1,0 +1,50 @@
+"""qoqdata export: the formats of other trainers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qoqdata import console
+from qoqdata.errors import UsageError
+
+FORMATS = ("verl", "trl", "sharegpt", "webdataset", "climb")
+
+EPILOG = """Example:  qoqdata export ./set --to trl --out ./trl
+
+verl, trl    Parquet with pictures in the rows; records with an ECG are left out and counted
+sharegpt     JSON lines and picture files; likewise
+webdataset   tar files; pictures, masks and ECGs
+climb        JSON lines of CLIMB and QoQ-Med with picture, mask and NumPy files
+
+All pictures of a record are kept, in order. An export is for use where it lies: what may leave is
+for `qoqdata publish` to decide."""
+
+
+def add(app: typer.Typer) -> None:
+    app.command("export", epilog=EPILOG)(export_command)
+
+
+def export_command(
+    dataset: Annotated[str, typer.Argument(help="The data set: folder or URL.")],
+    to: Annotated[str, typer.Option(help="verl, trl, sharegpt, webdataset or climb.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
+) -> None:
+    """Write kept records in the format of another trainer, one file or more a split."""
+    from qoqdata.dataset import open_dataset
+
+    if to not in FORMATS:
+        raise UsageError(f"there is no format {to!r}", where="--to", fix=", ".join(FORMATS))
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError("is not empty", where=str(out), fix="name a new folder")
+    tally = import_module(f"qoqdata.export.{to}").write(open_dataset(dataset), out)
+    if json:
+        console.emit_json({"written": tally.written, "left_out": tally.left_out})
+        return
+    console.table(("split", "records"), tally.written.items())
+    for reason, count in tally.left_out.items():
+        console.say(f"left out: {count:,} records ({reason})")

@@ -1,0 +1,1 @@
+"""A data set in the file formats of other trainers, for use where it lies."""

@@ -1,0 +1,67 @@
+"""Kept records, row by row, for writers of other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from qoqdata.dataset import Dataset
+from schemas.vocabulary import Split
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Tally:
+    """What an export wrote and what it had no place for, by reason."""
+
+    written: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def wrote(self, split: str) -> None:
+        """Count a record."""
+        self.written[split] = self.written.get(split, 0) + 1
+
+    def leave_out(self, reason: str) -> None:
+        """Count a record that the format cannot hold."""
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+
+
+def rows(dataset: Dataset, split: Split) -> Iterator[Row]:
+    """The kept records of a split in shard order, as dictionaries in the record schema."""
+    kept = set(dataset.kept().filter(split=split)["id"])
+    for shard in dataset.manifest.shards:
+        if shard.split != split:
+            continue
+        with pq.ParquetFile(dataset.files.local(shard)) as file:
+            for group in range(file.num_row_groups):
+                for row in file.read_row_group(group).to_pylist():
+                    if row["id"] in kept:
+                        yield row
+
+
+def splits(dataset: Dataset) -> list[Split]:
+    """The splits that have records, in their usual order."""
+    present = {shard.split for shard in dataset.manifest.shards}
+    order: tuple[Split, ...] = ("train", "validation", "test")
+    return [split for split in order if split in present]
+
+
+def text(row: Row) -> str:
+    """Context and question as one text; options are part of the question."""
+    context = row["context"]
+    return f"{context}\n\n{row['question']}" if context else str(row["question"])
+
+
+def shows_pictures(row: Row, tally: Tally) -> bool:
+    """Whether a format of pictures and text can hold the record; if not, it is counted out.
+
+    An ECG has no place there, and a record without it would ask about what is not shown.
+    """
+    if row["ecg"] is not None:
+        tally.leave_out("shows an ECG")
+        return False
+    return True
