@@ -1,0 +1,184 @@
+"""JSON lines of CLIMB or QoQ-Med: one record a line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from qoqdata.errors import BadTable, InputError, Misaligned
+from qoqdata.readers import encode, masks
+from qoqdata.records import pictures
+from qoqdata.records.content import Record, Region
+from qoqdata.records.regions import from_boxes
+from qoqdata.sources import cells
+from qoqdata.sources.asking import answered
+from qoqdata.sources.mapping import Mapping as SourceMapping
+from qoqdata.sources.mapping import complete_card, parse_mapping
+from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
+from qoqdata.sources.rawtree import read_text
+from schemas.card import Card, Text
+from schemas.vocabulary import ANSWER_JOIN, Split
+
+_PLACEHOLDERS = re.compile(r"<(?:image|video|time-series)>\s*")
+_SERIES = ("videos", "time-series")
+_BOX = 4
+
+
+class ClimbJsonl(SourceMapping):
+    """The mapping of old annotation files."""
+
+    question: Text = "as each line asks"
+    files: dict[Text, Split] = Field(min_length=1, description="annotation file to its split")
+    region: Text | None = Field(None, description="what boxes and masks enclose")
+    patient: str | None = Field(None, description="pattern with a group, for picture paths")
+
+    @field_validator("patient")
+    @classmethod
+    def _has_one_group(cls, pattern: str | None) -> str | None:
+        if pattern is not None and re.compile(pattern).groups != 1:
+            raise ValueError("needs exactly one group, as in 'patient([0-9]+)/'")
+        return pattern
+
+
+def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ClimbJsonl]:
+    """The card of the user's source."""
+    parsed = parse_mapping(ClimbJsonl, mapping, source=card.slug)
+    card = complete_card(card, parsed, modality="image_2d")
+    splits = card.splits.model_copy(update={"rule": "official"})
+    return card.model_copy(update={"splits": splits}), parsed
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit a line; lines that cannot be read are refused one by one."""
+    mapping: ClimbJsonl = job.mapping
+    for name, split in sorted(mapping.files.items()):
+        for number, text in enumerate(read_text(job.raw, name).splitlines(), start=1):
+            if text.strip():
+                where = f"{name}, line {number}"
+                try:
+                    yield _unit(_line(text, where), split, mapping, where)
+                except InputError as error:
+                    yield Refused(where, error)
+
+
+def convert(unit: Unit, job: Job) -> list[Record]:
+    """The line's pictures, with its box and mask where it names them."""
+    mapping: ClimbJsonl = job.mapping
+    facts = unit.facts
+    paths = unit.files[: facts["pictures"]]
+    read = [pictures.from_file(job.raw.resolve(path), limits=job.limits) for path in paths]
+    stored = tuple(picture for picture, _ in read)
+    regions, drawn = _boxes(facts, mapping), None
+    if len(unit.files) > len(paths):
+        label = mapping.region or "region"
+        mask = masks.read(
+            job.raw.resolve(unit.files[-1]), codes={1: label}, binarise=True, limits=job.limits
+        )
+        if mask.codes.shape != (stored[0].height, stored[0].width):
+            shape = (stored[0].height, stored[0].width)
+            raise Misaligned(f"mask {mask.codes.shape}, picture {shape}", where=unit.key)
+        drawn = (encode.label_png(mask.codes), *(None for _ in stored[1:]))
+        regions = regions or from_boxes(masks.boxes(mask.codes, mask.table), image=0)
+    return [
+        Record(
+            **answered(job.card, mapping.task, unit) | {"question": facts["question"]},
+            images=stored,
+            masks=drawn,
+            regions=regions,
+            notes=tuple(note for _, notes in read for note in notes),
+        )
+    ]
+
+
+def _line(text: str, where: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except ValueError as error:
+        raise BadTable(f"is not JSON: {error}", where=where) from error
+    if not isinstance(line, dict):
+        raise BadTable("is no JSON object", where=where)
+    return line
+
+
+def _unit(
+    line: Mapping[str, Any], split: Split, mapping: ClimbJsonl, where: str
+) -> Unit | Filtered:
+    images = _paths(line, "images", where)
+    problem, answer = _turns(line, where)
+    if not images:
+        held = next((name for name in _SERIES if line.get(name)), "no picture")
+        return Filtered(where, "no_picture", f"the line holds {held}")
+    mask = line.get("segmentation_path")
+    if mask is not None and not isinstance(mask, str):
+        raise BadTable("segmentation_path is no path", where=where)
+    question = _PLACEHOLDERS.sub("", problem).strip()
+    key = (
+        line.get("id") or f"{' '.join(images)} {hashlib.sha256(question.encode()).hexdigest()[:8]}"
+    )
+    found = re.search(mapping.patient, images[0]) if mapping.patient else None
+    facts = {
+        "labels": [label.strip() for label in answer.split(ANSWER_JOIN)],
+        "uncertain": [],
+        "context": None,
+        "question": question,
+        "pictures": len(images),
+        "box": _box(line.get("bbox"), where),
+        **_demographics(line.get("demo"), mapping),
+    }
+    files = (*images, mask) if mask else images
+    return Unit(str(key), files, patient=found and found[1], split=split, facts=facts)
+
+
+def _turns(line: Mapping[str, Any], where: str) -> tuple[str, str]:
+    """Question and answer, from either spelling."""
+    problem, answer = line.get("problem"), line.get("answer")
+    if problem is None and answer is None:
+        said = {
+            turn.get("from"): turn.get("value")
+            for turn in line.get("conversations") or ()
+            if isinstance(turn, dict)
+        }
+        problem, answer = said.get("human"), said.get("gpt")
+    if not isinstance(problem, str) or not isinstance(answer, str) or not answer.strip():
+        fix = "a line needs `problem` and `answer`, or `conversations`"
+        raise BadTable("has no question or no answer", where=where, fix=fix)
+    return problem, answer
+
+
+def _paths(line: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]:
+    paths = line.get(name) or []
+    if not isinstance(paths, list) or not all(isinstance(path, str) and path for path in paths):
+        raise BadTable(f"{name} is no list of paths", where=where)
+    return tuple(paths)
+
+
+def _box(box: Any, where: str) -> list[float] | None:
+    """One box in pixels of the first picture; all zeros is how the old files say "none"."""
+    if box is None:
+        return None
+    numbers = isinstance(box, list) and all(
+        isinstance(edge, int | float) and not isinstance(edge, bool) for edge in box
+    )
+    if not numbers or len(box) != _BOX:
+        raise BadTable("bbox is no list of four numbers", where=where)
+    return [float(edge) for edge in box] if any(box) else None
+
+
+def _boxes(facts: Mapping[str, Any], mapping: ClimbJsonl) -> tuple[Region, ...] | None:
+    if facts["box"] is None:
+        return None
+    return (Region(mapping.region or "region", 0, *facts["box"]),)
+
+
+def _demographics(demo: Any, mapping: ClimbJsonl) -> dict[str, Any]:
+    """Age and sex of a text such as "sex: Male, age: 68"; other words are left alone."""
+    said = dict(re.findall(r"(sex|age)\s*:\s*([^,;]+)", str(demo or "").lower()))
+    return {
+        "age": cells.years(said.get("age")),
+        "sex": cells.sex(said.get("sex"), mapping.sex_values),
+    }
