@@ -16,6 +16,7 @@ from qoqdata.cli import (
     rebuild,
     sources,
     stats,
+    traces,
     validate,
 )
 
@@ -30,6 +31,7 @@ COMMANDS = (
     curate,
     stats,
     difficulty,
+    traces,
     diff,
     export,
     card,

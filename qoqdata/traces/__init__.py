@@ -1,0 +1,1 @@
+"""Reasoning traces: what a policy wrote on the way to right answers, as a column of the set."""

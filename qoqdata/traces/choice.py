@@ -1,0 +1,85 @@
+"""Which rollouts become reasoning traces."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+
+from qoqdata.errors import BadTable
+
+_TYPES = {
+    "id": pl.String,
+    "response": pl.String,
+    "reward": pl.Float64,
+    "overall": pl.Float64,
+    "step": pl.Int64,
+    "rollout": pl.Int64,
+    "policy": pl.String,
+    "truncated": pl.Boolean,
+}
+_NEEDED = ("id", "response", "reward")
+
+_THOUGHT = re.compile(r"<think>(.*?)</think>", re.IGNORECASE | re.DOTALL)
+
+
+def read(path: Path) -> pl.DataFrame:
+    """Rollouts from a Parquet file, or a folder of them as training writes it.
+
+    Needed are `id`, `response` and `reward`; `overall`, `step`, `rollout`, `policy` and
+    `truncated` are used where they are there. Raises BadTable.
+    """
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    try:
+        table = pl.concat([pl.read_parquet(file, glob=False) for file in files], how="diagonal")
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"cannot be read as rollouts: {reason}", where=str(path)) from error
+    for name in _NEEDED:
+        if name not in table.columns:
+            fix = "traces need id, response and reward"
+            raise BadTable(f"lacks the column {name!r}", where=str(path), fix=fix)
+    defaults = {"overall": pl.col("reward"), "truncated": pl.lit(False)}
+    return table.select(
+        (pl.col(n) if n in table.columns else defaults.get(n, pl.lit(None))).cast(kind).alias(n)
+        for n, kind in _TYPES.items()
+    )
+
+
+def best(rollouts: pl.DataFrame, *, least: float = 1.0) -> pl.DataFrame:
+    """One trace a question: id, reasoning, policy, reward.
+
+    Of the rollouts that ended by themselves, thought aloud and got at least `least`, the one of
+    the highest overall reward; among equals the latest step, then the shortest text. Questions
+    without such a rollout have no trace.
+    """
+    thought = rollouts.filter(
+        pl.col("reward") >= least, ~pl.col("truncated").fill_null(False)
+    ).with_columns(reasoning=pl.col("response").map_elements(thinking, return_dtype=pl.String))
+    order = [
+        pl.col("overall").fill_nan(None),
+        pl.col("step"),
+        -pl.col("reasoning").str.len_chars().cast(pl.Int64),
+        -pl.col("rollout"),
+    ]
+    return (
+        thought.drop_nulls("reasoning")
+        .sort(
+            "id",
+            *order,
+            "reasoning",
+            descending=[False, True, True, True, True, False],
+            nulls_last=True,
+        )
+        .unique("id", keep="first", maintain_order=True)
+        .select("id", "reasoning", "policy", "reward")
+    )
+
+
+def thinking(response: str) -> str | None:
+    """The text of the only closed <think></think>; None when there is none or it is empty."""
+    found = _THOUGHT.findall(response)
+    if len(found) != 1 or "<think>" in found[0].lower():
+        return None
+    return str(found[0]).strip() or None
