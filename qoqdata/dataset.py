@@ -1,20 +1,21 @@
-"""A data set on disk, opened for reading."""
+"""A data set on disk or behind a URL, opened for reading."""
 
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from qoqdata import manifest as manifests
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
+from qoqdata.remote.files import Files
+from qoqdata.remote.leaves import PLACE
+from qoqdata.remote.opening import open_files
 from qoqdata.sources.card import load_yaml, parse_card
 from qoqdata.stats.tables import Stats
 from schemas.card import Card
@@ -23,6 +24,8 @@ from schemas.record import VERSION
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
+
+    from qoqdata.stream import Mix, Stream
 
 #: Leaf columns that statistics and curation need; pictures and signals stay on disk.
 METADATA = (
@@ -46,43 +49,74 @@ METADATA = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """A finished data set: its folder and its manifest."""
+    """A finished data set: its folder, its manifest and its files.
+
+    Behind a URL, `root` is the folder in the cache that holds the parts that are no shards, and
+    shards are reached through `files` alone.
+    """
 
     root: Path
     manifest: Manifest
+    files: Files = field(compare=False, repr=False)
+
+    @property
+    def where(self) -> str:
+        """Its folder or URL, for messages."""
+        return self.files.origin()
 
     @property
     def layout(self) -> Layout:
-        """Where its parts are."""
-        return Layout(self.root)
+        """Where its parts are; behind a URL they are brought up to date at the first use."""
+        return self.files.layout()
 
     @property
     def paths(self) -> list[Path]:
-        """Its shards, in manifest order."""
-        return [self.root / shard.path for shard in self.manifest.shards]
+        """Its shards, in manifest order; behind a URL all are fetched, and kept while it is open.
+
+        Raises DatasetError when they do not fit the cache together.
+        """
+        return [self.files.local(shard) for shard in self.manifest.shards]
 
     @property
     def records(self) -> pl.LazyFrame:
-        """All records, lazily; columns as in `schemas.record`."""
-        return pl.scan_parquet(self._some_paths(), hive_partitioning=False, glob=False)
+        """All records, lazily; columns as in `schemas.record`.
+
+        Behind a URL, shards are fetched one after another while a query runs.
+        """
+        self._check_some()
+        return self.files.records()
 
     @property
     def stats(self) -> Stats:
         """The statistics tables; raises DatasetError when `qoqdata stats` has not run."""
-        return Stats.read(self.layout)
+        layout = self.files.layout("stats")
+        try:
+            return Stats.read(layout)
+        except DatasetError as error:
+            if self.where == str(self.root):
+                raise
+            fix = "run `qoqdata stats` where the data set was built and publish it again"
+            raise DatasetError(error.what, where=self.files.origin("stats"), fix=fix) from error
 
     @cached_property
     def cards(self) -> dict[str, Card]:
-        """The cards as built, by source; raises DatasetError for one that is lost or altered."""
-        return {slug: _card(self.layout.card(slug)) for slug in self.manifest.sources}
+        """The cards as built, by source; raises DatasetError for one that is lost or altered.
+
+        A release also has the cards of the sources that left as recipe.
+        """
+        layout, release = self.files.layout("cards"), self.manifest.release
+        return {
+            slug: _card(layout.card(slug), where=self.files.origin(f"cards/{slug}.json"))
+            for slug in (*self.manifest.sources, *(release.recipes if release else ()))
+        }
 
     def metadata(self) -> pl.DataFrame:
         """One light row a record: keys, split, labels, `n_images`, and whether it `shows` anything.
 
         `shows` is false for annotation-only records, which training leaves out.
         """
-        tables = [_read_leaves(path) for path in self._some_paths()]
-        frame = pl.DataFrame(pa.concat_tables(tables))
+        self._check_some()
+        frame = pl.DataFrame(self.files.leaves(METADATA).drop_columns(list(PLACE)))
         n_images = pl.col("image_info").list.len().fill_null(0).cast(pl.Int64)
         has_ecg = pl.col("ecg").struct.field("fs").is_not_null()
         shows = (n_images > 0) | has_ecg | pl.col("context").is_not_null()
@@ -93,23 +127,56 @@ class Dataset:
     def kept(self) -> pl.DataFrame:
         """`metadata` without the records that curation dropped and without annotation-only ones."""
         frame = self.metadata().filter("shows")
-        if not self.layout.verdicts.is_file():
+        path = self.files.layout("curation").verdicts
+        if not path.is_file():
             return frame
-        verdicts = pl.read_parquet(self.layout.verdicts, columns=["id", "keep"], glob=False)
+        verdicts = pl.read_parquet(path, columns=["id", "keep"], glob=False)
         dropped = verdicts.filter(~pl.col("keep"))
         return frame.join(dropped, on="id", how="anti", maintain_order="left")
 
-    def _some_paths(self) -> list[Path]:
-        if not self.paths:
-            raise DatasetError("holds no record", where=str(self.root), fix="see its quarantine")
-        return self.paths
+    def _check_some(self) -> None:
+        if not self.manifest.shards:
+            raise DatasetError("holds no record", where=self.where, fix="see its quarantine")
+
+    def stream(
+        self,
+        split: str = "train",
+        *,
+        mix: Mix | str | None = None,
+        columns: Sequence[str] | None = None,
+        bad_log: str | Path | None = None,
+        **settings: Any,
+    ) -> Stream:
+        """Records of a split in an exact order, for training.
+
+        `mix`: a `qoqdata.stream.Mix`, or "domain", "source" or "label" and a rule, as in
+        "domain:uniform". `columns`: those of a record, None for all. `settings` are the fields of
+        `qoqdata.stream.Settings`: seed, shuffle, where, max_pixels, max_tokens, images, budget,
+        workers, on_bad, rank, world, epochs and others.
+
+        Raises UsageError for settings that cannot be met, DatasetError when no record is left, when
+        a shard cannot be read, or when statistics are asked for that are not there.
+        """
+        from qoqdata.stream import mixing
+        from qoqdata.stream.settings import parse
+        from qoqdata.stream.stream import open_stream
+
+        asked = parse(
+            settings,
+            split=split,
+            mix=mixing.parse(mix),
+            columns=None if columns is None else tuple(columns),
+            bad_log=None if bad_log is None else Path(bad_log),
+        )
+        return open_stream(self.files, self.manifest, lambda: self.stats, asked)
 
     def to_hf(self) -> DatasetDict:
         """A Hugging Face DatasetDict by split, pictures as PIL images."""
         from datasets import DatasetDict, load_dataset
 
+        self._check_some()
         files: dict[str, list[str]] = {}
-        for shard, path in zip(self.manifest.shards, self._some_paths(), strict=True):
+        for shard, path in zip(self.manifest.shards, self.paths, strict=True):
             # Hugging Face takes paths for patterns.
             files.setdefault(shard.split, []).append(glob.escape(str(path)))
         loaded = load_dataset("parquet", data_files=files)
@@ -117,30 +184,37 @@ class Dataset:
         return loaded
 
 
-def _card(path: Path) -> Card:
+def _card(path: Path, *, where: str) -> Card:
     try:
-        return parse_card(load_yaml(path), where=str(path))
+        return parse_card(load_yaml(path), where=where)
     except UsageError as error:
         fix = "build its source again"
-        raise DatasetError("holds no card as built", where=str(path), fix=fix) from error
+        raise DatasetError("holds no card as built", where=where, fix=fix) from error
 
 
-def _read_leaves(path: Path) -> pa.Table:
-    # Only this reader picks single leaves of nested columns, which spares pictures and signals.
-    with pq.ParquetFile(path) as file:
-        return file.read(columns=list(METADATA))
+def open_dataset(
+    root: str | Path,
+    *,
+    cache: str | Path | None = None,
+    cache_bytes: int | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Open the data set at `root`: a folder, or any fsspec URL (s3://, gs://, hf://, https://).
 
+    Behind a URL, files come when they are needed, through the folder `cache` of at most
+    `cache_bytes` (else QOQDATA_CACHE and QOQDATA_CACHE_BYTES, else ~/.cache/qoqdata and 50 GB);
+    every shard is checked against the manifest. `storage_options` go to the fsspec file system.
 
-def open_dataset(root: str | Path) -> Dataset:
-    """Open the data set at `root`.
-
-    Raises DatasetError when there is none, when its build has not finished, or when its schema
-    version is another one.
+    Raises DatasetError when there is no data set, when its build has not finished, when its store
+    stays out of reach or when its schema version is another one; UsageError for a URL that nothing
+    can read, for credentials that lack and for a cache size that is none.
     """
-    root = Path(root)
-    manifest = manifests.read(root)
+    files, manifest = open_files(
+        root, cache=cache, cache_bytes=cache_bytes, storage_options=storage_options
+    )
     if manifest.schema_version != VERSION:
         raise DatasetError(
-            f"has schema version {manifest.schema_version}, this is {VERSION}", where=str(root)
+            f"has schema version {manifest.schema_version}, this is {VERSION}",
+            where=files.origin(),
         )
-    return Dataset(root, manifest)
+    return Dataset(files.root, manifest, files)

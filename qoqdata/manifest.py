@@ -19,19 +19,22 @@ def read(root: Path) -> Manifest:
     """The manifest of the data set at `root`; raises DatasetError."""
     path = Layout(root).manifest
     try:
-        content = path.read_bytes()
-        _check_version(content, path)
-        return Manifest.model_validate_json(content)
+        return parse(path.read_bytes(), where=str(path))
     except FileNotFoundError as error:
         what = "holds no manifest.json" if root.is_dir() else "there is no such data set"
         fix = "finish the build first: run the same `qoqdata build` again"
         raise DatasetError(what, where=str(root), fix=fix) from error
+
+
+def parse(content: bytes, *, where: str) -> Manifest:
+    """The manifest that `content` is the JSON of; raises DatasetError, which names `where`."""
+    _check_version(content, where)
+    try:
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors()[0]
         field = ".".join(str(part) for part in fault["loc"])
-        raise DatasetError(
-            f"is not a manifest: {field}: {fault['msg']}", where=str(path)
-        ) from error
+        raise DatasetError(f"is not a manifest: {field}: {fault['msg']}", where=where) from error
 
 
 def write(layout: Layout, manifest: Manifest) -> None:
@@ -45,7 +48,7 @@ def shards_digest(shards: Iterable[Shard]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _check_version(content: bytes, path: Path) -> None:
+def _check_version(content: bytes, where: str) -> None:
     """A newer manifest has fields that this version cannot judge: say so before they are met."""
     try:
         found = json.loads(content)["manifest_version"]
@@ -53,4 +56,4 @@ def _check_version(content: bytes, path: Path) -> None:
         return
     if found != VERSION:
         what = f"is a manifest of version {found}, this is {VERSION}"
-        raise DatasetError(what, where=str(path), fix="use the qoqdata that wrote it")
+        raise DatasetError(what, where=where, fix="use the qoqdata that wrote it")

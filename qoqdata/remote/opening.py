@@ -82,7 +82,11 @@ def _manifest(url: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
             fix = "check the URL, and the revision if it names one"
             raise DatasetError("there is no such data set", where=shown(url), fix=fix) from error
     url = f"{url}/{_release(pointer, where=f'{shown(url)}/{POINTER}')}"
-    return url, _fetch(url, "manifest.json", options)
+    try:
+        return url, _fetch(url, "manifest.json", options)
+    except FileNotFoundError as error:
+        what, fix = f"{POINTER} names it, and it is not there", "publish again"
+        raise DatasetError(what, where=shown(url), fix=fix) from error
 
 
 def _fetch(url: str, name: str, options: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,104 @@
+"""Files of a data set: in a folder, or behind a URL and brought here when they are needed.
+
+Both kinds answer the same calls, so that nothing else asks where a data set lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from qoqdata.layout import Layout
+from qoqdata.remote import leaves
+from schemas.manifest import Manifest, Shard
+
+
+class Files(Protocol):
+    """What a data set asks of its files; any thread may call.
+
+    A shard is given as the manifest's `Shard` or by its path in the data set. Everything raises
+    DatasetError or UsageError when the store cannot be read or its content is not the manifest's.
+    """
+
+    @property
+    def root(self) -> Path:
+        """The folder of the parts that are no shards."""
+
+    def origin(self, name: str = "") -> str:
+        """The path or URL of the data set or of a file in it, for messages."""
+
+    def local(self, shard: Shard | str) -> Path:
+        """The shard's path on this machine, whole and checked; stays until `release`, `close`."""
+
+    def release(self, shard: Shard | str) -> None:
+        """End the stay that `local` began."""
+
+    def holding(self, shard: Shard | str) -> AbstractContextManager[Path]:
+        """The shard's path, which stays while the `with` block runs."""
+
+    def prefetch(self, shards: Iterable[Shard | str]) -> None:
+        """Begin to bring shards, in this order and in the background; faults show in `local`."""
+
+    def layout(self, *parts: str) -> Layout:
+        """The layout of `root` with the parts `cards`, `stats`, `curation`, `difficulty` there.
+
+        Without `parts`: all of them. A file that the data set does not have stays absent.
+        """
+
+    def records(self) -> pl.LazyFrame:
+        """All records lazily, in manifest order."""
+
+    def leaves(self, columns: Sequence[str]) -> pa.Table:
+        """Leaf columns (Parquet paths) of all shards, in manifest order, without other columns.
+
+        Two int32 columns follow: `shard` (number in the manifest) and `row_group` (in the shard).
+        """
+
+    def close(self) -> None:
+        """End all stays and the background work; the files can be used again."""
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """A data set in a folder: its own paths, nothing is copied or checked."""
+
+    root: Path
+    manifest: Manifest
+
+    def origin(self, name: str = "") -> str:
+        return str(self.root / name)
+
+    def local(self, shard: Shard | str) -> Path:
+        return self.root / (shard if isinstance(shard, str) else shard.path)
+
+    def release(self, shard: Shard | str) -> None:
+        """Nothing to end."""
+
+    @contextmanager
+    def holding(self, shard: Shard | str) -> Iterator[Path]:
+        yield self.local(shard)
+
+    def prefetch(self, shards: Iterable[Shard | str]) -> None:
+        """Nothing to bring."""
+
+    def layout(self, *parts: str) -> Layout:
+        return Layout(self.root)
+
+    def records(self) -> pl.LazyFrame:
+        paths = [self.local(shard) for shard in self.manifest.shards]
+        return pl.scan_parquet(paths, hive_partitioning=False, glob=False)
+
+    def leaves(self, columns: Sequence[str]) -> pa.Table:
+        shards = enumerate(self.manifest.shards)
+        return pa.concat_tables(
+            leaves.read(self.local(shard), columns, shard=number) for number, shard in shards
+        )
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,107 @@
+"""Files of a data set that its manifest gives no digest for: cards, statistics, verdicts.
+
+They are kept in a folder with the data set's own layout. At every open a file is compared by what
+the store says of it (ETag, checksum, blob id, version, modification time, with the size): the same,
+and the kept copy stands; another, or a store that says nothing of the kind, and it is fetched anew;
+gone, and the copy goes too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from qoqdata.atomic import replacing, write_json
+from qoqdata.errors import DatasetError
+from qoqdata.remote.retry import retried
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+#: What file systems call the facts that change with a file's content.
+_MARKS = (
+    "Content-MD5",
+    "Digest",
+    "ETag",
+    "Last-Modified",
+    "LastModified",
+    "VersionId",
+    "blob_id",
+    "checksum",
+    "content_hash",
+    "created",
+    "crc32c",
+    "etag",
+    "generation",
+    "last_modified",
+    "md5Hash",
+    "mtime",
+    "updated",
+    "xet_hash",
+)
+_THREADS = 8
+
+
+def refresh(
+    system: AbstractFileSystem, root: str, names: Iterable[str], *, folder: Path, url: str
+) -> None:
+    """Make `folder` hold the files `names` (relative to `root`) as they are in the store now.
+
+    A name that the store does not have is absent afterwards. Raises DatasetError for a name that
+    leaves the folder or a file that comes out short, and what `retried` raises.
+    """
+
+    def one(name: str) -> None:
+        _refresh(system, f"{root}/{name}", folder / name, url=f"{url}/{name}")
+
+    names = list(names)
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise DatasetError(f"names a file outside of itself: {name!r}", where=url)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="qoqdata-side") as pool:
+        list(pool.map(one, names))
+
+
+def tag(info: Mapping[str, Any]) -> dict[str, str] | None:
+    """What identifies a file's content in a store's description of it; None when nothing does."""
+    found = {mark: str(info[mark]) for mark in _MARKS if info.get(mark) is not None}
+    return found | {"size": str(info.get("size"))} if found else None
+
+
+def _refresh(system: AbstractFileSystem, source: str, path: Path, *, url: str) -> None:
+    note = path.with_name(f".{path.name}.tag")
+    try:
+        info = retried(lambda: system.info(source), url=url)
+    except FileNotFoundError:
+        note.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        return
+    now = tag(info)
+    if now is not None and path.is_file() and _noted(note) == now:
+        return
+    # The note comes after the file: when a fetch is cut off, the next open fetches again.
+    note.unlink(missing_ok=True)
+    try:
+        with replacing(path) as draft:
+            retried(lambda: _fetch(system, source, draft, info.get("size")), url=url)
+    except FileNotFoundError:
+        path.unlink(missing_ok=True)
+        return
+    if now is not None:
+        write_json(note, now)
+
+
+def _fetch(system: AbstractFileSystem, source: str, draft: Path, size: int | None) -> None:
+    system.get_file(source, str(draft))
+    if size is not None and (found := draft.stat().st_size) != size:
+        raise ConnectionError(f"{found} of {size} bytes came")
+
+
+def _noted(note: Path) -> dict[str, str] | None:
+    with suppress(OSError, ValueError):
+        return json.loads(note.read_bytes())
+    return None

@@ -1,0 +1,139 @@
+"""The exact way from the stored pictures of a record to the shown ones, and back.
+
+Coordinates are pixel edges (see `qoqdata.readers.boxes`), so a change of size is a plain ratio in x
+and one in y. The facts of a decoded record (`shown`) hold all of it; `Transform.of` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from qoqdata.errors import InputError, Misaligned
+from qoqdata.readers import boxes
+from qoqdata.readers.boxes import Box
+from qoqdata.stream.decode.budget import Budget, Size, shown_sizes
+
+Region = Mapping[str, Any]
+_CORNERS = ("x_min", "y_min", "x_max", "y_max")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One shown picture: its index among the stored ones, both sizes as (width, height)."""
+
+    image: int
+    stored: Size
+    shown: Size
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Shown pixels for one stored pixel, in x and y."""
+        return self.shown[0] / self.stored[0], self.shown[1] / self.stored[1]
+
+    def to_shown(self, box: Box) -> Box:
+        """A box in stored pixels as it lies on the shown picture, unrounded."""
+        return boxes.scale(box, self.stored, self.shown)
+
+    def to_stored(self, box: Box) -> Box:
+        """The reverse of `to_shown`."""
+        return boxes.scale(box, self.shown, self.stored)
+
+    def thousandths(self, box: Box) -> tuple[int, int, int, int]:
+        """A box in shown pixels as Qwen3-VL writes it. Raises as `boxes.to_normalised_1000`."""
+        return boxes.to_normalised_1000(box, *self.shown)
+
+    def from_thousandths(self, corners: tuple[float, float, float, float]) -> Box:
+        """The box in shown pixels behind corners in thousandths of the sides."""
+        return boxes.from_normalised_1000(corners, *self.shown)
+
+    def facts(self) -> dict[str, Any]:
+        """The frame as plain values: image, width, height (shown), stored_*, scale_x, scale_y."""
+        scale_x, scale_y = self.scale
+        return {
+            "image": self.image,
+            "width": self.shown[0],
+            "height": self.shown[1],
+            "stored_width": self.stored[0],
+            "stored_height": self.stored[1],
+            "scale_x": scale_x,
+            "scale_y": scale_y,
+        }
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The frames of a record's shown pictures, in stored order."""
+
+    frames: tuple[Frame, ...]
+
+    @classmethod
+    def plan(cls, sizes: Sequence[Size], budget: Budget | None) -> Transform:
+        """Which pictures of `sizes` (width, height) are shown at what size; all as stored without
+        a budget. Raises as `budget.shown_sizes`."""
+        if budget is None:
+            return cls(tuple(Frame(i, size, size) for i, size in enumerate(sizes)))
+        chosen = shown_sizes(sizes, budget)
+        return cls(tuple(Frame(i, sizes[i], shown) for i, shown in chosen))
+
+    @classmethod
+    def of(cls, shown: Iterable[Mapping[str, Any]]) -> Transform:
+        """The transform behind the `shown` facts of a decoded record."""
+        return cls(
+            tuple(
+                Frame(
+                    facts["image"],
+                    (facts["stored_width"], facts["stored_height"]),
+                    (facts["width"], facts["height"]),
+                )
+                for facts in shown
+            )
+        )
+
+    def place(self, image: int) -> int | None:
+        """The place among the shown pictures of stored picture `image`; None if left out."""
+        return next((i for i, frame in enumerate(self.frames) if frame.image == image), None)
+
+    def show(self, region: Region) -> dict[str, Any] | None:
+        """A region of the record on the shown pictures; None when its picture is left out.
+
+        `image` becomes the place among the shown pictures; corners and area are scaled. Raises
+        InputError for a box without area and Misaligned for one that leaves its picture.
+        """
+        place = self.place(region["image"])
+        if place is None:
+            return None
+        frame = self.frames[place]
+        box = _box(region)
+        if (
+            min(box.x_min, box.y_min) < 0
+            or box.x_max > frame.stored[0]
+            or (box.y_max > frame.stored[1])
+        ):
+            raise Misaligned(f"box {astuple(box)} leaves its picture of {frame.stored}")
+        by = frame.scale
+        return _placed(region, place, frame.to_shown(box), by[0] * by[1])
+
+    def restore(self, region: Region) -> dict[str, Any]:
+        """The reverse of `show`, for a region or a prediction on the shown pictures.
+
+        Raises InputError for an impossible picture or a box without area.
+        """
+        if not 0 <= region["image"] < len(self.frames):
+            raise InputError(f"region on picture {region['image']} of {len(self.frames)} shown")
+        frame = self.frames[region["image"]]
+        by = frame.scale
+        box = frame.to_stored(_box(region))
+        return _placed(region, frame.image, box, 1 / (by[0] * by[1]))
+
+
+def _box(region: Region) -> Box:
+    return Box(*(region[name] for name in _CORNERS))
+
+
+def _placed(region: Region, image: int, box: Box, area_ratio: float) -> dict[str, Any]:
+    placed = {**region, "image": image, **dict(zip(_CORNERS, astuple(box), strict=True))}
+    if region.get("area") is not None:
+        placed["area"] = region["area"] * area_ratio
+    return placed

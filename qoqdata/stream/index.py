@@ -1,0 +1,248 @@
+"""The index of a stream: one light row a record, with its place in the shards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from qoqdata.errors import DatasetError, QoqdataError, UsageError
+from qoqdata.remote import leaves
+from qoqdata.remote.files import Files
+from qoqdata.stream.bad_rows import BadRow
+from qoqdata.stream.order import Groups
+from qoqdata.stream.settings import Settings
+from schemas.manifest import Manifest
+from schemas.record import RECORD
+
+#: Characters of text that count as a token. Byte-pair vocabularies of about 150,000 entries take
+#: three to five characters of clinical English a token, so this estimate is on the high side.
+CHARACTERS_A_TOKEN = 3
+
+#: Row groups that a shard is taken to have when nothing in it can be read (the writer's default).
+_ROW_GROUP = 100
+
+_LEAVES = (
+    "id",
+    "source",
+    "domain",
+    "image_info.list.element.width",
+    "image_info.list.element.height",
+    "ecg.fs",
+    "context",
+)
+_MEDIA = ("images", "masks", "ecg")
+_PLACE = ("shard", "row_group", "row")
+_DERIVED = ("n_images", "pixels", "text_tokens")
+
+
+@dataclass(frozen=True)
+class Index:
+    """The records of a stream in manifest order.
+
+    `frame`: id, source, domain, labels (where asked for), pixels, and the place: `shard` (number in
+    the manifest), `row_group` (in the shard), `row` (in the row group). `bad` are shards whose
+    metadata cannot be read.
+    """
+
+    frame: pl.DataFrame
+    paths: tuple[str, ...]
+    bad: tuple[BadRow, ...] = ()
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The row group of each record, numbered over all shards."""
+        shard = self.frame["shard"].to_numpy().astype(np.int64)
+        group = self.frame["row_group"].to_numpy().astype(np.int64)
+        return Groups((shard << 32) | group, shard)
+
+    @cached_property
+    def row(self) -> np.ndarray:
+        """The row of each record in its row group, int64."""
+        return self.frame["row"].to_numpy().astype(np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells two selections of records apart: other filters, other verdicts, other shards."""
+        place = self.frame.select(pl.col(_PLACE).cast(pl.Int32)).to_numpy()
+        return hashlib.sha256(np.ascontiguousarray(place).tobytes()).hexdigest()[:16]
+
+    def place(self, record: int) -> tuple[str, int, int]:
+        """Shard path, row group and row of a record."""
+        shard, group, row = self.frame.select(_PLACE).row(record)
+        return self.paths[shard], group, row
+
+
+def build(files: Files, manifest: Manifest, settings: Settings) -> Index:
+    """Read the metadata of a data set and select the records of a stream.
+
+    Left out: other splits, annotation-only records, records that curation dropped, and what
+    `where`, `max_pixels` and `max_tokens` refuse. A shard whose metadata cannot be read stops the
+    run; with on_bad="next" its rows keep their places by the manifest's count, unless a filter or
+    a verdict has to look at them.
+
+    Raises DatasetError when no record is left, when a shard cannot be read or is not the
+    manifest's; UsageError for a filter over unknown columns or over pictures and signals.
+    """
+    wanted = _extra(settings)
+    columns = [*_LEAVES, *(leaf for name in wanted for leaf in _LEAVES_OF.get(name, (name,)))]
+    table, bad = _read(files, manifest, list(dict.fromkeys(columns)), settings)
+    frame = _derived(_placed(table), settings)
+    frame = _with_bad_shards(frame, bad, manifest).filter(pl.col("split") == settings.split)
+    frame = _filtered(_kept(frame, files), settings)
+    if frame.height == 0:
+        what = f"holds no record of {settings.split} for this stream"
+        raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
+    light = ["id", "source", "domain", "pixels", *_PLACE]
+    light += ["labels"] if "labels" in frame.columns else []
+    return Index(frame.select(light), tuple(s.path for s in manifest.shards), bad)
+
+
+#: How Parquet names the leaves of columns that are not a leaf themselves.
+_LEAVES_OF = {
+    field.name: (f"{field.name}.list.element",)
+    for field in RECORD.fields
+    if field.name in ("options", "labels", "uncertain")
+}
+
+
+def _extra(settings: Settings) -> list[str]:
+    """Record columns beyond the light ones that filters and the mix look at."""
+    names: set[str] = set()
+    if settings.mix is not None and settings.mix.by == "label":
+        names.add("labels")
+    if settings.where is not None:
+        names |= set(settings.where.meta.root_names()) - set(_DERIVED)
+    for name in sorted(names):
+        if name not in RECORD.names or name in _MEDIA:
+            light = sorted({*RECORD.names, *_DERIVED} - set(_MEDIA))
+            fix = f"filter by {', '.join(light)}"
+            raise UsageError(f"{name!r} is no light column", where="where", fix=fix)
+    if settings.max_tokens is not None or _mentions(settings.where, "text_tokens"):
+        names |= {"question", "options"}
+    # `split` is the manifest's, and the light leaves are read anyway.
+    return sorted(names - {"id", "source", "domain", "context", "split"})
+
+
+def _mentions(where: pl.Expr | None, name: str) -> bool:
+    return where is not None and name in where.meta.root_names()
+
+
+def _read(
+    files: Files, manifest: Manifest, columns: list[str], settings: Settings
+) -> tuple[pa.Table, tuple[BadRow, ...]]:
+    if not manifest.shards:
+        raise DatasetError("holds no record", where=files.origin(), fix="see its quarantine")
+    try:
+        table = files.leaves(columns)
+        if table.num_rows == sum(shard.rows for shard in manifest.shards):
+            return table, ()
+    except UsageError:
+        raise
+    except (pa.ArrowException, OSError, DatasetError):
+        # Damaged somewhere: shard by shard tells where.
+        pass
+    return _read_apart(files, manifest, columns, settings)
+
+
+def _read_apart(
+    files: Files, manifest: Manifest, columns: Sequence[str], settings: Settings
+) -> tuple[pa.Table, tuple[BadRow, ...]]:
+    tables, bad = [], []
+    for number, shard in enumerate(manifest.shards):
+        try:
+            with files.holding(shard) as path:
+                table = leaves.read(path, columns, shard=number)
+            if table.num_rows != shard.rows:
+                what = f"{table.num_rows} rows, {shard.rows} by the manifest"
+                raise DatasetError(what, where=files.origin(shard.path))
+        except (pa.ArrowException, OSError, DatasetError) as error:
+            reason = error.what if isinstance(error, QoqdataError) else str(error).splitlines()[0]
+            row = BadRow(shard.path, None, None, None, reason)
+            if settings.on_bad == "stop":
+                raise row.error() from error
+            bad.append(row)
+        else:
+            tables.append(table)
+    if not tables:
+        raise bad[0].error()
+    return pa.concat_tables(tables), tuple(bad)
+
+
+def _placed(table: pa.Table) -> pl.DataFrame:
+    frame = pl.DataFrame(table)
+    return frame.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over("shard", "row_group"))
+
+
+def _derived(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    size = pl.element().struct
+    area = size.field("width").cast(pl.Int64) * size.field("height")
+    has_ecg = pl.col("ecg").struct.field("fs").is_not_null()
+    n_images = pl.col("image_info").list.len().fill_null(0).cast(pl.Int64)
+    frame = frame.with_columns(
+        n_images=n_images,
+        pixels=pl.col("image_info").list.eval(area).list.sum().fill_null(0),
+        shows=(n_images > 0) | has_ecg | pl.col("context").is_not_null(),
+    )
+    if "question" in frame.columns and "options" in frame.columns:
+        options = pl.col("options").list.eval(pl.element().str.len_chars()).list.sum()
+        text = pl.col("context").str.len_chars().fill_null(0) + pl.col("question").str.len_chars()
+        characters = text + options.fill_null(0)
+        tokens = (characters + CHARACTERS_A_TOKEN - 1) // CHARACTERS_A_TOKEN
+        frame = frame.with_columns(text_tokens=tokens.cast(pl.Int64))
+    return frame
+
+
+def _with_bad_shards(
+    frame: pl.DataFrame, bad: Sequence[BadRow], manifest: Manifest
+) -> pl.DataFrame:
+    """Add the split by the manifest, and rows of which only the place is known."""
+    numbers = {shard.path: number for number, shard in enumerate(manifest.shards)}
+    splits = pl.Series([shard.split for shard in manifest.shards])
+    frame = frame.drop("split", strict=False)
+    for row in bad:
+        shard = manifest.shards[numbers[row.shard]]
+        entry = manifest.sources.get(shard.source)
+        at = pl.int_range(shard.rows, dtype=pl.Int32, eager=True)
+        places = pl.DataFrame({"row": at % _ROW_GROUP, "row_group": at // _ROW_GROUP})
+        places = places.with_columns(
+            shard=pl.lit(numbers[row.shard], pl.Int32),
+            source=pl.lit(shard.source),
+            domain=pl.lit(entry.domain if entry else None, pl.String),
+            shows=pl.lit(True),
+            pixels=pl.lit(0, pl.Int64),
+        )
+        frame = pl.concat([frame, places], how="diagonal")
+    frame = frame.sort("shard", maintain_order=True) if bad else frame
+    return frame.with_columns(split=splits.gather(frame["shard"]))
+
+
+def _kept(frame: pl.DataFrame, files: Files) -> pl.DataFrame:
+    frame = frame.filter("shows")
+    verdicts = files.layout("curation").verdicts
+    if not verdicts.is_file():
+        return frame
+    dropped = pl.read_parquet(verdicts, columns=["id", "keep"], glob=False).filter(~pl.col("keep"))
+    return frame.join(dropped, on="id", how="anti", maintain_order="left")
+
+
+def _filtered(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    if settings.max_pixels is not None:
+        frame = frame.filter(pl.col("pixels") <= settings.max_pixels)
+    if settings.max_tokens is not None:
+        frame = frame.filter(pl.col("text_tokens") <= settings.max_tokens)
+    if settings.where is not None:
+        try:
+            frame = frame.filter(settings.where)
+        except pl.exceptions.PolarsError as error:
+            what = f"is no filter: {str(error).splitlines()[0]}"
+            raise UsageError(what, where="where") from error
+    return frame

@@ -1,0 +1,148 @@
+"""Mixing: how often records of each domain, source or label are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from qoqdata.atomic import digest
+from qoqdata.errors import UsageError
+
+if TYPE_CHECKING:
+    from qoqdata.stats.tables import Stats
+
+By = Literal["domain", "source", "label"]
+Rule = Literal["proportional", "temperature", "uniform", "rarity"]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Weights of the components of a data set.
+
+    `by`: what a component is. A record with several labels belongs to the one that is rarest in
+    the stream, and one without labels to the component "". `weights`: a rule, or a weight for
+    every component by name, of any scale.
+
+    - "proportional": as often as there are records (n)
+    - "temperature": n ** (1 / temperature)
+    - "uniform": all components alike
+    - "rarity": n times the group's rarity in the statistics tables, sqrt(N / (D n))
+
+    A component that is drawn more often than it has records starts a new pass over them, shuffled
+    anew; no record is drawn again before all of its component were. `max_repeats` bounds the mean
+    number of passes an epoch; what that cuts off goes to the other components in proportion.
+    """
+
+    by: By = "domain"
+    weights: Rule | Mapping[str, float] = "proportional"
+    temperature: float = 2.0
+    max_repeats: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.by not in get_args(By):
+            raise UsageError(f"{self.by!r} is not one of {', '.join(get_args(By))}", where="mix.by")
+        if not isinstance(self.weights, Mapping) and self.weights not in get_args(Rule):
+            fix = f"one of {', '.join(get_args(Rule))}, or a weight by name"
+            raise UsageError(f"{self.weights!r} is no rule", where="mix.weights", fix=fix)
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise UsageError("is not above 0", where="mix.temperature")
+        if self.max_repeats is not None and not self.max_repeats > 0:
+            raise UsageError("is not above 0", where="mix.max_repeats")
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells two mixes apart."""
+        weights = self.weights if isinstance(self.weights, str) else dict(self.weights)
+        return digest([self.by, weights, self.temperature, self.max_repeats])[:16]
+
+
+def parse(mix: Mix | str | None) -> Mix | None:
+    """A mix as given: None, a `Mix`, or text of a key and a rule, as in "source:temperature".
+
+    A key alone ("domain", "source", "label") is mixed uniformly. Raises UsageError.
+    """
+    if mix is None or isinstance(mix, Mix):
+        return mix
+    by, _, rule = mix.partition(":")
+    return Mix(by, rule or "uniform")  # type: ignore[arg-type]
+
+
+def weights(mix: Mix, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:
+    """The weights of the components, from the number of records of each.
+
+    Raises UsageError for a name that is no component or a component without a weight, DatasetError
+    (from the tables) when rarity is asked for and was not computed.
+    """
+    match mix.weights:
+        case "proportional":
+            return {name: float(n) for name, n in records.items()}
+        case "temperature":
+            return {name: n ** (1 / mix.temperature) for name, n in records.items()}
+        case "uniform":
+            return dict.fromkeys(records, 1.0)
+        case "rarity":
+            rarity = _rarity(mix.by, records, stats)
+            return {name: n * rarity[name] for name, n in records.items()}
+    assert isinstance(mix.weights, Mapping)
+    return given(mix.weights, records)
+
+
+def given(weights: Mapping[str, float], records: Mapping[str, int]) -> dict[str, float]:
+    """Checked weights by component; raises UsageError."""
+    for name in weights:
+        if name not in records:
+            fix = f"the stream has {', '.join(map(repr, records))}"
+            raise UsageError(f"{name!r} is no component", where="weights", fix=fix)
+    for name in records:
+        weight = weights.get(name)
+        if weight is None or not (weight >= 0 and math.isfinite(weight)):
+            what = f"{name!r} has the weight {weight}"
+            raise UsageError(what, where="weights", fix="give each a number of at least 0")
+    if not any(weights.values()):
+        raise UsageError("are all zero", where="weights")
+    return {name: float(weights[name]) for name in records}
+
+
+def probabilities(
+    weights: Mapping[str, float], records: Mapping[str, int], *, max_repeats: float | None
+) -> np.ndarray:
+    """Probability of each component, float64 [C], in the order of `records`.
+
+    An epoch is as many draws as there are records (N). With `max_repeats` a component of n records
+    has at most max_repeats * n / N; the rest is shared by the others in proportion to their
+    weights. Raises UsageError when the components with a weight cannot fill an epoch so.
+    """
+    raw = np.array([weights[name] for name in records], np.float64)
+    p = raw / raw.sum()
+    if max_repeats is None:
+        return p
+    n = np.array(list(records.values()), np.float64)
+    most = np.where(raw > 0, max_repeats * n / n.sum(), 0.0)
+    if most.sum() < 1 - 1e-9:
+        what = f"{most.sum():.3g} of an epoch is all that max_repeats={max_repeats} allows"
+        raise UsageError(what, where="mix", fix="raise max_repeats or weigh more components")
+    capped = np.zeros(len(p), bool)
+    # Each round caps at least one more component, so there are at most as many rounds.
+    while (over := ~capped & (p > most * (1 + 1e-12))).any():
+        capped |= over
+        free = raw * ~capped
+        p = np.where(capped, most, 0.0)
+        if free.sum() > 0:
+            p = p + free / free.sum() * max(0.0, 1 - p.sum())
+    return p / p.sum()
+
+
+def _rarity(by: By, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:
+    if by == "label" or stats is None:
+        fix = "mix by domain or source, or give the weights"
+        raise UsageError("statistics tell no rarity of labels", where="mix.weights", fix=fix)
+    table = stats.domains if by == "domain" else stats.sources
+    rarity = dict(table.select("key", "rarity").iter_rows())
+    if lacking := [name for name in records if name not in rarity]:
+        what = f"the statistics do not know the {by} {lacking[0]!r}"
+        raise UsageError(what, where="mix.weights", fix="run `qoqdata stats` again")
+    return rarity

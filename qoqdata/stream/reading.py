@@ -1,0 +1,196 @@
+"""Reading ahead: row groups and decoding on threads, records in the order of the plan.
+
+Threads are enough, since Parquet, zstd, OpenCV and Pillow work without the interpreter's lock, and
+no record has to be copied between processes. Memory is bounded by the open row groups (see
+`order`) plus the records made ahead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from qoqdata.errors import DatasetError, QoqdataError
+from qoqdata.remote.files import Files
+from qoqdata.stream.bad_rows import BadRow, BadRows
+from qoqdata.stream.plan import Plan, Task
+from qoqdata.stream.row_groups import FAULTS, Columns, RowGroups
+from qoqdata.stream.sequence import Sequence
+from qoqdata.stream.settings import Settings
+from schemas.manifest import Manifest
+
+Record = dict[str, Any]
+
+#: Row groups that a substitute is looked for in before the data set is given up.
+_TRIES = 64
+
+
+@dataclass(frozen=True)
+class Made:
+    """Records of a task up to the first that stops the run."""
+
+    records: list[Record]
+    error: DatasetError | None = None
+
+
+class Reader:
+    """Makes the records of plans, one plan at a time, on `settings.workers` threads."""
+
+    def __init__(
+        self,
+        files: Files,
+        manifest: Manifest,
+        sequence: Sequence,
+        settings: Settings,
+        bad: BadRows,
+    ) -> None:
+        self._sequence, self._settings, self._bad = sequence, settings, bad
+        self._pool = (
+            ThreadPoolExecutor(settings.workers, "qoqdata-stream") if settings.workers else None
+        )
+        self._decode = _decoder(settings)
+        self._groups = RowGroups(
+            files,
+            manifest.shards,
+            settings.read_columns,
+            self._submit,
+            verify=settings.verify,
+        )
+
+    def task_size(self) -> int:
+        """Records of a task: few enough that all threads have some of those made ahead."""
+        return max(1, min(32, self._settings.ahead // (2 * max(1, self._settings.workers))))
+
+    def run(self, plan: Plan) -> Iterator[Record]:
+        """The records of a plan; raises DatasetError at a bad row when those stop the run."""
+        left_over = self._groups.held()
+        ahead = self._settings.ahead if self._pool else 0
+        waiting: deque[tuple[Task, Future[Made]]] = deque()
+        made_ahead = 0
+        tasks = plan.tasks()
+        try:
+            while True:
+                while made_ahead <= ahead and (task := next(tasks, None)) is not None:
+                    self._groups.open(task.opens)
+                    waiting.append((task, self._submit(self._make, task)))
+                    made_ahead += len(task)
+                if not waiting:
+                    return
+                task, future = waiting.popleft()
+                made = future.result()
+                yield from made.records
+                if made.error is not None:
+                    raise made.error
+                made_ahead -= len(task)
+                self._groups.close(task.closes)
+                if task.closes and left_over:
+                    self._groups.close(left_over)
+                    left_over = []
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, call: Callable[..., Any], *given: Any) -> Future[Any]:
+        if self._pool:
+            return self._pool.submit(call, *given)
+        future: Future[Any] = Future()
+        try:
+            future.set_result(call(*given))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def _make(self, task: Task) -> Made:
+        stretch, part = task.stretch, slice(task.first, task.stop)
+        records: list[Record] = []
+        wanted = zip(
+            range(task.first, task.stop),
+            stretch.positions[part].tolist(),
+            self._sequence.index.groups.group[stretch.records[part]].tolist(),
+            self._sequence.index.row[stretch.records[part]].tolist(),
+            strict=True,
+        )
+        marked = self._settings.on_bad == "next"
+        for at, position, group, row in wanted:
+            try:
+                record = self._record(self._groups.get(group), row)
+                if marked:
+                    record["instead_of"] = None
+            except FAULTS as error:
+                bad = self._named(int(stretch.records[at]), position, error)
+                if not marked:
+                    return Made(records, _caused(bad.error(), error))
+                try:
+                    record = self._instead(task, at, bad)
+                except DatasetError as none_left:
+                    return Made(records, none_left)
+            record["position"] = position
+            records.append(record)
+        return Made(records)
+
+    def _record(self, columns: Columns, row: int) -> Record:
+        record = {name: value(row) for name, value in columns}
+        return record if self._decode is None else self._decode(record)
+
+    def _named(self, record: int, position: int, error: BaseException) -> BadRow:
+        shard, group, row = self._sequence.index.place(record)
+        name = self._sequence.index.frame["id"][record]
+        return BadRow(shard, group, row, name, _reason(error), position)
+
+    def _instead(self, task: Task, at: int, bad: BadRow) -> Record:
+        """The next good record of the same component's pass, which wraps round at its end.
+
+        What it is depends on the data alone, so every process and every resumed run agrees.
+        """
+        component, turn = int(task.stretch.components[at]), int(task.stretch.turns[at])
+        size = int(self._sequence.sizes[component])
+        one = self._sequence.pass_of(component, turn // size)
+        faulty: set[int] = set()
+        for step in range(1, size):
+            record = int(one.records[(turn + step) % size])
+            group = int(self._sequence.index.groups.group[record])
+            if group in faulty:
+                continue
+            try:
+                columns = self._groups.get_any(group)
+            except FAULTS:
+                faulty.add(group)
+                if len(faulty) == _TRIES:
+                    break
+                continue
+            try:
+                made = self._record(columns, int(self._sequence.index.row[record]))
+            except FAULTS:
+                continue
+            name = self._sequence.index.frame["id"][record]
+            self._bad.add(BadRow(**{**bad.__dict__, "instead": name}))
+            made["instead_of"] = bad.id or f"{bad.shard}, row group {bad.row_group}, row {bad.row}"
+            return made
+        self._bad.add(bad)
+        raise _caused(bad.error(), DatasetError("no other record of its component can be read"))
+
+
+def _decoder(settings: Settings) -> Callable[[Record], Record] | None:
+    if settings.images == "bytes" and "ecg" not in settings.read_columns:
+        return None
+    from qoqdata.stream.decode import Decoder
+
+    return Decoder(images=settings.images, budget=settings.budget)
+
+
+def _reason(error: BaseException) -> str:
+    text = error.what if isinstance(error, QoqdataError) else str(error)
+    return (text.splitlines() or [type(error).__name__])[0]
+
+
+def _caused(error: DatasetError, cause: BaseException) -> DatasetError:
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,178 @@
+"""The endless sequence of records of a stream, and any stretch of it at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from qoqdata.stream.draws import Segment
+from qoqdata.stream.index import Index
+from qoqdata.stream.mixing import By
+from qoqdata.stream.order import Pass, in_place, lanes_within, shuffled
+from qoqdata.stream.settings import Settings
+
+#: The one component of a stream without a mix.
+ALL = ""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some draws, in order: arrays of one length.
+
+    `positions` in the global sequence; `components` and `turns`: draw number `turn` of that
+    component; `records` in the index; `parts`: a key of the part of a row group (see
+    `order.Pass`), of which `ends` tells the last turn that needs it. `reached`: turns of every
+    component when the stretch is over, at all processes together.
+    """
+
+    positions: np.ndarray
+    components: np.ndarray
+    turns: np.ndarray
+    records: np.ndarray
+    parts: np.ndarray
+    ends: np.ndarray
+    reached: np.ndarray
+
+
+@dataclass
+class Sequence:
+    """Passes over components of an index; draws come from a `Segment`, or one by one without.
+
+    `members`: the records of each component in manifest order. A pass over a component is a pure
+    function of `key`, its name and the pass number.
+    """
+
+    index: Index
+    members: Mapping[str, np.ndarray]
+    key: tuple[str | int, ...]
+    lanes: int
+    window: int
+    by_shard: bool
+    shuffle: bool
+    _passes: OrderedDict[tuple[int, int], Pass] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_passes": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state | {"_lock": threading.Lock()})
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Records of each component, int64."""
+        return np.array([len(members) for members in self.members.values()], np.int64)
+
+    def stretch(self, positions: np.ndarray, segment: Segment | None) -> Stretch:
+        """The draws at ascending global `positions`, int64, not empty."""
+        components, turns, reached = self._draws(positions, segment)
+        sizes = self.sizes[components]
+        numbers, at = turns // sizes, turns % sizes
+        records, parts, ends = (np.empty(len(positions), np.int64) for _ in range(3))
+        for component, number in sorted({*zip(components.tolist(), numbers.tolist(), strict=True)}):
+            here = np.flatnonzero((components == component) & (numbers == number))
+            one = self.pass_of(component, number)
+            places = at[here]
+            records[here] = one.records[places]
+            parts[here] = one.parts[places] | (component << 51) | ((number & 0xFFFF) << 35)
+            ends[here] = one.last[one.parts[places]] + number * self.sizes[component]
+        return Stretch(positions, components, turns, records, parts, ends, reached)
+
+    def pass_of(self, component: int, number: int) -> Pass:
+        """A pass over a component; its records are numbers in the index."""
+        with self._lock:
+            if (found := self._passes.get((component, number))) is not None:
+                self._passes.move_to_end((component, number))
+                return found
+            made = self._make(component, number)
+            self._passes[component, number] = made
+            # A stretch touches a pass and the next one of each component.
+            while len(self._passes) > 2 * len(self.members):
+                self._passes.popitem(last=False)
+            return made
+
+    def _make(self, component: int, number: int) -> Pass:
+        name = list(self.members)[component]
+        members = self.members[name]
+        groups = self.index.groups.of(members)
+        if not self.shuffle:
+            one = in_place(groups)
+        else:
+            # Components share the row groups that may be open, as they share the records.
+            share = self.lanes * len(members) / len(self.index)
+            number_of_groups = len(np.unique(groups.group))
+            lanes = lanes_within(share, number_of_groups, lanes=self.lanes, window=self.window)
+            key = (*self.key, "component", name, "pass", number)
+            one = shuffled(groups, *key, lanes=lanes, window=self.window, by_shard=self.by_shard)
+        return Pass(members[one.records], one.parts, one.last, one.group)
+
+    def _draws(
+        self, positions: np.ndarray, segment: Segment | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        start, stop = int(positions[0]), int(positions[-1]) + 1
+        if segment is None:
+            return np.zeros(len(positions), np.int64), positions, np.array([stop])
+        drawn = segment.components(start, stop)
+        before = segment.counts(start)
+        order = np.argsort(drawn, kind="stable")
+        counts = np.bincount(drawn, minlength=len(before))
+        first = np.cumsum(counts) - counts
+        turns = np.empty(len(drawn), np.int64)
+        turns[order] = np.arange(len(drawn)) - first[drawn[order]] + before[drawn[order]]
+        here = positions - start
+        return drawn[here], turns[here], before + counts
+
+
+def sequence(index: Index, settings: Settings, *, digest: str, group_bytes: float) -> Sequence:
+    """The sequence that `settings` ask for over an index of the data set `digest`.
+
+    `group_bytes`: mean size of a row group, by which `settings.memory` bounds lanes and window.
+    """
+    members = {ALL: np.arange(len(index))}
+    if settings.mix is not None:
+        members = components(index.frame, settings.mix.by)
+    may_be_open = settings.memory / group_bytes
+    window = max(1, min(settings.window, int(may_be_open)))
+    lanes = lanes_within(may_be_open / window, 2**62, lanes=settings.lanes, window=window)
+    return Sequence(
+        index,
+        members,
+        (digest, settings.seed),
+        lanes,
+        window,
+        settings.unit == "shard",
+        settings.shuffle,
+    )
+
+
+def components(frame: pl.DataFrame, by: By) -> dict[str, np.ndarray]:
+    """The records of each component, by name; every record is in exactly one.
+
+    By label, a record belongs to the rarest of its labels (of equally rare ones the first by name)
+    and to "" when it has none.
+    """
+    keys = _rarest_label(frame) if by == "label" else frame[by].fill_null("")
+    # One sort instead of a scan a component.
+    order = keys.to_frame("key").with_row_index("at").sort("key", maintain_order=True)
+    groups = order.group_by("key", maintain_order=True).agg("at")
+    return {name: np.asarray(at, np.int64) for name, at in groups.iter_rows()}
+
+
+def _rarest_label(frame: pl.DataFrame) -> pl.Series:
+    pairs = frame.select("labels").with_row_index("at").explode("labels").drop_nulls("labels")
+    pairs = pairs.unique()
+    counts = pairs.group_by("labels").len()
+    rarest = (
+        pairs.join(counts, on="labels")
+        .sort("at", "len", "labels")
+        .group_by("at", maintain_order=True)
+        .first()
+    )
+    rows = frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("at"))
+    joined = rows.join(rarest, on="at", how="left", maintain_order="left")
+    return joined["labels"].fill_null("")

@@ -1,0 +1,125 @@
+"""How a stream is asked for: one frozen value, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from qoqdata.errors import UsageError
+from qoqdata.stream.mixing import Mix
+from schemas.record import RECORD
+from schemas.vocabulary import SPLITS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from qoqdata.stream.decode import Budget
+
+Images = Literal["bytes", "array", "pil"]
+Unit = Literal["row_group", "shard"]
+OnBad = Literal["stop", "next"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is streamed, in which order, and how it is read.
+
+    Which records: `split`, `where` (a polars expression over light record columns, `n_images`,
+    `pixels` and `text_tokens`), `max_pixels` (width x height summed over the pictures as stored)
+    and `max_tokens` (of text, estimated from its length; see `qoqdata.stream.index`).
+
+    Order: `seed`, `shuffle`, `mix`, and how far rows are mixed: `lanes` x `window` row groups are
+    open at a time, fewer when they would take more than `memory` bytes. `unit="shard"` keeps the
+    row groups of a shard together, so that a remote shard is fetched about once an epoch.
+
+    Reading: `columns` (None: all), `images` (stored bytes, uint8 arrays or PIL images), `budget`
+    (pixels of what the policy sees), `workers` (threads; 0 reads in the caller's), `prefetch`
+    (records made ahead; None: 256 as bytes, 32 decoded), `on_bad` and `bad_log` (JSON lines),
+    `verify` (check each shard's sha256 before its first use).
+
+    Share: this is process `rank` of `world`; one loop over the stream lasts `epochs` epochs
+    (None: for ever).
+    """
+
+    split: str = "train"
+    where: pl.Expr | None = None
+    max_pixels: int | None = None
+    max_tokens: int | None = None
+    seed: int = 0
+    shuffle: bool = True
+    mix: Mix | None = None
+    lanes: int = 64
+    window: int = 4
+    unit: Unit = "row_group"
+    memory: int = 2 * 2**30
+    columns: tuple[str, ...] | None = None
+    images: Images = "bytes"
+    budget: Budget | None = None
+    workers: int = 2
+    prefetch: int | None = None
+    on_bad: OnBad = "stop"
+    bad_log: Path | None = None
+    verify: bool = False
+    rank: int = 0
+    world: int = 1
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("split", SPLITS),
+            ("images", get_args(Images)),
+            ("unit", get_args(Unit)),
+            ("on_bad", get_args(OnBad)),
+        ):
+            if (value := getattr(self, name)) not in choices:
+                fix = f"one of {', '.join(choices)}"
+                raise UsageError(f"{value!r} is not known", where=name, fix=fix)
+        for name, least in (("lanes", 1), ("window", 1), ("memory", 1), ("world", 1)):
+            _at_least(name, getattr(self, name), least)
+        _at_least("workers", self.workers, 0)
+        for name in ("max_pixels", "max_tokens", "prefetch", "epochs"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 1)
+        if not 0 <= self.rank < self.world:
+            raise UsageError(f"{self.rank} is not in 0..{self.world - 1}", where="rank")
+        if self.mix is not None and not self.shuffle:
+            raise UsageError("draws at random, so it needs shuffle=True", where="mix")
+        for name in self.columns or ():
+            if name not in RECORD.names:
+                fix = f"one of {', '.join(RECORD.names)}"
+                raise UsageError(f"{name!r} is no column of a record", where="columns", fix=fix)
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """The record columns that are read, in schema order."""
+        return tuple(n for n in RECORD.names if self.columns is None or n in self.columns)
+
+    @property
+    def ahead(self) -> int:
+        """Records made ahead of the consumer."""
+        return self.prefetch or (256 if self.images == "bytes" else 32)
+
+    def order(self) -> dict[str, Any]:
+        """What the order of given records depends on, for the state of a stream."""
+        if not self.shuffle:
+            return {"shuffle": False}
+        keys = ("seed", "lanes", "window", "unit", "memory")
+        order = {"shuffle": True} | {key: getattr(self, key) for key in keys}
+        return order | ({} if self.mix is None else {"mix": self.mix.fingerprint})
+
+
+def parse(settings: Mapping[str, Any], **given: Any) -> Settings:
+    """Settings by name; raises UsageError for a name that is none."""
+    known = [field.name for field in fields(Settings)]
+    for name in settings:
+        if name not in known:
+            fix = f"one of {', '.join(known)}"
+            raise UsageError(f"{name!r} is no setting of a stream", where="stream", fix=fix)
+    return Settings(**{**settings, **given})
+
+
+def _at_least(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise UsageError(f"is {value!r}; an integer of at least {least} is wanted", where=name)
