@@ -1,0 +1,1 @@
+"""From records to what a policy reads, and to what its answers are held against."""

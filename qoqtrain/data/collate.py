@@ -1,0 +1,174 @@
+"""Streamed records to batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qoqdata.errors import InputError, QoqdataError, UsageError
+from qoqtrain.model.processor import Processor
+
+from .batch import Batch
+from .chat import Chat
+from .ecg import EcgWindows, ecg_windows
+from .pictures import rgb
+from .prompt import Boxes, prompt
+from .row import KEPT, Row
+from .truths import truth_seen
+
+#: What is done with a record that cannot be shown: stop, or leave it out and count it.
+Unfit = Literal["refuse", "skip"]
+
+
+class TooLong(UsageError):
+    """A prompt of more tokens than allowed; it is never shortened."""
+
+    code = "too_long"
+
+
+@dataclass(eq=False)
+class Collator:
+    """Records to batches for one processor.
+
+    max_prompt_tokens  longest prompt; a longer one is never cut
+    unfit              "refuse" raises for a record that cannot be shown, "skip" leaves it out
+    boxes              when regions are asked for (see `prompt.prompt`)
+    system             text of a system turn, or None
+    skipped            how many records were left out, by the `code` of the error
+    """
+
+    processor: Processor
+    max_prompt_tokens: int | None = 4096
+    unfit: Unfit = "refuse"
+    boxes: Boxes = "annotated"
+    system: str | None = None
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._chat = Chat(self.processor, self.system)
+
+    @property
+    def opened(self) -> str:
+        """What the chat template itself writes of every response; it belongs to the scored text."""
+        return self._chat.opened
+
+    def __call__(self, records: Sequence[Mapping[str, Any]]) -> Batch:
+        """One batch. Raises UsageError where no record is left of it, and as `row`."""
+        rows = self.rows(records)
+        if not rows:
+            raise UsageError(
+                f"none of {len(records)} records can be shown", fix="see the reasons in `skipped`"
+            )
+        return self.batch(rows)
+
+    def rows(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The rows of those records that can be shown; the others raise or are counted."""
+        rows = []
+        for record in records:
+            try:
+                rows.append(self.row(record))
+            except (InputError, TooLong) as error:
+                if self.unfit == "refuse":
+                    raise
+                self.skipped[error.code] += 1
+        return rows
+
+    def row(self, record: Mapping[str, Any]) -> Row:
+        """One record ready for a batch. The only step that costs time; threads may share it.
+
+        Raises TooLong for a prompt over the limit, InputError for pictures or an ECG that cannot be
+        shown and for a record that shows nothing, UsageError where the policy has no ECG branch.
+        """
+        where = f"record {record.get('id')}"
+        try:
+            return self._row(record, where)
+        except QoqdataError as error:
+            if error.where is None:
+                error.where = where
+            raise
+
+    def _row(self, record: Mapping[str, Any], where: str) -> Row:
+        processor = self.processor
+        pictures = [rgb(picture, where) for picture in record.get("images") or ()]
+        sizes = [(picture.shape[1], picture.shape[0]) for picture in pictures]
+        image_tokens = [processor.image_tokens(*size) for size in sizes]
+        ecg = self._windows(record, where)
+        if not pictures and ecg is None and not record.get("context"):
+            fix = "leave out records without pictures, ECG and context"
+            raise InputError("shows the policy nothing", where=where, fix=fix)
+        parts = prompt(
+            record,
+            pictures=len(pictures),
+            windows=ecg.captions if ecg else (),
+            frame=processor.family.frame,
+            boxes=self.boxes,
+        )
+        ids = self._chat.ids(parts, image_tokens, ecg.tokens if ecg else ())
+        if self.max_prompt_tokens is not None and len(ids) > self.max_prompt_tokens:
+            raise TooLong(
+                f"a prompt of {len(ids)} tokens, {sum(image_tokens)} of them of "
+                f"{len(pictures)} pictures; {self.max_prompt_tokens} are allowed",
+                where=where,
+                fix="raise max_prompt_tokens, lower max_pixels or the number of pictures",
+            )
+        pixels, grid = processor.pixels(pictures) if pictures else (None, None)
+        input_ids = np.asarray(ids, dtype=np.int64)
+        return Row(
+            facts={name: record[name] for name in KEPT if name in record},
+            input_ids=input_ids,
+            is_image=input_ids == processor.image_token_id,
+            pixel_values=pixels,
+            grid=grid,
+            ecg=ecg,
+            truth=truth_seen(record, processor, sizes),
+        )
+
+    def _windows(self, record: Mapping[str, Any], where: str) -> EcgWindows | None:
+        ecg = record.get("ecg")
+        if ecg is None:
+            return None
+        if self.processor.ecg is None:
+            raise UsageError(
+                "holds an ECG, and the policy has no ECG branch",
+                where=where,
+                fix="load the policy with ECG settings, or stream without these records",
+            )
+        return ecg_windows(ecg, self.processor.ecg, where)
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        """Rows as one batch, padded on the left."""
+        longest = max(row.tokens for row in rows)
+        ids = torch.full((len(rows), longest), self.processor.pad_token_id, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        types = torch.zeros_like(ids)
+        for index, row in enumerate(rows):
+            start = longest - row.tokens
+            ids[index, start:] = torch.from_numpy(row.input_ids)
+            mask[index, start:] = 1
+            types[index, start:] = torch.from_numpy(row.is_image).long()
+        ecgs = [row.ecg for row in rows if row.ecg is not None]
+        return Batch(
+            input_ids=ids,
+            attention_mask=mask,
+            mm_token_type_ids=types,
+            pixel_values=_stacked([row.pixel_values for row in rows]),
+            image_grid_thw=_stacked([row.grid for row in rows]),
+            pictures=tuple(0 if row.grid is None else len(row.grid) for row in rows),
+            ecg=_stacked([ecg.signal for ecg in ecgs]),
+            ecg_mask=_stacked([ecg.valid for ecg in ecgs]),
+            windows=tuple(0 if row.ecg is None else len(row.ecg.tokens) for row in rows),
+            facts=tuple(row.facts for row in rows),
+            truths=tuple(row.truth for row in rows),
+        )
+
+
+def _stacked(parts: Sequence[NDArray[Any] | None]) -> Tensor | None:
+    held = [torch.from_numpy(part) for part in parts if part is not None]
+    return torch.cat(held) if held else None

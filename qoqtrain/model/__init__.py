@@ -1,0 +1,1 @@
+"""The policy: a Qwen vision-language model with an ECG branch, and the processor that feeds it."""

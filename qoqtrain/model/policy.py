@@ -1,0 +1,286 @@
+"""The policy: a Qwen vision-language model as transformers has it, and an ECG branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qoqdata.errors import UsageError
+
+from .ecg_branch import EcgBranch
+from .family import Family, family_of
+from .placement import Placement, placement
+
+
+class Policy(nn.Module):
+    """`vlm` is the transformers model, `ecg` the branch or None; see `loading.load_policy`.
+
+    ecg_token_id   id of the ECG placeholder; None without an ECG branch
+    silent_tokens  ids that `generate` never samples: the placeholders
+
+    ECG tokens replace the embeddings of their placeholders before the decoder's first layer, so
+    the model's own forward and generate run unchanged, its positions and image tokens with them.
+    All parameters are used in every pass that needs gradients or runs on several ranks, those of
+    an absent modality multiplied by zero: collective operations of ranks then always match.
+    """
+
+    def __init__(
+        self,
+        vlm: Any,
+        ecg: EcgBranch | None = None,
+        ecg_token_id: int | None = None,
+        silent_tokens: Sequence[int] = (),
+    ) -> None:
+        super().__init__()
+        if (ecg is None) != (ecg_token_id is None):
+            raise UsageError("an ECG branch and the id of its placeholder come together")
+        self.vlm = vlm
+        self.ecg = ecg
+        self.ecg_token_id = ecg_token_id
+        self.silent_tokens = list(silent_tokens)
+        self._placement: Placement | None = None
+        self._idle_vision = False
+        self.core.language_model.register_forward_pre_hook(self._place, with_kwargs=True)
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the vision-language model."""
+        return self.vlm.config
+
+    @property
+    def core(self) -> Any:
+        """The transformers model without its head; adapters (PEFT) may wrap it."""
+        bare = getattr(self.vlm, "get_base_model", None)
+        return (bare() if bare else self.vlm).model
+
+    @property
+    def family(self) -> Family:
+        """Its family, which says what its boxes are in."""
+        return family_of(self.vlm.config.model_type, "policy")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.vlm.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the vision-language model computes in."""
+        return self.vlm.dtype
+
+    def gradient_checkpointing_enable(
+        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None
+    ) -> None:
+        """Recompute activations of the vision-language model in the backward pass.
+
+        The keyword arguments are those of `torch.utils.checkpoint.checkpoint`.
+        """
+        # transformers 5 renames the method on its way to 6.
+        if enable := getattr(self.vlm, "activation_checkpointing_enable", None):
+            enable(activation_checkpointing_kwargs=gradient_checkpointing_kwargs)
+        else:
+            self.vlm.gradient_checkpointing_enable(gradient_checkpointing_kwargs)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mm_token_type_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        ecg: Tensor | None = None,
+        ecg_mask: Tensor | None = None,
+        ecg_places: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+    ) -> Tensor:
+        """Logits (B, T, vocabulary), of the last `logits_to_keep` positions where that is not 0.
+
+        input_ids, attention_mask, mm_token_type_ids   int64 (B, T); 1 is a token, 1 is an image
+        pixel_values    (patches, values) of all pictures, image_grid_thw int64 (pictures, 3)
+        ecg, ecg_mask   (windows, leads, samples) mV and bool; windows in the order of their tokens
+        ecg_places      int64 (windows, leads); None: the leads of the configuration, in its order
+        position_ids    as `positions` gives them; None: worked out here
+
+        Raises UsageError where placeholders and what they stand for do not match in number.
+        """
+        self._check_pictures(input_ids, image_grid_thw)
+        if position_ids is None:
+            position_ids = self.positions(
+                input_ids, attention_mask, mm_token_type_ids, image_grid_thw
+            )
+        with self._placing(input_ids, pixel_values, ecg, ecg_mask, ecg_places):
+            out = self.vlm(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                mm_token_type_ids=mm_token_type_ids,
+                pixel_values=pixel_values,
+                image_grid_thw=image_grid_thw,
+                logits_to_keep=logits_to_keep,
+                use_cache=False,
+            )
+        return out.logits
+
+    def positions(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mm_token_type_ids: Tensor,
+        image_grid_thw: Tensor | None = None,
+    ) -> Tensor:
+        """Rotary positions, int64 (3, B, T): time, height, width; padding is not counted."""
+        positions, _ = self.core.get_rope_index(
+            input_ids,
+            mm_token_type_ids=mm_token_type_ids,
+            image_grid_thw=image_grid_thw,
+            attention_mask=attention_mask,
+        )
+        return positions
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mm_token_type_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        ecg: Tensor | None = None,
+        ecg_mask: Tensor | None = None,
+        ecg_places: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Responses, int64 (B * n, at most max_new_tokens), n of a prompt next to each other.
+
+        Prompts are left-padded, arguments as in `forward`, `options` as for transformers'
+        generate (max_new_tokens, do_sample, temperature, top_p, top_k, num_return_sequences ...).
+        Pictures and ECGs of a prompt are encoded once for its n responses. After the end of text
+        comes padding. Placeholders are never sampled.
+        """
+        self._check_pictures(input_ids, image_grid_thw)
+        if not bool(attention_mask[:, -1].all()):
+            raise UsageError("prompts are padded on the left for generate")
+        given: dict[str, Any] = {}
+        if pixel_values is not None:
+            given = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
+        if self.silent_tokens:
+            given["suppress_tokens"] = self.silent_tokens
+        with self._placing(input_ids, None, ecg, ecg_mask, ecg_places):
+            if self._idle_vision and pixel_values is None:
+                # Where there are pictures, generate encodes them before anything else.
+                self._vision_at_rest()
+            self._idle_vision = False
+            sequences = self.vlm.generate(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                mm_token_type_ids=mm_token_type_ids,
+                **given,
+                **options,
+            )
+        return sequences[:, input_ids.shape[1] :]
+
+    def save_pretrained(
+        self, folder: str | Path, state_dict: dict[str, Tensor] | None = None
+    ) -> None:
+        """Write the model in transformers' own layout and the ECG part below `ecg/`.
+
+        `state_dict` is that of the policy, where it cannot be read off the parameters (ZeRO-3).
+        """
+        from .storage import save_policy
+
+        save_policy(self, Path(folder), state_dict)
+
+    @contextmanager
+    def _placing(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None,
+        ecg: Tensor | None,
+        ecg_mask: Tensor | None,
+        ecg_places: Tensor | None,
+    ) -> Iterator[None]:
+        everything = torch.is_grad_enabled() or _several_ranks()
+        try:
+            self._placement = self._placement_of(input_ids, ecg, ecg_mask, ecg_places, everything)
+            self._idle_vision = everything and pixel_values is None
+            yield
+        finally:
+            self._placement = None
+            self._idle_vision = False
+
+    def _placement_of(
+        self,
+        input_ids: Tensor,
+        signal: Tensor | None,
+        valid: Tensor | None,
+        places: Tensor | None,
+        everything: bool,
+    ) -> Placement | None:
+        if self.ecg is None:
+            if signal is not None:
+                fix = "load the policy with an ECG branch"
+                raise UsageError("this policy has no ECG branch", fix=fix)
+            return None
+        if signal is None:
+            tokens = None
+            idle = self.ecg.idle(input_ids.device) if everything else None
+        else:
+            if valid is None:
+                raise UsageError("an ECG comes with its mask of valid samples")
+            if places is None:
+                row = torch.tensor(self.ecg.config.places, device=signal.device)
+                places = row.expand(signal.shape[0], -1)
+            tokens, idle = self.ecg(signal, valid, places), None
+        assert self.ecg_token_id is not None
+        return placement(input_ids, self.ecg_token_id, tokens, idle)
+
+    def _place(
+        self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Hook before the decoder.
+
+        Not behind the embedding layer: under ZeRO-3 the backward pass would then gather its
+        parameters before those of the vision tower on ranks without pictures, and after on others.
+        """
+        embeddings = kwargs["inputs_embeds"]
+        if self._placement is not None:
+            embeddings = self._placement.into(embeddings)
+        if self._idle_vision:
+            embeddings = embeddings + self._vision_at_rest().to(embeddings.dtype)
+        return args, kwargs | {"inputs_embeds": embeddings}
+
+    def _vision_at_rest(self) -> Tensor:
+        """A zero that depends on every parameter of the vision tower (see `EcgBranch.idle`)."""
+        vision = self.vlm.config.vision_config
+        side = vision.spatial_merge_size
+        values = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+        pixels = torch.zeros(side * side, values, device=self.device)
+        grid = torch.tensor([[1, side, side]], device=self.device)
+        seen = self.core.get_image_features(pixels, grid, return_dict=True)
+        parts = [*seen.pooler_output]
+        for layer in getattr(seen, "deepstack_features", None) or ():
+            parts.extend(layer)
+        return torch.stack([part.sum() for part in parts]).sum() * 0.0
+
+    def _check_pictures(self, input_ids: Tensor, grid: Tensor | None) -> None:
+        config = self.vlm.config
+        held = int((input_ids == config.image_token_id).sum())
+        merged = config.vision_config.spatial_merge_size**2
+        needed = 0 if grid is None else int(grid.prod(-1).sum()) // merged
+        if held != needed:
+            raise UsageError(f"{held} image placeholders for {needed} image tokens")
+
+
+def _several_ranks() -> bool:
+    distributed = torch.distributed
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and distributed.get_world_size() > 1
+    )

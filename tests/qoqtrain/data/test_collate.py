@@ -1,0 +1,185 @@
+"""Records to batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from qoqdata.errors import InputError, UsageError
+from qoqtrain.data.batch import Batch
+from qoqtrain.data.collate import Collator, TooLong
+from qoqtrain.data.pictures import rgb
+from qoqtrain.model.tiny import tiny_policy
+from qoqtrain.rewards import score
+from tests.qoqtrain.model.clinical import ecg, mixed_records, pictures, record, texts
+
+
+def test_padding_is_on_the_left(batch: Batch, collator: Collator) -> None:
+    rows = collator.rows(mixed_records())
+    longest = max(row.tokens for row in rows)
+    assert batch.input_ids.shape == (5, longest)
+    for index, row in enumerate(rows):
+        pad = longest - row.tokens
+        assert batch.input_ids[index, :pad].eq(collator.processor.pad_token_id).all()
+        assert batch.attention_mask[index].tolist() == [0] * pad + [1] * row.tokens
+        assert batch.input_ids[index, pad:].tolist() == row.input_ids.tolist()
+    assert batch.prompt_tokens == [row.tokens for row in rows]
+    assert batch.ids == ["text", "picture", "slices", "ecg", "both"]
+
+
+def test_image_tokens_are_typed_and_counted(batch: Batch, collator: Collator) -> None:
+    image = batch.input_ids == collator.processor.image_token_id
+    assert torch.equal(batch.mm_token_type_ids, image.long())
+    assert batch.image_grid_thw is not None and batch.pixel_values is not None
+    merge = collator.processor.images.merge_size**2
+    assert int(image.sum()) == int(batch.image_grid_thw.prod(-1).sum()) // merge
+    assert len(batch.pixel_values) == int(batch.image_grid_thw.prod(-1).sum())
+
+
+def test_text_alone_has_nothing_else(collator: Collator) -> None:
+    only = collator([record("a", context="Words.")])
+    assert set(only.inputs()) == {"input_ids", "attention_mask", "mm_token_type_ids"}
+
+
+def test_rows_taken_are_rows_collated(batch: Batch, collator: Collator) -> None:
+    records = mixed_records()
+    for rows in ([1], [3, 0], [2, 2, 4], [4, 3, 2, 1, 0]):
+        taken, made = batch.take(rows), collator([records[row] for row in rows])
+        assert taken.inputs().keys() == made.inputs().keys()
+        for name, value in made.inputs().items():
+            assert torch.equal(taken.inputs()[name], value), name
+        assert (taken.pictures, taken.windows) == (made.pictures, made.windows)
+        assert taken.ids == made.ids
+    with pytest.raises(UsageError):
+        batch.take([])
+
+
+def test_rows_hold_no_second_copy(collator: Collator) -> None:
+    row = collator.row(mixed_records()[4])
+    assert not {"images", "masks", "ecg"} & row.facts.keys()
+    assert row.facts["id"] == "both" and row.truth.answer == "Normal"
+
+
+class TestUnfit:
+    """Records that cannot be shown."""
+
+    def test_a_prompt_that_is_too_long_is_refused(self, collator: Collator) -> None:
+        records = mixed_records()
+        lengths = [collator.row(made).tokens for made in records]
+        short = Collator(collator.processor, max_prompt_tokens=min(lengths))
+        with pytest.raises(TooLong, match=f"{max(lengths)} tokens") as raised:
+            short(records[int(np.argmax(lengths)) :])
+        assert "max_prompt_tokens" in str(raised.value.fix)
+
+    def test_or_left_out_and_counted(self, collator: Collator) -> None:
+        records = mixed_records()
+        lengths = [collator.row(made).tokens for made in records]
+        limit = sorted(lengths)[2]
+        some = Collator(collator.processor, max_prompt_tokens=limit, unfit="skip")
+        batch = some(records)
+        kept = [i for i, length in enumerate(lengths) if length <= limit]
+        assert batch.ids == [records[i]["id"] for i in kept]
+        assert some.skipped == {"too_long": 5 - len(kept)}
+        with pytest.raises(UsageError, match="none of 1"):
+            some([records[int(np.argmax(lengths))]])
+
+    def test_nothing_is_shown(self, collator: Collator) -> None:
+        with pytest.raises(InputError, match="record a: shows the policy nothing"):
+            collator([record("a", images=[])])
+
+    @pytest.mark.parametrize(
+        "image",
+        [
+            np.zeros((4, 4, 3), np.float32),
+            np.zeros((4, 4, 2), np.uint8),
+            np.zeros((0, 4, 3), np.uint8),
+            np.zeros((2, 500, 3), np.uint8),
+            b"no picture",
+        ],
+        ids=str,
+    )
+    def test_pictures(self, collator: Collator, image: Any) -> None:
+        info = [{"width": 4, "height": 4}]
+        with pytest.raises(InputError, match="record a"):
+            collator([record("a", images=[image], image_info=info)])
+
+    def test_an_ecg_that_cannot_be_shown(self, collator: Collator) -> None:
+        given = ecg(0)
+        given["valid"][:] = False
+        with pytest.raises(InputError, match="record a"):
+            collator([record("a", ecg=given)])
+
+    def test_an_ecg_and_no_branch(self) -> None:
+        _, processor = tiny_policy("qwen3_vl", texts(), ecg=None)
+        images = Collator(processor, unfit="skip")
+        assert len(images([mixed_records()[1]])) == 1
+        # Not a fault of the record: it stops the run even where records may be left out.
+        with pytest.raises(UsageError, match="record ecg: holds an ECG"):
+            images(mixed_records())
+
+
+class TestPictures:
+    """Pictures in every form that a stream yields."""
+
+    def test_forms(self) -> None:
+        import io
+
+        from PIL import Image
+
+        colour = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(colour).save(file, "PNG")
+        opaque = np.dstack([colour, np.full((5, 7), 255, np.uint8)])
+        for form in (
+            colour,
+            Image.fromarray(colour),
+            file.getvalue(),
+            {"bytes": file.getvalue(), "path": "x.png"},
+            opaque,
+        ):
+            np.testing.assert_array_equal(rgb(form, "here"), colour)
+        grey = colour[..., 0]
+        np.testing.assert_array_equal(rgb(grey, "here"), np.dstack([grey] * 3))
+
+    def test_transparency(self) -> None:
+        with pytest.raises(InputError, match="transparent"):
+            rgb(np.zeros((4, 4, 4), np.uint8), "here")
+
+
+REGION = {"label": "mass", "image": 0, "x_min": 10, "y_min": 12, "x_max": 50, "y_max": 36}
+
+
+class TestTruth:
+    """Corners in the policy's frame come back to the stored picture."""
+
+    def row(self, collator: Collator, **columns: Any) -> Any:
+        return collator.row(record("a", regions=[REGION], **columns))
+
+    def test_a_box_written_as_seen_is_right(self, collator: Collator) -> None:
+        shown = pictures(1, (100, 60))
+        row = self.row(collator, **shown)
+        width, height = collator.processor.seen_size(100, 60)
+        if collator.processor.family.frame == "thousandths":
+            width, height = 1000, 1000
+        corners = [10 * width / 100, 12 * height / 60, 50 * width / 100, 36 * height / 60]
+        response = (
+            "<think>There it is.</think>\n```json\n"
+            f'[{{"bbox_2d": {corners}, "label": "mass"}}]\n```\n\\boxed{{Normal}}'
+        )
+        shifted = response.replace(str(corners), str([c + width / 2 for c in corners]))
+        right, wrong = score([response, shifted], [row.truth] * 2, preset="qoq_med_code")
+        assert right["grounding"] == pytest.approx(1.0, abs=1e-6)
+        assert wrong["grounding"] < 0.5
+
+    def test_sizes(self, collator: Collator) -> None:
+        truth = self.row(collator, **pictures(1, (100, 60))).truth
+        assert truth.stored_sizes == ((100.0, 60.0),)
+        assert truth.seen_sizes == (collator.processor.seen_size(100, 60),)
+        assert truth.frame == collator.processor.family.frame
+
+    def test_without_pictures_there_is_nothing_to_find(self, collator: Collator) -> None:
+        made = record("a", regions=[REGION], context="Words.", image_info=None)
+        assert collator.row(made).truth.regions is None

@@ -1,0 +1,103 @@
+"""What a policy is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from qoqtrain.data.prompt import Picture, Text, Window, asked, captions, prompt
+from tests.qoqtrain.model.clinical import QUESTION, pictures, record
+
+
+def words(parts: list[Any]) -> str:
+    names = {Picture: "[picture {}]", Window: "[window {}]"}
+    return "".join(
+        part.text if isinstance(part, Text) else names[type(part)].format(part.index)
+        for part in parts
+    )
+
+
+def test_a_single_picture() -> None:
+    told = words(prompt(record("a", **pictures(0, (4, 4))), pictures=1))
+    assert told == (
+        f"[picture 0]\n{QUESTION}\n\n"
+        "First reason step by step between <think> and </think>. "
+        "End with the final answer in \\boxed{}. "
+        "Where several options apply, separate them by commas."
+    )
+
+
+def test_slices_are_numbered_in_order_and_named() -> None:
+    made = record("a", modality="volume_3d", **pictures(0, (4, 4), (4, 4)))
+    made["image_info"][1] |= {"view": "axial", "window": {"name": "lung", "centre": -600.0}}
+    told = words(prompt(made, pictures=2))
+    assert told.startswith("Slice 1: [picture 0]\nSlice 2 (axial, lung): [picture 1]\n")
+
+
+@pytest.mark.parametrize(
+    ("modality", "noun"), [("video", "Frame"), ("image_2d", "Image"), ("multimodal", "Image")]
+)
+def test_nouns(modality: str, noun: str) -> None:
+    assert captions({"modality": modality}, 2) == [f"{noun} 1", f"{noun} 2"]
+
+
+def test_windows_come_behind_pictures_and_before_words() -> None:
+    made = record("a", context="A report.", **pictures(0, (4, 4)))
+    told = words(prompt(made, pictures=1, windows=["ECG (10 s)"]))
+    assert told.startswith(
+        f"[picture 0]\nECG (10 s): [window 0]\nContext:\nA report.\n\n{QUESTION}\n\n"
+    )
+
+
+def test_what_is_absent_leaves_no_trace() -> None:
+    told = words(prompt(record("a", context="Words."), pictures=0))
+    for trace in ("[", "ECG", "Image", "picture", "Slice"):
+        assert trace not in told
+
+
+def test_options_are_listed_once() -> None:
+    assert asked("Which?\nNormal\nAbnormal", ["Normal", "Abnormal"]).count("Normal") == 1
+    assert asked("Which?", ["Normal", "Abnormal"]) == "Which?\nOptions:\nNormal\nAbnormal"
+    # "Normal" is a part of "Abnormal or Normal", yet no option of its own there.
+    assert asked("Abnormal or Normal?", ["Normal"]).endswith("Options:\nNormal")
+    assert asked("What is it?", None) == "What is it?"
+
+
+class TestBoxes:
+    """Regions are asked for only where the record knows them."""
+
+    def told(self, regions: Any, **options: Any) -> str:
+        made = record("a", regions=regions, **pictures(0, (4, 4), (4, 4)))
+        return words(prompt(made, **{"pictures": 2, **options}))
+
+    def test_asked(self) -> None:
+        region = {"label": "x", "image": 0, "x_min": 0, "y_min": 0, "x_max": 1, "y_max": 1}
+        # That there is nothing to find must not show in the question.
+        assert self.told([region]) == self.told([])
+        assert '"bbox_2d": [x1, y1, x2, y2]' in self.told([])
+        assert "bbox_2d" not in self.told(None)
+
+    def test_units(self) -> None:
+        assert "pixels" in self.told([]) and "thousandths" not in self.told([])
+        thousandths = self.told([], frame="thousandths")
+        assert "thousandths" in thousandths and "pixels" not in thousandths
+
+    def test_the_picture_is_named_where_there_are_several(self) -> None:
+        assert '"image"' in self.told([])
+        assert '"image"' not in self.told([], pictures=1)
+
+    def test_never_and_always(self) -> None:
+        assert "bbox_2d" not in self.told([], boxes="never")
+        assert "bbox_2d" in self.told(None, boxes="always")
+        assert "bbox_2d" not in self.told([], pictures=0, boxes="always")
+
+
+def test_open_questions_have_no_word_on_options() -> None:
+    told = words(prompt(record("a", options=None, question="Why?"), pictures=1))
+    assert "options" not in told and told.endswith("\\boxed{}.")
+
+
+def test_the_answer_is_not_told() -> None:
+    made = record("a", answer="Secret", labels=["Secret"], question="Why?", options=None)
+    assert "Secret" not in words(prompt(made, pictures=1))
