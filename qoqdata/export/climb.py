@@ -15,7 +15,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.export import jsonl
 from qoqdata.export.files import write_images, write_mask, write_signal
 from qoqdata.export.rows import Row, Tally, text
-from qoqdata.export.verl import PLACEHOLDER
+from qoqdata.export.verl import MARKS, PLACEHOLDER
 
 SERIES = "<time-series>"
 
@@ -24,7 +24,7 @@ def write(dataset: Dataset, out: Path) -> Tally:
     """`annotation_<split>.jsonl` with images/, masks/ and ecg/ beside it."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
-        if PLACEHOLDER in text(row) or SERIES in text(row):
+        if any(mark in text(row) for mark in (*MARKS, SERIES)):
             tally.leave_out("its text holds a placeholder")
             return None
         images, series = write_images(row, out), write_signal(row, out)

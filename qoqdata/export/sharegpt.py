@@ -13,7 +13,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.export import jsonl
 from qoqdata.export.files import write_images
 from qoqdata.export.rows import Row, Tally, shows_pictures, text
-from qoqdata.export.verl import PLACEHOLDER
+from qoqdata.export.verl import MARKS, PLACEHOLDER
 
 
 def write(dataset: Dataset, out: Path) -> Tally:
@@ -22,8 +22,8 @@ def write(dataset: Dataset, out: Path) -> Tally:
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
         if not shows_pictures(row, tally):
             return None
-        if PLACEHOLDER in text(row):
-            tally.leave_out(f"its text holds {PLACEHOLDER}")
+        if any(mark in text(row) for mark in MARKS):
+            tally.leave_out("its text holds a placeholder")
             return None
         images = write_images(row, out)
         marks = "".join(f"{PLACEHOLDER}\n" for _ in images)

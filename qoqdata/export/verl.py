@@ -18,6 +18,8 @@ from qoqdata.export import tables
 from qoqdata.export.rows import Row, Tally, shows_pictures, text
 
 PLACEHOLDER = "<image>"
+#: verl splits prompts at these, wherever they stand.
+MARKS = (PLACEHOLDER, "<video>", "<audio>")
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA = pa.schema(
@@ -53,8 +55,8 @@ def write(dataset: Dataset, out: Path) -> Tally:
 def _convert(row: Row, tally: Tally) -> dict[str, Any] | None:
     if not shows_pictures(row, tally):
         return None
-    if PLACEHOLDER in text(row):
-        tally.leave_out(f"its text holds {PLACEHOLDER}")
+    if any(mark in text(row) for mark in MARKS):
+        tally.leave_out("its text holds a placeholder")
         return None
     images = row["images"] or []
     content = PLACEHOLDER * len(images) + text(row)

@@ -86,19 +86,25 @@ def test_verl_rows(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     assert len(rows) == len(without_ecg(wanted))
 
 
-def test_verl_reads_it(varied: Dataset, tmp_path: Path) -> None:
+def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     """In an environment of its own: verl and this environment's transformers exclude each other."""
     pytest.importorskip("verl")
     from omegaconf import OmegaConf
-    from transformers import AutoTokenizer  # noqa: F401
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
     verl.write(varied, tmp_path)
-    config = OmegaConf.create(
-        {"prompt_key": "prompt", "image_key": "images", "max_prompt_length": 64}
-    )
-    data = RLHFDataset(str(tmp_path / "train.parquet"), tokenizer=None, config=config)
-    assert len(data.dataframe) > 0
+    settings = {"prompt_key": "prompt", "image_key": "images", "filter_overlong_prompts": False}
+    config = OmegaConf.create(settings | {"cache_dir": str(tmp_path / "cache")})
+    files = [str(tmp_path / "train.parquet")]
+    data = RLHFDataset(files, tokenizer=object(), processor=object(), config=config)
+    assert len(data) == sum(row["split"] == "train" for row in without_ecg(wanted).values())
+    for number in range(len(data)):
+        row = data[number]
+        record = wanted[row["extra_info"]["index"]]
+        ((turn,), infos) = row["raw_prompt"], record["image_info"]
+        shown = [part["image"].size for part in turn["content"] if part["type"] == "image"]
+        assert shown == [(info["width"], info["height"]) for info in infos]
+        assert turn["content"][-1] == {"type": "text", "text": record["question"]}
 
 
 def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
