@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
 from benchmarks.cpu import best
+from benchmarks.readers.dicom_codecs import codec_and_encoder, work
 from benchmarks.readers.dicom_contenders import CONTENDERS, PARTS
 from benchmarks.readers.dicom_sets import make_sets
 from benchmarks.readers.signals import CLIPS, ECGS, make_clips, make_ecgs
 from qoqdata import console
+
+Input = TypeVar("Input")
 
 
 def main() -> None:
@@ -32,7 +36,11 @@ def _dicom(sets: dict[str, list[Path]]) -> None:
         name: {title: _speed(call, paths) for title, paths in sets.items()}
         for name, call in (CONTENDERS | PARTS).items()
     }
-    titles = list(next(iter(speeds.values())))
+    speeds["codec and encoder alone"] = {
+        title: _speed(codec_and_encoder, [work(path) for path in paths])
+        for title, paths in sets.items()
+    }
+    titles = list(sets)
     rows = [(name, *speed.values()) for name, speed in speeds.items()]
     console.table(("images per CPU-second", *titles), rows)
     console.say()
@@ -43,6 +51,10 @@ def _dicom(sets: dict[str, list[Path]]) -> None:
         if name != "qoqdata"
     ]
     console.table(("ratio", *titles), ratios)
+    console.say()
+    alone = speeds["codec and encoder alone"]
+    shares = [_ratio(ours[title], alone[title]) for title in titles]
+    console.table(("share of the time", *titles), [("inside codec and encoder", *shares)])
 
 
 def _signals(title: str, calls: dict[str, Callable[[Path], object]], paths: list[Path]) -> None:
@@ -53,14 +65,14 @@ def _signals(title: str, calls: dict[str, Callable[[Path], object]], paths: list
     console.table((f"{title} per CPU-second", "speed", "qoqdata / it"), rows)
 
 
-def _speed(call: Callable[[Path], object], paths: list[Path]) -> float | None:
+def _speed(call: Callable[[Input], object], inputs: Sequence[Input]) -> float | None:
     def run() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
-            for path in paths:
-                call(path)
+            for one in inputs:
+                call(one)
 
     try:
-        return len(paths) / best(run)
+        return len(inputs) / best(run)
     except (RuntimeError, NotImplementedError, ValueError) as error:
         console.complain(f"{call.__name__}: {str(error).splitlines()[0]}")
         return None

@@ -6,7 +6,7 @@ impossible. Raise them per build (`limits:` in build.yaml) or per call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
 
 from qoqdata.errors import TooLarge
@@ -21,7 +21,12 @@ class Limits:
     frames: int = 20_000
     voxels: int = 2_000_000_000
     ecg_samples: int = 200_000_000
-    inflated_bytes: int = 16 * 2**30
+    inflated_bytes: int = 4 * 2**30
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) < 1:
+                raise ValueError(f"{field.name} must be at least 1")
 
     def check(self, name: str, value: int, *, where: str) -> None:
         """Raise TooLarge when `value` exceeds the bound called `name`."""

@@ -47,7 +47,12 @@ def read(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Raster:
     Sizes are checked from the header before anything is decoded. Raises MissingFile,
     UnreadableFile (damaged, truncated, not a picture), UnsupportedFormat, TooLarge.
     """
-    samples = read_samples(path, limits=limits)
+    return from_bytes(read_bytes(Path(path), limits), where=str(path), limits=limits)
+
+
+def from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Raster:
+    """As `read`, for the bytes of a picture file; `where` names it in errors."""
+    samples = decode(data, where=where, limits=limits)
     pixels, bits, repairs = _shown(samples)
     if samples.orientation != 1:
         pixels = upright(pixels, samples.orientation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from qoqdata.errors import InputError
 from qoqdata.readers import dicom, video_frames
 from qoqdata.readers.dicom import DicomImage, Series, Window
-from qoqdata.readers.dicom.facts import read_header
 from qoqdata.readers.dicom.windows import ct_window
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.video_frames import FramePolicy
@@ -35,13 +35,13 @@ def file_pictures(
     Each frame is shown through every window before the next one. Raises the errors of
     `dicom.read`.
     """
-    count = read_header(path, limits=limits).frames
     policy = FramePolicy("uniform", count=frames)
-    chosen = video_frames.choose(policy, count)
-    images = dicom.read_windows(path, windows, frames=chosen, limits=limits)
+    choose = partial(video_frames.choose, policy)
+    images = dicom.read_windows(path, windows, frames=choose, limits=limits)
+    count = images[0].original_frames
     pictures = tuple(
         _frame_picture(image, place, index if count > 1 else None)
-        for place, index in enumerate(chosen)
+        for place, index in enumerate(choose(count))
         for image in images
     )
     of = (f"frames: {video_frames.describe(policy)} of {count}",) if count > 1 else ()

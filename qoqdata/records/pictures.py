@@ -37,8 +37,8 @@ def from_file(
     a `window` (centre, width); without either the full range of the file's depth is mapped.
     Raises the errors of `raster.read`.
     """
-    decoded = raster.read(path, limits=limits)
-    data = path.read_bytes()
+    data = raster.read_bytes(path, limits)
+    decoded = raster.from_bytes(data, where=str(path), limits=limits)
     height, width = decoded.pixels.shape[:2]
     if image_bytes.storable(data) and bits is None and window is None:
         stripped, removed = image_bytes.strip(data)

@@ -75,6 +75,13 @@ def test_damaged_packaged_files(tmp_path: Path) -> None:
     survive(seeds(PACKAGED, 60_000), 400, tmp_path, seed=1)
 
 
+def test_damaged_files_whose_pixel_data_stay_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qoqdata.readers.dicom.dataset.HELD_BYTES", 1)
+    survive(seeds(PACKAGED, 60_000), 300, tmp_path, seed=4)
+
+
 def test_damaged_real_files(realdata: Path, tmp_path: Path) -> None:
     survive(seeds(realdata / "dicom", 60_000), 200, tmp_path, seed=2)
 

@@ -24,11 +24,13 @@ from pydicom.uid import (
 
 from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile
 from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.pixel_data import HELD_BYTES, UNDEFINED_LENGTH
 from qoqdata.readers.limits import Limits
 
 _PREAMBLE = 128
 _INFLATE_STEP = 1 << 20
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+# No DEFLATE stream grows more: 258 bytes from two bits (RFC 1951, 3.2.5).
+_LARGEST_INFLATION = 1032
 _TRAILING_PADDING = 0xFFFCFFFC
 _FIRST_GROUPS = (0x0002, 0x0008, 0x0800)  # file meta, identification, the latter in big endian
 
@@ -61,6 +63,8 @@ def located(where: str) -> Iterator[None]:
 def open_dataset(path: Path, *, limits: Limits, pixels: bool = True) -> OpenFile:
     """Parse the DICOM file at `path`; without the pixel data when `pixels` is False.
 
+    Large pixel data stay in the file: read them with `pixel_data`.
+
     A file without the preamble is accepted when it starts with a file meta or identifying group
     and names its SOP class or an image size. A file without TransferSyntaxUID is read in the
     uncompressed syntax that its first element shows. Both are told in `repairs`. Deflated files
@@ -71,22 +75,24 @@ def open_dataset(path: Path, *, limits: Limits, pixels: bool = True) -> OpenFile
     where = str(path)
     with located(where):
         try:
-            limits.check("file_bytes", path.stat().st_size, where=where)
+            size = path.stat().st_size
+            limits.check("file_bytes", size, where=where)
             with path.open("rb") as file:
-                return _parse(file, limits=limits, pixels=pixels, where=where)
+                return _parse(file, size, limits=limits, pixels=pixels, where=where)
         except FileNotFoundError as error:
             raise MissingFile("the file does not exist") from error
         except OSError as error:
             raise UnreadableFile(f"the file cannot be opened ({error.strerror})") from error
 
 
-def _parse(file: BinaryIO, *, limits: Limits, pixels: bool, where: str) -> OpenFile:
+def _parse(file: BinaryIO, size: int, *, limits: Limits, pixels: bool, where: str) -> OpenFile:
     start = file.read(_PREAMBLE + 4)
     headed = start[_PREAMBLE:] == b"DICM"
-    _check_inflated(file, _PREAMBLE + 4 if headed else 0, limits=limits, where=where)
+    if size * _LARGEST_INFLATION > limits.inflated_bytes:
+        _check_inflated(file, _PREAMBLE + 4 if headed else 0, limits=limits, where=where)
     file.seek(0)
     try:
-        dataset: Dataset = pydicom.dcmread(file, force=not headed, stop_before_pixels=not pixels)
+        dataset = _dataset(file, headed=headed, pixels=pixels)
     except Exception as error:
         raise UnreadableFile(
             f"the file does not parse as DICOM ({type(error).__name__})"
@@ -97,9 +103,22 @@ def _parse(file: BinaryIO, *, limits: Limits, pixels: bool, where: str) -> OpenF
         if int.from_bytes(start[:2], "little") not in _FIRST_GROUPS or not known:
             raise UnreadableFile("the file is not DICOM")
         repairs.append("no preamble: read as DICOM from the first byte")
-    _check_complete(dataset)
+    _check_complete(dataset, size)
     repairs += _supply_transfer_syntax(dataset)
     return OpenFile(dataset, where, tuple(repairs))
+
+
+def _dataset(file: BinaryIO, *, headed: bool, pixels: bool) -> Dataset:
+    """The parsed dataset; values beyond HELD_BYTES from the pixel data on are left in the file."""
+    dataset: Dataset = pydicom.dcmread(file, force=not headed, stop_before_pixels=True)
+    if not pixels:
+        return dataset
+    if dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        file.seek(0)
+        return pydicom.dcmread(file, force=not headed)
+    implicit, little = dataset.original_encoding
+    dataset.update(read_dataset(file, bool(implicit), bool(little), defer_size=HELD_BYTES))
+    return dataset
 
 
 def _check_inflated(file: BinaryIO, offset: int, *, limits: Limits, where: str) -> None:
@@ -127,18 +146,21 @@ def _check_inflated(file: BinaryIO, offset: int, *, limits: Limits, where: str) 
         return
 
 
-def _check_complete(dataset: Dataset) -> None:
+def _check_complete(dataset: Dataset, size: int) -> None:
     """Raise UnreadableFile when the file ends before its first or inside its last element."""
     tags = list(dataset.keys())
     if not tags:
         raise UnreadableFile("the file holds no data elements, it is truncated or damaged")
     try:
-        last = dataset.get_item(tags[-1])
+        last = dataset.get_item(tags[-1], keep_deferred=True)
     except Exception as error:
         raise UnreadableFile("the last data element is damaged") from error
     if not isinstance(last, RawDataElement) or last.tag == _TRAILING_PADDING:
         return
-    if last.length != _UNDEFINED_LENGTH and len(last.value or b"") < last.length:
+    if last.length == UNDEFINED_LENGTH:
+        return
+    held = len(last.value) if last.value is not None else size - last.value_tell
+    if held < last.length:
         raise UnreadableFile("the file ends inside a data element, it is truncated")
 
 
@@ -150,8 +172,8 @@ def _supply_transfer_syntax(dataset: Dataset) -> list[str]:
     if elements.value(meta, "TransferSyntaxUID") is not None:
         return []
     if "PixelData" in dataset:
-        pixel_data = dataset.get_item("PixelData")
-        if getattr(pixel_data, "length", None) == _UNDEFINED_LENGTH:
+        element = dataset.get_item("PixelData", keep_deferred=True)
+        if getattr(element, "length", None) == UNDEFINED_LENGTH:
             raise UnreadableFile("compressed pixel data without a transfer syntax")
     implicit, little = dataset.original_encoding
     found = UID(

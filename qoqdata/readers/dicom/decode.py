@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate, generate_frames, get_frame
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSTransferSyntaxes, RLELossless
@@ -64,70 +65,70 @@ def stored_frames(
     if decoder.is_encapsulated:
         yield from _encapsulated(dataset, pixel, decoder, wanted)
     else:
-        yield from _native(dataset, pixel, decoder, wanted)
+        yield from _native(pixel, decoder, wanted)
 
 
-def _native(
-    dataset: Dataset, pixel: ImagePixel, decoder: Decoder, wanted: Sequence[int]
-) -> Iterator[StoredFrame]:
+def _native(pixel: ImagePixel, decoder: Decoder, wanted: Sequence[int]) -> Iterator[StoredFrame]:
     expanded = pixel.photometric == "YBR_FULL_422"
-    decoded = decoder.iter_array(
-        elements.value(dataset, pixel.keyword),
-        indices=wanted,
-        raw=True,
-        pixel_vr=dataset[pixel.keyword].VR,
-        view_only=pixel.bits_allocated > 1 and not expanded,
-        allow_excess_frames=False,
-        **_layout(pixel, frames=pixel.frames),
-    )
-    for index in wanted:
-        try:
-            values, properties = next(decoded)
-        except Exception as error:
-            raise UnreadableFile(f"frame {index + 1} cannot be laid out: {error}") from error
-        yield _checked(pixel, index, values, str(properties["photometric_interpretation"]))
+    with pixel.data.open() as file:
+        decoded = decoder.iter_array(
+            file,
+            indices=wanted,
+            raw=True,
+            pixel_vr=pixel.data.vr,
+            view_only=pixel.bits_allocated > 1 and not expanded,
+            allow_excess_frames=False,
+            **_layout(pixel, frames=pixel.frames),
+        )
+        for index in wanted:
+            try:
+                values, properties = next(decoded)
+            except Exception as error:
+                raise UnreadableFile(f"frame {index + 1} cannot be laid out: {error}") from error
+            yield _checked(pixel, index, values, str(properties["photometric_interpretation"]))
 
 
 def _encapsulated(
     dataset: Dataset, pixel: ImagePixel, decoder: Decoder, wanted: Sequence[int]
 ) -> Iterator[StoredFrame]:
-    compressed = _compressed_frames(dataset, pixel)
-    chosen = set(wanted)
-    for index in range(wanted[-1] + 1):
-        try:
-            frame = next(compressed, None)
-        except Exception as error:
-            raise UnreadableFile(f"the compressed frames cannot be separated: {error}") from error
-        if not frame:
-            raise UnreadableFile(f"frame {index + 1} of {pixel.frames} is missing")
-        if index in chosen:
-            yield _decoded(pixel, decoder, index, frame)
+    with pixel.data.open() as file:
+        if pixel.frames == 1:
+            yield _decoded(pixel, decoder, 0, file)
+            return
+        compressed = _compressed_frames(dataset, pixel, file)
+        chosen = set(wanted)
+        for index in range(wanted[-1] + 1):
+            try:
+                frame = next(compressed, None)
+            except Exception as error:
+                what = f"the compressed frames cannot be separated: {error}"
+                raise UnreadableFile(what) from error
+            if not frame:
+                raise UnreadableFile(f"frame {index + 1} of {pixel.frames} is missing")
+            if index in chosen:
+                yield _decoded(pixel, decoder, index, BytesIO(encapsulate([frame])))
 
 
-def _compressed_frames(dataset: Dataset, pixel: ImagePixel) -> Iterator[bytes]:
-    data = elements.value(dataset, pixel.keyword)
+def _compressed_frames(dataset: Dataset, pixel: ImagePixel, file: BinaryIO) -> Iterator[bytes]:
     offsets = elements.value(dataset, "ExtendedOffsetTable")
     lengths = elements.value(dataset, "ExtendedOffsetTableLengths")
     extended = None if offsets is None or lengths is None else (offsets, lengths)
-    return generate_frames(data, number_of_frames=pixel.frames, extended_offsets=extended)
+    return generate_frames(file, number_of_frames=pixel.frames, extended_offsets=extended)
 
 
-def _decoded(pixel: ImagePixel, decoder: Decoder, index: int, frame: bytes) -> StoredFrame:
-    precision = _check_codestream(pixel, index, frame)
-    reasons = []
+def _decoded(pixel: ImagePixel, decoder: Decoder, index: int, source: BinaryIO) -> StoredFrame:
+    """Decode the only frame in the encapsulated items that begin at the position of `source`."""
+    rle = pixel.transfer_syntax == RLELossless
+    precision = pixel.bits_stored if rle else _declared_precision(pixel, index, _frame(source))
+    reasons, start = [], source.tell()
     order = _ORDER_OF.get(pixel.transfer_syntax, _ORDER)
     for plugin in [name for name in order if name in decoder.available_plugins]:
+        source.seek(start)  # a decoder that fails may leave it elsewhere
         try:
             if plugin == "pydicom":
                 # Its RLE decoder cuts runs that are too long, which hides damage.
-                check_rle(frame, pixel.rows * pixel.columns)
-            values, properties = decoder.as_array(
-                encapsulate([frame]),
-                index=0,
-                raw=True,
-                decoding_plugin=plugin,
-                **_layout(pixel, frames=1),
-            )
+                check_rle(_frame(source), pixel.rows * pixel.columns)
+            values, photometric = _pixels(pixel, decoder, source, plugin)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # panics of the decoder in Rust are not an Exception
@@ -135,8 +136,32 @@ def _decoded(pixel: ImagePixel, decoder: Decoder, index: int, frame: bytes) -> S
             continue
         if precision > pixel.bits_stored:
             _check_range(pixel, index, values)
-        return _checked(pixel, index, values, str(properties["photometric_interpretation"]))
+        return _checked(pixel, index, values, photometric)
     raise UnreadableFile(f"no decoder can read frame {index + 1} ({'; '.join(reasons)})")
+
+
+def _frame(source: BinaryIO) -> bytes:
+    """The compressed bytes of the only frame in `source`, whose position stays."""
+    try:
+        return get_frame(source, 0, number_of_frames=1)
+    except Exception as error:
+        raise UnreadableFile(f"the compressed frames cannot be separated: {error}") from error
+
+
+def _pixels(
+    pixel: ImagePixel, decoder: Decoder, source: BinaryIO, plugin: str
+) -> tuple[NDArray, str]:
+    """Values and photometric interpretation that a plugin gives for the only frame in `source`."""
+    layout = _layout(pixel, frames=1)
+    if pixel.transfer_syntax == RLELossless and pixel.samples == 1 and pixel.bits_allocated > 1:
+        # The buffer holds the pixels as they are; `as_array` would copy it.
+        buffer, _ = decoder.as_buffer(source, index=0, decoding_plugin=plugin, **layout)
+        values = np.frombuffer(buffer, f"<{'iu'[not pixel.signed]}{pixel.bits_allocated // 8}")
+        return values.reshape(pixel.rows, pixel.columns), pixel.photometric
+    values, properties = decoder.as_array(
+        source, index=0, raw=True, decoding_plugin=plugin, **layout
+    )
+    return values, str(properties["photometric_interpretation"])
 
 
 def _layout(pixel: ImagePixel, *, frames: int) -> dict[str, Any]:
@@ -157,10 +182,8 @@ def _layout(pixel: ImagePixel, *, frames: int) -> dict[str, Any]:
     return layout
 
 
-def _check_codestream(pixel: ImagePixel, index: int, frame: bytes) -> int:
+def _declared_precision(pixel: ImagePixel, index: int, frame: bytes) -> int:
     """Bits per component of a frame whose declared size is that of the header, else an error."""
-    if pixel.transfer_syntax == RLELossless:
-        return pixel.bits_stored
     declared = inspect(frame)
     found = (declared.rows, declared.columns, declared.samples)
     if found != (pixel.rows, pixel.columns, pixel.samples):

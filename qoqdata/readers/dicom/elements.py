@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
@@ -34,10 +35,11 @@ def value(item: Dataset, keyword: str) -> Any:
     """The value of `keyword`; None when absent or empty. Raises UnreadableFile when damaged."""
     tag = _tag(keyword)
     # Most of what a reader asks for is absent, and asking pydicom by keyword costs ten times more.
-    if tag not in item:
+    element = item.get_item(tag, keep_deferred=True)
+    if element is None:
         return None
     try:
-        found = item[tag].value
+        found = element.value if isinstance(element, DataElement) else item[tag].value
     except Exception as error:
         raise UnreadableFile(f"{keyword} holds a value that cannot be read") from error
     if found is None or (isinstance(found, str | bytes | MultiValue) and len(found) == 0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,23 +117,29 @@ def grey_frames(
     pixel: ImagePixel, frames: Iterator[StoredFrame], plan: GreyPlan
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Index and 8-bit grey (rows, columns) of each stored frame, padding black."""
-    tables: dict[GreyTransform, NDArray[np.uint8]] = {}
     for frame in frames:
         transform = plan.transforms[frame.index]
-        if not pixel.tabled:
+        if pixel.tabled:
+            table = _grey_table(pixel.word, transform, plan.padding)
+            yield frame.index, look_up(words(frame.values), table)
+        else:
             yield frame.index, _wide_grey(pixel, frame, transform, plan.padding)
-            continue
-        if transform not in tables:
-            tables[transform] = grey_table(pixel, transform, plan.padding)
-        yield frame.index, look_up(words(frame.values), tables[transform])
 
 
-def grey_table(
-    pixel: ImagePixel, transform: GreyTransform, padding: tuple[float, float] | None
+@lru_cache(maxsize=16)
+def _grey_table(
+    word: tuple[int, int, bool], transform: GreyTransform, padding: tuple[float, float] | None
 ) -> NDArray[np.uint8]:
-    """Grey of every container word, shape (2 ** word_bits,); padding is black."""
-    table = transform(stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed))
-    table[transforms.padded(pixel, padding)] = 0
+    """Grey of every container word, padding black; read-only.
+
+    Kept between calls: the files of a study share their transform. Bits above the stored ones
+    change nothing but padding, so each stored value is transformed once.
+    """
+    allocated, stored, _ = word
+    distinct = transform(stored_values(*word)[: 2**stored])
+    table = np.tile(distinct, 2 ** (allocated - stored))
+    table[transforms.padded(word, padding)] = 0
+    table.flags.writeable = False
     return table
 
 
@@ -141,12 +148,12 @@ def words(values: NDArray) -> NDArray:
     return values.view(np.dtype(f"u{values.dtype.itemsize}"))
 
 
-def look_up(index: NDArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`table[index]` for an unsigned 8- or 16-bit image (rows, columns)."""
+def look_up(index: NDArray, table: NDArray) -> NDArray:
+    """`table[index]` for an unsigned 8- or 16-bit image (rows, columns), a new array."""
     import cv2
 
     try:
-        return np.asarray(cv2.LUT(index, table.reshape(1, -1)), np.uint8)
+        return np.asarray(cv2.LUT(index, table.reshape(1, -1)), table.dtype)
     except cv2.error:  # OpenCV before 5 has no tables for 16-bit images
         return np.take(table, index)
 
@@ -189,13 +196,11 @@ def _whole_range(
 ) -> tuple[float, float]:
     """Lowest and highest modality value: of the stored bits, or of the values in all frames."""
     if _narrow(pixel):
-        values = first(stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed))
+        values = first(stored_values(*pixel.word))
         return float(values.min()), float(values.max())
     low, high = np.inf, -np.inf
-    padded = transforms.padded(pixel, padding) if pixel.tabled else None
-    stored = (
-        stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed) if pixel.tabled else None
-    )
+    padded = transforms.padded(pixel.word, padding) if pixel.tabled else None
+    stored = stored_values(*pixel.word) if pixel.tabled else None
     for frame in frames(range(pixel.frames)):
         if stored is not None and padded is not None:
             present = _present(words(frame.values)) & ~padded

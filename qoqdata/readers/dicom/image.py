@@ -13,7 +13,7 @@ from qoqdata.errors import InputError
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
-from qoqdata.readers.dicom.frames import places, wanted_frames
+from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
 from qoqdata.readers.dicom.functional_groups import holder
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
 from qoqdata.readers.dicom.grey import Frames, grey_frames, grey_plan, words
@@ -34,9 +34,9 @@ class DicomImage:
     is the VOI window that was applied (of the first frame, when they differ), None for a VOI LUT, a
     range or a colour image. `spacing` is (between rows, between columns) of `frames` in mm,
     `spacing_kind` the element that gives it; `pixel_aspect` is the height of a stored pixel over
-    its width; `original_rows` and `original_columns` are the stored size. `repairs` names all that
-    was not as the standard asks, and what was done about it. The four identifiers are raw: hash
-    them, never store them. The other facts are those of `Header`.
+    its width; `original_rows`, `original_columns` and `original_frames` are the stored size.
+    `repairs` names all that was not as the standard asks, and what was done about it. The four
+    identifiers are raw: hash them, never store them. The other facts are those of `Header`.
     """
 
     frames: NDArray[np.uint8]
@@ -58,6 +58,7 @@ class DicomImage:
     patient_id: str | None
     original_rows: int
     original_columns: int
+    original_frames: int
     repairs: tuple[str, ...]
 
 
@@ -65,7 +66,7 @@ def read(
     path: Path | str,
     *,
     window: Window | str | None = None,
-    frames: Sequence[int] | None = None,
+    frames: FrameChoice | None = None,
     square: bool = True,
     limits: Limits = DEFAULT_LIMITS,
 ) -> DicomImage:
@@ -76,7 +77,8 @@ def read(
         of the stored bits when BitsStored is 8 or less, otherwise the lowest to the highest
         modality value in all frames of the file, padding left out. A name from CT_WINDOWS is a
         window in HU, for CT only. A Window is taken as it is. Nothing is stretched afterwards.
-    frames: 0-based frames to decode, in the order to return them; None for all.
+    frames: 0-based frames to decode, in the order to return them, or a function that gives them for
+        the number of frames in the file; None for all.
     square: resample once to square pixels when PixelSpacing, ImagerPixelSpacing or
         PixelAspectRatio say that they are not.
 
@@ -95,7 +97,7 @@ def read_windows(
     path: Path | str,
     windows: Sequence[Window | str | None],
     *,
-    frames: Sequence[int] | None = None,
+    frames: FrameChoice | None = None,
     square: bool = True,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[DicomImage, ...]:
@@ -147,7 +149,7 @@ def _read(
     repairs = [*opened.repairs, *pixel.repairs]
     rows, columns, spacing = pixel.rows, pixel.columns, facts.spacing
     sized = pixel_spacing(dataset, wanted[0])
-    if any(pixel_spacing(dataset, index) != sized for index in wanted):
+    if any(pixel_spacing(dataset, index) != sized for index in wanted[1:]):
         raise InputError("the frames differ in pixel spacing", fix="read them one by one")
     if square:
         rows, columns = square_size(rows, columns, pixel_aspect(dataset, spacing))
@@ -158,10 +160,13 @@ def _read(
             spacing = (spacing[0] * pixel.rows / rows, spacing[1] * pixel.columns / columns)
     shown, used, notes = _shown(opened, pixel, frames, wanted, window)
     place = places(wanted)
-    shape = (len(wanted), rows, columns) + (() if pixel.photometric in GREY else (3,))
-    out = np.empty(shape, np.uint8)
-    for index, image in shown:
-        out[place[index]] = resample(image, (rows, columns))
+    grey = pixel.photometric in GREY
+    if grey and len(wanted) == 1:  # a new array: no need to copy it
+        out = resample(next(shown)[1], (rows, columns))[np.newaxis]
+    else:
+        out = np.empty((len(wanted), rows, columns) + (() if grey else (3,)), np.uint8)
+        for index, image in shown:
+            out[place[index]] = resample(image, (rows, columns))
     return DicomImage(
         frames=out,
         window=used,
@@ -182,6 +187,7 @@ def _read(
         patient_id=facts.patient_id,
         original_rows=pixel.rows,
         original_columns=pixel.columns,
+        original_frames=pixel.frames,
         repairs=tuple(dict.fromkeys((*repairs, *notes))),
     )
 

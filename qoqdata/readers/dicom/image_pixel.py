@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from io import BytesIO
 from math import ceil
 
 from pydicom.dataset import Dataset
-from pydicom.encaps import parse_basic_offsets, parse_fragments
 from pydicom.uid import UID, RLELossless
 
 from qoqdata.errors import NoPixels, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import OpenFile
+from qoqdata.readers.dicom.pixel_data import PixelData, pixel_data
 from qoqdata.readers.limits import Limits
 
 _FLOATS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
@@ -22,7 +21,7 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 
 @dataclass(frozen=True)
 class ImagePixel:
-    """Layout of the pixel data. `photometric` is the stored one, `keyword` the element they are in.
+    """Layout of the pixel data `data`. `photometric` is the stored one, `keyword` their element.
 
     `bits_allocated` is 1, 8, 16, 32 or 64; `repairs` names what was wrong and harmless.
     """
@@ -37,6 +36,7 @@ class ImagePixel:
     bits_stored: int
     signed: bool
     keyword: str
+    data: PixelData
     transfer_syntax: UID
     repairs: tuple[str, ...] = ()
 
@@ -55,6 +55,11 @@ class ImagePixel:
         """Bits of the container word of a decoded value; single bits are unpacked to bytes."""
         return max(8, self.bits_allocated)
 
+    @property
+    def word(self) -> tuple[int, int, bool]:
+        """Container bits, stored bits and sign of a decoded value, for `stored_values`."""
+        return self.word_bits, self.bits_stored, self.signed
+
 
 def image_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
     """The layout that the header declares, after checks of sense, limits and actual length.
@@ -65,6 +70,7 @@ def image_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
     """
     dataset = opened.dataset
     keyword = _keyword(opened)
+    syntax = _transfer_syntax(dataset)
     rows = elements.required(dataset, "Rows")
     columns = elements.required(dataset, "Columns")
     frames = elements.integer(dataset, "NumberOfFrames")
@@ -90,10 +96,11 @@ def image_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
         bits_stored=_FLOATS.get(keyword) or elements.required(dataset, "BitsStored"),
         signed=elements.integer(dataset, "PixelRepresentation") == 1,
         keyword=keyword,
-        transfer_syntax=_transfer_syntax(dataset),
+        data=pixel_data(dataset, keyword, encapsulated=syntax.is_encapsulated),
+        transfer_syntax=syntax,
     )
     _check_bits(pixel, elements.integer(dataset, "HighBit"))
-    repairs += _check_length(pixel, elements.value(dataset, keyword))
+    repairs += _check_length(pixel)
     return replace(pixel, repairs=tuple(repairs))
 
 
@@ -136,35 +143,29 @@ def _check_bits(pixel: ImagePixel, high_bit: int | None) -> None:
         )
 
 
-def _check_length(pixel: ImagePixel, data: object) -> list[str]:
+def _check_length(pixel: ImagePixel) -> list[str]:
     """Raise UnreadableFile when uncompressed data are shorter than declared; tell of excess."""
-    if not isinstance(data, bytes) or not data:
-        raise UnreadableFile("the pixel data are empty")
-    if pixel.transfer_syntax.is_encapsulated:
-        _check_fragments(pixel, data)
+    length = pixel.data.length
+    if pixel.transfer_syntax.is_encapsulated or length is None:
+        _check_items(pixel)
         return []
     bits = pixel.rows * pixel.columns * pixel.samples * pixel.bits_allocated
     if pixel.photometric == "YBR_FULL_422":
         bits = bits * 2 // 3
     expected = ceil(bits * pixel.frames / 8)
-    if len(data) < expected:
+    if length < expected:
         raise UnreadableFile(
-            f"the pixel data hold {len(data):,} bytes, the header declares {expected:,}"
+            f"the pixel data hold {length:,} bytes, the header declares {expected:,}"
         )
-    if len(data) - expected > 1:
+    if length - expected > 1:
         return ["pixel data longer than declared: the excess bytes are left out"]
     return []
 
 
-def _check_fragments(pixel: ImagePixel, data: bytes) -> None:
+def _check_items(pixel: ImagePixel) -> None:
     """Raise UnreadableFile unless the compressed items can be the declared number of frames."""
-    buffer = BytesIO(data)
-    try:
-        parse_basic_offsets(buffer)
-        count, offsets = parse_fragments(buffer)
-    except Exception as error:
-        raise UnreadableFile("the compressed pixel data are damaged or truncated") from error
-    starts = sum(data[at + 8 : at + 10] in _STARTS for at in offsets)
+    count = len(pixel.data.items)
+    starts = sum(start in _STARTS for start in pixel.data.items)
     found = count if pixel.transfer_syntax == RLELossless else starts
     if count < pixel.frames or found > pixel.frames:
         raise UnreadableFile(

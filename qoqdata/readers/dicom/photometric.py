@@ -57,7 +57,7 @@ def palette(dataset: Dataset, pixel: ImagePixel) -> NDArray[np.uint8]:
     """
     if not pixel.tabled:
         raise UnsupportedFormat(f"a palette for {pixel.bits_allocated}-bit pixels")
-    stored = stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed)
+    stored = stored_values(*pixel.word)
     little = pixel.transfer_syntax.is_little_endian
     channels = []
     for colour in ("Red", "Green", "Blue"):

@@ -111,17 +111,18 @@ def padding(dataset: Dataset, pixel: ImagePixel) -> tuple[float, float] | None:
     return min(ends), max(ends)
 
 
-def padded(pixel: ImagePixel, ends: tuple[float, float] | None) -> NDArray[np.bool_]:
-    """Which container words of a tabled image are padding, shape (2 ** word_bits,).
+def padded(word: tuple[int, int, bool], ends: tuple[float, float] | None) -> NDArray[np.bool_]:
+    """Which of the container words `ImagePixel.word` are padding, shape (2 ** allocated,).
 
     A word counts when its stored bits or the whole word lie in the range: padding often sits in
     bits above BitsStored.
     """
+    allocated, _, signed = word
     if ends is None:
-        return np.zeros(2**pixel.word_bits, np.bool_)
+        return np.zeros(2**allocated, np.bool_)
     low, high = ends
-    stored = stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed)
-    whole = stored_values(pixel.word_bits, pixel.word_bits, pixel.signed)
+    stored = stored_values(*word)
+    whole = stored_values(allocated, allocated, signed)
     return ((stored >= low) & (stored <= high)) | ((whole >= low) & (whole <= high))
 
 

@@ -13,7 +13,7 @@ from qoqdata.readers.dicom import transforms
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.frames import places, wanted_frames
-from qoqdata.readers.dicom.grey import whole_values, words
+from qoqdata.readers.dicom.grey import look_up, whole_values, words
 from qoqdata.readers.dicom.header import Header, header
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.windowing import Modality, stored_values
@@ -36,9 +36,13 @@ def read_values(
         pixel = value_pixel(opened, limits=limits)
         wanted = wanted_frames(frames, pixel)
         place = places(wanted)
-        out = np.empty((len(wanted), pixel.rows, pixel.columns), np.float32)
-        for index, values, _ in modality_frames(opened, pixel, wanted):
-            out[place[index]] = values
+        shown = modality_frames(opened, pixel, wanted)
+        if len(wanted) == 1:  # a new array: no need to copy it
+            out = next(shown)[1][np.newaxis]
+        else:
+            out = np.empty((len(wanted), pixel.rows, pixel.columns), np.float32)
+            for index, values, _ in shown:
+                out[place[index]] = values
         return out, header(opened.dataset, frame=wanted[0])
 
 
@@ -62,6 +66,6 @@ def modality_frames(
             yield frame.index, modality(stored).astype(np.float32), modality
             continue
         if modality not in tables:
-            every = stored_values(pixel.word_bits, pixel.bits_stored, pixel.signed)
+            every = stored_values(*pixel.word)
             tables[modality] = modality(every).astype(np.float32)
-        yield frame.index, np.take(tables[modality], words(frame.values)), modality
+        yield frame.index, look_up(words(frame.values), tables[modality]), modality

@@ -1,0 +1,101 @@
+"""Where the pixel data of a file lie: frames are read one by one, not the whole value at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from io import BufferedReader, BytesIO, FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from qoqdata.errors import UnreadableFile
+from qoqdata.readers.dicom import elements
+
+#: Pixel data beyond so many bytes stay in the file until a frame is asked for.
+HELD_BYTES = 1 << 16
+UNDEFINED_LENGTH = 0xFFFFFFFF
+_ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+
+
+@dataclass(frozen=True)
+class PixelData:
+    """The value of a pixel data element: `held` in memory, or in the file at `path`.
+
+    `length` is in bytes, None for items in the file that end with a delimiter; `offset` is the
+    place of the first byte in the file; `vr` is the value representation; `items` holds the first
+    two bytes of each compressed item (PS3.5 A.4).
+    """
+
+    vr: str
+    length: int | None
+    path: Path | None = None
+    offset: int = 0
+    held: bytes = b""
+    items: tuple[bytes, ...] = ()
+
+    def open(self) -> BinaryIO:
+        """A file at the first byte of the value. Raises UnreadableFile when it is gone."""
+        if self.path is None:
+            return BytesIO(self.held)
+        try:
+            file = FileIO(self.path)
+            reader = BufferedReader(file) if self.length is None else _FrameReader(file)
+            reader.seek(self.offset)
+        except OSError as error:
+            raise UnreadableFile(f"the file cannot be opened again ({error.strerror})") from error
+        return reader
+
+
+class _FrameReader(BufferedReader):
+    """Reads frames into NumPy memory, whose huge pages spare most page faults of large ones."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < HELD_BYTES:
+            return super().read(size)
+        buffer = np.empty(size, np.uint8)
+        return buffer[: self.readinto(buffer)].data  # type: ignore[return-value]
+
+
+def pixel_data(dataset: Dataset, keyword: str, *, encapsulated: bool) -> PixelData:
+    """The value of the element `keyword`. Raises UnreadableFile when it is empty or damaged.
+
+    It stays in the file when it is plain, or `encapsulated` in items up to a delimiter. The parser
+    reads others: it also searches for a delimiter behind damaged items.
+    """
+    element = dataset.get_item(Tag(keyword), keep_deferred=True)
+    if isinstance(element, RawDataElement) and element.value is None and element.length > 0:
+        length = None if element.length == UNDEFINED_LENGTH else element.length
+        found = PixelData(element.VR or "OW", length, Path(dataset.filename), element.value_tell)
+        if not encapsulated and length is not None:
+            return found
+        items, end = _items(found) if encapsulated and length is None else ((), b"")
+        if end == _DELIMITER:
+            return replace(found, items=items)
+    value = elements.value(dataset, keyword)
+    if not isinstance(value, bytes) or not value:
+        raise UnreadableFile("the pixel data are empty")
+    found = PixelData(dataset[keyword].VR, len(value), held=value)
+    if not encapsulated:
+        return found
+    items, end = _items(found)
+    if len(end) == 4 and end != _DELIMITER:
+        raise UnreadableFile("the compressed pixel data are damaged or truncated")
+    return replace(found, items=items)
+
+
+def _items(data: PixelData) -> tuple[tuple[bytes, ...], bytes]:
+    """First two bytes of each item behind the offset table, and the tag after the last item."""
+    starts = []
+    with data.open() as file:
+        try:
+            while (tag := file.read(4)) == _ITEM:
+                length = int.from_bytes(file.read(4), "little")
+                starts.append(file.read(min(length, 2)))
+                file.seek(length - len(starts[-1]), 1)
+        except OSError as error:
+            raise UnreadableFile(f"the file cannot be read ({error.strerror})") from error
+    return tuple(starts[1:]), tag
