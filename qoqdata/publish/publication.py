@@ -91,7 +91,7 @@ def prepare(
     settled = staged.manifest.release.version  # type: ignore[union-attr]
     text = older if f"\n## {settled}\n" in older else changelog(settled, change, older)
     (root / CHANGELOG).write_text(text, encoding="utf-8")
-    describe(staged, target.url)
+    describe(staged, _public(target.url))
     _require_no_leak(root, privacy.secrets_of(dataset, salt))
     known = {shard.path: shard.sha256 for shard in staged.manifest.shards}
     return Prepared(staged, outgoing(root, known), settled, change)
@@ -104,6 +104,11 @@ def deliver(
     target.prepare()
     message = f"Release {prepared.version}"
     return target.deliver(prepared.files, message=message, tag=prepared.version, told=told)
+
+
+def _public(url: str) -> str | None:
+    """The address to show in the release; a local folder is nobody's business."""
+    return url if "://" in url and not url.startswith("file:") else None
 
 
 def _succeed(
