@@ -21,6 +21,9 @@ SIZES = {
 
 NAMES = np.array(list(SIZES))
 SHARES = np.array(list(SIZES.values())) / sum(SIZES.values())
+
+# Questions of each data set that a policy is run on before training, and the bins of statistics.
+TRIED, BINS = 256, 64
 RAREST = frozenset(list(SIZES)[-10:])
 
 # Mean chance of a right answer: from 0.25 to 0.75, in an order that has nothing to do with size.
@@ -57,6 +60,29 @@ def draw(rng: np.random.Generator, count: int, *, every_set: bool = False) -> Qu
     chosen = rng.choice(NAMES.size, count, p=SHARES)
     if every_set:
         chosen[: NAMES.size] = np.arange(NAMES.size)
+    return asked(rng, chosen)
+
+
+def asked(rng: np.random.Generator, chosen: NDArray[np.intp]) -> Questions:
+    """One question of each data set in `chosen` (Q,), as in `draw`."""
+    count = chosen.size
     chance = np.clip(EASE[chosen] + rng.normal(0.0, SPREAD, count), 0.02, 0.98)[:, None]
     right, region, form = rng.random((3, count, ROLLOUTS))
     return Questions(0.5 * (right < chance) + 0.3 * chance * region + 0.2 * form, NAMES[chosen])
+
+
+def statistics(rng: np.random.Generator) -> dict[str, dict[str, Any]]:
+    """Priors of every data set as `qoqdata stats` gives them: its records, and the difficulty of
+    256 of its questions in bins of 1/64."""
+    priors = {}
+    for index, (name, size) in enumerate(SIZES.items()):
+        means = asked(rng, np.full(TRIED, index)).rewards.mean(axis=1)
+        place = (means * BINS).astype(int)
+        bins = [means[place == number] for number in np.unique(place)]
+        priors[name] = {
+            "n_records": size,
+            "mu": float(means.mean()),
+            "n_questions": TRIED,
+            "histogram": [(float(b.mean()), float(b.size), float(b.var())) for b in bins],
+        }
+    return priors

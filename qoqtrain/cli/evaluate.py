@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qoqdata import console
+from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from qoqtrain.evaluate.report import Run
     from qoqtrain.evaluate.results import Counts, Estimate, Estimates, Evaluation, Groups
 
 EPILOG = """Example:  qoqtrain evaluate --data ./set --predictions answers.jsonl --out ./figures
+
+A benchmark:  qoqtrain evaluate --rules slake --questions test.json --predictions answers.jsonl
 
 Each prediction has an id and a response, and may have scores: one number an option."""
 
@@ -48,8 +51,14 @@ def add(app: typer.Typer) -> None:
 
 
 def evaluate_command(
-    data: Annotated[Path, typer.Option(help="The data set's folder.")],
     predictions: Annotated[Path, typer.Option(help="Predictions, Parquet or JSON lines.")],
+    data: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
+    rules: Annotated[
+        str | None, typer.Option(help="Score a published benchmark instead, by its rules.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="The benchmark's question file, with --rules.")
+    ] = None,
     split: Annotated[Split, typer.Option(help="The split whose questions count.")] = Split.TEST,
     by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.SOURCE,
     bootstrap: Annotated[int, typer.Option(min=0, help="Replicates; 0: no intervals.")] = 1000,
@@ -63,6 +72,13 @@ def evaluate_command(
 
     Records without prediction stay in every denominator and count as wrong.
     """
+    if rules is not None or questions is not None:
+        if rules is None or questions is None or data is not None:
+            raise UsageError("--rules and --questions go together, without --data")
+        _benchmark(rules, questions, predictions, out=out, json=json)
+        return
+    if data is None:
+        raise UsageError("there is nothing to evaluate", fix="pass --data, or --rules")
     import qoqdata
     from qoqtrain import evaluate
     from qoqtrain.evaluate import predictions as files
@@ -72,8 +88,8 @@ def evaluate_command(
     dataset = qoqdata.open(data)
     given = evaluate.read_predictions(predictions)
     files.refuse_unknown(given, dataset.metadata()["id"].to_list(), where=str(predictions))
-    questions = evaluate.questions_of(dataset, split.value)
-    outcomes = evaluate.judge(questions, given, frame=frame.value)
+    asked = evaluate.questions_of(dataset, split.value)
+    outcomes = evaluate.judge(asked, given, frame=frame.value)
     evaluation = evaluate.summarise(outcomes, bootstrap=bootstrap, seed=seed)
     run = report.run_of(dataset, predictions, given, outcomes, split=split.value, frame=frame.value)
     if out is not None:
@@ -86,6 +102,37 @@ def evaluate_command(
     show(evaluation, run, by)
     if out is not None:
         console.say(f"\nfigures and rows: {out}")
+
+
+def _benchmark(
+    rules: str, questions: Path, predictions: Path, *, out: Path | None, json: bool
+) -> None:
+    from qoqtrain.evaluate import benchmarks
+    from qoqtrain.evaluate import predictions as files
+    from qoqtrain.evaluate.benchmarks import report
+
+    benchmark = benchmarks.benchmark_of(rules)
+    items = benchmarks.read_items(questions, benchmark)
+    given = files.read_predictions(predictions)
+    verdicts = benchmarks.judge_items(items, given, benchmark)
+    found = report.as_json(benchmark, questions, predictions, given, verdicts)
+    if out is not None:
+        report.write(out, found, verdicts)
+    if json:
+        console.emit_json(found)
+        return
+    console.say(benchmark.title)
+    groups = found["figures"]["groups"]
+    heads = [name for name, value in found["figures"].items() if not isinstance(value, dict | str)]
+    rows = [("all", found["figures"])]
+    rows += [(f"{name}: {value}", row) for name in groups for value, row in groups[name].items()]
+    console.table(
+        ("", *_heads(heads)), [(name, *(row[head] for head in heads)) for name, row in rows]
+    )
+    console.say("\nmissing and unparsable responses count as wrong")
+    if found["run"]["beside"]:
+        console.say(f"{found['run']['beside']:,} predictions are of questions that are not asked")
+    console.say(f"note: {benchmark.note}")
 
 
 def show(evaluation: Evaluation, run: Run, by: Rows) -> None:

@@ -21,7 +21,8 @@ class Batch:
     """B valid rollouts of Q questions, question after question.
 
     `rows` (B,) the caller's row of each rollout; `rewards` (B,) float64 total reward; `easiness`
-    (B,) the same mapped from the reward range to [0, 1]; `parts` (B, P) float64 rewards as given;
+    (B,) in [0, 1], what difficulty is measured by: the reward mapped there from its range, or what
+    the caller gave for it; `parts` (B, P) float64 rewards as given;
     `kl` (B,) float64 or None; `starts`, `sizes` (Q,) where each question's rollouts begin and how
     many they are; `domains` (Q,) its domain; `arrival` (Q,) the questions in order of first row.
 
@@ -55,16 +56,18 @@ def batch_of(
     domains: Sequence[Any] | NDArray[Any],
     *,
     settings: Settings,
+    difficulty: ArrayLike | None = None,
     kl: ArrayLike | None = None,
     valid: ArrayLike | None = None,
 ) -> Batch:
     """Check one step's columns and sort them into a Batch.
 
     `rewards` (B,) or (B, P); `questions` and `domains` (B,) labels, text or whole numbers (3 and
-    "3" are the same); `kl` (B,) divergence from the reference, summed over the tokens; `valid`
-    (B,) bool, False for padding and rollouts that could not be scored, which are left out. Raises
+    "3" are the same); `difficulty` (B,) in [0, 1], 1 easy, what difficulty is measured by instead
+    of the reward; `kl` (B,) divergence from the reference, summed over the tokens; `valid` (B,)
+    bool, False for padding and rollouts that could not be scored, which are left out. Raises
     UsageError for columns of different length, a reward that is not finite or outside
-    `reward_range`, a missing label, or a question in two domains.
+    `reward_range`, a difficulty outside [0, 1], a missing label, or a question in two domains.
     """
     parts = _numbers("rewards", rewards)
     if parts.ndim == 1:
@@ -74,8 +77,15 @@ def batch_of(
     count = len(parts)
     keep = np.ones(count, dtype=bool) if valid is None else np.asarray(valid, dtype=bool)
     divergence = None if kl is None else _numbers("kl", kl)
+    ease = None if difficulty is None else _numbers("difficulty", difficulty)
     ids, slugs = _column(questions), _column(domains)
-    columns = {"questions": ids, "domains": slugs, "valid": keep, "kl": divergence}
+    columns = {
+        "questions": ids,
+        "domains": slugs,
+        "valid": keep,
+        "difficulty": ease,
+        "kl": divergence,
+    }
     for name, column in columns.items():
         if column is not None and column.shape != (count,):
             raise UsageError(
@@ -89,6 +99,8 @@ def batch_of(
     parts = parts[rows] + 0.0  # -0.0 becomes 0.0, so that equal rewards have equal bytes
     _require_finite("rewards", parts, rows)
     total, unit = _in_range(_total(parts, settings), rows, settings)
+    if ease is not None:
+        unit = _as_difficulty(ease[rows] + 0.0, rows)
     if divergence is not None:
         divergence = divergence[rows] + 0.0
         _require_finite("kl", divergence[:, None], rows)
@@ -105,7 +117,7 @@ def _sorted(
     question: NDArray[np.intp],
     domain: NDArray[np.str_],
 ) -> Batch:
-    content = np.column_stack([total, parts] + ([] if kl is None else [kl]))
+    content = np.column_stack([total, parts, unit] + ([] if kl is None else [kl]))
     by_question = np.lexsort((*content.T[::-1], question))
     starts = np.flatnonzero(np.diff(question[by_question], prepend=-1))
     sizes = np.diff(starts, append=rows.size)
@@ -193,6 +205,20 @@ def _in_range(
             fix="set reward_range=(lo, hi) to the range of the reward",
         )
     return inside, np.clip((inside - low) / (high - low), 0.0, 1.0)
+
+
+def _as_difficulty(ease: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    _require_finite("difficulty", ease[:, None], rows)
+    inside = np.clip(ease, 0.0, 1.0)
+    outside = np.abs(ease - inside) > ROUNDING
+    if outside.any():
+        first = int(outside.argmax())
+        raise UsageError(
+            f"rollout {int(rows[first])} has difficulty {ease[first]:.6g}, not in [0, 1]",
+            where="difficulty",
+            fix="pass the answer part of the reward, 0 wrong to 1 right",
+        )
+    return inside
 
 
 def _column(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:

@@ -123,6 +123,7 @@ class DRPO:
         questions: Sequence[Any] | NDArray[Any],
         domains: Sequence[Any] | NDArray[Any],
         *,
+        difficulty: ArrayLike | None = None,
         kl: ArrayLike | None = None,
         valid: ArrayLike | None = None,
         update: bool = True,
@@ -130,14 +131,25 @@ class DRPO:
         """Advantages of one global batch, one entry per rollout in any order.
 
         `rewards` (B,), or (B, parts) whose weighted sum is the reward; `questions`, `domains` (B,)
-        labels; `kl` (B,) divergence from the reference, for `kl_damping`; `valid` (B,) False for
-        padding and rollouts without a score. With `update` False (evaluation) the batch is weighed
-        but not remembered. Raises UsageError for input that cannot be used, and then remembers
-        nothing of it. Bit-identical for any order of the rows and any question ids, but for the
-        presets that cluster feature="raw".
+        labels; `difficulty` (B,) in [0, 1], 1 easy, what m_q, and with it mu and the clusters, is
+        measured by instead of the reward: the answer part (`rewards.difficulty`), so that how many
+        records of a domain have annotated regions does not move its weight; `kl` (B,) divergence
+        from the reference, for `kl_damping`; `valid` (B,) False for padding and rollouts without a
+        score. With `update` False (evaluation) the batch is weighed but not remembered. Raises
+        UsageError for input that cannot be used, and then remembers nothing of it. Bit-identical
+        for any order of the rows and any question ids, but for the presets that cluster
+        feature="raw".
         """
         settings = self.settings
-        batch = batch_of(rewards, questions, domains, settings=settings, kl=kl, valid=valid)
+        batch = batch_of(
+            rewards,
+            questions,
+            domains,
+            settings=settings,
+            difficulty=difficulty,
+            kl=kl,
+            valid=valid,
+        )
         means = group_means(batch)
         scores = group_scores(batch, settings)
         history = {**self._history, **remember(batch, means, self._history, settings)}
@@ -154,7 +166,7 @@ class DRPO:
         advantages, factors = np.zeros(size), np.full(size, np.nan)
         advantages[batch.rows] = scaled.advantages
         factors[batch.rows] = np.repeat(scaled.factors, batch.sizes)
-        report = report_of(batch, means, scores, scaled, measured, uncounted, self.priors, settings)
+        report = report_of(batch, scores, scaled, measured, uncounted, self.priors, settings)
         return Step(advantages, factors, report)
 
     def weights(self) -> list[WeightRow]:

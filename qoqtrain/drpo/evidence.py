@@ -60,7 +60,8 @@ def evidence_of(
         weights = np.concatenate([np.ones(memory.n_seen), extra[1]])
         return Evidence(means[:, None], means, weights, members)
     bins = memory or Bins.empty(settings.bins)
-    bins = bins.weighted(prior.bins(settings.bins, settings.strength), bins.retained)
+    if prior.mass(settings.strength):
+        bins = bins.weighted(prior.bins(settings.bins, settings.strength), bins.retained)
     held, means, weights = bins.points()
     rows = np.searchsorted(held, members)
     return Evidence(means[:, None], means, weights, rows, bins.scatter())
@@ -100,9 +101,9 @@ def _features(
 ) -> NDArray[np.float64]:
     """(Q_d, dim) feature of each question.
 
-    Groups of different size are compared as distributions: sorted rewards become the quantile
+    Groups of different size are compared as distributions: sorted values become the quantile
     function at `width` equal steps (as many as the domain's largest group has, where not given),
-    whose squared distance is that of Wasserstein-2; for equal sizes these are the sorted rewards.
+    whose squared distance is that of Wasserstein-2; for equal sizes these are the sorted values.
     """
     if settings.feature == "mean":
         return means[questions, None]
@@ -118,7 +119,7 @@ def _features(
     steps = width or int(batch.sizes[questions].max())
     at = (np.arange(steps) + 0.5) / steps
     return np.stack(
-        [batch.easiness[spans[q]][(at * batch.sizes[q]).astype(int)] for q in questions]
+        [np.sort(batch.easiness[spans[q]])[(at * batch.sizes[q]).astype(int)] for q in questions]
     )
 
 

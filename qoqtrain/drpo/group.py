@@ -10,7 +10,7 @@ from qoqtrain.drpo.settings import Settings
 
 
 def group_means(batch: Batch) -> NDArray[np.float64]:
-    """(Q,) m_q, the mean reward of each question on the scale of [0, 1]."""
+    """(Q,) m_q, the mean of each question on the scale that difficulty is measured on."""
     return batch.sums(batch.easiness) / batch.sizes
 
 

@@ -33,7 +33,6 @@ def effective_sample_size(advantages: NDArray[np.float64]) -> float | None:
 
 def report_of(
     batch: Batch,
-    means: NDArray[np.float64],
     scores: NDArray[np.float64],
     scaled: Scaled,
     measured: Sequence[MeasuredDomain],
@@ -41,7 +40,7 @@ def report_of(
     priors: Priors,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Health of one step; `means` (Q,), `scores` (B,). Numbers that do not exist are None.
+    """Health of one step; `scores` (B,). Numbers that do not exist are None.
 
     Ranges and counts of factors are over the questions whose rewards differ. `ess_unweighted` is
     what the same scores have with equal weights, `alpha` the exponent in force, `unseen_domains`
@@ -53,6 +52,7 @@ def report_of(
     size = np.abs(advantages[finite])
     mass = _squared_mass(batch, advantages)
     present = {found.domain for found in measured}
+    means = batch.sums(batch.rewards) / batch.sizes
     weights = scaled.weights
     known = {d for d, prior in priors.domains.items() if prior.mass(settings.strength) > 0}
     return {
@@ -85,7 +85,10 @@ def _domain_row(
     mass: NDArray[np.float64],
     found: MeasuredDomain,
 ) -> dict[str, Any]:
-    """One domain: what the batch holds of it, what it carries, and its clusters."""
+    """One domain: what the batch holds of it, what it carries, and its clusters.
+
+    `means` (Q,) mean reward of each question; `mu` is the difficulty, on the scale of [0, 1].
+    """
     clustering, heat = found.clustering, found.temperatures
     return {
         "n_questions": int(found.questions.size),

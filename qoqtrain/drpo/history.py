@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,12 +60,13 @@ class Bins:
         A question's weight halves every `half_life` questions of its domain; None is no decay.
         """
         bins = self.counts.size
-        keep = 1.0 if half_life is None else 2.0 ** (-means.size / half_life)
         where = bin_of(means, bins)
         offset = on_grid(means) - _centres(bins)[where]
         square = np.rint(offset * offset * SQUARE_GRID) / SQUARE_GRID
-        alive = self.counts * keep >= FORGOTTEN
-        old = np.where(alive, keep, 0.0)
+        keep, old = 1.0, np.array(1.0)
+        if half_life is not None:
+            keep = 2.0 ** (-means.size / half_life)
+            old = np.where(self.counts * keep >= FORGOTTEN, keep, 0.0)
         return Bins(
             counts=self.counts * old + np.bincount(where, minlength=bins),
             offsets=self.offsets * old + np.bincount(where, weights=offset, minlength=bins),
@@ -206,5 +208,8 @@ def _joined(union: Memory | None, held: Memory, shared: Memory | None) -> Memory
     return union.add(rest.points, rest.means) if isinstance(union, Vectors) else rest
 
 
+@lru_cache(maxsize=8)
 def _centres(bins: int) -> NDArray[np.float64]:
-    return (np.arange(bins) + 0.5) / bins
+    centres = (np.arange(bins) + 0.5) / bins
+    centres.flags.writeable = False
+    return centres

@@ -53,21 +53,24 @@ def bounded_log_weights(
     median = float(np.median(log_factors[speaks]))
     reach = np.inf if clip is None else float(np.log(clip))
 
-    def relative(exponent: float, which: NDArray[np.bool_] | slice) -> NDArray[np.float64]:
-        return np.clip(exponent * (median - log_factors[which]), -reach, reach)
+    def relative(distance: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+        return np.minimum(np.maximum(exponent * distance, -reach), reach)
+
+    distance = median - log_factors
+    heard, second, fourth = distance[speaks], squares[speaks], fourths[speaks]
 
     def ess(exponent: float) -> float:
-        logs = relative(exponent, speaks)
+        logs = relative(heard, exponent)
         squared = np.exp(2.0 * (logs - logs.max()))
-        top = float(squared @ squares[speaks])
-        return top * top / (n_rollouts * float((squared * squared) @ fourths[speaks]))
+        top = float(squared @ second)
+        return top * top / (n_rollouts * float((squared * squared) @ fourth))
 
     exponent, met = alpha, None
     if ess_floor is not None and not silent:
         # A hair above the floor, so that rounding in the advantages does not take it below.
         exponent = _largest(ess, min(ess_floor * (1 + 1e-9), ess(0.0) / 2.0), alpha)
         met = ess(exponent) >= ess_floor
-    logs = relative(exponent, slice(None))
+    logs = relative(distance, exponent)
     return LogWeights(
         values=logs - exponent * median,
         level=-exponent * median,

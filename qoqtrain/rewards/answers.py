@@ -20,6 +20,32 @@ class Expected:
     labels: frozenset[str] | None
 
 
+class Expectations:
+    """`expected_of` and the reading of answers, each thing once: questions of one task share their
+    options, and rollouts their answers."""
+
+    def __init__(self, classes: Mapping[str, str]) -> None:
+        self._classes = classes
+        self._expected: dict[object, Expected] = {}
+        self._read: dict[tuple[int, str], frozenset[str]] = {}
+
+    def of(self, truth: Truth) -> Expected:
+        """The labels that a truth asks for. Raises as `expected_of`."""
+        key = (truth.options, truth.labels, truth.answer, truth.open)
+        found = self._expected.get(key)
+        if found is None:
+            found = self._expected[key] = expected_of(truth, self._classes)
+        return found
+
+    def read(self, expected: Expected, answer: str) -> frozenset[str]:
+        """The labels in an answer, for an `expected` of these; see `Vocabulary.read`."""
+        key = id(expected), answer
+        found = self._read.get(key)
+        if found is None:
+            found = self._read[key] = expected.vocabulary.read(answer)
+        return found
+
+
 def expected_of(truth: Truth, classes: Mapping[str, str]) -> Expected:
     """The labels that a truth asks for. Raises InputError as `vocabulary_of`.
 

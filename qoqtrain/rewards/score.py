@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from qoqdata.errors import UsageError
 
-from .answers import Expected, expected_of, label_part, text_part
+from .answers import Expectations, Expected, label_part, text_part
 from .boxed import Answer, final_answer
 from .format import binary, format_part, graded
 from .grounding import Grounds, grounding, grounds_of, name_of
@@ -29,6 +29,14 @@ class _Question:
     truth: Truth
     expected: Expected
     grounds: Grounds
+
+
+class _Response(NamedTuple):
+    text: str
+    answer: Answer
+    objects: ObjectList
+    labels: frozenset[str] | None
+    cut: bool
 
 
 def score(
@@ -71,30 +79,29 @@ def score(
         return published_scores(responses, truths, preset)
     scheme = scheme_of(preset, **changes)
     questions: dict[int, _Question] = {}
+    expectations, name = Expectations(scheme.classes), name_of(scheme.classes)
     scores = []
     for index, (response, given) in enumerate(zip(responses, truths, strict=True)):
         # `given` is kept with what was made of it, so no other object can take its id.
         question = questions.get(id(given))
         if question is None:
-            question = questions[id(given)] = _question(given, scheme, f"truths[{index}]")
+            truth = truth_of(given, f"truths[{index}]")
+            question = _Question(given, truth, expectations.of(truth), grounds_of(truth, name))
+            questions[id(given)] = question
+        answer, objects = _read(response)
+        labels: frozenset[str] | None = None
+        if answer.text is not None and not question.truth.open:
+            labels = expectations.read(question.expected, answer.text)
         cut = truncated is not None and bool(truncated[index])
-        scores.append(_score(response, question, scheme, cut))
+        read = _Response(response, answer, objects, labels, cut)
+        scores.append(_score(read, question, scheme, name))
     return scores
 
 
-def _question(given: Truth | Mapping[str, Any] | str, scheme: Scheme, where: str) -> _Question:
-    truth = truth_of(given, where)
-    expected = expected_of(truth, scheme.classes)
-    return _Question(given, truth, expected, grounds_of(truth, name_of(scheme.classes)))
-
-
-def _score(response: str, question: _Question, scheme: Scheme, cut: bool) -> dict[str, Any]:
-    truth, expected = question.truth, question.expected
-    answer, objects = _read(response)
-    name = name_of(scheme.classes)
-    labels: frozenset[str] | None = None
-    if answer.text is not None and not truth.open:
-        labels = expected.vocabulary.read(answer.text)
+def _score(
+    response: _Response, question: _Question, scheme: Scheme, name: Callable[[str], str]
+) -> dict[str, Any]:
+    text, answer, objects, labels, cut = response
     if scheme.format_rule == "graded":
         grade = graded(objects)
     else:
@@ -113,7 +120,7 @@ def _score(response: str, question: _Question, scheme: Scheme, cut: bool) -> dic
         "format": stop or format_part(grade, objects, answer, scheme.think_share),
         "length": stop
         or length_part(
-            response, answer, objects, full=scheme.full_words, overlong=scheme.overlong_words
+            text, answer, objects, full=scheme.full_words, overlong=scheme.overlong_words
         ),
     }
     return {
@@ -122,7 +129,7 @@ def _score(response: str, question: _Question, scheme: Scheme, cut: bool) -> dic
         "status": {part: scored.status for part, scored in parts.items()},
         "reason": {part: scored.reason for part, scored in parts.items() if scored.reason},
         "prediction": answer.text,
-        "labels": None if labels is None else _written(labels, expected),
+        "labels": None if labels is None else _written(labels, question.expected),
     }
 
 

@@ -107,14 +107,17 @@ def truth_of(given: Truth | Mapping[str, Any] | str, where: str = "truth") -> Tr
 def truth_of_record(
     record: Mapping[str, Any],
     *,
+    single: bool = False,
     seen_sizes: Sequence[Size] | None = None,
     frame: Frame = "pixels",
     masks: Sequence[NDArray[Any] | None] | None = None,
 ) -> Truth:
     """The truth of one record (schema version 1) for a policy that saw pictures of `seen_sizes`.
 
-    A record without options is an open answer. `masks` are decoded label maps; the record's own
-    PNG masks are not read, its regions are. Raises as `truth_of`.
+    A record without options is an open answer. `single` says that exactly one label is asked for:
+    that is a fact of the task (kind "single" on the card of the source) and not in the record, and
+    one right label does not tell it, for a question of several may have one. `masks` are decoded
+    label maps; the record's own PNG masks are not read, its regions are. Raises as `truth_of`.
     """
     info = record.get("image_info")
     return truth_of(
@@ -122,6 +125,7 @@ def truth_of_record(
             "answer": record["answer"],
             "options": record.get("options"),
             "open": record.get("options") is None,
+            "single": single,
             "regions": record.get("regions"),
             "masks": masks,
             "stored_sizes": info and [(facts["width"], facts["height"]) for facts in info],
@@ -133,6 +137,7 @@ def truth_of_record(
 
 
 _FIELDS = {field.name for field in fields(Truth)}
+_ONLY_TEXT = {str}
 _FRAMES: tuple[Literal["pixels", "thousandths"], ...] = get_args(Frame)
 
 
@@ -183,7 +188,9 @@ def _check_region(truth: Truth, region: TrueRegion, where: str, pictures: int | 
 def _strings(values: Any, where: str) -> tuple[str, ...] | None:
     if values is None:
         return None
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+    if isinstance(values, str) or not (
+        _ONLY_TEXT.issuperset(map(type, values)) or all(isinstance(v, str) for v in values)
+    ):
         raise UsageError(f"{values!r} is no list of labels", where=where)
     return tuple(values)
 

@@ -75,12 +75,16 @@ def test_lines_are_solved_exactly_for_every_k(raw: list[list[tuple[int, int]]]) 
             )
 
 
-@pytest.mark.parametrize("size", [1, 63, 64, 65, 200, 700])
-def test_long_lines_match_the_plain_recursion(size: int) -> None:
+@pytest.mark.parametrize("skewed", [False, True])
+@pytest.mark.parametrize(
+    ("size", "k_max"), [(1, 6), (10, 12), (63, 11), (64, 6), (65, 10), (200, 7), (700, 11)]
+)
+def test_long_lines_match_the_plain_recursion(size: int, k_max: int, skewed: bool) -> None:
     rng = np.random.default_rng(size)
     points = np.unique(rng.beta(0.7, 2.0, size))
     weights = rng.integers(1, 50, points.size).astype(float)
-    k_max = 6
+    if skewed:
+        weights = np.exp(rng.normal(0.0, 4.0, points.size))
     mass = np.concatenate([[0], np.cumsum(weights)]) / weights.sum()
     first = np.concatenate([[0], np.cumsum(weights * points)]) / weights.sum()
     second = np.concatenate([[0], np.cumsum(weights * points**2)]) / weights.sum()
@@ -101,6 +105,11 @@ def test_long_lines_match_the_plain_recursion(size: int) -> None:
     finite = np.isfinite(got)
     np.testing.assert_allclose(got[finite], np.array(expected)[finite], atol=1e-13)
     assert finite.sum() == min(k_max, points.size)
+    for k in range(1, finite.sum() + 1):
+        labels = solved.labels(0, k)
+        assert (np.diff(labels) >= 0).all() and np.unique(labels).size == k
+        found = inertia(points, weights / weights.sum(), labels)
+        assert found == pytest.approx(got[k - 1], abs=1e-13)
 
 
 def test_never_worse_than_scikit_learn_with_many_starts(one_thread: None) -> None:

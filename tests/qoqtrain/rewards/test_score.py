@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qoqtrain
@@ -150,6 +150,7 @@ def test_an_empty_batch_is_empty() -> None:
 
 
 @given(st.lists(st.tuples(RESPONSES, TRUTHS), max_size=6), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_a_response_is_scored_by_itself(batch: list[Any], random: Any) -> None:
     """Bounds, and independence of the rest of the batch and its order."""
     results = score([r for r, _ in batch], [t for _, t in batch])
@@ -247,6 +248,10 @@ def test_a_record_gives_its_truth() -> None:
     assert (truth.open, truth.stored_sizes) == (False, ((99.0, 98.0),))
     assert truth_of_record({**record, "options": None}).open
     assert truth_of_record({**record, "image_info": None}).stored_sizes is None
+    # One right label does not say that one is asked for: only the caller knows the task.
+    two = ["\\boxed{Melanoma, Nevus}"]
+    assert score(two, [truth])[0]["answer"] == pytest.approx(2 / 3)
+    assert score(two, [truth_of_record(record, single=True)])[0]["answer"] == 0.0
     with pytest.raises(UsageError, match="truth_of_record"):
         score([GOOD], [record])
     with pytest.raises(InputError, match="record r1"):
@@ -262,6 +267,24 @@ def test_truth_forms_are_the_same() -> None:
     with pytest.raises(InputError, match=r"truths\[1\]"):
         bad = Truth(answer="A", regions=(), frame="thousandths")
         score([GOOD, GOOD], [TRUTH, bad])
+
+
+def test_what_questions_share_is_read_once_and_changes_nothing() -> None:
+    """Options in common, answers in common, neither, and the same words under other options."""
+    truths = [
+        {"answer": "Melanoma", "options": OPTIONS},
+        {"answer": "Nevus", "options": OPTIONS},
+        {"answer": "Nevus", "options": OPTIONS[::-1]},
+        {"answer": "Nevus"},
+        {"answer": "Nevus", "open": True},
+        {"answer": "Nevus", "labels": ["Nevus", "Melanoma"], "options": OPTIONS},
+    ]
+    texts = ["\\boxed{B}", "\\boxed{Nevus}", "\\boxed{Nevus, Melanoma}", "\\boxed{b}"]
+    pairs = [(text, truth) for truth in truths for text in texts]
+    together = score([text for text, _ in pairs], [dict(truth) for _, truth in pairs], "accuracy")
+    alone = [score([text], [truth], "accuracy")[0] for text, truth in pairs]
+    assert together == alone
+    assert [row["answer"] for row in together[:8]] == [0.0, 0.0, 2 / 3, 0.0, 1.0, 1.0, 2 / 3, 1.0]
 
 
 def test_the_package_is_light() -> None:

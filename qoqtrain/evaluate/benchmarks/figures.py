@@ -1,0 +1,154 @@
+"""The figures of a benchmark: pure functions of its verdicts, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from qoqtrain.evaluate.confusion import Floats, macro_f1, mean_defined, rates
+from qoqtrain.evaluate.ranking import auroc, ranking
+
+from .overlap import corpus_bleu
+from .table import Benchmark
+from .verdicts import Verdict, membership
+
+Figures = dict[str, float | None]
+Verdicts = Sequence[Verdict]
+
+
+def figures(verdicts: Verdicts, benchmark: Benchmark) -> dict[str, Any]:
+    """All figures of a benchmark, 0 to 1, None where undefined.
+
+    `records` is the denominator of every share: questions without a response, and responses that
+    cannot be read, count as wrong. `unparsable` is the share of the responses given. `groups`
+    repeats the figures for every value of the benchmark's own columns.
+    """
+    names = sorted({name for verdict in verdicts for name in verdict.item.groups})
+    groups = {
+        name: {
+            value: _figures([v for v in verdicts if v.item.groups.get(name) == value], benchmark)
+            for value in sorted({v.item.groups[name] for v in verdicts if name in v.item.groups})
+        }
+        for name in names
+    }
+    return {"benchmark": benchmark.name, **_figures(verdicts, benchmark), "groups": groups}
+
+
+def _figures(verdicts: Verdicts, benchmark: Benchmark) -> dict[str, Any]:
+    statuses = [verdict.status for verdict in verdicts]
+    responses = len(verdicts) - statuses.count("missing")
+    found: dict[str, Any] = {
+        "records": len(verdicts),
+        "missing": statuses.count("missing"),
+        "unparsable": statuses.count("unparsable") / responses if responses else None,
+    }
+    for name in benchmark.figures:
+        found |= FIGURES[name](verdicts)
+    return found
+
+
+def _accuracy(verdicts: Verdicts) -> Figures:
+    right = [verdict.reading.correct for verdict in verdicts]
+    return {"accuracy": sum(right) / len(right) if right else None}
+
+
+def _closed_and_open(verdicts: Verdicts) -> Figures:
+    """Closed: as the benchmark marks it, else yes/no questions. Open: exact match and overlaps."""
+    closed = [verdict for verdict in verdicts if is_closed(verdict)]
+    open_ = [verdict for verdict in verdicts if not is_closed(verdict)]
+    found: Figures = {
+        "closed_records": float(len(closed)),
+        "closed_accuracy": _accuracy(closed)["accuracy"],
+        "open_exact_match": _accuracy(open_)["accuracy"],
+    }
+    for name in ("token_recall", "token_f1", "rouge_l"):
+        values = [verdict.reading.measures.get(name, 0.0) for verdict in open_]
+        found[f"open_{name}"] = sum(values) / len(values) if values else None
+    pairs = [((v.reading.given or ("",))[0], v.item.right[0]) for v in open_]
+    found["open_bleu_1"] = corpus_bleu(pairs, 1)
+    return found
+
+
+def is_closed(verdict: Verdict) -> bool:
+    """What the benchmark says, or, where it says nothing, whether the right answer is yes or no."""
+    if verdict.item.closed is not None:
+        return verdict.item.closed
+    return verdict.item.right[0].strip().casefold() in ("yes", "no")
+
+
+def _macro_f1(verdicts: Verdicts) -> Figures:
+    return {"macro_f1": _defined(macro_f1(rates(class_counts(verdicts))))}
+
+
+def _sens_spec_hmean(verdicts: Verdicts) -> Figures:
+    """FunBench's "F1": the harmonic mean of sensitivity and specificity, mean over classes."""
+    found = rates(class_counts(verdicts))
+    total = found.recall + found.specificity
+    product = 2 * found.recall * found.specificity
+    means = np.divide(product, total, out=np.zeros_like(total), where=total > 0)
+    means[np.isnan(total)] = np.nan
+    return {
+        "sens_spec_hmean": _defined(float(mean_defined(means))),
+        "sensitivity": _defined(float(mean_defined(found.recall))),
+    }
+
+
+def _set_balanced_accuracy(verdicts: Verdicts) -> Figures:
+    """Mean over labels of (sensitivity + specificity) / 2, which ECGBench calls AUC."""
+    found = rates(class_counts(verdicts))
+    return {
+        "balanced_accuracy": _defined(float(mean_defined((found.recall + found.specificity) / 2)))
+    }
+
+
+def _hamming_loss(verdicts: Verdicts) -> Figures:
+    """Share of labels that differ; every label of an answer that cannot be read differs."""
+    wrong = labels = 0
+    for verdict in verdicts:
+        labels += len(verdict.item.options)
+        if verdict.reading.given is None:
+            wrong += len(verdict.item.options)
+        else:
+            wrong += len(set(verdict.reading.given) ^ set(verdict.item.right))
+    return {"hamming_loss": wrong / labels if labels else None}
+
+
+def _macro_auroc(verdicts: Verdicts) -> Figures:
+    """Mean AUROC over the labels with both classes, from scores; never from sets of labels."""
+    labels = verdicts[0].item.options if verdicts else ()
+    scores = np.full((len(verdicts), len(labels)), np.nan)
+    for row, verdict in enumerate(verdicts):
+        if verdict.scores is not None:
+            scores[row] = verdict.scores
+    ones = np.ones(len(verdicts))
+    found = [
+        auroc(ranking(column, np.array([label in v.item.right for v in verdicts])), ones)
+        for label, column in zip(labels, scores.T, strict=True)
+    ]
+    return {"macro_auroc": _defined(float(mean_defined(np.array(found))))}
+
+
+FIGURES: dict[str, Callable[[Verdicts], Figures]] = {
+    "accuracy": _accuracy,
+    "closed_and_open": _closed_and_open,
+    "macro_f1": _macro_f1,
+    "sens_spec_hmean": _sens_spec_hmean,
+    "balanced_accuracy": _set_balanced_accuracy,
+    "hamming_loss": _hamming_loss,
+    "macro_auroc": _macro_auroc,
+}
+
+
+def class_counts(verdicts: Verdicts) -> Floats:
+    """(K, 5) counts of each class that is right or given anywhere, as `confusion.rates` takes."""
+    right, given = membership(verdicts)
+    void = np.array([[verdict.reading.given is None] for verdict in verdicts], dtype=bool)
+    void = void.reshape(len(verdicts), 1) & ~right
+    counts = (right & given, ~right & given, right & ~given, ~right & ~given & ~void, void)
+    return np.stack([count.sum(axis=0) for count in counts], axis=1).astype(np.float64)
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,185 @@
+"""The questions of a benchmark, from its own files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from qoqdata.errors import BadTable, DuplicateKey, MissingFile
+
+if TYPE_CHECKING:
+    from .table import Benchmark
+
+_IDS = ("id", "qid", "question_id", "index", "No", "ecg_id", "ecg_path")
+_LETTER = re.compile(r"(?:choice |option_|option )?([A-H])", re.IGNORECASE)
+_OWN_LETTER = re.compile(r"\s*\(?([A-H])\s*[.:)]\s*")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a benchmark.
+
+    options  admissible answers in the order shown; () where there are none
+    right    the right answers: option letters for choices, else labels or one text
+    closed   whether the benchmark counts it as closed; None where it does not say
+    groups   columns by which figures are reported besides
+    """
+
+    id: str
+    right: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    closed: bool | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_items(path: Path, benchmark: Benchmark) -> list[Item]:
+    """The questions of a benchmark's file: JSON, JSON lines, CSV, TSV or Parquet, as published.
+
+    Raises MissingFile, and BadTable and DuplicateKey as `items_of`.
+    """
+    if not path.is_file():
+        raise MissingFile("there is no such file", where=str(path))
+    try:
+        rows = list(_rows(path))
+    except (ValueError, OSError, RecursionError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadTable(f"cannot be read as questions: {reason}", where=str(path)) from error
+    return items_of(rows, benchmark, where=str(path))
+
+
+def items_of(rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, *, where: str) -> list[Item]:
+    """The questions of published rows that the benchmark counts, in their order.
+
+    Rows without an id are numbered from 0, all rows of the file counted. Raises BadTable for a row
+    without an answer, without options where they are needed, with an answer that is no option, or
+    without the column that the benchmark is chosen by; DuplicateKey for an id that is there twice.
+    """
+    found: dict[str, Item] = {}
+    for number, row in enumerate(rows):
+        place = f"{where}, row {number}"
+        if not isinstance(row, Mapping):
+            raise BadTable("is no row of named values", where=place)
+        if benchmark.only and not _chosen(row, *benchmark.only, place):
+            continue
+        name = next((str(row[key]) for key in _IDS if row.get(key) is not None), str(number))
+        if name in found:
+            raise DuplicateKey(f"the id {name} is there twice", where=place)
+        found[name] = _item(name, row, benchmark, place)
+    if not found:
+        raise BadTable("holds no question of the benchmark", where=where)
+    return list(found.values())
+
+
+def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -> Item:
+    if benchmark.label_columns:
+        return Item(name, _marked(row, benchmark.labels, where), benchmark.labels)
+    answer = next((row[key] for key in benchmark.answers if row.get(key) is not None), None)
+    right = _texts(answer)
+    if benchmark.several:
+        right = _texts([part for text in right for part in text.split(",")])
+    if not right:
+        fix = f"the answer is read from {' or '.join(benchmark.answers)}"
+        raise BadTable("has no answer", where=where, fix=fix)
+    options = benchmark.labels or _options(row)
+    if benchmark.needs_options:
+        if not options:
+            raise BadTable("has no options", where=where)
+        if benchmark.by_letter:
+            right = _letters(right, options)
+        if not right or (not benchmark.by_letter and not set(right) <= set(options)):
+            raise BadTable(f"the answer {answer!r} is no option", where=where)
+    closed = row.get("answer_type")
+    return Item(
+        name,
+        right,
+        options,
+        None if closed is None else str(closed).strip().upper() == "CLOSED",
+        {key: str(row[key]) for key in benchmark.groups if row.get(key) is not None},
+    )
+
+
+def _marked(row: Mapping[str, Any], labels: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """The labels whose column holds 1; raises BadTable for a column that holds neither 0 nor 1."""
+    marks = {label: str(row.get(label)).strip() for label in labels}
+    if odd := [label for label, mark in marks.items() if mark not in ("0", "1", "0.0", "1.0")]:
+        raise BadTable(f"the column {odd[0]!r} holds {marks[odd[0]]!r}, not 0 or 1", where=where)
+    return tuple(label for label in labels if float(marks[label]) == 1.0)
+
+
+def _chosen(row: Mapping[str, Any], column: str, value: str, where: str) -> bool:
+    if row.get(column) is None:
+        raise BadTable(f"lacks {column!r}, by which questions are chosen", where=where)
+    return str(row[column]).strip().casefold() == value
+
+
+def _texts(answer: Any) -> tuple[str, ...]:
+    parts = answer if isinstance(answer, list | tuple) else [answer]
+    return tuple(text for part in parts if part is not None and (text := str(part).strip()))
+
+
+def _letters(right: tuple[str, ...], options: tuple[str, ...]) -> tuple[str, ...]:
+    """Letters of answers given as letters, several joined by commas, or as words of an option."""
+    if all(part in options for part in right):
+        return tuple(sorted(chr(ord("A") + options.index(part)) for part in right))
+    letters = [part.strip().upper() for answer in right for part in answer.split(",")]
+    known = {chr(ord("A") + index) for index in range(len(options))}
+    return tuple(sorted(letters)) if set(letters) <= known else ()
+
+
+def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Options as a list of texts or of {letter, content}, a mapping by letter, or by column."""
+    given = row.get("options")
+    if isinstance(given, list):
+        if given and all(isinstance(option, Mapping) for option in given):
+            given = {str(option.get("letter")): option.get("content") for option in given}
+        else:
+            return tuple(_bare(str(option)) for option in given)
+    if not isinstance(given, Mapping):
+        given = {
+            found[1]: value
+            for key, value in row.items()
+            if (found := _LETTER.fullmatch(str(key))) and value is not None
+        }
+    kept = {letter.upper(): _bare(str(text)) for letter, text in given.items() if text is not None}
+    return tuple(kept[letter] for letter in sorted(kept))
+
+
+def _bare(option: str) -> str:
+    """An option without the letter that some files print before it ("A: text")."""
+    return _OWN_LETTER.sub("", option, count=1).strip() or option.strip()
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        skipped = {"image", "images"}
+        columns = [name for name in pl.read_parquet_schema(path) if name not in skipped]
+        yield from pl.read_parquet(path, columns=columns, glob=False).iter_rows(named=True)
+    elif kind in (".csv", ".tsv"):
+        separator = "\t" if kind == ".tsv" else ","
+        table = pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
+        yield from table.iter_rows(named=True)
+    elif kind == ".json":
+        loaded = json.loads(path.read_bytes())
+        yield from _funbench(loaded) if isinstance(loaded, dict) else loaded
+    else:
+        with path.open("rb") as lines:
+            yield from (json.loads(line) for line in lines if line.strip())
+
+
+def _funbench(loaded: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Rows of FunBench's task files: {"info": ..., "data": {picture: {"gt", "raw_data"}}}."""
+    data = loaded.get("data")
+    if not isinstance(data, Mapping):
+        raise ValueError("a JSON object without 'data'")
+    for picture, entry in data.items():
+        raw = entry.get("raw_data") if isinstance(entry, Mapping) else None
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"{picture} has no 'raw_data'")
+        yield {"id": picture, "answer": entry.get("gt"), "options": raw.get("options")}

@@ -1,0 +1,174 @@
+"""The benchmarks that can be scored, and how each is: one row a benchmark.
+
+Left out is what needs a judge model (ECG-Grounding): its figures are those of the judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qoqdata.errors import UsageError
+
+from .readings import Rule, answer_set, choice, choices, closed_or_open, label, label_set
+
+_ANSWERS = ("answer", "Answer", "answers")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark.
+
+    rule           reads a response and compares it; None where scores are ranked
+    figures        names in `figures.FIGURES`
+    answers        columns of the right answer, the first that is given
+    labels         the labels of every question, where the file does not list options
+    label_columns  the right labels are the label columns that hold 1
+    several        a text of the answer column is a list with commas
+    needs_options, by_letter   what the right answer must be: an option, given by its letter
+    only           (column, case-folded value) of the questions that count
+    groups         columns by which figures are repeated
+    note           what a reader of the figures must know
+    """
+
+    name: str
+    title: str
+    rule: Rule | None
+    figures: tuple[str, ...]
+    answers: tuple[str, ...] = _ANSWERS
+    labels: tuple[str, ...] = ()
+    label_columns: bool = False
+    several: bool = False
+    needs_options: bool = False
+    by_letter: bool = False
+    only: tuple[str, str] | None = None
+    groups: tuple[str, ...] = ()
+    note: str = ""
+
+
+def _open(name: str, title: str, note: str, only: tuple[str, str] | None = None) -> Benchmark:
+    figures = ("accuracy", "closed_and_open")
+    return Benchmark(name, title, closed_or_open, figures, only=only, note=note)
+
+
+def _choice(
+    name: str,
+    title: str,
+    note: str,
+    *,
+    answers: tuple[str, ...] = _ANSWERS,
+    only: tuple[str, str] | None = None,
+    groups: tuple[str, ...] = (),
+) -> Benchmark:
+    return Benchmark(
+        name, title, choice, ("accuracy",), answers,
+        needs_options=True, by_letter=True, only=only, groups=groups, note=note,
+    )  # fmt: skip
+
+
+def _sets(name: str, title: str, labels: tuple[str, ...]) -> Benchmark:
+    return Benchmark(
+        name, title, label_set, ("accuracy", "macro_f1", "balanced_accuracy", "hamming_loss"),
+        labels=labels, several=True, needs_options=True,
+        note="labels as whole words; what the authors call AUC is balanced accuracy",
+    )  # fmt: skip
+
+
+def _ranked(name: str, title: str, labels: tuple[str, ...], note: str) -> Benchmark:
+    return Benchmark(
+        name, title, None, ("macro_auroc",), labels=labels, label_columns=True, note=note
+    )
+
+
+_CSN = (
+    "AQW", "UW", "SR", "WPW", "2AVB", "AT", "VB", "ARS", "STTC", "SA", "STE", "VPB", "TWO", "STTU",
+    "ALS", "APB", "2AVB1", "PRIE", "CCR", "CR", "AF", "AVB", "QTIE", "LBBB", "VEB", "SVT", "RBBB",
+    "1AVB", "STDD", "MI", "AFIB", "TWC", "PWC", "ERV", "RVH", "LVH", "ST", "JEB",
+)  # fmt: skip
+
+_TABLE = (
+    _open(
+        "slake",
+        "SLAKE, English",
+        "the English test part has 1,061 questions",
+        only=("q_lang", "en"),
+    ),
+    _open("vqa_rad", "VQA-RAD", "train and test share pictures; say so when fine-tuned on it"),
+    _open("path_vqa", "PathVQA", "many questions were made by rules from captions"),
+    _choice(
+        "pmc_vqa",
+        "PMC-VQA",
+        "say which of test, test_2 and test_clean is used; chance is 25 %",
+        answers=("Answer_label", "Answer", "answer"),
+    ),
+    _choice(
+        "medxpertqa_mm",
+        "MedXpertQA, multimodal",
+        "up to six pictures a question; chance is 20 %",
+        answers=("label",),
+        groups=("medical_task", "question_type", "body_system"),
+    ),
+    _choice(
+        "omnimedvqa_fundus",
+        "OmniMedVQA, fundus photography",
+        "no training part: leave out sources that were trained on",
+        answers=("gt_answer",),
+        only=("modality_type", "fundus photography"),
+        groups=("dataset", "question_type"),
+    ),
+    Benchmark(
+        "gmai_mmbench_fundus", "GMAI-MMBench VAL, fundus photography", choices, ("accuracy",),
+        needs_options=True, by_letter=True, only=("modality", "fundus photography"),
+        groups=("clinical vqa task", "department", "perceptual granularity"),
+        note="exact letters, without a judge model",
+    ),
+    Benchmark(
+        "funbench", "FunBench, one task file", choices, ("accuracy", "sens_spec_hmean"),
+        needs_options=True, by_letter=True,
+        note="sens_spec_hmean is what its authors call F1; average tasks, then levels",
+    ),
+    Benchmark(
+        "u2_bench_dd", "U2-Bench, disease diagnosis", label, ("accuracy", "macro_f1"),
+        ("class_label",), needs_options=True, groups=("dataset_name", "anatomy_location"),
+        note="unparsable answers are wrong, its authors leave them out",
+    ),
+    _choice("ecgbench_choice", "ECGBench csn, g12 and mmmu-ecg", "no guess where none is read"),
+    Benchmark(
+        "ecgbench_ecgqa", "ECGBench ecgqa", answer_set, ("accuracy",), several=True,
+        note="whole answers are compared, its authors compare sets of characters",
+    ),
+    _sets("ecgbench_ptb", "ECGBench ptb", ("NORM", "MI", "STTC", "CD", "HYP")),
+    _sets(
+        "ecgbench_cpsc",
+        "ECGBench cpsc",
+        ("NORM", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE"),
+    ),
+    _sets(
+        "ecgbench_code15",
+        "ECGBench code15",
+        ("1dAVb", "RBBB", "LBBB", "SB", "ST", "AF", "NORM", "ABNORMAL"),
+    ),
+    _ranked(
+        "ptbxl_superclass",
+        "PTB-XL diagnostic superclass, fold 10",
+        ("HYP", "NORM", "MI", "CD", "STTC"),
+        "from scores, one a label",
+    ),
+    _ranked("csn", "CSN, MERL split", _CSN, "its labels hold false positives, set by substring"),
+    _ranked(
+        "cpsc2018_cls",
+        "CPSC2018, MERL split",
+        ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD"),
+        "published figures mix three splits",
+    ),
+)  # fmt: skip
+
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _TABLE}
+
+
+def benchmark_of(name: str) -> Benchmark:
+    """The benchmark of that name; raises UsageError for an unknown one."""
+    if name not in BENCHMARKS:
+        raise UsageError(
+            f"there are no rules {name!r}", fix=f"choose one of {', '.join(BENCHMARKS)}"
+        )
+    return BENCHMARKS[name]

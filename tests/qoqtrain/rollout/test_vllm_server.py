@@ -1,0 +1,138 @@
+"""The HTTP protocol of the vLLM sampler, against a small server of our own on loopback.
+
+It speaks the fields that vLLM documents; no vLLM ran here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from qoqdata.errors import QoqdataError, UsageError
+from qoqtrain.rollout.protocol import Prompt, Sampling
+from qoqtrain.rollout.vllm_server import ServerSampler, chat_message
+
+SAMPLING = Sampling(n=2, temperature=0.7, top_p=0.9, max_tokens=5)
+MARK = "<|picture|>"
+
+
+def answer_of(body: dict) -> dict:
+    """Two answers that say which question and seed they are for, the later one first."""
+    text = body["messages"][0]["content"][0]["text"]
+    choices = [
+        {
+            "index": index,
+            "message": {"content": f"{text}:{body['seed'] % 1000}:{index}"},
+            "finish_reason": "length" if index else "stop",
+            "token_ids": [7, 8 + index],
+            "logprobs": {"content": [{"logprob": -0.5}, {"logprob": -1.5}]},
+        }
+        for index in (1, 0)
+    ]
+    return {"choices": choices, "usage": {"prompt_tokens": 3}}
+
+
+@pytest.fixture
+def server():
+    """(address, requests, reply): `reply` may be replaced by a status and bytes."""
+    asked: list[dict] = []
+    reply: dict = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append(body)
+            status, content = reply.get("is", (200, None))
+            content = json.dumps(answer_of(body)).encode() if content is None else content
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}/v1", asked, reply
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def sampler(url: str) -> ServerSampler:
+    return ServerSampler(
+        url, "policy", lambda record: [chat_message(record["question"], [], MARK)], timeout=20
+    )
+
+
+def prompts(*names: str) -> list[Prompt]:
+    return [Prompt({"id": name, "question": name}, 3, copy) for copy, name in enumerate(names)]
+
+
+def test_rollouts_come_in_order_with_their_tokens(server):
+    url, asked, _ = server
+    found = sampler(url)(prompts("a", "b", "c"), SAMPLING, seed=1, step=2)
+    assert [(r.question, r.row, r.index) for r in found] == [
+        (name, row, index) for row, name in enumerate("abc") for index in (0, 1)
+    ]
+    assert found[1].tokens == (7, 9)
+    assert found[1].logprobs == (-0.5, -1.5)
+    assert [r.truncated for r in found[:2]] == [False, True]
+    assert found[4].text.startswith("c:")
+    body = next(body for body in asked if body["messages"][0]["content"][0]["text"] == "a")
+    assert (body["n"], body["temperature"], body["top_p"]) == (2, 0.7, 0.9)
+    assert body["max_completion_tokens"] == 5
+    assert body["return_token_ids"] is True
+
+
+def test_the_same_step_asks_with_the_same_seeds(server):
+    url, _, _ = server
+    one = sampler(url)(prompts("a", "b"), SAMPLING, seed=1, step=2)
+    assert sampler(url)(prompts("a", "b"), SAMPLING, seed=1, step=2) == one
+    assert sampler(url)(prompts("a", "b"), SAMPLING, seed=1, step=3) != one
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((500, b"out of memory"), "status 500: out of memory"),
+        ((200, b"<html>"), "no JSON"),
+        ((200, b'{"choices": [], "usage": {"prompt_tokens": 3}}'), "0 answers instead of 2"),
+        ((200, b'{"choices": [], "usage": {"prompt_tokens": 9}}'), "9 tokens, the trainer's 3"),
+        ((200, b'{"choices": []}'), "usage"),
+        (
+            (200, b'{"choices": [{"index": 0}], "usage": {"prompt_tokens": 3}}'),
+            "token_ids",
+        ),
+    ],
+)
+def test_a_strange_answer_stops_the_run_with_what_it_was(server, reply, words):
+    url, _, told = server
+    told["is"] = reply
+    with pytest.raises(QoqdataError, match=words):
+        sampler(url)(prompts("a"), SAMPLING, seed=1, step=2)
+
+
+def test_no_server_and_no_ecg():
+    with pytest.raises(QoqdataError, match="does not answer"):
+        sampler("http://127.0.0.1:9/v1")(prompts("a"), SAMPLING, seed=1, step=2)
+    ecg = [Prompt({"id": "a", "ecg": {"fs": 500.0}}, 3, 0)]
+    with pytest.raises(UsageError, match="reads no ECG"):
+        sampler("http://127.0.0.1:9/v1")(ecg, SAMPLING, seed=1, step=2)
+
+
+def test_pictures_stand_where_the_text_marks_them():
+    jpeg, png = b"\xff\xd8\xff...", b"\x89PNG..."
+    message = chat_message(f"Image 1: {MARK}\nImage 2: {MARK}\nWhat?", [jpeg, png], MARK)
+    kinds = [part["type"] for part in message["content"]]
+    assert kinds == ["text", "image_url", "text", "image_url", "text"]
+    url = message["content"][3]["image_url"]["url"]
+    assert url == f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    with pytest.raises(UsageError, match="1 marks for 2 pictures"):
+        chat_message(MARK, [jpeg, png], MARK)

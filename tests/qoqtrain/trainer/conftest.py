@@ -1,0 +1,100 @@
+"""The demo data set, and a tiny policy that supervised training has taught to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Path:
+    """The demo's data set, all its domains, with statistics."""
+    from qoqdata.build.engine import build
+    from qoqdata.build.setting import Setting
+    from qoqdata.cli.difficulty import make_prior
+    from qoqdata.dataset import open_dataset
+    from qoqdata.demo import SALT, stage
+    from qoqdata.stats import difficulty, tables
+
+    root = tmp_path_factory.mktemp("demo")
+    build(stage(root / "raw"), root / "set", Setting(SALT, workers=1))
+    opened = open_dataset(root / "set")
+    make_prior(opened)
+    scored = difficulty.choose(opened.layout, None)
+    tables.write(opened.layout, tables.compute(opened.kept(), scored))
+    return root / "set"
+
+
+#: Mostly domains with one answer, so that a tiny policy is rewarded now and then.
+WEIGHTS = {"ct": 6, "mri": 6, "ultrasound": 2, "ecg": 1, "chest_xray": 1, "pathology": 1}
+MIX = {"by": "domain", "weights": {**WEIGHTS, "dermoscopy": 1}}
+
+
+@dataclass(frozen=True)
+class Warm:
+    """A supervised run: the folder of its model and the numbers of its steps."""
+
+    model: Path
+    steps: list[dict[str, Any]]
+
+
+def taught(family: str, demo: Path, root: Path) -> Warm:
+    """A tiny policy of `family` after a few supervised steps on the demo's answers."""
+    import torch
+
+    import qoqdata
+    from qoqtrain.model.tiny import write_tiny
+    from qoqtrain.trainer.loop import train
+    from qoqtrain.trainer.settings import read_settings
+
+    torch.set_num_threads(1)
+    texts = qoqdata.open(demo).records.select("question", "answer").collect()
+    words = [*texts["question"], *texts["answer"], "\\boxed{}"]
+    write_tiny(root / "first", family, texts=words)
+    steps: list[dict[str, Any]] = []
+    settings = read_settings(
+        given={
+            "data": str(demo),
+            "model": str(root / "first"),
+            "out": str(root / "warm"),
+            "stage": "sft",
+            "steps": 40,
+            "questions": 8,
+            "micro_batch": 8,
+            "mix": MIX,
+            "rollouts": {"response_tokens": 64, "unfit": "leave_out"},
+            "optimizer": {"learning_rate": 0.01, "schedule": "cosine"},
+            "engine": {"gradient_checkpointing": False},
+        }
+    )
+    model = train(settings, lambda progress: steps.append(dict(progress.numbers)))
+    return Warm(model, steps)
+
+
+@pytest.fixture(scope="session")
+def warm(demo, tmp_path_factory) -> Warm:
+    """A tiny Qwen3-VL that answers in boxes now and then."""
+    return taught("qwen3_vl", demo, tmp_path_factory.mktemp("qwen3_vl"))
+
+
+@pytest.fixture
+def small(demo, warm, tmp_path) -> dict[str, Any]:
+    """Settings of a DRPO run of four steps."""
+    return {
+        "data": str(demo),
+        "model": str(warm.model),
+        "out": str(tmp_path / "run"),
+        "steps": 4,
+        "mix": MIX,
+        "questions": 4,
+        "micro_batch": 4,
+        "rollouts": {"per_question": 4, "response_tokens": 24},
+        "optimizer": {"learning_rate": 0.002},
+        "checkpoints": {"every": 2},
+        "engine": {"gradient_checkpointing": False},
+    }

@@ -1,0 +1,34 @@
+"""A training process: settings as JSON; it may kill itself after a step on a rank."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+import torch
+
+from qoqdata import console
+
+
+def main() -> None:
+    given, kill_at, kill_rank = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    torch.set_num_threads(1)
+    from qoqtrain.trainer import loop
+    from qoqtrain.trainer.settings import read_settings
+
+    if os.environ.get("RANK", "0") == kill_rank and kill_at:
+        step_of = loop.policy_step
+
+        def stop_before(run, taken, step):
+            if step == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step_of(run, taken, step)
+
+        loop.policy_step = stop_before
+    console.guard(lambda: loop.train(read_settings(given=given)))
+
+
+if __name__ == "__main__":
+    main()
