@@ -66,7 +66,7 @@ class Settings:
     history: History = "decay"
     half_life_questions: float | None = None
     kmeans: KMeans = "binned"
-    bins: int = 512
+    bins: int = 128
     k_max: int = 10
     elbow_tolerance: float = 0.10
     mu_domain: MuDomain = "inverse_cluster"

@@ -147,7 +147,7 @@ def test_d5_memory_does_not_grow_with_history() -> None:
             ours.step(**batch)
         held = ours.state_dict()["history"]
         sizes.append(sum(len(domain["counts"]) for domain in held.values()))
-        assert all(len(domain["counts"]) <= 512 for domain in held.values())
+        assert all(len(domain["counts"]) <= 128 for domain in held.values())
     assert sizes[1] < 1.5 * sizes[0]
     kept = theirs.state_dict()["history"]
     assert sum(len(domain["points"]) for domain in kept.values()) == 4000

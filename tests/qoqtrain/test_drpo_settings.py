@@ -30,7 +30,7 @@ def test_presets_are_what_the_names_say() -> None:
     assert (paper.feature, paper.history, paper.mu_domain, paper.kl_damping) == (
         "sorted", "batch", "mean", "question_pos",
     )  # fmt: skip
-    assert (ours.kmeans, ours.bins, ours.rarity, ours.strength) == ("binned", 512, "prior", 24)
+    assert (ours.kmeans, ours.bins, ours.rarity, ours.strength) == ("binned", 128, "prior", 24)
     assert (ours.alpha, ours.weight_clip, ours.ess_floor) == (1, 10, 0.1)
 
 

@@ -67,7 +67,7 @@ def test_a_state_is_a_copy() -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"bins": 256}, "bins is 512 there and 256 here"),
+        ({"bins": 256}, "bins is 128 there and 256 here"),
         ({"alpha": 0.5}, "alpha is 1.0 there and 0.5 here"),
         ({"preset": "paper"}, "feature is 'mean' there and 'sorted' here"),
         ({"domain_key": "source"}, "domain_key is 'domain' there and 'source' here"),
