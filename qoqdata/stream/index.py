@@ -70,10 +70,16 @@ class Index:
         return self.frame["row"].to_numpy().astype(np.int64)
 
     @cached_property
+    def pixels(self) -> np.ndarray:
+        """Width x height summed over the stored pictures of each record, int64."""
+        return self.frame["pixels"].to_numpy().astype(np.int64)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Tells two selections of records apart: other filters, other verdicts, other shards."""
-        place = self.frame.select(pl.col(_PLACE).cast(pl.Int32)).to_numpy()
-        return hashlib.sha256(np.ascontiguousarray(place).tobytes()).hexdigest()[:16]
+        # By NumPy alone: worker processes ask for it, and polars does not survive a fork.
+        place = np.stack([self.frame[name].to_numpy() for name in _PLACE], axis=1).astype("<i4")
+        return hashlib.sha256(place.tobytes()).hexdigest()[:16]
 
     def place(self, record: int) -> tuple[str, int, int]:
         """Shard path, row group and row of a record."""
@@ -103,7 +109,7 @@ def build(files: Files, manifest: Manifest, settings: Settings) -> Index:
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
     light = ["id", "source", "domain", "pixels", *_PLACE]
     light += ["labels"] if "labels" in frame.columns else []
-    return Index(frame.select(light), tuple(s.path for s in manifest.shards), bad)
+    return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards), bad)
 
 
 #: How Parquet names the leaves of columns that are not a leaf themselves.

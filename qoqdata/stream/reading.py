@@ -2,13 +2,14 @@
 
 Threads are enough, since Parquet, zstd, OpenCV and Pillow work without the interpreter's lock, and
 no record has to be copied between processes. Memory is bounded by the open row groups (see
-`order`) plus the records made ahead.
+`order`) plus the records made ahead: `Settings.ahead` of them, and where pictures are decoded no
+further task of at most 8 records beyond 2**29 stored pixels.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ from qoqdata.stream.settings import Settings
 from schemas.manifest import Manifest
 
 Record = dict[str, Any]
+
+#: Stored pixels that are decoded ahead before no further task is begun (1.5 GB as RGB).
+_PIXELS_AHEAD = 2**29
 
 #: Row groups that a substitute is looked for in before the data set is given up.
 _TRIES = 64
@@ -62,21 +66,25 @@ class Reader:
 
     def task_size(self) -> int:
         """Records of a task: few enough that all threads have some of those made ahead."""
-        return max(1, min(32, self._settings.ahead // (2 * max(1, self._settings.workers))))
+        most = 32 if self._settings.images == "bytes" else 8
+        return max(1, min(most, self._settings.ahead // (2 * max(1, self._settings.workers))))
 
-    def run(self, plan: Plan) -> Iterator[Record]:
+    def run(self, plan: Plan) -> Generator[Record, None, None]:
         """The records of a plan; raises DatasetError at a bad row when those stop the run."""
         left_over = self._groups.held()
         ahead = self._settings.ahead if self._pool else 0
         waiting: deque[tuple[Task, Future[Made]]] = deque()
-        made_ahead = 0
+        made_ahead = pixels_ahead = 0
         tasks = plan.tasks()
         try:
             while True:
-                while made_ahead <= ahead and (task := next(tasks, None)) is not None:
+                while made_ahead <= ahead and (pixels_ahead < _PIXELS_AHEAD or not waiting):
+                    if (task := next(tasks, None)) is None:
+                        break
                     self._groups.open(task.opens)
                     waiting.append((task, self._submit(self._make, task)))
                     made_ahead += len(task)
+                    pixels_ahead += self._pixels(task)
                 if not waiting:
                     return
                 task, future = waiting.popleft()
@@ -85,6 +93,7 @@ class Reader:
                 if made.error is not None:
                     raise made.error
                 made_ahead -= len(task)
+                pixels_ahead -= self._pixels(task)
                 self._groups.close(task.closes)
                 if task.closes and left_over:
                     self._groups.close(left_over)
@@ -107,6 +116,11 @@ class Reader:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def _pixels(self, task: Task) -> int:
+        if self._settings.images == "bytes":
+            return 0
+        return int(self._sequence.index.pixels[task.stretch.records[task.first : task.stop]].sum())
 
     def _make(self, task: Task) -> Made:
         stretch, part = task.stretch, slice(task.first, task.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -105,10 +106,11 @@ class Sequence:
         else:
             # Components share the row groups that may be open, as they share the records.
             share = self.lanes * len(members) / len(self.index)
-            number_of_groups = len(np.unique(groups.group))
-            lanes = lanes_within(share, number_of_groups, lanes=self.lanes, window=self.window)
+            window = math.ceil(self.window * min(1.0, share))
+            held = len(np.unique(groups.group))
+            lanes = lanes_within(share, held, lanes=self.lanes, window=window)
             key = (*self.key, "component", name, "pass", number)
-            one = shuffled(groups, *key, lanes=lanes, window=self.window, by_shard=self.by_shard)
+            one = shuffled(groups, *key, lanes=lanes, window=window, by_shard=self.by_shard)
         return Pass(members[one.records], one.parts, one.last, one.group)
 
     def _draws(

@@ -30,9 +30,11 @@ class Settings:
     `pixels` and `text_tokens`), `max_pixels` (width x height summed over the pictures as stored)
     and `max_tokens` (of text, estimated from its length; see `qoqdata.stream.index`).
 
-    Order: `seed`, `shuffle`, `mix`, and how far rows are mixed: `lanes` x `window` row groups are
-    open at a time, fewer when they would take more than `memory` bytes. `unit="shard"` keeps the
-    row groups of a shard together, so that a remote shard is fetched about once an epoch.
+    Order: `seed`, `shuffle`, `mix`, and how far rows are mixed: about `lanes` x `window` row groups
+    are open at a time (and one a component of a mix), fewer when they would take more than `memory`
+    bytes; processes whose number divides `lanes` share them, except in a mix, where each reads all.
+    `unit="shard"` keeps the row groups of a shard together, so that a remote shard is fetched
+    about once an epoch.
 
     Reading: `columns` (None: all), `images` (stored bytes, uint8 arrays or PIL images), `budget`
     (pixels of what the policy sees), `workers` (threads; 0 reads in the caller's), `prefetch`
@@ -84,6 +86,9 @@ class Settings:
                 _at_least(name, getattr(self, name), 1)
         if not 0 <= self.rank < self.world:
             raise UsageError(f"{self.rank} is not in 0..{self.world - 1}", where="rank")
+        if self.budget is not None and self.images == "bytes":
+            fix = 'open with images="array" or images="pil"'
+            raise UsageError("encoded pictures cannot be resized", where="budget", fix=fix)
         if self.mix is not None and not self.shuffle:
             raise UsageError("draws at random, so it needs shuffle=True", where="mix")
         for name in self.columns or ():

@@ -39,10 +39,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a stream is: the global position, and the weights since their last change."""
+    """Where a stream is: the global position, the weights since their last change, and where the
+    present loop over it ends (None: never)."""
 
     position: int
     segment: Segment | None
+    end: int | None
 
 
 def weights_digest(segment: Segment) -> str:
@@ -62,6 +64,7 @@ def write(identity: Identity, cursor: Cursor) -> dict[str, Any]:
         "order": identity.order,
         "weights": identity.weights,
         "position": cursor.position,
+        "end": cursor.end,
     }
     segment = cursor.segment
     if segment is not None and weights_digest(segment) != identity.weights:
@@ -90,9 +93,11 @@ def read(
         if state["version"] != VERSION:
             what = f"has version {state['version']}, this is {VERSION}"
             raise UsageError(what, where="stream state")
-        position, mix = state["position"], state.get("mix")
+        position, end, mix = state["position"], state["end"], state.get("mix")
         if not isinstance(position, int) or position < 0:
             raise ValueError("its position is no count")
+        if end is not None and (not isinstance(end, int) or end < position):
+            raise ValueError("its end is no later position")
         if not other_data:
             _same_data(state, identity)
         _same_order(state, identity, other_data)
@@ -101,7 +106,7 @@ def read(
         raise UsageError(f"is no state of a stream: {error}", where="stream state") from error
     if segment is None or (initial is not None and len(segment.units) != identity.components):
         segment = initial
-    return Cursor(position, segment)
+    return Cursor(position, segment, None if other_data else end)
 
 
 def _same_data(state: Mapping[str, Any], identity: Identity) -> None:

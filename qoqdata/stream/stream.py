@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,9 @@ class Stream:
         self.share = Share(settings.rank, settings.world)
         # All processes were at `start` together; this one has had `done` records since.
         self._start, self._done = 0, 0
+        self._end = self._loop_end(0)
         self._reader: Reader | None = None
-        self._run: Iterator[Record] | None = None
+        self._run: Generator[Record, None, None] | None = None
 
     def __iter__(self) -> Iterator[Record]:
         while (record := self._next()) is not None:
@@ -134,7 +136,7 @@ class Stream:
         if delivered is not None:
             position = self._start + delivered * self.settings.world
             position = position if self._end is None else min(position, self._end)
-        return state.write(self._identity, state.Cursor(position, self._segment))
+        return state.write(self._identity, state.Cursor(position, self._segment, self._end))
 
     def load_state_dict(self, saved: Mapping[str, Any], *, other_data: bool = False) -> None:
         """Go to where a state was saved.
@@ -144,13 +146,23 @@ class Stream:
         """
         cursor = state.read(saved, self._identity, initial=self._initial, other_data=other_data)
         self._go_to(cursor.position, cursor.segment)
+        asked = self.settings.epochs is not None and cursor.end is not None
+        self._end = cursor.end if asked else self._loop_end(cursor.position)
 
     def advance(self, records: int) -> None:
         """Count records of this process that copies of this stream have delivered."""
-        if self._run is not None:
-            self._run.close()  # type: ignore[attr-defined]
-        self._run = None
+        self._stop()
         self._done += records
+
+    def end_loop(self) -> None:
+        """Go to the end of the present loop, from where the next one goes on.
+
+        All processes are there together, though some had a record less. A loop that ran to its
+        end has done this.
+        """
+        if self._end is not None:
+            self._go_to(self._end, self._segment)
+            self._end = self._loop_end(self._end)
 
     def reweight(self, weights: Mapping[str, float]) -> None:
         """Change the weights of the mix from the next draw on; every process must, at one position.
@@ -166,7 +178,7 @@ class Stream:
         chances = mixing.probabilities(given, records, max_repeats=mix.max_repeats)
         here = self.position
         changed = Segment(segment.key, here, segment.counts(here), units(chances))
-        state.write(self._identity, state.Cursor(here, changed))
+        state.write(self._identity, state.Cursor(here, changed, self._end))
         self._go_to(here, changed)
 
     def sampling(self) -> dict[str, Sampling]:
@@ -245,11 +257,10 @@ class Stream:
 
     def close(self) -> None:
         """End the threads and let go of what was read; iterating begins anew where it was."""
-        if self._run is not None:
-            self._run.close()  # type: ignore[attr-defined]
+        self._stop()
         if self._reader is not None:
             self._reader.close()
-        self._run = self._reader = None
+        self._reader = None
 
     def shared(self, share: Share) -> Stream:
         """A stream of its own over another share of the draws, from where this one is."""
@@ -258,12 +269,13 @@ class Stream:
             self._files,
             self._manifest,
             settings,
-            sequence=self._sequence,
+            # A copy has a lock of its own: a fork may find this one's held by a lost thread.
+            sequence=copy(self._sequence),
             segment=self._segment,
             bad=BadRows(self._bad.log),
         )
         other._initial, other.share = self._initial, share
-        other._start = self.position
+        other._start, other._end = self.position, self._end
         return other
 
     @cached_property
@@ -278,13 +290,12 @@ class Stream:
             components=len(self._sequence.members),
         )
 
-    @property
-    def _end(self) -> int | None:
-        """Where the present loop ends."""
+    def _loop_end(self, position: int) -> int | None:
+        """Where a loop that begins at a position ends."""
         if self.settings.epochs is None:
             return None
         length = self.settings.epochs * self.n_records
-        return (self._start // length + 1) * length
+        return (position // length + 1) * length
 
     def _next(self) -> Record | None:
         if self._run is None:
@@ -296,14 +307,12 @@ class Stream:
             self._run = None
             raise
         if record is None:
-            # All processes are at the end together, though some had a record less.
-            assert self._end is not None
-            self._start, self._done, self._run = self._end, 0, None
+            self.end_loop()
             return None
         self._done += 1
         return record
 
-    def _begin(self) -> Iterator[Record]:
+    def _begin(self) -> Generator[Record, None, None]:
         if self._reader is None:
             self._reader = Reader(
                 self._files, self._manifest, self._sequence, self.settings, self._bad
@@ -315,10 +324,13 @@ class Stream:
         return self._reader.run(plan)
 
     def _go_to(self, position: int, segment: Segment | None) -> None:
-        if self._run is not None:
-            self._run.close()  # type: ignore[attr-defined]
-        self._run = None
+        self._stop()
         self._start, self._done, self._segment = position, 0, segment
+
+    def _stop(self) -> None:
+        if self._run is not None:
+            self._run.close()
+        self._run = None
 
     def _shares(self) -> dict[str, int]:
         if self._segment is not None:

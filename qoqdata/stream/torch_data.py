@@ -25,6 +25,9 @@ class TorchStream(IterableDataset):
     stream was opened without. In a DataLoader each worker makes whole batches of `batch_size`,
     which must be the loader's, so that batches in turn keep the global order.
 
+    A plain DataLoader with workers leaves this process' stream where it is, so each loop over it
+    gives the same records; `StreamLoader` goes on.
+
     `state_dict` and `load_state_dict` are what torchdata's StatefulDataLoader calls, in each
     worker; such a state needs as many workers again. `StreamLoader` has a state without that bound.
     """
@@ -105,7 +108,7 @@ class StreamLoader:
                 self.stream.advance(self._batch)
             yield batch
         if self._workers:
-            self.stream.load_state_dict(self.stream.state_dict())
+            self.stream.end_loop()
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the stream after the last batch; see `Stream.state_dict`."""

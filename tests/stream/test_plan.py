@@ -122,6 +122,20 @@ def test_what_a_stretch_says_of_itself(mixed: Dataset) -> None:
                 assert len(set(one.tolist())) == size
 
 
+def test_components_share_what_may_be_open(mixed: Dataset) -> None:
+    """Lanes x window row groups over all components, and at most one more for each."""
+    made, _ = both(mixed)[1]
+    together = 0
+    for component in range(len(made.members)):
+        one = made.pass_of(component, 0)
+        first = np.full(len(one.last), len(one.records))
+        np.minimum.at(first, one.parts, np.arange(len(one.records)))
+        together += max(
+            int(((first <= at) & (at <= one.last)).sum()) for at in range(len(one.records))
+        )
+    assert together <= made.lanes * made.window + len(made.members)
+
+
 @pytest.mark.parametrize("memory", [1, 10, 100])
 def test_memory_bounds_lanes_times_window(mixed: Dataset, memory: int) -> None:
     asked = Settings(memory=memory, lanes=64, window=4)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.stream import Mix, Stream
+from qoqdata.stream.decode import Budget
 from qoqdata.stream.plan import Share
 from tests.stream.sets import Part, write
 
@@ -38,7 +39,12 @@ def truth(dataset: Dataset, start: int, stop: int, **asked: Any) -> list[str]:
 
 
 @few
-@given(WORLDS, st.integers(0, 4), st.integers(0, 2**40), st.sampled_from(["", "mix"]))
+@given(
+    st.sampled_from([1, 2, 3, 7, 16, 64]),
+    st.integers(0, 4),
+    st.integers(0, 2**40),
+    st.sampled_from(["", "mix"]),
+)
 def test_ranks_together_give_the_global_order(
     mixed: Dataset, world: int, workers: int, seed: int, mix: str
 ) -> None:
@@ -114,6 +120,33 @@ def test_a_loop_ends_after_its_epochs_and_the_next_goes_on(mixed: Dataset) -> No
     assert first == truth(mixed, 0, N)[1::4]
     assert second == truth(mixed, N, 2 * N)[1::4]
     assert stream.position == 2 * N and stream.epoch == 2
+
+
+def test_a_run_killed_at_the_end_of_an_epoch_does_not_begin_another(mixed: Dataset) -> None:
+    """After the last record the loop has yet to end; after its end the next epoch comes."""
+    stream = opened(mixed, epochs=1, world=3)
+    loop = iter(stream)
+    for _ in range(48):
+        next(loop)
+    last = stream.state_dict()
+    assert next(loop, None) is None
+    after = stream.state_dict()
+    second, third = truth(mixed, N, 2 * N)[::3], truth(mixed, 2 * N, 3 * N)[::3]
+    for state, loops in ((last, [[], second]), (after, [second, third])):
+        assert state["position"] == N
+        resumed = opened(mixed, epochs=1, world=3)
+        resumed.load_state_dict(json.loads(json.dumps(state)))
+        assert [ids(resumed), ids(resumed)] == loops
+
+
+def test_weights_may_change_at_the_end_of_a_loop(mixed: Dataset) -> None:
+    stream = opened(mixed, epochs=1, mix="domain:uniform")
+    count = 0
+    for _ in stream:
+        count += 1
+        if count == N:
+            stream.reweight({"chest_xray": 1, "ct": 2, "ecg": 3})
+    assert count == N and stream.position == N
 
 
 def test_a_loop_that_was_left_goes_on(mixed: Dataset) -> None:
@@ -266,6 +299,7 @@ def test_a_subset_of_columns(mixed: Dataset) -> None:
         {"mix": "domain:often"},
         {"mix": "domain", "shuffle": False},
         {"colour": 1},
+        {"budget": Budget()},
         {"mix": Mix("domain", "rarity"), "split": "train"},
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -14,8 +15,11 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 from qoqdata.stream import Stream
 from qoqdata.stream.plan import Share
+from qoqdata.stream.torch_data import TorchStream
 
 N = 143
+
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 
 
 def opened(dataset: Dataset, **asked: Any) -> Stream:
@@ -77,6 +81,25 @@ def test_state_of_a_worker(mixed: Dataset, monkeypatch: pytest.MonkeyPatch) -> N
     assert got + [r["id"] for r in islice(other, 7)] == want_ids
     with pytest.raises(UsageError, match="worker 1 of 2"):
         opened(mixed).torch(batch_size=4).load_state_dict(state)
+
+
+class WithState(TorchStream):
+    """Gives the state after each record beside it, from within the worker."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for record in super().__iter__():
+            yield record["id"], self.state_dict()
+
+
+def test_workers_have_states(mixed: Dataset) -> None:
+    """In forked workers, as StatefulDataLoader asks for them."""
+    view = WithState(opened(mixed), batch_size=2)
+    loader = DataLoader(view, batch_size=2, num_workers=2, collate_fn=list)
+    batches = list(islice(loader, 4))
+    assert [name for batch in batches for name, _ in batch] == truth(mixed, 0, 8)
+    states = [batch[-1][1] for batch in batches]
+    assert [state["workers"][0] for state in states] == [0, 1, 0, 1]
+    assert [state["done"] for state in states] == [2, 2, 4, 4]
 
 
 def test_arrays_are_tensors(mixed: Dataset) -> None:

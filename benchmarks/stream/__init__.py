@@ -1,0 +1,1 @@
+"""The stream against peers: `python -m benchmarks.stream --peers PYTHON`."""

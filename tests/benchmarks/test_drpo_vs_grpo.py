@@ -1,0 +1,199 @@
+"""The comparison of GRPO and DRPO: what it counts, and that it is the same for every arm."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+from sklearn.metrics import f1_score
+
+from benchmarks.drpo.climb import SIZES
+from benchmarks.drpo_vs_grpo import domains, evaluation, figures, report, rollouts, sweep, training
+from benchmarks.drpo_vs_grpo.arms import MAIN
+from benchmarks.drpo_vs_grpo.domains import ANSWERS, DOMAINS, SETS, VOCABULARY, World
+from benchmarks.drpo_vs_grpo.question_set import Questions, build, read, simulate, write_statistics
+from qoqdata.errors import UsageError
+
+TINY = World(train=60, held=7)
+SCHEDULE = training.Schedule(warm_up=2, batches=2, questions=24, parts=2, validate_every=1)
+
+
+def questions(seed: int, count: int) -> Questions:
+    """`count` questions of every domain, without a data set."""
+    rng = np.random.default_rng(seed)
+    drawn = [simulate(domain, count, 2.0, rng) for domain in DOMAINS]
+    first = [VOCABULARY.index(ANSWERS[domain][0]) for domain in DOMAINS]
+    return Questions(
+        ids=np.arange(count * len(DOMAINS)).astype(str),
+        pictures=np.concatenate([pictures for pictures, _ in drawn]),
+        domains=np.repeat(np.arange(len(DOMAINS)), count),
+        answers=np.concatenate([a + kinds for a, (_, kinds) in zip(first, drawn, strict=True)]),
+    )
+
+
+def test_every_set_of_climb_is_in_one_domain() -> None:
+    assert sorted(name for names in SETS.values() for name in names) == sorted(SIZES)
+
+
+def test_skew_is_an_exponent_on_the_shares() -> None:
+    as_published = domains.shares(1.0)
+    counts = [sum(SIZES[name] for name in SETS[domain]) for domain in DOMAINS]
+    np.testing.assert_allclose(as_published, np.array(counts) / sum(SIZES.values()))
+    np.testing.assert_allclose(domains.shares(0.0), 1 / 9)
+    ratios = domains.shares(0.5) / np.sqrt(as_published)
+    np.testing.assert_allclose(ratios, ratios[0])
+
+
+@pytest.mark.parametrize("count", [7, 8, 30, 1000])
+def test_class_counts_add_up_with_one_of_each(count: int) -> None:
+    found = domains.class_counts("dermoscopy", count)
+    assert found.sum() == count
+    assert found.min() >= 1
+
+
+def test_each_class_is_0_6_times_as_common_as_the_last() -> None:
+    found = domains.class_counts("chest_xray", 100_000)
+    np.testing.assert_allclose(found[1:] / found[:-1], 0.6, rtol=1e-3)
+
+
+def test_macro_f1_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    held = questions(1, 40)
+    answers = held.answers.copy()
+    for place, domain in enumerate(DOMAINS):
+        mine = np.flatnonzero(held.domains == place)
+        first = VOCABULARY.index(ANSWERS[domain][0])
+        answers[mine] = first + rng.integers(0, len(ANSWERS[domain]), mine.size)
+    found = evaluation.figures(held.domains, held.answers, answers)
+    for place, domain in enumerate(DOMAINS):
+        mine = held.domains == place
+        expected = f1_score(held.answers[mine], answers[mine], average="macro")
+        assert found[domain]["f1"] == pytest.approx(expected)
+
+
+def test_an_answer_of_another_domain_is_a_miss() -> None:
+    held = questions(1, 8)
+    found = evaluation.figures(held.domains, held.answers, np.roll(held.answers, 8))
+    assert evaluation.mean_f1(found) == 0.0
+    right = evaluation.figures(held.domains, held.answers, held.answers)
+    assert evaluation.worst_f1(right) == 1.0
+
+
+def test_the_reward_is_1_for_the_right_answer_alone() -> None:
+    np.testing.assert_array_equal(rollouts.reward_table(), np.eye(len(VOCABULARY)))
+
+
+def test_proportional_order_is_whole_epochs() -> None:
+    train = questions(2, 8)
+    schedule = training.Schedule(batches=6, questions=24)
+    batches = training.order(train, schedule, "proportional", np.random.default_rng(0))
+    seen = Counter(np.concatenate(list(batches)).tolist())
+    assert set(seen) == set(range(72))
+    assert set(seen.values()) == {2}
+
+
+def test_balanced_order_repeats_a_domain_in_turn() -> None:
+    train = questions(2, 8)
+    schedule = training.Schedule(batches=50, questions=36)
+    rows = np.concatenate(
+        list(training.order(train, schedule, "balanced", np.random.default_rng(0)))
+    )
+    by_domain = np.bincount(train.domains[rows])
+    assert by_domain.min() > 150  # 1800 draws of 9 domains, expected 200, std 13
+    for place in range(len(DOMAINS)):
+        times = np.bincount(rows[train.domains[rows] == place], minlength=72)
+        held = times[train.domains == place]
+        assert held.max() - held.min() <= 1
+
+
+def test_a_run_is_repeatable_and_arms_differ() -> None:
+    sets = {name: questions(seed, 9) for seed, name in enumerate(("train", "validation", "test"))}
+    choice = training.Choice(1e-3, 0.1)
+    start = training.warm_up(2.0, SCHEDULE.warm_up, 0, sets["train"])
+    before = [weights.clone() for weights in start.policy.parameters()]
+
+    def run(name: str) -> str:
+        drpo = MAIN[name].estimator(None)  # type: ignore[arg-type]
+        return json.dumps(
+            training.train_arm(MAIN[name], drpo, start, sets, SCHEDULE, choice, seed=0)
+        )
+
+    assert run("grpo") == run("grpo")
+    assert run("grpo") != run("cold")
+    assert all((a == b).all() for a, b in zip(before, start.policy.parameters(), strict=True))
+
+
+def test_the_set_is_built_by_the_library_and_loses_nothing(tmp_path: Path) -> None:
+    out = build(TINY, tmp_path)
+    sets = read(out)
+    wanted = domains.train_counts(TINY)
+    np.testing.assert_array_equal(np.bincount(sets["train"].domains), wanted)
+    np.testing.assert_array_equal(np.bincount(sets["test"].domains), [7] * 9)
+    files = sorted((out.parent / "raw" / "mri").glob("test-*.png"))
+    written = {np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)).tobytes() for path in files}
+    mine = sets["test"].domains == DOMAINS.index("mri")
+    assert {picture.tobytes() for picture in sets["test"].pictures[mine]} == written
+    rewards = np.full((len(sets["train"].ids), 5), 0.4)
+    stats = write_statistics(out, sets["train"].ids, rewards, "warm-up-0")
+    told = dict(zip(stats.domains["key"], stats.domains["n_records"], strict=True))
+    assert [told[domain] for domain in DOMAINS] == wanted.tolist()
+    weights = MAIN["stats"].estimator(stats).weights()
+    assert {row["difficulty"] for row in weights} == {"prior"}
+
+
+def test_a_paired_interval_is_that_of_the_paired_t_test() -> None:
+    rng = np.random.default_rng(3)
+    mine, other = rng.random(5), rng.random(5)
+    ours, theirs = ({seed: {"x": x} for seed, x in enumerate(held)} for held in (mine, other))
+    found = figures.paired(ours, theirs, lambda row: row["x"])
+    expected = ttest_rel(mine, other).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_journal_keeps_what_is_done_and_cuts_what_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    sweep.Journal(path).once("a", lambda: {"value": 1})
+    with path.open("a") as file:
+        file.write('{"key": "b", "val')
+    journal = sweep.Journal(path)
+    assert journal.once("a", lambda: {"value": 2})["value"] == 1
+    journal.once("b", lambda: {"value": 3})
+    assert [row["value"] for row in sweep.rows_of(tmp_path).values()] == [1, 3]
+
+
+def test_the_search_chooses_on_validation_over_all_its_seeds() -> None:
+    world = World()
+    low, middle, high, highest = sweep.CHOICES
+    scores = {
+        (low, 100): 0.1,
+        (middle, 100): 0.3,
+        (high, 100): 0.4,
+        (highest, 100): 0.2,
+        (middle, 101): 0.5,
+        (middle, 102): 0.4,
+        (high, 101): 0.3,
+        (high, 102): 0.4,
+    }
+    rows = {}
+    for (choice, seed), score in scores.items():
+        found = {domain: {"f1": score} for domain in DOMAINS}
+        key = f"search {world.name} grpo {choice.rate:g} {choice.entropy:g} {seed}"
+        rows[key] = {"curve": [{"validation": found}]}
+    assert sweep.choice_of(rows, world, "grpo") == middle
+    assert sweep.choice_of({k: rows[k] for k in rows if k.endswith("100")}, world, "grpo") == high
+
+
+def test_a_page_without_marks_is_refused() -> None:
+    main, others = sweep.worlds(quick=True)
+    plan = sweep.Plan(main, others, SCHEDULE, seeds=1, few=1)
+    with pytest.raises(UsageError, match="marks"):
+        report.page("nothing", {}, plan)
+    text = report.page(f"a\n{report.BEGIN}\nyesterday\n{report.END}\nb\n", {}, plan)
+    assert text.startswith("a\n")
+    assert text.endswith("\nb\n")
+    assert "yesterday" not in text
