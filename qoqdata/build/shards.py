@@ -120,6 +120,7 @@ def _settings() -> dict[str, Any]:
         # Bytes of equal significance lie together: quantised millivolts shrink by half.
         "column_encoding": {_SIGNAL: "BYTE_STREAM_SPLIT"},
         "write_page_index": True,
+        "write_page_checksum": True,
         "use_content_defined_chunking": True,
     }
 
