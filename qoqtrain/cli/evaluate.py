@@ -12,10 +12,13 @@ from qoqdata import console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
+    from qoqdata.dataset import Dataset
     from qoqtrain.evaluate.report import Run
     from qoqtrain.evaluate.results import Counts, Estimate, Estimates, Evaluation, Groups
 
 EPILOG = """Example:  qoqtrain evaluate --data ./set --predictions answers.jsonl --out ./figures
+
+A model:  qoqtrain evaluate --data ./set --model ./run/policy --out ./figures
 
 A benchmark:  qoqtrain evaluate --rules slake --questions test.json --predictions answers.jsonl
 
@@ -51,8 +54,15 @@ def add(app: typer.Typer) -> None:
 
 
 def evaluate_command(
-    predictions: Annotated[Path, typer.Option(help="Predictions, Parquet or JSON lines.")],
+    predictions: Annotated[
+        Path | None, typer.Option(help="Predictions, Parquet or JSON lines.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model that answers first: folder or name on the Hub.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer of the model.")] = 1024,
+    batch: Annotated[int, typer.Option(min=1, help="Questions that it answers at once.")] = 8,
     rules: Annotated[
         str | None, typer.Option(help="Score a published benchmark instead, by its rules.")
     ] = None,
@@ -73,8 +83,9 @@ def evaluate_command(
     Records without prediction stay in every denominator and count as wrong.
     """
     if rules is not None or questions is not None:
-        if rules is None or questions is None or data is not None:
-            raise UsageError("--rules and --questions go together, without --data")
+        if rules is None or questions is None or data is not None or predictions is None:
+            fix = "add --predictions, leave --data out"
+            raise UsageError("--rules, --questions and --predictions go together", fix=fix)
         _benchmark(rules, questions, predictions, out=out, json=json)
         return
     if data is None:
@@ -86,6 +97,11 @@ def evaluate_command(
     from qoqtrain.evaluate.plot import write_plot
 
     dataset = qoqdata.open(data)
+    if model is not None:
+        predictions = _predictions_file(predictions, out)
+        frame = _answer(dataset, model, split.value, predictions, max_tokens, batch)
+    if predictions is None:
+        raise UsageError("there is nothing to score", fix="pass --predictions or --model")
     given = evaluate.read_predictions(predictions)
     files.refuse_unknown(given, dataset.metadata()["id"].to_list(), where=str(predictions))
     asked = evaluate.questions_of(dataset, split.value)
@@ -102,6 +118,33 @@ def evaluate_command(
     show(evaluation, run, by)
     if out is not None:
         console.say(f"\nfigures and rows: {out}")
+
+
+def _predictions_file(predictions: Path | None, out: Path | None) -> Path:
+    """Where the model's answers go."""
+    if predictions is None and out is None:
+        fix = "name a file with --predictions, or a folder with --out"
+        raise UsageError("the model's answers need a place", fix=fix)
+    path = predictions or Path(str(out)) / "predictions.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _answer(
+    dataset: Dataset, model: str, split: str, predictions: Path, max_tokens: int, batch: int
+) -> Frame:
+    """Let the model answer the split; its family says what its boxes are in."""
+    import torch
+
+    from qoqdata.cli.progress import counter
+    from qoqtrain.evaluate.answering import Answering, answer
+    from qoqtrain.model.loading import load_policy
+
+    policy, processor = load_policy(model)
+    policy.to("cuda" if torch.cuda.is_available() else "cpu")
+    how = Answering(max_tokens=max_tokens, batch=batch)
+    with counter("answers") as told:
+        return Frame(answer(dataset, split, policy, processor, predictions, how, told))
 
 
 def _benchmark(

@@ -1,0 +1,147 @@
+"""A policy answers the questions of a split: the predictions that evaluation reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qoqdata.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from qoqdata.dataset import Dataset
+    from qoqtrain.data.collate import Collator
+    from qoqtrain.data.row import Row
+    from qoqtrain.model.policy import Policy
+    from qoqtrain.model.processor import Processor
+    from qoqtrain.rewards.coordinates import Frame
+
+#: Columns that a policy is shown or scored by.
+COLUMNS = (
+    "id",
+    "source",
+    "domain",
+    "modality",
+    "task",
+    "split",
+    "images",
+    "image_info",
+    "ecg",
+    "regions",
+    "context",
+    "question",
+    "options",
+    "answer",
+    "labels",
+)
+
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """How answers are made: greedily, up to `max_tokens`, `batch` questions at a time."""
+
+    max_tokens: int = 1024
+    batch: int = 8
+    max_prompt_tokens: int = 8192
+
+
+def answer(
+    dataset: Dataset,
+    split: str,
+    policy: Policy,
+    processor: Processor,
+    out: Path,
+    how: Answering,
+    told: Told = lambda done, total: None,
+) -> Frame:
+    """Write a line for every question of the split to `out`, and return the frame of its boxes.
+
+    Lines hold id, response and seen_sizes; a question that cannot be shown has the response null
+    and the reason. A file that is there already is gone on with, so that an interrupted evaluation
+    loses one batch. Raises UsageError for a split without records.
+    """
+    from qoqdata.stream.decode.budget import budget_of
+    from qoqtrain.data.collate import Collator
+
+    done = _finished(out)
+    stream = dataset.stream(
+        split,
+        shuffle=False,
+        epochs=1,
+        columns=COLUMNS,
+        images="array",
+        budget=budget_of(processor.images),
+    )
+    collator = Collator(processor, max_prompt_tokens=how.max_prompt_tokens, unfit="refuse")
+    records = (record for record in stream if record["id"] not in done)
+    count = len(done)
+    policy.eval()
+    with out.open("a", encoding="utf-8") as file:
+        for lines in _answered(records, policy, processor, collator, how):
+            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            file.flush()
+            count += len(lines)
+            told(count, stream.n_records)
+    return processor.family.frame
+
+
+def _answered(
+    records: Iterator[dict[str, Any]],
+    policy: Policy,
+    processor: Processor,
+    collator: Collator,
+    how: Answering,
+) -> Iterator[list[dict[str, Any]]]:
+    while part := list(islice(records, how.batch)):
+        lines, rows = [], []
+        for record in part:
+            try:
+                rows.append((record, collator.row(record)))
+            except (InputError, UsageError) as error:
+                lines.append({"id": record["id"], "response": None, "why": str(error)})
+        if rows:
+            texts = _generate([row for _, row in rows], policy, processor, collator, how)
+            for (record, _), text in zip(rows, texts, strict=True):
+                lines.append({"id": record["id"], "response": text, **_seen(record, processor)})
+        yield lines
+
+
+def _generate(
+    rows: Iterable[Row],
+    policy: Policy,
+    processor: Processor,
+    collator: Collator,
+    how: Answering,
+) -> list[str]:
+    import torch
+
+    batch = collator.batch(list(rows)).to(next(policy.parameters()).device)
+    with torch.inference_mode():
+        tokens = policy.generate(**batch.inputs(), max_new_tokens=how.max_tokens, do_sample=False)
+    return [collator.opened + processor.decode(row) for row in tokens.tolist()]
+
+
+def _seen(record: dict[str, Any], processor: Processor) -> dict[str, Any]:
+    shapes = [picture.shape for picture in record["images"] or ()]
+    sizes = [list(processor.seen_size(shape[1], shape[0])) for shape in shapes]
+    return {"seen_sizes": sizes} if sizes else {}
+
+
+def _finished(out: Path) -> set[str]:
+    """Ids that `out` holds; a last line that was cut off is removed."""
+    if not out.is_file():
+        return set()
+    text = out.read_text(encoding="utf-8")
+    whole, _, cut = text.rpartition("\n")
+    if cut:
+        out.write_text(whole + "\n" if whole else "", encoding="utf-8")
+    try:
+        return {json.loads(line)["id"] for line in whole.splitlines()}
+    except (ValueError, KeyError, TypeError) as error:
+        fix = "name another file with --predictions"
+        raise UsageError("holds no predictions to go on with", where=str(out), fix=fix) from error

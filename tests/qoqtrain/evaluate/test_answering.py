@@ -1,0 +1,86 @@
+"""A model answers a split, is interrupted, goes on, and is scored by the same commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qoqdata.dataset import Dataset
+from qoqdata.errors import UsageError
+from tests.publish.conftest import build_set
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return build_set(tmp_path_factory.mktemp("answering") / "set", "ptb_xl", "ham10000")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from qoqtrain.model.tiny import write_tiny
+
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("answering") / "model"
+    write_tiny(out, "qwen3_vl")
+    return out
+
+
+def run(dataset: Dataset, model: Path, out: Path, *, split: str = "train", batch: int = 4):
+    from qoqtrain.evaluate.answering import Answering, answer
+    from qoqtrain.model.loading import load_policy
+
+    policy, processor = load_policy(model, dtype="float32")
+    how = Answering(max_tokens=5, batch=batch)
+    frame = answer(dataset, split, policy, processor, out, how)
+    return frame, [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_every_question_is_answered_once(dataset: Dataset, model: Path, tmp_path: Path) -> None:
+    frame, lines = run(dataset, model, tmp_path / "a.jsonl")
+    train = dataset.kept().filter(split="train")
+    assert sorted(line["id"] for line in lines) == sorted(train["id"])
+    assert frame == "thousandths"
+    assert all(isinstance(line["response"], str) for line in lines)
+    pictures = dict(train.select("id", "n_images").iter_rows())
+    assert all(len(line.get("seen_sizes", ())) == pictures[line["id"]] for line in lines)
+
+
+def test_batches_do_not_matter(dataset: Dataset, model: Path, tmp_path: Path) -> None:
+    _, one = run(dataset, model, tmp_path / "a.jsonl", batch=1)
+    _, four = run(dataset, model, tmp_path / "b.jsonl", batch=4)
+    assert sorted(one, key=lambda row: row["id"]) == sorted(four, key=lambda row: row["id"])
+
+
+def test_goes_on_after_a_kill(dataset: Dataset, model: Path, tmp_path: Path) -> None:
+    _, whole = run(dataset, model, tmp_path / "a.jsonl")
+    text = (tmp_path / "a.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "b.jsonl").write_text("".join(text[:3]) + text[3][: len(text[3]) // 2])
+    _, again = run(dataset, model, tmp_path / "b.jsonl")
+    assert sorted(again, key=lambda row: row["id"]) == sorted(whole, key=lambda row: row["id"])
+
+
+def test_a_file_of_something_else_is_left_alone(
+    dataset: Dataset, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("dear diary\n")
+    with pytest.raises(UsageError, match="no predictions to go on with"):
+        run(dataset, model, tmp_path / "notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "dear diary\n"
+
+
+def test_command(dataset: Dataset, model: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    import qoqtrain.cli
+
+    arguments = ["evaluate", "--data", str(dataset.root), "--model", str(model), "--split", "test"]
+    arguments += ["--out", str(tmp_path / "out"), "--max-tokens", "4", "--bootstrap", "0", "--json"]
+    monkeypatch.setattr("sys.argv", ["qoqtrain", *arguments])
+    with pytest.raises(SystemExit, match="0"):
+        qoqtrain.cli.run()
+    found = json.loads(capsys.readouterr().out)
+    test = dataset.kept().filter(split="test").height
+    assert (tmp_path / "out" / "predictions.jsonl").read_text().count("\n") == test
+    assert json.dumps(found).count("ptb_xl") > 0
