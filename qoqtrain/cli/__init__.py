@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from qoqdata import console
-from qoqtrain.cli import compare, evaluate, weights
+from qoqtrain.cli import compare, evaluate, train, weights
 
 app = console.application("qoqtrain", about="Train multimodal policies with DRPO on qoqdata sets.")
 weights.add(app)
 evaluate.add(app)
 compare.add(app)
+train.add(app)
 
 
 def run() -> None:

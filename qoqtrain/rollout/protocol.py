@@ -1,0 +1,66 @@
+"""What a rollout is, and what makes rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One sampled answer.
+
+    `question` the record's id; `row` its place among the questions that were asked together;
+    `index` 0 .. n-1 within its group; `tokens` the response, its end token included; `text` the
+    same without special tokens; `truncated` when the token limit ended it; `logprobs` one a token
+    from the sampler, or None where it gives none.
+    """
+
+    question: str
+    row: int
+    index: int
+    tokens: tuple[int, ...]
+    text: str
+    truncated: bool
+    logprobs: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question, ready for the policy.
+
+    `record` the row of the stream; `length` tokens of the prompt, pictures expanded; `copy` its
+    position in the stream, which tells two visits of one question apart.
+    """
+
+    record: Mapping[str, Any]
+    length: int
+    copy: int
+
+    @property
+    def question(self) -> str:
+        return str(self.record["id"])
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """`n` rollouts of each question at `temperature`, from the `top_p` mass, up to `max_tokens`."""
+
+    n: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+
+
+class Sampler(Protocol):
+    """Makes rollouts; the same arguments give the same rollouts."""
+
+    def __call__(
+        self, prompts: Sequence[Prompt], sampling: Sampling, *, seed: int, step: int
+    ) -> list[Rollout]:
+        """`n` rollouts of every prompt, question after question, in the order given."""
+        ...

@@ -1,0 +1,146 @@
+"""Rollouts from a vLLM server, over its OpenAI-compatible HTTP interface.
+
+The server needs the policy's current weights: `vllm serve FOLDER --served-model-name NAME`, with
+its own way of loading new ones. It reads no ECG. Its tokens come back as ids
+(`return_token_ids`), with the log-probabilities that it sampled them with.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from qoqdata.errors import QoqdataError, UsageError
+from qoqtrain.rollout.protocol import Prompt, Rollout, Sampling
+from qoqtrain.rollout.randomness import seed_of
+
+#: Requests under way at once; the server batches them.
+PARALLEL = 64
+
+
+@dataclass(frozen=True)
+class ServerSampler:
+    """Asks the server at `url` (".../v1") for `model`; `messages_of` writes a record as chat
+    messages (`chat_message` makes the user's), `timeout` in seconds is for one question.
+    """
+
+    url: str
+    model: str
+    messages_of: Callable[[Mapping[str, Any]], list[dict[str, Any]]]
+    timeout: float = 600.0
+
+    def __call__(
+        self, prompts: Sequence[Prompt], sampling: Sampling, *, seed: int, step: int
+    ) -> list[Rollout]:
+        """`n` rollouts of every prompt, question after question.
+
+        Raises UsageError for a record with an ECG, QoqdataError when the server does not answer
+        or answers something else.
+        """
+        for prompt in prompts:
+            if prompt.record.get("ecg") is not None:
+                fix = "set rollouts.backend to local, or leave ECG records out"
+                raise UsageError("a vLLM server reads no ECG", where=prompt.question, fix=fix)
+        with ThreadPoolExecutor(min(PARALLEL, max(1, len(prompts)))) as pool:
+            asked = [
+                pool.submit(self._ask, prompt, row, sampling, seed, step)
+                for row, prompt in enumerate(prompts)
+            ]
+            return [rollout for answer in asked for rollout in answer.result()]
+
+    def _ask(
+        self, prompt: Prompt, row: int, sampling: Sampling, seed: int, step: int
+    ) -> list[Rollout]:
+        answer = self._post(
+            {
+                "model": self.model,
+                "messages": self.messages_of(prompt.record),
+                "n": sampling.n,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": -1,
+                "repetition_penalty": 1.0,
+                "max_completion_tokens": sampling.max_tokens,
+                # A seed is 63 bits there.
+                "seed": seed_of(seed, step, prompt.question, prompt.copy) % 2**63,
+                "logprobs": True,
+                "return_token_ids": True,
+            }
+        )
+        try:
+            prompted = int(answer["usage"]["prompt_tokens"])
+            choices = sorted(answer["choices"], key=lambda choice: choice["index"])
+            rollouts = [self._rollout(prompt, row, choice) for choice in choices]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._strange(f"an answer without {error}") from error
+        if prompted != prompt.length:
+            raise UsageError(
+                f"the server's prompt has {prompted} tokens, the trainer's {prompt.length}",
+                where=f"record {prompt.question}",
+                fix="serve the same model, with the same bounds of pixels (--mm-processor-kwargs)",
+            )
+        if len(rollouts) != sampling.n:
+            raise self._strange(f"{len(rollouts)} answers instead of {sampling.n}")
+        return rollouts
+
+    def _rollout(self, prompt: Prompt, row: int, choice: Mapping[str, Any]) -> Rollout:
+        tokens = tuple(int(token) for token in choice["token_ids"])
+        content = (choice.get("logprobs") or {}).get("content") or ()
+        logprobs = tuple(float(entry["logprob"]) for entry in content)
+        return Rollout(
+            question=prompt.question,
+            row=row,
+            index=int(choice["index"]),
+            tokens=tokens,
+            text=str(choice["message"]["content"] or ""),
+            truncated=choice["finish_reason"] == "length",
+            logprobs=logprobs if len(logprobs) == len(tokens) else None,
+        )
+
+    def _post(self, body: Mapping[str, Any]) -> Any:
+        target = f"{self.url.rstrip('/')}/chat/completions"
+        headers = {"Content-Type": "application/json"}
+        request = Request(target, json.dumps(body).encode(), headers)
+        try:
+            with urlopen(request, timeout=self.timeout) as reply:
+                return json.loads(reply.read())
+        except HTTPError as error:
+            told = error.read(500).decode(errors="replace")
+            raise self._strange(f"status {error.code}: {told}") from error
+        except (URLError, TimeoutError, OSError) as error:
+            fix = "start it, or set rollouts.backend to local"
+            raise QoqdataError(f"does not answer ({error})", where=target, fix=fix) from error
+        except ValueError as error:
+            raise self._strange("no JSON") from error
+
+    def _strange(self, what: str) -> QoqdataError:
+        fix = "use a vLLM release with return_token_ids, or set rollouts.backend to local"
+        return QoqdataError(f"the server gave {what}", where=self.url, fix=fix)
+
+
+def chat_message(text: str, pictures: Sequence[bytes], mark: str) -> dict[str, Any]:
+    """The user's message: `text` with encoded `pictures` where `mark` stands in it.
+
+    Raises UsageError when there are not as many marks as pictures.
+    """
+    head, *rest = text.split(mark)
+    if len(rest) != len(pictures):
+        raise UsageError(f"{len(rest)} marks for {len(pictures)} pictures")
+    content: list[dict[str, Any]] = [{"type": "text", "text": head}] if head else []
+    for picture, tail in zip(pictures, rest, strict=True):
+        encoded = base64.b64encode(picture).decode()
+        url = f"data:{_mime(picture)};base64,{encoded}"
+        content.append({"type": "image_url", "image_url": {"url": url}})
+        if tail:
+            content.append({"type": "text", "text": tail})
+    return {"role": "user", "content": content}
+
+
+def _mime(picture: bytes) -> str:
+    return "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"

@@ -1,0 +1,1 @@
+"""Training: from a data set's records to the next checkpoint."""

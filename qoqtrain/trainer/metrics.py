@@ -1,0 +1,108 @@
+"""The numbers of a run: one JSON line a step, and whoever else listens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from qoqdata.atomic import canonical, replacing
+from qoqdata.errors import UsageError
+from qoqtrain.trainer.settings import Log
+
+FILE = "metrics.jsonl"
+
+#: Takes the step and its numbers.
+Listener = Callable[[int, Mapping[str, Any]], None]
+
+
+def json_lines(path: Path) -> Listener:
+    """A listener that appends one line a step and flushes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def listen(step: int, numbers: Mapping[str, Any]) -> None:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(canonical({"step": step, **numbers}) + "\n")
+
+    return listen
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file in order; a last line that a kill cut short is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = []
+    for line in lines:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def forget_after(path: Path, step: int) -> None:
+    """Drop the lines of steps after `step`, which a run that goes on writes again."""
+    held = [line for line in read(path) if line["step"] <= step]
+    if path.is_file():
+        with replacing(path) as draft:
+            draft.write_text("".join(canonical(line) + "\n" for line in held), encoding="utf-8")
+
+
+def flat(numbers: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers with nested names joined by "/"; text and lists are left out."""
+    found: dict[str, float] = {}
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{prefix}{name}"] = float(value)
+    return found
+
+
+def listeners(out: Path, log: Log, facts: Mapping[str, Any]) -> list[Listener]:
+    """The listeners of a run: JSON lines always, TensorBoard when installed, wandb when asked.
+
+    Raises UsageError when wandb is asked for and not installed.
+    """
+    found = [json_lines(out / FILE)]
+    if log.tensorboard and (board := _tensorboard(out)) is not None:
+        found.append(board)
+    if log.wandb is not None:
+        found.append(_wandb(out, log.wandb, facts))
+    return found
+
+
+def tell(all_listeners: Iterable[Listener], step: int, numbers: Mapping[str, Any]) -> None:
+    """Give one step's numbers to every listener."""
+    for listen in all_listeners:
+        listen(step, numbers)
+
+
+def _tensorboard(out: Path) -> Listener | None:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    writer = SummaryWriter(str(out / "tensorboard"))
+
+    def listen(step: int, numbers: Mapping[str, Any]) -> None:
+        for name, value in flat(numbers).items():
+            writer.add_scalar(name, value, step)
+        writer.flush()
+
+    return listen
+
+
+def _wandb(out: Path, project: str, facts: Mapping[str, Any]) -> Listener:
+    try:
+        import wandb
+    except ImportError as error:
+        fix = "pip install wandb, or leave log.wandb out"
+        raise UsageError("wandb is not installed", where="log.wandb", fix=fix) from error
+    run = wandb.init(project=project, dir=str(out), config=dict(facts), resume="allow")
+
+    def listen(step: int, numbers: Mapping[str, Any]) -> None:
+        run.log(flat(numbers), step=step)
+
+    return listen

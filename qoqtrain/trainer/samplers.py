@@ -1,0 +1,81 @@
+"""The sampler that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qoqdata.errors import UsageError
+from qoqtrain.rollout.protocol import Sampler, Sampling
+from qoqtrain.trainer.run import Run
+from qoqtrain.trainer.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from qoqtrain.data.row import Row
+
+#: Stands for a picture in the text of a message; no record holds it.
+_MARK = "\ue000\ue002\ue000"
+
+
+def sampling_of(settings: TrainSettings) -> Sampling:
+    """How many rollouts of a question, and how they are drawn."""
+    chosen = settings.rollouts
+    return Sampling(
+        n=chosen.per_question,
+        temperature=chosen.temperature,
+        top_p=chosen.top_p,
+        max_tokens=chosen.response_tokens,
+    )
+
+
+def sampler_of(run: Run, rows: Sequence[Row]) -> Sampler:
+    """The sampler of the settings' backend for the questions `rows`."""
+    if run.settings.rollouts.backend == "vllm":
+        return server_sampler(run)
+    return local_sampler(run, rows)
+
+
+def local_sampler(run: Run, rows: Sequence[Row]) -> Sampler:
+    """Transformers' generate on the run's own policy."""
+    from qoqtrain.rollout.local import LocalSampler
+
+    def inputs_of(chosen: Sequence[int]) -> dict[str, Tensor]:
+        batch = run.collator.batch([rows[index] for index in chosen])
+        return batch.to(run.engine.device).inputs()
+
+    return LocalSampler(
+        run.engine.module,
+        inputs_of,
+        run.collator.processor.decode,
+        run.settings.rollouts.batch_tokens,
+        together=run.ranks.world > 1 and run.settings.engine.zero == 3,
+    )
+
+
+def server_sampler(run: Run) -> Sampler:
+    """A vLLM server that was started with the run's model; its records' pictures are encoded bytes.
+
+    Raises UsageError without address.
+    """
+    from qoqtrain.data.prompt import Picture, Text, prompt
+    from qoqtrain.rollout.vllm_server import ServerSampler, chat_message
+
+    settings, collator = run.settings, run.collator
+    if settings.rollouts.url is None:
+        fix = "set rollouts.url, such as http://localhost:8000/v1"
+        raise UsageError("the vLLM backend needs its server's address", fix=fix)
+
+    def messages_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+        images = list(record.get("images") or ())
+        frame = collator.processor.family.frame
+        parts = prompt(record, pictures=len(images), frame=frame, boxes=collator.boxes)
+        words = [part.text if isinstance(part, Text) else _MARK for part in parts]
+        shown = [images[part.index] for part in parts if isinstance(part, Picture)]
+        turns = [chat_message("".join(words), shown, _MARK)]
+        if collator.system is not None:
+            turns.insert(0, {"role": "system", "content": collator.system})
+        return turns
+
+    return ServerSampler(settings.rollouts.url, settings.model, messages_of)
