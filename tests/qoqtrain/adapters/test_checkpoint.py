@@ -46,5 +46,5 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no DRPO state"):
         load_state(stepped(), tmp_path)
     save_state(stepped(bins=64).state_dict(), tmp_path)
-    with pytest.raises(UsageError, match="bins is 64 there and 512 here"):
+    with pytest.raises(UsageError, match="bins is 64 there and 128 here"):
         load_state(stepped(), tmp_path)
