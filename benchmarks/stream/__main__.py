@@ -51,7 +51,11 @@ def _ours(folder: Path, records: int) -> dict[str, Speeds]:
     out = folder / "ours"
     rows = ours.rows_of(folder / "pictures")
     plain = records / best(lambda: ours.write_plain(rows, folder / "plain"))
-    table: dict[str, Speeds] = {"pyarrow, plain": {"write": plain}}
+    durable = records / best(lambda: ours.write_plain(rows, folder / "plain", durable=True))
+    table: dict[str, Speeds] = {
+        "pyarrow, plain": {"write": plain},
+        "pyarrow, fsync and sha256": {"write": durable},
+    }
     table["qoqdata, in process"] = {"write": records / best(lambda: ours.write(rows, out))}
     for title, threads in (("qoqdata, in process", 0), ("qoqdata, 2 threads", 2)):
         speeds = table.setdefault(title, {})

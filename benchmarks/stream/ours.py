@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,12 +51,20 @@ def write(rows: list[dict[str, Any]], out: Path, *, rows_a_shard: int = SHARD) -
     manifests.write(Layout(out), manifest)
 
 
-def write_plain(rows: list[dict[str, Any]], out: Path) -> None:
-    """The same rows and columns by plain pyarrow with its own settings, without digests."""
+def write_plain(rows: list[dict[str, Any]], out: Path, *, durable: bool = False) -> None:
+    """The same rows and columns by plain pyarrow with its own settings.
+
+    `durable`: each file also reaches the disk and gets a sha256, as our shards do.
+    """
     out.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(rows), SHARD)):
         table = pa.Table.from_pylist(rows[start : start + SHARD], schema=SCHEMA)
-        pq.write_table(table, out / f"{number:05d}.parquet", row_group_size=100)
+        path = out / f"{number:05d}.parquet"
+        pq.write_table(table, path, row_group_size=100)
+        if durable:
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())
+                hashlib.file_digest(stream, "sha256")
 
 
 def raw(folder: Path, *, threads: int) -> Callable[[], int]:
