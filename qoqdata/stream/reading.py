@@ -73,7 +73,7 @@ class Reader:
         """The records of a plan; raises DatasetError at a bad row when those stop the run."""
         left_over = self._groups.held()
         ahead = self._settings.ahead if self._pool else 0
-        waiting: deque[tuple[Task, Future[Made]]] = deque()
+        waiting: deque[tuple[Task, Future[Made] | None]] = deque()
         made_ahead = pixels_ahead = 0
         tasks = plan.tasks()
         try:
@@ -82,13 +82,16 @@ class Reader:
                     if (task := next(tasks, None)) is None:
                         break
                     self._groups.open(task.opens)
-                    waiting.append((task, self._submit(self._make, task)))
+                    # Undecoded records are Python objects alone: threads would only fight for
+                    # the interpreter's lock, so they are made where they are wanted.
+                    decodes = self._decode is not None
+                    waiting.append((task, self._submit(self._make, task) if decodes else None))
                     made_ahead += len(task)
                     pixels_ahead += self._pixels(task)
                 if not waiting:
                     return
                 task, future = waiting.popleft()
-                made = future.result()
+                made = self._make(task) if future is None else future.result()
                 yield from made.records
                 if made.error is not None:
                     raise made.error
@@ -100,7 +103,8 @@ class Reader:
                     left_over = []
         finally:
             for _, future in waiting:
-                future.cancel()
+                if future is not None:
+                    future.cancel()
 
     def close(self) -> None:
         """End the threads."""
