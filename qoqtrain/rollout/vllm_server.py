@@ -27,13 +27,19 @@ PARALLEL = 64
 @dataclass(frozen=True)
 class ServerSampler:
     """Asks the server at `url` (".../v1") for `model`; `messages_of` writes a record as chat
-    messages (`chat_message` makes the user's), `timeout` in seconds is for one question.
+    messages (`chat_message` makes the user's), `timeout` in seconds is for one question. `opened`
+    is what the chat template writes of every response; `silent` are ids never to be sampled.
+
+    A server gives log-probabilities before temperature and top-p, so they are taken only where
+    both are 1; otherwise the trainer computes its own.
     """
 
     url: str
     model: str
     messages_of: Callable[[Mapping[str, Any]], list[dict[str, Any]]]
     timeout: float = 600.0
+    opened: str = ""
+    silent: tuple[int, ...] = ()
 
     def __call__(
         self, prompts: Sequence[Prompt], sampling: Sampling, *, seed: int, step: int
@@ -71,12 +77,14 @@ class ServerSampler:
                 "seed": seed_of(seed, step, prompt.question, prompt.copy) % 2**63,
                 "logprobs": True,
                 "return_token_ids": True,
+                "logit_bias": {str(token): -100 for token in self.silent},
             }
         )
         try:
             prompted = int(answer["usage"]["prompt_tokens"])
             choices = sorted(answer["choices"], key=lambda choice: choice["index"])
-            rollouts = [self._rollout(prompt, row, choice) for choice in choices]
+            plain = sampling.temperature == 1.0 and sampling.top_p == 1.0
+            rollouts = [self._rollout(prompt, row, choice, plain) for choice in choices]
         except (KeyError, TypeError, ValueError) as error:
             raise self._strange(f"an answer without {error}") from error
         if prompted != prompt.length:
@@ -89,7 +97,7 @@ class ServerSampler:
             raise self._strange(f"{len(rollouts)} answers instead of {sampling.n}")
         return rollouts
 
-    def _rollout(self, prompt: Prompt, row: int, choice: Mapping[str, Any]) -> Rollout:
+    def _rollout(self, prompt: Prompt, row: int, choice: Mapping[str, Any], plain: bool) -> Rollout:
         tokens = tuple(int(token) for token in choice["token_ids"])
         content = (choice.get("logprobs") or {}).get("content") or ()
         logprobs = tuple(float(entry["logprob"]) for entry in content)
@@ -98,9 +106,9 @@ class ServerSampler:
             row=row,
             index=int(choice["index"]),
             tokens=tokens,
-            text=str(choice["message"]["content"] or ""),
+            text=self.opened + str(choice["message"]["content"] or ""),
             truncated=choice["finish_reason"] == "length",
-            logprobs=logprobs if len(logprobs) == len(tokens) else None,
+            logprobs=logprobs if plain and len(logprobs) == len(tokens) else None,
         )
 
     def _post(self, body: Mapping[str, Any]) -> Any:

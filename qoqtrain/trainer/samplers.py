@@ -45,10 +45,14 @@ def local_sampler(run: Run, rows: Sequence[Row]) -> Sampler:
         batch = run.collator.batch([rows[index] for index in chosen])
         return batch.to(run.engine.device).inputs()
 
+    def text_of(tokens: Sequence[int]) -> str:
+        # What the template writes of the response is scored as if the policy had written it.
+        return run.collator.opened + run.collator.processor.decode(tokens)
+
     return LocalSampler(
         run.engine.module,
         inputs_of,
-        run.collator.processor.decode,
+        text_of,
         run.settings.rollouts.batch_tokens,
         together=run.ranks.world > 1 and run.settings.engine.zero == 3,
     )
@@ -78,4 +82,10 @@ def server_sampler(run: Run) -> Sampler:
             turns.insert(0, {"role": "system", "content": collator.system})
         return turns
 
-    return ServerSampler(settings.rollouts.url, settings.model, messages_of)
+    return ServerSampler(
+        settings.rollouts.url,
+        settings.model,
+        messages_of,
+        opened=collator.opened,
+        silent=tuple(collator.processor.silent_tokens),
+    )

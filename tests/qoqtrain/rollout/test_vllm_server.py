@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -82,13 +83,33 @@ def test_rollouts_come_in_order_with_their_tokens(server):
         (name, row, index) for row, name in enumerate("abc") for index in (0, 1)
     ]
     assert found[1].tokens == (7, 9)
-    assert found[1].logprobs == (-0.5, -1.5)
     assert [r.truncated for r in found[:2]] == [False, True]
     assert found[4].text.startswith("c:")
     body = next(body for body in asked if body["messages"][0]["content"][0]["text"] == "a")
     assert (body["n"], body["temperature"], body["top_p"]) == (2, 0.7, 0.9)
     assert body["max_completion_tokens"] == 5
     assert body["return_token_ids"] is True
+
+
+def test_log_probabilities_count_only_where_nothing_bends_them(server):
+    """A server gives them before temperature and top-p."""
+    url, _, _ = server
+    for temperature, top_p, wanted in (
+        (1.0, 1.0, (-0.5, -1.5)),
+        (0.7, 1.0, None),
+        (1.0, 0.9, None),
+    ):
+        sampling = Sampling(n=2, temperature=temperature, top_p=top_p, max_tokens=5)
+        found = sampler(url)(prompts("a"), sampling, seed=1, step=2)
+        assert [rollout.logprobs for rollout in found] == [wanted, wanted]
+
+
+def test_what_the_template_opens_and_what_is_never_sampled(server):
+    url, asked, _ = server
+    opened = replace(sampler(url), opened="<think>\n", silent=(11, 12))
+    found = opened(prompts("a"), SAMPLING, seed=1, step=2)
+    assert all(rollout.text.startswith("<think>\na:") for rollout in found)
+    assert asked[-1]["logit_bias"] == {"11": -100, "12": -100}
 
 
 def test_the_same_step_asks_with_the_same_seeds(server):

@@ -21,14 +21,16 @@ from qoqtrain.trainer.settings import read_settings  # noqa: E402
 def server_run(**rollouts) -> SimpleNamespace:
     given = {"data": "d", "model": "m", "rollouts": {"backend": "vllm", **rollouts}}
     family = SimpleNamespace(frame="thousandths")
+    processor = SimpleNamespace(family=family, silent_tokens=(5, 6))
     collator = SimpleNamespace(
-        processor=SimpleNamespace(family=family), boxes="annotated", system="Be brief."
+        processor=processor, boxes="annotated", system="Be brief.", opened="<think>\n"
     )
     return SimpleNamespace(settings=read_settings(given=given), collator=collator)
 
 
 def test_messages_hold_the_prompt_and_its_pictures_in_order(demo):
     sampler = server_sampler(server_run(url="http://localhost:1/v1"))
+    assert (sampler.opened, sampler.silent) == ("<think>\n", (5, 6))
     stream = qoqdata.open(demo).stream("train", shuffle=False, epochs=1, workers=0)
     record = next(record for record in stream if len(record["images"] or ()) > 1)
     system, user = sampler.messages_of(record)
