@@ -26,6 +26,9 @@ KIND = "dataset"
 #: Files a call of the upload protocol: an interrupted publication loses at most these.
 BATCH = 64
 
+#: Seconds without a byte before a request is given up and tried again; the client waits for ever.
+PATIENCE = 120.0
+
 _QUOTA = {402: "payment is required", 413: "a file is too large", 507: "the storage is full"}
 
 _T = TypeVar("_T")
@@ -166,7 +169,9 @@ class Hub:
 
     def _api(self) -> HfApi:
         from huggingface_hub import HfApi
+        from huggingface_hub.utils import get_session
 
+        get_session().timeout = PATIENCE
         return HfApi(endpoint=self.endpoint, token=self._token())
 
     def _token(self) -> str | None:

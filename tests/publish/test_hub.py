@@ -12,6 +12,7 @@ import pytest
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, UsageError
+from qoqdata.publish import hub
 from qoqdata.publish.hub import Hub
 from qoqdata.publish.publication import deliver, prepare
 from qoqdata.remote import retry
@@ -29,8 +30,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[hub_serv
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    with hub_server.serving() as hub:
-        yield hub
+    with hub_server.serving() as serving:
+        yield serving
 
 
 def target(server: hub_server.Hub, **changes) -> Hub:
@@ -191,6 +192,18 @@ def test_lasting_server_errors_are_told(server: hub_server.Hub, mixed: Dataset) 
     with pytest.raises(DatasetError, match=r"cannot be reached.*Fix: "):
         publish(mixed, target(server))
     server.spoil = lambda method, path: None
+    assert publish(mixed, target(server)).sent
+
+
+def test_a_server_that_falls_silent(
+    server: hub_server.Hub, mixed: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "PATIENCE", 0.5)
+    server.spoil = lambda method, path: 3.0 if "/tree/" in path else None
+    with pytest.raises(DatasetError, match=r"cannot be reached.*imeout.*Fix: "):
+        publish(mixed, target(server))
+    server.spoil = lambda method, path: None
+    monkeypatch.setattr(hub, "PATIENCE", 60.0)
     assert publish(mixed, target(server)).sent
 
 
