@@ -199,7 +199,7 @@ def test_a_server_that_falls_silent(
     server: hub_server.Hub, mixed: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "PATIENCE", 0.5)
-    server.spoil = lambda method, path: 3.0 if "/tree/" in path else None
+    server.spoil = lambda method, path: 20.0 if "/commit/" in path else None
     with pytest.raises(DatasetError, match=r"cannot be reached.*imeout.*Fix: "):
         publish(mixed, target(server))
     server.spoil = lambda method, path: None
