@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -65,7 +66,7 @@ def _ours(histories: list[int], batch: Questions) -> dict[int, float]:
     costs = dict.fromkeys(histories, np.inf)
     for _ in range(RUNS):
         for history, drpo in estimators.items():
-            seconds = cpu_seconds(lambda drpo=drpo: drpo.step(**columns, update=False))
+            seconds = cpu_seconds(partial(drpo.step, **columns, update=False))
             costs[history] = min(costs[history], seconds)
     return costs
 
