@@ -9,7 +9,7 @@ from typing import Any
 
 from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
-from qoqdata.export.rows import Row, Tally, rows, splits
+from qoqdata.export.rows import Row, Tally, by_split
 
 
 def write(
@@ -21,9 +21,9 @@ def write(
     """Write each split's records as `convert` gives them; None leaves one out."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split in splits(dataset):
+    for split, records in by_split(dataset):
         with replacing(out / name(split)) as draft, draft.open("w", encoding="utf-8") as stream:
-            for line in _lines(rows(dataset, split), convert, tally, split):
+            for line in _lines(records, convert, tally, split):
                 stream.write(line)
     return tally
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from qoqdata.dataset import Dataset
-from schemas.vocabulary import Split
+from schemas.manifest import Shard
+from schemas.vocabulary import SPLITS, Split
 
 Row = Mapping[str, Any]
 
@@ -30,24 +31,23 @@ class Tally:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
 
-def rows(dataset: Dataset, split: Split) -> Iterator[Row]:
-    """The kept records of a split in shard order, as dictionaries in the record schema."""
-    kept = set(dataset.kept().filter(split=split)["id"])
-    for shard in dataset.manifest.shards:
-        if shard.split != split:
-            continue
+def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
+    """The splits that have shards, each with its kept records in shard order, as dictionaries in
+    the record schema."""
+    kept = set(dataset.kept()["id"])
+    for split in SPLITS:
+        shards = [shard for shard in dataset.manifest.shards if shard.split == split]
+        if shards:
+            yield split, _rows(dataset, shards, kept)
+
+
+def _rows(dataset: Dataset, shards: Iterable[Shard], kept: Container[str]) -> Iterator[Row]:
+    for shard in shards:
         with pq.ParquetFile(dataset.files.local(shard)) as file:
             for group in range(file.num_row_groups):
                 for row in file.read_row_group(group).to_pylist():
                     if row["id"] in kept:
                         yield row
-
-
-def splits(dataset: Dataset) -> list[Split]:
-    """The splits that have records, in their usual order."""
-    present = {shard.split for shard in dataset.manifest.shards}
-    order: tuple[Split, ...] = ("train", "validation", "test")
-    return [split for split in order if split in present]
 
 
 def text(row: Row) -> str:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
-from qoqdata.export.rows import Row, Tally, rows, splits
+from qoqdata.export.rows import Row, Tally, by_split
 
 ROW_GROUP = 100
 
@@ -26,8 +26,8 @@ def write(
     """Write each split's records as `convert` gives them; None leaves one out."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split in splits(dataset):
-        converted = (convert(row, tally) for row in rows(dataset, split))
+    for split, records in by_split(dataset):
+        converted = (convert(row, tally) for row in records)
         kept = (row for row in converted if row is not None)
         with (
             replacing(out / f"{split}.parquet") as draft,

@@ -20,7 +20,7 @@ import numpy as np
 from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
 from qoqdata.export.files import signal
-from qoqdata.export.rows import Row, Tally, rows, splits
+from qoqdata.export.rows import Row, Tally, by_split
 
 SAMPLES = 1000
 _MEDIA = ("images", "masks", "ecg")
@@ -30,8 +30,7 @@ def write(dataset: Dataset, out: Path) -> Tally:
     """Files `<split>-00000.tar` of 1,000 samples."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split in splits(dataset):
-        records = rows(dataset, split)
+    for split, records in by_split(dataset):
         for number in count():
             part = list(islice(records, SAMPLES))
             if not part:

@@ -68,23 +68,27 @@ class Folder:
         other content.
         """
         ordered = sorted(files, key=lambda file: (file.path == _LAST, file.path))
-        before = self._manifest_digests()
-        sent, unchanged = [], []
+        current, before = self._current(), self._manifest_digests()
+        finished = self._exists(f"{tag}/{_LAST}")
+        sent: list[Outgoing] = []
+        unchanged: list[Outgoing] = []
         for number, file in enumerate(ordered, 1):
             target = f"{tag}/{file.path}"
             if self._digest(target) == file.sha256:
                 unchanged.append(file)
-            elif self._exists(f"{tag}/{_LAST}"):
+            elif finished:
                 fix = "raise --version"
                 raise DatasetError("is published with other content", where=tag, fix=fix)
-            elif before.get(file.path) == file.sha256:
-                self._copy(f"{self._current()}/{file.path}", target)
-                unchanged.append(file)
             else:
-                self._send(file, target)
-                sent.append(file)
-            if self._digest(target) != file.sha256:
-                raise DatasetError("differs from what was sent", where=target, fix="publish again")
+                held = before.get(file.path) == file.sha256
+                if held:
+                    self._copy(f"{current}/{file.path}", target)
+                else:
+                    self._send(file, target)
+                (unchanged if held else sent).append(file)
+                if self._digest(target) != file.sha256:
+                    fix = "publish again"
+                    raise DatasetError("differs from what was sent", where=target, fix=fix)
             told(number, len(ordered))
         self._write(POINTER, canonical({"release": tag}).encode())
         return Delivery(

@@ -117,7 +117,7 @@ def _succeed(
     """Seal the release after `previous`; the same content keeps its version."""
     last = previous.manifest.release
     before = last.version if last else "0.0.0"
-    if version is None and last is not None and last.content == content_digest(staged.root):
+    if version is None and last is not None and last.content == content_digest(staged):
         return seal(staged, version=before, previous=last.previous)
     if version is not None:
         check_order(before, version)

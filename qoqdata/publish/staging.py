@@ -68,16 +68,19 @@ def seal(staged: Dataset, *, version: str, previous: str | None) -> Dataset:
     """State a staged release's version and the data digest of the release before it."""
     assert staged.manifest.release is not None
     release = staged.manifest.release.model_copy(
-        update={"version": version, "previous": previous, "content": content_digest(staged.root)}
+        update={"version": version, "previous": previous, "content": content_digest(staged)}
     )
     manifests.write(staged.layout, staged.manifest.model_copy(update={"release": release}))
     return open_dataset(staged.root)
 
 
-def content_digest(root: Path) -> str:
+def content_digest(staged: Dataset) -> str:
     """The identity of a staged release apart from its version and the pages made for people."""
-    files = (p for p in root.rglob("*") if p.is_file() and p.parent != root)
-    return digest({p.relative_to(root).as_posix(): file_digest(p) for p in files})
+    root = staged.root
+    known = {shard.path: shard.sha256 for shard in staged.manifest.shards}
+    names = [p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()]
+    inside = [name for name in names if "/" in name]
+    return digest({name: known.get(name) or file_digest(root / name) for name in inside})
 
 
 def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple[Shard, ...]:
