@@ -57,6 +57,14 @@ def test_rows_taken_are_rows_collated(batch: Batch, collator: Collator) -> None:
         batch.take([])
 
 
+def test_the_scored_text_begins_with_what_the_template_writes() -> None:
+    processor = tiny_policy("qwen3_vl", texts())[1]
+    ids = processor.tokenizer("What is it?<|im_end|>", add_special_tokens=False).input_ids
+    assert Collator(processor).response_text(ids) == "What is it?"
+    processor.tokenizer.chat_template += "{% if add_generation_prompt %}<think>\n{% endif %}"
+    assert Collator(processor).response_text(ids) == "<think>\nWhat is it?"
+
+
 def test_rows_hold_no_second_copy(collator: Collator) -> None:
     row = collator.row(mixed_records()[4])
     assert not {"images", "masks", "ecg"} & row.facts.keys()

@@ -43,7 +43,7 @@ class Warm:
     steps: list[dict[str, Any]]
 
 
-def taught(family: str, demo: Path, root: Path) -> Warm:
+def taught(family: str, demo: Path, root: Path, steps: int = 40) -> Warm:
     """A tiny policy of `family` after a few supervised steps on the demo's answers."""
     import torch
 
@@ -56,14 +56,14 @@ def taught(family: str, demo: Path, root: Path) -> Warm:
     texts = qoqdata.open(demo).records.select("question", "answer").collect()
     words = [*texts["question"], *texts["answer"], "\\boxed{}"]
     write_tiny(root / "first", family, texts=words)
-    steps: list[dict[str, Any]] = []
+    numbers: list[dict[str, Any]] = []
     settings = read_settings(
         given={
             "data": str(demo),
             "model": str(root / "first"),
             "out": str(root / "warm"),
             "stage": "sft",
-            "steps": 40,
+            "steps": steps,
             "questions": 8,
             "micro_batch": 8,
             "mix": MIX,
@@ -72,8 +72,8 @@ def taught(family: str, demo: Path, root: Path) -> Warm:
             "engine": {"gradient_checkpointing": False},
         }
     )
-    model = train(settings, lambda progress: steps.append(dict(progress.numbers)))
-    return Warm(model, steps)
+    model = train(settings, lambda progress: numbers.append(dict(progress.numbers)))
+    return Warm(model, numbers)
 
 
 @pytest.fixture(scope="session")

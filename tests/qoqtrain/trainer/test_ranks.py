@@ -70,7 +70,8 @@ def test_two_ranks_with_zero_2_train_as_one_rank_does(small, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
 def test_every_zero_stage_gives_the_same_losses(family, demo, small, tmp_path):
-    small["model"] = str(taught(family, demo, tmp_path).model)
+    # A policy that is never rewarded has no gradient to compare: Qwen2.5-VL learns slowly.
+    small["model"] = str(taught(family, demo, tmp_path, steps=120).model)
     expected = alone(small, tmp_path / "alone")
     for zero in (0, 1, 2, 3):
         small["out"] = str(tmp_path / f"zero{zero}")
