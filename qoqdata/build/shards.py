@@ -19,9 +19,15 @@ from schemas.vocabulary import Split
 ROW_GROUP = 100
 #: Rows are flushed early when their media outgrow this, so that memory stays bounded.
 ROW_GROUP_BYTES = 128 * 2**20
+#: Whole row groups of small media are made together: an Arrow array has a price of its own.
+BATCH_BYTES = 16 * 2**20
+_BATCH = 10 * ROW_GROUP
 
 _MEDIA = ("images.list.element.bytes", "masks.list.element.bytes")
 _SIGNAL = "ecg.signal.list.element.list.element"
+#: Worth the slower compressor; of the short values it would cost more time than all media.
+_LONG = (_SIGNAL, "context", "reasoning")
+_SIGNAL_PAGE = 2**20
 _REPEATED = (
     "source",
     "domain",
@@ -45,29 +51,13 @@ def write_shard(
 ) -> Shard | None:
     """Write rows to `path` atomically and return the shard's entry; None when there are no rows.
 
-    Media bytes are stored as they are (they are compressed already), everything else with zstd;
-    content-defined chunking keeps unchanged rows in unchanged pages for deduplicating stores.
+    Media bytes are stored as they are (they are compressed already), signals and long texts with
+    zstd, short values with snappy.
     """
-    groups = _groups(rows)
-    first = next(groups, None)
-    if first is None:
-        path.unlink(missing_ok=True)
+    written = _write(path, map(_table, _batches(rows)))
+    if written is None:
         return None
-    count = 0
-    with replacing(path) as draft:
-        with pq.ParquetWriter(draft, SCHEMA, **_settings()) as writer:
-            for group in chain([first], groups):
-                writer.write_batch(batch(group), row_group_size=ROW_GROUP)
-                count += len(group)
-        size, digest = draft.stat().st_size, file_digest(draft)
-    return Shard(
-        path=f"data/{source}/{path.name}",
-        source=source,
-        split=split,
-        rows=count,
-        bytes=size,
-        sha256=digest,
-    )
+    return Shard(path=f"data/{source}/{path.name}", source=source, split=split, **written)
 
 
 def rewrite_shard(
@@ -77,32 +67,46 @@ def rewrite_shard(
 
     Row groups stay apart, so that a rewritten shard is, as a built one, a function of its rows.
     """
-    count = 0
-    with replacing(target) as draft:
-        with pq.ParquetFile(source) as file, pq.ParquetWriter(draft, SCHEMA, **_settings()) as out:
-            for number in range(file.num_row_groups):
-                table = change(file.read_row_group(number)).cast(SCHEMA).combine_chunks()
-                if table.num_rows:
-                    out.write_table(table, row_group_size=ROW_GROUP)
-                count += table.num_rows
-        size, digest = draft.stat().st_size, file_digest(draft)
-    if count == 0:
-        target.unlink()
+    with pq.ParquetFile(source) as file:
+        groups = map(file.read_row_group, range(file.num_row_groups))
+        changed = (change(group).cast(SCHEMA).combine_chunks() for group in groups)
+        written = _write(target, (table for table in changed if table.num_rows))
+    return None if written is None else shard.model_copy(update=written)
+
+
+def _write(path: Path, tables: Iterator[pa.Table]) -> dict[str, Any] | None:
+    """Rows, bytes and sha256 of the shard; None, and no file, when there are no tables."""
+    first = next(tables, None)
+    if first is None:
+        path.unlink(missing_ok=True)
         return None
-    return shard.model_copy(update={"rows": count, "bytes": size, "sha256": digest})
+    rows = 0
+    with replacing(path) as draft:
+        with pq.ParquetWriter(draft, SCHEMA, **_settings(first)) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table, row_group_size=ROW_GROUP)
+                rows += table.num_rows
+        size, digest = draft.stat().st_size, file_digest(draft)
+    return {"rows": rows, "bytes": size, "sha256": digest}
 
 
-def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
+def _table(part: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([part])
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    """Whole row groups, the last one perhaps shorter, or what has outgrown `ROW_GROUP_BYTES`."""
+    held: list[dict[str, Any]] = []
     weight = 0
     for row in rows:
-        group.append(row)
+        held.append(row)
         weight += _weight(row)
-        if len(group) == ROW_GROUP or weight >= ROW_GROUP_BYTES:
-            yield group
-            group, weight = [], 0
-    if group:
-        yield group
+        full = weight >= BATCH_BYTES or len(held) >= _BATCH
+        if weight >= ROW_GROUP_BYTES or (full and len(held) % ROW_GROUP == 0):
+            yield batch(held)
+            held, weight = [], 0
+    if held:
+        yield batch(held)
 
 
 def _weight(row: dict[str, Any]) -> int:
@@ -111,17 +115,25 @@ def _weight(row: dict[str, Any]) -> int:
     return sum(len(item["bytes"]) for item in media) + sum(lead.nbytes for lead in signal)
 
 
-def _settings() -> dict[str, Any]:
-    """Writer settings by leaf column (Parquet names list members `list.element`)."""
-    leaves = [path for field in SCHEMA for path in _leaves(field.name, field.type)]
+def _settings(first: pa.Table) -> dict[str, Any]:
+    """Writer settings of a shard that begins with `first`.
+
+    Of pictures one page holds a row group: a store that deduplicates cuts by content itself, and
+    finds fewer headers between unchanged bytes. Signals are compressed, so their pages must begin
+    where the content says for an unchanged page to be the same bytes.
+    """
+    signals = first["ecg"][0].is_valid
+    compression = dict.fromkeys(_LEAVES, "snappy")
+    compression |= dict.fromkeys(_MEDIA, "none") | dict.fromkeys(_LONG, "zstd")
     return {
-        "compression": {leaf: "none" if leaf in _MEDIA else "zstd" for leaf in leaves},
-        "use_dictionary": [leaf for leaf in leaves if leaf in _REPEATED],
+        "compression": compression,
+        "use_dictionary": list(_REPEATED),
         # Bytes of equal significance lie together: quantised millivolts shrink by half.
         "column_encoding": {_SIGNAL: "BYTE_STREAM_SPLIT"},
         "write_page_index": True,
         "write_page_checksum": True,
-        "use_content_defined_chunking": True,
+        "use_content_defined_chunking": signals,
+        "data_page_size": _SIGNAL_PAGE if signals else ROW_GROUP_BYTES,
     }
 
 
@@ -133,3 +145,6 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
         yield from _leaves(f"{path}.list.element", kind.value_type)
     else:
         yield path
+
+
+_LEAVES = tuple(leaf for field in SCHEMA for leaf in _leaves(field.name, field.type))
