@@ -1,4 +1,8 @@
-"""Readers against peers: files per CPU-second in one run, and the ratios."""
+"""Readers against peers: files per CPU-second in one run, and the ratios.
+
+Each contender reads each set in a process of its own, so that no one pays for the heap and the
+threads that another left behind.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import cv2
 
@@ -18,12 +24,9 @@ from benchmarks.readers.dicom_sets import make_sets
 from benchmarks.readers.signals import CLIPS, ECGS, make_clips, make_ecgs
 from qoqdata import console
 
-Input = TypeVar("Input")
-
 
 def main() -> None:
     """Measure every contender on every set, one core, best of three after a warm-up."""
-    cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _dicom(make_sets(root / "dicom"))
@@ -37,8 +40,7 @@ def _dicom(sets: dict[str, list[Path]]) -> None:
         for name, call in (CONTENDERS | PARTS).items()
     }
     speeds["codec and encoder alone"] = {
-        title: _speed(codec_and_encoder, [work(path) for path in paths])
-        for title, paths in sets.items()
+        title: _speed(codec_and_encoder, paths, prepare=work) for title, paths in sets.items()
     }
     titles = list(sets)
     rows = [(name, *speed.values()) for name, speed in speeds.items()]
@@ -65,17 +67,35 @@ def _signals(title: str, calls: dict[str, Callable[[Path], object]], paths: list
     console.table((f"{title} per CPU-second", "speed", "qoqdata / it"), rows)
 
 
-def _speed(call: Callable[[Input], object], inputs: Sequence[Input]) -> float | None:
+def _speed(
+    call: Callable[[Any], object],
+    paths: Sequence[Path],
+    *,
+    prepare: Callable[[Path], object] | None = None,
+) -> float | None:
+    """Files per CPU-second of `call`, on the paths or on what `prepare` makes of them."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        try:
+            return len(paths) / alone.submit(_seconds, call, paths, prepare).result()
+        except (RuntimeError, NotImplementedError, ValueError) as error:
+            console.complain(f"{call.__name__}: {str(error).splitlines()[0]}")
+            return None
+
+
+def _seconds(
+    call: Callable[[Any], object],
+    paths: Sequence[Path],
+    prepare: Callable[[Path], object] | None,
+) -> float:
+    cv2.setNumThreads(1)
+    inputs = [prepare(path) for path in paths] if prepare else paths
+
     def run() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             for one in inputs:
                 call(one)
 
-    try:
-        return len(inputs) / best(run)
-    except (RuntimeError, NotImplementedError, ValueError) as error:
-        console.complain(f"{call.__name__}: {str(error).splitlines()[0]}")
-        return None
+    return best(run)
 
 
 def _ratio(ours: float | None, theirs: float | None) -> float | None:

