@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from qoqdata.errors import DatasetError, UsageError
+from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote.files import Files
 from qoqdata.remote.leaves import PLACE
 from qoqdata.remote.opening import open_files
-from qoqdata.sources.card import load_yaml, parse_card
+from qoqdata.settings import load_yaml
+from qoqdata.sources.card import parse_card
 from qoqdata.stats.tables import Stats
+from qoqdata.verdicts import without_dropped
 from schemas.card import Card
 from schemas.manifest import Manifest
 from schemas.record import VERSION
@@ -126,13 +128,31 @@ class Dataset:
 
     def kept(self) -> pl.DataFrame:
         """`metadata` without the records that curation dropped and without annotation-only ones."""
-        frame = self.metadata().filter("shows")
-        path = self.files.layout("curation").verdicts
-        if not path.is_file():
-            return frame
-        verdicts = pl.read_parquet(path, columns=["id", "keep"], glob=False)
-        dropped = verdicts.filter(~pl.col("keep"))
-        return frame.join(dropped, on="id", how="anti", maintain_order="left")
+        return without_dropped(self.metadata().filter("shows"), self.files.layout("curation"))
+
+    def refuse_unknown(
+        self,
+        ids: Iterable[str],
+        *,
+        of: str,
+        where: str | None = None,
+        error: type[QoqdataError] = DatasetError,
+    ) -> None:
+        """Raise `error` where one of the different `ids` is no record's.
+
+        `of` is what they are ids of, as in "rollout"; `where` is by default this data set.
+        """
+        self._check_some()
+        given = pl.DataFrame({"id": list(ids)}, schema={"id": pl.String})
+        known = pl.DataFrame(self.files.leaves(["id"]))
+        unknown = given.join(known, on="id", how="anti")["id"].sort()
+        if unknown.len():
+            count = f"{unknown.len()} of {given.height}"
+            raise error(
+                f"{count} {of} ids are not in the data set, such as {unknown[0]}",
+                where=where or self.where,
+                fix=f"use the {of}s of this data set",
+            )
 
     def _check_some(self) -> None:
         if not self.manifest.shards:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from qoqdata.atomic import write_json
+from qoqdata.atomic import digest, write_json
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from schemas.manifest import VERSION, Manifest, Shard
+from schemas.manifest import VERSION, Manifest, Shard, SourceEntry
 
 
 def read(root: Path) -> Manifest:
@@ -46,6 +46,14 @@ def shards_digest(shards: Iterable[Shard]) -> str:
     """sha256 over path and digest of every shard, by path: the identity of the data set."""
     lines = sorted(f"{shard.path} {shard.sha256}\n" for shard in shards)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def config_digest(sources: Mapping[str, SourceEntry]) -> str:
+    """sha256 over what was asked of each source: its entry without what came out of it."""
+    outcome = {"counts", "refused"}
+    return digest(
+        {slug: entry.model_dump(mode="json", exclude=outcome) for slug, entry in sources.items()}
+    )
 
 
 def _check_version(content: bytes, where: str) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 import qoqdata
 from qoqdata.dataset import Dataset
-from qoqdata.errors import DatasetError
+from qoqdata.errors import DatasetError, MissingKey
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
 from schemas.record import RECORD
@@ -89,6 +89,18 @@ def test_kept_leaves_out_what_shows_nothing_and_what_was_dropped(dataset: Datase
     verdicts = pl.DataFrame({"id": ["r1", "r2", "gone"], "keep": [False, True, False]})
     verdicts.write_parquet(dataset.layout.verdicts)
     assert sorted(dataset.kept()["id"]) == ["r2", "r3", "r4", "r6"]
+
+
+def test_ids_of_no_record_are_refused(dataset: Dataset) -> None:
+    dataset.refuse_unknown(["r5", "r1"], of="rollout")
+    dataset.refuse_unknown([], of="rollout")
+    with pytest.raises(DatasetError) as raised:
+        dataset.refuse_unknown({"z": 0, "r1": 1, "": 2}, of="rollout")
+    assert raised.value.what == "2 of 3 rollout ids are not in the data set, such as "
+    assert raised.value.where == str(dataset.root)
+    with pytest.raises(MissingKey, match="such as z") as told:
+        dataset.refuse_unknown(["z"], of="prediction", where="file", error=MissingKey)
+    assert (told.value.where, told.value.fix) == ("file", "use the predictions of this data set")
 
 
 @pytest.mark.usefixtures("cache")

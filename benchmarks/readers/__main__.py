@@ -6,22 +6,15 @@ threads that another left behind.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
-
-from benchmarks.cpu import best
 from benchmarks.readers.dicom_codecs import codec_and_encoder, work
 from benchmarks.readers.dicom_contenders import CONTENDERS, PARTS
 from benchmarks.readers.dicom_sets import make_sets
 from benchmarks.readers.signals import CLIPS, ECGS, make_clips, make_ecgs
+from benchmarks.readers.speed import speed
 from qoqdata import console
 
 
@@ -36,14 +29,14 @@ def main() -> None:
 
 def _dicom(sets: dict[str, list[Path]]) -> None:
     speeds = {
-        name: {title: _speed(call, paths) for title, paths in sets.items()}
+        name: {title: speed(call, paths) for title, paths in sets.items()}
         for name, call in (CONTENDERS | PARTS).items()
     }
     speeds["codec and encoder alone"] = {
-        title: _speed(codec_and_encoder, paths, prepare=work) for title, paths in sets.items()
+        title: speed(codec_and_encoder, paths, prepare=work) for title, paths in sets.items()
     }
     titles = list(sets)
-    rows = [(name, *speed.values()) for name, speed in speeds.items()]
+    rows = [(name, *by_set.values()) for name, by_set in speeds.items()]
     console.table(("images per CPU-second", *titles), rows)
     console.say()
     ours = speeds["qoqdata"]
@@ -60,42 +53,11 @@ def _dicom(sets: dict[str, list[Path]]) -> None:
 
 
 def _signals(title: str, calls: dict[str, Callable[[Path], object]], paths: list[Path]) -> None:
-    speeds = {name: _speed(call, paths) for name, call in calls.items()}
+    speeds = {name: speed(call, paths) for name, call in calls.items()}
     ours = speeds["qoqdata"]
-    rows = [(name, speed, _ratio(ours, speed)) for name, speed in speeds.items()]
+    rows = [(name, found, _ratio(ours, found)) for name, found in speeds.items()]
     console.say()
     console.table((f"{title} per CPU-second", "speed", "qoqdata / it"), rows)
-
-
-def _speed(
-    call: Callable[[Any], object],
-    paths: Sequence[Path],
-    *,
-    prepare: Callable[[Path], object] | None = None,
-) -> float | None:
-    """Files per CPU-second of `call`, on the paths or on what `prepare` makes of them."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-        try:
-            return len(paths) / alone.submit(_seconds, call, paths, prepare).result()
-        except (RuntimeError, NotImplementedError, ValueError) as error:
-            console.complain(f"{call.__name__}: {str(error).splitlines()[0]}")
-            return None
-
-
-def _seconds(
-    call: Callable[[Any], object],
-    paths: Sequence[Path],
-    prepare: Callable[[Path], object] | None,
-) -> float:
-    cv2.setNumThreads(1)
-    inputs = [prepare(path) for path in paths] if prepare else paths
-
-    def run() -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            for one in inputs:
-                call(one)
-
-    return best(run)
 
 
 def _ratio(ours: float | None, theirs: float | None) -> float | None:

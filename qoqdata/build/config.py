@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.errors import UsageError
 from qoqdata.readers.limits import Limits
-from qoqdata.sources.card import first_fault, load_yaml
+from qoqdata.settings import checked, load_mapping
 
 
 class SourceRequest(BaseModel):
@@ -46,10 +44,7 @@ class BuildConfig(BaseModel):
 
 def load_config(path: Path) -> BuildConfig:
     """The configuration at `path`; UsageError names the field at fault."""
-    content = load_yaml(path)
-    if not isinstance(content, Mapping):
-        raise UsageError("is no mapping of settings", where=str(path))
-    config = parse_config(dict(content), where=str(path))
+    config = parse_config(load_mapping(path), where=str(path))
     base = path.resolve().parent
     return config.model_copy(
         update={"sources": tuple(_anchored(request, base) for request in config.sources)}
@@ -57,12 +52,8 @@ def load_config(path: Path) -> BuildConfig:
 
 
 def parse_config(content: dict[str, Any], *, where: str) -> BuildConfig:
-    """A configuration from plain values."""
-    try:
-        return BuildConfig.model_validate(content)
-    except ValidationError as error:
-        field, what = first_fault(error)
-        raise UsageError(what, where=f"{where}, {field}") from error
+    """A configuration from plain values; UsageError names the field at fault."""
+    return checked(BuildConfig, content, where=where)
 
 
 def _anchored(request: SourceRequest, base: Path) -> SourceRequest:

@@ -9,7 +9,8 @@ from typing import Any
 from qoqdata.build.config import SourceRequest
 from qoqdata.errors import UsageError
 from qoqdata.readers.limits import Limits
-from qoqdata.sources.card import load_yaml, settle_options
+from qoqdata.settings import load_mapping
+from qoqdata.sources.card import settle_options
 from qoqdata.sources.protocol import Job, Source
 from qoqdata.sources.rawtree import open_raw
 
@@ -32,8 +33,5 @@ def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:
 
 def _mapping(request: SourceRequest) -> Mapping[str, Any] | None:
     if isinstance(request.mapping, Path):
-        content = load_yaml(request.mapping)
-        if not isinstance(content, dict):
-            raise UsageError("is no mapping of settings", where=str(request.mapping))
-        return content
+        return load_mapping(request.mapping)
     return request.mapping

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qoqdata.atomic import digest, write_json
+from qoqdata.atomic import write_json
 from qoqdata.build.receipts import Receipt
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from qoqdata.manifest import shards_digest
+from qoqdata.manifest import config_digest, shards_digest
 from qoqdata.version import VERSION
 from schemas.manifest import Counts, Manifest, Shard, SourceEntry
 from schemas.record import VERSION as SCHEMA_VERSION
@@ -66,16 +66,12 @@ def assemble(layout: Layout, *, name: str, salt_fingerprint: str) -> Manifest:
         name=name,
         schema_version=SCHEMA_VERSION,
         qoqdata_version=VERSION,
-        config_digest=digest({slug: _config(entry) for slug, entry in sources.items()}),
+        config_digest=config_digest(sources),
         salt_fingerprint=salt_fingerprint,
         digest=shards_digest(shards),
         sources=sources,
         shards=shards,
     )
-
-
-def _config(entry: SourceEntry) -> dict[str, Any]:
-    return entry.model_dump(mode="json", exclude={"counts", "refused"})
 
 
 def _read(path: Path) -> Summary:

@@ -10,7 +10,7 @@ import typer
 
 from qoqdata import console
 from qoqdata.dataset import Dataset
-from qoqdata.errors import DatasetError, UsageError
+from qoqdata.errors import UsageError
 
 EPILOG = """Example:  qoqdata difficulty ./set --prior
 
@@ -24,7 +24,7 @@ def add(app: typer.Typer) -> None:
 def difficulty_command(
     dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
     rollouts: Annotated[
-        Path | None, typer.Option("--from", help="Rollouts with id and reward (Parquet, JSONL).")
+        Path | None, typer.Option("--from", help="Rollouts: Parquet file or folder, or JSONL.")
     ] = None,
     prior: Annotated[bool, typer.Option("--prior", help="From label entropy; no policy.")] = False,
     policy: Annotated[str | None, typer.Option(help="Name of the rolled-out policy.")] = None,
@@ -51,7 +51,7 @@ def difficulty_command(
             fix = "letters, digits, dash, dot and underscore"
             raise UsageError("--from needs the policy's name", where="--policy", fix=fix)
         table = difficulty.from_rollouts(rollouts, policy=policy, scorer=scorer)
-        _check_ids(opened, table)
+        opened.refuse_unknown(table["id"], of="rollout")
         path = difficulty.write(opened.layout, table)
     mean = table.select(pl.col("mean").mean()).item()
     shown = "-" if mean is None else f"{mean:.3f}"
@@ -70,14 +70,3 @@ def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
     }
     table = prior_difficulty(dataset.kept().filter(pl.col("split") == "train"), kinds)
     return table, difficulty.write(dataset.layout, table)
-
-
-def _check_ids(dataset: Dataset, table: pl.DataFrame) -> None:
-    unknown = table.join(dataset.metadata().select("id"), on="id", how="anti")
-    if unknown.height:
-        raise DatasetError(
-            f"{unknown.height} of {table.height} rollout ids are not in the data set, "
-            f"such as {unknown['id'][0]}",
-            where=str(dataset.root),
-            fix="use the rollouts of this data set",
-        )

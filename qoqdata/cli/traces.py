@@ -21,7 +21,7 @@ def add(app: typer.Typer) -> None:
 def traces_command(
     dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
     rollouts: Annotated[
-        Path, typer.Option("--from", help="Rollouts of training: Parquet file or folder.")
+        Path, typer.Option("--from", help="Rollouts: Parquet file or folder, or JSONL.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the new version.")],
     least: Annotated[float, typer.Option(help="Least reward of a trace.")] = 1.0,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from qoqdata.errors import UsageError
-from qoqdata.sources.card import first_fault, load_yaml
+from qoqdata.settings import checked, load_mapping
 
 
 class Accepted(BaseModel):
@@ -44,13 +42,4 @@ class Recipe(BaseModel):
 
 def load(path: Path | None) -> Recipe:
     """The recipe at `path`, or the default one; UsageError names the field at fault."""
-    if path is None:
-        return Recipe()
-    content = load_yaml(path)
-    if not isinstance(content, Mapping):
-        raise UsageError("is no mapping of settings", where=str(path))
-    try:
-        return Recipe.model_validate(dict(content))
-    except ValidationError as error:
-        field, what = first_fault(error)
-        raise UsageError(what, where=f"{path}, {field}") from error
+    return Recipe() if path is None else checked(Recipe, load_mapping(path), where=str(path))

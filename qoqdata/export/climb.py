@@ -14,7 +14,7 @@ from typing import Any
 from qoqdata.dataset import Dataset
 from qoqdata.export import jsonl
 from qoqdata.export.files import write_images, write_mask, write_signal
-from qoqdata.export.rows import Row, Tally, text
+from qoqdata.export.rows import Row, Tally, marks_are_free, text
 from qoqdata.export.verl import MARKS, PLACEHOLDER
 
 SERIES = "<time-series>"
@@ -24,8 +24,7 @@ def write(dataset: Dataset, out: Path) -> Tally:
     """`annotation_<split>.jsonl` with images/, masks/ and ecg/ beside it."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
-        if any(mark in text(row) for mark in (*MARKS, SERIES)):
-            tally.leave_out("its text holds a placeholder")
+        if not marks_are_free(row, tally, (*MARKS, SERIES)):
             return None
         images, series = write_images(row, out), write_signal(row, out)
         marks = f"{PLACEHOLDER}\n" * len(images) + (f"{SERIES}\n" if series else "")

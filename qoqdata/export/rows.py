@@ -56,6 +56,17 @@ def text(row: Row) -> str:
     return f"{context}\n\n{row['question']}" if context else str(row["question"])
 
 
+def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:
+    """Whether the record's text holds none of `marks`; if it does, it is counted out.
+
+    Readers take them for pictures and signals, wherever they stand.
+    """
+    if any(mark in text(row) for mark in marks):
+        tally.leave_out("its text holds a placeholder")
+        return False
+    return True
+
+
 def shows_pictures(row: Row, tally: Tally) -> bool:
     """Whether a format of pictures and text can hold the record; if not, it is counted out.
 

@@ -12,7 +12,7 @@ from typing import Any
 from qoqdata.dataset import Dataset
 from qoqdata.export import jsonl
 from qoqdata.export.files import write_images
-from qoqdata.export.rows import Row, Tally, shows_pictures, text
+from qoqdata.export.rows import Row, Tally, marks_are_free, shows_pictures, text
 from qoqdata.export.verl import MARKS, PLACEHOLDER
 
 
@@ -20,10 +20,7 @@ def write(dataset: Dataset, out: Path) -> Tally:
     """One JSONL file a split, and images/."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
-        if not shows_pictures(row, tally):
-            return None
-        if any(mark in text(row) for mark in MARKS):
-            tally.leave_out("its text holds a placeholder")
+        if not (shows_pictures(row, tally) and marks_are_free(row, tally, MARKS)):
             return None
         images = write_images(row, out)
         marks = "".join(f"{PLACEHOLDER}\n" for _ in images)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from qoqdata.dataset import Dataset
 from qoqdata.export import tables
-from qoqdata.export.rows import Row, Tally, shows_pictures, text
+from qoqdata.export.rows import Row, Tally, marks_are_free, shows_pictures, text
 
 PLACEHOLDER = "<image>"
 #: verl splits prompts at these, wherever they stand.
@@ -53,10 +53,7 @@ def write(dataset: Dataset, out: Path) -> Tally:
 
 
 def _convert(row: Row, tally: Tally) -> dict[str, Any] | None:
-    if not shows_pictures(row, tally):
-        return None
-    if any(mark in text(row) for mark in MARKS):
-        tally.leave_out("its text holds a placeholder")
+    if not (shows_pictures(row, tally) and marks_are_free(row, tally, MARKS)):
         return None
     images = row["images"] or []
     content = PLACEHOLDER * len(images) + text(row)

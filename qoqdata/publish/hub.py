@@ -106,7 +106,8 @@ class Hub:
         there = self._tree(head)
         changed = [file for file in files if not _holds(there.get(file.path), file)]
         gone = sorted(set(there) - {file.path for file in files} - {".gitattributes"})
-        unchanged = tuple(f.path for f in files if f not in changed)
+        sent = dict.fromkeys(file.path for file in changed)
+        unchanged = tuple(file.path for file in files if file.path not in sent)
         if not changed and not gone:
             self._tag(head, tag)
             return Delivery(head, (), unchanged, (), 0)
@@ -128,8 +129,7 @@ class Hub:
         revision = str(commit.oid)
         self._verify(revision, files)
         self._tag(revision, tag)
-        sent = tuple(file.path for file in changed)
-        return Delivery(revision, sent, unchanged, tuple(gone), sum(f.size for f in changed))
+        return Delivery(revision, tuple(sent), unchanged, tuple(gone), sum(f.size for f in changed))
 
     def _upload(self, api: HfApi, adds: list[Any]) -> None:
         api.preupload_lfs_files(

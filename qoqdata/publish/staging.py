@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
+from qoqdata import verdicts
 from qoqdata.atomic import digest, file_digest, write_json
 from qoqdata.build.shards import rewrite_shard
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from qoqdata.manifest import shards_digest
+from qoqdata.manifest import config_digest, shards_digest
 from qoqdata.publish import recipe as recipes
 from qoqdata.publish.entries import entries_of
 from qoqdata.publish.licences import Term, terms
@@ -98,21 +99,13 @@ def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple
 
 
 def _dropped(dataset: Dataset) -> pa.Array:
-    return pa.array(_verdicts(dataset)["id"].unique().sort().to_list(), pa.string())
+    return pa.array(verdicts.dropped(dataset.layout)["id"].unique().sort().to_list(), pa.string())
 
 
 def _dropped_by_rule(dataset: Dataset) -> dict[str, int]:
-    rules = _verdicts(dataset).group_by("rule").agg(n=pl.col("id").n_unique()).sort("rule")
+    dropped = verdicts.dropped(dataset.layout, "rule")
+    rules = dropped.group_by("rule").agg(n=pl.col("id").n_unique()).sort("rule")
     return dict(rules.iter_rows())
-
-
-def _verdicts(dataset: Dataset) -> pl.DataFrame:
-    """id and rule of every verdict that drops a record."""
-    path = dataset.layout.verdicts
-    if not path.is_file():
-        return pl.DataFrame(schema={"id": pl.String, "rule": pl.String})
-    verdicts = pl.read_parquet(path, columns=["id", "keep", "rule"], glob=False)
-    return verdicts.filter(~pl.col("keep")).select("id", "rule")
 
 
 def _keep(table: pa.Table, dropped: pa.Array) -> pa.Table:
@@ -135,13 +128,9 @@ def _withheld(allowed: dict[str, Term]) -> dict[str, str]:
 def _manifest(
     built: Manifest, entries: dict[str, SourceEntry], shards: tuple[Shard, ...], release: Release
 ) -> Manifest:
-    config = {
-        slug: entry.model_dump(mode="json", exclude={"counts", "refused"})
-        for slug, entry in entries.items()
-    }
     return built.model_copy(
         update={
-            "config_digest": digest(config),
+            "config_digest": config_digest(entries),
             "digest": shards_digest(shards),
             "sources": entries,
             "shards": shards,

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
 from qoqdata.errors import CardError, UsageError
+from qoqdata.settings import checked, load_yaml
 from schemas.card import Card
 
 _SCALARS = (bool, int, float, str)
@@ -23,28 +21,7 @@ def load_card(path: Path) -> Card:
 
 def parse_card(content: Any, *, where: str) -> Card:
     """A card from parsed YAML."""
-    try:
-        return Card.model_validate(content)
-    except ValidationError as error:
-        field, what = first_fault(error)
-        raise CardError(what, where=f"{where}, {field}", fix="see schemas/card.py") from error
-
-
-def load_yaml(path: Path) -> Any:
-    """Parsed YAML; raises UsageError with the line when it cannot be read."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError("there is no such file", where=str(path)) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"is not YAML: {error}", where=str(path)) from error
-
-
-def first_fault(error: ValidationError) -> tuple[str, str]:
-    """The dotted field of the first fault that pydantic found, and what it says."""
-    fault = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in fault["loc"]) or "the document"
-    return field, fault["msg"].removeprefix("Value error, ")
+    return checked(Card, content, where=where, fix="see schemas/card.py", error=CardError)
 
 
 def settle_options(card: Card, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.errors import UsageError
-from qoqdata.sources.card import first_fault, parse_card
+from qoqdata.settings import checked
+from qoqdata.sources.card import parse_card
 from schemas.card import Card, MaskCode, Slug, Splits, Text
 from schemas.vocabulary import DOMAINS, REDISTRIBUTION, Split
 
@@ -79,15 +79,8 @@ class Mapping(_Part):
 
 def parse_mapping(kind: type[M], content: Any, *, source: str) -> M:
     """A validated mapping of a source; UsageError names the field at fault."""
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        field, what = first_fault(error)
-        raise UsageError(
-            what,
-            where=f"mapping of {source}, {field}",
-            fix=f"`qoqdata sources {source}` shows an example",
-        ) from error
+    fix = f"`qoqdata sources {source}` shows an example"
+    return checked(kind, content, where=f"mapping of {source}", fix=fix)
 
 
 def complete_card(card: Card, mapping: Mapping, *, modality: str, **changes: Any) -> Card:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from qoqdata import rollouts
 from qoqdata.atomic import replacing
 from qoqdata.errors import BadTable, UsageError
 from qoqdata.layout import Layout
@@ -25,14 +26,12 @@ def write(layout: Layout, table: pl.DataFrame) -> Path:
 
 
 def from_rollouts(path: Path, *, policy: str, scorer: str) -> pl.DataFrame:
-    """Difficulty rows from rollouts: Parquet or JSON lines with `id` and `reward` (a row a
-    rollout) or `rewards` (a list). Raises BadTable; every id needs a reward, all in [0, 1]."""
-    try:
-        table = _one_a_row(_read(path), where=str(path))
+    """Difficulty rows from rollouts (`rollouts.read`) with `id` and `reward` (a row a rollout) or
+    `rewards` (a list). Raises BadTable; every id needs a reward, all in [0, 1]."""
+    given = rollouts.read(path)
+    with rollouts.refused(path):
+        table = _one_a_row(given, where=str(path))
         bad = table.filter(~pl.col("reward").is_between(0, 1) | ~pl.col("reward").is_finite())
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadTable(f"cannot be read as rollouts: {reason}", where=str(path)) from error
     if bad.height or table["reward"].null_count():
         what = f"{bad.height + table['reward'].null_count()} rewards are not in [0, 1]"
         raise BadTable(what, where=str(path), fix="map rewards to [0, 1] before")
@@ -46,12 +45,6 @@ def from_rollouts(path: Path, *, policy: str, scorer: str) -> pl.DataFrame:
         .sort("id")
         .with_columns(policy=pl.lit(policy), scorer=pl.lit(scorer))
     )
-
-
-def _read(path: Path) -> pl.DataFrame:
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path, glob=False)
-    return pl.read_ndjson(path)
 
 
 def _one_a_row(table: pl.DataFrame, *, where: str) -> pl.DataFrame:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from qoqdata.errors import UsageError
-from qoqdata.stream.stream import Stream
 from schemas.features import feature
 from schemas.record import RECORD
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
+
+    from qoqdata.stream.stream import Stream
 
 _MEDIA = ("images", "masks")
 

@@ -17,6 +17,7 @@ from qoqdata.remote.files import Files
 from qoqdata.stream.bad_rows import BadRow
 from qoqdata.stream.order import Groups
 from qoqdata.stream.settings import Settings
+from qoqdata.verdicts import without_dropped
 from schemas.manifest import Manifest
 from schemas.record import RECORD
 
@@ -103,7 +104,8 @@ def build(files: Files, manifest: Manifest, settings: Settings) -> Index:
     table, bad = _read(files, manifest, list(dict.fromkeys(columns)), settings)
     frame = _derived(_placed(table), settings)
     frame = _with_bad_shards(frame, bad, manifest).filter(pl.col("split") == settings.split)
-    frame = _filtered(_kept(frame, files), settings)
+    frame = without_dropped(frame.filter("shows"), files.layout("curation"))
+    frame = _filtered(frame, settings)
     if frame.height == 0:
         what = f"holds no record of {settings.split} for this stream"
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
@@ -229,15 +231,6 @@ def _with_bad_shards(
         frame = pl.concat([frame, places], how="diagonal")
     frame = frame.sort("shard", maintain_order=True) if bad else frame
     return frame.with_columns(split=splits.gather(frame["shard"]))
-
-
-def _kept(frame: pl.DataFrame, files: Files) -> pl.DataFrame:
-    frame = frame.filter("shows")
-    verdicts = files.layout("curation").verdicts
-    if not verdicts.is_file():
-        return frame
-    dropped = pl.read_parquet(verdicts, columns=["id", "keep"], glob=False).filter(~pl.col("keep"))
-    return frame.join(dropped, on="id", how="anti", maintain_order="left")
 
 
 def _filtered(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:

@@ -7,7 +7,7 @@ Threads of the stream do the reading, so worker processes are not needed for spe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from qoqdata.errors import UsageError
 from qoqdata.stream.plan import Share
-from qoqdata.stream.stream import Stream
+
+if TYPE_CHECKING:
+    from qoqdata.stream.stream import Stream
 
 
 class TorchStream(IterableDataset):

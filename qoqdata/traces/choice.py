@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from qoqdata import rollouts
 from qoqdata.errors import BadTable
 
 _TYPES = {
@@ -25,36 +26,32 @@ _THOUGHT = re.compile(r"<think>(.*?)</think>", re.IGNORECASE | re.DOTALL)
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Rollouts from a Parquet file, or a folder of them as training writes it.
+    """Rollouts from Parquet, JSON lines, or a folder of Parquet files as training writes it.
 
     Needed are `id`, `response` and `reward`; `overall`, `step`, `rollout`, `policy` and
     `truncated` are used where they are there. Raises BadTable.
     """
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    try:
-        table = pl.concat([pl.read_parquet(file, glob=False) for file in files], how="diagonal")
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadTable(f"cannot be read as rollouts: {reason}", where=str(path)) from error
+    table = rollouts.read(path)
     for name in _NEEDED:
         if name not in table.columns:
             fix = "traces need id, response and reward"
             raise BadTable(f"lacks the column {name!r}", where=str(path), fix=fix)
     defaults = {"overall": pl.col("reward"), "truncated": pl.lit(False)}
-    return table.select(
-        (pl.col(n) if n in table.columns else defaults.get(n, pl.lit(None))).cast(kind).alias(n)
-        for n, kind in _TYPES.items()
-    )
+    with rollouts.refused(path):
+        return table.select(
+            (pl.col(n) if n in table.columns else defaults.get(n, pl.lit(None))).cast(kind).alias(n)
+            for n, kind in _TYPES.items()
+        )
 
 
-def best(rollouts: pl.DataFrame, *, least: float = 1.0) -> pl.DataFrame:
+def best(table: pl.DataFrame, *, least: float = 1.0) -> pl.DataFrame:
     """One trace a question: id, reasoning, policy, reward.
 
     Of the rollouts that ended by themselves, thought aloud and got at least `least`, the one of
     the highest overall reward; among equals the latest step, then the shortest text. Questions
     without such a rollout have no trace.
     """
-    thought = rollouts.filter(
+    thought = table.filter(
         pl.col("reward") >= least, ~pl.col("truncated").fill_null(False)
     ).with_columns(reasoning=pl.col("response").map_elements(thinking, return_dtype=pl.String))
     order = [

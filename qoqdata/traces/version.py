@@ -14,7 +14,7 @@ from qoqdata import manifest as manifests
 from qoqdata.atomic import file_digest
 from qoqdata.build.shards import rewrite_shard
 from qoqdata.dataset import Dataset
-from qoqdata.errors import DatasetError, UsageError
+from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest
 from schemas.manifest import Manifest, Shard
@@ -35,10 +35,7 @@ def write(dataset: Dataset, traces: pl.DataFrame, out: Path, *, policy: str | No
     traces = traces.with_columns(pl.coalesce("policy", pl.lit(policy, pl.String)))
     if traces["policy"].null_count():
         raise UsageError("the rollouts do not say which policy wrote them", fix="--policy NAME")
-    unknown = traces.join(dataset.metadata().select("id"), on="id", how="anti")
-    if unknown.height:
-        what = f"{unknown.height} rollout ids are not in the data set, such as {unknown['id'][0]}"
-        raise DatasetError(what, where=dataset.where, fix="use the rollouts of this data set")
+    dataset.refuse_unknown(traces["id"], of="rollout")
     said = {
         id_: (text, who) for id_, text, who in traces.select("id", "reasoning", "policy").rows()
     }

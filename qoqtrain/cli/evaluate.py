@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qoqdata import console
-from qoqdata.errors import UsageError
+from qoqdata.errors import MissingKey, UsageError
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
@@ -92,7 +92,6 @@ def evaluate_command(
         raise UsageError("there is nothing to evaluate", fix="pass --data, or --rules")
     import qoqdata
     from qoqtrain import evaluate
-    from qoqtrain.evaluate import predictions as files
     from qoqtrain.evaluate import report
     from qoqtrain.evaluate.plot import write_plot
 
@@ -103,7 +102,7 @@ def evaluate_command(
     if predictions is None:
         raise UsageError("there is nothing to score", fix="pass --predictions or --model")
     given = evaluate.read_predictions(predictions)
-    files.refuse_unknown(given, dataset.metadata()["id"].to_list(), where=str(predictions))
+    dataset.refuse_unknown(given, of="prediction", where=str(predictions), error=MissingKey)
     asked = evaluate.questions_of(dataset, split.value)
     outcomes = evaluate.judge(asked, given, frame=frame.value)
     evaluation = evaluate.summarise(outcomes, bootstrap=bootstrap, seed=seed)

@@ -59,6 +59,10 @@ class Collator:
         """What the chat template itself writes of every response; it belongs to the scored text."""
         return self._chat.opened
 
+    def response_text(self, tokens: Sequence[int]) -> str:
+        """The text of a response that is scored: what the template writes of it, then `tokens`."""
+        return self.opened + self.processor.decode(tokens)
+
     def __call__(self, records: Sequence[Mapping[str, Any]]) -> Batch:
         """One batch. Raises UsageError where no record is left of it, and as `row`."""
         rows = self.rows(records)

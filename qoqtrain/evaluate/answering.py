@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -82,7 +82,7 @@ def answer(
     count = len(done)
     policy.eval()
     with out.open("a", encoding="utf-8") as file:
-        for lines in _answered(records, policy, processor, collator, how):
+        for lines in _answered(records, policy, collator, how):
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             file.flush()
             count += len(lines)
@@ -93,43 +93,36 @@ def answer(
 def _answered(
     records: Iterator[dict[str, Any]],
     policy: Policy,
-    processor: Processor,
     collator: Collator,
     how: Answering,
 ) -> Iterator[list[dict[str, Any]]]:
     while part := list(islice(records, how.batch)):
-        lines, rows = [], []
+        lines: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for record in part:
             try:
-                rows.append((record, collator.row(record)))
+                rows.append(collator.row(record))
             except (InputError, UsageError) as error:
                 lines.append({"id": record["id"], "response": None, "why": str(error)})
         if rows:
-            texts = _generate([row for _, row in rows], policy, processor, collator, how)
-            for (record, _), text in zip(rows, texts, strict=True):
-                lines.append({"id": record["id"], "response": text, **_seen(record, processor)})
+            texts = _generate(rows, policy, collator, how)
+            for row, text in zip(rows, texts, strict=True):
+                lines.append({"id": row.id, "response": text, **_seen(row)})
         yield lines
 
 
-def _generate(
-    rows: Iterable[Row],
-    policy: Policy,
-    processor: Processor,
-    collator: Collator,
-    how: Answering,
-) -> list[str]:
+def _generate(rows: Sequence[Row], policy: Policy, collator: Collator, how: Answering) -> list[str]:
     import torch
 
-    batch = collator.batch(list(rows)).to(next(policy.parameters()).device)
+    batch = collator.batch(rows).to(next(policy.parameters()).device)
     with torch.inference_mode():
         tokens = policy.generate(**batch.inputs(), max_new_tokens=how.max_tokens, do_sample=False)
-    return [collator.opened + processor.decode(row) for row in tokens.tolist()]
+    return [collator.response_text(row) for row in tokens.tolist()]
 
 
-def _seen(record: dict[str, Any], processor: Processor) -> dict[str, Any]:
-    shapes = [picture.shape for picture in record["images"] or ()]
-    sizes = [list(processor.seen_size(shape[1], shape[0])) for shape in shapes]
-    return {"seen_sizes": sizes} if sizes else {}
+def _seen(row: Row) -> dict[str, Any]:
+    sizes = row.truth.seen_sizes
+    return {"seen_sizes": [[int(side) for side in size] for size in sizes]} if sizes else {}
 
 
 def _finished(out: Path) -> set[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from qoqdata.errors import BadTable, DuplicateKey, MissingFile, MissingKey
+from qoqdata.errors import BadTable, DuplicateKey, MissingFile
 
 Scores = Mapping[str, float] | tuple[float, ...]
 _COLUMNS = ("id", "response", "scores", "seen_sizes")
@@ -65,19 +65,6 @@ def predictions_of(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, P
 def _text(given: str) -> str:
     """`given` with U+FFFD for lone surrogates, which JSON can spell and no file can hold."""
     return given.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def refuse_unknown(
-    predictions: Mapping[str, Prediction], known: Collection[str], *, where: str
-) -> None:
-    """Raise MissingKey where predictions name records that the data set does not hold."""
-    if unknown := sorted(predictions.keys() - set(known)):
-        raise MissingKey(
-            f"{len(unknown)} of {len(predictions)} ids are not in the data set, "
-            f"such as {unknown[0]}",
-            where=where,
-            fix="use the predictions of this data set",
-        )
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,6 +15,7 @@ from qoqdata.errors import UsageError
 from .ecg_branch import EcgBranch
 from .family import Family, family_of
 from .placement import Placement, placement
+from .storage import save_policy
 
 
 class Policy(nn.Module):
@@ -192,9 +193,7 @@ class Policy(nn.Module):
 
         `state_dict` is that of the policy, where it cannot be read off the parameters (ZeRO-3).
         """
-        from .storage import save_policy
-
-        save_policy(self, Path(folder), state_dict)
+        save_policy(self.vlm, self.ecg, Path(folder), state_dict)
 
     @contextmanager
     def _placing(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor
 
@@ -20,16 +20,15 @@ from .ecg_branch import EcgBranch
 from .ecg_config import EcgConfig, ecg_config
 from .model_name import stored_file
 
-if TYPE_CHECKING:
-    from .policy import Policy
-
 ECG_FOLDER = "ecg"
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 
 
-def save_policy(policy: Policy, folder: Path, state_dict: dict[str, Tensor] | None) -> None:
-    """Write `policy` below `folder`; see `Policy.save_pretrained`."""
+def save_policy(
+    vlm: Any, ecg: EcgBranch | None, folder: Path, state_dict: dict[str, Tensor] | None
+) -> None:
+    """Write the parts of a policy below `folder`; see `Policy.save_pretrained`."""
     from safetensors.torch import save_file
 
     parts: dict[str, dict[str, Tensor]] = {"vlm": {}, "ecg": {}}
@@ -38,13 +37,13 @@ def save_policy(policy: Policy, folder: Path, state_dict: dict[str, Tensor] | No
         if part not in parts:
             raise UsageError(f"{name!r} is no parameter of a policy", fix="pass its state dict")
         parts[part][inner] = value
-    policy.vlm.save_pretrained(folder, state_dict=parts["vlm"] or None)
-    if policy.ecg is None:
+    vlm.save_pretrained(folder, state_dict=parts["vlm"] or None)
+    if ecg is None:
         return
     below = folder / ECG_FOLDER
     below.mkdir(parents=True, exist_ok=True)
-    weights = parts["ecg"] or policy.ecg.state_dict()
-    (below / _CONFIG).write_text(policy.ecg.config.to_json(), encoding="utf-8")
+    weights = parts["ecg"] or ecg.state_dict()
+    (below / _CONFIG).write_text(ecg.config.to_json(), encoding="utf-8")
     held = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     save_file(held, below / _WEIGHTS, metadata={"format": "pt"})
 

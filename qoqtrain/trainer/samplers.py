@@ -45,14 +45,10 @@ def local_sampler(run: Run, rows: Sequence[Row]) -> Sampler:
         batch = run.collator.batch([rows[index] for index in chosen])
         return batch.to(run.engine.device).inputs()
 
-    def text_of(tokens: Sequence[int]) -> str:
-        # What the template writes of the response is scored as if the policy had written it.
-        return run.collator.opened + run.collator.processor.decode(tokens)
-
     return LocalSampler(
         run.engine.module,
         inputs_of,
-        text_of,
+        run.collator.response_text,
         run.settings.rollouts.batch_tokens,
         together=run.ranks.world > 1 and run.settings.engine.zero == 3,
     )

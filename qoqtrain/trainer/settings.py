@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from qoqdata.atomic import digest
 from qoqdata.errors import UsageError
+from qoqdata.settings import checked, load_mapping
 
 
 class _Section(BaseModel):
@@ -157,17 +158,12 @@ def read_settings(
 
     Raises UsageError, naming the field, for unknown fields and impossible values.
     """
-    chosen: dict[str, Any] = {} if path is None else _read(path)
+    chosen = {} if path is None else load_mapping(path, may_be_empty=True)
     chosen |= {name: value for name, value in (given or {}).items() if value is not None}
     for assignment in assignments:
         _assign(chosen, assignment)
-    try:
-        settings = TrainSettings.model_validate(chosen)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        fix = "see `qoqtrain train --show-settings`"
-        raise UsageError(fault["msg"], where=f"setting {field}", fix=fix) from error
+    fix = "see `qoqtrain train --show-settings`"
+    settings = checked(TrainSettings, chosen, where="training settings", fix=fix)
     if settings.steps is not None and settings.epochs is not None:
         raise UsageError("both steps and epochs are set", fix="give one of them")
     return settings
@@ -176,21 +172,6 @@ def read_settings(
 def as_yaml(settings: TrainSettings) -> str:
     """The settings as the YAML that `read_settings` reads."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError("there is no such file", where=str(path), fix="check --config") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot be read as YAML: {reason}", where=str(path)) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UsageError("holds no mapping of settings", where=str(path), fix="write name: value")
-    return content
 
 
 def _assign(chosen: dict[str, Any], assignment: str) -> None:

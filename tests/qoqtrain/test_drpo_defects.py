@@ -13,20 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.drpo.climb import SIZES as CLIMB
 from qoqdata.errors import UsageError
 from qoqtrain import DRPO
 from qoqtrain.drpo import Step
-
-# Training records per source of CLIMB (QoQ-Med, arXiv 2506.00711, appendix).
-CLIMB = {
-    "rspect": 1_342_945, "mimic_cxr": 348_516, "chexpert": 212_243, "chapman": 38_207,
-    "isic": 26_501, "georgia": 18_622, "ptb_xl": 17_476, "inspect": 17_434,
-    "vindr_mammo": 16_000, "vindr_cxr": 15_000, "lc25000": 15_000, "ham10000": 8_012,
-    "jichi": 7_950, "coronahack": 5_284, "cpsc": 4_815, "bcss": 4_211, "lndb": 4_130,
-    "aptos": 2_929, "brain_tumor": 2_870, "cbis": 2_230, "covid19": 2_002, "hemorrhage": 1_986,
-    "pad_ufes": 1_839, "cmmd": 1_404, "messidor": 1_394, "busi": 583, "kits23": 361,
-    "covid_blues": 266, "brain_mri": 202, "covid_us": 74,
-}  # fmt: skip
 
 
 def published(name: str = "authors_qoq_med", **settings: Any) -> DRPO:
@@ -124,15 +114,15 @@ def test_d4_a_few_rollouts_carry_the_update() -> None:
         poor, step = theirs.step(**batch), ours.step(**batch)
     assert effective_share(poor.advantages) < 0.02
     assert np.abs(poor.advantages).max() > 15
-    assert poor.report["domains"]["rspect"]["squared_mass"] < 0.01
+    assert poor.report["domains"]["RSPECT"]["squared_mass"] < 0.01
 
     assert effective_share(step.advantages) >= 0.1
     assert step.report["ess"] == pytest.approx(effective_share(step.advantages), rel=1e-12)
     assert np.abs(step.advantages).max() < 12
     assert step.factors.max() / step.factors.min() <= 100 * (1 + 1e-9)
-    assert step.report["domains"]["rspect"]["squared_mass"] > 0.01
+    assert step.report["domains"]["RSPECT"]["squared_mass"] > 0.01
     # Rare domains still weigh more than under GRPO, whose squared mass follows the rollouts.
-    common = step.report["domains"]["rspect"]
+    common = step.report["domains"]["RSPECT"]
     assert common["squared_mass"] < 0.8 * common["n_rollouts"] / 2560
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from qoqdata.errors import CardError, UsageError
-from qoqdata.sources.card import load_card, load_yaml, parse_card, settle_options
+from qoqdata.sources.card import load_card, parse_card, settle_options
 from schemas.card import Card
 from tests.schemas.test_card import CONTENT
 
@@ -46,28 +46,6 @@ def test_faults_name_file_and_field(tmp_path: Path) -> None:
             where="x",
         )
     assert "Value error" not in str(raised.value)
-
-
-@pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe", b"a: \x00", b"a: b: c"])
-def test_what_is_no_yaml(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match="is not YAML"):
-        load_yaml(path)
-
-
-def test_yaml_does_not_run_code(tmp_path: Path) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_text("!!python/object/apply:os.system ['true']")
-    with pytest.raises(UsageError, match="is not YAML"):
-        load_yaml(path)
-
-
-def test_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file"):
-        load_yaml(tmp_path / "none.yaml")
-    with pytest.raises(UsageError):
-        load_yaml(tmp_path)
 
 
 def test_options_default_and_are_sorted(card: Card) -> None:

@@ -71,6 +71,13 @@ def test_json_lines(tmp_path: Path) -> None:
     assert read(lines(tmp_path, *rows)).to_dicts() == EXPECTED
 
 
+def test_a_folder_of_steps(tmp_path: Path) -> None:
+    for step, rewards in enumerate(([1.0, 0.5], [0.0, 1.0])):
+        columns = {"id": ["a", "a" if step else "b"], "reward": rewards}
+        pl.DataFrame(columns).write_parquet(tmp_path / f"step-{step}.parquet")
+    assert read(tmp_path)["rewards"].to_list() == [[0.0, 1.0, 1.0], [0.5]]
+
+
 def test_other_columns_are_left_aside(tmp_path: Path) -> None:
     path = parquet(tmp_path, id=["b"], reward=[1.0], response=["text"], step=[3])
     assert read(path).to_dicts() == EXPECTED[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -64,9 +65,19 @@ def test_read_a_folder_of_steps(tmp_path: Path) -> None:
     assert best(read(tmp_path))["reasoning"].to_list() == ["2"]
 
 
+def test_read_json_lines(tmp_path: Path) -> None:
+    line = {"id": "q", "response": said("why"), "reward": 1, "truncated": False}
+    (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n")
+    assert best(read(tmp_path / "a.jsonl")).rows() == [("q", "why", None, 1.0)]
+
+
 def test_unusable_rollouts(tmp_path: Path) -> None:
     pl.DataFrame({"id": ["q"], "reward": [1.0]}).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(BadTable, match="lacks the column 'response'"):
+        read(tmp_path / "a.parquet")
+    words = {"id": ["q"], "response": [said("why")], "reward": ["high"]}
+    pl.DataFrame(words).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BadTable, match="cannot be read"):
         read(tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"no")
     with pytest.raises(BadTable, match="cannot be read"):
@@ -107,7 +118,7 @@ def test_new_version(dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit(dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="1 rollout ids are not in the data set, such as rx"):
+    with pytest.raises(DatasetError, match=r"1 of 1 rollout ids are not .* such as rx"):
         write(dataset, traces(rx="because"), tmp_path / "new", policy=None)
     nobody = traces(r0="because").with_columns(policy=pl.lit(None, pl.String))
     with pytest.raises(UsageError, match="--policy NAME"):

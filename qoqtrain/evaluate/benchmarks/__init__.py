@@ -1,7 +1,8 @@
 """Published benchmarks: their questions, and their rules of scoring, as data and pure functions."""
 
 from .figures import figures
-from .items import Item, items_of, read_items
+from .item import Item
+from .items import items_of, read_items
 from .readings import Reading
 from .table import BENCHMARKS, Benchmark, benchmark_of
 from .verdicts import Verdict, judge_items

@@ -5,37 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from qoqdata.errors import BadTable, DuplicateKey, MissingFile
 
-if TYPE_CHECKING:
-    from .table import Benchmark
+from .item import Item
+from .table import Benchmark
 
 _IDS = ("id", "qid", "question_id", "index", "No", "ecg_id", "ecg_path")
 _LETTER = re.compile(r"(?:choice |option_|option )?([A-H])", re.IGNORECASE)
 _OWN_LETTER = re.compile(r"\s*\(?([A-H])\s*[.:)]\s*")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One question of a benchmark.
-
-    options  admissible answers in the order shown; () where there are none
-    right    the right answers: option letters for choices, else labels or one text
-    closed   whether the benchmark counts it as closed; None where it does not say
-    groups   columns by which figures are reported besides
-    """
-
-    id: str
-    right: tuple[str, ...]
-    options: tuple[str, ...] = ()
-    closed: bool | None = None
-    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_items(path: Path, benchmark: Benchmark) -> list[Item]:

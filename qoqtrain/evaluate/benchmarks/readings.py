@@ -15,7 +15,7 @@ from qoqtrain.rewards.lenient_json import NotJSON, strict
 from qoqtrain.rewards.normal_form import normal_form
 from qoqtrain.rewards.text import exact, rouge_l, token_f1, words
 
-from .items import Item
+from .item import Item
 from .overlap import token_recall
 
 _NONE: Mapping[str, float] = {}

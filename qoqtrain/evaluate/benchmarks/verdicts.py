@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qoqdata.errors import BadTable
 from qoqtrain.evaluate.predictions import Prediction, Scores
 
-from .items import Item
+from .item import Item
 from .readings import Reading
 from .table import Benchmark
 

@@ -150,7 +150,7 @@ def test_predictions_that_cannot_be_used(
     rows = [perfect(record) for record in records]
     code, error = outcome([*rows, {"id": "stranger", "response": ""}])
     assert code == 1
-    assert f"1 of {len(rows) + 1} ids are not in the data set, such as stranger" in error
+    assert f"1 of {len(rows) + 1} prediction ids are not in the data set, such as stranger" in error
     code, error = outcome([rows[0], rows[0]])
     assert (code, "there twice" in error) == (1, True)
     code, _, error = run("evaluate", "--data", built, "--predictions", tmp_path / "absent")

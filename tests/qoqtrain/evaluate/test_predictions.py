@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
+from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile
 from qoqtrain.evaluate import Prediction, read_predictions
-from qoqtrain.evaluate.predictions import refuse_unknown
 
 
 def lines(folder: Path, *rows: Any) -> Path:
@@ -128,10 +127,3 @@ def test_any_bytes_are_read_or_refused(
         assert isinstance(read_predictions(path), dict)
     except InputError as error:
         assert str(path) in str(error)
-
-
-def test_unknown_ids_are_refused() -> None:
-    given = {"a": Prediction("x"), "z": Prediction("y")}
-    refuse_unknown(given, ["a", "b", "z"], where="file")
-    with pytest.raises(MissingKey, match="1 of 2 ids are not in the data set, such as z"):
-        refuse_unknown(given, ["a", "b"], where="file")

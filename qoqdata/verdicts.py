@@ -1,0 +1,21 @@
+"""What curation decided about the records of a data set, read from its verdicts."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from qoqdata.layout import Layout
+
+
+def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
+    """`id` and `columns` (String) of every verdict that drops a record; empty before curation."""
+    wanted = ["id", *columns]
+    if not layout.verdicts.is_file():
+        return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+    verdicts = pl.read_parquet(layout.verdicts, columns=[*wanted, "keep"], glob=False)
+    return verdicts.filter(~pl.col("keep")).select(wanted)
+
+
+def without_dropped(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """The rows of `frame` that no verdict drops, by `id` and in their order; a null id stays."""
+    return frame.join(dropped(layout), on="id", how="anti", maintain_order="left")
