@@ -10,11 +10,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.readers.dicom_codecs import codec_and_encoder, work
-from benchmarks.readers.dicom_contenders import CONTENDERS, PARTS
+from benchmarks.readers.dicom_contenders import CODECS, CONTENDERS, PARTS, READING, qoqdata
 from benchmarks.readers.dicom_sets import make_sets
 from benchmarks.readers.signals import CLIPS, ECGS, make_clips, make_ecgs
-from benchmarks.readers.speed import speed
+from benchmarks.readers.speed import share, speed
 from qoqdata import console
 
 
@@ -32,9 +31,6 @@ def _dicom(sets: dict[str, list[Path]]) -> None:
         name: {title: speed(call, paths) for title, paths in sets.items()}
         for name, call in (CONTENDERS | PARTS).items()
     }
-    speeds["codec and encoder alone"] = {
-        title: speed(codec_and_encoder, paths, prepare=work) for title, paths in sets.items()
-    }
     titles = list(sets)
     rows = [(name, *by_set.values()) for name, by_set in speeds.items()]
     console.table(("images per CPU-second", *titles), rows)
@@ -47,9 +43,15 @@ def _dicom(sets: dict[str, list[Path]]) -> None:
     ]
     console.table(("ratio", *titles), ratios)
     console.say()
-    alone = speeds["codec and encoder alone"]
-    shares = [_ratio(ours[title], alone[title]) for title in titles]
-    console.table(("share of the time", *titles), [("inside codec and encoder", *shares)])
+    inside = {
+        "inside decoder and encoder": CODECS,
+        "and reading the pixels": (*CODECS, *READING),
+    }
+    shares = [
+        (name, *(share(qoqdata, paths, functions) for paths in sets.values()))
+        for name, functions in inside.items()
+    ]
+    console.table(("share of qoqdata's time", *titles), shares)
 
 
 def _signals(title: str, calls: dict[str, Callable[[Path], object]], paths: list[Path]) -> None:

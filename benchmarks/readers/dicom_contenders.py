@@ -63,8 +63,12 @@ CONTENDERS = {
     "pydicom idiom": pydicom_idiom,
     "highdicom": highdicom,
 }
-#: Parts of the way, for the share that the codec and the encoder take.
+#: Parts of the way.
 PARTS = {"qoqdata, no JPEG": qoqdata_stored, "dicomsdl, stored values": dicomsdl_stored}
+#: Functions inside which decoders (RLE, JPEG-LS, JPEG 2000) and the encoder do their work, and
+#: the one that reads uncompressed pixels from the file.
+CODECS = ("decode_frame", "decode_buffer", "decode_pixel_data", "imencode")
+READING = ("readinto",)
 
 
 def _jpeg(pixels: np.ndarray) -> bytes:
