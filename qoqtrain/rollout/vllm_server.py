@@ -1,24 +1,21 @@
 """Rollouts from a vLLM server, over its OpenAI-compatible HTTP interface.
 
-The server needs the policy's current weights: `vllm serve FOLDER --served-model-name NAME`, with
-its own way of loading new ones. It reads no ECG. Its tokens come back as ids
-(`return_token_ids`), with the log-probabilities that it sampled them with.
+The server needs the policy's current weights (`vllm_weights`). It reads no ECG. Its tokens come
+back as ids (`return_token_ids`), with the log-probabilities that it sampled them with.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rollout.protocol import Prompt, Rollout, Sampling
 from qoqtrain.rollout.randomness import seed_of
+from qoqtrain.rollout.vllm_http import post, strange
 
 #: Requests under way at once; the server batches them.
 PARALLEL = 64
@@ -63,7 +60,9 @@ class ServerSampler:
     def _ask(
         self, prompt: Prompt, row: int, sampling: Sampling, seed: int, step: int
     ) -> list[Rollout]:
-        answer = self._post(
+        target = f"{self.url.rstrip('/')}/chat/completions"
+        answer = post(
+            target,
             {
                 "model": self.model,
                 "messages": self.messages_of(prompt.record),
@@ -78,7 +77,8 @@ class ServerSampler:
                 "logprobs": True,
                 "return_token_ids": True,
                 "logit_bias": {str(token): -100 for token in self.silent},
-            }
+            },
+            timeout=self.timeout,
         )
         try:
             prompted = int(answer["usage"]["prompt_tokens"])
@@ -111,25 +111,9 @@ class ServerSampler:
             logprobs=logprobs if plain and len(logprobs) == len(tokens) else None,
         )
 
-    def _post(self, body: Mapping[str, Any]) -> Any:
-        target = f"{self.url.rstrip('/')}/chat/completions"
-        headers = {"Content-Type": "application/json"}
-        request = Request(target, json.dumps(body).encode(), headers)
-        try:
-            with urlopen(request, timeout=self.timeout) as reply:
-                return json.loads(reply.read())
-        except HTTPError as error:
-            told = error.read(500).decode(errors="replace")
-            raise self._strange(f"status {error.code}: {told}") from error
-        except (URLError, TimeoutError, OSError) as error:
-            fix = "start it, or set rollouts.backend to local"
-            raise QoqdataError(f"does not answer ({error})", where=target, fix=fix) from error
-        except ValueError as error:
-            raise self._strange("no JSON") from error
-
     def _strange(self, what: str) -> QoqdataError:
         fix = "use a vLLM release with return_token_ids, or set rollouts.backend to local"
-        return QoqdataError(f"the server gave {what}", where=self.url, fix=fix)
+        return strange(self.url, what, fix=fix)
 
 
 def chat_message(text: str, pictures: Sequence[bytes], mark: str) -> dict[str, Any]:

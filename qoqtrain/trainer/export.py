@@ -17,9 +17,17 @@ MODEL = "model"
 def export(run: Run) -> Path:
     """Write the trained model where `load_policy` and transformers find it: OUT/model."""
     folder = run.settings.out / MODEL
+    write(run, folder)
+    run.ranks.wait()
+    return folder
+
+
+def write(run: Run, folder: Path) -> None:
+    """Write the policy to `folder`, whole or not at all, adapters merged into it, from rank 0; all
+    ranks call this."""
     weights = run.engine.weights()
     if run.ranks.first:
-        draft = folder.with_name(f".{MODEL}.tmp")
+        draft = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(draft, ignore_errors=True)
         policy = run.engine.module
         dtype = torch.bfloat16 if computes_in_bfloat16(run.settings) else torch.float32
@@ -29,5 +37,3 @@ def export(run: Run) -> Path:
         run.collator.processor.save_pretrained(draft)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-    run.ranks.wait()
-    return folder

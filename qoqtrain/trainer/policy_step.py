@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qoqdata.errors import QoqdataError
 from qoqtrain.rollout.protocol import Prompt, Rollout
-from qoqtrain.trainer import rollout_log
+from qoqtrain.trainer import rollout_log, serving
 from qoqtrain.trainer.feed import Taken
 from qoqtrain.trainer.policy_update import update_policy
 from qoqtrain.trainer.run import Run
@@ -31,6 +31,8 @@ def policy_step(run: Run, taken: Taken, step: int) -> dict[str, Any]:
     shown = [
         record for record, row in zip(taken.records, taken.rows, strict=True) if row is not None
     ]
+    with run.clock.on("push"):
+        serving.push(run, step)
     rollouts = _rollouts(run, rows, shown, step)
     scored = _scored(run, rows, rollouts, step)
     if run.settings.log.rollouts and rollouts:

@@ -32,6 +32,7 @@ class Rollouts(_Section):
     batch_tokens: int = Field(65_536, ge=1, description="tokens generated at once on a rank")
     backend: Literal["local", "vllm"] = "local"
     url: str | None = Field(None, description="the vLLM server's, such as http://host:8000/v1")
+    push: bool = Field(True, description="give the vLLM server the weights before every step")
 
 
 class Loss(_Section):
