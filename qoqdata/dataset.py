@@ -23,6 +23,7 @@ from qoqdata.verdicts import without_dropped
 from schemas.card import Card
 from schemas.manifest import Manifest
 from schemas.record import VERSION
+from schemas.vocabulary import TaskKind
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -125,6 +126,15 @@ class Dataset:
         return frame.with_columns(n_images=n_images, shows=shows).drop(
             "image_info", "ecg", "context"
         )
+
+    @cached_property
+    def task_kinds(self) -> dict[tuple[str, str], TaskKind]:
+        """Kind of question by source and task, as the cards say: single, multi, boxes or open."""
+        return {
+            (slug, name): task.kind
+            for slug, card in self.cards.items()
+            for name, task in card.tasks.items()
+        }
 
     def kept(self) -> pl.DataFrame:
         """`metadata` without the records that curation dropped and without annotation-only ones."""

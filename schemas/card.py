@@ -13,6 +13,7 @@ from schemas.vocabulary import (
     MODALITIES,
     REDISTRIBUTION,
     Split,
+    TaskKind,
 )
 
 VERSION = 1
@@ -50,7 +51,7 @@ class Keys(_Part):
 class Task(_Part):
     """One question asked of every study of the source."""
 
-    kind: Literal["single", "multi", "boxes", "open"]
+    kind: TaskKind
     question: Text
     options: tuple[Text, ...] | None = None
     note: str | None = None

@@ -22,6 +22,9 @@ MODALITIES = ("image_2d", "volume_3d", "video", "ecg", "multimodal")
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
+#: What a question asks for: one label, all that hold, boxes, or free text.
+TaskKind = Literal["single", "multi", "boxes", "open"]
+
 SEXES = ("female", "male", "other")
 
 ACCESS = ("open", "registered", "agreement", "credentialed", "own")

@@ -149,7 +149,7 @@ def start(settings: TrainSettings) -> Run:
         ranks,
         shape,
         engine.start(settings, policy, ranks, micro_batches=shape.micro_batches),
-        TextCollator(processor, system=SYSTEM),
+        TextCollator(processor, system=SYSTEM, kinds=dataset.task_kinds),
         estimator(dataset, settings, records),
     )
 

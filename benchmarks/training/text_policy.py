@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from qoqtrain.data.collate import Collator
 from qoqtrain.data.prompt import Text, asked
 from qoqtrain.data.row import KEPT, Row
-from qoqtrain.data.truths import truth_seen
 from qoqtrain.model.processor import Processor
 
 #: Every response begins with this, so that a model that never heard of boxed answers gives one.
@@ -86,5 +85,5 @@ class TextCollator(Collator):
             pixel_values=None,
             grid=None,
             ecg=None,
-            truth=truth_seen(record, self.processor, ()),
+            truth=self.truth(record, ()),
         )

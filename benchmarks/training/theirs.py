@@ -10,12 +10,13 @@ import datasets
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+import qoqdata
 from benchmarks.training.task import Cost, Lap, Task, records_of
 from benchmarks.training.trl_processor import PillowProcessor
 from qoqtrain import rewards
+from qoqtrain.data.collate import Collator
 from qoqtrain.data.pictures import rgb
 from qoqtrain.data.prompt import Text, prompt
-from qoqtrain.data.truths import truth_seen
 from qoqtrain.model.loading import load_policy
 from qoqtrain.model.processor import Processor
 
@@ -35,9 +36,8 @@ def run(data: str, model: Path, out: Path, task: Task, questions: Sequence[str])
     """Train on the records `questions` (ids, step after step) with the same reward."""
     policy, processor = load_policy(model, dtype="float32")
     records = records_of(data)
-    truths = {
-        name: truth_seen(record, processor, _sizes(record)) for name, record in records.items()
-    }
+    judge = Collator(processor, kinds=qoqdata.open(data).task_kinds)
+    truths = {name: judge.truth(record, _sizes(record)) for name, record in records.items()}
 
     def reward(completions: Any, record: Sequence[str], **others: Any) -> list[float | None]:
         del others

@@ -63,10 +63,6 @@ def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
     from qoqdata.stats import difficulty
     from qoqdata.stats.prior import prior_difficulty
 
-    kinds = {
-        (slug, name): task.kind
-        for slug, card in dataset.cards.items()
-        for name, task in card.tasks.items()
-    }
-    table = prior_difficulty(dataset.kept().filter(pl.col("split") == "train"), kinds)
+    train = dataset.kept().filter(pl.col("split") == "train")
+    table = prior_difficulty(train, dataset.task_kinds)
     return table, difficulty.write(dataset.layout, table)

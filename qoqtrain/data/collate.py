@@ -14,6 +14,8 @@ from torch import Tensor
 
 from qoqdata.errors import InputError, QoqdataError, UsageError
 from qoqtrain.model.processor import Processor
+from qoqtrain.rewards import Truth
+from schemas.vocabulary import TaskKind
 
 from .batch import Batch
 from .chat import Chat
@@ -41,6 +43,8 @@ class Collator:
     unfit              "refuse" raises for a record that cannot be shown, "skip" leaves it out
     boxes              when regions are asked for (see `prompt.prompt`)
     system             text of a system turn, or None
+    kinds              kind of question by source and task (`Dataset.task_kinds`): where one label
+                       is asked for, a response that names several is wrong
     skipped            how many records were left out, by the `code` of the error
     """
 
@@ -49,6 +53,7 @@ class Collator:
     unfit: Unfit = "refuse"
     boxes: Boxes = "annotated"
     system: str | None = None
+    kinds: Mapping[tuple[str, str], TaskKind] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -131,8 +136,13 @@ class Collator:
             pixel_values=pixels,
             grid=grid,
             ecg=ecg,
-            truth=truth_seen(record, processor, sizes),
+            truth=self.truth(record, sizes),
         )
+
+    def truth(self, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> Truth:
+        """What the response to a record is held against; `sizes` as in `truth_seen`."""
+        kind = self.kinds.get((record.get("source", ""), record.get("task", "")))
+        return truth_seen(record, self.processor, sizes, single=kind == "single")
 
     def _windows(self, record: Mapping[str, Any], where: str) -> EcgWindows | None:
         ecg = record.get("ecg")

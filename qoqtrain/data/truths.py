@@ -10,15 +10,21 @@ from qoqtrain.rewards import Truth, truth_of_record
 
 
 def truth_seen(
-    record: Mapping[str, Any], processor: Processor, sizes: Sequence[tuple[int, int]]
+    record: Mapping[str, Any],
+    processor: Processor,
+    sizes: Sequence[tuple[int, int]],
+    *,
+    single: bool = False,
 ) -> Truth:
-    """The truth of a record whose pictures are handed to `processor` in `sizes` (width, height).
+    """The truth of a record whose pictures are handed to `processor` in `sizes` (width, height);
+    `single` where exactly one label is asked for.
 
     Regions stay in the pixels that `image_info` counts; the policy's corners are mapped to them:
     absolute pixels after the smart resize for Qwen2.5-VL, thousandths for Qwen3-VL. A record that
     shows no picture has no regions to find. Raises as `qoqtrain.rewards.truth_of_record`.
     """
     if not sizes:
-        return truth_of_record({**record, "regions": None, "image_info": None})
+        return truth_of_record({**record, "regions": None, "image_info": None}, single=single)
     seen = [processor.seen_size(*size) for size in sizes]
-    return truth_of_record(record, seen_sizes=seen, frame=processor.family.frame)
+    frame = processor.family.frame
+    return truth_of_record(record, single=single, seen_sizes=seen, frame=frame)

@@ -11,8 +11,7 @@ import polars as pl
 
 from qoqdata.atomic import replacing
 from qoqdata.errors import BadTable, MissingFile
-
-from .questions import Kind
+from schemas.vocabulary import TaskKind
 
 #: ok             an answer of the asked kind was read, right or wrong
 #: missing        the policy gave no response
@@ -44,7 +43,7 @@ class Outcome:
     source: str
     domain: str
     task: str
-    kind: Kind
+    kind: TaskKind
     patient: str | None
     sex: str | None
     age: int | None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
-
-Kind = Literal["single", "multi", "boxes", "open"]
+from schemas.vocabulary import TaskKind
 
 _COLUMNS = (
     *("id", "source", "domain", "task", "patient", "options", "answer", "age", "sex"),
@@ -24,7 +23,7 @@ class Question:
     """One record to be evaluated: its row without pictures, and the kind of its task."""
 
     row: Mapping[str, Any]
-    kind: Kind
+    kind: TaskKind
 
 
 def questions_of(dataset: Dataset, split: str) -> list[Question]:
@@ -42,11 +41,11 @@ def questions_of(dataset: Dataset, split: str) -> list[Question]:
     return [Question(row, _kind(dataset, row)) for row in table.iter_rows(named=True)]
 
 
-def _kind(dataset: Dataset, row: Mapping[str, Any]) -> Kind:
-    task = dataset.cards[row["source"]].tasks.get(row["task"])
-    if task is None:
+def _kind(dataset: Dataset, row: Mapping[str, Any]) -> TaskKind:
+    kind = dataset.task_kinds.get((row["source"], row["task"]))
+    if kind is None:
         where = f"record {row['id']}"
         raise DatasetError(f"the card knows no task {row['task']!r}", where=where)
-    if task.kind in ("single", "multi") and row["options"] is None:
-        raise DatasetError(f"a {task.kind} question without options", where=f"record {row['id']}")
-    return task.kind
+    if kind in ("single", "multi") and row["options"] is None:
+        raise DatasetError(f"a {kind} question without options", where=f"record {row['id']}")
+    return kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .questions import Kind
+from schemas.vocabulary import TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TaskResult:
     """One task; `confusion`: true class by answer, last column no usable answer (single only)."""
 
     task: str
-    kind: Kind
+    kind: TaskKind
     counts: Counts
     metrics: Estimates
     classes: tuple[ClassResult, ...]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.vocabulary import TaskKind
+
 from .confusion import (
     FN,
     FP,
@@ -23,7 +25,6 @@ from .confusion import (
     rates,
 )
 from .outcome import Outcome
-from .questions import Kind
 from .ranking import Ranking, auroc, ranking
 
 #: Figures of a task that are means over its records, and the field of an outcome they are of.
@@ -56,7 +57,7 @@ class Sheet:
     source: str
     domain: str
     task: str
-    kind: Kind
+    kind: TaskKind
     rows: Integers
     classes: tuple[str, ...]
     owner: Integers

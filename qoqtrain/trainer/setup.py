@@ -92,7 +92,11 @@ def start(made: Plan, ranks: Ranks) -> Run:
         policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     policy.train()
     engine = engines.start(settings, policy, ranks, micro_batches=made.shape.micro_batches)
-    collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
+    collator = Collator(
+        processor,
+        max_prompt_tokens=settings.rollouts.prompt_tokens,
+        kinds=made.dataset.task_kinds,
+    )
     reference = _reference(made, ranks, engine.device)
     return Run(settings, ranks, made.shape, engine, collator, made.drpo, reference)
 

@@ -191,3 +191,20 @@ class TestTruth:
     def test_without_pictures_there_is_nothing_to_find(self, collator: Collator) -> None:
         made = record("a", regions=[REGION], context="Words.", image_info=None)
         assert collator.row(made).truth.regions is None
+
+
+def test_where_one_label_is_asked_for_naming_two_is_wrong(collator: Collator) -> None:
+    """What the card says of the task reaches the reward, so that hedging does not pay."""
+    asked = record("a", context="Words.") | {
+        "options": ["Mass", "Nodule", "Cyst"],
+        "answer": "Mass",
+    }
+    hedged = ["\\boxed{Mass, Nodule}"]
+    (unknown,) = score(hedged, [collator.row(asked).truth])
+    assert unknown["answer"] == pytest.approx(2 / 3)
+    kinds = {(asked["source"], asked["task"]): "single"}
+    told = Collator(collator.processor, kinds=kinds)  # type: ignore[arg-type]
+    (single,) = score(hedged, [told.row(asked).truth])
+    assert single["answer"] == 0.0
+    (right,) = score(["\\boxed{Mass}"], [told.row(asked).truth])
+    assert right["answer"] == 1.0

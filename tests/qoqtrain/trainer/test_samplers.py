@@ -50,9 +50,11 @@ def test_a_server_needs_its_address():
 
 def test_a_samplers_own_log_probabilities_are_the_old_ones(small, monkeypatch):
     real = policy_step.sampler_of
+    runs = []
 
     def as_a_server_would(run, rows):
         local = real(run, rows)
+        runs.append(run)
 
         def sample(prompts, sampling, **place):
             found = local(prompts, sampling, **place)
@@ -67,3 +69,5 @@ def test_a_samplers_own_log_probabilities_are_the_old_ones(small, monkeypatch):
     assert 30 < line["policy"]["max_ratio"] < 55
     assert line["policy"]["kl_old"] > 1
     assert "old" not in line["time"]["parts"]
+    # What the cards say of their questions reaches the reward.
+    assert runs[0].collator.kinds == qoqdata.open(small["data"]).task_kinds
