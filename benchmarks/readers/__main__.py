@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.readers.dicom_contenders import CODECS, CONTENDERS, PARTS, READING, qoqdata
+from benchmarks.readers.dicom_contenders import CODECS, CONTENDERS, PARTS, PIXELS, qoqdata
 from benchmarks.readers.dicom_sets import make_sets
 from benchmarks.readers.signals import CLIPS, ECGS, make_clips, make_ecgs
 from benchmarks.readers.speed import share, speed
@@ -45,7 +45,7 @@ def _dicom(sets: dict[str, list[Path]]) -> None:
     console.say()
     inside = {
         "inside decoder and encoder": CODECS,
-        "and reading the pixels": (*CODECS, *READING),
+        "and pixel read and grey table": (*CODECS, *PIXELS),
     }
     shares = [
         (name, *(share(qoqdata, paths, functions) for paths in sets.values()))

@@ -65,10 +65,10 @@ CONTENDERS = {
 }
 #: Parts of the way.
 PARTS = {"qoqdata, no JPEG": qoqdata_stored, "dicomsdl, stored values": dicomsdl_stored}
-#: Functions inside which decoders (RLE, JPEG-LS, JPEG 2000) and the encoder do their work, and
-#: the one that reads uncompressed pixels from the file.
+#: Functions inside which decoders (RLE, JPEG-LS, JPEG 2000) and the encoder do their work; those
+#: that read uncompressed pixels from the file, and take stored values to grey.
 CODECS = ("decode_frame", "decode_buffer", "decode_pixel_data", "imencode")
-READING = ("readinto",)
+PIXELS = ("readinto", "LUT")
 
 
 def _jpeg(pixels: np.ndarray) -> bytes:
