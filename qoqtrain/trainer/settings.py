@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from qoqdata.atomic import digest
 from qoqdata.errors import UsageError
@@ -68,8 +68,18 @@ class Engine(_Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the computation; auto: bfloat16 on an accelerator"
     )
-    offload: Literal["none", "optimizer", "all"] = Field("none", description="to CPU memory")
+    offload: Literal["none", "optimizer", "all"] = Field(
+        "none", description="to CPU memory: the optimizer from ZeRO 1 on, all with ZeRO 3"
+    )
     gradient_checkpointing: bool = True
+
+    @model_validator(mode="after")
+    def _offload_has_its_stage(self) -> Self:
+        needed = {"none": 0, "optimizer": 1, "all": 3}[self.offload]
+        if self.zero < needed:
+            # DeepSpeed would leave everything where it is, without a word.
+            raise ValueError(f"offload {self.offload} needs zero {needed} or more")
+        return self
 
 
 class Lora(_Section):

@@ -80,6 +80,16 @@ def test_every_zero_stage_gives_the_same_losses(family, demo, small, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("zero", "offload"), [(1, "optimizer"), (2, "optimizer"), (3, "all")])
+def test_offloading_gives_the_same_losses(zero, offload, small, tmp_path):
+    small["steps"] = 3
+    small["engine"]["offload"] = offload
+    found = together(small, zero)
+    small["engine"]["offload"] = "none"
+    agree(found, alone(small, tmp_path / "alone"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("zero", [0, 2, 3])
 def test_two_ranks_resume(zero, small, tmp_path):
     small["engine"]["zero"] = zero

@@ -38,6 +38,8 @@ def test_yaml_round_trip(tmp_path):
     [
         ("loss.clip_lo=0.2", "loss.clip_lo"),
         ("engine.zero=4", "engine.zero"),
+        ("engine.offload=optimizer", "engine: offload optimizer needs zero 1"),
+        ("engine={zero: 2, offload: all}", "engine: offload all needs zero 3"),
         ("rollouts.temperature=0", "rollouts.temperature"),
         ("stage=ppo", "stage"),
         ("questions", "assignment"),
