@@ -13,6 +13,7 @@ from qoqdata.errors import UsageError
 from qoqtrain.trainer.settings import Log
 
 FILE = "metrics.jsonl"
+_WANDB_RUN = "wandb-run.txt"
 
 #: Takes the step and its numbers.
 Listener = Callable[[int, Mapping[str, Any]], None]
@@ -63,7 +64,7 @@ def flat(numbers: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 def listeners(out: Path, log: Log, facts: Mapping[str, Any]) -> list[Listener]:
     """The listeners of a run: JSON lines always, TensorBoard when installed, wandb when asked.
 
-    Raises UsageError when wandb is asked for and not installed.
+    Raises UsageError when wandb is asked for and not installed, or does not start.
     """
     found = [json_lines(out / FILE)]
     if log.tensorboard and (board := _tensorboard(out)) is not None:
@@ -100,7 +101,16 @@ def _wandb(out: Path, project: str, facts: Mapping[str, Any]) -> Listener:
     except ImportError as error:
         fix = "pip install wandb, or leave log.wandb out"
         raise UsageError("wandb is not installed", where="log.wandb", fix=fix) from error
-    run = wandb.init(project=project, dir=str(out), config=dict(facts), resume="allow")
+    known = out / _WANDB_RUN
+    held = known.read_text(encoding="utf-8").strip() if known.is_file() else None
+    try:
+        run = wandb.init(project=project, id=held, dir=str(out), config=dict(facts), resume="allow")
+    except wandb.Error as error:
+        what = f"wandb does not start: {str(error).splitlines()[0]}"
+        fix = "run `wandb login`, or set WANDB_MODE=offline"
+        raise UsageError(what, where="log.wandb", fix=fix) from error
+    # A run that goes on after a kill goes on there too.
+    known.write_text(f"{run.id}\n", encoding="utf-8")
 
     def listen(step: int, numbers: Mapping[str, Any]) -> None:
         run.log(flat(numbers), step=step)
