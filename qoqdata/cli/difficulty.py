@@ -11,8 +11,9 @@ import typer
 from qoqdata import console
 from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
+from qoqdata.stats.probe.table import LIMIT, probe_difficulty
 
-EPILOG = """Example:  qoqdata difficulty ./set --prior
+EPILOG = """Example:  qoqdata difficulty ./set --probe
 
 From rollouts:  qoqdata difficulty ./set --from rollouts.parquet --policy qwen2.5-vl-7b"""
 
@@ -26,22 +27,31 @@ def difficulty_command(
     rollouts: Annotated[
         Path | None, typer.Option("--from", help="Rollouts: Parquet file or folder, or JSONL.")
     ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="From a cross-validated linear probe; no policy.")
+    ] = False,
     prior: Annotated[bool, typer.Option("--prior", help="From label entropy; no policy.")] = False,
     policy: Annotated[str | None, typer.Option(help="Name of the rolled-out policy.")] = None,
     scorer: Annotated[str, typer.Option(help="How its rewards were given.")] = "unstated",
+    limit: Annotated[
+        int, typer.Option(min=2, help="Questions of a source and task that --probe looks at.")
+    ] = LIMIT,
 ) -> None:
     """Write how well a policy answers each question.
 
-    The table is difficulty/<policy>.parquet; `qoqdata stats` then uses it.
+    The table is difficulty/<policy>.parquet; `qoqdata stats` then uses it. The probe is a ridge
+    regression on features that nobody trained, fitted to other patients than those it answers for.
     """
     from qoqdata.dataset import open_dataset
     from qoqdata.stats import difficulty
 
-    if prior == (rollouts is not None):
-        raise UsageError("say either --prior or --from ROLLOUTS")
+    if prior + probe + (rollouts is not None) != 1:
+        raise UsageError("say one of --from ROLLOUTS, --probe and --prior")
     opened = open_dataset(dataset)
     if prior:
         table, path = make_prior(opened)
+    elif probe:
+        table, path = _make_probe(opened, limit)
     else:
         assert rollouts is not None
         if (
@@ -65,4 +75,18 @@ def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
 
     train = dataset.kept().filter(pl.col("split") == "train")
     table = prior_difficulty(train, dataset.task_kinds)
+    return table, difficulty.write(dataset.layout, table)
+
+
+def _make_probe(dataset: Dataset, limit: int) -> tuple[pl.DataFrame, Path]:
+    from qoqdata.cli.progress import counter
+    from qoqdata.stats import difficulty
+
+    with counter("questions") as told:
+        table, left_out = probe_difficulty(dataset, limit=limit, told=told)
+    for name in left_out:
+        console.complain(f"{name}: too few patients for a probe, left out")
+    if not table.height:
+        fix = "use --prior, or build more patients"
+        raise UsageError("no question can be probed", where=str(dataset.root), fix=fix)
     return table, difficulty.write(dataset.layout, table)

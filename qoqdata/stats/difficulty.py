@@ -12,8 +12,12 @@ from qoqdata.atomic import replacing
 from qoqdata.errors import BadTable, UsageError
 from qoqdata.layout import Layout
 from qoqdata.stats import prior
+from qoqdata.stats.probe import table as probe
 from schemas.arrow import arrow_schema
 from schemas.side_tables import DIFFICULTY
+
+#: What stands in for a policy, the better one first.
+_ESTIMATES = (probe.POLICY, prior.POLICY)
 
 
 def write(layout: Layout, table: pl.DataFrame) -> Path:
@@ -66,17 +70,18 @@ def _one_a_row(table: pl.DataFrame, *, where: str) -> pl.DataFrame:
 
 def choose(layout: Layout, policy: str | None = None) -> pl.DataFrame | None:
     """The difficulty table to use: `policy`'s, else the only one of a real policy, else the
-    prior's, else None. Raises UsageError when several real policies leave the choice open."""
+    probe's, else the prior's, else None. Raises UsageError when several real policies leave the
+    choice open."""
     found = {path.stem: path for path in sorted(layout.difficulty.glob("*.parquet"))}
     if policy is not None:
         if policy not in found:
             known = ", ".join(found) or "none"
             raise UsageError(f"no difficulty of the policy {policy!r}", fix=f"there is: {known}")
         return pl.read_parquet(found[policy], glob=False)
-    real = [name for name in found if name != prior.POLICY]
+    real = [name for name in found if name not in _ESTIMATES]
     if len(real) > 1:
         raise UsageError(
             f"difficulty of {len(real)} policies: {', '.join(real)}", fix="choose with --policy"
         )
-    name = real[0] if real else prior.POLICY
-    return pl.read_parquet(found[name], glob=False) if name in found else None
+    name = next((name for name in (*real, *_ESTIMATES) if name in found), None)
+    return None if name is None else pl.read_parquet(found[name], glob=False)

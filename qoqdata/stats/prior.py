@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from schemas.vocabulary import ANSWER_JOIN
+from qoqdata.stats.estimate import named, rows
 
 POLICY = "prior-label-entropy"
 SCORER = "chance-corrected label surprisal"
@@ -33,17 +33,7 @@ def prior_difficulty(train: pl.DataFrame, kinds: Mapping[tuple[str, str], str]) 
             ["source", "task"], maintain_order=True
         )
     ]
-    scored = (
-        pl.concat(parts) if parts else pl.DataFrame(schema={"id": pl.String, "mean": pl.Float64})
-    )
-    return scored.sort("id").select(
-        "id",
-        rewards=pl.lit([], dtype=pl.List(pl.Float32)),
-        mean="mean",
-        n_rollouts=pl.lit(0, dtype=pl.Int32),
-        policy=pl.lit(POLICY),
-        scorer=pl.lit(SCORER),
-    )
+    return rows(parts, policy=POLICY, scorer=SCORER)
 
 
 def single_score(p: np.ndarray, k: int) -> np.ndarray:
@@ -61,14 +51,10 @@ def multi_score(present: np.ndarray) -> np.ndarray:
 
 
 def _task(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
-    options = sorted({option for row in frame["options"] for option in row})
-    place = {option: n for n, option in enumerate(options)}
-    present = np.zeros((frame.height, len(options)), bool)
-    for n, answer in enumerate(frame["answer"]):
-        present[n, [place[option] for option in answer.split(ANSWER_JOIN)]] = True
+    present = named(frame)
     if kind == "single":
         chosen = present.argmax(axis=1)
-        scores = single_score(present.mean(axis=0)[chosen], len(options))
+        scores = single_score(present.mean(axis=0)[chosen], present.shape[1])
     else:
         scores = multi_score(present)
     return pl.DataFrame({"id": frame["id"], "mean": scores})
