@@ -42,6 +42,10 @@ class Layout:
     def phi_receipt(self) -> Path:
         return self.root / "curation" / "phi.json"
 
+    @property
+    def leakage_findings(self) -> Path:
+        return self.root / "curation" / "leakage.parquet"
+
     def card(self, source: str) -> Path:
         """The card as built, a user's mapping included."""
         return self.root / "cards" / f"{source}.json"

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qoqdata import console
+from qoqdata.cli.progress import counter
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from qoqdata.curate.curation import Curation
 
 EPILOG = """Example:  qoqdata curate ./set
@@ -20,7 +23,9 @@ With decisions:  qoqdata curate ./set --recipe curation.yaml
   phi:
     on_finding: open            # drop (default) or open
     accept:
-      - {rule: date, source: ptb_xl, column: context, why: "dates are shifted by the source"}"""
+      - {rule: date, source: ptb_xl, column: context, why: "dates are shifted by the source"}
+  leakage:
+    on_finding: drop            # drop (default), report or skip"""
 
 
 def add(app: typer.Typer) -> None:
@@ -32,18 +37,21 @@ def curate_command(
     recipe: Annotated[Path | None, typer.Option(help="curation.yaml with your decisions.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
-    """Look for protected health information in all texts, and decide which records stay.
+    """Decide which records stay: protected health information in texts, pictures in two splits.
 
-    Verdicts go to curation/verdicts.parquet, findings without their text to curation/phi.parquet.
-    Text burned into pictures is not looked for. Exit code 1 means that findings are open.
+    Verdicts go to curation/verdicts.parquet, findings without their text to curation/phi.parquet,
+    pairs of pictures to curation/leakage.parquet. Text burned into pictures is not looked for, nor
+    are flipped, turned or cropped copies. Exit code 1 means that findings are open.
     """
     from qoqdata.curate import recipe as recipes
     from qoqdata.curate.curation import curate
     from qoqdata.dataset import open_dataset
 
-    result = curate(open_dataset(dataset), recipes.load(recipe))
+    with counter("records", quiet=json) as told:
+        result = curate(open_dataset(dataset), recipes.load(recipe), told)
     if json:
-        console.emit_json(result.phi.model_dump())
+        leaks = None if result.leaks is None else result.leaks["id"].n_unique()
+        console.emit_json({**result.phi.model_dump(), "records_in_two_splits": leaks})
     else:
         show(result)
     console.leave(console.FINDINGS if result.phi.open else console.DONE)
@@ -61,8 +69,25 @@ def show(result: Curation) -> None:
     if counts.height:
         console.table(counts.columns, counts.iter_rows())
         console.say()
+    if result.leaks is not None and result.leaks.height:
+        _show_leaks(result.leaks)
     dropped = result.verdicts.filter(~pl.col("keep"))["id"].n_unique()
     console.say(
         f"{result.phi.records:,} records read: {result.findings.height} findings, "
         f"{dropped} records dropped, {result.phi.open} findings open"
     )
+
+
+def _show_leaks(leaks: pl.DataFrame) -> None:
+    """Records that show a picture of a later split, by the sources and splits of both."""
+    import polars as pl
+
+    columns = ("source", "split", "other_source", "other_split")
+    counts = (
+        leaks.group_by(*columns)
+        .agg(records=pl.col("id").n_unique(), least_correlation=pl.col("correlation").min())
+        .sort(*columns)
+    )
+    head = ("source", "split", "shows pictures of", "split", "records", "correlation from")
+    console.table(head, counts.iter_rows())
+    console.say()

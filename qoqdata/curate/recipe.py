@@ -32,12 +32,25 @@ class Phi(BaseModel):
     accept: tuple[Accepted, ...] = ()
 
 
+class Leakage(BaseModel):
+    """Pictures that stand in two splits. `drop` removes the record that is trained on sooner,
+    `report` leaves it, `skip` does not look. Two pictures are the same when their fingerprints are
+    at most `radius` of 64 bits apart and their thumbnails correlate by `correlation` or more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["drop", "report", "skip"] = "drop"
+    radius: int = Field(7, ge=0, le=11)
+    correlation: float = Field(0.98, gt=0, le=1)
+
+
 class Recipe(BaseModel):
     """All curation settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     phi: Phi = Phi()
+    leakage: Leakage = Leakage()
 
 
 def load(path: Path | None) -> Recipe:

@@ -97,7 +97,7 @@ def test_validate_json_lists_findings(
         (["build", "ptb_xl", "--raw", ".", "--out", "set", "--option", "speed=7"], "no option"),
         (["build", "ptb_xl", "--raw", ".", "--out", "set", "--engine", "slurm"], "no engine"),
         (["sources", "nothing"], "no source is called 'nothing'"),
-        (["difficulty", "set"], "either --prior or --from"),
+        (["difficulty", "set"], "one of --from"),
         (["new-source", "Bad-Name", "--domain", "ct", "--out", "."], "slug"),
         (["new-source", "ptb_xl", "--domain", "ct", "--out", "."], "registered already"),
     ],

@@ -1,0 +1,66 @@
+"""Pictures of a training record that a held-out one shows too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from qoqdata.curate.leakage.neighbours import neighbours
+from qoqdata.curate.leakage.pictures import fingerprints, thumbnails
+from qoqdata.dataset import Dataset
+
+#: Of two splits that show the same picture the second keeps it.
+_PAIRS = (("train", "test"), ("validation", "test"), ("train", "validation"))
+_MINE = ("id", "source", "split", "picture")
+
+FINDINGS = {
+    "id": pl.String,
+    "source": pl.String,
+    "split": pl.String,
+    "picture": pl.Int32,
+    "other": pl.String,
+    "other_source": pl.String,
+    "other_split": pl.String,
+    "other_picture": pl.Int32,
+    "distance": pl.Int32,
+    "correlation": pl.Float64,
+}
+
+
+def search(
+    dataset: Dataset,
+    *,
+    radius: int,
+    correlation: float,
+    told: Callable[[int, int], None] = lambda *_: None,
+) -> pl.DataFrame:
+    """Pairs of pictures in two splits whose fingerprints are at most `radius` bits apart and whose
+    thumbnails correlate by `correlation` or more; columns of FINDINGS, sorted.
+
+    `id` is in the split that is trained on sooner (train, validation, test), `other` in the later.
+    """
+    shown = fingerprints(dataset, told)
+    near = pl.concat([_between(shown, *splits, radius) for splits in _PAIRS])
+    if near.height:
+        seen = thumbnails(dataset, {*near["id"], *near["other"]})
+        places = near.select("id", "picture", "other", "other_picture").iter_rows()
+        alike = [float(seen[a, n] @ seen[b, m]) for a, n, b, m in places]
+        near = near.with_columns(correlation=pl.Series(alike, dtype=pl.Float64))
+    sure = near.filter(pl.col("correlation") >= correlation)
+    return sure.sort("id", "picture", "other", "other_picture")
+
+
+def _between(shown: pl.DataFrame, split: str, later: str, radius: int) -> pl.DataFrame:
+    mine, others = (shown.filter(pl.col("split") == name) for name in (split, later))
+    some, theirs = mine["fingerprint"].to_numpy(), others["fingerprint"].to_numpy()
+    here, there = neighbours(some, theirs, radius)
+    apart = np.bitwise_count(some[here] ^ theirs[there]).astype(np.int32)
+    names = {name: f"other_{name}".replace("other_id", "other") for name in _MINE}
+    found = pl.concat(
+        [mine[here].select(_MINE), others[there].select(_MINE).rename(names)], how="horizontal"
+    )
+    return found.with_columns(
+        distance=pl.Series(apart, dtype=pl.Int32), correlation=pl.lit(None, pl.Float64)
+    )
