@@ -19,6 +19,7 @@ EPILOG = """Example:  qoqdata curate ./set
 
 With decisions:  qoqdata curate ./set --recipe curation.yaml
 
+\b
   # curation.yaml
   phi:
     on_finding: open            # drop (default) or open
