@@ -40,6 +40,8 @@ def search(
     thumbnails correlate by `correlation` or more; columns of FINDINGS, sorted.
 
     `id` is in the split that is trained on sooner (train, validation, test), `other` in the later.
+    Of two records that show several pictures at least half of the first one's must be the second's:
+    single slices of different people, and single frames, can look the same.
     """
     shown = fingerprints(dataset, told)
     near = pl.concat([_between(shown, *splits, radius) for splits in _PAIRS])
@@ -49,7 +51,19 @@ def search(
         alike = [float(seen[a, n] @ seen[b, m]) for a, n, b, m in places]
         near = near.with_columns(correlation=pl.Series(alike, dtype=pl.Float64))
     sure = near.filter(pl.col("correlation") >= correlation)
-    return sure.sort("id", "picture", "other", "other_picture")
+    return half_of_a_record(sure, shown).sort("id", "picture", "other", "other_picture")
+
+
+def half_of_a_record(found: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+    """The pairs of those records of which at least half of the `shown` pictures are `other`'s."""
+    pictures = shown.group_by("id").agg(pictures=pl.len())
+    records = (
+        found.group_by("id", "other")
+        .agg(alike=pl.col("picture").n_unique())
+        .join(pictures, on="id")
+        .filter(2 * pl.col("alike") >= pl.col("pictures"))
+    )
+    return found.join(records, on=["id", "other"], how="semi")
 
 
 def _between(shown: pl.DataFrame, split: str, later: str, radius: int) -> pl.DataFrame:
