@@ -40,7 +40,8 @@ def post(
         if may_lack and error.code in _NO_ROUTE:
             return None
         told = error.read(500).decode(errors="replace")
-        raise strange(target, f"status {error.code}: {told}", fix=fix) from error
+        reason = told.strip() or "no reason given"
+        raise strange(target, f"status {error.code}: {reason}", fix=fix) from error
     except (URLError, TimeoutError, OSError) as error:
         raise QoqdataError(
             f"does not answer ({error})", where=target, fix=f"start it, or {_LOCAL}"
