@@ -26,6 +26,7 @@ SHOWN = {
     "fingerprint": pl.UInt64,
 }
 _COLUMNS = ["id", "source", "split", "images", "image_info"]
+_AT_ONCE = 100_000
 #: Enough for a thumbnail, and cheap to decode.
 _BUDGET = Budget(min_pixels=28 * 28, max_pixels=256 * 256)
 
@@ -36,13 +37,17 @@ def fingerprints(
     """One row a picture that shows something, in manifest order, of all records, whether a verdict
     drops them or not. `told` hears of records read and their total. Raises InputError, which names
     the record, for a picture that cannot be decoded."""
-    rows: list[tuple[Any, ...]] = []
     total = sum(shard.rows for shard in dataset.manifest.shards)
+    parts, rows = [], []
     for done, (row, found) in enumerate(_each(dataset, fingerprint), 1):
         place = (row["id"], row["source"], row["split"])
         rows += [(*place, n, bits) for n, bits in enumerate(found) if bits is not None]
         told(done, total)
-    return pl.DataFrame(rows, schema=SHOWN, orient="row")
+        # As columns a million pictures take 100 MB, as Python objects several times that.
+        if len(rows) >= _AT_ONCE or done == total:
+            parts.append(pl.DataFrame(rows, schema=SHOWN, orient="row"))
+            rows = []
+    return pl.concat([pl.DataFrame(schema=SHOWN), *parts])
 
 
 def thumbnails(

@@ -14,6 +14,9 @@ from qoqdata.dataset import Dataset
 #: Of two splits that show the same picture the second keeps it.
 _PAIRS = (("train", "test"), ("validation", "test"), ("train", "validation"))
 _MINE = ("id", "source", "split", "picture")
+_PLACES = ("id", "picture", "other", "other_picture")
+#: Pairs of pictures whose thumbnails are held at once, 16 KB each.
+_AT_ONCE = 10_000
 
 FINDINGS = {
     "id": pl.String,
@@ -44,14 +47,15 @@ def search(
     single slices of different people, and single frames, can look the same.
     """
     shown = fingerprints(dataset, told)
-    near = pl.concat([_between(shown, *splits, radius) for splits in _PAIRS])
-    if near.height:
-        seen = thumbnails(dataset, {*near["id"], *near["other"]})
-        places = near.select("id", "picture", "other", "other_picture").iter_rows()
-        alike = [float(seen[a, n] @ seen[b, m]) for a, n, b, m in places]
-        near = near.with_columns(correlation=pl.Series(alike, dtype=pl.Float64))
-    sure = near.filter(pl.col("correlation") >= correlation)
-    return half_of_a_record(sure, shown).sort("id", "picture", "other", "other_picture")
+    near = pl.concat([_between(shown, *splits, radius) for splits in _PAIRS]).sort(_PLACES)
+    alike = [value for part in near.iter_slices(_AT_ONCE) for value in _correlations(dataset, part)]
+    near = near.with_columns(correlation=pl.Series(alike, dtype=pl.Float64))
+    return half_of_a_record(near.filter(pl.col("correlation") >= correlation), shown)
+
+
+def _correlations(dataset: Dataset, pairs: pl.DataFrame) -> list[float]:
+    seen = thumbnails(dataset, {*pairs["id"], *pairs["other"]})
+    return [float(seen[a, n] @ seen[b, m]) for a, n, b, m in pairs.select(_PLACES).iter_rows()]
 
 
 def half_of_a_record(found: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
@@ -63,18 +67,17 @@ def half_of_a_record(found: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
         .join(pictures, on="id")
         .filter(2 * pl.col("alike") >= pl.col("pictures"))
     )
-    return found.join(records, on=["id", "other"], how="semi")
+    return found.join(records, on=["id", "other"], how="semi", maintain_order="left")
 
 
 def _between(shown: pl.DataFrame, split: str, later: str, radius: int) -> pl.DataFrame:
     mine, others = (shown.filter(pl.col("split") == name) for name in (split, later))
     some, theirs = mine["fingerprint"].to_numpy(), others["fingerprint"].to_numpy()
     here, there = neighbours(some, theirs, radius)
-    apart = np.bitwise_count(some[here] ^ theirs[there]).astype(np.int32)
+    apart = np.bitwise_count(some[here] ^ theirs[there])
     names = {name: f"other_{name}".replace("other_id", "other") for name in _MINE}
     found = pl.concat(
         [mine[here].select(_MINE), others[there].select(_MINE).rename(names)], how="horizontal"
     )
-    return found.with_columns(
-        distance=pl.Series(apart, dtype=pl.Int32), correlation=pl.lit(None, pl.Float64)
-    )
+    found = found.with_columns(distance=pl.Series(apart), correlation=pl.lit(None))
+    return found.select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())

@@ -13,6 +13,7 @@ from qoqdata.build.config import BuildConfig, SourceRequest
 from qoqdata.build.engine import build
 from qoqdata.build.setting import Setting
 from qoqdata.curate.curation import curate
+from qoqdata.curate.leakage.search import FINDINGS
 from qoqdata.curate.recipe import Leakage, Recipe
 from qoqdata.dataset import Dataset, open_dataset
 from tests.build.conftest import SALT
@@ -84,6 +85,7 @@ def test_what_is_trained_on_sooner_goes(leaky: Dataset) -> None:
     assert sorted(name_of.values()) == sorted(name for name, _, _ in FILMS)
     result = curate(leaky, Recipe())
     assert result.leaks is not None
+    assert dict(result.leaks.schema) == FINDINGS | {"outcome": pl.String}
     pairs = {(name_of[a], name_of[b]) for a, b in result.leaks.select("id", "other").iter_rows()}
     assert pairs == {
         ("train_of_test.png", "test_one.png"),
