@@ -168,12 +168,29 @@ def _leakage(facts: Facts) -> str:
         "Official splits are kept; other groups are split as a whole by a public hash. The last "
         "column is counted over this release.\n"
     )
+    text += _pictures(facts)
     if named:
         text += (
             f"\nThese sources name no patient, so only their studies are told apart: "
             f"{', '.join(named)}.\n"
         )
     return text
+
+
+def _pictures(facts: Facts) -> str:
+    """Whether splits share pictures, whoever they are said to be of."""
+    release = facts.manifest.release
+    if release is None:
+        return ""
+    if release.shared_pictures is None:
+        return "\nThe pictures of the splits were not compared.\n"
+    found = release.shared_pictures
+    counted = "No record shows" if found == 0 else f"{found:,} records show"
+    return (
+        "\nThe pictures of the splits were compared by fingerprint: copies that are encoded, sized "
+        "or lit otherwise are found; flipped, turned or cropped ones are not. "
+        f"{counted} a picture of a later split (train, validation, test).\n"
+    )
 
 
 def _limits(facts: Facts) -> str:

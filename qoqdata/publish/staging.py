@@ -57,6 +57,7 @@ def stage(dataset: Dataset, root: Path) -> Dataset:
         recipes=tuple(closed),
         withheld=_withheld(allowed),
         dropped=_dropped_by_rule(dataset),
+        shared_pictures=_shared_pictures(dataset, shards),
     )
     pixels = tuple(shard for shard in shards if shard.source in open_)
     manifests.write(Layout(root), _manifest(dataset.manifest, open_, pixels, release))
@@ -106,6 +107,17 @@ def _dropped_by_rule(dataset: Dataset) -> dict[str, int]:
     dropped = verdicts.dropped(dataset.layout, "rule")
     rules = dropped.group_by("rule").agg(n=pl.col("id").n_unique()).sort("rule")
     return dict(rules.iter_rows())
+
+
+def _shared_pictures(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
+    """Released records of which curation reported that a later split shows their picture."""
+    path = dataset.layout.leakage_findings
+    if not path.is_file():
+        return None
+    sources = list({shard.source for shard in shards})
+    reported = pl.col("source").is_in(sources) & (pl.col("outcome") == "reported")
+    found = pl.read_parquet(path, glob=False).filter(reported)
+    return verdicts.without_dropped(found, dataset.layout)["id"].n_unique()
 
 
 def _keep(table: pa.Table, dropped: pa.Array) -> pa.Table:

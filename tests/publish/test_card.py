@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from qoqdata.publish.describe import describe
 from qoqdata.publish.facts import gather
 from qoqdata.publish.front_matter import front_matter
 from qoqdata.publish.markdown import escape, table
+from qoqdata.publish.readme import readme
 from qoqdata.publish.staging import seal, stage
 from qoqdata.stats import tables
 
@@ -74,6 +76,17 @@ def test_leakage_is_counted(release: Dataset, page: str) -> None:
     assert f"| patient | {patients} | 0 |" in page
     studies = release.metadata()["study"].n_unique()
     assert f"| study | {studies} | 0 |" in page
+
+
+def test_whether_splits_share_pictures(release: Dataset, page: str) -> None:
+    assert "No record shows a picture of a later split" in page
+    facts = gather(release)
+    held = facts.manifest.release
+    assert held is not None
+    for found, words in ((None, "were not compared"), (1234, "1,234 records show a picture")):
+        said = held.model_copy(update={"shared_pictures": found})
+        manifest = facts.manifest.model_copy(update={"release": said})
+        assert words in readme(replace(facts, manifest=manifest), URL)
 
 
 def test_every_source_is_cited(release: Dataset, page: str) -> None:

@@ -9,6 +9,8 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from qoqdata.curate.curation import curate
+from qoqdata.curate.recipe import Recipe
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publish import recipe as recipes
@@ -141,3 +143,22 @@ def test_a_set_of_recipes_only_has_no_shard(tmp_path: Path) -> None:
     assert staged.manifest.shards == ()
     assert not (staged.root / "data" / "lc25000").exists()
     assert pq.read_metadata(staged.root / "recipes" / "lc25000.parquet").num_rows == 10
+
+
+def test_pictures_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:
+    dataset = build_set(tmp_path / "set", "lc25000")
+    curate(dataset, Recipe())
+    ids = dataset.kept()["id"].to_list()
+    found = pl.read_parquet(dataset.layout.leakage_findings).clear()
+    assert stage(dataset, tmp_path / "none").manifest.release.shared_pictures == 0
+    rows = [
+        {"id": ids[0], "source": "lc25000", "outcome": "reported"},
+        {"id": ids[0], "source": "lc25000", "outcome": "reported"},
+        {"id": ids[1], "source": "lc25000", "outcome": "dropped"},
+        {"id": ids[2], "source": "elsewhere", "outcome": "reported"},
+    ]
+    reported = pl.concat([found, pl.DataFrame(rows)], how="diagonal_relaxed")
+    reported.write_parquet(dataset.layout.leakage_findings)
+    assert stage(dataset, tmp_path / "one").manifest.release.shared_pictures == 1
+    dataset.layout.leakage_findings.unlink()
+    assert stage(dataset, tmp_path / "unknown").manifest.release.shared_pictures is None
