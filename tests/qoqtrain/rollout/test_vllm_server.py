@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rollout.protocol import Prompt, Sampling
 from qoqtrain.rollout.vllm_server import ServerSampler, chat_message
+from tests.qoqtrain.loopback import serving
 
 SAMPLING = Sampling(n=2, temperature=0.7, top_p=0.9, max_tokens=5)
 MARK = "<|picture|>"
@@ -43,27 +42,13 @@ def server():
     asked: list[dict] = []
     reply: dict = {}
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append(body)
-            status, content = reply.get("is", (200, None))
-            content = json.dumps(answer_of(body)).encode() if content is None else content
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(_: str, body: dict) -> tuple[int, bytes]:
+        asked.append(body)
+        status, content = reply.get("is", (200, None))
+        return status, json.dumps(answer_of(body)).encode() if content is None else content
 
-        def log_message(self, *arguments):
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}/v1", asked, reply
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving(answer) as address:
+        yield f"{address}/v1", asked, reply
 
 
 def sampler(url: str) -> ServerSampler:

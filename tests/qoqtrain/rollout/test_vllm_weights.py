@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from qoqdata.errors import QoqdataError
 from qoqtrain.rollout.vllm_weights import load_weights
+from tests.qoqtrain.loopback import serving
 
 Replies = dict[str, tuple[int, bytes]]
 
@@ -22,26 +20,12 @@ def server() -> Iterator[tuple[str, list[tuple[str, dict]], Replies]]:
     asked: list[tuple[str, dict]] = []
     replies: Replies = {}
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append((self.path, body))
-            status, content = replies.get(self.path, (200, b""))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(path: str, body: dict) -> tuple[int, bytes]:
+        asked.append((path, body))
+        return replies.get(path, (200, b""))
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}/v1", asked, replies
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving(answer) as address:
+        yield f"{address}/v1", asked, replies
 
 
 def test_the_weights_are_loaded_before_what_they_replace_is_forgotten(server):

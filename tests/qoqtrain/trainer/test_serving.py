@@ -6,11 +6,8 @@ log-probabilities reach the step without the chat route.
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from qoqtrain.trainer.loop import train  # noqa: E402
 from qoqtrain.trainer.samplers import local_sampler  # noqa: E402
 from qoqtrain.trainer.sequences import Example, padded, response_logits  # noqa: E402
 from qoqtrain.trainer.settings import read_settings  # noqa: E402
+from tests.qoqtrain.loopback import serving  # noqa: E402
 
 from .conftest import MIX  # noqa: E402
 
@@ -65,28 +63,16 @@ class Server:
 def server(small, monkeypatch) -> Iterator[Server]:
     held = Server(small["model"])
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path == "/collective_rpc" and held.status == 200:
-                assert body["method"] == "reload_weights"
-                held.load(body["kwargs"]["weights_path"])
-            self.send_response(held.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(path: str, body: dict) -> tuple[int, bytes]:
+        if path == "/collective_rpc" and held.status == 200:
+            assert body["method"] == "reload_weights"
+            held.load(body["kwargs"]["weights_path"])
+        return held.status, b""
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    held.url = f"http://127.0.0.1:{httpd.server_port}/v1"
     monkeypatch.setattr(policy_step, "sampler_of", held.sampler)
-    yield held
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving(answer) as address:
+        held.url = f"{address}/v1"
+        yield held
 
 
 def run(small: dict, server: Server, *assignments: str) -> list[dict]:
