@@ -11,7 +11,7 @@ import typer
 from qoqdata import console
 from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
-from qoqdata.stats.probe.table import LIMIT, probe_difficulty
+from qoqdata.stats.probe import LIMIT
 
 EPILOG = """Example:  qoqdata difficulty ./set --probe
 
@@ -81,6 +81,7 @@ def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
 def _make_probe(dataset: Dataset, limit: int) -> tuple[pl.DataFrame, Path]:
     from qoqdata.cli.progress import counter
     from qoqdata.stats import difficulty
+    from qoqdata.stats.probe.table import probe_difficulty
 
     with counter("questions") as told:
         table, left_out = probe_difficulty(dataset, limit=limit, told=told)

@@ -87,37 +87,31 @@ def _matches(accepted: Accepted) -> pl.Expr:
 
 def _private(found: pl.DataFrame) -> pl.DataFrame:
     """Verdicts on records with protected health information."""
-    reason = pl.format(
-        "{} in {}", pl.col("kinds").list.join(", "), pl.col("columns").list.join(", ")
-    )
-    return (
+    dropped = (
         found.filter(pl.col("outcome") == "dropped")
         .group_by("id")
         .agg(kinds=pl.col("rule").unique().sort(), columns=pl.col("column").unique().sort())
-        .select(
-            "id",
-            keep=pl.lit(False),
-            rule=pl.lit(PHI),
-            reason=reason,
-            evidence=pl.lit(None, pl.String),
-        )
     )
+    lists = (pl.col(name).list.join(", ") for name in ("kinds", "columns"))
+    return _drop(dropped, PHI, pl.format("{} in {}", *lists), pl.lit(None, pl.String))
 
 
 def _leaked(leaks: pl.DataFrame) -> pl.DataFrame:
     """Verdicts on records that show a picture of a later split; the likest one is the evidence."""
-    return (
+    dropped = (
         leaks.filter(pl.col("outcome") == "dropped")
         .sort("id", "correlation", "other", descending=[False, True, False])
         .group_by("id", maintain_order=True)
         .first()
-        .select(
-            "id",
-            keep=pl.lit(False),
-            rule=pl.lit(LEAKAGE),
-            reason=pl.format("shows a picture of the {} split", "other_split"),
-            evidence="other",
-        )
+    )
+    reason = pl.format("shows a picture of the {} split", "other_split")
+    return _drop(dropped, LEAKAGE, reason, pl.col("other"))
+
+
+def _drop(records: pl.DataFrame, rule: str, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:
+    """A verdict that drops each of the records."""
+    return records.select(
+        "id", keep=pl.lit(False), rule=pl.lit(rule), reason=reason, evidence=evidence
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from qoqdata.curate.leakage.neighbours import RADIUS_MOST
 from qoqdata.settings import checked, load_mapping
 
 
@@ -40,7 +41,7 @@ class Leakage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     on_finding: Literal["drop", "report", "skip"] = "drop"
-    radius: int = Field(7, ge=0, le=11)
+    radius: int = Field(7, ge=0, le=RADIUS_MOST)
     correlation: float = Field(0.98, gt=0, le=1)
 
 

@@ -11,8 +11,7 @@ from qoqdata import rollouts
 from qoqdata.atomic import replacing
 from qoqdata.errors import BadTable, UsageError
 from qoqdata.layout import Layout
-from qoqdata.stats import prior
-from qoqdata.stats.probe import table as probe
+from qoqdata.stats import prior, probe
 from schemas.arrow import arrow_schema
 from schemas.side_tables import DIFFICULTY
 

@@ -77,21 +77,16 @@ class Run:
 
 def require_finite(run: Run, loss: float) -> float:
     """The sum of all ranks' losses; raises QoqdataError on every rank when it is not finite."""
-    everywhere = run.ranks.total(loss)
-    if not math.isfinite(everywhere):
-        raise QoqdataError(
-            f"the loss is {everywhere}",
-            fix="go on from the last checkpoint with a lower learning rate or float32",
-        )
-    return everywhere
+    return _finite(run.ranks.total(loss), "the loss is")
 
 
 def step_weights(run: Run, rate: float) -> float:
     """One optimizer step; the norm of its gradient. Raises QoqdataError when that is not finite."""
-    norm = run.engine.step(rate)
-    if not math.isfinite(norm):
-        raise QoqdataError(
-            f"the gradient has the norm {norm}",
-            fix="go on from the last checkpoint with a lower learning rate or float32",
-        )
-    return norm
+    return _finite(run.engine.step(rate), "the gradient has the norm")
+
+
+def _finite(value: float, what: str) -> float:
+    if not math.isfinite(value):
+        fix = "go on from the last checkpoint with a lower learning rate or float32"
+        raise QoqdataError(f"{what} {value}", fix=fix)
+    return value

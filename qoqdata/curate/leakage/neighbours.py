@@ -26,12 +26,13 @@ def neighbours(some: Hashes, others: Hashes, radius: int) -> tuple[Pairs, Pairs]
     """Indices into `some` and `others` of all pairs at most `radius` bits apart, sorted."""
     found = [np.empty((0, 2), np.int64)]
     for band in range(_BANDS):
-        keys, mine = _band(others, band), _band(some, band)
-        order = np.argsort(keys, kind="stable")
+        theirs, mine = _band(others, band), _band(some, band)
+        order = np.argsort(theirs, kind="stable")
+        keys = theirs[order]
         for flipped in _masks(radius // _BANDS):
             asked = mine ^ flipped
-            first = np.searchsorted(keys[order], asked, "left")
-            last = np.searchsorted(keys[order], asked, "right")
+            first = np.searchsorted(keys, asked, "left")
+            last = np.searchsorted(keys, asked, "right")
             for here, there in _ranges(first, last):
                 there = order[there]
                 near = np.bitwise_count(some[here] ^ others[there]) <= radius

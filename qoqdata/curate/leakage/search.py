@@ -13,7 +13,7 @@ from qoqdata.dataset import Dataset
 
 #: Of two splits that show the same picture the second keeps it.
 _PAIRS = (("train", "test"), ("validation", "test"), ("train", "validation"))
-_MINE = ("id", "source", "split", "picture")
+_OTHERS = {"id": "other"} | {name: f"other_{name}" for name in ("source", "split", "picture")}
 _PLACES = ("id", "picture", "other", "other_picture")
 #: Pairs of pictures whose thumbnails are held at once, 16 KB each.
 _AT_ONCE = 10_000
@@ -75,9 +75,7 @@ def _between(shown: pl.DataFrame, split: str, later: str, radius: int) -> pl.Dat
     some, theirs = mine["fingerprint"].to_numpy(), others["fingerprint"].to_numpy()
     here, there = neighbours(some, theirs, radius)
     apart = np.bitwise_count(some[here] ^ theirs[there])
-    names = {name: f"other_{name}".replace("other_id", "other") for name in _MINE}
-    found = pl.concat(
-        [mine[here].select(_MINE), others[there].select(_MINE).rename(names)], how="horizontal"
-    )
+    pairs = [mine[here].select(*_OTHERS), others[there].select(*_OTHERS).rename(_OTHERS)]
+    found = pl.concat(pairs, how="horizontal")
     found = found.with_columns(distance=pl.Series(apart), correlation=pl.lit(None))
     return found.select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())

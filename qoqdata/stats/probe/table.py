@@ -10,16 +10,11 @@ import numpy as np
 import polars as pl
 
 from qoqdata.stats.estimate import named, rows
-from qoqdata.stats.probe import features
+from qoqdata.stats.probe import LIMIT, POLICY, SCORER, features
 from qoqdata.stats.probe.answers import out_of_fold, rewards
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
-
-POLICY = "linear-probe"
-SCORER = "label F1, out of fold"
-#: Questions of a source and task that are probed: enough for a mean to two digits.
-LIMIT = 5000
 
 _COLUMNS = ("id", "images", "image_info", "ecg", "context")
 _PIXELS = 128 * 128

@@ -16,7 +16,7 @@ from qoqdata.curate.curation import curate
 from qoqdata.curate.leakage.search import FINDINGS
 from qoqdata.curate.recipe import Leakage, Recipe
 from qoqdata.dataset import Dataset, open_dataset
-from tests.build.conftest import SALT
+from tests.build.conftest import SALT, mapping
 from tests.curate.leakage.scenes import scene
 
 #: File, split and what it shows: 0 to 5 are scenes; a quarter of the size, brighter or JPEG.
@@ -38,26 +38,14 @@ def leaky(tmp_path: Path) -> Dataset:
     """One patient a film, so that only the pictures tell."""
     raw = tmp_path / "raw"
     raw.mkdir()
-    rows = ["file,finding,patient,set"]
+    rows = ["file,label,patient,set"]
     for number, (name, split, pixels) in enumerate(FILMS):
         cv2.imwrite(str(raw / name), pixels[..., ::-1])
         rows.append(f"{name},a,p{number},{split}")
     (raw / "labels.csv").write_text("\n".join(rows) + "\n")
-    mapping = {
-        "slug": "films",
-        "name": "Films",
-        "domain": "chest_xray",
-        "question": "What does it show?",
-        "labels": {"a": "Opacity", "b": "No finding"},
-        "table": {
-            "file": "labels.csv",
-            "key": "file",
-            "labels": "finding",
-            "patient": "patient",
-            "split": "set",
-        },
-    }
-    request = SourceRequest(source="image_table", raw=raw, mapping=mapping)
+    said = mapping("films")
+    said["table"]["split"] = "set"
+    request = SourceRequest(source="image_table", raw=raw, mapping=said)
     build(BuildConfig(sources=(request,)), tmp_path / "set", Setting(SALT, workers=0))
     return open_dataset(tmp_path / "set")
 

@@ -16,14 +16,15 @@ from qoqdata.build.setting import Setting
 from qoqdata.cli.main import app
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.stats import difficulty
-from qoqdata.stats.probe.table import POLICY, probe_difficulty
-from tests.build.conftest import SALT
+from qoqdata.stats.probe import POLICY
+from qoqdata.stats.probe.table import probe_difficulty
+from tests.build.conftest import SALT, mapping
 
 
 def films(root: Path, labels: list[str], *, bright: str | None) -> Path:
     """Two pictures of each of many patients; those labelled `bright` are brighter."""
     rng = np.random.default_rng(len(labels))
-    rows = ["file,patient,finding,set"]
+    rows = ["file,patient,label,set"]
     root.mkdir(parents=True)
     for number, label in enumerate(labels):
         level = 170 if label == bright else 90
@@ -35,21 +36,9 @@ def films(root: Path, labels: list[str], *, bright: str | None) -> Path:
 
 
 def request(slug: str, raw: Path) -> SourceRequest:
-    mapping = {
-        "slug": slug,
-        "name": slug,
-        "domain": "chest_xray",
-        "question": "What does this film show?",
-        "labels": {"a": "Opacity", "b": "No finding"},
-        "table": {
-            "file": "labels.csv",
-            "key": "file",
-            "labels": "finding",
-            "patient": "patient",
-            "split": "set",
-        },
-    }
-    return SourceRequest(source="image_table", raw=raw, mapping=mapping)
+    said = mapping(slug)
+    said["table"]["split"] = "set"
+    return SourceRequest(source="image_table", raw=raw, mapping=said)
 
 
 @pytest.fixture(scope="module")
