@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from qoqdata.contract.card import Card
+from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.record import VERSION
+from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote.files import Files
@@ -18,12 +22,8 @@ from qoqdata.remote.leaves import PLACE
 from qoqdata.remote.opening import open_files
 from qoqdata.settings import load_yaml
 from qoqdata.sources.card import parse_card
-from qoqdata.stats.tables import Stats
+from qoqdata.statistics.tables import Stats
 from qoqdata.verdicts import without_dropped
-from schemas.card import Card
-from schemas.manifest import Manifest
-from schemas.record import VERSION
-from schemas.vocabulary import TaskKind
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -82,7 +82,7 @@ class Dataset:
 
     @property
     def records(self) -> pl.LazyFrame:
-        """All records, lazily; columns as in `schemas.record`.
+        """All records, lazily; columns as in `qoqdata.contract.record`.
 
         Behind a URL, shards are fetched one after another while a query runs.
         """

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from qoqdata.build.config import BuildConfig, SourceRequest
+from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 

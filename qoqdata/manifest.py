@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from qoqdata.atomic import digest, write_json
+from qoqdata.contract.manifest import VERSION, Manifest, Shard, SourceEntry
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from schemas.manifest import VERSION, Manifest, Shard, SourceEntry
 
 
 def read(root: Path) -> Manifest:

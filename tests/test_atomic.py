@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata import atomic
-from schemas.card import Card
-from tests.schemas.test_card import CONTENT
+from qoqdata.contract.card import Card
+from tests.contract.test_card import CONTENT
 
 
 def names(folder: Path) -> list[str]:

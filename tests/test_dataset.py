@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 import qoqdata
+from qoqdata.contract.record import RECORD
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, MissingKey
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
-from schemas.record import RECORD
 from tests.records.sound_rows import ecg_row, picture_row
-from tests.validate.written_set import load, save, write
+from tests.validation.written_set import load, save, write
 
 
 def picture(number: int, split: str = "train", **changes: Any) -> dict[str, Any]:

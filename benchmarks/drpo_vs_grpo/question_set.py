@@ -52,9 +52,9 @@ def simulate(
 
 def build(world: World, folder: Path) -> Path:
     """The data set of `world` below `folder`, built there unless it is finished already."""
-    from qoqdata.build.config import BuildConfig, SourceRequest
-    from qoqdata.build.engine import build as build_set
-    from qoqdata.build.setting import Setting
+    from qoqdata.pipeline.config import BuildConfig, SourceRequest
+    from qoqdata.pipeline.engine import build as build_set
+    from qoqdata.pipeline.setting import Setting
     from qoqdata.records.identity import Salt
 
     out = folder / world.set_name / "set"
@@ -99,7 +99,7 @@ def write_statistics(out: Path, ids: NDArray[np.str_], rewards: NDArray[Any], po
     """Difficulty of rollouts of `policy` (Q, n) on the training records, by the library's own
     commands; the statistics of the data set as `qoqdata stats` leaves them."""
     import qoqdata
-    from qoqdata.stats import difficulty, tables
+    from qoqdata.statistics import difficulty, tables
 
     dataset = qoqdata.open(out)
     rollouts = out.parent / f"rollouts_{policy}.parquet"

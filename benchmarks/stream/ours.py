@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 
 from benchmarks.stream.pictures import read
 from qoqdata import manifest as manifests
-from qoqdata.build.shards import write_shard
+from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.record import RECORD
 from qoqdata.dataset import open_dataset
 from qoqdata.layout import Layout
+from qoqdata.pipeline.shards import write_shard
 from qoqdata.records.rows import SCHEMA
-from schemas.manifest import Manifest
-from schemas.record import RECORD
 
 #: Rows of a shard.
 SHARD = 1000

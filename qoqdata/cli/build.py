@@ -10,10 +10,10 @@ import typer
 import yaml
 
 from qoqdata import console
-from qoqdata.build.config import BuildConfig, load_config, parse_config
 from qoqdata.cli.progress import listener
+from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import UsageError
-from schemas.manifest import Manifest
+from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
 
 EPILOG = """Example:  qoqdata build ptb_xl --raw /data/ptb-xl --out ./set
 
@@ -49,8 +49,8 @@ def build_command(
 
     Exit code 1 means that something ended in quarantine; the rest is built.
     """
-    from qoqdata.build.engine import build
-    from qoqdata.build.setting import Setting
+    from qoqdata.pipeline.engine import build
+    from qoqdata.pipeline.setting import Setting
     from qoqdata.records.identity import load_salt
 
     if out is None:

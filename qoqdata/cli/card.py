@@ -23,7 +23,7 @@ def card_command(
     `qoqdata publish` does it for what leaves; this is for a look, or for sets that stay.
     """
     from qoqdata.dataset import open_dataset
-    from qoqdata.publish.describe import describe
+    from qoqdata.publication.describe import describe
 
     url = f"hf://datasets/{repo_id}" if repo_id else None
     for path in describe(open_dataset(dataset), url):

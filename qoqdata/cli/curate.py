@@ -13,7 +13,7 @@ from qoqdata.cli.progress import counter
 if TYPE_CHECKING:
     import polars as pl
 
-    from qoqdata.curate.curation import Curation
+    from qoqdata.curation.curation import Curation
 
 EPILOG = """Example:  qoqdata curate ./set
 
@@ -44,8 +44,8 @@ def curate_command(
     pairs of pictures to curation/leakage.parquet. Text burned into pictures is not looked for, nor
     are flipped, turned or cropped copies. Exit code 1 means that findings are open.
     """
-    from qoqdata.curate import recipe as recipes
-    from qoqdata.curate.curation import curate
+    from qoqdata.curation import recipe as recipes
+    from qoqdata.curation.curation import curate
     from qoqdata.dataset import open_dataset
 
     with counter("records", quiet=json) as told:

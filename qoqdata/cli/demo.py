@@ -26,8 +26,6 @@ def demo_command(
 
     Builds, validates and describes a small multi-domain data set: no network, no data of yours.
     """
-    from qoqdata.build.engine import build
-    from qoqdata.build.setting import Setting
     from qoqdata.cli.build import report
     from qoqdata.cli.difficulty import make_prior
     from qoqdata.cli.progress import listener
@@ -35,7 +33,9 @@ def demo_command(
     from qoqdata.cli.validate import check
     from qoqdata.dataset import open_dataset
     from qoqdata.demo import SALT, stage
-    from qoqdata.stats import difficulty, tables
+    from qoqdata.pipeline.engine import build
+    from qoqdata.pipeline.setting import Setting
+    from qoqdata.statistics import difficulty, tables
 
     dataset = out / "dataset"
     console.say("1. raw files: test data of the installed packages, and the sources' examples")

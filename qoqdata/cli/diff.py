@@ -9,7 +9,7 @@ import typer
 from qoqdata import console
 
 if TYPE_CHECKING:
-    from qoqdata.diff.differences import Difference
+    from qoqdata.differences import Difference
 
 EPILOG = """Example:  qoqdata diff ./set-1.0 ./set
 
@@ -31,7 +31,7 @@ def diff_command(
     otherwise changed.
     """
     from qoqdata.dataset import open_dataset
-    from qoqdata.diff.differences import difference
+    from qoqdata.differences import difference
 
     found = difference(open_dataset(before), open_dataset(after))
     if json:

@@ -11,7 +11,7 @@ import typer
 from qoqdata import console
 from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
-from qoqdata.stats.probe import LIMIT
+from qoqdata.statistics.probe import LIMIT
 
 EPILOG = """Example:  qoqdata difficulty ./set --probe
 
@@ -43,7 +43,7 @@ def difficulty_command(
     regression on features that nobody trained, fitted to other patients than those it answers for.
     """
     from qoqdata.dataset import open_dataset
-    from qoqdata.stats import difficulty
+    from qoqdata.statistics import difficulty
 
     if prior + probe + (rollouts is not None) != 1:
         raise UsageError("say one of --from ROLLOUTS, --probe and --prior")
@@ -70,8 +70,8 @@ def difficulty_command(
 
 def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
     """Write the label-entropy prior of the kept training records."""
-    from qoqdata.stats import difficulty
-    from qoqdata.stats.prior import prior_difficulty
+    from qoqdata.statistics import difficulty
+    from qoqdata.statistics.prior import prior_difficulty
 
     train = dataset.kept().filter(pl.col("split") == "train")
     table = prior_difficulty(train, dataset.task_kinds)
@@ -80,8 +80,8 @@ def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
 
 def _make_probe(dataset: Dataset, limit: int) -> tuple[pl.DataFrame, Path]:
     from qoqdata.cli.progress import counter
-    from qoqdata.stats import difficulty
-    from qoqdata.stats.probe.table import probe_difficulty
+    from qoqdata.statistics import difficulty
+    from qoqdata.statistics.probe.table import probe_difficulty
 
     with counter("questions") as told:
         table, left_out = probe_difficulty(dataset, limit=limit, told=told)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from qoqdata import console
+from qoqdata.contract.vocabulary import DOMAINS
 from qoqdata.errors import UsageError
-from schemas.vocabulary import DOMAINS
 
 EPILOG = """Example:  qoqdata new-source busi --domain ultrasound
 

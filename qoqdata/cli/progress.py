@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qoqdata import console
-from qoqdata.build import progress
+from qoqdata.pipeline import progress
 
 
 @contextmanager

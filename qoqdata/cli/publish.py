@@ -11,8 +11,8 @@ from qoqdata import console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from qoqdata.publish.outgoing import Delivery
-    from qoqdata.publish.publication import Prepared, Target
+    from qoqdata.publication.outgoing import Delivery
+    from qoqdata.publication.publication import Prepared, Target
 
 EPILOG = """Example:  qoqdata publish ./set --repo-id our-lab/our-set --private --dry-run
 
@@ -48,7 +48,7 @@ def publish_command(
     """
     from qoqdata.cli.progress import counter
     from qoqdata.dataset import open_dataset
-    from qoqdata.publish.publication import deliver, prepare
+    from qoqdata.publication.publication import deliver, prepare
     from qoqdata.records.identity import load_salt
 
     target = _target(repo_id, to, private=private, revision=revision)
@@ -110,8 +110,8 @@ def report(prepared: Prepared, delivery: Delivery, target: Target, *, as_json: b
 
 
 def _target(repo_id: str | None, to: str | None, *, private: bool, revision: str) -> Target:
-    from qoqdata.publish.folder import Folder
-    from qoqdata.publish.hub import Hub
+    from qoqdata.publication.folder import Folder
+    from qoqdata.publication.hub import Hub
 
     if (repo_id is None) == (to is None):
         raise UsageError("say where to publish", fix="either --repo-id ORG/NAME or --to URL")

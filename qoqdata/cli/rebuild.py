@@ -12,7 +12,7 @@ from qoqdata import console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from qoqdata.publish.rebuild import Rebuilt
+    from qoqdata.publication.rebuild import Rebuilt
 
 EPILOG = """Example:  qoqdata rebuild ./release --raw /data --out ./set
 
@@ -36,10 +36,10 @@ def rebuild_command(
 
     Exit code 1 means that records differ or are missing; their shard is left out.
     """
-    from qoqdata.build.setting import Setting
     from qoqdata.cli.progress import listener
     from qoqdata.dataset import open_dataset
-    from qoqdata.publish.rebuild import rebuild
+    from qoqdata.pipeline.setting import Setting
+    from qoqdata.publication.rebuild import rebuild
     from qoqdata.records.identity import load_salt
 
     opened = open_dataset(release)

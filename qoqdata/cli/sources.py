@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from qoqdata import console
-from schemas.card import Card
+from qoqdata.contract.card import Card
 
 
 def add(app: typer.Typer) -> None:

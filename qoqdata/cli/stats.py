@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from qoqdata import console
-from qoqdata.stats.tables import Stats
+from qoqdata.statistics.tables import Stats
 
 
 def add(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def stats_command(
     """
     from qoqdata.cli.difficulty import make_prior
     from qoqdata.dataset import open_dataset
-    from qoqdata.stats import difficulty, tables
+    from qoqdata.statistics import difficulty, tables
 
     opened = open_dataset(dataset)
     if prior:

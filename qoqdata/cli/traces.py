@@ -33,8 +33,8 @@ def traces_command(
     A trace is the text in <think></think> of a rollout that was right; one a question.
     """
     from qoqdata.dataset import open_dataset
-    from qoqdata.traces.choice import best, read
-    from qoqdata.traces.version import write
+    from qoqdata.reasoning.choice import best, read
+    from qoqdata.reasoning.version import write
 
     table = read(rollouts)
     chosen = best(table, least=least)

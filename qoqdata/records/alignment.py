@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from qoqdata.contract.arrow import arrow_schema
+from qoqdata.contract.record import RECORD
+from qoqdata.contract.types import EncodedImage, ListOf, Struct, Table, Type
 from qoqdata.errors import RecordError
-from schemas.arrow import arrow_schema
-from schemas.record import RECORD
-from schemas.types import EncodedImage, ListOf, Struct, Table, Type
 
 EVERY_COLUMN = "every column is there"
 EVERY_MEMBER = "every member is there"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from qoqdata.contract.arrow import arrow_schema
+from qoqdata.contract.record import RECORD
+from qoqdata.contract.vocabulary import AGE_CAP
 from qoqdata.records.content import Ecg, Picture, Record, Region
-from schemas.arrow import arrow_schema
-from schemas.record import RECORD
-from schemas.vocabulary import AGE_CAP
 
 SCHEMA = arrow_schema(RECORD)
 

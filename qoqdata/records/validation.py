@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from qoqdata.contract.record import RECORD
+from qoqdata.contract.types import EncodedImage, Field, ListOf, Scalar, Struct, Table, Type
+from qoqdata.contract.vocabulary import AGE_CAP, ANSWER_JOIN, LABEL_SEPARATORS
 from qoqdata.errors import RecordError
-from schemas.record import RECORD
-from schemas.types import EncodedImage, Field, ListOf, Scalar, Struct, Table, Type
-from schemas.vocabulary import AGE_CAP, ANSWER_JOIN, LABEL_SEPARATORS
 
 Row = Mapping[str, Any]
 #: A breach: column, rule, what was found.

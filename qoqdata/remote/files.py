@@ -14,9 +14,9 @@ from typing import Protocol
 import polars as pl
 import pyarrow as pa
 
+from qoqdata.contract.manifest import Manifest, Shard
 from qoqdata.layout import Layout
 from qoqdata.remote import leaves
-from schemas.manifest import Manifest, Shard
 
 
 class Files(Protocol):

@@ -10,12 +10,12 @@ from typing import Any
 
 from qoqdata import manifest as manifests
 from qoqdata.atomic import replacing
+from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.remote.retry import retried
 from qoqdata.remote.urls import file_system, local_path, shown
-from schemas.manifest import Manifest
 
 #: In a folder of releases, the file that names the present one.
 POINTER = "current.json"

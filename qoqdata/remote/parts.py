@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qoqdata.contract import statistics
+from qoqdata.contract.manifest import Manifest
 from qoqdata.remote.retry import retried
 from qoqdata.remote.urls import scheme, shown
-from qoqdata.stats import prior
-from schemas import statistics
-from schemas.manifest import Manifest
+from qoqdata.statistics import prior
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

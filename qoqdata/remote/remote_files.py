@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import digest, file_digest
+from qoqdata.contract.manifest import Manifest, Shard
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote import leaves, parts, side_files
@@ -24,7 +25,6 @@ from qoqdata.remote.cache import Cache
 from qoqdata.remote.retry import retried
 from qoqdata.remote.scan import scan
 from qoqdata.remote.urls import file_system, shown
-from schemas.manifest import Manifest, Shard
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

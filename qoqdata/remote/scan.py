@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from qoqdata.contract.manifest import Shard
 from qoqdata.records.rows import SCHEMA
-from schemas.manifest import Shard
 
 if TYPE_CHECKING:
     from qoqdata.remote.files import Files
 
 
 def scan(files: Files, shards: Sequence[Shard]) -> pl.LazyFrame:
-    """All records of `shards` in their order, columns as in `schemas.record`.
+    """All records of `shards` in their order, columns as in `qoqdata.contract.record`.
 
     A shard is held while it is read and the next one comes meanwhile; columns, filters and limits
     of the query are applied shard by shard, so a query needs the memory of one shard's result.

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
 from qoqdata.sources import cells
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import TableColumns
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
-from schemas.vocabulary import SPLITS, Split
 
 _PRESENT = frozenset({"1", "1.0", "true", "yes", "y"})
 _ABSENT = frozenset({"0", "0.0", "false", "no", "n"})

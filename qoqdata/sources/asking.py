@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from qoqdata.contract.card import Card
+from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.errors import BadLabel
 from qoqdata.sources.protocol import Unit
-from schemas.card import Card
-from schemas.vocabulary import ANSWER_JOIN
 
 
 def ask(

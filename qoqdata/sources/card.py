@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import CardError, UsageError
 from qoqdata.settings import checked, load_yaml
-from schemas.card import Card
 
 _SCALARS = (bool, int, float, str)
 
@@ -21,7 +21,9 @@ def load_card(path: Path) -> Card:
 
 def parse_card(content: Any, *, where: str) -> Card:
     """A card from parsed YAML."""
-    return checked(Card, content, where=where, fix="see schemas/card.py", error=CardError)
+    return checked(
+        Card, content, where=where, fix="see schemas/published/card.v1.json", error=CardError
+    )
 
 
 def settle_options(card: Card, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import CardError, UnknownSource
 from qoqdata.sources.card import load_card
 from qoqdata.sources.protocol import Source
-from schemas.card import Card
 
 GROUP = "qoqdata.sources"
 

@@ -10,10 +10,10 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from qoqdata.contract.card import Card, MaskCode, Slug, Splits, Text
+from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split
 from qoqdata.settings import checked
 from qoqdata.sources.card import parse_card
-from schemas.card import Card, MaskCode, Slug, Splits, Text
-from schemas.vocabulary import DOMAINS, REDISTRIBUTION, Split
 
 M = TypeVar("M", bound="Mapping")
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qoqdata.contract.card import Card
+from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import InputError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.records.content import Record
 from qoqdata.sources.rawtree import RawTree
-from schemas.card import Card
-from schemas.vocabulary import Split
 
 
 @dataclass(frozen=True)

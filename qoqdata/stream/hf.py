@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from qoqdata.contract.features import feature
+from qoqdata.contract.record import RECORD
 from qoqdata.errors import UsageError
-from schemas.features import feature
-from schemas.record import RECORD
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -18,7 +18,7 @@ _MEDIA = ("images", "masks")
 
 
 def view(stream: Stream) -> IterableDataset:
-    """The stream from where it is, with the features of `schemas.record`; pictures as PIL images.
+    """The stream from where it is, features as in `qoqdata.contract.record`, images as PIL images.
 
     Each loop begins there again, and its own resume reads over what came before: for an exact and
     quick one use the state of the stream. Raises UsageError for a stream that decodes pictures

@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.record import RECORD
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.remote import leaves
 from qoqdata.remote.files import Files
@@ -18,8 +20,6 @@ from qoqdata.stream.bad_rows import BadRow
 from qoqdata.stream.order import Groups
 from qoqdata.stream.settings import Settings
 from qoqdata.verdicts import without_dropped
-from schemas.manifest import Manifest
-from schemas.record import RECORD
 
 #: Characters of text that count as a token. Byte-pair vocabularies of about 150,000 entries take
 #: three to five characters of clinical English a token, so this estimate is on the high side.

@@ -13,7 +13,7 @@ from qoqdata.atomic import digest
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from qoqdata.stats.tables import Stats
+    from qoqdata.statistics.tables import Stats
 
 By = Literal["domain", "source", "label"]
 Rule = Literal["proportional", "temperature", "uniform", "rarity"]

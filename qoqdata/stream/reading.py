@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError, QoqdataError
 from qoqdata.remote.files import Files
 from qoqdata.stream.bad_rows import BadRow, BadRows
@@ -21,7 +22,6 @@ from qoqdata.stream.plan import Plan, Task
 from qoqdata.stream.row_groups import FAULTS, Columns, RowGroups
 from qoqdata.stream.sequence import Sequence
 from qoqdata.stream.settings import Settings
-from schemas.manifest import Manifest
 
 Record = dict[str, Any]
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import file_digest
+from qoqdata.contract.manifest import Shard
 from qoqdata.errors import DatasetError, InputError
 from qoqdata.remote.files import Files
 from qoqdata.stream import columns
-from schemas.manifest import Shard
 
 #: The columns of a row group and how to get a value of each.
 Columns = tuple[tuple[str, columns.Value], ...]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from qoqdata.contract.record import RECORD
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.errors import UsageError
 from qoqdata.stream.mixing import Mix
-from schemas.record import RECORD
-from schemas.vocabulary import SPLITS
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import UsageError
 from qoqdata.remote.files import Files
 from qoqdata.stream import index as indices
@@ -23,7 +24,6 @@ from qoqdata.stream.reading import Reader, Record
 from qoqdata.stream.sequence import Sequence, components, sequence
 from qoqdata.stream.settings import Settings
 from qoqdata.stream.shuffle_quality import Quality, quality
-from schemas.manifest import Manifest
 
 if TYPE_CHECKING:
     from datasets import IterableDataset as HFDataset

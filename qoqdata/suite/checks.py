@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from qoqdata.contract.manifest import Counts
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import examples
 from qoqdata.suite.examples import Built, build_example
-from qoqdata.validate.findings import find
-from schemas.manifest import Counts
+from qoqdata.validation.findings import find
 
 #: Raw files that the damage tests try, spread over the sorted list.
 DAMAGED = 6

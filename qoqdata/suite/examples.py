@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from qoqdata.build.config import SourceRequest
-from qoqdata.build.engine import build_requests
-from qoqdata.build.setting import Setting
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import CardError
+from qoqdata.pipeline.config import SourceRequest
+from qoqdata.pipeline.engine import build_requests
+from qoqdata.pipeline.setting import Setting
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Source
 

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import InputError, QoqdataError, UsageError
 from qoqtrain.model.processor import Processor
 from qoqtrain.rewards import Truth
-from schemas.vocabulary import TaskKind
 
 from .batch import Batch
 from .chat import Chat

@@ -10,8 +10,8 @@ from typing import Literal
 import polars as pl
 
 from qoqdata.atomic import replacing
+from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import BadTable, MissingFile
-from schemas.vocabulary import TaskKind
 
 #: ok             an answer of the asked kind was read, right or wrong
 #: missing        the policy gave no response

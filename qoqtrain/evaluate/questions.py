@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
-from schemas.vocabulary import TaskKind
 
 _COLUMNS = (
     *("id", "source", "domain", "task", "patient", "options", "answer", "age", "sex"),

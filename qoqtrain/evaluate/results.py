@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.vocabulary import TaskKind
+from qoqdata.contract.vocabulary import TaskKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.vocabulary import TaskKind
+from qoqdata.contract.vocabulary import TaskKind
 
 from .confusion import (
     FN,

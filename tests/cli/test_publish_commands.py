@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.publish.conftest import raw_of
+from tests.publication.conftest import raw_of
 
 SLUGS = ("ham10000", "lc25000", "covid_blues")
 

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from qoqdata.errors import UsageError
-from qoqdata.stats import difficulty as difficulty_table
-from qoqdata.stats import tables
-from qoqdata.stats.tables import Stats
+from qoqdata.statistics import difficulty as difficulty_table
+from qoqdata.statistics import tables
+from qoqdata.statistics.tables import Stats
 from qoqtrain import DRPO
 from qoqtrain.rewards import difficulty, score
 

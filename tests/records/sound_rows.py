@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from schemas.arrow import arrow_schema
-from schemas.record import RECORD
+from qoqdata.contract.arrow import arrow_schema
+from qoqdata.contract.record import RECORD
 
 WIDTH, HEIGHT = 6, 4
 

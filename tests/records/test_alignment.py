@@ -8,11 +8,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from qoqdata.contract.arrow import arrow_schema
+from qoqdata.contract.record import RECORD
+from qoqdata.contract.side_tables import DIFFICULTY
 from qoqdata.errors import RecordError
 from qoqdata.records.alignment import align
-from schemas.arrow import arrow_schema
-from schemas.record import RECORD
-from schemas.side_tables import DIFFICULTY
 from tests.records.sound_rows import ecg_row, picture_row, table
 
 SECOND = picture_row(id="second", age=20)

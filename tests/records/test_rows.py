@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from qoqdata.contract.record import RECORD
 from qoqdata.readers.dicom import Window
 from qoqdata.records.content import Ecg, Picture, Record, Region
 from qoqdata.records.rows import SCHEMA, Setting, batch, row, shows_something
 from qoqdata.records.validation import validate
-from schemas.record import RECORD
 from tests.records.sound_rows import HEIGHT, WIDTH, encoded
 
 SETTING = Setting(

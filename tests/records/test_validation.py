@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from qoqdata.contract.record import RECORD
 from qoqdata.errors import RecordError
 from qoqdata.records.rows import batch
 from qoqdata.records.validation import breaches, validate
-from schemas.record import RECORD
 from tests.records.sound_rows import (
     HEIGHT,
     WIDTH,

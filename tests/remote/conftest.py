@@ -12,10 +12,10 @@ from PIL import Image
 
 from qoqdata.dataset import Dataset
 from qoqdata.remote import retry
-from qoqdata.stats import difficulty, tables
+from qoqdata.statistics import difficulty, tables
 from tests.records.sound_rows import encoded, facts, picture_row
 from tests.remote.servers import Site, serving
-from tests.validate.written_set import write
+from tests.validation.written_set import write
 
 
 @pytest.fixture(autouse=True)

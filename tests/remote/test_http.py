@@ -14,9 +14,9 @@ from polars.testing import assert_frame_equal
 import qoqdata
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.stats import difficulty, tables
+from qoqdata.statistics import difficulty, tables
 from tests.remote.servers import Site
-from tests.validate.written_set import load, reseal, save
+from tests.validation.written_set import load, reseal, save
 
 SHARD = "set/data/films/train-00000.parquet"
 VERDICTS = "set/curation/verdicts.parquet"

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 import qoqdata
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.stats import difficulty, tables
+from qoqdata.statistics import difficulty, tables
 
 BUCKET = "clinical"
 Store = tuple[str, dict[str, Any]]

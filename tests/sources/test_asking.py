@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import BadLabel
 from qoqdata.sources.asking import answered, ask, prompt, translate
 from qoqdata.sources.protocol import Unit
-from schemas.card import Card
-from tests.schemas.test_card import CONTENT
+from tests.contract.test_card import CONTENT
 
 CARD = Card.model_validate(
     CONTENT

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import CardError, UsageError
 from qoqdata.sources.card import load_card, parse_card, settle_options
-from schemas.card import Card
-from tests.schemas.test_card import CONTENT
+from tests.contract.test_card import CONTENT
 
 OPTIONS = {
     "slices": {"default": 8, "doc": "how many"},

@@ -11,7 +11,7 @@ import yaml
 
 from qoqdata.errors import CardError, UnknownSource
 from qoqdata.sources import catalogue
-from tests.schemas.test_card import CONTENT
+from tests.contract.test_card import CONTENT
 
 CODE = "def plan(job):\n    return ()\n\ndef convert(unit, job):\n    return []\n"
 
@@ -38,7 +38,7 @@ def test_every_card_of_the_checkout_is_registered() -> None:
 def test_a_source() -> None:
     source = catalogue.get("ham10000")
     assert source.card.slug == source.folder.name == "ham10000"
-    assert source.module == "converters.dermoscopy.ham10000.source"
+    assert source.module == "qoqdata.converters.dermoscopy.ham10000.source"
     assert source.configure is None
     assert catalogue.get("image_table").configure is not None
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import CardError, UsageError
 from qoqdata.sources import catalogue
 from qoqdata.sources.mapping import Mapping, complete_card, parse_mapping
-from schemas.card import Card
 
 CONTENT: dict[str, Any] = {
     "slug": "our_films",

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import qoqdata
-from qoqdata.build.config import BuildConfig, SourceRequest
-from qoqdata.build.engine import build
-from qoqdata.build.setting import Setting
+from qoqdata.pipeline.config import BuildConfig, SourceRequest
+from qoqdata.pipeline.engine import build
+from qoqdata.pipeline.setting import Setting
 from qoqdata.records.identity import Salt
 
 MAPPING = {

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
 from qoqdata.atomic import file_digest
+from qoqdata.contract.manifest import Counts, Manifest, Shard, SourceEntry
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.layout import Layout
-from schemas.manifest import Counts, Manifest, Shard, SourceEntry
 from tests.records.sound_rows import picture_row, table
 
 

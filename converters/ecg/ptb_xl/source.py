@@ -6,13 +6,13 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import BadLabel, BadTable, InputError, MissingKey
 from qoqdata.readers import ecg
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import integer
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
-from schemas.vocabulary import Split
 
 SEX = {"0": "male", "1": "female"}
 FILES = {"500": ("filename_hr", "records500"), "100": ("filename_lr", "records100")}

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from qoqdata.contract.card import Card, Text
+from qoqdata.contract.vocabulary import ANSWER_JOIN, Split
 from qoqdata.errors import BadTable, InputError, Misaligned
 from qoqdata.readers import encode, masks
 from qoqdata.records import pictures
@@ -21,8 +23,6 @@ from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 from qoqdata.sources.rawtree import read_text
-from schemas.card import Card, Text
-from schemas.vocabulary import ANSWER_JOIN, Split
 
 _PLACEHOLDERS = re.compile(r"<(?:image|video|time-series)>\s*")
 _SERIES = ("videos", "time-series")

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import InputError
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import Header, Window
@@ -19,7 +20,6 @@ from qoqdata.sources.asking import answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
-from schemas.card import Card
 
 NO_PIXELS = "no_pixels"
 #: Objects whose pixels are no picture of a patient: masks, dose grids, parametric maps.

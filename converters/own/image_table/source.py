@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, Misaligned, MissingFile
 from qoqdata.readers import encode, masks
 from qoqdata.records import pictures
@@ -17,7 +18,6 @@ from qoqdata.sources.asking import answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
-from schemas.card import Card
 
 PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
 

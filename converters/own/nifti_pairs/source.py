@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import BadLabel, MissingFile, MissingKey
 from qoqdata.readers import volume
 from qoqdata.readers.dicom import Window
@@ -19,7 +20,6 @@ from qoqdata.sources.asking import answered, ask
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
-from schemas.card import Card
 
 
 class NiftiPairs(SourceMapping):

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, MissingFile
 from qoqdata.readers import ecg
 from qoqdata.readers.ecg.comments import dx
@@ -17,7 +18,6 @@ from qoqdata.sources.asking import answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
-from schemas.card import Card
 
 #: How a multi-segment header names a stretch without recording.
 GAP = "~"

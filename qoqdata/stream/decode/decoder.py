@@ -22,7 +22,7 @@ _PICTURED = ("images", "image_info", "masks", "regions")
 
 @dataclass(frozen=True)
 class Decoder:
-    """Rows (columns of `schemas.record` as Python values, any subset) to decoded records.
+    """Rows (columns of `qoqdata.contract.record` as Python values, any subset) to decoded records.
 
     images  "bytes": pictures and masks stay encoded, as bytes. "array": pictures as uint8
             (height, width, 3) RGB, grey ones repeated. "pil": the same as PIL images, mode RGB

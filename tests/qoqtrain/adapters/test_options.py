@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.stats import tables
+from qoqdata.statistics import tables
 from qoqtrain.adapters.options import drpo_of
 from tests.records.sound_rows import picture_row
-from tests.validate.written_set import write
+from tests.validation.written_set import write
 
 
 def test_an_estimator_from_options(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from tests.qoqtrain.model.clinical import FAMILIES
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from qoqdata.build.engine import build
-    from qoqdata.build.setting import Setting
     from qoqdata.demo import SALT, stage
+    from qoqdata.pipeline.engine import build
+    from qoqdata.pipeline.setting import Setting
 
     root = tmp_path_factory.mktemp("demo")
     build(stage(root / "raw"), root / "set", Setting(SALT, workers=1))

@@ -9,7 +9,7 @@ import pytest
 
 from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
-from tests.publish.conftest import build_set
+from tests.publication.conftest import build_set
 
 torch = pytest.importorskip("torch")
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 import qoqdata
 import qoqtrain.cli
-from qoqdata.build.config import SourceRequest
-from qoqdata.build.engine import build_requests
-from qoqdata.build.setting import Setting
+from qoqdata.pipeline.config import SourceRequest
+from qoqdata.pipeline.engine import build_requests
+from qoqdata.pipeline.setting import Setting
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 

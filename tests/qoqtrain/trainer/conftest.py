@@ -14,12 +14,12 @@ pytest.importorskip("torch")
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Path:
     """The demo's data set, all its domains, with statistics."""
-    from qoqdata.build.engine import build
-    from qoqdata.build.setting import Setting
     from qoqdata.cli.difficulty import make_prior
     from qoqdata.dataset import open_dataset
     from qoqdata.demo import SALT, stage
-    from qoqdata.stats import difficulty, tables
+    from qoqdata.pipeline.engine import build
+    from qoqdata.pipeline.setting import Setting
+    from qoqdata.statistics import difficulty, tables
 
     root = tmp_path_factory.mktemp("demo")
     build(stage(root / "raw"), root / "set", Setting(SALT, workers=1))

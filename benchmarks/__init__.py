@@ -1,1 +1,0 @@
-"""Ratios against named peers, measured in one run; never part of the tests."""

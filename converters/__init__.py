@@ -1,1 +1,0 @@
-"""Sources that ship with qoqdata: one folder each, by clinical domain."""

@@ -1,0 +1,163 @@
+"""The schema of a source card: everything about a source that is data rather than code."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from qoqdata.contract.vocabulary import (
+    ACCESS,
+    DOMAINS,
+    LABEL_SEPARATORS,
+    MODALITIES,
+    REDISTRIBUTION,
+    Split,
+    TaskKind,
+)
+
+VERSION = 1
+
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
+Text = Annotated[str, Field(min_length=1)]
+#: Masks are stored as PNG of 8 or 16 bits.
+MaskCode = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Licence(_Part):
+    """Terms of the raw data."""
+
+    name: Text
+    spdx: str | None = Field(None, description="SPDX identifier, where one exists")
+    url: str | None = None
+    note: str | None = Field(None, description="doubts, and how they were settled")
+
+
+class Keys(_Part):
+    """Which raw fields name a study, a patient and the group that must stay in one split."""
+
+    study: Text
+    patient: str | None = Field(None, description="null where the source names no patient")
+    group: Text
+    namespace: Slug | None = Field(
+        None, description="shared by sources of the same patients, so that their splits agree"
+    )
+
+
+class Task(_Part):
+    """One question asked of every study of the source."""
+
+    kind: TaskKind
+    question: Text
+    options: tuple[Text, ...] | None = None
+    note: str | None = None
+
+    @field_validator("options")
+    @classmethod
+    def _separators(cls, options: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for option in options or ():
+            found = [mark for mark in LABEL_SEPARATORS if mark in option]
+            if found:
+                raise ValueError(
+                    f"option {option!r} holds {found[0]!r}, which the scorer splits on"
+                )
+        if options and len(set(options)) < len(options):
+            raise ValueError("options repeat")
+        return options
+
+    @model_validator(mode="after")
+    def _closed_tasks_have_options(self) -> Self:
+        if self.kind in ("single", "multi") and not self.options:
+            raise ValueError(f"a {self.kind} task needs options")
+        return self
+
+
+class Splits(_Part):
+    """How a unit gets its split. Official splits win; groups never straddle."""
+
+    rule: Literal["official", "hash"]
+    note: str | None = Field(None, description="which field or list is official")
+    shares: dict[Split, float] = Field(
+        default={"train": 0.8, "validation": 0.1, "test": 0.1},
+        description="shares of the groups, for units without an official split",
+    )
+    conflict: Literal["refuse"] | Split = Field(
+        "refuse", description="where a group that an official split tears goes"
+    )
+
+    @field_validator("shares")
+    @classmethod
+    def _shares_sum(cls, shares: dict[Split, float]) -> dict[Split, float]:
+        if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:
+            raise ValueError("shares must not be negative and must sum to 1")
+        return shares
+
+
+class Option(_Part):
+    """A knob of the converter: set in build.yaml, checked against its default's type."""
+
+    default: bool | int | float | str | None
+    doc: Text
+    choices: tuple[str, ...] | None = None
+
+
+class Expected(_Part):
+    """Counts of a complete copy, for the report of what is missing."""
+
+    units: int | None = None
+    records: int | None = None
+    patients: int | None = None
+    note: str | None = None
+
+
+class Card(_Part):
+    """One source: what it is, what may be done with it, and how its labels become answers."""
+
+    slug: Slug
+    name: Text
+    version: Annotated[int, Field(ge=1, description="raise it when conversion changes")]
+    domain: Literal[DOMAINS]  # type: ignore[valid-type]
+    modality: Literal[MODALITIES]  # type: ignore[valid-type]
+    summary: Text
+    licence: Licence
+    access: Literal[ACCESS]  # type: ignore[valid-type]
+    redistribution: Literal[REDISTRIBUTION]  # type: ignore[valid-type]
+    citation: Text
+    homepage: Text | None = Field(None, description="null for your own files only")
+    get: Annotated[str, Field(min_length=1, description="how to obtain the raw files")]
+    layout: Annotated[str, Field(min_length=1, description="the raw tree below --raw")]
+    keys: Keys
+    tasks: dict[Slug, Task]
+    labels: dict[str, str] = Field({}, description="raw label to option")
+    mask_codes: dict[MaskCode, Text] = Field({}, description="code in stored masks to its name")
+    splits: Splits
+    options: dict[Slug, Option] = {}
+    expected: Expected = Expected()
+    raw_paths: Literal["public", "keyed"] = Field(
+        "public", description="keyed: raw paths and ids enter records only as keyed hashes"
+    )
+    shard_units: Annotated[int, Field(ge=1)] = Field(512, description="largest mean units a shard")
+    known_issues: tuple[Text, ...] = ()
+    needs_mapping: bool = Field(
+        False, description="the source is driven by the user's mapping, which completes the card"
+    )
+
+    @model_validator(mode="after")
+    def _public_sources_have_a_home(self) -> Self:
+        if self.homepage is None and self.access != "own":
+            raise ValueError("homepage is missing: where does the source live?")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_map_to_options(self) -> Self:
+        options = {option for task in self.tasks.values() for option in task.options or ()}
+        stray = sorted(set(self.labels.values()) - options)
+        if stray and not self.needs_mapping:
+            raise ValueError(f"labels map to {stray}, which no task offers")
+        if not self.tasks and not self.needs_mapping:
+            raise ValueError("a card needs at least one task")
+        return self

@@ -1,0 +1,86 @@
+"""The schema of manifest.json: what a data set on disk consists of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split
+
+VERSION = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Counts(_Part):
+    """units = converted + quarantined + filtered, always."""
+
+    units: int = Field(description="everything that planning discovered")
+    converted: int
+    quarantined: int
+    filtered: int
+    records: int
+    annotation_only: int = Field(description="records that show the policy nothing")
+    by_split: dict[str, int]
+
+
+class SourceEntry(_Part):
+    """One source of the data set."""
+
+    converter: str
+    version: int
+    domain: Literal[DOMAINS]  # type: ignore[valid-type]
+    licence: str
+    redistribution: Literal[REDISTRIBUTION]  # type: ignore[valid-type]
+    card_digest: Sha256
+    code_digest: Sha256
+    options: dict[str, Any]
+    limit: int | None
+    shard_units: int | None = Field(None, description="null: the card's own")
+    refused: str | None = Field(None, description="why planning refused the source as a whole")
+    counts: Counts
+
+
+class Shard(_Part):
+    """One Parquet file."""
+
+    path: str
+    source: str
+    split: Split
+    rows: int
+    bytes: int
+    sha256: Sha256
+
+
+class Release(_Part):
+    """What a published set says of itself. Its counts are those of the records that left."""
+
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", description="semantic version")]
+    previous: Sha256 | None = Field(None, description="data digest of the release before")
+    content: Sha256 | None = Field(None, description="over shards, recipes, cards, statistics")
+    recipes: tuple[str, ...] = Field((), description="sources that left as recipe")
+    withheld: dict[str, str] = Field({}, description="sources that did not leave, and why")
+    dropped: dict[str, int] = Field({}, description="records that curation left out, by rule")
+    shared_pictures: int | None = Field(
+        None, description="records that show a picture of a later split; null: not compared"
+    )
+
+
+class Manifest(_Part):
+    """Written last: a data set without it is unfinished."""
+
+    name: str
+    schema_version: int
+    manifest_version: int = VERSION
+    qoqdata_version: str
+    config_digest: Sha256
+    salt_fingerprint: str = Field(description="tells two sites' salts apart, reveals neither")
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="over all shard digests")]
+    sources: dict[str, SourceEntry]
+    shards: tuple[Shard, ...]
+    release: Release | None = Field(None, description="null for a data set as built")

@@ -1,0 +1,59 @@
+"""A curation recipe: what to do with what the rules find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qoqdata.curation.leakage.neighbours import RADIUS_MOST
+from qoqdata.settings import checked, load_mapping
+
+
+class Accepted(BaseModel):
+    """Findings that a person has looked at and calls harmless. Fields left out match all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: str
+    why: str = Field(min_length=1, description="kept in the report")
+    id: str | None = None
+    source: str | None = None
+    column: str | None = None
+
+
+class Phi(BaseModel):
+    """`drop` removes records with findings from the data set; `open` leaves them to be decided,
+    and nothing can be published until they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["drop", "open"] = "drop"
+    accept: tuple[Accepted, ...] = ()
+
+
+class Leakage(BaseModel):
+    """Pictures that stand in two splits. `drop` removes the record that is trained on sooner,
+    `report` leaves it, `skip` does not look. Two pictures are the same when their fingerprints are
+    at most `radius` of 64 bits apart and their thumbnails correlate by `correlation` or more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["drop", "report", "skip"] = "drop"
+    radius: int = Field(7, ge=0, le=RADIUS_MOST)
+    correlation: float = Field(0.98, gt=0, le=1)
+
+
+class Recipe(BaseModel):
+    """All curation settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phi: Phi = Phi()
+    leakage: Leakage = Leakage()
+
+
+def load(path: Path | None) -> Recipe:
+    """The recipe at `path`, or the default one; UsageError names the field at fault."""
+    return Recipe() if path is None else checked(Recipe, load_mapping(path), where=str(path))

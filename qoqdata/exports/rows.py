@@ -1,0 +1,78 @@
+"""Kept records, row by row, for writers of other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from qoqdata.contract.manifest import Shard
+from qoqdata.contract.vocabulary import SPLITS, Split
+from qoqdata.dataset import Dataset
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Tally:
+    """What an export wrote and what it had no place for, by reason."""
+
+    written: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def wrote(self, split: str) -> None:
+        """Count a record."""
+        self.written[split] = self.written.get(split, 0) + 1
+
+    def leave_out(self, reason: str) -> None:
+        """Count a record that the format cannot hold."""
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+
+
+def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
+    """The splits that have shards, each with its kept records in shard order, as dictionaries in
+    the record schema."""
+    kept = set(dataset.kept()["id"])
+    for split in SPLITS:
+        shards = [shard for shard in dataset.manifest.shards if shard.split == split]
+        if shards:
+            yield split, _rows(dataset, shards, kept)
+
+
+def _rows(dataset: Dataset, shards: Iterable[Shard], kept: Container[str]) -> Iterator[Row]:
+    for shard in shards:
+        with pq.ParquetFile(dataset.files.local(shard)) as file:
+            for group in range(file.num_row_groups):
+                for row in file.read_row_group(group).to_pylist():
+                    if row["id"] in kept:
+                        yield row
+
+
+def text(row: Row) -> str:
+    """Context and question as one text; options are part of the question."""
+    context = row["context"]
+    return f"{context}\n\n{row['question']}" if context else str(row["question"])
+
+
+def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:
+    """Whether the record's text holds none of `marks`; if it does, it is counted out.
+
+    Readers take them for pictures and signals, wherever they stand.
+    """
+    if any(mark in text(row) for mark in marks):
+        tally.leave_out("its text holds a placeholder")
+        return False
+    return True
+
+
+def shows_pictures(row: Row, tally: Tally) -> bool:
+    """Whether a format of pictures and text can hold the record; if not, it is counted out.
+
+    An ECG has no place there, and a record without it would ask about what is not shown.
+    """
+    if row["ecg"] is not None:
+        tally.leave_out("shows an ECG")
+        return False
+    return True

@@ -1,0 +1,76 @@
+"""webdataset: tar shards of samples.
+
+A sample holds `json` (everything that is neither picture nor signal), `0.jpg` or `0.png` and so
+on for each picture, `0.mask.png` for its mask, and for an ECG `ecg.npy` (float32 mV, lead x
+sample) with `ecg_valid.npy`. Nothing is left out.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qoqdata.atomic import replacing
+from qoqdata.dataset import Dataset
+from qoqdata.exports.files import signal
+from qoqdata.exports.rows import Row, Tally, by_split
+
+SAMPLES = 1000
+_MEDIA = ("images", "masks", "ecg")
+
+
+def write(dataset: Dataset, out: Path) -> Tally:
+    """Files `<split>-00000.tar` of 1,000 samples."""
+    tally = Tally()
+    out.mkdir(parents=True, exist_ok=True)
+    for split, records in by_split(dataset):
+        for number in count():
+            part = list(islice(records, SAMPLES))
+            if not part:
+                break
+            _write_tar(out / f"{split}-{number:05d}.tar", part)
+            for _ in part:
+                tally.wrote(split)
+    return tally
+
+
+def _write_tar(path: Path, part: list[Row]) -> None:
+    with replacing(path) as draft, tarfile.open(draft, "w") as tar:
+        for row in part:
+            for name, data in _members(row):
+                tar.addfile(_entry(f"{row['id']}.{name}", data), io.BytesIO(data))
+
+
+def _members(row: Row) -> Iterator[tuple[str, bytes]]:
+    plain: dict[str, Any] = {name: value for name, value in row.items() if name not in _MEDIA}
+    if row["ecg"] is not None:
+        plain["ecg"] = {"leads": row["ecg"]["leads"], "fs": row["ecg"]["fs"]}
+    yield "json", json.dumps(plain, ensure_ascii=False).encode()
+    for index, image in enumerate(row["images"] or ()):
+        yield f"{index}.{image['path'].rpartition('.')[2]}", image["bytes"]
+    for index, mask in enumerate(row["masks"] or ()):
+        if mask is not None:
+            yield f"{index}.mask.png", mask["bytes"]
+    if row["ecg"] is not None:
+        yield "ecg.npy", _npy(signal(row))
+        yield "ecg_valid.npy", _npy(np.asarray(row["ecg"]["valid"], dtype=bool))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    with io.BytesIO() as stream:
+        np.save(stream, array)
+        return stream.getvalue()
+
+
+def _entry(name: str, data: bytes) -> tarfile.TarInfo:
+    # No time and no owner: the same records give the same bytes.
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    return entry

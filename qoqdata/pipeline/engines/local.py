@@ -1,0 +1,120 @@
+"""A pool of processes on this machine, which survives a decoder that crashes its process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+
+from qoqdata.errors import WorkerDied
+from qoqdata.pipeline import quarantine
+from qoqdata.pipeline.conversion import Outcome, convert_unit
+from qoqdata.pipeline.receipts import Receipt
+from qoqdata.pipeline.work import Task, prepare_process, run
+from qoqdata.sources.protocol import Unit
+
+Result = tuple[Task, Receipt]
+
+
+def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[Result]:
+    """Run tasks on `workers` processes; 0 runs them in this one, without crash protection.
+
+    At most two tasks a worker are in flight. When a worker dies, the chunks in flight are run
+    again unit by unit in a process of their own, and the unit that kills it is quarantined.
+    """
+    if workers == 0:
+        for task in tasks:
+            yield task, run(task)
+        return
+    queue = iter(tasks)
+    suspects: list[Task] = []
+    while True:
+        lost = yield from _run_pool(queue, workers)
+        if not lost:
+            break
+        suspects += lost
+    for task in suspects:
+        yield task, _run_isolated(task)
+
+
+def _run_pool(queue: Iterator[Task], workers: int) -> Generator[Result, None, list[Task]]:
+    """Run the queue until it ends or the pool breaks; returns the tasks that were in flight."""
+    pool = _pool(workers)
+    flying: dict[Future[Receipt], Task] = {}
+    try:
+        while True:
+            for task in islice(queue, 2 * workers - len(flying)):
+                try:
+                    with _without_interrupts():
+                        flying[pool.submit(run, task)] = task
+                except BrokenProcessPool:
+                    return [task, *flying.values()]
+            if not flying:
+                return []
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            broken = {f for f in done if isinstance(f.exception(), BrokenProcessPool)}
+            for future in done - broken:
+                yield flying.pop(future), future.result()
+            if broken:
+                return list(flying.values())
+    finally:
+        _end(pool, kill=bool(flying))
+
+
+def _run_isolated(task: Task) -> Receipt:
+    """Run a chunk with each unit's conversion in a child process that may die."""
+    pool = _pool(1)
+
+    def convert(unit: Unit) -> Outcome:
+        nonlocal pool
+        try:
+            with _without_interrupts():
+                future = pool.submit(convert_unit, unit, task.source, task.job, task.salt)
+            return future.result()
+        except BrokenProcessPool:
+            _end(pool, kill=True)
+            pool = _pool(1)
+            error = WorkerDied(
+                "its decoder crashed the process",
+                where=unit.key,
+                fix="check the file with another program; report the decoder's crash",
+            )
+            row = quarantine.failed(unit.key, unit.files, "convert", error, task.job)
+            return Outcome((), row)
+
+    try:
+        return run(task, convert)
+    finally:
+        _end(pool, kill=False)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Polars and OpenCV keep threads, which a forked child would inherit half alive.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_process)
+
+
+def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
+    """Stop the pool; a killed chunk leaves neither shard nor receipt, so nothing is half done."""
+    if kill:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Children started here ignore Ctrl-C from birth: stopping them is the parent's business."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,71 @@
+"""Quarantine rows: everything that gave no record, with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qoqdata.atomic import replacing
+from qoqdata.contract.arrow import arrow_schema
+from qoqdata.contract.side_tables import QUARANTINE
+from qoqdata.errors import QoqdataError
+from qoqdata.sources.protocol import Filtered, Job, Refused
+
+Stage = Literal["plan", "convert", "validate"]
+Row = dict[str, Any]
+
+#: Reason of an exception that is none of ours: the converter, or a library under it, is at fault.
+CONVERTER_ERROR = "converter_error"
+
+
+def failed(key: str, files: tuple[str, ...], stage: Stage, error: BaseException, job: Job) -> Row:
+    """The row of a unit that failed with `error`; paths in it are made relative to the raw root."""
+    code = error.code if isinstance(error, QoqdataError) else CONVERTER_ERROR
+    message = str(error) or type(error).__name__
+    for root in (job.raw.root, *job.raw.mounts.values()):
+        message = message.replace(f"{root}/", "").replace(str(root), ".")
+    return {
+        "source": job.card.slug,
+        "unit": key,
+        "raw": list(files),
+        "outcome": "quarantined",
+        "stage": stage,
+        "reason": code,
+        "error": type(error).__name__,
+        "message": message,
+        "converter_version": str(job.card.version),
+    }
+
+
+def refused(item: Refused, job: Job) -> Row:
+    """The row of something that planning refused."""
+    return failed(item.key, item.files, "plan", item.error, job)
+
+
+def filtered(item: Filtered, job: Job) -> Row:
+    """The row of something that a stated rule leaves out."""
+    return {
+        "source": job.card.slug,
+        "unit": item.key,
+        "raw": list(item.files),
+        "outcome": "filtered",
+        "stage": "plan",
+        "reason": item.reason,
+        "error": None,
+        "message": item.message,
+        "converter_version": str(job.card.version),
+    }
+
+
+def write(path: Path, rows: list[Row]) -> None:
+    """Write the quarantine table of a source, sorted by unit; no rows, no file."""
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    ordered = sorted(rows, key=lambda row: (row["unit"], row["stage"], row["reason"]))
+    table = pa.Table.from_pylist(ordered, schema=arrow_schema(QUARANTINE))
+    with replacing(path) as draft:
+        pq.write_table(table, draft, compression="zstd")

@@ -1,0 +1,79 @@
+"""Receipts: proof that a chunk was finished, from which inputs, and what became of its units."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qoqdata.atomic import digest, write_json
+from qoqdata.contract.manifest import Shard
+from qoqdata.contract.record import VERSION as SCHEMA_VERSION
+from qoqdata.pipeline.chunks import Chunk
+from qoqdata.records.identity import Salt
+from qoqdata.sources.protocol import Job, Source
+from qoqdata.version import VERSION
+
+
+class Receipt(BaseModel):
+    """What one chunk gave; written after its shard."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fingerprint: str
+    shard: Shard | None
+    converted: int
+    records: int
+    annotation_only: int
+    quarantine: tuple[dict[str, Any], ...]
+
+
+def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt) -> str:
+    """A digest of everything that the chunk's shard depends on.
+
+    Versions, the card, the converter's code, options, mapping, limits, the salt, and each unit
+    with the size and modification time of its files.
+    """
+    return digest(
+        {
+            "schema": SCHEMA_VERSION,
+            "qoqdata": VERSION,
+            "card": job.card.model_dump(mode="json"),
+            "code": source.code_digest,
+            "options": dict(job.options),
+            "mapping": job.mapping and job.mapping.model_dump(mode="json"),
+            "limits": asdict(job.limits),
+            "salt": salt.fingerprint,
+            "units": [
+                [asdict(unit), [job.raw.stamp(path) for path in unit.files]] for unit in chunk.units
+            ],
+        }
+    )
+
+
+def read(path: Path) -> Receipt | None:
+    """The receipt at `path`, or None when there is none that can be read."""
+    try:
+        return Receipt.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def write(path: Path, receipt: Receipt) -> None:
+    """Write a receipt atomically."""
+    write_json(path, receipt.model_dump(mode="json"))
+
+
+def holds(receipt: Receipt | None, expected: str, root: Path) -> bool:
+    """Whether the chunk needs no work: same fingerprint, and its shard is there in full size.
+
+    The shard's digest is left to `qoqdata validate`: reading terabytes again is no resume.
+    """
+    if receipt is None or receipt.fingerprint != expected:
+        return False
+    if receipt.shard is None:
+        return True
+    path = root / receipt.shard.path
+    return path.is_file() and path.stat().st_size == receipt.shard.bytes

@@ -1,0 +1,156 @@
+"""Shards: Parquet files written whole, whose bytes are a function of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qoqdata.atomic import file_digest, replacing
+from qoqdata.contract.manifest import Shard
+from qoqdata.contract.vocabulary import Split
+from qoqdata.records.rows import SCHEMA, batch
+
+#: About 8 MB of media: one row group is one read.
+ROW_GROUP = 100
+#: Rows are flushed early when their media outgrow this, so that memory stays bounded.
+ROW_GROUP_BYTES = 128 * 2**20
+#: Whole row groups of small media are made together: an Arrow array has a price of its own.
+BATCH_BYTES = 16 * 2**20
+_BATCH = 10 * ROW_GROUP
+
+_MEDIA = ("images.list.element.bytes", "masks.list.element.bytes")
+_SIGNAL = "ecg.signal.list.element.list.element"
+#: Worth the slower compressor; of the short values it would cost more time than all media.
+_LONG = (_SIGNAL, "context", "reasoning")
+_SIGNAL_PAGE = 2**20
+_REPEATED = (
+    "source",
+    "domain",
+    "modality",
+    "task",
+    "split",
+    "question",
+    "options.list.element",
+    "answer",
+    "labels.list.element",
+    "sex",
+    "licence",
+    "redistribution",
+    "provenance.converter",
+    "provenance.version",
+)
+
+
+def write_shard(
+    path: Path, rows: Iterable[dict[str, Any]], *, source: str, split: Split
+) -> Shard | None:
+    """Write rows to `path` atomically and return the shard's entry; None when there are no rows.
+
+    Media bytes are stored as they are (they are compressed already), signals and long texts with
+    zstd, short values with snappy.
+    """
+    written = _write(path, map(_table, _batches(rows)))
+    if written is None:
+        return None
+    return Shard(path=f"data/{source}/{path.name}", source=source, split=split, **written)
+
+
+def rewrite_shard(
+    source: Path, target: Path, shard: Shard, change: Callable[[pa.Table], pa.Table]
+) -> Shard | None:
+    """Write `source` to `target` with `change` applied to each row group; None when no row is left.
+
+    Row groups stay apart, so that a rewritten shard is, as a built one, a function of its rows.
+    """
+    with pq.ParquetFile(source) as file:
+        groups = map(file.read_row_group, range(file.num_row_groups))
+        changed = (change(group).cast(SCHEMA).combine_chunks() for group in groups)
+        written = _write(target, (table for table in changed if table.num_rows))
+    return None if written is None else shard.model_copy(update=written)
+
+
+def _write(path: Path, tables: Iterator[pa.Table]) -> dict[str, Any] | None:
+    """Rows, bytes and sha256 of the shard; None, and no file, when there are no tables."""
+    first = next(tables, None)
+    if first is None:
+        path.unlink(missing_ok=True)
+        return None
+    rows = 0
+    with replacing(path) as draft:
+        with pq.ParquetWriter(draft, SCHEMA, **_settings(first)) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table, row_group_size=ROW_GROUP)
+                rows += table.num_rows
+        size, digest = draft.stat().st_size, file_digest(draft)
+    return {"rows": rows, "bytes": size, "sha256": digest}
+
+
+def _table(part: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([part])
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    """Whole row groups, the last one perhaps shorter, or what has outgrown `ROW_GROUP_BYTES`."""
+    held: list[dict[str, Any]] = []
+    weight = 0
+    for row in rows:
+        held.append(row)
+        weight += _weight(row)
+        full = weight >= BATCH_BYTES or len(held) >= _BATCH
+        if weight >= ROW_GROUP_BYTES or (full and len(held) % ROW_GROUP == 0):
+            yield batch(held)
+            held, weight = [], 0
+    if held:
+        yield batch(held)
+
+
+def _weight(row: dict[str, Any]) -> int:
+    """Bytes of its media and signals."""
+    weight = 0
+    for column in ("images", "masks"):
+        for item in row[column] or ():
+            weight += len(item["bytes"]) if item else 0
+    if row["ecg"]:
+        weight += sum(lead.nbytes for lead in row["ecg"]["signal"])
+    return weight
+
+
+def _settings(first: pa.Table) -> dict[str, Any]:
+    """Writer settings of a shard that begins with `first`.
+
+    Of pictures one page holds a row group: a store that deduplicates cuts by content itself, and
+    finds fewer headers between unchanged bytes. Signals are compressed, so their pages must begin
+    where the content says for an unchanged page to be the same bytes.
+    """
+    signals = first["ecg"][0].is_valid
+    compression = dict.fromkeys(_LEAVES, "snappy")
+    compression |= dict.fromkeys(_MEDIA, "none") | dict.fromkeys(_LONG, "zstd")
+    return {
+        "compression": compression,
+        "use_dictionary": list(_REPEATED),
+        # Bytes of equal significance lie together: quantised millivolts shrink by half.
+        "column_encoding": {_SIGNAL: "BYTE_STREAM_SPLIT"},
+        # What a reader may skip row groups by; of media it would be the first picture's bytes.
+        "write_statistics": [leaf for leaf in _LEAVES if "." not in leaf],
+        "write_page_checksum": True,
+        "use_content_defined_chunking": signals,
+        "data_page_size": _SIGNAL_PAGE if signals else ROW_GROUP_BYTES,
+    }
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
+    if pa.types.is_struct(kind):
+        for member in kind:
+            yield from _leaves(f"{path}.{member.name}", member.type)
+    elif pa.types.is_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    else:
+        yield path
+
+
+_LEAVES = tuple(leaf for field in SCHEMA for leaf in _leaves(field.name, field.type))

@@ -1,0 +1,82 @@
+"""What a data set's page says of it, gathered from manifest, cards and side tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from qoqdata.contract.card import Card
+from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.vocabulary import SPLITS
+from qoqdata.dataset import Dataset
+from qoqdata.errors import DatasetError
+from qoqdata.publication.licences import Term, configs, terms
+from qoqdata.statistics.tables import Stats
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`sources` and `domains`: records, patients and records by split; `overlap`: patients and
+    studies in all and in more than one split."""
+
+    manifest: Manifest
+    cards: Mapping[str, Card]
+    terms: Mapping[str, Term]
+    configs: Mapping[str, tuple[str, ...]]
+    sources: pl.DataFrame
+    domains: pl.DataFrame
+    overlap: Mapping[str, tuple[int, int]]
+    stats: Stats | None
+
+    @property
+    def records(self) -> int:
+        """Records with their pixels."""
+        return sum(shard.rows for shard in self.manifest.shards)
+
+
+def gather(dataset: Dataset) -> Facts:
+    """The facts of a data set; statistics are left out where there are none."""
+    light = dataset.metadata() if dataset.manifest.shards else _no_records()
+    cards = dataset.cards
+    try:
+        stats = dataset.stats
+    except DatasetError:
+        stats = None
+    return Facts(
+        manifest=dataset.manifest,
+        cards=cards,
+        terms=terms(cards),
+        configs=configs({slug: cards[slug] for slug in dataset.manifest.sources}),
+        sources=_counts(light, "source"),
+        domains=_counts(light, "domain"),
+        overlap={key: _overlap(light, key) for key in ("patient", "study")},
+        stats=stats,
+    )
+
+
+def _no_records() -> pl.DataFrame:
+    columns = ("source", "domain", "split", "patient", "study")
+    return pl.DataFrame(schema=dict.fromkeys(columns, pl.String)).with_columns(
+        n_images=pl.lit(0, pl.Int64)
+    )
+
+
+def _counts(light: pl.DataFrame, key: str) -> pl.DataFrame:
+    by_split = [(pl.col("split") == split).sum().alias(split) for split in SPLITS]
+    return (
+        light.group_by(key)
+        .agg(
+            pl.len().alias("records"),
+            pl.col("patient").drop_nulls().n_unique().alias("patients"),
+            pl.col("n_images").sum().alias("images"),
+            *by_split,
+        )
+        .sort(key)
+    )
+
+
+def _overlap(light: pl.DataFrame, key: str) -> tuple[int, int]:
+    splits = light.drop_nulls(key).group_by(key).agg(n=pl.col("split").n_unique())
+    return splits.height, splits.filter(pl.col("n") > 1).height

@@ -1,0 +1,103 @@
+"""The YAML block at the top of a dataset card, as the Hub reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from qoqdata.contract.features import features
+from qoqdata.contract.record import RECORD
+from qoqdata.contract.vocabulary import SPLITS
+from qoqdata.publication.facts import Facts
+from qoqdata.publication.licences import licence_id
+
+#: Identifiers of the Hub's licence list for SPDX ones; all else is "other" with its name.
+_HUB_LICENCES = {
+    "cc0-1.0",
+    "cc-by-3.0",
+    "cc-by-4.0",
+    "cc-by-sa-3.0",
+    "cc-by-sa-4.0",
+    "cc-by-nc-3.0",
+    "cc-by-nc-4.0",
+    "cc-by-nc-sa-3.0",
+    "cc-by-nc-sa-4.0",
+    "apache-2.0",
+    "mit",
+    "pddl",
+}
+_ODC = {"odc-by-1.0": "odc-by", "odbl-1.0": "odbl"}
+
+_SIZES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+)
+
+
+def front_matter(facts: Facts) -> str:
+    """The block, between its two lines of dashes."""
+    text = yaml.safe_dump(_content(facts), sort_keys=False, allow_unicode=True, width=100)
+    return f"---\n{text}---\n"
+
+
+def _content(facts: Facts) -> dict[str, Any]:
+    licences = sorted({_hub_licence(facts, slug) for slug in facts.manifest.sources})
+    content: dict[str, Any] = {
+        "pretty_name": facts.manifest.name,
+        "license": licences[0] if len(licences) == 1 else licences or "other",
+    }
+    if "other" in licences or not licences:
+        content["license_name"] = "see-the-table-of-sources"
+    return content | {
+        "language": ["en"],
+        "task_categories": ["visual-question-answering", "question-answering"],
+        "tags": ["medical", "clinical", "qoqdata", *facts.domains["domain"].to_list()],
+        "size_categories": [_size(facts.records)],
+        "configs": [_config(facts, name, slugs) for name, slugs in facts.configs.items()],
+        "dataset_info": [_info(facts, name, slugs) for name, slugs in facts.configs.items()],
+    }
+
+
+def _hub_licence(facts: Facts, slug: str) -> str:
+    name = licence_id(facts.cards[slug])
+    name = _ODC.get(name, name)
+    return name if name in _HUB_LICENCES or name in _ODC.values() else "other"
+
+
+def _size(records: int) -> str:
+    return next((name for bound, name in _SIZES if records < bound), "n>10M")
+
+
+def _config(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
+    # Patterns, for a list of thousands of shards is no front matter.
+    files = []
+    for split in SPLITS:
+        present = {s.source for s in facts.manifest.shards if s.split == split}
+        if paths := [f"data/{slug}/{split}-*.parquet" for slug in slugs if slug in present]:
+            files.append({"split": split, "path": paths})
+    return {"config_name": name, "data_files": files}
+
+
+def _info(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
+    from datasets import Features
+
+    splits: list[dict[str, Any]] = []
+    for split in SPLITS:
+        own = [s for s in facts.manifest.shards if s.source in slugs and s.split == split]
+        if own:
+            rows, size = sum(s.rows for s in own), sum(s.bytes for s in own)
+            splits.append({"name": split, "num_bytes": size, "num_examples": rows})
+    size = sum(split["num_bytes"] for split in splits)
+    schema = Features.from_dict(features(RECORD))
+    return {
+        "config_name": name,
+        "features": json.loads(json.dumps(schema._to_yaml_list())),
+        "splits": splits,
+        "download_size": size,
+        "dataset_size": size,
+    }

@@ -1,0 +1,95 @@
+"""The licence gate: from a source's card to what of it may leave the building.
+
+The card alone decides; no option of any command changes it. A source whose terms were settled
+otherwise needs another card, and another build.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from qoqdata.contract.card import Card
+
+#: pixels: whole records leave. recipe: questions, answers, boxes and the way to the same records.
+#: withheld: nothing but the source's name and where to get it.
+Form = Literal["pixels", "recipe", "withheld"]
+
+_FORMS: Mapping[str, Form] = {
+    "allowed": "pixels",
+    "attribution": "pixels",
+    "attribution_noncommercial": "pixels",
+    "share_alike_noncommercial": "pixels",
+    # Records are derivatives of the source, with or without its pixels.
+    "no_derivatives": "withheld",
+    "unclear": "recipe",
+    "forbidden": "recipe",
+}
+
+_REASONS: Mapping[str, str] = {
+    "no_derivatives": "its licence allows no derivatives",
+    "unclear": "its terms do not clearly allow redistribution",
+    "forbidden": "its terms forbid redistribution",
+}
+
+
+@dataclass(frozen=True)
+class Term:
+    """What may leave of one source, and the reason where that is not everything."""
+
+    source: str
+    form: Form
+    reason: str | None
+    licence: str
+    spdx: str | None
+    noncommercial: bool
+    share_alike: bool
+
+
+def term(card: Card) -> Term:
+    """What may leave of the card's source."""
+    form, reason = _FORMS[card.redistribution], _REASONS.get(card.redistribution)
+    if card.access == "own" and form == "recipe":
+        # Nobody else holds the raw files of a private source, so a recipe serves nobody.
+        form, reason = "withheld", "it is a private source"
+    return Term(
+        source=card.slug,
+        form=form,
+        reason=reason,
+        licence=card.licence.name,
+        spdx=card.licence.spdx,
+        noncommercial=card.redistribution.endswith("noncommercial"),
+        share_alike=card.redistribution.startswith("share_alike"),
+    )
+
+
+def terms(cards: Mapping[str, Card]) -> dict[str, Term]:
+    """The term of each source, by slug."""
+    return {slug: term(cards[slug]) for slug in sorted(cards)}
+
+
+def configs(cards: Mapping[str, Card]) -> dict[str, tuple[str, ...]]:
+    """Sources by config of the published set: one for each domain and licence in it.
+
+    Records of different licences never share a config, so that nobody who loads one inherits the
+    terms of another. A domain of one licence gives its name; otherwise the licence is appended.
+    """
+    groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for slug, card in sorted(cards.items()):
+        if term(card).form == "pixels":
+            groups[card.domain][licence_id(card)].append(slug)
+    named = {}
+    for domain, by_licence in sorted(groups.items()):
+        for licence, slugs in sorted(by_licence.items()):
+            name = domain if len(by_licence) == 1 else f"{domain}-{licence}"
+            named[name] = tuple(slugs)
+    return named
+
+
+def licence_id(card: Card) -> str:
+    """A licence in lower case letters, digits, dots and dashes: SPDX where there is one."""
+    name = card.licence.spdx or card.licence.name
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")

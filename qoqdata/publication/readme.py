@@ -1,0 +1,218 @@
+"""README.md of a data set: the dataset card, written from its facts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from qoqdata.publication.facts import Facts
+from qoqdata.publication.front_matter import front_matter
+from qoqdata.publication.markdown import escape, table
+
+FIGURES = ("records_by_domain.svg", "rarity_and_difficulty.svg")
+
+
+def readme(facts: Facts, url: str | None, figures: tuple[str, ...] = ()) -> str:
+    """The whole page. `url` is where the set is published, `figures` are paths in it."""
+    sections = (
+        _title(facts),
+        _loading(facts, url),
+        _contents(facts, figures),
+        _sources(facts),
+        _closed(facts),
+        _statistics(facts, figures),
+        _curation(facts),
+        _leakage(facts),
+        _limits(facts),
+        _citations(facts),
+    )
+    return front_matter(facts) + "\n" + "\n".join(text for text in sections if text)
+
+
+def _title(facts: Facts) -> str:
+    release = facts.manifest.release
+    version = f"Version {release.version}. " if release else ""
+    return (
+        f"# {escape(facts.manifest.name)}\n\n"
+        f"{version}{facts.records:,} question/answer records from {len(facts.manifest.sources)} "
+        f"clinical sources in {facts.domains.height} domains, built with qoqdata "
+        f"{facts.manifest.qoqdata_version}. One row is one question about one study; pictures, "
+        "ECG signals, boxes and masks are in the row.\n"
+    )
+
+
+def _loading(facts: Facts, url: str | None) -> str:
+    if not facts.configs:
+        return "## Load\n\nThis release holds recipes only; `qoqdata rebuild` makes the records.\n"
+    config = next(iter(facts.configs))
+    split = next(s.split for s in facts.manifest.shards if s.source in facts.configs[config])
+    where = (url or "PATH").removeprefix("hf://datasets/").partition("@")[0]
+    shown = url or "PATH"
+    return (
+        "## Load\n\n"
+        "```python\n"
+        "from datasets import load_dataset\n\n"
+        f'ds = load_dataset("{where}", "{config}", split="{split}")\n'
+        'print(ds[0]["question"], ds[0]["answer"])\n'
+        "```\n\n"
+        "or, with exact resume, mixing and boxes that follow the picture:\n\n"
+        "```python\n"
+        "import qoqdata\n\n"
+        f'for record in qoqdata.open("{shown}").stream("{split}"):\n'
+        '    print(record["question"], record["answer"])\n'
+        "    break\n"
+        "```\n"
+    )
+
+
+def _contents(facts: Facts, figures: tuple[str, ...]) -> str:
+    rows = (
+        (
+            row["domain"],
+            row["records"],
+            row["patients"] or None,
+            row["images"] or None,
+            row["train"],
+            row["validation"],
+            row["test"],
+        )
+        for row in facts.domains.iter_rows(named=True)
+    )
+    heads = ("domain", "records", "patients", "images", "train", "validation", "test")
+    configs = ", ".join(f"`{name}` ({', '.join(slugs)})" for name, slugs in facts.configs.items())
+    picture = _figure(figures, FIGURES[0], "Records by domain and split")
+    return (
+        f"## Contents\n\n{table(heads, rows)}\n{picture}"
+        f"Configs: {configs or 'none'}. No config mixes licences.\n"
+    )
+
+
+def _sources(facts: Facts) -> str:
+    counts = {row["source"]: row for row in facts.sources.iter_rows(named=True)}
+    rows = []
+    for slug in facts.manifest.sources:
+        card, row = facts.cards[slug], counts.get(slug, {})
+        patients = row.get("patients") or None
+        rows.append((card.name, card.domain, row.get("records", 0), patients, card.licence.name))
+    heads = ("source", "domain", "records", "patients", "licence")
+    text = f"## Sources and their licences\n\n{table(heads, rows)}"
+    open_ = [facts.terms[slug] for slug in facts.manifest.sources]
+    if limited := [t.source for t in open_ if t.noncommercial]:
+        text += f"\nNon-commercial use only: {', '.join(limited)}.\n"
+    if shared := [t.source for t in open_ if t.share_alike]:
+        text += f"\nShare alike, under the same licence: {', '.join(shared)}.\n"
+    return text
+
+
+def _closed(facts: Facts) -> str:
+    """What is not here as pixels, and how to get it."""
+    release = facts.manifest.release
+    if release is None or not (release.recipes or release.withheld):
+        return ""
+    text = "## What is not here\n"
+    if release.recipes:
+        rows = [
+            (facts.cards[s].name, facts.terms[s].reason, facts.cards[s].get)
+            for s in release.recipes
+        ]
+        text += (
+            "\nThese sources are here as annotations with a recipe (`recipes/`). With the raw "
+            "files, `qoqdata rebuild . --raw DIR --out SET` gives the same records, checked by "
+            f"digest.\n\n{table(('source', 'why', 'how to get it'), rows)}"
+        )
+    if release.withheld:
+        text += f"\nNothing of these left:\n\n{table(('source', 'why'), release.withheld.items())}"
+    return text
+
+
+def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
+    if facts.stats is None:
+        return ""
+    columns = ("key", "n_records", "share", "rarity", "label_entropy", "imbalance_ratio", "mu")
+    heads = ("domain", "records", "share", "rarity", "label bits", "imbalance", "mean reward")
+    rows = facts.stats.domains.select(columns).sort("n_records", "key", descending=[True, False])
+    policies = facts.stats.domains["policy"].drop_nulls().unique().sort().to_list()
+    return (
+        "## Rarity and difficulty\n\n"
+        "Over training records. Rarity is sqrt(N / (D n)) for N records in D domains, n of them "
+        "in this one; mean reward is 0 for hard and 1 for easy"
+        f"{f' (from {escape(policies[0])})' if policies else ''}.\n\n"
+        f"{table(heads, rows.iter_rows())}\n"
+        f"{_figure(figures, FIGURES[1], 'Rarity and difficulty by domain')}"
+    )
+
+
+def _curation(facts: Facts) -> str:
+    release = facts.manifest.release
+    if release is None:
+        return ""
+    dropped = sum(release.dropped.values())
+    text = (
+        "## Curation\n\nAll texts were searched for protected health information before release; "
+        "no finding is open. Text burned into pictures was not searched for.\n"
+    )
+    if dropped:
+        text += (
+            f"\nRecords left out, by rule:\n\n{table(('rule', 'records'), release.dropped.items())}"
+        )
+    return text
+
+
+def _leakage(facts: Facts) -> str:
+    rows = [(key, total, torn) for key, (total, torn) in facts.overlap.items()]
+    named = facts.sources.filter(pl.col("patients") == 0)["source"].to_list()
+    text = (
+        "## Is any test patient in train?\n\n"
+        f"{table(('key', 'distinct', 'in more than one split'), rows)}\n"
+        "Official splits are kept; other groups are split as a whole by a public hash. The last "
+        "column is counted over this release.\n"
+    )
+    text += _pictures(facts)
+    if named:
+        text += (
+            f"\nThese sources name no patient, so only their studies are told apart: "
+            f"{', '.join(named)}.\n"
+        )
+    return text
+
+
+def _pictures(facts: Facts) -> str:
+    """Whether splits share pictures, whoever they are said to be of."""
+    release = facts.manifest.release
+    if release is None:
+        return ""
+    if release.shared_pictures is None:
+        return "\nThe pictures of the splits were not compared.\n"
+    found = release.shared_pictures
+    counted = "No record shows" if found == 0 else f"{found:,} records show"
+    return (
+        "\nThe pictures of the splits were compared by fingerprint: copies that are encoded, sized "
+        "or lit otherwise are found; flipped, turned or cropped ones are not. "
+        f"{counted} a picture of a later split (train, validation, test).\n"
+    )
+
+
+def _limits(facts: Facts) -> str:
+    lines = [
+        f"- {escape(facts.cards[slug].name)}: {escape(issue)}"
+        for slug in facts.manifest.sources
+        for issue in facts.cards[slug].known_issues
+    ]
+    text = "## Known limits\n\nNot a medical device; not for decisions about patients.\n"
+    return text + ("\n" + "\n".join(lines) + "\n" if lines else "")
+
+
+def _citations(facts: Facts) -> str:
+    return "## Citations\n\nCite every source that you use.\n\n" + "\n".join(_cited(facts)) + "\n"
+
+
+def _cited(facts: Facts) -> Iterator[str]:
+    for slug, card in facts.cards.items():
+        link = f" <{card.homepage}>" if card.homepage else ""
+        yield f"- `{slug}`: {escape(card.citation)}{link}"
+
+
+def _figure(figures: tuple[str, ...], name: str, title: str) -> str:
+    path = next((path for path in figures if path.endswith(name)), None)
+    return f"![{title}]({path})\n\n" if path else ""

@@ -1,0 +1,159 @@
+"""From a release and one's own raw files back to the whole set, digest by digest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qoqdata import manifest as manifests
+from qoqdata.contract.manifest import Manifest, Shard, SourceEntry
+from qoqdata.dataset import Dataset
+from qoqdata.errors import UsageError
+from qoqdata.layout import Layout
+from qoqdata.manifest import shards_digest
+from qoqdata.pipeline.config import BuildConfig, SourceRequest
+from qoqdata.pipeline.engine import build_requests
+from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.shards import rewrite_shard
+from qoqdata.publication import recipe as recipes
+from qoqdata.publication.entries import entries_of
+from qoqdata.publication.recipe import Recipe
+from qoqdata.sources import catalogue
+from qoqdata.version import VERSION
+
+#: Pseudonyms come from the publisher's secret salt, so they are taken from the recipe.
+_PSEUDONYMS = ("patient", "study")
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What became of one recipe: record ids that agree, differ, or could not be made."""
+
+    source: str
+    same: int
+    differ: tuple[str, ...]
+    missing: tuple[str, ...]
+    shards: tuple[Shard, ...] = field(repr=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every record came out as it was released."""
+        return not self.differ and not self.missing
+
+
+def rebuild(
+    release: Dataset, raw: Mapping[str, Path], out: Path, setting: Setting
+) -> tuple[Manifest, list[Rebuilt]]:
+    """Build the recipe sources of `release` from raw folders and join them with its pixels.
+
+    `raw` gives the raw root of each source to rebuild; recipes of other sources are left as they
+    are. `out` becomes a data set with the release's pixel shards and the rebuilt ones; records
+    that do not agree with their digest are reported, and their shard is left out.
+
+    Raises UsageError when a recipe was made by another converter version, or when `raw` names a
+    source without a recipe.
+    """
+    known = {recipe.source: (recipe, rows) for recipe, rows in recipes.read(release.root)}
+    if stray := sorted(set(raw) - set(known)):
+        fix = f"it has recipes of: {', '.join(known) or 'no source'}"
+        raise UsageError(f"the release holds no recipe of {stray[0]}", fix=fix)
+    _copy_pixels(release, out)
+    outcomes = [_rebuild(*known[slug], raw[slug], out, setting) for slug in sorted(raw)]
+    for outcome in outcomes:
+        _copy(release.layout.card(outcome.source), Layout(out).card(outcome.source))
+    entries = {slug: recipe.entry for slug, (recipe, _) in known.items()}
+    return _finish(release, out, entries, outcomes), outcomes
+
+
+def _copy_pixels(release: Dataset, out: Path) -> None:
+    for shard in release.manifest.shards:
+        _copy(release.root / shard.path, out / shard.path)
+    for slug in release.manifest.sources:
+        _copy(release.layout.card(slug), Layout(out).card(slug))
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _rebuild(recipe: Recipe, rows: pl.DataFrame, raw: Path, out: Path, setting: Setting) -> Rebuilt:
+    source = catalogue.get(recipe.entry.converter)
+    if source.code_digest != recipe.entry.code_digest:
+        what = f"the recipe of {recipe.source} was made by qoqdata {recipe.qoqdata_version}"
+        fix = f"this is {VERSION}, whose converter differs: install that version"
+        raise UsageError(what, fix=fix)
+    scratch = out / ".rebuild" / recipe.source
+    entry = recipe.entry
+    request = SourceRequest(source=recipe.source, raw=raw, options=entry.options)
+    config = BuildConfig(sources=(request,), limit=entry.limit, shard_units=entry.shard_units)
+    build_requests([(source, request)], scratch, setting, config)
+    outcome = _compare(recipe, rows, scratch, out)
+    shutil.rmtree(out / ".rebuild")
+    return outcome
+
+
+def _compare(recipe: Recipe, rows: pl.DataFrame, scratch: Path, out: Path) -> Rebuilt:
+    shards: list[Shard] = []
+    found: dict[str, str] = {}
+    for shard in recipe.shards:
+        own = rows.filter(pl.col("shard") == shard.path)
+        built = scratch / shard.path
+        if not built.is_file():
+            continue
+        target = out / shard.path
+        made = rewrite_shard(built, target, shard, partial(_as_released, rows=own))
+        if made is None:
+            continue
+        if made == shard:
+            # Byte for byte what was released, so every record is.
+            shards.append(made)
+            found |= dict(own.select("id", "digest").iter_rows())
+        else:
+            table = pq.read_table(target)
+            found |= dict(zip(table["id"].to_pylist(), recipes.record_digests(table), strict=True))
+            target.unlink()
+    wanted = dict(rows.select("id", "digest").iter_rows())
+    return Rebuilt(
+        source=recipe.source,
+        same=sum(found.get(id_) == digest for id_, digest in wanted.items()),
+        differ=tuple(i for i, digest in wanted.items() if i in found and found[i] != digest),
+        missing=tuple(i for i in wanted if i not in found),
+        shards=tuple(shards),
+    )
+
+
+def _as_released(table: pa.Table, rows: pl.DataFrame) -> pa.Table:
+    """The released records of `table`, with the pseudonyms of the release."""
+    by_id = {row["id"]: row for row in rows.select("id", *_PSEUDONYMS).iter_rows(named=True)}
+    ids = table.column("id").to_pylist()
+    table = table.filter(pa.array([id_ in by_id for id_ in ids], pa.bool_()))
+    kept = [by_id[id_] for id_ in table.column("id").to_pylist()]
+    for name in _PSEUDONYMS:
+        index = table.schema.get_field_index(name)
+        values = pa.array([row[name] for row in kept], pa.string())
+        table = table.set_column(index, table.schema.field(index), values)
+    return table
+
+
+def _finish(
+    release: Dataset, out: Path, known: dict[str, SourceEntry], outcomes: list[Rebuilt]
+) -> Manifest:
+    shards = [*release.manifest.shards, *(s for outcome in outcomes for s in outcome.shards)]
+    shards.sort(key=lambda shard: shard.path)
+    manifest = release.manifest.model_copy(
+        update={
+            "sources": entries_of(release.manifest, out, tuple(shards), known),
+            "shards": tuple(shards),
+            "digest": shards_digest(shards),
+        }
+    )
+    manifests.write(Layout(out), manifest)
+    return manifest

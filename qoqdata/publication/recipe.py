@@ -1,0 +1,128 @@
+"""Recipes: what leaves of a source whose pixels may not, and the way back to the same records.
+
+A recipe holds annotations (ids, questions, answers, boxes), the raw files' relative names and
+digests, and a digest of every record. Pictures, signals, masks and context texts stay behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qoqdata.atomic import canonical, replacing, write_json
+from qoqdata.contract.manifest import Shard, SourceEntry
+from qoqdata.errors import DatasetError
+
+FOLDER = "recipes"
+#: Columns of the record that a recipe may show.
+ANNOTATIONS = (
+    "id",
+    "source",
+    "domain",
+    "modality",
+    "task",
+    "split",
+    "patient",
+    "study",
+    "regions",
+    "question",
+    "options",
+    "answer",
+    "labels",
+    "uncertain",
+    "licence",
+    "redistribution",
+    "provenance",
+)
+
+
+class Recipe(BaseModel):
+    """How one source was built. `shards` are those that a rebuild has to give, byte for byte."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    qoqdata_version: str
+    entry: SourceEntry
+    shards: tuple[Shard, ...]
+
+
+def path_of(root: Path, source: str, suffix: str) -> Path:
+    """The annotations (`.parquet`) or the description (`.json`) of a source's recipe."""
+    return root / FOLDER / f"{source}{suffix}"
+
+
+def write(root: Path, recipe: Recipe, tables: Iterable[tuple[str, pa.Table]]) -> list[Path]:
+    """Write a recipe below `root`; `tables` are the source's record tables by shard path."""
+    annotations = pa.concat_tables([_annotations(shard, table) for shard, table in tables])
+    table, description = (path_of(root, recipe.source, suffix) for suffix in (".parquet", ".json"))
+    with replacing(table) as draft:
+        pq.write_table(annotations, draft, compression="zstd")
+    write_json(description, recipe.model_dump(mode="json"))
+    return [table, description]
+
+
+def read(root: Path) -> Iterator[tuple[Recipe, pl.DataFrame]]:
+    """The recipes below `root` with their annotations; raises DatasetError for damaged ones."""
+    for path in sorted((root / FOLDER).glob("*.json")):
+        try:
+            recipe = Recipe.model_validate_json(path.read_bytes())
+            annotations = pl.read_parquet(path.with_suffix(".parquet"), glob=False)
+        except (ValidationError, OSError, pl.exceptions.PolarsError) as error:
+            fix = "download the recipe again"
+            raise DatasetError("is not a whole recipe", where=str(path), fix=fix) from error
+        yield recipe, annotations
+
+
+def record_digests(table: pa.Table) -> list[str]:
+    """sha256 of each record: over all columns, with media and signals by their own digests."""
+    return [_digest(row) for batch in table.to_batches(1) for row in _rows(batch)]
+
+
+def _annotations(shard: str, table: pa.Table) -> pa.Table:
+    digests = record_digests(table)
+    shown = table.select(list(ANNOTATIONS)).replace_schema_metadata(None)
+    shown = shown.append_column("shard", pa.array([shard] * table.num_rows, pa.string()))
+    return shown.append_column("digest", pa.array(digests, pa.string()))
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    ecg = batch.column("ecg")
+    light = batch.select([name for name in batch.schema.names if name != "ecg"]).to_pylist()
+    for index, row in enumerate(light):
+        yield row | {"ecg": _signal(ecg[index])}
+
+
+def _signal(ecg: pa.StructScalar) -> Any:
+    """Leads and rate as they are, samples by digest: a recording is 60,000 numbers."""
+    if not ecg.is_valid:
+        return None
+    hasher = hashlib.sha256()
+    for name in ("signal", "valid"):
+        for lead in ecg[name].values:
+            # Samples may be null nowhere, so the values are the lead.
+            hasher.update(np.asarray(lead.values).tobytes())
+    return [ecg["leads"].as_py(), ecg["fs"].as_py(), hasher.hexdigest()]
+
+
+def _digest(row: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(_plain(row)).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case bytes():
+            return hashlib.sha256(value).hexdigest()
+        case dict():
+            return {name: _plain(item) for name, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+    return value

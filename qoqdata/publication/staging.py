@@ -1,0 +1,175 @@
+"""The outgoing tree: a data set of its own that holds what may leave, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from qoqdata import manifest as manifests
+from qoqdata import verdicts
+from qoqdata.atomic import digest, file_digest, write_json
+from qoqdata.contract.manifest import Manifest, Release, Shard, SourceEntry
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import DatasetError
+from qoqdata.layout import Layout
+from qoqdata.manifest import config_digest, shards_digest
+from qoqdata.pipeline.shards import rewrite_shard
+from qoqdata.publication import recipe as recipes
+from qoqdata.publication.entries import entries_of
+from qoqdata.publication.licences import Term, terms
+from qoqdata.publication.recipe import Recipe
+from qoqdata.publication.versions import FIRST
+from qoqdata.statistics import difficulty, tables
+
+
+def stage(dataset: Dataset, root: Path) -> Dataset:
+    """Write the outgoing tree of `dataset` at `root` and open it; `seal` then gives it a version.
+
+    Records that curation dropped are not in it. Shards that lose no record are linked, not
+    copied. Raises DatasetError when nothing at all may leave.
+    """
+    shutil.rmtree(root, ignore_errors=True)
+    allowed = terms(dataset.cards)
+    leaving = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]
+    shards = _without_dropped(dataset, root, leaving)
+    if not shards:
+        what = "nothing of this data set may be published"
+        raise DatasetError(what, where=str(dataset.root), fix="see the terms in its cards")
+    entries = entries_of(dataset.manifest, root, shards)
+    for slug in entries:
+        write_json(Layout(root).card(slug), dataset.cards[slug].model_dump(mode="json"))
+    closed = [slug for slug in entries if allowed[slug].form == "recipe"]
+    for slug in closed:
+        own = tuple(shard for shard in shards if shard.source == slug)
+        version_ = dataset.manifest.qoqdata_version
+        recipe = Recipe(source=slug, qoqdata_version=version_, entry=entries[slug], shards=own)
+        recipes.write(root, recipe, ((s.path, pq.read_table(root / s.path)) for s in own))
+        shutil.rmtree(Layout(root).shards(slug))
+    open_ = {slug: entry for slug, entry in entries.items() if slug not in closed}
+    release = Release(
+        version=FIRST,
+        recipes=tuple(closed),
+        withheld=_withheld(allowed),
+        dropped=_dropped_by_rule(dataset),
+        shared_pictures=_shared_pictures(dataset, shards),
+    )
+    pixels = tuple(shard for shard in shards if shard.source in open_)
+    manifests.write(Layout(root), _manifest(dataset.manifest, open_, pixels, release))
+    staged = open_dataset(root)
+    _describe(dataset, staged)
+    return staged
+
+
+def seal(staged: Dataset, *, version: str, previous: str | None) -> Dataset:
+    """State a staged release's version and the data digest of the release before it."""
+    assert staged.manifest.release is not None
+    release = staged.manifest.release.model_copy(
+        update={"version": version, "previous": previous, "content": content_digest(staged)}
+    )
+    manifests.write(staged.layout, staged.manifest.model_copy(update={"release": release}))
+    return open_dataset(staged.root)
+
+
+def content_digest(staged: Dataset) -> str:
+    """The identity of a staged release apart from its version and the pages made for people."""
+    root = staged.root
+    known = {shard.path: shard.sha256 for shard in staged.manifest.shards}
+    names = [p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()]
+    inside = [name for name in names if "/" in name]
+    return digest({name: known.get(name) or file_digest(root / name) for name in inside})
+
+
+def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple[Shard, ...]:
+    dropped = _dropped(dataset)
+    kept = []
+    for shard in shards:
+        source, target = dataset.root / shard.path, root / shard.path
+        ids = pq.read_table(source, columns=["id"]).column("id")
+        if not pc.any(pc.is_in(ids, dropped)).as_py():
+            _link(source, target)
+            kept.append(shard)
+        elif left := rewrite_shard(source, target, shard, lambda table: _keep(table, dropped)):
+            kept.append(left)
+    return tuple(kept)
+
+
+def _dropped(dataset: Dataset) -> pa.Array:
+    return pa.array(verdicts.dropped(dataset.layout)["id"].unique().sort().to_list(), pa.string())
+
+
+def _dropped_by_rule(dataset: Dataset) -> dict[str, int]:
+    dropped = verdicts.dropped(dataset.layout, "rule")
+    rules = dropped.group_by("rule").agg(n=pl.col("id").n_unique()).sort("rule")
+    return dict(rules.iter_rows())
+
+
+def _shared_pictures(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
+    """Released records of which curation reported that a later split shows their picture."""
+    path = dataset.layout.leakage_findings
+    if not path.is_file():
+        return None
+    sources = list({shard.source for shard in shards})
+    reported = pl.col("source").is_in(sources) & (pl.col("outcome") == "reported")
+    found = pl.read_parquet(path, glob=False).filter(reported)
+    return verdicts.without_dropped(found, dataset.layout)["id"].n_unique()
+
+
+def _keep(table: pa.Table, dropped: pa.Array) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table.column("id"), dropped)))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copyfile(source, target)
+
+
+def _withheld(allowed: dict[str, Term]) -> dict[str, str]:
+    return {slug: term.reason or "" for slug, term in allowed.items() if term.form == "withheld"}
+
+
+def _manifest(
+    built: Manifest, entries: dict[str, SourceEntry], shards: tuple[Shard, ...], release: Release
+) -> Manifest:
+    return built.model_copy(
+        update={
+            "config_digest": config_digest(entries),
+            "digest": shards_digest(shards),
+            "sources": entries,
+            "shards": shards,
+            "release": release,
+        }
+    )
+
+
+def _describe(dataset: Dataset, staged: Dataset) -> None:
+    """Statistics and difficulty of what leaves, where the data set has them."""
+    if not staged.manifest.shards:
+        return
+    kept = staged.kept()
+    for path in sorted(dataset.layout.difficulty.glob("*.parquet")):
+        table = pl.read_parquet(path, glob=False).join(kept.select("id"), on="id", how="semi")
+        if table.height:
+            difficulty.write(staged.layout, table)
+    policy = _policy(dataset)
+    if policy is not None and (kept["split"] == "train").any():
+        scored = difficulty.choose(staged.layout, policy)
+        tables.write(staged.layout, tables.compute(kept, scored))
+
+
+def _policy(dataset: Dataset) -> str | None:
+    """The policy behind the data set's statistics; None when it has none."""
+    path = dataset.layout.statistics("domains")
+    if not path.is_file():
+        return None
+    policies = pl.read_parquet(path, glob=False)["policy"].drop_nulls()
+    return policies[0] if policies.len() else None

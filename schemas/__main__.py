@@ -1,6 +1,0 @@
-"""Write the JSON Schemas of the contract to `schemas/published/`."""
-
-from schemas.json_schema import publish
-
-if __name__ == "__main__":
-    publish()

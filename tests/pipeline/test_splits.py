@@ -1,0 +1,192 @@
+"""Splits: public, stable, without leaks, and official ones win."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qoqdata.contract.card import Card
+from qoqdata.contract.vocabulary import SPLITS, Split
+from qoqdata.errors import TornGroup
+from qoqdata.pipeline.splits import assign, hashed_split
+from qoqdata.sources.protocol import Refused, Unit
+from tests.contract.test_card import CONTENT
+
+SHARES: dict[Split, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+
+def card(**splits: Any) -> Card:
+    return Card.model_validate(CONTENT | {"splits": {"rule": "official"} | splits})
+
+
+def unit(key: str, group: str | None = None, split: Split | None = None) -> Unit:
+    return Unit(key, (f"{key}.png",), group, split=split)
+
+
+def by_hand(namespace: str, group: str) -> Split:
+    """The documented rule: 8 bytes of sha256(public salt, "split", namespace, group) on [0, 1)."""
+    message = f"qoqdata/1/public\0split\0{namespace}\0{group}".encode()
+    place = int(hashlib.sha256(message).hexdigest()[:16], 16) / 2**64
+    return "train" if place < 0.8 else "validation" if place < 0.9 else "test"
+
+
+@given(st.text(min_size=1, max_size=20), st.text(max_size=20))
+def test_the_hash_is_the_documented_one(namespace: str, group: str) -> None:
+    assert hashed_split(namespace, group, SHARES) == by_hand(namespace, group)
+
+
+def test_splits_never_change() -> None:
+    """Written down: a site that built last year holds these."""
+    found = [hashed_split("ptb_xl", str(patient), SHARES) for patient in range(14)]
+    assert "".join(split[:2] for split in found) == "trtetrtrtrtrtetrtrtrtrtevate"
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        SHARES,
+        {"train": 0.5, "validation": 0.25, "test": 0.25},
+        {"train": 0.9, "test": 0.1},
+        {"validation": 0.3, "test": 0.7},
+    ],
+)
+def test_shares_are_kept_within_chance(shares: dict[Split, float]) -> None:
+    """20,000 groups: the counts are binomial, so five standard deviations bound them."""
+    groups = 20_000
+    counts = Counter(hashed_split("films", f"patient {n}", shares) for n in range(groups))
+    assert set(counts) == {split for split, share in shares.items() if share}
+    for split, share in shares.items():
+        bound = 5 * math.sqrt(groups * share * (1 - share))
+        assert abs(counts[split] - groups * share) < bound
+
+
+def test_one_split_takes_all() -> None:
+    for split in SPLITS:
+        assert {hashed_split("films", str(n), {split: 1.0}) for n in range(200)} == {split}
+        shares: dict[Split, float] = dict.fromkeys(SPLITS, 0.0) | {split: 1.0}
+        assert {hashed_split("films", str(n), shares) for n in range(200)} == {split}
+
+
+def test_more_training_moves_no_group_out_of_training() -> None:
+    less: dict[Split, float] = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    for n in range(2000):
+        if hashed_split("films", str(n), less) == "train":
+            assert hashed_split("films", str(n), SHARES) == "train"
+
+
+def test_sources_of_the_same_patients_agree_through_their_namespace() -> None:
+    units = [unit(str(n)) for n in range(200)]
+
+    def settled(slug: str, namespace: str | None) -> list[Split | None]:
+        keys = CONTENT["keys"] | {"namespace": namespace}
+        made = Card.model_validate(CONTENT | {"slug": slug, "keys": keys})
+        return [unit.split for unit in assign(units, made)[0]]
+
+    assert settled("films", "shared") == settled("reports", "shared")
+    assert settled("films", None) == settled("reports", "films")
+    assert settled("films", None) != settled("reports", None)
+
+
+KEYS = st.lists(
+    st.tuples(
+        st.integers(0, 10**6),
+        st.sampled_from([None, "", "p1", "p2", "p3", "p4"]),
+        st.sampled_from([None, None, *SPLITS]),
+    ),
+    unique_by=lambda item: item[0],
+    max_size=30,
+)
+CONFLICTS = st.sampled_from(["refuse", *SPLITS])
+
+
+def made(items: list[tuple]) -> list[Unit]:
+    return [unit(f"k{key}", group, split) for key, group, split in items]
+
+
+@given(KEYS, CONFLICTS)
+def test_no_group_straddles_and_nothing_is_lost(items: list[tuple], conflict: str) -> None:
+    units = made(items)
+    assigned, refused = assign(units, card(conflict=conflict))
+    assert sorted(u.key for u in (*assigned, *refused)) == sorted(u.key for u in units)
+    of_group: dict[str, set[Split | None]] = {}
+    for one in assigned:
+        assert one.split in SPLITS and one.group
+        of_group.setdefault(one.group, set()).add(one.split)
+    assert all(len(splits) == 1 for splits in of_group.values())
+    assert not {item.key for item in refused} & {one.key for one in assigned}
+
+
+@given(KEYS, CONFLICTS, st.randoms())
+def test_listing_order_does_not_matter(items: list[tuple], conflict: str, random: Any) -> None:
+    units = made(items)
+    turned = list(units)
+    random.shuffle(turned)
+
+    def settled(units: list[Unit]) -> tuple:
+        assigned, refused = assign(units, card(conflict=conflict))
+        reasons = sorted((item.key, str(item.error)) for item in refused)
+        return sorted(assigned, key=lambda one: one.key), reasons
+
+    assert settled(turned) == settled(units)
+
+
+@given(KEYS)
+def test_official_splits_win(items: list[tuple]) -> None:
+    units = {one.key: one for one in made(items)}
+    assigned, _ = assign(units.values(), card())
+    for one in assigned:
+        given = units[one.key].split
+        assert given is None or one.split == given
+        assert one == replace(units[one.key], split=one.split, group=one.group)
+
+
+@given(KEYS)
+def test_without_official_splits_the_hash_of_the_group_decides(items: list[tuple]) -> None:
+    units = [replace(one, split=None) for one in made(items)]
+    assigned, refused = assign(units, card())
+    assert refused == []
+    for one in assigned:
+        assert one.group is not None
+        assert one.split == by_hand("films", one.group)
+
+
+def test_a_unit_without_group_is_its_own() -> None:
+    (one,), _ = assign([unit("k")], card())
+    assert one.group == "k"
+
+
+def test_an_official_member_takes_its_group_along() -> None:
+    units = [unit("a", "p"), unit("b", "p", "test"), unit("c", "p"), unit("d", "q")]
+    assigned, _ = assign(units, card())
+    assert {one.key: one.split for one in assigned if one.group == "p"} == dict.fromkeys(
+        "abc", "test"
+    )
+
+
+TORN = [unit("a", "p", "train"), unit("b", "p", "test"), unit("c", "p"), unit("d", "q", "train")]
+
+
+def test_a_torn_group_is_refused_whole() -> None:
+    assigned, refused = assign(TORN, card())
+    assert [one.key for one in assigned] == ["d"]
+    assert [item.key for item in refused] == ["a", "b", "c"]
+    for item, torn in zip(refused, TORN, strict=False):
+        assert isinstance(item, Refused) and isinstance(item.error, TornGroup)
+        assert "'p' is officially in test and train" in str(item.error)
+        assert "splits.conflict" in str(item.error)
+        assert item.files == torn.files
+
+
+@pytest.mark.parametrize("wins", SPLITS)
+def test_a_torn_group_goes_where_the_card_says(wins: Split) -> None:
+    assigned, refused = assign(TORN, card(conflict=wins))
+    assert refused == []
+    found = {one.key: one.split for one in assigned}
+    assert found == {"a": wins, "b": wins, "c": wins, "d": "train"}

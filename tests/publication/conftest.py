@@ -1,0 +1,37 @@
+"""A data set with a source of each kind: pixels, recipe, withheld."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qoqdata.curation.curation import curate
+from qoqdata.curation.recipe import Recipe
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.pipeline.config import BuildConfig, SourceRequest
+from qoqdata.pipeline.engine import build
+from qoqdata.pipeline.setting import Setting
+from qoqdata.sources import catalogue
+from qoqdata.suite.examples import SALT
+
+SLUGS = ("ham10000", "lc25000", "ptb_xl", "covid_blues")
+
+
+def raw_of(slug: str) -> Path:
+    return catalogue.get(slug).folder / "example" / "raw"
+
+
+def build_set(out: Path, *slugs: str, salt=SALT, shard_units: int | None = None) -> Dataset:
+    requests = tuple(SourceRequest(source=slug, raw=raw_of(slug)) for slug in slugs)
+    config = BuildConfig(name="mixed", sources=requests, shard_units=shard_units)
+    build(config, out, Setting(salt, workers=0))
+    return open_dataset(out)
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Four examples, curated; lc25000 in several shards."""
+    dataset = build_set(tmp_path_factory.mktemp("publish") / "set", *SLUGS, shard_units=4)
+    curate(dataset, Recipe())
+    return dataset

@@ -1,0 +1,150 @@
+"""The pages of a release: what they say, that machines read them, that they run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from qoqdata.cli.difficulty import make_prior
+from qoqdata.dataset import Dataset
+from qoqdata.publication.describe import describe
+from qoqdata.publication.facts import gather
+from qoqdata.publication.front_matter import front_matter
+from qoqdata.publication.markdown import escape, table
+from qoqdata.publication.readme import readme
+from qoqdata.publication.staging import seal, stage
+from qoqdata.statistics import tables
+
+URL = "hf://datasets/our-lab/our-set@main"
+
+
+@pytest.fixture(scope="module")
+def release(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    scored, _ = make_prior(mixed)
+    tables.write(mixed.layout, tables.compute(mixed.kept(), scored))
+    staged = stage(mixed, tmp_path_factory.mktemp("card") / "out")
+    staged = seal(staged, version="1.0.0", previous=None)
+    describe(staged, URL)
+    return staged
+
+
+@pytest.fixture(scope="module")
+def page(release: Dataset) -> str:
+    return (release.root / "README.md").read_text()
+
+
+def test_same_release_same_bytes(release: Dataset) -> None:
+    names = ["README.md", "croissant.json"]
+    names += [f"figures/{p.name}" for p in (release.root / "figures").iterdir()]
+    assert len(names) == 4
+    before = {name: (release.root / name).read_bytes() for name in names}
+    describe(release, URL)
+    assert before == {name: (release.root / name).read_bytes() for name in names}
+
+
+def test_front_matter_as_the_hub_reads_it(release: Dataset, page: str) -> None:
+    from datasets import Features
+    from huggingface_hub import DatasetCard
+
+    from qoqdata.contract.features import features
+    from qoqdata.contract.record import RECORD
+
+    data = DatasetCard(page).data.to_dict()
+    assert data["license"] == ["cc-by-4.0", "cc-by-nc-4.0"]
+    assert data["size_categories"] == ["n<1K"]
+    assert {"ecg", "dermoscopy"} <= set(data["tags"]) and "pathology" not in data["tags"]
+    names = [config["config_name"] for config in data["configs"]]
+    assert names == ["dermoscopy", "ecg"]
+    (info,) = [info for info in data["dataset_info"] if info["config_name"] == "ecg"]
+    read = Features._from_yaml_list(info["features"])
+    assert read == Features.from_dict(features(RECORD))
+    assert sum(split["num_examples"] for split in info["splits"]) == 5
+
+
+def test_page_says_what_is_not_there(page: str) -> None:
+    assert "its licence allows no derivatives" in page
+    assert "do not clearly allow redistribution" in page
+    assert "`qoqdata rebuild" in page
+    assert "Non-commercial use only: ham10000." in page
+
+
+def test_leakage_is_counted(release: Dataset, page: str) -> None:
+    patients = release.metadata()["patient"].drop_nulls().n_unique()
+    assert f"| patient | {patients} | 0 |" in page
+    studies = release.metadata()["study"].n_unique()
+    assert f"| study | {studies} | 0 |" in page
+
+
+def test_whether_splits_share_pictures(release: Dataset, page: str) -> None:
+    assert "No record shows a picture of a later split" in page
+    facts = gather(release)
+    held = facts.manifest.release
+    assert held is not None
+    for found, words in ((None, "were not compared"), (1234, "1,234 records show a picture")):
+        said = held.model_copy(update={"shared_pictures": found})
+        manifest = facts.manifest.model_copy(update={"release": said})
+        assert words in readme(replace(facts, manifest=manifest), URL)
+
+
+def test_every_source_is_cited(release: Dataset, page: str) -> None:
+    for slug, card in release.cards.items():
+        assert f"- `{slug}`: {escape(card.citation)}" in page
+
+
+def test_loading_snippet_runs(release: Dataset, page: str, monkeypatch) -> None:
+    snippet = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    assert 'load_dataset("our-lab/our-set", "dermoscopy", split="train")' in snippet
+    printed: list = []
+    exec(
+        snippet.replace("our-lab/our-set", str(release.root)),
+        {"print": lambda *args: printed.append(args)},
+    )
+    assert printed == [(printed[0][0], printed[0][1])] and "lesion" in printed[0][0].lower()
+
+
+def test_streaming_snippet_runs(release: Dataset, page: str) -> None:
+    snippet = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    printed: list = []
+    exec(
+        snippet.replace(URL, str(release.root)),
+        {"print": lambda *args: printed.append(args)},
+    )
+    assert len(printed) == 1
+
+
+def test_croissant_validates_and_iterates(release: Dataset) -> None:
+    import mlcroissant
+
+    dataset = mlcroissant.Dataset(release.root / "croissant.json")
+    assert dataset.metadata.issues.errors == set()
+    rows = list(dataset.records("dermoscopy"))
+    light = release.metadata().filter(source="ham10000")
+    assert sorted(row["dermoscopy/id"].decode() for row in rows) == light["id"].sort().to_list()
+    row = min(rows, key=lambda row: row["dermoscopy/id"])
+    wanted = release.records.filter(source="ham10000").sort("id").first().collect().to_dicts()[0]
+    assert row["dermoscopy/answer"].decode() == wanted["answer"]
+    assert [image.size for image in row["dermoscopy/images"]] == [
+        (info["width"], info["height"]) for info in wanted["image_info"]
+    ]
+
+
+def test_card_of_a_set_that_stays(mixed: Dataset) -> None:
+    describe(mixed, None)
+    page = (mixed.root / "README.md").read_text()
+    assert "What is not here" not in page and 'load_dataset("PATH"' in page
+    for name in ("README.md", "croissant.json"):
+        (mixed.root / name).unlink()
+
+
+def test_hostile_text_breaks_no_table() -> None:
+    text = table(("a|b", "n"), [("x | y\nz <script>", 1234)])
+    assert text.splitlines()[2] == "| x \\| y z \\<script\\> | 1,234 |"
+
+
+def test_front_matter_is_plain_yaml(release: Dataset) -> None:
+    text = front_matter(gather(release))
+    assert text.startswith("---\n") and text.endswith("---\n")
+    assert yaml.safe_load(text.strip("-\n"))["pretty_name"] == "mixed"

@@ -1,0 +1,97 @@
+"""From the release and the raw files back to the same bytes, at another site."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import UsageError
+from qoqdata.pipeline.setting import Setting
+from qoqdata.publication.rebuild import rebuild
+from qoqdata.publication.staging import stage
+from qoqdata.records.identity import Salt
+from qoqdata.validation.findings import find
+from tests.publication.conftest import raw_of
+from tests.publication.test_staging import drop
+
+ELSEWHERE = Setting(Salt(b"the secret of quite another site"), workers=0)
+
+
+@pytest.fixture
+def staged(mixed: Dataset, tmp_path: Path) -> Dataset:
+    return stage(mixed, tmp_path / "release")
+
+
+def shards(dataset: Dataset, *slugs: str) -> dict[str, str]:
+    return {s.path: s.sha256 for s in dataset.manifest.shards if s.source in slugs}
+
+
+def test_rebuilt_shards_are_the_published_ones_byte_for_byte(
+    mixed: Dataset, staged: Dataset, tmp_path: Path
+) -> None:
+    manifest, (outcome,) = rebuild(
+        staged, {"lc25000": raw_of("lc25000")}, tmp_path / "out", ELSEWHERE
+    )
+    assert (outcome.same, outcome.differ, outcome.missing) == (10, (), ())
+    rebuilt = open_dataset(tmp_path / "out")
+    assert list(find(rebuilt)) == []
+    assert shards(rebuilt, "lc25000", "ham10000", "ptb_xl") == shards(
+        mixed, "lc25000", "ham10000", "ptb_xl"
+    )
+    assert len(shards(rebuilt, "lc25000")) > 1
+    assert manifest.release == staged.manifest.release
+
+
+def test_pseudonyms_are_the_publishers(mixed: Dataset, staged: Dataset, tmp_path: Path) -> None:
+    rebuild(staged, {"lc25000": raw_of("lc25000")}, tmp_path / "out", ELSEWHERE)
+    keys = ["id", "patient", "study"]
+    mine = open_dataset(tmp_path / "out").metadata().select(keys).sort("id")
+    theirs = mixed.metadata().select(keys).join(mine.select("id"), on="id", how="semi")
+    assert mine.equals(theirs.sort("id"))
+
+
+def test_without_dropped_records(mixed: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(mixed.root, tmp_path / "set")
+    dataset = open_dataset(tmp_path / "set")
+    gone = mixed.metadata().filter(pl.col("source") == "lc25000")["id"].sort()[3]
+    drop(dataset, [gone])
+    staged = stage(dataset, tmp_path / "release")
+    _, (outcome,) = rebuild(staged, {"lc25000": raw_of("lc25000")}, tmp_path / "out", ELSEWHERE)
+    assert (outcome.same, outcome.whole) == (9, True)
+    rebuilt = open_dataset(tmp_path / "out")
+    assert list(find(rebuilt)) == []
+    assert gone not in rebuilt.metadata()["id"].to_list()
+
+
+def test_another_picture_and_a_missing_one_are_named(staged: Dataset, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(raw_of("lc25000"), raw)
+    tiles = sorted(raw.rglob("*.jpeg"))
+    Image.open(tiles[0]).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tiles[0])
+    tiles[1].unlink()
+    _, (outcome,) = rebuild(staged, {"lc25000": raw}, tmp_path / "out", ELSEWHERE)
+    assert (outcome.same, len(outcome.differ), len(outcome.missing)) == (8, 1, 1)
+    assert not outcome.whole
+    # What does not agree is not passed off as the release.
+    assert list(find(open_dataset(tmp_path / "out"))) == []
+
+
+def test_unknown_source_is_refused(staged: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no recipe of ptb_xl"):
+        rebuild(staged, {"ptb_xl": raw_of("ptb_xl")}, tmp_path / "out", ELSEWHERE)
+
+
+def test_another_converter_version_is_refused(staged: Dataset, tmp_path: Path) -> None:
+    path = staged.root / "recipes" / "lc25000.json"
+    text = path.read_text()
+    code = (
+        staged.root.joinpath("recipes/lc25000.json").read_text().split('"code_digest": "')[1][:64]
+    )
+    path.write_text(text.replace(code, "0" * 64))
+    with pytest.raises(UsageError, match="made by qoqdata"):
+        rebuild(staged, {"lc25000": raw_of("lc25000")}, tmp_path / "out", ELSEWHERE)

@@ -1,0 +1,164 @@
+"""What the outgoing tree holds, and what it must never hold."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from qoqdata.curation.curation import curate
+from qoqdata.curation.recipe import Recipe
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import DatasetError
+from qoqdata.publication import recipe as recipes
+from qoqdata.publication.staging import stage
+from qoqdata.statistics import tables
+from qoqdata.validation.findings import find
+from tests.publication.conftest import build_set
+
+
+@pytest.fixture(scope="module")
+def staged(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stage(mixed, tmp_path_factory.mktemp("staged") / "out")
+
+
+def test_pixels_leave_for_open_sources_only(mixed: Dataset, staged: Dataset) -> None:
+    assert sorted(staged.manifest.sources) == ["ham10000", "ptb_xl"]
+    assert {s.source for s in staged.manifest.shards} == {"ham10000", "ptb_xl"}
+    files = {str(p.relative_to(staged.root)) for p in staged.root.rglob("*") if p.is_file()}
+    assert not [f for f in files if "covid_blues" in f]
+    assert [f for f in sorted(files) if "lc25000" in f] == [
+        "cards/lc25000.json",
+        "recipes/lc25000.json",
+        "recipes/lc25000.parquet",
+    ]
+    assert not [f for f in files if f.startswith(("quarantine", ".build", "curation"))]
+    release = staged.manifest.release
+    assert release is not None and release.recipes == ("lc25000",)
+    assert list(release.withheld) == ["covid_blues"]
+
+
+def test_shards_that_lose_nothing_are_the_same_files(mixed: Dataset, staged: Dataset) -> None:
+    built = {shard.path: shard for shard in mixed.manifest.shards}
+    assert all(built[shard.path] == shard for shard in staged.manifest.shards)
+
+
+def test_release_is_a_sound_data_set(staged: Dataset) -> None:
+    assert list(find(staged)) == []
+
+
+def test_recipe_holds_annotations_and_nothing_of_the_media(mixed: Dataset, staged: Dataset) -> None:
+    ((recipe, rows),) = recipes.read(staged.root)
+    assert recipe.source == "lc25000"
+    whole = mixed.records.filter(pl.col("source") == "lc25000").collect()
+    same = ["id", "question", "answer", "labels", "split", "regions"]
+    assert rows.select(same).sort("id").equals(whole.select(same).sort("id"))
+    assert not {"images", "masks", "ecg", "context", "reasoning"} & set(rows.columns)
+    text = (staged.root / "recipes" / "lc25000.parquet").read_bytes()
+    for images in whole["images"]:
+        for image in images:
+            assert image["bytes"][:64] not in text
+
+
+def test_record_digest_sees_every_column() -> None:
+    from tests.records.sound_rows import ecg_row, picture_row, region, table
+
+    def digest(row: dict) -> str:
+        return recipes.record_digests(table(row))[0]
+
+    base = digest(picture_row())
+    ecg = {"leads": ["I"], "fs": 500.0, "signal": [[0.0, 0.5]], "valid": [[True, True]]}
+    other = ecg | {"signal": [[0.0, 0.25]]}
+    holes = ecg | {"valid": [[True, False]]}
+    changed = [
+        picture_row(images=[{"bytes": b"\x89PNG other", "path": "0.png"}]),
+        picture_row(masks=None),
+        picture_row(regions=[region(x_min=1.0)]),
+        picture_row(answer="Clear"),
+        picture_row(patient="dd" * 16),
+        picture_row(uncertain=None),
+        ecg_row(),
+        ecg_row(ecg=ecg),
+        ecg_row(ecg=other),
+        ecg_row(ecg=holes),
+    ]
+    found = [base, *map(digest, changed)]
+    assert len(set(found)) == len(found)
+    assert digest(picture_row()) == base
+
+
+def drop(dataset: Dataset, ids: list[str]) -> None:
+    columns = {"rule": "test", "reason": "test", "evidence": None}
+    frame = pl.DataFrame({"id": ids, "keep": [False] * len(ids)})
+    frame = frame.with_columns(pl.lit(v, pl.String).alias(k) for k, v in columns.items())
+    dataset.layout.verdicts.parent.mkdir(exist_ok=True)
+    frame.write_parquet(dataset.layout.verdicts)
+
+
+def test_dropped_records_do_not_leave(mixed: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(mixed.root, tmp_path / "set")
+    dataset = open_dataset(tmp_path / "set")
+    ids = dict(mixed.metadata().group_by("source").agg(pl.col("id").sort().first()).iter_rows())
+    gone = [ids["ham10000"], ids["lc25000"]]
+    drop(dataset, gone)
+    staged = stage(dataset, tmp_path / "out")
+    assert list(find(staged)) == []
+    left = staged.metadata()["id"].to_list()
+    (_, rows), *_ = recipes.read(staged.root)
+    assert not set(gone) & {*left, *rows["id"]}
+    before = mixed.metadata().filter(pl.col("source").is_in(["ham10000", "ptb_xl"])).height
+    assert len(left) == before - 1
+    assert staged.manifest.digest != mixed.manifest.digest
+    for path in staged.root.rglob("*"):
+        assert not path.is_file() or not any(id_.encode() in path.read_bytes() for id_ in gone)
+
+
+def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(mixed.root, tmp_path / "set")
+    dataset = open_dataset(tmp_path / "set")
+    from qoqdata.cli.difficulty import make_prior
+
+    table, _ = make_prior(dataset)
+    tables.write(dataset.layout, tables.compute(dataset.kept(), table))
+    staged = stage(dataset, tmp_path / "out")
+    assert staged.stats.sources["key"].to_list() == ["ham10000", "ptb_xl"]
+    train = staged.metadata().filter((pl.col("split") == "train") & pl.col("shows")).height
+    assert staged.stats.domains["n_records"].sum() == train
+    difficulty = pl.read_parquet(next(staged.layout.difficulty.glob("*.parquet")))
+    assert set(difficulty["id"]) <= set(staged.metadata()["id"])
+
+
+def test_a_set_of_withheld_sources_is_refused(tmp_path: Path) -> None:
+    dataset = build_set(tmp_path / "set", "covid_blues")
+    with pytest.raises(DatasetError, match="nothing of this data set may be published"):
+        stage(dataset, tmp_path / "out")
+
+
+def test_a_set_of_recipes_only_has_no_shard(tmp_path: Path) -> None:
+    dataset = build_set(tmp_path / "set", "lc25000")
+    staged = stage(dataset, tmp_path / "out")
+    assert staged.manifest.shards == ()
+    assert not (staged.root / "data" / "lc25000").exists()
+    assert pq.read_metadata(staged.root / "recipes" / "lc25000.parquet").num_rows == 10
+
+
+def test_pictures_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:
+    dataset = build_set(tmp_path / "set", "lc25000")
+    curate(dataset, Recipe())
+    ids = dataset.kept()["id"].to_list()
+    found = pl.read_parquet(dataset.layout.leakage_findings).clear()
+    assert stage(dataset, tmp_path / "none").manifest.release.shared_pictures == 0
+    rows = [
+        {"id": ids[0], "source": "lc25000", "outcome": "reported"},
+        {"id": ids[0], "source": "lc25000", "outcome": "reported"},
+        {"id": ids[1], "source": "lc25000", "outcome": "dropped"},
+        {"id": ids[2], "source": "elsewhere", "outcome": "reported"},
+    ]
+    reported = pl.concat([found, pl.DataFrame(rows)], how="diagonal_relaxed")
+    reported.write_parquet(dataset.layout.leakage_findings)
+    assert stage(dataset, tmp_path / "one").manifest.release.shared_pictures == 1
+    dataset.layout.leakage_findings.unlink()
+    assert stage(dataset, tmp_path / "unknown").manifest.release.shared_pictures is None
