@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from qoqdata.stream import Mix, Stream
 
-#: Leaf columns that statistics and curation need; pictures and signals stay on disk.
+#: Leaf columns that statistics and curation need; images and signals stay on disk.
 METADATA = (
     "id",
     "source",
@@ -181,27 +181,27 @@ class Dataset:
 
         `mix`: a `qoqdata.stream.Mix`, or "domain", "source" or "label" and a rule, as in
         "domain:uniform". `columns`: those of a record, None for all. `settings` are the fields of
-        `qoqdata.stream.Settings`: seed, shuffle, where, max_pixels, max_tokens, images, budget,
-        workers, on_bad, rank, world, epochs and others.
+        `qoqdata.stream.StreamSettings`: seed, shuffle, where, max_pixels, max_tokens, images,
+        budget, workers, on_bad, rank, world, epochs and others.
 
         Raises UsageError for settings that cannot be met, DatasetError when no record is left, when
         a shard cannot be read, or when statistics are asked for that are not there.
         """
         from qoqdata.stream import mixing
-        from qoqdata.stream.settings import parse
+        from qoqdata.stream.settings import parse_stream_settings
         from qoqdata.stream.stream import open_stream
 
-        asked = parse(
+        asked = parse_stream_settings(
             settings,
             split=split,
-            mix=mixing.parse(mix),
+            mix=mixing.parse_mix(mix),
             columns=None if columns is None else tuple(columns),
             bad_log=None if bad_log is None else Path(bad_log),
         )
         return open_stream(self.files, self.manifest, lambda: self.stats, asked)
 
     def to_hf(self) -> DatasetDict:
-        """A Hugging Face DatasetDict by split, pictures as PIL images."""
+        """A Hugging Face DatasetDict by split, images as PIL images."""
         from datasets import DatasetDict, load_dataset
 
         self._check_some()

@@ -36,7 +36,7 @@ REAL: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 VOLUME = ("nibabel", "tests/data", "anatomical.nii")
 
 _TECHNIQUES = {"CT": "Computed tomography", "MR": "Magnetic resonance", "US": "Ultrasound"}
-_QUESTION = "Which imaging technique made these pictures?"
+_QUESTION = "Which imaging technique made these images?"
 
 
 def stage(raw: Path) -> BuildConfig:
@@ -67,7 +67,7 @@ def _volume(raw: Path) -> SourceRequest:
 
 
 def _example(slug: str, raw: Path) -> SourceRequest:
-    example = catalogue.get(slug).folder / "example"
+    example = catalogue.find_source(slug).folder / "example"
     shutil.copytree(example / "raw", raw, dirs_exist_ok=True)
     mapping = example / "mapping.yaml"
     given = yaml.safe_load(mapping.read_text(encoding="utf-8")) if mapping.is_file() else None

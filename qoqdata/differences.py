@@ -16,12 +16,12 @@ _OTHER = ("patient", "study", "domain", "task", "context", "regions", "reasoning
 
 
 @dataclass(frozen=True)
-class Difference:
+class SetDifference:
     """`records`: id, source, kind and, for moved records, `before` and `after` (the splits).
 
     moved       in another split
     relabelled  another question, options, answer or label
-    changed     anything else: pictures (by the digest of their raw files and converter), boxes,
+    changed     anything else: images (by the digest of their raw files and converter), boxes,
                 texts, keys
     """
 
@@ -38,7 +38,7 @@ class Difference:
         return self.records.filter(pl.col("kind") == kind).height
 
 
-def difference(before: Dataset, after: Dataset) -> Difference:
+def difference(before: Dataset, after: Dataset) -> SetDifference:
     """What happened to each record between `before` and `after`.
 
     Records are matched by id, which is the same wherever the source was built.
@@ -69,7 +69,7 @@ def difference(before: Dataset, after: Dataset) -> Difference:
         .sort("source", "id")
     )
     versions = {dataset.manifest.schema_version for dataset in (before, after)}
-    return Difference(records, schema_changed=len(versions) > 1)
+    return SetDifference(records, schema_changed=len(versions) > 1)
 
 
 def _light(dataset: Dataset) -> pl.DataFrame:

@@ -15,18 +15,18 @@ from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 
 
-def read(root: Path) -> Manifest:
+def read_manifest(root: Path) -> Manifest:
     """The manifest of the data set at `root`; raises DatasetError."""
     path = Layout(root).manifest
     try:
-        return parse(path.read_bytes(), where=str(path))
+        return parse_manifest(path.read_bytes(), where=str(path))
     except FileNotFoundError as error:
         what = "holds no manifest.json" if root.is_dir() else "there is no such data set"
         fix = "finish the build first: run the same `qoqdata build` again"
         raise DatasetError(what, where=str(root), fix=fix) from error
 
 
-def parse(content: bytes, *, where: str) -> Manifest:
+def parse_manifest(content: bytes, *, where: str) -> Manifest:
     """The manifest that `content` is the JSON of; raises DatasetError, which names `where`."""
     _check_version(content, where)
     try:
@@ -37,7 +37,7 @@ def parse(content: bytes, *, where: str) -> Manifest:
         raise DatasetError(f"is not a manifest: {field}: {fault['msg']}", where=where) from error
 
 
-def write(layout: Layout, manifest: Manifest) -> None:
+def write_manifest(layout: Layout, manifest: Manifest) -> None:
     """Write manifest.json atomically."""
     write_json(layout.manifest, manifest.model_dump(mode="json"))
 

@@ -13,7 +13,7 @@ from qoqdata.errors import BadTable
 _PARQUET = b"PAR1"
 
 
-def read(path: Path) -> pl.DataFrame:
+def read_rollouts(path: Path) -> pl.DataFrame:
     """All columns of a Parquet file, of JSON lines, or of a folder of Parquet files.
 
     Raises BadTable for what is none of these.

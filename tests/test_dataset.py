@@ -19,28 +19,28 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, MissingKey
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
-from tests.records.sound_rows import ecg_row, picture_row
+from tests.records.sound_rows import ecg_row, image_row
 from tests.validation.written_set import load, save, write
 
 
-def picture(number: int, split: str = "train", **changes: Any) -> dict[str, Any]:
+def image(number: int, split: str = "train", **changes: Any) -> dict[str, Any]:
     keys = {"id": f"r{number}", "patient": f"p{number}", "study": f"s{number}", "split": split}
-    return picture_row(**keys | changes)
+    return image_row(**keys | changes)
 
 
 ROWS = [
-    picture(1),
-    picture(2, "validation"),
-    picture(3, "test"),
+    image(1),
+    image(2, "validation"),
+    image(3, "test"),
     ecg_row(id="r4", source="films", study="s4"),
-    picture(5, images=None, image_info=None),
-    picture(6, images=None, image_info=None, regions=None, masks=None, context="Cough."),
+    image(5, images=None, image_info=None),
+    image(6, images=None, image_info=None, regions=None, masks=None, context="Cough."),
 ]
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Two pictures, an ECG, a text and an annotation-only record in three splits."""
+    """Two images, an ECG, a text and an annotation-only record in three splits."""
     return write(tmp_path / "set", ROWS, annotation_only=1)
 
 
@@ -133,7 +133,7 @@ def test_duckdb_reads_the_shards_as_they_are(dataset: Dataset) -> None:
 
 
 def test_cards_and_statistics(tmp_path: Path) -> None:
-    built = build_example(catalogue.get("image_table"), tmp_path / "set").dataset
+    built = build_example(catalogue.find_source("image_table"), tmp_path / "set").dataset
     assert set(built.cards) == {"our_films"}
     assert built.cards["our_films"].name == "Chest films of our hospital"
     with pytest.raises(DatasetError, match="no statistics yet"):

@@ -10,13 +10,13 @@ import pytest
 from qoqdata.differences import difference
 from qoqdata.errors import UsageError
 from qoqdata.publication.versions import changelog, check_order, next_version
-from tests.records.sound_rows import picture_row, region
+from tests.records.sound_rows import image_row, region
 from tests.validation.written_set import write
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
     keys = {"id": f"r{number}", "patient": f"p{number}", "study": f"s{number}"}
-    return picture_row(**keys | changes)
+    return image_row(**keys | changes)
 
 
 BEFORE = [row(1), row(2), row(3), row(4), row(5), row(6)]

@@ -58,7 +58,7 @@ class World:
 
     `skew` exponent on CLIMB's shares (1 as published, 0 equal domains); `contrast` of the
     findings over the noise (higher is easier); `train` records, and `held` records of every
-    domain in each of validation and test; `seed` of the pictures; `passes` times the usual number
+    domain in each of validation and test; `seed` of the images; `passes` times the usual number
     of batches.
     """
 

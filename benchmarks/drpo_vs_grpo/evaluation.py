@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def evaluate(policy: torch.nn.Module, held: Questions) -> dict[str, dict[str, float]]:
     """Domain -> {"f1", "accuracy"} of the likeliest answers to the `held` questions."""
-    answers = log_probabilities(policy, held.pictures, held.domains).argmax(dim=1).numpy()
+    answers = log_probabilities(policy, held.images, held.domains).argmax(dim=1).numpy()
     return figures(held.domains, held.answers, answers)
 
 

@@ -20,7 +20,7 @@ HIDDEN = 384
 def new_policy(seed: int) -> torch.nn.Module:
     """An untrained policy of about 1.1 million parameters.
 
-    Called with pictures (N, 32, 32) uint8 and domains (N,) int64 it gives logits (N, 39) over the
+    Called with images (N, 32, 32) uint8 and domains (N,) int64 it gives logits (N, 39) over the
     union vocabulary: every answer of every domain is admissible, and the question alone tells
     which belong to it.
     """
@@ -35,14 +35,14 @@ def new_policy(seed: int) -> torch.nn.Module:
                 layers += [nn.Conv2d(*shape), nn.ReLU()]
             self.encoder = nn.Sequential(*layers, nn.Flatten())
             self.question = nn.Embedding(len(DOMAINS), HIDDEN)
-            self.picture = nn.Linear(4 * LAYERS[-1][1], HIDDEN)
+            self.image = nn.Linear(4 * LAYERS[-1][1], HIDDEN)
             self.decoder = nn.Sequential(
                 nn.LayerNorm(2 * HIDDEN), nn.Linear(2 * HIDDEN, HIDDEN), nn.ReLU()
             )
             self.answer = nn.Linear(HIDDEN, len(VOCABULARY))
 
-        def forward(self, pictures: torch.Tensor, domains: torch.Tensor) -> torch.Tensor:
-            seen = self.picture(self.encoder((pictures[:, None].float() - 128.0) / 45.0))
+        def forward(self, images: torch.Tensor, domains: torch.Tensor) -> torch.Tensor:
+            seen = self.image(self.encoder((images[:, None].float() - 128.0) / 45.0))
             both = torch.cat([seen, self.question(domains)], dim=1)
             return self.answer(self.decoder(both))
 
@@ -51,7 +51,7 @@ def new_policy(seed: int) -> torch.nn.Module:
 
 
 def log_probabilities(
-    policy: torch.nn.Module, pictures: NDArray[np.uint8], domains: NDArray[np.int64]
+    policy: torch.nn.Module, images: NDArray[np.uint8], domains: NDArray[np.int64]
 ) -> torch.Tensor:
     """(N, 39) log-probabilities of the answers; N may be any number, gradients are not kept."""
     import torch
@@ -60,7 +60,7 @@ def log_probabilities(
         parts = [
             torch.log_softmax(policy(shown, asked), dim=1)
             for shown, asked in zip(
-                torch.from_numpy(pictures).split(1024),
+                torch.from_numpy(images).split(1024),
                 torch.from_numpy(domains).split(1024),
                 strict=True,
             )

@@ -1,4 +1,4 @@
-"""A world as a qoqdata set: pictures and tables built by `image_table`, arrays from its records."""
+"""A world as a qoqdata set: images and tables built by `image_table`, arrays from its records."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from benchmarks.drpo_vs_grpo.domains import (
     class_counts,
     train_counts,
 )
-from benchmarks.drpo_vs_grpo.pictures import draw
+from benchmarks.drpo_vs_grpo.scenes import draw
 from qoqdata.errors import DatasetError, UnreadableFile
 
 SPLITS = ("train", "validation", "test")
-QUESTION = "What does this picture show?"
+QUESTION = "What does this image show?"
 
 
 @dataclass(frozen=True)
 class Questions:
-    """Q questions: `ids` (Q,) text, `pictures` (Q, 32, 32) uint8, `domains` (Q,) int64 place in
+    """Q questions: `ids` (Q,) text, `images` (Q, 32, 32) uint8, `domains` (Q,) int64 place in
     DOMAINS, `answers` (Q,) int64 place in VOCABULARY."""
 
     ids: NDArray[np.str_]
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     domains: NDArray[np.int64]
     answers: NDArray[np.int64]
 
@@ -40,7 +40,7 @@ class Questions:
 def simulate(
     domain: str, count: int, contrast: float, rng: np.random.Generator, *, equal: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """`count` pictures of a domain and their classes, in the domain's class shares or `equal`."""
+    """`count` images of a domain and their classes, in the domain's class shares or `equal`."""
     kinds = len(ANSWERS[domain])
     if equal:
         classes = np.arange(count) % kinds
@@ -54,7 +54,7 @@ def build(world: World, folder: Path) -> Path:
     """The data set of `world` below `folder`, built there unless it is finished already."""
     from qoqdata.pipeline.config import BuildConfig, SourceRequest
     from qoqdata.pipeline.engine import build as build_set
-    from qoqdata.pipeline.setting import Setting
+    from qoqdata.pipeline.setting import BuildSetting
     from qoqdata.records.identity import Salt
 
     out = folder / world.set_name / "set"
@@ -67,16 +67,16 @@ def build(world: World, folder: Path) -> Path:
         requests.append(SourceRequest(source="image_table", raw=raw, mapping=_mapping(domain)))
     salt = Salt(hashlib.sha256(b"drpo_vs_grpo").digest())
     manifest = build_set(
-        BuildConfig(name=world.name, sources=tuple(requests)), out, Setting(salt, workers=0)
+        BuildConfig(name=world.name, sources=tuple(requests)), out, BuildSetting(salt, workers=0)
     )
     lost = sum(entry.counts.quarantined for entry in manifest.sources.values())
     if lost:
-        raise DatasetError(f"{lost} pictures are in quarantine", where=str(out))
+        raise DatasetError(f"{lost} images are in quarantine", where=str(out))
     return out
 
 
 def read(out: Path) -> dict[str, Questions]:
-    """The records of the data set at `out` by split, pictures decoded."""
+    """The records of the data set at `out` by split, images decoded."""
     import qoqdata
 
     columns = ("id", "domain", "split", "answer", "images")
@@ -88,7 +88,7 @@ def read(out: Path) -> dict[str, Questions]:
         encoded = rows["images"].list.first().struct.field("bytes")
         found[split] = Questions(
             ids=rows["id"].to_numpy().astype(str),
-            pictures=np.stack([_decoded(data) for data in encoded]),
+            images=np.stack([_decoded(data) for data in encoded]),
             domains=np.array([DOMAINS.index(name) for name in rows["domain"]], np.int64),
             answers=np.array([place[name] for name in rows["answer"]], np.int64),
         )
@@ -105,17 +105,17 @@ def write_statistics(out: Path, ids: NDArray[np.str_], rewards: NDArray[Any], po
     rollouts = out.parent / f"rollouts_{policy}.parquet"
     pl.DataFrame({"id": ids, "rewards": rewards.tolist()}).write_parquet(rollouts)
     measured = difficulty.from_rollouts(rollouts, policy=policy, scorer="accuracy")
-    difficulty.write(dataset.layout, measured)
-    return tables.write(dataset.layout, tables.compute(dataset.kept(), measured))
+    difficulty.write_difficulty(dataset.layout, measured)
+    return tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), measured))
 
 
 def _decoded(encoded: bytes) -> NDArray[np.uint8]:
     import cv2
 
-    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if picture is None:
-        raise UnreadableFile("a picture of the data set does not decode")
-    return picture.astype(np.uint8, copy=False)
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise UnreadableFile("an image of the data set does not decode")
+    return image.astype(np.uint8, copy=False)
 
 
 def _write_raw(world: World, place: int, raw: Path) -> None:
@@ -127,11 +127,11 @@ def _write_raw(world: World, place: int, raw: Path) -> None:
     rows = []
     raw.mkdir(parents=True, exist_ok=True)
     for split, count in zip(SPLITS, counts, strict=True):
-        for i, (picture, kind) in enumerate(
+        for i, (image, kind) in enumerate(
             zip(*simulate(domain, count, world.contrast, rng), strict=True)
         ):
             name = f"{split}-{i:05}.png"
-            (raw / name).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+            (raw / name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
             rows.append((name, ANSWERS[domain][kind], split))
     table = pl.DataFrame(rows, schema=("file", "finding", "set"), orient="row")
     table.write_csv(raw / "labels.csv")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from qoqtrain import DRPO
 
-#: Pictures of each domain that the warm-up sees; they are in no split.
-WARM_UP_PICTURES, WARM_UP_BATCH, WARM_UP_RATE = 280, 128, 1e-3
+#: Images of each domain that the warm-up sees; they are in no split.
+WARM_UP_IMAGES, WARM_UP_BATCH, WARM_UP_RATE = 280, 128, 1e-3
 CLIP, DUAL_CLIP, LARGEST_NORM, DECAY = 0.2, 3.0, 1.0, 1e-2
 
 
@@ -60,7 +60,7 @@ class Start:
 
 
 def warm_up(contrast: float, steps: int, seed: int, train: Questions) -> Start:
-    """A policy after `steps` supervised steps on pictures of its own.
+    """A policy after `steps` supervised steps on images of its own.
 
     Domains and classes come up equally often: like a general model it knows every answer a
     little, and no prevalence.
@@ -68,21 +68,21 @@ def warm_up(contrast: float, steps: int, seed: int, train: Questions) -> Start:
     import torch
 
     rng = np.random.default_rng([seed, 1])
-    drawn = [simulate(d, WARM_UP_PICTURES, contrast, rng, equal=True) for d in DOMAINS]
-    pictures = np.concatenate([shown for shown, _ in drawn])
-    domains = np.repeat(np.arange(len(DOMAINS)), WARM_UP_PICTURES)
+    drawn = [simulate(d, WARM_UP_IMAGES, contrast, rng, equal=True) for d in DOMAINS]
+    images = np.concatenate([shown for shown, _ in drawn])
+    domains = np.repeat(np.arange(len(DOMAINS)), WARM_UP_IMAGES)
     first = [VOCABULARY.index(ANSWERS[domain][0]) for domain in DOMAINS]
     answers = np.concatenate([kinds + a for (_, kinds), a in zip(drawn, first, strict=True)])
     policy = new_policy(seed)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=WARM_UP_RATE, weight_decay=DECAY)
     for _ in range(steps):
-        rows = rng.integers(0, len(pictures), WARM_UP_BATCH)
-        logits = policy(torch.from_numpy(pictures[rows]), torch.from_numpy(domains[rows]))
+        rows = rng.integers(0, len(images), WARM_UP_BATCH)
+        logits = policy(torch.from_numpy(images[rows]), torch.from_numpy(domains[rows]))
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(answers[rows]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return Start(policy, log_probabilities(policy, train.pictures, train.domains))
+    return Start(policy, log_probabilities(policy, train.images, train.domains))
 
 
 def first_rollouts(start: Start, train: Questions, seed: int) -> NDArray[np.float64]:
@@ -141,9 +141,9 @@ def train_arm(
     curve: list[dict[str, Any]] = []
     health: list[dict[str, Any]] = []
     for batch, rows in enumerate(order(train, schedule, arm.sampler, rng), start=1):
-        pictures = torch.from_numpy(train.pictures[rows])
+        images = torch.from_numpy(train.images[rows])
         domains = torch.from_numpy(train.domains[rows])
-        old = log_probabilities(policy, train.pictures[rows], train.domains[rows])
+        old = log_probabilities(policy, train.images[rows], train.domains[rows])
         answers = torch.multinomial(old.exp(), ROLLOUTS, replacement=True, generator=dice)
         before = old.gather(1, answers)
         gap = start.reference[torch.from_numpy(rows)].gather(1, answers) - before
@@ -155,7 +155,7 @@ def train_arm(
         )
         advantages = torch.from_numpy(step.advantages).float().view(-1, ROLLOUTS)
         for part in torch.from_numpy(rng.permutation(rows.size)).chunk(schedule.parts):
-            logs = torch.log_softmax(policy(pictures[part], domains[part]), dim=1)
+            logs = torch.log_softmax(policy(images[part], domains[part]), dim=1)
             loss = _loss(logs, answers[part], before[part], advantages[part], choice.entropy)
             optimizer.zero_grad()
             loss.backward()

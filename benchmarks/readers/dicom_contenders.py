@@ -13,14 +13,14 @@ def qoqdata(path: Path) -> bytes:
     """This package: the fused grey chain, then JPEG at quality 95."""
     from qoqdata.readers import dicom, encode
 
-    return encode.jpeg(dicom.read(path).frames[0], quality=95)
+    return encode.jpeg(dicom.read_dicom(path).frames[0], quality=95)
 
 
 def qoqdata_stored(path: Path) -> np.ndarray:
     """This package's 8-bit frame, without the encoder."""
     from qoqdata.readers import dicom
 
-    return dicom.read(path).frames[0]
+    return dicom.read_dicom(path).frames[0]
 
 
 def pydicom_idiom(path: Path) -> bytes:

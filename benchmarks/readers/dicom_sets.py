@@ -57,7 +57,7 @@ def _write(path: Path, side: int, bits: int, syntax: str, number: int) -> Path:
     dataset.PixelRepresentation = int(ct)
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, (-1024 if ct else 0)
     dataset.WindowCenter, dataset.WindowWidth = (40, 400) if ct else (2048, 3600)
-    dataset.PixelData = _picture(side, bits, number).astype("<i2" if ct else "<u2").tobytes()
+    dataset.PixelData = _image(side, bits, number).astype("<i2" if ct else "<u2").tobytes()
     if syntax != ExplicitVRLittleEndian:
         dataset.compress(syntax)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def _write(path: Path, side: int, bits: int, syntax: str, number: int) -> Path:
     return path
 
 
-def _picture(side: int, bits: int, number: int) -> np.ndarray:
+def _image(side: int, bits: int, number: int) -> np.ndarray:
     """Smooth anatomy-like blobs with detector noise, so that codecs meet realistic entropy."""
     rng = np.random.default_rng(number)
     y, x = np.mgrid[:side, :side] / side

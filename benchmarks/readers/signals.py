@@ -57,7 +57,7 @@ def clip_qoqdata(path: Path) -> np.ndarray:
     """This package: every frame counted, eight kept."""
     from qoqdata.readers import video
 
-    return video.read(path, choose=video.FramePolicy("uniform", count=CHOSEN)).frames
+    return video.read_video(path, choose=video.FramePolicy("uniform", count=CHOSEN)).frames
 
 
 def clip_imageio(path: Path) -> np.ndarray:
@@ -85,7 +85,7 @@ def ecg_qoqdata(stem: Path) -> object:
     """This package: mV by lead, checksums and validity checked."""
     from qoqdata.readers import ecg
 
-    return ecg.read(stem)
+    return ecg.read_ecg(stem)
 
 
 def ecg_wfdb(stem: Path) -> object:

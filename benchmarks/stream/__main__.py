@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 
 from benchmarks.cpu import best
-from benchmarks.stream import ours, pictures
+from benchmarks.stream import image_files, ours
 from qoqdata import console
 from qoqdata.dataset import open_dataset
 
@@ -37,7 +37,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pictures.make(folder / "pictures", asked.records)
+        image_files.make(folder / "images", asked.records)
         table = _ours(folder, asked.records)
         for peer in PEERS if asked.peers else ():
             table[peer] = _peer(asked.peers, peer, folder)
@@ -49,7 +49,7 @@ def main() -> None:
 
 def _ours(folder: Path, records: int) -> dict[str, Speeds]:
     out = folder / "ours"
-    rows = ours.rows_of(folder / "pictures")
+    rows = ours.rows_of(folder / "images")
     plain = records / best(lambda: ours.write_plain(rows, folder / "plain"))
     durable = records / best(lambda: ours.write_plain(rows, folder / "plain", durable=True))
     table: dict[str, Speeds] = {
@@ -69,7 +69,7 @@ def _peer(python: str, peer: str, folder: Path) -> Speeds:
     speeds: Speeds = {}
     for task in TASKS:
         script = str(Path(__file__).with_name("peers.py"))
-        command = [python, script, peer, task, str(folder / "pictures"), str(out)]
+        command = [python, script, peer, task, str(folder / "images"), str(out)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             console.complain(f"{peer}, {task}: {done.stderr.strip().splitlines()[-1]}")
@@ -106,7 +106,7 @@ def _over(mine: float | None, theirs: float | None) -> float | None:
 def _first(folder: Path, records: int) -> float:
     """Seconds from opening a set of 100 shards to its first record, wall clock."""
     out = folder / "hundred"
-    ours.write(ours.rows_of(folder / "pictures"), out, rows_a_shard=-(-records // 100))
+    ours.write(ours.rows_of(folder / "images"), out, rows_a_shard=-(-records // 100))
     begin = time.perf_counter()
     stream = open_dataset(out).stream(columns=("id", "images", "answer"))
     next(iter(stream))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.stream.pictures import read
+from benchmarks.stream.image_files import read
 from qoqdata import manifest as manifests
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import RECORD
@@ -24,9 +24,9 @@ from qoqdata.records.rows import SCHEMA
 SHARD = 1000
 
 
-def rows_of(pictures: Path) -> list[dict[str, Any]]:
-    """The pictures as rows of the record schema, in memory."""
-    return [_row(*record) for record in read(pictures)]
+def rows_of(images: Path) -> list[dict[str, Any]]:
+    """The images as rows of the record schema, in memory."""
+    return [_row(*record) for record in read(images)]
 
 
 def write(rows: list[dict[str, Any]], out: Path, *, rows_a_shard: int = SHARD) -> None:
@@ -48,7 +48,7 @@ def write(rows: list[dict[str, Any]], out: Path, *, rows_a_shard: int = SHARD) -
         sources={},
         shards=tuple(shards),
     )
-    manifests.write(Layout(out), manifest)
+    manifests.write_manifest(Layout(out), manifest)
 
 
 def write_plain(rows: list[dict[str, Any]], out: Path, *, durable: bool = False) -> None:
@@ -110,7 +110,7 @@ def _row(name: str, image: bytes, answer: str) -> dict[str, Any]:
         "study": name,
         "images": [{"bytes": image, "path": f"{name}.jpg"}],
         "image_info": [facts],
-        "question": "Which findings does this picture show?",
+        "question": "Which findings does this image show?",
         "options": ["No finding", "Opacity", "Effusion"],
         "answer": answer,
         "licence": "CC0",

@@ -1,4 +1,4 @@
-"""Other loaders in their own environment: `python peers.py NAME TASK PICTURES FOLDER`.
+"""Other loaders in their own environment: `python peers.py NAME TASK IMAGES FOLDER`.
 
 Prints records and CPU-seconds as JSON. Reading is one shuffled epoch through torch's DataLoader
 with two workers and batches of 64; "decoded" uses the loader's own way to decode, and ", OpenCV"
@@ -26,11 +26,11 @@ BATCH, WORKERS, SHARD, RUNS = 64, 2, 1000, 3
 Records = Iterable[dict[str, Any]]
 
 
-def read(pictures: Path) -> list[dict[str, Any]]:
+def read(images: Path) -> list[dict[str, Any]]:
     """Id, JPEG bytes and answer of each record."""
-    lines = (pictures / "records.jsonl").read_text().splitlines()
+    lines = (images / "records.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    return [row | {"image": (pictures / f"{row['id']}.jpg").read_bytes()} for row in rows]
+    return [row | {"image": (images / f"{row['id']}.jpg").read_bytes()} for row in rows]
 
 
 def write_huggingface(records: Records, folder: Path) -> None:
@@ -139,11 +139,11 @@ PEERS: dict[str, tuple[Callable[..., None], Callable[..., Iterable[Any]]]] = {
 }
 
 
-def main(name: str, task: str, pictures: Path, folder: Path) -> None:
+def main(name: str, task: str, images: Path, folder: Path) -> None:
     """Do one task of one peer and print what it cost."""
     write, read_back = PEERS[name]
     if task == "write":
-        records = read(pictures)
+        records = read(images)
         folder.mkdir(parents=True)
         before = _spent()
         write(records, folder)

@@ -2,7 +2,7 @@
 
     qoqdata demo --out DIR && python -m benchmarks.training --data DIR/dataset
 
-Both train a tiny random Qwen2.5-VL on the demo's picture records: the same weights, prompts and
+Both train a tiny random Qwen2.5-VL on the demo's image records: the same weights, prompts and
 order of questions, rollouts of a fixed length, micro-batches, AdamW and reward. The trainers take
 turns, each in a process of its own with one thread; the median CPU seconds of a step are compared.
 Random answers earn next to nothing, so nothing is learnt: what is measured is the work.

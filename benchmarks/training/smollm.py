@@ -5,7 +5,7 @@
 
 SmolLM2-135M-Instruct (Q4_1 GGUF, Apache-2.0) is trained by `qoqtrain`'s own step: sampling, rewards
 (the answer part alone), DRPO from the data set's statistics, clipped loss, AdamW on low-rank
-adapters of the upper layers. It sees no picture: what it can learn is to answer in the words of the
+adapters of the upper layers. It sees no image: what it can learn is to answer in the words of the
 options, and the answers of eight questions, which every step asks. That it generalises is not
 claimed. Exits with 1 when the mean reward of the last five steps is not `MARGIN` above that of the
 first five.
@@ -37,7 +37,7 @@ from qoqtrain.trainer.feed import Taken
 from qoqtrain.trainer.policy_step import policy_step
 from qoqtrain.trainer.questions import COLUMNS, estimator, train_records
 from qoqtrain.trainer.ranks import Ranks
-from qoqtrain.trainer.run import Run
+from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.settings import TrainSettings, read_settings
 from qoqtrain.trainer.shape import shape_of
 
@@ -107,7 +107,7 @@ def train(data: str, steps: int, seed: int) -> list[float]:
 def questions(data: str) -> list[Mapping[str, Any]]:
     """`QUESTIONS` training records whose questions differ, the first of each by id.
 
-    Without its picture one question has one answer to learn.
+    Without its image one question has one answer to learn.
     """
     columns = [name for name in COLUMNS if name not in ("images", "ecg")]
     train = qoqdata.open(data).records.filter(split="train").select(columns)
@@ -134,7 +134,7 @@ def settings_of(data: str, out: str, steps: int, seed: int) -> TrainSettings:
     )
 
 
-def start(settings: TrainSettings) -> Run:
+def start(settings: TrainSettings) -> TrainingRun:
     """The run: model, adapters, engine, collator, estimator."""
     vlm, tokenizer = load()
     torch.manual_seed(settings.seed)
@@ -144,7 +144,7 @@ def start(settings: TrainSettings) -> Run:
     dataset, ranks = qoqdata.open(settings.data), Ranks()
     records = train_records(dataset)
     shape = shape_of(settings, world=1, records=records.height)
-    return Run(
+    return TrainingRun(
         settings,
         ranks,
         shape,

@@ -15,7 +15,7 @@ class Task:
     """A training step: `questions`, `rollouts` of each, all of them `tokens` long, updated once
     in micro-batches of `micro_batch` sequences; `steps` are timed after `warm` that are not.
 
-    `pixels` bound a picture after resizing: 12,544 are 16 tokens of Qwen2.5-VL.
+    `pixels` bound an image after resizing: 12,544 are 16 tokens of Qwen2.5-VL.
     """
 
     questions: int = 8
@@ -84,7 +84,7 @@ def write_model(folder: Path, data: str, task: Task) -> None:
 
 
 def records_of(data: str) -> dict[str, dict[str, Any]]:
-    """The training records without ECG by their id, pictures as bytes."""
+    """The training records without ECG by their id, images as bytes."""
     from qoqtrain.trainer.questions import COLUMNS
 
     dataset = qoqdata.open(data)

@@ -2,7 +2,7 @@
 
 The trainer trains Qwen vision-language models. Of these none is in a package that is small enough
 to be tried on two cores, so a text model stands in; it is shown the question and its options, no
-picture and no ECG.
+image and no ECG.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from qoqtrain.data.collate import Collator
-from qoqtrain.data.prompt import Text, asked
+from qoqtrain.data.prompt import TextPart, asked
 from qoqtrain.data.row import KEPT, Row
 from qoqtrain.model.processor import Processor
 
@@ -76,7 +76,7 @@ class TextCollator(Collator):
     def row(self, record: Mapping[str, Any]) -> Row:
         """One record ready for a batch."""
         question = asked(record["question"], record.get("options"))
-        ids = self._chat.ids([Text(question)], (), ())
+        ids = self._chat.ids([TextPart(question)], (), ())
         ids += self.processor.tokenizer(OPENING, add_special_tokens=False).input_ids
         return Row(
             facts={name: record[name] for name in KEPT if name in record},

@@ -15,8 +15,8 @@ from benchmarks.training.task import Cost, Lap, Task, records_of
 from benchmarks.training.trl_processor import PillowProcessor
 from qoqtrain import rewards
 from qoqtrain.data.collate import Collator
-from qoqtrain.data.pictures import rgb
-from qoqtrain.data.prompt import Text, prompt
+from qoqtrain.data.images import rgb
+from qoqtrain.data.prompt import TextPart, prompt
 from qoqtrain.model.loading import load_policy
 from qoqtrain.model.processor import Processor
 
@@ -98,13 +98,13 @@ def config(out: Path, task: Task) -> GRPOConfig:
 
 
 def dataset_of(records: Sequence[dict[str, Any]], processor: Processor) -> datasets.Dataset:
-    """Prompts in words and placeholders, pictures as encoded bytes that are decoded when read."""
+    """Prompts in words and placeholders, images as encoded bytes that are decoded when read."""
     rows = []
     for record in records:
-        images = [_encoded(picture) for picture in record["images"] or ()]
-        parts = prompt(record, pictures=len(images), frame=processor.family.frame)
+        images = [_encoded(image) for image in record["images"] or ()]
+        parts = prompt(record, images=len(images), frame=processor.family.frame)
         content = [
-            {"type": "text", "text": part.text} if isinstance(part, Text) else {"type": "image"}
+            {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": "image"}
             for part in parts
         ]
         turns = [{"role": "user", "content": content}]
@@ -113,11 +113,11 @@ def dataset_of(records: Sequence[dict[str, Any]], processor: Processor) -> datas
     return made.cast_column("images", datasets.List(datasets.Image()))
 
 
-def _encoded(picture: Any) -> dict[str, Any]:
-    data = picture["bytes"] if isinstance(picture, dict) else bytes(picture)
+def _encoded(image: Any) -> dict[str, Any]:
+    data = image["bytes"] if isinstance(image, dict) else bytes(image)
     return {"bytes": data, "path": None}
 
 
 def _sizes(record: dict[str, Any]) -> list[tuple[int, int]]:
-    arrays = [rgb(picture, record["id"]) for picture in record["images"] or ()]
+    arrays = [rgb(image, record["id"]) for image in record["images"] or ()]
     return [(array.shape[1], array.shape[0]) for array in arrays]

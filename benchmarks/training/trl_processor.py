@@ -1,6 +1,6 @@
-"""What TRL needs to take pictures where torchvision is absent: a processor of our own parts.
+"""What TRL needs to take images where torchvision is absent: a processor of our own parts.
 
-The Qwen processors of transformers need torchvision for videos, and TRL refuses pictures without a
+The Qwen processors of transformers need torchvision for videos, and TRL refuses images without a
 processor. This one has the same tokenizer and the same image processor as our policy, and lays
 prompts out in the same way.
 """
@@ -24,14 +24,14 @@ class PillowProcessor(ProcessorMixin):
         super().__init__(image_processor, tokenizer)
 
     def apply_chat_template(self, conversation: Any, *given: Any, **options: Any) -> Any:
-        """Text of the prompts, or ids and pictures; `conversation` is one or a list of them."""
+        """Text of the prompts, or ids and images; `conversation` is one or a list of them."""
         del given
         many = isinstance(conversation[0], list)
         prompts: list[Turns] = conversation if many else [conversation]
         texts = [self._text(prompt) for prompt in prompts]
         if not options.get("tokenize"):
             return texts if many else texts[0]
-        return self(images=[_pictures(prompt) for prompt in prompts], text=texts)
+        return self(images=[_images(prompt) for prompt in prompts], text=texts)
 
     def __call__(
         self,
@@ -41,9 +41,9 @@ class PillowProcessor(ProcessorMixin):
         return_tensors: str | None = None,
         **options: Any,
     ) -> BatchFeature:
-        """Ids, and pixels of all pictures; every placeholder becomes the tokens of its picture."""
+        """Ids, and pixels of all images; every placeholder becomes the tokens of its image."""
         del options
-        flat = [picture for held in images or () for picture in held or ()]
+        flat = [image for held in images or () for image in held or ()]
         seen = dict(self.image_processor(images=flat, return_tensors="pt")) if flat else {}
         grids = seen["image_grid_thw"].prod(-1).tolist() if flat else []
         tokens = iter([grid // self.image_processor.merge_size**2 for grid in grids])
@@ -77,5 +77,5 @@ class PillowProcessor(ProcessorMixin):
         return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
 
 
-def _pictures(prompt: Turns) -> list[Any]:
+def _images(prompt: Turns) -> list[Any]:
     return [part["image"] for turn in prompt for part in turn["content"] if part["type"] == "image"]

@@ -50,7 +50,7 @@ def build_command(
     Exit code 1 means that something ended in quarantine; the rest is built.
     """
     from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import Setting
+    from qoqdata.pipeline.setting import BuildSetting
     from qoqdata.records.identity import load_salt
 
     if out is None:
@@ -58,7 +58,7 @@ def build_command(
     request = _config(slugs or [], raw, config, mapping, option or [], limit)
     salt = load_salt(salt_file, create=salt_file is None)
     with listener(quiet=json) as listen:
-        setting = Setting(salt, workers=workers, engine=engine, resume=resume, listen=listen)
+        setting = BuildSetting(salt, workers=workers, engine=engine, resume=resume, listen=listen)
         manifest = build(request, out, setting)
     report(manifest, out, as_json=json)
     failed = any(e.counts.quarantined or e.refused for e in manifest.sources.values())

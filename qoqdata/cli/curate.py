@@ -38,10 +38,10 @@ def curate_command(
     recipe: Annotated[Path | None, typer.Option(help="curation.yaml with your decisions.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
-    """Decide which records stay: protected health information in texts, pictures in two splits.
+    """Decide which records stay: protected health information in texts, images in two splits.
 
     Verdicts go to curation/verdicts.parquet, findings without their text to curation/phi.parquet,
-    pairs of pictures to curation/leakage.parquet. Text burned into pictures is not looked for, nor
+    pairs of images to curation/leakage.parquet. Text burned into images is not looked for, nor
     are flipped, turned or cropped copies. Exit code 1 means that findings are open.
     """
     from qoqdata.curation import recipe as recipes
@@ -49,7 +49,7 @@ def curate_command(
     from qoqdata.dataset import open_dataset
 
     with counter("records", quiet=json) as told:
-        result = curate(open_dataset(dataset), recipes.load(recipe), told)
+        result = curate(open_dataset(dataset), recipes.load_recipe(recipe), told)
     if json:
         leaks = None if result.leaks is None else result.leaks["id"].n_unique()
         console.emit_json({**result.phi.model_dump(), "records_in_two_splits": leaks})
@@ -80,7 +80,7 @@ def show(result: Curation) -> None:
 
 
 def _show_leaks(leaks: pl.DataFrame) -> None:
-    """Records that show a picture of a later split, by the sources and splits of both."""
+    """Records that show an image of a later split, by the sources and splits of both."""
     import polars as pl
 
     columns = ("source", "split", "other_source", "other_split")
@@ -89,6 +89,6 @@ def _show_leaks(leaks: pl.DataFrame) -> None:
         .agg(records=pl.col("id").n_unique(), least_correlation=pl.col("correlation").min())
         .sort(*columns)
     )
-    head = ("source", "split", "shows pictures of", "split", "records", "correlation from")
+    head = ("source", "split", "shows images of", "split", "records", "correlation from")
     console.table(head, counts.iter_rows())
     console.say()

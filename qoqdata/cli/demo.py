@@ -34,7 +34,7 @@ def demo_command(
     from qoqdata.dataset import open_dataset
     from qoqdata.demo import SALT, stage
     from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import Setting
+    from qoqdata.pipeline.setting import BuildSetting
     from qoqdata.statistics import difficulty, tables
 
     dataset = out / "dataset"
@@ -42,7 +42,7 @@ def demo_command(
     config = stage(out / "raw")
     console.say(f"   staged in {out / 'raw'}\n\n2. build")
     with listener() as listen:
-        manifest = build(config, dataset, Setting(SALT, workers=workers, listen=listen))
+        manifest = build(config, dataset, BuildSetting(SALT, workers=workers, listen=listen))
     report(manifest, dataset, as_json=False)
     console.say("(two rows of our_films are faulty on purpose: this is what quarantine looks like)")
     console.say("\n3. validate")
@@ -51,7 +51,7 @@ def demo_command(
     console.say("\n4. statistics: rarity, and difficulty from label entropy")
     make_prior(opened)
     scored = difficulty.choose(opened.layout)
-    show(tables.write(opened.layout, tables.compute(opened.kept(), scored)))
+    show(tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored)))
     for number, step in enumerate(sorted(entry_points(group=STEPS)), start=5):
         console.say(f"\n{number}. {step.name.replace('_', ' ')}")
         step.load()(dataset)

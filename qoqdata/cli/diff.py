@@ -9,7 +9,7 @@ import typer
 from qoqdata import console
 
 if TYPE_CHECKING:
-    from qoqdata.differences import Difference
+    from qoqdata.differences import SetDifference
 
 EPILOG = """Example:  qoqdata diff ./set-1.0 ./set
 
@@ -40,7 +40,7 @@ def diff_command(
     show(found)
 
 
-def show(found: Difference) -> None:
+def show(found: SetDifference) -> None:
     """Counts by source and kind, and the moves between splits."""
     counts = found.by_source()
     if counts.height == 0:

@@ -62,7 +62,7 @@ def difficulty_command(
             raise UsageError("--from needs the policy's name", where="--policy", fix=fix)
         table = difficulty.from_rollouts(rollouts, policy=policy, scorer=scorer)
         opened.refuse_unknown(table["id"], of="rollout")
-        path = difficulty.write(opened.layout, table)
+        path = difficulty.write_difficulty(opened.layout, table)
     mean = table.select(pl.col("mean").mean()).item()
     shown = "-" if mean is None else f"{mean:.3f}"
     console.say(f"{table.height:,} questions, mean reward {shown}: {path}")
@@ -75,7 +75,7 @@ def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
 
     train = dataset.kept().filter(pl.col("split") == "train")
     table = prior_difficulty(train, dataset.task_kinds)
-    return table, difficulty.write(dataset.layout, table)
+    return table, difficulty.write_difficulty(dataset.layout, table)
 
 
 def _make_probe(dataset: Dataset, limit: int) -> tuple[pl.DataFrame, Path]:
@@ -90,4 +90,4 @@ def _make_probe(dataset: Dataset, limit: int) -> tuple[pl.DataFrame, Path]:
     if not table.height:
         fix = "use --prior, or build more patients"
         raise UsageError("no question can be probed", where=str(dataset.root), fix=fix)
-    return table, difficulty.write(dataset.layout, table)
+    return table, difficulty.write_difficulty(dataset.layout, table)

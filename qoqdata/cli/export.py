@@ -15,12 +15,12 @@ FORMATS = ("verl", "trl", "sharegpt", "webdataset", "climb")
 
 EPILOG = """Example:  qoqdata export ./set --to trl --out ./trl
 
-verl, trl    Parquet with pictures in the rows; records with an ECG are left out and counted
-sharegpt     JSON lines and picture files; likewise
-webdataset   tar files; pictures, masks and ECGs
-climb        JSON lines of CLIMB and QoQ-Med with picture, mask and NumPy files
+verl, trl    Parquet with images in the rows; records with an ECG are left out and counted
+sharegpt     JSON lines and image files; likewise
+webdataset   tar files; images, masks and ECGs
+climb        JSON lines of CLIMB and QoQ-Med with image, mask and NumPy files
 
-All pictures of a record are kept, in order. An export is for use where it lies: what may leave is
+All images of a record are kept, in order. An export is for use where it lies: what may leave is
 for `qoqdata publish` to decide."""
 
 

@@ -42,7 +42,7 @@ def counter(unit: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], 
 
 def _faults(event: progress.Event) -> None:
     match event:
-        case progress.Refused(source=source, reason=reason, message=message):
+        case progress.SourceRefused(source=source, reason=reason, message=message):
             console.complain(f"{source}: refused ({reason}): {message}")
         case progress.Warned(source=source, message=message):
             console.complain(f"{source}: {message}")

@@ -36,7 +36,7 @@ def publish_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing.")] = False,
     pixels_reviewed: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE", help="Private pictures were checked for burned-in text."),
+        typer.Option(metavar="SOURCE", help="Private images were checked for burned-in text."),
     ] = None,
     salt_file: Annotated[Path | None, typer.Option(help="The salt of the build.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The outcome as JSON.")] = False,

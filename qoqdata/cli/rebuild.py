@@ -38,7 +38,7 @@ def rebuild_command(
     """
     from qoqdata.cli.progress import listener
     from qoqdata.dataset import open_dataset
-    from qoqdata.pipeline.setting import Setting
+    from qoqdata.pipeline.setting import BuildSetting
     from qoqdata.publication.rebuild import rebuild
     from qoqdata.records.identity import load_salt
 
@@ -46,7 +46,7 @@ def rebuild_command(
     slugs = opened.manifest.release.recipes if opened.manifest.release else ()
     folders = _folders(slugs, raw)
     with listener(quiet=json) as listen:
-        setting = Setting(load_salt(), workers=workers, listen=listen)
+        setting = BuildSetting(load_salt(), workers=workers, listen=listen)
         manifest, outcomes = rebuild(opened, folders, out, setting)
     if json:
         console.emit_json({"out": str(out), "digest": manifest.digest, "sources": _plain(outcomes)})

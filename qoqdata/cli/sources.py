@@ -25,7 +25,7 @@ def sources_command(
     from qoqdata.sources import catalogue
 
     if slug is not None:
-        source = catalogue.get(slug)
+        source = catalogue.find_source(slug)
         if json:
             console.emit_json(source.card.model_dump(mode="json"))
             return

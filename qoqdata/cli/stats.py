@@ -35,7 +35,7 @@ def stats_command(
     if prior:
         make_prior(opened)
     scored = difficulty.choose(opened.layout, policy)
-    stats = tables.write(opened.layout, tables.compute(opened.kept(), scored))
+    stats = tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored))
     if json:
         frames = {"domains": stats.domains, "sources": stats.sources, "labels": stats.labels}
         console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})

@@ -33,12 +33,12 @@ def traces_command(
     A trace is the text in <think></think> of a rollout that was right; one a question.
     """
     from qoqdata.dataset import open_dataset
-    from qoqdata.reasoning.choice import best, read
-    from qoqdata.reasoning.version import write
+    from qoqdata.reasoning.choice import best, read_traces
+    from qoqdata.reasoning.version import write_traced_set
 
-    table = read(rollouts)
+    table = read_traces(rollouts)
     chosen = best(table, least=least)
-    manifest = write(open_dataset(dataset), chosen, out, policy=policy)
+    manifest = write_traced_set(open_dataset(dataset), chosen, out, policy=policy)
     questions = table["id"].n_unique()
     if json:
         counts = {"rollouts": table.height, "questions": questions, "traces": chosen.height}

@@ -46,7 +46,7 @@ def arrow_field(field: Field) -> pa.Field:
 def arrow_schema(table: Table) -> pa.Schema:
     """The Arrow schema, with the table's name and version and its Hugging Face features.
 
-    The `huggingface` key is what lets `load_dataset("parquet", ...)` decode pictures unasked.
+    The `huggingface` key is what lets `load_dataset("parquet", ...)` decode images unasked.
     """
     metadata = {
         "huggingface": json.dumps({"info": {"features": features(table)}}, sort_keys=True),

@@ -66,8 +66,8 @@ class Release(_Part):
     recipes: tuple[str, ...] = Field((), description="sources that left as recipe")
     withheld: dict[str, str] = Field({}, description="sources that did not leave, and why")
     dropped: dict[str, int] = Field({}, description="records that curation left out, by rule")
-    shared_pictures: int | None = Field(
-        None, description="records that show a picture of a later split; null: not compared"
+    shared_images: int | None = Field(
+        None, description="records that show an image of a later split; null: not compared"
     )
 
 

@@ -33,7 +33,7 @@ class Struct:
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Encoded picture bytes with a file-like name; a Hugging Face `Image` feature."""
+    """Encoded image bytes with a file-like name; a Hugging Face `Image` feature."""
 
 
 Type = Scalar | ListOf | Struct | EncodedImage

@@ -13,9 +13,9 @@ from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation.leakage.search import search
 from qoqdata.curation.phi import receipt as receipts
-from qoqdata.curation.phi.receipt import Receipt
-from qoqdata.curation.phi.scan import scan
-from qoqdata.curation.recipe import Accepted, Leakage, Recipe
+from qoqdata.curation.phi.receipt import PhiReceipt
+from qoqdata.curation.phi.scan import scan_texts
+from qoqdata.curation.recipe import Accepted, CurationRecipe, Leakage
 from qoqdata.dataset import Dataset
 
 PHI, LEAKAGE = "phi", "leakage"
@@ -30,19 +30,19 @@ class Curation:
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
     verdicts: pl.DataFrame
-    phi: Receipt
+    phi: PhiReceipt
 
 
 def curate(
-    dataset: Dataset, recipe: Recipe, told: Callable[[int, int], None] = lambda *_: None
+    dataset: Dataset, recipe: CurationRecipe, told: Callable[[int, int], None] = lambda *_: None
 ) -> Curation:
-    """Run the rules over all texts and pictures and write curation/: verdicts, findings, receipt.
+    """Run the rules over all texts and images and write curation/: verdicts, findings, receipt.
 
     A record with an open finding is dropped or left open, as the recipe says; findings it accepts
-    change nothing. A record that shows a picture of a later split is dropped or reported. Verdicts
-    of other rules are kept. `told` hears of records whose pictures were looked at, and their total.
+    change nothing. A record that shows an image of a later split is dropped or reported. Verdicts
+    of other rules are kept. `told` hears of records whose images were looked at, and their total.
     """
-    found = scan(dataset)
+    found = scan_texts(dataset)
     harmless = pl.any_horizontal(pl.lit(False), *map(_matches, recipe.phi.accept))
     doubtful = "dropped" if recipe.phi.on_finding == "drop" else "open"
     found = found.with_columns(
@@ -61,7 +61,7 @@ def curate(
         with replacing(path) as draft:
             table.write_parquet(draft)
     counts = dict(found.group_by("outcome").agg(n=pl.len()).iter_rows())
-    phi = receipts.write(
+    phi = receipts.write_phi_receipt(
         dataset,
         found,
         dropped=counts.get("dropped", 0),
@@ -97,14 +97,14 @@ def _private(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _leaked(leaks: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts on records that show a picture of a later split; the likest one is the evidence."""
+    """Verdicts on records that show an image of a later split; the likest one is the evidence."""
     dropped = (
         leaks.filter(pl.col("outcome") == "dropped")
         .sort("id", "correlation", "other", descending=[False, True, False])
         .group_by("id", maintain_order=True)
         .first()
     )
-    reason = pl.format("shows a picture of the {} split", "other_split")
+    reason = pl.format("shows an image of the {} split", "other_split")
     return _drop(dropped, LEAKAGE, reason, pl.col("other"))
 
 

@@ -34,8 +34,8 @@ class Phi(BaseModel):
 
 
 class Leakage(BaseModel):
-    """Pictures that stand in two splits. `drop` removes the record that is trained on sooner,
-    `report` leaves it, `skip` does not look. Two pictures are the same when their fingerprints are
+    """Images that stand in two splits. `drop` removes the record that is trained on sooner,
+    `report` leaves it, `skip` does not look. Two images are the same when their fingerprints are
     at most `radius` of 64 bits apart and their thumbnails correlate by `correlation` or more."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,7 +45,7 @@ class Leakage(BaseModel):
     correlation: float = Field(0.98, gt=0, le=1)
 
 
-class Recipe(BaseModel):
+class CurationRecipe(BaseModel):
     """All curation settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +54,10 @@ class Recipe(BaseModel):
     leakage: Leakage = Leakage()
 
 
-def load(path: Path | None) -> Recipe:
+def load_recipe(path: Path | None) -> CurationRecipe:
     """The recipe at `path`, or the default one; UsageError names the field at fault."""
-    return Recipe() if path is None else checked(Recipe, load_mapping(path), where=str(path))
+    return (
+        CurationRecipe()
+        if path is None
+        else checked(CurationRecipe, load_mapping(path), where=str(path))
+    )

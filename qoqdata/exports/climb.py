@@ -2,7 +2,7 @@
 
 `problem`, `answer`, `images`, `segmentation_path`, `bbox` and `demo` are what QoQ-Med reads;
 `conversations` is what CLIMB writes. `time-series` names NumPy files of millivolts (lead, sample).
-`bbox` holds one box, so a record with several boxes on its first picture keeps them in `regions`
+`bbox` holds one box, so a record with several boxes on its first image keeps them in `regions`
 only, which the old readers ignore. The source `climb_jsonl` reads these files back.
 """
 
@@ -20,7 +20,7 @@ from qoqdata.exports.verl import MARKS, PLACEHOLDER
 SERIES = "<time-series>"
 
 
-def write(dataset: Dataset, out: Path) -> Tally:
+def write_climb(dataset: Dataset, out: Path) -> Tally:
     """`annotation_<split>.jsonl` with images/, masks/ and ecg/ beside it."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
@@ -50,7 +50,7 @@ def write(dataset: Dataset, out: Path) -> Tally:
             line["demo"] = demo
         return line
 
-    return jsonl.write(dataset, out, convert, lambda split: f"annotation_{split}.jsonl")
+    return jsonl.write_jsonl(dataset, out, convert, lambda split: f"annotation_{split}.jsonl")
 
 
 def _boxes(row: Row) -> dict[str, Any]:

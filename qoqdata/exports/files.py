@@ -12,12 +12,12 @@ from qoqdata.exports.rows import Row
 
 
 def write_images(row: Row, out: Path) -> list[str]:
-    """Write the record's pictures below `out` and return their relative paths."""
+    """Write the record's images below `out` and return their relative paths."""
     return [_write(item, f"images/{row['source']}", out) for item in row["images"] or ()]
 
 
 def write_mask(row: Row, out: Path) -> str | None:
-    """Write the mask of the first picture; None when there is none."""
+    """Write the mask of the first image; None when there is none."""
     masks = row["masks"] or ()
     return _write(masks[0], f"masks/{row['source']}", out) if masks and masks[0] else None
 

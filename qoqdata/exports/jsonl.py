@@ -12,7 +12,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.exports.rows import Row, Tally, by_split
 
 
-def write(
+def write_jsonl(
     dataset: Dataset,
     out: Path,
     convert: Callable[[Row, Tally], dict[str, Any] | None],

@@ -59,7 +59,7 @@ def text(row: Row) -> str:
 def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:
     """Whether the record's text holds none of `marks`; if it does, it is counted out.
 
-    Readers take them for pictures and signals, wherever they stand.
+    Readers take them for images and signals, wherever they stand.
     """
     if any(mark in text(row) for mark in marks):
         tally.leave_out("its text holds a placeholder")
@@ -67,8 +67,8 @@ def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:
     return True
 
 
-def shows_pictures(row: Row, tally: Tally) -> bool:
-    """Whether a format of pictures and text can hold the record; if not, it is counted out.
+def shows_images(row: Row, tally: Tally) -> bool:
+    """Whether a format of images and text can hold the record; if not, it is counted out.
 
     An ECG has no place there, and a record without it would ask about what is not shown.
     """

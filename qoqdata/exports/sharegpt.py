@@ -1,7 +1,7 @@
-"""ShareGPT, as LLaVA and LLaMA-Factory read it: JSON lines beside picture files.
+"""ShareGPT, as LLaVA and LLaMA-Factory read it: JSON lines beside image files.
 
 A line holds `id`, `images` (relative paths), and two turns: the human's with an `<image>` for
-each picture, and the answer. Records with an ECG are left out: the format has no place for one.
+each image, and the answer. Records with an ECG are left out: the format has no place for one.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 from qoqdata.dataset import Dataset
 from qoqdata.exports import jsonl
 from qoqdata.exports.files import write_images
-from qoqdata.exports.rows import Row, Tally, marks_are_free, shows_pictures, text
+from qoqdata.exports.rows import Row, Tally, marks_are_free, shows_images, text
 from qoqdata.exports.verl import MARKS, PLACEHOLDER
 
 
-def write(dataset: Dataset, out: Path) -> Tally:
+def write_sharegpt(dataset: Dataset, out: Path) -> Tally:
     """One JSONL file a split, and images/."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
-        if not (shows_pictures(row, tally) and marks_are_free(row, tally, MARKS)):
+        if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
             return None
         images = write_images(row, out)
         marks = "".join(f"{PLACEHOLDER}\n" for _ in images)
@@ -33,4 +33,4 @@ def write(dataset: Dataset, out: Path) -> Tally:
             ],
         }
 
-    return jsonl.write(dataset, out, convert)
+    return jsonl.write_jsonl(dataset, out, convert)

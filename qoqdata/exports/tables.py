@@ -17,7 +17,7 @@ from qoqdata.exports.rows import Row, Tally, by_split
 ROW_GROUP = 100
 
 
-def write(
+def write_tables(
     dataset: Dataset,
     out: Path,
     schema: pa.Schema,

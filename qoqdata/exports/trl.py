@@ -1,6 +1,6 @@
-"""TRL: conversational prompts with pictures, for GRPOTrainer and `qoqtrain.adapters.trl`.
+"""TRL: conversational prompts with images, for GRPOTrainer and `qoqtrain.adapters.trl`.
 
-A row holds `prompt` (one user turn: a part for each picture, then the text), `images`, the
+A row holds `prompt` (one user turn: a part for each image, then the text), `images`, the
 `answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `options`, `labels`,
 `regions` as JSON. Records with an ECG are left out: TRL's processors have no input for one.
 """
@@ -17,7 +17,7 @@ from qoqdata.contract.features import feature
 from qoqdata.contract.types import EncodedImage, ListOf
 from qoqdata.dataset import Dataset
 from qoqdata.exports import tables
-from qoqdata.exports.rows import Row, Tally, shows_pictures, text
+from qoqdata.exports.rows import Row, Tally, shows_images, text
 
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -35,7 +35,7 @@ _COLUMNS = {
 
 
 def schema() -> pa.Schema:
-    """The columns, with the features by which `datasets` sees pictures."""
+    """The columns, with the features by which `datasets` sees images."""
     described = {"images": feature(ListOf(EncodedImage()))}
     for name, kind in _COLUMNS.items():
         described.setdefault(name, _described(kind))
@@ -43,13 +43,13 @@ def schema() -> pa.Schema:
     return pa.schema(list(_COLUMNS.items()), metadata={"huggingface": info})
 
 
-def write(dataset: Dataset, out: Path) -> Tally:
+def write_trl(dataset: Dataset, out: Path) -> Tally:
     """One Parquet file a split."""
-    return tables.write(dataset, out, schema(), _convert)
+    return tables.write_tables(dataset, out, schema(), _convert)
 
 
 def _convert(row: Row, tally: Tally) -> dict[str, Any] | None:
-    if not shows_pictures(row, tally):
+    if not shows_images(row, tally):
         return None
     images = row["images"] or []
     parts = [{"type": "image", "text": None} for _ in images]

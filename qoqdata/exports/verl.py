@@ -1,6 +1,6 @@
 """verl: RLHF Parquet files, for its trainers and `qoqtrain.adapters.verl`.
 
-A row holds `data_source`, `prompt` (one user turn with an `<image>` for each picture), `images`,
+A row holds `data_source`, `prompt` (one user turn with an `<image>` for each image), `images`,
 `ability`, `reward_model` (rule, ground truth), `domain`, and `extra_info`. Records with an ECG are
 left out: verl's rollout engines have no input for one.
 """
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from qoqdata.dataset import Dataset
 from qoqdata.exports import tables
-from qoqdata.exports.rows import Row, Tally, marks_are_free, shows_pictures, text
+from qoqdata.exports.rows import Row, Tally, marks_are_free, shows_images, text
 
 PLACEHOLDER = "<image>"
 #: verl splits prompts at these, wherever they stand.
@@ -47,13 +47,13 @@ SCHEMA = pa.schema(
 )
 
 
-def write(dataset: Dataset, out: Path) -> Tally:
+def write_verl(dataset: Dataset, out: Path) -> Tally:
     """One Parquet file a split."""
-    return tables.write(dataset, out, SCHEMA, _convert)
+    return tables.write_tables(dataset, out, SCHEMA, _convert)
 
 
 def _convert(row: Row, tally: Tally) -> dict[str, Any] | None:
-    if not (shows_pictures(row, tally) and marks_are_free(row, tally, MARKS)):
+    if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
         return None
     images = row["images"] or []
     content = PLACEHOLDER * len(images) + text(row)

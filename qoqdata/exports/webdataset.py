@@ -1,7 +1,7 @@
 """webdataset: tar shards of samples.
 
-A sample holds `json` (everything that is neither picture nor signal), `0.jpg` or `0.png` and so
-on for each picture, `0.mask.png` for its mask, and for an ECG `ecg.npy` (float32 mV, lead x
+A sample holds `json` (everything that is neither image nor signal), `0.jpg` or `0.png` and so
+on for each image, `0.mask.png` for its mask, and for an ECG `ecg.npy` (float32 mV, lead x
 sample) with `ecg_valid.npy`. Nothing is left out.
 """
 
@@ -26,7 +26,7 @@ SAMPLES = 1000
 _MEDIA = ("images", "masks", "ecg")
 
 
-def write(dataset: Dataset, out: Path) -> Tally:
+def write_webdataset(dataset: Dataset, out: Path) -> Tally:
     """Files `<split>-00000.tar` of 1,000 samples."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)

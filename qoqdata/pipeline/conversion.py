@@ -9,20 +9,20 @@ from qoqdata.errors import InputError, RecordError
 from qoqdata.pipeline import quarantine
 from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
-from qoqdata.records.rows import Setting, row
+from qoqdata.records.rows import RecordFacts, row
 from qoqdata.records.validation import validate
 from qoqdata.sources.protocol import Job, Source, Unit
 
 
 @dataclass(frozen=True)
-class Outcome:
+class UnitOutcome:
     """Rows of a converted unit, or its quarantine row."""
 
     rows: tuple[dict[str, Any], ...]
     failure: quarantine.Row | None
 
 
-def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> Outcome:
+def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> UnitOutcome:
     """Run the source's `convert` on a unit; whatever it raises ends in the quarantine row."""
     stage: quarantine.Stage = "convert"
     try:
@@ -35,8 +35,8 @@ def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> Outcome:
         for converted in rows:
             validate(converted)
     except Exception as error:
-        return Outcome((), quarantine.failed(unit.key, unit.files, stage, error, job))
-    return Outcome(rows, None)
+        return UnitOutcome((), quarantine.failed(unit.key, unit.files, stage, error, job))
+    return UnitOutcome(rows, None)
 
 
 def _rows(
@@ -54,7 +54,7 @@ def _rows(
             raise InputError(
                 f"the study {study!r} does not begin with the unit's key", where=unit.key
             )
-        setting = Setting(
+        setting = RecordFacts(
             id=record_id(card.slug, study, record.task, salt=salt if private else None),
             source=card.slug,
             domain=card.domain,

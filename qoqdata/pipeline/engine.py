@@ -15,28 +15,28 @@ from qoqdata.pipeline import summary
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engines import run_tasks
 from qoqdata.pipeline.jobs import make_job
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.pipeline.source_build import SourceBuild
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Job, Source
 
 
-def build(config: BuildConfig, out: Path, setting: Setting) -> Manifest:
+def build(config: BuildConfig, out: Path, setting: BuildSetting) -> Manifest:
     """Build or complete the data set at `out` and return its manifest.
 
     The same inputs, configuration and version give byte-identical shards for any number of
     workers and any number of kills in between. Raises UsageError for a configuration that does
     not fit and for a second build of the same folder; raw input at fault ends in quarantine.
     """
-    found = [(catalogue.get(request.source), request) for request in config.sources]
+    found = [(catalogue.find_source(request.source), request) for request in config.sources]
     return build_requests(found, out, setting, config)
 
 
 def build_requests(
     requests: Sequence[tuple[Source, SourceRequest]],
     out: Path,
-    setting: Setting,
+    setting: BuildSetting,
     config: BuildConfig | None = None,
 ) -> Manifest:
     """As `build`, for sources at hand, registered or not; `config` gives the common settings."""
@@ -54,7 +54,7 @@ def build_requests(
             _run([SourceBuild(source, job, config, layout) for source, job in jobs], setting)
             name = config.name or out.resolve().name
             result = summary.assemble(layout, name=name, salt_fingerprint=setting.salt.fingerprint)
-            manifest.write(layout, result)
+            manifest.write_manifest(layout, result)
             return result
     except Timeout as error:
         raise UsageError(
@@ -62,7 +62,7 @@ def build_requests(
         ) from error
 
 
-def _run(builds: list[SourceBuild], setting: Setting) -> None:
+def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
     """Run the tasks of all sources through one engine; planning happens as it takes them."""
     for build in builds:
         build.open()
@@ -84,7 +84,7 @@ def _check(layout: Layout, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
         if root.is_relative_to(job.raw.root.resolve()):
             raise UsageError("lies inside the raw folder", where=str(layout.root), fix="move --out")
     if layout.manifest.is_file():
-        present = manifest.read(layout.root)
+        present = manifest.read_manifest(layout.root)
         others = set(present.sources) - set(slugs)
         if others and present.salt_fingerprint != salt.fingerprint:
             raise UsageError(

@@ -15,7 +15,7 @@ from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Un
 
 
 @dataclass(frozen=True)
-class Plan:
+class SourcePlan:
     """Units in build order, and quarantine rows of what planning left out."""
 
     units: tuple[Unit, ...]
@@ -27,7 +27,7 @@ class Plan:
         return len(self.units) + len(self.left_out)
 
 
-def make_plan(source: Source, job: Job, *, limit: int | None = None) -> Plan:
+def make_plan(source: Source, job: Job, *, limit: int | None = None) -> SourcePlan:
     """Run the source's `plan` and settle keys and splits.
 
     Units come in the order of a public hash of their key: independent of listing order, and not
@@ -39,10 +39,10 @@ def make_plan(source: Source, job: Job, *, limit: int | None = None) -> Plan:
     units, torn = assign(units, job.card)
     units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
     if limit is not None:
-        return Plan(tuple(units[:limit]), ())
+        return SourcePlan(tuple(units[:limit]), ())
     rows = [quarantine.refused(item, job) for item in (*refused, *duplicates, *torn)]
     rows += [quarantine.filtered(item, job) for item in filtered]
-    return Plan(tuple(units), tuple(rows))
+    return SourcePlan(tuple(units), tuple(rows))
 
 
 def order_key(source: str, key: str) -> int:

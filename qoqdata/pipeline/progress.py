@@ -29,7 +29,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Refused:
+class SourceRefused:
     """A whole source could not be planned; the others go on."""
 
     source: str
@@ -45,7 +45,7 @@ class Warned:
     message: str
 
 
-Event = Planned | Finished | Refused | Warned
+Event = Planned | Finished | SourceRefused | Warned
 
 
 class Listener(Protocol):

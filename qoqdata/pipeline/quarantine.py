@@ -60,7 +60,7 @@ def filtered(item: Filtered, job: Job) -> Row:
     }
 
 
-def write(path: Path, rows: list[Row]) -> None:
+def write_quarantine(path: Path, rows: list[Row]) -> None:
     """Write the quarantine table of a source, sorted by unit; no rows, no file."""
     if not rows:
         path.unlink(missing_ok=True)

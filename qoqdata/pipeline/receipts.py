@@ -17,7 +17,7 @@ from qoqdata.sources.protocol import Job, Source
 from qoqdata.version import VERSION
 
 
-class Receipt(BaseModel):
+class ShardReceipt(BaseModel):
     """What one chunk gave; written after its shard."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,20 +53,20 @@ def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt) -> str:
     )
 
 
-def read(path: Path) -> Receipt | None:
+def read_receipt(path: Path) -> ShardReceipt | None:
     """The receipt at `path`, or None when there is none that can be read."""
     try:
-        return Receipt.model_validate_json(path.read_bytes())
+        return ShardReceipt.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
-def write(path: Path, receipt: Receipt) -> None:
+def write_receipt(path: Path, receipt: ShardReceipt) -> None:
     """Write a receipt atomically."""
     write_json(path, receipt.model_dump(mode="json"))
 
 
-def holds(receipt: Receipt | None, expected: str, root: Path) -> bool:
+def holds(receipt: ShardReceipt | None, expected: str, root: Path) -> bool:
     """Whether the chunk needs no work: same fingerprint, and its shard is there in full size.
 
     The shard's digest is left to `qoqdata validate`: reading terabytes again is no resume.

@@ -9,7 +9,7 @@ from qoqdata.records.identity import Salt
 
 
 @dataclass(frozen=True)
-class Setting:
+class BuildSetting:
     """How to run a build. `workers` 0 stays in this process; `resume` False redoes every chunk."""
 
     salt: Salt

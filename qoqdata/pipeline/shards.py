@@ -123,7 +123,7 @@ def _weight(row: dict[str, Any]) -> int:
 def _settings(first: pa.Table) -> dict[str, Any]:
     """Writer settings of a shard that begins with `first`.
 
-    Of pictures one page holds a row group: a store that deduplicates cuts by content itself, and
+    Of images one page holds a row group: a store that deduplicates cuts by content itself, and
     finds fewer headers between unchanged bytes. Signals are compressed, so their pages must begin
     where the content says for an unchanged page to be the same bytes.
     """
@@ -135,7 +135,7 @@ def _settings(first: pa.Table) -> dict[str, Any]:
         "use_dictionary": list(_REPEATED),
         # Bytes of equal significance lie together: quantised millivolts shrink by half.
         "column_encoding": {_SIGNAL: "BYTE_STREAM_SPLIT"},
-        # What a reader may skip row groups by; of media it would be the first picture's bytes.
+        # What a reader may skip row groups by; of media it would be the first image's bytes.
         "write_statistics": [leaf for leaf in _LEAVES if "." not in leaf],
         "write_page_checksum": True,
         "use_content_defined_chunking": signals,

@@ -11,11 +11,11 @@ from qoqdata.layout import Layout
 from qoqdata.pipeline import progress, quarantine, receipts, summary
 from qoqdata.pipeline.chunks import Chunk, cut
 from qoqdata.pipeline.config import BuildConfig
-from qoqdata.pipeline.planning import Plan, make_plan
-from qoqdata.pipeline.receipts import Receipt
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.planning import SourcePlan, make_plan
+from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.pipeline.summary import Summary
-from qoqdata.pipeline.work import Task
+from qoqdata.pipeline.work import ChunkTask
 from qoqdata.sources.protocol import Job, Source
 
 WHOLE_SOURCE = "(the whole source)"
@@ -29,9 +29,9 @@ class SourceBuild:
     job: Job
     config: BuildConfig
     layout: Layout
-    plan: Plan = field(default_factory=lambda: Plan((), ()))
+    plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
     refused: str | None = None
-    done: dict[str, Receipt] = field(default_factory=dict)
+    done: dict[str, ShardReceipt] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -42,7 +42,7 @@ class SourceBuild:
         """A summary says that a source is whole; from here until `close` it is not."""
         self.layout.summary(self.slug).unlink(missing_ok=True)
 
-    def tasks(self, setting: Setting) -> Iterator[Task]:
+    def tasks(self, setting: BuildSetting) -> Iterator[ChunkTask]:
         """Plan the source, and yield a task for every chunk whose receipt does not hold."""
         self._make_plan(setting.listen)
         shard_units = self.config.shard_units or self.job.card.shard_units
@@ -55,14 +55,19 @@ class SourceBuild:
         for chunk in chunks:
             print_ = receipts.fingerprint(chunk, self.source, self.job, setting.salt)
             path = self.layout.receipt(self.slug, chunk.name)
-            receipt = receipts.read(path) if setting.resume else None
+            receipt = receipts.read_receipt(path) if setting.resume else None
             if receipt is not None and receipts.holds(receipt, print_, self.layout.root):
                 self.finished(chunk, receipt, setting.listen, reused=True)
             else:
-                yield Task(chunk, self.source, self.job, setting.salt, self.layout, print_)
+                yield ChunkTask(chunk, self.source, self.job, setting.salt, self.layout, print_)
 
     def finished(
-        self, chunk: Chunk, receipt: Receipt, listen: progress.Listener, *, reused: bool = False
+        self,
+        chunk: Chunk,
+        receipt: ShardReceipt,
+        listen: progress.Listener,
+        *,
+        reused: bool = False,
     ) -> None:
         """Take in the receipt of a chunk."""
         self.done[chunk.name] = receipt
@@ -74,7 +79,7 @@ class SourceBuild:
         """Write the quarantine table, the card as built, and the summary."""
         receipts_ = [self.done[name] for name in sorted(self.done)]
         rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
-        quarantine.write(self.layout.quarantine(self.slug), rows)
+        quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
         card = self.job.card.model_dump(mode="json")
         write_json(self.layout.card(self.slug), card)
         counts = summary.count(receipts_, left_out=self.plan.left_out)
@@ -100,7 +105,7 @@ class SourceBuild:
             counts=counts,
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
-        summary.write(self.layout, Summary(slug=self.slug, entry=entry, shards=shards))
+        summary.write_summary(self.layout, Summary(slug=self.slug, entry=entry, shards=shards))
 
     def _make_plan(self, listen: progress.Listener) -> None:
         """Plan, or refuse the source as a whole and say why; the other sources go on."""
@@ -108,9 +113,9 @@ class SourceBuild:
             self.plan = make_plan(self.source, self.job, limit=self.config.limit)
         except Exception as error:
             row = quarantine.failed(WHOLE_SOURCE, (), "plan", error, self.job)
-            self.plan = Plan((), (row,))
+            self.plan = SourcePlan((), (row,))
             self.refused = f"{row['reason']}: {row['message']}"
-            listen(progress.Refused(self.slug, row["reason"], row["message"]))
+            listen(progress.SourceRefused(self.slug, row["reason"], row["message"]))
 
     def _remove_stale(self, names: set[str]) -> None:
         """Remove shards, receipts and drafts of chunks that no longer exist."""

@@ -15,7 +15,7 @@ from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.manifest import config_digest, shards_digest
-from qoqdata.pipeline.receipts import Receipt
+from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.version import VERSION
 
 
@@ -29,7 +29,7 @@ class Summary(BaseModel):
     shards: tuple[Shard, ...]
 
 
-def count(receipts: Iterable[Receipt], *, left_out: Iterable[dict[str, Any]]) -> Counts:
+def count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any]]) -> Counts:
     """Counts that reconcile: units = converted + quarantined + filtered."""
     receipts, left_out = list(receipts), list(left_out)
     outcomes = Counter(row["outcome"] for row in left_out)
@@ -50,7 +50,7 @@ def count(receipts: Iterable[Receipt], *, left_out: Iterable[dict[str, Any]]) ->
     )
 
 
-def write(layout: Layout, summary: Summary) -> None:
+def write_summary(layout: Layout, summary: Summary) -> None:
     """Keep a finished source's summary, so that later builds of others can list it."""
     write_json(layout.summary(summary.slug), summary.model_dump(mode="json"))
 

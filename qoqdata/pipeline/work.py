@@ -9,8 +9,8 @@ from typing import Any
 from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, receipts
 from qoqdata.pipeline.chunks import Chunk
-from qoqdata.pipeline.conversion import Outcome, convert_unit
-from qoqdata.pipeline.receipts import Receipt
+from qoqdata.pipeline.conversion import UnitOutcome, convert_unit
+from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.records.identity import Salt
 from qoqdata.records.rows import shows_something
@@ -18,7 +18,7 @@ from qoqdata.sources.protocol import Job, Source, Unit
 
 
 @dataclass(frozen=True)
-class Task:
+class ChunkTask:
     """One chunk with all that its conversion needs; travels to a worker process."""
 
     chunk: Chunk
@@ -36,7 +36,7 @@ def prepare_process() -> None:
     cv2.setNumThreads(1)
 
 
-def run(task: Task, convert: Callable[[Unit], Outcome] | None = None) -> Receipt:
+def run(task: ChunkTask, convert: Callable[[Unit], UnitOutcome] | None = None) -> ShardReceipt:
     """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt."""
     tally = _Tally()
     convert = convert or (lambda unit: convert_unit(unit, task.source, task.job, task.salt))
@@ -47,7 +47,7 @@ def run(task: Task, convert: Callable[[Unit], Outcome] | None = None) -> Receipt
         source=slug,
         split=task.chunk.split,
     )
-    receipt = Receipt(
+    receipt = ShardReceipt(
         fingerprint=task.fingerprint,
         shard=shard,
         converted=tally.converted,
@@ -55,7 +55,7 @@ def run(task: Task, convert: Callable[[Unit], Outcome] | None = None) -> Receipt
         annotation_only=tally.annotation_only,
         quarantine=tuple(tally.failures),
     )
-    receipts.write(task.layout.receipt(slug, name), receipt)
+    receipts.write_receipt(task.layout.receipt(slug, name), receipt)
     return receipt
 
 
@@ -66,7 +66,7 @@ class _Tally:
         self.converted = self.records = self.annotation_only = 0
         self.failures: list[quarantine.Row] = []
 
-    def rows(self, outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
+    def rows(self, outcomes: Iterable[UnitOutcome]) -> Iterator[dict[str, Any]]:
         for outcome in outcomes:
             if outcome.failure is not None:
                 self.failures.append(outcome.failure)

@@ -70,7 +70,7 @@ def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
     )
 
 
-def scan(root: Path, secrets: Secrets) -> list[Leak]:
+def scan_outgoing(root: Path, secrets: Secrets) -> list[Leak]:
     """Every leak in the files below `root`, by file."""
     leaks: set[tuple[str, str]] = set()
     for path in sorted(p for p in root.rglob("*") if p.is_file()):

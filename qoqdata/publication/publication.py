@@ -9,7 +9,7 @@ from typing import Protocol
 
 from qoqdata.curation.phi import receipt as phi
 from qoqdata.dataset import Dataset
-from qoqdata.differences import Difference, difference
+from qoqdata.differences import SetDifference, difference
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication import privacy
 from qoqdata.publication.describe import describe
@@ -56,7 +56,7 @@ class Prepared:
     staged: Dataset
     files: tuple[Outgoing, ...]
     version: str
-    change: Difference | None
+    change: SetDifference | None
 
 
 def prepare(
@@ -69,9 +69,9 @@ def prepare(
 ) -> Prepared:
     """Pass the gates and write the outgoing tree; nothing leaves yet.
 
-    `reviewed` names private sources whose pictures a person has looked through for burned-in
+    `reviewed` names private sources whose images a person has looked through for burned-in
     text. Raises DatasetError when the PHI rules have not run or have open findings, when private
-    pictures were not reviewed, or when a secret is found in an outgoing file; UsageError for a
+    images were not reviewed, or when a secret is found in an outgoing file; UsageError for a
     salt that is not the set's, or a version that does not rise.
     """
     if salt.fingerprint != dataset.manifest.salt_fingerprint:
@@ -112,7 +112,7 @@ def _public(url: str) -> str | None:
 
 
 def _succeed(
-    staged: Dataset, previous: Dataset, change: Difference, version: str | None
+    staged: Dataset, previous: Dataset, change: SetDifference, version: str | None
 ) -> Dataset:
     """Seal the release after `previous`; the same content keeps its version."""
     last = previous.manifest.release
@@ -134,13 +134,13 @@ def _require_review(dataset: Dataset, reviewed: Collection[str]) -> None:
     for slug, term in terms(dataset.cards).items():
         private = dataset.cards[slug].access == "own"
         if private and term.form == "pixels" and slug not in reviewed:
-            what = f"nobody has looked for text burned into the pictures of {slug}"
+            what = f"nobody has looked for text burned into the images of {slug}"
             fix = f"look through them, then say --pixels-reviewed {slug}"
             raise DatasetError(what, where=dataset.where, fix=fix)
 
 
 def _require_no_leak(root: Path, secrets: privacy.Secrets) -> None:
-    if leaks := privacy.scan(root, secrets):
+    if leaks := privacy.scan_outgoing(root, secrets):
         more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
         what = f"{leaks[0].what} is in {leaks[0].file}{more}"
         raise DatasetError(what, where=str(root), fix="drop or rebuild the records that hold it")

@@ -37,7 +37,7 @@ def _title(facts: Facts) -> str:
         f"# {escape(facts.manifest.name)}\n\n"
         f"{version}{facts.records:,} question/answer records from {len(facts.manifest.sources)} "
         f"clinical sources in {facts.domains.height} domains, built with qoqdata "
-        f"{facts.manifest.qoqdata_version}. One row is one question about one study; pictures, "
+        f"{facts.manifest.qoqdata_version}. One row is one question about one study; images, "
         "ECG signals, boxes and masks are in the row.\n"
     )
 
@@ -56,7 +56,7 @@ def _loading(facts: Facts, url: str | None) -> str:
         f'ds = load_dataset("{where}", "{config}", split="{split}")\n'
         'print(ds[0]["question"], ds[0]["answer"])\n'
         "```\n\n"
-        "or, with exact resume, mixing and boxes that follow the picture:\n\n"
+        "or, with exact resume, mixing and boxes that follow the image:\n\n"
         "```python\n"
         "import qoqdata\n\n"
         f'for record in qoqdata.open("{shown}").stream("{split}"):\n'
@@ -81,9 +81,9 @@ def _contents(facts: Facts, figures: tuple[str, ...]) -> str:
     )
     heads = ("domain", "records", "patients", "images", "train", "validation", "test")
     configs = ", ".join(f"`{name}` ({', '.join(slugs)})" for name, slugs in facts.configs.items())
-    picture = _figure(figures, FIGURES[0], "Records by domain and split")
+    image = _figure(figures, FIGURES[0], "Records by domain and split")
     return (
-        f"## Contents\n\n{table(heads, rows)}\n{picture}"
+        f"## Contents\n\n{table(heads, rows)}\n{image}"
         f"Configs: {configs or 'none'}. No config mixes licences.\n"
     )
 
@@ -150,7 +150,7 @@ def _curation(facts: Facts) -> str:
     dropped = sum(release.dropped.values())
     text = (
         "## Curation\n\nAll texts were searched for protected health information before release; "
-        "no finding is open. Text burned into pictures was not searched for.\n"
+        "no finding is open. Text burned into images was not searched for.\n"
     )
     if dropped:
         text += (
@@ -168,7 +168,7 @@ def _leakage(facts: Facts) -> str:
         "Official splits are kept; other groups are split as a whole by a public hash. The last "
         "column is counted over this release.\n"
     )
-    text += _pictures(facts)
+    text += _images(facts)
     if named:
         text += (
             f"\nThese sources name no patient, so only their studies are told apart: "
@@ -177,19 +177,19 @@ def _leakage(facts: Facts) -> str:
     return text
 
 
-def _pictures(facts: Facts) -> str:
-    """Whether splits share pictures, whoever they are said to be of."""
+def _images(facts: Facts) -> str:
+    """Whether splits share images, whoever they are said to be of."""
     release = facts.manifest.release
     if release is None:
         return ""
-    if release.shared_pictures is None:
-        return "\nThe pictures of the splits were not compared.\n"
-    found = release.shared_pictures
+    if release.shared_images is None:
+        return "\nThe images of the splits were not compared.\n"
+    found = release.shared_images
     counted = "No record shows" if found == 0 else f"{found:,} records show"
     return (
-        "\nThe pictures of the splits were compared by fingerprint: copies that are encoded, sized "
+        "\nThe images of the splits were compared by fingerprint: copies that are encoded, sized "
         "or lit otherwise are found; flipped, turned or cropped ones are not. "
-        f"{counted} a picture of a later split (train, validation, test).\n"
+        f"{counted} an image of a later split (train, validation, test).\n"
     )
 
 

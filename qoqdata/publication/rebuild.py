@@ -20,11 +20,11 @@ from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.entries import entries_of
-from qoqdata.publication.recipe import Recipe
+from qoqdata.publication.recipe import ReleaseRecipe
 from qoqdata.sources import catalogue
 from qoqdata.version import VERSION
 
@@ -49,7 +49,7 @@ class Rebuilt:
 
 
 def rebuild(
-    release: Dataset, raw: Mapping[str, Path], out: Path, setting: Setting
+    release: Dataset, raw: Mapping[str, Path], out: Path, setting: BuildSetting
 ) -> tuple[Manifest, list[Rebuilt]]:
     """Build the recipe sources of `release` from raw folders and join them with its pixels.
 
@@ -60,7 +60,7 @@ def rebuild(
     Raises UsageError when a recipe was made by another converter version, or when `raw` names a
     source without a recipe.
     """
-    known = {recipe.source: (recipe, rows) for recipe, rows in recipes.read(release.root)}
+    known = {recipe.source: (recipe, rows) for recipe, rows in recipes.read_recipe(release.root)}
     if stray := sorted(set(raw) - set(known)):
         fix = f"it has recipes of: {', '.join(known) or 'no source'}"
         raise UsageError(f"the release holds no recipe of {stray[0]}", fix=fix)
@@ -84,8 +84,10 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def _rebuild(recipe: Recipe, rows: pl.DataFrame, raw: Path, out: Path, setting: Setting) -> Rebuilt:
-    source = catalogue.get(recipe.entry.converter)
+def _rebuild(
+    recipe: ReleaseRecipe, rows: pl.DataFrame, raw: Path, out: Path, setting: BuildSetting
+) -> Rebuilt:
+    source = catalogue.find_source(recipe.entry.converter)
     if source.code_digest != recipe.entry.code_digest:
         what = f"the recipe of {recipe.source} was made by qoqdata {recipe.qoqdata_version}"
         fix = f"this is {VERSION}, whose converter differs: install that version"
@@ -100,7 +102,7 @@ def _rebuild(recipe: Recipe, rows: pl.DataFrame, raw: Path, out: Path, setting: 
     return outcome
 
 
-def _compare(recipe: Recipe, rows: pl.DataFrame, scratch: Path, out: Path) -> Rebuilt:
+def _compare(recipe: ReleaseRecipe, rows: pl.DataFrame, scratch: Path, out: Path) -> Rebuilt:
     shards: list[Shard] = []
     found: dict[str, str] = {}
     for shard in recipe.shards:
@@ -155,5 +157,5 @@ def _finish(
             "digest": shards_digest(shards),
         }
     )
-    manifests.write(Layout(out), manifest)
+    manifests.write_manifest(Layout(out), manifest)
     return manifest

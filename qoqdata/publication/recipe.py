@@ -1,7 +1,7 @@
 """Recipes: what leaves of a source whose pixels may not, and the way back to the same records.
 
 A recipe holds annotations (ids, questions, answers, boxes), the raw files' relative names and
-digests, and a digest of every record. Pictures, signals, masks and context texts stay behind.
+digests, and a digest of every record. Images, signals, masks and context texts stay behind.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ANNOTATIONS = (
 )
 
 
-class Recipe(BaseModel):
+class ReleaseRecipe(BaseModel):
     """How one source was built. `shards` are those that a rebuild has to give, byte for byte."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,7 +60,9 @@ def path_of(root: Path, source: str, suffix: str) -> Path:
     return root / FOLDER / f"{source}{suffix}"
 
 
-def write(root: Path, recipe: Recipe, tables: Iterable[tuple[str, pa.Table]]) -> list[Path]:
+def write_recipe(
+    root: Path, recipe: ReleaseRecipe, tables: Iterable[tuple[str, pa.Table]]
+) -> list[Path]:
     """Write a recipe below `root`; `tables` are the source's record tables by shard path."""
     annotations = pa.concat_tables([_annotations(shard, table) for shard, table in tables])
     table, description = (path_of(root, recipe.source, suffix) for suffix in (".parquet", ".json"))
@@ -70,11 +72,11 @@ def write(root: Path, recipe: Recipe, tables: Iterable[tuple[str, pa.Table]]) ->
     return [table, description]
 
 
-def read(root: Path) -> Iterator[tuple[Recipe, pl.DataFrame]]:
+def read_recipe(root: Path) -> Iterator[tuple[ReleaseRecipe, pl.DataFrame]]:
     """The recipes below `root` with their annotations; raises DatasetError for damaged ones."""
     for path in sorted((root / FOLDER).glob("*.json")):
         try:
-            recipe = Recipe.model_validate_json(path.read_bytes())
+            recipe = ReleaseRecipe.model_validate_json(path.read_bytes())
             annotations = pl.read_parquet(path.with_suffix(".parquet"), glob=False)
         except (ValidationError, OSError, pl.exceptions.PolarsError) as error:
             fix = "download the recipe again"

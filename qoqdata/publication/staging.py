@@ -23,7 +23,7 @@ from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.entries import entries_of
 from qoqdata.publication.licences import Term, terms
-from qoqdata.publication.recipe import Recipe
+from qoqdata.publication.recipe import ReleaseRecipe
 from qoqdata.publication.versions import FIRST
 from qoqdata.statistics import difficulty, tables
 
@@ -48,8 +48,10 @@ def stage(dataset: Dataset, root: Path) -> Dataset:
     for slug in closed:
         own = tuple(shard for shard in shards if shard.source == slug)
         version_ = dataset.manifest.qoqdata_version
-        recipe = Recipe(source=slug, qoqdata_version=version_, entry=entries[slug], shards=own)
-        recipes.write(root, recipe, ((s.path, pq.read_table(root / s.path)) for s in own))
+        recipe = ReleaseRecipe(
+            source=slug, qoqdata_version=version_, entry=entries[slug], shards=own
+        )
+        recipes.write_recipe(root, recipe, ((s.path, pq.read_table(root / s.path)) for s in own))
         shutil.rmtree(Layout(root).shards(slug))
     open_ = {slug: entry for slug, entry in entries.items() if slug not in closed}
     release = Release(
@@ -57,10 +59,10 @@ def stage(dataset: Dataset, root: Path) -> Dataset:
         recipes=tuple(closed),
         withheld=_withheld(allowed),
         dropped=_dropped_by_rule(dataset),
-        shared_pictures=_shared_pictures(dataset, shards),
+        shared_images=_shared_images(dataset, shards),
     )
     pixels = tuple(shard for shard in shards if shard.source in open_)
-    manifests.write(Layout(root), _manifest(dataset.manifest, open_, pixels, release))
+    manifests.write_manifest(Layout(root), _manifest(dataset.manifest, open_, pixels, release))
     staged = open_dataset(root)
     _describe(dataset, staged)
     return staged
@@ -72,7 +74,7 @@ def seal(staged: Dataset, *, version: str, previous: str | None) -> Dataset:
     release = staged.manifest.release.model_copy(
         update={"version": version, "previous": previous, "content": content_digest(staged)}
     )
-    manifests.write(staged.layout, staged.manifest.model_copy(update={"release": release}))
+    manifests.write_manifest(staged.layout, staged.manifest.model_copy(update={"release": release}))
     return open_dataset(staged.root)
 
 
@@ -109,8 +111,8 @@ def _dropped_by_rule(dataset: Dataset) -> dict[str, int]:
     return dict(rules.iter_rows())
 
 
-def _shared_pictures(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
-    """Released records of which curation reported that a later split shows their picture."""
+def _shared_images(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
+    """Released records of which curation reported that a later split shows their image."""
     path = dataset.layout.leakage_findings
     if not path.is_file():
         return None
@@ -159,11 +161,11 @@ def _describe(dataset: Dataset, staged: Dataset) -> None:
     for path in sorted(dataset.layout.difficulty.glob("*.parquet")):
         table = pl.read_parquet(path, glob=False).join(kept.select("id"), on="id", how="semi")
         if table.height:
-            difficulty.write(staged.layout, table)
+            difficulty.write_difficulty(staged.layout, table)
     policy = _policy(dataset)
     if policy is not None and (kept["split"] == "train").any():
         scored = difficulty.choose(staged.layout, policy)
-        tables.write(staged.layout, tables.compute(kept, scored))
+        tables.write_statistics(staged.layout, tables.compute(kept, scored))
 
 
 def _policy(dataset: Dataset) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qoqdata.differences import KINDS, Difference
+from qoqdata.differences import KINDS, SetDifference
 from qoqdata.errors import UsageError
 
 FIRST = "1.0.0"
@@ -16,7 +16,7 @@ _WORDS = {
 }
 
 
-def next_version(before: str, difference: Difference) -> str:
+def next_version(before: str, difference: SetDifference) -> str:
     """The version after `before`.
 
     major   numbers measured on the old release no longer compare: records removed or moved
@@ -38,7 +38,7 @@ def check_order(before: str, after: str) -> None:
         raise UsageError(f"{after} does not come after {before}", where="--version")
 
 
-def changelog(version: str, difference: Difference | None, older: str = "") -> str:
+def changelog(version: str, difference: SetDifference | None, older: str = "") -> str:
     """CHANGELOG.md with an entry for `version` on top of the `older` text; no entry has a date."""
     title = "# Changelog\n"
     lines = [f"## {version}", ""]

@@ -1,6 +1,6 @@
 """Axis-aligned boxes on the pixel grid.
 
-Coordinates are pixel edges, x to the right and y down from the top-left corner of the picture: the
+Coordinates are pixel edges, x to the right and y down from the top-left corner of the image: the
 first pixel covers 0 to 1, so a box over columns 3 to 7 has x_min 3 and x_max 8, its width is
 x_max - x_min, and scaling needs no half-pixel terms.
 """
@@ -43,12 +43,12 @@ class Box:
 
 
 def clip(box: Box, width: float, height: float) -> Box | None:
-    """The part of the box inside a picture of `width` x `height` pixels; None when none remains."""
+    """The part of the box inside an image of `width` x `height` pixels; None when none remains."""
     return _intersection(box, Box(0, 0, width, height))
 
 
 def scale(box: Box, from_size: tuple[float, float], to_size: tuple[float, float]) -> Box:
-    """The box after its picture was resized; sizes are (width, height) in pixels."""
+    """The box after its image was resized; sizes are (width, height) in pixels."""
     _check_size(*from_size)
     _check_size(*to_size)
     (from_width, from_height), (to_width, to_height) = from_size, to_size
@@ -74,7 +74,7 @@ def crop(box: Box, window: Box) -> Box | None:
 
 
 def flip(box: Box, width: float) -> Box:
-    """The box after its picture of `width` pixels was mirrored left to right."""
+    """The box after its image of `width` pixels was mirrored left to right."""
     return Box(width - box.x_max, box.y_min, width - box.x_min, box.y_max)
 
 
@@ -87,14 +87,14 @@ def iou(a: Box, b: Box) -> float:
 
 
 def to_normalised_1000(box: Box, width: float, height: float) -> tuple[int, int, int, int]:
-    """Corners as whole thousandths of the picture size, the form that Qwen-VL models read.
+    """Corners as whole thousandths of the image size, the form that Qwen-VL models read.
 
     Rounded to nearest; a side that would vanish is rounded outwards instead, so a box never
-    loses its area. Raises InputError for a box that leaves the picture: clip it first.
+    loses its area. Raises InputError for a box that leaves the image: clip it first.
     """
     _check_size(width, height)
     if box.x_min < 0 or box.y_min < 0 or box.x_max > width or box.y_max > height:
-        raise InputError(f"box {astuple(box)} leaves the picture of {width} x {height} pixels")
+        raise InputError(f"box {astuple(box)} leaves the image of {width} x {height} pixels")
     x_min, x_max = _thousandths(box.x_min, box.x_max, width)
     y_min, y_max = _thousandths(box.y_min, box.y_max, height)
     return x_min, y_min, x_max, y_max
@@ -103,7 +103,7 @@ def to_normalised_1000(box: Box, width: float, height: float) -> tuple[int, int,
 def from_normalised_1000(
     corners: tuple[float, float, float, float], width: float, height: float
 ) -> Box:
-    """The box in pixels of a picture of `width` x `height` from corners in thousandths of it."""
+    """The box in pixels of an image of `width` x `height` from corners in thousandths of it."""
     _check_size(width, height)
     x_min, y_min, x_max, y_max = corners
     return Box(
@@ -129,4 +129,4 @@ def _intersection(a: Box, b: Box) -> Box | None:
 
 def _check_size(width: float, height: float) -> None:
     if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
-        raise InputError(f"picture size {width} x {height} is impossible")
+        raise InputError(f"image size {width} x {height} is impossible")

@@ -1,6 +1,6 @@
 """What C decoders say while they decode.
 
-libjpeg and FFmpeg report damage that they paper over (a grey half picture, a frame patched from its
+libjpeg and FFmpeg report damage that they paper over (a grey half image, a frame patched from its
 neighbour) only as text on the process's standard error; their Python bindings drop it. This module
 collects that text, so that a reader can refuse instead of passing the patched pixels on, and keeps
 it off the terminal.

@@ -16,13 +16,13 @@ from typing import Literal
 import numpy as np
 
 from qoqdata.errors import BadLabel, Misaligned, UnsupportedFormat
-from qoqdata.readers import raster
+from qoqdata.readers.image import reader
+from qoqdata.readers.image.exif import upright
+from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture.exif import upright
-from qoqdata.readers.picture.samples import Samples
 
 Colour = tuple[int, int, int]
-_BLURRED = 0.05  # share of mid-grey pixels above which a picture is no binary mask
+_BLURRED = 0.05  # share of mid-grey pixels above which an image is no binary mask
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class LabelBox:
     area: int
 
 
-def read(
+def read_mask(
     path: str | Path,
     *,
     codes: Mapping[int, str],
@@ -58,22 +58,22 @@ def read(
     colours: Mapping[Colour, int] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> LabelMap:
-    """Read one mask file (any picture format) as a label map, upright.
+    """Read one mask file (any image format) as a label map, upright.
 
     codes: code -> label; 255 -> "lesion" describes the usual 0/255 mask.
     binarise: 8-bit values of at least `threshold` become the one foreground code of `codes`, the
     rest 0. Needed for lossy files (JPEG), whose codes have wandered. Refused when more than 5 % of
-    the pixels lie between 64 and 191: such a picture is not a binary mask.
+    the pixels lie between 64 and 191: such an image is not a binary mask.
     colours: RGB colour -> code, for masks painted in colours; all colours must be listed. Without
     it, RGB masks are accepted only if their three channels are equal.
 
     Raises BadLabel with the codes or colours that nothing explains, UnsupportedFormat (lossy
-    without `binarise`, transparency), and whatever `raster.read` raises.
+    without `binarise`, transparency), and whatever `read_image` raises.
     """
     if binarise and colours is not None:
         raise ValueError("give binarise or colours, not both")
     where = str(path)
-    samples = raster.read_samples(path, limits=limits)
+    samples = reader.read_stored_values(path, limits=limits)
     if samples.alpha is not None:
         raise UnsupportedFormat("mask with transparent pixels", where=where)
     if samples.lossy and not binarise:
@@ -101,7 +101,7 @@ def read(
     return LabelMap(upright(values, samples.orientation), dict(codes), tuple(sorted(set(ignore))))
 
 
-def _single_channel(samples: Samples, where: str) -> np.ndarray:
+def _single_channel(samples: StoredValues, where: str) -> np.ndarray:
     values = samples.values
     if samples.palette is not None:
         grey = bool((samples.palette == samples.palette[:, :1]).all())
@@ -117,7 +117,7 @@ def _single_channel(samples: Samples, where: str) -> np.ndarray:
     return values
 
 
-def _from_colours(samples: Samples, colours: Mapping[Colour, int], where: str) -> np.ndarray:
+def _from_colours(samples: StoredValues, colours: Mapping[Colour, int], where: str) -> np.ndarray:
     """Codes (rows, columns), uint8 or uint16, of an 8-bit colour or palette mask."""
     pixels = samples.values if samples.palette is None else samples.palette[samples.values]
     if pixels.dtype != np.uint8 or pixels.ndim != 3:

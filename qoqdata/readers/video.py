@@ -20,12 +20,12 @@ import numpy as np
 from qoqdata.errors import MissingFile, UnreadableFile, UsageError
 from qoqdata.readers import video_container, video_frames
 from qoqdata.readers.decoder_log import decoder_log
+from qoqdata.readers.image import gif, pillow
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import gif, pillow
 from qoqdata.readers.video_frames import FramePolicy, describe
 from qoqdata.readers.video_timing import Timing, from_delays, from_stamps
 
-__all__ = ["Clip", "FramePolicy", "describe", "read"]
+__all__ = ["Clip", "FramePolicy", "describe", "read_video"]
 
 _HEAD_BYTES = 400
 _ATTEMPTS_AFTER_THE_LAST_FRAME = 16
@@ -48,7 +48,7 @@ class Clip:
     times_s: tuple[float, ...] | None
 
 
-def read(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAULT_LIMITS) -> Clip:
+def read_video(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAULT_LIMITS) -> Clip:
     """Read the chosen frames of one clip file, told by its content whatever its name.
 
     Rotation from the header is applied; frames with non-square pixels keep their stored shape; both
@@ -259,16 +259,16 @@ def _read_gif(data: bytes, policy: FramePolicy, limits: Limits, where: str) -> C
         raise UnreadableFile("no frame can be decoded", where=where)
     indices = video_frames.choose(policy, count)
     limits.check("voxels", len(indices) * blocks.rows * blocks.columns, where=where)
-    picture = pillow.opened(GifImageFile, data, where=where, limits=limits)
+    image = pillow.opened(GifImageFile, data, where=where, limits=limits)
     wanted, kept, transparent = set(indices), [], 0
     for index in range(count):
         try:
-            picture.seek(index)
-            picture.load()
+            image.seek(index)
+            image.load()
         except Exception as error:
             raise pillow.translated(error, where) from error
         if index in wanted:
-            frame = np.array(picture.convert("RGBA"))
+            frame = np.array(image.convert("RGBA"))
             transparent += bool((frame[..., 3] != 255).any())
             kept.append(np.ascontiguousarray(frame[..., :3]))
     repairs: tuple[str, ...] = ()

@@ -25,13 +25,13 @@ _NEEDED = ("id", "response", "reward")
 _THOUGHT = re.compile(r"<think>(.*?)</think>", re.IGNORECASE | re.DOTALL)
 
 
-def read(path: Path) -> pl.DataFrame:
+def read_traces(path: Path) -> pl.DataFrame:
     """Rollouts from Parquet, JSON lines, or a folder of Parquet files as training writes it.
 
     Needed are `id`, `response` and `reward`; `overall`, `step`, `rollout`, `policy` and
     `truncated` are used where they are there. Raises BadTable.
     """
-    table = rollouts.read(path)
+    table = rollouts.read_rollouts(path)
     for name in _NEEDED:
         if name not in table.columns:
             fix = "traces need id, response and reward"

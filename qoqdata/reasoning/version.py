@@ -23,7 +23,9 @@ from qoqdata.pipeline.shards import rewrite_shard
 _BESIDE = ("cards", "quarantine", "curation", "stats", "difficulty")
 
 
-def write(dataset: Dataset, traces: pl.DataFrame, out: Path, *, policy: str | None) -> Manifest:
+def write_traced_set(
+    dataset: Dataset, traces: pl.DataFrame, out: Path, *, policy: str | None
+) -> Manifest:
     """Write the data set with `traces` (id, reasoning, policy) to a new folder.
 
     Records without a trace keep what they had. `policy` names the writer of traces that do not
@@ -46,7 +48,7 @@ def write(dataset: Dataset, traces: pl.DataFrame, out: Path, *, policy: str | No
     manifest = dataset.manifest.model_copy(
         update={"shards": shards, "digest": shards_digest(shards)}
     )
-    manifests.write(Layout(out), manifest)
+    manifests.write_manifest(Layout(out), manifest)
     return manifest
 
 

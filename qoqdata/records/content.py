@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One stored picture: encoded 8-bit bytes and how they came about.
+class Image:
+    """One stored image: encoded 8-bit bytes and how they came about.
 
     `original_width` and `original_height` are in raw pixels; `spacing` is in mm between stored
     pixel centres (row, column and, for slices, through plane); `index` counts raw slices or
@@ -45,7 +45,7 @@ class Ecg:
 
 @dataclass(frozen=True)
 class Region:
-    """A box in stored pixels of picture `image`; pixel i spans [i, i + 1]."""
+    """A box in stored pixels of image `image`; pixel i spans [i, i + 1]."""
 
     label: str
     image: int
@@ -71,7 +71,7 @@ class Record:
     options: tuple[str, ...] | None = None
     labels: tuple[str, ...] | None = None
     uncertain: tuple[str, ...] | None = None
-    images: tuple[Picture, ...] | None = None
+    images: tuple[Image, ...] | None = None
     ecg: Ecg | None = None
     regions: tuple[Region, ...] | None = None
     masks: tuple[bytes | None, ...] | None = None

@@ -1,4 +1,4 @@
-"""Pictures of DICOM files and series."""
+"""Images of DICOM files and series."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.video_frames import FramePolicy
 from qoqdata.readers.volume import SlicePolicy, Volume
 from qoqdata.records import slices
-from qoqdata.records.content import Picture
-from qoqdata.records.pictures import from_pixels
+from qoqdata.records.content import Image
+from qoqdata.records.images import image_from_pixels
 
 _LATERALITY = {"L": "left", "R": "right", "B": "both"}
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def file_pictures(
+def file_images(
     path: Path,
     windows: Sequence[Window | str | None],
     *,
     frames: int,
     limits: Limits = DEFAULT_LIMITS,
-) -> tuple[tuple[Picture, ...], tuple[str, ...], DicomImage]:
-    """Pictures of one file (at most `frames`, at the centres of equal parts), notes, and facts.
+) -> tuple[tuple[Image, ...], tuple[str, ...], DicomImage]:
+    """Images of one file (at most `frames`, at the centres of equal parts), notes, and facts.
 
     Each frame is shown through every window before the next one. Raises the errors of
     `dicom.read`.
     """
     policy = FramePolicy("uniform", count=frames)
     choose = partial(video_frames.choose, policy)
-    images = dicom.read_windows(path, windows, frames=choose, limits=limits)
-    count = images[0].original_frames
-    pictures = tuple(
-        _frame_picture(image, place, index if count > 1 else None)
+    decoded = dicom.read_windows(path, windows, frames=choose, limits=limits)
+    count = decoded[0].original_frames
+    images = tuple(
+        _frame_image(image, place, index if count > 1 else None)
         for place, index in enumerate(choose(count))
-        for image in images
+        for image in decoded
     )
     of = (f"frames: {video_frames.describe(policy)} of {count}",) if count > 1 else ()
-    repairs = dict.fromkeys(repair for image in images for repair in image.repairs)
-    return pictures, (*of, *repairs), images[0]
+    repairs = dict.fromkeys(repair for image in decoded for repair in image.repairs)
+    return images, (*of, *repairs), decoded[0]
 
 
-def _frame_picture(image: DicomImage, place: int, index: int | None) -> Picture:
-    return from_pixels(
+def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
+    return image_from_pixels(
         image.frames[place],
         original_width=image.original_columns,
         original_height=image.original_rows,
@@ -62,9 +62,9 @@ def _frame_picture(image: DicomImage, place: int, index: int | None) -> Picture:
     )
 
 
-def series_pictures(
+def series_images(
     series: Series, policy: SlicePolicy, windows: Sequence[Window | str | None]
-) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
+) -> tuple[tuple[Image, ...], tuple[str, ...]]:
     """Slices of an ordered series, in anatomical order, each through every window, with notes.
 
     Raises UsageError for an unknown window name, InputError for a named window on values that are
@@ -77,7 +77,7 @@ def series_pictures(
     ]
     shown = zip(*(stack.images or () for stack in stacks), strict=True)
     notes = dict.fromkeys(note for stack in stacks for note in stack.notes)
-    return tuple(picture for slice_ in shown for picture in slice_), (*notes, *series.repairs)
+    return tuple(image for slice_ in shown for image in slice_), (*notes, *series.repairs)
 
 
 def _window_of(series: Series, window: Window | str | None) -> Window | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def from_boxes(
     boxes: Iterable[LabelBox], *, image: int, reader: str | None = None
 ) -> tuple[Region, ...]:
-    """Regions of picture `image` from the boxes of its mask, in stored pixels."""
+    """Regions of image `image` from the boxes of its mask, in stored pixels."""
     return tuple(
         Region(box.label, image, box.x_min, box.y_min, box.x_max, box.y_max, box.area, reader)
         for box in boxes

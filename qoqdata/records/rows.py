@@ -11,13 +11,13 @@ import pyarrow as pa
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.record import RECORD
 from qoqdata.contract.vocabulary import AGE_CAP
-from qoqdata.records.content import Ecg, Picture, Record, Region
+from qoqdata.records.content import Ecg, Image, Record, Region
 
 SCHEMA = arrow_schema(RECORD)
 
 
 @dataclass(frozen=True)
-class Setting:
+class RecordFacts:
     """What the build knows about a record beside its content."""
 
     id: str
@@ -35,7 +35,7 @@ class Setting:
     version: str
 
 
-def row(record: Record, setting: Setting) -> dict[str, Any]:
+def row(record: Record, setting: RecordFacts) -> dict[str, Any]:
     """The record as a dictionary in schema order; ages above the cap are set to it."""
     images = record.images
     return {
@@ -82,24 +82,24 @@ def batch(rows: Iterable[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def shows_something(row: dict[str, Any]) -> bool:
-    """Whether the policy is shown anything: a picture, an ECG or text. If not, the record is
+    """Whether the policy is shown anything: an image, an ECG or text. If not, the record is
     annotation-only, and training leaves it out."""
     return bool(row["images"] or row["ecg"] or row["context"])
 
 
-def _image(record: str, number: int, picture: Picture) -> dict[str, Any]:
-    return {"bytes": picture.data, "path": f"{record}-{number}.{picture.extension}"}
+def _image(record: str, number: int, image: Image) -> dict[str, Any]:
+    return {"bytes": image.data, "path": f"{record}-{number}.{image.extension}"}
 
 
-def _image_info(picture: Picture) -> dict[str, Any]:
-    window = picture.window
+def _image_info(image: Image) -> dict[str, Any]:
+    window = image.window
     return {
-        "width": picture.width,
-        "height": picture.height,
-        "original_width": picture.original_width,
-        "original_height": picture.original_height,
-        "view": picture.view,
-        "laterality": picture.laterality,
+        "width": image.width,
+        "height": image.height,
+        "original_width": image.original_width,
+        "original_height": image.original_height,
+        "view": image.view,
+        "laterality": image.laterality,
         "window": window
         and {
             "name": window.name,
@@ -107,8 +107,8 @@ def _image_info(picture: Picture) -> dict[str, Any]:
             "width": window.width,
             "function": window.function,
         },
-        "index": picture.index,
-        "spacing": _list(picture.spacing),
+        "index": image.index,
+        "spacing": _list(image.spacing),
     }
 
 

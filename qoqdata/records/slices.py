@@ -1,4 +1,4 @@
-"""Slices of a volume, with its mask, as pictures, label maps and regions."""
+"""Slices of a volume, with its mask, as images, label maps and regions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from qoqdata.errors import BadLabel, InputError
 from qoqdata.readers import encode, masks, volume
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy, Volume
-from qoqdata.records.content import Picture, Region
-from qoqdata.records.pictures import from_pixels
+from qoqdata.records.content import Image, Region
+from qoqdata.records.images import image_from_pixels
 from qoqdata.records.regions import from_boxes
 
 
 @dataclass(frozen=True)
-class Stack:
+class CutSlices:
     """Chosen slices in anatomical order; None for what the study does not have."""
 
-    images: tuple[Picture, ...] | None
+    images: tuple[Image, ...] | None
     masks: tuple[bytes, ...] | None
     regions: tuple[Region, ...] | None
     notes: tuple[str, ...]
@@ -33,7 +33,7 @@ def cut(
     *,
     policy: SlicePolicy,
     window: Window | None = None,
-) -> Stack:
+) -> CutSlices:
     """Cut slices by `policy` from a volume, its mask, or both on one grid.
 
     Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the 0.5th to
@@ -54,18 +54,18 @@ def cut(
     axis, chosen = volume.choose_slices(policy, grid, mask=mask)
     labels = None if mask is None else _codes(mask.voxels, codes)
     notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *grid.repairs)
-    drawn: list[Picture] = []
+    drawn: list[Image] = []
     pngs: list[bytes] = []
     regions: list[Region] = []
     grey = None if image is None else _Grey(image, window)
     for place, index in enumerate(chosen):
         if image is not None and grey is not None:
-            drawn.append(_picture(image, axis, index, grey, window))
+            drawn.append(_image(image, axis, index, grey, window))
         if labels is not None:
             plane = volume.slice_image(labels, grid.affine, axis, index, labels=True)
             pngs.append(encode.label_png(plane))
             regions += from_boxes(masks.boxes(plane, codes), image=place)
-    return Stack(
+    return CutSlices(
         images=tuple(drawn) if image is not None else None,
         masks=tuple(pngs) if labels is not None else None,
         regions=tuple(regions) if labels is not None else None,
@@ -89,10 +89,10 @@ class _Grey:
         return volume.to_uint8_range(values, self.bottom, self.top)
 
 
-def _picture(image: Volume, axis: int, index: int, grey: _Grey, window: Window | None) -> Picture:
+def _image(image: Volume, axis: int, index: int, grey: _Grey, window: Window | None) -> Image:
     frame = volume.slice_frame(image.voxels.shape, image.affine, axis, index)
     plane = volume.slice_image(image.voxels, image.affine, axis, index)
-    drawn = from_pixels(grey(plane), view=frame.plane, window=window, index=index)
+    drawn = image_from_pixels(grey(plane), view=frame.plane, window=window, index=index)
     return replace(drawn, spacing=(*frame.spacing, image.spacing[axis]))
 
 

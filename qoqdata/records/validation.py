@@ -89,12 +89,12 @@ def _age(row: Row) -> Iterable[Breach]:
 
 def _modality(row: Row) -> Iterable[Breach]:
     if row["modality"] == "ecg" and row["images"] is not None:
-        yield "images", "an ECG record shows no picture", f"holds {len(row['images'])} pictures"
+        yield "images", "an ECG record shows no image", f"holds {len(row['images'])} images"
     if row["modality"] in ("image_2d", "volume_3d", "video") and row["ecg"] is not None:
-        yield "ecg", "a picture record holds no ECG", "holds an ECG"
+        yield "ecg", "an image record holds no ECG", "holds an ECG"
 
 
-def _pictures(row: Row) -> Iterable[Breach]:
+def _images(row: Row) -> Iterable[Breach]:
     images, info, masks = row["images"], row["image_info"], row["masks"]
     if (images is None) != (info is None) or (images and len(images) != len(info)):
         yield "image_info", "one entry an image", "does not match images"
@@ -104,15 +104,15 @@ def _pictures(row: Row) -> Iterable[Breach]:
             yield f"masks[{index}]", "masks are lossless: PNG", "is no PNG"
     for index, (image, facts) in enumerate(zip(images or (), info or (), strict=True)):
         if (size := _size(image)) != (facts["width"], facts["height"]):
-            rule = "the stored picture has the stated size"
+            rule = "the stored image has the stated size"
             yield f"images[{index}]", rule, f"{size} against {facts['width'], facts['height']}"
     if images is not None and masks is not None:
         if len(masks) != len(images):
-            yield "masks", "one a picture", f"{len(masks)} masks for {len(images)} pictures"
+            yield "masks", "one an image", f"{len(masks)} masks for {len(images)} images"
             return
         for index, (mask, facts) in enumerate(zip(masks, info, strict=True)):
             if mask is not None and (size := _size(mask)) != (facts["width"], facts["height"]):
-                rule = "a mask has its picture's size"
+                rule = "a mask has its image's size"
                 yield f"masks[{index}]", rule, f"{size} against {facts['width'], facts['height']}"
 
 
@@ -121,7 +121,7 @@ def _regions(row: Row) -> Iterable[Breach]:
     for index, region in enumerate(row["regions"] or ()):
         path = f"regions[{index}]"
         if not 0 <= region["image"] < len(sizes):
-            yield f"{path}.image", "names a stored picture", f"{region['image']} of {len(sizes)}"
+            yield f"{path}.image", "names a stored image", f"{region['image']} of {len(sizes)}"
             continue
         width, height = sizes[region["image"]]
         x_min, y_min, x_max, y_max = (region[k] for k in ("x_min", "y_min", "x_max", "y_max"))
@@ -171,7 +171,7 @@ RULES: tuple[Callable[[Row], Iterable[Breach]], ...] = (
     _null_and_empty,
     _age,
     _modality,
-    _pictures,
+    _images,
     _regions,
     _labels,
     _ecg,
@@ -179,14 +179,14 @@ RULES: tuple[Callable[[Row], Iterable[Breach]], ...] = (
 
 
 def _canvas_sizes(row: Row) -> list[tuple[int, int]]:
-    """(width, height) that boxes refer to: the pictures', else the masks' (annotation-only)."""
+    """(width, height) that boxes refer to: the images', else the masks' (annotation-only)."""
     if row["image_info"] is not None:
         return [(facts["width"], facts["height"]) for facts in row["image_info"]]
     return [_size(mask) if mask is not None else (0, 0) for mask in row["masks"] or ()]
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int]:
-    """(width, height) from the encoded header; (0, 0) when it is no picture."""
+    """(width, height) from the encoded header; (0, 0) when it is no image."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -97,7 +97,7 @@ class LocalFiles:
     def leaves(self, columns: Sequence[str]) -> pa.Table:
         shards = enumerate(self.manifest.shards)
         return pa.concat_tables(
-            leaves.read(self.local(shard), columns, shard=number) for number, shard in shards
+            leaves.read_leaves(self.local(shard), columns, shard=number) for number, shard in shards
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Leaf columns of shards, on disk or behind a URL, without their pictures and signals."""
+"""Leaf columns of shards, on disk or behind a URL, without their images and signals."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 PLACE = ("shard", "row_group")
 
 
-def read(path: Path, columns: Sequence[str], *, shard: int) -> pa.Table:
+def read_leaves(path: Path, columns: Sequence[str], *, shard: int) -> pa.Table:
     """The leaf `columns` (Parquet paths, such as `labels.list.element`) of one shard on disk.
 
     The table has a row a record in the shard's order, and the columns of `PLACE` (int32). Raises
     DatasetError when the shard is missing or damaged.
     """
     try:
-        # Only this reader picks single leaves of nested columns, which spares pictures and signals.
+        # Only this reader picks single leaves of nested columns, which spares images and signals.
         with pq.ParquetFile(path) as file:
             return _read(file, columns, shard)
     except (pa.ArrowException, OSError) as error:

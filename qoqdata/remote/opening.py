@@ -37,7 +37,7 @@ def open_files(
     path = local_path(root)
     if path is not None:
         path = _current_folder(path)
-        manifest = manifests.read(path)
+        manifest = manifests.read_manifest(path)
         return LocalFiles(path, manifest), manifest
     from qoqdata.remote.remote_files import RemoteFiles, set_folder
 
@@ -45,7 +45,7 @@ def open_files(
     kept = Cache.settled(cache, cache_bytes)
     options = dict(storage_options or {})
     url, content = _manifest(url, options)
-    manifest = manifests.parse(content, where=f"{shown(url)}/manifest.json")
+    manifest = manifests.parse_manifest(content, where=f"{shown(url)}/manifest.json")
     folder = set_folder(kept, url, content)
     with kept.guarded(folder.name), replacing(folder / "manifest.json") as draft:
         draft.write_bytes(content)

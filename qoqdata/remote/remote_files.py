@@ -23,7 +23,7 @@ from qoqdata.layout import Layout
 from qoqdata.remote import leaves, parts, side_files
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.retry import retried
-from qoqdata.remote.scan import scan
+from qoqdata.remote.scan import scan_shards
 from qoqdata.remote.urls import file_system, shown
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class RemoteFiles:
         return Layout(self._root)
 
     def records(self) -> pl.LazyFrame:
-        return scan(self, self._manifest.shards)
+        return scan_shards(self, self._manifest.shards)
 
     def leaves(self, columns: Sequence[str]) -> pa.Table:
         shards = [[shard.sha256, shard.rows] for shard in self._manifest.shards]
@@ -212,7 +212,7 @@ class RemoteFiles:
                 entry = None
             entry = self._bring(shard)
         with entry:
-            return leaves.read(self._path(shard), columns, shard=number)
+            return leaves.read_leaves(self._path(shard), columns, shard=number)
 
     def _kept_table(self, name: str) -> pa.Table | None:
         entry = self._cache.held(name)

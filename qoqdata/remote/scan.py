@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qoqdata.remote.files import Files
 
 
-def scan(files: Files, shards: Sequence[Shard]) -> pl.LazyFrame:
+def scan_shards(files: Files, shards: Sequence[Shard]) -> pl.LazyFrame:
     """All records of `shards` in their order, columns as in `qoqdata.contract.record`.
 
     A shard is held while it is read and the next one comes meanwhile; columns, filters and limits

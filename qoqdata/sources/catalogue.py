@@ -28,7 +28,7 @@ def cards() -> dict[str, Card]:
     return {slug: load_card(folder / "card.yaml") for slug, (folder, _) in _folders().items()}
 
 
-def get(slug: str) -> Source:
+def find_source(slug: str) -> Source:
     """The source called `slug`; UnknownSource suggests the nearest names."""
     folders = _folders()
     if slug not in folders:
@@ -36,10 +36,10 @@ def get(slug: str) -> Source:
         hint = f"did you mean {', '.join(near)}?" if near else "`qoqdata sources` lists them"
         raise UnknownSource(f"no source is called {slug!r}", fix=hint)
     folder, module = folders[slug]
-    return load(folder, module)
+    return load_source(folder, module)
 
 
-def load(folder: Path, module: str) -> Source:
+def load_source(folder: Path, module: str) -> Source:
     """The source in `folder`, whose code is the importable `module`."""
     card = load_card(folder / "card.yaml")
     if card.slug != folder.name:

@@ -19,7 +19,7 @@ from qoqdata.statistics import prior, probe
 _ESTIMATES = (probe.POLICY, prior.POLICY)
 
 
-def write(layout: Layout, table: pl.DataFrame) -> Path:
+def write_difficulty(layout: Layout, table: pl.DataFrame) -> Path:
     """Write one policy's difficulty table and return its path."""
     policy = table["policy"][0] if table.height else prior.POLICY
     path = layout.difficulty / f"{policy}.parquet"
@@ -31,7 +31,7 @@ def write(layout: Layout, table: pl.DataFrame) -> Path:
 def from_rollouts(path: Path, *, policy: str, scorer: str) -> pl.DataFrame:
     """Difficulty rows from rollouts (`rollouts.read`) with `id` and `reward` (a row a rollout) or
     `rewards` (a list). Raises BadTable; every id needs a reward, all in [0, 1]."""
-    given = rollouts.read(path)
+    given = rollouts.read_rollouts(path)
     with rollouts.refused(path):
         table = _one_a_row(given, where=str(path))
         bad = table.filter(~pl.col("reward").is_between(0, 1) | ~pl.col("reward").is_finite())

@@ -64,7 +64,7 @@ def compute(kept: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl
     }
 
 
-def write(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:
+def write_statistics(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:
     """Write the tables under `stats/` in the contract's schema, and read them back."""
     for table in statistics.TABLES:
         _write(layout, table, tables[table.name])

@@ -7,7 +7,7 @@ state = stream.state_dict()
 
 from qoqdata.stream.bad_rows import BadRow
 from qoqdata.stream.mixing import Mix
-from qoqdata.stream.settings import Settings
-from qoqdata.stream.stream import Realised, Sampling, Stream
+from qoqdata.stream.settings import StreamSettings
+from qoqdata.stream.stream import DrawShares, Realised, Stream
 
-__all__ = ["BadRow", "Mix", "Realised", "Sampling", "Settings", "Stream"]
+__all__ = ["BadRow", "Mix", "Realised", "DrawShares", "StreamSettings", "Stream"]

@@ -43,7 +43,7 @@ def units(probabilities: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Segment:
+class DrawSegment:
     """Draws from `start` on under one set of weights.
 
     `units` uint64 [C]: probability of each component in 1 / UNITS. `before` int64 [C]: draws of

@@ -21,14 +21,14 @@ def view(stream: Stream) -> IterableDataset:
     """The stream from where it is, features as in `qoqdata.contract.record`, images as PIL images.
 
     Each loop begins there again, and its own resume reads over what came before: for an exact and
-    quick one use the state of the stream. Raises UsageError for a stream that decodes pictures
+    quick one use the state of the stream. Raises UsageError for a stream that decodes images
     itself.
     """
     from datasets import Features, IterableDataset
 
     if stream.settings.images != "bytes":
         fix = 'open the stream with images="bytes"'
-        raise UsageError("the view decodes pictures itself", where="hf", fix=fix)
+        raise UsageError("the view decodes images itself", where="hf", fix=fix)
     features = {name: feature(RECORD.field(name).type) for name in stream.settings.read_columns}
     features["position"] = {"dtype": "int64", "_type": "Value"}
     if stream.settings.on_bad == "next":

@@ -17,8 +17,8 @@ from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.remote import leaves
 from qoqdata.remote.files import Files
 from qoqdata.stream.bad_rows import BadRow
-from qoqdata.stream.order import Groups
-from qoqdata.stream.settings import Settings
+from qoqdata.stream.order import RecordPlaces
+from qoqdata.stream.settings import StreamSettings
 from qoqdata.verdicts import without_dropped
 
 #: Characters of text that count as a token. Byte-pair vocabularies of about 150,000 entries take
@@ -59,11 +59,11 @@ class Index:
         return self.frame.height
 
     @cached_property
-    def groups(self) -> Groups:
+    def groups(self) -> RecordPlaces:
         """The row group of each record, numbered over all shards."""
         shard = self.frame["shard"].to_numpy().astype(np.int64)
         group = self.frame["row_group"].to_numpy().astype(np.int64)
-        return Groups((shard << 32) | group, shard)
+        return RecordPlaces((shard << 32) | group, shard)
 
     @cached_property
     def row(self) -> np.ndarray:
@@ -72,7 +72,7 @@ class Index:
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """Width x height summed over the stored pictures of each record, int64."""
+        """Width x height summed over the stored images of each record, int64."""
         return self.frame["pixels"].to_numpy().astype(np.int64)
 
     @cached_property
@@ -88,7 +88,7 @@ class Index:
         return self.paths[shard], group, row
 
 
-def build(files: Files, manifest: Manifest, settings: Settings) -> Index:
+def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     """Read the metadata of a data set and select the records of a stream.
 
     Left out: other splits, annotation-only records, records that curation dropped, and what
@@ -97,7 +97,7 @@ def build(files: Files, manifest: Manifest, settings: Settings) -> Index:
     a verdict has to look at them.
 
     Raises DatasetError when no record is left, when a shard cannot be read or is not the
-    manifest's; UsageError for a filter over unknown columns or over pictures and signals.
+    manifest's; UsageError for a filter over unknown columns or over images and signals.
     """
     wanted = _extra(settings)
     columns = [*_LEAVES, *(leaf for name in wanted for leaf in _LEAVES_OF.get(name, (name,)))]
@@ -122,7 +122,7 @@ _LEAVES_OF = {
 }
 
 
-def _extra(settings: Settings) -> list[str]:
+def _extra(settings: StreamSettings) -> list[str]:
     """Record columns beyond the light ones that filters and the mix look at."""
     names: set[str] = set()
     if settings.mix is not None and settings.mix.by == "label":
@@ -145,7 +145,7 @@ def _mentions(where: pl.Expr | None, name: str) -> bool:
 
 
 def _read(
-    files: Files, manifest: Manifest, columns: list[str], settings: Settings
+    files: Files, manifest: Manifest, columns: list[str], settings: StreamSettings
 ) -> tuple[pa.Table, tuple[BadRow, ...]]:
     if not manifest.shards:
         raise DatasetError("holds no record", where=files.origin(), fix="see its quarantine")
@@ -162,13 +162,13 @@ def _read(
 
 
 def _read_apart(
-    files: Files, manifest: Manifest, columns: Sequence[str], settings: Settings
+    files: Files, manifest: Manifest, columns: Sequence[str], settings: StreamSettings
 ) -> tuple[pa.Table, tuple[BadRow, ...]]:
     tables, bad = [], []
     for number, shard in enumerate(manifest.shards):
         try:
             with files.holding(shard) as path:
-                table = leaves.read(path, columns, shard=number)
+                table = leaves.read_leaves(path, columns, shard=number)
             if table.num_rows != shard.rows:
                 what = f"{table.num_rows} rows, {shard.rows} by the manifest"
                 raise DatasetError(what, where=files.origin(shard.path))
@@ -190,7 +190,7 @@ def _placed(table: pa.Table) -> pl.DataFrame:
     return frame.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over("shard", "row_group"))
 
 
-def _derived(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def _derived(frame: pl.DataFrame, settings: StreamSettings) -> pl.DataFrame:
     size = pl.element().struct
     area = size.field("width").cast(pl.Int64) * size.field("height")
     has_ecg = pl.col("ecg").struct.field("fs").is_not_null()
@@ -233,7 +233,7 @@ def _with_bad_shards(
     return frame.with_columns(split=splits.gather(frame["shard"]))
 
 
-def _filtered(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def _filtered(frame: pl.DataFrame, settings: StreamSettings) -> pl.DataFrame:
     if settings.max_pixels is not None:
         frame = frame.filter(pl.col("pixels") <= settings.max_pixels)
     if settings.max_tokens is not None:

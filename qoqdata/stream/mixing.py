@@ -60,7 +60,7 @@ class Mix:
         return digest([self.by, weights, self.temperature, self.max_repeats])[:16]
 
 
-def parse(mix: Mix | str | None) -> Mix | None:
+def parse_mix(mix: Mix | str | None) -> Mix | None:
     """A mix as given: None, a `Mix`, or text of a key and a rule, as in "source:temperature".
 
     A key alone ("domain", "source", "label") is mixed uniformly. Raises UsageError.

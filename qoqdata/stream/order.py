@@ -17,7 +17,7 @@ from qoqdata.stream import keyed
 
 
 @dataclass(frozen=True)
-class Groups:
+class RecordPlaces:
     """Where each of n records lies: `group` (row group) and `shard`, int64 [n], not descending."""
 
     group: np.ndarray
@@ -26,9 +26,9 @@ class Groups:
     def __len__(self) -> int:
         return len(self.group)
 
-    def of(self, records: np.ndarray) -> Groups:
+    def of(self, records: np.ndarray) -> RecordPlaces:
         """The places of some of the records."""
-        return Groups(self.group[records], self.shard[records])
+        return RecordPlaces(self.group[records], self.shard[records])
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Pass:
 
 
 def shuffled(
-    groups: Groups, *key: str | int, lanes: int, window: int, by_shard: bool = False
+    groups: RecordPlaces, *key: str | int, lanes: int, window: int, by_shard: bool = False
 ) -> Pass:
     """A shuffled pass over `groups`; a pure function of its arguments.
 
@@ -83,7 +83,7 @@ def shuffled(
     return Pass(sequence[taken], parts, _last(parts, len(heads)), names[rank][place_of[heads]])
 
 
-def in_place(groups: Groups) -> Pass:
+def in_place(groups: RecordPlaces) -> Pass:
     """The pass in manifest order."""
     heads = _changes(groups.group)
     parts = np.cumsum(heads) - 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qoqdata.stream.draws import Segment
+from qoqdata.stream.draws import DrawSegment
 from qoqdata.stream.sequence import Sequence, Stretch
 
 #: Draws that are looked up at once.
@@ -40,7 +40,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Task:
+class ReadTask:
     """Some records to make, the row groups to open first, and those to close afterwards."""
 
     stretch: Stretch
@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass
-class Plan:
+class ReadPlan:
     """Tasks from `start` on, up to the global position `end` (None: for ever).
 
     A row group is open from the first record that needs it until no process needs its part any
@@ -62,7 +62,7 @@ class Plan:
     """
 
     sequence: Sequence
-    segment: Segment | None
+    segment: DrawSegment | None
     share: Share
     start: int
     done: int
@@ -71,7 +71,7 @@ class Plan:
     _open: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     _users: Counter[int] = field(default_factory=Counter)
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[ReadTask]:
         """The tasks in order; the first ones are small, so that the first record comes soon."""
         first, size = self.done, 1
         while True:
@@ -88,7 +88,7 @@ class Plan:
                 stop = min(at + size, len(positions))
                 low, high = np.searchsorted(places, (at, stop))
                 over = closes if stop == len(positions) else ()
-                yield Task(stretch, at, stop, tuple(groups[low:high]), over)
+                yield ReadTask(stretch, at, stop, tuple(groups[low:high]), over)
                 at, size = stop, min(2 * size, self.size)
             first += len(positions)
 

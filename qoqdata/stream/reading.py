@@ -2,7 +2,7 @@
 
 Threads are enough, since Parquet, zstd, OpenCV and Pillow work without the interpreter's lock, and
 no record has to be copied between processes. Memory is bounded by the open row groups (see
-`order`) plus the records made ahead: `Settings.ahead` of them, and where pictures are decoded no
+`order`) plus the records made ahead: `Settings.ahead` of them, and where images are decoded no
 further task of at most 8 records beyond 2**29 stored pixels.
 """
 
@@ -18,10 +18,10 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError, QoqdataError
 from qoqdata.remote.files import Files
 from qoqdata.stream.bad_rows import BadRow, BadRows
-from qoqdata.stream.plan import Plan, Task
+from qoqdata.stream.plan import ReadPlan, ReadTask
 from qoqdata.stream.row_groups import FAULTS, Columns, RowGroups
 from qoqdata.stream.sequence import Sequence
-from qoqdata.stream.settings import Settings
+from qoqdata.stream.settings import StreamSettings
 
 Record = dict[str, Any]
 
@@ -48,7 +48,7 @@ class Reader:
         files: Files,
         manifest: Manifest,
         sequence: Sequence,
-        settings: Settings,
+        settings: StreamSettings,
         bad: BadRows,
     ) -> None:
         self._sequence, self._settings, self._bad = sequence, settings, bad
@@ -69,11 +69,11 @@ class Reader:
         most = 32 if self._settings.images == "bytes" else 8
         return max(1, min(most, self._settings.ahead // (2 * max(1, self._settings.workers))))
 
-    def run(self, plan: Plan) -> Generator[Record, None, None]:
+    def run(self, plan: ReadPlan) -> Generator[Record, None, None]:
         """The records of a plan; raises DatasetError at a bad row when those stop the run."""
         left_over = self._groups.held()
         ahead = self._settings.ahead if self._pool else 0
-        waiting: deque[tuple[Task, Future[Made] | None]] = deque()
+        waiting: deque[tuple[ReadTask, Future[Made] | None]] = deque()
         made_ahead = pixels_ahead = 0
         tasks = plan.tasks()
         try:
@@ -121,12 +121,12 @@ class Reader:
             future.set_exception(error)
         return future
 
-    def _pixels(self, task: Task) -> int:
+    def _pixels(self, task: ReadTask) -> int:
         if self._settings.images == "bytes":
             return 0
         return int(self._sequence.index.pixels[task.stretch.records[task.first : task.stop]].sum())
 
-    def _make(self, task: Task) -> Made:
+    def _make(self, task: ReadTask) -> Made:
         stretch, part = task.stretch, slice(task.first, task.stop)
         records: list[Record] = []
         wanted = zip(
@@ -163,7 +163,7 @@ class Reader:
         name = self._sequence.index.frame["id"][record]
         return BadRow(shard, group, row, name, _reason(error), position)
 
-    def _instead(self, task: Task, at: int, bad: BadRow) -> Record:
+    def _instead(self, task: ReadTask, at: int, bad: BadRow) -> Record:
         """The next good record of the same component's pass, which wraps round at its end.
 
         What it is depends on the data alone, so every process and every resumed run agrees.
@@ -196,7 +196,7 @@ class Reader:
         raise _caused(bad.error(), DatasetError("no other record of its component can be read"))
 
 
-def _decoder(settings: Settings) -> Callable[[Record], Record] | None:
+def _decoder(settings: StreamSettings) -> Callable[[Record], Record] | None:
     if settings.images == "bytes" and "ecg" not in settings.read_columns:
         return None
     from qoqdata.stream.decode import Decoder

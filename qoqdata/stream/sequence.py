@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from qoqdata.stream.draws import Segment
+from qoqdata.stream.draws import DrawSegment
 from qoqdata.stream.index import Index
 from qoqdata.stream.mixing import By
 from qoqdata.stream.order import Pass, in_place, lanes_within, shuffled
-from qoqdata.stream.settings import Settings
+from qoqdata.stream.settings import StreamSettings
 
 #: The one component of a stream without a mix.
 ALL = ""
@@ -69,7 +69,7 @@ class Sequence:
         """Records of each component, int64."""
         return np.array([len(members) for members in self.members.values()], np.int64)
 
-    def stretch(self, positions: np.ndarray, segment: Segment | None) -> Stretch:
+    def stretch(self, positions: np.ndarray, segment: DrawSegment | None) -> Stretch:
         """The draws at ascending global `positions`, int64, not empty."""
         components, turns, reached = self._draws(positions, segment)
         sizes = self.sizes[components]
@@ -114,7 +114,7 @@ class Sequence:
         return Pass(members[one.records], one.parts, one.last, one.group)
 
     def _draws(
-        self, positions: np.ndarray, segment: Segment | None
+        self, positions: np.ndarray, segment: DrawSegment | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         start, stop = int(positions[0]), int(positions[-1]) + 1
         if segment is None:
@@ -130,7 +130,9 @@ class Sequence:
         return drawn[here], turns[here], before + counts
 
 
-def sequence(index: Index, settings: Settings, *, digest: str, group_bytes: float) -> Sequence:
+def sequence(
+    index: Index, settings: StreamSettings, *, digest: str, group_bytes: float
+) -> Sequence:
     """The sequence that `settings` ask for over an index of the data set `digest`.
 
     `group_bytes`: mean size of a row group, by which `settings.memory` bounds lanes and window.

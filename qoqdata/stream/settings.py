@@ -23,11 +23,11 @@ OnBad = Literal["stop", "next"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class StreamSettings:
     """What is streamed, in which order, and how it is read.
 
     Which records: `split`, `where` (a polars expression over light record columns, `n_images`,
-    `pixels` and `text_tokens`), `max_pixels` (width x height summed over the pictures as stored)
+    `pixels` and `text_tokens`), `max_pixels` (width x height summed over the images as stored)
     and `max_tokens` (of text, estimated from its length; see `qoqdata.stream.index`).
 
     Order: `seed`, `shuffle`, `mix`, and how far rows are mixed: about `lanes` x `window` row groups
@@ -88,7 +88,7 @@ class Settings:
             raise UsageError(f"{self.rank} is not in 0..{self.world - 1}", where="rank")
         if self.budget is not None and self.images == "bytes":
             fix = 'open with images="array" or images="pil"'
-            raise UsageError("encoded pictures cannot be resized", where="budget", fix=fix)
+            raise UsageError("encoded images cannot be resized", where="budget", fix=fix)
         if self.mix is not None and not self.shuffle:
             raise UsageError("draws at random, so it needs shuffle=True", where="mix")
         for name in self.columns or ():
@@ -115,14 +115,14 @@ class Settings:
         return order | ({} if self.mix is None else {"mix": self.mix.fingerprint})
 
 
-def parse(settings: Mapping[str, Any], **given: Any) -> Settings:
+def parse_stream_settings(settings: Mapping[str, Any], **given: Any) -> StreamSettings:
     """Settings by name; raises UsageError for a name that is none."""
-    known = [field.name for field in fields(Settings)]
+    known = [field.name for field in fields(StreamSettings)]
     for name in settings:
         if name not in known:
             fix = f"one of {', '.join(known)}"
             raise UsageError(f"{name!r} is no setting of a stream", where="stream", fix=fix)
-    return Settings(**{**settings, **given})
+    return StreamSettings(**{**settings, **given})
 
 
 def _at_least(name: str, value: Any, least: int) -> None:

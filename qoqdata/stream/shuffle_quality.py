@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoqdata.stream import keyed
-from qoqdata.stream.draws import Segment
+from qoqdata.stream.draws import DrawSegment
 from qoqdata.stream.sequence import Sequence
 
 #: Draws within which the repeats of a row group are counted: about a global batch.
@@ -38,7 +38,7 @@ class Quality:
     batch_groups_full: float
 
 
-def quality(sequence: Sequence, segment: Segment | None, *, epoch: int) -> Quality:
+def quality(sequence: Sequence, segment: DrawSegment | None, *, epoch: int) -> Quality:
     """The quality of an epoch's order, beside that of one full shuffle of its draws."""
     n = len(sequence.index)
     records = sequence.stretch(np.arange(epoch * n, (epoch + 1) * n), segment).records

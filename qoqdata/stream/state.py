@@ -12,7 +12,7 @@ import numpy as np
 
 from qoqdata.atomic import digest
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.stream.draws import UNITS, Segment
+from qoqdata.stream.draws import UNITS, DrawSegment
 
 VERSION = 1
 #: A state takes fewer bytes than this as JSON.
@@ -43,16 +43,16 @@ class Cursor:
     present loop over it ends (None: never)."""
 
     position: int
-    segment: Segment | None
+    segment: DrawSegment | None
     end: int | None
 
 
-def weights_digest(segment: Segment) -> str:
+def weights_digest(segment: DrawSegment) -> str:
     """Tells segments apart by where they start and by their weights."""
     return digest([segment.start, segment.units.tolist()])[:16]
 
 
-def write(identity: Identity, cursor: Cursor) -> dict[str, Any]:
+def write_state(identity: Identity, cursor: Cursor) -> dict[str, Any]:
     """The state as a JSON value of fewer than MAX_BYTES bytes; raises UsageError when it is larger.
 
     `mix` is there unless the weights are those that the stream began with.
@@ -80,8 +80,8 @@ def write(identity: Identity, cursor: Cursor) -> dict[str, Any]:
     return state
 
 
-def read(
-    state: Mapping[str, Any], identity: Identity, *, initial: Segment | None, other_data: bool
+def read_state(
+    state: Mapping[str, Any], identity: Identity, *, initial: DrawSegment | None, other_data: bool
 ) -> Cursor:
     """The cursor of a state.
 
@@ -131,11 +131,11 @@ def _same_order(state: Mapping[str, Any], identity: Identity, other_data: bool) 
         raise UsageError("began with other weights", where="stream state", fix=fix)
 
 
-def _segment(mix: Mapping[str, Any], identity: Identity) -> Segment:
+def _segment(mix: Mapping[str, Any], identity: Identity) -> DrawSegment:
     counts = base64.b85decode(mix["before"])
     before = [counts[at : at + _COUNT] for at in range(0, len(counts), _COUNT)]
     units = np.frombuffer(base64.b85decode(mix["units"]), "<u4").astype(np.uint64)
     if len(units) != len(before) or int(units.sum()) != UNITS or not isinstance(mix["start"], int):
         raise ValueError("its mix is damaged")
     numbers = np.array([int.from_bytes(n, "big") for n in before], np.int64)
-    return Segment(identity.key, mix["start"], numbers, units)
+    return DrawSegment(identity.key, mix["start"], numbers, units)

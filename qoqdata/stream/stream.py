@@ -18,11 +18,11 @@ from qoqdata.remote.files import Files
 from qoqdata.stream import index as indices
 from qoqdata.stream import mixing, state
 from qoqdata.stream.bad_rows import BadRow, BadRows
-from qoqdata.stream.draws import UNITS, Segment, units
-from qoqdata.stream.plan import Plan, Share
+from qoqdata.stream.draws import UNITS, DrawSegment, units
+from qoqdata.stream.plan import ReadPlan, Share
 from qoqdata.stream.reading import Reader, Record
 from qoqdata.stream.sequence import Sequence, components, sequence
-from qoqdata.stream.settings import Settings
+from qoqdata.stream.settings import StreamSettings
 from qoqdata.stream.shuffle_quality import Quality, quality
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class DrawShares:
     """How often a component is drawn.
 
     `records` it has, `probability` of a draw, `passes` over its records in an epoch on average.
@@ -70,10 +70,10 @@ class Stream:
         self,
         files: Files,
         manifest: Manifest,
-        settings: Settings,
+        settings: StreamSettings,
         *,
         sequence: Sequence,
-        segment: Segment | None,
+        segment: DrawSegment | None,
         bad: BadRows,
     ) -> None:
         self._files, self._manifest, self.settings = files, manifest, settings
@@ -136,7 +136,7 @@ class Stream:
         if delivered is not None:
             position = self._start + delivered * self.settings.world
             position = position if self._end is None else min(position, self._end)
-        return state.write(self._identity, state.Cursor(position, self._segment, self._end))
+        return state.write_state(self._identity, state.Cursor(position, self._segment, self._end))
 
     def load_state_dict(self, saved: Mapping[str, Any], *, other_data: bool = False) -> None:
         """Go to where a state was saved.
@@ -144,7 +144,9 @@ class Stream:
         Raises DatasetError when it is of another data set or another selection of records, unless
         `other_data`; UsageError when its order was asked for differently.
         """
-        cursor = state.read(saved, self._identity, initial=self._initial, other_data=other_data)
+        cursor = state.read_state(
+            saved, self._identity, initial=self._initial, other_data=other_data
+        )
         self._go_to(cursor.position, cursor.segment)
         asked = self.settings.epochs is not None and cursor.end is not None
         self._end = cursor.end if asked else self._loop_end(cursor.position)
@@ -177,11 +179,11 @@ class Stream:
         given = mixing.given(weights, records)
         chances = mixing.probabilities(given, records, max_repeats=mix.max_repeats)
         here = self.position
-        changed = Segment(segment.key, here, segment.counts(here), units(chances))
-        state.write(self._identity, state.Cursor(here, changed, self._end))
+        changed = DrawSegment(segment.key, here, segment.counts(here), units(chances))
+        state.write_state(self._identity, state.Cursor(here, changed, self._end))
         self._go_to(here, changed)
 
-    def sampling(self) -> dict[str, Sampling]:
+    def sampling(self) -> dict[str, DrawShares]:
         """How often each component is drawn now; without a mix, each domain."""
         records = self._shares()
         if self._segment is None:
@@ -189,7 +191,7 @@ class Stream:
         else:
             chances = self._segment.units / UNITS
         return {
-            name: Sampling(n, float(p), float(p) * self.n_records / n)
+            name: DrawShares(n, float(p), float(p) * self.n_records / n)
             for (name, n), p in zip(records.items(), chances, strict=True)
         }
 
@@ -318,12 +320,12 @@ class Stream:
                 self._files, self._manifest, self._sequence, self.settings, self._bad
             )
         size = self._reader.task_size()
-        plan = Plan(
+        plan = ReadPlan(
             self._sequence, self._segment, self.share, self._start, self._done, self._end, size
         )
         return self._reader.run(plan)
 
-    def _go_to(self, position: int, segment: Segment | None) -> None:
+    def _go_to(self, position: int, segment: DrawSegment | None) -> None:
         self._stop()
         self._start, self._done, self._segment = position, 0, segment
 
@@ -339,7 +341,7 @@ class Stream:
         return {name: len(records) for name, records in members.items()}
 
 
-def open_stream(files: Files, manifest: Manifest, stats: Any, settings: Settings) -> Stream:
+def open_stream(files: Files, manifest: Manifest, stats: Any, settings: StreamSettings) -> Stream:
     """The stream that `settings` ask for; `stats` is called for the statistics if they are needed.
 
     Raises as `index.build` and `mixing.weights` do.
@@ -353,7 +355,7 @@ def open_stream(files: Files, manifest: Manifest, stats: Any, settings: Settings
         records = dict(zip(ordered.members, sizes.tolist(), strict=True))
         weights = mixing.weights(mix, records, stats() if mix.weights == "rarity" else None)
         chances = mixing.probabilities(weights, records, max_repeats=mix.max_repeats)
-        segment = Segment(ordered.key, 0, np.zeros_like(sizes), units(chances))
+        segment = DrawSegment(ordered.key, 0, np.zeros_like(sizes), units(chances))
     bad = BadRows(settings.bad_log)
     for row in index.bad:
         bad.add(row)

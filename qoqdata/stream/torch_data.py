@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class TorchStream(IterableDataset):
-    """Records of a stream with arrays as tensors (pictures uint8 [height, width, 3]).
+    """Records of a stream with arrays as tensors (images uint8 [height, width, 3]).
 
     Rank and world are the stream's, or those of torch.distributed where that has begun and the
     stream was opened without. In a DataLoader each worker makes whole batches of `batch_size`,

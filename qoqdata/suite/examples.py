@@ -16,7 +16,7 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import CardError
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Source
 
@@ -44,7 +44,7 @@ def build_example(source: Source, out: Path, *, raw: Path | None = None) -> Buil
         raw=raw or folder / "raw",
         mapping=mapping if mapping.is_file() else None,
     )
-    build_requests([(source, request)], out, Setting(SALT, workers=0))
+    build_requests([(source, request)], out, BuildSetting(SALT, workers=0))
     dataset = open_dataset(out)
     rows = [row for path in dataset.paths for row in pq.read_table(path).to_pylist()]
     records = sorted((describe(row) for row in rows), key=lambda row: row["id"])
@@ -78,11 +78,11 @@ def accept(source: Source, built: Built) -> None:
 
 
 def describe(row: dict[str, Any]) -> dict[str, Any]:
-    """A record as JSON values: pictures by size and mean grey, masks by pixels a code, ECGs by
+    """A record as JSON values: images by size and mean grey, masks by pixels a code, ECGs by
     leads, rate, samples and range in mV. Absent columns are left out."""
     shown = {name: value for name, value in row.items() if value is not None}
     if row["images"] is not None:
-        shown["images"] = [_picture(image["bytes"]) for image in row["images"]]
+        shown["images"] = [_image(image["bytes"]) for image in row["images"]]
     if row["masks"] is not None:
         shown["masks"] = [None if mask is None else _mask(mask["bytes"]) for mask in row["masks"]]
     if row["ecg"] is not None:
@@ -90,7 +90,7 @@ def describe(row: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(shown))
 
 
-def _picture(data: bytes) -> dict[str, Any]:
+def _image(data: bytes) -> dict[str, Any]:
     from PIL import Image
 
     with Image.open(BytesIO(data)) as image:

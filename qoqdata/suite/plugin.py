@@ -32,5 +32,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from qoqdata.sources import catalogue
 
     slugs = metafunc.config.getoption("--qoqdata-source") or list(catalogue.cards())
-    sources = [catalogue.get(slug) for slug in slugs]
+    sources = [catalogue.find_source(slug) for slug in slugs]
     metafunc.parametrize(FIXTURE, sources, ids=slugs)

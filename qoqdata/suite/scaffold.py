@@ -37,14 +37,14 @@ def scaffold(name: str, domain: str, parent: Path) -> Source:
         }
         parse_card(yaml.safe_load(filled["card.yaml"]), where="the new card")
         table = (template / "example" / "raw" / "labels.csv").read_text()
-    pictures = folder / "example" / "raw" / "images"
-    pictures.mkdir(parents=True)
+    images = folder / "example" / "raw" / "images"
+    images.mkdir(parents=True)
     for target, text in filled.items():
         (folder / target).write_text(text, encoding="utf-8")
-    (pictures.parent / "labels.csv").write_text(table, encoding="utf-8")
+    (images.parent / "labels.csv").write_text(table, encoding="utf-8")
     for number in range(1, 4):
         ramp = np.add.outer(np.arange(24), np.arange(32)) * number
-        (pictures / f"{number:04d}.png").write_bytes(encode.png(ramp.astype(np.uint8)))
+        (images / f"{number:04d}.png").write_bytes(encode.png(ramp.astype(np.uint8)))
     return _load(folder)
 
 
@@ -64,4 +64,4 @@ def _load(folder: Path) -> Source:
     code = importlib.util.module_from_spec(spec)
     sys.modules[module] = code
     spec.loader.exec_module(code)
-    return catalogue.load(folder, module)
+    return catalogue.load_source(folder, module)

@@ -13,8 +13,14 @@ from qoqdata.errors import MissingKey, UsageError
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
-    from qoqtrain.evaluate.report import Run
-    from qoqtrain.evaluate.results import Counts, Estimate, Estimates, Evaluation, Groups
+    from qoqtrain.evaluate.report import EvaluationRun
+    from qoqtrain.evaluate.results import (
+        AnswerCounts,
+        DemographicGroups,
+        Estimate,
+        Estimates,
+        Evaluation,
+    )
 
 EPILOG = """Example:  qoqtrain evaluate --data ./set --predictions answers.jsonl --out ./figures
 
@@ -36,7 +42,7 @@ class Rows(StrEnum):
     DOMAIN = "domain"
 
 
-class Frame(StrEnum):
+class BoxFrameChoice(StrEnum):
     """What the corners of boxes are written in."""
 
     PIXELS = "pixels"
@@ -73,9 +79,11 @@ def evaluate_command(
     by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.SOURCE,
     bootstrap: Annotated[int, typer.Option(min=0, help="Replicates; 0: no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
-    frame: Annotated[Frame, typer.Option(help="What boxes are written in.")] = Frame.PIXELS,
+    frame: Annotated[
+        BoxFrameChoice, typer.Option(help="What boxes are written in.")
+    ] = BoxFrameChoice.PIXELS,
     out: Annotated[Path | None, typer.Option(help="Folder for the figures and rows.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of macro-F1 by domain.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Image of macro-F1 by domain.")] = None,
     json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
 ) -> None:
     """Score predictions: macro-F1, balanced accuracy, AUROC, IoU, with intervals by patient.
@@ -108,7 +116,7 @@ def evaluate_command(
     evaluation = evaluate.summarise(outcomes, bootstrap=bootstrap, seed=seed)
     run = report.run_of(dataset, predictions, given, outcomes, split=split.value, frame=frame.value)
     if out is not None:
-        report.write(out, run, evaluation, outcomes)
+        report.write_evaluation(out, run, evaluation, outcomes)
     if plot is not None:
         write_plot(plot, evaluation)
     if json:
@@ -131,7 +139,7 @@ def _predictions_file(predictions: Path | None, out: Path | None) -> Path:
 
 def _answer(
     dataset: Dataset, model: str, split: str, predictions: Path, max_tokens: int, batch: int
-) -> Frame:
+) -> BoxFrameChoice:
     """Let the model answer the split; its family says what its boxes are in."""
     import torch
 
@@ -143,7 +151,7 @@ def _answer(
     policy.to("cuda" if torch.cuda.is_available() else "cpu")
     how = Answering(max_tokens=max_tokens, batch=batch)
     with counter("answers") as told:
-        return Frame(answer(dataset, split, policy, processor, predictions, how, told))
+        return BoxFrameChoice(answer(dataset, split, policy, processor, predictions, how, told))
 
 
 def _benchmark(
@@ -159,7 +167,7 @@ def _benchmark(
     verdicts = benchmarks.judge_items(items, given, benchmark)
     found = report.as_json(benchmark, questions, predictions, given, verdicts)
     if out is not None:
-        report.write(out, found, verdicts)
+        report.write_benchmark_report(out, found, verdicts)
     if json:
         console.emit_json(found)
         return
@@ -177,10 +185,10 @@ def _benchmark(
     console.say(f"note: {benchmark.note}")
 
 
-def show(evaluation: Evaluation, run: Run, by: Rows) -> None:
+def show(evaluation: Evaluation, run: EvaluationRun, by: Rows) -> None:
     """The table of the levels, the groups, and what the figures rest on."""
     metrics = [name for name in SHOWN if evaluation.metrics[name].value is not None]
-    rows: list[tuple[str, Counts, Estimates]] = [
+    rows: list[tuple[str, AnswerCounts, Estimates]] = [
         ("overall", evaluation.counts, evaluation.metrics),
         ("(over sources)", evaluation.counts, evaluation.over_sources),
     ]
@@ -203,7 +211,7 @@ def show(evaluation: Evaluation, run: Run, by: Rows) -> None:
         console.say(f"{run.beside:,} predictions are of records that are not asked here")
 
 
-def show_groups(attribute: str, groups: Groups, metrics: list[str]) -> None:
+def show_groups(attribute: str, groups: DemographicGroups, metrics: list[str]) -> None:
     """One row a group, then the gaps; figures rest on the sources that have every group."""
     rows: list[list[Any]] = [
         [group.name, group.records, group.patients, *(group.metrics[name] for name in metrics)]
@@ -222,7 +230,7 @@ def _heads(metrics: list[str]) -> list[str]:
     return [name.replace("_", " ") for name in metrics]
 
 
-def _row(name: str, counts: Counts, found: Estimates, metrics: list[str]) -> list[Any]:
+def _row(name: str, counts: AnswerCounts, found: Estimates, metrics: list[str]) -> list[Any]:
     cells = [_written(found[metric]) for metric in metrics]
     return [name, counts.records, counts.patients, counts.missing, counts.unparsable, *cells]
 

@@ -17,13 +17,13 @@ _INPUTS = (*_IDS, "pixel_values", "image_grid_thw", "ecg", "ecg_mask")
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class ModelInputs:
     """Prompts of B records, padded on the left to T tokens.
 
     input_ids, attention_mask, mm_token_type_ids   int64 (B, T)
-    pixel_values    float32 (patches, values) of all pictures, row after row; None without any
-    image_grid_thw  int64 (pictures, 3); None without any
-    pictures        pictures of each row
+    pixel_values    float32 (patches, values) of all images, row after row; None without any
+    image_grid_thw  int64 (images, 3); None without any
+    images        images of each row
     ecg, ecg_mask   float32 mV and bool (windows, leads, samples); None without any
     windows         ECG windows of each row
     facts, truths   of each row
@@ -34,7 +34,7 @@ class Batch:
     mm_token_type_ids: Tensor
     pixel_values: Tensor | None
     image_grid_thw: Tensor | None
-    pictures: tuple[int, ...]
+    images: tuple[int, ...]
     ecg: Tensor | None
     ecg_mask: Tensor | None
     windows: tuple[int, ...]
@@ -58,7 +58,7 @@ class Batch:
         """The arguments of `Policy.forward` and `Policy.generate`."""
         return {name: value for name in _INPUTS if (value := getattr(self, name)) is not None}
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> ModelInputs:
         """The same batch on `device`."""
         moved: dict[str, Any] = {
             name: value.to(device, non_blocking=non_blocking)
@@ -66,12 +66,12 @@ class Batch:
         }
         return replace(self, **moved)
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> ModelInputs:
         """The same batch in pinned memory."""
         pinned: dict[str, Any] = {name: value.pin_memory() for name, value in self.inputs().items()}
         return replace(self, **pinned)
 
-    def take(self, rows: Sequence[int]) -> Batch:
+    def take(self, rows: Sequence[int]) -> ModelInputs:
         """A batch of the given rows, in that order and as often as named, with less padding.
 
         `batch.take([0, 0, 1, 1])` repeats each prompt for two responses.
@@ -82,15 +82,15 @@ class Batch:
         mask = self.attention_mask[order]
         longest = int(mask.sum(1).max())
         merged = {name: getattr(self, name)[order][:, -longest:] for name in _IDS}
-        pictures = tuple(self.pictures[row] for row in rows)
+        images = tuple(self.images[row] for row in rows)
         windows = tuple(self.windows[row] for row in rows)
-        pixels, grid = self._pictures_of(rows)
+        pixels, grid = self._images_of(rows)
         ecg, ecg_mask = self._windows_of(rows)
-        return Batch(
+        return ModelInputs(
             **merged,
             pixel_values=pixels,
             image_grid_thw=grid,
-            pictures=pictures,
+            images=images,
             ecg=ecg,
             ecg_mask=ecg_mask,
             windows=windows,
@@ -119,13 +119,13 @@ class Batch:
         }
         return given | {name: torch.cat([given[name], tail], 1) for name, tail in extra.items()}
 
-    def _pictures_of(self, rows: Sequence[int]) -> tuple[Tensor | None, Tensor | None]:
+    def _images_of(self, rows: Sequence[int]) -> tuple[Tensor | None, Tensor | None]:
         if self.pixel_values is None or self.image_grid_thw is None:
             return None, None
-        grids = self.image_grid_thw.split(list(self.pictures))
+        grids = self.image_grid_thw.split(list(self.images))
         patches = [int(grid.prod(-1).sum()) for grid in grids]
         pixels = self.pixel_values.split(patches)
-        if not sum(self.pictures[row] for row in rows):
+        if not sum(self.images[row] for row in rows):
             return None, None
         return torch.cat([pixels[row] for row in rows]), torch.cat([grids[row] for row in rows])
 

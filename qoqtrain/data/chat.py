@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from qoqdata.errors import UsageError
+from qoqtrain.data.prompt import ImagePlace, Part, TextPart
 from qoqtrain.model.ecg_config import TOKEN
 from qoqtrain.model.processor import IMAGE, VISION_END, VISION_START, Processor
-
-from .prompt import Part, Picture, Text
 
 # Stands for the user's turn while the template is laid out; no template holds it.
 _HERE = "\ue000\ue001\ue000"
@@ -42,14 +41,14 @@ class Chat:
     ) -> list[int]:
         """Token ids of a prompt up to where the response begins.
 
-        image_tokens, ecg_tokens  how many placeholders each picture and each window takes
+        image_tokens, ecg_tokens  how many placeholders each image and each window takes
         """
         pieces: list[tuple[str, bool]] = [(self.before, False)]
         for part in parts:
-            if isinstance(part, Text):
+            if isinstance(part, TextPart):
                 hostile = any(token in part.text for token in self._special)
                 pieces.append((part.text, hostile))
-            elif isinstance(part, Picture):
+            elif isinstance(part, ImagePlace):
                 pads = IMAGE * image_tokens[part.index]
                 pieces.append((f"{VISION_START}{pads}{VISION_END}", False))
             else:

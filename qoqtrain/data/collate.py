@@ -14,16 +14,15 @@ from torch import Tensor
 
 from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import InputError, QoqdataError, UsageError
+from qoqtrain.data.batch import ModelInputs
+from qoqtrain.data.chat import Chat
+from qoqtrain.data.ecg import EcgWindows, ecg_windows
+from qoqtrain.data.images import rgb
+from qoqtrain.data.prompt import Boxes, prompt
+from qoqtrain.data.row import KEPT, Row
+from qoqtrain.data.truths import truth_seen
 from qoqtrain.model.processor import Processor
 from qoqtrain.rewards import Truth
-
-from .batch import Batch
-from .chat import Chat
-from .ecg import EcgWindows, ecg_windows
-from .pictures import rgb
-from .prompt import Boxes, prompt
-from .row import KEPT, Row
-from .truths import truth_seen
 
 #: What is done with a record that cannot be shown: stop, or leave it out and count it.
 Unfit = Literal["refuse", "skip"]
@@ -68,7 +67,7 @@ class Collator:
         """The text of a response that is scored: what the template writes of it, then `tokens`."""
         return self.opened + self.processor.decode(tokens)
 
-    def __call__(self, records: Sequence[Mapping[str, Any]]) -> Batch:
+    def __call__(self, records: Sequence[Mapping[str, Any]]) -> ModelInputs:
         """One batch. Raises UsageError where no record is left of it, and as `row`."""
         rows = self.rows(records)
         if not rows:
@@ -92,7 +91,7 @@ class Collator:
     def row(self, record: Mapping[str, Any]) -> Row:
         """One record ready for a batch. The only step that costs time; threads may share it.
 
-        Raises TooLong for a prompt over the limit, InputError for pictures or an ECG that cannot be
+        Raises TooLong for a prompt over the limit, InputError for images or an ECG that cannot be
         shown and for a record that shows nothing, UsageError where the policy has no ECG branch.
         """
         where = f"record {record.get('id')}"
@@ -105,16 +104,16 @@ class Collator:
 
     def _row(self, record: Mapping[str, Any], where: str) -> Row:
         processor = self.processor
-        pictures = [rgb(picture, where) for picture in record.get("images") or ()]
-        sizes = [(picture.shape[1], picture.shape[0]) for picture in pictures]
+        images = [rgb(image, where) for image in record.get("images") or ()]
+        sizes = [(image.shape[1], image.shape[0]) for image in images]
         image_tokens = [processor.image_tokens(*size) for size in sizes]
         ecg = self._windows(record, where)
-        if not pictures and ecg is None and not record.get("context"):
-            fix = "leave out records without pictures, ECG and context"
+        if not images and ecg is None and not record.get("context"):
+            fix = "leave out records without images, ECG and context"
             raise InputError("shows the policy nothing", where=where, fix=fix)
         parts = prompt(
             record,
-            pictures=len(pictures),
+            images=len(images),
             windows=ecg.captions if ecg else (),
             frame=processor.family.frame,
             boxes=self.boxes,
@@ -123,11 +122,11 @@ class Collator:
         if self.max_prompt_tokens is not None and len(ids) > self.max_prompt_tokens:
             raise TooLong(
                 f"a prompt of {len(ids)} tokens, {sum(image_tokens)} of them of "
-                f"{len(pictures)} pictures; {self.max_prompt_tokens} are allowed",
+                f"{len(images)} images; {self.max_prompt_tokens} are allowed",
                 where=where,
-                fix="raise max_prompt_tokens, lower max_pixels or the number of pictures",
+                fix="raise max_prompt_tokens, lower max_pixels or the number of images",
             )
-        pixels, grid = processor.pixels(pictures) if pictures else (None, None)
+        pixels, grid = processor.pixels(images) if images else (None, None)
         input_ids = np.asarray(ids, dtype=np.int64)
         return Row(
             facts={name: record[name] for name in KEPT if name in record},
@@ -156,7 +155,7 @@ class Collator:
             )
         return ecg_windows(ecg, self.processor.ecg, where)
 
-    def batch(self, rows: Sequence[Row]) -> Batch:
+    def batch(self, rows: Sequence[Row]) -> ModelInputs:
         """Rows as one batch, padded on the left."""
         longest = max(row.tokens for row in rows)
         ids = torch.full((len(rows), longest), self.processor.pad_token_id, dtype=torch.long)
@@ -168,13 +167,13 @@ class Collator:
             mask[index, start:] = 1
             types[index, start:] = torch.from_numpy(row.is_image).long()
         ecgs = [row.ecg for row in rows if row.ecg is not None]
-        return Batch(
+        return ModelInputs(
             input_ids=ids,
             attention_mask=mask,
             mm_token_type_ids=types,
             pixel_values=_stacked([row.pixel_values for row in rows]),
             image_grid_thw=_stacked([row.grid for row in rows]),
-            pictures=tuple(0 if row.grid is None else len(row.grid) for row in rows),
+            images=tuple(0 if row.grid is None else len(row.grid) for row in rows),
             ecg=_stacked([ecg.signal for ecg in ecgs]),
             ecg_mask=_stacked([ecg.valid for ecg in ecgs]),
             windows=tuple(0 if row.ecg is None else len(row.ecg.tokens) for row in rows),

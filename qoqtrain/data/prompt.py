@@ -6,84 +6,84 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qoqtrain.rewards.coordinates import Frame
+from qoqtrain.rewards.coordinates import BoxFrame
 
 Boxes = Literal["annotated", "always", "never"]
 
 _NOUNS = {"volume_3d": "Slice", "video": "Frame"}
 _UNITS = {
-    "pixels": "in pixels of the picture as you see it, from its upper left corner",
+    "pixels": "in pixels of the image as you see it, from its upper left corner",
     "thousandths": "in thousandths of its width and height, from its upper left corner",
 }
 
 
 @dataclass(frozen=True)
-class Text:
+class TextPart:
     """Words."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The place of picture `index`."""
+class ImagePlace:
+    """The place of image `index`."""
 
     index: int
 
 
 @dataclass(frozen=True)
-class Window:
+class EcgWindowPlace:
     """The place of ECG window `index`."""
 
     index: int
 
 
-Part = Text | Picture | Window
+Part = TextPart | ImagePlace | EcgWindowPlace
 
 
 def prompt(
     record: Mapping[str, Any],
     *,
-    pictures: int,
+    images: int,
     windows: Sequence[str] = (),
-    frame: Frame = "pixels",
+    frame: BoxFrame = "pixels",
     boxes: Boxes = "annotated",
 ) -> list[Part]:
-    """The user turn for one record: pictures, ECG, context, question, options, what to write.
+    """The user turn for one record: images, ECG, context, question, options, what to write.
 
-    pictures  how many pictures the record shows; windows: a caption for each ECG window
+    images  how many images the record shows; windows: a caption for each ECG window
     frame     what corners are to be written in
     boxes     "annotated": regions are asked for where the record says what they are, and be it
-              that there are none; without pictures they never are
+              that there are none; without images they never are
 
     Options are listed where the question does not name them all. A modality that the record lacks
     leaves no trace.
     """
     parts: list[Part] = []
-    for index, caption in enumerate(captions(record, pictures)):
+    for index, caption in enumerate(captions(record, images)):
         if caption:
-            parts.append(Text(f"{caption}: "))
-        parts += [Picture(index), Text("\n")]
+            parts.append(TextPart(f"{caption}: "))
+        parts += [ImagePlace(index), TextPart("\n")]
     for index, caption in enumerate(windows):
-        parts += [Text(f"{caption}: "), Window(index), Text("\n")]
+        parts += [TextPart(f"{caption}: "), EcgWindowPlace(index), TextPart("\n")]
     lines = []
     if context := record.get("context"):
         lines.append(f"Context:\n{context}\n")
     lines.append(asked(record["question"], record.get("options")))
     lines.append("")
-    lines.append(instruction(record, pictures, frame, boxes))
-    parts.append(Text("\n".join(lines)))
+    lines.append(instruction(record, images, frame, boxes))
+    parts.append(TextPart("\n".join(lines)))
     return parts
 
 
-def captions(record: Mapping[str, Any], pictures: int) -> list[str | None]:
-    """A caption for each picture; None for a single picture of which nothing is known."""
+def captions(record: Mapping[str, Any], images: int) -> list[str | None]:
+    """A caption for each image; None for a single image of which nothing is known."""
     noun = _NOUNS.get(record.get("modality") or "", "Image")
     info = record.get("image_info") or []
     made: list[str | None] = []
-    for index in range(pictures):
+    for index in range(images):
         facts = _facts(info[index]) if index < len(info) else ""
-        number = f" {index + 1}" if pictures > 1 else ""
+        number = f" {index + 1}" if images > 1 else ""
         made.append(f"{noun}{number}{facts}" if number or facts else None)
     return made
 
@@ -96,11 +96,11 @@ def asked(question: str, options: Sequence[str] | None) -> str:
     return "\n".join([question, "Options:", *options])
 
 
-def instruction(record: Mapping[str, Any], pictures: int, frame: Frame, boxes: Boxes) -> str:
+def instruction(record: Mapping[str, Any], images: int, frame: BoxFrame, boxes: Boxes) -> str:
     """How to answer: reasoning, then boxes where they are asked for, then the boxed answer."""
     sentences = ["First reason step by step between <think> and </think>."]
-    if asks_boxes(record, pictures, boxes):
-        image = '"image": number of the picture counted from 0, ' if pictures > 1 else ""
+    if asks_boxes(record, images, boxes):
+        image = '"image": number of the image counted from 0, ' if images > 1 else ""
         sentences.append(
             "Then mark the regions that your answer rests on as a JSON list in a ```json block, "
             f'one object a region: {{{image}"bbox_2d": [x1, y1, x2, y2], "label": what it shows}}. '
@@ -112,9 +112,9 @@ def instruction(record: Mapping[str, Any], pictures: int, frame: Frame, boxes: B
     return " ".join(sentences)
 
 
-def asks_boxes(record: Mapping[str, Any], pictures: int, boxes: Boxes) -> bool:
+def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:
     """Whether this record's answer holds boxes."""
-    if not pictures or boxes == "never":
+    if not images or boxes == "never":
         return False
     return boxes == "always" or record.get("regions") is not None
 

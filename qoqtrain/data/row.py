@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqtrain.data.ecg import EcgWindows
 from qoqtrain.rewards import Truth
 
-from .ecg import EcgWindows
-
-#: Columns that stay with a row; pictures, signals and masks do not.
+#: Columns that stay with a row; images, signals and masks do not.
 KEPT = ("id", "source", "domain", "modality", "task", "split", "answer", "reasoning", "position")
 
 
@@ -24,8 +23,8 @@ class Row:
     facts         the columns of `KEPT` that the record has
     input_ids     int64 (tokens,)
     is_image      bool (tokens,)
-    pixel_values  float32 (patches, values), or None without pictures
-    grid          int64 (pictures, 3): time, down, across in patches; or None
+    pixel_values  float32 (patches, values), or None without images
+    grid          int64 (images, 3): time, down, across in patches; or None
     ecg           windows, or None
     truth         with the sizes and the frame that the policy saw
     """

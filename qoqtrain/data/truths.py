@@ -16,12 +16,12 @@ def truth_seen(
     *,
     single: bool = False,
 ) -> Truth:
-    """The truth of a record whose pictures are handed to `processor` in `sizes` (width, height);
+    """The truth of a record whose images are handed to `processor` in `sizes` (width, height);
     `single` where exactly one label is asked for.
 
     Regions stay in the pixels that `image_info` counts; the policy's corners are mapped to them:
     absolute pixels after the smart resize for Qwen2.5-VL, thousandths for Qwen3-VL. A record that
-    shows no picture has no regions to find. Raises as `qoqtrain.rewards.truth_of_record`.
+    shows no image has no regions to find. Raises as `qoqtrain.rewards.truth_of_record`.
     """
     if not sizes:
         return truth_of_record({**record, "regions": None, "image_info": None}, single=single)

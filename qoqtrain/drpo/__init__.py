@@ -3,7 +3,7 @@
 from qoqtrain.drpo.estimator import DRPO, Step
 from qoqtrain.drpo.presets import PRESETS
 from qoqtrain.drpo.priors import DomainPrior, Priors
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.starting_weights import WeightRow
 
-__all__ = ["DRPO", "PRESETS", "DomainPrior", "Priors", "Settings", "Step", "WeightRow"]
+__all__ = ["DRPO", "PRESETS", "DomainPrior", "Priors", "DRPOSettings", "Step", "WeightRow"]

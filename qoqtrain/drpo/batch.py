@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qoqdata.errors import UsageError
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 
 # Rewards are sums of float32 parts: this far outside the range, as a share of it, is rounding.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class Batch:
+class RolloutBatch:
     """B valid rollouts of Q questions, question after question.
 
     `rows` (B,) the caller's row of each rollout; `rewards` (B,) float64 total reward; `easiness`
@@ -55,11 +55,11 @@ def batch_of(
     questions: Sequence[Any] | NDArray[Any],
     domains: Sequence[Any] | NDArray[Any],
     *,
-    settings: Settings,
+    settings: DRPOSettings,
     difficulty: ArrayLike | None = None,
     kl: ArrayLike | None = None,
     valid: ArrayLike | None = None,
-) -> Batch:
+) -> RolloutBatch:
     """Check one step's columns and sort them into a Batch.
 
     `rewards` (B,) or (B, P); `questions` and `domains` (B,) labels, text or whole numbers (3 and
@@ -116,7 +116,7 @@ def _sorted(
     kl: NDArray[np.float64] | None,
     question: NDArray[np.intp],
     domain: NDArray[np.str_],
-) -> Batch:
+) -> RolloutBatch:
     content = np.column_stack([total, parts, unit] + ([] if kl is None else [kl]))
     by_question = np.lexsort((*content.T[::-1], question))
     starts = np.flatnonzero(np.diff(question[by_question], prepend=-1))
@@ -140,7 +140,7 @@ def _sorted(
     sizes, starts = sizes[order], starts[order]
     begins = np.cumsum(sizes) - sizes
     flat = by_question[np.arange(rows.size) + np.repeat(starts - begins, sizes)]
-    return Batch(
+    return RolloutBatch(
         rows=rows[flat],
         rewards=total[flat],
         easiness=unit[flat],
@@ -176,7 +176,7 @@ def _require_finite(name: str, values: NDArray[np.float64], rows: NDArray[np.int
         )
 
 
-def _total(parts: NDArray[np.float64], settings: Settings) -> NDArray[np.float64]:
+def _total(parts: NDArray[np.float64], settings: DRPOSettings) -> NDArray[np.float64]:
     weights = settings.part_weights or (1.0,) * parts.shape[1]
     if len(weights) != parts.shape[1]:
         raise UsageError(
@@ -189,7 +189,7 @@ def _total(parts: NDArray[np.float64], settings: Settings) -> NDArray[np.float64
 
 
 def _in_range(
-    total: NDArray[np.float64], rows: NDArray[np.intp], settings: Settings
+    total: NDArray[np.float64], rows: NDArray[np.intp], settings: DRPOSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rewards without what rounding put outside their range, and the same mapped to [0, 1]."""
     if settings.reward_range is None:

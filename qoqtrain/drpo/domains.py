@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.batch import RolloutBatch
 from qoqtrain.drpo.clusters import Clustering, cluster_domains
 from qoqtrain.drpo.evidence import domain_questions, evidence_of, members_of
 from qoqtrain.drpo.history import Memory
 from qoqtrain.drpo.priors import DomainPrior, Priors
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.temperatures import Temperatures, temperatures
 
 
@@ -29,12 +29,12 @@ class MeasuredDomain:
 
 
 def measure_domains(
-    batch: Batch,
+    batch: RolloutBatch,
     means: NDArray[np.float64],
     history: Mapping[str, Memory],
     counts: Mapping[str, float],
     priors: Priors,
-    settings: Settings,
+    settings: DRPOSettings,
 ) -> list[MeasuredDomain]:
     """Cluster the domains of the batch, and only those; `means` (Q,), `counts` N_d by domain.
 

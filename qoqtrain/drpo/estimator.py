@@ -29,7 +29,7 @@ from qoqtrain.drpo.history import Memory, merge_histories
 from qoqtrain.drpo.presets import settings_of
 from qoqtrain.drpo.priors import Priors, Statistics, read_mapping, read_statistics
 from qoqtrain.drpo.scaling import scale
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
 from qoqtrain.drpo.state import (
     checksum,
@@ -62,12 +62,12 @@ class DRPO:
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        settings: DRPOSettings | None = None,
         *,
         domain_key: str = "domain",
         priors: Priors | None = None,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or DRPOSettings()
         self.domain_key = domain_key
         self.priors = priors or Priors()
         self._history: dict[str, Memory] = {}

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
-from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.batch import RolloutBatch
 from qoqtrain.drpo.clusters import Evidence
 from qoqtrain.drpo.history import Bins, Memory, Vectors, bin_of, on_grid
 from qoqtrain.drpo.priors import DomainPrior
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 
 
-def domain_questions(batch: Batch) -> dict[str, NDArray[np.intp]]:
+def domain_questions(batch: RolloutBatch) -> dict[str, NDArray[np.intp]]:
     """Domain -> its questions (Q_d,) in the order of the batch; domains in sorted order."""
     names = np.array(batch.domains)
     members = np.split(np.arange(names.size), np.flatnonzero(names[1:] != names[:-1]) + 1)
@@ -23,7 +23,10 @@ def domain_questions(batch: Batch) -> dict[str, NDArray[np.intp]]:
 
 
 def remember(
-    batch: Batch, means: NDArray[np.float64], history: Mapping[str, Memory], settings: Settings
+    batch: RolloutBatch,
+    means: NDArray[np.float64],
+    history: Mapping[str, Memory],
+    settings: DRPOSettings,
 ) -> dict[str, Memory]:
     """The memory of each domain of the batch after its questions, `means` (Q,), are added."""
     after: dict[str, Memory] = {}
@@ -44,7 +47,7 @@ def remember(
 def evidence_of(
     memory: Memory | None,
     prior: DomainPrior,
-    settings: Settings,
+    settings: DRPOSettings,
     members: NDArray[np.intp] | None = None,
 ) -> Evidence:
     """What is clustered for one domain: its memory and its prior; no points when both are empty.
@@ -68,11 +71,11 @@ def evidence_of(
 
 
 def members_of(
-    batch: Batch,
+    batch: RolloutBatch,
     questions: NDArray[np.intp],
     means: NDArray[np.float64],
     memory: Memory,
-    settings: Settings,
+    settings: DRPOSettings,
 ) -> NDArray[np.intp]:
     """Where the batch's `questions` (Q_d,) of one domain lie in its memory: bins, or last rows."""
     if isinstance(memory, Bins):
@@ -84,7 +87,7 @@ def members_of(
 
 
 def _in_memory_order(
-    batch: Batch, questions: NDArray[np.intp], settings: Settings
+    batch: RolloutBatch, questions: NDArray[np.intp], settings: DRPOSettings
 ) -> NDArray[np.intp]:
     """The published code keeps questions as they came; the others keep the order of the batch."""
     if settings.feature != "raw":
@@ -93,11 +96,11 @@ def _in_memory_order(
 
 
 def _features(
-    batch: Batch,
+    batch: RolloutBatch,
     questions: NDArray[np.intp],
     means: NDArray[np.float64],
     width: int | None,
-    settings: Settings,
+    settings: DRPOSettings,
 ) -> NDArray[np.float64]:
     """(Q_d, dim) feature of each question.
 
@@ -123,5 +126,5 @@ def _features(
     )
 
 
-def _as_arrived(batch: Batch, span: slice) -> NDArray[np.float64]:
+def _as_arrived(batch: RolloutBatch, span: slice) -> NDArray[np.float64]:
     return batch.easiness[span][np.argsort(batch.rows[span])]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.drpo.batch import Batch
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.batch import RolloutBatch
+from qoqtrain.drpo.settings import DRPOSettings
 
 
-def group_means(batch: Batch) -> NDArray[np.float64]:
+def group_means(batch: RolloutBatch) -> NDArray[np.float64]:
     """(Q,) m_q, the mean of each question on the scale that difficulty is measured on."""
     return batch.sums(batch.easiness) / batch.sizes
 
 
-def group_scores(batch: Batch, settings: Settings) -> NDArray[np.float64]:
+def group_scores(batch: RolloutBatch, settings: DRPOSettings) -> NDArray[np.float64]:
     """(B,) score of each rollout within its question, by `settings.group`.
 
     - "grpo": z = (r - m) / (s + eps), s with ddof 1 (DeepSeekMath, arXiv 2402.03300)
@@ -41,7 +41,7 @@ def group_scores(batch: Batch, settings: Settings) -> NDArray[np.float64]:
 
 
 def _centred(
-    batch: Batch, values: NDArray[np.float64]
+    batch: RolloutBatch, values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`values` (B,) less the mean of their group, and each group's std (Q,) with ddof 1."""
     # Counted from the lowest value of the group, a tie is exactly 0 and crumbs keep their digits,
@@ -53,7 +53,7 @@ def _centred(
 
 
 def _standardised(
-    batch: Batch, values: NDArray[np.float64], settings: Settings
+    batch: RolloutBatch, values: NDArray[np.float64], settings: DRPOSettings
 ) -> NDArray[np.float64]:
     centred, std = _centred(batch, values)
     return centred / np.repeat(np.maximum(std, settings.std_floor) + settings.eps, batch.sizes)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.batch import RolloutBatch
 from qoqtrain.drpo.domains import MeasuredDomain
 from qoqtrain.drpo.priors import Priors
 from qoqtrain.drpo.scaling import Scaled
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 
 # A rollout with a smaller advantage than this hardly takes part in the update.
 TINY = 0.01
@@ -32,13 +32,13 @@ def effective_sample_size(advantages: NDArray[np.float64]) -> float | None:
 
 
 def report_of(
-    batch: Batch,
+    batch: RolloutBatch,
     scores: NDArray[np.float64],
     scaled: Scaled,
     measured: Sequence[MeasuredDomain],
     uncounted: Sequence[str],
     priors: Priors,
-    settings: Settings,
+    settings: DRPOSettings,
 ) -> dict[str, Any]:
     """Health of one step; `scores` (B,). Numbers that do not exist are None.
 
@@ -80,7 +80,7 @@ def report_of(
 
 
 def _domain_row(
-    batch: Batch,
+    batch: RolloutBatch,
     means: NDArray[np.float64],
     mass: NDArray[np.float64],
     found: MeasuredDomain,
@@ -107,7 +107,7 @@ def _domain_row(
     }
 
 
-def _damping(scaled: Scaled, settings: Settings) -> dict[str, Any]:
+def _damping(scaled: Scaled, settings: DRPOSettings) -> dict[str, Any]:
     if scaled.damping is None:
         state = "off" if settings.kl_damping == "none" else "no kl was given"
         return {"state": state, "mean": None, "min": None}
@@ -118,7 +118,7 @@ def _damping(scaled: Scaled, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _squared_mass(batch: Batch, advantages: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squared_mass(batch: RolloutBatch, advantages: NDArray[np.float64]) -> NDArray[np.float64]:
     """(Q,) share of the batch's squared advantage that each question carries; 0 without any."""
     mass = batch.sums(advantages**2)
     total = float(mass.sum())

@@ -6,9 +6,9 @@ from dataclasses import fields, replace
 from typing import Any
 
 from qoqdata.errors import UsageError
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 
-_AUTHORS = Settings(
+_AUTHORS = DRPOSettings(
     reward_range=None,
     feature="raw",
     history="all",
@@ -19,7 +19,7 @@ _AUTHORS = Settings(
     weight_clip=None,
     ess_floor=None,
 )
-_STREAMING = Settings()
+_STREAMING = DRPOSettings()
 _PAPER = replace(
     _AUTHORS,
     reward_range=(0.0, 1.0),
@@ -32,7 +32,7 @@ _PAPER = replace(
 )
 _UNWEIGHTED = replace(_STREAMING, alpha=0.0, weight_clip=None, ess_floor=None, batch_norm="none")
 
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, DRPOSettings] = {
     # What the paper says, on the batch alone.
     "paper": _PAPER,
     # The default: means in bins, priors from the statistics of the data, bounded weights.
@@ -48,7 +48,7 @@ PRESETS: dict[str, Settings] = {
 }
 
 
-def settings_of(preset: str, **changes: Any) -> Settings:
+def settings_of(preset: str, **changes: Any) -> DRPOSettings:
     """The named preset with `changes` to its fields.
 
     `bounds` stands for both bounds at once: None switches them off (the published weighting), a
@@ -68,7 +68,7 @@ def settings_of(preset: str, **changes: Any) -> Settings:
             raise UsageError(
                 f"bounds={bounds!r} is not a pair", fix="pass (weight_clip, ess_floor) or None"
             ) from error
-    known = {field.name for field in fields(Settings)}
+    known = {field.name for field in fields(DRPOSettings)}
     if unknown := sorted(changes.keys() - known):
         raise UsageError(
             f"unknown DRPO settings: {', '.join(unknown)}",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.drpo.batch import Batch
+from qoqtrain.drpo.batch import RolloutBatch
 from qoqtrain.drpo.kl_damping import question_damping, rollout_damping
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.weights import LogWeights, bounded_log_weights
 
 
@@ -31,11 +31,11 @@ class Scaled:
 
 
 def scale(
-    batch: Batch,
+    batch: RolloutBatch,
     scores: NDArray[np.float64],
     domain_temperatures: NDArray[np.float64],
     cluster_temperatures: NDArray[np.float64],
-    settings: Settings,
+    settings: DRPOSettings,
 ) -> Scaled:
     """A = s / (std(s) + eps) with s = score / (T_d T_c), bounded and damped as `settings` say.
 

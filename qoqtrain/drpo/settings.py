@@ -23,7 +23,7 @@ BatchNorm = Literal["std", "none"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class DRPOSettings:
     """Settings of one estimator; invalid values and combinations raise UsageError.
 
     Rewards
@@ -102,21 +102,21 @@ def _refuse(name: str, value: object, fix: str) -> UsageError:
     return UsageError(f"{name}={value!r} is not a valid DRPO setting", where=name, fix=fix)
 
 
-def _check_choices(settings: Settings) -> None:
-    hints = get_type_hints(Settings)
-    for field in fields(Settings):
+def _check_choices(settings: DRPOSettings) -> None:
+    hints = get_type_hints(DRPOSettings)
+    for field in fields(DRPOSettings):
         if getattr(hints[field.name], "__origin__", None) is Literal:
             value, choices = getattr(settings, field.name), get_args(hints[field.name])
             if value not in choices:
                 raise _refuse(field.name, value, f"choose one of {', '.join(choices)}")
 
 
-def _check_numbers(settings: Settings) -> None:
+def _check_numbers(settings: DRPOSettings) -> None:
     def require(name: str, test: bool, fix: str) -> None:
         if not test:
             raise _refuse(name, getattr(settings, name), fix)
 
-    for field in fields(Settings):
+    for field in fields(DRPOSettings):
         value = getattr(settings, field.name)
         parts = value if isinstance(value, tuple) else (value,)
         wanted = str(field.type)
@@ -152,7 +152,7 @@ def _check_numbers(settings: Settings) -> None:
     require("eps", 0 < s.eps < 1e-2, "a small positive number")
 
 
-def _check_combinations(s: Settings) -> None:
+def _check_combinations(s: DRPOSettings) -> None:
     if s.kmeans in ("exact1d", "binned") and s.feature != "mean":
         raise _refuse("feature", s.feature, f"kmeans={s.kmeans!r} clusters feature='mean'")
     if s.kmeans == "binned" and s.history == "batch":

@@ -13,7 +13,7 @@ from qoqtrain.drpo.clusters import Clustering, cluster_domains
 from qoqtrain.drpo.evidence import evidence_of
 from qoqtrain.drpo.history import Memory
 from qoqtrain.drpo.priors import DomainPrior, Priors
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.temperatures import Temperatures, record_counts, temperatures
 
 # Questions of a cluster with a smaller mean reward than this fail always: all their scores are 0,
@@ -55,7 +55,7 @@ class _Cells:
 
 
 def weight_rows(
-    priors: Priors, history: Mapping[str, Memory], settings: Settings
+    priors: Priors, history: Mapping[str, Memory], settings: DRPOSettings
 ) -> list[WeightRow]:
     """One row for each domain that is counted or was seen, in sorted order.
 
@@ -102,7 +102,9 @@ def weight_rows(
     return rows
 
 
-def _counts(priors: Priors, history: Mapping[str, Memory], settings: Settings) -> dict[str, float]:
+def _counts(
+    priors: Priors, history: Mapping[str, Memory], settings: DRPOSettings
+) -> dict[str, float]:
     """N_d of every domain; a domain that has not been seen yet stands with its record count."""
     counts, _ = record_counts(history, priors, settings)
     for domain, prior in priors.domains.items():
@@ -112,7 +114,7 @@ def _counts(priors: Priors, history: Mapping[str, Memory], settings: Settings) -
 
 
 def _clusterings(
-    domains: list[str], priors: Priors, history: Mapping[str, Memory], settings: Settings
+    domains: list[str], priors: Priors, history: Mapping[str, Memory], settings: DRPOSettings
 ) -> dict[str, Clustering]:
     evidence = {
         domain: evidence_of(
@@ -151,7 +153,7 @@ def _bounded(
     domains: list[str],
     cells: Mapping[str, _Cells],
     n: NDArray[np.float64],
-    settings: Settings,
+    settings: DRPOSettings,
 ) -> NDArray[np.float64]:
     logs = -settings.alpha * np.concatenate([cells[d].logs for d in domains])
     sizes = np.array([cells[d].logs.size for d in domains])
@@ -170,7 +172,7 @@ def _normalised(weights: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray
     return weights * n.sum() / (weights @ n)
 
 
-def _origin(prior: DomainPrior, memory: Memory | None, settings: Settings) -> str:
+def _origin(prior: DomainPrior, memory: Memory | None, settings: DRPOSettings) -> str:
     known = prior.mass(settings.strength) > 0
     seen = memory is not None and memory.n_seen > 0
     return {(True, True): "both", (True, False): "prior", (False, True): "seen"}.get(

@@ -11,13 +11,13 @@ from typing import Any
 from qoqdata.errors import UsageError
 from qoqtrain.drpo.history import Bins, Memory, Vectors
 from qoqtrain.drpo.priors import Priors
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 
 VERSION = 1
 
 
 def write_state(
-    settings: Settings, domain_key: str, priors: Priors, history: Mapping[str, Memory]
+    settings: DRPOSettings, domain_key: str, priors: Priors, history: Mapping[str, Memory]
 ) -> dict[str, Any]:
     """The whole estimator as a dict of plain Python values; JSON keeps every bit of it."""
     return {
@@ -29,7 +29,7 @@ def write_state(
     }
 
 
-def read_history(state: Mapping[str, Any], settings: Settings) -> dict[str, Memory]:
+def read_history(state: Mapping[str, Any], settings: DRPOSettings) -> dict[str, Memory]:
     """The memories of `write_state`; raises UsageError when they are damaged."""
     try:
         return {
@@ -42,7 +42,7 @@ def read_history(state: Mapping[str, Any], settings: Settings) -> dict[str, Memo
         raise UsageError(f"the history is damaged ({error})", where="DRPO state") from error
 
 
-def read_settings(state: Mapping[str, Any]) -> Settings:
+def read_settings(state: Mapping[str, Any]) -> DRPOSettings:
     """The settings of `write_state`; raises UsageError for another version or damaged ones."""
     version = state.get("version") if isinstance(state, Mapping) else None
     if version != VERSION:
@@ -52,9 +52,9 @@ def read_settings(state: Mapping[str, Any]) -> Settings:
             fix="load the state with the release that wrote it",
         )
     written = state.get("settings")
-    if not isinstance(written, Mapping) or set(written) != {f.name for f in fields(Settings)}:
+    if not isinstance(written, Mapping) or set(written) != {f.name for f in fields(DRPOSettings)}:
         raise UsageError("the settings are damaged", where="DRPO state")
-    return Settings(**written)
+    return DRPOSettings(**written)
 
 
 def read_domain_key(state: Mapping[str, Any]) -> str:
@@ -74,7 +74,7 @@ def read_priors(state: Mapping[str, Any]) -> Priors:
 
 
 def refuse_other(
-    state: Mapping[str, Any], settings: Settings, domain_key: str, priors: Priors
+    state: Mapping[str, Any], settings: DRPOSettings, domain_key: str, priors: Priors
 ) -> None:
     """Raise UsageError when `state` was written with other settings, domain key or data."""
     theirs, ours = asdict(read_settings(state)), asdict(settings)

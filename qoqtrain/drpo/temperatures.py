@@ -12,7 +12,7 @@ from qoqdata.errors import UsageError
 from qoqtrain.drpo.clusters import Clustering
 from qoqtrain.drpo.history import Memory
 from qoqtrain.drpo.priors import Priors
-from qoqtrain.drpo.settings import Settings
+from qoqtrain.drpo.settings import DRPOSettings
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def domain_mean(clustering: Clustering, rule: str) -> float:
     return float((weights * clustering.means).sum() / weights.sum())
 
 
-def temperatures(clustering: Clustering, n: float, settings: Settings) -> Temperatures:
+def temperatures(clustering: Clustering, n: float, settings: DRPOSettings) -> Temperatures:
     """T_d = max(sqrt(N_d) mu_d, eps) and T_c = sqrt(N_c) mu_c, with N_c = pi_c N_d.
 
     With floor "eps" T_c is at least eps, as in the paper; otherwise it is what the code has.
@@ -48,7 +48,7 @@ def temperatures(clustering: Clustering, n: float, settings: Settings) -> Temper
 
 
 def record_counts(
-    memory: Mapping[str, Memory], priors: Priors, settings: Settings
+    memory: Mapping[str, Memory], priors: Priors, settings: DRPOSettings
 ) -> tuple[dict[str, float], list[str]]:
     """N_d of each domain in `memory`, and the domains among them that have no record count.
 

@@ -1,16 +1,16 @@
 """Evaluation: from a policy's responses to figures with intervals, by class, source and domain."""
 
-from .judging import judge
-from .outcome import Outcome
-from .predictions import Prediction, read_predictions
-from .questions import Question, questions_of
-from .results import Estimate, Evaluation
-from .summary import summarise
+from qoqtrain.evaluate.judging import judge
+from qoqtrain.evaluate.outcome import QuestionOutcome
+from qoqtrain.evaluate.predictions import Prediction, read_predictions
+from qoqtrain.evaluate.questions import Question, questions_of
+from qoqtrain.evaluate.results import Estimate, Evaluation
+from qoqtrain.evaluate.summary import summarise
 
 __all__ = [
     "Estimate",
     "Evaluation",
-    "Outcome",
+    "QuestionOutcome",
     "Prediction",
     "Question",
     "judge",

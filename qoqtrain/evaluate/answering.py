@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qoqtrain.data.row import Row
     from qoqtrain.model.policy import Policy
     from qoqtrain.model.processor import Processor
-    from qoqtrain.rewards.coordinates import Frame
+    from qoqtrain.rewards.coordinates import BoxFrame
 
 #: Columns that a policy is shown or scored by.
 COLUMNS = (
@@ -58,7 +58,7 @@ def answer(
     out: Path,
     how: Answering,
     told: Told = lambda done, total: None,
-) -> Frame:
+) -> BoxFrame:
     """Write a line for every question of the split to `out`, and return the frame of its boxes.
 
     Lines hold id, response and seen_sizes; a question that cannot be shown has the response null

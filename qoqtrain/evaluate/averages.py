@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .confusion import Floats, mean_defined
-from .sheet import Sheet
+from qoqtrain.evaluate.confusion import Floats, mean_defined
+from qoqtrain.evaluate.sheet import Sheet
 
 RULE = "task: mean over classes; source: over tasks; domain: over sources; overall: over domains"
 

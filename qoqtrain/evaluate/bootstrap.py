@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .outcome import Outcome
+from qoqtrain.evaluate.outcome import QuestionOutcome
 
 #: Share of replicates inside an interval.
 COVERAGE = 0.95
@@ -26,7 +26,7 @@ class Clusters:
     strata: tuple[NDArray[np.intp], ...]
 
 
-def clusters_of(outcomes: Sequence[Outcome]) -> Clusters:
+def clusters_of(outcomes: Sequence[QuestionOutcome]) -> Clusters:
     """The clusters of outcomes, numbered in their order."""
     number: dict[tuple[bool, str], int] = {}
     met: list[set[str]] = []

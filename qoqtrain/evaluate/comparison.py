@@ -11,22 +11,21 @@ from typing import Any
 import numpy as np
 
 from qoqdata.errors import BadTable, MissingFile, UsageError
-
-from .averages import Levels, hierarchy_of, levels
-from .bootstrap import bounds, clusters_of, replicates
-from .confusion import Floats
-from .outcome import Outcome, read_outcomes
-from .report import RECORDS
-from .results import Estimate
-from .sheet import METRICS, sheets_of
-from .summary import task_figures, varied
+from qoqtrain.evaluate.averages import Levels, hierarchy_of, levels
+from qoqtrain.evaluate.bootstrap import bounds, clusters_of, replicates
+from qoqtrain.evaluate.confusion import Floats
+from qoqtrain.evaluate.outcome import QuestionOutcome, read_outcomes
+from qoqtrain.evaluate.report import RECORDS
+from qoqtrain.evaluate.results import Estimate
+from qoqtrain.evaluate.sheet import METRICS, sheets_of
+from qoqtrain.evaluate.summary import task_figures, varied
 
 #: What must be the same of a record for two outcomes to be a pair.
 _PAIRED = ("id", "source", "domain", "task", "kind", "patient", "options", "truth")
 
 
 @dataclass(frozen=True)
-class Difference:
+class ScoreDifference:
     """One figure of two policies at one level ("overall", "over_sources", "domain", "source").
 
     difference  second minus first, with its 95 % interval
@@ -45,8 +44,12 @@ class Difference:
 
 
 def compare(
-    first: Sequence[Outcome], second: Sequence[Outcome], *, bootstrap: int = 1000, seed: int = 0
-) -> list[Difference]:
+    first: Sequence[QuestionOutcome],
+    second: Sequence[QuestionOutcome],
+    *,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> list[ScoreDifference]:
     """The differences between two policies in every figure that both have, level by level.
 
     Every draw of patients is applied to both, so that what makes a question easy for both cancels
@@ -98,7 +101,7 @@ def compare(
     return found
 
 
-def read_run(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
+def read_run(path: Path) -> tuple[dict[str, Any], list[QuestionOutcome]]:
     """The facts of the run and its outcomes, from an evaluation.json with its rows beside it.
 
     Raises MissingFile and BadTable.
@@ -117,7 +120,7 @@ def read_run(path: Path) -> tuple[dict[str, Any], list[Outcome]]:
 
 def _differences(
     level: tuple[str, str], values: tuple[Floats, Floats], change: Floats, known: bool
-) -> list[Difference]:
+) -> list[ScoreDifference]:
     low, high = bounds(change)
     found = []
     for index, metric in enumerate(METRICS):
@@ -128,7 +131,7 @@ def _differences(
         if known and not np.isnan(low[index]):
             estimate = Estimate(second - first, float(low[index]), float(high[index]))
             p = _p_value(change[:, index])
-        found.append(Difference(*level, metric, first, second, estimate, p))
+        found.append(ScoreDifference(*level, metric, first, second, estimate, p))
     return found
 
 
@@ -138,9 +141,9 @@ def _p_value(change: Floats) -> float:
     return min(1.0, 2 * (1 + tail) / (1 + change.size))
 
 
-def _sorted(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _sorted(outcomes: Sequence[QuestionOutcome]) -> list[QuestionOutcome]:
     return sorted(outcomes, key=lambda outcome: outcome.id)
 
 
-def _key(outcome: Outcome) -> tuple[Any, ...]:
+def _key(outcome: QuestionOutcome) -> tuple[Any, ...]:
     return tuple(getattr(outcome, name) for name in _PAIRED)

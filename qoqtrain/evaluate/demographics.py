@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .averages import hierarchy_of, levels
-from .outcome import Outcome
-from .results import Group, Groups
-from .sheet import METRICS, Sheet, figures
+from qoqtrain.evaluate.averages import hierarchy_of, levels
+from qoqtrain.evaluate.outcome import QuestionOutcome
+from qoqtrain.evaluate.results import DemographicGroups, Group
+from qoqtrain.evaluate.sheet import METRICS, Sheet, figures
 
 #: Upper ends of the age bands, in years, as in the evaluation of QoQ-Med's successors.
 _BANDS = ((25, "<=25"), (50, "<=50"), (75, "<=75"))
@@ -24,15 +24,15 @@ def age_band(age: int | None) -> str | None:
     return next((name for end, name in _BANDS if age <= end), _OLDEST)
 
 
-ATTRIBUTES: dict[str, tuple[Callable[[Outcome], str | None], tuple[str, ...]]] = {
+ATTRIBUTES: dict[str, tuple[Callable[[QuestionOutcome], str | None], tuple[str, ...]]] = {
     "sex": (lambda outcome: outcome.sex, ("female", "male", "other")),
     "age": (lambda outcome: age_band(outcome.age), (*(name for _, name in _BANDS), _OLDEST)),
 }
 
 
 def demographics(
-    outcomes: Sequence[Outcome], sheets: Sequence[Sheet], cluster: NDArray[np.intp]
-) -> dict[str, Groups]:
+    outcomes: Sequence[QuestionOutcome], sheets: Sequence[Sheet], cluster: NDArray[np.intp]
+) -> dict[str, DemographicGroups]:
     """Groups by attribute over the records of the sheets; attributes nobody has are left out.
 
     `outcomes` and `cluster` (n,) are all records, to which the sheets' rows refer.
@@ -49,7 +49,7 @@ def _groups(
     order: Sequence[str],
     sheets: Sequence[Sheet],
     cluster: NDArray[np.intp],
-) -> Groups:
+) -> DemographicGroups:
     rows = np.concatenate([sheet.rows for sheet in sheets])
     masks = {name: np.array([one == name for one in member], np.bool_) for name in order}
     masks = {name: mask for name, mask in masks.items() if mask[rows].any()}
@@ -64,7 +64,7 @@ def _groups(
         )
         for name, mask in masks.items()
     )
-    return Groups(
+    return DemographicGroups(
         groups=groups,
         gaps={metric: _gap([group.metrics[metric] for group in groups]) for metric in METRICS},
         unknown=sum(member[row] is None for row in rows),

@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from qoqdata.errors import BadTable, DatasetError
+from qoqtrain.evaluate.outcome import QuestionOutcome, Status
+from qoqtrain.evaluate.predictions import Prediction, Scores
+from qoqtrain.evaluate.questions import Question
 from qoqtrain.rewards import Truth, score, truth_of_record
 from qoqtrain.rewards.answers import expected_of
-from qoqtrain.rewards.coordinates import Frame
+from qoqtrain.rewards.coordinates import BoxFrame
 from qoqtrain.rewards.text import MEASURES
-
-from .outcome import Outcome, Status
-from .predictions import Prediction, Scores
-from .questions import Question
 
 _MISSING = Prediction(None)
 
@@ -30,13 +29,13 @@ def judge(
     questions: Sequence[Question],
     predictions: Mapping[str, Prediction],
     *,
-    frame: Frame = "pixels",
-) -> list[Outcome]:
+    frame: BoxFrame = "pixels",
+) -> list[QuestionOutcome]:
     """One outcome a question, in the order of the questions.
 
     A question without prediction, or whose response is null, has the status "missing": it stays in
     every denominator and is wrong. `frame` is what the boxes are written in: "pixels" of the
-    picture seen, or "thousandths" of its sides. Predictions of other records are not looked at.
+    image seen, or "thousandths" of its sides. Predictions of other records are not looked at.
     Raises BadTable for scores that do not match the options and DatasetError for a truth that is
     no option; what cannot be read in a response is an outcome, never an error.
     """
@@ -61,7 +60,7 @@ def judge(
     ]
 
 
-def _truth(question: Question, prediction: Prediction, frame: Frame) -> Truth:
+def _truth(question: Question, prediction: Prediction, frame: BoxFrame) -> Truth:
     truth = truth_of_record(question.row, seen_sizes=prediction.seen_sizes, frame=frame)
     free = question.kind in ("open", "boxes")
     return replace(truth, single=question.kind == "single", open=free)
@@ -73,7 +72,7 @@ def _outcome(
     truth: Truth,
     scored: Mapping[str, Any],
     matched: float | None,
-) -> Outcome:
+) -> QuestionOutcome:
     row, kind = question.row, question.kind
     missing = prediction.response is None
     closed = kind in ("single", "multi")
@@ -82,7 +81,7 @@ def _outcome(
     status = "missing" if missing else _status(kind, labels, truth, scored)
     text = None if missing else scored["prediction"]
     open_text = kind == "open"
-    return Outcome(
+    return QuestionOutcome(
         **{name: row[name] for name in ("id", "source", "domain", "task", "patient")},
         kind=kind,
         sex=row["sex"],

@@ -27,7 +27,7 @@ UNPARSABLE: tuple[Status, ...] = ("no_answer", "no_boxes", "unparsable", "not_an
 
 
 @dataclass(frozen=True)
-class Outcome:
+class QuestionOutcome:
     """One question with its outcome; None where a figure does not apply.
 
     truth, labels  right labels, and those that the response names, in the source's spelling. What
@@ -64,7 +64,7 @@ class Outcome:
 _LISTS = {"options": pl.String, "truth": pl.String, "labels": pl.String, "scores": pl.Float64}
 _NUMBERS = dict.fromkeys(("iou", "matched", "token_f1", "rouge_l"), pl.Float64)
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    **{field.name: pl.String for field in fields(Outcome)},
+    **{field.name: pl.String for field in fields(QuestionOutcome)},
     **{name: pl.List(kind) for name, kind in _LISTS.items()},
     **_NUMBERS,
     "age": pl.Int64,
@@ -72,14 +72,14 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 
-def write_outcomes(path: Path, outcomes: Sequence[Outcome]) -> None:
+def write_outcomes(path: Path, outcomes: Sequence[QuestionOutcome]) -> None:
     """Write one Parquet row a question, columns as in `Outcome`."""
     rows = (asdict(outcome) for outcome in outcomes)
     with replacing(path) as draft:
         pl.DataFrame(list(rows), schema=SCHEMA).write_parquet(draft, compression="zstd")
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
+def read_outcomes(path: Path) -> list[QuestionOutcome]:
     """The rows of `write_outcomes`. Raises MissingFile and BadTable."""
     if not path.is_file():
         raise MissingFile("there is no such file", where=str(path), fix="evaluate with --out")
@@ -91,12 +91,12 @@ def read_outcomes(path: Path) -> list[Outcome]:
     return [_outcome(row) for row in table.iter_rows(named=True)]
 
 
-def _outcome(row: dict) -> Outcome:
+def _outcome(row: dict) -> QuestionOutcome:
     lists = {name: None if row[name] is None else tuple(row[name]) for name in _LISTS}
-    return Outcome(**{**row, **lists})
+    return QuestionOutcome(**{**row, **lists})
 
 
-def statuses(outcomes: Iterable[Outcome]) -> dict[str, int]:
+def statuses(outcomes: Iterable[QuestionOutcome]) -> dict[str, int]:
     """Count of each status that occurs, sorted by name."""
     counts: dict[str, int] = {}
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""One figure of every domain with its interval, as a picture."""
+"""One figure of every domain with its interval, as an image."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from qoqdata.atomic import replacing
 from qoqdata.errors import UsageError
-
-from .results import Evaluation
+from qoqtrain.evaluate.results import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Picture formats, by the end of the file's name.
+#: Image formats, by the end of the file's name.
 FORMATS = ("png", "svg", "pdf")
 
 
@@ -22,7 +21,7 @@ def write_plot(path: Path, evaluation: Evaluation, metric: str = "macro_f1") -> 
     kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         fix = f"end the name with one of {', '.join(FORMATS)}"
-        raise UsageError("is no name of a picture", where=str(path), fix=fix)
+        raise UsageError("is no name of an image", where=str(path), fix=fix)
     figure = figure_of(evaluation, metric)
     with replacing(path) as draft:
         figure.savefig(draft, format=kind, dpi=150)

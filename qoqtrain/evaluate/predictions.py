@@ -23,7 +23,7 @@ class Prediction:
 
     response    its text without the prompt; None where it gave none
     scores      one number an option, larger is likelier: by option, or in the order of the options
-    seen_sizes  (width, height) of every picture as the policy saw it; None: as stored
+    seen_sizes  (width, height) of every image as the policy saw it; None: as stored
     """
 
     response: str | None
@@ -133,7 +133,7 @@ def _sizes(given: Any, where: str) -> tuple[tuple[float, float], ...] | None:
     try:
         sizes = tuple((float(width), float(height)) for width, height in given)
     except (TypeError, ValueError, OverflowError) as error:
-        fix = "one [width, height] a picture"
+        fix = "one [width, height] an image"
         raise BadTable("seen_sizes is no list of sizes", where=where, fix=fix) from error
     if not all(0 < side < math.inf for size in sizes for side in size):
         raise BadTable("seen_sizes holds an impossible size", where=where)

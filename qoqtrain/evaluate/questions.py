@@ -20,7 +20,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Question:
-    """One record to be evaluated: its row without pictures, and the kind of its task."""
+    """One record to be evaluated: its row without images, and the kind of its task."""
 
     row: Mapping[str, Any]
     kind: TaskKind

@@ -10,16 +10,15 @@ from typing import Any
 from qoqdata.atomic import file_digest, write_json
 from qoqdata.dataset import Dataset
 from qoqdata.manifest import shards_digest
-
-from .outcome import Outcome, write_outcomes
-from .predictions import Prediction
-from .results import Evaluation
+from qoqtrain.evaluate.outcome import QuestionOutcome, write_outcomes
+from qoqtrain.evaluate.predictions import Prediction
+from qoqtrain.evaluate.results import Evaluation
 
 FIGURES, RECORDS = "evaluation.json", "per_record.parquet"
 
 
 @dataclass(frozen=True)
-class Run:
+class EvaluationRun:
     """What was evaluated.
 
     dataset      sha256 over its shards
@@ -39,14 +38,14 @@ def run_of(
     dataset: Dataset,
     path: Path,
     predictions: dict[str, Prediction],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[QuestionOutcome],
     *,
     split: str,
     frame: str,
-) -> Run:
+) -> EvaluationRun:
     """The facts of a run over the predictions file at `path`."""
     asked = sum(outcome.id in predictions for outcome in outcomes)
-    return Run(
+    return EvaluationRun(
         dataset=shards_digest(dataset.manifest.shards),
         split=split,
         predictions=file_digest(path),
@@ -55,12 +54,14 @@ def run_of(
     )
 
 
-def as_json(run: Run, evaluation: Evaluation) -> dict[str, Any]:
+def as_json(run: EvaluationRun, evaluation: Evaluation) -> dict[str, Any]:
     """The run and its figures as JSON values."""
     return {"run": asdict(run), **asdict(evaluation)}
 
 
-def write(folder: Path, run: Run, evaluation: Evaluation, outcomes: Sequence[Outcome]) -> None:
+def write_evaluation(
+    folder: Path, run: EvaluationRun, evaluation: Evaluation, outcomes: Sequence[QuestionOutcome]
+) -> None:
     """Write both files into `folder`, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     write_outcomes(folder / RECORDS, outcomes)

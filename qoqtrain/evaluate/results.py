@@ -20,7 +20,7 @@ Estimates = dict[str, Estimate]
 
 
 @dataclass(frozen=True)
-class Counts:
+class AnswerCounts:
     """What the figures rest on.
 
     records     all records, which are the denominator of every share
@@ -61,7 +61,7 @@ class TaskResult:
 
     task: str
     kind: TaskKind
-    counts: Counts
+    counts: AnswerCounts
     metrics: Estimates
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...] | None
@@ -78,7 +78,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Groups:
+class DemographicGroups:
     """Groups of one attribute.
 
     gaps      largest minus smallest value over the groups where the figure is defined
@@ -96,16 +96,16 @@ class Groups:
 @dataclass(frozen=True)
 class SourceResult:
     source: str
-    counts: Counts
+    counts: AnswerCounts
     metrics: Estimates
-    demographics: dict[str, Groups]
+    demographics: dict[str, DemographicGroups]
     tasks: tuple[TaskResult, ...]
 
 
 @dataclass(frozen=True)
 class DomainResult:
     domain: str
-    counts: Counts
+    counts: AnswerCounts
     metrics: Estimates
     sources: tuple[SourceResult, ...]
 
@@ -120,8 +120,8 @@ class Evaluation:
     rule: str
     bootstrap: int
     seed: int
-    counts: Counts
+    counts: AnswerCounts
     metrics: Estimates
     over_sources: Estimates
-    demographics: dict[str, Groups]
+    demographics: dict[str, DemographicGroups]
     domains: tuple[DomainResult, ...]

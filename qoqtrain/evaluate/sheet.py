@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.contract.vocabulary import TaskKind
-
-from .confusion import (
+from qoqtrain.evaluate.confusion import (
     FN,
     FP,
     STATES,
@@ -24,8 +23,8 @@ from .confusion import (
     one_against_rest,
     rates,
 )
-from .outcome import Outcome
-from .ranking import Ranking, auroc, ranking
+from qoqtrain.evaluate.outcome import QuestionOutcome
+from qoqtrain.evaluate.ranking import Ranking, auroc, ranking
 
 #: Figures of a task that are means over its records, and the field of an outcome they are of.
 MEANS = {
@@ -66,7 +65,7 @@ class Sheet:
     means: Floats
 
 
-def sheets_of(outcomes: Sequence[Outcome]) -> list[Sheet]:
+def sheets_of(outcomes: Sequence[QuestionOutcome]) -> list[Sheet]:
     """One sheet a task, sorted by domain, source and task."""
     parts: dict[tuple[str, str, str], list[int]] = {}
     for index, outcome in enumerate(outcomes):
@@ -77,7 +76,7 @@ def sheets_of(outcomes: Sequence[Outcome]) -> list[Sheet]:
     ]
 
 
-def _sheet(rows: Integers, outcomes: Sequence[Outcome]) -> Sheet:
+def _sheet(rows: Integers, outcomes: Sequence[QuestionOutcome]) -> Sheet:
     first = outcomes[0]
     classes = tuple(dict.fromkeys(name for one in outcomes for name in one.options or ()))
     place = {name: index for index, name in enumerate(classes)}
@@ -135,7 +134,9 @@ def figures(sheet: Sheet, weights: Floats) -> Floats:
     return np.concatenate([[macro_f1(found), balanced, ranked], means])
 
 
-def _single_cells(outcomes: Sequence[Outcome], place: dict[str, int]) -> tuple[Integers, Integers]:
+def _single_cells(
+    outcomes: Sequence[QuestionOutcome], place: dict[str, int]
+) -> tuple[Integers, Integers]:
     width = len(place) + 1
     cells = []
     for outcome in outcomes:
@@ -146,7 +147,9 @@ def _single_cells(outcomes: Sequence[Outcome], place: dict[str, int]) -> tuple[I
     return np.arange(len(cells), dtype=np.intp), np.array(cells, np.intp)
 
 
-def _multi_cells(outcomes: Sequence[Outcome], place: dict[str, int]) -> tuple[Integers, Integers]:
+def _multi_cells(
+    outcomes: Sequence[QuestionOutcome], place: dict[str, int]
+) -> tuple[Integers, Integers]:
     """One cell for each option that a record offers."""
     owner, cells = [], []
     for index, outcome in enumerate(outcomes):
@@ -163,7 +166,7 @@ def _multi_cells(outcomes: Sequence[Outcome], place: dict[str, int]) -> tuple[In
     return np.array(owner, np.intp), np.array(cells, np.intp)
 
 
-def _named(outcome: Outcome) -> tuple[str, ...]:
+def _named(outcome: QuestionOutcome) -> tuple[str, ...]:
     """The options that a usable response names."""
     if outcome.status != "ok":
         return ()
@@ -171,7 +174,7 @@ def _named(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _rankings(
-    outcomes: Sequence[Outcome], classes: Sequence[str]
+    outcomes: Sequence[QuestionOutcome], classes: Sequence[str]
 ) -> tuple[tuple[Integers, Ranking], ...]:
     if all(outcome.scores is None for outcome in outcomes):
         return ()

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import DuplicateKey, UsageError
-
-from .averages import RULE, Hierarchy, Levels, hierarchy_of, levels
-from .bootstrap import bounds, clusters_of, replicates
-from .confusion import FN, FP, TP, Floats, rates
-from .demographics import demographics
-from .outcome import UNPARSABLE, Outcome, statuses
-from .results import (
+from qoqtrain.evaluate.averages import RULE, Hierarchy, Levels, hierarchy_of, levels
+from qoqtrain.evaluate.bootstrap import bounds, clusters_of, replicates
+from qoqtrain.evaluate.confusion import FN, FP, TP, Floats, rates
+from qoqtrain.evaluate.demographics import demographics
+from qoqtrain.evaluate.outcome import UNPARSABLE, QuestionOutcome, statuses
+from qoqtrain.evaluate.results import (
+    AnswerCounts,
     ClassResult,
-    Counts,
     DomainResult,
     Estimate,
     Estimates,
@@ -25,10 +24,20 @@ from .results import (
     SourceResult,
     TaskResult,
 )
-from .sheet import METRICS, Sheet, class_auroc, class_counts, confusion_matrix, figures, sheets_of
+from qoqtrain.evaluate.sheet import (
+    METRICS,
+    Sheet,
+    class_auroc,
+    class_counts,
+    confusion_matrix,
+    figures,
+    sheets_of,
+)
 
 
-def summarise(outcomes: Sequence[Outcome], *, bootstrap: int = 1000, seed: int = 0) -> Evaluation:
+def summarise(
+    outcomes: Sequence[QuestionOutcome], *, bootstrap: int = 1000, seed: int = 0
+) -> Evaluation:
     """The evaluation of outcomes, the same whatever their order.
 
     bootstrap  replicates for the intervals (`bootstrap.replicates`), 0 for none
@@ -68,7 +77,7 @@ def varied(sheets: Sequence[Sheet], cluster: NDArray[np.intp], hierarchy: Hierar
 
 
 def _tree(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[QuestionOutcome],
     sheets: Sequence[Sheet],
     cluster: NDArray[np.intp],
     hierarchy: Hierarchy,
@@ -83,7 +92,7 @@ def _tree(
     def sources_in(domain: int) -> list[int]:
         return [int(source) for source in np.flatnonzero(hierarchy.domain_of_source == domain)]
 
-    def counts(tasks: Sequence[int]) -> Counts:
+    def counts(tasks: Sequence[int]) -> AnswerCounts:
         rows = np.concatenate([sheets[task].rows for task in tasks])
         return _counts([outcomes[row] for row in rows], cluster[rows])
 
@@ -128,12 +137,12 @@ def _tree(
     )
 
 
-def _counts(outcomes: Sequence[Outcome], cluster: NDArray[np.intp]) -> Counts:
+def _counts(outcomes: Sequence[QuestionOutcome], cluster: NDArray[np.intp]) -> AnswerCounts:
     found = statuses(outcomes)
     missing = found.get("missing", 0)
     given = len(outcomes) - missing
     unread = sum(found.get(status, 0) for status in UNPARSABLE)
-    return Counts(
+    return AnswerCounts(
         records=len(outcomes),
         patients=len(np.unique(cluster)),
         missing=missing,
@@ -144,7 +153,7 @@ def _counts(outcomes: Sequence[Outcome], cluster: NDArray[np.intp]) -> Counts:
     )
 
 
-def _task_result(sheet: Sheet, counts: Counts, estimates: Estimates) -> TaskResult:
+def _task_result(sheet: Sheet, counts: AnswerCounts, estimates: Estimates) -> TaskResult:
     weights = np.ones(len(sheet.rows))
     classes: tuple[ClassResult, ...] = ()
     confusion = None

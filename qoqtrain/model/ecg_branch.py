@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .ecg_config import EcgConfig
-from .ecg_encoder import EcgEncoder, present
+from qoqtrain.model.ecg_config import EcgConfig
+from qoqtrain.model.ecg_encoder import EcgEncoder, present
 
 
 class EcgBranch(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .ecg_config import PLACES, EcgConfig
+from qoqtrain.model.ecg_config import PLACES, EcgConfig
 
 
 class Attention(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qoqdata.errors import UsageError
-from qoqtrain.rewards.coordinates import Frame
+from qoqtrain.rewards.coordinates import BoxFrame
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Family:
     """A family by its `model_type`; `frame` is what its boxes are in."""
 
     model_type: str
-    frame: Frame
+    frame: BoxFrame
 
 
 FAMILIES = {

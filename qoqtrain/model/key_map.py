@@ -23,9 +23,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from qoqdata.errors import MissingFile, UnreadableFile, UsageError
-
-from .ecg_config import EIGHT, PLACES
-from .ecg_encoder import EcgEncoder
+from qoqtrain.model.ecg_config import EIGHT, PLACES
+from qoqtrain.model.ecg_encoder import EcgEncoder
 
 _WRAPPERS = ("encoder", "target_encoder", "state_dict", "model")
 _PREFIX = re.compile(r"^(?:module\.)?(?:(?:target_)?encoder\.)?")

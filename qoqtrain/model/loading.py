@@ -8,14 +8,13 @@ from typing import Any
 import torch
 
 from qoqdata.errors import UsageError
-
-from .ecg_branch import EcgBranch
-from .ecg_config import EcgConfig
-from .family import family_of
-from .model_name import check_name, unloadable
-from .policy import Policy
-from .processor import Processor
-from .storage import load_ecg_weights, stored_ecg_config
+from qoqtrain.model.ecg_branch import EcgBranch
+from qoqtrain.model.ecg_config import EcgConfig
+from qoqtrain.model.family import family_of
+from qoqtrain.model.model_name import check_name, unloadable
+from qoqtrain.model.policy import Policy
+from qoqtrain.model.processor import Processor
+from qoqtrain.model.storage import load_ecg_weights, stored_ecg_config
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -39,7 +38,7 @@ def load_policy(
                  a branch already brings its own, and then `ecg` must be None or equal
     ecg_weights  checkpoint of an ECG-JEPA encoder to start from (see `key_map`)
     attention    transformers' attn_implementation
-    min_pixels, max_pixels   bounds of a picture after resizing; None: as stored
+    min_pixels, max_pixels   bounds of an image after resizing; None: as stored
 
     Raises UsageError for a model that cannot be found or is of another family, and for ECG
     settings that contradict the stored ones.
@@ -55,7 +54,7 @@ def load_policy(
         if stored_ecg_config(name) is not None:
             load_ecg_weights(policy.ecg, name)
         if ecg_weights is not None:
-            from .key_map import load_encoder
+            from qoqtrain.model.key_map import load_encoder
 
             load_encoder(policy.ecg.encoder, Path(ecg_weights))
     elif ecg_weights is not None:

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from qoqdata.errors import UsageError
-
-from .ecg_branch import EcgBranch
-from .family import Family, family_of
-from .placement import Placement, placement
-from .storage import save_policy
+from qoqtrain.model.ecg_branch import EcgBranch
+from qoqtrain.model.family import Family, family_of
+from qoqtrain.model.placement import Placement, placement
+from qoqtrain.model.storage import save_policy
 
 
 class Policy(nn.Module):
@@ -103,14 +102,14 @@ class Policy(nn.Module):
         """Logits (B, T, vocabulary), of the last `logits_to_keep` positions where that is not 0.
 
         input_ids, attention_mask, mm_token_type_ids   int64 (B, T); 1 is a token, 1 is an image
-        pixel_values    (patches, values) of all pictures, image_grid_thw int64 (pictures, 3)
+        pixel_values    (patches, values) of all images, image_grid_thw int64 (images, 3)
         ecg, ecg_mask   (windows, leads, samples) mV and bool; windows in the order of their tokens
         ecg_places      int64 (windows, leads); None: the leads of the configuration, in its order
         position_ids    as `positions` gives them; None: worked out here
 
         Raises UsageError where placeholders and what they stand for do not match in number.
         """
-        self._check_pictures(input_ids, image_grid_thw)
+        self._check_images(input_ids, image_grid_thw)
         if position_ids is None:
             position_ids = self.positions(
                 input_ids, attention_mask, mm_token_type_ids, image_grid_thw
@@ -161,10 +160,10 @@ class Policy(nn.Module):
 
         Prompts are left-padded, arguments as in `forward`, `options` as for transformers'
         generate (max_new_tokens, do_sample, temperature, top_p, top_k, num_return_sequences ...).
-        Pictures and ECGs of a prompt are encoded once for its n responses. After the end of text
+        Images and ECGs of a prompt are encoded once for its n responses. After the end of text
         comes padding. Placeholders are never sampled.
         """
-        self._check_pictures(input_ids, image_grid_thw)
+        self._check_images(input_ids, image_grid_thw)
         if not bool(attention_mask[:, -1].all()):
             raise UsageError("prompts are padded on the left for generate")
         given: dict[str, Any] = {}
@@ -174,7 +173,7 @@ class Policy(nn.Module):
             given["suppress_tokens"] = self.silent_tokens
         with self._placing(input_ids, None, ecg, ecg_mask, ecg_places):
             if self._idle_vision and pixel_values is None:
-                # Where there are pictures, generate encodes them before anything else.
+                # Where there are images, generate encodes them before anything else.
                 self._vision_at_rest()
             self._idle_vision = False
             sequences = self.vlm.generate(
@@ -245,7 +244,7 @@ class Policy(nn.Module):
         """Hook before the decoder.
 
         Not behind the embedding layer: under ZeRO-3 the backward pass would then gather its
-        parameters before those of the vision tower on ranks without pictures, and after on others.
+        parameters before those of the vision tower on ranks without images, and after on others.
         """
         embeddings = kwargs["inputs_embeds"]
         if self._placement is not None:
@@ -267,7 +266,7 @@ class Policy(nn.Module):
             parts.extend(layer)
         return torch.stack([part.sum() for part in parts]).sum() * 0.0
 
-    def _check_pictures(self, input_ids: Tensor, grid: Tensor | None) -> None:
+    def _check_images(self, input_ids: Tensor, grid: Tensor | None) -> None:
         config = self.vlm.config
         held = int((input_ids == config.image_token_id).sum())
         merged = config.vision_config.spatial_merge_size**2

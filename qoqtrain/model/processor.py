@@ -18,12 +18,11 @@ from typing import Any
 import numpy as np
 
 from qoqdata.errors import UsageError
-
-from .ecg_config import TOKEN, EcgConfig
-from .family import Family, family_of
-from .model_name import check_name, stored_file, unloadable
-from .storage import ECG_FOLDER, stored_ecg_config
-from .template import CHATML
+from qoqtrain.model.ecg_config import TOKEN, EcgConfig
+from qoqtrain.model.family import Family, family_of
+from qoqtrain.model.model_name import check_name, stored_file, unloadable
+from qoqtrain.model.storage import ECG_FOLDER, stored_ecg_config
+from qoqtrain.model.template import CHATML
 
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -31,7 +30,7 @@ VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 
 @dataclass(frozen=True, eq=False)
 class Processor:
-    """What turns text, pictures and ECGs into the inputs of one policy.
+    """What turns text, images and ECGs into the inputs of one policy.
 
     tokenizer, images   transformers' own
     family              which says what frame its boxes are in
@@ -55,7 +54,7 @@ class Processor:
         """The processor of a model by hub name or folder.
 
         `ecg` adds an ECG placeholder; a folder with an ECG branch brings its own settings.
-        `min_pixels` and `max_pixels` replace the stored bounds of a picture after resizing.
+        `min_pixels` and `max_pixels` replace the stored bounds of an image after resizing.
         Raises UsageError where the model or a part of it is missing or of another family.
         """
         from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
@@ -101,7 +100,7 @@ class Processor:
 
     @cached_property
     def silent_tokens(self) -> list[int]:
-        """Ids that a policy must not sample, as they stand for pictures and ECGs."""
+        """Ids that a policy must not sample, as they stand for images and ECGs."""
         names = [IMAGE, VIDEO, VISION_START, VISION_END, TOKEN]
         ids = self.tokenizer.get_vocab()
         return sorted(ids[name] for name in names if name in ids)
@@ -117,9 +116,9 @@ class Processor:
         return self.tokenizer.eos_token_id
 
     def grid(self, width: int, height: int) -> tuple[int, int]:
-        """Patches across and down of a picture of (width, height) pixels after resizing.
+        """Patches across and down of an image of (width, height) pixels after resizing.
 
-        Raises UnsupportedFormat for a picture over 200 times as long as it is wide.
+        Raises UnsupportedFormat for an image over 200 times as long as it is wide.
         """
         from qoqdata.stream.decode.budget import smart_size
 
@@ -132,19 +131,19 @@ class Processor:
         return wide // self.images.patch_size, tall // self.images.patch_size
 
     def seen_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) in pixels at which the policy sees a picture of that size."""
+        """(width, height) in pixels at which the policy sees an image of that size."""
         across, down = self.grid(width, height)
         return across * self.images.patch_size, down * self.images.patch_size
 
     def image_tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture of (width, height) pixels."""
+        """Tokens of an image of (width, height) pixels."""
         across, down = self.grid(width, height)
         return across * down // self.images.merge_size**2
 
-    def pixels(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """float32 (patches, values) and int64 (pictures, 3) grids of uint8 (H, W, 3) pictures."""
+    def pixels(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """float32 (patches, values) and int64 (images, 3) grids of uint8 (H, W, 3) images."""
         made = self.images(
-            images=list(pictures), return_tensors="pt", input_data_format="channels_last"
+            images=list(images), return_tensors="pt", input_data_format="channels_last"
         )
         values = np.asarray(made["pixel_values"].float())
         return values, np.asarray(made["image_grid_thw"].long())
@@ -193,7 +192,7 @@ def bound(images: Any, min_pixels: int | None, max_pixels: int | None) -> None:
     side = images.patch_size * images.merge_size
     if not 0 < low <= high or high < side * side:
         raise UsageError(
-            f"pictures of {low} to {high} pixels are impossible",
+            f"images of {low} to {high} pixels are impossible",
             fix=f"min_pixels <= max_pixels, and max_pixels at least {side * side}",
         )
     images.size = type(images.size)(shortest_edge=low, longest_edge=high)

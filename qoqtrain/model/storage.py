@@ -15,10 +15,9 @@ from typing import Any
 from torch import Tensor
 
 from qoqdata.errors import UnreadableFile, UsageError
-
-from .ecg_branch import EcgBranch
-from .ecg_config import EcgConfig, ecg_config
-from .model_name import stored_file
+from qoqtrain.model.ecg_branch import EcgBranch
+from qoqtrain.model.ecg_config import EcgConfig, ecg_config
+from qoqtrain.model.model_name import stored_file
 
 ECG_FOLDER = "ecg"
 _CONFIG = "config.json"

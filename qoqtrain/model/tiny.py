@@ -9,13 +9,12 @@ from typing import Any
 import torch
 
 from qoqdata.errors import UsageError
-
-from .ecg_config import TOKEN, EcgConfig
-from .family import FAMILIES
-from .loading import assemble
-from .policy import Policy
-from .processor import Processor, make_processor
-from .template import CHATML
+from qoqtrain.model.ecg_config import TOKEN, EcgConfig
+from qoqtrain.model.family import FAMILIES
+from qoqtrain.model.loading import assemble
+from qoqtrain.model.policy import Policy
+from qoqtrain.model.processor import Processor, make_processor
+from qoqtrain.model.template import CHATML
 
 #: An ECG branch of the shape of the full one, much smaller.
 TINY_ECG = EcgConfig(width=32, depth=2, heads=2)
@@ -47,7 +46,7 @@ def tiny_policy(
     family      "qwen2_5_vl" or "qwen3_vl"; other names raise UsageError
     texts       what the tokenizer is trained on, to at most `vocabulary` tokens, all bytes included
     seed        the same seed and texts give the same weights and tokens
-    max_pixels  bound of a picture after resizing
+    max_pixels  bound of an image after resizing
     """
     if family not in FAMILIES:
         raise UsageError(f"no tiny {family!r}", fix=f"choose of {', '.join(FAMILIES)}")

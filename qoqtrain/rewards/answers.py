@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from .boxed import Answer
-from .part import Part
-from .text import MEASURES
-from .truth import Truth
-from .vocabulary import Vocabulary, vocabulary_of
+from qoqtrain.rewards.boxed import Answer
+from qoqtrain.rewards.part import Part
+from qoqtrain.rewards.text import MEASURES
+from qoqtrain.rewards.truth import Truth
+from qoqtrain.rewards.vocabulary import Vocabulary, vocabulary_of
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedAnswer:
     """The right labels of a question, as normal forms of its vocabulary; None: no labels."""
 
     vocabulary: Vocabulary
@@ -26,10 +26,10 @@ class Expectations:
 
     def __init__(self, classes: Mapping[str, str]) -> None:
         self._classes = classes
-        self._expected: dict[object, Expected] = {}
+        self._expected: dict[object, ExpectedAnswer] = {}
         self._read: dict[tuple[int, str], frozenset[str]] = {}
 
-    def of(self, truth: Truth) -> Expected:
+    def of(self, truth: Truth) -> ExpectedAnswer:
         """The labels that a truth asks for. Raises as `expected_of`."""
         key = (truth.options, truth.labels, truth.answer, truth.open)
         found = self._expected.get(key)
@@ -37,7 +37,7 @@ class Expectations:
             found = self._expected[key] = expected_of(truth, self._classes)
         return found
 
-    def read(self, expected: Expected, answer: str) -> frozenset[str]:
+    def read(self, expected: ExpectedAnswer, answer: str) -> frozenset[str]:
         """The labels in an answer, for an `expected` of these; see `Vocabulary.read`."""
         key = id(expected), answer
         found = self._read.get(key)
@@ -46,7 +46,7 @@ class Expectations:
         return found
 
 
-def expected_of(truth: Truth, classes: Mapping[str, str]) -> Expected:
+def expected_of(truth: Truth, classes: Mapping[str, str]) -> ExpectedAnswer:
     """The labels that a truth asks for. Raises InputError as `vocabulary_of`.
 
     `labels` where given, else `answer` read with the options; labels that are no option are
@@ -54,17 +54,17 @@ def expected_of(truth: Truth, classes: Mapping[str, str]) -> Expected:
     """
     options = truth.options or ()
     if truth.open:
-        return Expected(vocabulary_of((), (), classes), None)
+        return ExpectedAnswer(vocabulary_of((), (), classes), None)
     if truth.labels:
         vocabulary = vocabulary_of(options, truth.labels, classes)
         found = [vocabulary.find(label) for label in truth.labels]
-        return Expected(vocabulary, frozenset(label for label in found if label) or None)
+        return ExpectedAnswer(vocabulary, frozenset(label for label in found if label) or None)
     vocabulary = vocabulary_of(options, (), classes)
     labels = vocabulary.read(truth.answer or "")
     stray = [label for label in labels if label not in vocabulary.names]
     if stray:
         vocabulary = vocabulary_of(options, stray, classes)
-    return Expected(vocabulary, labels or None)
+    return ExpectedAnswer(vocabulary, labels or None)
 
 
 def set_f1(answered: Collection[str], right: Collection[str]) -> float:

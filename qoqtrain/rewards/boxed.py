@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .part import Status
+from qoqtrain.rewards.part import Status
 
 #: Longer answers are refused: a label list has hundreds of characters, an open answer thousands.
 MAX_ANSWER = 16_384

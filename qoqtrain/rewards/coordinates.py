@@ -1,7 +1,7 @@
-"""Box corners between what the policy saw and the picture that is stored.
+"""Box corners between what the policy saw and the image that is stored.
 
-The picture is resized before a policy sees it, and policies name corners in absolute pixels of
-the resized picture (Qwen2.5-VL) or in thousandths of its sides (Qwen3-VL). Regions and masks are
+The image is resized before a policy sees it, and policies name corners in absolute pixels of
+the resized image (Qwen2.5-VL) or in thousandths of its sides (Qwen3-VL). Regions and masks are
 kept in stored pixels. Corners are pixel edges, x to the right and y down: pixel i spans i to i + 1,
 so a change of size is a plain ratio and no half-pixel terms arise.
 """
@@ -16,13 +16,13 @@ from qoqdata.errors import InputError
 Corners = tuple[float, float, float, float]
 #: (width, height) in pixels.
 Size = tuple[float, float]
-Frame = Literal["pixels", "thousandths"]
+BoxFrame = Literal["pixels", "thousandths"]
 
 
-def to_stored(corners: Corners, *, stored: Size, seen: Size, frame: Frame = "pixels") -> Corners:
+def to_stored(corners: Corners, *, stored: Size, seen: Size, frame: BoxFrame = "pixels") -> Corners:
     """x1, y1, x2, y2 in stored pixels.
 
-    stored  (width, height) of the stored picture
+    stored  (width, height) of the stored image
     seen    (width, height) that the policy saw, after every resize; unused for thousandths
     frame   what the corners are in: "pixels" of `seen`, or "thousandths" of either side
     Raises InputError for an impossible size.
@@ -30,7 +30,9 @@ def to_stored(corners: Corners, *, stored: Size, seen: Size, frame: Frame = "pix
     return scaled(corners, ratios(stored=stored, seen=seen, frame=frame))
 
 
-def from_stored(corners: Corners, *, stored: Size, seen: Size, frame: Frame = "pixels") -> Corners:
+def from_stored(
+    corners: Corners, *, stored: Size, seen: Size, frame: BoxFrame = "pixels"
+) -> Corners:
     """The reverse of `to_stored`: corners as the policy should have written them, unrounded."""
     x_ratio, y_ratio = ratios(stored=stored, seen=seen, frame=frame)
     x1, y1, x2, y2 = corners
@@ -44,11 +46,11 @@ def scaled(corners: Corners, by: Size) -> Corners:
     return x1 * x_ratio, y1 * y_ratio, x2 * x_ratio, y2 * y_ratio
 
 
-def ratios(*, stored: Size, seen: Size, frame: Frame = "pixels") -> Size:
+def ratios(*, stored: Size, seen: Size, frame: BoxFrame = "pixels") -> Size:
     """Stored pixels for one unit of the policy's frame, in x and y. Raises as `to_stored`."""
     for name, size in (("stored", stored), ("seen", seen)):
         if not (0 < size[0] < math.inf and 0 < size[1] < math.inf):
-            raise InputError(f"{name} picture size {size} is impossible")
+            raise InputError(f"{name} image size {size} is impossible")
     if frame == "thousandths":
         return stored[0] / 1000, stored[1] / 1000
     return stored[0] / seen[0], stored[1] / seen[1]
@@ -73,7 +75,7 @@ def ordered(corners: Corners) -> Corners:
 
 
 def clipped(corners: Corners, size: Size) -> Corners:
-    """Ordered corners moved into a picture of (width, height); no area is left of a box outside."""
+    """Ordered corners moved into an image of (width, height); no area is left of a box outside."""
     width, height = size
     x1, y1, x2, y2 = corners
     if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Literal
 
-from .boxed import Answer
-from .object_list import ObjectList
-from .part import Part, Status
+from qoqtrain.rewards.boxed import Answer
+from qoqtrain.rewards.object_list import ObjectList
+from qoqtrain.rewards.part import Part, Status
 
 Rule = Literal["graded", "binary"]
 

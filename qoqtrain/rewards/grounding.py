@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
-
-from .coordinates import Size, clipped, ordered, pixel_edges, ratios, scaled
-from .matching import RULES, Box, Patch, Region, Rule, patch_of
-from .normal_form import normal_form
-from .object_list import Mention, ObjectList
-from .part import Part
-from .truth import Truth
+from qoqtrain.rewards.coordinates import Size, clipped, ordered, pixel_edges, ratios, scaled
+from qoqtrain.rewards.matching import RULES, Box, Patch, Region, Rule, patch_of
+from qoqtrain.rewards.normal_form import normal_form
+from qoqtrain.rewards.object_list import Mention, ObjectList
+from qoqtrain.rewards.part import Part
+from qoqtrain.rewards.truth import Truth
 
 Canvases = tuple[tuple[Size, Size] | None, ...] | None
 
@@ -64,7 +63,7 @@ def grounds_of(truth: Truth, name: Callable[[str], str]) -> Grounds:
 def patches(image: int, mask: NDArray[Any]) -> list[Patch]:
     """8-connected components of each positive value of an (H, W) label map.
 
-    Raises InputError for more than 256 values: that is a picture.
+    Raises InputError for more than 256 values: that is an image.
     """
     from scipy.ndimage import find_objects, label
 
@@ -114,9 +113,9 @@ def stored_boxes(
     inclusive: bool = False,
     name: Callable[[str], str] = str,
 ) -> list[Box]:
-    """The mentions as boxes in stored pixels: corners ordered, mapped, clipped to the picture.
+    """The mentions as boxes in stored pixels: corners ordered, mapped, clipped to the image.
 
-    Those without four numbers, area inside the picture, or a picture of that index are left out.
+    Those without four numbers, area inside the image, or an image of that index are left out.
     Where no stored size is known the corners are taken to be in stored pixels.
     """
     placed: list[Box] = []
@@ -136,9 +135,9 @@ def stored_boxes(
 
 
 def canvases_of(truth: Truth) -> Canvases:
-    """(stored size, ratios to it from the policy's frame) of every picture of a truth.
+    """(stored size, ratios to it from the policy's frame) of every image of a truth.
 
-    None for a picture of unknown size, and altogether where the number of pictures is unknown.
+    None for an image of unknown size, and altogether where the number of images is unknown.
     """
     known = (truth.stored_sizes, truth.masks, truth.seen_sizes)
     if not (count := max(len(values or ()) for values in known)):
@@ -155,7 +154,7 @@ def canvases_of(truth: Truth) -> Canvases:
 
 
 def _unusable(count: int) -> str | None:
-    return f"{count} claimed boxes have no area in a picture" if count else None
+    return f"{count} claimed boxes have no area in an image" if count else None
 
 
 def name_of(classes: Mapping[str, str]) -> Callable[[str], str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import operator
 import re
 
-from .boxed import Answer
-from .object_list import ObjectList
-from .part import Part
+from qoqtrain.rewards.boxed import Answer
+from qoqtrain.rewards.object_list import ObjectList
+from qoqtrain.rewards.part import Part
 
 # No word of prose is longer; runs such as "xxxx..." are no words.
 _LONGEST_WORD = 40

@@ -13,13 +13,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .coordinates import Corners
+from qoqtrain.rewards.coordinates import Corners
 
 Rule = Literal["matched", "union", "best"]
 
 
 class Box(NamedTuple):
-    """A box with area on picture `image`: ordered edges in stored pixels."""
+    """A box with area on image `image`: ordered edges in stored pixels."""
 
     image: int
     corners: Corners
@@ -33,7 +33,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A set of pixels of picture `image`, inside a window whose first pixel is at column, row.
+    """A set of pixels of image `image`, inside a window whose first pixel is at column, row.
 
     sums  (h + 1, w + 1) float64; sums[i, j] is the number of pixels in the first i rows and j
           columns of the window (summed-area table)
@@ -61,7 +61,7 @@ def patch_of(image: int, column: int, row: int, pixels: NDArray[np.bool_]) -> Pa
 
 
 def iou(box: Box, region: Region) -> float:
-    """Intersection over union, 0 to 1; 0 on different pictures."""
+    """Intersection over union, 0 to 1; 0 on different images."""
     if box.image != region.image:
         return 0.0
     if isinstance(region, Box):
@@ -82,7 +82,7 @@ def matched(boxes: Sequence[Box], claimed: int, regions: Sequence[Region], label
     "Panoptic segmentation", 2019, equation 1, without the threshold on IoU, so that a reward
     exists below it. Several regions are never merged, nor one region covered piecewise.
 
-    claimed   boxes of the response, those without area or picture included
+    claimed   boxes of the response, those without area or image included
     labelled  a box meets only regions of its own label (unlabelled masks meet any)
     1 when nothing is claimed and nothing annotated.
     """
@@ -96,11 +96,11 @@ def matched(boxes: Sequence[Box], claimed: int, regions: Sequence[Region], label
 
 
 def union(boxes: Sequence[Box], claimed: int, regions: Sequence[Region], labelled: bool) -> float:
-    """IoU of all claimed boxes together with all regions together, over all pictures.
+    """IoU of all claimed boxes together with all regions together, over all images.
 
     Pieces that together cover a region score as one box does. 1 when nothing is claimed and
     nothing annotated; boxes without area cost nothing. With `labelled`, boxes that share no label
-    with any region of their picture keep their area and meet nothing.
+    with any region of their image keep their area and meet nothing.
     """
     if not claimed and not regions:
         return 1.0
@@ -199,7 +199,7 @@ def _cells(
 
 
 def _area_of_union(regions: Sequence[Region]) -> float:
-    """Area of the union. Patches of one picture are disjoint by construction."""
+    """Area of the union. Patches of one image are disjoint by construction."""
     boxes = [region for region in regions if isinstance(region, Box)]
     patches = sum(region.area for region in regions if isinstance(region, Patch))
     if not boxes:

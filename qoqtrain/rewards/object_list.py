@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .lenient_json import NotJSON, repaired, strict
+from qoqtrain.rewards.lenient_json import NotJSON, repaired, strict
 
 #: More boxes than this are no reading of an image.
 MAX_BOXES = 256
@@ -27,7 +27,7 @@ class Mention(NamedTuple):
     """One box that a response claims.
 
     label    what it shows, or None
-    image    index of the picture, 0 where the item does not say
+    image    index of the image, 0 where the item does not say
     corners  x1, y1, x2, y2 as written (frame and order unchecked), None when not four numbers
     """
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .truth import Truth, truth_of
+from qoqtrain.rewards.truth import Truth, truth_of
 
 #: Weights of answer, grounding, format and length.
 PUBLISHED: dict[str, tuple[float, float, float, float]] = {

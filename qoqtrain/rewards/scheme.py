@@ -9,12 +9,11 @@ from functools import cached_property
 from typing import Any, get_args
 
 from qoqdata.errors import UsageError
-
-from .format import Rule as FormatRule
-from .matching import RULES as GROUNDING_RULES
-from .matching import Rule as GroundingRule
-from .text import MEASURES
-from .vocabulary import synonym_classes
+from qoqtrain.rewards.format import Rule as FormatRule
+from qoqtrain.rewards.matching import RULES as GROUNDING_RULES
+from qoqtrain.rewards.matching import Rule as GroundingRule
+from qoqtrain.rewards.text import MEASURES
+from qoqtrain.rewards.vocabulary import synonym_classes
 
 PARTS = ("answer", "grounding", "format", "length")
 

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from qoqdata.errors import UsageError
-
-from .answers import Expectations, Expected, label_part, text_part
-from .boxed import Answer, final_answer
-from .format import binary, format_part, graded
-from .grounding import Grounds, grounding, grounds_of, name_of
-from .length import length_part
-from .object_list import ObjectList, object_list
-from .part import Part
-from .published import PUBLISHED, published_scores
-from .scheme import PARTS, Scheme, scheme_of
-from .truth import Truth, truth_of
+from qoqtrain.rewards.answers import Expectations, ExpectedAnswer, label_part, text_part
+from qoqtrain.rewards.boxed import Answer, final_answer
+from qoqtrain.rewards.format import binary, format_part, graded
+from qoqtrain.rewards.grounding import Grounds, grounding, grounds_of, name_of
+from qoqtrain.rewards.length import length_part
+from qoqtrain.rewards.object_list import ObjectList, object_list
+from qoqtrain.rewards.part import Part
+from qoqtrain.rewards.published import PUBLISHED, published_scores
+from qoqtrain.rewards.scheme import PARTS, Scheme, scheme_of
+from qoqtrain.rewards.truth import Truth, truth_of
 
 #: Longer responses are not read: no context window holds one.
 MAX_RESPONSE = 2_000_000
@@ -27,7 +26,7 @@ MAX_RESPONSE = 2_000_000
 class _Question:
     given: object
     truth: Truth
-    expected: Expected
+    expected: ExpectedAnswer
     grounds: Grounds
 
 
@@ -160,6 +159,6 @@ def _overall(parts: Mapping[str, Part], scheme: Scheme) -> float | None:
     return min(total / weight, 1.0) if weight else None
 
 
-def _written(labels: frozenset[str], expected: Expected) -> list[str]:
+def _written(labels: frozenset[str], expected: ExpectedAnswer) -> list[str]:
     names = expected.vocabulary.names
     return sorted(names.get(label, label) for label in labels)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .scheme import PARTS
+from qoqtrain.rewards.scheme import PARTS
 
 Scores = Sequence[Mapping[str, Any]]
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from .normal_form import normal_form
+from qoqtrain.rewards.normal_form import normal_form
 
 # Runs of letters and digits; a Chinese or Japanese character is a word of its own.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")

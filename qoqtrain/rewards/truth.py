@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import InputError, Misaligned, UsageError
+from qoqtrain.rewards.coordinates import BoxFrame, Corners, Size
 
-from .coordinates import Corners, Frame, Size
-
-# Stored corners are float32: a box may overlap the rim of its picture by this many pixels.
+# Stored corners are float32: a box may overlap the rim of its image by this many pixels.
 _ROUNDING = 0.5
 
 Sizes = tuple[Size, ...]
@@ -22,7 +21,7 @@ Sizes = tuple[Size, ...]
 
 @dataclass(frozen=True, slots=True)
 class TrueRegion:
-    """One annotated box: edges in stored pixels of picture `image`, `reader` if kept apart."""
+    """One annotated box: edges in stored pixels of image `image`, `reader` if kept apart."""
 
     label: str
     image: int
@@ -45,10 +44,10 @@ class Truth:
     open          free text, scored by similarity and not as labels
     single        exactly one label is asked for, so naming several is wrong
     regions       annotated boxes; () says that there is nothing to find
-    masks         one (H, W) integer label map a picture in stored pixels, 0 is background; an
+    masks         one (H, W) integer label map an image in stored pixels, 0 is background; an
                   entry may be None. Where any pixel is set, masks are the truth, else regions
-    stored_sizes  (width, height) of every stored picture
-    seen_sizes    (width, height) of every picture as the policy saw it; None: as stored
+    stored_sizes  (width, height) of every stored image
+    seen_sizes    (width, height) of every image as the policy saw it; None: as stored
     frame         what the policy's corners are in: "pixels" of the size seen, or "thousandths"
     """
 
@@ -61,10 +60,10 @@ class Truth:
     masks: tuple[NDArray[Any] | None, ...] | None = None
     stored_sizes: Sizes | None = None
     seen_sizes: Sizes | None = None
-    frame: Frame = "pixels"
+    frame: BoxFrame = "pixels"
 
     def size(self, image: int) -> Size | None:
-        """(width, height) of stored picture `image`, from its mask where no size is given."""
+        """(width, height) of stored image `image`, from its mask where no size is given."""
         if self.stored_sizes is not None:
             return self.stored_sizes[image] if image < len(self.stored_sizes) else None
         mask = self.masks[image] if self.masks and image < len(self.masks) else None
@@ -109,10 +108,10 @@ def truth_of_record(
     *,
     single: bool = False,
     seen_sizes: Sequence[Size] | None = None,
-    frame: Frame = "pixels",
+    frame: BoxFrame = "pixels",
     masks: Sequence[NDArray[Any] | None] | None = None,
 ) -> Truth:
-    """The truth of one record (schema version 1) for a policy that saw pictures of `seen_sizes`.
+    """The truth of one record (schema version 1) for a policy that saw images of `seen_sizes`.
 
     A record without options is an open answer. `single` says that exactly one label is asked for:
     that is a fact of the task (kind "single" on the card of the source) and not in the record, and
@@ -138,7 +137,7 @@ def truth_of_record(
 
 _FIELDS = {field.name for field in fields(Truth)}
 _ONLY_TEXT = {str}
-_FRAMES: tuple[Literal["pixels", "thousandths"], ...] = get_args(Frame)
+_FRAMES: tuple[Literal["pixels", "thousandths"], ...] = get_args(BoxFrame)
 
 
 def _check(truth: Truth, where: str) -> None:
@@ -154,25 +153,25 @@ def _check(truth: Truth, where: str) -> None:
         if (values := getattr(truth, name)) is not None
     }
     if len(set(counts.values())) > 1:
-        raise Misaligned(f"one entry a picture is needed, found {counts}", where=where)
-    pictures = next(iter(counts.values()), None)
+        raise Misaligned(f"one entry an image is needed, found {counts}", where=where)
+    images = next(iter(counts.values()), None)
     resized = truth.seen_sizes is not None or truth.frame == "thousandths"
     annotated = truth.regions is not None or truth.masks is not None
-    sized = pictures is not None and all(truth.size(image) for image in range(pictures))
+    sized = images is not None and all(truth.size(image) for image in range(images))
     if resized and annotated and not sized:
         raise InputError("stored_sizes is needed to map what the policy saw", where=where)
     for image, mask in enumerate(truth.masks or ()):
         size = truth.size(image)
         if mask is not None and size != (mask.shape[1], mask.shape[0]):
-            raise Misaligned(f"a mask of {mask.shape[::-1]} on a picture of {size}", where=where)
+            raise Misaligned(f"a mask of {mask.shape[::-1]} on an image of {size}", where=where)
     for index, region in enumerate(truth.regions or ()):
-        _check_region(truth, region, f"{where}.regions[{index}]", pictures)
+        _check_region(truth, region, f"{where}.regions[{index}]", images)
 
 
-def _check_region(truth: Truth, region: TrueRegion, where: str, pictures: int | None) -> None:
+def _check_region(truth: Truth, region: TrueRegion, where: str, images: int | None) -> None:
     x_min, y_min, x_max, y_max = region.corners
-    if region.image < 0 or (pictures is not None and region.image >= pictures):
-        raise InputError(f"region of picture {region.image}, of {pictures}", where=where)
+    if region.image < 0 or (images is not None and region.image >= images):
+        raise InputError(f"region of image {region.image}, of {images}", where=where)
     if region.is_blank:
         return
     if not (math.isfinite(sum(region.corners)) and x_min < x_max and y_min < y_max):
@@ -182,7 +181,7 @@ def _check_region(truth: Truth, region: TrueRegion, where: str, pictures: int | 
     if size := truth.size(region.image):
         width, height = size[0] + _ROUNDING, size[1] + _ROUNDING
         if min(x_min, y_min) < -_ROUNDING or x_max > width or y_max > height:
-            raise Misaligned(f"box {region.corners} leaves its picture of {size}", where=where)
+            raise Misaligned(f"box {region.corners} leaves its image of {size}", where=where)
 
 
 def _strings(values: Any, where: str) -> tuple[str, ...] | None:
@@ -202,7 +201,7 @@ def _sizes(values: Any, where: str) -> Sizes | None:
         sizes = tuple((float(width), float(height)) for width, height in values)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"{values!r} is no list of sizes", where=where, fix="one (width, height) a picture"
+            f"{values!r} is no list of sizes", where=where, fix="one (width, height) an image"
         ) from error
     if not all(0 < side < math.inf for size in sizes for side in size):
         raise InputError(f"{values!r} holds an impossible size", where=where)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from qoqdata.errors import InputError
-
-from .normal_form import normal_form, plain, singular
+from qoqtrain.rewards.normal_form import normal_form, plain, singular
 
 # "," " and " "&" and the line break are the separators of the record contract; ";" and the
 # ideographic comma are what policies write besides.

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from qoqtrain.rollout.buckets import buckets
-from qoqtrain.rollout.protocol import Prompt, Rollout, Sampling
+from qoqtrain.rollout.protocol import Prompt, Rollout, SamplingSettings
 from qoqtrain.rollout.randomness import draw, seed_of, uniforms
 
 #: The model's own generation settings must not bend the distribution that the loss assumes.
@@ -31,7 +31,7 @@ class LocalSampler:
     """Generates with `policy`; `inputs_of` gives the policy's inputs of some prompts by their rows,
     left-padded and on its device; `decode` the text of response tokens.
 
-    Prompts of similar length share a bucket of at most `batch_tokens` tokens; pictures, ECGs and
+    Prompts of similar length share a bucket of at most `batch_tokens` tokens; images, ECGs and
     the prompt are encoded once for the group. Every rollout draws from numbers of its own (seed,
     step, question, copy, index), so it does not depend on what shares its batch. `together`: all
     ranks make the same number of forward passes (ZeRO-3).
@@ -44,7 +44,7 @@ class LocalSampler:
     together: bool = False
 
     def __call__(
-        self, prompts: Sequence[Prompt], sampling: Sampling, *, seed: int, step: int
+        self, prompts: Sequence[Prompt], sampling: SamplingSettings, *, seed: int, step: int
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question."""
         found: dict[int, list[Rollout]] = {}
@@ -72,7 +72,7 @@ class LocalSampler:
                 ]
         return [rollout for row in range(len(prompts)) for rollout in found[row]]
 
-    def plan(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
+    def plan(self, prompts: Sequence[Prompt], sampling: SamplingSettings) -> list[list[int]]:
         """The rows that are generated together."""
         return buckets(
             [prompt.length for prompt in prompts],
@@ -85,7 +85,7 @@ class LocalSampler:
 class _Drawn(LogitsProcessor):
     """Leaves only the token that the row's own number draws, so that any sampler takes it."""
 
-    def __init__(self, numbers: Tensor, start: int, sampling: Sampling) -> None:
+    def __init__(self, numbers: Tensor, start: int, sampling: SamplingSettings) -> None:
         self.numbers, self.start, self.sampling = numbers, start, sampling
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def generate(
     policy: Any,
     inputs: dict[str, Tensor],
     numbers: Tensor,
-    sampling: Sampling,
+    sampling: SamplingSettings,
     *,
     together: bool = False,
 ) -> list[tuple[tuple[int, ...], bool]]:

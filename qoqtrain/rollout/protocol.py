@@ -33,7 +33,7 @@ class Rollout:
 class Prompt:
     """One question, ready for the policy.
 
-    `record` the row of the stream; `length` tokens of the prompt, pictures expanded; `copy` its
+    `record` the row of the stream; `length` tokens of the prompt, images expanded; `copy` its
     position in the stream, which tells two visits of one question apart.
     """
 
@@ -47,7 +47,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingSettings:
     """`n` rollouts of each question at `temperature`, from the `top_p` mass, up to `max_tokens`."""
 
     n: int
@@ -60,7 +60,7 @@ class Sampler(Protocol):
     """Makes rollouts; the same arguments give the same rollouts."""
 
     def __call__(
-        self, prompts: Sequence[Prompt], sampling: Sampling, *, seed: int, step: int
+        self, prompts: Sequence[Prompt], sampling: SamplingSettings, *, seed: int, step: int
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question, in the order given."""
         ...

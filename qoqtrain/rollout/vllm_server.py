@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qoqdata.errors import QoqdataError, UsageError
-from qoqtrain.rollout.protocol import Prompt, Rollout, Sampling
+from qoqtrain.rollout.protocol import Prompt, Rollout, SamplingSettings
 from qoqtrain.rollout.randomness import seed_of
 from qoqtrain.rollout.vllm_http import post, strange
 
@@ -39,7 +39,7 @@ class ServerSampler:
     silent: tuple[int, ...] = ()
 
     def __call__(
-        self, prompts: Sequence[Prompt], sampling: Sampling, *, seed: int, step: int
+        self, prompts: Sequence[Prompt], sampling: SamplingSettings, *, seed: int, step: int
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question.
 
@@ -58,7 +58,7 @@ class ServerSampler:
             return [rollout for answer in asked for rollout in answer.result()]
 
     def _ask(
-        self, prompt: Prompt, row: int, sampling: Sampling, seed: int, step: int
+        self, prompt: Prompt, row: int, sampling: SamplingSettings, seed: int, step: int
     ) -> list[Rollout]:
         target = f"{self.url.rstrip('/')}/chat/completions"
         answer = post(
@@ -116,23 +116,23 @@ class ServerSampler:
         return strange(self.url, what, fix=fix)
 
 
-def chat_message(text: str, pictures: Sequence[bytes], mark: str) -> dict[str, Any]:
-    """The user's message: `text` with encoded `pictures` where `mark` stands in it.
+def chat_message(text: str, images: Sequence[bytes], mark: str) -> dict[str, Any]:
+    """The user's message: `text` with encoded `images` where `mark` stands in it.
 
-    Raises UsageError when there are not as many marks as pictures.
+    Raises UsageError when there are not as many marks as images.
     """
     head, *rest = text.split(mark)
-    if len(rest) != len(pictures):
-        raise UsageError(f"{len(rest)} marks for {len(pictures)} pictures")
+    if len(rest) != len(images):
+        raise UsageError(f"{len(rest)} marks for {len(images)} images")
     content: list[dict[str, Any]] = [{"type": "text", "text": head}] if head else []
-    for picture, tail in zip(pictures, rest, strict=True):
-        encoded = base64.b64encode(picture).decode()
-        url = f"data:{_mime(picture)};base64,{encoded}"
+    for image, tail in zip(images, rest, strict=True):
+        encoded = base64.b64encode(image).decode()
+        url = f"data:{_mime(image)};base64,{encoded}"
         content.append({"type": "image_url", "image_url": {"url": url}})
         if tail:
             content.append({"type": "text", "text": tail})
     return {"role": "user", "content": content}
 
 
-def _mime(picture: bytes) -> str:
-    return "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
+def _mime(image: bytes) -> str:
+    return "image/png" if image.startswith(b"\x89PNG") else "image/jpeg"

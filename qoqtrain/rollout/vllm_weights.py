@@ -18,10 +18,10 @@ _FIX = (
 
 def load_weights(url: str, folder: Path, *, timeout: float = 600.0) -> None:
     """Have the server at `url` (".../v1") load the weights in `folder`, and forget what it computed
-    with the former ones: keys and values of prompts, and encoded pictures.
+    with the former ones: keys and values of prompts, and encoded images.
 
     Raises QoqdataError when it does not answer or cannot load them. A release that keeps no
-    encoded pictures has no route to forget them, which is no error.
+    encoded images has no route to forget them, which is no error.
     """
     root = url.rstrip("/").removesuffix("/v1")
     call = {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}}

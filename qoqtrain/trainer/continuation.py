@@ -13,13 +13,13 @@ from qoqtrain.adapters.agreement import require_agreement
 from qoqtrain.trainer import checkpoints, metrics, rollout_log
 from qoqtrain.trainer.feed import Taken
 from qoqtrain.trainer.ranks import Ranks
-from qoqtrain.trainer.run import Run
+from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.settings import TrainSettings
 
 CHECKPOINTS = "checkpoints"
 
 
-def resume(run: Run, stream: Any, data: str) -> int:
+def resume(run: TrainingRun, stream: Any, data: str) -> int:
     """Continue from the last checkpoint; the steps that it has done, 0 without one."""
     settings, ranks = run.settings, run.ranks
     folder = checkpoints.latest(settings.out / CHECKPOINTS)
@@ -61,7 +61,7 @@ def refuse_other(
             raise UsageError(what, where=where, fix=fix)
 
 
-def save(run: Run, step: int, taken: Taken, data: str) -> None:
+def save(run: TrainingRun, step: int, taken: Taken, data: str) -> None:
     settings, ranks = run.settings, run.ranks
 
     def write(folder: Path) -> None:

@@ -9,20 +9,20 @@ import torch
 
 from qoqtrain.trainer import adapters
 from qoqtrain.trainer.engine import computes_in_bfloat16
-from qoqtrain.trainer.run import Run
+from qoqtrain.trainer.run import TrainingRun
 
 MODEL = "model"
 
 
-def export(run: Run) -> Path:
+def export(run: TrainingRun) -> Path:
     """Write the trained model where `load_policy` and transformers find it: OUT/model."""
     folder = run.settings.out / MODEL
-    write(run, folder)
+    write_model(run, folder)
     run.ranks.wait()
     return folder
 
 
-def write(run: Run, folder: Path) -> None:
+def write_model(run: TrainingRun, folder: Path) -> None:
     """Write the policy to `folder`, whole or not at all, adapters merged into it, from rank 0; all
     ranks call this."""
     weights = run.engine.weights()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qoqtrain.data.row import Row
 
 
-class Stream(Protocol):
+class QuestionStream(Protocol):
     """What the feed asks of `qoqdata.stream.Stream`."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
@@ -26,7 +26,7 @@ class Stream(Protocol):
 class Taken:
     """The questions of one step on this rank.
 
-    `records` without pictures, unless they were asked for; `rows` what the policy is shown of
+    `records` without images, unless they were asked for; `rows` what the policy is shown of
     each, None for one that was left out (its reason in `left_out`); `state` the stream's after
     them; `failure` what stops the run.
     """
@@ -43,21 +43,21 @@ class Feed:
 
     The state that comes with a step is that before the next step's records were taken, so a
     checkpoint never skips what was only read ahead. `leave_out`: records that cannot be shown are
-    left out and named, instead of stopping the run; `pictures`: keep them in the records.
+    left out and named, instead of stopping the run; `images`: keep them in the records.
     """
 
     def __init__(
         self,
-        stream: Stream,
+        stream: QuestionStream,
         collator: Collator,
         count: int,
         *,
         leave_out: bool,
-        pictures: bool = False,
+        images: bool = False,
     ) -> None:
         self.stream, self.collator = stream, collator
         self.count, self.leave_out = count, leave_out
-        self.dropped = () if pictures else ("images",)
+        self.dropped = () if images else ("images",)
         self._records = iter(stream)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="feed")
         self._next: Future[Taken] = self._pool.submit(self._take)

@@ -19,7 +19,7 @@ from qoqtrain.trainer.policy_step import policy_step
 from qoqtrain.trainer.progress import Notify, Progress
 from qoqtrain.trainer.questions import open_stream
 from qoqtrain.trainer.ranks import Ranks, dead_rank, join, leave
-from qoqtrain.trainer.run import Run
+from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.settings import TrainSettings
 from qoqtrain.trainer.supervised_step import supervised_step
 
@@ -44,17 +44,17 @@ def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
         leave(ranks)
 
 
-def _train(run: Run, stream: Any, data: str, notify: Notify) -> Path:
+def _train(run: TrainingRun, stream: Any, data: str, notify: Notify) -> Path:
     settings, ranks = run.settings, run.ranks
     done = resume(run, stream, data)
     tell = metrics.listeners(settings.out, settings.log, run.facts()) if ranks.first else []
     advance = policy_step if settings.stage == "drpo" else supervised_step
     leave_out = settings.rollouts.unfit == "leave_out"
-    pictures = settings.rollouts.backend == "vllm"
+    images = settings.rollouts.backend == "vllm"
     per_step = run.shape.questions
     spent: list[float] = []
     if done < run.shape.steps:
-        with Feed(stream, run.collator, per_step, leave_out=leave_out, pictures=pictures) as feed:
+        with Feed(stream, run.collator, per_step, leave_out=leave_out, images=images) as feed:
             for step in range(done + 1, run.shape.steps + 1):
                 start = time.perf_counter()
                 with run.clock.on("data"):
@@ -85,7 +85,7 @@ def _fault(taken: Taken, ranks: Ranks) -> QoqdataError | None:
     return None
 
 
-def _time(run: Run, numbers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _time(run: TrainingRun, numbers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     tokens = numbers["policy"]["tokens"] if "policy" in numbers else None
     return {
         "seconds": seconds,

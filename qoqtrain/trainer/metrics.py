@@ -30,7 +30,7 @@ def json_lines(path: Path) -> Listener:
     return listen
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics file in order; a last line that a kill cut short is left out."""
     if not path.is_file():
         return []
@@ -44,7 +44,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def forget_after(path: Path, step: int) -> None:
     """Drop the lines of steps after `step`, which a run that goes on writes again."""
-    held = [line for line in read(path) if line["step"] <= step]
+    held = [line for line in read_metrics(path) if line["step"] <= step]
     if path.is_file():
         with replacing(path) as draft:
             draft.write_text("".join(canonical(line) + "\n" for line in held), encoding="utf-8")

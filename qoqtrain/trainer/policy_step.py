@@ -10,7 +10,7 @@ from qoqtrain.rollout.protocol import Prompt, Rollout
 from qoqtrain.trainer import rollout_log, serving
 from qoqtrain.trainer.feed import Taken
 from qoqtrain.trainer.policy_update import update_policy
-from qoqtrain.trainer.run import Run
+from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.samplers import sampler_of, sampling_of
 from qoqtrain.trainer.scoring import Scored, score_rollouts, weigh
 from qoqtrain.trainer.sequences import Example
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qoqtrain.data.row import Row
 
 
-def policy_step(run: Run, taken: Taken, step: int) -> dict[str, Any]:
+def policy_step(run: TrainingRun, taken: Taken, step: int) -> dict[str, Any]:
     """Take step `step` (from 1) on the questions `taken`; the numbers of the step, equal on all
     ranks but for `seconds`.
 
@@ -45,7 +45,7 @@ def policy_step(run: Run, taken: Taken, step: int) -> dict[str, Any]:
             step=step,
             policy=run.settings.model,
         )
-        rollout_log.write(run.settings.out, table, step=step, rank=run.ranks.rank)
+        rollout_log.write_rollouts(run.settings.out, table, step=step, rank=run.ranks.rank)
     examples = [
         Example(rollout.row, rollout.tokens, advantage, logprobs=rollout.logprobs)
         for rollout, advantage in zip(rollouts, scored.advantages, strict=True)
@@ -56,7 +56,7 @@ def policy_step(run: Run, taken: Taken, step: int) -> dict[str, Any]:
 
 
 def _rollouts(
-    run: Run, rows: Sequence[Row], records: Sequence[Mapping[str, Any]], step: int
+    run: TrainingRun, rows: Sequence[Row], records: Sequence[Mapping[str, Any]], step: int
 ) -> list[Rollout]:
     prompts = [
         Prompt(record, row.tokens, int(record.get("position", 0)))
@@ -68,7 +68,9 @@ def _rollouts(
         return sampler(prompts, sampling_of(settings), seed=settings.seed, step=step)
 
 
-def _scored(run: Run, rows: Sequence[Row], rollouts: Sequence[Rollout], step: int) -> Scored:
+def _scored(
+    run: TrainingRun, rows: Sequence[Row], rollouts: Sequence[Rollout], step: int
+) -> Scored:
     assert run.drpo is not None
     failure: QoqdataError | None = None
     scores: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ import torch
 
 from qoqtrain.trainer.logprobs import token_logprobs
 from qoqtrain.trainer.loss import policy_loss, summarise
-from qoqtrain.trainer.run import Run, require_finite, step_weights
+from qoqtrain.trainer.run import TrainingRun, require_finite, step_weights
 from qoqtrain.trainer.schedule import learning_rate
 from qoqtrain.trainer.sequences import (
     Example,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def update_policy(
-    run: Run, rows: Sequence[Row], examples: Sequence[Example], step: int
+    run: TrainingRun, rows: Sequence[Row], examples: Sequence[Example], step: int
 ) -> dict[str, Any]:
     """All optimizer steps on one set of rollouts; old log-probabilities are those before them."""
     shape, settings = run.shape, run.settings
@@ -91,7 +91,7 @@ def _parts(
 
 
 def _before(
-    run: Run, rows: Sequence[Row], plan: list[list[list[Example]]]
+    run: TrainingRun, rows: Sequence[Row], plan: list[list[list[Example]]]
 ) -> list[list[Tensor]] | None:
     """Log-probabilities of all responses under the policy that sampled them, in one pass.
 
@@ -111,7 +111,7 @@ def _before(
 
 
 def _reference(
-    run: Run, rows: Sequence[Row], plan: list[list[list[Example]]]
+    run: TrainingRun, rows: Sequence[Row], plan: list[list[list[Example]]]
 ) -> list[list[Tensor]] | None:
     """The same under the reference policy, where there is one."""
     if run.reference is None:
@@ -121,7 +121,7 @@ def _reference(
 
 
 def _logprobs(
-    run: Run, forward: Forward, rows: Sequence[Row], batch: Sequence[Example]
+    run: TrainingRun, forward: Forward, rows: Sequence[Row], batch: Sequence[Example]
 ) -> tuple[Tensor, Responses]:
     """(B, R) log-probabilities of the batch's responses, and the responses."""
     responses = padded(batch, run.pad).to(run.engine.device)
@@ -130,7 +130,7 @@ def _logprobs(
     return token_logprobs(logits, responses.tokens, temperature=temperature), responses
 
 
-def _total(run: Run, batches: Sequence[Sequence[Example]]) -> float:
+def _total(run: TrainingRun, batches: Sequence[Sequence[Example]]) -> float:
     """Tokens, or sequences, of the optimizer step over all ranks: what the loss is divided by."""
     counted = [example for batch in batches for example in batch if example.counts]
     by_token = run.settings.loss.aggregate == "token_mean"

@@ -13,7 +13,7 @@ from qoqtrain.trainer.estimate import Memory, Sizes, Time, memory_of, time_of
 from qoqtrain.trainer.feed import Feed
 from qoqtrain.trainer.questions import open_stream
 from qoqtrain.trainer.ranks import Ranks
-from qoqtrain.trainer.setup import Plan, plan
+from qoqtrain.trainer.setup import TrainingPlan, plan
 from qoqtrain.trainer.stages import choose_trained
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Preview:
     """`prompt_tokens` are those of the first step's questions on this rank; `mix` and `weights`
     one row a component and a domain; `deepspeed` the engine's configuration, or None."""
 
-    plan: Plan
+    plan: TrainingPlan
     sizes: Sizes
     memory: Memory
     time: Time
@@ -86,7 +86,7 @@ def preview(settings: TrainSettings, *, world: int) -> Preview:
     )
 
 
-def sizes_of(made: Plan, processor: Any) -> Sizes:
+def sizes_of(made: TrainingPlan, processor: Any) -> Sizes:
     """The sizes of the model, from its configuration alone."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText

@@ -81,7 +81,7 @@ def table_of(
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def write(out: Path, table: pa.Table, *, step: int, rank: int) -> Path:
+def write_rollouts(out: Path, table: pa.Table, *, step: int, rank: int) -> Path:
     """Write one step's rollouts of one rank, whole or not at all."""
     path = out / FOLDER / f"step-{step:08d}-rank-{rank:05d}.parquet"
     with replacing(path) as draft:

@@ -54,7 +54,7 @@ class Clock:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class TrainingRun:
     """A policy in its engine, and everything that its steps need."""
 
     settings: TrainSettings
@@ -75,12 +75,12 @@ class Run:
         return {"model": self.settings.model, "stage": self.settings.stage}
 
 
-def require_finite(run: Run, loss: float) -> float:
+def require_finite(run: TrainingRun, loss: float) -> float:
     """The sum of all ranks' losses; raises QoqdataError on every rank when it is not finite."""
     return _finite(run.ranks.total(loss), "the loss is")
 
 
-def step_weights(run: Run, rate: float) -> float:
+def step_weights(run: TrainingRun, rate: float) -> float:
     """One optimizer step; the norm of its gradient. Raises QoqdataError when that is not finite."""
     return _finite(run.engine.step(rate), "the gradient has the norm")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qoqdata.errors import UsageError
-from qoqtrain.rollout.protocol import Sampler, Sampling
-from qoqtrain.trainer.run import Run
+from qoqtrain.rollout.protocol import Sampler, SamplingSettings
+from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from qoqtrain.data.row import Row
 
-#: Stands for a picture in the text of a message; no record holds it.
+#: Stands for an image in the text of a message; no record holds it.
 _MARK = "\ue000\ue002\ue000"
 
 
-def sampling_of(settings: TrainSettings) -> Sampling:
+def sampling_of(settings: TrainSettings) -> SamplingSettings:
     """How many rollouts of a question, and how they are drawn."""
     chosen = settings.rollouts
-    return Sampling(
+    return SamplingSettings(
         n=chosen.per_question,
         temperature=chosen.temperature,
         top_p=chosen.top_p,
@@ -30,14 +30,14 @@ def sampling_of(settings: TrainSettings) -> Sampling:
     )
 
 
-def sampler_of(run: Run, rows: Sequence[Row]) -> Sampler:
+def sampler_of(run: TrainingRun, rows: Sequence[Row]) -> Sampler:
     """The sampler of the settings' backend for the questions `rows`."""
     if run.settings.rollouts.backend == "vllm":
         return server_sampler(run)
     return local_sampler(run, rows)
 
 
-def local_sampler(run: Run, rows: Sequence[Row]) -> Sampler:
+def local_sampler(run: TrainingRun, rows: Sequence[Row]) -> Sampler:
     """Transformers' generate on the run's own policy."""
     from qoqtrain.rollout.local import LocalSampler
 
@@ -54,12 +54,12 @@ def local_sampler(run: Run, rows: Sequence[Row]) -> Sampler:
     )
 
 
-def server_sampler(run: Run) -> Sampler:
-    """A vLLM server that was started with the run's model; its records' pictures are encoded bytes.
+def server_sampler(run: TrainingRun) -> Sampler:
+    """A vLLM server that was started with the run's model; its records' images are encoded bytes.
 
     Raises UsageError without address.
     """
-    from qoqtrain.data.prompt import Picture, Text, prompt
+    from qoqtrain.data.prompt import ImagePlace, TextPart, prompt
     from qoqtrain.rollout.vllm_server import ServerSampler, chat_message
 
     settings, collator = run.settings, run.collator
@@ -70,9 +70,9 @@ def server_sampler(run: Run) -> Sampler:
     def messages_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         images = list(record.get("images") or ())
         frame = collator.processor.family.frame
-        parts = prompt(record, pictures=len(images), frame=frame, boxes=collator.boxes)
-        words = [part.text if isinstance(part, Text) else _MARK for part in parts]
-        shown = [images[part.index] for part in parts if isinstance(part, Picture)]
+        parts = prompt(record, images=len(images), frame=frame, boxes=collator.boxes)
+        words = [part.text if isinstance(part, TextPart) else _MARK for part in parts]
+        shown = [images[part.index] for part in parts if isinstance(part, ImagePlace)]
         turns = [chat_message("".join(words), shown, _MARK)]
         if collator.system is not None:
             turns.insert(0, {"role": "system", "content": collator.system})

@@ -7,12 +7,12 @@ import shutil
 from qoqdata.errors import QoqdataError
 from qoqtrain.rollout.vllm_weights import load_weights
 from qoqtrain.trainer import export
-from qoqtrain.trainer.run import Run
+from qoqtrain.trainer.run import TrainingRun
 
 SERVING = "serving"
 
 
-def push(run: Run, step: int) -> None:
+def push(run: TrainingRun, step: int) -> None:
     """Give the vLLM server, where there is one, the weights that step `step` begins with.
 
     They pass through OUT/serving, which the server must see under the same path; all ranks call
@@ -24,7 +24,7 @@ def push(run: Run, step: int) -> None:
     folder = (run.settings.out / SERVING / f"step-{step:06d}").resolve()
     if run.ranks.first:
         folder.parent.mkdir(parents=True, exist_ok=True)
-    export.write(run, folder)
+    export.write_model(run, folder)
     failure: QoqdataError | None = None
     if run.ranks.first:
         try:

@@ -58,7 +58,7 @@ class Optimizer(_Section):
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
 
 
-class Engine(_Section):
+class EngineSettings(_Section):
     """Who runs the optimizer, and where its states live."""
 
     name: Literal["auto", "torch", "deepspeed"] = Field(
@@ -143,7 +143,7 @@ class TrainSettings(_Section):
     rollouts: Rollouts = Rollouts()
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
-    engine: Engine = Engine()
+    engine: EngineSettings = EngineSettings()
     lora: Lora | None = None
     drpo: Drpo = Drpo()
     reward: Reward = Reward()

@@ -12,7 +12,7 @@ from qoqtrain.trainer import engine as engines
 from qoqtrain.trainer.questions import ecg_ids, estimator, train_records
 from qoqtrain.trainer.ranks import Ranks
 from qoqtrain.trainer.reference import Reference, WithoutAdapters, frozen_copy
-from qoqtrain.trainer.run import Run, Shape
+from qoqtrain.trainer.run import Shape, TrainingRun
 from qoqtrain.trainer.settings import TrainSettings
 from qoqtrain.trainer.shape import shape_of
 from qoqtrain.trainer.stages import choose_trained
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class TrainingPlan:
     """What is known before any weight is loaded.
 
     `records` the light rows of the training records, `shape` the cut of a step, `ecg` the ids of
@@ -43,7 +43,7 @@ class Plan:
     branch: EcgConfig | None
 
 
-def plan(settings: TrainSettings, ranks: Ranks) -> Plan:
+def plan(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
     """Check the data and the settings; raises UsageError and DatasetError with the fix."""
     import qoqdata
 
@@ -60,7 +60,7 @@ def plan(settings: TrainSettings, ranks: Ranks) -> Plan:
         if not records.height:
             raise UsageError("no training record is left for this stage", where="ecg")
     shape = shape_of(settings, world=ranks.world, records=records.height)
-    return Plan(settings, dataset, records, shape, drpo, chosen, branch)
+    return TrainingPlan(settings, dataset, records, shape, drpo, chosen, branch)
 
 
 def _ecg(settings: TrainSettings, dataset: Dataset) -> tuple[list[str] | None, EcgConfig | None]:
@@ -80,13 +80,13 @@ def _ecg(settings: TrainSettings, dataset: Dataset) -> tuple[list[str] | None, E
     return only, None
 
 
-def start(made: Plan, ranks: Ranks) -> Run:
+def start(made: TrainingPlan, ranks: Ranks) -> TrainingRun:
     """Load the policy and start its engine; raises UsageError for a model that cannot be used."""
     from qoqtrain.data.collate import Collator
 
     settings = made.settings
     torch.manual_seed(settings.seed + ranks.rank)
-    policy, processor = load(made, ranks)
+    policy, processor = starting_policy(made, ranks)
     choose_trained(policy, settings)
     if settings.engine.gradient_checkpointing:
         policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -98,10 +98,10 @@ def start(made: Plan, ranks: Ranks) -> Run:
         kinds=made.dataset.task_kinds,
     )
     reference = _reference(made, ranks, engine.device)
-    return Run(settings, ranks, made.shape, engine, collator, made.drpo, reference)
+    return TrainingRun(settings, ranks, made.shape, engine, collator, made.drpo, reference)
 
 
-def load(made: Plan, ranks: Ranks) -> tuple[Any, Any]:
+def starting_policy(made: TrainingPlan, ranks: Ranks) -> tuple[Any, Any]:
     """The policy and its processor, in the dtype that the engine wants."""
     from qoqtrain.model.loading import load_policy
 
@@ -118,11 +118,11 @@ def load(made: Plan, ranks: Ranks) -> tuple[Any, Any]:
     )
 
 
-def _reference(made: Plan, ranks: Ranks, device: torch.device) -> Reference | None:
+def _reference(made: TrainingPlan, ranks: Ranks, device: torch.device) -> Reference | None:
     settings = made.settings
     if settings.stage != "drpo" or not settings.loss.kl:
         return None
     if settings.lora is not None and made.branch is None:
         return WithoutAdapters()
-    policy, _ = load(made, ranks)
+    policy, _ = starting_policy(made, ranks)
     return frozen_copy(policy, device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.trainer.feed import Taken
 from qoqtrain.trainer.logprobs import token_logprobs
-from qoqtrain.trainer.run import Run, require_finite, step_weights
+from qoqtrain.trainer.run import TrainingRun, require_finite, step_weights
 from qoqtrain.trainer.schedule import learning_rate
 from qoqtrain.trainer.sequences import Example, micro_batches, padded, response_logits
 from qoqtrain.trainer.targets import target_tokens
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qoqtrain.data.row import Row
 
 
-def supervised_step(run: Run, taken: Taken, step: int) -> dict[str, Any]:
+def supervised_step(run: TrainingRun, taken: Taken, step: int) -> dict[str, Any]:
     """Take step `step` (from 1) on the records `taken`: the mean over all target tokens of their
     negative log-probability. The numbers of the step, equal on all ranks.
 
@@ -56,7 +56,7 @@ def supervised_step(run: Run, taken: Taken, step: int) -> dict[str, Any]:
 
 
 def _refusal(
-    run: Run, rows: Sequence[Row], targets: Sequence[Example], examples: Sequence[Example]
+    run: TrainingRun, rows: Sequence[Row], targets: Sequence[Example], examples: Sequence[Example]
 ) -> QoqdataError | None:
     limit, stop = run.settings.rollouts.response_tokens, run.settings.rollouts.unfit == "stop"
     for example in targets:

@@ -30,7 +30,7 @@ def questions(seed: int, count: int) -> Questions:
     first = [VOCABULARY.index(ANSWERS[domain][0]) for domain in DOMAINS]
     return Questions(
         ids=np.arange(count * len(DOMAINS)).astype(str),
-        pictures=np.concatenate([pictures for pictures, _ in drawn]),
+        images=np.concatenate([images for images, _ in drawn]),
         domains=np.repeat(np.arange(len(DOMAINS)), count),
         answers=np.concatenate([a + kinds for a, (_, kinds) in zip(first, drawn, strict=True)]),
     )
@@ -137,7 +137,7 @@ def test_the_set_is_built_by_the_library_and_loses_nothing(tmp_path: Path) -> No
     files = sorted((out.parent / "raw" / "mri").glob("test-*.png"))
     written = {np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)).tobytes() for path in files}
     mine = sets["test"].domains == DOMAINS.index("mri")
-    assert {picture.tobytes() for picture in sets["test"].pictures[mine]} == written
+    assert {image.tobytes() for image in sets["test"].images[mine]} == written
     rewards = np.full((len(sets["train"].ids), 5), 0.4)
     stats = write_statistics(out, sets["train"].ids, rewards, "warm-up-0")
     told = dict(zip(stats.domains["key"], stats.domains["n_records"], strict=True))

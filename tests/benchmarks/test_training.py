@@ -20,14 +20,14 @@ OPTIONS = ["Yes", "No"]
 QUESTION = "Is it there?\nYes\nNo"
 
 
-def record(pictures: int) -> dict[str, object]:
-    """A record with pictures of different sizes, the first of which has a caption to itself."""
-    rng = np.random.default_rng(pictures)
+def record(count: int) -> dict[str, object]:
+    """A record with images of different sizes, the first of which has a caption to itself."""
+    rng = np.random.default_rng(count)
     images = []
-    for index in range(pictures):
+    for index in range(count):
         pixels = rng.integers(0, 255, (40 + 30 * index, 70, 3), dtype=np.uint8)
         images.append({"bytes": cv2.imencode(".png", pixels)[1].tobytes()})
-    held = {"id": f"r{pictures}", "images": images, "question": QUESTION, "options": OPTIONS}
+    held = {"id": f"r{count}", "images": images, "question": QUESTION, "options": OPTIONS}
     return {**held, "answer": "No", "labels": ["No"], "domain": "ct", "source": "s", "ecg": None}
 
 

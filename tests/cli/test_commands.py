@@ -21,7 +21,7 @@ def films(tmp_path: Path) -> Path:
     """The example of image_table, whose table has two faulty rows."""
     from qoqdata.sources import catalogue
 
-    return catalogue.get("image_table").folder / "example"
+    return catalogue.find_source("image_table").folder / "example"
 
 
 @pytest.mark.parametrize("name", [*COMMANDS])

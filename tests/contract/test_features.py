@@ -39,7 +39,7 @@ def test_features_against_ones_written_by_hand() -> None:
         1,
         "",
         (
-            Field("pictures", ListOf(EncodedImage()), ""),
+            Field("images", ListOf(EncodedImage()), ""),
             Field(
                 "boxes", ListOf(Struct((Field("label", STRING, ""), Field("x", FLOAT32, "")))), ""
             ),
@@ -48,7 +48,7 @@ def test_features_against_ones_written_by_hand() -> None:
     )
     assert Features.from_dict(features(table)) == Features(
         {
-            "pictures": List(Image()),
+            "images": List(Image()),
             "boxes": List({"label": Value("string"), "x": Value("float32")}),
             "signal": List(List(Value("float32"))),
         }

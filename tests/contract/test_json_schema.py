@@ -17,7 +17,7 @@ from qoqdata.contract.card import Card
 from qoqdata.contract.record import RECORD
 from qoqdata.records.alignment import align
 from qoqdata.records.validation import validate
-from tests.records.sound_rows import ecg_row, picture_row, table
+from tests.records.sound_rows import ecg_row, image_row, table
 
 VALIDATOR = Draft202012Validator(json_schema.table_schema(RECORD))
 
@@ -50,7 +50,7 @@ def test_schemas_are_valid_schemas(name: str) -> None:
     Draft202012Validator.check_schema(json_schema.all_schemas()[name])
 
 
-@pytest.mark.parametrize("row", [picture_row(), ecg_row()], ids=["picture", "ecg"])
+@pytest.mark.parametrize("row", [image_row(), ecg_row()], ids=["image", "ecg"])
 def test_a_sound_record_validates(row: dict[str, Any]) -> None:
     validate(row)
     VALIDATOR.validate(as_json(row))
@@ -58,14 +58,14 @@ def test_a_sound_record_validates(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("field", RECORD.fields, ids=lambda field: field.name)
 def test_null_is_allowed_where_the_contract_allows_it(field: Any) -> None:
-    record = as_json(picture_row())
+    record = as_json(image_row())
     record[field.name] = None
     assert VALIDATOR.is_valid(record) == field.nullable
 
 
 @pytest.mark.parametrize("name", RECORD.names)
 def test_every_column_is_required(name: str) -> None:
-    record = as_json(picture_row())
+    record = as_json(image_row())
     del record[name]
     assert not VALIDATOR.is_valid(record)
 
@@ -81,8 +81,8 @@ MUTATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "one label as text": lambda r: r.update(labels="Opacity"),
     "null among labels": lambda r: r["labels"].append(None),
     "null among images": lambda r: r["images"].append(None),
-    "picture without bytes": lambda r: r["images"][0].pop("bytes"),
-    "picture with a null for bytes": lambda r: r["images"][0].update(bytes=None),
+    "image without bytes": lambda r: r["images"][0].pop("bytes"),
+    "image with a null for bytes": lambda r: r["images"][0].update(bytes=None),
     "unknown member of a box": lambda r: r["regions"][0].update(score=0.5),
     "box without a corner": lambda r: r["regions"][0].pop("x_max"),
     "box label null": lambda r: r["regions"][0].update(label=None),
@@ -94,13 +94,13 @@ MUTATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mutated_record_does_not_validate(name: str) -> None:
-    record = copy.deepcopy(as_json(picture_row()))
+    record = copy.deepcopy(as_json(image_row()))
     MUTATIONS[name](record)
     assert not VALIDATOR.is_valid(record)
 
 
-def test_masks_may_miss_for_one_picture() -> None:
-    record = as_json(picture_row())
+def test_masks_may_miss_for_one_image() -> None:
+    record = as_json(image_row())
     record["masks"] = [None]
     VALIDATOR.validate(record)
 

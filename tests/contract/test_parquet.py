@@ -13,30 +13,30 @@ import pytest
 from PIL import Image
 
 from qoqdata.contract.record import RECORD
-from tests.records.sound_rows import HEIGHT, WIDTH, ecg_row, picture_row, table
+from tests.records.sound_rows import HEIGHT, WIDTH, ecg_row, image_row, table
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A picture record and an ECG record."""
+    """An image record and an ECG record."""
     path = tmp_path / "records.parquet"
-    pq.write_table(table(picture_row(), ecg_row()), path)
+    pq.write_table(table(image_row(), ecg_row()), path)
     return path
 
 
-def test_hugging_face_decodes_pictures_and_signals(file: Path, tmp_path: Path) -> None:
+def test_hugging_face_decodes_images_and_signals(file: Path, tmp_path: Path) -> None:
     loaded = datasets.load_dataset(
         "parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache")
     )
     assert tuple(loaded.column_names) == RECORD.names
-    picture, ecg = loaded[0], loaded[1]
-    assert isinstance(picture["images"][0], Image.Image)
-    assert picture["images"][0].size == (WIDTH, HEIGHT)
-    assert np.array_equal(np.asarray(picture["images"][0])[1], range(WIDTH))
-    assert isinstance(picture["masks"][0], Image.Image)
-    assert picture["image_info"][0]["spacing"] == [0.5, 0.25]
-    assert picture["image_info"][0]["window"]["centre"] == -600
-    assert picture["uncertain"] == [] and ecg["uncertain"] is None
+    image, ecg = loaded[0], loaded[1]
+    assert isinstance(image["images"][0], Image.Image)
+    assert image["images"][0].size == (WIDTH, HEIGHT)
+    assert np.array_equal(np.asarray(image["images"][0])[1], range(WIDTH))
+    assert isinstance(image["masks"][0], Image.Image)
+    assert image["image_info"][0]["spacing"] == [0.5, 0.25]
+    assert image["image_info"][0]["window"]["centre"] == -600
+    assert image["uncertain"] == [] and ecg["uncertain"] is None
     assert ecg["images"] is None and ecg["age"] is None
     assert ecg["ecg"]["signal"] == [[0.0, 0.5, -0.25], [1.0, 1.5, 0.125]]
     assert ecg["ecg"]["valid"][1] == [True, False, True]
@@ -44,7 +44,7 @@ def test_hugging_face_decodes_pictures_and_signals(file: Path, tmp_path: Path) -
 
 def test_polars(file: Path) -> None:
     first, second = pl.read_parquet(file).to_dicts()
-    assert first["images"][0]["bytes"] == picture_row()["images"][0]["bytes"]
+    assert first["images"][0]["bytes"] == image_row()["images"][0]["bytes"]
     assert first["regions"][0]["x_max"] == WIDTH
     assert second["ecg"]["signal"] == ecg_row()["ecg"]["signal"]
 
@@ -54,7 +54,7 @@ def test_duckdb(file: Path) -> None:
         select id, len(images), images[1].bytes, regions[1].label, ecg.signal[2][3], age
         from '{file}' order by source desc
     """
-    picture, ecg = duckdb.sql(query).fetchall()
-    row = picture_row()
-    assert picture == (row["id"], 1, row["images"][0]["bytes"], "opacity", None, 61)
+    image, ecg = duckdb.sql(query).fetchall()
+    row = image_row()
+    assert image == (row["id"], 1, row["images"][0]["bytes"], "opacity", None, 61)
     assert ecg == (ecg_row()["id"], None, None, None, 0.125, None)

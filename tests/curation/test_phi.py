@@ -10,11 +10,11 @@ import pytest
 from qoqdata.curation.curation import curate
 from qoqdata.curation.phi import receipt
 from qoqdata.curation.phi.rules import RULES
-from qoqdata.curation.phi.scan import scan
-from qoqdata.curation.recipe import load
+from qoqdata.curation.phi.scan import scan_texts
+from qoqdata.curation.recipe import load_recipe
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from tests.records.sound_rows import picture_row
+from tests.records.sound_rows import image_row
 from tests.validation.written_set import write
 
 FOUND = [
@@ -55,7 +55,7 @@ HARMLESS = [
 
 def texts(tmp_path: Path, *context: str, **changes) -> Dataset:
     rows = [
-        picture_row(id=f"r{n}", patient=f"p{n}", study=f"s{n}", context=text, **changes)
+        image_row(id=f"r{n}", patient=f"p{n}", study=f"s{n}", context=text, **changes)
         for n, text in enumerate(context)
     ]
     return write(tmp_path / "set", rows)
@@ -63,7 +63,7 @@ def texts(tmp_path: Path, *context: str, **changes) -> Dataset:
 
 @pytest.mark.parametrize(("rule", "text"), FOUND)
 def test_found(tmp_path: Path, rule: str, text: str) -> None:
-    found = scan(texts(tmp_path, text))
+    found = scan_texts(texts(tmp_path, text))
     assert rule in found["rule"].to_list()
     (start, length) = found.filter(rule=rule).select("start", "length").row(0)
     assert 0 <= start < start + length <= len(text)
@@ -72,7 +72,7 @@ def test_found(tmp_path: Path, rule: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_left_alone(tmp_path: Path, text: str) -> None:
-    assert scan(texts(tmp_path, text)).rows() == []
+    assert scan_texts(texts(tmp_path, text)).rows() == []
 
 
 def test_every_rule_has_an_example() -> None:
@@ -81,22 +81,22 @@ def test_every_rule_has_an_example() -> None:
 
 @pytest.mark.parametrize("column", ["question", "answer", "reasoning"])
 def test_every_text_column_is_read(tmp_path: Path, column: str) -> None:
-    row = picture_row(**{column: "seen on 2019-03-14"})
-    assert scan(write(tmp_path / "set", [row])).select("column", "rule").rows() == [
+    row = image_row(**{column: "seen on 2019-03-14"})
+    assert scan_texts(write(tmp_path / "set", [row])).select("column", "rule").rows() == [
         (column, "date")
     ]
 
 
 def test_findings_hold_no_text(tmp_path: Path) -> None:
     dataset = texts(tmp_path, "MRN: 00123456 of Dr. Miller")
-    curate(dataset, load(None))
+    curate(dataset, load_recipe(None))
     for path in (dataset.layout.phi_findings, dataset.layout.phi_receipt, dataset.layout.verdicts):
         assert b"00123456" not in path.read_bytes() and b"Miller" not in path.read_bytes()
 
 
 def test_records_with_findings_are_dropped(tmp_path: Path) -> None:
     dataset = texts(tmp_path, "clear lungs", "MRN: 00123456")
-    result = curate(dataset, load(None))
+    result = curate(dataset, load_recipe(None))
     assert dataset.kept()["id"].to_list() == ["r0"]
     assert result.verdicts.to_dicts() == [
         {
@@ -113,7 +113,7 @@ def test_records_with_findings_are_dropped(tmp_path: Path) -> None:
 def test_open_findings_stop_publication_and_drop_nothing(tmp_path: Path) -> None:
     dataset = texts(tmp_path, "MRN: 00123456")
     (tmp_path / "recipe.yaml").write_text("phi: {on_finding: open}")
-    assert curate(dataset, load(tmp_path / "recipe.yaml")).phi.open == 1
+    assert curate(dataset, load_recipe(tmp_path / "recipe.yaml")).phi.open == 1
     assert dataset.kept().height == 1
     with pytest.raises(DatasetError, match="1 PHI findings are open"):
         receipt.require(dataset)
@@ -124,19 +124,19 @@ def test_accepted_findings_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(
         "phi: {accept: [{rule: date, source: films, why: shifted by the source}]}"
     )
-    result = curate(dataset, load(tmp_path / "recipe.yaml"))
+    result = curate(dataset, load_recipe(tmp_path / "recipe.yaml"))
     assert (result.phi.accepted, result.phi.dropped, result.phi.open) == (2, 1, 0)
     assert dataset.kept()["id"].to_list() == ["r0"]
 
 
 def test_verdicts_of_other_rules_stay(tmp_path: Path) -> None:
     dataset = texts(tmp_path, "clear", "clear", "MRN: 00123456")
-    columns = {"id": ["r1"], "keep": [False], "rule": ["duplicate"], "reason": ["same picture"]}
+    columns = {"id": ["r1"], "keep": [False], "rule": ["duplicate"], "reason": ["same image"]}
     frame = pl.DataFrame(columns).with_columns(evidence=pl.lit("r0"))
     dataset.layout.verdicts.parent.mkdir()
     frame.write_parquet(dataset.layout.verdicts)
-    curate(dataset, load(None))
-    curate(dataset, load(None))
+    curate(dataset, load_recipe(None))
+    curate(dataset, load_recipe(None))
     assert pl.read_parquet(dataset.layout.verdicts).select("id", "rule").rows() == [
         ("r1", "duplicate"),
         ("r2", "phi"),
@@ -146,4 +146,4 @@ def test_verdicts_of_other_rules_stay(tmp_path: Path) -> None:
 def test_a_recipe_at_fault_is_named(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("phi: {on_finding: ignore}")
     with pytest.raises(UsageError, match="on_finding"):
-        load(tmp_path / "recipe.yaml")
+        load_recipe(tmp_path / "recipe.yaml")

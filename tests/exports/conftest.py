@@ -1,4 +1,4 @@
-"""A set with single and several pictures, clips, masks, boxes and ECGs."""
+"""A set with single and several images, clips, masks, boxes and ECGs."""
 
 from __future__ import annotations
 

@@ -46,13 +46,11 @@ def test_same_set_same_bytes(varied: Dataset, tmp_path: Path) -> None:
         assert all((first / f).read_bytes() == (second / f).read_bytes() for f in files)
 
 
-def test_trl_sees_conversations_with_pictures(
-    varied: Dataset, wanted: dict, tmp_path: Path
-) -> None:
+def test_trl_sees_conversations_with_images(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     from datasets import load_dataset
     from trl.data_utils import is_conversational
 
-    trl.write(varied, tmp_path)
+    trl.write_trl(varied, tmp_path)
     loaded = load_dataset("parquet", data_files={"train": str(tmp_path / "train.parquet")})["train"]
     assert is_conversational(loaded[0])
     by_id = {row["id"]: row for row in loaded}
@@ -73,7 +71,7 @@ def test_trl_sees_conversations_with_pictures(
 def test_verl_rows(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     import polars as pl
 
-    verl.write(varied, tmp_path)
+    verl.write_verl(varied, tmp_path)
     files = sorted(tmp_path.glob("*.parquet"))
     rows = [row for path in files for row in pl.read_parquet(path).to_dicts()]
     for row in rows:
@@ -92,7 +90,7 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     from omegaconf import OmegaConf
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    verl.write(varied, tmp_path)
+    verl.write_verl(varied, tmp_path)
     settings = {"prompt_key": "prompt", "image_key": "images", "filter_overlong_prompts": False}
     config = OmegaConf.create(settings | {"cache_dir": str(tmp_path / "cache")})
     files = [str(tmp_path / "train.parquet")]
@@ -110,7 +108,7 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
 def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     from trl.data_utils import maybe_convert_to_chatml
 
-    sharegpt.write(varied, tmp_path)
+    sharegpt.write_sharegpt(varied, tmp_path)
     for line in lines(tmp_path / "train.jsonl"):
         record = wanted[line["id"]]
         human, answer = maybe_convert_to_chatml(line)["messages"]
@@ -125,7 +123,7 @@ def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_pat
 def test_webdataset_decodes_samples(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     import webdataset as wds
 
-    webdataset.write(varied, tmp_path)
+    webdataset.write_webdataset(varied, tmp_path)
     files = [str(path) for path in sorted(tmp_path.glob("*.tar"))]
     samples = list(wds.WebDataset(files, shardshuffle=False).decode("rgb8"))
     assert sorted(sample["__key__"] for sample in samples) == sorted(wanted)
@@ -142,7 +140,7 @@ def test_webdataset_decodes_samples(varied: Dataset, wanted: dict, tmp_path: Pat
 
 
 def test_climb_lines(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
-    climb.write(varied, tmp_path)
+    climb.write_climb(varied, tmp_path)
     found = [row for path in tmp_path.glob("*.jsonl") for row in lines(path)]
     assert sorted(line["id"] for line in found) == sorted(wanted)
     for line in found:

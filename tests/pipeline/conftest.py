@@ -17,7 +17,7 @@ SALT = Salt(b"a salt of thirty-two bytes, test")
 
 @pytest.fixture
 def films(tmp_path: Path) -> Callable[..., SourceRequest]:
-    """Make a folder of `count` small pictures with a table; returns the request that builds it."""
+    """Make a folder of `count` small images with a table; returns the request that builds it."""
 
     def make(count: int, slug: str = "films", name: str = "films-raw") -> SourceRequest:
         raw = tmp_path / name

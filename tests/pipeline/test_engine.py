@@ -16,7 +16,7 @@ from qoqdata.layout import Layout
 from qoqdata.pipeline import progress
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build, build_requests
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.suite.scaffold import scaffold
@@ -29,7 +29,7 @@ def run(
     out: Path, *requests: SourceRequest, workers: int = 0, events: list | None = None, **config: int
 ) -> Manifest:
     listen = progress.silent if events is None else events.append
-    setting = Setting(SALT, workers=workers, listen=listen)
+    setting = BuildSetting(SALT, workers=workers, listen=listen)
     return build(BuildConfig(sources=requests, shard_units=8, **config), out, setting)
 
 
@@ -90,11 +90,11 @@ def test_a_changed_card_redoes_only_its_source(tmp_path: Path) -> None:
         source = scaffold(name, "fundus", folder)
         requests.append((source, SourceRequest(source=name, raw=source.folder / "example" / "raw")))
     events: list = []
-    setting = Setting(SALT, workers=0, listen=events.append)
+    setting = BuildSetting(SALT, workers=0, listen=events.append)
     build_requests(requests, tmp_path / "set", setting)
     card = requests[1][0].folder / "card.yaml"
     card.write_text(card.read_text().replace("Abnormal", "Diseased"))
-    reloaded = catalogue.load(requests[1][0].folder, requests[1][0].module)
+    reloaded = catalogue.load_source(requests[1][0].folder, requests[1][0].module)
     events.clear()
     build_requests([requests[0], (reloaded, requests[1][1])], tmp_path / "set", setting)
     redone = {e.source for e in events if isinstance(e, progress.Finished) and not e.reused}
@@ -120,7 +120,7 @@ def test_counts_reconcile_and_nothing_is_lost(films: Films, tmp_path: Path) -> N
     (raw / "labels.csv").write_text("\n".join([*kept, *rows]) + "\n")
     (raw / "0006.png").write_bytes((raw / "0006.png").read_bytes()[:300])
     (raw / "0007.png").write_bytes(b"")
-    (raw / "0008.png").write_text("this is no picture")
+    (raw / "0008.png").write_text("this is no image")
     shutil.copyfile(raw / "0000.png", raw / "unlisted.png")
     counts = run(tmp_path / "set", request).sources["films"].counts
     assert counts.units == counts.converted + counts.quarantined + counts.filtered
@@ -191,7 +191,7 @@ def test_limit_takes_the_same_units_every_time(films: Films, tmp_path: Path) -> 
 
 def test_the_salt_stays_out(films: Films, tmp_path: Path) -> None:
     salt = Salt(bytes(range(200, 232)))
-    setting = Setting(salt, workers=0)
+    setting = BuildSetting(salt, workers=0)
     build(BuildConfig(sources=(films(9),)), tmp_path / "set", setting)
     needles = (salt.secret, salt.secret.hex().encode(), b"p0", b"0000.png")
     for path in (tmp_path / "set").rglob("*"):
@@ -207,7 +207,7 @@ def test_the_salt_stays_out(films: Films, tmp_path: Path) -> None:
 def test_another_salt_changes_keys_and_no_split(films: Films, tmp_path: Path) -> None:
     request = films(30)
     run(tmp_path / "a", request)
-    build(BuildConfig(sources=(request,)), tmp_path / "b", Setting(Salt(b"z" * 32), workers=0))
+    build(BuildConfig(sources=(request,)), tmp_path / "b", BuildSetting(Salt(b"z" * 32), workers=0))
     columns = ("id", "patient", "study", "split")
     a, b = (
         qoqdata.open(tmp_path / name).records.select(*columns, "answer").collect() for name in "ab"
@@ -219,7 +219,7 @@ def test_another_salt_changes_keys_and_no_split(films: Films, tmp_path: Path) ->
 
 def test_a_second_salt_is_refused_beside_other_sources(films: Films, tmp_path: Path) -> None:
     run(tmp_path / "set", films(6, "one", "raw-1"))
-    other = Setting(Salt(b"y" * 32), workers=0)
+    other = BuildSetting(Salt(b"y" * 32), workers=0)
     with pytest.raises(UsageError, match="another salt"):
         build(BuildConfig(sources=(films(6, "two", "raw-2"),)), tmp_path / "set", other)
 
@@ -235,7 +235,9 @@ def test_two_builds_of_one_folder_exclude_each_other(films: Films, tmp_path: Pat
             met.append(caught.value)
 
     build(
-        BuildConfig(sources=(request,)), tmp_path / "set", Setting(SALT, workers=0, listen=listen)
+        BuildConfig(sources=(request,)),
+        tmp_path / "set",
+        BuildSetting(SALT, workers=0, listen=listen),
     )
     assert len(met) == 1
 
@@ -254,7 +256,7 @@ def test_an_unfinished_data_set_does_not_open(films: Films, tmp_path: Path) -> N
     request = films(20)
     with pytest.raises(KeyboardInterrupt):
         config = BuildConfig(sources=(request,), shard_units=8)
-        build(config, tmp_path / "set", Setting(SALT, workers=0, listen=listen))
+        build(config, tmp_path / "set", BuildSetting(SALT, workers=0, listen=listen))
     with pytest.raises(DatasetError, match=r"manifest\.json"):
         qoqdata.open(tmp_path / "set")
     whole = run(tmp_path / "whole", request)
@@ -267,6 +269,6 @@ def test_ray_gives_the_same_shards(films: Films, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the ray engine needs qoqdata[ray]")
     request = films(60)
     alone = run(tmp_path / "alone", request)
-    setting = Setting(SALT, workers=2, engine="ray")
+    setting = BuildSetting(SALT, workers=2, engine="ray")
     config = BuildConfig(sources=(request,), shard_units=8)
     assert digests(build(config, tmp_path / "ray", setting)) == digests(alone)

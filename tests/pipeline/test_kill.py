@@ -89,7 +89,7 @@ def test_a_decoder_that_kills_its_process_costs_one_unit(
     import polars as pl
 
     from qoqdata.pipeline.engine import build_requests
-    from qoqdata.pipeline.setting import Setting
+    from qoqdata.pipeline.setting import BuildSetting
     from qoqdata.sources import catalogue
     from qoqdata.suite.scaffold import scaffold
     from tests.pipeline.conftest import SALT
@@ -99,13 +99,13 @@ def test_a_decoder_that_kills_its_process_costs_one_unit(
     folder = scaffold("crasher", "fundus", package).folder
     text = (folder / "source.py").read_text()
     crash = '    if unit.key == "0002.png":\n        __import__("os")._exit(9)\n'
-    marker = "    picture, notes ="
+    marker = "    image, notes ="
     (folder / "source.py").write_text(text.replace(marker, crash + marker))
     monkeypatch.syspath_prepend(tmp_path)
-    source = catalogue.load(folder, "crash_package.crasher.source")
+    source = catalogue.load_source(folder, "crash_package.crasher.source")
     request = SourceRequest(source="crasher", raw=folder / "example" / "raw")
     out = tmp_path / "set"
-    manifest = build_requests([(source, request)], out, Setting(SALT, workers=2))
+    manifest = build_requests([(source, request)], out, BuildSetting(SALT, workers=2))
     counts = manifest.sources["crasher"].counts
     assert (counts.records, counts.quarantined) == (2, 1)
     row = pl.read_parquet(out / "quarantine" / "crasher.parquet").to_dicts()[0]

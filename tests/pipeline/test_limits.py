@@ -12,7 +12,7 @@ import yaml
 from qoqdata.errors import UsageError
 from qoqdata.pipeline.config import SourceRequest, load_config
 from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from tests.pipeline.conftest import SALT
 
 
@@ -24,12 +24,12 @@ def config(tmp_path: Path, request: SourceRequest, limits: dict[str, object]) ->
 
 
 @pytest.mark.parametrize(("bound", "built"), [(1999, 0), (2000, 4)])
-def test_a_picture_beyond_the_limit_is_quarantined(
+def test_a_image_beyond_the_limit_is_quarantined(
     tmp_path: Path, films: Callable[..., SourceRequest], bound: int, built: int
 ) -> None:
-    """The pictures of `films` have 40 x 50 pixels."""
+    """The images of `films` have 40 x 50 pixels."""
     path = config(tmp_path, films(4), {"image_pixels": bound})
-    manifest = build(load_config(path), tmp_path / "set", Setting(SALT, workers=0))
+    manifest = build(load_config(path), tmp_path / "set", BuildSetting(SALT, workers=0))
     counts = manifest.sources["films"].counts
     assert (counts.converted, counts.quarantined) == (built, 4 - built)
     if not built:

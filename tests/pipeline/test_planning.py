@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.errors import BadTable, MissingFile
-from qoqdata.pipeline.planning import Plan, make_plan, order_key
+from qoqdata.pipeline.planning import SourcePlan, make_plan, order_key
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 from qoqdata.sources.rawtree import RawTree
@@ -25,8 +25,8 @@ from tests.contract.test_card import CONTENT
 JOB = Job(Card.model_validate(CONTENT), RawTree(Path("/nowhere")))
 
 
-def plan(items: Iterable[Planned], **options: Any) -> Plan:
-    source = replace(catalogue.get("ham10000"), plan=lambda job: iter(items))
+def plan(items: Iterable[Planned], **options: Any) -> SourcePlan:
+    source = replace(catalogue.find_source("ham10000"), plan=lambda job: iter(items))
     return make_plan(source, JOB, **options)
 
 
@@ -152,4 +152,4 @@ def test_faults_of_planning_itself_refuse_the_source() -> None:
         raise BadTable("lacks a column")
 
     with pytest.raises(BadTable):
-        make_plan(replace(catalogue.get("ham10000"), plan=broken), JOB)
+        make_plan(replace(catalogue.find_source("ham10000"), plan=broken), JOB)

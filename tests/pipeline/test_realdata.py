@@ -16,7 +16,7 @@ import qoqdata
 from qoqdata.dataset import Dataset
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.records.identity import keyed
 from tests.pipeline.conftest import SALT
 
@@ -30,7 +30,7 @@ def built(realdata: Path, tmp_path: Path) -> Build:
     def run(slug: str, folder: str, mapping: dict | None = None, **options: Any) -> Dataset:
         raw = realdata / folder
         request = SourceRequest(source=slug, raw=raw, mapping=mapping, options=options)
-        build(BuildConfig(sources=(request,)), tmp_path / "set", Setting(SALT, workers=0))
+        build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
         return qoqdata.open(tmp_path / "set")
 
     return run
@@ -213,7 +213,7 @@ def test_nifti_pairs(built: Build, realdata: Path) -> None:
         boxes = []
         for place, facts in enumerate(record["image_info"]):
             assert facts["view"] == "axial"
-            # A RAS file cut axially: the picture is the slice with both axes turned over.
+            # A RAS file cut axially: the image is the slice with both axes turned over.
             expected = label[::-1, ::-1, facts["index"]].T
             stored = cv2.imdecode(np.frombuffer(record["masks"][place]["bytes"], np.uint8), -1)
             assert (stored == expected).all()

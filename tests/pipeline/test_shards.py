@@ -19,8 +19,8 @@ from qoqdata.pipeline.shards import rewrite_shard, write_shard
 Row = dict[str, Any]
 
 
-def picture(number: int, size: int = 14_000) -> Row:
-    """A record with incompressible bytes for a picture."""
+def image(number: int, size: int = 14_000) -> Row:
+    """A record with incompressible bytes for an image."""
     rng = np.random.default_rng(number)
     image = {"bytes": rng.bytes(size), "path": f"{number}.jpg"}
     return _row(number) | {"images": [image]}
@@ -66,7 +66,7 @@ def groups(path: Path) -> list[int]:
 
 def test_row_groups_hold_a_hundred_rows_however_many_are_made_together(tmp_path, monkeypatch):
     path = tmp_path / "train-00000.parquet"
-    rows = [picture(n, 100) for n in range(1230)]
+    rows = [image(n, 100) for n in range(1230)]
     first = written(path, rows)
     assert groups(path) == [100] * 12 + [30]
     monkeypatch.setattr(shards, "BATCH_BYTES", 1)
@@ -76,11 +76,11 @@ def test_row_groups_hold_a_hundred_rows_however_many_are_made_together(tmp_path,
 def test_heavy_rows_are_written_early(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "ROW_GROUP_BYTES", 3000)
     path = tmp_path / "train-00000.parquet"
-    written(path, [picture(n, 1000) for n in range(8)])
+    written(path, [image(n, 1000) for n in range(8)])
     assert groups(path) == [3, 3, 2]
 
 
-@pytest.mark.parametrize("make", [picture, ecg])
+@pytest.mark.parametrize("make", [image, ecg])
 def test_a_shard_rewritten_without_a_change_is_the_same_file(make: Callable, tmp_path):
     path, target = tmp_path / "train-00000.parquet", tmp_path / "rewritten.parquet"
     shard = write_shard(path, [make(n) for n in range(250)], source="films", split="train")
@@ -92,28 +92,28 @@ def test_a_shard_rewritten_without_a_change_is_the_same_file(make: Callable, tmp
 
 def test_a_rewritten_shard_without_rows_is_no_file(tmp_path):
     path, target = tmp_path / "train-00000.parquet", tmp_path / "rewritten.parquet"
-    shard = write_shard(path, [picture(n) for n in range(3)], source="films", split="train")
+    shard = write_shard(path, [image(n) for n in range(3)], source="films", split="train")
     target.write_bytes(b"an older one")
     assert rewrite_shard(path, target, shard, lambda table: table.slice(0, 0)) is None
     assert not target.exists()
 
 
-def test_signals_and_pictures_read_back_as_they_were(tmp_path):
+def test_signals_and_images_read_back_as_they_were(tmp_path):
     path = tmp_path / "train-00000.parquet"
     rows = [ecg(n) for n in range(3)]
     written(path, rows)
     found = pq.read_table(path).to_pylist()
     for row, back in zip(rows, found, strict=True):
         np.testing.assert_array_equal(back["ecg"]["signal"], row["ecg"]["signal"])
-    pictures = [picture(n) for n in range(3)]
-    written(path, pictures)
+    images = [image(n) for n in range(3)]
+    written(path, images)
     stored = pq.read_table(path, columns=["images"]).column(0)
-    assert pa.array([row["images"] for row in pictures], stored.type) == stored.combine_chunks()
+    assert pa.array([row["images"] for row in images], stored.type) == stored.combine_chunks()
 
 
 def test_a_store_that_cuts_by_content_finds_what_did_not_change(tmp_path):
     """Without the first record every row group holds other rows: most bytes are still known."""
-    rows = [picture(n) for n in range(600)]
+    rows = [image(n) for n in range(600)]
     before = _pieces(written(tmp_path / "a.parquet", rows))
     after = _pieces(written(tmp_path / "b.parquet", rows[1:]))
     new = sum(size for piece, size in after.items() if piece not in before)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from qoqdata.curation.curation import curate
-from qoqdata.curation.recipe import Recipe
+from qoqdata.curation.recipe import CurationRecipe
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 
@@ -19,13 +19,13 @@ SLUGS = ("ham10000", "lc25000", "ptb_xl", "covid_blues")
 
 
 def raw_of(slug: str) -> Path:
-    return catalogue.get(slug).folder / "example" / "raw"
+    return catalogue.find_source(slug).folder / "example" / "raw"
 
 
 def build_set(out: Path, *slugs: str, salt=SALT, shard_units: int | None = None) -> Dataset:
     requests = tuple(SourceRequest(source=slug, raw=raw_of(slug)) for slug in slugs)
     config = BuildConfig(name="mixed", sources=requests, shard_units=shard_units)
-    build(config, out, Setting(salt, workers=0))
+    build(config, out, BuildSetting(salt, workers=0))
     return open_dataset(out)
 
 
@@ -33,5 +33,5 @@ def build_set(out: Path, *slugs: str, salt=SALT, shard_units: int | None = None)
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Four examples, curated; lc25000 in several shards."""
     dataset = build_set(tmp_path_factory.mktemp("publish") / "set", *SLUGS, shard_units=4)
-    curate(dataset, Recipe())
+    curate(dataset, CurationRecipe())
     return dataset

@@ -24,7 +24,7 @@ URL = "hf://datasets/our-lab/our-set@main"
 @pytest.fixture(scope="module")
 def release(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     scored, _ = make_prior(mixed)
-    tables.write(mixed.layout, tables.compute(mixed.kept(), scored))
+    tables.write_statistics(mixed.layout, tables.compute(mixed.kept(), scored))
     staged = stage(mixed, tmp_path_factory.mktemp("card") / "out")
     staged = seal(staged, version="1.0.0", previous=None)
     describe(staged, URL)
@@ -78,13 +78,13 @@ def test_leakage_is_counted(release: Dataset, page: str) -> None:
     assert f"| study | {studies} | 0 |" in page
 
 
-def test_whether_splits_share_pictures(release: Dataset, page: str) -> None:
-    assert "No record shows a picture of a later split" in page
+def test_whether_splits_share_images(release: Dataset, page: str) -> None:
+    assert "No record shows an image of a later split" in page
     facts = gather(release)
     held = facts.manifest.release
     assert held is not None
-    for found, words in ((None, "were not compared"), (1234, "1,234 records show a picture")):
-        said = held.model_copy(update={"shared_pictures": found})
+    for found, words in ((None, "were not compared"), (1234, "1,234 records show an image")):
+        said = held.model_copy(update={"shared_images": found})
         manifest = facts.manifest.model_copy(update={"release": said})
         assert words in readme(replace(facts, manifest=manifest), URL)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qoqdata.curation.curation import curate
-from qoqdata.curation.recipe import Recipe
+from qoqdata.curation.recipe import CurationRecipe
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication.folder import Folder
@@ -35,7 +35,7 @@ def smaller(mixed: Dataset, tmp_path: Path) -> Dataset:
     dataset = open_dataset(tmp_path / "smaller")
     ids = mixed.metadata().filter(source="ptb_xl")["id"].sort()
     drop(dataset, [ids[0]])
-    curate(dataset, Recipe())
+    curate(dataset, CurationRecipe())
     return dataset
 
 

@@ -137,14 +137,14 @@ def test_revision_switch(server: hub_server.Hub, mixed: Dataset, tmp_path: Path)
     import shutil
 
     from qoqdata.curation.curation import curate
-    from qoqdata.curation.recipe import Recipe
+    from qoqdata.curation.recipe import CurationRecipe
     from tests.publication.test_staging import drop
 
     shutil.copytree(mixed.root, tmp_path / "set")
     smaller = open_dataset(tmp_path / "set")
     gone = mixed.metadata().filter(source_in("ptb_xl"))["id"].sort()[0]
     drop(smaller, [gone])
-    curate(smaller, Recipe())
+    curate(smaller, CurationRecipe())
     prepared = prepare(smaller, target(server), salt=SALT)
     assert prepared.version == "2.0.0"
     assert prepared.change is not None and prepared.change.count("removed") == 1

@@ -10,19 +10,19 @@ import pytest
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import Setting
-from qoqdata.publication.privacy import Leak, scan, secrets_of
+from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.publication.privacy import Leak, scan_outgoing, secrets_of
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
-from tests.records.sound_rows import picture_row
+from tests.records.sound_rows import image_row
 from tests.validation.written_set import write
 
 
 def test_a_staged_release_has_no_leak(mixed: Dataset, tmp_path: Path) -> None:
     staged = stage(mixed, tmp_path / "out")
-    assert scan(staged.root, secrets_of(mixed, SALT)) == []
+    assert scan_outgoing(staged.root, secrets_of(mixed, SALT)) == []
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,10 @@ def test_a_staged_release_has_no_leak(mixed: Dataset, tmp_path: Path) -> None:
     ],
 )
 def test_salt_in_any_spelling(mixed: Dataset, tmp_path: Path, spelling: bytes) -> None:
-    (tmp_path / "picture.bin").write_bytes(b"\xff" * 100_000 + spelling + b"\x00")
-    assert scan(tmp_path, secrets_of(mixed, SALT)) == [Leak("picture.bin", "the site's salt")]
+    (tmp_path / "image.bin").write_bytes(b"\xff" * 100_000 + spelling + b"\x00")
+    assert scan_outgoing(tmp_path, secrets_of(mixed, SALT)) == [
+        Leak("image.bin", "the site's salt")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_salt_in_any_spelling(mixed: Dataset, tmp_path: Path, spelling: bytes) -
 )
 def test_a_path_in_any_text_column(mixed: Dataset, tmp_path: Path, column: str) -> None:
     where = "/home/somebody/films/a.png"
-    row = picture_row(options=None)
+    row = image_row(options=None)
     match column:
         case "provenance":
             row[column] = row[column] | {"notes": [f"copied from {where}"]}
@@ -55,40 +57,40 @@ def test_a_path_in_any_text_column(mixed: Dataset, tmp_path: Path, column: str) 
         case _:
             row[column] = f"see {where}"
     written = write(tmp_path / "set", [row])
-    leaks = scan(written.root, secrets_of(mixed, SALT))
+    leaks = scan_outgoing(written.root, secrets_of(mixed, SALT))
     assert leaks == [Leak("data/films/train-00000.parquet", "an absolute path")]
 
 
 def test_own_folder_of_the_data_set(mixed: Dataset, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(f"built in {mixed.root.resolve()}")
-    found = {leak.what for leak in scan(tmp_path, secrets_of(mixed, SALT))}
+    found = {leak.what for leak in scan_outgoing(tmp_path, secrets_of(mixed, SALT))}
     assert "a path of this machine" in found
 
 
 @pytest.fixture(scope="module")
 def private(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = catalogue.get("dicom_folder").folder / "example"
+    folder = catalogue.find_source("dicom_folder").folder / "example"
     request = SourceRequest(
         source="dicom_folder", raw=folder / "raw", mapping=folder / "mapping.yaml"
     )
     out = tmp_path_factory.mktemp("private") / "set"
-    build(BuildConfig(sources=(request,)), out, Setting(SALT, workers=0))
+    build(BuildConfig(sources=(request,)), out, BuildSetting(SALT, workers=0))
     return open_dataset(out)
 
 
 def test_raw_patient_id_of_a_private_source(private: Dataset, tmp_path: Path) -> None:
     from pydicom import dcmread
 
-    raw = catalogue.get("dicom_folder").folder / "example" / "raw" / "export" / "IM0"
+    raw = catalogue.find_source("dicom_folder").folder / "example" / "raw" / "export" / "IM0"
     patient = str(dcmread(raw).PatientID)
     (tmp_path / "README.md").write_text(f"Thanks to {patient} for taking part.")
     secrets = secrets_of(private, SALT)
-    assert scan(tmp_path, secrets) == [Leak("README.md", "a raw patient or study key")]
+    assert scan_outgoing(tmp_path, secrets) == [Leak("README.md", "a raw patient or study key")]
     (tmp_path / "README.md").write_text("Thanks to everybody for taking part.")
-    assert scan(tmp_path, secrets) == []
+    assert scan_outgoing(tmp_path, secrets) == []
 
 
 def test_ids_are_recognised_with_the_right_salt_only(private: Dataset, tmp_path: Path) -> None:
     other = Salt(b"the secret of quite another site")
     (tmp_path / "README.md").write_text("P1 P-001 PAT001")
-    assert scan(tmp_path, secrets_of(private, other)) == []
+    assert scan_outgoing(tmp_path, secrets_of(private, other)) == []

@@ -11,7 +11,7 @@ from PIL import Image
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import UsageError
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.publication.rebuild import rebuild
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
@@ -19,7 +19,7 @@ from qoqdata.validation.findings import find
 from tests.publication.conftest import raw_of
 from tests.publication.test_staging import drop
 
-ELSEWHERE = Setting(Salt(b"the secret of quite another site"), workers=0)
+ELSEWHERE = BuildSetting(Salt(b"the secret of quite another site"), workers=0)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_without_dropped_records(mixed: Dataset, tmp_path: Path) -> None:
     assert gone not in rebuilt.metadata()["id"].to_list()
 
 
-def test_another_picture_and_a_missing_one_are_named(staged: Dataset, tmp_path: Path) -> None:
+def test_another_image_and_a_missing_one_are_named(staged: Dataset, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(raw_of("lc25000"), raw)
     tiles = sorted(raw.rglob("*.jpeg"))

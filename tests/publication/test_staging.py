@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from qoqdata.curation.curation import curate
-from qoqdata.curation.recipe import Recipe
+from qoqdata.curation.recipe import CurationRecipe
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
@@ -51,7 +51,7 @@ def test_release_is_a_sound_data_set(staged: Dataset) -> None:
 
 
 def test_recipe_holds_annotations_and_nothing_of_the_media(mixed: Dataset, staged: Dataset) -> None:
-    ((recipe, rows),) = recipes.read(staged.root)
+    ((recipe, rows),) = recipes.read_recipe(staged.root)
     assert recipe.source == "lc25000"
     whole = mixed.records.filter(pl.col("source") == "lc25000").collect()
     same = ["id", "question", "answer", "labels", "split", "regions"]
@@ -64,22 +64,22 @@ def test_recipe_holds_annotations_and_nothing_of_the_media(mixed: Dataset, stage
 
 
 def test_record_digest_sees_every_column() -> None:
-    from tests.records.sound_rows import ecg_row, picture_row, region, table
+    from tests.records.sound_rows import ecg_row, image_row, region, table
 
     def digest(row: dict) -> str:
         return recipes.record_digests(table(row))[0]
 
-    base = digest(picture_row())
+    base = digest(image_row())
     ecg = {"leads": ["I"], "fs": 500.0, "signal": [[0.0, 0.5]], "valid": [[True, True]]}
     other = ecg | {"signal": [[0.0, 0.25]]}
     holes = ecg | {"valid": [[True, False]]}
     changed = [
-        picture_row(images=[{"bytes": b"\x89PNG other", "path": "0.png"}]),
-        picture_row(masks=None),
-        picture_row(regions=[region(x_min=1.0)]),
-        picture_row(answer="Clear"),
-        picture_row(patient="dd" * 16),
-        picture_row(uncertain=None),
+        image_row(images=[{"bytes": b"\x89PNG other", "path": "0.png"}]),
+        image_row(masks=None),
+        image_row(regions=[region(x_min=1.0)]),
+        image_row(answer="Clear"),
+        image_row(patient="dd" * 16),
+        image_row(uncertain=None),
         ecg_row(),
         ecg_row(ecg=ecg),
         ecg_row(ecg=other),
@@ -87,7 +87,7 @@ def test_record_digest_sees_every_column() -> None:
     ]
     found = [base, *map(digest, changed)]
     assert len(set(found)) == len(found)
-    assert digest(picture_row()) == base
+    assert digest(image_row()) == base
 
 
 def drop(dataset: Dataset, ids: list[str]) -> None:
@@ -107,7 +107,7 @@ def test_dropped_records_do_not_leave(mixed: Dataset, tmp_path: Path) -> None:
     staged = stage(dataset, tmp_path / "out")
     assert list(find(staged)) == []
     left = staged.metadata()["id"].to_list()
-    (_, rows), *_ = recipes.read(staged.root)
+    (_, rows), *_ = recipes.read_recipe(staged.root)
     assert not set(gone) & {*left, *rows["id"]}
     before = mixed.metadata().filter(pl.col("source").is_in(["ham10000", "ptb_xl"])).height
     assert len(left) == before - 1
@@ -122,7 +122,7 @@ def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> 
     from qoqdata.cli.difficulty import make_prior
 
     table, _ = make_prior(dataset)
-    tables.write(dataset.layout, tables.compute(dataset.kept(), table))
+    tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), table))
     staged = stage(dataset, tmp_path / "out")
     assert staged.stats.sources["key"].to_list() == ["ham10000", "ptb_xl"]
     train = staged.metadata().filter((pl.col("split") == "train") & pl.col("shows")).height
@@ -145,12 +145,12 @@ def test_a_set_of_recipes_only_has_no_shard(tmp_path: Path) -> None:
     assert pq.read_metadata(staged.root / "recipes" / "lc25000.parquet").num_rows == 10
 
 
-def test_pictures_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:
+def test_images_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:
     dataset = build_set(tmp_path / "set", "lc25000")
-    curate(dataset, Recipe())
+    curate(dataset, CurationRecipe())
     ids = dataset.kept()["id"].to_list()
     found = pl.read_parquet(dataset.layout.leakage_findings).clear()
-    assert stage(dataset, tmp_path / "none").manifest.release.shared_pictures == 0
+    assert stage(dataset, tmp_path / "none").manifest.release.shared_images == 0
     rows = [
         {"id": ids[0], "source": "lc25000", "outcome": "reported"},
         {"id": ids[0], "source": "lc25000", "outcome": "reported"},
@@ -159,6 +159,6 @@ def test_pictures_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:
     ]
     reported = pl.concat([found, pl.DataFrame(rows)], how="diagonal_relaxed")
     reported.write_parquet(dataset.layout.leakage_findings)
-    assert stage(dataset, tmp_path / "one").manifest.release.shared_pictures == 1
+    assert stage(dataset, tmp_path / "one").manifest.release.shared_images == 1
     dataset.layout.leakage_findings.unlink()
-    assert stage(dataset, tmp_path / "unknown").manifest.release.shared_pictures is None
+    assert stage(dataset, tmp_path / "unknown").manifest.release.shared_images is None

@@ -12,12 +12,12 @@ import pytest
 
 from qoqdata.errors import UsageError
 from qoqtrain import DRPO
-from qoqtrain.drpo import PRESETS, Settings
+from qoqtrain.drpo import PRESETS, DRPOSettings
 from qoqtrain.drpo.presets import settings_of
 
 
 def test_streaming_is_the_default() -> None:
-    assert DRPO.preset().settings == DRPO().settings == PRESETS["streaming"] == Settings()
+    assert DRPO.preset().settings == DRPO().settings == PRESETS["streaming"] == DRPOSettings()
 
 
 def test_presets_are_what_the_names_say() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .video_clips import CONTAINERS, written_clip
+from tests.readers.video_clips import CONTAINERS, written_clip
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from qoqdata.readers.dicom import DicomImage, read
+from qoqdata.readers.dicom import DicomImage, read_dicom
 
 
 def image(stored: np.ndarray, **keywords: Any) -> FileDataset:
@@ -78,7 +78,7 @@ def save(dataset: FileDataset, path: Path) -> Path:
 
 def shown(dataset: FileDataset, tmp_path: Path, **options: object) -> DicomImage:
     """What `read` makes of a dataset once it is a file."""
-    return read(save(dataset, tmp_path / "one.dcm"), **options)  # type: ignore[arg-type]
+    return read_dicom(save(dataset, tmp_path / "one.dcm"), **options)  # type: ignore[arg-type]
 
 
 def levels(dataset: FileDataset, tmp_path: Path, **options: object) -> list:

@@ -18,7 +18,7 @@ _SIDE = st.integers(1, 4000)
 
 @st.composite
 def _placed(draw: st.DrawFn) -> tuple[Box, int, int]:
-    """A box inside a picture, with the picture's width and height."""
+    """A box inside an image, with the image's width and height."""
     width, height = draw(_SIDE), draw(_SIDE)
     x_min, x_max = sorted(draw(st.tuples(st.floats(0, width), st.floats(0, width))))
     y_min, y_max = sorted(draw(st.tuples(st.floats(0, height), st.floats(0, height))))
@@ -79,7 +79,7 @@ def test_thousandths_by_hand() -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 5), (-1, 5), (math.nan, 5)])
-def test_an_impossible_picture_size_is_refused(size: tuple[float, float]) -> None:
+def test_an_impossible_image_size_is_refused(size: tuple[float, float]) -> None:
     with pytest.raises(InputError):
         boxes.scale(Box(0, 0, 1, 1), size, (4, 4))
     with pytest.raises(InputError):

@@ -12,9 +12,8 @@ from qoqdata.errors import (
     UnreadableFile,
     UsageError,
 )
-from qoqdata.readers.dicom import Window, read, read_values
-
-from .dicom_objects import change, colour, image, item, levels, row, save, shown
+from qoqdata.readers.dicom import Window, read_dicom, read_values
+from tests.readers.dicom_objects import change, colour, image, item, levels, row, save, shown
 
 VALUE_RANGE = "no window: full range of the values in the file, padding left out"
 BITS_RANGE = "no window: full range of the stored bits"
@@ -142,10 +141,10 @@ def test_without_a_window_shallow_images_span_their_bits(tmp_path: Path) -> None
 
 def test_the_range_does_not_depend_on_the_frames_asked_for(tmp_path: Path) -> None:
     path = save(image(np.array([[[0, 100]], [[50, 400]]], "<u2")), tmp_path / "two.dcm")
-    whole = read(path).frames
+    whole = read_dicom(path).frames
     assert whole.tolist() == [[[0, 64]], [[32, 255]]]
-    assert read(path, frames=[0]).frames.tolist() == [[[0, 64]]]
-    assert read(path, frames=[1, 0, 1]).frames.tolist() == whole[[1, 0, 1]].tolist()
+    assert read_dicom(path, frames=[0]).frames.tolist() == [[[0, 64]]]
+    assert read_dicom(path, frames=[1, 0, 1]).frames.tolist() == whole[[1, 0, 1]].tolist()
 
 
 def test_padding_is_black_and_outside_every_range(tmp_path: Path) -> None:

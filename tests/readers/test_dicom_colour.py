@@ -11,8 +11,7 @@ from qoqdata.errors import (
     UnreadableFile,
     UnsupportedFormat,
 )
-
-from .dicom_objects import colour, image, levels, row, shown
+from tests.readers.dicom_objects import colour, image, levels, row, shown
 
 
 def palette_image(indices: np.ndarray, first: int, tables: dict[str, list[int]], bits: int):

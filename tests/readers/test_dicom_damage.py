@@ -13,17 +13,16 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from qoqdata.errors import InputError, TooLarge, UnreadableFile
-from qoqdata.readers.dicom import read, read_segmentation, read_series, read_values
+from qoqdata.readers.dicom import read_dicom, read_segmentation, read_series, read_values
 from qoqdata.readers.dicom.codestream import check_rle, inspect
 from qoqdata.readers.limits import Limits
-
-from .dicom_objects import image, item, save
+from tests.readers.dicom_objects import image, item, save
 
 PACKAGED = Path(pydicom.__file__).parent / "data" / "test_files"
 LIMITS = Limits(image_pixels=4_000_000, frames=500, voxels=20_000_000, inflated_bytes=2**26)
 
 READERS: list[Callable[[Path], object]] = [
-    lambda path: read(path, limits=LIMITS).frames,
+    lambda path: read_dicom(path, limits=LIMITS).frames,
     lambda path: read_values(path, limits=LIMITS)[0],
     lambda path: read_series([path], limits=LIMITS).values,
     lambda path: read_segmentation(path, limits=LIMITS).pixels,
@@ -95,13 +94,13 @@ def test_damaged_files_at_length(realdata: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm"])
 def test_no_truncated_file_gives_an_image(tmp_path: Path, name: str) -> None:
     whole = (PACKAGED / name).read_bytes()
-    expected = read(PACKAGED / name).frames
+    expected = read_dicom(PACKAGED / name).frames
     dataset = pydicom.dcmread(PACKAGED / name)
     path = tmp_path / "cut.dcm"
     for length in [*range(0, len(whole), max(1, len(whole) // 60)), len(whole) - 1]:
         path.write_bytes(whole[:length])
         try:
-            found = read(path).frames
+            found = read_dicom(path).frames
         except InputError:
             continue
         # Only padding after the pixel data may be gone.
@@ -115,7 +114,7 @@ def test_deep_nesting_is_no_crash(tmp_path: Path) -> None:
         inner = item(ReferencedImageSequence=[inner])
     dataset = image(np.zeros((1, 2), "u1"), ReferencedImageSequence=[inner])
     path = save(dataset, tmp_path / "deep.dcm")
-    assert read(path).frames.shape == (1, 1, 2)
+    assert read_dicom(path).frames.shape == (1, 1, 2)
     # A nest of 20,000 undefined-length sequences, never closed.
     head = path.read_bytes()
     nest = (
@@ -123,7 +122,7 @@ def test_deep_nesting_is_no_crash(tmp_path: Path) -> None:
     ) * 20_000
     path.write_bytes(head[: head.index(b"\x08\x00\x40\x11")] + nest)
     with pytest.raises(UnreadableFile):
-        read(path)
+        read_dicom(path)
 
 
 def test_a_declared_length_beyond_the_file(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_a_declared_length_beyond_the_file(tmp_path: Path) -> None:
     at = content.index(b"\xe0\x7f\x10\x00OW") + 8
     path.write_bytes(content[:at] + b"\xf0\xff\xff\xff" + content[at + 4 :])
     with pytest.raises(UnreadableFile, match="truncated"):
-        read(path)
+        read_dicom(path)
 
 
 def compressed(data: bytes, syntax: str, frames: int = 1) -> pydicom.FileDataset:
@@ -149,15 +148,15 @@ def test_a_huge_codestream_is_refused_before_it_is_decoded(tmp_path: Path) -> No
     assert (inspect(siz + b"\xff\xd9").rows, inspect(siz + b"\xff\xd9").precision) == (60_000, 8)
     path = save(compressed(siz + b"\xff\xd9", JPEG2000Lossless), tmp_path / "bomb.dcm")
     with pytest.raises(UnreadableFile, match="60000 x 60000"):
-        read(path)
+        read_dicom(path)
 
 
 def test_more_frames_than_items_is_refused_before_allocation(tmp_path: Path) -> None:
     path = save(compressed(b"\xff\xd8\xff\xd9", JPEG2000Lossless, 15_000), tmp_path / "many.dcm")
     with pytest.raises(UnreadableFile, match="15000 frames"):
-        read(path)
+        read_dicom(path)
     with pytest.raises(TooLarge):
-        read(path, limits=Limits(frames=10))
+        read_dicom(path, limits=Limits(frames=10))
 
 
 def rle(*segments: bytes) -> bytes:
@@ -168,7 +167,7 @@ def rle(*segments: bytes) -> bytes:
 
 def test_rle_runs_must_end_with_the_image(tmp_path: Path) -> None:
     exact = rle(b"\x03\x01\x02\x03\x04" + b"\xf5\x09")
-    found = read(save(compressed(exact, RLELossless), tmp_path / "rle.dcm"))
+    found = read_dicom(save(compressed(exact, RLELossless), tmp_path / "rle.dcm"))
     assert found.frames.ravel().tolist() == [1, 2, 3, 4, *[9] * 12]
     check_rle(exact + b"\0\0", 16)
     too_long, too_short = rle(b"\x03\x01\x02\x03\x04\xf4\x09"), rle(b"\x03\x01\x02\x03\x04\xf6\x09")
@@ -178,4 +177,4 @@ def test_rle_runs_must_end_with_the_image(tmp_path: Path) -> None:
             check_rle(bad, 16)
     for bad in (too_short, cut, rle(b""), b"\x01"):
         with pytest.raises(UnreadableFile, match=r"pylibjpeg: .*; pydicom: "):
-            read(save(compressed(bad, RLELossless), tmp_path / "rle.dcm"))
+            read_dicom(save(compressed(bad, RLELossless), tmp_path / "rle.dcm"))

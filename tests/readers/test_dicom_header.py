@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .dicom_objects import change, image, item, row, shown
+from tests.readers.dicom_objects import change, image, item, row, shown
 
 
 def test_pixels_that_are_not_square_are_resampled_once(tmp_path: Path) -> None:

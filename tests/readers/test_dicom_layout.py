@@ -18,23 +18,22 @@ from qoqdata.errors import (
     UnsupportedFormat,
     UsageError,
 )
-from qoqdata.readers.dicom import read
+from qoqdata.readers.dicom import read_dicom
 from qoqdata.readers.limits import Limits
-
-from .dicom_objects import change, image, row, save, shown
+from tests.readers.dicom_objects import change, image, row, save, shown
 
 
 def test_missing_preamble_and_transfer_syntax_are_repaired_and_told(tmp_path: Path) -> None:
     dataset = image(row(0, 100), WindowCenter=50, WindowWidth=101)
     whole = save(dataset, tmp_path / "whole.dcm").read_bytes()
-    expected = read(tmp_path / "whole.dcm").frames.tolist()
+    expected = read_dicom(tmp_path / "whole.dcm").frames.tolist()
     (tmp_path / "meta").write_bytes(whole[132:])
-    found = read(tmp_path / "meta")
+    found = read_dicom(tmp_path / "meta")
     assert found.frames.tolist() == expected
     assert found.repairs == ("no preamble: read as DICOM from the first byte",)
     length = int.from_bytes(whole[140:144], "little")
     (tmp_path / "bare").write_bytes(whole[144 + length :])
-    found = read(tmp_path / "bare")
+    found = read_dicom(tmp_path / "bare")
     assert found.frames.tolist() == expected
     assert "no transfer syntax: read as Explicit VR Little Endian" in found.repairs
 
@@ -45,14 +44,14 @@ def test_missing_preamble_and_transfer_syntax_are_repaired_and_told(tmp_path: Pa
 def test_what_is_not_dicom_is_unreadable(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.dcm").write_bytes(content)
     with pytest.raises(UnreadableFile, match=r"file\.dcm"):
-        read(tmp_path / "file.dcm")
+        read_dicom(tmp_path / "file.dcm")
 
 
 def test_absent_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(MissingFile):
-        read(tmp_path / "absent.dcm")
+        read_dicom(tmp_path / "absent.dcm")
     with pytest.raises(UnreadableFile):
-        read(tmp_path)
+        read_dicom(tmp_path)
 
 
 def test_objects_without_an_image_have_no_pixels(tmp_path: Path) -> None:
@@ -106,7 +105,11 @@ def test_excess_pixel_data_are_told(tmp_path: Path) -> None:
 
 def test_limits_hold_before_decoding(tmp_path: Path) -> None:
     path = save(image(np.zeros((3, 4, 5), "u1")), tmp_path / "three.dcm")
-    assert read(path, limits=Limits(image_pixels=20, frames=3, voxels=60)).frames.shape == (3, 4, 5)
+    assert read_dicom(path, limits=Limits(image_pixels=20, frames=3, voxels=60)).frames.shape == (
+        3,
+        4,
+        5,
+    )
     for limits in (
         Limits(image_pixels=19),
         Limits(frames=2),
@@ -114,10 +117,10 @@ def test_limits_hold_before_decoding(tmp_path: Path) -> None:
         Limits(file_bytes=9),
     ):
         with pytest.raises(TooLarge, match=r"three\.dcm"):
-            read(path, limits=limits)
+            read_dicom(path, limits=limits)
     wide = save(image(np.zeros((4, 4), "u1"), PixelSpacing=[900, 1]), tmp_path / "wide.dcm")
     with pytest.raises(TooLarge):
-        read(wide, limits=Limits(image_pixels=100))
+        read_dicom(wide, limits=Limits(image_pixels=100))
 
 
 def test_deflated_data_are_measured_first(tmp_path: Path) -> None:
@@ -125,18 +128,18 @@ def test_deflated_data_are_measured_first(tmp_path: Path) -> None:
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
     path = save(dataset, tmp_path / "deflated.dcm")
     assert path.stat().st_size < 10_000
-    assert read(path).frames.shape == (1, 1000, 1000)
+    assert read_dicom(path).frames.shape == (1, 1000, 1000)
     with pytest.raises(TooLarge, match="inflated"):
-        read(path, limits=Limits(inflated_bytes=500_000))
+        read_dicom(path, limits=Limits(inflated_bytes=500_000))
 
 
 def test_frames_that_are_not_there(tmp_path: Path) -> None:
     path = save(image(row(0, 1)), tmp_path / "one.dcm")
     for index in (1, -1):
         with pytest.raises(InputError, match="the file has 0 to 0"):
-            read(path, frames=[index])
+            read_dicom(path, frames=[index])
     with pytest.raises(UsageError):
-        read(path, frames=[])
+        read_dicom(path, frames=[])
 
 
 def test_video_and_private_syntaxes_are_unsupported(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 
 from qoqdata.errors import UnreadableFile
-from qoqdata.readers.dicom import read, read_values
+from qoqdata.readers.dicom import read_dicom, read_values
 from qoqdata.readers.dicom.pixel_data import HELD_BYTES
 from tests.readers.dicom_objects import image, save
 
@@ -123,14 +123,14 @@ def test_large_deflated_data(tmp_path: Path) -> None:
         "rtdose_rle.dcm",
     ],
 )
-def test_left_in_the_file_or_held_the_picture_is_the_same(
+def test_left_in_the_file_or_held_the_image_is_the_same(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = get_testdata_file(name, download=False)
     assert path is not None
-    held = read(str(path))
+    held = read_dicom(str(path))
     monkeypatch.setattr("qoqdata.readers.dicom.dataset.HELD_BYTES", 1)
-    left = read(str(path))
+    left = read_dicom(str(path))
     assert (left.frames == held.frames).all()
     assert left.repairs == held.repairs
 
@@ -167,7 +167,7 @@ def test_large_pixel_data_that_are_cut_are_refused(
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(UnreadableFile):
-        read(path)
+        read_dicom(path)
 
 
 def test_bits_above_the_stored_ones_change_nothing(tmp_path: Path) -> None:
@@ -175,8 +175,8 @@ def test_bits_above_the_stored_ones_change_nothing(tmp_path: Path) -> None:
     stored = np.arange(4096, dtype=np.uint16).reshape(64, 64)
     dirty = stored | np.uint16(0xA000)
     keywords = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 2048, "WindowWidth": 4096}
-    clean = read(save(image(stored, **keywords), tmp_path / "clean.dcm"))
+    clean = read_dicom(save(image(stored, **keywords), tmp_path / "clean.dcm"))
     assert (
-        read(save(image(dirty, **keywords), tmp_path / "dirty.dcm")).frames == clean.frames
+        read_dicom(save(image(dirty, **keywords), tmp_path / "dirty.dcm")).frames == clean.frames
     ).all()
     assert clean.frames.ravel()[[0, 2048, 4095]].tolist() == [0, 128, 255]

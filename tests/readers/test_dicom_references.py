@@ -14,7 +14,7 @@ import pytest
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 
 from qoqdata.errors import NoPixels, QoqdataError, UnreadableFile
-from qoqdata.readers.dicom import read, read_values
+from qoqdata.readers.dicom import read_dicom, read_values
 from qoqdata.readers.dicom.windowing import Modality, grey, window_fraction
 
 # One grey level is the promise. Files that highdicom cannot answer for, and why:
@@ -118,7 +118,7 @@ def grey_differences(files: list[Path]) -> tuple[int, dict[str, str]]:
     agreed, differing = 0, {}
     for path in files:
         try:
-            ours = read(path, square=False)
+            ours = read_dicom(path, square=False)
         except QoqdataError:
             continue
         if ours.frames.ndim == 4:
@@ -157,7 +157,7 @@ def test_real_grey_files_agree_with_highdicom(realdata: Path) -> None:
 def test_exceptions_for_the_slope_follow_the_standard_instead(realdata: Path) -> None:
     for name in (name for name, why in EXCEPTIONS.items() if why is SLOPE):
         path = realdata / "dicom" / "mr" / name
-        dataset, ours = pydicom.dcmread(path), read(path)
+        dataset, ours = pydicom.dcmread(path), read_dicom(path)
         assert ours.window is not None
         rescale = Modality(float(dataset.RescaleSlope), float(dataset.RescaleIntercept))
         values = rescale(dataset.pixel_array)
@@ -182,8 +182,8 @@ def test_exceptions_for_the_slope_follow_the_standard_instead(realdata: Path) ->
         ("SC_rgb_small_odd_big_endian.dcm", "SC_rgb_small_odd.dcm"),
     ],
 )
-def test_the_encoding_does_not_change_the_picture(other: str, twin: str) -> None:
-    assert np.array_equal(read(PACKAGED / other).frames, read(PACKAGED / twin).frames)
+def test_the_encoding_does_not_change_the_image(other: str, twin: str) -> None:
+    assert np.array_equal(read_dicom(PACKAGED / other).frames, read_dicom(PACKAGED / twin).frames)
 
 
 def rescaled(path: Path) -> np.ndarray:
@@ -214,7 +214,7 @@ def colour_differences(files: list[Path]) -> tuple[int, dict[str, int]]:
     compared, differing = 0, {}
     for path in files:
         try:
-            ours = read(path, square=False).frames
+            ours = read_dicom(path, square=False).frames
         except QoqdataError:
             continue
         if ours.ndim != 4:
@@ -253,7 +253,7 @@ def test_every_packaged_image_is_read_or_refused_for_a_known_reason() -> None:
     refused = {}
     for path in dicom_files(PACKAGED):
         try:
-            read(path)
+            read_dicom(path)
         except UnreadableFile as error:
             refused[path.name] = str(error)
     assert set(refused) == {name for name in UNDECODABLE if (PACKAGED / name).exists()}
@@ -264,7 +264,7 @@ def test_every_packaged_image_is_read_or_refused_for_a_known_reason() -> None:
 def test_broken_real_files_are_refused_with_the_reasons(realdata: Path) -> None:
     for path in sorted((realdata / "dicom" / "broken").iterdir()):
         with pytest.raises(UnreadableFile, match=UNDECODABLE[path.name]):
-            read(path)
+            read_dicom(path)
 
 
 @pytest.mark.parametrize(
@@ -282,14 +282,14 @@ def test_broken_real_files_are_refused_with_the_reasons(realdata: Path) -> None:
 )
 def test_packaged_objects_without_an_image(name: str) -> None:
     with pytest.raises(NoPixels):
-        read(PACKAGED / name)
+        read_dicom(PACKAGED / name)
 
 
 def test_real_radiographs_have_white_bones(realdata: Path) -> None:
     # MONOCHROME1: a lower leg, bone in the middle of the shaft, air beside it.
     for name in ("RG3_J2KI", "RG3_JLSN"):
-        leg = read(realdata / "dicom" / "xray" / name).frames[0]
+        leg = read_dicom(realdata / "dicom" / "xray" / name).frames[0]
         assert leg[900, 820:900].mean() > 150 > 60 > leg[900, 1150:1200].mean()
-    straight = read(next((realdata / "dicom" / "xray").glob("1.2.276*"))).frames
-    flipped = read(realdata / "dicom" / "xray" / "Fake_MONOHR1.dcm").frames
+    straight = read_dicom(next((realdata / "dicom" / "xray").glob("1.2.276*"))).frames
+    flipped = read_dicom(realdata / "dicom" / "xray" / "Fake_MONOHR1.dcm").frames
     assert np.array_equal(straight, 255 - flipped)

@@ -10,8 +10,7 @@ import pytest
 
 from qoqdata.errors import InputError, UnreadableFile
 from qoqdata.readers.dicom import read_segmentation
-
-from .dicom_objects import image, item, save
+from tests.readers.dicom_objects import image, item, save
 
 CT = Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm"
 LIVER = CT.with_name("liver_1frame.dcm")

@@ -16,8 +16,7 @@ from qoqdata.readers.dicom import Gap, group_series, read_series
 from qoqdata.readers.dicom.geometry import Plane
 from qoqdata.readers.dicom.stack import stack
 from qoqdata.readers.limits import Limits
-
-from .dicom_objects import change, colour, image, item, save
+from tests.readers.dicom_objects import change, colour, image, item, save
 
 AXIAL = [1, 0, 0, 0, 1, 0]
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, generate_uid
 
 from qoqdata.errors import InputError, TooLarge, UnreadableFile, UnsupportedFormat
-from qoqdata.readers.ecg import read
+from qoqdata.readers.ecg import read_ecg
 from qoqdata.readers.ecg.leads import TWELVE, einthoven_residuals
 from qoqdata.readers.limits import DEFAULT_LIMITS
 
@@ -90,7 +90,7 @@ def noise(samples: int = 80, channels: int = 3, seed: int = 0) -> np.ndarray:
 
 def test_calibration_order_age_and_sex(tmp_path: Path) -> None:
     stored = noise()
-    recording = read(save(tmp_path / "a.dcm", group(("V1", "II", "I"), stored)))
+    recording = read_ecg(save(tmp_path / "a.dcm", group(("V1", "II", "I"), stored)))
     assert recording.leads == ("I", "II", "V1") and recording.fs == 500.0
     expected = stored[:, [2, 1, 0]].T * 2.5 / 1000  # 2.5 uV a step
     np.testing.assert_allclose(recording.signal, expected, rtol=1e-6)
@@ -106,7 +106,7 @@ def test_baseline_and_correction_as_pydicom_applies_them(tmp_path: Path) -> None
     path = save(tmp_path / "a.dcm", group((), noise(channels=2), odd))
     theirs = pydicom.dcmread(path).waveform_array(0).T
     np.testing.assert_allclose(
-        read(path).signal, np.stack([theirs[0], theirs[1] / 1000]).astype(np.float32), rtol=1e-6
+        read_ecg(path).signal, np.stack([theirs[0], theirs[1] / 1000]).astype(np.float32), rtol=1e-6
     )
 
 
@@ -114,7 +114,7 @@ def test_big_endian(tmp_path: Path) -> None:
     stored = noise()
     item = group(("I", "II", "V1"), stored)
     item.add_new("WaveformData", "OW", stored.astype(">i2").tobytes())
-    recording = read(save(tmp_path / "a.dcm", item, big=True))
+    recording = read_ecg(save(tmp_path / "a.dcm", item, big=True))
     np.testing.assert_allclose(recording.signal, stored.T * 2.5 / 1000, rtol=1e-6)
 
 
@@ -123,7 +123,7 @@ def test_padding_values_are_missing(tmp_path: Path) -> None:
     stored[10:13, 1] = -32768
     item = group(("I", "II", "V1"), stored)
     item.add_new("WaveformPaddingValue", "OW", np.array([-32768], "<i2").tobytes())
-    recording = read(save(tmp_path / "a.dcm", item))
+    recording = read_ecg(save(tmp_path / "a.dcm", item))
     assert np.flatnonzero(~recording.valid[1]).tolist() == [10, 11, 12]
     assert (recording.signal[1, 10:13] == 0).all() and recording.valid[[0, 2]].all()
 
@@ -132,7 +132,7 @@ def test_converter_stops_are_masked(tmp_path: Path) -> None:
     stored = noise(200)
     stored[50:65, 0] = 2047  # 30 ms
     channels = [channel("I", WaveformBitsStored=12), channel("II"), channel("V1")]
-    recording = read(save(tmp_path / "a.dcm", group((), stored, channels)))
+    recording = read_ecg(save(tmp_path / "a.dcm", group((), stored, channels)))
     assert np.flatnonzero(~recording.valid[0]).tolist() == list(range(50, 65))
     assert recording.valid[1:].all()
 
@@ -144,7 +144,7 @@ def test_groups_recorded_in_turn_share_one_time_line(tmp_path: Path) -> None:
         group(("I", "II"), one),
         group(("V1", "II"), two, MultiplexGroupTimeOffset=120),  # 60 samples at 500 Hz
     )
-    recording = read(path)
+    recording = read_ecg(path)
     assert recording.leads == ("I", "II", "V1") and recording.signal.shape == (3, 100)
     i, ii, v1 = recording.valid
     assert i[:50].all() and not i[50:].any() and np.array_equal(i, ii)
@@ -157,11 +157,11 @@ def test_derived_median_beats_are_not_the_recording(tmp_path: Path) -> None:
     stored = noise()
     beat = group(("I", "II", "V1"), noise(20), WaveformOriginality="DERIVED")
     path = save(tmp_path / "a.dcm", group(("I", "II", "V1"), stored), beat)
-    assert read(path).signal.shape == (3, 80)
+    assert read_ecg(path).signal.shape == (3, 80)
     with pytest.raises(UnsupportedFormat, match="originally"):
-        read(save(tmp_path / "b.dcm", beat))
+        read_ecg(save(tmp_path / "b.dcm", beat))
     with pytest.raises(UnsupportedFormat, match="originally"):
-        read(save(tmp_path / "c.dcm"))
+        read_ecg(save(tmp_path / "c.dcm"))
 
 
 def test_leads_by_name_when_there_is_no_known_code(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_leads_by_name_when_there_is_no_known_code(tmp_path: Path) -> None:
     del labelled.ChannelSourceSequence
     labelled.ChannelLabel = "avf"
     path = save(tmp_path / "a.dcm", group((), noise(channels=2), [named, labelled]))
-    assert read(path).leads == ("aVF", "V3")
+    assert read_ecg(path).leads == ("aVF", "V3")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_groups_that_contradict_themselves(
 ) -> None:
     path = save(tmp_path / "a.dcm", group(("I", "II", "V1"), noise(), **change))
     with pytest.raises(kind, match=reason):
-        read(path)
+        read_ecg(path)
 
 
 def test_channels_that_mislead(tmp_path: Path) -> None:
@@ -204,23 +204,23 @@ def test_channels_that_mislead(tmp_path: Path) -> None:
     contrary.ChannelSourceSequence = [coded("2:1", "MDC", "Lead V2")]
     path = save(tmp_path / "a.dcm", group((), noise(channels=1), [contrary]))
     with pytest.raises(UnreadableFile, match="coded as lead I"):
-        read(path)
+        read_ecg(path)
     bare = channel("I")
     del bare.ChannelSensitivity
     path = save(tmp_path / "b.dcm", group((), noise(channels=2), [bare, channel("II")]))
-    recording = read(path)
+    recording = read_ecg(path)
     assert recording.leads == ("II",) and "left out" in recording.repairs[0]
 
 
 def test_limits_and_truncation(tmp_path: Path) -> None:
     path = save(tmp_path / "a.dcm", group(("I", "II", "V1"), noise()))
     with pytest.raises(TooLarge):
-        read(path, limits=replace(DEFAULT_LIMITS, ecg_samples=239))
+        read_ecg(path, limits=replace(DEFAULT_LIMITS, ecg_samples=239))
     data = path.read_bytes()
     for size in range(0, len(data), 37):
         path.write_bytes(data[:size])
         with pytest.raises(InputError):
-            read(path)
+            read_ecg(path)
 
 
 def test_flipped_bits_give_our_errors_or_a_finite_recording(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_flipped_bits_give_our_errors_or_a_finite_recording(tmp_path: Path) -> N
         flipped[bit // 8] ^= 1 << int(bit % 8)
         path.write_bytes(bytes(flipped))
         try:
-            recording = read(path)
+            recording = read_ecg(path)
         except InputError:
             continue
         assert np.isfinite(recording.signal).all()
@@ -240,7 +240,7 @@ def test_flipped_bits_give_our_errors_or_a_finite_recording(tmp_path: Path) -> N
 
 def test_a_real_object(realdata: Path) -> None:
     path = realdata / "ecg/dicom_waveform/waveform_ecg.dcm"
-    recording = read(path)
+    recording = read_ecg(path)
     theirs = pydicom.dcmread(path).waveform_array(0).T / 1000  # uV
     assert (recording.leads, recording.fs) == (TWELVE, 1000.0)
     np.testing.assert_allclose(recording.signal, theirs, rtol=1e-6, atol=1e-9)

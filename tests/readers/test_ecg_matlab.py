@@ -13,7 +13,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from qoqdata.errors import InputError, TooLarge, UnreadableFile, UnsupportedFormat
-from qoqdata.readers.ecg import read
+from qoqdata.readers.ecg import read_ecg
 from qoqdata.readers.ecg.leads import TWELVE
 from qoqdata.readers.limits import DEFAULT_LIMITS
 
@@ -30,7 +30,7 @@ def mat(folder: Path, compress: bool = True, **fields: object) -> Path:
 
 @pytest.mark.parametrize("compress", [True, False])
 def test_values(tmp_path: Path, compress: bool) -> None:
-    recording = read(mat(tmp_path, compress))
+    recording = read_ecg(mat(tmp_path, compress))
     assert (recording.leads, recording.fs) == (TWELVE, 500.0)
     assert np.array_equal(recording.signal, samples().astype(np.float32))
     assert recording.valid.all()
@@ -46,7 +46,7 @@ def test_values(tmp_path: Path, compress: bool) -> None:
 def test_nan_is_missing(tmp_path: Path) -> None:
     data = samples()
     data[3, 5:8] = np.nan
-    recording = read(mat(tmp_path, data=data))
+    recording = read_ecg(mat(tmp_path, data=data))
     assert np.flatnonzero(~recording.valid[3]).tolist() == [5, 6, 7]
     assert (recording.signal[3, 5:8] == 0).all()
     assert np.isfinite(recording.signal).all()
@@ -58,7 +58,7 @@ def test_every_number_class_equals_scipy(tmp_path: Path, kind: str, compress: bo
     data = (samples() * 3 + 100).astype(kind)
     path = mat(tmp_path, compress, data=data)
     theirs = loadmat(path)["ECG"]["data"][0, 0]
-    assert np.array_equal(read(path).signal, theirs.astype(np.float32))
+    assert np.array_equal(read_ecg(path).signal, theirs.astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_every_number_class_equals_scipy(tmp_path: Path, kind: str, compress: bo
 def test_unknown_age_and_sex(
     tmp_path: Path, fields: dict[str, object], age: int | None, sex: str | None
 ) -> None:
-    recording = read(mat(tmp_path, **fields))
+    recording = read_ecg(mat(tmp_path, **fields))
     assert (recording.age, recording.sex) == (age, sex)
 
 
@@ -89,30 +89,30 @@ def test_unknown_age_and_sex(
 )
 def test_other_contents_are_refused(tmp_path: Path, data: object) -> None:
     with pytest.raises(UnreadableFile):
-        read(mat(tmp_path, data=data))
+        read_ecg(mat(tmp_path, data=data))
 
 
 def test_other_variables_are_refused(tmp_path: Path) -> None:
     savemat(tmp_path / "x.mat", {"val": samples()})
     with pytest.raises(UnreadableFile, match="ECG"):
-        read(tmp_path / "x.mat")
+        read_ecg(tmp_path / "x.mat")
     savemat(tmp_path / "x.mat", {"val": samples()}, format="4")
     with pytest.raises(UnreadableFile, match="no header"):
-        read(tmp_path / "x.mat")
+        read_ecg(tmp_path / "x.mat")
     (tmp_path / "x.mat").write_bytes(b"MATLAB 7.3 MAT-file" + bytes(500))
     with pytest.raises(UnsupportedFormat, match="v7"):
-        read(tmp_path / "x.mat")
+        read_ecg(tmp_path / "x.mat")
     (tmp_path / "x.mat").write_bytes(b"")
     with pytest.raises(UnreadableFile):
-        read(tmp_path / "x.mat")
+        read_ecg(tmp_path / "x.mat")
 
 
 def test_inflation_is_bounded(tmp_path: Path) -> None:
     path = mat(tmp_path, data=np.zeros((12, 50_000)))
     with pytest.raises(TooLarge, match="inflate"):
-        read(path, limits=replace(DEFAULT_LIMITS, inflated_bytes=1_000_000))
+        read_ecg(path, limits=replace(DEFAULT_LIMITS, inflated_bytes=1_000_000))
     with pytest.raises(TooLarge):
-        read(path, limits=replace(DEFAULT_LIMITS, file_bytes=100))
+        read_ecg(path, limits=replace(DEFAULT_LIMITS, file_bytes=100))
 
 
 def test_a_struct_that_promises_billions_of_elements(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_struct_that_promises_billions_of_elements(tmp_path: Path) -> None:
         for content in (bytes(changed), bytes(changed[:128]) + _compressed(bytes(changed[128:]))):
             path.write_bytes(content)
             with pytest.raises(UnreadableFile, match="shape"):
-                read(path)
+                read_ecg(path)
 
 
 def _compressed(element: bytes) -> bytes:
@@ -140,7 +140,7 @@ def test_truncation_is_refused(tmp_path: Path, compress: bool) -> None:
     for size in range(0, len(data), 7):
         path.write_bytes(data[:size])
         with pytest.raises(InputError):
-            read(path)
+            read_ecg(path)
 
 
 @pytest.mark.parametrize("compress", [True, False])
@@ -154,7 +154,7 @@ def test_flipped_bits_give_our_errors_or_a_finite_recording(tmp_path: Path, comp
         flipped[bit // 8] ^= 1 << int(bit % 8)
         path.write_bytes(bytes(flipped))
         try:
-            recording = read(path)
+            recording = read_ecg(path)
         except InputError:
             continue
         assert np.isfinite(recording.signal).all()
@@ -164,7 +164,7 @@ def test_flipped_bits_give_our_errors_or_a_finite_recording(tmp_path: Path, comp
 
 def test_a_real_file(realdata: Path) -> None:
     path = realdata / "ecg/cpsc2018_original_mat/A1980.mat"
-    recording = read(path)
+    recording = read_ecg(path)
     theirs = loadmat(io.BytesIO(path.read_bytes()))["ECG"]["data"][0, 0]
     assert np.array_equal(recording.signal, theirs.astype(np.float32))
     assert (recording.age, recording.sex, recording.signal.shape) == (52, "male", (12, 5000))

@@ -16,17 +16,17 @@ def _noise(shape: tuple[int, ...], dtype: type = np.uint8) -> np.ndarray:
 
 
 def _decoded(data: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(data))
-    picture.load()
-    return picture
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
 
 
 @pytest.mark.parametrize("shape", [(9, 14), (9, 14, 3), (1, 1), (1, 1, 3)])
 def test_png_keeps_every_pixel(shape: tuple[int, ...]) -> None:
     pixels = _noise(shape)
-    picture = _decoded(encode.png(pixels))
-    assert picture.mode == ("L" if len(shape) == 2 else "RGB")
-    np.testing.assert_array_equal(np.asarray(picture), pixels)
+    image = _decoded(encode.png(pixels))
+    assert image.mode == ("L" if len(shape) == 2 else "RGB")
+    np.testing.assert_array_equal(np.asarray(image), pixels)
     assert encode.png(pixels) == encode.png(pixels.copy())
 
 
@@ -40,9 +40,9 @@ def test_png_of_a_strided_view() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_label_png_keeps_every_code(dtype: type) -> None:
     codes = _noise((11, 6), dtype)
-    picture = _decoded(encode.label_png(codes))
-    np.testing.assert_array_equal(np.asarray(picture), codes)
-    assert np.asarray(picture).dtype == dtype
+    image = _decoded(encode.label_png(codes))
+    np.testing.assert_array_equal(np.asarray(image), codes)
+    assert np.asarray(image).dtype == dtype
 
 
 def test_png_holds_no_metadata() -> None:
@@ -59,9 +59,9 @@ def test_jpeg_is_close_and_keeps_colour_at_full_resolution() -> None:
     """One red pixel column in grey: halved chroma would bleed it into its neighbours."""
     pixels = np.full((32, 32, 3), 128, np.uint8)
     pixels[:, 15] = (220, 40, 40)
-    picture = _decoded(encode.jpeg(pixels))
-    assert picture.layer == [(1, 1, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1)]  # sampling factors 1 x 1
-    back = np.asarray(picture).astype(int)
+    image = _decoded(encode.jpeg(pixels))
+    assert image.layer == [(1, 1, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1)]  # sampling factors 1 x 1
+    back = np.asarray(image).astype(int)
     assert np.abs(back - pixels).max() < 20
     grey = np.asarray(_decoded(encode.jpeg(pixels[..., 0])))
     assert grey.shape == (32, 32)

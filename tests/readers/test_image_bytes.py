@@ -1,4 +1,4 @@
-"""Stripping: nothing readable stays, no pixel changes. Storability: one plain 8-bit picture."""
+"""Stripping: nothing readable stays, no pixel changes. Storability: one plain 8-bit image."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qoqdata.errors import InputError, UnreadableFile, UnsupportedFormat
-from qoqdata.readers import image_bytes
-
-from . import encoded_pictures as made
+from qoqdata.readers.image import verbatim
+from tests.readers import encoded_images as made
 
 SECRET = b"DOE^JANE 1950-01-01"
 
@@ -55,7 +54,7 @@ def _jpeg_full_of_text(**how: object) -> bytes:
 def test_jpeg_loses_every_text_and_no_pixel(progressive: bool) -> None:
     data = _jpeg_full_of_text(progressive=progressive)
     assert data.count(SECRET) == 19
-    stripped, removed = image_bytes.strip(data)
+    stripped, removed = verbatim.strip(data)
     assert SECRET not in stripped
     assert sorted(set(removed)) == sorted(
         {
@@ -66,11 +65,11 @@ def test_jpeg_loses_every_text_and_no_pixel(progressive: bool) -> None:
     )
     assert SECRET.decode() not in " ".join(removed)
     _same_pixels(data, stripped)
-    assert image_bytes.strip(stripped) == (stripped, ())
+    assert verbatim.strip(stripped) == (stripped, ())
 
 
 def test_jpeg_keeps_only_known_markers() -> None:
-    stripped, _ = image_bytes.strip(_jpeg_full_of_text())
+    stripped, _ = verbatim.strip(_jpeg_full_of_text())
     markers, position = [], 2
     while stripped[position + 1] != 0xDA:
         markers.append(stripped[position + 1])
@@ -82,11 +81,11 @@ def test_jfif_thumbnail_is_removed() -> None:
     data = made.saved(made.smooth(), "JPEG")
     jfif = made.jpeg_segment(0xE0, data[6:18] + b"\x03\x02" + SECRET[:18])
     fat = data[:2] + jfif + data[4 + int.from_bytes(data[4:6], "big") :]
-    stripped, removed = image_bytes.strip(fat)
+    stripped, removed = verbatim.strip(fat)
     assert removed == ("APP0 beyond its fixed fields",)
     assert SECRET[:18] not in stripped
     _same_pixels(fat, stripped)
-    assert stripped == image_bytes.strip(data)[0]
+    assert stripped == verbatim.strip(data)[0]
 
 
 def test_adobe_segment_that_tells_the_colours_stays() -> None:
@@ -95,7 +94,7 @@ def test_adobe_segment_that_tells_the_colours_stays() -> None:
     adobe = data.index(b"Adobe")
     longer = bytearray(data[: adobe + 12] + SECRET + data[adobe + 12 :])
     longer[adobe - 2 : adobe] = (14 + len(SECRET)).to_bytes(2, "big")
-    stripped, removed = image_bytes.strip(bytes(longer))
+    stripped, removed = verbatim.strip(bytes(longer))
     assert removed == ("APP14 beyond its fixed fields",)
     assert SECRET not in stripped
     _same_pixels(data, stripped)
@@ -124,7 +123,7 @@ def _png_full_of_text(samples: np.ndarray, colour: int, depth: int, *extra: byte
 @pytest.mark.parametrize("depth", [1, 8, 16])
 def test_png_loses_every_text_and_no_pixel(depth: int) -> None:
     data = _png_full_of_text(made.noise((9, 14), depth), 0, depth)
-    stripped, removed = image_bytes.strip(data)
+    stripped, removed = verbatim.strip(data)
     assert SECRET not in stripped
     assert set(removed) == {
         *("gAMA", "sRGB", "iCCP", "pHYs", "tIME", "tEXt", "iTXt", "zTXt", "eXIf", "prVt"),
@@ -133,27 +132,27 @@ def test_png_loses_every_text_and_no_pixel(depth: int) -> None:
     assert stripped == made.png(made.noise((9, 14), depth), 0, depth)
     plain = np.asarray(Image.open(io.BytesIO(stripped)))
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), plain)
-    assert image_bytes.strip(stripped) == (stripped, ())
+    assert verbatim.strip(stripped) == (stripped, ())
 
 
 def test_palette_and_transparency_of_png_stay() -> None:
     palette = made.chunk(b"PLTE", made.noise((16, 3)).tobytes()) + made.chunk(b"tRNS", b"\0\x80")
     data = _png_full_of_text(made.noise((9, 14), 4), 3, 4, palette)
-    stripped, _ = image_bytes.strip(data)
+    stripped, _ = verbatim.strip(data)
     assert stripped == made.png(made.noise((9, 14), 4), 3, 4, palette)
     before, after = (Image.open(io.BytesIO(d)).convert("RGBA") for d in (data, stripped))
     np.testing.assert_array_equal(np.asarray(before), np.asarray(after))
 
 
 @pytest.mark.parametrize("value", range(2, 9))
-def test_a_turned_picture_is_not_stripped(value: int) -> None:
+def test_a_turned_image_is_not_stripped(value: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
     for kind in ("JPEG", "PNG"):
         data = made.saved(made.smooth(), kind, exif=exif)
-        assert not image_bytes.storable(data)
+        assert not verbatim.storable(data)
         with pytest.raises(UnsupportedFormat, match=f"orientation {value}"):
-            image_bytes.strip(data)
+            verbatim.strip(data)
 
 
 def _animated() -> bytes:
@@ -168,8 +167,8 @@ def _animated() -> bytes:
 def test_other_formats_and_animations_are_refused() -> None:
     for data in (made.saved(made.smooth(), "BMP"), b"", b"\xff\xd8", _animated()):
         with pytest.raises((UnsupportedFormat, UnreadableFile)):
-            image_bytes.strip(data)
-        assert not image_bytes.storable(data)
+            verbatim.strip(data)
+        assert not verbatim.storable(data)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +196,7 @@ def test_other_formats_and_animations_are_refused() -> None:
     ],
 )
 def test_storable(data: bytes, expected: bool) -> None:
-    assert image_bytes.storable(data) is expected
+    assert verbatim.storable(data) is expected
 
 
 @given(st.sampled_from(["JPEG", "PNG"]), st.data())
@@ -208,27 +207,27 @@ def test_damaged_bytes_give_bytes_or_our_error(kind: str, data: st.DataObject) -
         whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     cut = bytes(whole[: data.draw(st.integers(0, len(whole)))])
     for damaged in (bytes(whole), cut):
-        assert image_bytes.storable(damaged) in (True, False)
+        assert verbatim.storable(damaged) in (True, False)
         try:
-            stripped, _ = image_bytes.strip(damaged)
+            stripped, _ = verbatim.strip(damaged)
         except InputError:
             continue
-        assert image_bytes.strip(stripped) == (stripped, ())
+        assert verbatim.strip(stripped) == (stripped, ())
 
 
 @pytest.mark.parametrize(
     "folder", ["dermoscopy", "fundus", "histology", "chest_xray", "ultrasound"]
 )
-def test_real_pictures_keep_their_pixels(realdata: Path, folder: str) -> None:
+def test_real_images_keep_their_pixels(realdata: Path, folder: str) -> None:
     stored = 0
     for path in sorted((realdata / folder).rglob("*")):
         if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
             continue
         data = path.read_bytes()
-        stripped, removed = image_bytes.strip(data)
+        stripped, removed = verbatim.strip(data)
         _same_pixels(data, stripped)
         assert len(stripped) <= len(data)
         for text in (b"Adobe Photoshop", b"xmpmeta", b"Exif\0", b"ICC_PROFILE"):
             assert text not in stripped, (path, removed)
-        stored += image_bytes.storable(data)
+        stored += verbatim.storable(data)
     assert stored > 5

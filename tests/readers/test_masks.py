@@ -13,11 +13,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from qoqdata.errors import BadLabel, Misaligned, TooLarge, UnreadableFile, UnsupportedFormat
-from qoqdata.readers import encode, masks, raster
+from qoqdata.readers import encode, masks
+from qoqdata.readers.image.reader import read_image
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.masks import LabelBox
-
-from . import encoded_pictures as made
+from tests.readers import encoded_images as made
 
 LESION = {255: "lesion"}
 
@@ -38,7 +38,7 @@ def _grey_palette(levels: list[int]) -> bytes:
 def test_binary_mask(tmp_path: Path) -> None:
     drawn = np.zeros((5, 7), np.uint8)
     drawn[1:3, 2:5] = 255
-    got = masks.read(_file(tmp_path, encode.label_png(drawn)), codes=LESION)
+    got = masks.read_mask(_file(tmp_path, encode.label_png(drawn)), codes=LESION)
     np.testing.assert_array_equal(got.codes, drawn)
     assert (got.table, got.ignore, got.codes.dtype) == (LESION, (), np.uint8)
 
@@ -48,7 +48,7 @@ def test_codes_of_every_depth_are_the_stored_ones(tmp_path: Path, depth: int) ->
     """Viewers stretch 2-bit code 3 to 255; the code is 3."""
     drawn = made.noise((6, 9), depth)
     table = {int(code): str(code) for code in np.unique(drawn)}
-    got = masks.read(_file(tmp_path, made.png(drawn, 0, depth)), codes=table)
+    got = masks.read_mask(_file(tmp_path, made.png(drawn, 0, depth)), codes=table)
     np.testing.assert_array_equal(got.codes, drawn)
     assert got.codes.dtype == (np.uint16 if depth == 16 else np.uint8)
 
@@ -57,7 +57,7 @@ def test_reversed_grey_palette_shows_what_was_drawn(tmp_path: Path) -> None:
     """Index 0 is white here, as in some HAM10000 masks: the lesion is index 0."""
     indices = np.array([[1, 1, 1], [1, 0, 1]], np.uint8)
     data = made.png(indices, 3, 8, _grey_palette([255, 0]))
-    got = masks.read(_file(tmp_path, data), codes=LESION)
+    got = masks.read_mask(_file(tmp_path, data), codes=LESION)
     assert got.codes.tolist() == [[0, 0, 0], [0, 255, 0]]
 
 
@@ -65,9 +65,9 @@ def test_indices_of_a_coloured_palette_are_the_codes(tmp_path: Path) -> None:
     indices = np.array([[0, 1], [2, 1]], np.uint8)
     palette = made.chunk(b"PLTE", bytes([0, 0, 0, 128, 0, 0, 128, 128, 128]))
     path = _file(tmp_path, made.png(indices, 3, 8, palette))
-    got = masks.read(path, codes={1: "liver", 2: "spleen"})
+    got = masks.read_mask(path, codes={1: "liver", 2: "spleen"})
     np.testing.assert_array_equal(got.codes, indices)
-    painted = masks.read(
+    painted = masks.read_mask(
         path,
         codes={7: "liver", 300: "spleen"},
         colours={(0, 0, 0): 0, (128, 0, 0): 7, (128, 128, 128): 300},
@@ -79,36 +79,36 @@ def test_indices_of_a_coloured_palette_are_the_codes(tmp_path: Path) -> None:
 def test_unknown_codes_are_named(tmp_path: Path) -> None:
     path = _file(tmp_path, encode.label_png(np.array([[0, 1, 4, 9]], np.uint8)))
     with pytest.raises(BadLabel, match="2 codes that the table lacks: 4, 9") as caught:
-        masks.read(path, codes={1: "tumour"})
+        masks.read_mask(path, codes={1: "tumour"})
     assert caught.value.where == str(path)
-    got = masks.read(path, codes={1: "tumour"}, ignore=[9, 4])
+    got = masks.read_mask(path, codes={1: "tumour"}, ignore=[9, 4])
     assert got.ignore == (4, 9)
 
 
 def test_equal_channels_are_one_and_colours_need_a_table(tmp_path: Path) -> None:
     drawn = np.array([[0, 255], [255, 0]], np.uint8)
     path = _file(tmp_path, encode.png(np.dstack([drawn] * 3)))
-    np.testing.assert_array_equal(masks.read(path, codes=LESION).codes, drawn)
+    np.testing.assert_array_equal(masks.read_mask(path, codes=LESION).codes, drawn)
     colour = np.zeros((2, 2, 3), np.uint8)
     colour[0, 1] = (255, 0, 0)
     path = _file(tmp_path, encode.png(colour))
     with pytest.raises(BadLabel, match="coloured"):
-        masks.read(path, codes=LESION)
+        masks.read_mask(path, codes=LESION)
     with pytest.raises(BadLabel, match="#ff0000"):
-        masks.read(path, codes=LESION, colours={(0, 0, 0): 0})
+        masks.read_mask(path, codes=LESION, colours={(0, 0, 0): 0})
     table = {(0, 0, 0): 0, (255, 0, 0): 3}
-    assert masks.read(path, codes={3: "cup"}, colours=table).codes.tolist() == [[0, 3], [0, 0]]
+    assert masks.read_mask(path, codes={3: "cup"}, colours=table).codes.tolist() == [[0, 3], [0, 0]]
 
 
 def test_lossy_masks_need_binarise(tmp_path: Path) -> None:
     drawn = np.zeros((40, 40), np.uint8)
     drawn[8:24, 8:30] = 255
     path = _file(tmp_path, made.saved(drawn, "JPEG", quality=80), "mask.png")
-    assert len(np.unique(raster.read(path).pixels)) > 2  # noise around the edges
+    assert len(np.unique(read_image(path).pixels)) > 2  # noise around the edges
     with pytest.raises(UnsupportedFormat, match="lossy"):
-        masks.read(path, codes=LESION)
-    np.testing.assert_array_equal(masks.read(path, codes=LESION, binarise=True).codes, drawn)
-    as_one = masks.read(path, codes={0: "skin", 1: "lesion"}, binarise=True)
+        masks.read_mask(path, codes=LESION)
+    np.testing.assert_array_equal(masks.read_mask(path, codes=LESION, binarise=True).codes, drawn)
+    as_one = masks.read_mask(path, codes={0: "skin", 1: "lesion"}, binarise=True)
     np.testing.assert_array_equal(as_one.codes, drawn // 255)
 
 
@@ -116,50 +116,52 @@ def test_the_threshold_is_inclusive(tmp_path: Path) -> None:
     values = np.zeros((10, 20), np.uint8)
     values[0, :3] = (99, 100, 101)
     path = _file(tmp_path, encode.label_png(values))
-    got = masks.read(path, codes={1: "lesion"}, binarise=True, threshold=100)
+    got = masks.read_mask(path, codes={1: "lesion"}, binarise=True, threshold=100)
     assert got.codes[0, :4].tolist() == [0, 1, 1, 0]
-    assert masks.read(path, codes={1: "lesion"}, binarise=True).codes.sum() == 0
+    assert masks.read_mask(path, codes={1: "lesion"}, binarise=True).codes.sum() == 0
 
 
 def test_what_binarise_refuses(tmp_path: Path) -> None:
     photograph = _file(tmp_path, made.saved(made.smooth()[..., 0], "JPEG"), "a.jpg")
     with pytest.raises(BadLabel, match="not a binary mask"):
-        masks.read(photograph, codes=LESION, binarise=True)
+        masks.read_mask(photograph, codes=LESION, binarise=True)
     with pytest.raises(BadLabel, match="exactly one"):
-        masks.read(photograph, codes={1: "a", 2: "b"}, binarise=True)
+        masks.read_mask(photograph, codes={1: "a", 2: "b"}, binarise=True)
     deep = _file(tmp_path, made.png(made.noise((4, 4), 16), 0, 16))
     with pytest.raises(UnsupportedFormat, match="8-bit"):
-        masks.read(deep, codes=LESION, binarise=True)
+        masks.read_mask(deep, codes=LESION, binarise=True)
     with pytest.raises(ValueError, match="not both"):
-        masks.read(deep, codes=LESION, binarise=True, colours={(0, 0, 0): 0})
+        masks.read_mask(deep, codes=LESION, binarise=True, colours={(0, 0, 0): 0})
 
 
 def test_transparent_masks_are_refused(tmp_path: Path) -> None:
     pixels = np.zeros((3, 3, 4), np.uint8)
     with pytest.raises(UnsupportedFormat, match="transparent"):
-        masks.read(_file(tmp_path, made.saved(pixels, "PNG")), codes=LESION)
+        masks.read_mask(_file(tmp_path, made.saved(pixels, "PNG")), codes=LESION)
 
 
 def test_a_mask_is_turned_like_its_image(tmp_path: Path) -> None:
     drawn = np.array([[0, 255, 0], [0, 0, 0]], np.uint8)
     data = made.png(drawn, 0, 8, made.chunk(b"eXIf", made.exif(8)))
-    got = masks.read(_file(tmp_path, data), codes=LESION)
+    got = masks.read_mask(_file(tmp_path, data), codes=LESION)
     assert got.codes.tolist() == [[0, 0], [255, 0], [0, 0]]
 
 
-def test_damage_and_size_as_for_pictures(tmp_path: Path) -> None:
+def test_damage_and_size_as_for_images(tmp_path: Path) -> None:
     data = encode.label_png(np.zeros((4, 4), np.uint8))
     with pytest.raises(UnreadableFile):
-        masks.read(_file(tmp_path, data[:-6]), codes=LESION)
+        masks.read_mask(_file(tmp_path, data[:-6]), codes=LESION)
     bomb = made.png(np.zeros((4, 4), np.uint8), 0, 8, size=(60000, 60000))
     with pytest.raises(TooLarge):
-        masks.read(_file(tmp_path, bomb), codes=LESION, limits=Limits(image_pixels=10**6))
+        masks.read_mask(_file(tmp_path, bomb), codes=LESION, limits=Limits(image_pixels=10**6))
 
 
 @pytest.mark.parametrize("suffix", ["TIFF", "BMP", "GIF"])
 def test_masks_of_other_lossless_formats(tmp_path: Path, suffix: str) -> None:
     drawn = made.noise((9, 9), 2)
-    got = masks.read(_file(tmp_path, made.saved(drawn, suffix)), codes={1: "a", 2: "b", 3: "c"})
+    got = masks.read_mask(
+        _file(tmp_path, made.saved(drawn, suffix)), codes={1: "a", 2: "b", 3: "c"}
+    )
     np.testing.assert_array_equal(got.codes, drawn)
 
 
@@ -291,11 +293,11 @@ def test_ham10000_masks_surround_their_lesions(realdata: Path) -> None:
     root = realdata / "dermoscopy/ham10000_small"
     less_green: dict[str, list[bool]] = {"P": [], "L": []}
     for path in sorted((root / "masks").glob("*.png")):
-        label_map = masks.read(path, codes=LESION)
-        picture = Image.open(io.BytesIO(path.read_bytes()))
-        shown = np.asarray(picture.convert("L"))
+        label_map = masks.read_mask(path, codes=LESION)
+        opened = Image.open(io.BytesIO(path.read_bytes()))
+        shown = np.asarray(opened.convert("L"))
         np.testing.assert_array_equal(label_map.codes, shown)
-        image = raster.read(root / "images" / path.name.replace("_segmentation.png", ".jpg")).pixels
+        image = read_image(root / "images" / path.name.replace("_segmentation.png", ".jpg")).pixels
         lesion = masks.align(label_map.codes, image.shape[:2], resize="nearest") == 255
         (box,) = masks.boxes(label_map.codes, LESION)
         rows, columns = np.nonzero(shown)
@@ -306,7 +308,7 @@ def test_ham10000_masks_surround_their_lesions(realdata: Path) -> None:
             len(rows),
         )
         green = image[..., 1]
-        less_green[picture.mode].append(green[lesion].mean() < green[~lesion].mean())
+        less_green[opened.mode].append(green[lesion].mean() < green[~lesion].mean())
     # One of the ten palette masks belongs to a pale scar, which is right, seen by eye.
     assert (sum(less_green["P"]), len(less_green["P"])) == (9, 10)
     assert (sum(less_green["L"]), len(less_green["L"])) == (134, 146)
@@ -314,11 +316,11 @@ def test_ham10000_masks_surround_their_lesions(realdata: Path) -> None:
 
 def test_fundus_vessels(realdata: Path) -> None:
     for path in sorted((realdata / "fundus/CHASEDB1").glob("*HO.png")):
-        got = masks.read(path, codes={1: "vessel"})
+        got = masks.read_mask(path, codes={1: "vessel"})
         np.testing.assert_array_equal(got.codes, np.asarray(Image.open(path)))
         assert got.codes.shape == (960, 999)
         with pytest.raises(BadLabel):
-            masks.read(path, codes=LESION)
+            masks.read_mask(path, codes=LESION)
 
 
 def test_jpeg_masks_of_covidx(realdata: Path) -> None:
@@ -326,7 +328,7 @@ def test_jpeg_masks_of_covidx(realdata: Path) -> None:
     assert len(paths) == 12
     for path in paths:
         with pytest.raises(UnsupportedFormat):
-            masks.read(path, codes={255: "field"})
-        got = masks.read(path, codes={255: "field"}, binarise=True)
+            masks.read_mask(path, codes={255: "field"})
+        got = masks.read_mask(path, codes={255: "field"}, binarise=True)
         shown = np.asarray(Image.open(path))
         np.testing.assert_array_equal(got.codes, np.where(shown >= 128, 255, 0))

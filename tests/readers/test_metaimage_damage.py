@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from qoqdata.errors import InputError, TooLarge, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.volume import metaimage
-
-from .metaimage_files import HEAD, IDENTITY, SHORTS, binary, write
+from tests.readers.metaimage_files import HEAD, IDENTITY, SHORTS, binary, write
 
 
 @pytest.mark.parametrize(
@@ -29,7 +28,7 @@ from .metaimage_files import HEAD, IDENTITY, SHORTS, binary, write
 )
 def test_what_is_not_read_is_refused(tmp_path: Path, rest: str) -> None:
     with pytest.raises(UnsupportedFormat):
-        metaimage.read(write(tmp_path, rest, SHORTS.tobytes()))
+        metaimage.read_metaimage(write(tmp_path, rest, SHORTS.tobytes()))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_damaged_headers_are_refused(tmp_path: Path, old: str, new: str) -> None
     text = (HEAD + IDENTITY + binary()).replace(old, new)
     assert text != HEAD + IDENTITY + binary()
     with pytest.raises(InputError):
-        metaimage.read(write(tmp_path, text, SHORTS.tobytes(), head=""))
+        metaimage.read_metaimage(write(tmp_path, text, SHORTS.tobytes(), head=""))
 
 
 @pytest.mark.parametrize(
@@ -79,34 +78,36 @@ def test_damaged_headers_are_refused(tmp_path: Path, old: str, new: str) -> None
 def test_wrong_text_data_are_refused(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, binary(extra="BinaryData = False\n"), text.encode())
     with pytest.raises(UnreadableFile):
-        metaimage.read(path)
+        metaimage.read_metaimage(path)
 
 
 def test_hundred_gigavoxels_are_refused(tmp_path: Path) -> None:
     head = HEAD.replace("2 3 4", "5000 5000 4000")
     with pytest.raises(TooLarge, match="voxels"):
-        metaimage.read(write(tmp_path, binary(), SHORTS.tobytes(), head))
+        metaimage.read_metaimage(write(tmp_path, binary(), SHORTS.tobytes(), head))
     head = HEAD.replace("2 3 4", "1000 1000 1000")
     for extra in ("", "CompressedData = True\n", "BinaryData = False\n"):
         with pytest.raises(UnreadableFile, match="cannot hold"):
-            metaimage.read(write(tmp_path, binary(extra=extra), SHORTS.tobytes(), head))
+            metaimage.read_metaimage(write(tmp_path, binary(extra=extra), SHORTS.tobytes(), head))
 
 
 def test_data_that_are_too_long_are_not_padding(tmp_path: Path) -> None:
     path = write(tmp_path, binary(), SHORTS.tobytes() + b"\0" * 11)
-    assert metaimage.read(path).repairs == ("11 bytes after the voxels of a.raw were ignored",)
+    assert metaimage.read_metaimage(path).repairs == (
+        "11 bytes after the voxels of a.raw were ignored",
+    )
     # One slice of 2 x 3 voxels of 2 bytes more, and a 16-bit file declared as 8-bit.
     with pytest.raises(UnreadableFile, match="more data"):
-        metaimage.read(write(tmp_path, binary(), SHORTS.tobytes() + b"\0" * 12))
+        metaimage.read_metaimage(write(tmp_path, binary(), SHORTS.tobytes() + b"\0" * 12))
     with pytest.raises(UnreadableFile, match="more data"):
-        metaimage.read(write(tmp_path, binary("MET_UCHAR"), SHORTS.tobytes()))
+        metaimage.read_metaimage(write(tmp_path, binary("MET_UCHAR"), SHORTS.tobytes()))
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\0" * 4000, b"\xff" * 4000, b"a" * 3_000_000])
 def test_garbage_is_refused(tmp_path: Path, garbage: bytes) -> None:
     (tmp_path / "a.mha").write_bytes(garbage)
     with pytest.raises(UnreadableFile):
-        metaimage.read(tmp_path / "a.mha")
+        metaimage.read_metaimage(tmp_path / "a.mha")
 
 
 @settings(max_examples=200, deadline=None)
@@ -129,7 +130,7 @@ def test_flips_and_cuts_give_a_volume_or_our_error(
         data[at % len(data)] ^= mask
     path.write_bytes(bytes(data[: len(data) - cut if cut < 40 else len(data)]))
     try:
-        volume = metaimage.read(path, limits=Limits(voxels=100_000))
+        volume = metaimage.read_metaimage(path, limits=Limits(voxels=100_000))
     except InputError:
         return
     assert np.isfinite(volume.affine).all()

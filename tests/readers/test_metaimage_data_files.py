@@ -9,8 +9,7 @@ import pytest
 
 from qoqdata.errors import InputError, MissingFile, OutsideRoot, UnreadableFile
 from qoqdata.readers.volume import metaimage
-
-from .metaimage_files import SHORTS, binary, write
+from tests.readers.metaimage_files import SHORTS, binary, write
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def test_slices_in_files_of_their_own(tmp_path: Path, statement: str) -> None:
     path = write(tmp_path, binary(file=statement.rstrip("\n")) if "LIST" not in statement else "")
     if "LIST" in statement:
         path = write(tmp_path, binary(file=statement))
-    np.testing.assert_array_equal(metaimage.read(path).voxels.ravel(order="F"), SHORTS)
+    np.testing.assert_array_equal(metaimage.read_metaimage(path).voxels.ravel(order="F"), SHORTS)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def test_slices_in_files_of_their_own(tmp_path: Path, statement: str) -> None:
 def test_wrong_lists_and_patterns_are_refused(tmp_path: Path, statement: str) -> None:
     (tmp_path / "s1.raw").write_bytes(SHORTS[:6].tobytes())
     with pytest.raises(UnreadableFile):
-        metaimage.read(write(tmp_path, binary(file=statement)))
+        metaimage.read_metaimage(write(tmp_path, binary(file=statement)))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_data_files_elsewhere_are_refused(tmp_path: Path, name: str, listed: boo
     (tmp_path / "a.raw").write_bytes(SHORTS.tobytes())
     statement = "LIST 3\n" + name if listed else name
     with pytest.raises(OutsideRoot):
-        metaimage.read(write(inside, binary(file=statement)))
+        metaimage.read_metaimage(write(inside, binary(file=statement)))
 
 
 def test_links_are_followed_inside_the_folder_only(tmp_path: Path) -> None:
@@ -82,24 +81,24 @@ def test_links_are_followed_inside_the_folder_only(tmp_path: Path) -> None:
     (inside / "sub" / "b.raw").write_bytes(SHORTS.tobytes())
     path = write(inside, binary())
     (inside / "a.raw").symlink_to(inside / "sub" / "b.raw")
-    np.testing.assert_array_equal(metaimage.read(path).voxels.ravel(order="F"), SHORTS)
+    np.testing.assert_array_equal(metaimage.read_metaimage(path).voxels.ravel(order="F"), SHORTS)
     (inside / "a.raw").unlink()
     (inside / "a.raw").symlink_to(tmp_path / "a.raw")
     with pytest.raises(OutsideRoot):
-        metaimage.read(path)
+        metaimage.read_metaimage(path)
     (inside / "a.raw").unlink()
     (inside / "a.raw").symlink_to(inside / "a.raw")
     with pytest.raises(InputError):
-        metaimage.read(path)
+        metaimage.read_metaimage(path)
 
 
 def test_absent_data_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingFile):
-        metaimage.read(write(tmp_path, binary(file="none.raw")))
+        metaimage.read_metaimage(write(tmp_path, binary(file="none.raw")))
     (tmp_path / "sub").mkdir()
     with pytest.raises(UnreadableFile):
-        metaimage.read(write(tmp_path, binary(file="sub")))
+        metaimage.read_metaimage(write(tmp_path, binary(file="sub")))
     with pytest.raises(MissingFile):
-        metaimage.read(tmp_path / "none.mhd")
+        metaimage.read_metaimage(tmp_path / "none.mhd")
     with pytest.raises(UnreadableFile):
-        metaimage.read(tmp_path)
+        metaimage.read_metaimage(tmp_path)

@@ -12,8 +12,7 @@ import pytest
 
 from qoqdata.errors import MissingFile, OutsideRoot, UnreadableFile
 from qoqdata.readers.volume import axis_codes, nifti, same_grid
-
-from .nifti_files import AFFINE, ramp, write
+from tests.readers.nifti_files import AFFINE, ramp, write
 
 DATA = Path(nib.__file__).parent / "tests" / "data"
 
@@ -29,7 +28,7 @@ def test_real_files_agree_with_nibabel_voxel_for_voxel(realdata: Path) -> None:
     files = sorted((realdata / "nifti").rglob("*.nii*"))
     assert len(files) >= 60
     for path in files:
-        volume = nifti.read(path)
+        volume = nifti.read_nifti(path)
         np.testing.assert_array_equal(volume.voxels, expected(path, volume.voxels.dtype))
         np.testing.assert_array_equal(volume.affine, nib.load(path).affine)
 
@@ -37,12 +36,14 @@ def test_real_files_agree_with_nibabel_voxel_for_voxel(realdata: Path) -> None:
 def test_real_images_and_labels_share_a_grid(realdata: Path) -> None:
     root = realdata / "nifti" / "msd_hippocampus" / "TrainingSet"
     for path in sorted((root / "images").glob("*.nii.gz")):
-        assert same_grid(nifti.read(path), nifti.read(root / "labels" / path.name)), path.name
+        assert same_grid(nifti.read_nifti(path), nifti.read_nifti(root / "labels" / path.name)), (
+            path.name
+        )
 
 
 def test_real_kits_slices_lie_on_axis_0(realdata: Path) -> None:
     path = realdata / "nifti/kits23/dataset/case_00534/segmentation.nii.gz"
-    volume = nifti.read(path)
+    volume = nifti.read_nifti(path)
     assert volume.voxels.shape == (36, 512, 512)
     assert axis_codes(volume.affine) == ("I", "P", "L")
     assert volume.spacing == pytest.approx((5.0, 0.7421875, 0.7421875))
@@ -63,7 +64,7 @@ def test_real_kits_slices_lie_on_axis_0(realdata: Path) -> None:
 def test_files_shipped_with_nibabel(name: str) -> None:
     if not (DATA / name).is_file():
         pytest.skip("this nibabel ships without its test data")
-    volume = nifti.read(DATA / name)
+    volume = nifti.read_nifti(DATA / name)
     np.testing.assert_array_equal(volume.voxels, expected(DATA / name, volume.voxels.dtype))
     np.testing.assert_allclose(volume.affine, nib.load(DATA / name).affine, atol=1e-9)
     assert volume.voxels.dtype.isnative
@@ -86,7 +87,7 @@ def test_every_type_and_byte_order(
 ) -> None:
     array = ramp((3, 4, 5), dtype)
     path = write(tmp_path / f"a{suffix}", array, endian=endian, version=version)
-    volume = nifti.read(path)
+    volume = nifti.read_nifti(path)
     assert volume.voxels.dtype == np.dtype(dtype)
     assert volume.source_format == f"nifti{version}"
     np.testing.assert_array_equal(volume.voxels, array)
@@ -97,7 +98,7 @@ def test_every_type_and_byte_order(
 @pytest.mark.parametrize("shape", [(7, 6), (7, 6, 1), (4, 3, 2, 5), (4, 3, 2, 1), (4, 3, 1, 5)])
 def test_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     array = ramp(shape, "int16")
-    volume = nifti.read(write(tmp_path / "a.nii.gz", array))
+    volume = nifti.read_nifti(write(tmp_path / "a.nii.gz", array))
     wanted = {(7, 6): (7, 6, 1), (4, 3, 2, 1): (4, 3, 2)}.get(shape, shape)
     np.testing.assert_array_equal(volume.voxels, array.reshape(wanted))
     assert volume.voxels.shape == wanted
@@ -109,12 +110,12 @@ def test_pairs_by_either_name(tmp_path: Path, suffix: str) -> None:
     array = ramp((3, 4, 5), "int16")
     end = ".gz" if suffix.endswith(".gz") else ""
     nib.save(nib.Nifti1Pair(array, AFFINE), tmp_path / f"a.img{end}")
-    volume = nifti.read(tmp_path / f"a{suffix}")
+    volume = nifti.read_nifti(tmp_path / f"a{suffix}")
     np.testing.assert_array_equal(volume.voxels, array)
     assert volume.source_format == "nifti1 pair"
     (tmp_path / f"a.img{end}").unlink()
     with pytest.raises(MissingFile):
-        nifti.read(tmp_path / f"a.hdr{end}")
+        nifti.read_nifti(tmp_path / f"a.hdr{end}")
 
 
 def test_pair_image_that_links_out_of_the_folder_is_refused(tmp_path: Path) -> None:
@@ -124,13 +125,13 @@ def test_pair_image_that_links_out_of_the_folder_is_refused(tmp_path: Path) -> N
     shutil.move(inside / "a.img", tmp_path / "a.img")
     (inside / "a.img").symlink_to(tmp_path / "a.img")
     with pytest.raises(OutsideRoot):
-        nifti.read(inside / "a.hdr")
+        nifti.read_nifti(inside / "a.hdr")
 
 
 def test_scaling_is_float32_and_agrees_with_nibabel(tmp_path: Path) -> None:
     array = ramp((3, 4, 5), "int16")
     path = write(tmp_path / "a.nii", array, scl_slope=0.3, scl_inter=-7.25)
-    voxels = nifti.read(path).voxels
+    voxels = nifti.read_nifti(path).voxels
     assert voxels.dtype == np.float32
     np.testing.assert_array_equal(voxels, nib.load(path).get_fdata().astype(np.float32))
     by_hand = np.float32(float(np.float32(0.3)) * int(array[2, 1, 3]) - 7.25)
@@ -141,7 +142,7 @@ def test_scaling_is_float32_and_agrees_with_nibabel(tmp_path: Path) -> None:
 def test_absent_scaling_keeps_the_type(tmp_path: Path, slope: float, inter: float) -> None:
     array = ramp((3, 4, 5), "int16")
     path = write(tmp_path / "a.nii", array, scl_slope=slope, scl_inter=inter)
-    volume = nifti.read(path)
+    volume = nifti.read_nifti(path)
     assert volume.voxels.dtype == np.int16
     np.testing.assert_array_equal(volume.voxels, array)
 
@@ -150,4 +151,4 @@ def test_absent_scaling_keeps_the_type(tmp_path: Path, slope: float, inter: floa
 def test_impossible_scaling_is_refused(tmp_path: Path, slope: float, inter: float) -> None:
     path = write(tmp_path / "a.nii", ramp((3, 4, 5), "int16"), scl_slope=slope, scl_inter=inter)
     with pytest.raises(UnreadableFile):
-        nifti.read(path)
+        nifti.read_nifti(path)

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from qoqdata.errors import InputError, TooLarge, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.volume import nifti
-
-from .nifti_files import AFFINE, patch, ramp, write
+from tests.readers.nifti_files import AFFINE, patch, ramp, write
 
 
 @pytest.mark.parametrize(
@@ -33,13 +32,13 @@ def test_types_without_grey_levels_are_refused(
 ) -> None:
     nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii")
     with pytest.raises(UnsupportedFormat, match=word):
-        nifti.read(tmp_path / "a.nii")
+        nifti.read_nifti(tmp_path / "a.nii")
 
 
 def test_analyze_is_refused(tmp_path: Path) -> None:
     nib.save(nib.AnalyzeImage(ramp((3, 4, 5), "int16"), np.eye(4)), tmp_path / "a.img")
     with pytest.raises(UnsupportedFormat, match="Analyze"):
-        nifti.read(tmp_path / "a.img")
+        nifti.read_nifti(tmp_path / "a.img")
 
 
 def test_hundred_gigavoxels_are_refused_before_memory_goes(tmp_path: Path) -> None:
@@ -47,18 +46,18 @@ def test_hundred_gigavoxels_are_refused_before_memory_goes(tmp_path: Path) -> No
         path = write(tmp_path / f"a{suffix}", ramp((3, 4, 5), "int16"))
         patch(path, dim=[3, 5000, 5000, 4000, 1, 1, 1, 1])
         with pytest.raises(TooLarge, match="voxels"):
-            nifti.read(path)
+            nifti.read_nifti(path)
         patch(path, dim=[3, 1000, 1000, 1000, 1, 1, 1, 1])
         with pytest.raises(UnreadableFile, match="cannot hold"):
-            nifti.read(path)
+            nifti.read_nifti(path)
 
 
 def test_limits_are_the_callers(tmp_path: Path) -> None:
     path = write(tmp_path / "a.nii.gz", ramp((3, 4, 5), "int16"))
     for limits in (Limits(voxels=59), Limits(inflated_bytes=119), Limits(file_bytes=50)):
         with pytest.raises(TooLarge):
-            nifti.read(path, limits=limits)
-    nifti.read(path, limits=Limits(voxels=60, inflated_bytes=120 + 352))
+            nifti.read_nifti(path, limits=limits)
+    nifti.read_nifti(path, limits=Limits(voxels=60, inflated_bytes=120 + 352))
 
 
 @pytest.mark.parametrize(
@@ -84,16 +83,16 @@ def test_limits_are_the_callers(tmp_path: Path) -> None:
 def test_damaged_headers_are_refused(tmp_path: Path, fields: dict[str, object]) -> None:
     path = write(tmp_path / "a.nii", ramp((3, 4, 5), "int16"), np.eye(4), **fields)
     with pytest.raises(UnreadableFile):
-        nifti.read(path)
+        nifti.read_nifti(path)
 
 
 def test_other_magic_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.nii", ramp((3, 4, 5), "int16"), magic=b"nope")
     with pytest.raises(UnsupportedFormat, match="Analyze"):
-        nifti.read(path)
+        nifti.read_nifti(path)
     patch(path, sizeof_hdr=347)
     with pytest.raises(UnreadableFile, match="no NIfTI header"):
-        nifti.read(path)
+        nifti.read_nifti(path)
 
 
 def test_truncation_is_refused_at_every_length(tmp_path: Path) -> None:
@@ -103,16 +102,16 @@ def test_truncation_is_refused_at_every_length(tmp_path: Path) -> None:
         for length in range(0, len(whole), 7):
             path.write_bytes(whole[:length])
             with pytest.raises(UnreadableFile):
-                nifti.read(path)
+                nifti.read_nifti(path)
 
 
 def test_padding_is_recorded_and_a_wrong_size_is_not_padding(tmp_path: Path) -> None:
     path = write(tmp_path / "a.nii", ramp((3, 4, 5), "int16"))
     path.write_bytes(path.read_bytes() + b"\0" * 10)
-    assert nifti.read(path).repairs == ("10 bytes after the voxels of a.nii were ignored",)
+    assert nifti.read_nifti(path).repairs == ("10 bytes after the voxels of a.nii were ignored",)
     path.write_bytes(path.read_bytes() + b"\0" * 14)
     with pytest.raises(UnreadableFile, match="more data"):
-        nifti.read(path)
+        nifti.read_nifti(path)
 
 
 def test_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     data[-6] ^= 1
     path.write_bytes(bytes(data))
     with pytest.raises(UnreadableFile, match="gzip"):
-        nifti.read(path)
+        nifti.read_nifti(path)
 
 
 @settings(max_examples=150, deadline=None)
@@ -135,7 +134,7 @@ def test_flipped_bits_give_a_volume_or_our_error(
         data[at] ^= mask
     path.write_bytes(bytes(data))
     try:
-        volume = nifti.read(path, limits=Limits(voxels=100_000))
+        volume = nifti.read_nifti(path, limits=Limits(voxels=100_000))
     except InputError:
         return
     assert np.isfinite(volume.affine).all()
@@ -148,4 +147,4 @@ def test_huge_offset_in_a_pair_is_refused(tmp_path: Path) -> None:
     header[108:112] = struct.pack("<f", 1e9)
     (tmp_path / "a.hdr").write_bytes(bytes(header))
     with pytest.raises(UnreadableFile, match="cannot hold"):
-        nifti.read(tmp_path / "a.hdr")
+        nifti.read_nifti(tmp_path / "a.hdr")

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from qoqdata.errors import InputError, TooLarge, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.volume import nrrd
-
-from .nrrd_files import ENCODE, SHORTS, header, write
+from tests.readers.nrrd_files import ENCODE, SHORTS, header, write
 
 
 @pytest.mark.parametrize(
@@ -37,7 +36,7 @@ from .nrrd_files import ENCODE, SHORTS, header, write
 )  # fmt: skip
 def test_what_is_not_read_is_refused(tmp_path: Path, fields: dict[str, str]) -> None:
     with pytest.raises(UnsupportedFormat):
-        nrrd.read(write(tmp_path, header(**fields), SHORTS.tobytes()))
+        nrrd.read_nrrd(write(tmp_path, header(**fields), SHORTS.tobytes()))
 
 
 @pytest.mark.parametrize(
@@ -80,29 +79,29 @@ def test_what_is_not_read_is_refused(tmp_path: Path, fields: dict[str, str]) -> 
 )
 def test_damaged_headers_are_refused(tmp_path: Path, fields: dict[str, str]) -> None:
     with pytest.raises(InputError):
-        nrrd.read(write(tmp_path, header(**fields), SHORTS.tobytes()))
+        nrrd.read_nrrd(write(tmp_path, header(**fields), SHORTS.tobytes()))
 
 
 @pytest.mark.parametrize("name", ["type", "dimension", "sizes", "encoding", "endian"])
 def test_required_fields(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnreadableFile):
-        nrrd.read(write(tmp_path, header((name,)), SHORTS.tobytes()))
+        nrrd.read_nrrd(write(tmp_path, header((name,)), SHORTS.tobytes()))
 
 
 def test_zlib_in_place_of_gzip_is_refused(tmp_path: Path) -> None:
     # Teem reads such a file as if it were raw, and says nothing.
     path = write(tmp_path, header(encoding="gzip"), zlib.compress(SHORTS.tobytes()))
     with pytest.raises(UnreadableFile, match="gzip"):
-        nrrd.read(path)
+        nrrd.read_nrrd(path)
 
 
 def test_hundred_gigavoxels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TooLarge, match="voxels"):
-        nrrd.read(write(tmp_path, header(sizes="5000 5000 4000"), SHORTS.tobytes()))
+        nrrd.read_nrrd(write(tmp_path, header(sizes="5000 5000 4000"), SHORTS.tobytes()))
     for encoding in ("raw", "gzip", "hex", "text"):
         head = header(sizes="1000 1000 1000", encoding=encoding)
         with pytest.raises(UnreadableFile, match="cannot hold"):
-            nrrd.read(write(tmp_path, head, SHORTS.tobytes()))
+            nrrd.read_nrrd(write(tmp_path, head, SHORTS.tobytes()))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ def test_hundred_gigavoxels_are_refused(tmp_path: Path) -> None:
 def test_garbage_is_refused(tmp_path: Path, garbage: bytes) -> None:
     (tmp_path / "a.nrrd").write_bytes(garbage)
     with pytest.raises(UnreadableFile):
-        nrrd.read(tmp_path / "a.nrrd")
+        nrrd.read_nrrd(tmp_path / "a.nrrd")
 
 
 @settings(max_examples=200, deadline=None)
@@ -133,7 +132,7 @@ def test_flips_and_cuts_give_a_volume_or_our_error(
         data[at % len(data)] ^= mask
     path.write_bytes(bytes(data[: len(data) - cut if cut < 60 else len(data)]))
     try:
-        volume = nrrd.read(path, limits=Limits(voxels=100_000))
+        volume = nrrd.read_nrrd(path, limits=Limits(voxels=100_000))
     except InputError:
         return
     assert np.isfinite(volume.affine).all()

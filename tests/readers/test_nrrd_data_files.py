@@ -9,9 +9,8 @@ import pytest
 
 from qoqdata.errors import MissingFile, OutsideRoot, TooLarge, UnreadableFile
 from qoqdata.readers.volume import nrrd
-
-from .itk_images import assert_agrees_with_itk
-from .nrrd_files import SHORTS, header, write
+from tests.readers.itk_images import assert_agrees_with_itk
+from tests.readers.nrrd_files import SHORTS, header, write
 
 
 @pytest.mark.parametrize(
@@ -32,8 +31,8 @@ def test_data_in_several_files(tmp_path: Path, statement: str) -> None:
     for number, part in enumerate(np.split(SHORTS, 2), 1):
         (tmp_path / f"slab{number}.raw").write_bytes(part.tobytes())
     path = write(tmp_path, header() + f"data file: {statement}".encode())
-    np.testing.assert_array_equal(nrrd.read(path).voxels.ravel(order="F"), SHORTS)
-    assert_agrees_with_itk(nrrd.read(path), path)
+    np.testing.assert_array_equal(nrrd.read_nrrd(path).voxels.ravel(order="F"), SHORTS)
+    assert_agrees_with_itk(nrrd.read_nrrd(path), path)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +55,13 @@ def test_data_in_several_files(tmp_path: Path, statement: str) -> None:
 def test_wrong_lists_and_patterns_are_refused(tmp_path: Path, statement: str) -> None:
     (tmp_path / "s1.raw").write_bytes(SHORTS[:6].tobytes())
     with pytest.raises(UnreadableFile):
-        nrrd.read(write(tmp_path, header() + f"data file: {statement}\n".encode()))
+        nrrd.read_nrrd(write(tmp_path, header() + f"data file: {statement}\n".encode()))
 
 
 def test_a_pattern_of_a_billion_files_is_refused(tmp_path: Path) -> None:
     head = header() + b"data file: s%d.raw 1 1000000000 1\n"
     with pytest.raises(TooLarge, match="frames"):
-        nrrd.read(write(tmp_path, head))
+        nrrd.read_nrrd(write(tmp_path, head))
 
 
 @pytest.mark.parametrize("name", ["../a.raw", "/etc/passwd", "C:/a.raw", "sub/../../a.raw"])
@@ -72,7 +71,7 @@ def test_data_files_elsewhere_are_refused(tmp_path: Path, name: str, prefix: str
     (inside / "sub").mkdir(parents=True)
     (tmp_path / "a.raw").write_bytes(SHORTS.tobytes())
     with pytest.raises(OutsideRoot):
-        nrrd.read(write(inside, header() + f"data file: {prefix}{name}\n".encode()))
+        nrrd.read_nrrd(write(inside, header() + f"data file: {prefix}{name}\n".encode()))
 
 
 def test_links_out_of_the_folder_and_absent_files_are_refused(tmp_path: Path) -> None:
@@ -81,7 +80,7 @@ def test_links_out_of_the_folder_and_absent_files_are_refused(tmp_path: Path) ->
     (tmp_path / "a.raw").write_bytes(SHORTS.tobytes())
     path = write(inside, header() + b"data file: a.raw\n")
     with pytest.raises(MissingFile):
-        nrrd.read(path)
+        nrrd.read_nrrd(path)
     (inside / "a.raw").symlink_to(tmp_path / "a.raw")
     with pytest.raises(OutsideRoot):
-        nrrd.read(path)
+        nrrd.read_nrrd(path)

@@ -1,4 +1,4 @@
-"""Cut and flipped pictures are refused or read whole, and decoders print nothing."""
+"""Cut and flipped images are refused or read whole, and decoders print nothing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qoqdata.errors import InputError, UnreadableFile
-from qoqdata.readers import raster
+from qoqdata.readers.image import reader
 from qoqdata.readers.limits import Limits
-
-from . import encoded_pictures as made
+from tests.readers import encoded_images as made
 
 _COLOUR = made.smooth()
 _ENCODED = {
@@ -41,7 +40,7 @@ _ENCODED = {
 _FEW = Limits(image_pixels=10_000_000)
 
 
-def _decoder_view(samples: raster.Samples) -> np.ndarray:
+def _decoder_view(samples: reader.StoredValues) -> np.ndarray:
     return samples.values if samples.palette is None else samples.palette[samples.values]
 
 
@@ -56,7 +55,7 @@ def _flip(name: str, *, seed: int, rounds: int) -> None:
         if damaged == data:
             continue
         try:
-            samples = raster.decode(bytes(damaged), where="flipped", limits=_FEW)
+            samples = reader.decode_image(bytes(damaged), where="flipped", limits=_FEW)
         except InputError:
             continue
         shown = _decoder_view(samples)
@@ -74,11 +73,11 @@ def test_a_cut_file_is_never_read(name: str) -> None:
     lengths = {whole - 1, whole - 2, whole - 3, whole - 13, *range(0, whole, max(1, whole // 40))}
     for length in sorted(lengths):
         with pytest.raises(InputError):
-            raster.decode(data[:length], where="cut", limits=_FEW)
+            reader.decode_image(data[:length], where="cut", limits=_FEW)
 
 
 @pytest.mark.parametrize("name", list(_ENCODED))
-def test_flipped_bits_give_a_picture_or_our_error(name: str) -> None:
+def test_flipped_bits_give_a_image_or_our_error(name: str) -> None:
     _flip(name, seed=1, rounds=60)
 
 
@@ -93,7 +92,7 @@ def test_many_flipped_bits(name: str, seed: int) -> None:
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_after_a_true_beginning(tail: bytes, name: str, head: int) -> None:
     try:
-        raster.decode(_ENCODED[name][:head] + tail, where="random", limits=_FEW)
+        reader.decode_image(_ENCODED[name][:head] + tail, where="random", limits=_FEW)
     except InputError:
         return
 
@@ -101,13 +100,13 @@ def test_any_bytes_after_a_true_beginning(tail: bytes, name: str, head: int) -> 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99])
 def test_a_cut_jpeg_closed_with_an_end_marker_is_refused(progressive: bool, share: float) -> None:
-    """libjpeg fills what is missing with grey and only warns; so did the picture pass as whole."""
+    """libjpeg fills what is missing with grey and only warns; so did the image pass as whole."""
     data = made.saved(made.noise((64, 96, 3)), "JPEG", progressive=progressive)
     scan = data.rindex(b"\xff\xda") + 10
     cut = data[: scan + int((len(data) - 2 - scan) * share)] + b"\xff\xd9"
     assert np.asarray(Image.open(io.BytesIO(cut))).shape == (64, 96, 3)  # Pillow takes it
     with pytest.raises(UnreadableFile):
-        raster.decode(cut, where="cut")
+        reader.decode_image(cut, where="cut")
 
 
 def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:
@@ -118,35 +117,35 @@ def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:
         blurred = data[:start] + b"\xff\xd9"
         assert cv2.imdecode(np.frombuffer(blurred, np.uint8), 1) is not None
         with pytest.raises(UnreadableFile, match="scans"):
-            raster.decode(blurred, where="blurred")
+            reader.decode_image(blurred, where="blurred")
 
 
 def test_padding_before_the_end_of_a_jpeg_is_noted() -> None:
     data = made.saved(made.smooth(), "JPEG")
     padded = data[:-2] + bytes(9) + data[-2:]
-    samples = raster.decode(padded, where="padded")
-    np.testing.assert_array_equal(samples.values, raster.decode(data, where="").values)
+    samples = reader.decode_image(padded, where="padded")
+    np.testing.assert_array_equal(samples.values, reader.decode_image(data, where="").values)
     assert samples.repairs == ("padding before the end-of-image marker ignored",)
     with pytest.raises(UnreadableFile, match="extraneous"):
-        raster.decode(data[:-2] + bytes(range(1, 10)) + data[-2:], where="")
+        reader.decode_image(data[:-2] + bytes(range(1, 10)) + data[-2:], where="")
 
 
 def test_bytes_after_the_end_are_noted() -> None:
     for name in ("jpeg", "png"):
-        samples = raster.decode(_ENCODED[name] + b"more", where="")
-        assert samples.repairs == ("4 bytes after the end of the picture ignored",)
+        samples = reader.decode_image(_ENCODED[name] + b"more", where="")
+        assert samples.repairs == ("4 bytes after the end of the image ignored",)
 
 
 def test_a_wrong_scan_header_or_jfif_version_hides_no_damage() -> None:
     """libjpeg reports the first oddity only, so harmless ones must not use that report up."""
     data = bytearray(made.saved(made.noise((64, 96, 3)), "JPEG"))
-    whole = raster.decode(bytes(data), where="")
+    whole = reader.decode_image(bytes(data), where="")
     data[data.index(b"JFIF\0") + 5] = 9
     scan = data.rindex(b"\xff\xda")
     data[scan + 11 : scan + 14] = b"\0\x02\0"
-    np.testing.assert_array_equal(raster.decode(bytes(data), where="").values, whole.values)
+    np.testing.assert_array_equal(reader.decode_image(bytes(data), where="").values, whole.values)
     with pytest.raises(UnreadableFile):
-        raster.decode(bytes(data[: len(data) // 2]) + b"\xff\xd9", where="")
+        reader.decode_image(bytes(data[: len(data) // 2]) + b"\xff\xd9", where="")
 
 
 def test_nothing_is_printed_for_damaged_files(capfd: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +154,7 @@ def test_nothing_is_printed_for_damaged_files(capfd: pytest.CaptureFixture[str])
         damaged[len(data) // 2] ^= 0x10
         for sample in (bytes(damaged), data[: len(data) * 2 // 3]):
             try:
-                raster.decode(sample, where="")
+                reader.decode_image(sample, where="")
             except InputError:
                 continue
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Every other picture format against the samples that went in and against Pillow."""
+"""Every other image format against the samples that went in and against Pillow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from openjpeg.utils import encode_array
 from PIL import Image
 
 from qoqdata.errors import UnsupportedFormat
-from qoqdata.readers import raster
-
-from . import encoded_pictures as made
-from .picture_files import read_back
+from qoqdata.readers.image import reader
+from tests.readers import encoded_images as made
+from tests.readers.image_files import read_back
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "GIF", "PNG"])
@@ -69,8 +68,8 @@ def test_webp(tmp_path: Path) -> None:
     lossy = made.saved(colour, "WEBP", quality=90)
     expected = np.asarray(Image.open(io.BytesIO(lossy)).convert("RGB"))
     np.testing.assert_array_equal(read_back(tmp_path, lossy).pixels, expected)
-    assert raster.decode(lossy, where="").lossy
-    assert not raster.decode(made.saved(colour, "WEBP", lossless=True), where="").lossy
+    assert reader.decode_image(lossy, where="").lossy
+    assert not reader.decode_image(made.saved(colour, "WEBP", lossless=True), where="").lossy
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])

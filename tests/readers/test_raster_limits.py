@@ -11,10 +11,9 @@ import pytest
 from PIL import Image, ImageFile
 
 from qoqdata.errors import TooLarge
-from qoqdata.readers import raster
+from qoqdata.readers.image import reader
 from qoqdata.readers.limits import Limits
-
-from . import encoded_pictures as made
+from tests.readers import encoded_images as made
 
 
 def _bombs() -> dict[str, bytes]:
@@ -55,23 +54,23 @@ def test_absurd_sizes_are_refused_before_decoding(
     path = tmp_path / name
     path.write_bytes(_bombs()[name])
     with pytest.raises(TooLarge):
-        raster.read(path, limits=Limits(image_pixels=200_000_000))
+        reader.read_image(path, limits=Limits(image_pixels=200_000_000))
 
 
-def test_a_picture_above_pillows_own_bound_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_image_above_pillows_own_bound_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """MAX_IMAGE_PIXELS is process-wide and not ours; `limits` decides."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     samples = made.noise((30, 30))
     for data in (made.png(samples, 0, 8), made.saved(samples, "BMP")):
-        np.testing.assert_array_equal(raster.decode(data, where="").values, samples)
+        np.testing.assert_array_equal(reader.decode_image(data, where="").values, samples)
     with pytest.raises(TooLarge, match="MAX_IMAGE_PIXELS"):  # its TIFF loader checks by itself
-        raster.decode(made.tiff(samples, 1, 8), where="")
+        reader.decode_image(made.tiff(samples, 1, 8), where="")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)  # between once and twice: only a warning
-    raster.decode(made.tiff(samples, 1, 8), where="")
+    reader.decode_image(made.tiff(samples, 1, 8), where="")
 
 
 def test_file_size_is_checked_before_reading(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(made.png(made.noise((4, 4)), 0, 8))
     with pytest.raises(TooLarge, match="file bytes"):
-        raster.read(path, limits=Limits(file_bytes=10))
+        reader.read_image(path, limits=Limits(file_bytes=10))

@@ -1,4 +1,4 @@
-"""Pictures are turned as their Exif block says; a broken block turns nothing."""
+"""Images are turned as their Exif block says; a broken block turns nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from qoqdata.errors import UnsupportedFormat
-
-from . import encoded_pictures as made
-from .picture_files import read_back
+from tests.readers import encoded_images as made
+from tests.readers.image_files import read_back
 
 
 @pytest.mark.parametrize("value", range(1, 9))

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import UnreadableFile
-from qoqdata.readers import raster
-
-from . import encoded_pictures as made
-from .picture_files import read_back
+from qoqdata.readers.image import reader
+from tests.readers import encoded_images as made
+from tests.readers.image_files import read_back
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
@@ -37,7 +36,7 @@ def test_sixteen_bit_png_never_saturates(tmp_path: Path) -> None:
     samples = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     got = read_back(tmp_path, made.png(samples, 0, 16))
     np.testing.assert_array_equal(got.pixels, samples)
-    grey = raster.to_uint8(got.pixels, bits=got.bits)
+    grey = reader.to_uint8(got.pixels, bits=got.bits)
     np.testing.assert_array_equal(grey, np.floor(samples / 65535 * 255 + 0.5))
     # 257 inputs share each output but the first and the last, which share half as many.
     assert np.bincount(grey.ravel()).tolist() == [129, *[257] * 254, 129]

@@ -1,4 +1,4 @@
-"""Real pictures as Pillow shows them."""
+"""Real images as Pillow shows them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from qoqdata.readers import raster
+from qoqdata.readers.image import reader
 
 
 @pytest.mark.parametrize(
     "folder", ["dermoscopy", "fundus", "histology", "chest_xray", "ultrasound"]
 )
-def test_real_pictures_as_pillow_shows_them(realdata: Path, folder: str) -> None:
+def test_real_images_as_pillow_shows_them(realdata: Path, folder: str) -> None:
     paths = [
         path
         for path in sorted((realdata / folder).rglob("*"))
@@ -22,14 +22,14 @@ def test_real_pictures_as_pillow_shows_them(realdata: Path, folder: str) -> None
     ]
     assert len(paths) > 10
     for path in paths:
-        got = raster.read(path)
-        picture = ImageOps.exif_transpose(Image.open(path))
-        grey = picture.mode in ("1", "L") or (
-            picture.mode == "P"
-            and len(set(zip(*[iter(picture.getpalette())] * 3, strict=True))) == 256
-            and all(r == g == b for r, g, b in zip(*[iter(picture.getpalette())] * 3, strict=True))
+        got = reader.read_image(path)
+        image = ImageOps.exif_transpose(Image.open(path))
+        grey = image.mode in ("1", "L") or (
+            image.mode == "P"
+            and len(set(zip(*[iter(image.getpalette())] * 3, strict=True))) == 256
+            and all(r == g == b for r, g, b in zip(*[iter(image.getpalette())] * 3, strict=True))
         )
-        expected = np.asarray(picture.convert("L" if grey else "RGBA"))
+        expected = np.asarray(image.convert("L" if grey else "RGBA"))
         if expected.ndim == 3:
             expected = expected[..., :3]
         np.testing.assert_array_equal(got.pixels, expected, err_msg=str(path))

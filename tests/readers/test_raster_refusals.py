@@ -1,4 +1,4 @@
-"""What is no single plain picture is refused: several pages, CMYK, floats, other files."""
+"""What is no single plain image is refused: several pages, CMYK, floats, other files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pytest
 from PIL import Image, ImageFile
 
 from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile, UnsupportedFormat, UsageError
-from qoqdata.readers import raster
-
-from . import encoded_pictures as made
-from .picture_files import read_back
+from qoqdata.readers.image import reader
+from tests.readers import encoded_images as made
+from tests.readers.image_files import read_back
 
 
 def _two_pages(kind: str) -> bytes:
@@ -21,16 +20,16 @@ def _two_pages(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
-def test_several_pictures_are_refused(tmp_path: Path, kind: str) -> None:
+def test_several_images_are_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UnsupportedFormat):
         read_back(tmp_path, _two_pages(kind))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
 def test_cmyk_is_refused(tmp_path: Path, kind: str) -> None:
-    picture = Image.fromarray(made.noise((16, 16, 4)), mode="CMYK")
+    image = Image.fromarray(made.noise((16, 16, 4)), mode="CMYK")
     with pytest.raises(UnsupportedFormat):
-        read_back(tmp_path, made.saved(picture, kind))
+        read_back(tmp_path, made.saved(image, kind))
 
 
 def test_float_and_signed_tiff_are_refused(tmp_path: Path) -> None:
@@ -58,16 +57,16 @@ def test_twelve_bit_jpeg_is_refused(tmp_path: Path) -> None:
         (b"\0\0\0\x1cftypheic" + bytes(40), UnsupportedFormat),
     ],
 )
-def test_what_is_no_picture(tmp_path: Path, data: bytes, error: type[QoqdataError]) -> None:
+def test_what_is_no_image(tmp_path: Path, data: bytes, error: type[QoqdataError]) -> None:
     with pytest.raises(error):
         read_back(tmp_path, data, "scan.png")
 
 
 def test_missing_file_and_directory(tmp_path: Path) -> None:
     with pytest.raises(MissingFile):
-        raster.read(tmp_path / "absent.png")
+        reader.read_image(tmp_path / "absent.png")
     with pytest.raises(UnreadableFile):
-        raster.read(tmp_path)
+        reader.read_image(tmp_path)
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

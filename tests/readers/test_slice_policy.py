@@ -18,8 +18,7 @@ from qoqdata.readers.volume import (
     through_plane_axis,
     world_from_voxel,
 )
-
-from .oriented_volumes import grid, zero_volume
+from tests.readers.oriented_volumes import grid, zero_volume
 
 
 @pytest.mark.parametrize(
@@ -139,7 +138,7 @@ def test_the_order_of_the_file_plays_no_part(policy: SlicePolicy) -> None:
     image = Volume(rng.normal(size=(4, 5, 11)), affine, (1, 1, 4), "nifti1")
     labels = Volume((rng.random((4, 5, 11)) > 0.97).astype(np.uint8), affine, (1, 1, 4), "nifti1")
 
-    def pictures(image: Volume, labels: Volume) -> list[np.ndarray]:
+    def images(image: Volume, labels: Volume) -> list[np.ndarray]:
         axis, indices = choose_slices(policy, image, mask=labels)
         return [slice_image(image.voxels, image.affine, axis, index) for index in indices]
 
@@ -151,8 +150,8 @@ def test_the_order_of_the_file_plays_no_part(policy: SlicePolicy) -> None:
         to_old[[0, 2], 3] = 3, 10
         return Volume(voxels, volume.affine @ to_old, (4, 1, 1), "nifti1")
 
-    ours = pictures(image, labels)
-    theirs = pictures(stored_otherwise(image), stored_otherwise(labels))
+    ours = images(image, labels)
+    theirs = images(stored_otherwise(image), stored_otherwise(labels))
     assert len(ours) == len(theirs) > 0
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -1,4 +1,4 @@
-"""Pictures of slices: orientation, coordinates and resampling."""
+"""Images of slices: orientation, coordinates and resampling."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from qoqdata.readers.volume import (
     voxel_from_stored,
     world_from_voxel,
 )
-
-from .oriented_volumes import grid
+from tests.readers.oriented_volumes import grid
 
 PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
-# RAS axis that grows upwards and leftwards in the picture (radiological convention).
+# RAS axis that grows upwards and leftwards in the image (radiological convention).
 UP = {"axial": 1, "coronal": 2, "sagittal": 2}
 LEFT = {"axial": 0, "coronal": 0, "sagittal": 1}
 ORIENTATIONS = [
@@ -47,13 +46,13 @@ def test_every_orientation_is_shown_the_radiological_way(
     order: tuple[int, ...], signs: tuple[int, ...], plane: Plane
 ) -> None:
     affine, shape = grid(order, signs, (2, 3, 4)), (4, 5, 6)
-    pictures = [slice_image(part, affine, plane, 1) for part in world_images(affine, shape)]
-    up, left = pictures[UP[plane]], pictures[LEFT[plane]]
+    images = [slice_image(part, affine, plane, 1) for part in world_images(affine, shape)]
+    up, left = images[UP[plane]], images[LEFT[plane]]
     assert (np.diff(up, axis=0) < 0).all()
     assert (np.diff(up, axis=1) == 0).all()
     assert (np.diff(left, axis=1) < 0).all()
     assert (np.diff(left, axis=0) == 0).all()
-    through = pictures[3 - UP[plane] - LEFT[plane]]
+    through = images[3 - UP[plane] - LEFT[plane]]
     assert np.unique(through).size == 1
     assert plane_of_axis(affine, axis_of_plane(affine, plane)) == plane
 
@@ -92,12 +91,12 @@ def test_a_voxel_lies_where_the_frame_says(
     mask[at] = 7
     index = at[axis_of_plane(affine, plane)]
     frame = slice_frame(shape, affine, plane, index, square=square)
-    picture = slice_image(mask, affine, plane, index, square=square, labels=True)
-    assert picture.shape == frame.shape
-    assert picture.dtype == np.uint8
+    image = slice_image(mask, affine, plane, index, square=square, labels=True)
+    assert image.shape == frame.shape
+    assert image.dtype == np.uint8
     x, y = stored_from_voxel(frame, np.array([at]))[0]
-    assert picture[int(y), int(x)] == 7
-    rows, columns = np.nonzero(picture)
+    assert image[int(y), int(x)] == 7
+    rows, columns = np.nonzero(image)
     # The block of pixels is centred on the voxel's place, to within half a pixel.
     assert abs(rows.mean() + 0.5 - y) <= 0.5
     assert abs(columns.mean() + 0.5 - x) <= 0.5
@@ -126,7 +125,7 @@ def test_stored_and_voxel_coordinates_round_trip(
 
 
 def test_pixel_centres_by_hand() -> None:
-    # RAS grid, 4 x 5 x 6: the axial picture has 5 rows from anterior and 4 columns from the right.
+    # RAS grid, 4 x 5 x 6: the axial image has 5 rows from anterior and 4 columns from the right.
     frame = slice_frame((4, 5, 6), np.eye(4), "axial", 2)
     assert frame.shape == (5, 4)
     ijk = np.array([[3, 4, 2], [0, 0, 2], [3.5, 4.5, 2]])
@@ -135,10 +134,10 @@ def test_pixel_centres_by_hand() -> None:
 
 def test_without_square_the_values_are_the_arrays_own() -> None:
     array = np.arange(120, dtype=np.int16).reshape(4, 5, 6)
-    picture = slice_image(array, np.eye(4), "coronal", 3)
-    assert picture.dtype == np.int16
-    np.testing.assert_array_equal(picture, array[::-1, 3, ::-1].T)
-    assert picture.flags.c_contiguous
+    image = slice_image(array, np.eye(4), "coronal", 3)
+    assert image.dtype == np.int16
+    np.testing.assert_array_equal(image, array[::-1, 3, ::-1].T)
+    assert image.flags.c_contiguous
 
 
 @settings(max_examples=40)
@@ -167,8 +166,8 @@ def test_square_pixels_interpolate_at_the_right_places(
     for part, wanted in zip(
         world_images(affine, shape), world_from_voxel(affine, ijk).T, strict=True
     ):
-        picture = slice_image(part, affine, plane, 4, square=True)
-        np.testing.assert_allclose(picture.ravel()[inside], wanted[inside], atol=1e-3)
+        image = slice_image(part, affine, plane, 4, square=True)
+        np.testing.assert_allclose(image.ravel()[inside], wanted[inside], atol=1e-3)
 
 
 def test_square_keeps_labels_and_makes_intensities_float() -> None:

@@ -11,13 +11,12 @@ from PIL import Image
 from qoqdata.readers import video
 from qoqdata.readers.video import FramePolicy
 from qoqdata.readers.video_frames import choose
-
-from .video_clips import ALL, CONTAINERS, scene, written_gif
+from tests.readers.video_clips import ALL, CONTAINERS, scene, written_gif
 
 
 @pytest.mark.parametrize("name", list(CONTAINERS))
 def test_every_container(clips: dict[str, Path], name: str) -> None:
-    clip = video.read(clips[name], choose=ALL)
+    clip = video.read_video(clips[name], choose=ALL)
     assert clip.frame_count == 20
     assert clip.indices == tuple(range(20))
     assert clip.frames.shape == (20, 48, 64, 3)
@@ -43,12 +42,12 @@ def test_every_container(clips: dict[str, Path], name: str) -> None:
 def test_chosen_frames_are_those_of_the_whole(
     clips: dict[str, Path], name: str, policy: FramePolicy
 ) -> None:
-    whole = video.read(clips[name], choose=ALL)
-    clip = video.read(clips[name], choose=policy)
+    whole = video.read_video(clips[name], choose=ALL)
+    clip = video.read_video(clips[name], choose=policy)
     assert clip.indices == choose(policy, 20)
     np.testing.assert_array_equal(clip.frames, whole.frames[list(clip.indices)])
     assert clip.times_s == tuple(whole.times_s[index] for index in clip.indices)
-    again = video.read(clips[name], choose=policy)
+    again = video.read_video(clips[name], choose=policy)
     np.testing.assert_array_equal(again.frames, clip.frames)
 
 
@@ -56,20 +55,20 @@ def test_gif(tmp_path: Path) -> None:
     frames = [np.kron(np.eye(6, dtype=np.uint8)[i], np.ones((12, 4), np.uint8)) for i in range(6)]
     frames = [np.dstack([frame * 200, frame * 90, frame * 10]) for frame in frames]
     path = written_gif(tmp_path / "a.gif", frames, [100] * 6)
-    clip = video.read(path, choose=ALL)
+    clip = video.read_video(path, choose=ALL)
     np.testing.assert_array_equal(clip.frames, np.stack(frames))
     assert (clip.fps, clip.duration_s, clip.repairs) == (10.0, 0.6, ())
-    some = video.read(path, choose=FramePolicy("uniform", count=2))
+    some = video.read_video(path, choose=FramePolicy("uniform", count=2))
     assert some.indices == (1, 4)
     np.testing.assert_array_equal(some.frames, clip.frames[[1, 4]])
 
 
 def test_gif_delays(tmp_path: Path) -> None:
-    clip = video.read(written_gif(tmp_path / "a.gif", scene(3), [100, 300, 200]), choose=ALL)
+    clip = video.read_video(written_gif(tmp_path / "a.gif", scene(3), [100, 300, 200]), choose=ALL)
     assert clip.times_s == (0.0, 0.1, 0.4)
     assert (clip.fps, clip.duration_s) == (5.0, 0.6)
     assert clip.repairs == ("variable frame rate: 100 to 300 ms between frames",)
-    clip = video.read(written_gif(tmp_path / "b.gif", scene(3), [100, 0, 100]), choose=ALL)
+    clip = video.read_video(written_gif(tmp_path / "b.gif", scene(3), [100, 0, 100]), choose=ALL)
     assert (clip.fps, clip.duration_s, clip.times_s) == (None, None, None)
     assert clip.repairs == ("1 of 3 images state no delay",)
 
@@ -77,13 +76,13 @@ def test_gif_delays(tmp_path: Path) -> None:
 def test_transparent_gif_is_noted(tmp_path: Path) -> None:
     frames = []
     for index in range(3):
-        picture = Image.fromarray(np.full((8, 8), index, np.uint8), mode="P")
-        picture.putpalette([9, 9, 9, 200, 0, 0, 0, 200, 0])
-        picture.putpixel((0, 0), 0)
-        frames.append(picture)
+        image = Image.fromarray(np.full((8, 8), index, np.uint8), mode="P")
+        image.putpalette([9, 9, 9, 200, 0, 0, 0, 200, 0])
+        image.putpixel((0, 0), 0)
+        frames.append(image)
     path = tmp_path / "a.gif"
     frames[1].save(
         path, save_all=True, append_images=frames[2:], transparency=0, disposal=2, duration=50
     )
-    clip = video.read(path, choose=ALL)
+    clip = video.read_video(path, choose=ALL)
     assert clip.repairs == ("transparency of 2 frames dropped without blending",)

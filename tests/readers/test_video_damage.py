@@ -14,8 +14,7 @@ from qoqdata.errors import InputError, UnreadableFile
 from qoqdata.readers import video
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.video import FramePolicy
-
-from .video_clips import ALL, CONTAINERS, scene, written_gif
+from tests.readers.video_clips import ALL, CONTAINERS, scene, written_gif
 
 _FEW = Limits(image_pixels=5_000_000, frames=2000, voxels=200_000_000)
 
@@ -31,7 +30,7 @@ def _flip(clips: dict[str, Path], tmp_path: Path, name: str, *, seed: int, round
             damaged[int(random.integers(0, end))] ^= 1 << int(random.integers(8))
         path.write_bytes(damaged)
         try:
-            clip = video.read(path, choose=FramePolicy("uniform", count=3), limits=_FEW)
+            clip = video.read_video(path, choose=FramePolicy("uniform", count=3), limits=_FEW)
         except InputError:
             continue
         assert clip.frames.dtype == np.uint8
@@ -48,7 +47,7 @@ def test_a_cut_clip_is_never_read(clips: dict[str, Path], tmp_path: Path, name: 
     for length in sorted({size - 1, size - 2, size - 9, *range(1, size, max(1, size // 25))}):
         path.write_bytes(data[:length])
         with pytest.raises(InputError):
-            video.read(path, choose=FramePolicy("uniform", count=2), limits=_FEW)
+            video.read_video(path, choose=FramePolicy("uniform", count=2), limits=_FEW)
 
 
 @pytest.mark.parametrize("name", [*CONTAINERS, "a.gif"])
@@ -78,7 +77,7 @@ def test_a_frame_that_fails_in_the_middle_is_not_the_end(
     path = tmp_path / "hole.avi"
     path.write_bytes(data)
     with pytest.raises(UnreadableFile):
-        video.read(path, choose=ALL)
+        video.read_video(path, choose=ALL)
 
 
 def test_a_seek_to_nowhere_is_answered_not_raised(clips: dict[str, Path], tmp_path: Path) -> None:
@@ -95,7 +94,7 @@ def test_a_seek_to_nowhere_is_answered_not_raised(clips: dict[str, Path], tmp_pa
     path = tmp_path / "lie.wmv"
     path.write_bytes(data)
     with pytest.raises(UnreadableFile):
-        video.read(path, choose=ALL)
+        video.read_video(path, choose=ALL)
 
 
 def test_the_end_is_asked_for_more_than_once() -> None:
@@ -128,7 +127,7 @@ def test_reported_damage_is_refused(clips: dict[str, Path], tmp_path: Path) -> N
     assert sum(capture.grab() for _ in range(40)) == 20
     capture.release()
     with pytest.raises(UnreadableFile, match="decoder reports damage"):
-        video.read(path, choose=ALL)
+        video.read_video(path, choose=ALL)
 
 
 def test_nothing_is_printed_for_damaged_clips(
@@ -141,7 +140,7 @@ def test_nothing_is_printed_for_damaged_clips(
         for damaged in (bytes(data), bytes(data[: len(data) // 2])):
             (tmp_path / name).write_bytes(damaged)
             try:
-                video.read(tmp_path / name, choose=ALL, limits=_FEW)
+                video.read_video(tmp_path / name, choose=ALL, limits=_FEW)
             except InputError:
                 continue
     assert capfd.readouterr() == ("", "")

@@ -10,8 +10,7 @@ import pytest
 
 from qoqdata.readers import video
 from qoqdata.readers.video import FramePolicy
-
-from .video_clips import ALL
+from tests.readers.video_clips import ALL
 
 
 @pytest.mark.parametrize("stated", [1, 5, 19, 21, 4000, 2**31 - 1, 0])
@@ -28,8 +27,8 @@ def test_a_wrong_frame_count_in_avi(
     struct.pack_into("<I", data, stream + 40, stated)
     path = tmp_path / "lie.avi"
     path.write_bytes(data)
-    clip = video.read(path, choose=policy)
-    true = video.read(clips["a.avi"], choose=policy)
+    clip = video.read_video(path, choose=policy)
+    true = video.read_video(clips["a.avi"], choose=policy)
     assert clip.frame_count == 20
     np.testing.assert_array_equal(clip.frames, true.frames)
     assert any("expected from the header, 20 decode" in repair for repair in clip.repairs) or (
@@ -43,7 +42,7 @@ def test_a_missing_frame_rate_in_avi(clips: dict[str, Path], tmp_path: Path) -> 
     struct.pack_into("<I", data, data.index(b"avih") + 8, 0)
     path = tmp_path / "lie.avi"
     path.write_bytes(data)
-    clip = video.read(path, choose=ALL)
+    clip = video.read_video(path, choose=ALL)
     assert clip.frame_count == 20
     assert clip.fps is None or 0 < clip.fps <= 1000
 
@@ -62,19 +61,19 @@ def test_variable_frame_rate_in_mp4(clips: dict[str, Path], tmp_path: Path) -> N
         struct.pack_into(">I", changed, place, struct.unpack_from(">I", changed, place)[0] + 8)
     path = tmp_path / "vfr.mp4"
     path.write_bytes(changed)
-    clip = video.read(path, choose=ALL)
+    clip = video.read_video(path, choose=ALL)
     # The edit list still ends at 1.6 s: what every player leaves out is left out, and noted.
     assert clip.repairs == (
         "20 frames expected from the header, 14 decode",
         "variable frame rate: 80 to 240 ms between frames",
     )
     path.write_bytes(changed.replace(b"edts", b"free"))
-    clip = video.read(path, choose=ALL)
+    clip = video.read_video(path, choose=ALL)
     assert clip.frame_count == 20
     assert clip.repairs == ("variable frame rate: 80 to 240 ms between frames",)
     assert clip.times_s[10] == pytest.approx(0.8)
     assert clip.times_s[11] == pytest.approx(1.04)
-    np.testing.assert_array_equal(clip.frames, video.read(clips["a.mp4"], choose=ALL).frames)
+    np.testing.assert_array_equal(clip.frames, video.read_video(clips["a.mp4"], choose=ALL).frames)
 
 
 def test_rotation_in_mp4_is_applied_and_noted(clips: dict[str, Path], tmp_path: Path) -> None:
@@ -86,7 +85,7 @@ def test_rotation_in_mp4_is_applied_and_noted(clips: dict[str, Path], tmp_path: 
     struct.pack_into(">9i", data, matrix, 0, one, 0, -one, 0, 0, 48 * one, 0, 1 << 30)
     path = tmp_path / "turned.mp4"
     path.write_bytes(data)
-    clip = video.read(path, choose=ALL)
-    upright = video.read(clips["a.mp4"], choose=ALL).frames
+    clip = video.read_video(path, choose=ALL)
+    upright = video.read_video(clips["a.mp4"], choose=ALL).frames
     np.testing.assert_array_equal(clip.frames, np.rot90(upright, -1, axes=(1, 2)))
     assert clip.repairs == ("rotation of 90 degrees stated in the header applied",)

@@ -14,8 +14,7 @@ from qoqdata.errors import TooLarge
 from qoqdata.readers import video
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.video import FramePolicy
-
-from .video_clips import ALL, scene, written_gif
+from tests.readers.video_clips import ALL, scene, written_gif
 
 
 @pytest.mark.parametrize(
@@ -31,9 +30,11 @@ def test_limits(clips: dict[str, Path], tmp_path: Path, limits: Limits, name: st
     gif = written_gif(tmp_path / "a.gif", scene(20), [100] * 20)
     for path in (clips["a.avi"], clips["a.mp4"], gif):
         with pytest.raises(TooLarge, match=name):
-            video.read(path, choose=ALL, limits=limits)
+            video.read_video(path, choose=ALL, limits=limits)
     few = FramePolicy("uniform", count=2)
-    assert video.read(clips["a.avi"], choose=few, limits=Limits(voxels=64 * 48 * 2)).frame_count
+    assert video.read_video(
+        clips["a.avi"], choose=few, limits=Limits(voxels=64 * 48 * 2)
+    ).frame_count
 
 
 def test_only_chosen_frames_are_held(tmp_path: Path) -> None:

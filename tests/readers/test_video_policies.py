@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from qoqdata.errors import InputError
 from qoqdata.readers.video import FramePolicy
 from qoqdata.readers.video_frames import choose, describe
-
-from .video_clips import ALL
+from tests.readers.video_clips import ALL
 
 
 def test_uniform_takes_the_centres_of_equal_parts() -> None:

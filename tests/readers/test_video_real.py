@@ -14,8 +14,7 @@ from PIL import Image
 from qoqdata.errors import UnreadableFile
 from qoqdata.readers import video
 from qoqdata.readers.video import FramePolicy
-
-from .video_clips import ALL
+from tests.readers.video_clips import ALL
 
 
 def _samples_of_mp4(data: bytes) -> int:
@@ -34,8 +33,8 @@ def _chunks_of_avi(data: bytes) -> int:
     return count
 
 
-def _pictures_of_mpeg(data: bytes) -> int:
-    """Picture start codes in the video packets of a program stream, put together again."""
+def _images_of_mpeg(data: bytes) -> int:
+    """Image start codes in the video packets of a program stream, put together again."""
     place, stream = 0, b""
     while place + 6 <= len(data) and data[place : place + 3] == b"\0\0\1":
         code = data[place + 3]
@@ -57,10 +56,10 @@ def _pictures_of_mpeg(data: bytes) -> int:
 
 
 def _frames_of_gif(data: bytes) -> int:
-    picture, count = Image.open(io.BytesIO(data)), 0
+    image, count = Image.open(io.BytesIO(data)), 0
     while True:
         try:
-            picture.seek(count)
+            image.seek(count)
         except EOFError:
             return count
         count += 1
@@ -70,7 +69,7 @@ _COUNTED = {
     ".mp4": _samples_of_mp4,
     ".mov": _samples_of_mp4,
     ".avi": _chunks_of_avi,
-    ".mpeg": _pictures_of_mpeg,
+    ".mpeg": _images_of_mpeg,
     ".gif": _frames_of_gif,
 }
 
@@ -82,7 +81,7 @@ def test_real_clips_have_the_frames_that_their_containers_list(realdata: Path) -
         if kind not in _COUNTED:
             continue
         seen[kind] = seen.get(kind, 0) + 1
-        clip = video.read(path, choose=FramePolicy("uniform", count=3))
+        clip = video.read_video(path, choose=FramePolicy("uniform", count=3))
         data = path.read_bytes()
         assert clip.frame_count == _COUNTED[kind](data), path
         source = io.BytesIO(data)
@@ -95,9 +94,9 @@ def test_real_clips_have_the_frames_that_their_containers_list(realdata: Path) -
         for index, frame in zip(clip.indices, clip.frames, strict=True):
             expected = plain[index][..., ::-1]
             if kind == ".gif":  # Pillow decodes it here, FFmpeg there
-                picture = Image.open(source)
-                picture.seek(index)
-                np.testing.assert_array_equal(frame, np.asarray(picture.convert("RGB")))
+                image = Image.open(source)
+                image.seek(index)
+                np.testing.assert_array_equal(frame, np.asarray(image.convert("RGB")))
                 assert np.abs(frame.astype(int) - expected).mean() < 1
             else:
                 np.testing.assert_array_equal(frame, expected)
@@ -109,12 +108,12 @@ def test_real_clips_have_the_frames_that_their_containers_list(realdata: Path) -
 def test_real_clips_that_need_a_note(realdata: Path) -> None:
     folder = realdata / "ultrasound/pocus/data/pocus_videos/convex"
     one = FramePolicy("uniform", count=1)
-    mpeg = video.read(folder / "Reg_pat1Image_133232.mpeg", choose=one)
+    mpeg = video.read_video(folder / "Reg_pat1Image_133232.mpeg", choose=one)
     assert mpeg.repairs == (
         "199 frames expected from the header, 200 decode",
         "time stamps missing or running backwards: 1",
     )
-    wide = video.read(folder / "Cov_combatting_Image1.mp4", choose=one)
+    wide = video.read_video(folder / "Cov_combatting_Image1.mp4", choose=one)
     assert wide.repairs == ("pixels are not square (9:8), shape kept as stored",)
 
 
@@ -130,7 +129,7 @@ def test_most_damage_in_a_real_clip_is_noticed(realdata: Path, tmp_path: Path) -
         damaged[place] ^= 8
         path.write_bytes(damaged)
         try:
-            assert video.read(path, choose=ALL).frame_count == 25
+            assert video.read_video(path, choose=ALL).frame_count == 25
         except UnreadableFile:
             refused += 1
     assert refused >= 12

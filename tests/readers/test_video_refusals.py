@@ -8,8 +8,7 @@ import pytest
 
 from qoqdata.errors import MissingFile, UnreadableFile, UsageError
 from qoqdata.readers import video
-
-from .video_clips import ALL
+from tests.readers.video_clips import ALL
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,7 @@ def test_playlists_and_other_files_are_refused(tmp_path: Path, text: bytes) -> N
     path = tmp_path / "clip.mp4"
     path.write_bytes(text)
     with pytest.raises(UnreadableFile):
-        video.read(path, choose=ALL)
+        video.read_video(path, choose=ALL)
 
 
 def test_a_playlist_that_points_at_a_real_clip_is_not_followed(
@@ -43,13 +42,13 @@ def test_a_playlist_that_points_at_a_real_clip_is_not_followed(
         path = tmp_path / "clip.mp4"
         path.write_text(text)
         with pytest.raises(UnreadableFile, match="not a video"):
-            video.read(path, choose=ALL)
+            video.read_video(path, choose=ALL)
 
 
 @pytest.mark.parametrize("name", ["http://127.0.0.1:9/a.mp4", "concat:a.mp4|b.mp4", "-i", "pipe:0"])
 def test_names_are_never_addresses(name: str) -> None:
     with pytest.raises(MissingFile):
-        video.read(name, choose=ALL)
+        video.read_video(name, choose=ALL)
 
 
 def test_a_name_with_a_pattern_or_protocol_is_a_name(
@@ -57,12 +56,12 @@ def test_a_name_with_a_pattern_or_protocol_is_a_name(
 ) -> None:
     path = tmp_path / "file:img_%03d.avi"
     path.write_bytes(clips["a.avi"].read_bytes())
-    assert video.read(path, choose=ALL).frame_count == 20
+    assert video.read_video(path, choose=ALL).frame_count == 20
 
 
 def test_directory(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile):
-        video.read(tmp_path, choose=ALL)
+        video.read_video(tmp_path, choose=ALL)
 
 
 def test_a_container_without_frames(clips: dict[str, Path], tmp_path: Path) -> None:
@@ -70,11 +69,11 @@ def test_a_container_without_frames(clips: dict[str, Path], tmp_path: Path) -> N
     path = tmp_path / "empty.mp4"
     path.write_bytes(data[: data.index(b"mdat") - 4])
     with pytest.raises(UnreadableFile):
-        video.read(path, choose=ALL)
+        video.read_video(path, choose=ALL)
     gif = tmp_path / "empty.gif"
     gif.write_bytes(b"GIF89a\x04\0\x04\0\0\0\0;")
     with pytest.raises(UnreadableFile, match="no frame"):
-        video.read(gif, choose=ALL)
+        video.read_video(gif, choose=ALL)
 
 
 def test_silenced_ffmpeg_is_refused(
@@ -82,4 +81,4 @@ def test_silenced_ffmpeg_is_refused(
 ) -> None:
     monkeypatch.setenv("OPENCV_FFMPEG_LOGLEVEL", "-8")
     with pytest.raises(UsageError, match="OPENCV_FFMPEG_LOGLEVEL"):
-        video.read(clips["a.mp4"], choose=ALL)
+        video.read_video(clips["a.mp4"], choose=ALL)

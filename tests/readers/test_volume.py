@@ -27,7 +27,7 @@ from qoqdata.readers.volume import (
     axis_codes,
     check_same_grid,
     grid_difference,
-    read,
+    read_volume,
     same_grid,
     voxel_from_world,
     world_from_voxel,
@@ -131,7 +131,7 @@ def test_content_decides(tmp_path: Path) -> None:
         sitk.WriteImage(image, str(tmp_path / name))
     formats = {}
     for name in ("a.nii", "b.nii.gz", "c.nii", "d", "e.mha", "f.nrrd", "g.nhdr", "h.mhd"):
-        got = read(tmp_path / name)
+        got = read_volume(tmp_path / name)
         np.testing.assert_array_equal(got.voxels, ARRAY)
         formats[name] = got.source_format
     assert set(formats.values()) == {"nifti1", "metaimage", "nrrd"}
@@ -142,7 +142,7 @@ def test_names_that_contradict_the_content_are_refused(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(ARRAY, np.eye(4)), tmp_path / "a.nii")
     (tmp_path / "a.nii").rename(tmp_path / "a.nrrd")
     with pytest.raises(UnreadableFile, match="named as nrrd, but holds nifti"):
-        read(tmp_path / "a.nrrd")
+        read_volume(tmp_path / "a.nrrd")
 
 
 def test_other_formats_are_not_claimed(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_other_formats_are_not_claimed(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\0" * 1000)
     for name in ("a.mgz", "a.bin"):
         with pytest.raises(UnsupportedFormat):
-            read(tmp_path / name)
+            read_volume(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mha", "a.mhd", "a.nrrd", "a.nhdr"])
@@ -158,19 +158,19 @@ def test_other_formats_are_not_claimed(tmp_path: Path) -> None:
 def test_garbage_under_our_names_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableFile):
-        read(tmp_path / name)
+        read_volume(tmp_path / name)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingFile):
-        read(tmp_path / "none.nii")
+        read_volume(tmp_path / "none.nii")
     os.mkfifo(tmp_path / "pipe.nii")
     (tmp_path / "folder.nii").mkdir()
     for name in ("pipe.nii", "folder.nii"):
         with pytest.raises(UnreadableFile, match="regular"):
-            read(tmp_path / name)
+            read_volume(tmp_path / name)
     with pytest.raises(InputError):
-        read(tmp_path / "nul\0.nii")
+        read_volume(tmp_path / "nul\0.nii")
 
 
 def test_file_limits_hold_for_every_format(tmp_path: Path) -> None:
@@ -179,13 +179,13 @@ def test_file_limits_hold_for_every_format(tmp_path: Path) -> None:
         sitk.WriteImage(image, str(tmp_path / name))
         for limits in (Limits(file_bytes=100), Limits(voxels=59), Limits(inflated_bytes=119)):
             with pytest.raises(TooLarge):
-                read(tmp_path / name, limits=limits)
+                read_volume(tmp_path / name, limits=limits)
 
 
 def test_the_same_bytes_give_the_same_volume(realdata: Path) -> None:
     for name in ("metaimage/HeadMRVolume.mhd", "nrrd/breast1_image.nrrd"):
-        one, two = read(realdata / name), read(realdata / name)
+        one, two = read_volume(realdata / name), read_volume(realdata / name)
         np.testing.assert_array_equal(one.voxels, two.voxels)
         assert same_grid(one, two)
-    image = read(realdata / "nrrd/breast1_image.nrrd")
-    assert same_grid(image, read(realdata / "nrrd/breast1_label.nrrd"))
+    image = read_volume(realdata / "nrrd/breast1_image.nrrd")
+    assert same_grid(image, read_volume(realdata / "nrrd/breast1_label.nrrd"))

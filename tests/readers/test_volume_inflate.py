@@ -130,7 +130,7 @@ def peak_memory_while_refused(path: Path, error: type[Exception], limits: Limits
     tracemalloc.start()
     try:
         with pytest.raises(error):
-            volume.read(path, limits=limits)
+            volume.read_volume(path, limits=limits)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import UnreadableFile
-from qoqdata.readers.ecg import read
-
-from .wfdb_records_by_hand import dat, header, mat, millivolts, noise
+from qoqdata.readers.ecg import read_ecg
+from tests.readers.wfdb_records_by_hand import dat, header, mat, millivolts, noise
 
 
 def test_checksums_count_signed_and_unsigned(tmp_path: Path) -> None:
@@ -18,7 +17,7 @@ def test_checksums_count_signed_and_unsigned(tmp_path: Path) -> None:
     signed = [((int(lead.sum()) + 32768) & 0xFFFF) - 32768 for lead in stored.T]
     assert min(signed) < 0
     dat(tmp_path, stored, header(stored, sums=signed))
-    assert read(tmp_path / "rec").repairs == ()
+    assert read_ecg(tmp_path / "rec").repairs == ()
 
 
 def test_checksum_mismatch_names_lead_and_both_numbers(tmp_path: Path) -> None:
@@ -27,7 +26,7 @@ def test_checksum_mismatch_names_lead_and_both_numbers(tmp_path: Path) -> None:
     wrong = [sums[0], sums[1] ^ 5, sums[2]]
     dat(tmp_path, stored, header(stored, sums=wrong))
     with pytest.raises(UnreadableFile) as caught:
-        read(tmp_path / "rec")
+        read_ecg(tmp_path / "rec")
     message = str(caught.value)
     assert "lead II" in message and str(wrong[1]) in message and str(sums[1]) in message
 
@@ -37,7 +36,7 @@ def test_first_sample_mismatch_names_lead_and_both_numbers(tmp_path: Path) -> No
     wrong = [stored[0, 0], stored[0, 1], stored[0, 2] + 1]
     dat(tmp_path, stored, header(stored, first=wrong))
     with pytest.raises(UnreadableFile) as caught:
-        read(tmp_path / "rec")
+        read_ecg(tmp_path / "rec")
     message = str(caught.value)
     assert "lead V1" in message and str(wrong[2]) in message and str(stored[0, 2]) in message
 
@@ -45,7 +44,7 @@ def test_first_sample_mismatch_names_lead_and_both_numbers(tmp_path: Path) -> No
 def test_a_checksum_of_zero_is_no_statement_and_said_so(tmp_path: Path) -> None:
     stored = noise()
     dat(tmp_path, stored, header(stored, first=[0, 0, 0], sums=[0, 0, 0]))
-    assert read(tmp_path / "rec").repairs == (
+    assert read_ecg(tmp_path / "rec").repairs == (
         "not verified, the header has no checksum: I, II, V1",
     )
 
@@ -56,7 +55,7 @@ def test_a_checksum_that_truly_is_zero_is_verified(tmp_path: Path) -> None:
     stored[-1, 0] = ((stored[-1, 0] + 32768) % 65536) - 32768
     assert int(stored[:, 0].sum()) % 65536 == 0
     dat(tmp_path, stored)
-    assert read(tmp_path / "rec").repairs == ()
+    assert read_ecg(tmp_path / "rec").repairs == ()
 
 
 @pytest.mark.parametrize("kind", [dat, mat])
@@ -67,7 +66,7 @@ def test_a_wrong_count_that_the_checksums_disprove_is_mended(
     stored = noise()
     path = kind(tmp_path, stored)  # type: ignore[operator]
     path.write_text(path.read_text().replace("rec 3 500 60", f"rec 3 500 {stated}"))
-    recording = read(path)
+    recording = read_ecg(path)
     assert np.array_equal(recording.signal, millivolts(stored))
     assert len(recording.repairs) == 1 and f"states {stated} frames" in recording.repairs[0]
 
@@ -79,5 +78,5 @@ def test_every_flipped_bit_of_the_samples_is_caught(tmp_path: Path) -> None:
         data[bit // 8] ^= 1 << bit % 8
         (tmp_path / "rec.dat").write_bytes(bytes(data))
         with pytest.raises(UnreadableFile, match=r"checksum|first sample"):
-            read(path)
+            read_ecg(path)
         data[bit // 8] ^= 1 << bit % 8

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import InputError, MissingFile, TooLarge, UnreadableFile, UnsupportedFormat
-from qoqdata.readers.ecg import read
+from qoqdata.readers.ecg import read_ecg
 from qoqdata.readers.limits import DEFAULT_LIMITS
-
-from .wfdb_records_by_hand import dat, header, mat, noise
+from tests.readers.wfdb_records_by_hand import dat, header, mat, noise
 
 
 @pytest.mark.parametrize("sums", [None, [0, 0, 0]])
@@ -24,7 +23,7 @@ def test_every_truncation_of_a_dat_is_refused(tmp_path: Path, sums: list[int] | 
     for size in range(len(data)):
         (tmp_path / "rec.dat").write_bytes(data[:size])
         with pytest.raises(UnreadableFile):
-            read(path)
+            read_ecg(path)
 
 
 def test_a_cut_inside_a_tail_of_zeros_is_refused(tmp_path: Path) -> None:
@@ -34,7 +33,7 @@ def test_a_cut_inside_a_tail_of_zeros_is_refused(tmp_path: Path) -> None:
     data = (tmp_path / "rec.dat").read_bytes()
     (tmp_path / "rec.dat").write_bytes(data[: 50 * 6])
     with pytest.raises(UnreadableFile, match="truncated"):
-        read(path)
+        read_ecg(path)
 
 
 def test_every_truncation_of_a_mat_is_refused(tmp_path: Path) -> None:
@@ -43,7 +42,7 @@ def test_every_truncation_of_a_mat_is_refused(tmp_path: Path) -> None:
     for size in range(len(data)):
         (tmp_path / "rec.mat").write_bytes(data[:size])
         with pytest.raises(UnreadableFile, match=r"level 4" if size < 20 else r"truncated"):
-            read(path)
+            read_ecg(path)
 
 
 @pytest.mark.parametrize("kind", [dat, mat])
@@ -60,7 +59,7 @@ def test_no_flipped_bit_of_the_header_changes_the_samples(tmp_path: Path, kind: 
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(bytes(flipped))
         try:
-            recording = read(path)
+            recording = read_ecg(path)
         except InputError:
             continue
         accepted += 1
@@ -87,7 +86,7 @@ def test_mat_files_that_contradict_their_header(
     path = mat(tmp_path, noise())
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(UnreadableFile, match=reason):
-        read(path)
+        read_ecg(path)
 
 
 def test_a_mat_that_is_no_level_4_file(tmp_path: Path) -> None:
@@ -95,7 +94,7 @@ def test_a_mat_that_is_no_level_4_file(tmp_path: Path) -> None:
     data = (tmp_path / "rec.mat").read_bytes()
     (tmp_path / "rec.mat").write_bytes(b"MATLAB 5.0 MAT-file, " + data)
     with pytest.raises(UnreadableFile, match="level 4"):
-        read(path)
+        read_ecg(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 50, b"\x89PNG\r\n\x1a\n" + bytes(range(256))])
@@ -103,10 +102,10 @@ def test_garbage_as_header_and_as_samples(tmp_path: Path, content: bytes) -> Non
     dat(tmp_path, noise())
     (tmp_path / "rec.dat").write_bytes(content)
     with pytest.raises(UnreadableFile):
-        read(tmp_path / "rec")
+        read_ecg(tmp_path / "rec")
     (tmp_path / "rec.hea").write_bytes(content)
     with pytest.raises(UnreadableFile):
-        read(tmp_path / "rec")
+        read_ecg(tmp_path / "rec")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_hostile_headers(tmp_path: Path, text: str, kind: type[InputError], reas
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "b.dat").write_bytes(bytes(120))
     with pytest.raises(kind, match=reason):
-        read(tmp_path / "rec")
+        read_ecg(tmp_path / "rec")
 
 
 @pytest.mark.parametrize("length", [10**9, 10**12, 10**17])
@@ -154,17 +153,17 @@ def test_promised_samples_are_checked_before_anything_is_read(tmp_path: Path, le
     path = dat(tmp_path, stored, header(stored, length=length))
     (tmp_path / "rec.dat").unlink()
     with pytest.raises(TooLarge, match="ecg samples"):
-        read(path)
+        read_ecg(path)
 
 
 def test_limits_apply_to_what_the_file_holds(tmp_path: Path) -> None:
     path = dat(tmp_path, noise())
-    assert read(path, limits=replace(DEFAULT_LIMITS, ecg_samples=180)).signal.size == 180
+    assert read_ecg(path, limits=replace(DEFAULT_LIMITS, ecg_samples=180)).signal.size == 180
     with pytest.raises(TooLarge):
-        read(path, limits=replace(DEFAULT_LIMITS, ecg_samples=179))
+        read_ecg(path, limits=replace(DEFAULT_LIMITS, ecg_samples=179))
     with pytest.raises(TooLarge):
-        read(path, limits=replace(DEFAULT_LIMITS, file_bytes=359))
+        read_ecg(path, limits=replace(DEFAULT_LIMITS, file_bytes=359))
     stored = noise()
     path.write_text(header(stored, length=""))
     with pytest.raises(TooLarge):
-        read(path, limits=replace(DEFAULT_LIMITS, ecg_samples=179))
+        read_ecg(path, limits=replace(DEFAULT_LIMITS, ecg_samples=179))

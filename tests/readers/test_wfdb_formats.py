@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qoqdata.errors import UnreadableFile
-from qoqdata.readers.ecg import read
+from qoqdata.readers.ecg import read_ecg
 from qoqdata.readers.ecg.formats import bytes_for, samples_in
-
-from .wfdb_records_by_wfdb import BITS, FS, walk, write
+from tests.readers.wfdb_records_by_wfdb import BITS, FS, walk, write
 
 
 def _bytes_8(flat: np.ndarray, leads: int) -> bytes:
@@ -74,7 +73,7 @@ def test_what_wfdb_writes_comes_back_exactly(tmp_path: Path, fmt: str, samples: 
     if fmt in ("508", "516", "524"):
         pytest.importorskip("soundfile")
     stored = walk(BITS[fmt], (samples, 3))
-    recording = read(write(tmp_path, fmt, stored))
+    recording = read_ecg(write(tmp_path, fmt, stored))
     assert recording.leads == ("I", "II", "V1")
     assert recording.fs == FS
     expected = (stored.T[[1, 0, 2]] / 200.0).astype(np.float32)
@@ -91,7 +90,7 @@ def test_formats_that_wfdb_only_reads(tmp_path: Path, fmt: str, samples: int) ->
     bits, encode = ENCODERS[fmt]
     stored = walk(bits, (samples, 3), seed=samples)
     path = write_raw(tmp_path, fmt, stored, encode(stored.reshape(-1), 3))
-    assert np.array_equal(read(path).signal, (stored.T / 100.0).astype(np.float32))
+    assert np.array_equal(read_ecg(path).signal, (stored.T / 100.0).astype(np.float32))
 
 
 @given(
@@ -115,7 +114,7 @@ def test_sizes_are_consistent(fmt: str, samples: int) -> None:
 def test_round_trip_property(tmp_path: Path, fmt: str, samples: int, leads: int, seed: int) -> None:
     stored = walk(BITS[fmt], (samples, leads), seed)
     stem = write(tmp_path, fmt, stored, names=["I", "II", "III", "V1"][:leads])
-    assert np.array_equal(read(stem).signal, (stored.T / 200.0).astype(np.float32))
+    assert np.array_equal(read_ecg(stem).signal, (stored.T / 200.0).astype(np.float32))
 
 
 @pytest.mark.parametrize("fmt", ["212", "24", "310", "311", "516"])
@@ -127,8 +126,8 @@ def test_truncated_files_of_other_formats(tmp_path: Path, fmt: str) -> None:
     else:
         write(tmp_path, fmt, walk(BITS[fmt], (31, 3)))
     data = (tmp_path / "rec.dat").read_bytes()
-    assert read(tmp_path / "rec").signal.shape == (3, 31)
+    assert read_ecg(tmp_path / "rec").signal.shape == (3, 31)
     for size in range(0, len(data), 11):
         (tmp_path / "rec.dat").write_bytes(data[:size])
         with pytest.raises(UnreadableFile):
-            read(tmp_path / "rec")
+            read_ecg(tmp_path / "rec")

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.errors import InputError, MissingFile, TooLarge, UnreadableFile
-from qoqdata.readers.ecg.header import Header, parse, read_header
+from qoqdata.readers.ecg.header import WfdbHeader, parse_wfdb_header, read_wfdb_header
 
 LINE = "a.dat 16 1000/mV 16 0 -34 -215 0 I"
 
 
-def one(record_line: str, *lines: str) -> Header:
-    return parse("\n".join((record_line, *lines)), where="a.hea")
+def one(record_line: str, *lines: str) -> WfdbHeader:
+    return parse_wfdb_header("\n".join((record_line, *lines)), where="a.hea")
 
 
 def test_every_field_of_a_complete_line() -> None:
@@ -197,7 +197,7 @@ def test_segments() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_line_ends_comments_and_blank_lines(end: str) -> None:
     lines = ["# before", "", "a 1 500 10", "  ", LINE, "#Dx: 1,2", "# Age: 4", "##", "# x # y"]
-    header = parse(end.join(lines) + end, where="a")
+    header = parse_wfdb_header(end.join(lines) + end, where="a")
     assert header.comments == ("before", "Dx: 1,2", "Age: 4", "", "x # y")
     assert header.signals[0].name == "I"
 
@@ -206,28 +206,28 @@ def test_encodings(tmp_path: Path) -> None:
     path = tmp_path / "a.hea"
     text = "a 1 500 10\na.dat 16 1000/\u00b5V 16 0 1 2 0 I\n"
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert read_header(path).signals[0].unit == "\u00b5V"
-    assert "byte order mark" in read_header(path).repairs[0]
+    assert read_wfdb_header(path).signals[0].unit == "\u00b5V"
+    assert "byte order mark" in read_wfdb_header(path).repairs[0]
     path.write_bytes(text.encode("latin-1"))
-    assert read_header(path).signals[0].unit == "\u00b5V"
-    assert "Latin-1" in read_header(path).repairs[0]
+    assert read_wfdb_header(path).signals[0].unit == "\u00b5V"
+    assert "Latin-1" in read_wfdb_header(path).repairs[0]
 
 
 def test_files_that_are_no_header(tmp_path: Path) -> None:
     path = tmp_path / "a.hea"
     with pytest.raises(MissingFile):
-        read_header(path)
+        read_wfdb_header(path)
     for content in (b"", b"\n\n", b"# only a comment\n", b"\x00\x01binary", b"\xff\xfea\x00 \x00"):
         path.write_bytes(content)
         with pytest.raises(UnreadableFile):
-            read_header(path)
+            read_wfdb_header(path)
     path.write_bytes(b"#" * (4 * 2**20 + 1))
     with pytest.raises(TooLarge):
-        read_header(path)
+        read_wfdb_header(path)
     os.mkfifo(tmp_path / "pipe.hea")
     for other in (tmp_path, tmp_path / "pipe.hea"):
         with pytest.raises(UnreadableFile, match="regular file"):
-            read_header(other)
+            read_wfdb_header(other)
 
 
 @given(
@@ -270,7 +270,7 @@ def test_written_fields_come_back(
 @given(st.text(max_size=200))
 def test_any_text_is_a_header_or_one_of_our_errors(text: str) -> None:
     try:
-        header = parse(text, where="a")
+        header = parse_wfdb_header(text, where="a")
     except InputError:
         return
     assert header.fs > 0
@@ -281,6 +281,6 @@ def test_damage_inside_a_real_header(noise: bytes, at: int) -> None:
     sound = f"a 1 500 10\n{LINE}\n#Dx: 1\n".encode()
     text = (sound[:at] + noise + sound[at:]).decode("latin-1")
     try:
-        parse(text, where="a")
+        parse_wfdb_header(text, where="a")
     except InputError:
         return

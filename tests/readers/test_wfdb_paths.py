@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import InputError, MissingFile, OutsideRoot, UnreadableFile
-from qoqdata.readers.ecg import read
-
-from .wfdb_records_by_hand import NAMES, dat, header, mat, millivolts, noise
-from .wfdb_records_by_wfdb import walk
+from qoqdata.readers.ecg import read_ecg
+from tests.readers.wfdb_records_by_hand import NAMES, dat, header, mat, millivolts, noise
+from tests.readers.wfdb_records_by_wfdb import walk
 
 
 @pytest.mark.parametrize("kind", [dat, mat])
@@ -19,7 +18,7 @@ from .wfdb_records_by_wfdb import walk
 def test_a_sound_record_by_any_of_its_paths(tmp_path: Path, kind: object, name: str) -> None:
     stored = noise()
     kind(tmp_path, stored)  # type: ignore[operator]
-    recording = read(str(tmp_path / name.format(suffix=kind.__name__)))  # type: ignore[attr-defined]
+    recording = read_ecg(str(tmp_path / name.format(suffix=kind.__name__)))  # type: ignore[attr-defined]
     assert recording.leads == NAMES
     assert np.array_equal(recording.signal, millivolts(stored))
     assert recording.signal.dtype == np.float32 and recording.valid.dtype == bool
@@ -42,7 +41,7 @@ def test_two_signal_files_of_one_record(tmp_path: Path) -> None:
         )
     (tmp_path / "rec.hea").write_text("\n".join(lines))
     for name in ("rec", "rec.hea", "rec.dat", "rec.xyz"):
-        assert np.array_equal(read(tmp_path / name).signal, (stored.T / 100).astype(np.float32))
+        assert np.array_equal(read_ecg(tmp_path / name).signal, (stored.T / 100).astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
     text = header(stored, file=name.format(absolute=outside))
     (inside / "rec.hea").write_text(text)
     with pytest.raises(OutsideRoot):
-        read(inside / "rec")
+        read_ecg(inside / "rec")
 
 
 def test_links_out_of_the_folder_are_refused_and_linked_caches_read(tmp_path: Path) -> None:
@@ -70,17 +69,17 @@ def test_links_out_of_the_folder_are_refused_and_linked_caches_read(tmp_path: Pa
     (blobs / "rec.dat").rename(blobs / "bb22")
     (view / "rec.dat").symlink_to(blobs / "bb22")
     (view / "rec.hea").symlink_to(blobs / "aa11")
-    assert np.array_equal(read(view / "rec").signal, millivolts(noise()))
+    assert np.array_equal(read_ecg(view / "rec").signal, millivolts(noise()))
     (view / "rec.hea").unlink()
     (view / "rec.hea").write_text(header(noise()))
     with pytest.raises(OutsideRoot, match="link"):
-        read(view / "rec")
+        read_ecg(view / "rec")
 
 
 def test_a_folder_before_a_file_that_lies_beside_the_header_is_dropped(tmp_path: Path) -> None:
     stored = noise()
     text = header(stored, file="ge_median_beats/rec.dat").replace("rec 3", "ge_median_beats/rec 3")
-    recording = read(dat(tmp_path, stored, text))
+    recording = read_ecg(dat(tmp_path, stored, text))
     assert np.array_equal(recording.signal, millivolts(stored))
     assert len(recording.repairs) == 2
 
@@ -89,8 +88,8 @@ def test_paths_that_are_no_record(tmp_path: Path) -> None:
     (tmp_path / "lone.dat").write_bytes(bytes(10))
     for name, kind in (("none", MissingFile), ("none.hea", MissingFile), ("lone.dat", MissingFile)):
         with pytest.raises(kind):
-            read(tmp_path / name)
+            read_ecg(tmp_path / name)
     with pytest.raises(UnreadableFile):
-        read(tmp_path)
+        read_ecg(tmp_path)
     with pytest.raises(InputError):
-        read(tmp_path / "nul\0byte")
+        read_ecg(tmp_path / "nul\0byte")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import UnreadableFile
-from qoqdata.readers.ecg import read
+from qoqdata.readers.ecg import read_ecg
 from qoqdata.readers.ecg.leads import TWELVE, canonical, einthoven_residuals
 
 
@@ -23,7 +23,7 @@ def test_every_real_record_equals_wfdb_bit_for_bit(realdata: Path) -> None:
     assert len(headers) >= 100
     for path in headers:
         theirs = wfdb.rdrecord(str(path)[:-4])
-        ours = read(path)
+        ours = read_ecg(path)
         rows = {canonical(name): k for k, name in enumerate(theirs.sig_name)}
         unit = dict(zip(map(canonical, theirs.sig_name), theirs.units, strict=True))
         kept = {lead for lead in rows if unit[lead].lower() == "mv"}
@@ -50,7 +50,7 @@ def test_real_headers_give_age_sex_dx(realdata: Path) -> None:
         "ptb-xl/records500/00000/00001_hr": (None, None, ()),
     }
     for name, (age, sex, dx) in facts.items():
-        recording = read(ecg / name)
+        recording = read_ecg(ecg / name)
         assert recording.dx == dx
         if age is not None:
             assert (recording.age, recording.sex) == (age, sex)
@@ -59,7 +59,7 @@ def test_real_headers_give_age_sex_dx(realdata: Path) -> None:
 def test_real_leads_come_in_canonical_order_and_obey_einthoven(realdata: Path) -> None:
     for folder in ("ptb-xl/records500", "cinc2021", "chapman-shaoxing"):
         for path in sorted((realdata / "ecg" / folder).rglob("*.hea")):
-            recording = read(path)
+            recording = read_ecg(path)
             assert recording.leads == TWELVE
             residuals = einthoven_residuals(recording.leads, recording.signal, recording.valid)
             assert set(residuals) == {"III", "aVR", "aVL", "aVF"}
@@ -67,13 +67,13 @@ def test_real_leads_come_in_canonical_order_and_obey_einthoven(realdata: Path) -
 
 
 def test_real_values_by_hand(realdata: Path) -> None:
-    recording = read(realdata / "ecg/ptb-xl/records500/00000/00001_hr")
+    recording = read_ecg(realdata / "ecg/ptb-xl/records500/00000/00001_hr")
     # first values of the header, 1000 units per mV
     first = [-115, -50, 65, 82, -90, 7, -65, -40, -5, -35, -35, -75]
     assert np.array_equal(recording.signal[:, 0], (np.array(first) / 1000).astype(np.float32))
     assert recording.signal.shape == (12, 5000) and recording.fs == 500.0
     # lead V4 of record 4 ends with 53 samples stuck at its maximum, 3.025 mV
-    stuck = read(realdata / "ecg/ptb-xl/records500/00000/00004_hr")
+    stuck = read_ecg(realdata / "ecg/ptb-xl/records500/00000/00004_hr")
     v4 = stuck.leads.index("V4")
     assert np.flatnonzero(~stuck.valid[v4]).tolist() == list(range(4947, 5000))
     assert (stuck.signal[v4, 4947:] == np.float32(3.025)).all()
@@ -86,4 +86,4 @@ def test_a_real_record_damaged_in_one_byte_is_refused(realdata: Path, tmp_path: 
     data[60_000] ^= 1
     (tmp_path / "E07500.mat").write_bytes(bytes(data))
     with pytest.raises(UnreadableFile, match="checksum"):
-        read(tmp_path / "E07500")
+        read_ecg(tmp_path / "E07500")

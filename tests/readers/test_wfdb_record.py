@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qoqdata.readers.ecg import read
-
-from .wfdb_records_by_hand import NAMES, dat, header, mat, millivolts, noise
+from qoqdata.readers.ecg import read_ecg
+from tests.readers.wfdb_records_by_hand import NAMES, dat, header, mat, millivolts, noise
 
 
 def test_without_a_count_the_file_decides(tmp_path: Path) -> None:
     stored = noise()
     dat(tmp_path, stored, header(stored, length=""))
-    recording = read(tmp_path / "rec")
+    recording = read_ecg(tmp_path / "rec")
     assert np.array_equal(recording.signal, millivolts(stored))
     assert "states no length" in recording.repairs[0]
 
@@ -25,7 +24,7 @@ def test_without_a_count_the_file_decides(tmp_path: Path) -> None:
 def test_padding_after_the_declared_samples_is_ignored_and_noted(tmp_path: Path) -> None:
     stored = noise()
     dat(tmp_path, stored, extra=bytes(600))
-    recording = read(tmp_path / "rec")
+    recording = read_ecg(tmp_path / "rec")
     assert np.array_equal(recording.signal, millivolts(stored))
     assert recording.repairs == ("bytes after the last sample ignored",)
 
@@ -33,7 +32,7 @@ def test_padding_after_the_declared_samples_is_ignored_and_noted(tmp_path: Path)
 def test_without_checksums_the_matrix_shape_decides(tmp_path: Path) -> None:
     stored = noise()
     text = header(stored, file="rec.mat", layout="16+24", length=50, sums=[0, 0, 0])
-    recording = read(mat(tmp_path, stored, text))
+    recording = read_ecg(mat(tmp_path, stored, text))
     assert np.array_equal(recording.signal, millivolts(stored))
     assert "matrix shape decides" in recording.repairs[0]
 
@@ -65,7 +64,7 @@ def test_our_answer_where_wfdb_refuses_or_errs(tmp_path: Path, case: str) -> Non
     else:
         assert old in text
         text = text.replace(old, new)
-    recording = read(dat(tmp_path, stored, text))
+    recording = read_ecg(dat(tmp_path, stored, text))
     assert (recording.fs, recording.leads) == (500.0, NAMES)
     np.testing.assert_allclose(recording.signal, stored.T / gain, rtol=1e-6)
 

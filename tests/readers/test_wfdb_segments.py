@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import OutsideRoot, UnreadableFile, UnsupportedFormat
-from qoqdata.readers.ecg import read
-
-from .wfdb_records_by_wfdb import walk
+from qoqdata.readers.ecg import read_ecg
+from tests.readers.wfdb_records_by_wfdb import walk
 
 SEGMENT = "{name}.dat 16 {gain}/mV 16 0 {first} {total} 0 {lead}"
 
@@ -32,7 +31,7 @@ def test_fixed_layout_equals_wfdb(tmp_path: Path) -> None:
     _segment(tmp_path, "m_1", {"V5": one[:, 0], "II": one[:, 1]})
     _segment(tmp_path, "m_2", {"V5": two[:, 0], "II": two[:, 1]}, gain=50.0)
     (tmp_path / "m.hea").write_text("m/3 2 250 80\nm_1 30\nm_2 20\nm_1 30\n# Age: 7\n")
-    recording = read(tmp_path / "m")
+    recording = read_ecg(tmp_path / "m")
     assert recording.leads == ("II", "V5")
     assert (recording.fs, recording.age) == (250.0, 7)
     theirs = wfdb.rdrecord(str(tmp_path / "m")).p_signal.T[[1, 0]]
@@ -45,7 +44,7 @@ def test_a_gap_in_a_fixed_layout_is_masked(tmp_path: Path) -> None:
     one = walk(12, (30, 2), 1)
     _segment(tmp_path, "m_1", {"V5": one[:, 0], "II": one[:, 1]})
     (tmp_path / "m.hea").write_text("m/3 2 250 75\nm_1 30\n~ 15\nm_1 30\n")
-    recording = read(tmp_path / "m")
+    recording = read_ecg(tmp_path / "m")
     gap = np.zeros((15, 2))
     expected = np.concatenate([one, gap, one])[:, [1, 0]].T / 100
     assert np.array_equal(recording.signal, expected.astype(np.float32))
@@ -63,7 +62,7 @@ def test_variable_layout_lists_only_leads_that_some_segment_holds(tmp_path: Path
     _segment(tmp_path, "v_1", {"II": one[:, 0], "I": one[:, 1]})
     _segment(tmp_path, "v_2", {"I": two[:, 0], "V": two[:, 1]})
     (tmp_path / "v.hea").write_text("v/4 4 250 60\nv_layout 0\nv_1 30\n~ 10\nv_2 20\n")
-    recording = read(tmp_path / "v")
+    recording = read_ecg(tmp_path / "v")
     assert recording.leads == ("I", "II", "V")
     i, ii, v = recording.valid
     assert i[:30].all() and not i[30:40].any() and i[40:].all()
@@ -87,7 +86,7 @@ def test_segments_that_contradict_their_record(tmp_path: Path, master: str, reas
         _segment(tmp_path, name, {"II": walk(12, (30, 1))[:, 0]})
     (tmp_path / "m.hea").write_text(master)
     with pytest.raises(UnreadableFile, match=reason):
-        read(tmp_path / "m")
+        read_ecg(tmp_path / "m")
 
 
 def test_segment_names_stay_in_the_folder(tmp_path: Path) -> None:
@@ -96,11 +95,11 @@ def test_segment_names_stay_in_the_folder(tmp_path: Path) -> None:
     _segment(tmp_path, "m_1", {"II": walk(12, (30, 1))[:, 0]})
     (inside / "m.hea").write_text("m/1 1 250 30\n../m_1 30\n")
     with pytest.raises(OutsideRoot):
-        read(inside / "m")
+        read_ecg(inside / "m")
 
 
 def test_segments_of_different_rates_are_refused(tmp_path: Path) -> None:
     _segment(tmp_path, "m_1", {"II": walk(12, (30, 1))[:, 0]})
     (tmp_path / "m.hea").write_text("m/1 1 500 30\nm_1 30\n")
     with pytest.raises(UnsupportedFormat, match="sampling frequency"):
-        read(tmp_path / "m")
+        read_ecg(tmp_path / "m")

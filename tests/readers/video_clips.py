@@ -45,6 +45,6 @@ def written_clip(path: Path, code: str) -> Path:
 
 def written_gif(path: Path, frames: list[np.ndarray], delays: list[int]) -> Path:
     """A GIF of RGB frames, each quantised to 32 colours; delays in milliseconds."""
-    pictures = [Image.fromarray(frame).quantize(32) for frame in frames]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=delays)
+    images = [Image.fromarray(frame).quantize(32) for frame in frames]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=delays)
     return path

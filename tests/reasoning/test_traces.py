@@ -10,10 +10,10 @@ import pytest
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import BadTable, DatasetError, UsageError
-from qoqdata.reasoning.choice import best, read, thinking
-from qoqdata.reasoning.version import write
+from qoqdata.reasoning.choice import best, read_traces, thinking
+from qoqdata.reasoning.version import write_traced_set
 from qoqdata.validation.findings import find
-from tests.records.sound_rows import picture_row
+from tests.records.sound_rows import image_row
 from tests.validation import written_set
 
 
@@ -62,32 +62,32 @@ def test_read_a_folder_of_steps(tmp_path: Path) -> None:
     for step in (1, 2):
         frame = pl.DataFrame({"id": ["q"], "response": [said(f"{step}")], "reward": [1.0]})
         frame.with_columns(step=pl.lit(step, pl.Int32)).write_parquet(tmp_path / f"{step}.parquet")
-    assert best(read(tmp_path))["reasoning"].to_list() == ["2"]
+    assert best(read_traces(tmp_path))["reasoning"].to_list() == ["2"]
 
 
 def test_read_json_lines(tmp_path: Path) -> None:
     line = {"id": "q", "response": said("why"), "reward": 1, "truncated": False}
     (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n")
-    assert best(read(tmp_path / "a.jsonl")).rows() == [("q", "why", None, 1.0)]
+    assert best(read_traces(tmp_path / "a.jsonl")).rows() == [("q", "why", None, 1.0)]
 
 
 def test_unusable_rollouts(tmp_path: Path) -> None:
     pl.DataFrame({"id": ["q"], "reward": [1.0]}).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(BadTable, match="lacks the column 'response'"):
-        read(tmp_path / "a.parquet")
+        read_traces(tmp_path / "a.parquet")
     words = {"id": ["q"], "response": [said("why")], "reward": ["high"]}
     pl.DataFrame(words).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(BadTable, match="cannot be read"):
-        read(tmp_path / "a.parquet")
+        read_traces(tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"no")
     with pytest.raises(BadTable, match="cannot be read"):
-        read(tmp_path / "b.parquet")
+        read_traces(tmp_path / "b.parquet")
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     rows = [
-        picture_row(id=f"r{n}", patient=f"p{n}", study=f"s{n}", split=split)
+        image_row(id=f"r{n}", patient=f"p{n}", study=f"s{n}", split=split)
         for n, split in enumerate(["train", "train", "test"])
     ]
     rows[1] |= {"reasoning": "older", "reasoning_policy": "someone"}
@@ -100,7 +100,7 @@ def traces(**reasoning: str) -> pl.DataFrame:
 
 
 def test_new_version(dataset: Dataset, tmp_path: Path) -> None:
-    write(dataset, traces(r0="because"), tmp_path / "new", policy=None)
+    write_traced_set(dataset, traces(r0="because"), tmp_path / "new", policy=None)
     new = open_dataset(tmp_path / "new")
     assert list(find(new)) == []
     columns = ("id", "reasoning", "reasoning_policy")
@@ -119,9 +119,9 @@ def test_new_version(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_what_does_not_fit(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"1 of 1 rollout ids are not .* such as rx"):
-        write(dataset, traces(rx="because"), tmp_path / "new", policy=None)
+        write_traced_set(dataset, traces(rx="because"), tmp_path / "new", policy=None)
     nobody = traces(r0="because").with_columns(policy=pl.lit(None, pl.String))
     with pytest.raises(UsageError, match="--policy NAME"):
-        write(dataset, nobody, tmp_path / "new", policy=None)
+        write_traced_set(dataset, nobody, tmp_path / "new", policy=None)
     with pytest.raises(UsageError, match="not empty"):
-        write(dataset, traces(r0="because"), dataset.root, policy=None)
+        write_traced_set(dataset, traces(r0="because"), dataset.root, policy=None)

@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 6, 4
 
 
 def encoded(kind: str = "PNG", *, width: int = WIDTH, height: int = HEIGHT) -> bytes:
-    """A grey picture of columns 0, 1, 2 ..., encoded by Pillow."""
+    """A grey image of columns 0, 1, 2 ..., encoded by Pillow."""
     pixels = np.tile(np.arange(width, dtype=np.uint8), (height, 1))
     with BytesIO() as stream:
         Image.fromarray(pixels).save(stream, kind)
@@ -24,7 +24,7 @@ def encoded(kind: str = "PNG", *, width: int = WIDTH, height: int = HEIGHT) -> b
 
 
 def facts(**changes: Any) -> dict[str, Any]:
-    """The entry of `image_info` of a picture of WIDTH x HEIGHT."""
+    """The entry of `image_info` of an image of WIDTH x HEIGHT."""
     return {
         "width": WIDTH,
         "height": HEIGHT,
@@ -39,7 +39,7 @@ def facts(**changes: Any) -> dict[str, Any]:
 
 
 def region(**changes: Any) -> dict[str, Any]:
-    """A box that fills the picture up to its border."""
+    """A box that fills the image up to its border."""
     return {
         "label": "opacity",
         "image": 0,
@@ -52,8 +52,8 @@ def region(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def picture_row(**changes: Any) -> dict[str, Any]:
-    """A record with one picture, its mask and a box."""
+def image_row(**changes: Any) -> dict[str, Any]:
+    """A record with one image, its mask and a box."""
     return {
         "id": "0123456789abcdef0123456789abcdef",
         "source": "films",
@@ -99,7 +99,7 @@ def ecg_row(**changes: Any) -> dict[str, Any]:
         "valid": [[True, True, True], [True, False, True]],
     }
     return (
-        picture_row(
+        image_row(
             id="fedcba9876543210fedcba9876543210",
             source="ecgs",
             domain="ecg",

@@ -13,14 +13,14 @@ from qoqdata.contract.record import RECORD
 from qoqdata.contract.side_tables import DIFFICULTY
 from qoqdata.errors import RecordError
 from qoqdata.records.alignment import align
-from tests.records.sound_rows import ecg_row, picture_row, table
+from tests.records.sound_rows import ecg_row, image_row, table
 
-SECOND = picture_row(id="second", age=20)
+SECOND = image_row(id="second", age=20)
 
 
 def replaced(name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
     """Two sound rows with one column replaced."""
-    given = table(picture_row(), SECOND)
+    given = table(image_row(), SECOND)
     return given.set_column(given.column_names.index(name), name, column)
 
 
@@ -32,19 +32,19 @@ def failing(given: pa.Table) -> tuple[str, str, str]:
 
 
 def test_an_aligned_table_stays_as_it_is() -> None:
-    given = table(picture_row(), ecg_row())
+    given = table(image_row(), ecg_row())
     assert align(given).equals(given, check_metadata=True)
 
 
 def test_columns_in_another_order_and_without_metadata() -> None:
-    given = table(picture_row(), ecg_row())
+    given = table(image_row(), ecg_row())
     turned = given.select(given.column_names[::-1]).replace_schema_metadata(None)
     assert align(turned).equals(given, check_metadata=True)
 
 
 @pytest.mark.parametrize("field", RECORD.fields, ids=lambda field: field.name)
 def test_absent_columns(field: Any) -> None:
-    given = table(picture_row(), SECOND).drop_columns([field.name])
+    given = table(image_row(), SECOND).drop_columns([field.name])
     if field.nullable:
         aligned = align(given)
         assert aligned.schema.equals(arrow_schema(RECORD), check_metadata=True)
@@ -54,7 +54,7 @@ def test_absent_columns(field: Any) -> None:
 
 
 def test_the_tables_that_polars_makes() -> None:
-    given = table(picture_row(), ecg_row())
+    given = table(image_row(), ecg_row())
     assert align(pl.DataFrame(given).to_arrow()).to_pylist() == given.to_pylist()
 
 
@@ -62,8 +62,8 @@ def test_the_tables_that_polars_makes() -> None:
     "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())], ids=str
 )
 def test_kinds_of_text(kind: pa.DataType) -> None:
-    column = pa.array([picture_row()["id"], "second"]).cast(kind)
-    assert align(replaced("id", column)).equals(table(picture_row(), SECOND))
+    column = pa.array([image_row()["id"], "second"]).cast(kind)
+    assert align(replaced("id", column)).equals(table(image_row(), SECOND))
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.int64(), pa.uint32(), pa.float64()], ids=str)
@@ -92,7 +92,7 @@ def test_values_that_do_not_fit_name_their_record(name: str, column: pa.Array) -
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 def test_the_record_at_fault_is_found_anywhere(size: int) -> None:
     for place in range(size):
-        rows = [picture_row(id=f"r{n}") for n in range(size)]
+        rows = [image_row(id=f"r{n}") for n in range(size)]
         ages = [n if n != place else 99_999 for n in range(size)]
         given = table(*rows)
         given = given.set_column(given.column_names.index("age"), "age", pa.array(ages))
@@ -107,7 +107,7 @@ def test_a_type_that_no_cast_bridges() -> None:
 
 
 def test_unknown_and_repeated_columns() -> None:
-    given = table(picture_row())
+    given = table(image_row())
     assert failing(given.append_column("score", pa.array([1.0])))[1:] == (
         "score",
         "no other columns",
@@ -119,7 +119,7 @@ def test_unknown_and_repeated_columns() -> None:
 
 def regions(member: str, value: Any) -> pa.Array:
     """Boxes with a member added, or left out where `value` is None."""
-    boxes = [dict(box) for box in picture_row()["regions"]]
+    boxes = [dict(box) for box in image_row()["regions"]]
     for box in boxes:
         if value is None:
             del box[member]
@@ -133,8 +133,8 @@ def test_unknown_members_are_not_dropped_silently() -> None:
         "regions.score",
         "no other columns",
     )
-    pictures = [[{"bytes": b"", "path": "", "caption": "?"}]] * 2
-    assert failing(replaced("images", pa.array(pictures)))[1] == "images.caption"
+    images = [[{"bytes": b"", "path": "", "caption": "?"}]] * 2
+    assert failing(replaced("images", pa.array(images)))[1] == "images.caption"
 
 
 def test_members_that_must_be_there_are_not_filled_with_null() -> None:
@@ -148,7 +148,7 @@ def test_members_that_must_be_there_are_not_filled_with_null() -> None:
 
 
 def test_members_deep_inside_are_checked() -> None:
-    info = picture_row()["image_info"]
+    info = image_row()["image_info"]
     info[0]["window"]["slope"] = 1.0
     assert failing(replaced("image_info", pa.array([info, info])))[1] == "image_info.window.slope"
 
@@ -160,8 +160,8 @@ def test_members_that_may_be_absent_become_null() -> None:
 
 
 def test_members_in_another_order() -> None:
-    boxes = [dict(reversed(box.items())) for box in picture_row()["regions"]]
-    assert align(replaced("regions", pa.array([boxes, boxes]))).equals(table(picture_row(), SECOND))
+    boxes = [dict(reversed(box.items())) for box in image_row()["regions"]]
+    assert align(replaced("regions", pa.array([boxes, boxes]))).equals(table(image_row(), SECOND))
 
 
 def test_other_contracts() -> None:

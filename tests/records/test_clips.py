@@ -1,4 +1,4 @@
-"""Pictures and notes of a clip, from frames at hand."""
+"""Images and notes of a clip, from frames at hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from qoqdata.readers.video import Clip, FramePolicy
-from qoqdata.records.clips import notes, pictures
+from qoqdata.records.clips import clip_images, clip_notes
 
 GREY = np.repeat(np.arange(24, dtype=np.uint8).reshape(4, 6, 1), 3, axis=2)
 COLOUR = GREY.copy()
@@ -19,8 +19,8 @@ def clip(fps: float | None = 25.0) -> Clip:
     return Clip(np.stack([GREY, COLOUR]), (3, 8), 12, fps, None, ("count mended",), None)
 
 
-def test_one_picture_a_frame_in_time_order() -> None:
-    first, second = pictures(clip(), view="parasternal")
+def test_one_image_a_frame_in_time_order() -> None:
+    first, second = clip_images(clip(), view="parasternal")
     assert (first.index, second.index) == (3, 8)
     assert first.view == second.view == "parasternal"
     assert (first.width, first.height, first.original_width, first.original_height) == (6, 4, 6, 4)
@@ -28,8 +28,8 @@ def test_one_picture_a_frame_in_time_order() -> None:
 
 def test_grey_frames_are_stored_as_grey_and_colour_as_colour() -> None:
     stored = []
-    for picture in pictures(clip()):
-        with Image.open(BytesIO(picture.data)) as opened:
+    for image in clip_images(clip()):
+        with Image.open(BytesIO(image.data)) as opened:
             stored.append((opened.mode, np.asarray(opened)))
     assert [mode for mode, _ in stored] == ["L", "RGB"]
     assert np.array_equal(stored[0][1], GREY[..., 0])
@@ -39,13 +39,13 @@ def test_grey_frames_are_stored_as_grey_and_colour_as_colour() -> None:
 def test_one_coloured_channel_is_colour() -> None:
     frame = GREY.copy()
     frame[2, 2, 2] += 1
-    (picture,) = pictures(Clip(frame[None], (0,), 1, None, None, (), None))
-    with Image.open(BytesIO(picture.data)) as opened:
+    (image,) = clip_images(Clip(frame[None], (0,), 1, None, None, (), None))
+    with Image.open(BytesIO(image.data)) as opened:
         assert np.array_equal(np.asarray(opened), frame)
 
 
 def test_notes_say_how_frames_were_chosen() -> None:
     policy = FramePolicy("uniform", count=2)
     said = "frames: centres of 2 equal parts of 12"
-    assert notes(clip(), policy) == (f"{said} at 25 frames/s", "count mended")
-    assert notes(clip(None), policy)[0] == f"{said} at unknown rate"
+    assert clip_notes(clip(), policy) == (f"{said} at 25 frames/s", "count mended")
+    assert clip_notes(clip(None), policy)[0] == f"{said} at unknown rate"

@@ -7,7 +7,7 @@ from qoqdata.records.content import Region
 from qoqdata.records.regions import from_boxes
 
 
-def test_boxes_become_regions_of_their_picture() -> None:
+def test_boxes_become_regions_of_their_image() -> None:
     boxes = [LabelBox("kidney", 1, 2, 3, 8, 9, 20), LabelBox("cyst", 3, 0, 0, 1, 1, 1)]
     assert from_boxes(boxes, image=4, reader="r1") == (
         Region("kidney", 4, 2, 3, 8, 9, 20, "r1"),

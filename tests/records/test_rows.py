@@ -11,12 +11,12 @@ import pytest
 
 from qoqdata.contract.record import RECORD
 from qoqdata.readers.dicom import Window
-from qoqdata.records.content import Ecg, Picture, Record, Region
-from qoqdata.records.rows import SCHEMA, Setting, batch, row, shows_something
+from qoqdata.records.content import Ecg, Image, Record, Region
+from qoqdata.records.rows import SCHEMA, RecordFacts, batch, row, shows_something
 from qoqdata.records.validation import validate
 from tests.records.sound_rows import HEIGHT, WIDTH, encoded
 
-SETTING = Setting(
+SETTING = RecordFacts(
     id="f" * 32,
     source="films",
     domain="chest_xray",
@@ -31,7 +31,7 @@ SETTING = Setting(
     converter="image_table",
     version="3",
 )
-PICTURE = Picture(
+IMAGE = Image(
     encoded(),
     "png",
     WIDTH,
@@ -51,7 +51,7 @@ RECORD_CONTENT = Record(
     options=("Clear", "Opacity"),
     labels=("Opacity",),
     uncertain=(),
-    images=(PICTURE, PICTURE),
+    images=(IMAGE, IMAGE),
     regions=(Region("opacity", 1, 0.5, 1.0, 2.5, 3.0, 4.0, "reader 2"),),
     masks=(None, encoded()),
     context="Cough.",
@@ -173,7 +173,7 @@ def test_a_value_of_the_wrong_type_is_not_written() -> None:
 @pytest.mark.parametrize(
     ("content", "shows"),
     [
-        ({"images": (PICTURE,)}, True),
+        ({"images": (IMAGE,)}, True),
         ({"context": "Cough."}, True),
         (
             {"ecg": Ecg(("I",), 1.0, np.zeros((1, 1), np.float32), np.ones((1, 1), bool))},
@@ -182,7 +182,7 @@ def test_a_value_of_the_wrong_type_is_not_written() -> None:
         ({"masks": (encoded(),), "regions": ()}, False),
         ({}, False),
     ],
-    ids=["picture", "text", "ECG", "annotations only", "nothing"],
+    ids=["image", "text", "ECG", "annotations only", "nothing"],
 )
 def test_what_shows_the_policy_something(content: dict[str, Any], shows: bool) -> None:
     made = row(Record(task="t", question="q", answer="a", **content), SETTING)

@@ -11,7 +11,7 @@ from PIL import Image
 from qoqdata.errors import BadLabel, InputError, Misaligned
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy, Volume
-from qoqdata.records.slices import Stack, cut
+from qoqdata.records.slices import CutSlices, cut
 
 #: 4 x 3 x 5 voxels of 1 x 2 x 4 mm, axes along R, A, S.
 AFFINE = np.diag([1.0, 2.0, 4.0, 1.0])
@@ -42,22 +42,22 @@ def axial(plane: np.ndarray) -> np.ndarray:
     return plane.T[::-1, ::-1]
 
 
-def test_pictures_are_windowed_and_upright() -> None:
+def test_images_are_windowed_and_upright() -> None:
     # Window 0 to 255: grey is the value itself.
     stack = cut(volume(ramp()), None, {}, policy=ALL, window=Window(127.5, 255.0, "LINEAR_EXACT"))
     assert stack.masks is None and stack.regions is None and stack.images is not None
-    assert [picture.index for picture in stack.images] == [0, 1, 2, 3, 4]
-    for picture in stack.images:
-        assert picture.index is not None
-        expected = np.clip(axial(ramp()[:, :, picture.index]), 0, 255)
-        assert np.array_equal(pixels(picture.data), expected)
-        assert (picture.width, picture.height) == (4, 3)
-        assert picture.spacing == (2.0, 1.0, 4.0)
-        assert picture.view == "axial"
+    assert [image.index for image in stack.images] == [0, 1, 2, 3, 4]
+    for image in stack.images:
+        assert image.index is not None
+        expected = np.clip(axial(ramp()[:, :, image.index]), 0, 255)
+        assert np.array_equal(pixels(image.data), expected)
+        assert (image.width, image.height) == (4, 3)
+        assert image.spacing == (2.0, 1.0, 4.0)
+        assert image.view == "axial"
     assert stack.notes == ("slices: all slices, axial, of 5", "grey: C127.5 W255")
 
 
-def test_a_volume_stored_upside_down_gives_the_same_pictures() -> None:
+def test_a_volume_stored_upside_down_gives_the_same_images() -> None:
     turned = np.diag([1.0, 2.0, -4.0, 1.0])
     window = Window(127.5, 255.0, "LINEAR_EXACT")
     one = cut(volume(ramp()), None, {}, policy=ALL, window=window)
@@ -89,7 +89,7 @@ def test_without_a_window_one_range_serves_the_whole_volume() -> None:
     assert stack.images[0].window is None
 
 
-def masked() -> tuple[np.ndarray, Stack]:
+def masked() -> tuple[np.ndarray, CutSlices]:
     """A mask of 2 at (1..2, 0, 3) and of 7 at (3, 2, 3), with its slices."""
     codes = np.zeros(SHAPE, np.float32)
     codes[1:3, 0, 3] = 2
@@ -98,7 +98,7 @@ def masked() -> tuple[np.ndarray, Stack]:
     return codes, stack
 
 
-def test_masks_follow_their_pictures() -> None:
+def test_masks_follow_their_images() -> None:
     codes, stack = masked()
     assert stack.masks is not None and stack.images is not None
     assert len(stack.masks) == len(stack.images) == 5
@@ -118,14 +118,14 @@ def test_boxes_in_stored_pixels() -> None:
     assert {region.label: region.area for region in stack.regions} == {"kidney": 2, "cyst": 1}
 
 
-def test_regions_count_stored_pictures_not_raw_slices() -> None:
+def test_regions_count_stored_images_not_raw_slices() -> None:
     codes = np.zeros(SHAPE, np.uint8)
     codes[0, 0, 4] = 1
     policy = SlicePolicy("index", indices=(1, 4), plane="axial")
     stack = cut(volume(ramp()), volume(codes), {1: "x"}, policy=policy)
     assert stack.regions is not None and stack.images is not None
     assert [region.image for region in stack.regions] == [1]
-    assert [picture.index for picture in stack.images] == [1, 4]
+    assert [image.index for image in stack.images] == [1, 4]
 
 
 def test_a_mask_alone() -> None:

@@ -19,7 +19,7 @@ from tests.records.sound_rows import (
     ecg_row,
     encoded,
     facts,
-    picture_row,
+    image_row,
     region,
     table,
 )
@@ -43,24 +43,24 @@ def without(row: dict[str, Any], column: str, member: str) -> dict[str, Any]:
 
 
 SOUND: dict[str, dict[str, Any]] = {
-    "picture": picture_row(),
+    "image": image_row(),
     "ecg": ecg_row(),
-    "nothing is mandatory among findings": picture_row(labels=None, uncertain=None, regions=None),
-    "empty lists of findings and boxes": picture_row(labels=[], uncertain=[], regions=[]),
-    "one option as answer": picture_row(answer="Clear"),
-    "open answer with separators": picture_row(
+    "nothing is mandatory among findings": image_row(labels=None, uncertain=None, regions=None),
+    "empty lists of findings and boxes": image_row(labels=[], uncertain=[], regions=[]),
+    "one option as answer": image_row(answer="Clear"),
+    "open answer with separators": image_row(
         options=None, labels=None, uncertain=None, answer="Mass, node and more"
     ),
-    "no mask for a picture": picture_row(masks=[None]),
-    "boxes in masks alone": picture_row(**MASK_ONLY),
-    "age 0": picture_row(age=0),
-    "age at the cap": picture_row(age=90),
+    "no mask for an image": image_row(masks=[None]),
+    "boxes in masks alone": image_row(**MASK_ONLY),
+    "age 0": image_row(age=0),
+    "age at the cap": image_row(age=90),
     "text with an ECG": ecg_row(modality="multimodal", context="Chest pain."),
-    "picture with an ECG": picture_row(modality="multimodal", ecg=ecg_row()["ecg"]),
+    "image with an ECG": image_row(modality="multimodal", ecg=ecg_row()["ecg"]),
     "ECG as arrays": ecg(
         signal=[np.zeros(3, np.float32)] * 2, valid=[np.ones(3, bool), np.zeros(3, bool)]
     ),
-    "box of a fraction of a pixel": picture_row(regions=[region(x_max=0.25, y_max=0.5)]),
+    "box of a fraction of a pixel": image_row(regions=[region(x_max=0.25, y_max=0.5)]),
 }
 
 
@@ -73,146 +73,146 @@ def test_sound_records_pass(name: str) -> None:
 #: name: (row, column, rule)
 BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     # The shape of columns.
-    "unknown column": (picture_row(extra=1), "extra", "no other columns"),
+    "unknown column": (image_row(extra=1), "extra", "no other columns"),
     "member missing": (
-        without(picture_row(), "regions", "reader"),
+        without(image_row(), "regions", "reader"),
         "regions[0].reader",
         "every member is there",
     ),
     "provenance member missing": (
-        without(picture_row(), "provenance", "notes"),
+        without(image_row(), "provenance", "notes"),
         "provenance.notes",
         "every member is there",
     ),
-    "null in a list": (picture_row(labels=["Opacity", None]), "labels[1]", "not null"),
-    "null picture": (picture_row(images=[None]), "images[0]", "not null"),
-    "null box corner": (picture_row(regions=[region(x_min=None)]), "regions[0].x_min", "not null"),
+    "null in a list": (image_row(labels=["Opacity", None]), "labels[1]", "not null"),
+    "null image": (image_row(images=[None]), "images[0]", "not null"),
+    "null box corner": (image_row(regions=[region(x_min=None)]), "regions[0].x_min", "not null"),
     "null digest": (
-        picture_row(provenance=picture_row()["provenance"] | {"digest": None}),
+        image_row(provenance=image_row()["provenance"] | {"digest": None}),
         "provenance.digest",
         "not null",
     ),
-    "unknown domain": (picture_row(domain="dental"), "domain", "one of the vocabulary"),
-    "unknown modality": (picture_row(modality="audio"), "modality", "one of the vocabulary"),
-    "unknown split": (picture_row(split="dev"), "split", "one of the vocabulary"),
-    "unknown sex": (picture_row(sex="F"), "sex", "one of the vocabulary"),
-    "unknown terms": (picture_row(redistribution="yes"), "redistribution", "one of the vocabulary"),
+    "unknown domain": (image_row(domain="dental"), "domain", "one of the vocabulary"),
+    "unknown modality": (image_row(modality="audio"), "modality", "one of the vocabulary"),
+    "unknown split": (image_row(split="dev"), "split", "one of the vocabulary"),
+    "unknown sex": (image_row(sex="F"), "sex", "one of the vocabulary"),
+    "unknown terms": (image_row(redistribution="yes"), "redistribution", "one of the vocabulary"),
     # Null is absent; empty is a value.
-    "blank question": (picture_row(question=" "), "question", "absent text is null, not empty"),
+    "blank question": (image_row(question=" "), "question", "absent text is null, not empty"),
     "empty answer": (
-        picture_row(answer="", options=None, labels=None, uncertain=None),
+        image_row(answer="", options=None, labels=None, uncertain=None),
         "answer",
         "absent text is null, not empty",
     ),
-    "empty context": (picture_row(context=""), "context", "absent text is null, not empty"),
-    "empty reasoning": (picture_row(reasoning="\n"), "reasoning", "absent text is null, not empty"),
-    "no pictures as a list": (
-        picture_row(images=[], image_info=[], regions=None, masks=None),
+    "empty context": (image_row(context=""), "context", "absent text is null, not empty"),
+    "empty reasoning": (image_row(reasoning="\n"), "reasoning", "absent text is null, not empty"),
+    "no images as a list": (
+        image_row(images=[], image_info=[], regions=None, masks=None),
         "images",
         "absent is null, not an empty list",
     ),
     "no masks as a list": (
-        picture_row(masks=[]),
+        image_row(masks=[]),
         "masks",
         "absent is null, not an empty list",
     ),
     "no options as a list": (
-        picture_row(options=[], labels=None, uncertain=None),
+        image_row(options=[], labels=None, uncertain=None),
         "options",
         "absent is null, not an empty list",
     ),
     # Ages.
-    "age above the cap": (picture_row(age=91), "age", "between 0 and 90"),
-    "negative age": (picture_row(age=-1), "age", "between 0 and 90"),
+    "age above the cap": (image_row(age=91), "age", "between 0 and 90"),
+    "negative age": (image_row(age=-1), "age", "between 0 and 90"),
     # Modalities.
-    "pictures in an ECG record": (
-        picture_row(modality="ecg"),
+    "images in an ECG record": (
+        image_row(modality="ecg"),
         "images",
-        "an ECG record shows no picture",
+        "an ECG record shows no image",
     ),
-    "ECG in a picture record": (
-        picture_row(ecg=ecg_row()["ecg"]),
+    "ECG in an image record": (
+        image_row(ecg=ecg_row()["ecg"]),
         "ecg",
-        "a picture record holds no ECG",
+        "an image record holds no ECG",
     ),
     "ECG in a video record": (
-        picture_row(modality="video", ecg=ecg_row()["ecg"]),
+        image_row(modality="video", ecg=ecg_row()["ecg"]),
         "ecg",
-        "a picture record holds no ECG",
+        "an image record holds no ECG",
     ),
-    # Pictures and masks.
-    "facts without pictures": (picture_row(images=None), "image_info", "one entry an image"),
-    "pictures without facts": (picture_row(image_info=None), "image_info", "one entry an image"),
-    "fewer facts than pictures": (
-        picture_row(images=picture_row()["images"] * 2),
+    # Images and masks.
+    "facts without images": (image_row(images=None), "image_info", "one entry an image"),
+    "images without facts": (image_row(image_info=None), "image_info", "one entry an image"),
+    "fewer facts than images": (
+        image_row(images=image_row()["images"] * 2),
         "image_info",
         "one entry an image",
     ),
-    "picture of another width": (
-        picture_row(image_info=[facts(width=WIDTH + 1)]),
+    "image of another width": (
+        image_row(image_info=[facts(width=WIDTH + 1)]),
         "images[0]",
-        "the stored picture has the stated size",
+        "the stored image has the stated size",
     ),
-    "picture turned": (
-        picture_row(images=mask(encoded(width=HEIGHT, height=WIDTH))),
+    "image turned": (
+        image_row(images=mask(encoded(width=HEIGHT, height=WIDTH))),
         "images[0]",
-        "the stored picture has the stated size",
+        "the stored image has the stated size",
     ),
-    "no picture at all": (
-        picture_row(images=mask(b"not a picture")),
+    "no image at all": (
+        image_row(images=mask(b"not an image")),
         "images[0]",
-        "the stored picture has the stated size",
+        "the stored image has the stated size",
     ),
-    "picture cut inside its header": (
-        picture_row(images=mask(encoded()[:20])),
+    "image cut inside its header": (
+        image_row(images=mask(encoded()[:20])),
         "images[0]",
-        "the stored picture has the stated size",
+        "the stored image has the stated size",
     ),
-    "picture without bytes": (
-        picture_row(images=[{"bytes": None, "path": "a.png"}]),
+    "image without bytes": (
+        image_row(images=[{"bytes": None, "path": "a.png"}]),
         "images[0]",
-        "the stored picture has the stated size",
+        "the stored image has the stated size",
     ),
-    "more masks than pictures": (
-        picture_row(masks=picture_row()["masks"] * 2),
+    "more masks than images": (
+        image_row(masks=image_row()["masks"] * 2),
         "masks",
-        "one a picture",
+        "one an image",
     ),
     "mask of another size": (
-        picture_row(masks=mask(encoded(width=WIDTH - 1))),
+        image_row(masks=mask(encoded(width=WIDTH - 1))),
         "masks[0]",
-        "a mask has its picture's size",
+        "a mask has its image's size",
     ),
-    "lossy mask": (picture_row(masks=mask(encoded("JPEG"))), "masks[0]", "masks are lossless: PNG"),
-    "mask without picture that is none": (
-        picture_row(**MASK_ONLY, regions=None, masks=mask(b"GIF89a")),
+    "lossy mask": (image_row(masks=mask(encoded("JPEG"))), "masks[0]", "masks are lossless: PNG"),
+    "mask without image that is none": (
+        image_row(**MASK_ONLY, regions=None, masks=mask(b"GIF89a")),
         "masks[0]",
         "masks are lossless: PNG",
     ),
     # Boxes.
-    "box of picture 1 of 1": (
-        picture_row(regions=[region(image=1)]),
+    "box of image 1 of 1": (
+        image_row(regions=[region(image=1)]),
         "regions[0].image",
-        "names a stored picture",
+        "names a stored image",
     ),
-    "box of picture -1": (
-        picture_row(regions=[region(image=-1)]),
+    "box of image -1": (
+        image_row(regions=[region(image=-1)]),
         "regions[0].image",
-        "names a stored picture",
+        "names a stored image",
     ),
-    "box without picture and mask": (
-        picture_row(**MASK_ONLY, masks=None),
+    "box without image and mask": (
+        image_row(**MASK_ONLY, masks=None),
         "regions[0].image",
-        "names a stored picture",
+        "names a stored image",
     ),
     "box of an absent mask": (
-        picture_row(**MASK_ONLY, masks=[None]),
+        image_row(**MASK_ONLY, masks=[None]),
         "regions[0]",
         "a box lies inside its image",
     ),
     **{
         f"box {name}": (
-            picture_row(regions=[region(), region(**corners)]),
+            image_row(regions=[region(), region(**corners)]),
             "regions[1]",
             "a box lies inside its image",
         )
@@ -231,7 +231,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     # Labels and answers.
     **{
         f"{column} with {mark!r}": (
-            picture_row(**{column: [f"Mass{mark}node"], "answer": "Opacity, Effusion"}),
+            image_row(**{column: [f"Mass{mark}node"], "answer": "Opacity, Effusion"}),
             column,
             "labels survive the scorer's separators",
         )
@@ -239,17 +239,17 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
         for mark in (",", " and ", "&", "\n")
     },
     "options repeat": (
-        picture_row(options=["Clear", "Opacity", "Effusion", "Clear"]),
+        image_row(options=["Clear", "Opacity", "Effusion", "Clear"]),
         "options",
         "no repeats",
     ),
-    "labels repeat": (picture_row(labels=["Opacity", "Opacity"]), "labels", "no repeats"),
-    "label not offered": (picture_row(labels=["Mass"]), "labels", "labels are options"),
-    "doubt not offered": (picture_row(uncertain=["Mass"]), "uncertain", "labels are options"),
-    "label in another case": (picture_row(labels=["opacity"]), "labels", "labels are options"),
+    "labels repeat": (image_row(labels=["Opacity", "Opacity"]), "labels", "no repeats"),
+    "label not offered": (image_row(labels=["Mass"]), "labels", "labels are options"),
+    "doubt not offered": (image_row(uncertain=["Mass"]), "uncertain", "labels are options"),
+    "label in another case": (image_row(labels=["opacity"]), "labels", "labels are options"),
     **{
         f"answer {answer!r}": (
-            picture_row(answer=answer),
+            image_row(answer=answer),
             "answer",
             "the answer is an option or a join of options",
         )
@@ -315,7 +315,7 @@ def test_a_breach_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("field", RECORD.fields, ids=lambda field: field.name)
 def test_a_missing_column_is_a_breach(field: Any) -> None:
-    row = picture_row()
+    row = image_row()
     del row[field.name]
     with pytest.raises(RecordError) as raised:
         validate(row)
@@ -324,18 +324,18 @@ def test_a_missing_column_is_a_breach(field: Any) -> None:
 
 @pytest.mark.parametrize("field", RECORD.fields, ids=lambda field: field.name)
 def test_null_stands_only_in_nullable_columns(field: Any) -> None:
-    found = {(c, rule) for c, rule, _ in breaches(picture_row(**{field.name: None}))}
+    found = {(c, rule) for c, rule, _ in breaches(image_row(**{field.name: None}))}
     assert ((field.name, "not null") in found) == (not field.nullable)
 
 
 def test_all_breaches_of_a_record_are_listed() -> None:
-    row = picture_row(age=100, labels=["Mass"], answer="Mass", regions=[region(x_max=100.0)])
+    row = image_row(age=100, labels=["Mass"], answer="Mass", regions=[region(x_max=100.0)])
     assert [column for column, _, _ in breaches(row)] == ["age", "regions[0]", "labels", "answer"]
 
 
 def test_rows_that_came_back_from_arrow_and_polars_are_judged_alike() -> None:
     """Validation of a data set on disk reads rows through polars."""
-    rows = [picture_row(), ecg_row(), picture_row(age=91), ecg(fs=0.0)]
+    rows = [image_row(), ecg_row(), image_row(age=91), ecg(fs=0.0)]
     found = [[breach[:2] for breach in breaches(row)] for row in rows]
     assert found == [[], [], [("age", "between 0 and 90")], [("ecg.fs", "a positive rate")]]
     for back in (table(*rows).to_pylist(), pl.DataFrame(table(*rows)).to_dicts()):
@@ -343,6 +343,4 @@ def test_rows_that_came_back_from_arrow_and_polars_are_judged_alike() -> None:
 
 
 def test_a_sound_row_fits_the_arrow_schema() -> None:
-    assert (
-        batch([picture_row(), ecg_row()]).to_pylist() == table(picture_row(), ecg_row()).to_pylist()
-    )
+    assert batch([image_row(), ecg_row()]).to_pylist() == table(image_row(), ecg_row()).to_pylist()

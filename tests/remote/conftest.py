@@ -13,7 +13,7 @@ from PIL import Image
 from qoqdata.dataset import Dataset
 from qoqdata.remote import retry
 from qoqdata.statistics import difficulty, tables
-from tests.records.sound_rows import encoded, facts, picture_row
+from tests.records.sound_rows import encoded, facts, image_row
 from tests.remote.servers import Site, serving
 from tests.validation.written_set import write
 
@@ -48,14 +48,14 @@ def noise(seed: int, size: int = SIDE) -> bytes:
 
 
 def row(number: int, split: str) -> dict:
-    picture = {"bytes": noise(number), "path": "0.png"}
+    image = {"bytes": noise(number), "path": "0.png"}
     mask = {"bytes": encoded(width=SIDE, height=SIDE), "path": "0-mask.png"}
-    return picture_row(
+    return image_row(
         id=f"r{number}",
         split=split,
         patient=f"p{number}",
         study=f"s{number}",
-        images=[picture],
+        images=[image],
         image_info=[facts(width=SIDE, height=SIDE)],
         masks=[mask],
     )
@@ -74,8 +74,8 @@ def local(tmp_path: Path) -> Dataset:
     rollouts = tmp_path / "rollouts.parquet"
     pl.DataFrame({"id": kept["id"], "rewards": [[0.0, 1.0]] * kept.height}).write_parquet(rollouts)
     scored = difficulty.from_rollouts(rollouts, policy="some-policy", scorer="exact")
-    difficulty.write(dataset.layout, scored)
-    tables.write(dataset.layout, tables.compute(dataset.kept(), None))
+    difficulty.write_difficulty(dataset.layout, scored)
+    tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None))
     return dataset
 
 

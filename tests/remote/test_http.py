@@ -69,7 +69,7 @@ def test_queries(site: Site, local: Dataset, number: int) -> None:
     assert_frame_equal(ask(opened(site).records).collect(), ask(local.records).collect())
 
 
-def test_metadata_fetches_no_pictures(site: Site, local: Dataset) -> None:
+def test_metadata_fetches_no_images(site: Site, local: Dataset) -> None:
     remote = opened(site)
     remote.metadata()
     for shard in local.manifest.shards:
@@ -219,7 +219,7 @@ def test_changed_statistics_and_verdicts_show_at_the_next_open(
     before = opened(site)
     assert before.stats.digest == local.stats.digest and before.kept().height == 11
     pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False]}).write_parquet(local.layout.verdicts)
-    written = tables.write(local.layout, tables.compute(local.kept(), None))
+    written = tables.write_statistics(local.layout, tables.compute(local.kept(), None))
     assert written.digest != local.manifest.digest
     assert before.kept().height == 11  # an open data set does not change below its reader
     after = opened(site)
@@ -240,7 +240,9 @@ def test_difficulty_over_http_is_the_prior_alone(site: Site, local: Dataset) -> 
     assert difficulty.choose(opened(site).layout) is None
     table = difficulty.choose(local.layout, "some-policy")
     assert table is not None
-    difficulty.write(local.layout, table.with_columns(policy=pl.lit("prior-label-entropy")))
+    difficulty.write_difficulty(
+        local.layout, table.with_columns(policy=pl.lit("prior-label-entropy"))
+    )
     found = difficulty.choose(opened(site).layout)
     assert found is not None and found.height == table.height
 

@@ -36,19 +36,19 @@ def test_every_card_of_the_checkout_is_registered() -> None:
 
 
 def test_a_source() -> None:
-    source = catalogue.get("ham10000")
+    source = catalogue.find_source("ham10000")
     assert source.card.slug == source.folder.name == "ham10000"
     assert source.module == "qoqdata.converters.dermoscopy.ham10000.source"
     assert source.configure is None
-    assert catalogue.get("image_table").configure is not None
+    assert catalogue.find_source("image_table").configure is not None
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(UnknownSource, match="did you mean ham10000") as raised:
-        catalogue.get("ham1000")
+        catalogue.find_source("ham1000")
     assert raised.value.code == "unknown_source"
     with pytest.raises(UnknownSource, match="lists them"):
-        catalogue.get("zzzzzzzz")
+        catalogue.find_source("zzzzzzzz")
 
 
 @pytest.fixture
@@ -61,16 +61,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_digests_follow_code_and_card(package: Path) -> None:
     folder = make(package / "films")
     module = f"{package.name}.films.source"
-    first = catalogue.load(folder, module)
+    first = catalogue.load_source(folder, module)
     (folder / "example").mkdir()
     (folder / "example" / "x.py").write_text("")
     (folder / "notes.md").write_text("")
-    assert catalogue.load(folder, module) == first
+    assert catalogue.load_source(folder, module) == first
     (folder / "codes.csv").write_text("a\n")
-    second = catalogue.load(folder, module)
+    second = catalogue.load_source(folder, module)
     assert second.code_digest != first.code_digest and second.card_digest == first.card_digest
     (folder / "card.yaml").write_text((folder / "card.yaml").read_text() + "# \n")
-    third = catalogue.load(folder, module)
+    third = catalogue.load_source(folder, module)
     assert third.card_digest != first.card_digest and third.code_digest == second.code_digest
 
 
@@ -87,7 +87,7 @@ def test_digests_follow_code_and_card(package: Path) -> None:
 def test_folders_at_fault(package: Path, code: str | None, changes: dict, said: str) -> None:
     folder = make(package / "films", code, **changes)
     with pytest.raises(CardError, match=said) as raised:
-        catalogue.load(folder, f"{package.name}.films.source")
+        catalogue.load_source(folder, f"{package.name}.films.source")
     assert str(folder) in str(raised.value)
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import qoqdata
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.records.identity import Salt
 
 MAPPING = {
@@ -34,7 +34,7 @@ def test_a_record_of_segments_is_one_unit(tmp_path: Path) -> None:
         (raw / f"part{number}.hea").write_text(f"part{number} 1 100 8\n{line}\n")
     (raw / "whole.hea").write_text("whole/2 1 100 16\npart1 8\npart2 8\n#Dx: 1\n")
     request = SourceRequest(source="wfdb_folder", raw=raw, mapping=MAPPING)
-    setting = Setting(Salt(b"s" * 32), workers=0)
+    setting = BuildSetting(Salt(b"s" * 32), workers=0)
     manifest = build(BuildConfig(sources=(request,)), tmp_path / "set", setting)
     assert manifest.sources["ecgs"].counts.units == 1
     (record,) = pq.read_table(qoqdata.open(tmp_path / "set").paths[0]).to_pylist()

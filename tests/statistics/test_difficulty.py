@@ -174,7 +174,7 @@ def save(layout: Layout, policy: str, mean: float = 0.5) -> Path:
         {"id": ["a"], "rewards": [[mean]], "mean": [mean], "n_rollouts": [1]},
         schema_overrides={"rewards": pl.List(pl.Float32), "n_rollouts": pl.Int32},
     ).with_columns(policy=pl.lit(policy), scorer=pl.lit("s"))
-    return difficulty.write(layout, table)
+    return difficulty.write_difficulty(layout, table)
 
 
 def test_written_in_the_schema_of_the_contract(layout: Layout) -> None:

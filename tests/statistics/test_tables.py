@@ -15,7 +15,7 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.sources import catalogue
 from qoqdata.statistics import tables
 from qoqdata.statistics.tables import Stats
@@ -28,12 +28,12 @@ SLUGS = ("ham10000", "ptb_xl", "kits23")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three sources in one data set; kits23 has a record of annotations only."""
     out = tmp_path_factory.mktemp("stats") / "set"
-    sources = [catalogue.get(slug) for slug in SLUGS]
+    sources = [catalogue.find_source(slug) for slug in SLUGS]
     requests = [
         (source, SourceRequest(source=source.card.slug, raw=source.folder / "example" / "raw"))
         for source in sources
     ]
-    build_requests(requests, out, Setting(SALT, workers=0))
+    build_requests(requests, out, BuildSetting(SALT, workers=0))
     return out
 
 
@@ -177,7 +177,7 @@ def test_tables_on_disk_have_the_schema_of_the_contract(dataset: Dataset) -> Non
     computed = tables.compute(
         dataset.kept(), scores(dataset, ham10000=0.5, ptb_xl=0.75, kits23=0.0)
     )
-    stats = tables.write(dataset.layout, computed)
+    stats = tables.write_statistics(dataset.layout, computed)
     for table in statistics.TABLES:
         path = dataset.root / "stats" / f"{table.name}.parquet"
         assert pq.read_schema(path).equals(arrow_schema(table), check_metadata=True)
@@ -189,17 +189,18 @@ def test_tables_on_disk_have_the_schema_of_the_contract(dataset: Dataset) -> Non
 
 def test_the_digest_names_the_numbers(dataset: Dataset) -> None:
     digests = {
-        tables.write(dataset.layout, tables.compute(dataset.kept(), None)).digest for _ in range(8)
+        tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None)).digest
+        for _ in range(8)
     }
     assert len(digests) == 1
-    other = tables.write(
+    other = tables.write_statistics(
         dataset.layout, tables.compute(dataset.kept(), scores(dataset, ham10000=0.5))
     )
     assert other.digest not in digests
 
 
 def test_no_statistics_yet(dataset: Dataset) -> None:
-    tables.write(dataset.layout, tables.compute(dataset.kept(), None))
+    tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None))
     (dataset.root / "stats" / "labels.parquet").unlink()
     with pytest.raises(DatasetError, match="no statistics yet") as raised:
         dataset.stats  # noqa: B018

@@ -14,7 +14,7 @@ from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Counts, Manifest, Shard, SourceEntry
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.layout import Layout
-from tests.records.sound_rows import picture_row, table
+from tests.records.sound_rows import image_row, table
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Part:
 def rows_of(part: Part, shard: int) -> list[dict[str, Any]]:
     """Light rows whose id tells source, split, shard and row."""
     return [
-        picture_row(
+        image_row(
             id=f"{part.source}/{part.split}/{shard}/{row}",
             source=part.source,
             domain=part.domain,
@@ -119,5 +119,5 @@ def seal(root: Path, shards: list[Shard], sources: dict[str, SourceEntry]) -> Da
         sources=sources,
         shards=tuple(shards),
     )
-    manifests.write(Layout(root), manifest)
+    manifests.write_manifest(Layout(root), manifest)
     return open_dataset(root)

@@ -31,7 +31,7 @@ def opened(dataset: Dataset, **asked: Any) -> Stream:
 
 
 def flip(dataset: Dataset, shard: int, row_group: int) -> None:
-    """Turn a bit of the pictures of a row group, so that its page fails the checksum."""
+    """Turn a bit of the images of a row group, so that its page fails the checksum."""
     path = dataset.root / dataset.manifest.shards[shard].path
     chunks = pq.read_metadata(path).row_group(row_group)
     names = {chunks.column(i).path_in_schema: chunks.column(i) for i in range(chunks.num_columns)}
@@ -121,11 +121,11 @@ def test_substitutes_do_not_depend_on_who_reads(dataset: Dataset, mix: str | Non
         assert all(i is None or i.split("/")[0] == n.split("/")[0] for n, i in want.values())
 
 
-def test_a_picture_that_is_none(tmp_path: Path) -> None:
+def test_a_image_that_is_none(tmp_path: Path) -> None:
     """The bytes were stored so: only decoding can tell."""
     part = Part("films", "chest_xray", (12,))
     rows = rows_of(part, 0)
-    rows[4]["images"] = [{"bytes": b"no picture at all", "path": "0.png"}]
+    rows[4]["images"] = [{"bytes": b"no image at all", "path": "0.png"}]
     dataset = seal(
         tmp_path,
         [write_rows(tmp_path, part, 0, rows, row_group=5)],

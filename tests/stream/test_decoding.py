@@ -12,14 +12,14 @@ import pytest
 import qoqdata
 from qoqdata.dataset import Dataset
 from qoqdata.stream.decode import Budget
-from tests.records.sound_rows import ecg_row, picture_row
+from tests.records.sound_rows import ecg_row, image_row
 from tests.stream.sets import Part, entry, seal, write_rows
 
 GREY = np.repeat(np.tile(np.arange(6, dtype=np.uint8), (4, 1))[..., None], 3, axis=2)
 
 
 @pytest.mark.parametrize("workers", [0, 3])
-def test_pictures_as_arrays_and_pil(mixed: Dataset, workers: int) -> None:
+def test_images_as_arrays_and_pil(mixed: Dataset, workers: int) -> None:
     asked = {"columns": ["id", "images"], "workers": workers, "epochs": 1, "prefetch": 5}
     order = mixed.stream().order(0, 143)["id"].to_list()
     for images in ("array", "pil"):
@@ -27,17 +27,17 @@ def test_pictures_as_arrays_and_pil(mixed: Dataset, workers: int) -> None:
         records = list(stream)
         assert [record["id"] for record in records] == order
         for record in records:
-            (picture,) = record["images"]
-            assert np.asarray(picture).dtype == np.uint8
-            assert (np.asarray(picture) == GREY).all()
+            (image,) = record["images"]
+            assert np.asarray(image).dtype == np.uint8
+            assert (np.asarray(image) == GREY).all()
         stream.close()
 
 
 def test_a_budget_resizes(mixed: Dataset) -> None:
     budget = Budget(min_pixels=64 * 64, max_pixels=128 * 128, multiple=28)
     stream = mixed.stream(columns=["images"], images="array", budget=budget)
-    picture = next(iter(stream))["images"][0]
-    height, width = picture.shape[:2]
+    image = next(iter(stream))["images"][0]
+    height, width = image.shape[:2]
     assert height % 28 == 0 and width % 28 == 0 and 64 * 64 <= height * width <= 128 * 128
     stream.close()
 
@@ -60,7 +60,7 @@ def test_signals_are_float32_with_a_mask(tmp_path: Path) -> None:
         stream.close()
 
 
-def test_several_pictures_a_record_and_missing_masks(tmp_path: Path) -> None:
+def test_several_images_a_record_and_missing_masks(tmp_path: Path) -> None:
     """Values of list columns are cut out of shared buffers: neighbours must not leak."""
     part = Part("films", "chest_xray", (9,))
     rows = []
@@ -69,7 +69,7 @@ def test_several_pictures_a_record_and_missing_masks(tmp_path: Path) -> None:
         images = [{"bytes": bytes([i, n]) * (n + 1), "path": "a"} for n in range(count)]
         masks = [None if n % 2 else {"bytes": bytes([9, i, n]), "path": "m"} for n in range(count)]
         changes = {"images": images or None, "masks": masks if i != 4 else None}
-        rows.append(picture_row(id=str(i), context="x", image_info=None, regions=None, **changes))
+        rows.append(image_row(id=str(i), context="x", image_info=None, regions=None, **changes))
     shard = write_rows(tmp_path, part, 0, rows, row_group=4)
     dataset = seal(tmp_path, [shard], {"films": entry("chest_xray")})
     found = {r["id"]: r for r in dataset.stream(columns=["id", "images", "masks"], epochs=1)}

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qoqdata.stream.draws import BLOCK, UNITS, Segment, _floor_sum, units
+from qoqdata.stream.draws import BLOCK, UNITS, DrawSegment, _floor_sum, units
 
 chances = st.lists(st.floats(0, 1), min_size=1, max_size=12).filter(lambda p: sum(p) > 1e-3)
 
 
-def segment(p: list[float], start: int = 0) -> Segment:
-    return Segment(("d", 1), start, np.arange(len(p)), units(np.array(p) / sum(p)))
+def segment(p: list[float], start: int = 0) -> DrawSegment:
+    return DrawSegment(("d", 1), start, np.arange(len(p)), units(np.array(p) / sum(p)))
 
 
 @given(st.integers(0, 60), st.integers(1, 50), st.integers(0, 200), st.integers(0, 200))

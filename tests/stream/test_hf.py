@@ -22,12 +22,12 @@ def test_the_view(mixed: Dataset) -> None:
         rows = list(islice(view, 6))
         assert [row["id"] for row in rows] == stream.order(1, 7)["id"].to_list()
     assert [row["position"] for row in rows] == [1, 2, 3, 4, 5, 6]
-    picture = rows[0]["images"][0]
-    assert isinstance(picture, Pillow.Image) and picture.size == (6, 4)
+    image = rows[0]["images"][0]
+    assert isinstance(image, Pillow.Image) and image.size == (6, 4)
     assert set(rows[0]) == {"id", "images", "labels", "age", "position"}
     stream.close()
 
 
 def test_the_view_decodes_itself(mixed: Dataset) -> None:
-    with pytest.raises(UsageError, match="decodes pictures itself"):
+    with pytest.raises(UsageError, match="decodes images itself"):
         mixed.stream(images="array").hf()

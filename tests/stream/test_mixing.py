@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.statistics.tables import compute
-from qoqdata.statistics.tables import write as write_stats
+from qoqdata.statistics.tables import write_statistics as write_stats
 from qoqdata.stream import Mix, Stream
 from qoqdata.stream.mixing import probabilities, weights
 from qoqdata.stream.plan import Share

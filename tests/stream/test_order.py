@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.stream import keyed
-from qoqdata.stream.order import Groups, Pass, in_place, lane_starts, lanes_within, shuffled
+from qoqdata.stream.order import Pass, RecordPlaces, in_place, lane_starts, lanes_within, shuffled
 
 
 @st.composite
-def layouts(draw: st.DrawFn) -> Groups:
+def layouts(draw: st.DrawFn) -> RecordPlaces:
     """Row groups of 1 to 9 rows in shards of 1 to 4 row groups."""
     sizes = draw(st.lists(st.integers(1, 9), min_size=1, max_size=40))
     shards = np.cumsum(draw(st.lists(st.booleans(), min_size=len(sizes), max_size=len(sizes))))
     group = np.repeat(np.arange(len(sizes)) * 3 + 7, sizes)
-    return Groups(group.astype(np.int64), np.repeat(shards, sizes).astype(np.int64))
+    return RecordPlaces(group.astype(np.int64), np.repeat(shards, sizes).astype(np.int64))
 
 
 def test_the_generator_does_not_change_between_versions() -> None:
@@ -31,7 +31,7 @@ def test_the_generator_does_not_change_between_versions() -> None:
 
 @given(layouts(), st.integers(1, 70), st.integers(1, 6), st.booleans(), st.integers(0, 3))
 def test_every_record_once(
-    groups: Groups, lanes: int, window: int, by_shard: bool, seed: int
+    groups: RecordPlaces, lanes: int, window: int, by_shard: bool, seed: int
 ) -> None:
     one = shuffled(groups, "d", seed, lanes=lanes, window=window, by_shard=by_shard)
     assert sorted(one.records.tolist()) == list(range(len(groups)))
@@ -39,13 +39,13 @@ def test_every_record_once(
 
 
 @given(layouts())
-def test_in_place(groups: Groups) -> None:
+def test_in_place(groups: RecordPlaces) -> None:
     one = in_place(groups)
     assert one.records.tolist() == list(range(len(groups)))
     check_parts(one, groups)
 
 
-def check_parts(one: Pass, groups: Groups) -> None:
+def check_parts(one: Pass, groups: RecordPlaces) -> None:
     """Parts name the row group of their records and when each is needed last."""
     assert (one.group[one.parts] == groups.group[one.records]).all()
     for part in range(len(one.last)):
@@ -53,7 +53,7 @@ def check_parts(one: Pass, groups: Groups) -> None:
 
 
 @given(layouts(), st.integers(1, 70), st.integers(1, 6))
-def test_few_row_groups_are_open(groups: Groups, lanes: int, window: int) -> None:
+def test_few_row_groups_are_open(groups: RecordPlaces, lanes: int, window: int) -> None:
     """A lane is within one window at a time, whatever the sizes of its row groups."""
     one = shuffled(groups, "d", lanes=lanes, window=window)
     lanes = min(lanes, len(groups))
@@ -68,7 +68,7 @@ def test_few_row_groups_are_open(groups: Groups, lanes: int, window: int) -> Non
 
 @given(layouts(), st.integers(1, 64), st.integers(1, 64))
 def test_processes_that_divide_the_lanes_read_disjoint_parts(
-    groups: Groups, world: int, lanes: int
+    groups: RecordPlaces, world: int, lanes: int
 ) -> None:
     one = shuffled(groups, "d", lanes=lanes, window=2)
     if min(lanes, len(groups)) % world == 0:
@@ -77,14 +77,14 @@ def test_processes_that_divide_the_lanes_read_disjoint_parts(
 
 
 def test_key_and_shape_are_all_that_matters() -> None:
-    groups = Groups(np.arange(60) // 4, np.arange(60) // 20)
+    groups = RecordPlaces(np.arange(60) // 4, np.arange(60) // 20)
     ones = [shuffled(groups, "d", seed, lanes=4, window=2).records.tolist() for seed in (0, 0, 1)]
     assert ones[0] == ones[1] != ones[2]
 
 
 def test_by_shard_keeps_a_shard_together() -> None:
     """With one lane, shards follow each other; row groups of a window mix at their borders."""
-    groups = Groups(np.arange(400) // 4, np.arange(400) // 40)
+    groups = RecordPlaces(np.arange(400) // 4, np.arange(400) // 40)
     near, far = (
         shuffled(groups, "d", lanes=1, window=1, by_shard=by).records // 40 for by in (True, False)
     )

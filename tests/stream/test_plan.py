@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qoqdata.dataset import Dataset
-from qoqdata.stream.draws import Segment, units
+from qoqdata.stream.draws import DrawSegment, units
 from qoqdata.stream.index import build
 from qoqdata.stream.mixing import Mix
-from qoqdata.stream.plan import Plan, Share
+from qoqdata.stream.plan import ReadPlan, Share
 from qoqdata.stream.sequence import Sequence, sequence
-from qoqdata.stream.settings import Settings
+from qoqdata.stream.settings import StreamSettings
 
 N = 143
 
@@ -52,14 +52,14 @@ def test_batches_in_turn_are_the_ranks_own_order(world: int, workers: int, batch
     assert np.concatenate(batches).tolist() == plain.tolist()
 
 
-def both(dataset: Dataset) -> list[tuple[Sequence, Segment | None]]:
-    found: list[tuple[Sequence, Segment | None]] = []
+def both(dataset: Dataset) -> list[tuple[Sequence, DrawSegment | None]]:
+    found: list[tuple[Sequence, DrawSegment | None]] = []
     for mix in (None, Mix("source", "uniform")):
-        asked = Settings(mix=mix, lanes=8, window=2)
+        asked = StreamSettings(mix=mix, lanes=8, window=2)
         index = build(dataset.files, dataset.manifest, asked)
         made = sequence(index, asked, digest="d", group_bytes=1.0)
         chances = units(np.ones(len(made.members)))
-        segment = Segment(made.key, 0, np.zeros_like(made.sizes), chances) if mix else None
+        segment = DrawSegment(made.key, 0, np.zeros_like(made.sizes), chances) if mix else None
         found.append((made, segment))
     return found
 
@@ -78,7 +78,7 @@ def test_row_groups_are_open_while_needed(
 ) -> None:
     made, segment = both(mixed)[mix]
     share = Share(rank % world, world)
-    plan = Plan(made, segment, share, start, 0, start + count, size)
+    plan = ReadPlan(made, segment, share, start, 0, start + count, size)
     users: Counter[int] = Counter()
     positions: list[int] = []
     groups = made.index.groups.group
@@ -98,7 +98,7 @@ def test_row_groups_close(mixed: Dataset) -> None:
     """Twenty epochs keep no more open than there is, and not all of it."""
     made, _ = both(mixed)[0]
     held, most = Counter[int](), 0
-    for task in Plan(made, None, Share(), 0, 0, 20 * N, 4).tasks():
+    for task in ReadPlan(made, None, Share(), 0, 0, 20 * N, 4).tasks():
         held.update(task.opens)
         held.subtract(task.closes)
         most = max(most, max(held.values()))
@@ -138,7 +138,7 @@ def test_components_share_what_may_be_open(mixed: Dataset) -> None:
 
 @pytest.mark.parametrize("memory", [1, 10, 100])
 def test_memory_bounds_lanes_times_window(mixed: Dataset, memory: int) -> None:
-    asked = Settings(memory=memory, lanes=64, window=4)
+    asked = StreamSettings(memory=memory, lanes=64, window=4)
     index = build(mixed.files, mixed.manifest, asked)
     made = sequence(index, asked, digest="d", group_bytes=1.0)
     assert made.lanes * made.window <= memory

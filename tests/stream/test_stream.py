@@ -250,7 +250,7 @@ def test_verdicts_splits_and_filters(tmp_path: Path) -> None:
     assert sorted(ids(opened(dataset, where=where, epochs=1))) == [
         f"scans/train/0/{row}" for row in range(5)
     ]
-    # Pictures are 6 x 4 pixels; question 18 and options 5 + 7 + 8 characters make 13 tokens.
+    # Images are 6 x 4 pixels; question 18 and options 5 + 7 + 8 characters make 13 tokens.
     assert opened(dataset, max_pixels=24, max_tokens=13).n_records == 56
     for asked in ({"max_pixels": 23}, {"max_tokens": 12}, {"split": "test"}):
         with pytest.raises(DatasetError, match="no record"):

@@ -105,9 +105,9 @@ def test_workers_have_states(mixed: Dataset) -> None:
 def test_arrays_are_tensors(mixed: Dataset) -> None:
     stream = mixed.stream(columns=["id", "images"], images="array", workers=1)
     record = next(iter(stream.torch()))
-    (picture,) = record["images"]
-    assert picture.dtype == torch.uint8 and picture.shape == (4, 6, 3)
-    assert picture[..., 0].tolist() == [[0, 1, 2, 3, 4, 5]] * 4
+    (image,) = record["images"]
+    assert image.dtype == torch.uint8 and image.shape == (4, 6, 3)
+    assert image[..., 0].tolist() == [[0, 1, 2, 3, 4, 5]] * 4
     stream.close()
 
 

@@ -13,12 +13,12 @@ from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import examples
 from qoqdata.suite.examples import Built, build_example, describe
-from tests.records.sound_rows import HEIGHT, WIDTH, ecg_row, picture_row
+from tests.records.sound_rows import HEIGHT, WIDTH, ecg_row, image_row
 
 
-def test_a_picture_record() -> None:
-    shown = describe(picture_row(masks=picture_row()["masks"]))
-    # The picture holds columns 0 to 5: mean 2.5, which rounds to even.
+def test_a_image_record() -> None:
+    shown = describe(image_row(masks=image_row()["masks"]))
+    # The image holds columns 0 to 5: mean 2.5, which rounds to even.
     assert shown["images"] == [
         {"format": "PNG", "mode": "L", "size": [WIDTH, HEIGHT], "mean": 2}
     ]  # fmt: skip
@@ -39,20 +39,20 @@ def test_an_ecg_record() -> None:
 
 
 def test_a_mask_that_is_absent() -> None:
-    assert describe(picture_row(masks=[None]))["masks"] == [None]
+    assert describe(image_row(masks=[None]))["masks"] == [None]
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
     """A source with an empty example folder."""
     (tmp_path / "example").mkdir()
-    return replace(catalogue.get("ham10000"), folder=tmp_path)
+    return replace(catalogue.find_source("ham10000"), folder=tmp_path)
 
 
 def test_what_is_accepted_is_expected(source: Source, tmp_path: Path) -> None:
     with pytest.raises(CardError, match="no expected records"):
         examples.expected(source, examples.RECORDS)
-    dataset = build_example(catalogue.get("ham10000"), tmp_path / "set").dataset
+    dataset = build_example(catalogue.find_source("ham10000"), tmp_path / "set").dataset
     records, rows = ({"id": "ü"}, {"id": "b"}), ({"unit": "x"},)
     examples.accept(source, Built(dataset, records, rows))
     assert examples.expected(source, examples.RECORDS) == records
@@ -64,7 +64,7 @@ def test_what_is_accepted_is_expected(source: Source, tmp_path: Path) -> None:
 
 
 def test_a_built_example_is_sorted_and_complete(tmp_path: Path) -> None:
-    built = build_example(catalogue.get("image_table"), tmp_path / "set")
+    built = build_example(catalogue.find_source("image_table"), tmp_path / "set")
     ids = [record["id"] for record in built.records]
     assert (
         ids == sorted(ids)
@@ -77,7 +77,7 @@ def test_a_built_example_is_sorted_and_complete(tmp_path: Path) -> None:
 
 
 def test_the_seeds_of_the_suite_are_the_same_everywhere(tmp_path: Path) -> None:
-    one = build_example(catalogue.get("image_table"), tmp_path / "a")
-    two = build_example(catalogue.get("image_table"), tmp_path / "b")
+    one = build_example(catalogue.find_source("image_table"), tmp_path / "a")
+    two = build_example(catalogue.find_source("image_table"), tmp_path / "b")
     assert one.records == two.records and one.quarantine == two.quarantine
     assert one.dataset.manifest.digest == two.dataset.manifest.digest

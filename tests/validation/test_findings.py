@@ -15,14 +15,14 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
 from qoqdata.validation.findings import Finding, find
-from tests.records.sound_rows import picture_row, region, table
+from tests.records.sound_rows import image_row, region, table
 from tests.validation.written_set import load, reseal, save, write
 
 
 def row(number: int, split: str = "train", **changes: Any) -> dict[str, Any]:
     """A sound record of its own patient and study."""
     keys = {"id": f"r{number}", "patient": f"p{number}", "study": f"s{number}", "split": split}
-    return picture_row(**keys | changes)
+    return image_row(**keys | changes)
 
 
 ROWS = [row(1), row(2), row(3, "validation"), row(4, "test")]
@@ -40,7 +40,7 @@ def found(dataset: Dataset) -> list[tuple[str, str]]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example of kits23: quarantine, masks, and a record of annotations only."""
     out = tmp_path_factory.mktemp("validate") / "set"
-    build_example(catalogue.get("kits23"), out)
+    build_example(catalogue.find_source("kits23"), out)
     return out
 
 

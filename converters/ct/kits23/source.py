@@ -44,10 +44,10 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """Axial slices with masks and boxes; without imaging, masks and boxes alone."""
     options, facts = job.options, unit.facts
-    mask = volume.read(job.raw.resolve(unit.files[0]), limits=job.limits)
+    mask = volume.read_volume(job.raw.resolve(unit.files[0]), limits=job.limits)
     image = None
     if len(unit.files) > 1:
-        image = volume.read(job.raw.resolve(unit.files[1]), limits=job.limits)
+        image = volume.read_volume(job.raw.resolve(unit.files[1]), limits=job.limits)
     # Without imaging nothing is shown, so slices through the mask give nothing away.
     kind = options["policy"] if image else "mask"
     policy = volume.SlicePolicy(kind, count=options["slices"], plane="axial")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from qoqdata.errors import BadTable, MissingFile, MissingKey
 from qoqdata.readers import encode, masks
-from qoqdata.records import pictures
 from qoqdata.records.content import Record
+from qoqdata.records.images import image_from_file
 from qoqdata.records.regions import from_boxes
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import sex, text, years
@@ -46,12 +46,12 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """The photograph as it is, its mask, and the mask's box."""
     facts = unit.facts
-    picture, notes = pictures.from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
+    image, notes = image_from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
     mask = regions = None
     if len(unit.files) > 1:
         path = job.raw.resolve(unit.files[1])
-        lesion = masks.read(path, codes=job.card.mask_codes, limits=job.limits)
-        shape = (picture.height, picture.width)
+        lesion = masks.read_mask(path, codes=job.card.mask_codes, limits=job.limits)
+        shape = (image.height, image.width)
         codes = masks.align(lesion.codes, shape, resize="nearest")
         if codes.shape != lesion.codes.shape:
             notes = (*notes, f"mask resized from {lesion.codes.shape} to {shape}, nearest pixel")
@@ -61,7 +61,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     return [
         Record(
             **ask(job.card, "diagnosis", [translate(job.card, facts["dx"], where=unit.key)]),
-            images=(picture,),
+            images=(image,),
             masks=mask,
             regions=regions,
             age=facts["age"],

@@ -43,7 +43,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 def convert(unit: Unit, job: Job) -> list[Record]:
     """All leads in mV at the rate of the file."""
-    recording = ecg.read(job.raw.resolve(unit.files[0]), limits=job.limits)
+    recording = ecg.read_ecg(job.raw.resolve(unit.files[0]), limits=job.limits)
     facts = unit.facts
     labels = [translate(job.card, name, where=unit.key) for name in facts["classes"]]
     uncertain = [translate(job.card, name, where=unit.key) for name in facts["uncertain"]]

@@ -14,8 +14,8 @@ from qoqdata.contract.card import Card, Text
 from qoqdata.contract.vocabulary import ANSWER_JOIN, Split
 from qoqdata.errors import BadTable, InputError, Misaligned
 from qoqdata.readers import encode, masks
-from qoqdata.records import pictures
 from qoqdata.records.content import Record, Region
+from qoqdata.records.images import image_from_file
 from qoqdata.records.regions import from_boxes
 from qoqdata.sources import cells
 from qoqdata.sources.asking import answered
@@ -35,7 +35,7 @@ class ClimbJsonl(SourceMapping):
     question: Text = "as each line asks"
     files: dict[Text, Split] = Field(min_length=1, description="annotation file to its split")
     region: Text | None = Field(None, description="what boxes and masks enclose")
-    patient: str | None = Field(None, description="pattern with a group, for picture paths")
+    patient: str | None = Field(None, description="pattern with a group, for image paths")
 
     @field_validator("patient")
     @classmethod
@@ -67,21 +67,21 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
-    """The line's pictures, with its box and mask where it names them."""
+    """The line's images, with its box and mask where it names them."""
     mapping: ClimbJsonl = job.mapping
     facts = unit.facts
-    paths = unit.files[: facts["pictures"]]
-    read = [pictures.from_file(job.raw.resolve(path), limits=job.limits) for path in paths]
-    stored = tuple(picture for picture, _ in read)
+    paths = unit.files[: facts["images"]]
+    read = [image_from_file(job.raw.resolve(path), limits=job.limits) for path in paths]
+    stored = tuple(image for image, _ in read)
     regions, drawn = _boxes(facts, mapping), None
     if len(unit.files) > len(paths):
         label = mapping.region or "region"
-        mask = masks.read(
+        mask = masks.read_mask(
             job.raw.resolve(unit.files[-1]), codes={1: label}, binarise=True, limits=job.limits
         )
         if mask.codes.shape != (stored[0].height, stored[0].width):
             shape = (stored[0].height, stored[0].width)
-            raise Misaligned(f"mask {mask.codes.shape}, picture {shape}", where=unit.key)
+            raise Misaligned(f"mask {mask.codes.shape}, image {shape}", where=unit.key)
         drawn = (encode.label_png(mask.codes), *(None for _ in stored[1:]))
         regions = regions or from_boxes(masks.boxes(mask.codes, mask.table), image=0)
     return [
@@ -111,8 +111,8 @@ def _unit(
     images = _paths(line, "images", where)
     problem, answer = _turns(line, where)
     if not images:
-        held = next((name for name in _SERIES if line.get(name)), "no picture")
-        return Filtered(where, "no_picture", f"the line holds {held}")
+        held = next((name for name in _SERIES if line.get(name)), "no image")
+        return Filtered(where, "no_image", f"the line holds {held}")
     mask = line.get("segmentation_path")
     if mask is not None and not isinstance(mask, str):
         raise BadTable("segmentation_path is no path", where=where)
@@ -126,7 +126,7 @@ def _unit(
         "uncertain": [],
         "context": None,
         "question": question,
-        "pictures": len(images),
+        "images": len(images),
         "box": _box(line.get("bbox"), where),
         **_demographics(line.get("demo"), mapping),
     }
@@ -158,7 +158,7 @@ def _paths(line: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]:
 
 
 def _box(box: Any, where: str) -> list[float] | None:
-    """One box in pixels of the first picture; all zeros is how the old files say "none"."""
+    """One box in pixels of the first image; all zeros is how the old files say "none"."""
     if box is None:
         return None
     numbers = isinstance(box, list) and all(

@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from qoqdata.contract.card import Card
 from qoqdata.errors import InputError
 from qoqdata.readers import dicom
-from qoqdata.readers.dicom import Header, Window
-from qoqdata.readers.dicom.facts import read_header
+from qoqdata.readers.dicom import DicomHeader, Window
+from qoqdata.readers.dicom.facts import read_dicom_header
 from qoqdata.readers.volume import SlicePolicy
 from qoqdata.records import dicoms
 from qoqdata.records.content import Record
@@ -22,7 +22,7 @@ from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 
 NO_PIXELS = "no_pixels"
-#: Objects whose pixels are no picture of a patient: masks, dose grids, parametric maps.
+#: Objects whose pixels are no image of a patient: masks, dose grids, parametric maps.
 DERIVED = frozenset({"SEG", "RTDOSE", "REG", "PR", "KO"})
 
 
@@ -33,10 +33,10 @@ class DicomFolder(SourceMapping):
     key: Literal["path", "sop_instance_uid", "series_instance_uid", "study_instance_uid"] = "path"
     label_header: Literal["modality", "body_part", "view", "laterality"] | None = None
     modalities: tuple[str, ...] = Field(
-        (), description="keep these DICOM modalities only; default: all that are pictures"
+        (), description="keep these DICOM modalities only; default: all that are images"
     )
     windows: tuple[str | tuple[float, float], ...] = Field(
-        (), description="named CT windows or [centre, width], a picture each; default: the file's"
+        (), description="named CT windows or [centre, width], an image each; default: the file's"
     )
     frames: int = Field(8, ge=1, description="frames kept of a multi-frame file")
     slices: int = Field(8, ge=1, description="slices kept of a series")
@@ -60,12 +60,12 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, DicomFolder
 def plan(job: Job) -> Iterator[Planned]:
     """One unit a file or series with pixels; headers are read, pixels are not."""
     mapping: DicomFolder = job.mapping
-    headers: dict[str, Header] = {}
+    headers: dict[str, DicomHeader] = {}
     for path in job.raw.files():
         if mapping.table and path == mapping.table.file:
             continue
         try:
-            facts = read_header(job.raw.resolve(path), limits=job.limits)
+            facts = read_dicom_header(job.raw.resolve(path), limits=job.limits)
         except InputError as error:
             yield Refused(path, error, (path,))
             continue
@@ -101,10 +101,10 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     if mapping.unit == "series":
         series = dicom.read_series(paths, limits=job.limits)
         policy = SlicePolicy("uniform", count=mapping.slices)
-        images, notes = dicoms.series_pictures(series, policy, windows)
+        images, notes = dicoms.series_images(series, policy, windows)
         person = series.header
     else:
-        images, notes, person = dicoms.file_pictures(
+        images, notes, person = dicoms.file_images(
             paths[0], windows, frames=mapping.frames, limits=job.limits
         )
     asked = answered(job.card, mapping.task, unit)
@@ -113,7 +113,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     return [Record(**asked | {"age": age, "sex": sex}, images=images, notes=notes)]
 
 
-def _left_out(path: str, facts: Header, mapping: DicomFolder) -> Filtered | None:
+def _left_out(path: str, facts: DicomHeader, mapping: DicomFolder) -> Filtered | None:
     if facts.rows is None or facts.columns is None:
         kind = facts.modality or "object"
         return Filtered(path, NO_PIXELS, f"a DICOM {kind} without an image", (path,))
@@ -123,7 +123,7 @@ def _left_out(path: str, facts: Header, mapping: DicomFolder) -> Filtered | None
     return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
 
 
-def _groups(headers: Mapping[str, Header], mapping: DicomFolder) -> dict[str, tuple[str, ...]]:
+def _groups(headers: Mapping[str, DicomHeader], mapping: DicomFolder) -> dict[str, tuple[str, ...]]:
     """Files by unit key: the path, or the series instance UID (a file without one stands alone)."""
     if mapping.unit == "file":
         return {path: (path,) for path in headers}
@@ -133,14 +133,14 @@ def _groups(headers: Mapping[str, Header], mapping: DicomFolder) -> dict[str, tu
     return {key: tuple(paths) for key, paths in series.items()}
 
 
-def _row_key(path: str, facts: Header, mapping: DicomFolder) -> str:
+def _row_key(path: str, facts: DicomHeader, mapping: DicomFolder) -> str:
     if mapping.key == "path":
         return path
     return getattr(facts, mapping.key) or path
 
 
 def _from_header(
-    key: str, paths: tuple[str, ...], facts: Header, mapping: DicomFolder
+    key: str, paths: tuple[str, ...], facts: DicomHeader, mapping: DicomFolder
 ) -> Unit | Filtered:
     label = getattr(facts, mapping.label_header or "")
     if label is None:
@@ -148,7 +148,7 @@ def _from_header(
     return _unit(key, paths, facts, Annotation((label,)))
 
 
-def _unit(key: str, paths: tuple[str, ...], facts: Header, annotation: Annotation) -> Unit:
+def _unit(key: str, paths: tuple[str, ...], facts: DicomHeader, annotation: Annotation) -> Unit:
     patient = annotation.patient or facts.patient_id
     group = annotation.group or patient or facts.study_instance_uid
     unit = annotation.unit(key, paths)

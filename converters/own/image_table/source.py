@@ -1,4 +1,4 @@
-"""Your own images with a table: one record a picture."""
+"""Your own images with a table: one record an image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import Field
 from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, Misaligned, MissingFile
 from qoqdata.readers import encode, masks
-from qoqdata.records import pictures
 from qoqdata.records.content import Record
+from qoqdata.records.images import image_from_file
 from qoqdata.records.regions import from_boxes
 from qoqdata.sources.annotations import join, read_annotations
 from qoqdata.sources.asking import answered
@@ -19,7 +19,7 @@ from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
-PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
+IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
 
 
 class ImageTable(SourceMapping):
@@ -36,11 +36,11 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit a row; pictures that no row names are refused."""
+    """One unit a row; images that no row names are refused."""
     mapping: ImageTable = job.mapping
     annotations = read_annotations(job, mapping)
     assert mapping.table is not None
-    listed = job.raw.files(*PICTURES)
+    listed = job.raw.files(*IMAGES)
     wanted = {_mask_path(path, mapping) for path in listed} if mapping.mask else set()
     files = {path: (path,) for path in listed if path not in wanted}
     for item in join(annotations, files, table=mapping.table.file):
@@ -54,24 +54,24 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
-    """The picture, and its mask with boxes where the mapping names one."""
+    """The image, and its mask with boxes where the mapping names one."""
     mapping: ImageTable = job.mapping
     path = job.raw.resolve(unit.files[0])
-    picture, notes = pictures.from_file(path, bits=mapping.bits, limits=job.limits)
+    image, notes = image_from_file(path, bits=mapping.bits, limits=job.limits)
     mask = regions = None
     if len(unit.files) > 1:
-        label_map = masks.read(
+        label_map = masks.read_mask(
             job.raw.resolve(unit.files[1]), codes=mapping.mask_codes, limits=job.limits
         )
-        shape = (picture.height, picture.width)
+        shape = (image.height, image.width)
         if label_map.codes.shape != shape:
-            raise Misaligned(f"mask {label_map.codes.shape}, picture {shape}", where=unit.key)
+            raise Misaligned(f"mask {label_map.codes.shape}, image {shape}", where=unit.key)
         mask = (encode.label_png(label_map.codes),)
         regions = from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
     return [
         Record(
             **answered(job.card, mapping.task, unit),
-            images=(picture,),
+            images=(image,),
             masks=mask,
             regions=regions,
             notes=notes,

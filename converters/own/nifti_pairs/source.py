@@ -79,7 +79,9 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """Slices with masks and boxes; the label is the table's, or what the masks contain."""
     mapping: NiftiPairs = job.mapping
-    image, *rest = (volume.read(job.raw.resolve(path), limits=job.limits) for path in unit.files)
+    image, *rest = (
+        volume.read_volume(job.raw.resolve(path), limits=job.limits) for path in unit.files
+    )
     mask = rest[0] if rest else None
     if mask is not None:
         volume.check_same_grid(image, mask, where=unit.key)

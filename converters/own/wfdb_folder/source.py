@@ -11,7 +11,7 @@ from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, MissingFile
 from qoqdata.readers import ecg
 from qoqdata.readers.ecg.comments import dx
-from qoqdata.readers.ecg.header import read_header
+from qoqdata.readers.ecg.header import read_wfdb_header
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.annotations import Annotation, read_annotations, units
 from qoqdata.sources.asking import answered
@@ -66,7 +66,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 def convert(unit: Unit, job: Job) -> list[Record]:
     """All leads in mV at the native rate; age and sex of the header where the table has none."""
-    recording = ecg.read(job.raw.resolve(unit.files[0]), limits=job.limits)
+    recording = ecg.read_ecg(job.raw.resolve(unit.files[0]), limits=job.limits)
     asked = answered(job.card, job.mapping.task, unit)
     age = recording.age if asked["age"] is None else asked["age"]
     sex = recording.sex if asked["sex"] is None else asked["sex"]
@@ -83,7 +83,7 @@ def _files(header: str, job: Job) -> tuple[str, ...]:
     """The header and the signal files that it names, those of its segments included."""
     folder = header.rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
-    parsed = read_header(job.raw.resolve(header))
+    parsed = read_wfdb_header(job.raw.resolve(header))
     files = [header, *(f"{prefix}{line.file}" for line in parsed.signals)]
     for line in parsed.segments:
         if line.name != GAP:
@@ -93,7 +93,7 @@ def _files(header: str, job: Job) -> tuple[str, ...]:
 
 def _from_comments(key: str, files: tuple[str, ...], job: Job) -> Planned:
     mapping: WfdbFolder = job.mapping
-    codes = dx(read_header(job.raw.resolve(files[0])).comments)
+    codes = dx(read_wfdb_header(job.raw.resolve(files[0])).comments)
     if mapping.unmapped == "ignore":
         codes = tuple(code for code in codes if code in job.card.labels)
     if not codes:

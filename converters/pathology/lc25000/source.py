@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qoqdata.errors import BadTable, MissingFile, MissingKey
-from qoqdata.records import pictures
 from qoqdata.records.content import Record
+from qoqdata.records.images import image_from_file
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
@@ -39,9 +39,9 @@ def plan(job: Job) -> Iterator[Planned]:
 
 def convert(unit: Unit, job: Job) -> list[Record]:
     """The tile as it is."""
-    picture, notes = pictures.from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
+    image, notes = image_from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
     label = translate(job.card, unit.facts["folder"], where=unit.files[0])
-    return [Record(**ask(job.card, "diagnosis", [label]), images=(picture,), notes=notes)]
+    return [Record(**ask(job.card, "diagnosis", [label]), images=(image,), notes=notes)]
 
 
 def _groups(job: Job) -> dict[str, str] | None:

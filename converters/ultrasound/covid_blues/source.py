@@ -43,7 +43,7 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """Frames at the centres of equal parts of the clip."""
     policy = video.FramePolicy("uniform", count=job.options["frames"])
-    clip = video.read(job.raw.resolve(unit.files[0]), choose=policy, limits=job.limits)
+    clip = video.read_video(job.raw.resolve(unit.files[0]), choose=policy, limits=job.limits)
     facts, task = unit.facts, job.options["task"]
     if task == "severity":
         label = translate(job.card, str(facts["severity"]), where=unit.key)
@@ -52,10 +52,10 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     return [
         Record(
             **ask(job.card, task, [label]),
-            images=clips.pictures(clip, view=facts["point"]),
+            images=clips.clip_images(clip, view=facts["point"]),
             age=facts["age"],
             sex=facts["sex"],
-            notes=clips.notes(clip, policy),
+            notes=clips.clip_notes(clip, policy),
         )
     ]
 

@@ -1,1 +1,1 @@
-"""Pictures that stand in two splits, found by what they show rather than by whose they are."""
+"""Images that stand in two splits, found by what they show rather than by whose they are."""

@@ -1,4 +1,4 @@
-"""Pictures of a training record that a held-out one shows too."""
+"""Images of a training record that a held-out one shows too."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
+from qoqdata.curation.leakage.decoded_images import fingerprints, thumbnails
 from qoqdata.curation.leakage.neighbours import neighbours
-from qoqdata.curation.leakage.pictures import fingerprints, thumbnails
 from qoqdata.dataset import Dataset
 
-#: Of two splits that show the same picture the second keeps it.
+#: Of two splits that show the same image the second keeps it.
 _PAIRS = (("train", "test"), ("validation", "test"), ("train", "validation"))
-_OTHERS = {"id": "other"} | {name: f"other_{name}" for name in ("source", "split", "picture")}
-_PLACES = ("id", "picture", "other", "other_picture")
-#: Pairs of pictures whose thumbnails are held at once, 16 KB each.
+_OTHERS = {"id": "other"} | {name: f"other_{name}" for name in ("source", "split", "image")}
+_PLACES = ("id", "image", "other", "other_image")
+#: Pairs of images whose thumbnails are held at once, 16 KB each.
 _AT_ONCE = 10_000
 
 FINDINGS = {
     "id": pl.String,
     "source": pl.String,
     "split": pl.String,
-    "picture": pl.Int32,
+    "image": pl.Int32,
     "other": pl.String,
     "other_source": pl.String,
     "other_split": pl.String,
-    "other_picture": pl.Int32,
+    "other_image": pl.Int32,
     "distance": pl.Int32,
     "correlation": pl.Float64,
 }
@@ -39,11 +39,11 @@ def search(
     correlation: float,
     told: Callable[[int, int], None] = lambda *_: None,
 ) -> pl.DataFrame:
-    """Pairs of pictures in two splits whose fingerprints are at most `radius` bits apart and whose
+    """Pairs of images in two splits whose fingerprints are at most `radius` bits apart and whose
     thumbnails correlate by `correlation` or more; columns of FINDINGS, sorted.
 
     `id` is in the split that is trained on sooner (train, validation, test), `other` in the later.
-    Of two records that show several pictures at least half of the first one's must be the second's:
+    Of two records that show several images at least half of the first one's must be the second's:
     single slices of different people, and single frames, can look the same.
     """
     shown = fingerprints(dataset, told)
@@ -59,13 +59,13 @@ def _correlations(dataset: Dataset, pairs: pl.DataFrame) -> list[float]:
 
 
 def half_of_a_record(found: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
-    """The pairs of those records of which at least half of the `shown` pictures are `other`'s."""
-    pictures = shown.group_by("id").agg(pictures=pl.len())
+    """The pairs of those records of which at least half of the `shown` images are `other`'s."""
+    images = shown.group_by("id").agg(images=pl.len())
     records = (
         found.group_by("id", "other")
-        .agg(alike=pl.col("picture").n_unique())
-        .join(pictures, on="id")
-        .filter(2 * pl.col("alike") >= pl.col("pictures"))
+        .agg(alike=pl.col("image").n_unique())
+        .join(images, on="id")
+        .filter(2 * pl.col("alike") >= pl.col("images"))
     )
     return found.join(records, on=["id", "other"], how="semi", maintain_order="left")
 

@@ -11,7 +11,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 
 
-class Receipt(BaseModel):
+class PhiReceipt(BaseModel):
     """`open` findings are those of records that stay and that nobody has accepted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,10 +25,12 @@ class Receipt(BaseModel):
     open: int
 
 
-def write(dataset: Dataset, findings: pl.DataFrame, *, dropped: int, accepted: int) -> Receipt:
+def write_phi_receipt(
+    dataset: Dataset, findings: pl.DataFrame, *, dropped: int, accepted: int
+) -> PhiReceipt:
     """Write the receipt beside the findings table."""
     by_rule = findings.group_by("rule").agg(n=pl.len()).sort("rule")
-    receipt = Receipt(
+    receipt = PhiReceipt(
         data=dataset.manifest.digest,
         rules=VERSION,
         records=sum(shard.rows for shard in dataset.manifest.shards),
@@ -41,7 +43,7 @@ def write(dataset: Dataset, findings: pl.DataFrame, *, dropped: int, accepted: i
     return receipt
 
 
-def require(dataset: Dataset) -> Receipt:
+def require(dataset: Dataset) -> PhiReceipt:
     """The receipt of a scan that covers the data as they are and left nothing open.
 
     Raises DatasetError when the rules have not run, ran over other data or older rules, or when
@@ -50,7 +52,7 @@ def require(dataset: Dataset) -> Receipt:
     path = dataset.layout.phi_receipt
     fix = f"qoqdata curate {dataset.root}"
     try:
-        receipt = Receipt.model_validate_json(path.read_bytes())
+        receipt = PhiReceipt.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise DatasetError("the PHI rules have not run", where=str(path), fix=fix) from error
     except ValidationError as error:

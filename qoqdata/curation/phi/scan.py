@@ -22,7 +22,7 @@ FINDINGS = {
 }
 
 
-def scan(dataset: Dataset) -> pl.DataFrame:
+def scan_texts(dataset: Dataset) -> pl.DataFrame:
     """Every match of every rule: record id, source, column, rule, and place in the text.
 
     `start` and `length` count characters. The matched text itself stays where it is, so that the

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from qoqdata.errors import UsageError
-from qoqdata.pipeline.receipts import Receipt
-from qoqdata.pipeline.work import Task
+from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.work import ChunkTask
 
 ENGINES = ("local", "ray")
 
 
 def run_tasks(
-    tasks: Iterable[Task], *, engine: str, workers: int
-) -> Iterator[tuple[Task, Receipt]]:
+    tasks: Iterable[ChunkTask], *, engine: str, workers: int
+) -> Iterator[tuple[ChunkTask, ShardReceipt]]:
     """Run tasks on the engine of that name; raises UsageError for an unknown one."""
     match engine:
         case "local":

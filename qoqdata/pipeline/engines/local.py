@@ -13,15 +13,15 @@ from itertools import islice
 
 from qoqdata.errors import WorkerDied
 from qoqdata.pipeline import quarantine
-from qoqdata.pipeline.conversion import Outcome, convert_unit
-from qoqdata.pipeline.receipts import Receipt
-from qoqdata.pipeline.work import Task, prepare_process, run
+from qoqdata.pipeline.conversion import UnitOutcome, convert_unit
+from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.work import ChunkTask, prepare_process, run
 from qoqdata.sources.protocol import Unit
 
-Result = tuple[Task, Receipt]
+Result = tuple[ChunkTask, ShardReceipt]
 
 
-def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[Result]:
+def run_tasks(tasks: Iterable[ChunkTask], *, workers: int) -> Iterator[Result]:
     """Run tasks on `workers` processes; 0 runs them in this one, without crash protection.
 
     At most two tasks a worker are in flight. When a worker dies, the chunks in flight are run
@@ -32,7 +32,7 @@ def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[Result]:
             yield task, run(task)
         return
     queue = iter(tasks)
-    suspects: list[Task] = []
+    suspects: list[ChunkTask] = []
     while True:
         lost = yield from _run_pool(queue, workers)
         if not lost:
@@ -42,10 +42,10 @@ def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[Result]:
         yield task, _run_isolated(task)
 
 
-def _run_pool(queue: Iterator[Task], workers: int) -> Generator[Result, None, list[Task]]:
+def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, None, list[ChunkTask]]:
     """Run the queue until it ends or the pool breaks; returns the tasks that were in flight."""
     pool = _pool(workers)
-    flying: dict[Future[Receipt], Task] = {}
+    flying: dict[Future[ShardReceipt], ChunkTask] = {}
     try:
         while True:
             for task in islice(queue, 2 * workers - len(flying)):
@@ -66,11 +66,11 @@ def _run_pool(queue: Iterator[Task], workers: int) -> Generator[Result, None, li
         _end(pool, kill=bool(flying))
 
 
-def _run_isolated(task: Task) -> Receipt:
+def _run_isolated(task: ChunkTask) -> ShardReceipt:
     """Run a chunk with each unit's conversion in a child process that may die."""
     pool = _pool(1)
 
-    def convert(unit: Unit) -> Outcome:
+    def convert(unit: Unit) -> UnitOutcome:
         nonlocal pool
         try:
             with _without_interrupts():
@@ -85,7 +85,7 @@ def _run_isolated(task: Task) -> Receipt:
                 fix="check the file with another program; report the decoder's crash",
             )
             row = quarantine.failed(unit.key, unit.files, "convert", error, task.job)
-            return Outcome((), row)
+            return UnitOutcome((), row)
 
     try:
         return run(task, convert)

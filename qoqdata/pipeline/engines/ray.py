@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from qoqdata.errors import UsageError
-from qoqdata.pipeline.receipts import Receipt
-from qoqdata.pipeline.work import Task, prepare_process, run
+from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.work import ChunkTask, prepare_process, run
 
 
-def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[tuple[Task, Receipt]]:
+def run_tasks(
+    tasks: Iterable[ChunkTask], *, workers: int
+) -> Iterator[tuple[ChunkTask, ShardReceipt]]:
     """Run tasks as Ray tasks, two a worker in flight; joins a running cluster or starts one.
 
     Ray itself retries a task whose process died; one that kills it every time ends the build
@@ -35,6 +37,6 @@ def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[tuple[Task, Re
             yield flying.pop(reference), ray.get(reference)
 
 
-def _run(task: Task) -> Receipt:
+def _run(task: ChunkTask) -> ShardReceipt:
     prepare_process()
     return run(task)

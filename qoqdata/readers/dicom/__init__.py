@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qoqdata.readers.dicom.header import Header
-from qoqdata.readers.dicom.image import DicomImage, read, read_windows
+from qoqdata.readers.dicom.header import DicomHeader
+from qoqdata.readers.dicom.image import DicomImage, read_dicom, read_windows
 from qoqdata.readers.dicom.segmentation import (
     Segment,
     Segmentation,
@@ -20,7 +20,7 @@ __all__ = [
     "CT_WINDOWS",
     "DicomImage",
     "Gap",
-    "Header",
+    "DicomHeader",
     "Segment",
     "SegmentFrame",
     "Segmentation",
@@ -28,7 +28,7 @@ __all__ = [
     "SeriesIds",
     "Window",
     "group_series",
-    "read",
+    "read_dicom",
     "read_segmentation",
     "read_series",
     "read_values",

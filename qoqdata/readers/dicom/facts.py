@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from qoqdata.readers.dicom.dataset import located, open_dataset
-from qoqdata.readers.dicom.header import Header, header
+from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 
-def read_header(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Header:
+def read_dicom_header(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> DicomHeader:
     """The facts of the DICOM file at `path`; identifiers in it are raw.
 
     Raises MissingFile, UnreadableFile (no DICOM, damaged), TooLarge.

@@ -39,7 +39,7 @@ _VIEW_CODES = {
 
 
 @dataclass(frozen=True)
-class Header:
+class DicomHeader:
     """Facts of one object. Everything that the file does not say, or says badly, is None.
 
     `rows`, `columns` and `frames` as stored; `spacing` is (between rows, between columns) in mm,
@@ -71,14 +71,14 @@ class Header:
     patient_id: str | None
 
 
-def header(dataset: Dataset, *, frame: int = 0) -> Header:
+def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
     """The facts of a parsed object; spacing and laterality are those of a 0-based frame.
 
     Never raises for a bad value. The age is not capped: records cap it.
     """
     found = _quiet_spacing(dataset, frame)
     spacing, kind = found if found is not None else (None, None)
-    return Header(
+    return DicomHeader(
         modality=elements.code_string(dataset, "Modality"),
         body_part=elements.code_string(dataset, "BodyPartExamined"),
         view=_view(dataset),

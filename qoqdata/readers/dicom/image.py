@@ -62,7 +62,7 @@ class DicomImage:
     repairs: tuple[str, ...]
 
 
-def read(
+def read_dicom(
     path: Path | str,
     *,
     window: Window | str | None = None,

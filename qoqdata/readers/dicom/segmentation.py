@@ -16,7 +16,7 @@ from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.functional_groups import group
 from qoqdata.readers.dicom.geometry import Plane, plane
 from qoqdata.readers.dicom.grey import words
-from qoqdata.readers.dicom.header import Header, header
+from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.dicom.image_pixel import ImagePixel, image_pixel
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
@@ -58,7 +58,7 @@ class Segmentation:
     pixels: NDArray
     frames: tuple[SegmentFrame, ...]
     segments: tuple[Segment, ...]
-    header: Header
+    header: DicomHeader
     repairs: tuple[str, ...]
 
 

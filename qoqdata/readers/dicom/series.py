@@ -15,8 +15,8 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import holder
 from qoqdata.readers.dicom.geometry import Plane, plane
-from qoqdata.readers.dicom.header import Header, header
-from qoqdata.readers.dicom.stack import Gap, Stack, stack
+from qoqdata.readers.dicom.header import DicomHeader, header
+from qoqdata.readers.dicom.stack import Gap, SeriesStack, stack
 from qoqdata.readers.dicom.values import modality_frames, value_pixel
 from qoqdata.readers.dicom.windowing import Modality
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
@@ -51,7 +51,7 @@ class Series:
     duplicates: tuple[Path, ...]
     tilt_degrees: float
     repairs: tuple[str, ...]
-    header: Header
+    header: DicomHeader
     ids: SeriesIds
 
 
@@ -60,7 +60,7 @@ class _Slice:
     path: Path
     frame: int
     plane: Plane
-    header: Header
+    header: DicomHeader
     thickness: float | None
 
 
@@ -189,7 +189,7 @@ def _thickness(dataset: Dataset, frame: int) -> float | None:
 
 
 def _decode(
-    slices: Sequence[_Slice], laid: Stack, shape: tuple[int, int, int], *, limits: Limits
+    slices: Sequence[_Slice], laid: SeriesStack, shape: tuple[int, int, int], *, limits: Limits
 ) -> NDArray[np.float32]:
     """The values of every place; raises InputError when slices at one place differ."""
     out = np.empty(shape, np.float32)

@@ -31,7 +31,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Stack:
+class SeriesStack:
     """An ordered stack of parallel planes.
 
     `order[k]` are the planes (numbers in the list that was given) at place k, more than one when
@@ -50,7 +50,7 @@ class Stack:
     repairs: tuple[str, ...]
 
 
-def stack(planes: Sequence[Plane], *, thickness: float | None) -> Stack:
+def stack(planes: Sequence[Plane], *, thickness: float | None) -> SeriesStack:
     """Order planes along their normal; `thickness` (mm) spaces a single slice.
 
     Raises InputError when orientations or spacings are mixed, when the slices do not follow one
@@ -90,7 +90,7 @@ def stack(planes: Sequence[Plane], *, thickness: float | None) -> Stack:
     affine[:3, 1] = np.array(first.column) * first.spacing[0]
     affine[:3, 2] = np.array(first.row) * first.spacing[1]
     affine[:3, 3] = corners[kept[0]]
-    return Stack(
+    return SeriesStack(
         order=tuple(tuple(group) for group in groups),
         positions=tuple(float(along[k]) for k in kept),
         affine=affine,

@@ -14,7 +14,7 @@ from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.frames import places, wanted_frames
 from qoqdata.readers.dicom.grey import look_up, whole_values, words
-from qoqdata.readers.dicom.header import Header, header
+from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.windowing import Modality, stored_values
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
@@ -22,7 +22,7 @@ from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 def read_values(
     path: Path | str, *, frames: Sequence[int] | None = None, limits: Limits = DEFAULT_LIMITS
-) -> tuple[NDArray[np.float32], Header]:
+) -> tuple[NDArray[np.float32], DicomHeader]:
     """Modality values, float32 (n, rows, columns), and the facts of the header.
 
     Stored values through the Modality LUT or each frame's own rescale (PS3.3 C.11.1): HU for CT.

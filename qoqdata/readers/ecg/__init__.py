@@ -8,7 +8,7 @@ view_jepa_8lead_250(recording).signal      # (8, 2500)
 
 from __future__ import annotations
 
-from qoqdata.readers.ecg.reader import read
+from qoqdata.readers.ecg.reader import read_ecg
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.ecg.resample import (
     resample,
@@ -20,7 +20,7 @@ from qoqdata.readers.ecg.resample import (
 
 __all__ = [
     "Recording",
-    "read",
+    "read_ecg",
     "resample",
     "select",
     "view_12lead_500",

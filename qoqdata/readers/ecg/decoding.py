@@ -18,7 +18,7 @@ UNKNOWN_LENGTH = 2**40
 _DIRECT = {"16": "<i2", "61": ">i2"}
 
 
-def decode(path: Path, lines: Sequence[SignalLine], frames: int) -> list[np.ndarray]:
+def decode_signals(path: Path, lines: Sequence[SignalLine], frames: int) -> list[np.ndarray]:
     """The first `frames` frames of the signals in `path`, in the order of their header `lines`.
 
     Each array is 1-D integer, frames * samples per frame long, without calibration or deskewing.

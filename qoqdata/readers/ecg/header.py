@@ -59,7 +59,7 @@ class SegmentLine:
 
 
 @dataclass(frozen=True)
-class Header:
+class WfdbHeader:
     """A parsed header. `fs` in frames per second; `length` in frames, None when not stated."""
 
     record: str
@@ -71,7 +71,7 @@ class Header:
     repairs: tuple[str, ...]
 
 
-def read_header(path: Path) -> Header:
+def read_wfdb_header(path: Path) -> WfdbHeader:
     """Parse the header file at `path`.
 
     Raises MissingFile, TooLarge (above 4 MiB) or UnreadableFile (not text, or not a header).
@@ -89,7 +89,7 @@ def read_header(path: Path) -> Header:
     if len(data) > HEADER_BYTES:
         raise TooLarge(f"the header is larger than {HEADER_BYTES:,} bytes", where=where)
     text, repairs = _decode(data, where)
-    return parse(text, where=where, repairs=repairs)
+    return parse_wfdb_header(text, where=where, repairs=repairs)
 
 
 def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
@@ -104,7 +104,7 @@ def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     return text, []
 
 
-def parse(text: str, *, where: str, repairs: list[str] | None = None) -> Header:
+def parse_wfdb_header(text: str, *, where: str, repairs: list[str] | None = None) -> WfdbHeader:
     """Parse header text; `repairs` made earlier come first.
 
     Raises UnreadableFile, and TooLarge above 4096 signals or 100,000 segments.
@@ -142,7 +142,7 @@ def parse(text: str, *, where: str, repairs: list[str] | None = None) -> Header:
         for flaw in flaws:
             mended.setdefault(flaw, []).append(str(index))
     notes += [f"signal {', '.join(indices)}: {flaw}" for flaw, indices in mended.items()]
-    return Header(
+    return WfdbHeader(
         record, fs, length, tuple(signals), tuple(parts), comments=comments, repairs=tuple(notes)
     )
 

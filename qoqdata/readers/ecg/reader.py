@@ -9,7 +9,7 @@ from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 
-def read(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Recording:
+def read_ecg(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Recording:
     """Read an ECG: float32 mV (lead, sample) with mask, native rate and length.
 
     `path` is a WFDB record stem, its `.hea` header or one of its signal files (the header beside it

@@ -11,7 +11,7 @@ from qoqdata.readers.ecg import comments as comment_lines
 from qoqdata.readers.ecg import formats
 from qoqdata.readers.ecg.assembly import Channel, assemble
 from qoqdata.readers.ecg.data_file import beside
-from qoqdata.readers.ecg.header import Header, SegmentLine, SignalLine, read_header
+from qoqdata.readers.ecg.header import SegmentLine, SignalLine, WfdbHeader, read_wfdb_header
 from qoqdata.readers.ecg.leads import arrange
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.ecg.wfdb_signal import read_samples
@@ -26,7 +26,7 @@ def read_wfdb(path: Path, limits: Limits) -> Recording:
     Segments are laid end to end. Gaps ("~") and leads that a segment lacks are masked; a lead that
     no segment holds is not listed. All segments must share one sampling frequency.
     """
-    header = read_header(path)
+    header = read_wfdb_header(path)
     notes = list(header.repairs)
     if header.record != path.stem:
         notes.append("the record line names another record than the file name")
@@ -35,7 +35,7 @@ def read_wfdb(path: Path, limits: Limits) -> Recording:
     return _single(header, path, limits, notes)
 
 
-def _single(header: Header, path: Path, limits: Limits, notes: list[str]) -> Recording:
+def _single(header: WfdbHeader, path: Path, limits: Limits, notes: list[str]) -> Recording:
     if not header.signals:
         raise UnreadableFile("the header lists no signals", where=str(path))
     samples, mended = read_samples(header, path, limits)
@@ -79,7 +79,7 @@ def _channel(line: SignalLine, stored: np.ndarray, fallback: str) -> Channel:
     )
 
 
-def _joined(header: Header, path: Path, limits: Limits, notes: list[str]) -> Recording:
+def _joined(header: WfdbHeader, path: Path, limits: Limits, notes: list[str]) -> Recording:
     where = str(path)
     segments = header.segments
     if segments[0].length == 0:
@@ -135,9 +135,9 @@ def _joined(header: Header, path: Path, limits: Limits, notes: list[str]) -> Rec
     )
 
 
-def _segment(segment: SegmentLine, header: Header, path: Path, limits: Limits) -> Recording:
+def _segment(segment: SegmentLine, header: WfdbHeader, path: Path, limits: Limits) -> Recording:
     file, _ = beside(path, f"{segment.name}.hea")
-    part_header = read_header(file)
+    part_header = read_wfdb_header(file)
     if part_header.segments:
         raise UnreadableFile(f"segment {segment.name} itself has segments", where=str(path))
     if part_header.fs != header.fs:

@@ -21,8 +21,8 @@ import numpy as np
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg import formats
 from qoqdata.readers.ecg.data_file import beside
-from qoqdata.readers.ecg.decoding import decode, flac_frames
-from qoqdata.readers.ecg.header import Header, SignalLine
+from qoqdata.readers.ecg.decoding import decode_signals, flac_frames
+from qoqdata.readers.ecg.header import SignalLine, WfdbHeader
 from qoqdata.readers.ecg.mat4 import HEADER_BYTES, matrix_header
 from qoqdata.readers.limits import Limits
 
@@ -40,7 +40,7 @@ class SignalFile:
 
 
 def read_samples(
-    header: Header, path: Path, limits: Limits
+    header: WfdbHeader, path: Path, limits: Limits
 ) -> tuple[list[np.ndarray | None], list[str]]:
     """Stored integers of every signal of a single-segment record, and what was mended.
 
@@ -69,7 +69,9 @@ def read_samples(
     limits.check("ecg_samples", held * width, where=str(path))
     samples: list[np.ndarray | None] = [None] * len(header.signals)
     for file in files:
-        for index, signal in zip(file.indices, decode(file.path, file.lines, held), strict=True):
+        for index, signal in zip(
+            file.indices, decode_signals(file.path, file.lines, held), strict=True
+        ):
             samples[index] = signal
     frames = _frames(header, samples, held, all(file.shaped for file in files), path, repairs)
     for index, line in enumerate(header.signals):
@@ -91,7 +93,7 @@ def read_samples(
 
 
 def _signal_files(
-    header: Header, path: Path, limits: Limits, repairs: list[str]
+    header: WfdbHeader, path: Path, limits: Limits, repairs: list[str]
 ) -> list[SignalFile]:
     groups: dict[str, list[int]] = {}
     for index, line in enumerate(header.signals):
@@ -112,7 +114,7 @@ def _signal_files(
 def _signal_file(
     name: str,
     indices: tuple[int, ...],
-    header: Header,
+    header: WfdbHeader,
     path: Path,
     limits: Limits,
     repairs: list[str],
@@ -171,7 +173,7 @@ def _columns(file: Path, fmt: str, offset: int, width: int) -> int:
 
 
 def _frames(
-    header: Header,
+    header: WfdbHeader,
     samples: list[np.ndarray | None],
     held: int,
     shaped: bool,

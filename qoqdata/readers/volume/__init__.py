@@ -1,6 +1,6 @@
-"""Volume readers (NIfTI, MetaImage, NRRD) and the geometry between voxels, patient and picture.
+"""Volume readers (NIfTI, MetaImage, NRRD) and the geometry between voxels, patient and image.
 
-`read` takes any of them; `choose_slices` and `slice_image` turn a volume into pictures, `to_uint8`
+`read` takes any of them; `choose_slices` and `slice_image` turn a volume into images, `to_uint8`
 and `to_uint8_percentile` into grey levels.
 """
 
@@ -61,7 +61,7 @@ __all__ = [
     "grid_difference",
     "percentile_range",
     "plane_of_axis",
-    "read",
+    "read_volume",
     "same_grid",
     "slice_frame",
     "slice_image",
@@ -79,10 +79,10 @@ SUFFIXES = {
     ".nii": "nifti", ".hdr": "nifti", ".img": "nifti", ".nii.gz": "nifti", ".hdr.gz": "nifti",
     ".img.gz": "nifti", ".mhd": "metaimage", ".mha": "metaimage", ".nrrd": "nrrd", ".nhdr": "nrrd",
 }  # fmt: skip
-READERS = {"nifti": nifti.read, "metaimage": metaimage.read, "nrrd": nrrd.read}
+READERS = {"nifti": nifti.read_nifti, "metaimage": metaimage.read_metaimage, "nrrd": nrrd.read_nrrd}
 
 
-def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_volume(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     """Read a volume of any format known here; the content decides, the name must not contradict.
 
     A gzipped NIfTI may lack the .gz and the other way round. Raises UnsupportedFormat for a file

@@ -47,7 +47,7 @@ TRUE, FALSE = {"true", "t", "1"}, {"false", "f", "0"}
 
 
 @dataclass(frozen=True)
-class Header:
+class MetaImageHeader:
     """Fields by name (synonyms merged), names after `LIST`, and the offset of local data."""
 
     fields: dict[str, str]
@@ -56,7 +56,7 @@ class Header:
     where: str
 
 
-def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_metaimage(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     """Read a MetaImage through its header (.mhd or .mha).
 
     voxels: (i, j, k), or (i, j, k, t) for NDims 4; 2-D images are (i, j, 1). Native byte order.
@@ -69,7 +69,7 @@ def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     channels, arrays, other object types and intensity functions.
     """
     header_path = Path(path)
-    header = read_header(header_path, limits=limits)
+    header = read_metaimage_header(header_path, limits=limits)
     _check_image(header)
     sides = _integers(header, "DimSize")
     n_dims = _integer(header, "NDims")
@@ -92,7 +92,7 @@ def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     )
 
 
-def read_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Header:
+def read_metaimage_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> MetaImageHeader:
     """Parse the text header; raises UnreadableFile when it is not one, or names a field twice."""
     where = str(path)
     with open_regular(path, limits) as stream:
@@ -118,10 +118,10 @@ def read_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Header:
     if fields["ElementDataFile"].split()[:1] == ["LIST"]:
         text = head[position:].decode("utf-8", "surrogateescape")
         listed = tuple(line.strip() for line in text.splitlines() if line.strip())
-    return Header(fields, listed, min(position, len(head)), where)
+    return MetaImageHeader(fields, listed, min(position, len(head)), where)
 
 
-def _check_image(header: Header) -> None:
+def _check_image(header: MetaImageHeader) -> None:
     refused = {
         "ObjectType": header.fields.get("ObjectType", "Image") != "Image",
         "ElementNumberOfChannels": header.fields.get("ElementNumberOfChannels", "1") != "1",
@@ -135,7 +135,7 @@ def _check_image(header: Header) -> None:
             raise UnsupportedFormat(f"{key} = {header.fields[key]} is not read", where=header.where)
 
 
-def _element_dtype(header: Header) -> tuple[np.dtype, tuple[str, ...]]:
+def _element_dtype(header: MetaImageHeader) -> tuple[np.dtype, tuple[str, ...]]:
     name = header.fields.get("ElementType", "")
     if name.endswith("_ARRAY"):
         raise UnsupportedFormat(f"ElementType {name} is not read", where=header.where)
@@ -151,7 +151,9 @@ def _element_dtype(header: Header) -> tuple[np.dtype, tuple[str, ...]]:
     return dtype.newbyteorder(">" if big else "<"), repairs
 
 
-def _payloads(header: Header, path: Path, sides: list[int], limits: Limits) -> list[Payload]:
+def _payloads(
+    header: MetaImageHeader, path: Path, sides: list[int], limits: Limits
+) -> list[Payload]:
     """The data files in order, each with the same number of values."""
     compressed = _flag(header, "CompressedData", default=False)
     encoding: PayloadEncoding = "zlib" if compressed else "raw"
@@ -171,7 +173,7 @@ def _payloads(header: Header, path: Path, sides: list[int], limits: Limits) -> l
     return [Payload(resolve_beside(path, name), encoding, offset=offset) for name in names]
 
 
-def _data_file_names(header: Header, sides: list[int], limits: Limits) -> list[str] | None:
+def _data_file_names(header: MetaImageHeader, sides: list[int], limits: Limits) -> list[str] | None:
     """Names of the data files, or None for LOCAL."""
     value = header.fields["ElementDataFile"]
     words = value.split()
@@ -223,7 +225,7 @@ def _pattern_numbers(words: list[str], count: int, where: str) -> range:
     return numbers
 
 
-def _affine(header: Header, n_dims: int) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def _affine(header: MetaImageHeader, n_dims: int) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """RAS+ mm affine (4, 4) and what the header left open."""
     repairs: list[str] = []
     spacing_key = "ElementSpacing"
@@ -262,7 +264,7 @@ def _affine(header: Header, n_dims: int) -> tuple[NDArray[np.float64], tuple[str
     return ras_from_lps(lps), tuple(repairs)
 
 
-def _vector(header: Header, key: str, length: int) -> NDArray[np.float64] | None:
+def _vector(header: MetaImageHeader, key: str, length: int) -> NDArray[np.float64] | None:
     """The numbers of a field (length,), None when it is absent."""
     if key not in header.fields:
         return None
@@ -276,12 +278,12 @@ def _vector(header: Header, key: str, length: int) -> NDArray[np.float64] | None
     return numbers
 
 
-def _float(header: Header, key: str, default: float) -> float:
+def _float(header: MetaImageHeader, key: str, default: float) -> float:
     numbers = _vector(header, key, 1)
     return default if numbers is None else float(numbers[0])
 
 
-def _integers(header: Header, key: str) -> list[int]:
+def _integers(header: MetaImageHeader, key: str) -> list[int]:
     words = header.fields.get(key, "").split()
     try:
         return [int(word) for word in words]
@@ -289,7 +291,7 @@ def _integers(header: Header, key: str) -> list[int]:
         raise UnreadableFile(f"{key} = {header.fields[key][:60]}", where=header.where) from error
 
 
-def _integer(header: Header, key: str, default: int | None = None) -> int:
+def _integer(header: MetaImageHeader, key: str, default: int | None = None) -> int:
     numbers = _integers(header, key)
     if not numbers and default is not None:
         return default
@@ -298,7 +300,7 @@ def _integer(header: Header, key: str, default: int | None = None) -> int:
     return numbers[0]
 
 
-def _flag(header: Header, key: str, *, default: bool) -> bool:
+def _flag(header: MetaImageHeader, key: str, *, default: bool) -> bool:
     value = header.fields.get(key)
     if value is None:
         return default

@@ -75,7 +75,7 @@ def recognise(head: bytes) -> _Kind | None:
     return None
 
 
-def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     """Read a NIfTI file; of a pair either the .hdr or the .img may be named.
 
     voxels: (i, j, k) or (i, j, k, t); single axes beyond the third are dropped. The file's dtype in

@@ -17,7 +17,7 @@ from qoqdata.readers.beside import resolve_beside
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.volume.datafile import expand_pattern, open_regular
 from qoqdata.readers.volume.grid import Volume, checked_volume, ras_from_lps
-from qoqdata.readers.volume.nrrd_header import TYPES, Header, is_list, read_header
+from qoqdata.readers.volume.nrrd_header import TYPES, NrrdHeader, is_list, read_nrrd_header
 from qoqdata.readers.volume.payload import (
     Payload,
     PayloadEncoding,
@@ -42,7 +42,7 @@ SERIES_KINDS = {"list", "time", "domain", "???", "none"}
 MM_PER_UNIT = {"": 1.0, "mm": 1.0, "um": 0.001, "micron": 0.001, "cm": 10.0, "m": 1000.0}
 
 
-def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_nrrd(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     """Read a NRRD file through its header (.nrrd or .nhdr).
 
     voxels: (i, j, k), or (i, j, k, t) when one more axis (kind list, time or unstated) is there;
@@ -55,7 +55,7 @@ def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     colour, vector and tensor axes, other encodings, left-handed or 4-D spaces, and axis mins/maxs.
     """
     header_path = Path(path)
-    header = read_header(header_path, limits=limits)
+    header = read_nrrd_header(header_path, limits=limits)
     n_axes = header.integer("dimension")
     if not 2 <= n_axes <= 5:
         raise UnsupportedFormat(f"{n_axes} dimensions: not an image", where=header.where)
@@ -83,7 +83,7 @@ def read(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     )
 
 
-def _axes(header: Header, sizes: list[int]) -> tuple[list[int], int | None]:
+def _axes(header: NrrdHeader, sizes: list[int]) -> tuple[list[int], int | None]:
     """The spatial axes in file order, and the axis of a series (list or time) if there is one.
 
     An axis is spatial when it has a space direction; without directions, when its kind says so;
@@ -117,7 +117,7 @@ def _axes(header: Header, sizes: list[int]) -> tuple[list[int], int | None]:
     return spatial, (rest[0] if rest else None)
 
 
-def _element(header: Header) -> tuple[np.dtype, PayloadEncoding]:
+def _element(header: NrrdHeader) -> tuple[np.dtype, PayloadEncoding]:
     name = header.fields.get("type", "").lower()
     if name == "block":
         raise UnsupportedFormat("type block is not read", where=header.where)
@@ -138,7 +138,7 @@ def _element(header: Header) -> tuple[np.dtype, PayloadEncoding]:
 
 
 def _payloads(
-    header: Header, path: Path, sizes: list[int], encoding: PayloadEncoding, limits: Limits
+    header: NrrdHeader, path: Path, sizes: list[int], encoding: PayloadEncoding, limits: Limits
 ) -> list[Payload]:
     """The data files in order. Lines are skipped before decoding, bytes after it."""
     line_skip, byte_skip = header.integer("lineskip", 0), header.integer("byteskip", 0)
@@ -176,7 +176,7 @@ def _after_lines(path: Path, start: int, lines: int, limits: Limits) -> int:
         return stream.tell()
 
 
-def _data_file_names(header: Header, sizes: list[int], limits: Limits) -> list[str] | None:
+def _data_file_names(header: NrrdHeader, sizes: list[int], limits: Limits) -> list[str] | None:
     """Names of the detached data files, or None when the data are attached."""
     value = header.fields.get("datafile")
     if value is None:
@@ -200,7 +200,7 @@ def _data_file_names(header: Header, sizes: list[int], limits: Limits) -> list[s
 
 
 def _check_file_count(
-    header: Header, count: int, dimension: list[str], sizes: list[int], limits: Limits
+    header: NrrdHeader, count: int, dimension: list[str], sizes: list[int], limits: Limits
 ) -> None:
     """Raise unless `count` files of `dimension` axes each (default: all but one) make the array."""
     limits.check("frames", count, where=header.where)
@@ -216,7 +216,9 @@ def _check_file_count(
         )
 
 
-def _affine(header: Header, space_axes: list[int]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def _affine(
+    header: NrrdHeader, space_axes: list[int]
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """RAS+ mm affine (4, 4) and what the header left open."""
     directions = header.vectors("spacedirections")
     repairs: list[str] = []
@@ -233,7 +235,7 @@ def _affine(header: Header, space_axes: list[int]) -> tuple[NDArray[np.float64],
     return affine * np.array([*signs, 1.0])[:, np.newaxis], tuple(repairs)
 
 
-def _space_signs(header: Header, repairs: list[str]) -> tuple[int, int, int] | None:
+def _space_signs(header: NrrdHeader, repairs: list[str]) -> tuple[int, int, int] | None:
     """Signs to RAS, or None for LPS taken by default, which `repairs` then says."""
     space = header.fields.get("space", "").lower()
     if space in SPACES:
@@ -245,7 +247,7 @@ def _space_signs(header: Header, repairs: list[str]) -> tuple[int, int, int] | N
 
 
 def _columns_from_directions(
-    header: Header, vectors: list[NDArray[np.float64]], repairs: list[str]
+    header: NrrdHeader, vectors: list[NDArray[np.float64]], repairs: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Columns (3, 3) and origin (3,) in mm, in the header's own space."""
     origins = header.vectors("spaceorigin")
@@ -274,7 +276,7 @@ def _columns_from_directions(
 
 
 def _columns_from_spacings(
-    header: Header, space_axes: list[int], repairs: list[str]
+    header: NrrdHeader, space_axes: list[int], repairs: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     for name in ("axismins", "axismaxs"):
         bounds = header.floats(name) or []
@@ -295,7 +297,7 @@ def _columns_from_spacings(
     return columns, np.zeros(3)
 
 
-def _mm_per_unit(units: list[str], header: Header, repairs: list[str]) -> float:
+def _mm_per_unit(units: list[str], header: NrrdHeader, repairs: list[str]) -> float:
     """Millimetres in the one unit of length that is given; 1 when none is."""
     unit = units[0] if units else ""
     if unit not in MM_PER_UNIT or any(other != unit for other in units):

@@ -45,7 +45,7 @@ TYPES = {name: code for code, names in _ALIASES.items() for name in names.split(
 
 
 @dataclass(frozen=True)
-class Header:
+class NrrdHeader:
     """Fields by name (lower case, no spaces), names after `data file: LIST`, offset of the data."""
 
     fields: dict[str, str]
@@ -105,7 +105,7 @@ class Header:
         return UnreadableFile(f"{name}: {self.fields[name][:60]}", where=self.where)
 
 
-def read_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Header:
+def read_nrrd_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> NrrdHeader:
     """Parse the header; raises UnreadableFile for another magic, unknown or repeated fields."""
     where = str(path)
     with open_regular(path, limits) as stream:
@@ -129,7 +129,7 @@ def read_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Header:
         _add_field(fields, line, where)
     if len(head) == LONGEST_HEADER and position >= len(head):
         raise UnreadableFile("the header does not end within 1 MiB", where=where)
-    return Header(fields, tuple(listed), min(position, len(head)), where)
+    return NrrdHeader(fields, tuple(listed), min(position, len(head)), where)
 
 
 def is_list(fields: dict[str, str]) -> bool:

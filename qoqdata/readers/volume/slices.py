@@ -1,13 +1,13 @@
-"""One slice of a volume as a picture, in radiological display orientation.
+"""One slice of a volume as an image, in radiological display orientation.
 
-    axial     anterior at the top, the patient's right on the picture's left
-    coronal   superior at the top, the patient's right on the picture's left
-    sagittal  superior at the top, anterior on the picture's left
+    axial     anterior at the top, the patient's right on the image's left
+    coronal   superior at the top, the patient's right on the image's left
+    sagittal  superior at the top, anterior on the image's left
 
-The picture comes from transposes and flips that the affine calls for: voxel axes are matched to
+The image comes from transposes and flips that the affine calls for: voxel axes are matched to
 the nearest anatomical ones, oblique volumes are not resampled. Only `square=True` resamples, once.
 
-Stored-image coordinates are (x, y) in pixels from the picture's upper left corner, x to the
+Stored-image coordinates are (x, y) in pixels from the image's upper left corner, x to the
 right, y down; the centre of pixel (0, 0) is at (0.5, 0.5).
 """
 
@@ -27,18 +27,18 @@ from qoqdata.readers.volume.orientation import (
     plane_of_axis,
 )
 
-# RAS axes that run up the picture and to its left, by plane.
+# RAS axes that run up the image and to its left, by plane.
 SHOWN: dict[Plane, tuple[int, int]] = {"axial": (1, 0), "coronal": (2, 0), "sagittal": (2, 1)}
 
 
 @dataclass(frozen=True)
 class SliceFrame:
-    """How one slice lies in its volume and in its picture.
+    """How one slice lies in its volume and in its image.
 
     axis, index: the slice is array index `index` of voxel axis `axis`.
-    row_axis, column_axis: voxel axes that run down the picture and to its right; `*_reversed` when
-        the picture runs against the array index.
-    voxel_shape: rows and columns in voxels; shape: rows and columns of the stored picture.
+    row_axis, column_axis: voxel axes that run down the image and to its right; `*_reversed` when
+        the image runs against the array index.
+    voxel_shape: rows and columns in voxels; shape: rows and columns of the stored image.
     spacing: mm between stored pixels, down and to the right.
     """
 
@@ -67,7 +67,7 @@ def slice_frame(
 
     square: make pixels square by enlarging the coarser direction to the finer spacing; whole pixel
     counts leave a rest, so the spacing given is the one reached. Raises InputError for an index
-    beyond the volume, TooLarge for a picture beyond the limits, UsageError for other arguments.
+    beyond the volume, TooLarge for an image beyond the limits, UsageError for other arguments.
     """
     if len(shape) != 3:
         raise UsageError(f"a slice of an array of shape {shape}", fix="choose one time point first")
@@ -117,41 +117,41 @@ def slice_image(
     labels: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> NDArray:
-    """Slice `index` of a 3-D array as a picture (rows, columns), oriented as the module says.
+    """Slice `index` of a 3-D array as an image (rows, columns), oriented as the module says.
 
     The array is a volume's voxels or a mask on the same grid. Without `square` the values and dtype
     are the array's own. With it, intensities are interpolated linearly to float32 (float64 for
     float64), and masks (`labels=True`) take the nearest voxel and keep their dtype.
-    Raises as `slice_frame`, which describes the same picture.
+    Raises as `slice_frame`, which describes the same image.
     """
     frame = slice_frame(array.shape, affine, plane, index, square=square, limits=limits)
-    picture = np.take(array, frame.index, axis=frame.axis)
+    image = np.take(array, frame.index, axis=frame.axis)
     if frame.row_axis > frame.column_axis:
-        picture = picture.T
+        image = image.T
     if frame.row_reversed:
-        picture = picture[::-1]
+        image = image[::-1]
     if frame.column_reversed:
-        picture = picture[:, ::-1]
-    picture = np.ascontiguousarray(picture)
+        image = image[:, ::-1]
+    image = np.ascontiguousarray(image)
     if frame.shape == frame.voxel_shape:
-        return picture
-    return _nearest(picture, frame.shape) if labels else _linear(picture, frame.shape)
+        return image
+    return _nearest(image, frame.shape) if labels else _linear(image, frame.shape)
 
 
-def _nearest(picture: NDArray, shape: tuple[int, int]) -> NDArray:
+def _nearest(image: NDArray, shape: tuple[int, int]) -> NDArray:
     rows, columns = (
         (2 * np.arange(stored) + 1) * voxels // (2 * stored)
-        for stored, voxels in zip(shape, picture.shape, strict=True)
+        for stored, voxels in zip(shape, image.shape, strict=True)
     )
-    return picture[np.ix_(rows, columns)]
+    return image[np.ix_(rows, columns)]
 
 
-def _linear(picture: NDArray, shape: tuple[int, int]) -> NDArray:
+def _linear(image: NDArray, shape: tuple[int, int]) -> NDArray:
     """Linear interpolation with pixel centres at +0.5; edges are held."""
     import cv2
 
-    wide = picture.dtype == np.float64
-    floats: NDArray[np.floating] = picture.astype(np.float64 if wide else np.float32)
+    wide = image.dtype == np.float64
+    floats: NDArray[np.floating] = image.astype(np.float64 if wide else np.float32)
     return cv2.resize(floats, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
 
 

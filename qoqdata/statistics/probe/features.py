@@ -1,6 +1,6 @@
 """Frozen features of what a record shows: nothing in them is learnt, so nothing can leak.
 
-Pictures: a thumbnail, colour histograms and histograms of oriented gradients (Dalal and Triggs,
+Images: a thumbnail, colour histograms and histograms of oriented gradients (Dalal and Triggs,
 CVPR 2005). ECGs: spectrum and amplitude by lead name. Text: counts of hashed words.
 """
 
@@ -27,30 +27,30 @@ _BANDS = np.geomspace(0.5, 40.0, 17)
 _AMPLITUDES = 5
 _WORDS = 512
 
-PICTURE = _THUMBNAIL**2 + 3 * _LEVELS + _CELLS**2 * _ANGLES
+IMAGE = _THUMBNAIL**2 + 3 * _LEVELS + _CELLS**2 * _ANGLES
 ECG = len(TWELVE) * (len(_BANDS) - 1 + _AMPLITUDES)
 TEXT = _WORDS
 
 
 def of_record(record: Mapping[str, Any]) -> Features:
-    """float32 (PICTURE + ECG + TEXT,) of a decoded record; parts that it lacks are 0.
+    """float32 (IMAGE + ECG + TEXT,) of a decoded record; parts that it lacks are 0.
 
-    Several pictures are their mean. `record` has `images` as uint8 (rows, columns, 3) arrays, `ecg`
+    Several images are their mean. `record` has `images` as uint8 (rows, columns, 3) arrays, `ecg`
     as the stream decodes it, and `context`.
     """
-    pictures = [of_picture(picture) for picture in record.get("images") or ()]
+    images = [of_image(image) for image in record.get("images") or ()]
     ecg = record.get("ecg")
     return np.concatenate(
         [
-            np.mean(pictures, axis=0) if pictures else np.zeros(PICTURE, np.float32),
+            np.mean(images, axis=0) if images else np.zeros(IMAGE, np.float32),
             np.zeros(ECG, np.float32) if ecg is None else of_ecg(ecg),
             of_text(record.get("context") or ""),
         ]
     )
 
 
-def of_picture(pixels: NDArray[np.uint8]) -> Features:
-    """float32 (PICTURE,) of uint8 RGB (rows, columns, 3)."""
+def of_image(pixels: NDArray[np.uint8]) -> Features:
+    """float32 (IMAGE,) of uint8 RGB (rows, columns, 3)."""
     import cv2
 
     small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)

@@ -1,7 +1,7 @@
-"""Rows of the stream as the policy sees them: pictures, masks, boxes and signals as arrays."""
+"""Rows of the stream as the policy sees them: images, masks, boxes and signals as arrays."""
 
 from qoqdata.stream.decode.budget import Budget
 from qoqdata.stream.decode.decoder import Decoder
-from qoqdata.stream.decode.transform import Frame, Transform
+from qoqdata.stream.decode.transform import ShownImage, Transform
 
-__all__ = ["Budget", "Decoder", "Frame", "Transform"]
+__all__ = ["Budget", "Decoder", "ShownImage", "Transform"]

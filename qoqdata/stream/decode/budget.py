@@ -1,4 +1,4 @@
-"""How large a picture is shown, and how many pictures of a record are.
+"""How large an image is shown, and how many images of a record are.
 
 The size follows the published rule of the Qwen2-VL family (Wang et al. 2024, arXiv:2409.12191, and
 the released image processors), so that the policy's own processor finds nothing left to resize:
@@ -9,8 +9,8 @@ the released image processors), so that the policy's own processor finds nothing
 3. If it holds fewer than `min_pixels`, both are multiplied by sqrt(min_pixels / area) and rounded
    up.
 
-Pictures more than 200 times as long as wide are refused, as the processors refuse them. Where the
-rule would change its own result (a long picture in a small budget), it is applied until it rests.
+Images more than 200 times as long as wide are refused, as the processors refuse them. Where the
+rule would change its own result (a long image in a small budget), it is applied until it rests.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _ROUNDS = 16
 
 @dataclass(frozen=True)
 class Budget:
-    """What a policy is shown of a record's pictures. The defaults are those of Qwen2.5-VL.
+    """What a policy is shown of a record's images. The defaults are those of Qwen2.5-VL.
 
-    min_pixels, max_pixels  area of every shown picture
+    min_pixels, max_pixels  area of every shown image
     multiple      sides are multiples of it: patch times merge, 28 for Qwen2.5-VL, 32 for Qwen3-VL
-    max_images    pictures of a record at most; None: all
-    total_pixels  area of all pictures of a record together; None: no bound but `max_pixels` each
+    max_images    images of a record at most; None: all
+    total_pixels  area of all images of a record together; None: no bound but `max_pixels` each
 
-    Raises UsageError for numbers that no picture can meet.
+    Raises UsageError for numbers that no image can meet.
     """
 
     min_pixels: int = 56 * 56
@@ -58,7 +58,7 @@ class Budget:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(
-                    f"{name} is {value:,}, the smallest picture has {least:,}", where="budget"
+                    f"{name} is {value:,}, the smallest image has {least:,}", where="budget"
                 )
 
 
@@ -86,13 +86,13 @@ def budget_of(
 
 
 def smart_size(size: Size, *, min_pixels: int, max_pixels: int, multiple: int) -> Size:
-    """The size that a picture of `size` is shown at by one application of the rule above.
+    """The size that an image of `size` is shown at by one application of the rule above.
 
-    Raises UnsupportedFormat for a picture more than 200 times as long as wide.
+    Raises UnsupportedFormat for an image more than 200 times as long as wide.
     """
     if max(size) > _LONGEST * min(size):
         raise UnsupportedFormat(
-            f"picture of {size[0]} x {size[1]} is more than {_LONGEST} times as long as wide",
+            f"image of {size[0]} x {size[1]} is more than {_LONGEST} times as long as wide",
             fix="crop it; the policy's image processor refuses it too",
         )
     width, height = (round(side / multiple) * multiple for side in size)
@@ -104,15 +104,15 @@ def smart_size(size: Size, *, min_pixels: int, max_pixels: int, multiple: int) -
 
 
 def shown_sizes(sizes: Sequence[Size], budget: Budget) -> list[tuple[int, Size]]:
-    """Which stored pictures are shown, by index, and at what size (width, height).
+    """Which stored images are shown, by index, and at what size (width, height).
 
-    At most `max_images` are chosen: evenly over the record with its first and last picture, the
-    middle one where only one may be shown. With `total_pixels` every picture shrinks to an equal
-    share; only where shares would fall below `min_pixels` are fewer pictures chosen, the most whose
+    At most `max_images` are chosen: evenly over the record with its first and last image, the
+    middle one where only one may be shown. With `total_pixels` every image shrinks to an equal
+    share; only where shares would fall below `min_pixels` are fewer images chosen, the most whose
     shown areas fit. So views are not dropped before slices are small.
 
-    Raises UnsupportedFormat for a picture that the policy cannot be shown, UsageError for a budget
-    whose bounds are too close to each other for the shape of a picture.
+    Raises UnsupportedFormat for an image that the policy cannot be shown, UsageError for a budget
+    whose bounds are too close to each other for the shape of an image.
     """
     return list(_shown_sizes(tuple(sizes), budget))
 
@@ -165,7 +165,7 @@ def _settled(size: Size, budget: Budget, share: int) -> Size:
 
 def _too_tight(size: Size, budget: Budget) -> UsageError:
     return UsageError(
-        f"no size in steps of {budget.multiple} pixels fits a picture of {size[0]} x {size[1]}",
+        f"no size in steps of {budget.multiple} pixels fits an image of {size[0]} x {size[1]}",
         where=str(budget),
         fix="lower min_pixels, or raise max_pixels or total_pixels",
     )

@@ -1,4 +1,4 @@
-"""The sizes of a record's stored pictures, told alike by every column that knows them."""
+"""The sizes of a record's stored images, told alike by every column that knows them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from qoqdata.errors import InputError, Misaligned
 from qoqdata.stream.decode.budget import Size
-from qoqdata.stream.decode.pictures import Encoded
+from qoqdata.stream.decode.encoded_images import Encoded
 
 
 def sizes(
@@ -16,7 +16,7 @@ def sizes(
     masks: Sequence[Encoded | None] | None,
     where: str,
 ) -> list[Size] | None:
-    """(width, height) of every stored picture, or of every mask where there is no picture.
+    """(width, height) of every stored image, or of every mask where there is no image.
 
     None when no column tells. Raises Misaligned where columns disagree.
     """
@@ -30,22 +30,22 @@ def sizes(
             found.append(encoded.size)
             if stated is not None and index < len(stated) and stated[index] != encoded.size:
                 raise Misaligned(
-                    f"picture is {encoded.size}, image_info says {stated[index]}",
+                    f"image is {encoded.size}, image_info says {stated[index]}",
                     where=f"{where}images[{index}]",
                 )
     if found is None:
         if masks is None:
             return None
         if None in masks:
-            raise Misaligned("a mask is null and there is no picture", where=f"{where}masks")
+            raise Misaligned("a mask is null and there is no image", where=f"{where}masks")
         return [mask.size for mask in masks if mask is not None]
     for column, values in (("image_info", info), ("masks", masks)):
         if values is not None and len(values) != len(found):
-            raise Misaligned(f"{len(values)} for {len(found)} pictures", where=f"{where}{column}")
+            raise Misaligned(f"{len(values)} for {len(found)} images", where=f"{where}{column}")
     for index, mask in enumerate(masks or ()):
         if mask is not None and mask.size != found[index]:
             raise Misaligned(
-                f"mask is {mask.size}, its picture {found[index]}", where=f"{where}masks[{index}]"
+                f"mask is {mask.size}, its image {found[index]}", where=f"{where}masks[{index}]"
             )
     return found
 

@@ -10,28 +10,28 @@ import numpy as np
 
 from qoqdata.errors import InputError, Misaligned, UsageError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.stream.decode import canvas, pictures, resampling, signals
+from qoqdata.stream.decode import canvas, encoded_images, resampling, signals
 from qoqdata.stream.decode.budget import Budget, Size
-from qoqdata.stream.decode.pictures import Encoded
-from qoqdata.stream.decode.transform import Frame, Transform
+from qoqdata.stream.decode.encoded_images import Encoded
+from qoqdata.stream.decode.transform import ShownImage, Transform
 
 Row = Mapping[str, Any]
 Form = Literal["bytes", "array", "pil"]
-_PICTURED = ("images", "image_info", "masks", "regions")
+_IMAGED = ("images", "image_info", "masks", "regions")
 
 
 @dataclass(frozen=True)
 class Decoder:
     """Rows (columns of `qoqdata.contract.record` as Python values, any subset) to decoded records.
 
-    images  "bytes": pictures and masks stay encoded, as bytes. "array": pictures as uint8
+    images  "bytes": images and masks stay encoded, as bytes. "array": images as uint8
             (height, width, 3) RGB, grey ones repeated. "pil": the same as PIL images, mode RGB
-    budget  the size at which pictures are shown; None: as stored
+    budget  the size at which images are shown; None: as stored
     limits  declared sizes beyond these are refused before decoding; `frames` and `voxels` bound the
-            pictures of one record and their pixels together
-    strict  refuse JPEG that libjpeg warns of as well; slower, and one picture at a time a process
+            images of one record and their pixels together
+    strict  refuse JPEG that libjpeg warns of as well; slower, and one image at a time a process
     reduced let libjpeg shrink large JPEG by 2, 4 or 8 while decoding, by the rule of
-            `pictures.reduction`: half the time for radiographs, pixels a little sharper than by
+            `images.reduction`: half the time for radiographs, pixels a little sharper than by
             averaging. Not with `strict`
 
     Raises UsageError for an unknown form, for a budget with "bytes", which has no pixels to resize,
@@ -51,29 +51,29 @@ class Decoder:
             )
         if self.images == "bytes" and self.budget is not None:
             raise UsageError(
-                "encoded pictures cannot be resized", fix="choose array or pil, or no budget"
+                "encoded images cannot be resized", fix="choose array or pil, or no budget"
             )
         if self.strict and self.reduced:
-            raise UsageError("pictures are decoded strictly or reduced", fix="choose one of them")
+            raise UsageError("images are decoded strictly or reduced", fix="choose one of them")
 
     def __call__(self, row: Row) -> dict[str, Any]:
         """The decoded record: the row's columns, and no others, but for `shown` and `left_out`.
 
-        images      list of pictures in the chosen form; entries of a row are bytes-like or
+        images      list of images in the chosen form; entries of a row are bytes-like or
                     {"bytes", "path"}
         masks       list of label maps, uint8 or uint16 (height, width), or None
-        regions     corners and area in shown pixels, `image` counts the shown pictures
-        image_info  of the shown pictures, with their shown width and height, and spacing to match
+        regions     corners and area in shown pixels, `image` counts the shown images
+        image_info  of the shown images, with their shown width and height, and spacing to match
         ecg         see `signals.ecg`
-        shown       one `Frame.facts` a shown picture; `Transform.of` maps boxes back
+        shown       one `Frame.facts` a shown image; `Transform.of` maps boxes back
         left_out    what a budget costs: "images" (stored indices), "regions" (as stored), "codes"
                     ({"image", "code"}: mask codes without a shown pixel)
 
-        So a decoded record is one whose stored pictures are the shown ones. `shown` and `left_out`
-        come with any picture column unless images are bytes; then all but the ECG stays as stored.
-        Where no picture is stored, masks are the canvas; where none is read, `image_info` is.
+        So a decoded record is one whose stored images are the shown ones. `shown` and `left_out`
+        come with any image column unless images are bytes; then all but the ECG stays as stored.
+        Where no image is stored, masks are the canvas; where none is read, `image_info` is.
 
-        Raises an InputError that names the record and the picture, or UsageError for a budget that
+        Raises an InputError that names the record and the image, or UsageError for a budget that
         cannot be met or has no size to work on.
         """
         where = f"record {row['id']}, " if row.get("id") is not None else ""
@@ -84,7 +84,7 @@ class Decoder:
             for column in ("images", "masks"):
                 if row.get(column) is not None:
                     record[column] = _all_bytes(row[column], f"{where}{column}")
-        elif any(column in row for column in _PICTURED):
+        elif any(column in row for column in _IMAGED):
             record |= self._shown(row, where)
         return record
 
@@ -95,7 +95,7 @@ class Decoder:
         sizes = canvas.sizes(images, info, masks, where)
         if sizes is None and self.budget and row.get("regions"):
             raise UsageError(
-                "boxes cannot be resized without a picture's size",
+                "boxes cannot be resized without an image's size",
                 where=f"{where}regions",
                 fix="read images, image_info or masks as well",
             )
@@ -116,7 +116,7 @@ class Decoder:
         out["left_out"] = left_out
         if images is not None:
             out["images"] = [
-                self._picture(images[f.image], f, f"{where}images[{f.image}]") for f in plan.frames
+                self._image(images[f.image], f, f"{where}images[{f.image}]") for f in plan.frames
             ]
         if masks is not None:
             out["masks"] = [
@@ -139,17 +139,17 @@ class Decoder:
             if value is None:
                 opened.append(None)
                 continue
-            data = pictures.encoded_bytes(value, place)
-            opened.append(pictures.opened(data, where=place, limits=self.limits))
+            data = encoded_images.encoded_bytes(value, place)
+            opened.append(encoded_images.opened(data, where=place, limits=self.limits))
         return opened
 
-    def _picture(self, encoded: Encoded | None, frame: Frame, where: str) -> Any:
+    def _image(self, encoded: Encoded | None, frame: ShownImage, where: str) -> Any:
         import cv2
 
         assert encoded is not None  # `canvas.sizes` refuses rows without
-        by = pictures.reduction(encoded, frame.shown) if self.reduced else 1
-        pixels = pictures.pixels(encoded, where=where, strict=self.strict, reduction=by)
-        pixels = resampling.picture(pixels, frame.shown)
+        by = encoded_images.reduction(encoded, frame.shown) if self.reduced else 1
+        pixels = encoded_images.pixels(encoded, where=where, strict=self.strict, reduction=by)
+        pixels = resampling.image(pixels, frame.shown)
         if pixels.ndim == 2:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
         if self.images == "array":
@@ -161,26 +161,26 @@ class Decoder:
 
 def _all_bytes(column: Sequence[Any], where: str) -> list[bytes | None]:
     return [
-        None if value is None else pictures.encoded_bytes(value, f"{where}[{index}]")
+        None if value is None else encoded_images.encoded_bytes(value, f"{where}[{index}]")
         for index, value in enumerate(column)
     ]
 
 
 def _mask(
-    encoded: Encoded | None, frame: Frame, where: str, place: int, lost: list[Any]
+    encoded: Encoded | None, frame: ShownImage, where: str, place: int, lost: list[Any]
 ) -> np.ndarray | None:
     """The shown label map; codes that it loses are added to `lost`."""
     if encoded is None:
         return None
-    codes = pictures.codes(encoded, where=where)
+    codes = encoded_images.codes(encoded, where=where)
     shown = resampling.labels(codes, frame.shown)
     if shown is not codes:
         lost += [{"image": place, "code": code} for code in resampling.lost(codes, shown)]
     return shown
 
 
-def _facts(info: Mapping[str, Any], frame: Frame) -> dict[str, Any]:
-    """`image_info` of the shown picture; in-plane spacing grows as the picture shrinks."""
+def _facts(info: Mapping[str, Any], frame: ShownImage) -> dict[str, Any]:
+    """`image_info` of the shown image; in-plane spacing grows as the image shrinks."""
     if frame.shown == frame.stored:
         return dict(info)
     facts = {**info, "width": frame.shown[0], "height": frame.shown[1]}
@@ -194,12 +194,12 @@ def _facts(info: Mapping[str, Any], frame: Frame) -> dict[str, Any]:
 def _regions(
     regions: Sequence[Row], plan: Transform, sizes: Sequence[Size], where: str, left_out: list[Any]
 ) -> list[dict[str, Any]]:
-    """Regions on the shown pictures; those of other pictures are added to `left_out`."""
+    """Regions on the shown images; those of other images are added to `left_out`."""
     shown = []
     for index, region in enumerate(regions):
         place = f"{where}regions[{index}]"
         if not 0 <= region["image"] < len(sizes):
-            raise Misaligned(f"on picture {region['image']} of {len(sizes)}", where=place)
+            raise Misaligned(f"on image {region['image']} of {len(sizes)}", where=place)
         try:
             placed = plan.show(region)
         except InputError as error:

@@ -1,6 +1,6 @@
-"""Pictures and label maps at another size.
+"""Images and label maps at another size.
 
-Both keep the corners of the picture where they are: shown pixel j covers the stored columns from
+Both keep the corners of the image where they are: shown pixel j covers the stored columns from
 j * s to (j + 1) * s, where s is stored width over shown width, and its centre is (j + 1/2) * s.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from qoqdata.stream.decode.budget import Size
 
 
-def picture(pixels: np.ndarray, size: Size) -> np.ndarray:
+def image(pixels: np.ndarray, size: Size) -> np.ndarray:
     """Pixels, uint8 (rows, columns) or (rows, columns, 3), at `size` (width, height).
 
     A side that shrinks by more than a tenth is averaged over the area of each shown pixel; one that

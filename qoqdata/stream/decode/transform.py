@@ -1,4 +1,4 @@
-"""The exact way from the stored pictures of a record to the shown ones, and back.
+"""The exact way from the stored images of a record to the shown ones, and back.
 
 Coordinates are pixel edges (see `qoqdata.readers.boxes`), so a change of size is a plain ratio in x
 and one in y. The facts of a decoded record (`shown`) hold all of it; `Transform.of` reads them.
@@ -20,8 +20,8 @@ _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """One shown picture: its index among the stored ones, both sizes as (width, height)."""
+class ShownImage:
+    """One shown image: its index among the stored ones, both sizes as (width, height)."""
 
     image: int
     stored: Size
@@ -33,7 +33,7 @@ class Frame:
         return self.shown[0] / self.stored[0], self.shown[1] / self.stored[1]
 
     def to_shown(self, box: Box) -> Box:
-        """A box in stored pixels as it lies on the shown picture, unrounded."""
+        """A box in stored pixels as it lies on the shown image, unrounded."""
         return boxes.scale(box, self.stored, self.shown)
 
     def to_stored(self, box: Box) -> Box:
@@ -64,25 +64,25 @@ class Frame:
 
 @dataclass(frozen=True)
 class Transform:
-    """The frames of a record's shown pictures, in stored order."""
+    """The frames of a record's shown images, in stored order."""
 
-    frames: tuple[Frame, ...]
+    frames: tuple[ShownImage, ...]
 
     @classmethod
     def plan(cls, sizes: Sequence[Size], budget: Budget | None) -> Transform:
-        """Which pictures of `sizes` (width, height) are shown at what size; all as stored without
+        """Which images of `sizes` (width, height) are shown at what size; all as stored without
         a budget. Raises as `budget.shown_sizes`."""
         if budget is None:
-            return cls(tuple(Frame(i, size, size) for i, size in enumerate(sizes)))
+            return cls(tuple(ShownImage(i, size, size) for i, size in enumerate(sizes)))
         chosen = shown_sizes(sizes, budget)
-        return cls(tuple(Frame(i, sizes[i], shown) for i, shown in chosen))
+        return cls(tuple(ShownImage(i, sizes[i], shown) for i, shown in chosen))
 
     @classmethod
     def of(cls, shown: Iterable[Mapping[str, Any]]) -> Transform:
         """The transform behind the `shown` facts of a decoded record."""
         return cls(
             tuple(
-                Frame(
+                ShownImage(
                     facts["image"],
                     (facts["stored_width"], facts["stored_height"]),
                     (facts["width"], facts["height"]),
@@ -92,14 +92,14 @@ class Transform:
         )
 
     def place(self, image: int) -> int | None:
-        """The place among the shown pictures of stored picture `image`; None if left out."""
+        """The place among the shown images of stored image `image`; None if left out."""
         return next((i for i, frame in enumerate(self.frames) if frame.image == image), None)
 
     def show(self, region: Region) -> dict[str, Any] | None:
-        """A region of the record on the shown pictures; None when its picture is left out.
+        """A region of the record on the shown images; None when its image is left out.
 
-        `image` becomes the place among the shown pictures; corners and area are scaled. Raises
-        InputError for a box without area and Misaligned for one that leaves its picture.
+        `image` becomes the place among the shown images; corners and area are scaled. Raises
+        InputError for a box without area and Misaligned for one that leaves its image.
         """
         place = self.place(region["image"])
         if place is None:
@@ -111,17 +111,17 @@ class Transform:
             or box.x_max > frame.stored[0]
             or (box.y_max > frame.stored[1])
         ):
-            raise Misaligned(f"box {astuple(box)} leaves its picture of {frame.stored}")
+            raise Misaligned(f"box {astuple(box)} leaves its image of {frame.stored}")
         by = frame.scale
         return _placed(region, place, frame.to_shown(box), by[0] * by[1])
 
     def restore(self, region: Region) -> dict[str, Any]:
-        """The reverse of `show`, for a region or a prediction on the shown pictures.
+        """The reverse of `show`, for a region or a prediction on the shown images.
 
-        Raises InputError for an impossible picture or a box without area.
+        Raises InputError for an impossible image or a box without area.
         """
         if not 0 <= region["image"] < len(self.frames):
-            raise InputError(f"region on picture {region['image']} of {len(self.frames)} shown")
+            raise InputError(f"region on image {region['image']} of {len(self.frames)} shown")
         frame = self.frames[region["image"]]
         by = frame.scale
         box = frame.to_stored(_box(region))

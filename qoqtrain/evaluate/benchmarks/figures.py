@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from qoqtrain.evaluate.benchmarks.overlap import corpus_bleu
+from qoqtrain.evaluate.benchmarks.table import Benchmark
+from qoqtrain.evaluate.benchmarks.verdicts import Verdict, membership
 from qoqtrain.evaluate.confusion import Floats, macro_f1, mean_defined, rates
 from qoqtrain.evaluate.ranking import auroc, ranking
-
-from .overlap import corpus_bleu
-from .table import Benchmark
-from .verdicts import Verdict, membership
 
 Figures = dict[str, float | None]
 Verdicts = Sequence[Verdict]

@@ -11,9 +11,8 @@ from typing import Any
 import polars as pl
 
 from qoqdata.errors import BadTable, DuplicateKey, MissingFile
-
-from .item import Item
-from .table import Benchmark
+from qoqtrain.evaluate.benchmarks.item import Item
+from qoqtrain.evaluate.benchmarks.table import Benchmark
 
 _IDS = ("id", "qid", "question_id", "index", "No", "ecg_id", "ecg_path")
 _LETTER = re.compile(r"(?:choice |option_|option )?([A-H])", re.IGNORECASE)
@@ -156,12 +155,12 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _funbench(loaded: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Rows of FunBench's task files: {"info": ..., "data": {picture: {"gt", "raw_data"}}}."""
+    """Rows of FunBench's task files: {"info": ..., "data": {image: {"gt", "raw_data"}}}."""
     data = loaded.get("data")
     if not isinstance(data, Mapping):
         raise ValueError("a JSON object without 'data'")
-    for picture, entry in data.items():
+    for image, entry in data.items():
         raw = entry.get("raw_data") if isinstance(entry, Mapping) else None
         if not isinstance(raw, Mapping):
-            raise ValueError(f"{picture} has no 'raw_data'")
-        yield {"id": picture, "answer": entry.get("gt"), "options": raw.get("options")}
+            raise ValueError(f"{image} has no 'raw_data'")
+        yield {"id": image, "answer": entry.get("gt"), "options": raw.get("options")}

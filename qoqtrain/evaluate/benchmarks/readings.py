@@ -10,13 +10,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from qoqtrain.evaluate.benchmarks.item import Item
+from qoqtrain.evaluate.benchmarks.overlap import token_recall
 from qoqtrain.rewards.boxed import final_answer
 from qoqtrain.rewards.lenient_json import NotJSON, strict
 from qoqtrain.rewards.normal_form import normal_form
 from qoqtrain.rewards.text import exact, rouge_l, token_f1, words
-
-from .item import Item
-from .overlap import token_recall
 
 _NONE: Mapping[str, float] = {}
 _ANNOUNCED = re.compile(

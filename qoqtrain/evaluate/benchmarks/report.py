@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from qoqdata.atomic import file_digest, replacing, write_json
-
-from .figures import figures
-from .table import Benchmark
-from .verdicts import Verdict
+from qoqtrain.evaluate.benchmarks.figures import figures
+from qoqtrain.evaluate.benchmarks.table import Benchmark
+from qoqtrain.evaluate.benchmarks.verdicts import Verdict
 
 FIGURES, QUESTIONS = "benchmark.json", "per_question.jsonl"
 
@@ -37,7 +36,9 @@ def as_json(
     }
 
 
-def write(folder: Path, found: dict[str, Any], verdicts: Sequence[Verdict]) -> None:
+def write_benchmark_report(
+    folder: Path, found: dict[str, Any], verdicts: Sequence[Verdict]
+) -> None:
     """Write both files into `folder`, each whole or not at all; one row a question, with the raw
     response, what was read from it and the score apart."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qoqdata.errors import UsageError
-
-from .readings import Rule, answer_set, choice, choices, closed_or_open, label, label_set
+from qoqtrain.evaluate.benchmarks.readings import (
+    Rule,
+    answer_set,
+    choice,
+    choices,
+    closed_or_open,
+    label,
+    label_set,
+)
 
 _ANSWERS = ("answer", "Answer", "answers")
 
@@ -92,7 +99,7 @@ _TABLE = (
         "the English test part has 1,061 questions",
         only=("q_lang", "en"),
     ),
-    _open("vqa_rad", "VQA-RAD", "train and test share pictures; say so when fine-tuned on it"),
+    _open("vqa_rad", "VQA-RAD", "train and test share images; say so when fine-tuned on it"),
     _open("path_vqa", "PathVQA", "many questions were made by rules from captions"),
     _choice(
         "pmc_vqa",
@@ -103,7 +110,7 @@ _TABLE = (
     _choice(
         "medxpertqa_mm",
         "MedXpertQA, multimodal",
-        "up to six pictures a question; chance is 20 %",
+        "up to six images a question; chance is 20 %",
         answers=("label",),
         groups=("medical_task", "question_type", "body_system"),
     ),

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import BadTable
+from qoqtrain.evaluate.benchmarks.item import Item
+from qoqtrain.evaluate.benchmarks.readings import Reading
+from qoqtrain.evaluate.benchmarks.table import Benchmark
 from qoqtrain.evaluate.predictions import Prediction, Scores
-
-from .item import Item
-from .readings import Reading
-from .table import Benchmark
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures that compress like photographs, each unlike the others."""
+"""Images that compress like photographs, each unlike the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A curated data set trains on no picture that it is tested on."""
+"""A curated data set trains on no image that it is tested on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 from qoqdata.curation.curation import curate
 from qoqdata.curation.leakage.search import FINDINGS
-from qoqdata.curation.recipe import Leakage, Recipe
+from qoqdata.curation.recipe import CurationRecipe, Leakage
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from tests.curation.leakage.scenes import scene
 from tests.pipeline.conftest import SALT, mapping
 
@@ -35,7 +35,7 @@ FILMS = (
 
 @pytest.fixture
 def leaky(tmp_path: Path) -> Dataset:
-    """One patient a film, so that only the pictures tell."""
+    """One patient a film, so that only the images tell."""
     raw = tmp_path / "raw"
     raw.mkdir()
     rows = ["file,label,patient,set"]
@@ -46,12 +46,12 @@ def leaky(tmp_path: Path) -> Dataset:
     said = mapping("films")
     said["table"]["split"] = "set"
     request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), tmp_path / "set", Setting(SALT, workers=0))
+    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
     return open_dataset(tmp_path / "set")
 
 
 def named(dataset: Dataset) -> dict[str, str]:
-    """Record id to the film's file, told by the size and split of the stored picture."""
+    """Record id to the film's file, told by the size and split of the stored image."""
     facts = {
         (split, pixels.shape[0], round(float(pixels.mean()))): name for name, split, pixels in FILMS
     }
@@ -59,10 +59,10 @@ def named(dataset: Dataset) -> dict[str, str]:
     for split in ("train", "validation", "test"):
         stream = dataset.stream(split, images="array", shuffle=False, epochs=1, workers=0)
         for record in stream:
-            (picture,) = record["images"]
+            (image,) = record["images"]
             near = min(
-                (key for key in facts if key[:2] == (split, picture.shape[0])),
-                key=lambda key: abs(key[2] - picture.mean()),
+                (key for key in facts if key[:2] == (split, image.shape[0])),
+                key=lambda key: abs(key[2] - image.mean()),
             )
             found[record["id"]] = facts[near]
     return found
@@ -71,7 +71,7 @@ def named(dataset: Dataset) -> dict[str, str]:
 def test_what_is_trained_on_sooner_goes(leaky: Dataset) -> None:
     name_of = named(leaky)
     assert sorted(name_of.values()) == sorted(name for name, _, _ in FILMS)
-    result = curate(leaky, Recipe())
+    result = curate(leaky, CurationRecipe())
     assert result.leaks is not None
     assert dict(result.leaks.schema) == FINDINGS | {"outcome": pl.String}
     pairs = {(name_of[a], name_of[b]) for a, b in result.leaks.select("id", "other").iter_rows()}
@@ -92,24 +92,24 @@ def test_what_is_trained_on_sooner_goes(leaky: Dataset) -> None:
 
 
 def test_a_second_pass_decides_the_same(leaky: Dataset) -> None:
-    first = curate(leaky, Recipe())
-    second = curate(open_dataset(leaky.root), Recipe())
+    first = curate(leaky, CurationRecipe())
+    second = curate(open_dataset(leaky.root), CurationRecipe())
     assert first.verdicts.equals(second.verdicts)
 
 
 def test_reports_change_nothing_and_skipping_takes_verdicts_back(leaky: Dataset) -> None:
-    reported = curate(leaky, Recipe(leakage=Leakage(on_finding="report")))
+    reported = curate(leaky, CurationRecipe(leakage=Leakage(on_finding="report")))
     assert reported.leaks is not None and reported.leaks.height == 3
     assert reported.verdicts.height == 0
-    curate(leaky, Recipe())
+    curate(leaky, CurationRecipe())
     assert leaky.layout.leakage_findings.is_file()
-    skipped = curate(leaky, Recipe(leakage=Leakage(on_finding="skip")))
+    skipped = curate(leaky, CurationRecipe(leakage=Leakage(on_finding="skip")))
     assert skipped.leaks is None
     assert skipped.verdicts.height == 0
     assert not leaky.layout.leakage_findings.exists()
 
 
 def test_a_stricter_recipe_finds_less(leaky: Dataset) -> None:
-    same = curate(leaky, Recipe(leakage=Leakage(radius=0, correlation=1.0)))
+    same = curate(leaky, CurationRecipe(leakage=Leakage(radius=0, correlation=1.0)))
     assert same.leaks is not None
     assert same.leaks.height <= 1

@@ -37,7 +37,7 @@ def test_a_changed_copy_is_still_known(change: str, seed: int) -> None:
     assert thumbnail(one) @ thumbnail(other) > 0.98
 
 
-def test_other_pictures_are_far() -> None:
+def test_other_images_are_far() -> None:
     found = [fingerprint(scene(seed)) for seed in range(60)]
     apart = [
         (one ^ other).bit_count()
@@ -57,7 +57,7 @@ def test_half_of_the_bits_are_set() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_uniform_picture_has_none(level: int) -> None:
+def test_a_uniform_image_has_none(level: int) -> None:
     assert fingerprint(np.full((50, 70, 3), level, np.uint8)) is None
 
 

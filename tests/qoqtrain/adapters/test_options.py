@@ -9,7 +9,7 @@ import pytest
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.statistics import tables
 from qoqtrain.adapters.options import drpo_of
-from tests.records.sound_rows import picture_row
+from tests.records.sound_rows import image_row
 from tests.validation.written_set import write
 
 
@@ -18,10 +18,10 @@ def test_an_estimator_from_options(tmp_path: Path) -> None:
     assert (column, drpo.settings.alpha, drpo.priors.domains["ct"].n_records) == ("domain", 0.5, 90)
     drpo, column = drpo_of({"preset": "grpo", "domain_key": "source", "domain_column": "data"})
     assert (drpo.domain_key, column, drpo.settings.alpha) == ("source", "data", 0.0)
-    dataset = write(tmp_path / "set", [picture_row(id=f"r{i}", patient=f"p{i}") for i in range(3)])
+    dataset = write(tmp_path / "set", [image_row(id=f"r{i}", patient=f"p{i}") for i in range(3)])
     with pytest.raises(DatasetError, match="no statistics yet"):
         drpo_of({"dataset": str(dataset.root)})
-    stats = tables.write(dataset.layout, tables.compute(dataset.kept(), None))
+    stats = tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None))
     drpo, _ = drpo_of({"dataset": str(dataset.root)})
     assert drpo.priors.digest == stats.digest
     assert {prior.n_records for prior in drpo.priors.domains.values()} == {3}

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from qoqdata.errors import InputError, UsageError
-from qoqtrain.data.batch import Batch
+from qoqtrain.data.batch import ModelInputs
 from qoqtrain.data.collate import Collator, TooLong
-from qoqtrain.data.pictures import rgb
+from qoqtrain.data.images import rgb
 from qoqtrain.model.tiny import tiny_policy
 from qoqtrain.rewards import score
-from tests.qoqtrain.model.clinical import ecg, mixed_records, pictures, record, texts
+from tests.qoqtrain.model.clinical import ecg, images, mixed_records, record, texts
 
 
-def test_padding_is_on_the_left(batch: Batch, collator: Collator) -> None:
+def test_padding_is_on_the_left(batch: ModelInputs, collator: Collator) -> None:
     rows = collator.rows(mixed_records())
     longest = max(row.tokens for row in rows)
     assert batch.input_ids.shape == (5, longest)
@@ -27,10 +27,10 @@ def test_padding_is_on_the_left(batch: Batch, collator: Collator) -> None:
         assert batch.attention_mask[index].tolist() == [0] * pad + [1] * row.tokens
         assert batch.input_ids[index, pad:].tolist() == row.input_ids.tolist()
     assert batch.prompt_tokens == [row.tokens for row in rows]
-    assert batch.ids == ["text", "picture", "slices", "ecg", "both"]
+    assert batch.ids == ["text", "image", "slices", "ecg", "both"]
 
 
-def test_image_tokens_are_typed_and_counted(batch: Batch, collator: Collator) -> None:
+def test_image_tokens_are_typed_and_counted(batch: ModelInputs, collator: Collator) -> None:
     image = batch.input_ids == collator.processor.image_token_id
     assert torch.equal(batch.mm_token_type_ids, image.long())
     assert batch.image_grid_thw is not None and batch.pixel_values is not None
@@ -44,14 +44,14 @@ def test_text_alone_has_nothing_else(collator: Collator) -> None:
     assert set(only.inputs()) == {"input_ids", "attention_mask", "mm_token_type_ids"}
 
 
-def test_rows_taken_are_rows_collated(batch: Batch, collator: Collator) -> None:
+def test_rows_taken_are_rows_collated(batch: ModelInputs, collator: Collator) -> None:
     records = mixed_records()
     for rows in ([1], [3, 0], [2, 2, 4], [4, 3, 2, 1, 0]):
         taken, made = batch.take(rows), collator([records[row] for row in rows])
         assert taken.inputs().keys() == made.inputs().keys()
         for name, value in made.inputs().items():
             assert torch.equal(taken.inputs()[name], value), name
-        assert (taken.pictures, taken.windows) == (made.pictures, made.windows)
+        assert (taken.images, taken.windows) == (made.images, made.windows)
         assert taken.ids == made.ids
     with pytest.raises(UsageError):
         batch.take([])
@@ -105,11 +105,11 @@ class TestUnfit:
             np.zeros((4, 4, 2), np.uint8),
             np.zeros((0, 4, 3), np.uint8),
             np.zeros((2, 500, 3), np.uint8),
-            b"no picture",
+            b"no image",
         ],
         ids=str,
     )
-    def test_pictures(self, collator: Collator, image: Any) -> None:
+    def test_images(self, collator: Collator, image: Any) -> None:
         info = [{"width": 4, "height": 4}]
         with pytest.raises(InputError, match="record a"):
             collator([record("a", images=[image], image_info=info)])
@@ -129,8 +129,8 @@ class TestUnfit:
             images(mixed_records())
 
 
-class TestPictures:
-    """Pictures in every form that a stream yields."""
+class TestImages:
+    """Images in every form that a stream yields."""
 
     def test_forms(self) -> None:
         import io
@@ -161,13 +161,13 @@ REGION = {"label": "mass", "image": 0, "x_min": 10, "y_min": 12, "x_max": 50, "y
 
 
 class TestTruth:
-    """Corners in the policy's frame come back to the stored picture."""
+    """Corners in the policy's frame come back to the stored image."""
 
     def row(self, collator: Collator, **columns: Any) -> Any:
         return collator.row(record("a", regions=[REGION], **columns))
 
     def test_a_box_written_as_seen_is_right(self, collator: Collator) -> None:
-        shown = pictures(1, (100, 60))
+        shown = images(1, (100, 60))
         row = self.row(collator, **shown)
         width, height = collator.processor.seen_size(100, 60)
         if collator.processor.family.frame == "thousandths":
@@ -183,12 +183,12 @@ class TestTruth:
         assert wrong["grounding"] < 0.5
 
     def test_sizes(self, collator: Collator) -> None:
-        truth = self.row(collator, **pictures(1, (100, 60))).truth
+        truth = self.row(collator, **images(1, (100, 60))).truth
         assert truth.stored_sizes == ((100.0, 60.0),)
         assert truth.seen_sizes == (collator.processor.seen_size(100, 60),)
         assert truth.frame == collator.processor.family.frame
 
-    def test_without_pictures_there_is_nothing_to_find(self, collator: Collator) -> None:
+    def test_without_images_there_is_nothing_to_find(self, collator: Collator) -> None:
         made = record("a", regions=[REGION], context="Words.", image_info=None)
         assert collator.row(made).truth.regions is None
 

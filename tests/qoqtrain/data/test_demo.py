@@ -18,10 +18,10 @@ from tests.qoqtrain.model.clinical import FAMILIES
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from qoqdata.demo import SALT, stage
     from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import Setting
+    from qoqdata.pipeline.setting import BuildSetting
 
     root = tmp_path_factory.mktemp("demo")
-    build(stage(root / "raw"), root / "set", Setting(SALT, workers=1))
+    build(stage(root / "raw"), root / "set", BuildSetting(SALT, workers=1))
     return root / "set"
 
 
@@ -37,8 +37,8 @@ def test_all_domains_reach_the_policy(demo: Path, family: str) -> None:
     batch = Collator(processor)(records)
     assert len(batch) == len(records)
     assert sum(batch.windows) == sum(record["ecg"] is not None for record in records) > 0
-    assert sum(batch.pictures) == sum(len(record["images"] or ()) for record in records)
-    assert max(batch.pictures) > 1
+    assert sum(batch.images) == sum(len(record["images"] or ()) for record in records)
+    assert max(batch.images) > 1
     # The budget is the processor's own rule, so nothing is resized twice.
     assert all(truth.stored_sizes == truth.seen_sizes for truth in batch.truths)
     with torch.no_grad():

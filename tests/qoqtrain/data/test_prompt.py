@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from qoqtrain.data.prompt import Picture, Text, Window, asked, captions, prompt
-from tests.qoqtrain.model.clinical import QUESTION, pictures, record
+from qoqtrain.data.prompt import EcgWindowPlace, ImagePlace, TextPart, asked, captions, prompt
+from tests.qoqtrain.model.clinical import QUESTION, images, record
 
 
 def words(parts: list[Any]) -> str:
-    names = {Picture: "[picture {}]", Window: "[window {}]"}
+    names = {ImagePlace: "[image {}]", EcgWindowPlace: "[window {}]"}
     return "".join(
-        part.text if isinstance(part, Text) else names[type(part)].format(part.index)
+        part.text if isinstance(part, TextPart) else names[type(part)].format(part.index)
         for part in parts
     )
 
 
-def test_a_single_picture() -> None:
-    told = words(prompt(record("a", **pictures(0, (4, 4))), pictures=1))
+def test_a_single_image() -> None:
+    told = words(prompt(record("a", **images(0, (4, 4))), images=1))
     assert told == (
-        f"[picture 0]\n{QUESTION}\n\n"
+        f"[image 0]\n{QUESTION}\n\n"
         "First reason step by step between <think> and </think>. "
         "End with the final answer in \\boxed{}. "
         "Where several options apply, separate them by commas."
@@ -29,10 +29,10 @@ def test_a_single_picture() -> None:
 
 
 def test_slices_are_numbered_in_order_and_named() -> None:
-    made = record("a", modality="volume_3d", **pictures(0, (4, 4), (4, 4)))
+    made = record("a", modality="volume_3d", **images(0, (4, 4), (4, 4)))
     made["image_info"][1] |= {"view": "axial", "window": {"name": "lung", "centre": -600.0}}
-    told = words(prompt(made, pictures=2))
-    assert told.startswith("Slice 1: [picture 0]\nSlice 2 (axial, lung): [picture 1]\n")
+    told = words(prompt(made, images=2))
+    assert told.startswith("Slice 1: [image 0]\nSlice 2 (axial, lung): [image 1]\n")
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_nouns(modality: str, noun: str) -> None:
     assert captions({"modality": modality}, 2) == [f"{noun} 1", f"{noun} 2"]
 
 
-def test_windows_come_behind_pictures_and_before_words() -> None:
-    made = record("a", context="A report.", **pictures(0, (4, 4)))
-    told = words(prompt(made, pictures=1, windows=["ECG (10 s)"]))
+def test_windows_come_behind_images_and_before_words() -> None:
+    made = record("a", context="A report.", **images(0, (4, 4)))
+    told = words(prompt(made, images=1, windows=["ECG (10 s)"]))
     assert told.startswith(
-        f"[picture 0]\nECG (10 s): [window 0]\nContext:\nA report.\n\n{QUESTION}\n\n"
+        f"[image 0]\nECG (10 s): [window 0]\nContext:\nA report.\n\n{QUESTION}\n\n"
     )
 
 
 def test_what_is_absent_leaves_no_trace() -> None:
-    told = words(prompt(record("a", context="Words."), pictures=0))
-    for trace in ("[", "ECG", "Image", "picture", "Slice"):
+    told = words(prompt(record("a", context="Words."), images=0))
+    for trace in ("[", "ECG", "Image", "image", "Slice"):
         assert trace not in told
 
 
@@ -68,8 +68,8 @@ class TestBoxes:
     """Regions are asked for only where the record knows them."""
 
     def told(self, regions: Any, **options: Any) -> str:
-        made = record("a", regions=regions, **pictures(0, (4, 4), (4, 4)))
-        return words(prompt(made, **{"pictures": 2, **options}))
+        made = record("a", regions=regions, **images(0, (4, 4), (4, 4)))
+        return words(prompt(made, **{"images": 2, **options}))
 
     def test_asked(self) -> None:
         region = {"label": "x", "image": 0, "x_min": 0, "y_min": 0, "x_max": 1, "y_max": 1}
@@ -83,21 +83,21 @@ class TestBoxes:
         thousandths = self.told([], frame="thousandths")
         assert "thousandths" in thousandths and "pixels" not in thousandths
 
-    def test_the_picture_is_named_where_there_are_several(self) -> None:
+    def test_the_image_is_named_where_there_are_several(self) -> None:
         assert '"image"' in self.told([])
-        assert '"image"' not in self.told([], pictures=1)
+        assert '"image"' not in self.told([], images=1)
 
     def test_never_and_always(self) -> None:
         assert "bbox_2d" not in self.told([], boxes="never")
         assert "bbox_2d" in self.told(None, boxes="always")
-        assert "bbox_2d" not in self.told([], pictures=0, boxes="always")
+        assert "bbox_2d" not in self.told([], images=0, boxes="always")
 
 
 def test_open_questions_have_no_word_on_options() -> None:
-    told = words(prompt(record("a", options=None, question="Why?"), pictures=1))
+    told = words(prompt(record("a", options=None, question="Why?"), images=1))
     assert "options" not in told and told.endswith("\\boxed{}.")
 
 
 def test_the_answer_is_not_told() -> None:
     made = record("a", answer="Secret", labels=["Secret"], question="Why?", options=None)
-    assert "Secret" not in words(prompt(made, pictures=1))
+    assert "Secret" not in words(prompt(made, images=1))

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoqtrain.evaluate import Outcome
+from qoqtrain.evaluate import QuestionOutcome
 
 
 @pytest.fixture
-def outcome() -> Callable[..., Outcome]:
+def outcome() -> Callable[..., QuestionOutcome]:
     """An outcome of a two-class question, answered rightly, with the fields given."""
 
-    def build(name: str, **changes: Any) -> Outcome:
+    def build(name: str, **changes: Any) -> QuestionOutcome:
         given: dict[str, Any] = {
             "source": "films",
             "domain": "chest_xray",
@@ -40,18 +40,18 @@ def outcome() -> Callable[..., Outcome]:
         if "correct" not in changes:
             right = given["status"] == "ok" and given["truth"] == given["labels"]
             given["correct"] = right
-        return Outcome(id=name, **given)
+        return QuestionOutcome(id=name, **given)
 
     return build
 
 
 @pytest.fixture
-def singles(outcome: Callable[..., Outcome]) -> Callable[..., list[Outcome]]:
+def singles(outcome: Callable[..., QuestionOutcome]) -> Callable[..., list[QuestionOutcome]]:
     """Single-label outcomes from class indices; an answer of -1 is one that cannot be read."""
 
     def build(
         truth: Sequence[int], answer: Sequence[int], classes: int, **changes: Any
-    ) -> list[Outcome]:
+    ) -> list[QuestionOutcome]:
         options = tuple(f"c{index}" for index in range(classes))
         scores = changes.pop("scores", None)
         return [
@@ -71,10 +71,10 @@ def singles(outcome: Callable[..., Outcome]) -> Callable[..., list[Outcome]]:
 
 
 @pytest.fixture
-def multis(outcome: Callable[..., Outcome]) -> Callable[..., list[Outcome]]:
+def multis(outcome: Callable[..., QuestionOutcome]) -> Callable[..., list[QuestionOutcome]]:
     """Multi-label outcomes from (n, K) matrices of zeros and ones."""
 
-    def build(truth: np.ndarray, answer: np.ndarray, **changes: Any) -> list[Outcome]:
+    def build(truth: np.ndarray, answer: np.ndarray, **changes: Any) -> list[QuestionOutcome]:
         options = tuple(f"c{index}" for index in range(truth.shape[1]))
 
         def named(row: np.ndarray) -> tuple[str, ...]:

@@ -45,8 +45,8 @@ def test_every_question_is_answered_once(dataset: Dataset, model: Path, tmp_path
     assert sorted(line["id"] for line in lines) == sorted(train["id"])
     assert frame == "thousandths"
     assert all(isinstance(line["response"], str) for line in lines)
-    pictures = dict(train.select("id", "n_images").iter_rows())
-    assert all(len(line.get("seen_sizes", ())) == pictures[line["id"]] for line in lines)
+    images = dict(train.select("id", "n_images").iter_rows())
+    assert all(len(line.get("seen_sizes", ())) == images[line["id"]] for line in lines)
 
 
 def test_batches_do_not_matter(dataset: Dataset, model: Path, tmp_path: Path) -> None:

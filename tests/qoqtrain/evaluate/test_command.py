@@ -15,21 +15,21 @@ import qoqdata
 import qoqtrain.cli
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Examples of a single-label picture source and a multi-label ECG source."""
+    """Examples of a single-label image source and a multi-label ECG source."""
     out = tmp_path_factory.mktemp("evaluate") / "set"
-    sources = [catalogue.get(slug) for slug in ("ham10000", "ptb_xl")]
+    sources = [catalogue.find_source(slug) for slug in ("ham10000", "ptb_xl")]
     requests = [
         (source, SourceRequest(source=source.card.slug, raw=source.folder / "example" / "raw"))
         for source in sources
     ]
-    build_requests(requests, out, Setting(SALT, workers=0))
+    build_requests(requests, out, BuildSetting(SALT, workers=0))
     return out
 
 
@@ -167,14 +167,14 @@ def test_predictions_of_other_splits_are_counted(
     assert f"{len(records)} predictions are of records that are not asked" in output
 
 
-def test_the_plot_is_a_picture(built: Path, records: list, run: Callable, tmp_path: Path) -> None:
+def test_the_plot_is_a_image(built: Path, records: list, run: Callable, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     answers = written(tmp_path / "a.jsonl", map(perfect, records))
     arguments = ("--data", built, "--predictions", answers, "--split", "train", "--bootstrap", "9")
     assert run("evaluate", *arguments, "--plot", tmp_path / "plot.png")[0] == 0
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     code, _, error = run("evaluate", *arguments, "--plot", tmp_path / "plot.doc")
-    assert (code, "no name of a picture" in error) == (2, True)
+    assert (code, "no name of an image" in error) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["evaluate", "compare"])

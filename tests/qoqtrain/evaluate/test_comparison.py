@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from qoqdata.errors import UsageError
-from qoqtrain.evaluate import Outcome
-from qoqtrain.evaluate.comparison import Difference, compare
+from qoqtrain.evaluate import QuestionOutcome
+from qoqtrain.evaluate.comparison import ScoreDifference, compare
 
 
-def overall(found: list[Difference], metric: str = "accuracy") -> Difference:
+def overall(found: list[ScoreDifference], metric: str = "accuracy") -> ScoreDifference:
     (row,) = (one for one in found if (one.level, one.metric) == ("overall", metric))
     return row
 
@@ -49,7 +49,7 @@ def test_swapping_the_two_turns_the_sign(singles: Callable) -> None:
 
 
 def test_levels_are_named(singles: Callable) -> None:
-    outcomes: list[Outcome] = [
+    outcomes: list[QuestionOutcome] = [
         *singles([0, 0], [0, 1], 2, source="one", domain="ct"),
         *singles([0, 0], [0, 1], 2, source="two", domain="ecg"),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qoqdata.errors import BadTable, DatasetError, MissingFile
-from qoqtrain.evaluate import Outcome, Prediction, Question, judge
+from qoqtrain.evaluate import Prediction, Question, QuestionOutcome, judge
 from qoqtrain.evaluate.outcome import read_outcomes, write_outcomes
 from qoqtrain.evaluate.predictions import Scores
 
@@ -37,7 +37,9 @@ def question(kind: Any = "single", **changes: Any) -> Question:
     return Question(row, kind)
 
 
-def outcome_of(response: str | None, asked: Question | None = None, **changes: Any) -> Outcome:
+def outcome_of(
+    response: str | None, asked: Question | None = None, **changes: Any
+) -> QuestionOutcome:
     (found,) = judge([asked or question()], {"q": Prediction(response, **changes)})
     return found
 

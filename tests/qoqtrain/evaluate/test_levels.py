@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import DuplicateKey, UsageError
-from qoqtrain.evaluate import Outcome, summarise
+from qoqtrain.evaluate import QuestionOutcome, summarise
 from qoqtrain.evaluate.bootstrap import clusters_of, replicates
 from qoqtrain.evaluate.demographics import age_band
 
 
 @pytest.fixture
-def mixed(singles: Callable) -> list[Outcome]:
+def mixed(singles: Callable) -> list[QuestionOutcome]:
     """Three sources in two domains, 60 records of 20 patients, some scores and groups."""
     draw = np.random.default_rng(5)
-    found: list[Outcome] = []
+    found: list[QuestionOutcome] = []
     for source, domain in (("one", "ct"), ("two", "ct"), ("three", "ecg")):
         truth = draw.integers(3, size=20)
         answer = np.where(draw.random(20) < 0.6, truth, draw.integers(-1, 3, size=20))
@@ -66,13 +66,13 @@ def test_a_level_without_the_figure_is_left_out_of_the_mean(singles: Callable) -
     assert found.counts.regions == 2
 
 
-def test_the_order_of_records_does_not_matter(mixed: list[Outcome]) -> None:
+def test_the_order_of_records_does_not_matter(mixed: list[QuestionOutcome]) -> None:
     shuffled = mixed.copy()
     random.Random(0).shuffle(shuffled)
     assert summarise(shuffled, bootstrap=30) == summarise(mixed, bootstrap=30)
 
 
-def test_the_seed_decides_the_intervals(mixed: list[Outcome]) -> None:
+def test_the_seed_decides_the_intervals(mixed: list[QuestionOutcome]) -> None:
     first, again = (summarise(mixed, bootstrap=30, seed=4) for _ in range(2))
     other = summarise(mixed, bootstrap=30, seed=5)
     assert first == again
@@ -80,7 +80,7 @@ def test_the_seed_decides_the_intervals(mixed: list[Outcome]) -> None:
     assert first.metrics["macro_f1"].value == other.metrics["macro_f1"].value
 
 
-def test_intervals_hold_the_value_and_widen_with_spread(mixed: list[Outcome]) -> None:
+def test_intervals_hold_the_value_and_widen_with_spread(mixed: list[QuestionOutcome]) -> None:
     found = summarise(mixed, bootstrap=200).metrics
     for name in ("macro_f1", "balanced_accuracy", "accuracy", "iou"):
         assert 0 <= found[name].low < found[name].value < found[name].high <= 1
@@ -109,14 +109,14 @@ def test_records_of_one_patient_are_drawn_together(singles: Callable) -> None:
         assert weights.sum() == 40
         assert all(len(set(weights[start : start + 10])) == 1 for start in range(0, 40, 10))
 
-    def width(rows: list[Outcome]) -> float:
+    def width(rows: list[QuestionOutcome]) -> float:
         found = summarise(rows, bootstrap=300).metrics["accuracy"]
         return found.high - found.low
 
     assert width(paired) > 2 * width(outcomes)
 
 
-def test_every_source_keeps_its_patients_in_a_draw(mixed: list[Outcome]) -> None:
+def test_every_source_keeps_its_patients_in_a_draw(mixed: list[QuestionOutcome]) -> None:
     source = np.array([one.source for one in mixed])
     patient = clusters_of(mixed).cluster
     for weights in replicates(clusters_of(mixed), 20, 0):

@@ -34,8 +34,8 @@ def record(name: str, **columns: Any) -> dict[str, Any]:
     return base | columns
 
 
-def pictures(seed: int, *sizes: tuple[int, int]) -> dict[str, Any]:
-    """Columns of pictures of random grey levels, sizes (width, height)."""
+def images(seed: int, *sizes: tuple[int, int]) -> dict[str, Any]:
+    """Columns of images of random grey levels, sizes (width, height)."""
     rng = np.random.default_rng(seed)
     info = [
         {"width": w, "height": h, "view": None, "laterality": None, "window": None}
@@ -62,17 +62,17 @@ def ecg(
 
 
 def mixed_records() -> list[dict[str, Any]]:
-    """Text only, one picture, several pictures, ECG only, ECG with a picture, in that order."""
+    """Text only, one image, several images, ECG only, ECG with an image, in that order."""
     return [
         record("text", context="The patient is well. Blood pressure 120 over 80.", modality="text"),
-        record("picture", **pictures(1, (64, 48))),
-        record("slices", modality="volume_3d", **pictures(2, (40, 40), (56, 30), (64, 64))),
+        record("image", **images(1, (64, 48))),
+        record("slices", modality="volume_3d", **images(2, (40, 40), (56, 30), (64, 64))),
         record("ecg", domain="ecg", modality="ecg", ecg=ecg(3)),
-        record("both", modality="multimodal", ecg=ecg(4, seconds=4.0), **pictures(5, (50, 60))),
+        record("both", modality="multimodal", ecg=ecg(4, seconds=4.0), **images(5, (50, 60))),
     ]
 
 
 @cache
 def texts() -> tuple[str, ...]:
     """What the tiny tokenizers are trained on."""
-    return (QUESTION, "First reason step by step between <think> and </think>. ECG leads picture")
+    return (QUESTION, "First reason step by step between <think> and </think>. ECG leads image")

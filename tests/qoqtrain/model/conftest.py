@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from qoqtrain.data.batch import Batch
+from qoqtrain.data.batch import ModelInputs
 from qoqtrain.data.collate import Collator
 from qoqtrain.model.policy import Policy
 from qoqtrain.model.processor import Processor
@@ -50,6 +50,6 @@ def collator(made: tuple[Policy, Processor]) -> Collator:
 
 
 @pytest.fixture
-def batch(collator: Collator) -> Batch:
-    """Text, picture, slices, ECG, ECG with picture."""
+def batch(collator: Collator) -> ModelInputs:
+    """Text, image, slices, ECG, ECG with image."""
     return collator(mixed_records())

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from qoqdata.errors import UsageError
-from qoqtrain.data.batch import Batch
+from qoqtrain.data.batch import ModelInputs
 from qoqtrain.data.collate import Collator
 from qoqtrain.model.policy import Policy
 
 NEW = 5
 
 
-def greedy(policy: Policy, batch: Batch) -> torch.Tensor:
+def greedy(policy: Policy, batch: ModelInputs) -> torch.Tensor:
     """One token after the other, each from a whole forward pass without a cache."""
     made = torch.zeros(len(batch), 0, dtype=torch.long)
     for _ in range(NEW):
@@ -27,12 +27,12 @@ def greedy(policy: Policy, batch: Batch) -> torch.Tensor:
     return made
 
 
-def test_greedy_is_the_argmax_of_the_forward_pass(policy: Policy, batch: Batch) -> None:
+def test_greedy_is_the_argmax_of_the_forward_pass(policy: Policy, batch: ModelInputs) -> None:
     found = policy.generate(**batch.inputs(), max_new_tokens=NEW, do_sample=False, eos_token_id=-1)
     assert torch.equal(found, greedy(policy, batch))
 
 
-def test_without_a_cache(policy: Policy, batch: Batch) -> None:
+def test_without_a_cache(policy: Policy, batch: ModelInputs) -> None:
     given = batch.take([3, 0])
     found = policy.generate(
         **given.inputs(), max_new_tokens=NEW, do_sample=False, eos_token_id=-1, use_cache=False
@@ -40,7 +40,7 @@ def test_without_a_cache(policy: Policy, batch: Batch) -> None:
     assert torch.equal(found, greedy(policy, given))
 
 
-def test_rollouts_of_a_prompt_lie_next_to_each_other(policy: Policy, batch: Batch) -> None:
+def test_rollouts_of_a_prompt_lie_next_to_each_other(policy: Policy, batch: ModelInputs) -> None:
     # With one candidate a token, sampling is greedy, whatever the rollout.
     found = policy.generate(
         **batch.inputs(),
@@ -53,7 +53,9 @@ def test_rollouts_of_a_prompt_lie_next_to_each_other(policy: Policy, batch: Batc
     assert torch.equal(found, greedy(policy, batch).repeat_interleave(3, 0))
 
 
-def test_pictures_and_ecgs_are_encoded_once_for_all_rollouts(policy: Policy, batch: Batch) -> None:
+def test_images_and_ecgs_are_encoded_once_for_all_rollouts(
+    policy: Policy, batch: ModelInputs
+) -> None:
     assert policy.ecg is not None
     seen = []
     hooks = [
@@ -69,7 +71,9 @@ def test_pictures_and_ecgs_are_encoded_once_for_all_rollouts(policy: Policy, bat
     assert [shape[0] for shape in seen] == [2, batch.pixel_values.shape[0]]
 
 
-def test_placeholders_are_never_sampled(policy: Policy, batch: Batch, collator: Collator) -> None:
+def test_placeholders_are_never_sampled(
+    policy: Policy, batch: ModelInputs, collator: Collator
+) -> None:
     eager = copy.deepcopy(policy)
     placeholders = [collator.processor.image_token_id, collator.processor.ecg_token_id]
     assert set(placeholders) <= set(policy.silent_tokens)
@@ -84,7 +88,7 @@ def test_placeholders_are_never_sampled(policy: Policy, batch: Batch, collator: 
     assert not torch.isin(found, torch.tensor(policy.silent_tokens)).any()
 
 
-def test_the_same_seed_gives_the_same_rollouts(policy: Policy, batch: Batch) -> None:
+def test_the_same_seed_gives_the_same_rollouts(policy: Policy, batch: ModelInputs) -> None:
     made = []
     for _ in range(2):
         torch.manual_seed(5)
@@ -92,7 +96,7 @@ def test_the_same_seed_gives_the_same_rollouts(policy: Policy, batch: Batch) -> 
     assert torch.equal(*made)
 
 
-def test_right_padding_is_refused(policy: Policy, batch: Batch) -> None:
+def test_right_padding_is_refused(policy: Policy, batch: ModelInputs) -> None:
     inputs = batch.take([0]).inputs()
     inputs["attention_mask"] = inputs["attention_mask"].clone()
     inputs["attention_mask"][0, -1] = 0

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from qoqdata.errors import UsageError
-from qoqtrain.data.batch import Batch
+from qoqtrain.data.batch import ModelInputs
 from qoqtrain.data.collate import Collator
 from qoqtrain.model.policy import Policy
 from tests.qoqtrain.model.clinical import ecg, mixed_records, record
 
-KINDS = ("text", "picture", "slices", "ecg", "both")
+KINDS = ("text", "image", "slices", "ecg", "both")
 CLOSE: dict[str, Any] = {"atol": 2e-5, "rtol": 2e-5}
 
 
-def real(policy: Policy, batch: Batch, row: int) -> torch.Tensor:
+def real(policy: Policy, batch: ModelInputs, row: int) -> torch.Tensor:
     """Logits of the tokens of one row of the batch, without padding."""
     with torch.no_grad():
         return policy(**batch.inputs())[row][batch.attention_mask[row].bool()]
@@ -27,21 +27,23 @@ def real(policy: Policy, batch: Batch, row: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("row", range(len(KINDS)), ids=KINDS)
 def test_a_row_alone_has_the_logits_it_has_in_a_batch(
-    policy: Policy, batch: Batch, row: int
+    policy: Policy, batch: ModelInputs, row: int
 ) -> None:
     alone = batch.take([row])
     assert alone.attention_mask.all()
     torch.testing.assert_close(real(policy, alone, 0), real(policy, batch, row), **CLOSE)
 
 
-def test_order_and_repetition_of_rows(policy: Policy, batch: Batch) -> None:
+def test_order_and_repetition_of_rows(policy: Policy, batch: ModelInputs) -> None:
     rows = [4, 1, 4, 3, 0, 2, 3]
     mixed = batch.take(rows)
     for place, row in enumerate(rows):
         torch.testing.assert_close(real(policy, mixed, place), real(policy, batch, row), **CLOSE)
 
 
-def test_pictures_alone_are_what_transformers_makes_of_them(policy: Policy, batch: Batch) -> None:
+def test_images_alone_are_what_transformers_makes_of_them(
+    policy: Policy, batch: ModelInputs
+) -> None:
     for row in (0, 1, 2):
         alone = batch.take([row])
         with torch.no_grad():
@@ -73,18 +75,18 @@ def test_the_ecg_changes_what_follows_it_and_nothing_else(
 
 
 def test_no_row_has_a_token_of_what_it_lacks(
-    policy: Policy, collator: Collator, batch: Batch
+    policy: Policy, collator: Collator, batch: ModelInputs
 ) -> None:
     ecgs = (batch.input_ids == policy.ecg_token_id).sum(1).tolist()
     images = (batch.input_ids == collator.processor.image_token_id).sum(1).tolist()
     assert ecgs == [0, 0, 0, 1, 1]
     assert [bool(count) for count in images] == [False, True, True, False, True]
-    assert batch.pictures == (0, 1, 3, 0, 1) and batch.windows == (0, 0, 0, 1, 1)
+    assert batch.images == (0, 1, 3, 0, 1) and batch.windows == (0, 0, 0, 1, 1)
 
 
 @pytest.mark.parametrize("rows", [[0], [1], [3], [0, 1, 2, 3, 4]], ids=str)
 def test_every_parameter_is_in_the_graph_of_every_batch(
-    policy: Policy, batch: Batch, rows: list[int]
+    policy: Policy, batch: ModelInputs, rows: list[int]
 ) -> None:
     given = batch.take(rows)
     policy(**given.inputs()).float().logsumexp(-1).mean().backward()
@@ -95,30 +97,30 @@ def test_every_parameter_is_in_the_graph_of_every_batch(
     vision = {name for name in grads if ".visual." in name}
     assert not silent - ecg_part - vision
     assert silent & ecg_part == (set() if any(given.windows) else ecg_part)
-    assert silent & vision == (set() if any(given.pictures) else vision)
+    assert silent & vision == (set() if any(given.images) else vision)
 
 
-def test_absent_modalities_change_no_logit(policy: Policy, batch: Batch) -> None:
+def test_absent_modalities_change_no_logit(policy: Policy, batch: ModelInputs) -> None:
     text = batch.take([0])
     with torch.no_grad():
         without = policy(**text.inputs())
     assert torch.equal(policy(**text.inputs()).detach(), without)
 
 
-def test_generating_leaves_no_trace_in_the_forward_pass(policy: Policy, batch: Batch) -> None:
+def test_generating_leaves_no_trace_in_the_forward_pass(policy: Policy, batch: ModelInputs) -> None:
     before = real(policy, batch, 2)
     policy.generate(**batch.take([1, 3]).inputs(), max_new_tokens=2, do_sample=False)
     assert torch.equal(real(policy, batch, 2), before)
 
 
-def test_the_last_logits_only(policy: Policy, batch: Batch) -> None:
+def test_the_last_logits_only(policy: Policy, batch: ModelInputs) -> None:
     with torch.no_grad():
         whole = policy(**batch.inputs())
         last = policy(**batch.inputs(), logits_to_keep=3)
     torch.testing.assert_close(last, whole[:, -3:], **CLOSE)
 
 
-def test_responses_follow_their_prompts(policy: Policy, batch: Batch) -> None:
+def test_responses_follow_their_prompts(policy: Policy, batch: ModelInputs) -> None:
     generator = torch.Generator().manual_seed(0)
     responses = torch.randint(20, 200, (5, 6), generator=generator)
     mask = torch.arange(6) < torch.tensor([6, 1, 3, 5, 2])[:, None]
@@ -135,7 +137,7 @@ def test_responses_follow_their_prompts(policy: Policy, batch: Batch) -> None:
 
 
 def test_checkpointed_activations_of_a_frozen_model_still_teach_the_ecg_branch(
-    policy: Policy, batch: Batch
+    policy: Policy, batch: ModelInputs
 ) -> None:
     copied = copy.deepcopy(policy).train()
     copied.vlm.requires_grad_(False)
@@ -152,7 +154,7 @@ def test_checkpointed_activations_of_a_frozen_model_still_teach_the_ecg_branch(
     torch.testing.assert_close(grads[1], grads[0], atol=1e-7, rtol=1e-4)
 
 
-def test_a_copy_is_a_policy_of_its_own(policy: Policy, batch: Batch) -> None:
+def test_a_copy_is_a_policy_of_its_own(policy: Policy, batch: ModelInputs) -> None:
     copied = copy.deepcopy(policy)
     before = real(policy, batch, 3)
     assert torch.equal(real(copied, batch, 3), before)
@@ -163,7 +165,7 @@ def test_a_copy_is_a_policy_of_its_own(policy: Policy, batch: Batch) -> None:
     assert not torch.equal(real(copied, batch, 3), before)
 
 
-def test_half_precision(policy: Policy, batch: Batch) -> None:
+def test_half_precision(policy: Policy, batch: ModelInputs) -> None:
     half = copy.deepcopy(policy).to(torch.bfloat16)
     logits = real(half, batch, 4)
     assert logits.dtype == torch.bfloat16
@@ -174,13 +176,13 @@ def test_half_precision(policy: Policy, batch: Batch) -> None:
 class TestMismatch:
     """Placeholders and what they stand for."""
 
-    def test_an_ecg_too_few(self, policy: Policy, batch: Batch) -> None:
+    def test_an_ecg_too_few(self, policy: Policy, batch: ModelInputs) -> None:
         inputs = batch.take([3]).inputs()
         del inputs["ecg"], inputs["ecg_mask"]
         with pytest.raises(UsageError, match="1 ECG placeholders for 0 ECG tokens"):
             policy(**inputs)
 
-    def test_an_ecg_too_many(self, policy: Policy, batch: Batch) -> None:
+    def test_an_ecg_too_many(self, policy: Policy, batch: ModelInputs) -> None:
         inputs = batch.take([0]).inputs() | {
             name: value
             for name, value in batch.take([3]).inputs().items()
@@ -190,7 +192,7 @@ class TestMismatch:
             with pytest.raises(UsageError, match="0 ECG placeholders for 1 ECG tokens"):
                 run(**inputs)
 
-    def test_pictures(self, policy: Policy, batch: Batch) -> None:
+    def test_images(self, policy: Policy, batch: ModelInputs) -> None:
         inputs = batch.take([1]).inputs()
         less = {n: v for n, v in inputs.items() if n not in ("pixel_values", "image_grid_thw")}
         for run in (policy, policy.generate):
@@ -201,18 +203,18 @@ class TestMismatch:
         with pytest.raises(UsageError, match="image placeholders"):
             policy(**more)
 
-    def test_an_ecg_without_its_mask(self, policy: Policy, batch: Batch) -> None:
+    def test_an_ecg_without_its_mask(self, policy: Policy, batch: ModelInputs) -> None:
         inputs = batch.take([3]).inputs()
         del inputs["ecg_mask"]
         with pytest.raises(UsageError, match="mask"):
             policy(**inputs)
 
-    def test_a_policy_without_a_branch(self, policy: Policy, batch: Batch) -> None:
+    def test_a_policy_without_a_branch(self, policy: Policy, batch: ModelInputs) -> None:
         with pytest.raises(UsageError, match="no ECG branch"):
             Policy(policy.vlm)(**batch.take([3]).inputs())
 
 
-def test_an_image_row_is_the_same_without_an_ecg_branch(policy: Policy, batch: Batch) -> None:
+def test_an_image_row_is_the_same_without_an_ecg_branch(policy: Policy, batch: ModelInputs) -> None:
     images = batch.take([1])
     bare = Policy(copy.deepcopy(policy.vlm))
     assert torch.equal(real(bare, images, 0), real(policy, images, 0))

@@ -24,13 +24,13 @@ PROCESSORS = {family: tiny_policy(family, texts())[1] for family in FAMILIES}
 @given(st.sampled_from(FAMILIES), st.integers(1, 400), st.integers(1, 400))
 def test_the_size_seen_is_the_one_that_comes_out(family: str, width: int, height: int) -> None:
     processor = PROCESSORS[family]
-    picture = np.zeros((height, width, 3), np.uint8)
+    image = np.zeros((height, width, 3), np.uint8)
     try:
         across, down = processor.grid(width, height)
     except InputError:
         assert max(width, height) > 200 * min(width, height)
         return
-    values, grid = processor.pixels([picture])
+    values, grid = processor.pixels([image])
     assert grid.tolist() == [[1, down, across]]
     assert len(values) == across * down
     patch = processor.images.patch_size

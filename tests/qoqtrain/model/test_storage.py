@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from qoqdata.errors import QoqdataError, UsageError
-from qoqtrain.data.batch import Batch
+from qoqtrain.data.batch import ModelInputs
 from qoqtrain.data.collate import Collator
 from qoqtrain.model.ecg_config import EcgConfig
 from qoqtrain.model.loading import load_policy
@@ -21,14 +21,14 @@ from qoqtrain.model.tiny import TINY_ECG, tiny_policy, write_tiny
 from tests.qoqtrain.model.clinical import texts
 
 
-def logits(policy: Policy, batch: Batch) -> torch.Tensor:
+def logits(policy: Policy, batch: ModelInputs) -> torch.Tensor:
     with torch.no_grad():
         return policy.eval()(**batch.inputs())
 
 
 @pytest.mark.parametrize("by", ["parameters", "state dict"])
 def test_saved_and_loaded(
-    made: tuple[Policy, Processor], batch: Batch, tmp_path: Path, by: str
+    made: tuple[Policy, Processor], batch: ModelInputs, tmp_path: Path, by: str
 ) -> None:
     policy, processor = made
     state = policy.state_dict() if by == "state dict" else None
@@ -44,7 +44,7 @@ def test_saved_and_loaded(
 
 
 def test_the_language_model_part_is_transformers_own(
-    made: tuple[Policy, Processor], batch: Batch, tmp_path: Path
+    made: tuple[Policy, Processor], batch: ModelInputs, tmp_path: Path
 ) -> None:
     from transformers import AutoModelForImageTextToText
 
@@ -99,7 +99,7 @@ def _rename_token(folder: Path, old: str, new: str) -> None:
         path.write_text(path.read_text().replace(old, new))
 
 
-def test_bounds_of_pictures_can_be_set(tmp_path: Path) -> None:
+def test_bounds_of_images_can_be_set(tmp_path: Path) -> None:
     write_tiny(tmp_path, "qwen3_vl", texts=texts())
     _, processor = load_policy(tmp_path, min_pixels=32 * 32, max_pixels=96 * 96)
     assert processor.seen_size(500, 500) == (96, 96)
@@ -209,7 +209,7 @@ def test_the_random_state_of_the_caller_stays() -> None:
 
 
 def test_a_collator_of_a_loaded_processor_makes_the_same_batch(
-    made: tuple[Policy, Processor], batch: Batch, tmp_path: Path
+    made: tuple[Policy, Processor], batch: ModelInputs, tmp_path: Path
 ) -> None:
     from tests.qoqtrain.model.clinical import mixed_records
 

@@ -16,7 +16,7 @@ from qoqtrain.data.collate import Collator
 from qoqtrain.model.tiny import tiny_policy
 from tests.qoqtrain.model.clinical import mixed_records, texts
 
-# Rows of `mixed_records` by step and rank: text with ECG beside pictures, ECG beside text ...
+# Rows of `mixed_records` by step and rank: text with ECG beside images, ECG beside text ...
 ROWS = (((0, 3), (1, 2)), ((3,), (0,)), ((2,), (4, 3)))
 
 

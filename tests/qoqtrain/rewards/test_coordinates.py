@@ -44,7 +44,7 @@ def test_agrees_with_the_readers(box: Any, stored: Any, seen: Any) -> None:
 
 
 @given(SIZES, SIZES, FRAMES)
-def test_the_whole_picture_stays_whole(stored: Any, seen: Any, frame: Any) -> None:
+def test_the_whole_image_stays_whole(stored: Any, seen: Any, frame: Any) -> None:
     width, height = (1000, 1000) if frame == "thousandths" else seen
     ours = to_stored((0, 0, width, height), stored=stored, seen=seen, frame=frame)
     assert ours == pytest.approx((0, 0, *stored))
@@ -72,7 +72,7 @@ def test_pixel_edges() -> None:
 
 
 @pytest.mark.parametrize("frame", ["pixels", "thousandths"])
-def test_a_resized_picture_is_scored_in_its_stored_pixels(frame: Any) -> None:
+def test_a_resized_image_is_scored_in_its_stored_pixels(frame: Any) -> None:
     """Stored 1000 x 400, shown at 504 x 196: not one ratio for both sides."""
     stored, seen = (1000, 400), (504, 196)
     true = (100.0, 40.0, 500.0, 200.0)

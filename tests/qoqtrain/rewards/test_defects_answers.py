@@ -12,8 +12,7 @@ import pytest
 
 from qoqdata.errors import InputError, Misaligned, UsageError
 from qoqtrain.rewards import score
-
-from .responses import THINK, one, region, respond
+from tests.qoqtrain.rewards.responses import THINK, one, region, respond
 
 OPTIONS = ["Melanoma", "Nevus", "Tumor and Stroma", "Pleural Effusion", "No Finding", "None"]
 

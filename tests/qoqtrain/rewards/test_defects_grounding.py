@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from qoqtrain.rewards import difficulty, score
-
-from .responses import THINK, one, region, respond
+from tests.qoqtrain.rewards.responses import THINK, one, region, respond
 
 
 def iou(a: list[float], b: list[float]) -> float:

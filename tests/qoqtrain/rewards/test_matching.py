@@ -172,7 +172,7 @@ def region(box: Any, **extra: Any) -> dict[str, Any]:
     return {"label": "Lesion", "image": 0, **edges, **extra}
 
 
-def test_every_picture_is_matched_by_itself() -> None:
+def test_every_image_is_matched_by_itself() -> None:
     truth = {
         "regions": [region((0, 0, 4, 4)), region((0, 0, 4, 4), image=1)],
         "stored_sizes": [(10, 10), (10, 10)],

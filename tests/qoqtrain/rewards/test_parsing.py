@@ -211,7 +211,7 @@ def test_corners_are_four_finite_numbers(box: Any, corners: Any, complete: bool)
     assert (found.items, found.complete) == (4, int(complete))
 
 
-def test_items_may_name_their_picture() -> None:
+def test_items_may_name_their_image() -> None:
     items = [{"bbox_2d": [1, 2, 3, 4], "image": image} for image in (0, 2, -1, "a", True)]
     found = object_list(json.dumps(items))
     assert [mention.image for mention in found.mentions] == [0, 2, -1, -1, -1]

@@ -13,13 +13,13 @@ torch = pytest.importorskip("torch")
 from qoqtrain.data.collate import Collator  # noqa: E402
 from qoqtrain.model.tiny import tiny_policy  # noqa: E402
 from qoqtrain.rollout.local import LocalSampler, generate  # noqa: E402
-from qoqtrain.rollout.protocol import Prompt, Sampling  # noqa: E402
+from qoqtrain.rollout.protocol import Prompt, SamplingSettings  # noqa: E402
 
-SAMPLING = Sampling(n=3, temperature=1.0, top_p=1.0, max_tokens=6)
+SAMPLING = SamplingSettings(n=3, temperature=1.0, top_p=1.0, max_tokens=6)
 
 
-def record(name: str, words: int, picture: bool) -> dict:
-    images = [np.full((40, 56, 3), 90, np.uint8)] if picture else None
+def record(name: str, words: int, image: bool) -> dict:
+    images = [np.full((40, 56, 3), 90, np.uint8)] if image else None
     return {
         "id": name,
         "domain": "ct",
@@ -28,7 +28,7 @@ def record(name: str, words: int, picture: bool) -> dict:
         "answer": "a",
         "context": "A report.",
         "images": images,
-        "image_info": [{"width": 56, "height": 40}] if picture else None,
+        "image_info": [{"width": 56, "height": 40}] if image else None,
         "ecg": None,
     }
 
@@ -83,7 +83,7 @@ def test_first_tokens_follow_the_policy_with_temperature_and_top_p(made):
     inputs = collator.batch(rows[:1]).inputs()
     n = 400
     numbers = (torch.arange(n, dtype=torch.float64)[:, None] + 0.5) / n
-    sampling = Sampling(n=n, temperature=0.25, top_p=0.5, max_tokens=1)
+    sampling = SamplingSettings(n=n, temperature=0.25, top_p=0.5, max_tokens=1)
     answers = generate(policy, inputs, numbers, sampling)
     found = Counter(tokens[0] for tokens, _ in answers)
     with torch.no_grad():
@@ -114,7 +114,7 @@ def test_settings_of_the_model_do_not_bend_the_distribution(made):
         config.temperature = config.top_k = config.top_p = config.repetition_penalty = None
 
 
-def test_pictures_are_encoded_once_for_the_group(made):
+def test_images_are_encoded_once_for_the_group(made):
     policy, _, collator, rows = made
     inputs = collator.batch(rows).inputs()
     seen: list[int] = []

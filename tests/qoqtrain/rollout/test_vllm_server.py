@@ -12,12 +12,12 @@ from dataclasses import replace
 import pytest
 
 from qoqdata.errors import QoqdataError, UsageError
-from qoqtrain.rollout.protocol import Prompt, Sampling
+from qoqtrain.rollout.protocol import Prompt, SamplingSettings
 from qoqtrain.rollout.vllm_server import ServerSampler, chat_message
 from tests.qoqtrain.loopback import serving
 
-SAMPLING = Sampling(n=2, temperature=0.7, top_p=0.9, max_tokens=5)
-MARK = "<|picture|>"
+SAMPLING = SamplingSettings(n=2, temperature=0.7, top_p=0.9, max_tokens=5)
+MARK = "<|image|>"
 
 
 def answer_of(body: dict) -> dict:
@@ -84,7 +84,7 @@ def test_log_probabilities_count_only_where_nothing_bends_them(server):
         (0.7, 1.0, None),
         (1.0, 0.9, None),
     ):
-        sampling = Sampling(n=2, temperature=temperature, top_p=top_p, max_tokens=5)
+        sampling = SamplingSettings(n=2, temperature=temperature, top_p=top_p, max_tokens=5)
         found = sampler(url)(prompts("a"), sampling, seed=1, step=2)
         assert [rollout.logprobs for rollout in found] == [wanted, wanted]
 
@@ -133,12 +133,12 @@ def test_no_server_and_no_ecg():
         sampler("http://127.0.0.1:9/v1")(ecg, SAMPLING, seed=1, step=2)
 
 
-def test_pictures_stand_where_the_text_marks_them():
+def test_images_stand_where_the_text_marks_them():
     jpeg, png = b"\xff\xd8\xff...", b"\x89PNG..."
     message = chat_message(f"Image 1: {MARK}\nImage 2: {MARK}\nWhat?", [jpeg, png], MARK)
     kinds = [part["type"] for part in message["content"]]
     assert kinds == ["text", "image_url", "text", "image_url", "text"]
     url = message["content"][3]["image_url"]["url"]
     assert url == f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    with pytest.raises(UsageError, match="1 marks for 2 pictures"):
+    with pytest.raises(UsageError, match="1 marks for 2 images"):
         chat_message(MARK, [jpeg, png], MARK)

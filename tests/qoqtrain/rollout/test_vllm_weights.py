@@ -44,7 +44,7 @@ def test_the_weights_are_loaded_before_what_they_replace_is_forgotten(server):
     ]
 
 
-def test_a_release_without_a_cache_of_pictures_is_no_error(server):
+def test_a_release_without_a_cache_of_images_is_no_error(server):
     url, asked, replies = server
     replies["/reset_encoder_cache"] = (404, b'{"detail": "Not Found"}')
     load_weights(url, Path("/w"))

@@ -18,15 +18,15 @@ def demo(tmp_path_factory) -> Path:
     from qoqdata.dataset import open_dataset
     from qoqdata.demo import SALT, stage
     from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import Setting
+    from qoqdata.pipeline.setting import BuildSetting
     from qoqdata.statistics import difficulty, tables
 
     root = tmp_path_factory.mktemp("demo")
-    build(stage(root / "raw"), root / "set", Setting(SALT, workers=1))
+    build(stage(root / "raw"), root / "set", BuildSetting(SALT, workers=1))
     opened = open_dataset(root / "set")
     make_prior(opened)
     scored = difficulty.choose(opened.layout, None)
-    tables.write(opened.layout, tables.compute(opened.kept(), scored))
+    tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored))
     return root / "set"
 
 

@@ -32,8 +32,8 @@ class Naming:
         return f"row {record['id']}"
 
 
-def feed(stream, *, count: int = 4, leave_out: bool = True, pictures: bool = False) -> Feed:
-    return Feed(stream, Naming(), count, leave_out=leave_out, pictures=pictures)
+def feed(stream, *, count: int = 4, leave_out: bool = True, images: bool = False) -> Feed:
+    return Feed(stream, Naming(), count, leave_out=leave_out, images=images)
 
 
 def test_a_state_goes_on_behind_its_own_step():
@@ -74,7 +74,7 @@ def test_an_end_within_a_step_is_a_failure():
         assert isinstance(feeding.take(last=True).failure, QoqdataError)
 
 
-@pytest.mark.parametrize("pictures", [True, False])
-def test_pictures_stay_only_where_they_are_asked_for(pictures):
-    with feed(Counting(), pictures=pictures) as feeding:
-        assert ("images" in feeding.take(last=True).records[0]) == pictures
+@pytest.mark.parametrize("images", [True, False])
+def test_images_stay_only_where_they_are_asked_for(images):
+    with feed(Counting(), images=images) as feeding:
+        assert ("images" in feeding.take(last=True).records[0]) == images

@@ -24,7 +24,7 @@ def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
     listen(1, NUMBERS)
     listen(2, NUMBERS)
     path.write_bytes(path.read_bytes()[:-9])
-    assert [line["step"] for line in metrics.read(path)] == [1]
+    assert [line["step"] for line in metrics.read_metrics(path)] == [1]
 
 
 def test_wandb_that_is_not_there_is_named(tmp_path: Path, monkeypatch) -> None:

@@ -13,13 +13,12 @@ from safetensors.torch import load_file
 from qoqtrain.trainer import metrics
 from qoqtrain.trainer.loop import train
 from qoqtrain.trainer.settings import read_settings
-
-from . import processes
-from .conftest import taught
+from tests.qoqtrain.trainer import processes
+from tests.qoqtrain.trainer.conftest import taught
 
 
 def lines(out: str | Path) -> list[dict]:
-    return metrics.read(Path(out) / metrics.FILE)
+    return metrics.read_metrics(Path(out) / metrics.FILE)
 
 
 def alone(small: dict, out: Path) -> list[dict]:

@@ -14,13 +14,12 @@ from qoqdata.errors import UsageError
 from qoqtrain.trainer import metrics
 from qoqtrain.trainer.loop import train
 from qoqtrain.trainer.settings import read_settings
-
-from . import processes
+from tests.qoqtrain.trainer import processes
 
 
 def numbers(out: Path) -> list[dict]:
     """The metrics of a run without what a clock says."""
-    lines = metrics.read(out / metrics.FILE)
+    lines = metrics.read_metrics(out / metrics.FILE)
     return [{name: value for name, value in line.items() if name != "time"} for line in lines]
 
 

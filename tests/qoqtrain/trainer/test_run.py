@@ -23,7 +23,7 @@ def run(small: dict, *assignments: str) -> list[dict]:
     """The numbers of a run."""
     torch.set_num_threads(1)
     train(read_settings(given=small, assignments=assignments))
-    return metrics.read(Path(small["out"]) / metrics.FILE)
+    return metrics.read_metrics(Path(small["out"]) / metrics.FILE)
 
 
 def test_several_updates_with_a_reference(small):

@@ -28,7 +28,7 @@ def server_run(**rollouts) -> SimpleNamespace:
     return SimpleNamespace(settings=read_settings(given=given), collator=collator)
 
 
-def test_messages_hold_the_prompt_and_its_pictures_in_order(demo):
+def test_messages_hold_the_prompt_and_its_images_in_order(demo):
     sampler = server_sampler(server_run(url="http://localhost:1/v1"))
     assert (sampler.opened, sampler.silent) == ("<think>\n", (5, 6))
     stream = qoqdata.open(demo).stream("train", shuffle=False, epochs=1, workers=0)
@@ -64,7 +64,7 @@ def test_a_samplers_own_log_probabilities_are_the_old_ones(small, monkeypatch):
 
     monkeypatch.setattr(policy_step, "sampler_of", as_a_server_would)
     train(read_settings(given={**small, "steps": 1}))
-    (line,) = metrics.read(Path(small["out"]) / metrics.FILE)
+    (line,) = metrics.read_metrics(Path(small["out"]) / metrics.FILE)
     # The likeliest token has a probability near 1, so the largest ratio is near exp(4).
     assert 30 < line["policy"]["max_ratio"] < 55
     assert line["policy"]["kl_old"] > 1

@@ -69,7 +69,7 @@ class Bare:
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
 def test_log_probabilities_do_not_depend_on_what_shares_the_batch(demo, family):
-    """Pictures, several pictures, ECGs and plain prompts of different lengths in one batch."""
+    """Images, several images, ECGs and plain prompts of different lengths in one batch."""
     torch.set_num_threads(1)
     stream = qoqdata.open(demo).stream("train", images="bytes", shuffle=False, epochs=1, workers=0)
     chosen: dict[tuple, Any] = {}

@@ -24,8 +24,7 @@ from qoqtrain.trainer.samplers import local_sampler  # noqa: E402
 from qoqtrain.trainer.sequences import Example, padded, response_logits  # noqa: E402
 from qoqtrain.trainer.settings import read_settings  # noqa: E402
 from tests.qoqtrain.loopback import serving  # noqa: E402
-
-from .conftest import MIX  # noqa: E402
+from tests.qoqtrain.trainer.conftest import MIX  # noqa: E402
 
 
 class Server:
@@ -82,7 +81,7 @@ def run(small: dict, server: Server, *assignments: str) -> list[dict]:
     given["mix"] = {**MIX, "weights": weights}
     given["rollouts"] = {**small["rollouts"], "backend": "vllm", "url": server.url}
     train(read_settings(given=given, assignments=assignments))
-    return metrics.read(Path(small["out"]) / metrics.FILE)
+    return metrics.read_metrics(Path(small["out"]) / metrics.FILE)
 
 
 def test_the_server_samples_from_the_weights_of_every_step(small, server):

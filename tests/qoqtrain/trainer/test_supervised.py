@@ -34,7 +34,7 @@ def test_a_target_earns_the_whole_answer_and_grounding(frame):
         }
     )
     facts = {"answer": "Effusion, Nodule", "reasoning": "Fluid, and a round shadow."}
-    text = target_text(facts, truth, pictures=2)
+    text = target_text(facts, truth, images=2)
     (found,) = score([text], [truth], "qoq_med_code")
     assert found["answer"] == 1.0
     assert found["grounding"] > 0.99
@@ -50,16 +50,16 @@ def test_corners_by_hand():
             "seen_sizes": [(50, 50)],
         }
     )
-    assert target_text({"answer": "a"}, truth, pictures=1) == (
+    assert target_text({"answer": "a"}, truth, images=1) == (
         '```json\n[{"bbox_2d": [5, 5, 15, 10], "label": "a"}]\n```\n\\boxed{a}'
     )
 
 
 def test_nothing_is_made_up():
     truth = truth_of({"answer": "Normal ECG"})
-    assert target_text({"answer": "Normal ECG"}, truth, pictures=0) == "\\boxed{Normal ECG}"
+    assert target_text({"answer": "Normal ECG"}, truth, images=0) == "\\boxed{Normal ECG}"
     empty = truth_of({"answer": "Normal", "regions": [], "stored_sizes": [(9, 9)]})
-    assert target_text({"answer": "Normal"}, empty, pictures=1) == (
+    assert target_text({"answer": "Normal"}, empty, images=1) == (
         "```json\n[]\n```\n\\boxed{Normal}"
     )
 

@@ -37,7 +37,7 @@ def test_a_patient_that_can_be_recognised_does_not_help():
     features = signature[patients] + 0.01 * rng.normal(size=(600, 150))
     present = one_hot(rng.integers(0, 2, 120)[patients], 2)
     scores = out_of_fold(features, present, [f"patient {n}" for n in patients])
-    torn = out_of_fold(features, present, [f"picture {n}" for n in range(600)])
+    torn = out_of_fold(features, present, [f"image {n}" for n in range(600)])
     assert scores is not None and torn is not None
     assert rewards(torn, present, single=True).mean() > 0.95
     assert rewards(scores, present, single=True).mean() < 0.65

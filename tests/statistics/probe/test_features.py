@@ -9,7 +9,7 @@ from qoqdata.readers.ecg.leads import TWELVE
 from qoqdata.statistics.probe import features
 
 
-def picture(seed: int = 0, side: int = 96) -> np.ndarray:
+def image(seed: int = 0, side: int = 96) -> np.ndarray:
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:side, :side]
     wave = 90 + 60 * np.sin(rows / 7)[..., None] + 0 * columns[..., None]
@@ -24,35 +24,35 @@ def ecg(leads: tuple[str, ...] = TWELVE, *, hertz: float = 5.0, samples: int = 2
 
 
 def test_a_record_has_a_place_for_everything():
-    found = features.of_record({"images": [picture()], "ecg": ecg(), "context": "An old man."})
+    found = features.of_record({"images": [image()], "ecg": ecg(), "context": "An old man."})
     assert found.dtype == np.float32
-    assert found.shape == (features.PICTURE + features.ECG + features.TEXT,)
+    assert found.shape == (features.IMAGE + features.ECG + features.TEXT,)
     assert np.isfinite(found).all()
     nothing = features.of_record({"images": None, "ecg": None, "context": None})
     assert not nothing.any()
 
 
-def test_pictures_of_a_record_are_averaged():
-    one, other = picture(1), 255 - picture(2)
-    both = features.of_record({"images": [one, other]})[: features.PICTURE]
-    mean = (features.of_picture(one) + features.of_picture(other)) / 2
+def test_images_of_a_record_are_averaged():
+    one, other = image(1), 255 - image(2)
+    both = features.of_record({"images": [one, other]})[: features.IMAGE]
+    mean = (features.of_image(one) + features.of_image(other)) / 2
     np.testing.assert_allclose(both, mean, rtol=1e-6)
 
 
 def test_edges_have_the_direction_they_run_in():
-    """Stripes that change down the picture, and the same turned by a quarter."""
-    down = features.of_picture(picture())
-    across = features.of_picture(np.ascontiguousarray(picture().transpose(1, 0, 2)))
-    gradients = slice(features.PICTURE - 512, None)
+    """Stripes that change down the image, and the same turned by a quarter."""
+    down = features.of_image(image())
+    across = features.of_image(np.ascontiguousarray(image().transpose(1, 0, 2)))
+    gradients = slice(features.IMAGE - 512, None)
     by_angle = [found[gradients].reshape(64, 8).sum(axis=0) for found in (down, across)]
     assert by_angle[0].argmax() == 4  # pi / 2 of the eight parts of pi
     assert by_angle[1].argmax() in (0, 7)
 
 
-def test_a_grey_picture_and_its_negative_differ_and_twins_do_not():
-    grey = np.repeat(picture()[..., :1], 3, axis=2)
-    np.testing.assert_array_equal(features.of_picture(grey), features.of_picture(grey.copy()))
-    assert np.abs(features.of_picture(grey) - features.of_picture(255 - grey)).max() > 0.1
+def test_a_grey_image_and_its_negative_differ_and_twins_do_not():
+    grey = np.repeat(image()[..., :1], 3, axis=2)
+    np.testing.assert_array_equal(features.of_image(grey), features.of_image(grey.copy()))
+    assert np.abs(features.of_image(grey) - features.of_image(255 - grey)).max() > 0.1
 
 
 def test_leads_count_by_name_wherever_they_stand():

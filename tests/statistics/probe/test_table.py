@@ -1,4 +1,4 @@
-"""The probe over a whole data set: a source that pictures decide, and one that nothing decides."""
+"""The probe over a whole data set: a source that images decide, and one that nothing decides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qoqdata.cli.main import app
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import Setting
+from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.statistics import difficulty
 from qoqdata.statistics.probe import POLICY
 from qoqdata.statistics.probe.table import probe_difficulty
@@ -22,7 +22,7 @@ from tests.pipeline.conftest import SALT, mapping
 
 
 def films(root: Path, labels: list[str], *, bright: str | None) -> Path:
-    """Two pictures of each of many patients; those labelled `bright` are brighter."""
+    """Two images of each of many patients; those labelled `bright` are brighter."""
     rng = np.random.default_rng(len(labels))
     rows = ["file,patient,label,set"]
     root.mkdir(parents=True)
@@ -50,7 +50,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         request("mute_films", films(root / "mute", labels, bright=None)),
         request("few_films", films(root / "few", ["a", "b"], bright="a")),
     )
-    build(BuildConfig(sources=requests), root / "set", Setting(SALT, workers=0))
+    build(BuildConfig(sources=requests), root / "set", BuildSetting(SALT, workers=0))
     return open_dataset(root / "set")
 
 
@@ -60,7 +60,7 @@ def means(dataset: Dataset, table: pl.DataFrame) -> dict[str, float]:
     return dict(by_source.iter_rows())
 
 
-def test_what_pictures_decide_is_easy_and_what_nothing_decides_is_not(built: Dataset) -> None:
+def test_what_images_decide_is_easy_and_what_nothing_decides_is_not(built: Dataset) -> None:
     heard = []
     table, left_out = probe_difficulty(built, told=lambda done, total: heard.append((done, total)))
     found = means(built, table)

@@ -1,4 +1,4 @@
-"""Shown sizes against the rule of transformers' processors, and the choice of pictures."""
+"""Shown sizes against the rule of transformers' processors, and the choice of images."""
 
 from __future__ import annotations
 
@@ -112,18 +112,18 @@ def test_the_processor_itself_cuts_the_same_patches_without_resizing():
         assert np.array_equal(given_size["pixel_values"], as_is["pixel_values"])
 
 
-def test_a_total_shrinks_every_picture_before_any_is_left_out():
+def test_a_total_shrinks_every_image_before_any_is_left_out():
     tile = 28 * 28
     volume = [(512, 512)] * 16
     shown = shown_sizes(volume, Budget(4 * tile, 400 * tile, total_pixels=16 * 25 * tile))
     assert shown == [(i, (140, 140)) for i in range(16)]
-    # Five pictures of the smallest size fit; 15 / 4 apart, rounded: 0, 4, 8, 11, 15.
+    # Five images of the smallest size fit; 15 / 4 apart, rounded: 0, 4, 8, 11, 15.
     few = shown_sizes(volume, Budget(4 * tile, 400 * tile, total_pixels=5 * 4 * tile))
     assert few == [(i, (56, 56)) for i in (0, 4, 8, 11, 15)]
 
 
-def test_pictures_are_left_out_where_a_share_rounds_below_the_smallest():
-    # A third of 15 tiles is 5; 2 x 2 tiles are too few, 3 x 3 too many for two pictures.
+def test_images_are_left_out_where_a_share_rounds_below_the_smallest():
+    # A third of 15 tiles is 5; 2 x 2 tiles are too few, 3 x 3 too many for two images.
     tile = 28 * 28
     budget = Budget(5 * tile, 100 * tile, total_pixels=15 * tile)
     assert shown_sizes([(500, 500)] * 3, budget) == [(1, (84, 84))]
@@ -146,7 +146,7 @@ def test_evenly_keeps_both_ends_and_takes_the_middle_of_one():
     assert evenly(2, 2) == [0, 1]
 
 
-def test_a_long_picture_in_a_small_budget_is_refused_or_rests():
+def test_a_long_image_in_a_small_budget_is_refused_or_rests():
     tiny = Budget(28 * 28, 4 * 28 * 28)
     ((_, size),) = shown_sizes([(5600, 28)], tiny)
     assert size == (112, 28)

@@ -1,4 +1,4 @@
-"""Rows with hand-made pictures: pixels, masks, boxes and facts agree after decoding."""
+"""Rows with hand-made images: pixels, masks, boxes and facts agree after decoding."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from PIL import Image
 from qoqdata.errors import InputError, Misaligned, MissingFile, TooLarge, UsageError
 from qoqdata.readers import encode
 from qoqdata.readers.limits import Limits
-from qoqdata.stream.decode import Budget, Decoder, Transform, pictures
+from qoqdata.stream.decode import Budget, Decoder, Transform, encoded_images
 from qoqtrain.rewards.truth import truth_of_record
 
 SMALL = Budget(max_pixels=100 * 784)
 
 
 def rectangle(size, box, channels=3, value=255):
-    """A black picture of `size` (width, height) with a white box x_min, y_min, x_max, y_max."""
+    """A black image of `size` (width, height) with a white box x_min, y_min, x_max, y_max."""
     pixels = np.zeros((size[1], size[0]), np.uint8)
     pixels[box[1] : box[3], box[0] : box[2]] = value
     return pixels if channels == 1 else np.repeat(pixels[..., None], 3, axis=2)
@@ -34,13 +34,13 @@ def region(image, box, **more):
 
 
 def row(size, box, *, count=1, channels=3):
-    picture = {"bytes": encode.png(rectangle(size, box, channels)), "path": "0.png"}
+    image = {"bytes": encode.png(rectangle(size, box, channels)), "path": "0.png"}
     mask = {"bytes": encode.label_png(rectangle(size, box, 1, 5)), "path": "m.png"}
     facts = {"width": size[0], "height": size[1], "spacing": [0.5, 0.25, 3.0], "index": 7}
     return {
         "id": "r1",
         "question": "where?",
-        "images": [picture] * count,
+        "images": [image] * count,
         "masks": [mask] * count,
         "image_info": [facts] * count,
         "regions": [
@@ -66,7 +66,7 @@ def boxed(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(boxed(), st.integers(4, 60), st.integers(0, 300), st.sampled_from([28, 32]), st.booleans())
-def test_picture_mask_and_box_agree_at_every_size(drawn, low, more, multiple, grey):
+def test_image_mask_and_box_agree_at_every_size(drawn, low, more, multiple, grey):
     size, box = drawn
     tile = multiple**2
     budget = Budget(low * tile, (4 * low + more) * tile, multiple)
@@ -74,10 +74,10 @@ def test_picture_mask_and_box_agree_at_every_size(drawn, low, more, multiple, gr
         found = Decoder("array", budget)(row(size, box, channels=1 if grey else 3))
     except UsageError:
         assume(False)
-    (picture,), (mask,), (placed,) = found["images"], found["masks"], found["regions"]
+    (image,), (mask,), (placed,) = found["images"], found["masks"], found["regions"]
     (facts,) = found["shown"]
-    assert picture.shape == (facts["height"], facts["width"], 3) and picture.dtype == np.uint8
-    assert mask.shape == picture.shape[:2] and mask.dtype == np.uint8
+    assert image.shape == (facts["height"], facts["width"], 3) and image.dtype == np.uint8
+    assert mask.shape == image.shape[:2] and mask.dtype == np.uint8
     corners = np.array([placed[name] for name in ("x_min", "y_min", "x_max", "y_max")])
     scale = np.array([facts["scale_x"], facts["scale_y"]] * 2)
     assert corners == pytest.approx(np.array(box) * scale)
@@ -87,7 +87,7 @@ def test_picture_mask_and_box_agree_at_every_size(drawn, low, more, multiple, gr
         assert np.abs(extent(mask == 5) - corners).max() <= 0.5 + 1e-9
     if sides.min() >= 2:
         slack = 1 + 0.15 * np.maximum(scale, 1)
-        assert (np.abs(extent(picture[..., 1] > 127) - corners) <= slack).all()
+        assert (np.abs(extent(image[..., 1] > 127) - corners) <= slack).all()
     assert placed["area"] == pytest.approx(sides.prod())
     back = Transform.of(found["shown"]).restore(placed)
     assert [back[n] for n in ("x_min", "y_min", "x_max", "y_max")] == pytest.approx(box, abs=1e-6)
@@ -144,10 +144,10 @@ def test_reduced_decoding_keeps_corners_and_nearly_all_of_the_pixels(size, by, g
     box = (64, 80, 192, 240)
     pixels = rectangle(size, box, 1 if grey else 3, 200)
     given_row = {"images": [encode.jpeg(pixels)], "regions": [region(0, box)]}
-    opened = pictures.opened(given_row["images"][0], where="", limits=Limits())
+    opened = encoded_images.opened(given_row["images"][0], where="", limits=Limits())
     full = Decoder("array", SMALL)(given_row)
     reduced = Decoder("array", SMALL, reduced=True)(given_row)
-    assert pictures.reduction(opened, full["images"][0].shape[1::-1]) == by
+    assert encoded_images.reduction(opened, full["images"][0].shape[1::-1]) == by
     assert reduced["shown"] == full["shown"] and reduced["regions"] == full["regions"]
     (found,), (expected,) = reduced["images"], full["images"]
     assert np.abs(found.astype(int) - expected).mean() < 1
@@ -156,7 +156,7 @@ def test_reduced_decoding_keeps_corners_and_nearly_all_of_the_pixels(size, by, g
 
 def test_reduction_divides_both_sides_and_stays_above_the_shown_size():
     def by(size, shown, kind="JPEG"):
-        return pictures.reduction(pictures.Encoded(b"", kind, *size, 3, 8), shown)
+        return encoded_images.reduction(encoded_images.Encoded(b"", kind, *size, 3, 8), shown)
 
     assert by((800, 1600), (100, 200)) == 8
     assert by((800, 1600), (101, 200)) == 4
@@ -168,10 +168,10 @@ def test_reduction_divides_both_sides_and_stays_above_the_shown_size():
 
 def test_pil_shows_the_same_pixels():
     given_row = row((100, 60), (10, 10, 50, 50))
-    arrays, pictures = Decoder("array", SMALL)(given_row), Decoder("pil", SMALL)(given_row)
-    assert pictures["images"][0].mode == "RGB"
-    assert np.array_equal(np.asarray(pictures["images"][0]), arrays["images"][0])
-    assert pictures["shown"] == arrays["shown"]
+    arrays, pil = Decoder("array", SMALL)(given_row), Decoder("pil", SMALL)(given_row)
+    assert pil["images"][0].mode == "RGB"
+    assert np.array_equal(np.asarray(pil["images"][0]), arrays["images"][0])
+    assert pil["shown"] == arrays["shown"]
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
@@ -209,7 +209,7 @@ def test_a_volume_is_thinned_and_says_what_is_left_out():
     volume["masks"] = [encode.label_png(np.full((64, 64), i, np.uint8)) for i in range(7)]
     found = Decoder("array", Budget(max_images=3))(volume)
     assert [facts["index"] for facts in found["image_info"]] == [10, 13, 16]
-    assert [int(picture.max()) for picture in found["images"]] == [0, 90, 180]
+    assert [int(image.max()) for image in found["images"]] == [0, 90, 180]
     assert [int(mask.max()) for mask in found["masks"]] == [0, 3, 6]
     assert [facts["image"] for facts in found["shown"]] == [0, 3, 6]
     assert found["left_out"]["images"] == [1, 2, 4, 5]
@@ -221,7 +221,7 @@ def test_a_volume_is_thinned_and_says_what_is_left_out():
 def test_a_volume_shares_its_pixels():
     volume = row((512, 512), (8, 8, 40, 40), count=16)
     found = Decoder("array", Budget(total_pixels=16 * 9 * 784))(volume)
-    assert [picture.shape for picture in found["images"]] == [(84, 84, 3)] * 16
+    assert [image.shape for image in found["images"]] == [(84, 84, 3)] * 16
 
 
 def test_codes_that_no_shown_pixel_holds_are_named():
@@ -244,13 +244,13 @@ def test_boxes_need_only_the_stored_sizes():
     for columns in ({"image_info": sizes}, {"masks": full["masks"]}):
         found = Decoder("array", SMALL)({"regions": full["regions"], **columns})
         assert found["regions"][0]["x_max"] == pytest.approx(112 * 0.7)
-    with pytest.raises(UsageError, match="without a picture's size"):
+    with pytest.raises(UsageError, match="without an image's size"):
         Decoder("array", SMALL)({"regions": full["regions"]})
     assert Decoder("array")({"regions": full["regions"]})["regions"] == full["regions"]
 
 
 def test_the_decoded_record_is_a_truth_of_its_own():
-    """Stored sizes, boxes and masks of a decoded record are all those of the shown pictures."""
+    """Stored sizes, boxes and masks of a decoded record are all those of the shown images."""
     found = Decoder("array", Budget(max_pixels=100 * 784, max_images=2))(
         row((560, 280), (56, 28, 112, 56), count=5) | {"answer": "a"}
     )

@@ -1,4 +1,4 @@
-"""Pictures against Pillow's filter, label maps against Pillow's nearest neighbour."""
+"""Images against Pillow's filter, label maps against Pillow's nearest neighbour."""
 
 from __future__ import annotations
 
@@ -66,27 +66,27 @@ def test_lost_codes_are_named():
 
 
 @pytest.mark.parametrize("ratio", [0.5, 0.9, 1.016, 1.05, 1.2, 1.5, 2, 3, 5])
-def test_pictures_stay_near_the_policies_own_filter(ratio):
+def test_images_stay_near_the_policies_own_filter(ratio):
     y, x = np.mgrid[0:360, 0:300]
-    picture = np.stack([128 + 90 * np.sin(x / 9 + c) * np.cos(y / 13) for c in range(3)], -1)
-    picture = picture.astype(np.uint8)
+    image = np.stack([128 + 90 * np.sin(x / 9 + c) * np.cos(y / 13) for c in range(3)], -1)
+    image = image.astype(np.uint8)
     size = round(300 / ratio), round(360 / ratio)
-    found = resampling.picture(picture, size)
-    expected = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    found = resampling.image(image, size)
+    expected = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     assert found.shape == expected.shape and found.dtype == np.uint8
     assert np.abs(found.astype(int) - expected).mean() < 1.5
 
 
 def test_shrinking_by_whole_factors_is_the_mean_of_each_block():
-    picture = noise(3, 64, 96)
-    means = picture.reshape(16, 4, 32, 3).mean(axis=(1, 3))
-    found = resampling.picture(picture, (32, 16))
+    image = noise(3, 64, 96)
+    means = image.reshape(16, 4, 32, 3).mean(axis=(1, 3))
+    found = resampling.image(image, (32, 16))
     assert np.abs(found - means).max() <= 0.5 + 1e-6
 
 
-def test_a_picture_that_shrinks_one_way_and_grows_the_other_is_averaged_first():
+def test_a_image_that_shrinks_one_way_and_grows_the_other_is_averaged_first():
     stripes = np.tile(np.array([0, 255], np.uint8), (8, 200))
-    found = resampling.picture(stripes, (100, 16))
+    found = resampling.image(stripes, (100, 16))
     assert found.shape == (16, 100)
     assert found.min() >= 127 and found.max() <= 128  # sampling alone would leave stripes
 
@@ -96,17 +96,17 @@ def test_growing_or_shrinking_by_little_is_bicubic(size):
     """Bicubic convolution overshoots beside an edge in either direction; averaging cannot."""
     step = np.full((64, 64), 100, np.uint8)
     step[:, 32:] = 150
-    found = resampling.picture(step, size)
+    found = resampling.image(step, size)
     assert found.max() > 151 and found.min() < 99
-    assert resampling.picture(step, (40, 40)).max() == 150
+    assert resampling.image(step, (40, 40)).max() == 150
 
 
 def test_the_right_size_is_passed_on_untouched():
-    picture = noise(4, 20, 30)
-    assert resampling.picture(picture, (30, 20)) is picture
+    image = noise(4, 20, 30)
+    assert resampling.image(image, (30, 20)) is image
 
 
-def test_very_long_pictures():
+def test_very_long_images():
     strip = np.repeat(noise(5, 1, 40000), 300, axis=0)
-    assert resampling.picture(strip, (1400, 28)).shape == (28, 1400)
+    assert resampling.image(strip, (1400, 28)).shape == (28, 1400)
     assert np.array_equal(resampling.labels(strip, (400, 3))[0], strip[0, 50::100])

@@ -1,4 +1,4 @@
-"""Boxes between stored and shown pictures, and the trainer's way back."""
+"""Boxes between stored and shown images, and the trainer's way back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qoqdata.errors import InputError, Misaligned
 from qoqdata.readers.boxes import Box
-from qoqdata.stream.decode import Budget, Frame, Transform
+from qoqdata.stream.decode import Budget, ShownImage, Transform
 from qoqtrain.rewards.coordinates import from_stored, to_stored
 from qoqtrain.rewards.truth import truth_of_record
 
@@ -33,7 +33,7 @@ def test_there_and_back_and_as_the_rewards_map_it(stored, shown, edges):
     y_min, y_max = sorted((edges[1] * stored[1], edges[3] * stored[1]))
     if x_max - x_min < 1e-3 or y_max - y_min < 1e-3:
         return
-    frame = Frame(0, stored, shown)
+    frame = ShownImage(0, stored, shown)
     box = Box(x_min, y_min, x_max, y_max)
     seen = frame.to_shown(box)
     assert astuple(frame.to_stored(seen)) == pytest.approx(astuple(box), abs=1e-6)
@@ -45,7 +45,7 @@ def test_there_and_back_and_as_the_rewards_map_it(stored, shown, edges):
 
 
 def test_numbers_worked_out_by_hand():
-    frame = Frame(3, (200, 100), (100, 25))
+    frame = ShownImage(3, (200, 100), (100, 25))
     assert frame.scale == (0.5, 0.25)
     shown = frame.to_shown(Box(20, 40, 60, 80))
     assert astuple(shown) == (10, 10, 30, 20)
@@ -54,7 +54,7 @@ def test_numbers_worked_out_by_hand():
 
 
 def test_thousandths_fit_the_rewards_frame():
-    frame = Frame(0, (640, 480), (252, 196))
+    frame = ShownImage(0, (640, 480), (252, 196))
     stored = Box(64, 48, 320, 240)
     written = frame.thousandths(frame.to_shown(stored))
     assert written == (100, 100, 500, 500)
@@ -63,7 +63,7 @@ def test_thousandths_fit_the_rewards_frame():
 
 
 def test_regions_are_renumbered_scaled_and_restored():
-    plan = Transform((Frame(0, (100, 100), (50, 50)), Frame(4, (100, 200), (50, 50))))
+    plan = Transform((ShownImage(0, (100, 100), (50, 50)), ShownImage(4, (100, 200), (50, 50))))
     given_region = region(4, (10, 20, 30, 60), area=80.0, reader="A")
     shown = plan.show(given_region)
     assert shown == region(1, (5, 5, 15, 15), area=10.0, reader="A")
@@ -74,9 +74,9 @@ def test_regions_are_renumbered_scaled_and_restored():
 
 def test_impossible_regions_are_refused():
     plan = Transform.plan([(100, 50)], None)
-    with pytest.raises(Misaligned, match="leaves its picture"):
+    with pytest.raises(Misaligned, match="leaves its image"):
         plan.show(region(0, (0, 0, 10, 51)))
-    with pytest.raises(Misaligned, match="leaves its picture"):
+    with pytest.raises(Misaligned, match="leaves its image"):
         plan.show(region(0, (-1, 0, 10, 10)))
     with pytest.raises(InputError, match="no area"):
         plan.show(region(0, (0, 0, 0, 0)))

@@ -1,4 +1,4 @@
-"""Small encoded pictures made by hand or by Pillow, shared by the picture tests."""
+"""Small encoded images made by hand or by Pillow, shared by the image tests."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def noise(shape: tuple[int, ...], bits: int = 8, seed: int = 3) -> np.ndarray:
 
 
 def smooth(rows: int = 48, columns: int = 64) -> np.ndarray:
-    """An RGB picture that JPEG reproduces well; its corners are not mid-grey."""
+    """An RGB image that JPEG reproduces well; its corners are not mid-grey."""
     y, x = np.mgrid[0:rows, 0:columns]
     channels = [x * 255 // columns, y * 255 // rows, 200 - 150 * y // rows]
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
 def saved(pixels: np.ndarray | Image.Image, kind: str, **settings: object) -> bytes:
-    """The picture encoded by Pillow."""
-    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    """The image encoded by Pillow."""
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     out = io.BytesIO()
-    picture.save(out, kind, **settings)
+    image.save(out, kind, **settings)
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""A decoded picture before its meaning is applied: stored values, palette and alpha apart."""
+"""A decoded image before its meaning is applied: stored values, palette and alpha apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Samples:
+class StoredValues:
     """What a file stores, without scaling, palette look-up, blending or turning.
 
     values: uint8 or uint16, (rows, columns) for grey or palette indices, (rows, columns, 3) RGB.

@@ -1,4 +1,4 @@
-"""Pictures of a record as the arrays that an image processor takes."""
+"""Images of a record as the arrays that an image processor takes."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 from qoqdata.errors import InputError
 
 
-def rgb(picture: Any, where: str) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) of a decoded picture, of a PIL image, or of encoded bytes.
+def rgb(image: Any, where: str) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) of a decoded image, of a PIL image, or of encoded bytes.
 
-    Grey pictures get three equal channels; an opaque fourth channel is dropped. Raises InputError
+    Grey images get three equal channels; an opaque fourth channel is dropped. Raises InputError
     for another shape or type, for transparency, and for bytes that no decoder reads.
     """
-    if isinstance(picture, dict):
-        picture = picture["bytes"]
-    if isinstance(picture, bytes | bytearray | memoryview):
-        picture = _decoded(bytes(picture), where)
-    array = np.asarray(picture)
+    if isinstance(image, dict):
+        image = image["bytes"]
+    if isinstance(image, bytes | bytearray | memoryview):
+        image = _decoded(bytes(image), where)
+    array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:
-        raise InputError(f"a picture of {array.dtype} {array.shape}", where=where)
+        raise InputError(f"an image of {array.dtype} {array.shape}", where=where)
     if array.ndim == 2:
         array = array[..., None]
     if array.shape[2] == 4 and not (array[..., 3] == 255).all():
-        raise InputError("a transparent picture", where=where)
+        raise InputError("a transparent image", where=where)
     if array.shape[2] == 1:
         return np.repeat(array, 3, axis=2)
     if array.shape[2] not in (3, 4):
-        raise InputError(f"a picture of {array.shape[2]} channels", where=where)
+        raise InputError(f"an image of {array.shape[2]} channels", where=where)
     return array[..., :3]
 
 
@@ -43,4 +43,4 @@ def _decoded(data: bytes, where: str) -> Any:
         with Image.open(BytesIO(data)) as opened:
             return np.asarray(opened.convert("L" if opened.mode in ("L", "1") else "RGB"))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
-        raise InputError("a picture that no decoder reads", where=where) from error
+        raise InputError("an image that no decoder reads", where=where) from error

@@ -8,9 +8,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.image import exif, opencv
+from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import exif, opencv
-from qoqdata.readers.picture.samples import Samples
 
 MAGIC = b"\xff\xd8\xff"
 SOI, EOI, SOS, APP0, APP1, APP2, APP14, COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
@@ -25,7 +25,7 @@ _LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marke
 
 
 @dataclass(frozen=True)
-class Segment:
+class JpegSegment:
     """One marker segment. `payload` follows the length field; `scan` is what follows a SOS."""
 
     marker: int
@@ -34,16 +34,16 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Layout:
+class JpegLayout:
     """Segments between SOI and EOI, and bytes that belong to none: between them or after EOI."""
 
-    segments: tuple[Segment, ...]
+    segments: tuple[JpegSegment, ...]
     stray: int
     trailing: int
 
 
 @dataclass(frozen=True)
-class Frame:
+class JpegFrame:
     """The frame header (SOFn): process number n, bits per sample, size and component count."""
 
     process: int
@@ -53,13 +53,13 @@ class Frame:
     components: tuple[int, ...]
 
 
-def layout(data: bytes, where: str | None = None) -> Layout:
+def layout(data: bytes, where: str | None = None) -> JpegLayout:
     """Walk the marker segments from SOI to EOI.
 
     Raises UnreadableFile when the file ends before EOI (it was cut short) or has an impossible
     length.
     """
-    segments: list[Segment] = []
+    segments: list[JpegSegment] = []
     position, stray = 2, 0
     while True:
         start = data.find(b"\xff", position)
@@ -71,7 +71,7 @@ def layout(data: bytes, where: str | None = None) -> Layout:
         if marker == 0xFF:
             position = start + 1
         elif marker == EOI:
-            return Layout(tuple(segments), stray, len(data) - position)
+            return JpegLayout(tuple(segments), stray, len(data) - position)
         elif marker == 0x00 or marker == SOI or 0xD0 <= marker <= 0xD7 or marker == 0x01:
             stray += 2
         else:
@@ -92,7 +92,7 @@ def layout(data: bytes, where: str | None = None) -> Layout:
                     raise _cut(where)
                 position = following.start()
                 scan = data[end:position]
-            segments.append(Segment(marker, payload, scan))
+            segments.append(JpegSegment(marker, payload, scan))
 
 
 def _cut(where: str | None) -> UnreadableFile:
@@ -103,7 +103,7 @@ def _cut(where: str | None) -> UnreadableFile:
     )
 
 
-def frame(structure: Layout, where: str | None = None) -> Frame:
+def frame(structure: JpegLayout, where: str | None = None) -> JpegFrame:
     """The frame header. Raises UnreadableFile unless there is one, UnsupportedFormat for DNL."""
     found = [segment for segment in structure.segments if segment.marker in _FRAMES]
     if len(found) != 1:
@@ -114,13 +114,13 @@ def frame(structure: Layout, where: str | None = None) -> Frame:
     bits, rows, columns, _ = struct.unpack_from(">BHHB", payload)
     if rows == 0:
         raise UnsupportedFormat("JPEG leaves its height to a DNL marker", where=where)
-    return Frame(found[0].marker - 0xC0, bits, rows, columns, tuple(payload[6::3]))
+    return JpegFrame(found[0].marker - 0xC0, bits, rows, columns, tuple(payload[6::3]))
 
 
-def check_scans(structure: Layout, header: Frame, where: str | None = None) -> None:
+def check_scans(structure: JpegLayout, header: JpegFrame, where: str | None = None) -> None:
     """Raise UnreadableFile unless the scans carry every coefficient of every component in full.
 
-    A progressive file that lost its last scans still decodes, to a blurred picture (T.81 G.1).
+    A progressive file that lost its last scans still decodes, to a blurred image (T.81 G.1).
     """
     missing_bits: dict[int, list[int]] = defaultdict(lambda: [99] * 64)
     for segment in structure.segments:
@@ -142,7 +142,7 @@ def check_scans(structure: Layout, header: Frame, where: str | None = None) -> N
         )
 
 
-def orientation(structure: Layout) -> tuple[int, tuple[str, ...]]:
+def orientation(structure: JpegLayout) -> tuple[int, tuple[str, ...]]:
     """Exif orientation 1 to 8 of the first Exif segment (1 without one), and any repair."""
     for segment in structure.segments:
         if segment.marker == APP1 and segment.payload.startswith(b"Exif\0"):
@@ -150,7 +150,7 @@ def orientation(structure: Layout) -> tuple[int, tuple[str, ...]]:
     return 1, ()
 
 
-def kept_payload(segment: Segment) -> bytes | None:
+def kept_payload(segment: JpegSegment) -> bytes | None:
     """The part of a payload that decoding needs, or None when it needs none of the segment.
 
     Kept are tables, frame and scan headers, and, cut to their fixed fields, the JFIF segment
@@ -166,7 +166,7 @@ def kept_payload(segment: Segment) -> bytes | None:
     return None
 
 
-def bare(structure: Layout) -> bytes:
+def bare(structure: JpegLayout) -> bytes:
     """The file with only what decoding needs, in its order; scans are copied as they are.
 
     The spectral fields of sequential scans, which mean nothing and which some cameras fill wrongly,
@@ -184,7 +184,7 @@ def bare(structure: Layout) -> bytes:
     return b"".join([*out, b"\xff\xd9"])
 
 
-def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def decode_jpeg(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """Samples of an 8-bit grey or three-component JPEG; (rows, columns) or (rows, columns, 3) RGB.
 
     Raises UnreadableFile when the file is cut, lacks scans, or the decoder reports damage (it would
@@ -210,7 +210,7 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
         raise UnreadableFile(f"JPEG cannot be decoded{reason}", where=where)
     turn, repairs = orientation(structure)
     repairs += _left_over(log, structure, where) + _ignored(structure)
-    return Samples(
+    return StoredValues(
         values,
         bits=8,
         format="JPEG",
@@ -220,7 +220,7 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     )
 
 
-def _left_over(log: list[str], structure: Layout, where: str) -> tuple[str, ...]:
+def _left_over(log: list[str], structure: JpegLayout, where: str) -> tuple[str, ...]:
     """Accept padding (one repeated byte) after the last coded block; refuse all other reports."""
     if not log:
         return ()
@@ -233,12 +233,12 @@ def _left_over(log: list[str], structure: Layout, where: str) -> tuple[str, ...]
     raise UnreadableFile(f"JPEG is damaged: {log[0]}", where=where, fix="fetch the file again")
 
 
-def _ignored(structure: Layout) -> tuple[str, ...]:
+def _ignored(structure: JpegLayout) -> tuple[str, ...]:
     repairs = []
     if any(s.marker == APP2 and s.payload.startswith(b"ICC_PROFILE") for s in structure.segments):
         repairs.append("colour profile (ICC) not applied")
     if structure.stray:
         repairs.append(f"{structure.stray} bytes between segments ignored")
     if structure.trailing:
-        repairs.append(f"{structure.trailing} bytes after the end of the picture ignored")
+        repairs.append(f"{structure.trailing} bytes after the end of the image ignored")
     return tuple(repairs)

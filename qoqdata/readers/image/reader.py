@@ -1,15 +1,15 @@
-"""Still pictures: JPEG, PNG, TIFF, BMP, WebP, GIF with one image, JPEG 2000.
+"""Still images: JPEG, PNG, TIFF, BMP, WebP, GIF with one image, JPEG 2000.
 
 Pixels come out upright, as grey or RGB, with every sample as the file stores it:
 
 - Fewer than 8 bits are stretched to 8 by v * 255 / (2**bits - 1), which is exact; 8 bits stay;
   9 to 16 bits stay as uint16 with their own `bits`.
-- A palette is looked up; a palette of greys gives a grey picture.
+- A palette is looked up; a palette of greys gives a grey image.
 - Exif (or TIFF) orientation is applied.
 - Alpha: a fully opaque channel is dropped. Any other is dropped too, without blending, since
   the colour under it is what the file stores and any background would be our invention; the
   number of pixels concerned goes to `repairs`.
-- CMYK, Lab, signed and floating-point samples, and files with several pictures are refused.
+- CMYK, Lab, signed and floating-point samples, and files with several images are refused.
 - A colour profile is never applied; its presence goes to `repairs`.
 """
 
@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from qoqdata.errors import InputError, MissingFile, UnreadableFile, UnsupportedFormat
+from qoqdata.readers.image import bmp, gif, jpeg, jpeg2000, png, webp
+from qoqdata.readers.image.exif import upright
+from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import bmp, gif, jpeg, jpeg2000, png, webp
-from qoqdata.readers.picture.exif import upright
-from qoqdata.readers.picture.samples import Samples
 
 
 @dataclass(frozen=True)
-class Raster:
+class DecodedImage:
     """pixels: uint8 or uint16, (rows, columns) grey or (rows, columns, 3) RGB.
 
     bits: 8 for uint8, 9 to 16 for uint16; full range is 0 .. 2**bits - 1.
@@ -41,32 +41,32 @@ class Raster:
     repairs: tuple[str, ...]
 
 
-def read(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Raster:
-    """Read one picture file, whatever its name says it is.
+def read_image(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
+    """Read one image file, whatever its name says it is.
 
     Sizes are checked from the header before anything is decoded. Raises MissingFile,
-    UnreadableFile (damaged, truncated, not a picture), UnsupportedFormat, TooLarge.
+    UnreadableFile (damaged, truncated, not an image), UnsupportedFormat, TooLarge.
     """
-    return from_bytes(read_bytes(Path(path), limits), where=str(path), limits=limits)
+    return image_from_bytes(read_image_bytes(Path(path), limits), where=str(path), limits=limits)
 
 
-def from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Raster:
-    """As `read`, for the bytes of a picture file; `where` names it in errors."""
-    samples = decode(data, where=where, limits=limits)
+def image_from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
+    """As `read`, for the bytes of an image file; `where` names it in errors."""
+    samples = decode_image(data, where=where, limits=limits)
     pixels, bits, repairs = _shown(samples)
     if samples.orientation != 1:
         pixels = upright(pixels, samples.orientation)
         repairs += (f"Exif orientation {samples.orientation} applied",)
-    return Raster(pixels, bits, samples.format, samples.repairs + repairs)
+    return DecodedImage(pixels, bits, samples.format, samples.repairs + repairs)
 
 
-def read_samples(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def read_stored_values(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """As `read`, but stored sample values, palette and alpha apart and orientation not applied."""
     where = str(path)
-    return decode(read_bytes(Path(path), limits), where=where, limits=limits)
+    return decode_image(read_image_bytes(Path(path), limits), where=where, limits=limits)
 
 
-def read_bytes(path: Path, limits: Limits) -> bytes:
+def read_image_bytes(path: Path, limits: Limits) -> bytes:
     """The bytes of a file. Raises MissingFile, UnreadableFile, TooLarge (before reading)."""
     try:
         limits.check("file_bytes", path.stat().st_size, where=str(path))
@@ -77,39 +77,39 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
         raise UnreadableFile(f"cannot be read: {error}", where=str(path)) from error
 
 
-def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
-    """Samples of an encoded picture held in memory; the format is told by its first bytes."""
+def decode_image(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
+    """Samples of an encoded image held in memory; the format is told by its first bytes."""
     samples = _decode(data, where, limits)
     if samples.palette is not None and int(samples.values.max()) >= len(samples.palette):
         raise UnreadableFile("uses colours that its palette lacks", where=where)
     return samples
 
 
-def _decode(data: bytes, where: str, limits: Limits) -> Samples:
+def _decode(data: bytes, where: str, limits: Limits) -> StoredValues:
     if data.startswith(jpeg.MAGIC):
-        return jpeg.decode(data, where=where, limits=limits)
+        return jpeg.decode_jpeg(data, where=where, limits=limits)
     if data.startswith(png.MAGIC):
-        return png.decode(data, where=where, limits=limits)
+        return png.decode_png(data, where=where, limits=limits)
     if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        from qoqdata.readers.picture import tiff  # the plugin takes 30 ms to import
+        from qoqdata.readers.image import tiff  # the plugin takes 30 ms to import
 
-        return tiff.decode(data, where=where, limits=limits)
+        return tiff.decode_tiff(data, where=where, limits=limits)
     if data.startswith((jpeg2000.CODESTREAM_MAGIC, jpeg2000.JP2_MAGIC)):
-        return jpeg2000.decode(data, where=where, limits=limits)
+        return jpeg2000.decode_jpeg2000(data, where=where, limits=limits)
     if data.startswith(gif.MAGICS):
-        return gif.decode(data, where=where, limits=limits)
+        return gif.decode_gif(data, where=where, limits=limits)
     if webp.is_webp(data):
-        return webp.decode(data, where=where, limits=limits)
+        return webp.decode_webp(data, where=where, limits=limits)
     if data.startswith(bmp.MAGIC):
-        return bmp.decode(data, where=where, limits=limits)
+        return bmp.decode_bmp(data, where=where, limits=limits)
     if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypavif", b"ftypmif1"):
-        raise UnsupportedFormat("HEIC or AVIF picture", where=where, fix="convert it to PNG")
+        raise UnsupportedFormat("HEIC or AVIF image", where=where, fix="convert it to PNG")
     raise UnreadableFile(
-        f"not a picture: it begins with {data[:8]!r}" if data else "file is empty", where=where
+        f"not an image: it begins with {data[:8]!r}" if data else "file is empty", where=where
     )
 
 
-def _shown(samples: Samples) -> tuple[np.ndarray, int, tuple[str, ...]]:
+def _shown(samples: StoredValues) -> tuple[np.ndarray, int, tuple[str, ...]]:
     """Grey or RGB pixels, their bits, and a note on alpha."""
     values, bits = samples.values, samples.bits
     repairs: tuple[str, ...] = ()
@@ -133,10 +133,10 @@ def to_uint8(
     bits: int | None = None,
     window: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """8-bit pixels by a stated rule, the same for every picture of a source; never min-max.
+    """8-bit pixels by a stated rule, the same for every image of a source; never min-max.
 
     bits: full range 0 .. 2**bits - 1 goes to 0 .. 255, rounded to nearest. Raises InputError when
-    a value lies above that range, so a 16-bit picture declared as 12-bit cannot saturate.
+    a value lies above that range, so a 16-bit image declared as 12-bit cannot saturate.
     window: (centre, width) by the linear function of DICOM PS3.3 C.11.2.1.2.1, rounded to nearest,
     exactly as DICOM images are windowed. Raises UsageError for an impossible width.
     uint8 input without either is returned as it is. Raises ValueError for uint16 with neither, for

@@ -1,4 +1,4 @@
-"""Hostile bytes: a correct picture or one of our errors, before anything large is allocated."""
+"""Hostile bytes: a correct image or one of our errors, before anything large is allocated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from qoqdata.errors import InputError, TooLarge, UnreadableFile, UnsupportedFormat
 from qoqdata.readers import encode
 from qoqdata.readers.limits import DEFAULT_LIMITS
-from qoqdata.stream.decode import Budget, Decoder, pictures
+from qoqdata.stream.decode import Budget, Decoder, encoded_images
 
 Y, X = np.mgrid[0:48, 0:64]
 SMOOTH = np.stack([X * 4, Y * 5, 200 - Y * 3], axis=-1).astype(np.uint8)
@@ -25,9 +25,9 @@ def decode(data, **settings_):
     return Decoder("array", **settings_)({"id": "r1", "images": [PNG, data]})["images"][1]
 
 
-def saved(picture, kind, **settings_):
+def saved(image, kind, **settings_):
     out = io.BytesIO()
-    picture.save(out, kind, **settings_)
+    image.save(out, kind, **settings_)
     return out.getvalue()
 
 
@@ -68,7 +68,7 @@ def test_strict_refuses_a_scan_that_ends_early(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_progressive_picture_without_its_last_scans_is_refused():
+def test_a_progressive_image_without_its_last_scans_is_refused():
     data = saved(Image.fromarray(SMOOTH), "JPEG", progressive=True)
     assert decode(data).shape == (48, 64, 3)
     scans = [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xda"]
@@ -114,7 +114,7 @@ def test_what_no_record_holds_is_refused(data, reason):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_turned_pictures_are_refused_and_upright_exif_is_not(kind):
+def test_turned_images_are_refused_and_upright_exif_is_not(kind):
     for orientation, fine in ((1, True), (6, False)):
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -127,10 +127,10 @@ def test_turned_pictures_are_refused_and_upright_exif_is_not(kind):
 
 
 def test_masks_must_be_grey_png():
-    picture = encode.png(SMOOTH)
+    image = encode.png(SMOOTH)
     for mask in (encode.jpeg(SMOOTH[..., 0]), encode.png(SMOOTH)):
         with pytest.raises(UnsupportedFormat, match=r"record r1, masks\[0\].*grey PNG"):
-            Decoder("array")({"id": "r1", "images": [picture], "masks": [mask]})
+            Decoder("array")({"id": "r1", "images": [image], "masks": [mask]})
 
 
 def test_all_sixteen_bits_of_a_mask_are_kept():
@@ -140,17 +140,17 @@ def test_all_sixteen_bits_of_a_mask_are_kept():
 
 
 def test_structure_is_checked_without_decoding():
-    facts = pictures.opened(JPEG, where="x", limits=DEFAULT_LIMITS)
+    facts = encoded_images.opened(JPEG, where="x", limits=DEFAULT_LIMITS)
     assert (facts.size, facts.channels, facts.bits, facts.format) == ((64, 48), 3, 8, "JPEG")
 
 
-def test_other_values_are_no_pictures():
+def test_other_values_are_no_images():
     for value in (5, "text", {"path": "a"}, object()):
         with pytest.raises(InputError, match=r"record r1, images\[1\]"):
             decode(value)
 
 
-def test_a_picture_too_long_for_the_policy_names_its_record():
+def test_a_image_too_long_for_the_policy_names_its_record():
     strip = encode.png(np.zeros((2, 402), np.uint8))
     with pytest.raises(UnsupportedFormat, match="record r1, images"):
         Decoder("array", Budget())({"id": "r1", "images": [strip]})

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.image import exif, opencv, pillow
+from qoqdata.readers.image.stored_values import StoredValues, opaque_or
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import exif, opencv, pillow
-from qoqdata.readers.picture.samples import Samples, opaque_or
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -26,7 +26,7 @@ NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 @dataclass(frozen=True)
-class Chunk:
+class PngChunk:
     """One chunk: its four-letter type and its data."""
 
     kind: bytes
@@ -34,7 +34,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Header:
+class PngHeader:
     """The IHDR chunk: size, bits per sample, colour type (0, 4 grey; 2, 6 RGB; 3 palette)."""
 
     columns: int
@@ -43,12 +43,12 @@ class Header:
     colour: int
 
 
-def chunks(data: bytes, where: str | None = None) -> tuple[tuple[Chunk, ...], int]:
+def chunks(data: bytes, where: str | None = None) -> tuple[tuple[PngChunk, ...], int]:
     """The chunks up to and with IEND, and the number of bytes after it.
 
     Raises UnreadableFile when the file ends before IEND (it was cut short) or a checksum is wrong.
     """
-    found: list[Chunk] = []
+    found: list[PngChunk] = []
     position = len(MAGIC)
     while True:
         if position + 12 > len(data):
@@ -64,7 +64,7 @@ def chunks(data: bytes, where: str | None = None) -> tuple[tuple[Chunk, ...], in
                 where=where,
                 fix="fetch the file again",
             )
-        found.append(Chunk(bytes(body[:4]), bytes(body[4:])))
+        found.append(PngChunk(bytes(body[:4]), bytes(body[4:])))
         if body[:1].tobytes().isupper() and found[-1].kind not in NEEDED:
             raise UnsupportedFormat(
                 f"PNG holds the unknown critical chunk {found[-1].kind!r}", where=where
@@ -82,17 +82,17 @@ def _cut(where: str | None) -> UnreadableFile:
     )
 
 
-def header(found: tuple[Chunk, ...], where: str | None = None) -> Header:
+def header(found: tuple[PngChunk, ...], where: str | None = None) -> PngHeader:
     """The IHDR chunk. Raises UnreadableFile when it is absent or states an undefined type."""
     if found[0].kind != b"IHDR" or len(found[0].data) != 13:
         raise UnreadableFile("PNG does not begin with a header chunk", where=where)
     columns, rows, depth, colour = struct.unpack_from(">IIBB", found[0].data)
     if depth not in _DEPTHS.get(colour, ()):
         raise UnreadableFile(f"PNG states colour type {colour} at depth {depth}", where=where)
-    return Header(columns, rows, depth, colour)
+    return PngHeader(columns, rows, depth, colour)
 
 
-def orientation(found: tuple[Chunk, ...]) -> tuple[int, tuple[str, ...]]:
+def orientation(found: tuple[PngChunk, ...]) -> tuple[int, tuple[str, ...]]:
     """Exif orientation 1 to 8 of the eXIf chunk (1 without one), and any repair."""
     for chunk in found:
         if chunk.kind == b"eXIf":
@@ -100,7 +100,7 @@ def orientation(found: tuple[Chunk, ...]) -> tuple[int, tuple[str, ...]]:
     return 1, ()
 
 
-def bare(found: tuple[Chunk, ...]) -> bytes:
+def bare(found: tuple[PngChunk, ...]) -> bytes:
     """The file with only the chunks that decoding needs: IHDR, PLTE, tRNS, IDAT, IEND."""
     out = [MAGIC]
     for chunk in found:
@@ -110,7 +110,7 @@ def bare(found: tuple[Chunk, ...]) -> bytes:
     return b"".join(out)
 
 
-def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def decode_png(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """Samples as stored: grey of 1 to 16 bits, RGB of 8 or 16, palette indices, alpha apart.
 
     Raises UnreadableFile (cut, bad checksum, short pixel data), UnsupportedFormat (animated),
@@ -122,21 +122,21 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     kinds = {chunk.kind: chunk.data for chunk in found}
     if b"acTL" in kinds:
         raise UnsupportedFormat(
-            "animated PNG, expected one picture", where=where, fix="export its frames"
+            "animated PNG, expected one image", where=where, fix="export its frames"
         )
     values, alpha = _pixels(bare(found), head, kinds.get(b"tRNS"), where, limits)
     turn, repairs = orientation(found)
     if b"iCCP" in kinds:
         repairs += ("colour profile (ICC) not applied",)
     if trailing:
-        repairs += (f"{trailing} bytes after the end of the picture ignored",)
+        repairs += (f"{trailing} bytes after the end of the image ignored",)
     palette = None
     if head.colour == PALETTE:
         palette = np.frombuffer(kinds.get(b"PLTE", b""), np.uint8)
         if palette.size == 0 or palette.size % 3:
             raise UnreadableFile("PNG palette is damaged", where=where)
         palette = palette.reshape(-1, 3)
-    return Samples(
+    return StoredValues(
         values,
         bits=head.depth,
         format="PNG",
@@ -148,7 +148,7 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
 
 
 def _pixels(
-    data: bytes, head: Header, transparency: bytes | None, where: str, limits: Limits
+    data: bytes, head: PngHeader, transparency: bytes | None, where: str, limits: Limits
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Stored samples (rows, columns[, 3]) and the alpha channel, if any of it is transparent."""
     if head.depth == 16 and head.colour != GREY:
@@ -180,8 +180,8 @@ def _pixels(
 def _decode_with_pillow(data: bytes, where: str, limits: Limits) -> np.ndarray:
     from PIL.PngImagePlugin import PngImageFile
 
-    picture = pillow.opened(PngImageFile, data, where=where, limits=limits)
-    return np.array(pillow.loaded(picture, where))
+    image = pillow.opened(PngImageFile, data, where=where, limits=limits)
+    return np.array(pillow.loaded(image, where))
 
 
 def _decode_16_bit_channels(data: bytes, where: str) -> np.ndarray:

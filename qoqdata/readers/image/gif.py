@@ -1,4 +1,4 @@
-"""GIF89a: the blocks of a file, whether it is whole, and its one picture.
+"""GIF89a: the blocks of a file, whether it is whole, and its one image.
 
 Clips (more than one image) are read by `qoqdata.readers.video`.
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.image import pillow
+from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import pillow
-from qoqdata.readers.picture.samples import Samples
 
 MAGICS = (b"GIF87a", b"GIF89a")
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
@@ -21,7 +21,7 @@ _GRAPHIC_CONTROL = 0xF9
 
 
 @dataclass(frozen=True)
-class Layout:
+class GifLayout:
     """Canvas size, and per image its stated delay in 1/100 s and whether it fills the canvas."""
 
     rows: int
@@ -30,7 +30,7 @@ class Layout:
     full: tuple[bool, ...]
 
 
-def layout(data: bytes, where: str | None = None) -> Layout:
+def layout(data: bytes, where: str | None = None) -> GifLayout:
     """Walk the blocks up to the trailer (GIF89a, section 17 ff.).
 
     Raises UnreadableFile when the trailer is missing (the file was cut short), a block has an
@@ -45,7 +45,7 @@ def layout(data: bytes, where: str | None = None) -> Layout:
         while True:
             introducer = data[position]
             if introducer == _TRAILER:
-                return Layout(rows, columns, tuple(delays), tuple(full))
+                return GifLayout(rows, columns, tuple(delays), tuple(full))
             if introducer == _EXTENSION:
                 if data[position + 1] == _GRAPHIC_CONTROL:
                     delay = struct.unpack_from("<H", data, position + 4)[0]
@@ -81,7 +81,7 @@ def _after_sub_blocks(data: bytes, position: int) -> int:
     return position + 1
 
 
-def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def decode_gif(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """Palette samples of a GIF that holds exactly one image over its whole canvas.
 
     Raises UnreadableFile, UnsupportedFormat (several images: read it as a clip), TooLarge.
@@ -92,19 +92,19 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     limits.check_shape("image_pixels", (blocks.rows, blocks.columns), where=where)
     if len(blocks.delays) > 1:
         raise UnsupportedFormat(
-            f"GIF with {len(blocks.delays)} images is a clip, expected one picture",
+            f"GIF with {len(blocks.delays)} images is a clip, expected one image",
             where=where,
             fix="read it with the video reader",
         )
     if blocks.full != (True,):
         raise UnreadableFile("GIF image does not fill its canvas", where=where)
-    picture = pillow.loaded(pillow.opened(GifImageFile, data, where=where, limits=limits), where)
-    values = np.array(picture)
-    if picture.mode == "L":  # Pillow's name for an identity grey palette
-        return Samples(values, bits=8, format="GIF", alpha=_alpha(values, picture.info))
-    palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
-    return Samples(
-        values, bits=8, format="GIF", palette=palette, alpha=_alpha(values, picture.info)
+    image = pillow.loaded(pillow.opened(GifImageFile, data, where=where, limits=limits), where)
+    values = np.array(image)
+    if image.mode == "L":  # Pillow's name for an identity grey palette
+        return StoredValues(values, bits=8, format="GIF", alpha=_alpha(values, image.info))
+    palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    return StoredValues(
+        values, bits=8, format="GIF", palette=palette, alpha=_alpha(values, image.info)
     )
 
 

@@ -1,6 +1,6 @@
-"""Encoded pictures of records as arrays.
+"""Encoded images of records as arrays.
 
-Records hold only what `qoqdata.readers.image_bytes.storable` admits (8-bit grey or RGB, JPEG or
+Records hold only what `qoqdata.readers.image.verbatim.storable` admits (8-bit grey or RGB, JPEG or
 PNG, upright), and masks are grey PNG of 8 or 16 bits; anything else is refused. Every marker
 segment, scan list and checksum is verified before a pixel is decoded. A changed bit inside the
 compressed scan of a JPEG often decodes without complaint, here as in any decoder: that is what the
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoqdata.errors import MissingFile, UnreadableFile, UnsupportedFormat
+from qoqdata.readers.image import jpeg, opencv, png
 from qoqdata.readers.limits import Limits
-from qoqdata.readers.picture import jpeg, opencv, png
 
 _PROCESSES = (0, 1, 2)  # baseline, extended and progressive with Huffman coding (T.81 table B.1)
 _SMALLEST = 12
@@ -23,7 +23,7 @@ _SMALLEST = 12
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A picture whose structure is whole: bytes without metadata, and what its header states."""
+    """An image whose structure is whole: bytes without metadata, and what its header states."""
 
     data: bytes
     format: str
@@ -49,19 +49,17 @@ def encoded_bytes(value: object, where: str) -> bytes:
     if isinstance(value, bytes):
         return value
     if value is None:
-        raise MissingFile("picture is not stored in the record", where=where)
+        raise MissingFile("image is not stored in the record", where=where)
     try:
         return bytes(memoryview(value))  # type: ignore[arg-type]
     except TypeError as error:
-        raise UnreadableFile(
-            f"{type(value).__name__} is no encoded picture", where=where
-        ) from error
+        raise UnreadableFile(f"{type(value).__name__} is no encoded image", where=where) from error
 
 
 def opened(data: bytes, *, where: str, limits: Limits) -> Encoded:
-    """Check the structure of an encoded picture without decoding it.
+    """Check the structure of an encoded image without decoding it.
 
-    Raises UnreadableFile (cut, damaged, no picture), UnsupportedFormat (nothing that a record may
+    Raises UnreadableFile (cut, damaged, no image), UnsupportedFormat (nothing that a record may
     hold), TooLarge (from the header).
     """
     if data.startswith(jpeg.MAGIC):
@@ -69,7 +67,7 @@ def opened(data: bytes, *, where: str, limits: Limits) -> Encoded:
     if data.startswith(png.MAGIC):
         return _png(data, where, limits)
     if len(data) < _SMALLEST:
-        raise UnreadableFile("file is empty" if not data else "not a picture", where=where)
+        raise UnreadableFile("file is empty" if not data else "not an image", where=where)
     raise UnsupportedFormat(
         f"neither JPEG nor PNG: it begins with {data[:8]!r}",
         where=where,
@@ -77,26 +75,26 @@ def opened(data: bytes, *, where: str, limits: Limits) -> Encoded:
     )
 
 
-def pixels(picture: Encoded, *, where: str, strict: bool = False, reduction: int = 1) -> np.ndarray:
+def pixels(image: Encoded, *, where: str, strict: bool = False, reduction: int = 1) -> np.ndarray:
     """uint8 (rows, columns) grey or (rows, columns, 3) RGB, sides divided by `reduction`.
 
     Raises UnreadableFile for damage, UnsupportedFormat for 16 bits.
     """
-    if picture.bits != 8:
-        raise UnsupportedFormat(f"picture with {picture.bits} bits per sample", where=where)
-    return _decoded(picture, where, strict, reduction)
+    if image.bits != 8:
+        raise UnsupportedFormat(f"image with {image.bits} bits per sample", where=where)
+    return _decoded(image, where, strict, reduction)
 
 
-def reduction(picture: Encoded, shown: tuple[int, int]) -> int:
+def reduction(image: Encoded, shown: tuple[int, int]) -> int:
     """How far libjpeg may shrink a JPEG while decoding it, before `shown` (width, height) is made.
 
     The largest of 8, 4, 2 and 1 that divides both sides exactly, so that corners stay where they
     are, and leaves them no shorter than shown. The scaled inverse transform drops the frequencies
     that averaging would remove.
     """
-    if picture.format != "JPEG":
+    if image.format != "JPEG":
         return 1
-    sides = ((picture.width, shown[0]), (picture.height, shown[1]))
+    sides = ((image.width, shown[0]), (image.height, shown[1]))
     for by in (8, 4, 2):
         if all(stored % by == 0 and stored >= by * side for stored, side in sides):
             return by
@@ -113,20 +111,20 @@ def codes(mask: Encoded, *, where: str) -> np.ndarray:
     return _decoded(mask, where, strict=False, reduction=1)
 
 
-def _decoded(picture: Encoded, where: str, strict: bool, reduction: int) -> np.ndarray:
+def _decoded(image: Encoded, where: str, strict: bool, reduction: int) -> np.ndarray:
     import cv2
 
-    shape: tuple[int, ...] = (picture.height // reduction, picture.width // reduction)
-    if picture.channels == 3:
+    shape: tuple[int, ...] = (image.height // reduction, image.width // reduction)
+    if image.channels == 3:
         shape += (3,)
     values: np.ndarray | None
     reason = ""
-    if strict and picture.format == "JPEG":
-        values, log = opencv.decoded(picture.data)
+    if strict and image.format == "JPEG":
+        values, log = opencv.decoded(image.data)
         if log:
             raise UnreadableFile(f"JPEG is damaged: {log[0]}", where=where)
     else:
-        flags = cv2.IMREAD_COLOR_RGB if picture.channels == 3 else cv2.IMREAD_UNCHANGED
+        flags = cv2.IMREAD_COLOR_RGB if image.channels == 3 else cv2.IMREAD_UNCHANGED
         if reduction > 1:
             # The grey flags carry the factor alone; with the RGB flag they give RGB.
             grey_flags = {
@@ -134,13 +132,13 @@ def _decoded(picture: Encoded, where: str, strict: bool, reduction: int) -> np.n
                 4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
                 8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
             }
-            flags = grey_flags[reduction] | (flags if picture.channels == 3 else 0)
+            flags = grey_flags[reduction] | (flags if image.channels == 3 else 0)
         try:
-            values = cv2.imdecode(np.frombuffer(picture.data, np.uint8), flags)
+            values = cv2.imdecode(np.frombuffer(image.data, np.uint8), flags)
         except cv2.error as error:
             values, reason = None, f": {error.err}"
-    if values is None or values.shape != shape or values.dtype.itemsize * 8 != picture.bits:
-        raise UnreadableFile(f"{picture.format} cannot be decoded{reason}", where=where)
+    if values is None or values.shape != shape or values.dtype.itemsize * 8 != image.bits:
+        raise UnreadableFile(f"{image.format} cannot be decoded{reason}", where=where)
     return values
 
 
@@ -182,7 +180,7 @@ def _png(data: bytes, where: str, limits: Limits) -> Encoded:
 def _check_upright(orientation: int, where: str) -> None:
     if orientation != 1:
         raise UnsupportedFormat(
-            f"Exif orientation {orientation} turns the picture; records hold upright ones",
+            f"Exif orientation {orientation} turns the image; records hold upright ones",
             where=where,
             fix="build the source again",
         )

@@ -1,4 +1,4 @@
-"""Every picture of a data set, decoded once."""
+"""Every image of a data set, decoded once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN = {
     "id": pl.String,
     "source": pl.String,
     "split": pl.String,
-    "picture": pl.Int32,
+    "image": pl.Int32,
     "fingerprint": pl.UInt64,
 }
 _COLUMNS = ["id", "source", "split", "images", "image_info"]
@@ -34,16 +34,16 @@ _BUDGET = Budget(min_pixels=28 * 28, max_pixels=256 * 256)
 def fingerprints(
     dataset: Dataset, told: Callable[[int, int], None] = lambda *_: None
 ) -> pl.DataFrame:
-    """One row a picture that shows something, in manifest order, of all records, whether a verdict
+    """One row an image that shows something, in manifest order, of all records, whether a verdict
     drops them or not. `told` hears of records read and their total. Raises InputError, which names
-    the record, for a picture that cannot be decoded."""
+    the record, for an image that cannot be decoded."""
     total = sum(shard.rows for shard in dataset.manifest.shards)
     parts, rows = [], []
     for done, (row, found) in enumerate(_each(dataset, fingerprint), 1):
         place = (row["id"], row["source"], row["split"])
         rows += [(*place, n, bits) for n, bits in enumerate(found) if bits is not None]
         told(done, total)
-        # As columns a million pictures take 100 MB, as Python objects several times that.
+        # As columns a million images take 100 MB, as Python objects several times that.
         if len(rows) >= _AT_ONCE or done == total:
             parts.append(pl.DataFrame(rows, schema=SHOWN, orient="row"))
             rows = []
@@ -53,10 +53,10 @@ def fingerprints(
 def thumbnails(
     dataset: Dataset, ids: Collection[str]
 ) -> dict[tuple[str, int], NDArray[np.float32]]:
-    """Thumbnails of the pictures of some records, by record and picture."""
+    """Thumbnails of the images of some records, by record and image."""
     found: dict[tuple[str, int], NDArray[np.float32]] = {}
-    for row, pictures in _each(dataset, thumbnail, frozenset(ids)):
-        found |= {(row["id"], n): picture for n, picture in enumerate(pictures)}
+    for row, images in _each(dataset, thumbnail, frozenset(ids)):
+        found |= {(row["id"], n): image for n, image in enumerate(images)}
     return found
 
 
@@ -65,11 +65,11 @@ def _each(
     look: Callable[[NDArray[np.uint8]], T],
     ids: frozenset[str] | None = None,
 ) -> Iterator[tuple[Mapping[str, Any], list[T]]]:
-    """Every record, or those named, with what `look` sees in each of its pictures."""
+    """Every record, or those named, with what `look` sees in each of its images."""
     decoder = Decoder(images="array", budget=_BUDGET, reduced=True)
 
     def seen(row: Mapping[str, Any]) -> list[T]:
-        return [look(picture) for picture in decoder(row)["images"]] if row["images"] else []
+        return [look(image) for image in decoder(row)["images"]] if row["images"] else []
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for shard in dataset.manifest.shards:
@@ -82,7 +82,7 @@ def _each(
 def _rows(file: pq.ParquetFile, group: int, ids: frozenset[str] | None) -> list[dict[str, Any]]:
     if ids is None:
         return file.read_row_group(group, columns=_COLUMNS).to_pylist()
-    # The column of ids tells whether the pictures have to be read at all.
+    # The column of ids tells whether the images have to be read at all.
     names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
     wanted = [place for place, name in enumerate(names) if name in ids]
     if not wanted:

@@ -1,4 +1,4 @@
-"""TIFF 6.0: one picture of unsigned integer samples, grey, RGB or palette."""
+"""TIFF 6.0: one image of unsigned integer samples, grey, RGB or palette."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.decoder_log import decoder_log
+from qoqdata.readers.image import opencv, pillow
+from qoqdata.readers.image.stored_values import StoredValues, opaque_or
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import opencv, pillow
-from qoqdata.readers.picture.samples import Samples, opaque_or
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PROFILE, _FORMAT = 258, 259, 262, 274, 34675, 339
@@ -20,7 +20,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _LOSSLESS = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})  # 34925 LZMA, 50000 Zstandard
 
 
-def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def decode_tiff(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """Samples of a single-page TIFF with 1 to 16 bits per sample.
 
     White-is-zero grey levels come inverted, so that 0 is black as everywhere else. Raises
@@ -29,15 +29,15 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     """
     with decoder_log(), warnings.catch_warnings():
         warnings.simplefilter("error")  # Pillow only warns of tags that it cannot read
-        picture = pillow.opened(TiffImageFile, data, where=where, limits=limits)
+        image = pillow.opened(TiffImageFile, data, where=where, limits=limits)
         try:
-            pages = getattr(picture, "n_frames", 1)
-            tags = dict(getattr(picture, "tag_v2", {}))
+            pages = getattr(image, "n_frames", 1)
+            tags = dict(getattr(image, "tag_v2", {}))
         except Exception as error:
             raise pillow.translated(error, where) from error
     if pages != 1:
         raise UnsupportedFormat(
-            f"TIFF with {pages} pages, expected one picture", where=where, fix="export its pages"
+            f"TIFF with {pages} pages, expected one image", where=where, fix="export its pages"
         )
     bits = tags.get(_BITS, (1,))
     photometric = tags.get(_PHOTOMETRIC)
@@ -62,21 +62,21 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
         if depth == 16 and len(bits) > 1:
             values = _decode_16_bit_channels(data, turn, where)
         else:
-            picture_loaded = pillow.loaded(picture, where)
+            image_loaded = pillow.loaded(image, where)
             if photometric == _PALETTE:
-                palette = np.array(picture_loaded.getpalette("RGB"), np.uint8).reshape(-1, 3)
-            values = _array(picture_loaded, where)
+                palette = np.array(image_loaded.getpalette("RGB"), np.uint8).reshape(-1, 3)
+            values = _array(image_loaded, where)
     if log:
         raise UnreadableFile(f"the decoder reports damage: {log[0]}", where=where)
     return _assemble(values, photometric, depth, palette, lossy, repairs)
 
 
-def _array(picture: Image.Image, where: str) -> np.ndarray:
-    if picture.mode == "YCbCr":
-        picture = picture.convert("RGB")
-    if picture.mode not in ("1", "L", "LA", "P", "I;16", "I;16B", "RGB", "RGBA"):
-        raise UnsupportedFormat(f"TIFF of Pillow mode {picture.mode}", where=where)
-    values = np.array(picture)
+def _array(image: Image.Image, where: str) -> np.ndarray:
+    if image.mode == "YCbCr":
+        image = image.convert("RGB")
+    if image.mode not in ("1", "L", "LA", "P", "I;16", "I;16B", "RGB", "RGBA"):
+        raise UnsupportedFormat(f"TIFF of Pillow mode {image.mode}", where=where)
+    values = np.array(image)
     return values.astype(np.uint8 if values.dtype == np.bool_ else values.dtype.newbyteorder("="))
 
 
@@ -87,7 +87,7 @@ def _assemble(
     palette: np.ndarray | None,
     lossy: bool,
     repairs: tuple[str, ...],
-) -> Samples:
+) -> StoredValues:
     """Samples from a decoded array: alpha split off, stretched or white-is-zero levels undone."""
     alpha = None
     if values.ndim == 3 and values.shape[2] in (2, 4):
@@ -99,7 +99,7 @@ def _assemble(
         if depth == 16:
             values = np.uint16(65535) - values  # Pillow inverts up to 8 bits only
         repairs += ("white-is-zero grey levels inverted",)
-    return Samples(
+    return StoredValues(
         np.ascontiguousarray(values),
         bits=depth,
         format="TIFF",

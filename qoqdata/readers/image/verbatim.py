@@ -1,9 +1,9 @@
-"""Encoded pictures as they are stored: which may be kept, and how text is taken out of them."""
+"""Encoded images as they are stored: which may be kept, and how text is taken out of them."""
 
 from __future__ import annotations
 
 from qoqdata.errors import InputError, UnreadableFile, UnsupportedFormat
-from qoqdata.readers.picture import jpeg, png
+from qoqdata.readers.image import jpeg, png
 
 _APPLICATION = range(0xE0, 0xF0)
 
@@ -13,11 +13,11 @@ def strip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
     JPEG keeps tables, frame, scans, the JFIF segment without thumbnail and the Adobe segment;
     PNG keeps IHDR, PLTE, tRNS, IDAT and IEND. All other segments and chunks go, and so does
-    whatever follows the end of the picture. Compressed pixel data is copied untouched, so the
+    whatever follows the end of the image. Compressed pixel data is copied untouched, so the
     pixels decode identically.
 
     Raises UnreadableFile when the file is cut or damaged, and UnsupportedFormat for other formats,
-    for animated PNG, and when Exif turns the picture: without Exif it would lie on its side, so it
+    for animated PNG, and when Exif turns the image: without Exif it would lie on its side, so it
     has to be decoded and encoded again.
     """
     if data.startswith(jpeg.MAGIC):
@@ -26,14 +26,14 @@ def strip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         return _strip_png(data)
     raise UnsupportedFormat(
         f"metadata can be stripped from JPEG and PNG only; this begins with {data[:8]!r}",
-        fix="decode the picture and encode it as PNG",
+        fix="decode the image and encode it as PNG",
     )
 
 
 def storable(data: bytes) -> bool:
     """Whether these bytes may be stored as they are once `strip` has been applied.
 
-    True for one whole 8-bit picture that every viewer shows alike: baseline or progressive
+    True for one whole 8-bit image that every viewer shows alike: baseline or progressive
     Huffman-coded JPEG with 1 or 3 components, or PNG of 8-bit grey or RGB without transparency;
     not animated; Exif orientation absent or 1. Pixels are not decoded.
     """
@@ -82,7 +82,7 @@ def _strip_jpeg(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     return jpeg.bare(structure), tuple(removed)
 
 
-def _jpeg_name(segment: jpeg.Segment) -> str:
+def _jpeg_name(segment: jpeg.JpegSegment) -> str:
     """Marker name; never any of the payload, which may be the very text that has to go."""
     if segment.marker == jpeg.COM:
         return "COM"
@@ -98,7 +98,7 @@ def _strip_png(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     if b"IDAT" not in kinds:
         raise UnreadableFile("PNG holds no pixel data")
     if b"acTL" in kinds:
-        raise UnsupportedFormat("animated PNG, expected one picture", fix="export its frames")
+        raise UnsupportedFormat("animated PNG, expected one image", fix="export its frames")
     _refuse_turned(png.orientation(chunks)[0])
     removed = [kind.decode("latin-1") for kind in kinds if kind not in png.NEEDED]
     if trailing:
@@ -109,6 +109,6 @@ def _strip_png(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 def _refuse_turned(orientation: int) -> None:
     if orientation != 1:
         raise UnsupportedFormat(
-            f"Exif orientation {orientation} turns the picture; stripping Exif would undo that",
-            fix="decode the picture (it comes out upright) and encode it again",
+            f"Exif orientation {orientation} turns the image; stripping Exif would undo that",
+            fix="decode the image (it comes out upright) and encode it again",
         )

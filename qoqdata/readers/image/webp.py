@@ -1,13 +1,13 @@
-"""WebP (RFC 9649): one still picture."""
+"""WebP (RFC 9649): one still image."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.image import exif, pillow
+from qoqdata.readers.image.stored_values import StoredValues, opaque_or
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import exif, pillow
-from qoqdata.readers.picture.samples import Samples, opaque_or
 
 
 def is_webp(data: bytes) -> bool:
@@ -32,7 +32,7 @@ def size(data: bytes, where: str | None = None) -> tuple[int, int]:
 
 
 def is_lossless(data: bytes) -> bool:
-    """Whether the picture chunk is VP8L; walks the chunks of a whole file."""
+    """Whether the image chunk is VP8L; walks the chunks of a whole file."""
     position = 12
     while position + 8 <= len(data):
         if data[position : position + 4] in (b"VP8L", b"VP8 "):
@@ -42,24 +42,24 @@ def is_lossless(data: bytes) -> bool:
     return False
 
 
-def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def decode_webp(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """8-bit RGB samples. Raises UnreadableFile, UnsupportedFormat (animated), TooLarge."""
     from PIL.WebPImagePlugin import WebPImageFile
 
     limits.check_shape("image_pixels", size(data, where), where=where)
-    picture = pillow.opened(WebPImageFile, data, where=where, limits=limits)
-    if getattr(picture, "n_frames", 1) != 1:
+    image = pillow.opened(WebPImageFile, data, where=where, limits=limits)
+    if getattr(image, "n_frames", 1) != 1:
         raise UnsupportedFormat(
-            "animated WebP, expected one picture", where=where, fix="export its frames"
+            "animated WebP, expected one image", where=where, fix="export its frames"
         )
-    values = np.array(pillow.loaded(picture, where))
+    values = np.array(pillow.loaded(image, where))
     turn = 1
     repairs: tuple[str, ...] = ()
-    if block := picture.info.get("exif"):
+    if block := image.info.get("exif"):
         turn, repairs = exif.orientation(block.removeprefix(b"Exif\0\0"))
-    if "icc_profile" in picture.info:
+    if "icc_profile" in image.info:
         repairs += ("colour profile (ICC) not applied",)
-    return Samples(
+    return StoredValues(
         np.ascontiguousarray(values[..., :3]),
         bits=8,
         format="WebP",

@@ -8,10 +8,10 @@ from qoqdata.readers.decoder_log import decoder_log
 
 
 def decoded(data: bytes) -> tuple[np.ndarray | None, list[str]]:
-    """The picture, (rows, columns) or (rows, columns, 3 or 4), as stored, in its own bit depth.
+    """The image, (rows, columns) or (rows, columns, 3 or 4), as stored, in its own bit depth.
 
     None when OpenCV cannot decode it. The second value is what the underlying decoder reported; a
-    picture that comes with reports is damaged, for OpenCV does not act on them.
+    image that comes with reports is damaged, for OpenCV does not act on them.
     """
     import cv2
 

@@ -14,7 +14,7 @@ from qoqdata.readers.limits import Limits
 def opened(
     plugin: Callable[[io.BytesIO], ImageFile.ImageFile], data: bytes, *, where: str, limits: Limits
 ) -> ImageFile.ImageFile:
-    """The picture behind `data`: header parsed, size within `limits`, pixels not yet decoded.
+    """The image behind `data`: header parsed, size within `limits`, pixels not yet decoded.
 
     `plugin` is the format's own class, so no other decoder is tried on the bytes and Pillow's
     process-wide MAX_IMAGE_PIXELS does not decide. Raises UnreadableFile, TooLarge, and UsageError
@@ -22,24 +22,24 @@ def opened(
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise UsageError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on: cut pictures would pass as whole",
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on: cut images would pass as whole",
             fix="leave it False in this process",
         )
     try:
-        picture = plugin(io.BytesIO(data))
+        image = plugin(io.BytesIO(data))
     except Exception as error:
         raise translated(error, where) from error
-    limits.check_shape("image_pixels", (picture.height, picture.width), where=where)
-    return picture
+    limits.check_shape("image_pixels", (image.height, image.width), where=where)
+    return image
 
 
-def loaded(picture: Image.Image, where: str) -> Image.Image:
-    """The same picture with its pixels decoded. Raises UnreadableFile or TooLarge."""
+def loaded(image: Image.Image, where: str) -> Image.Image:
+    """The same image with its pixels decoded. Raises UnreadableFile or TooLarge."""
     try:
-        picture.load()
+        image.load()
     except Exception as error:
         raise translated(error, where) from error
-    return picture
+    return image
 
 
 def translated(error: Exception, where: str) -> QoqdataError:

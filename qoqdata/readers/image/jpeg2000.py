@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.readers.image import opencv, pillow
+from qoqdata.readers.image.stored_values import StoredValues, opaque_or
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.picture import opencv, pillow
-from qoqdata.readers.picture.samples import Samples, opaque_or
 
 CODESTREAM_MAGIC = b"\xff\x4f\xff\x51"
 JP2_MAGIC = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
@@ -19,7 +19,7 @@ _SIZ, _SOT, _EOC = 0xFF51, 0xFF90, 0xFFD9
 
 @dataclass(frozen=True)
 class Size:
-    """The SIZ segment: picture size, component count and bits per sample, and if all are alike."""
+    """The SIZ segment: image size, component count and bits per sample, and if all are alike."""
 
     rows: int
     columns: int
@@ -98,7 +98,7 @@ def _cut(where: str | None) -> UnreadableFile:
     )
 
 
-def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Samples:
+def decode_jpeg2000(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """Samples of 8 to 16 unsigned bits, grey or RGB with or without alpha.
 
     Always marked lossy: the codestream does not say whether bits were dropped. Raises
@@ -122,7 +122,7 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
     if values.ndim == 3 and values.shape[2] in (2, 4):
         alpha = opaque_or(values[..., -1], (1 << size.bits) - 1)
         values = values[..., 0] if values.shape[2] == 2 else values[..., :3]
-    return Samples(
+    return StoredValues(
         np.ascontiguousarray(values),
         bits=size.bits,
         format="JPEG2000",
@@ -134,10 +134,10 @@ def decode(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> Sampl
 def _decode_8_bits(data: bytes, where: str, limits: Limits) -> np.ndarray:
     from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-    picture = pillow.loaded(pillow.opened(Jpeg2KImageFile, data, where=where, limits=limits), where)
-    if picture.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise UnsupportedFormat(f"JPEG 2000 of Pillow mode {picture.mode}", where=where)
-    return np.array(picture)
+    image = pillow.loaded(pillow.opened(Jpeg2KImageFile, data, where=where, limits=limits), where)
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise UnsupportedFormat(f"JPEG 2000 of Pillow mode {image.mode}", where=where)
+    return np.array(image)
 
 
 def _decode_more_bits(data: bytes, where: str) -> np.ndarray:

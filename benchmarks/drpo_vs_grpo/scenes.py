@@ -1,4 +1,4 @@
-"""Simulated pictures: a finding somewhere on a domain's background, under noise.
+"""Simulated images: a finding somewhere on a domain's background, under noise.
 
 Findings come from a dictionary of shapes that all domains share, so what one domain teaches about
 edges and blobs can help another; which shape means which answer is each domain's own.
@@ -41,7 +41,7 @@ def anatomy() -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, NDArr
 def draw(
     rng: np.random.Generator, domain: str, classes: NDArray[np.intp], contrast: float
 ) -> NDArray[np.uint8]:
-    """(N, 32, 32) pictures of one domain with the given classes (N,).
+    """(N, 32, 32) images of one domain with the given classes (N,).
 
     Each is the domain's mean background, three random modes of it, white noise of std 26 grey
     levels, and the shape of its class at a random place, `contrast` times the domain's own
@@ -50,12 +50,12 @@ def draw(
     shapes, grounds, meaning = anatomy()
     count = classes.size
     mean, modes = grounds[DOMAINS.index(domain)][0], grounds[DOMAINS.index(domain)][1:]
-    pictures = 20.0 * mean + 14.0 * np.einsum("nk,kij->nij", rng.normal(size=(count, 3)), modes)
-    pictures += rng.normal(0.0, NOISE, (count, SIDE, SIDE))
+    images = 20.0 * mean + 14.0 * np.einsum("nk,kij->nij", rng.normal(size=(count, 3)), modes)
+    images += rng.normal(0.0, NOISE, (count, SIDE, SIDE))
     strength = NOISE * contrast * CONTRAST[domain] * np.exp(rng.normal(0.0, 0.4, count))
     corners = rng.integers(4, SIDE - PATCH - 3, (count, 2))
-    for picture, (row, column), shape, size in zip(
-        pictures, corners, shapes[meaning[domain][classes]], strength, strict=True
+    for image, (row, column), shape, size in zip(
+        images, corners, shapes[meaning[domain][classes]], strength, strict=True
     ):
-        picture[row : row + PATCH, column : column + PATCH] += size * shape
-    return np.clip(np.round(GREY + pictures), 0, 255).astype(np.uint8)
+        image[row : row + PATCH, column : column + PATCH] += size * shape
+    return np.clip(np.round(GREY + images), 0, 255).astype(np.uint8)

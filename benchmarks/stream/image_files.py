@@ -14,7 +14,7 @@ ANSWERS = ("No finding", "Opacity", "Effusion", "Opacity, Effusion")
 
 
 def make(folder: Path, count: int) -> None:
-    """`count` pictures as files, and `records.jsonl` with id and answer of each."""
+    """`count` images as files, and `records.jsonl` with id and answer of each."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     with (folder / "records.jsonl").open("w") as lines:

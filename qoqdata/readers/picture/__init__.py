@@ -1,1 +1,0 @@
-"""Encoded still pictures, one module per file format: walk the structure, check it, decode it."""
