@@ -41,7 +41,8 @@ def export_command(
         raise UsageError(f"there is no format {to!r}", where="--to", fix=", ".join(FORMATS))
     if out.is_dir() and any(out.iterdir()):
         raise UsageError("is not empty", where=str(out), fix="name a new folder")
-    tally = import_module(f"qoqdata.exports.{to}").write(open_dataset(dataset), out)
+    write = getattr(import_module(f"qoqdata.exports.{to}"), f"write_{to}")
+    tally = write(open_dataset(dataset), out)
     if json:
         console.emit_json({"written": tally.written, "left_out": tally.left_out})
         return

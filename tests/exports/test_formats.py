@@ -18,6 +18,15 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
+WRITERS = (
+    trl.write_trl,
+    verl.write_verl,
+    sharegpt.write_sharegpt,
+    webdataset.write_webdataset,
+    climb.write_climb,
+)
+
+
 def without_ecg(wanted: dict[str, dict]) -> dict[str, dict]:
     return {id_: row for id_, row in wanted.items() if row["ecg"] is None}
 
@@ -27,20 +36,20 @@ def lines(path: Path) -> list[dict]:
 
 
 def test_counts_add_up(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
-    for number, kind in enumerate((trl, verl, sharegpt, webdataset, climb)):
-        tally = kind.write(varied, tmp_path / str(number))
+    for number, write in enumerate(WRITERS):
+        tally = write(varied, tmp_path / str(number))
         assert sum(tally.written.values()) + sum(tally.left_out.values()) == len(wanted)
         ecgs = len(wanted) - len(without_ecg(wanted))
-        closed = kind in (trl, verl, sharegpt)
+        closed = write in WRITERS[:3]
         assert tally.left_out == ({"shows an ECG": ecgs} if closed else {})
         assert ecgs > 0
 
 
 def test_same_set_same_bytes(varied: Dataset, tmp_path: Path) -> None:
-    for number, kind in enumerate((trl, verl, sharegpt, webdataset, climb)):
+    for number, write in enumerate(WRITERS):
         first, second = tmp_path / f"{number}a", tmp_path / f"{number}b"
-        kind.write(varied, first)
-        kind.write(varied, second)
+        write(varied, first)
+        write(varied, second)
         files = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
         assert files == sorted(p.relative_to(second) for p in second.rglob("*") if p.is_file())
         assert all((first / f).read_bytes() == (second / f).read_bytes() for f in files)

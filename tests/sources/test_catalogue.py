@@ -119,7 +119,7 @@ def test_sources_of_other_packages(tmp_path: Path) -> None:
     make(tmp_path / "mine" / "deep" / "films" / "example" / "inner")
     make(tmp_path / "mine" / "raw" / "other")
     entry_point(tmp_path, "mine")
-    code = LIST + "print(catalogue.get('films').module)"
+    code = LIST + "print(catalogue.find_source('films').module)"
     listed, module = elsewhere(tmp_path, code).stdout.splitlines()
     assert {"films", "ham10000"} <= set(listed.split())
     assert not {"inner", "other"} & set(listed.split())
