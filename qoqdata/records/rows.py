@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.record import RECORD
-from qoqdata.contract.vocabulary import AGE_CAP
+from qoqdata.person import read_age
 from qoqdata.records.content import Ecg, Image, Record, Region
 
 SCHEMA = arrow_schema(RECORD)
@@ -36,7 +36,7 @@ class RecordFacts:
 
 
 def row(record: Record, setting: RecordFacts) -> dict[str, Any]:
-    """The record as a dictionary in schema order; ages above the cap are set to it."""
+    """The record as a dictionary in schema order; an age is capped, and null where it is none."""
     images = record.images
     return {
         "id": setting.id,
@@ -60,7 +60,7 @@ def row(record: Record, setting: RecordFacts) -> dict[str, Any]:
         "uncertain": _list(record.uncertain),
         "reasoning": None,
         "reasoning_policy": None,
-        "age": None if record.age is None else min(record.age, AGE_CAP),
+        "age": read_age(record.age),
         "sex": record.sex,
         "licence": setting.licence,
         "redistribution": setting.redistribution,

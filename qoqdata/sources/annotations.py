@@ -9,6 +9,7 @@ from typing import Any
 
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
+from qoqdata.person import read_age
 from qoqdata.sources import cells
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import TableColumns
@@ -136,7 +137,7 @@ def _annotation(
         patient=cell(columns.patient),
         group=cell(columns.group),
         split=_split(cell(columns.split), mapping.split_values, where),
-        age=cells.years(cell(columns.age)),
+        age=read_age(cell(columns.age)),
         sex=cells.sex(cell(columns.sex), mapping.sex_values),
         context=cell(columns.context),
     )

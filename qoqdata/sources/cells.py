@@ -6,18 +6,10 @@ import math
 from collections.abc import Mapping
 
 from qoqdata.errors import BadLabel
+from qoqdata.person import read_sex
 
 #: Spellings of an absent value.
 ABSENT = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown", "-99", "-99.0"})
-
-#: Nobody is older; larger numbers are codes.
-OLDEST = 130
-
-_SEX = {
-    **dict.fromkeys(("f", "female", "w", "woman"), "female"),
-    **dict.fromkeys(("m", "male", "man"), "male"),
-    **dict.fromkeys(("o", "other", "x"), "other"),
-}
 
 
 def text(cell: str | None) -> str | None:
@@ -43,26 +35,16 @@ def integer(cell: str | None) -> int | None:
     return int(value) if value is not None and value == int(value) else None
 
 
-def years(cell: str | None) -> int | None:
-    """An age in completed years, or None when absent, no number, or no age of a person (such as
-    the code 999)."""
-    value = number(cell)
-    return int(value) if value is not None and 0 <= value <= OLDEST else None
-
-
 def sex(cell: str | None, words: Mapping[str, str] | None = None) -> str | None:
     """female, male or other; None when absent.
 
-    `words` are further spellings. Raises BadLabel for a spelling that nobody explained: whether
-    1 is male or female is not for us to guess.
+    `words` are spellings beside those of `read_sex`. Raises BadLabel for one that nobody explained:
+    whether 1 is male or female is not for us to guess.
     """
-    known = text(cell)
-    if known is None:
+    word = text(cell)
+    if word is None:
         return None
-    if words and known in words:
-        return words[known]
-    try:
-        return _SEX[known.lower()]
-    except KeyError:
-        fix = "map it under sex_values"
-        raise BadLabel(f"the sex {known!r} is not known", fix=fix) from None
+    value = (words or {}).get(word) or read_sex(word)
+    if value is None:
+        raise BadLabel(f"the sex {word!r} is not known", fix="map it under sex_values")
+    return value

@@ -137,7 +137,9 @@ def test_none_stays_null_and_empty_stays_empty() -> None:
     assert made["labels"] == [] and made["regions"] == []
 
 
-@pytest.mark.parametrize(("age", "shown"), [(None, None), (0, 0), (89, 89), (90, 90), (300, 90)])
+@pytest.mark.parametrize(
+    ("age", "shown"), [(None, None), (0, 0), (89, 89), (90, 90), (91, 90), (120, 90), (300, None)]
+)
 def test_ages_are_capped(age: int | None, shown: int | None) -> None:
     assert row(replace(RECORD_CONTENT, age=age), SETTING)["age"] == shown
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qoqdata.errors import BadTable, MissingKey
+from qoqdata.person import read_age, read_sex
 from qoqdata.readers import volume
 from qoqdata.readers.dicom import Window
 from qoqdata.records import slices
@@ -17,7 +18,8 @@ from qoqdata.sources.rawtree import read_text
 
 TABLES = ("kits23.json", "dataset/kits23.json")
 IMAGING, MASK = "imaging.nii.gz", "segmentation.nii.gz"
-SEX = {"male": "male", "female": "female"}
+#: Genders of the table beside male and female.
+GENDERS = {"transgender_male_to_female": "other", "transgender_female_to_male": "other"}
 
 
 def plan(job: Job) -> Iterator[Planned]:
@@ -80,9 +82,9 @@ def _cases(job: Job, table: str) -> list[Mapping[str, Any]]:
 
 
 def _facts(case: Mapping[str, Any]) -> dict[str, Any]:
-    age = case.get("age_at_nephrectomy")
+    gender = case.get("gender")
     return {
         "malignant": str(bool(case["malignant"])).lower(),
-        "age": age if isinstance(age, int) else None,
-        "sex": SEX.get(case.get("gender") or "", "other" if case.get("gender") else None),
+        "age": read_age(case.get("age_at_nephrectomy")),
+        "sex": read_sex(gender) or GENDERS.get(str(gender)),
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qoqdata.errors import BadTable, MissingFile, MissingKey
+from qoqdata.person import read_age
 from qoqdata.readers import encode, masks
 from qoqdata.records.content import Record
 from qoqdata.records.images import image_from_file
 from qoqdata.records.regions import from_boxes
 from qoqdata.sources.asking import ask, translate
-from qoqdata.sources.cells import sex, text, years
+from qoqdata.sources.cells import sex, text
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
 TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
@@ -36,7 +37,7 @@ def plan(job: Job) -> Iterator[Planned]:
             yield Refused(key, MissingFile(what, where=key, fix=fix), files)
             continue
         facts = {"dx": row["dx"], "dx_type": text(row["dx_type"])}
-        person = {"age": years(row["age"]), "sex": sex(row["sex"])}
+        person = {"age": read_age(row["age"]), "sex": sex(row["sex"])}
         yield Unit(key, files, group=row["lesion_id"], facts=facts | person)
     for path in sorted((*images.values(), *lesions.values())):
         what = f"no row of {name} names this file"

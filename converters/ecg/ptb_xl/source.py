@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qoqdata.contract.vocabulary import Split
+from qoqdata.contract.vocabulary import AGE_CAP, Split
 from qoqdata.errors import BadLabel, BadTable, InputError, MissingKey
+from qoqdata.person import read_age
 from qoqdata.readers import ecg
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.asking import ask, translate
@@ -16,6 +17,8 @@ from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
 SEX = {"0": "male", "1": "female"}
 FILES = {"500": ("filename_hr", "records500"), "100": ("filename_lr", "records100")}
+#: How the table writes "over 89".
+OVER_89 = 300
 #: Below this stated likelihood (per cent) a statement counts as uncertain.
 UNCERTAIN_BELOW = 50
 
@@ -86,7 +89,7 @@ def _unit(
         facts={
             "classes": present or ["none"],
             "uncertain": uncertain,
-            "age": integer(row["age"]),
+            "age": AGE_CAP if integer(row["age"]) == OVER_89 else read_age(row["age"]),
             "sex": SEX.get(row["sex"]),
         },
     )

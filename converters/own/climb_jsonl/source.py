@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from qoqdata.contract.card import Card, Text
 from qoqdata.contract.vocabulary import ANSWER_JOIN, Split
 from qoqdata.errors import BadTable, InputError, Misaligned
+from qoqdata.person import read_age
 from qoqdata.readers import encode, masks
 from qoqdata.records.content import Record, Region
 from qoqdata.records.images import image_from_file
@@ -179,6 +180,6 @@ def _demographics(demo: Any, mapping: ClimbJsonl) -> dict[str, Any]:
     """Age and sex of a text such as "sex: Male, age: 68"; other words are left alone."""
     said = dict(re.findall(r"(sex|age)\s*:\s*([^,;]+)", str(demo or "").lower()))
     return {
-        "age": cells.years(said.get("age")),
+        "age": read_age(said.get("age")),
         "sex": cells.sex(said.get("sex"), mapping.sex_values),
     }

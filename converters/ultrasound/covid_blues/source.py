@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qoqdata.errors import BadTable, InputError, MissingKey
+from qoqdata.person import read_age
 from qoqdata.readers import video
 from qoqdata.records import clips
 from qoqdata.records.content import Record
 from qoqdata.sources.asking import ask, translate
-from qoqdata.sources.cells import integer, years
+from qoqdata.sources.cells import integer
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
 SEX = {0: "female", 1: "male"}
@@ -79,7 +80,7 @@ def _unit(stem: str, path: str, score: str | None, patients: dict[str, dict]) ->
             "severity": severity,
             "covid": covid,
             "point": point,
-            "age": years(patients[number]["pat_age"]),
+            "age": read_age(patients[number]["pat_age"]),
             "sex": SEX.get(integer(patients[number]["pat_sex"])),
         },
     )

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from pydicom.dataset import Dataset
 
 from qoqdata.errors import UnreadableFile
+from qoqdata.person import read_age, read_sex
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.functional_groups import group
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
 
-_AGE = re.compile(r"(\d{1,3})([DWMY]?)")
-_DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
-_OLDEST = 130
-_SEX = {"M": "male", "F": "female"}
+#: Any of them dates the examination well enough to tell an infant.
+_EXAMINATION_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _LATERALITY = ("L", "R", "B", "U")
 _ORIENTATION = re.compile(r"[ALRPFH]{1,3}")
 # Mammography views (PS3.16 CID 4014), SNOMED CT and the older SNOMED RT codes.
@@ -45,8 +45,8 @@ class DicomHeader:
     `rows`, `columns` and `frames` as stored; `spacing` is (between rows, between columns) in mm,
     `spacing_kind` the element it comes from; `pixel_aspect` the height of a stored pixel over its
     width; `laterality` L, R, B or U; `patient_orientation` the directions of a row and of a column;
-    `age` in whole years, not capped; `sex` male or female; `rescale_type` the unit of the modality
-    values. The identifiers are raw.
+    `age` and `sex` as `qoqdata.person` reads them; `rescale_type` the unit of the modality values.
+    The identifiers are raw.
     """
 
     modality: str | None
@@ -74,18 +74,19 @@ class DicomHeader:
 def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
     """The facts of a parsed object; spacing and laterality are those of a 0-based frame.
 
-    Never raises for a bad value. The age is not capped: records cap it.
+    Never raises for a bad value.
     """
     found = _quiet_spacing(dataset, frame)
     spacing, kind = found if found is not None else (None, None)
+    age, sex = patient(dataset)
     return DicomHeader(
         modality=elements.code_string(dataset, "Modality"),
         body_part=elements.code_string(dataset, "BodyPartExamined"),
         view=_view(dataset),
         laterality=_laterality(dataset, frame),
         patient_orientation=_orientation(dataset),
-        age=age_in_years(elements.text(dataset, "PatientAge")),
-        sex=_SEX.get(elements.code_string(dataset, "PatientSex") or ""),
+        age=age,
+        sex=sex,
         frame_time_ms=_frame_time(dataset),
         rescale_type=_rescale_type(dataset, frame),
         spacing=spacing,
@@ -102,16 +103,30 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
     )
 
 
-def age_in_years(age: str | None) -> int | None:
-    """Whole years from an age string (PS3.5 6.2, AS): 045Y, 018M, 006W, 010D; None when it is none.
+def patient(dataset: Dataset) -> tuple[int | None, str | None]:
+    """Age in whole years and sex of the patient, as `qoqdata.person` reads them."""
+    age = read_age(elements.text(dataset, "PatientAge"), infant=_born_within_a_year(dataset))
+    return age, read_sex(elements.code_string(dataset, "PatientSex"))
 
-    Digits without a unit are years, as several public radiograph sets write them.
+
+def _born_within_a_year(dataset: Dataset) -> bool:
+    """Whether the birth date lies in the year before the examination.
+
+    The same day does not count: anonymisers put one date for all.
     """
-    match = _AGE.fullmatch((age or "").strip().upper())
-    if match is None:
+    birth = _date(dataset, "PatientBirthDate")
+    dates = (_date(dataset, keyword) for keyword in _EXAMINATION_DATES)
+    examination = next((day for day in dates if day is not None), None)
+    if birth is None or examination is None:
+        return False
+    return 0 < (examination - birth).days < 366
+
+
+def _date(dataset: Dataset, keyword: str) -> date | None:
+    try:
+        return datetime.strptime(elements.text(dataset, keyword) or "", "%Y%m%d").date()
+    except ValueError:
         return None
-    years = int(int(match[1]) * _DAYS[match[2] or "Y"] / _DAYS["Y"])
-    return years if years <= _OLDEST else None
 
 
 def _quiet_spacing(dataset: Dataset, frame: int) -> tuple[tuple[float, float], str] | None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_AGE = re.compile(r"(?:^|[<\s;,])age\b[^:=]*[:=]\s*([^\s;,<]+)", re.IGNORECASE)
+from qoqdata.person import OLDEST, read_age, read_sex, stated_years
+
+# The value up to a blank or separator, with a sign before it, decimals after a comma, and a unit.
+_AGE = re.compile(
+    r"(?:^|[<\s;,])age\b[^:=]*[:=]\s*"
+    r"((?:[>≥]=?\s*)?[^\s;,<]+(?:,[0-9]+)?(?:\s+(?:day|week|month|year|yr)s?\b)?)",
+    re.IGNORECASE,
+)
 _SEX = re.compile(r"(?:^|[<\s;,])(?:sex|gender)\b[^:=]*[:=]\s*([^\s;,<]+)", re.IGNORECASE)
 _DX = re.compile(r"^\s*dx\s*[:=](.*)$", re.IGNORECASE)
-_YEARS = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)?")
-_SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}
 _NONE = frozenset({"", "unknown", "nan", "none", "n/a", "na"})
-OLDEST = 120
 
 
 def age(comments: Iterable[str]) -> tuple[int | None, list[str]]:
@@ -21,21 +25,22 @@ def age(comments: Iterable[str]) -> tuple[int | None, list[str]]:
     each other give None; the raw line stays in the comments.
     """
     stated = {value for line in comments for value in _AGE.findall(line)}
-    years = {int(float(value)) for value in stated if _YEARS.fullmatch(value)}
-    if len(years) > 1:
+    ages = {years for value in stated if (years := read_age(value)) is not None}
+    beyond = any((stated_years(value) or 0) >= OLDEST + 1 for value in stated)
+    if len(ages) + beyond > 1:
         return None, ["the comments state different ages; age left out"]
-    if years and max(years) > OLDEST:
+    if beyond:
         return None, [f"the stated age is above {OLDEST}; age left out"]
-    return (years.pop() if years else None), []
+    return next(iter(ages), None), []
 
 
 def sex(comments: Iterable[str]) -> tuple[str | None, list[str]]:
-    """ "male", "female" or None (not stated, unknown, or contradictory), and what was noted."""
-    stated = {value.lower() for line in comments for value in _SEX.findall(line)}
-    known = {_SEXES[value] for value in stated if value in _SEXES}
-    if len(known) > 1:
+    """female, male, other or None (not stated, unknown, or contradictory), and what was noted."""
+    stated = {value for line in comments for value in _SEX.findall(line)}
+    sexes = {one for value in stated if (one := read_sex(value)) is not None}
+    if len(sexes) > 1:
         return None, ["the comments state different sexes; sex left out"]
-    return (known.pop() if known else None), []
+    return next(iter(sexes), None), []
 
 
 def dx(comments: Iterable[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydicom.dataset import Dataset
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
-from qoqdata.readers.ecg import comments
+from qoqdata.readers.dicom.header import patient
 from qoqdata.readers.ecg.assembly import Channel, assemble
 from qoqdata.readers.ecg.leads import TWELVE, canonical
 from qoqdata.readers.ecg.recording import Recording
@@ -35,8 +34,6 @@ _STORED = {
     (32, "SL"): "i4",
     (32, "UL"): "u4",
 }
-_AGE = re.compile(r"([0-9]{3})([DWMY])")
-_UNITS_A_YEAR = {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}
 
 
 def read_dicom(path: Path, limits: Limits) -> Recording:
@@ -63,7 +60,8 @@ def read_dicom(path: Path, limits: Limits) -> Recording:
         little = bool(dataset.original_encoding[1])
         fs, placed, notes = _time_line(groups, little, limits, str(path))
         recording = assemble(placed, fs, where=str(path), repairs=(*opened.repairs, *notes))
-        return replace(recording, age=_age(dataset), sex=_sex(dataset))
+        age, sex = patient(dataset)
+        return replace(recording, age=age, sex=sex)
 
 
 def _time_line(
@@ -173,15 +171,3 @@ def _lead(definition: Dataset) -> str:
     if coded and named in TWELVE and coded != named:
         raise UnreadableFile(f"a channel is coded as lead {coded} and called {named}")
     return coded or named
-
-
-def _age(dataset: Dataset) -> int | None:
-    match = _AGE.fullmatch(elements.text(dataset, "PatientAge") or "")
-    if match is None:
-        return None
-    years = int(int(match.group(1)) / _UNITS_A_YEAR[match.group(2)])
-    return years if years <= comments.OLDEST else None
-
-
-def _sex(dataset: Dataset) -> str | None:
-    return {"M": "male", "F": "female"}.get(elements.code_string(dataset, "PatientSex") or "")

@@ -21,7 +21,7 @@ class Recording:
     comments  comment lines of the header without the leading `#`, as written; they may hold dates
               and names, so the caller picks what it needs
     age       years, or None when not stated or outside 0-120
-    sex       "male", "female" or None
+    sex       "female", "male", "other" or None
     dx        codes of the Dx comment, in order, as written
     repairs   what had to be mended, assumed, dropped or left unchecked while reading, one sentence
               each; free of dates and patient data
