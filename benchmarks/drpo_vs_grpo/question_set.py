@@ -52,9 +52,8 @@ def simulate(
 
 def build(world: World, folder: Path) -> Path:
     """The data set of `world` below `folder`, built there unless it is finished already."""
-    from qoqdata.pipeline.config import BuildConfig, SourceRequest
-    from qoqdata.pipeline.engine import build as build_set
-    from qoqdata.pipeline.setting import BuildSetting
+    from qoqdata.pipeline.build import build as build_set
+    from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
     from qoqdata.records.identity import Salt
 
     out = folder / world.set_name / "set"

@@ -49,8 +49,8 @@ def build_command(
 
     Exit code 1 means that something ended in quarantine; the rest is built.
     """
-    from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import BuildSetting
+    from qoqdata.pipeline.build import build
+    from qoqdata.pipeline.config import BuildSetting
     from qoqdata.records.identity import load_salt
 
     if out is None:

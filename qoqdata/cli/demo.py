@@ -33,8 +33,8 @@ def demo_command(
     from qoqdata.cli.validate import check
     from qoqdata.dataset import open_dataset
     from qoqdata.demo import SALT, stage
-    from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import BuildSetting
+    from qoqdata.pipeline.build import build
+    from qoqdata.pipeline.config import BuildSetting
     from qoqdata.statistics import difficulty, tables
 
     dataset = out / "dataset"

@@ -38,7 +38,7 @@ def rebuild_command(
     """
     from qoqdata.cli.progress import listener
     from qoqdata.dataset import open_dataset
-    from qoqdata.pipeline.setting import BuildSetting
+    from qoqdata.pipeline.config import BuildSetting
     from qoqdata.publication.rebuild import rebuild
     from qoqdata.records.identity import load_salt
 

@@ -12,7 +12,7 @@ from qoqdata import console
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
-    from qoqdata.validation.findings import Finding
+    from qoqdata.validation import Finding
 
 #: Findings shown to a person; --json lists all.
 SHOWN = 20
@@ -38,7 +38,7 @@ def validate_command(
 
 def check(dataset: Dataset, *, as_json: bool = False) -> list[Finding]:
     """Print what is wrong with a data set, or that nothing is; returns the findings."""
-    from qoqdata.validation.findings import find
+    from qoqdata.validation import find
 
     findings = list(find(dataset))
     records = sum(shard.rows for shard in dataset.manifest.shards)

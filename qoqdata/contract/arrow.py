@@ -25,7 +25,7 @@ def arrow_type(kind: Type) -> pa.DataType:
     """The Arrow type of a contract type.
 
     All Arrow fields are nullable: Hugging Face `datasets` writes and expects them so. What may be
-    null is a rule of the contract, enforced by `qoqdata.records.validation`.
+    null is a rule of the contract, enforced by `qoqdata.records.rules`.
     """
     match kind:
         case Scalar(name=name):

@@ -1,13 +1,16 @@
-"""What to build: from the command line or from build.yaml."""
+"""What to build, from the command line or build.yaml, and how to run the build."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from qoqdata.pipeline import progress
 from qoqdata.readers.limits import Limits
+from qoqdata.records.identity import Salt
 from qoqdata.settings import checked, load_mapping
 
 
@@ -40,6 +43,17 @@ class BuildConfig(BaseModel):
         if len(set(plain)) < len(plain):
             raise ValueError("a source is requested twice")
         return self
+
+
+@dataclass(frozen=True)
+class BuildSetting:
+    """How to run a build. `workers` 0 stays in this process; `resume` False redoes every chunk."""
+
+    salt: Salt
+    workers: int = 1
+    engine: str = "local"
+    resume: bool = True
+    listen: progress.Listener = progress.silent
 
 
 def load_config(path: Path) -> BuildConfig:

@@ -1,17 +1,34 @@
-"""Convert one unit into validated rows, or into its quarantine row."""
+"""Convert a chunk: each unit into validated rows or its quarantine row, into one shard."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from qoqdata.errors import InputError, RecordError
-from qoqdata.pipeline import quarantine
+from qoqdata.layout import Layout
+from qoqdata.pipeline import quarantine, receipts
+from qoqdata.pipeline.planning import Chunk
+from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.shards import write_shard
 from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
-from qoqdata.records.rows import RecordFacts, row
-from qoqdata.records.validation import validate
+from qoqdata.records.rows import RecordFacts, row, shows_something
+from qoqdata.records.rules import validate
 from qoqdata.sources.protocol import Job, Source, Unit
+
+
+@dataclass(frozen=True)
+class ChunkTask:
+    """One chunk with all that its conversion needs; travels to a worker process."""
+
+    chunk: Chunk
+    source: Source
+    job: Job
+    salt: Salt
+    layout: Layout
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -20,6 +37,31 @@ class UnitOutcome:
 
     rows: tuple[dict[str, Any], ...]
     failure: quarantine.Row | None
+
+
+def convert_chunk(
+    task: ChunkTask, convert: Callable[[Unit], UnitOutcome] | None = None
+) -> ShardReceipt:
+    """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt."""
+    tally = _Tally()
+    convert = convert or (lambda unit: convert_unit(unit, task.source, task.job, task.salt))
+    slug, name = task.job.card.slug, task.chunk.name
+    shard = write_shard(
+        task.layout.shard(slug, name),
+        tally.rows(map(convert, task.chunk.units)),
+        source=slug,
+        split=task.chunk.split,
+    )
+    receipt = ShardReceipt(
+        fingerprint=task.fingerprint,
+        shard=shard,
+        converted=tally.converted,
+        records=tally.records,
+        annotation_only=tally.annotation_only,
+        quarantine=tuple(tally.failures),
+    )
+    receipts.write_receipt(task.layout.receipt(slug, name), receipt)
+    return receipt
 
 
 def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> UnitOutcome:
@@ -32,8 +74,8 @@ def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> UnitOutcom
         records = source.convert(unit, job)
         stage = "validate"
         rows = tuple(_rows(records, unit, source, job, salt, digest))
-        for converted in rows:
-            validate(converted)
+        for one in rows:
+            validate(one)
     except Exception as error:
         return UnitOutcome((), quarantine.failed(unit.key, unit.files, stage, error, job))
     return UnitOutcome(rows, None)
@@ -54,7 +96,7 @@ def _rows(
             raise InputError(
                 f"the study {study!r} does not begin with the unit's key", where=unit.key
             )
-        setting = RecordFacts(
+        facts = RecordFacts(
             id=record_id(card.slug, study, record.task, salt=salt if private else None),
             source=card.slug,
             domain=card.domain,
@@ -72,8 +114,26 @@ def _rows(
             converter=source.card.slug,
             version=str(card.version),
         )
-        if setting.id in rows:
+        if facts.id in rows:
             rule = "one record a study and task"
-            raise RecordError("occurs twice", record=setting.id, column="id", rule=rule)
-        rows[setting.id] = row(record, setting)
+            raise RecordError("occurs twice", record=facts.id, column="id", rule=rule)
+        rows[facts.id] = row(record, facts)
     return list(rows.values())
+
+
+class _Tally:
+    """Counts outcomes while their rows stream into the shard."""
+
+    def __init__(self) -> None:
+        self.converted = self.records = self.annotation_only = 0
+        self.failures: list[quarantine.Row] = []
+
+    def rows(self, outcomes: Iterable[UnitOutcome]) -> Iterator[dict[str, Any]]:
+        for outcome in outcomes:
+            if outcome.failure is not None:
+                self.failures.append(outcome.failure)
+                continue
+            self.converted += 1
+            self.records += len(outcome.rows)
+            self.annotation_only += sum(not shows_something(one) for one in outcome.rows)
+            yield from outcome.rows

@@ -1,15 +1,19 @@
-"""Plan a source: collect its units, settle splits, and account for everything discovered."""
+"""Plan a source: collect its units, settle splits, order them, and cut them into chunks.
+
+Splits go by group: official ones win, the rest follow a public hash, and no group straddles.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from qoqdata.errors import DuplicateKey
+from qoqdata.contract.card import Card
+from qoqdata.contract.vocabulary import SPLITS, Split
+from qoqdata.errors import DuplicateKey, TornGroup
 from qoqdata.pipeline import quarantine
-from qoqdata.pipeline.splits import assign
 from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
 
@@ -25,6 +29,15 @@ class SourcePlan:
     def discovered(self) -> int:
         """Everything that planning saw."""
         return len(self.units) + len(self.left_out)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The units of one shard; `name` is `<split>-<number>`."""
+
+    name: str
+    split: Split
+    units: tuple[Unit, ...]
 
 
 def make_plan(source: Source, job: Job, *, limit: int | None = None) -> SourcePlan:
@@ -49,6 +62,75 @@ def order_key(source: str, key: str) -> int:
     """The 64-bit place of a unit in the build order of its source."""
     message = b"\0".join((PUBLIC_SALT, b"order", source.encode(), key.encode()))
     return int.from_bytes(hashlib.sha256(message).digest()[:8], "big")
+
+
+def cut(units: Iterable[Unit], source: str, *, shard_units: int) -> list[Chunk]:
+    """Chunks by split and by the leading bits of the units' place in the build order.
+
+    Each split gets the smallest power of two of chunks whose mean size is at most `shard_units`,
+    so that a unit more or less changes one chunk and not all that follow it.
+    """
+    by_split: dict[Split, list[Unit]] = defaultdict(list)
+    for unit in units:
+        if unit.split is None:
+            raise ValueError(f"unit {unit.key!r} has no split yet")
+        by_split[unit.split].append(unit)
+    chunks = []
+    for split, members in sorted(by_split.items()):
+        bits = max(0, (len(members) - 1) // shard_units).bit_length()
+        buckets: dict[int, list[Unit]] = defaultdict(list)
+        for unit in members:
+            buckets[order_key(source, unit.key) >> (64 - bits)].append(unit)
+        chunks += [
+            Chunk(f"{split}-{number:05d}", split, tuple(bucket))
+            for number, bucket in sorted(buckets.items())
+        ]
+    return chunks
+
+
+def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> Split:
+    """The split of a raw group key: the same at every site, whatever its secret salt.
+
+    The first 8 bytes of sha256(public salt, namespace, group) place the group in [0, 1), which
+    the shares cut in the order train, validation, test.
+    """
+    message = b"\0".join((PUBLIC_SALT, b"split", namespace.encode(), group.encode()))
+    place = int.from_bytes(hashlib.sha256(message).digest()[:8], "big") / 2**64
+    bound = 0.0
+    given = [split for split in SPLITS if shares.get(split, 0) > 0]
+    for split in given:
+        bound += shares[split]
+        if place < bound:
+            return split
+    return given[-1]
+
+
+def assign(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[Refused]]:
+    """Units with their split and group settled, and those whose group official splits tear.
+
+    A group with an official split takes its unassigned members along. Where official splits
+    disagree within a group, the card's `conflict` says which wins, or all its units are refused.
+    """
+    # A unit without a group stands alone, also when its key happens to be some group's name.
+    groups: dict[tuple[bool, str], list[Unit]] = defaultdict(list)
+    for unit in units:
+        groups[(unit.group is None, unit.group or unit.key)].append(unit)
+    assigned, refused = [], []
+    namespace = card.keys.namespace or card.slug
+    for (_, group), members in groups.items():
+        official: set[Split] = {unit.split for unit in members if unit.split}
+        split: Split
+        if not official:
+            split = hashed_split(namespace, group, card.splits.shares)
+        elif len(official) == 1:
+            split = official.pop()
+        elif card.splits.conflict != "refuse":
+            split = card.splits.conflict
+        else:
+            refused += [_torn(unit, group, official) for unit in members]
+            continue
+        assigned += [replace(unit, split=split, group=group) for unit in members]
+    return assigned, refused
 
 
 def _sort_out(planned: Iterable[Planned]) -> tuple[list[Unit], list[Refused], list[Filtered]]:
@@ -83,3 +165,13 @@ def _refuse_duplicates(units: list[Unit]) -> tuple[list[Unit], list[Refused]]:
         if counts[unit.key] > 1
     ]
     return [unit for unit in units if counts[unit.key] == 1], refused
+
+
+def _torn(unit: Unit, group: str, splits: set[Split]) -> Refused:
+    names = " and ".join(sorted(splits))
+    error = TornGroup(
+        f"the group {group!r} is officially in {names}",
+        where=unit.key,
+        fix="say in the card which split such a group goes to (splits.conflict)",
+    )
+    return Refused(unit.key, error, unit.files)

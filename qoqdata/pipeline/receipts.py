@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from qoqdata.atomic import digest, write_json
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
-from qoqdata.pipeline.chunks import Chunk
+from qoqdata.pipeline.planning import Chunk
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
 from qoqdata.version import VERSION

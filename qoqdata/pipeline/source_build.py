@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import digest, write_json
-from qoqdata.contract.manifest import SourceEntry
+from qoqdata.contract.manifest import Counts, Shard, SourceEntry
+from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from qoqdata.pipeline import progress, quarantine, receipts, summary
-from qoqdata.pipeline.chunks import Chunk, cut
-from qoqdata.pipeline.config import BuildConfig
-from qoqdata.pipeline.planning import SourcePlan, make_plan
+from qoqdata.pipeline import progress, quarantine, receipts
+from qoqdata.pipeline.config import BuildConfig, BuildSetting
+from qoqdata.pipeline.conversion import ChunkTask
+from qoqdata.pipeline.planning import Chunk, SourcePlan, cut, make_plan
 from qoqdata.pipeline.receipts import ShardReceipt
-from qoqdata.pipeline.setting import BuildSetting
-from qoqdata.pipeline.summary import Summary
-from qoqdata.pipeline.work import ChunkTask
 from qoqdata.sources.protocol import Job, Source
 
 WHOLE_SOURCE = "(the whole source)"
+
+
+class SourceSummary(BaseModel):
+    """One finished source: its manifest entry and shards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slug: str
+    entry: SourceEntry
+    shards: tuple[Shard, ...]
 
 
 @dataclass
@@ -82,7 +95,7 @@ class SourceBuild:
         quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
         card = self.job.card.model_dump(mode="json")
         write_json(self.layout.card(self.slug), card)
-        counts = summary.count(receipts_, left_out=self.plan.left_out)
+        counts = _count(receipts_, left_out=self.plan.left_out)
         if counts.annotation_only:
             message = (
                 f"{counts.annotation_only} of {counts.records} records carry annotations only, "
@@ -105,7 +118,9 @@ class SourceBuild:
             counts=counts,
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
-        summary.write_summary(self.layout, Summary(slug=self.slug, entry=entry, shards=shards))
+        # Later builds of other sources list this one from its summary.
+        summary = SourceSummary(slug=self.slug, entry=entry, shards=shards)
+        write_json(self.layout.summary(self.slug), summary.model_dump(mode="json"))
 
     def _make_plan(self, listen: progress.Listener) -> None:
         """Plan, or refuse the source as a whole and say why; the other sources go on."""
@@ -124,3 +139,33 @@ class SourceBuild:
             for path in folder.glob("*") if folder.is_dir() else ():
                 if path.stem not in names or path.suffix != suffix:
                     path.unlink()
+
+
+def _count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any]]) -> Counts:
+    """Counts that reconcile: units = converted + quarantined + filtered."""
+    receipts, left_out = list(receipts), list(left_out)
+    outcomes = Counter(row["outcome"] for row in left_out)
+    by_split: Counter[str] = Counter()
+    for receipt in receipts:
+        if receipt.shard is not None:
+            by_split[receipt.shard.split] += receipt.shard.rows
+    converted = sum(receipt.converted for receipt in receipts)
+    quarantined = outcomes["quarantined"] + sum(len(receipt.quarantine) for receipt in receipts)
+    return Counts(
+        units=converted + quarantined + outcomes["filtered"],
+        converted=converted,
+        quarantined=quarantined,
+        filtered=outcomes["filtered"],
+        records=sum(receipt.records for receipt in receipts),
+        annotation_only=sum(receipt.annotation_only for receipt in receipts),
+        by_split=dict(by_split),
+    )
+
+
+def read_summary(path: Path) -> SourceSummary:
+    """The summary of a finished source; raises DatasetError when it is none."""
+    try:
+        return SourceSummary.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        fix = "delete it and run the build of that source again"
+        raise DatasetError("is not a build summary", where=str(path), fix=fix) from error

@@ -18,9 +18,8 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build_requests
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.entries import entries_of

@@ -5,6 +5,6 @@ validate(row)    raises for the first broken rule, naming record id, column and 
 """
 
 from qoqdata.records.alignment import align
-from qoqdata.records.validation import breaches, validate
+from qoqdata.records.rules import breaches, validate
 
 __all__ = ["align", "breaches", "validate"]

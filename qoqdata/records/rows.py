@@ -35,23 +35,23 @@ class RecordFacts:
     version: str
 
 
-def row(record: Record, setting: RecordFacts) -> dict[str, Any]:
+def row(record: Record, facts: RecordFacts) -> dict[str, Any]:
     """The record as a dictionary in schema order; an age is capped, and null where it is none."""
     images = record.images
     return {
-        "id": setting.id,
-        "source": setting.source,
-        "domain": setting.domain,
-        "modality": setting.modality,
+        "id": facts.id,
+        "source": facts.source,
+        "domain": facts.domain,
+        "modality": facts.modality,
         "task": record.task,
-        "split": setting.split,
-        "patient": setting.patient,
-        "study": setting.study,
-        "images": images and [_image(setting.id, n, image) for n, image in enumerate(images)],
+        "split": facts.split,
+        "patient": facts.patient,
+        "study": facts.study,
+        "images": images and [_image(facts.id, n, image) for n, image in enumerate(images)],
         "image_info": images and [_image_info(image) for image in images],
         "ecg": record.ecg and _ecg(record.ecg),
         "regions": _each(record.regions, _region),
-        "masks": record.masks and [_mask(setting.id, n, png) for n, png in enumerate(record.masks)],
+        "masks": record.masks and [_mask(facts.id, n, png) for n, png in enumerate(record.masks)],
         "context": record.context,
         "question": record.question,
         "options": _list(record.options),
@@ -62,13 +62,13 @@ def row(record: Record, setting: RecordFacts) -> dict[str, Any]:
         "reasoning_policy": None,
         "age": read_age(record.age),
         "sex": record.sex,
-        "licence": setting.licence,
-        "redistribution": setting.redistribution,
+        "licence": facts.licence,
+        "redistribution": facts.redistribution,
         "provenance": {
-            "raw": list(setting.raw),
-            "digest": setting.digest,
-            "converter": setting.converter,
-            "version": setting.version,
+            "raw": list(facts.raw),
+            "digest": facts.digest,
+            "converter": facts.converter,
+            "version": facts.version,
             "notes": list(record.notes),
         },
     }

@@ -12,7 +12,7 @@ from qoqdata.contract.manifest import Counts
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import examples
 from qoqdata.suite.examples import Built, build_example
-from qoqdata.validation.findings import find
+from qoqdata.validation import find
 
 #: Raw files that the damage tests try, spread over the sorted list.
 DAMAGED = 6

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import CardError
-from qoqdata.pipeline.config import SourceRequest
-from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build_requests
+from qoqdata.pipeline.config import BuildSetting, SourceRequest
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Source
 

@@ -16,7 +16,7 @@ from qoqdata.contract import json_schema
 from qoqdata.contract.card import Card
 from qoqdata.contract.record import RECORD
 from qoqdata.records.alignment import align
-from qoqdata.records.validation import validate
+from qoqdata.records.rules import validate
 from tests.records.sound_rows import ecg_row, image_row, table
 
 VALIDATOR = Draft202012Validator(json_schema.table_schema(RECORD))

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.contract.vocabulary import SPLITS, Split
-from qoqdata.pipeline.chunks import Chunk, cut
-from qoqdata.pipeline.planning import order_key
+from qoqdata.pipeline.planning import Chunk, cut, order_key
 from qoqdata.sources.protocol import Unit
 
 

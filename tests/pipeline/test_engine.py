@@ -14,9 +14,8 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.pipeline import progress
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build, build_requests
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build, build_requests
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.suite.scaffold import scaffold

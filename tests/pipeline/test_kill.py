@@ -88,8 +88,8 @@ def test_a_decoder_that_kills_its_process_costs_one_unit(
 ) -> None:
     import polars as pl
 
-    from qoqdata.pipeline.engine import build_requests
-    from qoqdata.pipeline.setting import BuildSetting
+    from qoqdata.pipeline.build import build_requests
+    from qoqdata.pipeline.config import BuildSetting
     from qoqdata.sources import catalogue
     from qoqdata.suite.scaffold import scaffold
     from tests.pipeline.conftest import SALT

@@ -10,9 +10,8 @@ import pytest
 import yaml
 
 from qoqdata.errors import UsageError
-from qoqdata.pipeline.config import SourceRequest, load_config
-from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildSetting, SourceRequest, load_config
 from tests.pipeline.conftest import SALT
 
 

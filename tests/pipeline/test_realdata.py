@@ -14,9 +14,8 @@ import pytest
 
 import qoqdata
 from qoqdata.dataset import Dataset
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.records.identity import keyed
 from tests.pipeline.conftest import SALT
 

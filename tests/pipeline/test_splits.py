@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import TornGroup
-from qoqdata.pipeline.splits import assign, hashed_split
+from qoqdata.pipeline.planning import assign, hashed_split
 from qoqdata.sources.protocol import Refused, Unit
 from tests.contract.test_card import CONTENT
 

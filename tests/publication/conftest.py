@@ -9,9 +9,8 @@ import pytest
 from qoqdata.curation.curation import curate
 from qoqdata.curation.recipe import CurationRecipe
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 

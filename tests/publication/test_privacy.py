@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.publication.privacy import Leak, scan_outgoing, secrets_of
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt

@@ -11,11 +11,11 @@ from PIL import Image
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import UsageError
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.config import BuildSetting
 from qoqdata.publication.rebuild import rebuild
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
-from qoqdata.validation.findings import find
+from qoqdata.validation import find
 from tests.publication.conftest import raw_of
 from tests.publication.test_staging import drop
 

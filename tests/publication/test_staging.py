@@ -16,7 +16,7 @@ from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.staging import stage
 from qoqdata.statistics import tables
-from qoqdata.validation.findings import find
+from qoqdata.validation import find
 from tests.publication.conftest import build_set
 
 

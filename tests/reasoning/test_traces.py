@@ -12,7 +12,7 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import BadTable, DatasetError, UsageError
 from qoqdata.reasoning.choice import best, read_traces, thinking
 from qoqdata.reasoning.version import write_traced_set
-from qoqdata.validation.findings import find
+from qoqdata.validation import find
 from tests.records.sound_rows import image_row
 from tests.validation import written_set
 

@@ -13,7 +13,7 @@ from qoqdata.contract.record import RECORD
 from qoqdata.readers.dicom import Window
 from qoqdata.records.content import Ecg, Image, Record, Region
 from qoqdata.records.rows import SCHEMA, RecordFacts, batch, row, shows_something
-from qoqdata.records.validation import validate
+from qoqdata.records.rules import validate
 from tests.records.sound_rows import HEIGHT, WIDTH, encoded
 
 SETTING = RecordFacts(

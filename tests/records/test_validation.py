@@ -12,7 +12,7 @@ import pytest
 from qoqdata.contract.record import RECORD
 from qoqdata.errors import RecordError
 from qoqdata.records.rows import batch
-from qoqdata.records.validation import breaches, validate
+from qoqdata.records.rules import breaches, validate
 from tests.records.sound_rows import (
     HEIGHT,
     WIDTH,

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import qoqdata
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.records.identity import Salt
 
 MAPPING = {

@@ -13,9 +13,8 @@ from qoqdata.contract import statistics
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
-from qoqdata.pipeline.config import SourceRequest
-from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build_requests
+from qoqdata.pipeline.config import BuildSetting, SourceRequest
 from qoqdata.sources import catalogue
 from qoqdata.statistics import tables
 from qoqdata.statistics.tables import Stats

@@ -14,7 +14,7 @@ import pytest
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
-from qoqdata.validation.findings import Finding, find
+from qoqdata.validation import Finding, find
 from tests.records.sound_rows import image_row, region, table
 from tests.validation.written_set import load, reseal, save, write
 

@@ -13,9 +13,8 @@ from qoqdata.curation.curation import curate
 from qoqdata.curation.leakage.search import FINDINGS
 from qoqdata.curation.recipe import CurationRecipe, Leakage
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from tests.curation.leakage.scenes import scene
 from tests.pipeline.conftest import SALT, mapping
 

@@ -17,8 +17,8 @@ from tests.qoqtrain.model.clinical import FAMILIES
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from qoqdata.demo import SALT, stage
-    from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import BuildSetting
+    from qoqdata.pipeline.build import build
+    from qoqdata.pipeline.config import BuildSetting
 
     root = tmp_path_factory.mktemp("demo")
     build(stage(root / "raw"), root / "set", BuildSetting(SALT, workers=1))

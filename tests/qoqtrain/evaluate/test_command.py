@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 
 import qoqdata
 import qoqtrain.cli
-from qoqdata.pipeline.config import SourceRequest
-from qoqdata.pipeline.engine import build_requests
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build_requests
+from qoqdata.pipeline.config import BuildSetting, SourceRequest
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 

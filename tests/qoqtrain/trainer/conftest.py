@@ -17,8 +17,8 @@ def demo(tmp_path_factory) -> Path:
     from qoqdata.cli.difficulty import make_prior
     from qoqdata.dataset import open_dataset
     from qoqdata.demo import SALT, stage
-    from qoqdata.pipeline.engine import build
-    from qoqdata.pipeline.setting import BuildSetting
+    from qoqdata.pipeline.build import build
+    from qoqdata.pipeline.config import BuildSetting
     from qoqdata.statistics import difficulty, tables
 
     root = tmp_path_factory.mktemp("demo")

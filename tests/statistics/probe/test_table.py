@@ -12,9 +12,8 @@ from typer.testing import CliRunner
 
 from qoqdata.cli.main import app
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engine import build
-from qoqdata.pipeline.setting import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.statistics import difficulty
 from qoqdata.statistics.probe import POLICY
 from qoqdata.statistics.probe.table import probe_difficulty

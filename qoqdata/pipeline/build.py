@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from qoqdata import manifest
 from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
-from qoqdata.pipeline import summary
-from qoqdata.pipeline.config import BuildConfig, SourceRequest
-from qoqdata.pipeline.engines import run_tasks
-from qoqdata.pipeline.jobs import make_job
-from qoqdata.pipeline.setting import BuildSetting
-from qoqdata.pipeline.source_build import SourceBuild
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.pipeline.source_build import SourceBuild, read_summary
+from qoqdata.pipeline.workers import run_tasks
+from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
+from qoqdata.settings import load_mapping
 from qoqdata.sources import catalogue
+from qoqdata.sources.card import settle_options
 from qoqdata.sources.protocol import Job, Source
+from qoqdata.sources.rawtree import open_raw
+from qoqdata.version import VERSION
 
 
 def build(config: BuildConfig, out: Path, setting: BuildSetting) -> Manifest:
@@ -53,13 +57,35 @@ def build_requests(
             layout.manifest.unlink(missing_ok=True)
             _run([SourceBuild(source, job, config, layout) for source, job in jobs], setting)
             name = config.name or out.resolve().name
-            result = summary.assemble(layout, name=name, salt_fingerprint=setting.salt.fingerprint)
+            result = _assemble(layout, name, setting.salt)
             manifest.write_manifest(layout, result)
             return result
     except Timeout as error:
         raise UsageError(
             "another build is writing this data set", where=str(out), fix="wait for it to end"
         ) from error
+
+
+def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:
+    """The job of a request; raises UsageError for anything that does not fit."""
+    card, mapping = source.card, None
+    given = _mapping(request)
+    if source.configure is not None:
+        if given is None:
+            fix = "pass --mapping FILE; `qoqdata sources " + card.slug + "` shows an example"
+            raise UsageError("needs a mapping", where=f"source {card.slug}", fix=fix)
+        card, mapping = source.configure(card, given)
+    elif given is not None:
+        raise UsageError("takes no mapping", where=f"source {card.slug}", fix="leave it out")
+    raw = open_raw(request.raw, request.mounts)
+    options = settle_options(source.card, request.options)
+    return Job(card, raw, options, mapping, limits)
+
+
+def _mapping(request: SourceRequest) -> Mapping[str, Any] | None:
+    if isinstance(request.mapping, Path):
+        return load_mapping(request.mapping)
+    return request.mapping
 
 
 def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
@@ -92,3 +118,22 @@ def _check(layout: Layout, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
                 where=str(layout.root),
                 fix="use the same salt file, or another --out",
             )
+
+
+def _assemble(layout: Layout, name: str, salt: Salt) -> Manifest:
+    """The manifest of all sources whose summary is in the data set."""
+    summaries = [read_summary(path) for path in sorted(layout.summary("x").parent.glob("*.json"))]
+    shards = tuple(
+        sorted((s for summary in summaries for s in summary.shards), key=lambda s: s.path)
+    )
+    sources = {summary.slug: summary.entry for summary in summaries}
+    return Manifest(
+        name=name,
+        schema_version=SCHEMA_VERSION,
+        qoqdata_version=VERSION,
+        config_digest=manifest.config_digest(sources),
+        salt_fingerprint=salt.fingerprint,
+        digest=manifest.shards_digest(shards),
+        sources=sources,
+        shards=shards,
+    )

@@ -1,4 +1,9 @@
-"""A pool of processes on this machine, which survives a decoder that crashes its process."""
+"""Run chunks on worker processes: a pool on this machine, or a Ray cluster.
+
+Both take tasks and yield (task, receipt) as they finish, in any order. The pool survives a decoder
+that crashes its process. Ray runs the same chunks on many machines that share the raw and the
+output folder.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +15,30 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from typing import Any
 
-from qoqdata.errors import WorkerDied
+from qoqdata.errors import UsageError, WorkerDied
 from qoqdata.pipeline import quarantine
-from qoqdata.pipeline.conversion import UnitOutcome, convert_unit
+from qoqdata.pipeline.conversion import ChunkTask, UnitOutcome, convert_chunk, convert_unit
 from qoqdata.pipeline.receipts import ShardReceipt
-from qoqdata.pipeline.work import ChunkTask, prepare_process, run
 from qoqdata.sources.protocol import Unit
+
+ENGINES = ("local", "ray")
 
 Result = tuple[ChunkTask, ShardReceipt]
 
 
-def run_tasks(tasks: Iterable[ChunkTask], *, workers: int) -> Iterator[Result]:
+def run_tasks(tasks: Iterable[ChunkTask], *, engine: str, workers: int) -> Iterator[Result]:
+    """Run tasks on the engine of that name; raises UsageError for an unknown one."""
+    match engine:
+        case "local":
+            return _run_local(tasks, workers)
+        case "ray":
+            return _run_ray(tasks, workers)
+    raise UsageError(f"no engine is called {engine!r}", fix=f"one of {', '.join(ENGINES)}")
+
+
+def _run_local(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
     """Run tasks on `workers` processes; 0 runs them in this one, without crash protection.
 
     At most two tasks a worker are in flight. When a worker dies, the chunks in flight are run
@@ -29,7 +46,7 @@ def run_tasks(tasks: Iterable[ChunkTask], *, workers: int) -> Iterator[Result]:
     """
     if workers == 0:
         for task in tasks:
-            yield task, run(task)
+            yield task, convert_chunk(task)
         return
     queue = iter(tasks)
     suspects: list[ChunkTask] = []
@@ -51,7 +68,7 @@ def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, Non
             for task in islice(queue, 2 * workers - len(flying)):
                 try:
                     with _without_interrupts():
-                        flying[pool.submit(run, task)] = task
+                        flying[pool.submit(convert_chunk, task)] = task
                 except BrokenProcessPool:
                     return [task, *flying.values()]
             if not flying:
@@ -88,7 +105,7 @@ def _run_isolated(task: ChunkTask) -> ShardReceipt:
             return UnitOutcome((), row)
 
     try:
-        return run(task, convert)
+        return convert_chunk(task, convert)
     finally:
         _end(pool, kill=False)
 
@@ -96,7 +113,7 @@ def _run_isolated(task: ChunkTask) -> ShardReceipt:
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Polars and OpenCV keep threads, which a forked child would inherit half alive.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_process)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_process)
 
 
 def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
@@ -118,3 +135,40 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
+    """Run tasks as Ray tasks, two a worker in flight; joins a running cluster or starts one.
+
+    Ray itself retries a task whose process died; one that kills it every time ends the build
+    with an error that names the chunk.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("the ray engine needs Ray", fix="pip install 'qoqdata[ray]'") from error
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False, log_to_driver=False, num_cpus=workers or None)
+    remote = ray.remote(_convert_prepared)
+    queue = iter(tasks)
+    flying: dict[Any, ChunkTask] = {}
+    while True:
+        for task in islice(queue, max(1, 2 * workers) - len(flying)):
+            flying[remote.remote(task)] = task
+        if not flying:
+            return
+        done, _ = ray.wait(list(flying))
+        for reference in done:
+            yield flying.pop(reference), ray.get(reference)
+
+
+def _convert_prepared(task: ChunkTask) -> ShardReceipt:
+    _prepare_process()
+    return convert_chunk(task)
+
+
+def _prepare_process() -> None:
+    """One core a worker: the pool is the parallelism."""
+    import cv2
+
+    cv2.setNumThreads(1)

@@ -17,7 +17,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import RecordError
 from qoqdata.manifest import shards_digest
 from qoqdata.records.rows import SCHEMA
-from qoqdata.records.validation import breaches
+from qoqdata.records.rules import breaches
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""Check a data set on disk against everything it promises."""
