@@ -25,11 +25,6 @@ class SourcePlan:
     units: tuple[Unit, ...]
     left_out: tuple[quarantine.Row, ...]
 
-    @property
-    def discovered(self) -> int:
-        """Everything that planning saw."""
-        return len(self.units) + len(self.left_out)
-
 
 @dataclass(frozen=True)
 class Chunk:

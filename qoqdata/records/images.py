@@ -1,17 +1,21 @@
-"""Images for records: raw files kept verbatim where that is lossless, else PNG."""
+"""Images and regions for records: raw files kept verbatim where that is lossless, else PNG."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from qoqdata.readers import encode
+from qoqdata.readers import encode, video
 from qoqdata.readers.image import reader, verbatim
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.records.content import Image
+from qoqdata.records.content import Image, Region
+
+if TYPE_CHECKING:
+    from qoqdata.readers.masks import LabelBox
+    from qoqdata.readers.video import Clip, FramePolicy
 
 
 def image_from_pixels(pixels: np.ndarray, **facts: Any) -> Image:
@@ -55,6 +59,33 @@ def image_from_file(
     return image_from_pixels(pixels), notes
 
 
-def with_facts(image: Image, **facts: Any) -> Image:
-    """The same image with other facts, such as view or laterality."""
-    return replace(image, **facts)
+def clip_images(clip: Clip, *, view: str | None = None) -> tuple[Image, ...]:
+    """One image a chosen frame, in time order, with its index in the clip.
+
+    Frames whose three channels agree everywhere are stored as grey.
+    """
+    return tuple(
+        image_from_pixels(_grey_if_equal(frame), index=index, view=view)
+        for frame, index in zip(clip.frames, clip.indices, strict=True)
+    )
+
+
+def clip_notes(clip: Clip, policy: FramePolicy) -> tuple[str, ...]:
+    """How the frames were chosen, from how many, at which rate, and what was repaired."""
+    rate = "unknown rate" if clip.fps is None else f"{clip.fps:g} frames/s"
+    return (f"frames: {video.describe(policy)} of {clip.frame_count} at {rate}", *clip.repairs)
+
+
+def regions_from_boxes(
+    boxes: Iterable[LabelBox], *, image: int, reader: str | None = None
+) -> tuple[Region, ...]:
+    """Regions of image `image` from the boxes of its mask, in stored pixels."""
+    return tuple(
+        Region(box.label, image, box.x_min, box.y_min, box.x_max, box.y_max, box.area, reader)
+        for box in boxes
+    )
+
+
+def _grey_if_equal(frame: np.ndarray) -> np.ndarray:
+    red, green, blue = frame[..., 0], frame[..., 1], frame[..., 2]
+    return red if (red == green).all() and (green == blue).all() else frame

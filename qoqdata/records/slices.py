@@ -12,8 +12,7 @@ from qoqdata.readers import encode, masks, volume
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy, Volume
 from qoqdata.records.content import Image, Region
-from qoqdata.records.images import image_from_pixels
-from qoqdata.records.regions import from_boxes
+from qoqdata.records.images import image_from_pixels, regions_from_boxes
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def cut(
         if labels is not None:
             plane = volume.slice_image(labels, grid.affine, axis, index, labels=True)
             pngs.append(encode.label_png(plane))
-            regions += from_boxes(masks.boxes(plane, codes), image=place)
+            regions += regions_from_boxes(masks.boxes(plane, codes), image=place)
     return CutSlices(
         images=tuple(drawn) if image is not None else None,
         masks=tuple(pngs) if labels is not None else None,

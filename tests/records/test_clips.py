@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from qoqdata.readers.video import Clip, FramePolicy
-from qoqdata.records.clips import clip_images, clip_notes
+from qoqdata.records.images import clip_images, clip_notes
 
 GREY = np.repeat(np.arange(24, dtype=np.uint8).reshape(4, 6, 1), 3, axis=2)
 COLOUR = GREY.copy()

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image as PilImage
 
 from qoqdata.errors import MissingFile, UnreadableFile
-from qoqdata.records.content import Image
-from qoqdata.records.images import image_from_file, image_from_pixels, with_facts
+from qoqdata.readers.masks import LabelBox
+from qoqdata.records.content import Image, Region
+from qoqdata.records.images import image_from_file, image_from_pixels, regions_from_boxes
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 RGB = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)
@@ -35,9 +36,7 @@ def test_pixels_become_lossless_png(pixels: np.ndarray) -> None:
 def test_facts_are_kept() -> None:
     image = image_from_pixels(GREY, original_width=80, original_height=60, view="axial", index=3)
     assert (image.original_width, image.original_height) == (80, 60)
-    turned = with_facts(image, laterality="left", view="PA")
-    assert (turned.view, turned.laterality, turned.index) == ("PA", "left", 3)
-    assert turned.data == image.data
+    assert (image.view, image.index, image.laterality) == ("axial", 3, None)
 
 
 def test_an_8_bit_jpeg_keeps_its_encoded_pixels(tmp_path: Path) -> None:
@@ -126,3 +125,15 @@ def test_errors_are_ours(tmp_path: Path) -> None:
         (tmp_path / "cut.png").write_bytes(whole[:length])
         with pytest.raises(UnreadableFile):
             image_from_file(tmp_path / "cut.png")
+
+
+def test_boxes_become_regions_of_their_image() -> None:
+    boxes = [LabelBox("kidney", 1, 2, 3, 8, 9, 20), LabelBox("cyst", 3, 0, 0, 1, 1, 1)]
+    assert regions_from_boxes(boxes, image=4, reader="r1") == (
+        Region("kidney", 4, 2, 3, 8, 9, 20, "r1"),
+        Region("cyst", 4, 0, 0, 1, 1, 1, "r1"),
+    )
+
+
+def test_no_box_is_no_region() -> None:
+    assert regions_from_boxes((), image=0) == ()

@@ -8,8 +8,7 @@ from qoqdata.errors import BadTable, MissingFile, MissingKey
 from qoqdata.person import read_age
 from qoqdata.readers import encode, masks
 from qoqdata.records.content import Record
-from qoqdata.records.images import image_from_file
-from qoqdata.records.regions import from_boxes
+from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import sex, text
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
@@ -57,7 +56,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         if codes.shape != lesion.codes.shape:
             notes = (*notes, f"mask resized from {lesion.codes.shape} to {shape}, nearest pixel")
         mask = (encode.label_png(codes),)
-        regions = from_boxes(masks.boxes(codes, lesion.table), image=0)
+        regions = regions_from_boxes(masks.boxes(codes, lesion.table), image=0)
     how = f"diagnosis by {facts['dx_type']}" if facts["dx_type"] else "diagnosis by unstated means"
     return [
         Record(

@@ -16,8 +16,7 @@ from qoqdata.errors import BadTable, InputError, Misaligned
 from qoqdata.person import read_age
 from qoqdata.readers import encode, masks
 from qoqdata.records.content import Record, Region
-from qoqdata.records.images import image_from_file
-from qoqdata.records.regions import from_boxes
+from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources import cells
 from qoqdata.sources.asking import answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
@@ -84,7 +83,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
             shape = (stored[0].height, stored[0].width)
             raise Misaligned(f"mask {mask.codes.shape}, image {shape}", where=unit.key)
         drawn = (encode.label_png(mask.codes), *(None for _ in stored[1:]))
-        regions = regions or from_boxes(masks.boxes(mask.codes, mask.table), image=0)
+        regions = regions or regions_from_boxes(masks.boxes(mask.codes, mask.table), image=0)
     return [
         Record(
             **answered(job.card, mapping.task, unit) | {"question": facts["question"]},

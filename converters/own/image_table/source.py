@@ -11,8 +11,7 @@ from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, Misaligned, MissingFile
 from qoqdata.readers import encode, masks
 from qoqdata.records.content import Record
-from qoqdata.records.images import image_from_file
-from qoqdata.records.regions import from_boxes
+from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.annotations import join, read_annotations
 from qoqdata.sources.asking import answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
@@ -67,7 +66,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         if label_map.codes.shape != shape:
             raise Misaligned(f"mask {label_map.codes.shape}, image {shape}", where=unit.key)
         mask = (encode.label_png(label_map.codes),)
-        regions = from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
+        regions = regions_from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
     return [
         Record(
             **answered(job.card, mapping.task, unit),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from qoqdata.errors import BadTable, InputError, MissingKey
 from qoqdata.person import read_age
 from qoqdata.readers import video
-from qoqdata.records import clips
 from qoqdata.records.content import Record
+from qoqdata.records.images import clip_images, clip_notes
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import integer
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
@@ -53,10 +53,10 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     return [
         Record(
             **ask(job.card, task, [label]),
-            images=clips.clip_images(clip, view=facts["point"]),
+            images=clip_images(clip, view=facts["point"]),
             age=facts["age"],
             sex=facts["sex"],
-            notes=clips.clip_notes(clip, policy),
+            notes=clip_notes(clip, policy),
         )
     ]
 
