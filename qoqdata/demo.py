@@ -70,8 +70,8 @@ def _example(slug: str, raw: Path) -> SourceRequest:
     example = catalogue.find_source(slug).folder / "example"
     shutil.copytree(example / "raw", raw, dirs_exist_ok=True)
     mapping = example / "mapping.yaml"
-    given = yaml.safe_load(mapping.read_text(encoding="utf-8")) if mapping.is_file() else None
-    return SourceRequest(source=slug, raw=raw, mapping=given)
+    content = yaml.safe_load(mapping.read_text(encoding="utf-8")) if mapping.is_file() else None
+    return SourceRequest(source=slug, raw=raw, mapping=content)
 
 
 def _mapping(slug: str, domain: str) -> dict[str, Any]:

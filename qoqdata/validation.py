@@ -55,7 +55,7 @@ def _file_faults(dataset: Dataset, shard: Shard) -> Iterator[Finding]:
         yield Finding(shard.path, "every shard is there", "is missing")
     elif path.stat().st_size != shard.bytes or file_digest(path) != shard.sha256:
         yield Finding(shard.path, "shards are as built", "differs from its digest")
-    elif (found := pq.read_schema(path)) != SCHEMA or found.metadata != SCHEMA.metadata:
+    elif (schema := pq.read_schema(path)) != SCHEMA or schema.metadata != SCHEMA.metadata:
         yield Finding(shard.path, "shards have the record schema", "has another schema")
     elif (rows := pq.read_metadata(path).num_rows) != shard.rows:
         yield Finding(shard.path, "row counts agree", f"{rows} rows, manifest {shard.rows}")
@@ -69,9 +69,9 @@ def _row_faults(dataset: Dataset, shard: Shard) -> Iterator[Finding]:
                 for column, rule, what in breaches(row):
                     error = RecordError(what, record=row["id"], column=column, rule=rule)
                     yield Finding(f"{shard.path}, {error.where}", rule, what)
-                for column, wanted in (("source", shard.source), ("split", shard.split)):
-                    if row[column] != wanted:
-                        what = f"{row[column]!r} in a shard of {wanted}"
+                for column, value in (("source", shard.source), ("split", shard.split)):
+                    if row[column] != value:
+                        what = f"{row[column]!r} in a shard of {value}"
                         yield Finding(f"{shard.path}, record {row['id']}", f"one {column}", what)
 
 
@@ -82,9 +82,9 @@ def _manifest_faults(dataset: Dataset) -> Iterator[Finding]:
     for shard in manifest.shards:
         if shard.source not in manifest.sources:
             yield Finding(shard.path, "every shard has its source", f"{shard.source} is not listed")
-    known = {dataset.root / shard.path for shard in manifest.shards}
+    paths = {dataset.root / shard.path for shard in manifest.shards}
     for path in sorted((dataset.root / "data").rglob("*")):
-        if path.is_file() and path not in known:
+        if path.is_file() and path not in paths:
             where = str(path.relative_to(dataset.root))
             yield Finding(where, "no stray files under data/", "is not in the manifest")
 
@@ -103,10 +103,10 @@ def _source_faults(dataset: Dataset, slug: str, entry: SourceEntry) -> Iterator[
     if +by_split != +Counter(counts.by_split):
         what = f"{dict(+by_split)} rows, {counts.by_split}"
         yield Finding(where, "splits are counted", what)
-    listed = _table_rows(dataset, slug)
-    if listed != counts.quarantined + counts.filtered:
-        found = "cannot be read" if listed is None else f"{listed} rows"
-        what = f"{found} for {counts.quarantined + counts.filtered} units"
+    entries = _table_rows(dataset, slug)
+    if entries != counts.quarantined + counts.filtered:
+        table = "cannot be read" if entries is None else f"{entries} rows"
+        what = f"{table} for {counts.quarantined + counts.filtered} units"
         yield Finding(f"quarantine/{slug}.parquet", "every failure has a row", what)
     try:
         card = json.loads(dataset.layout.card(slug).read_bytes())
@@ -140,18 +140,18 @@ def _set_faults(frame: pl.DataFrame) -> Iterator[Finding]:
     for row in _repeats(frame, ["id"]):
         yield Finding("data/", "ids are unique", f"{row['id']} occurs {row['n']} times")
     for key in ("patient", "study"):
-        torn = (
+        torn_keys = (
             frame.drop_nulls(key)
             .group_by(key)
             .agg(splits=pl.col("split").unique().sort())
             .filter(pl.col("splits").list.len() > 1)
             .sort(key)
         )
-        for row in torn.iter_rows(named=True):
+        for row in torn_keys.iter_rows(named=True):
             what = f"{row[key]} is in {' and '.join(row['splits'])}"
             yield Finding("data/", f"a {key} is in one split", what)
 
 
 def _repeats(frame: pl.DataFrame, keys: list[str]) -> list[dict]:
-    counted = frame.group_by(keys).agg(n=pl.len()).filter(pl.col("n") > 1)
-    return counted.sort(keys).to_dicts()
+    counts = frame.group_by(keys).agg(n=pl.len()).filter(pl.col("n") > 1)
+    return counts.sort(keys).to_dicts()

@@ -33,8 +33,8 @@ def build(config: BuildConfig, out: Path, setting: BuildSetting) -> Manifest:
     workers and any number of kills in between. Raises UsageError for a configuration that does
     not fit and for a second build of the same folder; raw input at fault ends in quarantine.
     """
-    found = [(catalogue.find_source(request.source), request) for request in config.sources]
-    return build_requests(found, out, setting, config)
+    sources = [(catalogue.find_source(request.source), request) for request in config.sources]
+    return build_requests(sources, out, setting, config)
 
 
 def build_requests(
@@ -69,13 +69,13 @@ def build_requests(
 def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:
     """The job of a request; raises UsageError for anything that does not fit."""
     card, mapping = source.card, None
-    given = _mapping(request)
+    settings = _mapping(request)
     if source.configure is not None:
-        if given is None:
+        if settings is None:
             fix = "pass --mapping FILE; `qoqdata sources " + card.slug + "` shows an example"
             raise UsageError("needs a mapping", where=f"source {card.slug}", fix=fix)
-        card, mapping = source.configure(card, given)
-    elif given is not None:
+        card, mapping = source.configure(card, settings)
+    elif settings is not None:
         raise UsageError("takes no mapping", where=f"source {card.slug}", fix="leave it out")
     raw = open_raw(request.raw, request.mounts)
     options = settle_options(source.card, request.options)
@@ -110,9 +110,9 @@ def _check(layout: Layout, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
         if root.is_relative_to(job.raw.root.resolve()):
             raise UsageError("lies inside the raw folder", where=str(layout.root), fix="move --out")
     if layout.manifest.is_file():
-        present = manifest.read_manifest(layout.root)
-        others = set(present.sources) - set(slugs)
-        if others and present.salt_fingerprint != salt.fingerprint:
+        before = manifest.read_manifest(layout.root)
+        others = set(before.sources) - set(slugs)
+        if others and before.salt_fingerprint != salt.fingerprint:
             raise UsageError(
                 f"holds {', '.join(sorted(others))} built with another salt",
                 where=str(layout.root),

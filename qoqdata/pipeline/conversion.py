@@ -77,7 +77,7 @@ def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> UnitOutcom
         for one in rows:
             validate(one)
     except Exception as error:
-        return UnitOutcome((), quarantine.failed(unit.key, unit.files, stage, error, job))
+        return UnitOutcome((), quarantine.failure_row(unit.key, unit.files, stage, error, job))
     return UnitOutcome(rows, None)
 
 

@@ -42,14 +42,14 @@ def make_plan(source: Source, job: Job, *, limit: int | None = None) -> SourcePl
     sorted by class as raw folders are. With `limit`, only the first so many are kept, and nothing
     else is counted. Errors of `plan` itself pass through: they refuse the source as a whole.
     """
-    units, refused, filtered = _sort_out(source.plan(job))
+    units, refusals, filtered = _sort_out(source.plan(job))
     units, duplicates = _refuse_duplicates(units)
-    units, torn = assign(units, job.card)
+    units, torn_units = assign_splits(units, job.card)
     units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
     if limit is not None:
         return SourcePlan(tuple(units[:limit]), ())
-    rows = [quarantine.refused(item, job) for item in (*refused, *duplicates, *torn)]
-    rows += [quarantine.filtered(item, job) for item in filtered]
+    rows = [quarantine.refusal_row(item, job) for item in (*refusals, *duplicates, *torn_units)]
+    rows += [quarantine.filtered_row(item, job) for item in filtered]
     return SourcePlan(tuple(units), tuple(rows))
 
 
@@ -59,7 +59,7 @@ def order_key(source: str, key: str) -> int:
     return int.from_bytes(hashlib.sha256(message).digest()[:8], "big")
 
 
-def cut(units: Iterable[Unit], source: str, *, shard_units: int) -> list[Chunk]:
+def cut_chunks(units: Iterable[Unit], source: str, *, shard_units: int) -> list[Chunk]:
     """Chunks by split and by the leading bits of the units' place in the build order.
 
     Each split gets the smallest power of two of chunks whose mean size is at most `shard_units`,
@@ -91,16 +91,16 @@ def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> S
     """
     message = b"\0".join((PUBLIC_SALT, b"split", namespace.encode(), group.encode()))
     place = int.from_bytes(hashlib.sha256(message).digest()[:8], "big") / 2**64
-    bound = 0.0
-    given = [split for split in SPLITS if shares.get(split, 0) > 0]
-    for split in given:
-        bound += shares[split]
-        if place < bound:
+    end = 0.0
+    offered = [split for split in SPLITS if shares.get(split, 0) > 0]
+    for split in offered:
+        end += shares[split]
+        if place < end:
             return split
-    return given[-1]
+    return offered[-1]
 
 
-def assign(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[Refused]]:
+def assign_splits(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[Refused]]:
     """Units with their split and group settled, and those whose group official splits tear.
 
     A group with an official split takes its unassigned members along. Where official splits
@@ -110,7 +110,7 @@ def assign(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[Refused]
     groups: dict[tuple[bool, str], list[Unit]] = defaultdict(list)
     for unit in units:
         groups[(unit.group is None, unit.group or unit.key)].append(unit)
-    assigned, refused = [], []
+    with_split, refusals = [], []
     namespace = card.keys.namespace or card.slug
     for (_, group), members in groups.items():
         official: set[Split] = {unit.split for unit in members if unit.split}
@@ -122,31 +122,31 @@ def assign(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[Refused]
         elif card.splits.conflict != "refuse":
             split = card.splits.conflict
         else:
-            refused += [_torn(unit, group, official) for unit in members]
+            refusals += [_torn(unit, group, official) for unit in members]
             continue
-        assigned += [replace(unit, split=split, group=group) for unit in members]
-    return assigned, refused
+        with_split += [replace(unit, split=split, group=group) for unit in members]
+    return with_split, refusals
 
 
 def _sort_out(planned: Iterable[Planned]) -> tuple[list[Unit], list[Refused], list[Filtered]]:
     units: list[Unit] = []
-    refused: list[Refused] = []
+    refusals: list[Refused] = []
     filtered: list[Filtered] = []
     for item in planned:
         match item:
             case Unit():
                 units.append(item)
             case Refused():
-                refused.append(item)
+                refusals.append(item)
             case Filtered():
                 filtered.append(item)
-    return units, refused, filtered
+    return units, refusals, filtered
 
 
 def _refuse_duplicates(units: list[Unit]) -> tuple[list[Unit], list[Refused]]:
     """All units of a key that occurs twice are refused: none is known to be the right one."""
     counts = Counter(unit.key for unit in units)
-    refused = [
+    refusals = [
         Refused(
             unit.key,
             DuplicateKey(
@@ -159,7 +159,7 @@ def _refuse_duplicates(units: list[Unit]) -> tuple[list[Unit], list[Refused]]:
         for unit in units
         if counts[unit.key] > 1
     ]
-    return [unit for unit in units if counts[unit.key] == 1], refused
+    return [unit for unit in units if counts[unit.key] == 1], refusals
 
 
 def _torn(unit: Unit, group: str, splits: set[Split]) -> Refused:

@@ -21,7 +21,9 @@ Row = dict[str, Any]
 CONVERTER_ERROR = "converter_error"
 
 
-def failed(key: str, files: tuple[str, ...], stage: Stage, error: BaseException, job: Job) -> Row:
+def failure_row(
+    key: str, files: tuple[str, ...], stage: Stage, error: BaseException, job: Job
+) -> Row:
     """The row of a unit that failed with `error`; paths in it are made relative to the raw root."""
     code = error.code if isinstance(error, QoqdataError) else CONVERTER_ERROR
     message = str(error) or type(error).__name__
@@ -40,12 +42,12 @@ def failed(key: str, files: tuple[str, ...], stage: Stage, error: BaseException,
     }
 
 
-def refused(item: Refused, job: Job) -> Row:
+def refusal_row(item: Refused, job: Job) -> Row:
     """The row of something that planning refused."""
-    return failed(item.key, item.files, "plan", item.error, job)
+    return failure_row(item.key, item.files, "plan", item.error, job)
 
 
-def filtered(item: Filtered, job: Job) -> Row:
+def filtered_row(item: Filtered, job: Job) -> Row:
     """The row of something that a stated rule leaves out."""
     return {
         "source": job.card.slug,
@@ -65,7 +67,7 @@ def write_quarantine(path: Path, rows: list[Row]) -> None:
     if not rows:
         path.unlink(missing_ok=True)
         return
-    ordered = sorted(rows, key=lambda row: (row["unit"], row["stage"], row["reason"]))
-    table = pa.Table.from_pylist(ordered, schema=arrow_schema(QUARANTINE))
+    in_order = sorted(rows, key=lambda row: (row["unit"], row["stage"], row["reason"]))
+    table = pa.Table.from_pylist(in_order, schema=arrow_schema(QUARANTINE))
     with replacing(path) as draft:
         pq.write_table(table, draft, compression="zstd")

@@ -66,12 +66,12 @@ def write_receipt(path: Path, receipt: ShardReceipt) -> None:
     write_json(path, receipt.model_dump(mode="json"))
 
 
-def holds(receipt: ShardReceipt | None, expected: str, root: Path) -> bool:
+def holds(receipt: ShardReceipt | None, current: str, root: Path) -> bool:
     """Whether the chunk needs no work: same fingerprint, and its shard is there in full size.
 
     The shard's digest is left to `qoqdata validate`: reading terabytes again is no resume.
     """
-    if receipt is None or receipt.fingerprint != expected:
+    if receipt is None or receipt.fingerprint != current:
         return False
     if receipt.shard is None:
         return True

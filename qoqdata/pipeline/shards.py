@@ -54,10 +54,10 @@ def write_shard(
     Media bytes are stored as they are (they are compressed already), signals and long texts with
     zstd, short values with snappy.
     """
-    written = _write(path, map(_table, _batches(rows)))
-    if written is None:
+    facts = _write(path, map(_table, _batches(rows)))
+    if facts is None:
         return None
-    return Shard(path=f"data/{source}/{path.name}", source=source, split=split, **written)
+    return Shard(path=f"data/{source}/{path.name}", source=source, split=split, **facts)
 
 
 def rewrite_shard(
@@ -70,8 +70,8 @@ def rewrite_shard(
     with pq.ParquetFile(source) as file:
         groups = map(file.read_row_group, range(file.num_row_groups))
         changed = (change(group).cast(SCHEMA).combine_chunks() for group in groups)
-        written = _write(target, (table for table in changed if table.num_rows))
-    return None if written is None else shard.model_copy(update=written)
+        facts = _write(target, (table for table in changed if table.num_rows))
+    return None if facts is None else shard.model_copy(update=facts)
 
 
 def _write(path: Path, tables: Iterator[pa.Table]) -> dict[str, Any] | None:
@@ -96,17 +96,17 @@ def _table(part: pa.RecordBatch) -> pa.Table:
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
     """Whole row groups, the last one perhaps shorter, or what has outgrown `ROW_GROUP_BYTES`."""
-    held: list[dict[str, Any]] = []
+    buffer: list[dict[str, Any]] = []
     weight = 0
     for row in rows:
-        held.append(row)
+        buffer.append(row)
         weight += _weight(row)
-        full = weight >= BATCH_BYTES or len(held) >= _BATCH
-        if weight >= ROW_GROUP_BYTES or (full and len(held) % ROW_GROUP == 0):
-            yield batch(held)
-            held, weight = [], 0
-    if held:
-        yield batch(held)
+        full = weight >= BATCH_BYTES or len(buffer) >= _BATCH
+        if weight >= ROW_GROUP_BYTES or (full and len(buffer) % ROW_GROUP == 0):
+            yield batch(buffer)
+            buffer, weight = [], 0
+    if buffer:
+        yield batch(buffer)
 
 
 def _weight(row: dict[str, Any]) -> int:

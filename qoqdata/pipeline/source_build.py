@@ -17,7 +17,7 @@ from qoqdata.layout import Layout
 from qoqdata.pipeline import progress, quarantine, receipts
 from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.conversion import ChunkTask
-from qoqdata.pipeline.planning import Chunk, SourcePlan, cut, make_plan
+from qoqdata.pipeline.planning import Chunk, SourcePlan, cut_chunks, make_plan
 from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.sources.protocol import Job, Source
 
@@ -43,8 +43,8 @@ class SourceBuild:
     config: BuildConfig
     layout: Layout
     plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
-    refused: str | None = None
-    done: dict[str, ShardReceipt] = field(default_factory=dict)
+    refusal: str | None = None
+    receipts: dict[str, ShardReceipt] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -59,8 +59,8 @@ class SourceBuild:
         """Plan the source, and yield a task for every chunk whose receipt does not hold."""
         self._make_plan(setting.listen)
         shard_units = self.config.shard_units or self.job.card.shard_units
-        chunks = cut(self.plan.units, self.slug, shard_units=shard_units)
-        if self.refused is not None:
+        chunks = cut_chunks(self.plan.units, self.slug, shard_units=shard_units)
+        if self.refusal is not None:
             return
         counts = (len(self.plan.units), len(chunks), len(self.plan.left_out))
         setting.listen(progress.Planned(self.slug, *counts))
@@ -83,14 +83,14 @@ class SourceBuild:
         reused: bool = False,
     ) -> None:
         """Take in the receipt of a chunk."""
-        self.done[chunk.name] = receipt
+        self.receipts[chunk.name] = receipt
         failures = len(receipt.quarantine)
         units = len(chunk.units)
         listen(progress.Finished(self.slug, chunk.name, units, receipt.records, failures, reused))
 
     def close(self, listen: progress.Listener) -> None:
         """Write the quarantine table, the card as built, and the summary."""
-        receipts_ = [self.done[name] for name in sorted(self.done)]
+        receipts_ = [self.receipts[name] for name in sorted(self.receipts)]
         rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
         quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
         card = self.job.card.model_dump(mode="json")
@@ -114,7 +114,7 @@ class SourceBuild:
             options=dict(self.job.options),
             limit=self.config.limit,
             shard_units=self.config.shard_units,
-            refused=self.refused,
+            refused=self.refusal,
             counts=counts,
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
@@ -127,9 +127,9 @@ class SourceBuild:
         try:
             self.plan = make_plan(self.source, self.job, limit=self.config.limit)
         except Exception as error:
-            row = quarantine.failed(WHOLE_SOURCE, (), "plan", error, self.job)
+            row = quarantine.failure_row(WHOLE_SOURCE, (), "plan", error, self.job)
             self.plan = SourcePlan((), (row,))
-            self.refused = f"{row['reason']}: {row['message']}"
+            self.refusal = f"{row['reason']}: {row['message']}"
             listen(progress.SourceRefused(self.slug, row["reason"], row["message"]))
 
     def _remove_stale(self, names: set[str]) -> None:
@@ -149,11 +149,11 @@ def _count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any
     for receipt in receipts:
         if receipt.shard is not None:
             by_split[receipt.shard.split] += receipt.shard.rows
-    converted = sum(receipt.converted for receipt in receipts)
+    conversions = sum(receipt.converted for receipt in receipts)
     quarantined = outcomes["quarantined"] + sum(len(receipt.quarantine) for receipt in receipts)
     return Counts(
-        units=converted + quarantined + outcomes["filtered"],
-        converted=converted,
+        units=conversions + quarantined + outcomes["filtered"],
+        converted=conversions,
         quarantined=quarantined,
         filtered=outcomes["filtered"],
         records=sum(receipt.records for receipt in receipts),

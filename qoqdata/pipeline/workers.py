@@ -51,10 +51,10 @@ def _run_local(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
     queue = iter(tasks)
     suspects: list[ChunkTask] = []
     while True:
-        lost = yield from _run_pool(queue, workers)
-        if not lost:
+        orphans = yield from _run_pool(queue, workers)
+        if not orphans:
             break
-        suspects += lost
+        suspects += orphans
     for task in suspects:
         yield task, _run_isolated(task)
 
@@ -62,25 +62,25 @@ def _run_local(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
 def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, None, list[ChunkTask]]:
     """Run the queue until it ends or the pool breaks; returns the tasks that were in flight."""
     pool = _pool(workers)
-    flying: dict[Future[ShardReceipt], ChunkTask] = {}
+    in_flight: dict[Future[ShardReceipt], ChunkTask] = {}
     try:
         while True:
-            for task in islice(queue, 2 * workers - len(flying)):
+            for task in islice(queue, 2 * workers - len(in_flight)):
                 try:
                     with _without_interrupts():
-                        flying[pool.submit(convert_chunk, task)] = task
+                        in_flight[pool.submit(convert_chunk, task)] = task
                 except BrokenProcessPool:
-                    return [task, *flying.values()]
-            if not flying:
+                    return [task, *in_flight.values()]
+            if not in_flight:
                 return []
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
-            broken = {f for f in done if isinstance(f.exception(), BrokenProcessPool)}
-            for future in done - broken:
-                yield flying.pop(future), future.result()
+            ready, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+            broken = {f for f in ready if isinstance(f.exception(), BrokenProcessPool)}
+            for future in ready - broken:
+                yield in_flight.pop(future), future.result()
             if broken:
-                return list(flying.values())
+                return list(in_flight.values())
     finally:
-        _end(pool, kill=bool(flying))
+        _end(pool, kill=bool(in_flight))
 
 
 def _run_isolated(task: ChunkTask) -> ShardReceipt:
@@ -101,7 +101,7 @@ def _run_isolated(task: ChunkTask) -> ShardReceipt:
                 where=unit.key,
                 fix="check the file with another program; report the decoder's crash",
             )
-            row = quarantine.failed(unit.key, unit.files, "convert", error, task.job)
+            row = quarantine.failure_row(unit.key, unit.files, "convert", error, task.job)
             return UnitOutcome((), row)
 
     try:
@@ -151,15 +151,15 @@ def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
         ray.init(include_dashboard=False, log_to_driver=False, num_cpus=workers or None)
     remote = ray.remote(_convert_prepared)
     queue = iter(tasks)
-    flying: dict[Any, ChunkTask] = {}
+    in_flight: dict[Any, ChunkTask] = {}
     while True:
-        for task in islice(queue, max(1, 2 * workers) - len(flying)):
-            flying[remote.remote(task)] = task
-        if not flying:
+        for task in islice(queue, max(1, 2 * workers) - len(in_flight)):
+            in_flight[remote.remote(task)] = task
+        if not in_flight:
             return
-        done, _ = ray.wait(list(flying))
-        for reference in done:
-            yield flying.pop(reference), ray.get(reference)
+        ready, _ = ray.wait(list(in_flight))
+        for reference in ready:
+            yield in_flight.pop(reference), ray.get(reference)
 
 
 def _convert_prepared(task: ChunkTask) -> ShardReceipt:

@@ -49,21 +49,21 @@ def align(table: pa.Table, contract: Table = RECORD) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _member_breaches(kind: Type, found: pa.DataType, path: str) -> Iterator[tuple[str, str, str]]:
+def _member_breaches(kind: Type, actual: pa.DataType, path: str) -> Iterator[tuple[str, str, str]]:
     """Struct members that a cast would drop, or fill with nulls, without a word."""
     match kind:
-        case ListOf(item=item) if isinstance(found, _LISTS):
-            yield from _member_breaches(item, found.value_type, path)
-        case Struct() | EncodedImage() if pa.types.is_struct(found):
-            given = {member.name: member.type for member in found}
-            wanted = kind.fields if isinstance(kind, Struct) else ()
-            known = {field.name for field in wanted} or {"bytes", "path"}
-            for name in sorted(set(given) - known):
+        case ListOf(item=item) if isinstance(actual, _LISTS):
+            yield from _member_breaches(item, actual.value_type, path)
+        case Struct() | EncodedImage() if pa.types.is_struct(actual):
+            members = {member.name: member.type for member in actual}
+            fields = kind.fields if isinstance(kind, Struct) else ()
+            names = {field.name for field in fields} or {"bytes", "path"}
+            for name in sorted(set(members) - names):
                 yield f"{path}.{name}", NO_OTHERS, "the schema has no such member"
-            for field in wanted:
-                if field.name in given:
+            for field in fields:
+                if field.name in members:
                     name = f"{path}.{field.name}"
-                    yield from _member_breaches(field.type, given[field.name], name)
+                    yield from _member_breaches(field.type, members[field.name], name)
                 elif not field.nullable:
                     yield f"{path}.{field.name}", EVERY_MEMBER, "the member is missing"
 
@@ -85,6 +85,6 @@ def _first_unfit(column: pa.ChunkedArray, target: pa.DataType) -> int:
 
 
 def _breach(table: pa.Table, column: str, rule: str, what: str, *, row: int = 0) -> RecordError:
-    known = table.column_names.count("id") == 1 and row < table.num_rows
-    record = str(table.column("id")[row]) if known else "all"
+    has_id = table.column_names.count("id") == 1 and row < table.num_rows
+    record = str(table.column("id")[row]) if has_id else "all"
     return RecordError(what, record=record, column=column, rule=rule)

@@ -37,16 +37,16 @@ def file_images(
     """
     policy = FramePolicy("uniform", count=frames)
     choose = partial(video_frames.choose, policy)
-    decoded = dicom.read_windows(path, windows, frames=choose, limits=limits)
-    count = decoded[0].original_frames
+    windowed = dicom.read_windows(path, windows, frames=choose, limits=limits)
+    count = windowed[0].original_frames
     images = tuple(
         _frame_image(image, place, index if count > 1 else None)
         for place, index in enumerate(choose(count))
-        for image in decoded
+        for image in windowed
     )
     of = (f"frames: {video_frames.describe(policy)} of {count}",) if count > 1 else ()
-    repairs = dict.fromkeys(repair for image in decoded for repair in image.repairs)
-    return images, (*of, *repairs), decoded[0]
+    repairs = dict.fromkeys(repair for image in windowed for repair in image.repairs)
+    return images, (*of, *repairs), windowed[0]
 
 
 def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
@@ -72,12 +72,12 @@ def series_images(
     """
     grid = Volume(series.values, _RAS_FROM_LPS @ series.affine, series.spacing, "dicom series")
     stacks = [
-        slices.cut(grid, None, {}, policy=policy, window=_window_of(series, window))
+        slices.cut_slices(grid, None, {}, policy=policy, window=_window_of(series, window))
         for window in windows
     ]
-    shown = zip(*(stack.images or () for stack in stacks), strict=True)
+    by_slice = zip(*(stack.images or () for stack in stacks), strict=True)
     notes = dict.fromkeys(note for stack in stacks for note in stack.notes)
-    return tuple(image for slice_ in shown for image in slice_), (*notes, *series.repairs)
+    return tuple(image for slice_ in by_slice for image in slice_), (*notes, *series.repairs)
 
 
 def _window_of(series: Series, window: Window | str | None) -> Window | None:

@@ -49,8 +49,8 @@ def keyed(kind: str, namespace: str, raw: str, *, salt: Salt) -> str:
 
 def default_salt_path() -> Path:
     """$QOQDATA_SALT_FILE, or `qoqdata/salt` under the user's configuration folder."""
-    if chosen := os.environ.get(SALT_VARIABLE):
-        return Path(chosen)
+    if path := os.environ.get(SALT_VARIABLE):
+        return Path(path)
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(config) / "qoqdata" / "salt"
 

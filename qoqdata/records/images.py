@@ -43,16 +43,16 @@ def image_from_file(
     Raises the errors of `reader.read_image`.
     """
     data = reader.read_image_bytes(path, limits)
-    decoded = reader.image_from_bytes(data, where=str(path), limits=limits)
-    height, width = decoded.pixels.shape[:2]
+    raw_image = reader.image_from_bytes(data, where=str(path), limits=limits)
+    height, width = raw_image.pixels.shape[:2]
     if verbatim.storable(data) and bits is None and window is None:
-        stripped, removed = verbatim.strip(data)
-        extension: Literal["jpg", "png"] = "png" if stripped[:4] == b"\x89PNG" else "jpg"
-        image = Image(stripped, extension, width, height, width, height)
-        return image, decoded.repairs + removed
-    pixels, notes = decoded.pixels, decoded.repairs
+        bare, removals = verbatim.strip(data)
+        extension: Literal["jpg", "png"] = "png" if bare[:4] == b"\x89PNG" else "jpg"
+        image = Image(bare, extension, width, height, width, height)
+        return image, raw_image.repairs + removals
+    pixels, notes = raw_image.pixels, raw_image.repairs
     if pixels.dtype != np.uint8 or window is not None:
-        bits = bits if window else bits or decoded.bits
+        bits = bits if window else bits or raw_image.bits
         pixels = reader.to_uint8(pixels, bits=bits, window=window)
         how = f"window {window[0]:g}/{window[1]:g}" if window else f"{bits} bits"
         notes = (*notes, f"reduced to 8 bits: {how}")

@@ -190,7 +190,7 @@ def _size(image: Mapping[str, Any]) -> tuple[int, int]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(BytesIO(image["bytes"])) as opened:
-            return opened.size
+        with Image.open(BytesIO(image["bytes"])) as file:
+            return file.size
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
         return 0, 0

@@ -25,7 +25,7 @@ class CutSlices:
     notes: tuple[str, ...]
 
 
-def cut(
+def cut_slices(
     image: Volume | None,
     mask: Volume | None,
     codes: Mapping[int, str],
@@ -43,29 +43,29 @@ def cut(
     grid = image or mask
     if grid is None:
         raise ValueError("neither image nor mask")
-    for given in (image, mask):
-        if given is not None and given.voxels.ndim != 3:
-            raise InputError(f"is a series over time of shape {given.voxels.shape}")
+    for part in (image, mask):
+        if part is not None and part.voxels.ndim != 3:
+            raise InputError(f"is a series over time of shape {part.voxels.shape}")
     if image is not None and mask is not None:
         volume.check_same_grid(image, mask, where="mask")
     # The record names the function that was applied (DICOM PS3.3 C.11.2.1.3.2).
     window = window and replace(window, function="LINEAR_EXACT")
-    axis, chosen = volume.choose_slices(policy, grid, mask=mask)
+    axis, indices = volume.choose_slices(policy, grid, mask=mask)
     labels = None if mask is None else _codes(mask.voxels, codes)
     notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *grid.repairs)
-    drawn: list[Image] = []
+    images: list[Image] = []
     pngs: list[bytes] = []
     regions: list[Region] = []
     grey = None if image is None else _Grey(image, window)
-    for place, index in enumerate(chosen):
+    for place, index in enumerate(indices):
         if image is not None and grey is not None:
-            drawn.append(_image(image, axis, index, grey, window))
+            images.append(_image(image, axis, index, grey, window))
         if labels is not None:
             plane = volume.slice_image(labels, grid.affine, axis, index, labels=True)
             pngs.append(encode.label_png(plane))
             regions += regions_from_boxes(masks.boxes(plane, codes), image=place)
     return CutSlices(
-        images=tuple(drawn) if image is not None else None,
+        images=tuple(images) if image is not None else None,
         masks=tuple(pngs) if labels is not None else None,
         regions=tuple(regions) if labels is not None else None,
         notes=notes if grey is None else (*notes, grey.note),
@@ -91,15 +91,15 @@ class _Grey:
 def _image(image: Volume, axis: int, index: int, grey: _Grey, window: Window | None) -> Image:
     frame = volume.slice_frame(image.voxels.shape, image.affine, axis, index)
     plane = volume.slice_image(image.voxels, image.affine, axis, index)
-    drawn = image_from_pixels(grey(plane), view=frame.plane, window=window, index=index)
-    return replace(drawn, spacing=(*frame.spacing, image.spacing[axis]))
+    stored_image = image_from_pixels(grey(plane), view=frame.plane, window=window, index=index)
+    return replace(stored_image, spacing=(*frame.spacing, image.spacing[axis]))
 
 
 def _codes(voxels: np.ndarray, codes: Mapping[int, str]) -> np.ndarray:
     """Label codes as uint16; masks stored as floats must hold whole numbers."""
-    found = np.unique(voxels)
-    stray = [value for value in found.tolist() if value != 0 and value not in codes]
+    values = np.unique(voxels)
+    stray = [value for value in values.tolist() if value != 0 and value not in codes]
     if stray:
-        known = ", ".join(f"{code} {name}" for code, name in sorted(codes.items()))
-        raise BadLabel(f"the mask holds the code {stray[0]:g}", fix=f"the card knows: {known}")
+        names = ", ".join(f"{code} {name}" for code, name in sorted(codes.items()))
+        raise BadLabel(f"the mask holds the code {stray[0]:g}", fix=f"the card knows: {names}")
     return voxels.astype(np.uint16)

@@ -65,7 +65,7 @@ def read_annotations(job: Job, mapping: SourceMapping) -> Annotations:
     table = job.raw.csv(columns.file, columns=_wanted(columns), separator=columns.separator)
     counts = Counter(cells.text(key) for key in table[columns.key])
     rows: dict[str, Annotation] = {}
-    refused = []
+    refusals = []
     for number, row in enumerate(table.iter_rows(named=True), start=2):
         key = cells.text(row[columns.key])
         where = f"{columns.file}, row {number}"
@@ -77,8 +77,8 @@ def read_annotations(job: Job, mapping: SourceMapping) -> Annotations:
                 raise DuplicateKey(what, where=where, fix="keep one row a key")
             rows[key] = _annotation(row, columns, mapping, where)
         except InputError as error:
-            refused.append(Refused(key or where, error))
-    return Annotations(rows, tuple(refused))
+            refusals.append(Refused(key or where, error))
+    return Annotations(rows, tuple(refusals))
 
 
 def join(
@@ -90,7 +90,7 @@ def join(
     table's own faults; Filtered for a row that asserts no label.
     """
     yield from annotations.refused
-    known = {item.key for item in annotations.refused}
+    refused_keys = {item.key for item in annotations.refused}
     for key, annotation in annotations.rows.items():
         if key not in files:
             what = f"{table} names it, but it is not there"
@@ -100,7 +100,7 @@ def join(
             yield Filtered(key, "no_label", what, files[key])
         else:
             yield key, files[key], annotation
-    for key in sorted(set(files) - set(annotations.rows) - known):
+    for key in sorted(set(files) - set(annotations.rows) - refused_keys):
         what = f"{table} has no row for it"
         fix = "add a row, or move the file out of the raw folder"
         yield Refused(key, MissingKey(what, where=files[key][0], fix=fix), files[key])
@@ -156,11 +156,11 @@ def _labels(
             cell = cells.text(cell) or ""
         parts = cell.split(columns.label_separator) if columns.label_separator else [cell]
         return tuple(part.strip() for part in parts if part.strip()), ()
-    present, uncertain, absent = [], [], 0
+    assertions, uncertain, absent = [], [], 0
     for name in columns.labels:
         value = (row[name] or "").strip().lower()
         if value in _PRESENT:
-            present.append(name)
+            assertions.append(name)
         elif value in _UNCERTAIN:
             uncertain.append(name)
         elif value in _ABSENT:
@@ -171,14 +171,14 @@ def _labels(
     # A blank cell means not mentioned, from which nothing follows.
     if mapping.none is not None and absent == len(columns.labels):
         return (mapping.none,), ()
-    return tuple(present), tuple(uncertain)
+    return tuple(assertions), tuple(uncertain)
 
 
 def _split(word: str | None, words: Mapping[str, Split], where: str) -> Split | None:
     if word is None:
         return None
-    known: dict[str, Split] = {split: split for split in SPLITS} | dict(words)
-    if word not in known:
-        fix = f"map it under split_values; known: {', '.join(known)}"
+    splits: dict[str, Split] = {split: split for split in SPLITS} | dict(words)
+    if word not in splits:
+        fix = f"map it under split_values; known: {', '.join(splits)}"
         raise BadTable(f"the split {word!r} is not known", where=where, fix=fix)
-    return known[word]
+    return splits[word]

@@ -19,21 +19,21 @@ def ask(
     `labels` are options of the task; they come out in the order of the options, whatever order
     they arrive in. Raises BadLabel for a stray label, none at all, or several where one is asked.
     """
-    asked = card.tasks[task]
-    options = asked.options or ()
-    present = set(labels)
-    if stray := sorted((present | set(uncertain)) - set(options)):
+    definition = card.tasks[task]
+    options = definition.options or ()
+    answers = set(labels)
+    if stray := sorted((answers | set(uncertain)) - set(options)):
         raise BadLabel(f"{stray[0]!r} is no option of the task {task}", where=card.slug)
-    if not present or (asked.kind == "single" and len(present) > 1):
-        wanted = "exactly one label" if asked.kind == "single" else "at least one label"
-        raise BadLabel(f"the task {task} needs {wanted}, got {sorted(present)}", where=card.slug)
-    ordered = tuple(option for option in options if option in present)
+    if not answers or (definition.kind == "single" and len(answers) > 1):
+        number = "exactly one label" if definition.kind == "single" else "at least one label"
+        raise BadLabel(f"the task {task} needs {number}, got {sorted(answers)}", where=card.slug)
+    in_order = tuple(option for option in options if option in answers)
     return {
         "task": task,
-        "question": prompt(asked.question, asked.kind, options),
+        "question": prompt(definition.question, definition.kind, options),
         "options": options,
-        "answer": ANSWER_JOIN.join(ordered),
-        "labels": ordered,
+        "answer": ANSWER_JOIN.join(in_order),
+        "labels": in_order,
         "uncertain": tuple(option for option in options if option in uncertain),
     }
 
@@ -51,9 +51,9 @@ def translate(card: Card, raw: str, *, where: str) -> str:
     try:
         return card.labels[raw]
     except KeyError:
-        known = ", ".join(sorted(card.labels))
+        names = ", ".join(sorted(card.labels))
         raise BadLabel(
-            f"the raw label {raw!r} is not mapped", where=where, fix=f"the card maps: {known}"
+            f"the raw label {raw!r} is not mapped", where=where, fix=f"the card maps: {names}"
         ) from None
 
 

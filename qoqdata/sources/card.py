@@ -26,18 +26,18 @@ def parse_card(content: Any, *, where: str) -> Card:
     )
 
 
-def settle_options(card: Card, given: Mapping[str, Any]) -> dict[str, Any]:
+def settle_options(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
     """The card's options with the user's values, typed like their defaults.
 
     Raises UsageError for an unknown option or a value of the wrong type or choice.
     """
-    if unknown := sorted(set(given) - set(card.options)):
-        known = ", ".join(sorted(card.options)) or "none"
+    if unknown := sorted(set(values) - set(card.options)):
+        names = ", ".join(sorted(card.options)) or "none"
         where = f"source {card.slug}"
-        raise UsageError(f"has no option {unknown[0]!r}", where=where, fix=f"known: {known}")
+        raise UsageError(f"has no option {unknown[0]!r}", where=where, fix=f"known: {names}")
     return {
-        name: _typed(card.slug, name, option.default, option.choices, given[name])
-        if name in given
+        name: _typed(card.slug, name, option.default, option.choices, values[name])
+        if name in values
         else option.default
         for name, option in sorted(card.options.items())
     }
@@ -48,14 +48,14 @@ def _typed(slug: str, name: str, default: Any, choices: tuple[str, ...] | None, 
     if choices and value not in choices:
         raise UsageError(f"{value!r} is no choice", where=where, fix=f"one of {', '.join(choices)}")
     try:
-        settled = _as(type(default), value)
+        typed_value = _as(type(default), value)
         # Options are part of the manifest, and JSON knows neither NaN nor infinity.
-        if isinstance(settled, float) and not math.isfinite(settled):
+        if isinstance(typed_value, float) and not math.isfinite(typed_value):
             raise ValueError(value)
     except (KeyError, TypeError, ValueError) as error:
         kind = "scalar" if default is None else type(default).__name__
         raise UsageError(f"{value!r} is no {kind}", where=where) from error
-    return settled
+    return typed_value
 
 
 def _as(kind: type, value: Any) -> Any:

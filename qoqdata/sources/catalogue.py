@@ -61,18 +61,18 @@ def load_source(folder: Path, module: str) -> Source:
 
 @cache
 def _folders() -> dict[str, tuple[Path, str]]:
-    found: dict[str, tuple[Path, str]] = {}
+    folders: dict[str, tuple[Path, str]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         package = importlib.import_module(entry.value)
         for root in map(Path, package.__path__):
             for folder in _source_folders(root):
                 inside = ".".join(folder.relative_to(root).parts)
                 module = ".".join(part for part in (entry.value, inside, "source") if part)
-                if folder.name in found and found[folder.name][0] != folder:
-                    where = f"{found[folder.name][0]} and {folder}"
+                if folder.name in folders and folders[folder.name][0] != folder:
+                    where = f"{folders[folder.name][0]} and {folder}"
                     raise CardError(f"two sources are called {folder.name!r}", where=where)
-                found[folder.name] = (folder, module)
-    return dict(sorted(found.items()))
+                folders[folder.name] = (folder, module)
+    return dict(sorted(folders.items()))
 
 
 def _source_folders(root: Path) -> Iterator[Path]:
@@ -86,8 +86,8 @@ def _import(module: str, folder: Path) -> ModuleType:
         code = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise CardError(f"has no importable {module}", where=str(folder)) from error
-    if lacking := [name for name in ("plan", "convert") if not hasattr(code, name)]:
-        raise CardError(f"does not define {lacking[0]}", where=str(folder / "source.py"))
+    if absent := [name for name in ("plan", "convert") if not hasattr(code, name)]:
+        raise CardError(f"does not define {absent[0]}", where=str(folder / "source.py"))
     return code
 
 

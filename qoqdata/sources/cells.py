@@ -14,16 +14,16 @@ ABSENT = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown", "-99", "-
 
 def text(cell: str | None) -> str | None:
     """The stripped cell; None for the usual spellings of an absent value."""
-    stripped = (cell or "").strip()
-    return None if stripped.lower() in ABSENT else stripped
+    word = (cell or "").strip()
+    return None if word.lower() in ABSENT else word
 
 
 def number(cell: str | None) -> float | None:
     """The cell as a finite number, or None when it is absent or no number."""
-    known = text(cell) or "nan"
+    word = text(cell) or "nan"
     try:
         # Python reads "1_000" as a number; no table means that.
-        value = math.nan if "_" in known else float(known)
+        value = math.nan if "_" in word else float(word)
     except ValueError:
         return None
     return value if math.isfinite(value) else None

@@ -73,8 +73,8 @@ class Mapping(_Part):
     @property
     def answers(self) -> tuple[str, ...]:
         """The options in the order given, or the mapped labels in order of first use."""
-        named = self.options or tuple(dict.fromkeys(self.labels.values()))
-        return named if self.none is None or self.none in named else (*named, self.none)
+        names = self.options or tuple(dict.fromkeys(self.labels.values()))
+        return names if self.none is None or self.none in names else (*names, self.none)
 
 
 def parse_mapping(kind: type[M], content: Any, *, source: str) -> M:

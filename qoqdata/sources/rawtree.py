@@ -66,11 +66,11 @@ class RawTree:
         are not followed, and hidden files are left out. Raises UnreadableFile for a folder that
         cannot be listed and for a name that is not UTF-8, which no record or table can hold.
         """
-        wanted = [pattern.lower() for pattern in patterns]
+        names = [pattern.lower() for pattern in patterns]
         return sorted(
             _utf8(path)
             for path in self._walk(under)
-            if not wanted or any(fnmatchcase(path.rpartition("/")[2].lower(), w) for w in wanted)
+            if not names or any(fnmatchcase(path.rpartition("/")[2].lower(), n) for n in names)
         )
 
     def csv(
@@ -105,9 +105,9 @@ class RawTree:
         except (pl.exceptions.PolarsError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise BadTable(f"cannot be parsed: {reason}", where=relative) from error
-        if lacking := [name for name in columns if name not in table.columns]:
+        if absent := [name for name in columns if name not in table.columns]:
             raise BadTable(
-                f"lacks the column {lacking[0]!r}",
+                f"lacks the column {absent[0]!r}",
                 where=relative,
                 fix=f"it has: {', '.join(table.columns)}",
             )
@@ -118,8 +118,8 @@ class RawTree:
             raise BadTable("the table has no rows", where=relative, fix="fetch it again")
         for name in columns:
             # What is not UTF-8 arrives as U+FFFD, which makes different keys and texts alike.
-            if (lost := table[name].str.contains("\ufffd", literal=True).arg_true()).len():
-                where = f"{relative}, row {lost[0] + 2}, column {name}"
+            if (places := table[name].str.contains("\ufffd", literal=True).arg_true()).len():
+                where = f"{relative}, row {places[0] + 2}, column {name}"
                 raise BadTable("is not UTF-8", where=where, fix="convert the table to UTF-8")
         return table
 

@@ -11,7 +11,7 @@ import pytest
 from qoqdata.contract.manifest import Counts
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import examples
-from qoqdata.suite.examples import Built, build_example
+from qoqdata.suite.examples import BuiltExample, build_example
 from qoqdata.validation import find
 
 #: Raw files that the damage tests try, spread over the sorted list.
@@ -35,12 +35,12 @@ def test_example_gives_the_expected_records(
     qoqdata_source: Source, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """The example's records and quarantine are those written down beside it."""
-    built = build_example(qoqdata_source, tmp_path / "set")
+    example = build_example(qoqdata_source, tmp_path / "set")
     if request.config.getoption("--qoqdata-accept"):
-        examples.accept(qoqdata_source, built)
-    assert built.records == examples.expected(qoqdata_source, examples.RECORDS)
-    assert built.quarantine == examples.expected(qoqdata_source, examples.QUARANTINE)
-    assert built.records
+        examples.accept(qoqdata_source, example)
+    assert example.records == examples.read_expected(qoqdata_source, examples.RECORDS)
+    assert example.quarantine == examples.read_expected(qoqdata_source, examples.QUARANTINE)
+    assert example.records
 
 
 def test_example_is_valid(qoqdata_source: Source, tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ def test_private_paths_stay_out(qoqdata_source: Source, tmp_path: Path) -> None:
     """Sources with keyed raw paths leave no raw path in a record."""
     if qoqdata_source.card.raw_paths == "public":
         pytest.skip("raw paths of this source are public")
-    built = build_example(qoqdata_source, tmp_path / "set")
-    texts = list(_texts(list(built.records)))
+    example = build_example(qoqdata_source, tmp_path / "set")
+    texts = list(_texts(list(example.records)))
     stems = {Path(path).name.partition(".")[0] for path in _raw_files(qoqdata_source)}
     assert [text for text in texts if any(text.startswith(stem) for stem in stems)] == []
     assert [text for text in texts if any(p in text for p in _raw_files(qoqdata_source))] == []
@@ -81,15 +81,15 @@ def test_damage_is_accounted_for(qoqdata_source: Source, tmp_path: Path, damage:
         raw = tmp_path / f"raw-{number}"
         shutil.copytree(qoqdata_source.folder / "example" / "raw", raw)
         _damage(raw / path, damage)
-        built = build_example(qoqdata_source, tmp_path / f"set-{number}", raw=raw)
-        _check_survivors(built, before, path)
+        example = build_example(qoqdata_source, tmp_path / f"set-{number}", raw=raw)
+        _check_survivors(example, before, path)
 
 
-def _check_survivors(built: Built, before: dict[str, dict], path: str) -> None:
-    for entry in built.dataset.manifest.sources.values():
+def _check_survivors(example: BuiltExample, before: dict[str, dict], path: str) -> None:
+    for entry in example.dataset.manifest.sources.values():
         counts: Counts = entry.counts
         assert counts.units == counts.converted + counts.quarantined + counts.filtered
-    for record in built.records:
+    for record in example.records:
         if not {"images", "ecg", "context"} & set(record):
             continue  # annotation-only: it says so, and training leaves it out
         assert record["id"] in before, f"damage to {path} made a new record"

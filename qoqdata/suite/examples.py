@@ -26,7 +26,7 @@ RECORDS, QUARANTINE, MAPPING = "expected.jsonl", "quarantine.jsonl", "mapping.ya
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltExample:
     """A built example: the data set, described records and quarantine rows, both sorted."""
 
     dataset: Dataset
@@ -34,7 +34,7 @@ class Built:
     quarantine: tuple[dict[str, Any], ...]
 
 
-def build_example(source: Source, out: Path, *, raw: Path | None = None) -> Built:
+def build_example(source: Source, out: Path, *, raw: Path | None = None) -> BuiltExample:
     """Build the example of a source (or another raw tree with its mapping) in this process."""
     folder = source.folder / "example"
     mapping = folder / MAPPING
@@ -51,10 +51,10 @@ def build_example(source: Source, out: Path, *, raw: Path | None = None) -> Buil
     for slug in dataset.manifest.sources:
         if (table := dataset.layout.quarantine(slug)).is_file():
             failures += pl.read_parquet(table).to_dicts()
-    return Built(dataset, tuple(records), tuple(failures))
+    return BuiltExample(dataset, tuple(records), tuple(failures))
 
 
-def expected(source: Source, name: str) -> tuple[dict[str, Any], ...]:
+def read_expected(source: Source, name: str) -> tuple[dict[str, Any], ...]:
     """The rows of expected.jsonl or quarantine.jsonl; no quarantine file means none."""
     path = source.folder / "example" / name
     if not path.is_file():
@@ -65,9 +65,9 @@ def expected(source: Source, name: str) -> tuple[dict[str, Any], ...]:
     return tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def accept(source: Source, built: Built) -> None:
+def accept(source: Source, example: BuiltExample) -> None:
     """Write what was built as what is expected; for a person to read before it is committed."""
-    for name, rows in ((RECORDS, built.records), (QUARANTINE, built.quarantine)):
+    for name, rows in ((RECORDS, example.records), (QUARANTINE, example.quarantine)):
         path = source.folder / "example" / name
         if rows or name == RECORDS:
             lines = (json.dumps(row, ensure_ascii=False) for row in rows)
@@ -79,14 +79,14 @@ def accept(source: Source, built: Built) -> None:
 def describe(row: dict[str, Any]) -> dict[str, Any]:
     """A record as JSON values: images by size and mean grey, masks by pixels a code, ECGs by
     leads, rate, samples and range in mV. Absent columns are left out."""
-    shown = {name: value for name, value in row.items() if value is not None}
+    values = {name: value for name, value in row.items() if value is not None}
     if row["images"] is not None:
-        shown["images"] = [_image(image["bytes"]) for image in row["images"]]
+        values["images"] = [_image(image["bytes"]) for image in row["images"]]
     if row["masks"] is not None:
-        shown["masks"] = [None if mask is None else _mask(mask["bytes"]) for mask in row["masks"]]
+        values["masks"] = [None if mask is None else _mask(mask["bytes"]) for mask in row["masks"]]
     if row["ecg"] is not None:
-        shown["ecg"] = _ecg(row["ecg"])
-    return json.loads(json.dumps(shown))
+        values["ecg"] = _ecg(row["ecg"])
+    return json.loads(json.dumps(values))
 
 
 def _image(data: bytes) -> dict[str, Any]:

@@ -31,15 +31,15 @@ def scaffold(name: str, domain: str, parent: Path) -> Source:
     if folder.exists():
         raise UsageError("is there already", where=str(folder), fix="choose another name")
     with as_file(files("qoqdata.suite") / "template") as template:
-        filled = {
+        texts = {
             target: (template / text).read_text().replace("NAME", name).replace("DOMAIN", domain)
             for text, target in TEXTS.items()
         }
-        parse_card(yaml.safe_load(filled["card.yaml"]), where="the new card")
+        parse_card(yaml.safe_load(texts["card.yaml"]), where="the new card")
         table = (template / "example" / "raw" / "labels.csv").read_text()
     images = folder / "example" / "raw" / "images"
     images.mkdir(parents=True)
-    for target, text in filled.items():
+    for target, text in texts.items():
         (folder / target).write_text(text, encoding="utf-8")
     (images.parent / "labels.csv").write_text(table, encoding="utf-8")
     for number in range(1, 4):
@@ -50,9 +50,9 @@ def scaffold(name: str, domain: str, parent: Path) -> Source:
 
 def write_expected(source: Source, work: Path) -> int:
     """Build the new example and write its expected records; returns how many."""
-    built = examples.build_example(source, work)
-    examples.accept(source, built)
-    return len(built.records)
+    example = examples.build_example(source, work)
+    examples.accept(source, example)
+    return len(example.records)
 
 
 def _load(folder: Path) -> Source:

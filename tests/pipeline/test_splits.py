@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import TornGroup
-from qoqdata.pipeline.planning import assign, hashed_split
+from qoqdata.pipeline.planning import assign_splits, hashed_split
 from qoqdata.sources.protocol import Refused, Unit
 from tests.contract.test_card import CONTENT
 
@@ -87,7 +87,7 @@ def test_sources_of_the_same_patients_agree_through_their_namespace() -> None:
     def settled(slug: str, namespace: str | None) -> list[Split | None]:
         keys = CONTENT["keys"] | {"namespace": namespace}
         made = Card.model_validate(CONTENT | {"slug": slug, "keys": keys})
-        return [unit.split for unit in assign(units, made)[0]]
+        return [unit.split for unit in assign_splits(units, made)[0]]
 
     assert settled("films", "shared") == settled("reports", "shared")
     assert settled("films", None) == settled("reports", "films")
@@ -113,7 +113,7 @@ def made(items: list[tuple]) -> list[Unit]:
 @given(KEYS, CONFLICTS)
 def test_no_group_straddles_and_nothing_is_lost(items: list[tuple], conflict: str) -> None:
     units = made(items)
-    assigned, refused = assign(units, card(conflict=conflict))
+    assigned, refused = assign_splits(units, card(conflict=conflict))
     assert sorted(u.key for u in (*assigned, *refused)) == sorted(u.key for u in units)
     of_group: dict[str, set[Split | None]] = {}
     for one in assigned:
@@ -130,7 +130,7 @@ def test_listing_order_does_not_matter(items: list[tuple], conflict: str, random
     random.shuffle(turned)
 
     def settled(units: list[Unit]) -> tuple:
-        assigned, refused = assign(units, card(conflict=conflict))
+        assigned, refused = assign_splits(units, card(conflict=conflict))
         reasons = sorted((item.key, str(item.error)) for item in refused)
         return sorted(assigned, key=lambda one: one.key), reasons
 
@@ -140,7 +140,7 @@ def test_listing_order_does_not_matter(items: list[tuple], conflict: str, random
 @given(KEYS)
 def test_official_splits_win(items: list[tuple]) -> None:
     units = {one.key: one for one in made(items)}
-    assigned, _ = assign(units.values(), card())
+    assigned, _ = assign_splits(units.values(), card())
     for one in assigned:
         given = units[one.key].split
         assert given is None or one.split == given
@@ -150,7 +150,7 @@ def test_official_splits_win(items: list[tuple]) -> None:
 @given(KEYS)
 def test_without_official_splits_the_hash_of_the_group_decides(items: list[tuple]) -> None:
     units = [replace(one, split=None) for one in made(items)]
-    assigned, refused = assign(units, card())
+    assigned, refused = assign_splits(units, card())
     assert refused == []
     for one in assigned:
         assert one.group is not None
@@ -158,13 +158,13 @@ def test_without_official_splits_the_hash_of_the_group_decides(items: list[tuple
 
 
 def test_a_unit_without_group_is_its_own() -> None:
-    (one,), _ = assign([unit("k")], card())
+    (one,), _ = assign_splits([unit("k")], card())
     assert one.group == "k"
 
 
 def test_an_official_member_takes_its_group_along() -> None:
     units = [unit("a", "p"), unit("b", "p", "test"), unit("c", "p"), unit("d", "q")]
-    assigned, _ = assign(units, card())
+    assigned, _ = assign_splits(units, card())
     assert {one.key: one.split for one in assigned if one.group == "p"} == dict.fromkeys(
         "abc", "test"
     )
@@ -174,7 +174,7 @@ TORN = [unit("a", "p", "train"), unit("b", "p", "test"), unit("c", "p"), unit("d
 
 
 def test_a_torn_group_is_refused_whole() -> None:
-    assigned, refused = assign(TORN, card())
+    assigned, refused = assign_splits(TORN, card())
     assert [one.key for one in assigned] == ["d"]
     assert [item.key for item in refused] == ["a", "b", "c"]
     for item, torn in zip(refused, TORN, strict=False):
@@ -186,7 +186,7 @@ def test_a_torn_group_is_refused_whole() -> None:
 
 @pytest.mark.parametrize("wins", SPLITS)
 def test_a_torn_group_goes_where_the_card_says(wins: Split) -> None:
-    assigned, refused = assign(TORN, card(conflict=wins))
+    assigned, refused = assign_splits(TORN, card(conflict=wins))
     assert refused == []
     found = {one.key: one.split for one in assigned}
     assert found == {"a": wins, "b": wins, "c": wins, "d": "train"}

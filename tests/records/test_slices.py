@@ -11,7 +11,7 @@ from PIL import Image
 from qoqdata.errors import BadLabel, InputError, Misaligned
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy, Volume
-from qoqdata.records.slices import CutSlices, cut
+from qoqdata.records.slices import CutSlices, cut_slices
 
 #: 4 x 3 x 5 voxels of 1 x 2 x 4 mm, axes along R, A, S.
 AFFINE = np.diag([1.0, 2.0, 4.0, 1.0])
@@ -44,7 +44,9 @@ def axial(plane: np.ndarray) -> np.ndarray:
 
 def test_images_are_windowed_and_upright() -> None:
     # Window 0 to 255: grey is the value itself.
-    stack = cut(volume(ramp()), None, {}, policy=ALL, window=Window(127.5, 255.0, "LINEAR_EXACT"))
+    stack = cut_slices(
+        volume(ramp()), None, {}, policy=ALL, window=Window(127.5, 255.0, "LINEAR_EXACT")
+    )
     assert stack.masks is None and stack.regions is None and stack.images is not None
     assert [image.index for image in stack.images] == [0, 1, 2, 3, 4]
     for image in stack.images:
@@ -60,8 +62,8 @@ def test_images_are_windowed_and_upright() -> None:
 def test_a_volume_stored_upside_down_gives_the_same_images() -> None:
     turned = np.diag([1.0, 2.0, -4.0, 1.0])
     window = Window(127.5, 255.0, "LINEAR_EXACT")
-    one = cut(volume(ramp()), None, {}, policy=ALL, window=window)
-    two = cut(volume(ramp()[:, :, ::-1], turned), None, {}, policy=ALL, window=window)
+    one = cut_slices(volume(ramp()), None, {}, policy=ALL, window=window)
+    two = cut_slices(volume(ramp()[:, :, ::-1], turned), None, {}, policy=ALL, window=window)
     assert one.images is not None and two.images is not None
     assert [p.data for p in one.images] == [p.data for p in two.images]
     assert [p.index for p in two.images] == [4, 3, 2, 1, 0]
@@ -71,7 +73,9 @@ def test_the_window_that_a_record_names_is_the_one_applied() -> None:
     """DICOM's LINEAR of width 2 is a step, its LINEAR_EXACT is not; PS3.3 C.11.2.1."""
     voxels = np.zeros(SHAPE, np.float32)
     voxels[0, 0, :] = 0.5
-    stack = cut(volume(voxels), None, {}, policy=ALL, window=Window(1.0, 2.0, "LINEAR", "narrow"))
+    stack = cut_slices(
+        volume(voxels), None, {}, policy=ALL, window=Window(1.0, 2.0, "LINEAR", "narrow")
+    )
     assert stack.images is not None
     # (0.5 - 0) * 255 / 2 = 63.75
     assert pixels(stack.images[0].data).max() == 64
@@ -81,7 +85,7 @@ def test_the_window_that_a_record_names_is_the_one_applied() -> None:
 def test_without_a_window_one_range_serves_the_whole_volume() -> None:
     voxels = np.zeros((10, 10, 20), np.float32)
     voxels[:, :, 10:] = 100
-    stack = cut(volume(voxels), None, {}, policy=ALL)
+    stack = cut_slices(volume(voxels), None, {}, policy=ALL)
     assert stack.images is not None
     # Half the voxels are 0, half are 100: the percentiles are 0 and 100.
     assert [int(pixels(p.data).mean()) for p in stack.images] == [0] * 10 + [255] * 10
@@ -94,7 +98,7 @@ def masked() -> tuple[np.ndarray, CutSlices]:
     codes = np.zeros(SHAPE, np.float32)
     codes[1:3, 0, 3] = 2
     codes[3, 2, 3] = 7
-    stack = cut(volume(ramp()), volume(codes), {2: "kidney", 7: "cyst"}, policy=ALL)
+    stack = cut_slices(volume(ramp()), volume(codes), {2: "kidney", 7: "cyst"}, policy=ALL)
     return codes, stack
 
 
@@ -122,7 +126,7 @@ def test_regions_count_stored_images_not_raw_slices() -> None:
     codes = np.zeros(SHAPE, np.uint8)
     codes[0, 0, 4] = 1
     policy = SlicePolicy("index", indices=(1, 4), plane="axial")
-    stack = cut(volume(ramp()), volume(codes), {1: "x"}, policy=policy)
+    stack = cut_slices(volume(ramp()), volume(codes), {1: "x"}, policy=policy)
     assert stack.regions is not None and stack.images is not None
     assert [region.image for region in stack.regions] == [1]
     assert [image.index for image in stack.images] == [1, 4]
@@ -131,7 +135,7 @@ def test_regions_count_stored_images_not_raw_slices() -> None:
 def test_a_mask_alone() -> None:
     codes = np.zeros(SHAPE, np.uint8)
     codes[0, 0, 0] = 1
-    stack = cut(None, volume(codes), {1: "x"}, policy=ALL)
+    stack = cut_slices(None, volume(codes), {1: "x"}, policy=ALL)
     assert stack.images is None
     assert stack.masks is not None and len(stack.masks) == 5
     assert stack.notes == ("slices: all slices, axial, of 5",)
@@ -140,7 +144,7 @@ def test_a_mask_alone() -> None:
 def test_codes_up_to_16_bits_survive() -> None:
     codes = np.zeros(SHAPE, np.int32)
     codes[0, 0, 0] = 65535
-    stack = cut(None, volume(codes), {65535: "x"}, policy=ALL)
+    stack = cut_slices(None, volume(codes), {65535: "x"}, policy=ALL)
     assert stack.masks is not None
     assert pixels(stack.masks[0]).max() == 65535
 
@@ -148,7 +152,7 @@ def test_codes_up_to_16_bits_survive() -> None:
 def test_repairs_of_the_volume_are_noted() -> None:
     assert (
         "spacing mended"
-        in cut(volume(ramp(), repairs=("spacing mended",)), None, {}, policy=ALL).notes
+        in cut_slices(volume(ramp(), repairs=("spacing mended",)), None, {}, policy=ALL).notes
     )
 
 
@@ -157,7 +161,7 @@ def test_a_stray_code(code: float) -> None:
     codes = np.zeros(SHAPE, np.float32)
     codes[0, 0, 0] = code
     with pytest.raises(BadLabel, match="1 kidney, 2 tumor"):
-        cut(volume(ramp()), volume(codes), {2: "tumor", 1: "kidney"}, policy=ALL)
+        cut_slices(volume(ramp()), volume(codes), {2: "tumor", 1: "kidney"}, policy=ALL)
 
 
 @pytest.mark.parametrize("policy", [ALL, SlicePolicy("uniform", 2), SlicePolicy("mask", 2)])
@@ -167,13 +171,13 @@ def test_grids_that_differ(policy: SlicePolicy) -> None:
     shifted[0, 3] = 0.5
     for mask in (volume(codes, shifted), volume(codes[:, :, :4])):
         with pytest.raises(Misaligned):
-            cut(volume(ramp()), mask, {1: "x"}, policy=policy)
+            cut_slices(volume(ramp()), mask, {1: "x"}, policy=policy)
 
 
 def test_series_over_time_and_nothing() -> None:
     series = volume(np.zeros((*SHAPE, 2), np.int16))
     for image, mask in ((series, None), (None, series)):
         with pytest.raises(InputError, match="over time"):
-            cut(image, mask, {}, policy=ALL)
+            cut_slices(image, mask, {}, policy=ALL)
     with pytest.raises(ValueError, match="neither"):
-        cut(None, None, {}, policy=ALL)
+        cut_slices(None, None, {}, policy=ALL)

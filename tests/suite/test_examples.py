@@ -12,7 +12,7 @@ from qoqdata.errors import CardError
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import examples
-from qoqdata.suite.examples import Built, build_example, describe
+from qoqdata.suite.examples import BuiltExample, build_example, describe
 from tests.records.sound_rows import HEIGHT, WIDTH, ecg_row, image_row
 
 
@@ -51,15 +51,15 @@ def source(tmp_path: Path) -> Source:
 
 def test_what_is_accepted_is_expected(source: Source, tmp_path: Path) -> None:
     with pytest.raises(CardError, match="no expected records"):
-        examples.expected(source, examples.RECORDS)
+        examples.read_expected(source, examples.RECORDS)
     dataset = build_example(catalogue.find_source("ham10000"), tmp_path / "set").dataset
     records, rows = ({"id": "ü"}, {"id": "b"}), ({"unit": "x"},)
-    examples.accept(source, Built(dataset, records, rows))
-    assert examples.expected(source, examples.RECORDS) == records
-    assert examples.expected(source, examples.QUARANTINE) == rows
-    examples.accept(source, Built(dataset, records[:1], ()))
-    assert examples.expected(source, examples.RECORDS) == records[:1]
-    assert examples.expected(source, examples.QUARANTINE) == ()
+    examples.accept(source, BuiltExample(dataset, records, rows))
+    assert examples.read_expected(source, examples.RECORDS) == records
+    assert examples.read_expected(source, examples.QUARANTINE) == rows
+    examples.accept(source, BuiltExample(dataset, records[:1], ()))
+    assert examples.read_expected(source, examples.RECORDS) == records[:1]
+    assert examples.read_expected(source, examples.QUARANTINE) == ()
     assert [p.name for p in (tmp_path / "example").iterdir()] == ["expected.jsonl"]
 
 

@@ -33,7 +33,7 @@ def test_what_is_made(tmp_path: Path) -> None:
         "example/raw/labels.csv",
         "source.py",
     ]
-    records = examples.expected(source, examples.RECORDS)
+    records = examples.read_expected(source, examples.RECORDS)
     assert {record["source"] for record in records} == {"busi_new"}
     assert {record["domain"] for record in records} == {"ultrasound"}
     assert {record["answer"] for record in records} <= {"Normal", "Abnormal"}

@@ -36,10 +36,10 @@ def plan(job: Job) -> Iterator[Planned]:
             yield Filtered(key, "no_label", "malignancy is not stated", files)
             continue
         yield Unit(key, files, patient=key, facts=_facts(case))
-    known = {case["case_id"] for case in cases}
+    keys = {case["case_id"] for case in cases}
     for path in job.raw.files(MASK, under=base):
         key = path.split("/")[-2]
-        if key not in known:
+        if key not in keys:
             yield Refused(key, MissingKey(f"{table} has no such case", where=path), (path,))
 
 
@@ -54,7 +54,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     kind = options["policy"] if image else "mask"
     policy = volume.SlicePolicy(kind, count=options["slices"], plane="axial")
     window = Window(options["window_centre"], options["window_width"], "LINEAR_EXACT")
-    stack = slices.cut(image, mask, job.card.mask_codes, policy=policy, window=window)
+    stack = slices.cut_slices(image, mask, job.card.mask_codes, policy=policy, window=window)
     label = translate(job.card, facts["malignant"], where=unit.key)
     return [
         Record(

@@ -26,20 +26,20 @@ UNCERTAIN_BELOW = 50
 def plan(job: Job) -> Iterator[Planned]:
     """One unit an ECG, joined to its statements by ecg_id."""
     column, folder = FILES[job.options["rate"]]
-    wanted = ["ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", column]
-    table = job.raw.csv("ptbxl_database.csv", columns=wanted)
+    columns = ["ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", column]
+    table = job.raw.csv("ptbxl_database.csv", columns=columns)
     classes = _classes(job)
-    listed = set()
+    row_files = set()
     for row in table.iter_rows(named=True):
         stem = row[column] or ""
         files = (f"{stem}.hea", f"{stem}.dat")
-        listed.update(files)
+        row_files.update(files)
         try:
             yield _unit(row, files, classes)
         except InputError as error:
             yield Refused(str(row["ecg_id"]), error, files)
     for header in job.raw.files("*.hea", under=folder) if job.raw.exists(folder) else ():
-        if header not in listed:
+        if header not in row_files:
             what = "no row of ptbxl_database.csv names this record"
             yield Refused(header, MissingKey(what, where=header), (header,))
 
@@ -79,7 +79,7 @@ def _unit(
     patient = integer(row["patient_id"])
     if patient is None:
         raise MissingKey("names no patient", where=f"ecg_id {key}")
-    present, uncertain = _statements(row["scp_codes"], classes, where=f"ecg_id {key}")
+    assertions, uncertain = _statements(row["scp_codes"], classes, where=f"ecg_id {key}")
     return Unit(
         key=key,
         files=files,
@@ -87,7 +87,7 @@ def _unit(
         patient=str(patient),
         split=_split(row["strat_fold"], where=f"ecg_id {key}"),
         facts={
-            "classes": present or ["none"],
+            "classes": assertions or ["none"],
             "uncertain": uncertain,
             "age": AGE_CAP if integer(row["age"]) == OVER_89 else read_age(row["age"]),
             "sex": SEX.get(row["sex"]),

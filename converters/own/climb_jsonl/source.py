@@ -47,10 +47,10 @@ class ClimbJsonl(SourceMapping):
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ClimbJsonl]:
     """The card of the user's source."""
-    parsed = parse_mapping(ClimbJsonl, mapping, source=card.slug)
-    card = complete_card(card, parsed, modality="image_2d")
+    settings = parse_mapping(ClimbJsonl, mapping, source=card.slug)
+    card = complete_card(card, settings, modality="image_2d")
     splits = card.splits.model_copy(update={"rule": "official"})
-    return card.model_copy(update={"splits": splits}), parsed
+    return card.model_copy(update={"splits": splits}), settings
 
 
 def plan(job: Job) -> Iterator[Planned]:
@@ -71,26 +71,26 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     mapping: ClimbJsonl = job.mapping
     facts = unit.facts
     paths = unit.files[: facts["images"]]
-    read = [image_from_file(job.raw.resolve(path), limits=job.limits) for path in paths]
-    stored = tuple(image for image, _ in read)
-    regions, drawn = _boxes(facts, mapping), None
+    pairs = [image_from_file(job.raw.resolve(path), limits=job.limits) for path in paths]
+    images = tuple(image for image, _ in pairs)
+    regions, label_maps = _boxes(facts, mapping), None
     if len(unit.files) > len(paths):
         label = mapping.region or "region"
         mask = masks.read_mask(
             job.raw.resolve(unit.files[-1]), codes={1: label}, binarise=True, limits=job.limits
         )
-        if mask.codes.shape != (stored[0].height, stored[0].width):
-            shape = (stored[0].height, stored[0].width)
+        if mask.codes.shape != (images[0].height, images[0].width):
+            shape = (images[0].height, images[0].width)
             raise Misaligned(f"mask {mask.codes.shape}, image {shape}", where=unit.key)
-        drawn = (encode.label_png(mask.codes), *(None for _ in stored[1:]))
+        label_maps = (encode.label_png(mask.codes), *(None for _ in images[1:]))
         regions = regions or regions_from_boxes(masks.boxes(mask.codes, mask.table), image=0)
     return [
         Record(
             **answered(job.card, mapping.task, unit) | {"question": facts["question"]},
-            images=stored,
-            masks=drawn,
+            images=images,
+            masks=label_maps,
             regions=regions,
-            notes=tuple(note for _, notes in read for note in notes),
+            notes=tuple(note for _, notes in pairs for note in notes),
         )
     ]
 
@@ -111,8 +111,8 @@ def _unit(
     images = _paths(line, "images", where)
     problem, answer = _turns(line, where)
     if not images:
-        held = next((name for name in _SERIES if line.get(name)), "no image")
-        return Filtered(where, "no_image", f"the line holds {held}")
+        content = next((name for name in _SERIES if line.get(name)), "no image")
+        return Filtered(where, "no_image", f"the line holds {content}")
     mask = line.get("segmentation_path")
     if mask is not None and not isinstance(mask, str):
         raise BadTable("segmentation_path is no path", where=where)
@@ -120,7 +120,7 @@ def _unit(
     key = (
         line.get("id") or f"{' '.join(images)} {hashlib.sha256(question.encode()).hexdigest()[:8]}"
     )
-    found = re.search(mapping.patient, images[0]) if mapping.patient else None
+    match = re.search(mapping.patient, images[0]) if mapping.patient else None
     facts = {
         "labels": [label.strip() for label in answer.split(ANSWER_JOIN)],
         "uncertain": [],
@@ -131,19 +131,19 @@ def _unit(
         **_demographics(line.get("demo"), mapping),
     }
     files = (*images, mask) if mask else images
-    return Unit(str(key), files, patient=found and found[1], split=split, facts=facts)
+    return Unit(str(key), files, patient=match and match[1], split=split, facts=facts)
 
 
 def _turns(line: Mapping[str, Any], where: str) -> tuple[str, str]:
     """Question and answer, from either spelling."""
     problem, answer = line.get("problem"), line.get("answer")
     if problem is None and answer is None:
-        said = {
+        turns = {
             turn.get("from"): turn.get("value")
             for turn in line.get("conversations") or ()
             if isinstance(turn, dict)
         }
-        problem, answer = said.get("human"), said.get("gpt")
+        problem, answer = turns.get("human"), turns.get("gpt")
     if not isinstance(problem, str) or not isinstance(answer, str) or not answer.strip():
         fix = "a line needs `problem` and `answer`, or `conversations`"
         raise BadTable("has no question or no answer", where=where, fix=fix)
@@ -177,8 +177,8 @@ def _boxes(facts: Mapping[str, Any], mapping: ClimbJsonl) -> tuple[Region, ...] 
 
 def _demographics(demo: Any, mapping: ClimbJsonl) -> dict[str, Any]:
     """Age and sex of a text such as "sex: Male, age: 68"; other words are left alone."""
-    said = dict(re.findall(r"(sex|age)\s*:\s*([^,;]+)", str(demo or "").lower()))
+    words = dict(re.findall(r"(sex|age)\s*:\s*([^,;]+)", str(demo or "").lower()))
     return {
-        "age": read_age(said.get("age")),
-        "sex": cells.sex(said.get("sex"), mapping.sex_values),
+        "age": read_age(words.get("age")),
+        "sex": cells.sex(words.get("sex"), mapping.sex_values),
     }

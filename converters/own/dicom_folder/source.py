@@ -52,9 +52,9 @@ class DicomFolder(SourceMapping):
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, DicomFolder]:
     """The card of the user's source."""
-    parsed = parse_mapping(DicomFolder, mapping, source=card.slug)
-    modality = "volume_3d" if parsed.unit == "series" else "image_2d"
-    return complete_card(card, parsed, modality=modality), parsed
+    settings = parse_mapping(DicomFolder, mapping, source=card.slug)
+    modality = "volume_3d" if settings.unit == "series" else "image_2d"
+    return complete_card(card, settings, modality=modality), settings
 
 
 def plan(job: Job) -> Iterator[Planned]:
@@ -107,18 +107,18 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         images, notes, person = dicoms.file_images(
             paths[0], windows, frames=mapping.frames, limits=job.limits
         )
-    asked = answered(job.card, mapping.task, unit)
-    age = person.age if asked["age"] is None else asked["age"]
-    sex = person.sex if asked["sex"] is None else asked["sex"]
-    return [Record(**asked | {"age": age, "sex": sex}, images=images, notes=notes)]
+    fields = answered(job.card, mapping.task, unit)
+    age = person.age if fields["age"] is None else fields["age"]
+    sex = person.sex if fields["sex"] is None else fields["sex"]
+    return [Record(**fields | {"age": age, "sex": sex}, images=images, notes=notes)]
 
 
 def _left_out(path: str, facts: DicomHeader, mapping: DicomFolder) -> Filtered | None:
     if facts.rows is None or facts.columns is None:
         kind = facts.modality or "object"
         return Filtered(path, NO_PIXELS, f"a DICOM {kind} without an image", (path,))
-    wanted = mapping.modalities
-    if facts.modality in wanted or (not wanted and facts.modality not in DERIVED):
+    modalities = mapping.modalities
+    if facts.modality in modalities or (not modalities and facts.modality not in DERIVED):
         return None
     return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
 

@@ -30,8 +30,8 @@ class ImageTable(SourceMapping):
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]:
     """The card of the user's source."""
-    parsed = parse_mapping(ImageTable, mapping, source=card.slug)
-    return complete_card(card, parsed, modality="image_2d"), parsed
+    settings = parse_mapping(ImageTable, mapping, source=card.slug)
+    return complete_card(card, settings, modality="image_2d"), settings
 
 
 def plan(job: Job) -> Iterator[Planned]:
@@ -39,9 +39,9 @@ def plan(job: Job) -> Iterator[Planned]:
     mapping: ImageTable = job.mapping
     annotations = read_annotations(job, mapping)
     assert mapping.table is not None
-    listed = job.raw.files(*IMAGES)
-    wanted = {_mask_path(path, mapping) for path in listed} if mapping.mask else set()
-    files = {path: (path,) for path in listed if path not in wanted}
+    image_paths = job.raw.files(*IMAGES)
+    mask_paths = {_mask_path(path, mapping) for path in image_paths} if mapping.mask else set()
+    files = {path: (path,) for path in image_paths if path not in mask_paths}
     for item in join(annotations, files, table=mapping.table.file):
         if not isinstance(item, tuple):
             yield _explain(item, job) if isinstance(item, Refused) else item

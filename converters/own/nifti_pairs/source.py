@@ -51,8 +51,8 @@ class NiftiPairs(SourceMapping):
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, NiftiPairs]:
     """The card of the user's source."""
-    parsed = parse_mapping(NiftiPairs, mapping, source=card.slug)
-    return complete_card(card, parsed, modality="volume_3d"), parsed
+    settings = parse_mapping(NiftiPairs, mapping, source=card.slug)
+    return complete_card(card, settings, modality="volume_3d"), settings
 
 
 def plan(job: Job) -> Iterator[Planned]:
@@ -66,8 +66,8 @@ def plan(job: Job) -> Iterator[Planned]:
     if mapping.mask is not None:
         masks = _matches(job, mapping.mask)
         for key in sorted(images.keys() ^ masks.keys()):
-            path, lacking = (images[key], "mask") if key in images else (masks[key], "volume")
-            yield Refused(key, MissingKey(f"has no {lacking}", where=path), (path,))
+            path, partner = (images[key], "mask") if key in images else (masks[key], "volume")
+            yield Refused(key, MissingKey(f"has no {partner}", where=path), (path,))
         pairs = {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
     if mapping.table is None:
         for key, files in pairs.items():
@@ -87,17 +87,17 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         volume.check_same_grid(image, mask, where=unit.key)
     policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)  # type: ignore[arg-type]
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
-    stack = slices.cut(image, mask, mapping.mask_codes, policy=policy, window=window)
+    stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
     if mapping.table is not None:
-        asked = answered(job.card, mapping.task, unit)
+        fields = answered(job.card, mapping.task, unit)
     else:
-        shown = {region.label for region in stack.regions or ()}
-        if not shown:
+        structures = {region.label for region in stack.regions or ()}
+        if not structures:
             raise BadLabel("the chosen slices show no structure of the mask", where=unit.key)
-        asked = ask(job.card, mapping.task, shown)
+        fields = ask(job.card, mapping.task, structures)
     return [
         Record(
-            **asked,
+            **fields,
             images=stack.images,
             masks=stack.masks,
             regions=stack.regions,
@@ -110,5 +110,5 @@ def _matches(job: Job, pattern: str) -> dict[str, str]:
     """Paths by key of a pattern such as labels/{key}.nii.gz."""
     head, tail = (re.escape(part) for part in pattern.split("{key}"))
     shape = re.compile(f"{head}(?P<key>.+?){tail}")
-    found = ((shape.fullmatch(path), path) for path in job.raw.files())
-    return {match["key"]: path for match, path in found if match}
+    matches = ((shape.fullmatch(path), path) for path in job.raw.files())
+    return {match["key"]: path for match, path in matches if match}

@@ -38,8 +38,8 @@ class WfdbFolder(SourceMapping):
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, WfdbFolder]:
     """The card of the user's source."""
-    parsed = parse_mapping(WfdbFolder, mapping, source=card.slug)
-    return complete_card(card, parsed, modality="ecg"), parsed
+    settings = parse_mapping(WfdbFolder, mapping, source=card.slug)
+    return complete_card(card, settings, modality="ecg"), settings
 
 
 def plan(job: Job) -> Iterator[Planned]:
@@ -67,12 +67,12 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """All leads in mV at the native rate; age and sex of the header where the table has none."""
     recording = ecg.read_ecg(job.raw.resolve(unit.files[0]), limits=job.limits)
-    asked = answered(job.card, job.mapping.task, unit)
-    age = recording.age if asked["age"] is None else asked["age"]
-    sex = recording.sex if asked["sex"] is None else asked["sex"]
+    fields = answered(job.card, job.mapping.task, unit)
+    age = recording.age if fields["age"] is None else fields["age"]
+    sex = recording.sex if fields["sex"] is None else fields["sex"]
     return [
         Record(
-            **asked | {"age": age, "sex": sex},
+            **fields | {"age": age, "sex": sex},
             ecg=Ecg(recording.leads, recording.fs, recording.signal, recording.valid),
             notes=recording.repairs,
         )
@@ -83,9 +83,9 @@ def _files(header: str, job: Job) -> tuple[str, ...]:
     """The header and the signal files that it names, those of its segments included."""
     folder = header.rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
-    parsed = read_wfdb_header(job.raw.resolve(header))
-    files = [header, *(f"{prefix}{line.file}" for line in parsed.signals)]
-    for line in parsed.segments:
+    record = read_wfdb_header(job.raw.resolve(header))
+    files = [header, *(f"{prefix}{line.file}" for line in record.signals)]
+    for line in record.segments:
         if line.name != GAP:
             files += _files(f"{prefix}{line.name}.hea", job)
     return tuple(dict.fromkeys(files))

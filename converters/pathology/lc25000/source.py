@@ -32,8 +32,8 @@ def plan(job: Job) -> Iterator[Planned]:
         else:
             what = f"{GROUPS} does not list this tile"
             yield Refused(stem, MissingKey(what, where=path), (path,))
-    listed = {path.rpartition("/")[2].rpartition(".")[0] for path in tiles}
-    for stem in sorted(set(groups or ()) - listed):
+    stems = {path.rpartition("/")[2].rpartition(".")[0] for path in tiles}
+    for stem in sorted(set(groups or ()) - stems):
         yield Refused(stem, MissingFile(f"listed in {GROUPS}, not on disk", where=stem))
 
 

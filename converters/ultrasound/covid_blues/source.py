@@ -26,17 +26,17 @@ def plan(job: Job) -> Iterator[Planned]:
     patients = {row["patient_id"]: row for row in clinical.iter_rows(named=True)}
     if len(patients) < clinical.height:
         raise BadTable("a patient has two rows", where="clinical_variables.csv")
-    listed = set()
+    row_paths = set()
     for row in scores.iter_rows(named=True):
         stem = row["video_file"]
         path = f"lus_videos/{stem}.mp4"
-        listed.add(path)
+        row_paths.add(path)
         try:
             yield _unit(stem, path, row["Severity Score"], patients)
         except InputError as error:
             yield Refused(stem, error, (path,))
     for path in job.raw.files("*.mp4", under="lus_videos") if job.raw.exists("lus_videos") else ():
-        if path not in listed:
+        if path not in row_paths:
             what = "severity.csv does not score this clip"
             yield Refused(path, MissingKey(what, where=path), (path,))
 
