@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -152,6 +153,6 @@ def _set_faults(frame: pl.DataFrame) -> Iterator[Finding]:
             yield Finding("data/", f"a {key} is in one split", what)
 
 
-def _repeats(frame: pl.DataFrame, keys: list[str]) -> list[dict]:
+def _repeats(frame: pl.DataFrame, keys: list[str]) -> list[dict[str, Any]]:
     counts = frame.group_by(keys).agg(n=pl.len()).filter(pl.col("n") > 1)
     return counts.sort(keys).to_dicts()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,9 +138,9 @@ def _region(region: Region) -> dict[str, Any]:
     }
 
 
-def _list(values: tuple | None) -> list | None:
+def _list(values: tuple[Any, ...] | None) -> list[Any] | None:
     return None if values is None else list(values)
 
 
-def _each(values: tuple | None, convert: Any) -> list | None:
+def _each(values: tuple[Any, ...] | None, convert: Callable[[Any], Any]) -> list[Any] | None:
     return None if values is None else [convert(value) for value in values]

@@ -1,7 +1,9 @@
 """Every registered source, found through the entry-point group `qoqdata.sources`.
 
 An entry point names a package; each folder below it that holds a `card.yaml` is one source. So a
-new source is a new folder and nothing else, here and in outside packages.
+new source is a new folder and nothing else, here and in outside packages. What the sources of a
+domain share is a module in the domain's folder: `from ..snomed import TABLE` in
+`ecg/ptb_xl/source.py` means `ecg/snomed.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ GROUP = "qoqdata.sources"
 
 def cards() -> dict[str, Card]:
     """The cards of all registered sources by slug, sorted; no converter code is imported."""
-    return {slug: load_card(folder / "card.yaml") for slug, (folder, _) in _folders().items()}
+    return {slug: load_card(folder / "card.yaml") for slug, (folder, *_) in _folders().items()}
 
 
 def find_source(slug: str) -> Source:
@@ -35,12 +37,11 @@ def find_source(slug: str) -> Source:
         near = difflib.get_close_matches(slug, folders, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "`qoqdata sources` lists them"
         raise UnknownSource(f"no source is called {slug!r}", fix=hint)
-    folder, module = folders[slug]
-    return load_source(folder, module)
+    return load_source(*folders[slug])
 
 
-def load_source(folder: Path, module: str) -> Source:
-    """The source in `folder`, whose code is the importable `module`."""
+def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
+    """The source in `folder`, whose code is the importable `module`, of a package at `root`."""
     card = load_card(folder / "card.yaml")
     if card.slug != folder.name:
         raise CardError(
@@ -55,13 +56,13 @@ def load_source(folder: Path, module: str) -> Source:
         convert=code.convert,
         configure=getattr(code, "configure", None),
         card_digest=hashlib.sha256((folder / "card.yaml").read_bytes()).hexdigest(),
-        code_digest=_code_digest(folder),
+        code_digest=_code_digest(folder, root or folder),
     )
 
 
 @cache
-def _folders() -> dict[str, tuple[Path, str]]:
-    folders: dict[str, tuple[Path, str]] = {}
+def _folders() -> dict[str, tuple[Path, str, Path]]:
+    folders: dict[str, tuple[Path, str, Path]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         package = importlib.import_module(entry.value)
         for root in map(Path, package.__path__):
@@ -71,7 +72,7 @@ def _folders() -> dict[str, tuple[Path, str]]:
                 if folder.name in folders and folders[folder.name][0] != folder:
                     where = f"{folders[folder.name][0]} and {folder}"
                     raise CardError(f"two sources are called {folder.name!r}", where=where)
-                folders[folder.name] = (folder, module)
+                folders[folder.name] = (folder, module, root)
     return dict(sorted(folders.items()))
 
 
@@ -91,10 +92,14 @@ def _import(module: str, folder: Path) -> ModuleType:
     return code
 
 
-def _code_digest(folder: Path) -> str:
-    """sha256 over the Python files and tables of the source's folder, its example left out."""
+def _code_digest(folder: Path, root: Path) -> str:
+    """sha256 over the Python files and tables of the source's folder, its example left out, and of
+    the folders between it and its package, where its domain's shared modules lie."""
     total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in (".py", ".csv", ".tsv", ".json"):
-            total.update(path.name.encode() + b"\0" + path.read_bytes())
+    for part in (folder, *(root / parent for parent in folder.relative_to(root).parents)):
+        for path in sorted(part.iterdir()):
+            # A package's own `__init__.py` differs between a checkout and an installation.
+            own = part == root and path.name == "__init__.py"
+            if path.is_file() and path.suffix in (".py", ".csv", ".tsv", ".json") and not own:
+                total.update(path.name.encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

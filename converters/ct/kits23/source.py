@@ -51,8 +51,9 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     if len(unit.files) > 1:
         image = volume.read_volume(job.raw.resolve(unit.files[1]), limits=job.limits)
     # Without imaging nothing is shown, so slices through the mask give nothing away.
-    kind = options["policy"] if image else "mask"
-    policy = volume.SlicePolicy(kind, count=options["slices"], plane="axial")
+    policy = volume.SlicePolicy(
+        options["policy"] if image else "mask", count=options["slices"], plane="axial"
+    )
     window = Window(options["window_centre"], options["window_width"], "LINEAR_EXACT")
     stack = slices.cut_slices(image, mask, job.card.mask_codes, policy=policy, window=window)
     label = translate(job.card, facts["malignant"], where=unit.key)

@@ -29,7 +29,7 @@ def plan(job: Job) -> Iterator[Planned]:
     columns = ["ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", column]
     table = job.raw.csv("ptbxl_database.csv", columns=columns)
     classes = _classes(job)
-    row_files = set()
+    row_files: set[str] = set()
     for row in table.iter_rows(named=True):
         stem = row[column] or ""
         files = (f"{stem}.hea", f"{stem}.dat")

@@ -97,19 +97,22 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     """Frames through the grey chain, or slices of the ordered series."""
     mapping: DicomFolder = job.mapping
     paths = [job.raw.resolve(path) for path in unit.files]
-    windows = [w if isinstance(w, str) else Window(*w) for w in mapping.windows] or [None]
+    windows: list[Window | str | None] = [
+        window if isinstance(window, str) else Window(*window) for window in mapping.windows
+    ] or [None]
     if mapping.unit == "series":
         series = dicom.read_series(paths, limits=job.limits)
         policy = SlicePolicy("uniform", count=mapping.slices)
         images, notes = dicoms.series_images(series, policy, windows)
-        person = series.header
+        age, sex = series.header.age, series.header.sex
     else:
-        images, notes, person = dicoms.file_images(
+        images, notes, image = dicoms.file_images(
             paths[0], windows, frames=mapping.frames, limits=job.limits
         )
+        age, sex = image.age, image.sex
     fields = answered(job.card, mapping.task, unit)
-    age = person.age if fields["age"] is None else fields["age"]
-    sex = person.sex if fields["sex"] is None else fields["sex"]
+    age = age if fields["age"] is None else fields["age"]
+    sex = sex if fields["sex"] is None else fields["sex"]
     return [Record(**fields | {"age": age, "sex": sex}, images=images, notes=notes)]
 
 

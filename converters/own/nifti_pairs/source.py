@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -29,7 +29,7 @@ class NiftiPairs(SourceMapping):
     mask: str | None = Field(None, description="path pattern with the same {key}")
     plane: Plane | None = Field(None, description="default: through the coarsest axis")
     slices: int = Field(8, ge=1)
-    policy: str = Field("uniform", pattern="^(uniform|mask|all)$")
+    policy: Literal["uniform", "mask", "all"] = "uniform"
     window: tuple[float, float] | None = Field(None, description="[centre, width]; default: range")
 
     @field_validator("image", "mask")
@@ -85,7 +85,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     mask = rest[0] if rest else None
     if mask is not None:
         volume.check_same_grid(image, mask, where=unit.key)
-    policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)  # type: ignore[arg-type]
+    policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
     stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
     if mapping.table is not None:

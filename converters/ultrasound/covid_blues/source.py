@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from qoqdata.errors import BadTable, InputError, MissingKey
 from qoqdata.person import read_age
@@ -13,7 +14,7 @@ from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import integer
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
-SEX = {0: "female", 1: "male"}
+SEX: dict[int | None, str] = {0: "female", 1: "male"}
 COVID = {0: "COVID-19 negative", 1: "COVID-19 positive"}
 
 
@@ -26,7 +27,7 @@ def plan(job: Job) -> Iterator[Planned]:
     patients = {row["patient_id"]: row for row in clinical.iter_rows(named=True)}
     if len(patients) < clinical.height:
         raise BadTable("a patient has two rows", where="clinical_variables.csv")
-    row_paths = set()
+    row_paths: set[str] = set()
     for row in scores.iter_rows(named=True):
         stem = row["video_file"]
         path = f"lus_videos/{stem}.mp4"
@@ -61,7 +62,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     ]
 
 
-def _unit(stem: str, path: str, score: str | None, patients: dict[str, dict]) -> Unit:
+def _unit(stem: str, path: str, score: str | None, patients: dict[str, dict[str, Any]]) -> Unit:
     parts = stem.split("_")
     if len(parts) < 3 or parts[0] != "patient":
         raise MissingKey("is not named patient_<id>_<point>", where=stem)
