@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_damage_is_accounted_for(qoqdata_source: Source, tmp_path: Path, damage:
         _check_survivors(example, before, path)
 
 
-def _check_survivors(example: BuiltExample, before: dict[str, dict], path: str) -> None:
+def _check_survivors(example: BuiltExample, before: dict[str, dict[str, Any]], path: str) -> None:
     for entry in example.dataset.manifest.sources.values():
         counts: Counts = entry.counts
         assert counts.units == counts.converted + counts.quarantined + counts.filtered
@@ -96,7 +97,7 @@ def _check_survivors(example: BuiltExample, before: dict[str, dict], path: str) 
         assert _content(record) == before[record["id"]], f"damage to {path} changed a record"
 
 
-def _content(record: dict) -> dict:
+def _content(record: dict[str, Any]) -> dict[str, Any]:
     # A lost group list or table may move a unit to another split; what it shows must not change.
     facts = {name: value for name, value in record.items() if name != "split"}
     provenance = {n: v for n, v in record["provenance"].items() if n not in ("digest", "raw")}
