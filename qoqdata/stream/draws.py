@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qoqdata.stream import keyed
+from qoqdata.stream.order import random_bits, random_permutation
 
 #: Draws within which the points are permuted.
 BLOCK = 1024
@@ -74,7 +74,7 @@ class DrawSegment:
 
     @cached_property
     def _offset(self) -> int:
-        return int(keyed.bits(1, *self.key, "mix", self.start)[0])
+        return int(random_bits(1, *self.key, "mix", self.start)[0])
 
     @cached_property
     def _edges(self) -> np.ndarray:
@@ -85,7 +85,7 @@ class DrawSegment:
         draws = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.uint64)
         points = draws * np.uint64(_STEP) + np.uint64(self._offset)
         drawn = np.searchsorted(self._edges, points, side="right")
-        return drawn[keyed.permutation(BLOCK, *self.key, "mix", self.start, number)]
+        return drawn[random_permutation(BLOCK, *self.key, "mix", self.start, number)]
 
 
 def _below(count: int, offset: int, edge: int) -> int:

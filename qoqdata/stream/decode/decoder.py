@@ -10,10 +10,16 @@ import numpy as np
 
 from qoqdata.errors import InputError, Misaligned, UsageError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.stream.decode import canvas, encoded_images, resampling, signals
+from qoqdata.stream.decode import encoded_images, signals
 from qoqdata.stream.decode.budget import Budget, Size
 from qoqdata.stream.decode.encoded_images import Encoded
-from qoqdata.stream.decode.transform import ShownImage, Transform
+from qoqdata.stream.decode.transform import (
+    ShownImage,
+    Transform,
+    lost_codes,
+    resize_image,
+    resize_labels,
+)
 
 Row = Mapping[str, Any]
 Form = Literal["bytes", "array", "pil"]
@@ -92,7 +98,7 @@ class Decoder:
         images = self._opened(row.get("images"), f"{where}images")
         masks = self._opened(row.get("masks"), f"{where}masks")
         info = row.get("image_info")
-        sizes = canvas.sizes(images, info, masks, where)
+        sizes = encoded_images.stored_sizes(images, info, masks, where)
         if sizes is None and self.budget and row.get("regions"):
             raise UsageError(
                 "boxes cannot be resized without an image's size",
@@ -146,10 +152,10 @@ class Decoder:
     def _image(self, encoded: Encoded | None, frame: ShownImage, where: str) -> Any:
         import cv2
 
-        assert encoded is not None  # `canvas.sizes` refuses rows without
+        assert encoded is not None  # `stored_sizes` refuses rows without
         by = encoded_images.reduction(encoded, frame.shown) if self.reduced else 1
         pixels = encoded_images.pixels(encoded, where=where, strict=self.strict, reduction=by)
-        pixels = resampling.image(pixels, frame.shown)
+        pixels = resize_image(pixels, frame.shown)
         if pixels.ndim == 2:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
         if self.images == "array":
@@ -173,9 +179,9 @@ def _mask(
     if encoded is None:
         return None
     codes = encoded_images.codes(encoded, where=where)
-    shown = resampling.labels(codes, frame.shown)
+    shown = resize_labels(codes, frame.shown)
     if shown is not codes:
-        lost += [{"image": place, "code": code} for code in resampling.lost(codes, shown)]
+        lost += [{"image": place, "code": code} for code in lost_codes(codes, shown)]
     return shown
 
 
