@@ -44,9 +44,9 @@ def read_remote(
     another size, whatever its content.
     """
     stream = _ranges(system, source)
-    if (found := getattr(stream, "size", size)) != size:
+    if (length := getattr(stream, "size", size)) != size:
         stream.close()
-        raise DatasetError(f"has {found} bytes, {size} by the manifest", where=source)
+        raise DatasetError(f"has {length} bytes, {size} by the manifest", where=source)
     with stream, pq.ParquetFile(stream, pre_buffer=True) as file:
         return _read(file, columns, shard)
 
