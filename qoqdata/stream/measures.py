@@ -15,7 +15,7 @@ import numpy as np
 
 from qoqdata.stream.draws import UNITS, DrawSegment
 from qoqdata.stream.order import random_permutation
-from qoqdata.stream.sequence import Sequence
+from qoqdata.stream.sequence import RecordSequence
 
 #: Draws within which the repeats of a row group are counted: about a global batch.
 BATCH = 256
@@ -77,7 +77,7 @@ def draw_shares(records: Mapping[str, int], segment: DrawSegment | None) -> dict
 
 
 def draw_counts(
-    sequence: Sequence, records: Mapping[str, int], segment: DrawSegment | None, position: int
+    sequence: RecordSequence, records: Mapping[str, int], segment: DrawSegment | None, position: int
 ) -> dict[str, DrawCounts]:
     """How often each component was drawn before a global position; without a segment, each domain.
 
@@ -100,7 +100,7 @@ def draw_counts(
 
 
 def shuffle_quality(
-    sequence: Sequence, segment: DrawSegment | None, *, epoch: int
+    sequence: RecordSequence, segment: DrawSegment | None, *, epoch: int
 ) -> ShuffleQuality:
     """The quality of an epoch's order, beside that of one full shuffle of its draws."""
     n = len(sequence.index)
@@ -110,7 +110,7 @@ def shuffle_quality(
     return ShuffleQuality(*(value for pair in zip(ours, theirs, strict=True) for value in pair))
 
 
-def _measures(sequence: Sequence, records: np.ndarray) -> tuple[float, float, float, float]:
+def _measures(sequence: RecordSequence, records: np.ndarray) -> tuple[float, float, float, float]:
     _, group = np.unique(sequence.index.groups.group, return_inverse=True)
     source = sequence.index.frame["source"].rank("dense").to_numpy()
     groups = group[records]

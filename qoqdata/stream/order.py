@@ -76,14 +76,14 @@ def shuffled(
     lane = np.repeat(np.arange(len(sizes)), sizes)
     part = np.cumsum(_changes(place_of) | _changes(lane)) - 1
     windows = (place_of - place_of[starts[:-1]][lane]) // window
-    mixed = np.lexsort((random_bits(n, *key, "rows"), windows, lane))
+    within = np.lexsort((random_bits(n, *key, "rows"), windows, lane))
 
     # The rows of all windows stay within their lane, so `lane` still holds for the mixed sequence.
     at = np.arange(n)
-    taken = mixed[starts[at % len(sizes)] + at // len(sizes)]
-    parts = part[taken]
+    picks = within[starts[at % len(sizes)] + at // len(sizes)]
+    parts = part[picks]
     heads = np.flatnonzero(np.diff(part, prepend=-1))
-    return Pass(sequence[taken], parts, _last(parts, len(heads)), names[rank][place_of[heads]])
+    return Pass(sequence[picks], parts, _last(parts, len(heads)), names[rank][place_of[heads]])
 
 
 def in_place(groups: RecordPlaces) -> Pass:

@@ -27,7 +27,7 @@ from qoqdata.stream.measures import (
 )
 from qoqdata.stream.plan import ReadPlan, Share
 from qoqdata.stream.reading import Reader, Record
-from qoqdata.stream.sequence import Sequence, components
+from qoqdata.stream.sequence import RecordSequence, components
 from qoqdata.stream.settings import StreamSettings
 
 
@@ -51,7 +51,7 @@ class RecordStream:
         manifest: Manifest,
         settings: StreamSettings,
         *,
-        sequence: Sequence,
+        sequence: RecordSequence,
         segment: DrawSegment | None,
         bad: BadRows,
     ) -> None:
@@ -89,7 +89,7 @@ class RecordStream:
         return self.position // self.n_records
 
     @property
-    def delivered(self) -> int:
+    def deliveries(self) -> int:
         """Records that this process has had since it began, loaded a state or ended a loop."""
         return self._done
 
@@ -104,31 +104,31 @@ class RecordStream:
         sizes = self._sequence.sizes.tolist()
         return dict(zip(self._sequence.members, sizes, strict=True))
 
-    def state_dict(self, *, delivered: int | None = None) -> dict[str, Any]:
+    def state_dict(self, *, deliveries: int | None = None) -> dict[str, Any]:
         """Where the stream is, as a JSON value of less than 1,000 bytes.
 
         Every process that is as far has the same state, and any number of processes may load it.
-        `delivered`: the state after so many records of this process since it began or loaded a
+        `deliveries`: the state after so many records of this process since it began or loaded a
         state, where a loader has taken more from it than training has used.
         """
         position = self.position
-        if delivered is not None:
-            position = self._start + delivered * self.settings.world
+        if deliveries is not None:
+            position = self._start + deliveries * self.settings.world
             position = position if self._end is None else min(position, self._end)
         return state.write_state(self._identity, state.Cursor(position, self._segment, self._end))
 
-    def load_state_dict(self, saved: Mapping[str, Any], *, other_data: bool = False) -> None:
+    def load_state_dict(self, snapshot: Mapping[str, Any], *, other_data: bool = False) -> None:
         """Go to where a state was saved.
 
         Raises DatasetError when it is of another data set or another selection of records, unless
         `other_data`; UsageError when its order was asked for differently.
         """
         cursor = state.read_state(
-            saved, self._identity, initial=self._initial, other_data=other_data
+            snapshot, self._identity, initial=self._initial, other_data=other_data
         )
         self._go_to(cursor.position, cursor.segment)
-        asked = self.settings.epochs is not None and cursor.end is not None
-        self._end = cursor.end if asked else self._loop_end(cursor.position)
+        has_end = self.settings.epochs is not None and cursor.end is not None
+        self._end = cursor.end if has_end else self._loop_end(cursor.position)
 
     def advance(self, records: int) -> None:
         """Count records of this process that copies of this stream have delivered."""
@@ -155,12 +155,12 @@ class RecordStream:
         if mix is None or segment is None:
             raise UsageError("has no mix", where="stream", fix="open it with mix=")
         records = self.component_records
-        given = mixing.given(weights, records)
-        chances = mixing.probabilities(given, records, max_repeats=mix.max_repeats)
+        by_name = mixing.checked_weights(weights, records)
+        chances = mixing.probabilities(by_name, records, max_repeats=mix.max_repeats)
         here = self.position
-        changed = DrawSegment(segment.key, here, segment.counts(here), units(chances))
-        state.write_state(self._identity, state.Cursor(here, changed, self._end))
-        self._go_to(here, changed)
+        new = DrawSegment(segment.key, here, segment.counts(here), units(chances))
+        state.write_state(self._identity, state.Cursor(here, new, self._end))
+        self._go_to(here, new)
 
     def sampling(self) -> dict[str, DrawShares]:
         """How often each component is drawn now; without a mix, each domain."""

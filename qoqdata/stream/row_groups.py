@@ -38,7 +38,7 @@ _SPARE = 8
 class RowGroups:
     """The open row groups of a reader.
 
-    A row group is named by shard number x 2**32 + its number in the shard, as in `index.Groups`.
+    A row group is named by shard number x 2**32 + its number in the shard, as in `Index.groups`.
     `submit` starts a call on a thread (or runs it) and returns its future.
     """
 
@@ -88,19 +88,19 @@ class RowGroups:
 
     def get_any(self, group: int) -> Columns:
         """A row group, open or not; a few that are not are kept. Raises one of FAULTS."""
-        found = self._open.get(group)
+        future = self._open.get(group)
         # One that still waits for a thread may wait for the very thread that asks here.
-        if found is not None and (found.done() or found.running()):
-            return found.result()
+        if future is not None and (future.done() or future.running()):
+            return future.result()
         with self._lock:
-            if (kept := self._spare.get(group)) is not None:
-                return kept
-        loaded = self._load(group)
+            if (columns := self._spare.get(group)) is not None:
+                return columns
+        columns = self._load(group)
         with self._lock:
-            self._spare[group] = loaded
+            self._spare[group] = columns
             while len(self._spare) > _SPARE:
                 self._spare.popitem(last=False)
-        return loaded
+        return columns
 
     def _load(self, group: int) -> Columns:
         number, row_group = group >> 32, group & 0xFFFFFFFF
@@ -119,9 +119,9 @@ class RowGroups:
     def _footer(self, number: int, path: Path) -> pq.FileMetaData:
         """The parsed footer of a shard, which costs more than a small row group to read."""
         with self._lock:
-            if (known := self._footers.get(number)) is not None:
+            if (footer := self._footers.get(number)) is not None:
                 self._footers.move_to_end(number)
-                return known
+                return footer
         footer = pq.read_metadata(path)
         with self._lock:
             self._footers[number] = footer
@@ -152,11 +152,11 @@ def column_values(table: pa.Table, columns: Iterable[str]) -> tuple[tuple[str, V
     values.
     """
     kinds = {"images": _encoded, "masks": _encoded, "ecg": _ecg}
-    found = []
+    pairs = []
     for name in columns:
         array = _whole(table.column(name))
-        found.append((name, kinds.get(name, _plain)(array)))
-    return tuple(found)
+        pairs.append((name, kinds.get(name, _plain)(array)))
+    return tuple(pairs)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

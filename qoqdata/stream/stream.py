@@ -79,18 +79,18 @@ def open_stream(
     """
     index = indices.build(files, manifest, settings)
     group_bytes = _mean_group_bytes(manifest, index)
-    ordered = sequence(index, settings, digest=manifest.digest, group_bytes=group_bytes)
+    order = sequence(index, settings, digest=manifest.digest, group_bytes=group_bytes)
     segment = None
     if (mix := settings.mix) is not None:
-        sizes = ordered.sizes
-        records = dict(zip(ordered.members, sizes.tolist(), strict=True))
+        sizes = order.sizes
+        records = dict(zip(order.members, sizes.tolist(), strict=True))
         weights = mixing.weights(mix, records, stats() if mix.weights == "rarity" else None)
         chances = mixing.probabilities(weights, records, max_repeats=mix.max_repeats)
-        segment = DrawSegment(ordered.key, 0, np.zeros_like(sizes), units(chances))
+        segment = DrawSegment(order.key, 0, np.zeros_like(sizes), units(chances))
     bad = BadRows(settings.bad_log)
     for row in index.bad:
         bad.add(row)
-    return Stream(files, manifest, settings, sequence=ordered, segment=segment, bad=bad)
+    return Stream(files, manifest, settings, sequence=order, segment=segment, bad=bad)
 
 
 def _mean_group_bytes(manifest: Manifest, index: indices.Index) -> float:

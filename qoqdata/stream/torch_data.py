@@ -48,7 +48,7 @@ class TorchStream(IterableDataset):
         share = own.share
         if share.workers == 1:
             return own.state_dict()
-        state = {"begin": own.state_dict(delivered=0), "done": own.delivered}
+        state = {"begin": own.state_dict(deliveries=0), "done": own.deliveries}
         return state | {"workers": [share.worker, share.workers, share.batch]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

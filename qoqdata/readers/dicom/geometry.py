@@ -19,7 +19,7 @@ _SMALLEST, _LARGEST, _FARTHEST = 1e-7, 1e6, 1e6
 
 
 @dataclass(frozen=True)
-class Plane:
+class ImagePlane:
     """One image plane in patient coordinates (LPS, mm).
 
     `position` is the centre of the first pixel; `row` points along a row (rising column index),
@@ -71,7 +71,7 @@ def pixel_aspect(dataset: Dataset, spacing: tuple[float, float] | None) -> float
     return ratio[0] / ratio[1]
 
 
-def plane(dataset: Dataset, frame: int) -> Plane:
+def plane(dataset: Dataset, frame: int) -> ImagePlane:
     """The plane of a 0-based frame. Raises UnreadableFile when it is absent or makes no sense."""
     position_item = holder(dataset, frame, "PlanePositionSequence", "ImagePositionPatient")
     orientation_item = holder(dataset, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
@@ -89,7 +89,7 @@ def plane(dataset: Dataset, frame: int) -> Plane:
     if spacing is None or spacing[1] != "PixelSpacing":
         raise UnreadableFile("PixelSpacing is missing, no place for the slice")
     row, column = row / lengths[0], column / lengths[1]
-    return Plane(
+    return ImagePlane(
         position=(position[0], position[1], position[2]),
         row=(float(row[0]), float(row[1]), float(row[2])),
         column=(float(column[0]), float(column[1]), float(column[2])),

@@ -14,7 +14,7 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.functional_groups import group
-from qoqdata.readers.dicom.geometry import Plane, plane
+from qoqdata.readers.dicom.geometry import ImagePlane, plane
 from qoqdata.readers.dicom.grey import words
 from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.dicom.image_pixel import ImagePixel, image_pixel
@@ -43,7 +43,7 @@ class SegmentFrame:
     segment: int | None
     source_sop_instance_uid: str | None
     source_frame: int | None
-    plane: Plane | None
+    plane: ImagePlane | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _source(dataset: Dataset, index: int) -> tuple[str | None, int | None]:
     return uid, None if frame is None else frame - 1
 
 
-def _plane(dataset: Dataset, index: int) -> Plane | None:
+def _plane(dataset: Dataset, index: int) -> ImagePlane | None:
     """The plane of a frame; None when neither the frame nor the object gives a position."""
     if group(dataset, index, "PlanePositionSequence") is None:
         return None

@@ -14,7 +14,7 @@ from qoqdata.errors import InputError, NoPixels, UnreadableFile
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import holder
-from qoqdata.readers.dicom.geometry import Plane, plane
+from qoqdata.readers.dicom.geometry import ImagePlane, plane
 from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.dicom.stack import Gap, SeriesStack, stack
 from qoqdata.readers.dicom.values import modality_frames, value_pixel
@@ -59,7 +59,7 @@ class Series:
 class _Slice:
     path: Path
     frame: int
-    plane: Plane
+    plane: ImagePlane
     header: DicomHeader
     thickness: float | None
 

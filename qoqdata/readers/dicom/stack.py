@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
-from qoqdata.readers.dicom.geometry import Plane
+from qoqdata.readers.dicom.geometry import ImagePlane
 
 # Two planes closer than this are one place: no scanner steps by a hundredth of a millimetre.
 _SAME_PLACE_MM = 0.01
@@ -50,7 +50,7 @@ class SeriesStack:
     repairs: tuple[str, ...]
 
 
-def stack(planes: Sequence[Plane], *, thickness: float | None) -> SeriesStack:
+def stack(planes: Sequence[ImagePlane], *, thickness: float | None) -> SeriesStack:
     """Order planes along their normal; `thickness` (mm) spaces a single slice.
 
     Raises InputError when orientations or spacings are mixed, when the slices do not follow one
@@ -101,7 +101,7 @@ def stack(planes: Sequence[Plane], *, thickness: float | None) -> SeriesStack:
     )
 
 
-def _check_alike(planes: Sequence[Plane]) -> None:
+def _check_alike(planes: Sequence[ImagePlane]) -> None:
     first = planes[0]
     for one in planes[1:]:
         turned = np.abs(np.subtract((one.row, one.column), (first.row, first.column))).max()

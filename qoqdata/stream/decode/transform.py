@@ -79,8 +79,8 @@ class Transform:
         a budget. Raises as `budget.shown_sizes`."""
         if budget is None:
             return cls(tuple(ShownImage(i, size, size) for i, size in enumerate(sizes)))
-        chosen = shown_sizes(sizes, budget)
-        return cls(tuple(ShownImage(i, sizes[i], shown) for i, shown in chosen))
+        choice = shown_sizes(sizes, budget)
+        return cls(tuple(ShownImage(i, sizes[i], size) for i, size in choice))
 
     @classmethod
     def of(cls, shown: Iterable[Mapping[str, Any]]) -> Transform:
@@ -145,13 +145,13 @@ def resize_image(pixels: np.ndarray, size: Size) -> np.ndarray:
 
     rows, columns = pixels.shape[:2]
     width, height = size
-    averaged = (
+    area_size = (
         width if 10 * columns > 11 * width else columns,
         height if 10 * rows > 11 * height else rows,
     )
-    if averaged != (columns, rows):
-        pixels = cv2.resize(pixels, averaged, interpolation=cv2.INTER_AREA)
-    if averaged != size:
+    if area_size != (columns, rows):
+        pixels = cv2.resize(pixels, area_size, interpolation=cv2.INTER_AREA)
+    if area_size != size:
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
     return pixels
 
@@ -167,11 +167,11 @@ def resize_labels(codes: np.ndarray, size: Size) -> np.ndarray:
     return codes[_centres(rows, height)][:, _centres(columns, width)]
 
 
-def lost_codes(codes: np.ndarray, shown: np.ndarray) -> list[int]:
+def lost_codes(codes: np.ndarray, view: np.ndarray) -> list[int]:
     """Codes of a label map that its shown form has no pixel of, ascending."""
     present = np.zeros(int(codes.max(initial=0)) + 1, bool)
     present[codes] = True
-    present[shown] = False
+    present[view] = False
     return [int(code) for code in np.flatnonzero(present)]
 
 
@@ -180,11 +180,11 @@ def _box(region: Region) -> Box:
 
 
 def _placed(region: Region, image: int, box: Box, area_ratio: float) -> dict[str, Any]:
-    placed = {**region, "image": image, **dict(zip(_CORNERS, astuple(box), strict=True))}
+    target = {**region, "image": image, **dict(zip(_CORNERS, astuple(box), strict=True))}
     if region.get("area") is not None:
-        placed["area"] = region["area"] * area_ratio
-    return placed
+        target["area"] = region["area"] * area_ratio
+    return target
 
 
-def _centres(stored: int, shown: int) -> np.ndarray:
-    return (2 * np.arange(shown, dtype=np.int64) + 1) * stored // (2 * shown)
+def _centres(length: int, count: int) -> np.ndarray:
+    return (2 * np.arange(count, dtype=np.int64) + 1) * length // (2 * count)
