@@ -28,16 +28,16 @@ FRAME = SIDE * SIDE * 2
 PEAK = """
 import sys
 from pathlib import Path
-from qoqdata.readers.dicom import read
+from qoqdata.readers.dicom import read_dicom
 
 def resident(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
-read(sys.argv[1])
+read_dicom(sys.argv[1])
 Path("/proc/self/clear_refs").write_text("5")
 before = resident("VmRSS")
-read(sys.argv[2], frames=[0])
+read_dicom(sys.argv[2], frames=[0])
 print(resident("VmHWM") - before)
 """
 

@@ -47,7 +47,7 @@ def test_only_chosen_frames_are_held(tmp_path: Path) -> None:
     code = (
         "import sys, resource\n"
         "from qoqdata.readers import video\n"
-        "read = lambda: video.read(sys.argv[1], choose=video.FramePolicy('uniform', count=4),"
+        "read = lambda: video.read_video(sys.argv[1], choose=video.FramePolicy('uniform', count=4),"
         " limits=video.Limits())\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "import cv2, numpy; before = peak(); clip = read()\n"

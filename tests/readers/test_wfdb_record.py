@@ -72,8 +72,8 @@ def test_our_answer_where_wfdb_refuses_or_errs(tmp_path: Path, case: str) -> Non
 def test_format_16_and_mat_never_import_wfdb(tmp_path: Path) -> None:
     dat(tmp_path, noise())
     code = (
-        "import sys, qoqdata; before = set(sys.modules); from qoqdata.readers.ecg import read; "
-        f"read({str(tmp_path / 'rec')!r}); "
+        "import sys, qoqdata; before = set(sys.modules); from qoqdata.readers.ecg import read_ecg; "
+        f"read_ecg({str(tmp_path / 'rec')!r}); "
         "heavy = {'wfdb', 'scipy', 'pydicom', 'pandas'} & (set(sys.modules) - before); "
         "assert not heavy, heavy"
     )

@@ -43,6 +43,31 @@ class Window:
             )
 
 
+#: The CT windows that radiologists name, in Hounsfield units.
+CT_WINDOWS: dict[str, Window] = {
+    name: Window(centre, width, "LINEAR", name)
+    for name, centre, width in (
+        ("brain", 40, 120),
+        ("subdural", 80, 200),
+        ("bone", 700, 3200),
+        ("lung", -600, 1500),
+        ("mediastinum", 40, 400),
+        ("abdomen", 40, 400),
+        ("pe", 400, 1000),
+    )
+}
+
+
+def ct_window(name: str) -> Window:
+    """The CT window called `name`, in HU. Raises UsageError for a name not in CT_WINDOWS."""
+    try:
+        return CT_WINDOWS[name]
+    except KeyError as error:
+        raise UsageError(
+            f"no CT window is called {name!r}", fix=f"use one of {', '.join(CT_WINDOWS)}"
+        ) from error
+
+
 @dataclass(frozen=True, eq=False)
 class Lut:
     """A lookup table (PS3.3 C.11.1.1): `entries[0]` is the output for the input `first`.
@@ -69,11 +94,11 @@ class Modality:
     intercept: float = 0.0
     lut: Lut | None = None
 
-    def __call__(self, stored: NDArray) -> NDArray[np.float64]:
-        """Modality values (HU for CT), float64, in the shape of `stored`."""
+    def __call__(self, samples: NDArray) -> NDArray[np.float64]:
+        """Modality values (HU for CT), float64, in the shape of `samples`."""
         if self.lut is not None:
-            return self.lut(stored)
-        return np.asarray(stored, np.float64) * self.slope + self.intercept
+            return self.lut(samples)
+        return np.asarray(samples, np.float64) * self.slope + self.intercept
 
 
 @lru_cache(maxsize=8)

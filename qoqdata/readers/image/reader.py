@@ -51,7 +51,7 @@ def read_image(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> DecodedI
 
 
 def image_from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
-    """As `read`, for the bytes of an image file; `where` names it in errors."""
+    """As `read_image`, for the bytes of an image file; `where` names it in errors."""
     samples = decode_image(data, where=where, limits=limits)
     pixels, bits, repairs = _shown(samples)
     if samples.orientation != 1:
@@ -61,7 +61,7 @@ def image_from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS
 
 
 def read_stored_values(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
-    """As `read`, but stored sample values, palette and alpha apart and orientation not applied."""
+    """As `read_image`, but values as stored, palette and alpha apart, orientation not applied."""
     where = str(path)
     return decode_image(read_image_bytes(Path(path), limits), where=where, limits=limits)
 

@@ -70,8 +70,8 @@ def affine_fault(affine: NDArray) -> str | None:
     with np.errstate(over="ignore"):
         edges = np.linalg.norm(affine[:3, :3], axis=0)
     if edges.min() < SMALLEST_SPACING_MM or edges.max() > LARGEST_SPACING_MM:
-        shown = ", ".join(f"{edge:g}" for edge in edges)
-        return f"voxel edges of {shown} mm are not those of a clinical image"
+        lengths = ", ".join(f"{edge:g}" for edge in edges)
+        return f"voxel edges of {lengths} mm are not those of a clinical image"
     if abs(np.linalg.det(affine[:3, :3] / edges)) < FLATTEST_CELL:
         return "the affine is singular: the voxel axes lie in one plane"
     return None
@@ -133,11 +133,6 @@ def grid_difference(a: Volume, b: Volume, *, tolerance_mm: float = 1e-3) -> str 
     if codes[0] != codes[1]:
         return f"axes point {codes[0]} and {codes[1]}; corner voxels are up to {apart:.4g} mm apart"
     return f"corner voxels are up to {apart:.4g} mm apart"
-
-
-def same_grid(a: Volume, b: Volume, *, tolerance_mm: float = 1e-3) -> bool:
-    """Whether two volumes share one grid; `grid_difference` says why not."""
-    return grid_difference(a, b, tolerance_mm=tolerance_mm) is None
 
 
 def check_same_grid(a: Volume, b: Volume, *, where: str, tolerance_mm: float = 1e-3) -> None:

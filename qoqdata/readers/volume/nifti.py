@@ -91,7 +91,7 @@ def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     """
     header_path = _header_path(Path(path))
     where = str(header_path)
-    head, gzipped = _head(header_path, limits)
+    head, is_gzip = _head(header_path, limits)
     kind = recognise(head)
     if kind is None:
         raise _not_nifti(head, where)
@@ -103,12 +103,12 @@ def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     if kind.source_format.endswith("pair"):
         data_path = _partner(header_path)
         with open_regular(data_path, limits) as stream:
-            gzipped = stream.read(2) == b"\x1f\x8b"
+            is_gzip = stream.read(2) == b"\x1f\x8b"
     else:
         data_path = header_path
     payload = (
         Payload(data_path, "gzip", skip=offset)
-        if gzipped
+        if is_gzip
         else Payload(data_path, "raw", offset=offset)
     )
     slack = padding_allowed(shape[0] * shape[1] * dtype.itemsize)
@@ -153,10 +153,10 @@ def _with_stem(path: Path, suffix: str) -> list[Path]:
 
 def _head(path: Path, limits: Limits) -> tuple[bytes, bool]:
     with open_regular(path, limits) as stream:
-        gzipped = stream.read(2) == b"\x1f\x8b"
+        is_gzip = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
-        head = leading_bytes(stream, "gzip" if gzipped else "raw", 540, where=str(path))
-    return head, gzipped
+        head = leading_bytes(stream, "gzip" if is_gzip else "raw", 540, where=str(path))
+    return head, is_gzip
 
 
 def _not_nifti(head: bytes, where: str) -> UnreadableFile | UnsupportedFormat:
@@ -197,8 +197,8 @@ def _shape(header: Nifti1Header, where: str) -> tuple[tuple[int, ...], tuple[str
         )
     if len(shape) < 2:
         raise UnsupportedFormat(f"shape {tuple(sides)}: not an image", where=where)
-    dropped = len(shape) < len(sides)
-    repairs = (f"shape {tuple(sides)}: single axes beyond the third dropped",) if dropped else ()
+    is_shorter = len(shape) < len(sides)
+    repairs = (f"shape {tuple(sides)}: single axes beyond the third dropped",) if is_shorter else ()
     return tuple(shape) if len(shape) > 2 else (*shape, 1), repairs
 
 
@@ -231,14 +231,14 @@ def _scaled(values: NDArray, header: Nifti1Header, shape: tuple[int, ...], where
         return voxels
     if not (np.isfinite(slope) and np.isfinite(inter)):
         raise UnreadableFile(f"scl_slope {slope}, scl_inter {inter}", where=where)
-    scaled = np.empty(shape, np.float32, order="F")
+    output = np.empty(shape, np.float32, order="F")
     with np.errstate(over="ignore", invalid="ignore"):
         for last in range(shape[-1]):
             source = voxels[..., last]
-            scaled[..., last] = source.astype(np.float64) * slope + inter
-            if (np.isinf(scaled[..., last]) & np.isfinite(source)).any():
+            output[..., last] = source.astype(np.float64) * slope + inter
+            if (np.isinf(output[..., last]) & np.isfinite(source)).any():
                 raise UnreadableFile(f"scl_slope {slope:g} takes voxels past float32", where=where)
-    return scaled
+    return output
 
 
 def _affine(
@@ -280,8 +280,8 @@ def _affine(
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     sizes = np.asarray(header["pixdim"][1:4], dtype=np.float64) * scale
     if not np.allclose(edges, sizes, rtol=SIZES_AGREE):
-        shown = " x ".join(f"{size:g}" for size in sizes)
-        repairs.append(f"pixdim says {shown} mm, the affine says otherwise: affine taken")
+        text = " x ".join(f"{size:g}" for size in sizes)
+        repairs.append(f"pixdim says {text} mm, the affine says otherwise: affine taken")
     return affine, tuple(repairs)
 
 

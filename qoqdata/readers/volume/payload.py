@@ -85,27 +85,27 @@ def in_native_order(values: NDArray) -> NDArray:
 
 def _check_length(payload: Payload, count: int, itemsize: int, limits: Limits) -> None:
     length = file_bytes(payload.path, limits)
-    needed = count * itemsize
-    encoded = length - max(payload.offset, 0)
-    limits.check("inflated_bytes", needed + payload.skip, where=str(payload.path))
+    decoded_size = count * itemsize
+    size = length - max(payload.offset, 0)
+    limits.check("inflated_bytes", decoded_size + payload.skip, where=str(payload.path))
     if payload.encoding == "text" or payload.encoding == "hex":
         # A digit and a space for each number; two digits for each byte of hex.
         least, most = (
             (2 * count - 1, LONGEST_NUMBER * count)
             if payload.encoding == "text"
-            else (2 * needed, 4 * needed)
+            else (2 * decoded_size, 4 * decoded_size)
         )
-        enough = encoded >= least
-        if encoded > most + LONGEST_PADDING:
+        enough = size >= least
+        if size > most + LONGEST_PADDING:
             raise UnreadableFile(
-                f"{encoded:,} bytes of {payload.encoding} are too many for {count:,} values",
+                f"{size:,} bytes of {payload.encoding} are too many for {count:,} values",
                 where=str(payload.path),
             )
     else:
-        enough = encoded >= 0 and could_hold(encoded, needed + payload.skip, payload.encoding)
+        enough = size >= 0 and could_hold(size, decoded_size + payload.skip, payload.encoding)
     if not enough:
         raise UnreadableFile(
-            f"{max(encoded, 0):,} bytes of {payload.encoding} data cannot hold {count:,} values "
+            f"{max(size, 0):,} bytes of {payload.encoding} data cannot hold {count:,} values "
             f"of {itemsize} bytes",
             where=str(payload.path),
             fix="fetch the file again, or check the sizes and the element type in the header",
@@ -158,9 +158,9 @@ def numbers_from_text(text: bytes, dtype: np.dtype, count: int, *, where: str) -
 
 def _bytes_from_hex(text: bytes, count: int, *, where: str) -> NDArray[np.uint8]:
     try:
-        decoded = bytes.fromhex(text.decode("ascii"))
+        data = bytes.fromhex(text.decode("ascii"))
     except ValueError as error:
         raise UnreadableFile(f"damaged hex data: {error}", where=where) from error
-    if len(decoded) != count:
-        raise UnreadableFile(f"{len(decoded):,} bytes of hex where {count:,} belong", where=where)
-    return np.frombuffer(decoded, np.uint8)
+    if len(data) != count:
+        raise UnreadableFile(f"{len(data):,} bytes of hex where {count:,} belong", where=where)
+    return np.frombuffer(data, np.uint8)

@@ -82,14 +82,14 @@ def slice_frame(
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     voxel_shape = (shape[row_axis], shape[column_axis])
     voxel_mm = (float(edges[row_axis]), float(edges[column_axis]))
-    stored = voxel_shape
+    image_shape = voxel_shape
     if square:
         finest = min(voxel_mm)
-        stored = (
+        image_shape = (
             max(1, round(voxel_shape[0] * voxel_mm[0] / finest)),
             max(1, round(voxel_shape[1] * voxel_mm[1] / finest)),
         )
-    limits.check_shape("image_pixels", stored, where=f"{name} slice {index}")
+    limits.check_shape("image_pixels", image_shape, where=f"{name} slice {index}")
     return SliceFrame(
         plane=name,
         axis=axis,
@@ -99,10 +99,10 @@ def slice_frame(
         row_reversed=axes[row_axis][1],
         column_reversed=axes[column_axis][1],
         voxel_shape=voxel_shape,
-        shape=stored,
+        shape=image_shape,
         spacing=(
-            voxel_shape[0] * voxel_mm[0] / stored[0],
-            voxel_shape[1] * voxel_mm[1] / stored[1],
+            voxel_shape[0] * voxel_mm[0] / image_shape[0],
+            voxel_shape[1] * voxel_mm[1] / image_shape[1],
         ),
     )
 
@@ -140,8 +140,8 @@ def slice_image(
 
 def _nearest(image: NDArray, shape: tuple[int, int]) -> NDArray:
     rows, columns = (
-        (2 * np.arange(stored) + 1) * voxels // (2 * stored)
-        for stored, voxels in zip(shape, image.shape, strict=True)
+        (2 * np.arange(count) + 1) * voxels // (2 * count)
+        for count, voxels in zip(shape, image.shape, strict=True)
     )
     return image[np.ix_(rows, columns)]
 
