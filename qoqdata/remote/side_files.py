@@ -132,7 +132,8 @@ def _fetch(system: AbstractFileSystem, source: str, draft: Path, size: int | Non
 
 def _noted(note: Path) -> dict[str, str] | None:
     with suppress(OSError, ValueError):
-        return json.loads(note.read_bytes())
+        marks: dict[str, str] = json.loads(note.read_bytes())
+        return marks
     return None
 
 

@@ -85,7 +85,7 @@ class DrawSegment:
         draws = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.uint64)
         points = draws * np.uint64(_STEP) + np.uint64(self._offset)
         numbers = np.searchsorted(self._edges, points, side="right")
-        return numbers[random_permutation(BLOCK, *self.key, "mix", self.start, number)]
+        return np.take(numbers, random_permutation(BLOCK, *self.key, "mix", self.start, number))
 
 
 def _below(count: int, offset: int, edge: int) -> int:

@@ -117,7 +117,7 @@ def probabilities(
     weights. Raises UsageError when the components with a weight cannot fill an epoch so.
     """
     raw = np.array([weights[name] for name in records], np.float64)
-    p = raw / raw.sum()
+    p: np.ndarray = raw / raw.sum()
     if max_repeats is None:
         return p
     n = np.array(list(records.values()), np.float64)
@@ -133,7 +133,7 @@ def probabilities(
         p = np.where(at_most, most, 0.0)
         if free.sum() > 0:
             p = p + free / free.sum() * max(0.0, 1 - p.sum())
-    return p / p.sum()
+    return np.asarray(p / p.sum())
 
 
 def _rarity(by: By, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:

@@ -167,7 +167,8 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _plain(array: pa.Array) -> Value:
-    return array.to_pylist().__getitem__
+    values: list[Any] = array.to_pylist()
+    return values.__getitem__
 
 
 def _encoded(array: pa.ListArray) -> Value:

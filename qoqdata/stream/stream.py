@@ -97,7 +97,7 @@ def _mean_group_bytes(manifest: Manifest, index: indices.Index) -> float:
     """Bytes of a row group on average over the shards of the stream, by manifest and index."""
     shards = np.unique(index.groups.shard)
     groups = len(np.unique(index.groups.group))
-    return sum(manifest.shards[number].bytes for number in shards.tolist()) / groups
+    return float(sum(manifest.shards[number].bytes for number in shards.tolist()) / groups)
 
 
 def _hf_records(stream: RecordStream, begin: dict[str, Any]) -> Iterator[dict[str, Any]]:

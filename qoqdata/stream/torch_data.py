@@ -18,7 +18,7 @@ from qoqdata.stream.plan import Share
 from qoqdata.stream.record_stream import RecordStream
 
 
-class TorchStream(IterableDataset):
+class TorchStream(IterableDataset[dict[str, Any]]):
     """Records of a stream with arrays as tensors (images uint8 [height, width, 3]).
 
     Rank and world are the stream's, or those of torch.distributed where that has begun and the

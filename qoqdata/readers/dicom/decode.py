@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames, get_frame
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import Decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSTransferSyntaxes, RLELossless
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
@@ -39,7 +38,7 @@ class StoredFrame:
     """
 
     index: int
-    values: NDArray
+    values: NDArray[Any]
     photometric: str
 
 
@@ -150,7 +149,7 @@ def _frame(source: BinaryIO) -> bytes:
 
 def _pixels(
     pixel: ImagePixel, decoder: Decoder, source: BinaryIO, plugin: str
-) -> tuple[NDArray, str]:
+) -> tuple[NDArray[Any], str]:
     """Values and photometric interpretation that a plugin gives for the only frame in `source`."""
     layout = _layout(pixel, frames=1)
     if pixel.transfer_syntax == RLELossless and pixel.samples == 1 and pixel.bits_allocated > 1:
@@ -194,7 +193,7 @@ def _declared_precision(pixel: ImagePixel, index: int, frame: bytes) -> int:
     return codestream.precision
 
 
-def _check_range(pixel: ImagePixel, index: int, values: NDArray) -> None:
+def _check_range(pixel: ImagePixel, index: int, values: NDArray[Any]) -> None:
     """Raise when a codestream of more bits than BitsStored holds values that need them."""
     low = -(2 ** (pixel.bits_stored - 1)) if pixel.signed else 0
     if values.min() < low or values.max() > 2**pixel.bits_stored - 1:
@@ -203,7 +202,7 @@ def _check_range(pixel: ImagePixel, index: int, values: NDArray) -> None:
         )
 
 
-def _checked(pixel: ImagePixel, index: int, values: NDArray, photometric: str) -> StoredFrame:
+def _checked(pixel: ImagePixel, index: int, values: NDArray[Any], photometric: str) -> StoredFrame:
     shape = (pixel.rows, pixel.columns) + ((pixel.samples,) if pixel.samples > 1 else ())
     if values.shape != shape:
         raise UnreadableFile(f"frame {index + 1} decodes to {values.shape}, expected {shape}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class GreyTransform:
     voi: Voi
     inverted: bool
 
-    def __call__(self, samples: NDArray) -> NDArray[np.uint8]:
+    def __call__(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
         """8-bit grey of stored values, in their shape."""
         values = self.modality(samples)
         if isinstance(self.voi, Window):
@@ -143,12 +144,12 @@ def _grey_table(
     return table
 
 
-def words(values: NDArray) -> NDArray:
+def words(values: NDArray[Any]) -> NDArray[Any]:
     """Container words of 8 or 16 bits as unsigned numbers, without a copy."""
     return values.view(np.dtype(f"u{values.dtype.itemsize}"))
 
 
-def look_up(index: NDArray, table: NDArray) -> NDArray:
+def look_up(index: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
     """`table[index]` for an unsigned 8- or 16-bit image (rows, columns), a new array."""
     import cv2
 
@@ -158,11 +159,11 @@ def look_up(index: NDArray, table: NDArray) -> NDArray:
         return np.take(table, index)
 
 
-def whole_values(pixel: ImagePixel, values: NDArray) -> NDArray:
+def whole_values(pixel: ImagePixel, values: NDArray[Any]) -> NDArray[Any]:
     """Stored values of a 32-bit image without the bits above BitsStored; floats as they are."""
     if pixel.floating or pixel.bits_stored == pixel.bits_allocated:
         return values
-    value = values.astype(np.int64) & (2**pixel.bits_stored - 1)
+    value: NDArray[np.int64] = values.astype(np.int64) & (2**pixel.bits_stored - 1)
     if pixel.signed:
         value = np.where(value >= 2 ** (pixel.bits_stored - 1), value - 2**pixel.bits_stored, value)
     return value
@@ -204,7 +205,7 @@ def _whole_range(
     for frame in frames(range(pixel.frames)):
         if word_values is not None and is_padding is not None:
             present = _present(words(frame.values)) & ~is_padding
-            samples: NDArray = word_values[present]
+            samples: NDArray[Any] = word_values[present]
         else:
             samples = whole_values(pixel, frame.values)
             samples = samples[np.isfinite(samples)]

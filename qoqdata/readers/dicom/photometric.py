@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -74,7 +76,7 @@ def palette(dataset: Dataset, pixel: ImagePixel) -> NDArray[np.uint8]:
     return np.stack(channels, axis=-1)
 
 
-def palette_rgb(values: NDArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def palette_rgb(values: NDArray[Any], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB (rows, columns, 3) of palette indices (rows, columns), as unsigned container words."""
     import cv2
 
@@ -84,10 +86,10 @@ def palette_rgb(values: NDArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.take(table, values, axis=0)
 
 
-def _eight_bits(samples: NDArray, bits: int) -> NDArray[np.uint8]:
+def _eight_bits(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     if bits == 8:
         return samples.astype(np.uint8, copy=False)
     values = samples & np.array(2**bits - 1, samples.dtype)
     if bits > 8:
-        return (values >> (bits - 8)).astype(np.uint8)
-    return (values.astype(np.uint16) * 255 // (2**bits - 1)).astype(np.uint8)
+        return np.asarray(values >> (bits - 8)).astype(np.uint8)
+    return np.asarray(values.astype(np.uint16) * 255 // (2**bits - 1)).astype(np.uint8)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Segmentation:
     """
 
     kind: str
-    pixels: NDArray
+    pixels: NDArray[Any]
     frames: tuple[SegmentFrame, ...]
     segments: tuple[Segment, ...]
     header: DicomHeader
@@ -136,7 +137,7 @@ def _plane(dataset: Dataset, index: int) -> ImagePlane | None:
     return plane(dataset, index)
 
 
-def _pixels(dataset: Dataset, pixel: ImagePixel, kind: str, numbers: set[int]) -> NDArray:
+def _pixels(dataset: Dataset, pixel: ImagePixel, kind: str, numbers: set[int]) -> NDArray[Any]:
     if pixel.samples != 1 or not pixel.tabled or pixel.signed:
         raise UnreadableFile("a segmentation needs one unsigned sample of up to 16 bits")
     most = 1

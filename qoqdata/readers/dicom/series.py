@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +198,7 @@ def _decode(
     out = np.empty(shape, np.float32)
     place = {numbers[0]: k for k, numbers in enumerate(layout.order)}
     again = {number: k for k, numbers in enumerate(layout.order) for number in numbers[1:]}
-    rescales: set[tuple] = set()
+    rescales: set[tuple[Any, ...]] = set()
     for number, values, modality in _values(slices, place, limits=limits):
         out[place[number]] = values
         rescales.add(_signature(modality))
@@ -228,7 +229,7 @@ def _values(
                 yield frames[frame], values, modality
 
 
-def _signature(modality: Modality) -> tuple:
+def _signature(modality: Modality) -> tuple[Any, ...]:
     table = modality.lut
     if table is not None:
         return table.first, table.entries.tobytes()

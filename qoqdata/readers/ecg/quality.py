@@ -68,4 +68,5 @@ def validity(
     millivolts: np.ndarray, fs: float, rails: tuple[float, float] | None = None
 ) -> np.ndarray:
     """Bool mask of one lead: True where the sample is neither missing (NaN), flat nor saturated."""
-    return ~(np.isnan(millivolts) | flat(millivolts, fs) | saturated(millivolts, fs, rails))
+    missing = np.isnan(millivolts)
+    return np.asarray(~(missing | flat(millivolts, fs) | saturated(millivolts, fs, rails)))

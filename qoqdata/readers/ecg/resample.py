@@ -71,7 +71,7 @@ def _carried(valid: np.ndarray, up: int, down: int, samples: int) -> np.ndarray:
     last = np.clip((position + reach) // up + 1, 0, valid.shape[1])
     invalid = np.zeros((valid.shape[0], valid.shape[1] + 1), np.int64)
     np.cumsum(~valid, axis=1, out=invalid[:, 1:])
-    return invalid[:, last] == invalid[:, first]
+    return np.equal(invalid[:, last], invalid[:, first])
 
 
 def select(recording: Recording, leads: Sequence[str]) -> Recording:

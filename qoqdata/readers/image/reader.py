@@ -150,7 +150,8 @@ def to_uint8(
         from qoqdata.readers.dicom.windowing import Window, grey, window_fraction
 
         values = np.arange(int(np.iinfo(pixels.dtype).max) + 1)
-        return grey(window_fraction(values, Window(*window)), inverted=False)[pixels]
+        table = grey(window_fraction(values, Window(*window)), inverted=False)
+        return np.asarray(table[pixels])
     if bits is None:
         if pixels.dtype == np.uint16:
             raise ValueError("uint16 pixels need bits or a window")
@@ -164,4 +165,4 @@ def to_uint8(
             f"holds the value {peak}, beyond its declared {bits} bits", fix="correct the bits"
         )
     levels = (np.arange(full + 1, dtype=np.int64) * 510 + full) // (2 * full)
-    return levels.astype(np.uint8)[pixels]
+    return np.asarray(levels.astype(np.uint8)[pixels])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bz2
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from numpy.typing import NDArray
 
@@ -111,7 +111,9 @@ def _next_member(stream: BinaryIO, data: bytes, encoding: Encoding, where: str) 
     return data
 
 
-def fill(buffer: NDArray, chunks: Iterator[bytes], *, skip: int, slack: int, where: str) -> int:
+def fill(
+    buffer: NDArray[Any], chunks: Iterator[bytes], *, skip: int, slack: int, where: str
+) -> int:
     """Copy decoded bytes into `buffer` (uint8, 1-D) after dropping the first `skip`.
 
     Returns how many bytes followed the last one needed. Raises UnreadableFile when the chunks end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,11 +173,12 @@ def _parse(head: bytes, kind: _Kind, where: str) -> Nifti1Header:
     import nibabel
 
     classes = {"nifti1": nibabel.Nifti1Header, "nifti2": nibabel.Nifti2Header}
-    header_class = classes[kind.source_format[:6]]
+    header_class: Any = classes[kind.source_format[:6]]
     size = header_class.template_dtype.itemsize
     if len(head) < size:
         raise UnreadableFile("the header is cut short", where=where, fix="fetch the file again")
-    return header_class(head[:size], endianness=kind.order, check=False)
+    header: Nifti1Header = header_class(head[:size], endianness=kind.order, check=False)
+    return header
 
 
 def _shape(header: Nifti1Header, where: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -223,7 +224,9 @@ def _voxel_offset(header: Nifti1Header, kind: _Kind, where: str) -> int:
     return int(offset)
 
 
-def _scaled(values: NDArray, header: Nifti1Header, shape: tuple[int, ...], where: str) -> NDArray:
+def _scaled(
+    values: NDArray[Any], header: Nifti1Header, shape: tuple[int, ...], where: str
+) -> NDArray[Any]:
     """Voxels in the file's index order (first index fastest), scaled to float32 where asked."""
     voxels = values.reshape(shape, order="F")
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
@@ -254,7 +257,7 @@ def _affine(
         repairs.append(f"lengths converted to mm (times {scale:g})")
     to_mm = np.diag([scale, scale, scale, 1.0])
 
-    forms: dict[str, NDArray] = {}
+    forms: dict[str, NDArray[Any]] = {}
     for name in ("sform", "qform"):
         code = int(header[f"{name}_code"])
         if code <= 0:
@@ -304,7 +307,9 @@ def _settle_pixdim(header: Nifti1Header) -> list[str]:
     return repairs
 
 
-def _form(header: Nifti1Header, name: str, to_mm: NDArray) -> tuple[NDArray | None, str | None]:
+def _form(
+    header: Nifti1Header, name: str, to_mm: NDArray[Any]
+) -> tuple[NDArray[Any] | None, str | None]:
     """The sform or qform in RAS+ mm, or None and why it cannot be used."""
     from nibabel.spatialimages import HeaderDataError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def padding_allowed(slice_bytes: int) -> int:
 
 def read_values(
     payloads: list[Payload], dtype: np.dtype, count: int, *, slack: int, limits: Limits
-) -> tuple[NDArray, tuple[str, ...]]:
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     """`count` values (1-D, native byte order) spread evenly over the payloads, and repairs made.
 
     `dtype` carries the byte order of the file; `count` must be a multiple of the number of
@@ -76,7 +76,7 @@ def read_values(
     return in_native_order(values), tuple(repairs)
 
 
-def in_native_order(values: NDArray) -> NDArray:
+def in_native_order(values: NDArray[Any]) -> NDArray[Any]:
     """`values` in this machine's byte order; swapped in place where they are not."""
     if values.dtype.isnative:
         return values
@@ -112,7 +112,7 @@ def _check_length(payload: Payload, count: int, itemsize: int, limits: Limits) -
         )
 
 
-def _read_part(stream: BinaryIO, payload: Payload, part: NDArray, slack: int) -> int:
+def _read_part(stream: BinaryIO, payload: Payload, part: NDArray[Any], slack: int) -> int:
     """Fill `part` from the open file; returns the number of bytes left over."""
     where = str(payload.path)
     if payload.offset < 0:
@@ -129,7 +129,7 @@ def _read_part(stream: BinaryIO, payload: Payload, part: NDArray, slack: int) ->
     return fill(part.view(np.uint8), chunks, skip=payload.skip, slack=slack, where=where)
 
 
-def numbers_from_text(text: bytes, dtype: np.dtype, count: int, *, where: str) -> NDArray:
+def numbers_from_text(text: bytes, dtype: np.dtype, count: int, *, where: str) -> NDArray[Any]:
     """Exactly `count` decimal numbers, split at white space, as `dtype` and in its range.
 
     Whole numbers may be written as 1.0 or 1e0. Raises UnreadableFile for anything else.

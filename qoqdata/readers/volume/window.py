@@ -25,7 +25,7 @@ def to_uint8(values: ArrayLike, centre: float, width: float) -> NDArray[np.uint8
     with np.errstate(over="ignore"):
         levels = (array - (centre - width / 2)) * 255 / width
     np.clip(levels, 0, 255, out=levels)
-    return np.floor(levels + 0.5).astype(np.uint8)
+    return np.asarray(np.floor(levels + 0.5).astype(np.uint8))
 
 
 def percentile_range(

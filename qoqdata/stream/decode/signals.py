@@ -77,7 +77,7 @@ def _from_arrow(values: pa.ListArray, kinds: str, where: str) -> np.ndarray:
     samples = flat.to_numpy(zero_copy_only=False)
     if samples.dtype.kind not in kinds:
         raise UnreadableFile(f"samples of {samples.dtype}", where=where)
-    return samples.reshape(len(values), -1)
+    return np.reshape(samples, (len(values), -1))
 
 
 def _check_lengths(lengths: set[int], where: str) -> None:

@@ -164,7 +164,7 @@ def resize_labels(codes: np.ndarray, size: Size) -> np.ndarray:
     width, height = size
     if (columns, rows) == size:
         return codes
-    return codes[_centres(rows, height)][:, _centres(columns, width)]
+    return np.asarray(codes[_centres(rows, height)][:, _centres(columns, width)])
 
 
 def lost_codes(codes: np.ndarray, view: np.ndarray) -> list[int]:
