@@ -20,8 +20,8 @@ from qoqdata.atomic import canonical
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication.outgoing import Delivery, Outgoing
+from qoqdata.remote.faults import retried
 from qoqdata.remote.opening import POINTER
-from qoqdata.remote.retry import retried
 
 _LAST = "manifest.json"
 _PIECE = 1 << 20

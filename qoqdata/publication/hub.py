@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.publication.outgoing import Delivery, Outgoing
-from qoqdata.remote.faults import status
-from qoqdata.remote.retry import retried
+from qoqdata.remote.faults import retried, status
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

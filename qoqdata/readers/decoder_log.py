@@ -48,21 +48,21 @@ def decoder_log() -> Iterator[list[str]]:
         with suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
         try:
-            saved: int | None = os.dup(_STDERR)
+            original: int | None = os.dup(_STDERR)
         except OSError:
-            saved = None
+            original = None
         os.dup2(sink.fileno(), _STDERR)
         try:
             yield messages
         finally:
-            if saved is None:
+            if original is None:
                 os.close(_STDERR)
             else:
-                os.dup2(saved, _STDERR)
-                os.close(saved)
+                os.dup2(original, _STDERR)
+                os.close(original)
             sink.seek(0)
             others = _sort(sink.read(_KEPT_BYTES).decode("utf-8", "replace"), messages)
-            if others and saved is not None:
+            if others and original is not None:
                 os.write(_STDERR, others.encode())
 
 

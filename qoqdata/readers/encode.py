@@ -56,7 +56,7 @@ def _encode(suffix: str, pixels: np.ndarray, settings: list[int]) -> bytes:
 
     if pixels.ndim == 3:
         pixels = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(suffix, pixels, settings)
-    if not done:
+    success, buffer = cv2.imencode(suffix, pixels, settings)
+    if not success:
         raise ValueError(f"pixels of shape {pixels.shape} cannot be encoded as {suffix}")
-    return encoded.tobytes()
+    return buffer.tobytes()

@@ -88,13 +88,13 @@ def read_mask(
         values = _single_channel(samples, where)
         if binarise:
             values = _binarised(values, codes, threshold, where)
-    known = {0, *codes, *ignore}
-    found = np.unique(values)
-    unknown = [int(code) for code in found if int(code) not in known]
+    table = {0, *codes, *ignore}
+    present = np.unique(values)
+    unknown = [int(code) for code in present if int(code) not in table]
     if unknown:
-        shown = ", ".join(map(str, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
+        listing = ", ".join(map(str, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
         raise BadLabel(
-            f"mask holds {len(unknown)} codes that the table lacks: {shown}",
+            f"mask holds {len(unknown)} codes that the table lacks: {listing}",
             where=where,
             fix="name them in codes or ignore",
         )
@@ -122,18 +122,18 @@ def _from_colours(samples: StoredValues, colours: Mapping[Colour, int], where: s
     pixels = samples.values if samples.palette is None else samples.palette[samples.values]
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
         raise BadLabel("a colour table needs an 8-bit RGB or palette mask", where=where)
-    packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    found, inverse = np.unique(packed, return_inverse=True)
+    words = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    values, inverse = np.unique(words, return_inverse=True)
     table = {(r << 16) | (g << 8) | b: code for (r, g, b), code in colours.items()}
-    unknown = [f"#{int(value):06x}" for value in found if int(value) not in table]
+    unknown = [f"#{int(value):06x}" for value in values if int(value) not in table]
     if unknown:
         raise BadLabel(
             f"mask holds {len(unknown)} colours that the table lacks: {', '.join(unknown[:10])}",
             where=where,
         )
-    codes = np.array([table[int(value)] for value in found])
+    codes = np.array([table[int(value)] for value in values])
     dtype = np.uint8 if codes.max(initial=0) < 256 else np.uint16
-    return codes.astype(dtype)[inverse.reshape(packed.shape)]
+    return codes.astype(dtype)[inverse.reshape(words.shape)]
 
 
 def _binarised(
@@ -172,14 +172,14 @@ def boxes(
     """
     if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
         raise ValueError(f"codes must be integers (rows, columns), not {codes.dtype} {codes.shape}")
-    found = []
+    result = []
     present = set(np.unique(codes).tolist())
     for code in sorted(set(table) & present):
         spans = _components(codes == code) if instances else [_span(codes == code)]
         for x_min, y_min, x_max, y_max, area in sorted(spans, key=lambda s: (s[1], s[0], s)):
             if area >= min_area:
-                found.append(LabelBox(table[code], code, x_min, y_min, x_max, y_max, area))
-    return found
+                result.append(LabelBox(table[code], code, x_min, y_min, x_max, y_max, area))
+    return result
 
 
 def _span(mask: np.ndarray) -> tuple[int, int, int, int, int]:
@@ -227,8 +227,8 @@ def align(
     for factor in {rows // shape[0], columns // shape[1]}:
         if factor > 1 and (shape[0] * factor, shape[1] * factor) == (rows, columns):
             small = np.ascontiguousarray(codes[factor // 2 :: factor, factor // 2 :: factor])
-            lost = sorted(set(np.unique(codes).tolist()) - set(np.unique(small).tolist()))
-            if lost:
-                raise Misaligned(f"{difference}; shrinking would lose the codes {lost}")
+            losses = sorted(set(np.unique(codes).tolist()) - set(np.unique(small).tolist()))
+            if losses:
+                raise Misaligned(f"{difference}; shrinking would lose the codes {losses}")
             return small
     raise Misaligned(f"{difference}: no whole factor on both axes")

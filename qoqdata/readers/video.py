@@ -108,9 +108,9 @@ class _Source(io.BufferedIOBase):
 class _Pass:
     """What one decoding of the whole stream gave."""
 
-    kept: dict[int, np.ndarray]
+    frames: dict[int, np.ndarray]
     stamps_ms: list[float]
-    declared: int
+    header_count: int
     fps: float
     repairs: tuple[str, ...]
 
@@ -120,28 +120,28 @@ class _Pass:
 
 
 def _read_stream(file: BinaryIO, policy: FramePolicy, limits: Limits, where: str) -> Clip:
-    first = _decode(file, lambda declared: _planned(policy, declared), limits, where)
+    first = _decode(file, lambda count: _planned(policy, count), limits, where)
     if first.count == 0:
         raise UnreadableFile("no frame can be decoded", where=where)
     indices = video_frames.choose(policy, first.count)
-    kept = first.kept
-    if not set(indices) <= set(kept):
+    frames = first.frames
+    if not set(indices) <= set(frames):
         # The stated count was wrong, and with it the places chosen from it.
         second = _decode(file, lambda _: set(indices).__contains__, limits, where)
         if second.count != first.count:
             raise UnreadableFile("two decodings give different frame counts", where=where)
-        kept = second.kept
+        frames = second.frames
     repairs = first.repairs
-    if 0 < first.declared != first.count:
-        repairs += (f"{first.declared} frames expected from the header, {first.count} decode",)
+    if 0 < first.header_count != first.count:
+        repairs += (f"{first.header_count} frames expected from the header, {first.count} decode",)
     timing = from_stamps(first.stamps_ms, first.fps)
-    return _clip([kept[index] for index in indices], indices, first.count, timing, repairs)
+    return _clip([frames[index] for index in indices], indices, first.count, timing, repairs)
 
 
-def _planned(policy: FramePolicy, declared: int) -> Callable[[int], bool]:
+def _planned(policy: FramePolicy, count: int) -> Callable[[int], bool]:
     """Which frames to keep on the first pass, if the stated count is right."""
     if policy.kind == "uniform":
-        return set(video_frames.choose(policy, max(declared, 0))).__contains__
+        return set(video_frames.choose(policy, max(count, 0))).__contains__
     if policy.kind == "index":
         return set(policy.indices).__contains__
     step = policy.step if policy.kind == "every" else 1
@@ -210,17 +210,17 @@ def _grab_all(
         capture.get(cv2.CAP_PROP_FPS),
         _geometry_notes(capture),
     )
-    wanted = plan(result.declared)
+    keep = plan(result.header_count)
     while _grab(capture, result.count, where):
         index = result.count
         result.stamps_ms.append(capture.get(cv2.CAP_PROP_POS_MSEC))
         limits.check("frames", result.count, where=where)
-        if wanted(index):
-            limits.check("voxels", (len(result.kept) + 1) * rows * columns, where=where)
-            done, frame = capture.retrieve()
-            if not done or frame.shape != (rows, columns, 3) or frame.dtype != np.uint8:
+        if keep(index):
+            limits.check("voxels", (len(result.frames) + 1) * rows * columns, where=where)
+            success, frame = capture.retrieve()
+            if not success or frame.shape != (rows, columns, 3) or frame.dtype != np.uint8:
                 raise UnreadableFile(f"frame {index} is not like the others", where=where)
-            result.kept[index] = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            result.frames[index] = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     return result
 
 
@@ -260,21 +260,21 @@ def _read_gif(data: bytes, policy: FramePolicy, limits: Limits, where: str) -> C
     indices = video_frames.choose(policy, count)
     limits.check("voxels", len(indices) * blocks.rows * blocks.columns, where=where)
     image = pillow.opened(GifImageFile, data, where=where, limits=limits)
-    wanted, kept, transparent = set(indices), [], 0
+    choice, frames, transparent = set(indices), [], 0
     for index in range(count):
         try:
             image.seek(index)
             image.load()
         except Exception as error:
             raise pillow.translated(error, where) from error
-        if index in wanted:
+        if index in choice:
             frame = np.array(image.convert("RGBA"))
             transparent += bool((frame[..., 3] != 255).any())
-            kept.append(np.ascontiguousarray(frame[..., :3]))
+            frames.append(np.ascontiguousarray(frame[..., :3]))
     repairs: tuple[str, ...] = ()
     if transparent:
         repairs = (f"transparency of {transparent} frames dropped without blending",)
-    return _clip(kept, indices, count, from_delays(blocks.delays), repairs)
+    return _clip(frames, indices, count, from_delays(blocks.delays), repairs)
 
 
 def _clip(

@@ -42,10 +42,10 @@ def choose(policy: FramePolicy, n: int) -> tuple[int, ...]:
         count = min(policy.count, n)
         return tuple((2 * part + 1) * n // (2 * count) for part in range(count))
     if policy.kind == "index":
-        wanted = tuple(sorted(set(policy.indices)))
-        if wanted[-1] >= n:
-            raise InputError(f"frame {wanted[-1]} is asked for, the clip has {n} frames")
-        return wanted
+        indices = tuple(sorted(set(policy.indices)))
+        if indices[-1] >= n:
+            raise InputError(f"frame {indices[-1]} is asked for, the clip has {n} frames")
+        return indices
     return tuple(range(0, n, policy.step if policy.kind == "every" else 1))
 
 

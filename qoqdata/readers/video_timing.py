@@ -32,14 +32,14 @@ def from_stamps(stamps_ms: Sequence[float], stated_fps: float) -> Timing:
     """
     count = len(stamps_ms)
     notes: list[str] = []
-    stated: float | None = stated_fps
+    header_rate: float | None = stated_fps
     if not (math.isfinite(stated_fps) and 0 < stated_fps <= _FASTEST_FPS):
-        stated = None
+        header_rate = None
         notes.append(f"stated frame rate {stated_fps:g} is impossible")
     steps = np.diff(np.asarray(stamps_ms, np.float64)) / 1000
     rising = steps[np.isfinite(steps) & (steps > 0)]
     if rising.size == 0:
-        return _regular(stated, count, notes)
+        return _regular(header_rate, count, notes)
     whole = rising.size == steps.size
     if not whole:
         notes.append(f"time stamps missing or running backwards: {steps.size - rising.size}")
@@ -54,11 +54,11 @@ def from_stamps(stamps_ms: Sequence[float], stated_fps: float) -> Timing:
             return Timing(mean, None, None, tuple(notes))
         starts = tuple((stamp - stamps_ms[0]) / 1000 for stamp in stamps_ms)
         return Timing(mean, starts[-1] + usual, starts, tuple(notes))
-    measured = float(1 / rising.mean())
-    if stated is not None and abs(stated - measured) > _AGREE * measured:
-        notes.append(f"header states {stated:g} frames per second, time stamps give {measured:g}")
-        stated = None
-    return _regular(stated or measured, count, notes)
+    rate = float(1 / rising.mean())
+    if header_rate is not None and abs(header_rate - rate) > _AGREE * rate:
+        notes.append(f"header states {header_rate:g} frames per second, time stamps give {rate:g}")
+        header_rate = None
+    return _regular(header_rate or rate, count, notes)
 
 
 def from_delays(delays: Sequence[int]) -> Timing:

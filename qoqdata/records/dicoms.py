@@ -11,7 +11,7 @@ import numpy as np
 from qoqdata.errors import InputError
 from qoqdata.readers import dicom, video_frames
 from qoqdata.readers.dicom import DicomImage, Series, Window
-from qoqdata.readers.dicom.windows import ct_window
+from qoqdata.readers.dicom.windowing import ct_window
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.video_frames import FramePolicy
 from qoqdata.readers.volume import SlicePolicy, Volume

@@ -90,13 +90,13 @@ class Cache:
                 entry = _hold(path)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            found = os.fstat(entry.fileno())
-            if found.st_nlink and size in (None, found.st_size):
+            status = os.fstat(entry.fileno())
+            if status.st_nlink and size in (None, status.st_size):
                 with suppress(PermissionError):  # another user's file in a shared cache
                     os.utime(entry.fileno())
                 return entry
             entry.close()
-            if found.st_nlink:
+            if status.st_nlink:
                 path.unlink(missing_ok=True)
 
     def drop(self, name: str) -> None:
@@ -182,12 +182,12 @@ class Cache:
 
     def _sweep(self, *, own: str) -> None:
         """Delete claims and drafts of processes that died: nobody holds the lock of their name."""
-        left = {path.name: [path] for path in (self.root / "reserved").iterdir()}
+        remains = {path.name: [path] for path in (self.root / "reserved").iterdir()}
         for kind in _COUNTED:
             for draft in (self.root / kind).glob("*/.*.tmp"):
                 # .NAME.PID.tmp, as `qoqdata.atomic.replacing` writes it
-                left.setdefault(draft.name[1:].rsplit(".", 2)[0], []).append(draft)
-        for name, paths in left.items():
+                remains.setdefault(draft.name[1:].rsplit(".", 2)[0], []).append(draft)
+        for name, paths in remains.items():
             if name == own:
                 _delete(paths)
                 continue

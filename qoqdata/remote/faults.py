@@ -1,4 +1,4 @@
-"""Faults of remote storage: which pass, which last, and how each is told to the user.
+"""Faults of remote storage: which pass and are tried again, which last and how they are told.
 
 Every fsspec file system raises the exceptions of its own client, so they are told apart by HTTP
 status, by errno and by the client's package rather than by class.
@@ -7,10 +7,18 @@ status, by errno and by the client's package rather than by class.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.remote.urls import scheme, shown
+
+#: Seconds before each further attempt, half to one and a half times, so that ranks spread.
+WAITS = (0.5, 1.0, 2.0, 4.0)
+
+_T = TypeVar("_T")
 
 _CLIENTS = {
     "aiobotocore",
@@ -55,6 +63,27 @@ _ACCESS = {
     "storage_options={'token': 'anon'}",
     "hf": "run `hf auth login` or set HF_TOKEN; check the repository's name",
 }
+
+
+def retried(attempt: Callable[[], _T], *, url: str) -> _T:
+    """The result of `attempt`, called up to `1 + len(WAITS)` times while its faults may pass.
+
+    A DatasetError of `attempt` is damage: it gets one more try, as whole files are at stake.
+    Raises FileNotFoundError when the store says that there is no such file, else the DatasetError
+    or UsageError that `explained` makes of the last fault.
+    """
+    damage = False
+    for wait in (*WAITS, None):
+        try:
+            return attempt()
+        except Exception as error:
+            if missing(error):
+                raise FileNotFoundError(url) from error
+            if wait is None or damage or not transient(error):
+                raise explained(error, url) from error
+            damage = isinstance(error, DatasetError)
+        time.sleep(wait * random.uniform(0.5, 1.5))
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def missing(error: BaseException) -> bool:
@@ -121,10 +150,10 @@ def status(error: BaseException) -> int | None:
     for one in _chain(error):
         response = getattr(one, "response", None)
         if isinstance(response, dict):
-            found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            number = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         else:
-            found = getattr(response, "status_code", None)
-        for code in (found, getattr(one, "status", None), _google_code(one)):
+            number = getattr(response, "status_code", None)
+        for code in (number, getattr(one, "status", None), _google_code(one)):
             if isinstance(code, int) and 100 <= code < 600:
                 return code
     return None
@@ -159,7 +188,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _reason(error: BaseException) -> str:
     # The innermost exception knows most, but for aiohttp's parser, which speaks to aiohttp alone.
-    known = [one for one in _chain(error) if type(one).__module__ != "aiohttp.http_exceptions"]
-    text = " ".join(str(known[-1]).split())[:200]
-    name = type(known[-1]).__name__
+    chain = [one for one in _chain(error) if type(one).__module__ != "aiohttp.http_exceptions"]
+    text = " ".join(str(chain[-1]).split())[:200]
+    name = type(chain[-1]).__name__
     return f"{name}: {text}" if text else name

@@ -13,8 +13,11 @@ from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
+from polars.io.plugins import register_io_source
 
+from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.manifest import Manifest, Shard
+from qoqdata.contract.record import RECORD
 from qoqdata.layout import Layout
 from qoqdata.remote import leaves
 
@@ -102,3 +105,35 @@ class LocalFiles:
 
     def close(self) -> None:
         """Nothing to end."""
+
+
+def scan_shards(files: Files, shards: Sequence[Shard]) -> pl.LazyFrame:
+    """All records of `shards` in their order, columns as in `qoqdata.contract.record`.
+
+    A shard is held while it is read and the next one comes meanwhile; columns, filters and limits
+    of the query are applied shard by shard, so a query needs the memory of one shard's result.
+    """
+
+    def source(
+        columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        _batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        limit = n_rows
+        for number, shard in enumerate(shards):
+            if limit == 0:
+                return
+            files.prefetch(shards[number + 1 : number + 2])
+            with files.holding(shard) as path:
+                frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+                if limit is not None:
+                    # A limit comes before a filter here, as in a scan of local files.
+                    frame = frame.head(limit)
+                    limit -= min(limit, shard.rows)
+                if predicate is not None:
+                    frame = frame.filter(predicate)
+                yield frame.select(columns or pl.all()).collect()
+
+    schema = pl.DataFrame(arrow_schema(RECORD).empty_table()).schema
+    return register_io_source(source, schema=schema, is_pure=True, explain_name="qoqdata shards")

@@ -38,15 +38,15 @@ def read_leaves(path: Path, columns: Sequence[str], *, shard: int) -> pa.Table:
 def read_remote(
     system: AbstractFileSystem, source: str, size: int, columns: Sequence[str], *, shard: int
 ) -> pa.Table:
-    """`read` over an fsspec file system: the footer and the column chunks asked for, no more.
+    """`read_leaves` over an fsspec file system: footer and column chunks asked for, no more.
 
     `size` is the shard's size in bytes by the manifest. Raises DatasetError when the file has
     another size, whatever its content.
     """
     stream = _ranges(system, source)
-    if (found := getattr(stream, "size", size)) != size:
+    if (length := getattr(stream, "size", size)) != size:
         stream.close()
-        raise DatasetError(f"has {found} bytes, {size} by the manifest", where=source)
+        raise DatasetError(f"has {length} bytes, {size} by the manifest", where=source)
     with stream, pq.ParquetFile(stream, pre_buffer=True) as file:
         return _read(file, columns, shard)
 

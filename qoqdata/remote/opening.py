@@ -13,8 +13,8 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
 from qoqdata.remote.cache import Cache
+from qoqdata.remote.faults import retried
 from qoqdata.remote.files import Files, LocalFiles
-from qoqdata.remote.retry import retried
 from qoqdata.remote.urls import file_system, local_path, shown
 
 #: In a folder of releases, the file that names the present one.
@@ -42,14 +42,14 @@ def open_files(
     from qoqdata.remote.remote_files import RemoteFiles, set_folder
 
     url = str(root).rstrip("/")
-    kept = Cache.settled(cache, cache_bytes)
+    store = Cache.settled(cache, cache_bytes)
     options = dict(storage_options or {})
     url, content = _manifest(url, options)
     manifest = manifests.parse_manifest(content, where=f"{shown(url)}/manifest.json")
-    folder = set_folder(kept, url, content)
-    with kept.guarded(folder.name), replacing(folder / "manifest.json") as draft:
+    folder = set_folder(store, url, content)
+    with store.guarded(folder.name), replacing(folder / "manifest.json") as draft:
         draft.write_bytes(content)
-    return RemoteFiles(url, manifest, folder, kept, options), manifest
+    return RemoteFiles(url, manifest, folder, store, options), manifest
 
 
 def _current_folder(path: Path) -> Path:

@@ -20,10 +20,10 @@ from qoqdata.atomic import digest, file_digest
 from qoqdata.contract.manifest import Manifest, Shard
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
-from qoqdata.remote import leaves, parts, side_files
+from qoqdata.remote import leaves, side_files
 from qoqdata.remote.cache import Cache
-from qoqdata.remote.retry import retried
-from qoqdata.remote.scan import scan_shards
+from qoqdata.remote.faults import retried
+from qoqdata.remote.files import scan_shards
 from qoqdata.remote.urls import file_system, shown
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class RemoteFiles:
         self._begin()
         _ALL.add(self)
 
-    def __reduce__(self) -> tuple:
-        given = (self._url, self._manifest, self._root, self._cache, self._options)
-        return (RemoteFiles, given)
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = (self._url, self._manifest, self._root, self._cache, self._options)
+        return (RemoteFiles, arguments)
 
     @property
     def root(self) -> Path:
@@ -59,18 +59,18 @@ class RemoteFiles:
     def local(self, shard: Shard | str) -> Path:
         shard = self._shard(shard)
         with self._lock:
-            if shard.sha256 in self._held:
+            if shard.sha256 in self._holds:
                 return self._path(shard)
         entry = self._bring(shard)
         with self._lock:
-            kept = self._held.setdefault(shard.sha256, entry)
-        if kept is not entry:
+            hold = self._holds.setdefault(shard.sha256, entry)
+        if hold is not entry:
             entry.close()
         return self._path(shard)
 
     def release(self, shard: Shard | str) -> None:
         with self._lock:
-            entry = self._held.pop(self._shard(shard).sha256, None)
+            entry = self._holds.pop(self._shard(shard).sha256, None)
         if entry is not None:
             entry.close()
 
@@ -87,18 +87,18 @@ class RemoteFiles:
                 room -= shard.bytes
                 if room < 0:
                     return
-                known = self._coming.get(shard.sha256)
-                if known is None or known.done():
-                    self._coming[shard.sha256] = self._pool.submit(self._fetch, shard)
+                future = self._downloads.get(shard.sha256)
+                if future is None or future.done():
+                    self._downloads[shard.sha256] = self._pool.submit(self._fetch, shard)
 
     def layout(self, *names: str) -> Layout:
-        wanted = set(names or parts.NAMES)
+        parts = set(names or side_files.PARTS)
         with self._layout_lock:
-            for name in sorted(wanted - self._fresh):
+            for name in sorted(parts - self._fresh):
                 system, inside = self._place()
                 # fsspec remembers listings by thread; this thread may have an old one.
                 system.invalidate_cache()
-                files = parts.files_of(name, self._manifest, system, inside, self._url)
+                files = side_files.files_of(name, self._manifest, system, inside, self._url)
                 # A note and its file are two files: one process at a time writes them.
                 with self._cache.guarded(self._root.name):
                     side_files.refresh(system, inside, files, folder=self._root, url=self.origin())
@@ -113,8 +113,8 @@ class RemoteFiles:
         key = digest({"columns": list(columns), "shards": shards})
         name = f"leaves/{key[:2]}/{key}.parquet"
         with self._cache.guarded(f"{key}.reading"):
-            if (kept := self._kept_table(name)) is not None:
-                return kept
+            if (table := self._cached_table(name)) is not None:
+                return table
             table = self._read_leaves(columns)
             sink = pa.BufferOutputStream()
             pq.write_table(table, sink, compression="zstd")
@@ -128,16 +128,16 @@ class RemoteFiles:
 
     def _begin(self) -> None:
         self._lock, self._layout_lock = threading.Lock(), threading.Lock()
-        self._held: dict[str, BinaryIO] = {}
-        self._coming: dict[str, Future[None]] = {}
+        self._holds: dict[str, BinaryIO] = {}
+        self._downloads: dict[str, Future[None]] = {}
         self._fresh: set[str] = set()
         self._pool = ThreadPoolExecutor(_PREFETCH_THREADS, thread_name_prefix="qoqdata-prefetch")
-        self._finish = weakref.finalize(self, _finish, self._held, self._pool)
+        self._finish = weakref.finalize(self, _finish, self._holds, self._pool)
 
     def _after_fork(self) -> None:
         # The parent's threads and locks do not exist here; its holds stay its own.
         self._finish.detach()
-        for entry in self._held.values():
+        for entry in self._holds.values():
             entry.close()
         self._begin()
 
@@ -174,9 +174,9 @@ class RemoteFiles:
         system, inside = self._place()
         draft.unlink(missing_ok=True)
         system.get_file(f"{inside}/{shard.path}", str(draft))
-        if (found := draft.stat().st_size) < shard.bytes:
-            raise ConnectionError(f"{found} of {shard.bytes} bytes came")
-        if found != shard.bytes or file_digest(draft) != shard.sha256:
+        if (length := draft.stat().st_size) < shard.bytes:
+            raise ConnectionError(f"{length} of {shard.bytes} bytes came")
+        if length != shard.bytes or file_digest(draft) != shard.sha256:
             # The next try must not trust a remembered listing.
             system.invalidate_cache()
             fix = "open the data set again, as it may have changed; else publish it again"
@@ -214,7 +214,7 @@ class RemoteFiles:
         with entry:
             return leaves.read_leaves(self._path(shard), columns, shard=number)
 
-    def _kept_table(self, name: str) -> pa.Table | None:
+    def _cached_table(self, name: str) -> pa.Table | None:
         entry = self._cache.held(name)
         if entry is None:
             return None
@@ -241,10 +241,10 @@ def _writer(content: pa.Buffer) -> Any:
     return lambda draft: draft.write_bytes(content)
 
 
-def _finish(held: dict[str, BinaryIO], pool: ThreadPoolExecutor) -> None:
+def _finish(entries: dict[str, BinaryIO], pool: ThreadPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
-    while held:
-        held.popitem()[1].close()
+    while entries:
+        entries.popitem()[1].close()
 
 
 _ALL: weakref.WeakSet[RemoteFiles] = weakref.WeakSet()

@@ -16,11 +16,18 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from qoqdata.atomic import replacing, write_json
+from qoqdata.contract import statistics
+from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
-from qoqdata.remote.retry import retried
+from qoqdata.remote.faults import retried
+from qoqdata.remote.urls import scheme, shown
+from qoqdata.statistics import prior
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+#: The parts of a data set that are no shards.
+PARTS = ("cards", "curation", "difficulty", "stats")
 
 #: What file systems call the facts that change with a file's content.
 _MARKS = (
@@ -46,6 +53,28 @@ _MARKS = (
 _THREADS = 8
 
 
+def files_of(
+    part: str, manifest: Manifest, system: AbstractFileSystem, root: str, url: str
+) -> list[str]:
+    """Paths of one part, relative to the data set; some may not exist.
+
+    Difficulty tables are named after policies, so the store is asked for a list. Plain HTTP has
+    none: over it only the label-entropy prior is looked for.
+    """
+    if part == "cards":
+        recipes = manifest.release.recipes if manifest.release else ()
+        return [f"cards/{slug}.json" for slug in (*manifest.sources, *recipes)]
+    if part == "curation":
+        return ["curation/verdicts.parquet"]
+    if part == "stats":
+        return [f"stats/{table.name}.parquet" for table in statistics.TABLES]
+    if part != "difficulty":
+        raise ValueError(f"no part of a data set: {part!r}")
+    if scheme(url) in ("http", "https"):
+        return [f"difficulty/{prior.POLICY}.parquet"]
+    return _listed(system, f"{root}/difficulty", f"{shown(url)}/difficulty")
+
+
 def refresh(
     system: AbstractFileSystem, root: str, names: Iterable[str], *, folder: Path, url: str
 ) -> None:
@@ -68,8 +97,8 @@ def refresh(
 
 def tag(info: Mapping[str, Any]) -> dict[str, str] | None:
     """What identifies a file's content in a store's description of it; None when nothing does."""
-    found = {mark: str(info[mark]) for mark in _MARKS if info.get(mark) is not None}
-    return found | {"size": str(info.get("size"))} if found else None
+    marks = {mark: str(info[mark]) for mark in _MARKS if info.get(mark) is not None}
+    return marks | {"size": str(info.get("size"))} if marks else None
 
 
 def _refresh(system: AbstractFileSystem, source: str, path: Path, *, url: str) -> None:
@@ -97,11 +126,21 @@ def _refresh(system: AbstractFileSystem, source: str, path: Path, *, url: str) -
 
 def _fetch(system: AbstractFileSystem, source: str, draft: Path, size: int | None) -> None:
     system.get_file(source, str(draft))
-    if size is not None and (found := draft.stat().st_size) != size:
-        raise ConnectionError(f"{found} of {size} bytes came")
+    if size is not None and (length := draft.stat().st_size) != size:
+        raise ConnectionError(f"{length} of {size} bytes came")
 
 
 def _noted(note: Path) -> dict[str, str] | None:
     with suppress(OSError, ValueError):
-        return json.loads(note.read_bytes())
+        marks: dict[str, str] = json.loads(note.read_bytes())
+        return marks
     return None
+
+
+def _listed(system: AbstractFileSystem, folder: str, url: str) -> list[str]:
+    try:
+        paths = retried(lambda: system.ls(folder, detail=False), url=url)
+    except FileNotFoundError:
+        return []
+    names = sorted(str(path).rstrip("/").rpartition("/")[2] for path in paths)
+    return [f"difficulty/{name}" for name in names if name.endswith(".parquet")]

@@ -26,9 +26,9 @@ def is_url(root: str | Path) -> bool:
 
 def scheme(url: str) -> str:
     """The URL's scheme, in small letters."""
-    found = _SCHEME.match(url)
-    assert found is not None
-    return found[1].lower()
+    match = _SCHEME.match(url)
+    assert match is not None
+    return match[1].lower()
 
 
 def local_path(root: str | Path) -> Path | None:
@@ -36,9 +36,9 @@ def local_path(root: str | Path) -> Path | None:
     if not is_url(root):
         return Path(root)
     if scheme(str(root)) in ("file", "local"):
-        from fsspec.implementations.local import LocalFileSystem
+        from fsspec.core import url_to_fs
 
-        return Path(LocalFileSystem._strip_protocol(str(root)))
+        return Path(url_to_fs(str(root))[1])
     return None
 
 
@@ -55,11 +55,11 @@ def file_system(url: str, options: Mapping[str, Any]) -> tuple[AbstractFileSyste
     """
     from fsspec.core import url_to_fs
 
-    given = dict(options)
+    settings = dict(options)
     try:
         if scheme(url) in ("http", "https"):
-            given["client_kwargs"] = _http_timeout() | dict(given.get("client_kwargs") or {})
-        system, root = url_to_fs(url, **given)
+            settings["client_kwargs"] = _http_timeout() | dict(settings.get("client_kwargs") or {})
+        system, root = url_to_fs(url, **settings)
     except ImportError as error:
         what = f"needs a package that is not installed ({error})"
         raise UsageError(what, where=shown(url), fix=_install(scheme(url))) from error

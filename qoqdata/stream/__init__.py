@@ -6,8 +6,17 @@ state = stream.state_dict()
 """
 
 from qoqdata.stream.bad_rows import BadRow
+from qoqdata.stream.measures import DrawCounts, DrawShares, ShuffleQuality
 from qoqdata.stream.mixing import Mix
 from qoqdata.stream.settings import StreamSettings
-from qoqdata.stream.stream import DrawShares, Realised, Stream
+from qoqdata.stream.stream import Stream
 
-__all__ = ["BadRow", "Mix", "Realised", "DrawShares", "StreamSettings", "Stream"]
+__all__ = [
+    "BadRow",
+    "DrawCounts",
+    "DrawShares",
+    "Mix",
+    "ShuffleQuality",
+    "Stream",
+    "StreamSettings",
+]

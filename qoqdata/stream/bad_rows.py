@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from qoqdata.atomic import canonical
 from qoqdata.errors import DatasetError
@@ -44,13 +45,13 @@ class BadRows:
 
     log: Path | None = None
     rows: list[BadRow] = field(default_factory=list)
-    _known: set[tuple] = field(default_factory=set, repr=False)
+    _known: set[tuple[str, int | None, int | None]] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_lock": None}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"_lock": threading.Lock()})
 
     def add(self, row: BadRow) -> None:

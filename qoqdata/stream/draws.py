@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qoqdata.stream import keyed
+from qoqdata.stream.order import random_bits, random_permutation
 
 #: Draws within which the points are permuted.
 BLOCK = 1024
@@ -61,8 +61,8 @@ class DrawSegment:
         blocks = range(first // BLOCK, -(-last // BLOCK))
         if not blocks:
             return np.empty(0, np.int64)
-        drawn = np.concatenate([self._block(number) for number in blocks])
-        return drawn[first - blocks.start * BLOCK : last - blocks.start * BLOCK]
+        numbers = np.concatenate([self._block(number) for number in blocks])
+        return numbers[first - blocks.start * BLOCK : last - blocks.start * BLOCK]
 
     def counts(self, stop: int) -> np.ndarray:
         """Draws of each component before draw `stop`, int64 [C]."""
@@ -74,7 +74,7 @@ class DrawSegment:
 
     @cached_property
     def _offset(self) -> int:
-        return int(keyed.bits(1, *self.key, "mix", self.start)[0])
+        return int(random_bits(1, *self.key, "mix", self.start)[0])
 
     @cached_property
     def _edges(self) -> np.ndarray:
@@ -84,8 +84,8 @@ class DrawSegment:
     def _block(self, number: int) -> np.ndarray:
         draws = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.uint64)
         points = draws * np.uint64(_STEP) + np.uint64(self._offset)
-        drawn = np.searchsorted(self._edges, points, side="right")
-        return drawn[keyed.permutation(BLOCK, *self.key, "mix", self.start, number)]
+        numbers = np.searchsorted(self._edges, points, side="right")
+        return np.take(numbers, random_permutation(BLOCK, *self.key, "mix", self.start, number))
 
 
 def _below(count: int, offset: int, edge: int) -> int:

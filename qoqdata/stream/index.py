@@ -99,8 +99,8 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     Raises DatasetError when no record is left, when a shard cannot be read or is not the
     manifest's; UsageError for a filter over unknown columns or over images and signals.
     """
-    wanted = _extra(settings)
-    columns = [*_LEAVES, *(leaf for name in wanted for leaf in _LEAVES_OF.get(name, (name,)))]
+    extra = _extra(settings)
+    columns = [*_LEAVES, *(leaf for name in extra for leaf in _LEAVES_OF.get(name, (name,)))]
     table, bad = _read(files, manifest, list(dict.fromkeys(columns)), settings)
     frame = _derived(_placed(table), settings)
     frame = _with_bad_shards(frame, bad, manifest).filter(pl.col("split") == settings.split)

@@ -88,10 +88,10 @@ def weights(mix: Mix, records: Mapping[str, int], stats: Stats | None) -> dict[s
             rarity = _rarity(mix.by, records, stats)
             return {name: n * rarity[name] for name, n in records.items()}
     assert isinstance(mix.weights, Mapping)
-    return given(mix.weights, records)
+    return checked_weights(mix.weights, records)
 
 
-def given(weights: Mapping[str, float], records: Mapping[str, int]) -> dict[str, float]:
+def checked_weights(weights: Mapping[str, float], records: Mapping[str, int]) -> dict[str, float]:
     """Checked weights by component; raises UsageError."""
     for name in weights:
         if name not in records:
@@ -117,7 +117,7 @@ def probabilities(
     weights. Raises UsageError when the components with a weight cannot fill an epoch so.
     """
     raw = np.array([weights[name] for name in records], np.float64)
-    p = raw / raw.sum()
+    p: np.ndarray = raw / raw.sum()
     if max_repeats is None:
         return p
     n = np.array(list(records.values()), np.float64)
@@ -125,15 +125,15 @@ def probabilities(
     if most.sum() < 1 - 1e-9:
         what = f"{most.sum():.3g} of an epoch is all that max_repeats={max_repeats} allows"
         raise UsageError(what, where="mix", fix="raise max_repeats or weigh more components")
-    capped = np.zeros(len(p), bool)
+    at_most = np.zeros(len(p), bool)
     # Each round caps at least one more component, so there are at most as many rounds.
-    while (over := ~capped & (p > most * (1 + 1e-12))).any():
-        capped |= over
-        free = raw * ~capped
-        p = np.where(capped, most, 0.0)
+    while (over := ~at_most & (p > most * (1 + 1e-12))).any():
+        at_most |= over
+        free = raw * ~at_most
+        p = np.where(at_most, most, 0.0)
         if free.sum() > 0:
             p = p + free / free.sum() * max(0.0, 1 - p.sum())
-    return p / p.sum()
+    return np.asarray(p / p.sum())
 
 
 def _rarity(by: By, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:

@@ -5,15 +5,18 @@ segments whose sizes differ by at most one; each segment is shuffled within wind
 groups; the pass takes one row of each lane in turn. So a reader keeps at most lanes x (window + 1)
 row groups open, neighbours in the order come from unrelated row groups, and when the number of
 processes divides the number of lanes, they read disjoint lanes.
+
+The random numbers are a pure function of a key, the same in every version of NumPy: only raw output
+of the counter-based Philox generator (Salmon et al., SC 2011) is used, which NumPy keeps stable;
+its distributions and permutations may change between versions.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-
-from qoqdata.stream import keyed
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ def shuffled(
     """
     n = len(groups)
     names, first, inverse = np.unique(groups.group, return_index=True, return_inverse=True)
-    shuffle = keyed.bits(len(names), *key, "row groups")
+    shuffle = random_bits(len(names), *key, "row groups")
     if by_shard:
         shards, shard_of = np.unique(groups.shard[first], return_inverse=True)
-        rank = np.lexsort((shuffle, keyed.bits(len(shards), *key, "shards")[shard_of]))
+        rank = np.lexsort((shuffle, random_bits(len(shards), *key, "shards")[shard_of]))
     else:
         rank = np.argsort(shuffle, kind="stable")
     place = np.empty_like(rank)
@@ -73,14 +76,14 @@ def shuffled(
     lane = np.repeat(np.arange(len(sizes)), sizes)
     part = np.cumsum(_changes(place_of) | _changes(lane)) - 1
     windows = (place_of - place_of[starts[:-1]][lane]) // window
-    mixed = np.lexsort((keyed.bits(n, *key, "rows"), windows, lane))
+    within = np.lexsort((random_bits(n, *key, "rows"), windows, lane))
 
     # The rows of all windows stay within their lane, so `lane` still holds for the mixed sequence.
     at = np.arange(n)
-    taken = mixed[starts[at % len(sizes)] + at // len(sizes)]
-    parts = part[taken]
+    picks = within[starts[at % len(sizes)] + at // len(sizes)]
+    parts = part[picks]
     heads = np.flatnonzero(np.diff(part, prepend=-1))
-    return Pass(sequence[taken], parts, _last(parts, len(heads)), names[rank][place_of[heads]])
+    return Pass(sequence[picks], parts, _last(parts, len(heads)), names[rank][place_of[heads]])
 
 
 def in_place(groups: RecordPlaces) -> Pass:
@@ -106,6 +109,19 @@ def lanes_within(most: float, groups: int, *, lanes: int, window: int) -> int:
     while lanes > 1 and (lanes > most or lanes * window > groups):
         lanes //= 2
     return lanes
+
+
+def random_bits(count: int, *key: str | int) -> np.ndarray:
+    """`count` random uint64 of the key; other keys give independent ones."""
+    text = "\0".join(map(str, key)).encode()
+    words = np.frombuffer(hashlib.sha256(text).digest()[:16], np.uint64)
+    raw = np.random.Philox(key=words).random_raw(count)
+    return np.asarray(raw, np.uint64)
+
+
+def random_permutation(count: int, *key: str | int) -> np.ndarray:
+    """A random order of 0..count-1, int64, of the key."""
+    return np.argsort(random_bits(count, *key), kind="stable")
 
 
 def _changes(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qoqdata.stream.draws import DrawSegment
-from qoqdata.stream.sequence import Sequence, Stretch
+from qoqdata.stream.sequence import RecordSequence, Stretch
 
 #: Draws that are looked up at once.
 _STRETCH = 512
@@ -61,11 +61,11 @@ class ReadPlan:
     more; parts share a row group that is open already.
     """
 
-    sequence: Sequence
+    sequence: RecordSequence
     segment: DrawSegment | None
     share: Share
     start: int
-    done: int
+    offset: int
     end: int | None
     size: int
     _open: dict[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class ReadPlan:
 
     def tasks(self) -> Iterator[ReadTask]:
         """The tasks in order; the first ones are small, so that the first record comes soon."""
-        first, size = self.done, 1
+        first, size = self.offset, 1
         while True:
             positions = self.share.positions(self.start, first, _STRETCH)
             if self.end is not None:
@@ -96,7 +96,7 @@ class ReadPlan:
         """Where in the stretch a row group is needed that was not open, ascending."""
         keys, heads = np.unique(stretch.parts, return_index=True)
         order = np.argsort(heads)
-        opened: list[tuple[int, int]] = []
+        openings: list[tuple[int, int]] = []
         for key, at in zip(keys[order].tolist(), heads[order].tolist(), strict=True):
             if key in self._open:
                 continue
@@ -104,18 +104,18 @@ class ReadPlan:
             self._open[key] = (group, int(stretch.components[at]), int(stretch.ends[at]))
             self._users[group] += 1
             if self._users[group] == 1:
-                opened.append((at, group))
-        return np.array([at for at, _ in opened], np.int64), [group for _, group in opened]
+                openings.append((at, group))
+        return np.array([at for at, _ in openings], np.int64), [group for _, group in openings]
 
     def _closed(self, stretch: Stretch) -> tuple[int, ...]:
         """Row groups that nobody needs after the stretch."""
-        reached = stretch.reached.tolist()
-        over = [key for key, (_, part_of, end) in self._open.items() if end < reached[part_of]]
-        closed = []
+        turns = stretch.turns_after.tolist()
+        over = [key for key, (_, part_of, end) in self._open.items() if end < turns[part_of]]
+        groups = []
         for key in over:
             group, _, _ = self._open.pop(key)
             self._users[group] -= 1
             if self._users[group] == 0:
                 del self._users[group]
-                closed.append(group)
-        return tuple(closed)
+                groups.append(group)
+        return tuple(groups)

@@ -2,8 +2,8 @@
 
 Threads are enough, since Parquet, zstd, OpenCV and Pillow work without the interpreter's lock, and
 no record has to be copied between processes. Memory is bounded by the open row groups (see
-`order`) plus the records made ahead: `Settings.ahead` of them, and where images are decoded no
-further task of at most 8 records beyond 2**29 stored pixels.
+`order`) plus the records made ahead: `StreamSettings.ahead` of them, and where images are decoded
+no further task of at most 8 records beyond 2**29 stored pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qoqdata.remote.files import Files
 from qoqdata.stream.bad_rows import BadRow, BadRows
 from qoqdata.stream.plan import ReadPlan, ReadTask
 from qoqdata.stream.row_groups import FAULTS, Columns, RowGroups
-from qoqdata.stream.sequence import Sequence
+from qoqdata.stream.sequence import RecordSequence
 from qoqdata.stream.settings import StreamSettings
 
 Record = dict[str, Any]
@@ -33,7 +33,7 @@ _TRIES = 64
 
 
 @dataclass(frozen=True)
-class Made:
+class TaskRecords:
     """Records of a task up to the first that stops the run."""
 
     records: list[Record]
@@ -47,7 +47,7 @@ class Reader:
         self,
         files: Files,
         manifest: Manifest,
-        sequence: Sequence,
+        sequence: RecordSequence,
         settings: StreamSettings,
         bad: BadRows,
     ) -> None:
@@ -73,12 +73,12 @@ class Reader:
         """The records of a plan; raises DatasetError at a bad row when those stop the run."""
         left_over = self._groups.held()
         ahead = self._settings.ahead if self._pool else 0
-        waiting: deque[tuple[ReadTask, Future[Made] | None]] = deque()
-        made_ahead = pixels_ahead = 0
+        waiting: deque[tuple[ReadTask, Future[TaskRecords] | None]] = deque()
+        records_ahead = pixels_ahead = 0
         tasks = plan.tasks()
         try:
             while True:
-                while made_ahead <= ahead and (pixels_ahead < _PIXELS_AHEAD or not waiting):
+                while records_ahead <= ahead and (pixels_ahead < _PIXELS_AHEAD or not waiting):
                     if (task := next(tasks, None)) is None:
                         break
                     self._groups.open(task.opens)
@@ -86,16 +86,16 @@ class Reader:
                     # the interpreter's lock, so they are made where they are wanted.
                     decodes = self._decode is not None
                     waiting.append((task, self._submit(self._make, task) if decodes else None))
-                    made_ahead += len(task)
+                    records_ahead += len(task)
                     pixels_ahead += self._pixels(task)
                 if not waiting:
                     return
                 task, future = waiting.popleft()
-                made = self._make(task) if future is None else future.result()
-                yield from made.records
-                if made.error is not None:
-                    raise made.error
-                made_ahead -= len(task)
+                task_records = self._make(task) if future is None else future.result()
+                yield from task_records.records
+                if task_records.error is not None:
+                    raise task_records.error
+                records_ahead -= len(task)
                 pixels_ahead -= self._pixels(task)
                 self._groups.close(task.closes)
                 if task.closes and left_over:
@@ -111,12 +111,12 @@ class Reader:
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, call: Callable[..., Any], *given: Any) -> Future[Any]:
+    def _submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
         if self._pool:
-            return self._pool.submit(call, *given)
+            return self._pool.submit(call, *arguments)
         future: Future[Any] = Future()
         try:
-            future.set_result(call(*given))
+            future.set_result(call(*arguments))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -126,33 +126,33 @@ class Reader:
             return 0
         return int(self._sequence.index.pixels[task.stretch.records[task.first : task.stop]].sum())
 
-    def _make(self, task: ReadTask) -> Made:
+    def _make(self, task: ReadTask) -> TaskRecords:
         stretch, part = task.stretch, slice(task.first, task.stop)
         records: list[Record] = []
-        wanted = zip(
+        rows = zip(
             range(task.first, task.stop),
             stretch.positions[part].tolist(),
             self._sequence.index.groups.group[stretch.records[part]].tolist(),
             self._sequence.index.row[stretch.records[part]].tolist(),
             strict=True,
         )
-        marked = self._settings.on_bad == "next"
-        for at, position, group, row in wanted:
+        substitutes = self._settings.on_bad == "next"
+        for at, position, group, row in rows:
             try:
                 record = self._record(self._groups.get(group), row)
-                if marked:
+                if substitutes:
                     record["instead_of"] = None
             except FAULTS as error:
                 bad = self._named(int(stretch.records[at]), position, error)
-                if not marked:
-                    return Made(records, _caused(bad.error(), error))
+                if not substitutes:
+                    return TaskRecords(records, _caused(bad.error(), error))
                 try:
                     record = self._instead(task, at, bad)
                 except DatasetError as none_left:
-                    return Made(records, none_left)
+                    return TaskRecords(records, none_left)
             record["position"] = position
             records.append(record)
-        return Made(records)
+        return TaskRecords(records)
 
     def _record(self, columns: Columns, row: int) -> Record:
         record = {name: value(row) for name, value in columns}
@@ -185,13 +185,15 @@ class Reader:
                     break
                 continue
             try:
-                made = self._record(columns, int(self._sequence.index.row[record]))
+                substitute = self._record(columns, int(self._sequence.index.row[record]))
             except FAULTS:
                 continue
             name = self._sequence.index.frame["id"][record]
             self._bad.add(BadRow(**{**bad.__dict__, "instead": name}))
-            made["instead_of"] = bad.id or f"{bad.shard}, row group {bad.row_group}, row {bad.row}"
-            return made
+            substitute["instead_of"] = (
+                bad.id or f"{bad.shard}, row group {bad.row_group}, row {bad.row}"
+            )
+            return substitute
         self._bad.add(bad)
         raise _caused(bad.error(), DatasetError("no other record of its component can be read"))
 

@@ -1,4 +1,7 @@
-"""Row groups in memory: read once while they are needed, on any thread."""
+"""Row groups in memory: read once while they are needed, on any thread; columns become values.
+
+Media and signals are read and copied only when asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,13 +20,17 @@ from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Shard
 from qoqdata.errors import DatasetError, InputError
 from qoqdata.remote.files import Files
-from qoqdata.stream import columns
+
+#: The value of a column at a row of the table.
+Value = Callable[[int], Any]
 
 #: The columns of a row group and how to get a value of each.
-Columns = tuple[tuple[str, columns.Value], ...]
+Columns = tuple[tuple[str, Value], ...]
 #: What reading and decoding raise for damaged input.
 FAULTS = (pa.ArrowException, OSError, ValueError, DatasetError, InputError)
 
+#: Leaves that are read for a column, where these are not all that it has.
+_MEDIA_LEAVES = {"images": ("images.list.element.bytes",), "masks": ("masks.list.element.bytes",)}
 _FOOTERS = 256
 _SPARE = 8
 
@@ -30,7 +38,7 @@ _SPARE = 8
 class RowGroups:
     """The open row groups of a reader.
 
-    A row group is named by shard number x 2**32 + its number in the shard, as in `index.Groups`.
+    A row group is named by shard number x 2**32 + its number in the shard, as in `Index.groups`.
     `submit` starts a call on a thread (or runs it) and returns its future.
     """
 
@@ -44,7 +52,7 @@ class RowGroups:
         verify: bool,
     ) -> None:
         self._files, self._shards, self._names = files, shards, tuple(names)
-        self._leaves = columns.leaves(names)
+        self._leaves = column_leaves(names)
         self._submit, self._verify = submit, verify
         self._open: dict[int, Future[Columns]] = {}
         self._users: Counter[int] = Counter()
@@ -80,19 +88,19 @@ class RowGroups:
 
     def get_any(self, group: int) -> Columns:
         """A row group, open or not; a few that are not are kept. Raises one of FAULTS."""
-        found = self._open.get(group)
+        future = self._open.get(group)
         # One that still waits for a thread may wait for the very thread that asks here.
-        if found is not None and (found.done() or found.running()):
-            return found.result()
+        if future is not None and (future.done() or future.running()):
+            return future.result()
         with self._lock:
-            if (kept := self._spare.get(group)) is not None:
-                return kept
-        loaded = self._load(group)
+            if (columns := self._spare.get(group)) is not None:
+                return columns
+        columns = self._load(group)
         with self._lock:
-            self._spare[group] = loaded
+            self._spare[group] = columns
             while len(self._spare) > _SPARE:
                 self._spare.popitem(last=False)
-        return loaded
+        return columns
 
     def _load(self, group: int) -> Columns:
         number, row_group = group >> 32, group & 0xFFFFFFFF
@@ -106,14 +114,14 @@ class RowGroups:
                 page_checksum_verification=True,
             ) as file:
                 table = file.read_row_group(row_group, columns=self._leaves, use_threads=False)
-        return columns.values(table, self._names)
+        return column_values(table, self._names)
 
     def _footer(self, number: int, path: Path) -> pq.FileMetaData:
         """The parsed footer of a shard, which costs more than a small row group to read."""
         with self._lock:
-            if (known := self._footers.get(number)) is not None:
+            if (footer := self._footers.get(number)) is not None:
                 self._footers.move_to_end(number)
-                return known
+                return footer
         footer = pq.read_metadata(path)
         with self._lock:
             self._footers[number] = footer
@@ -129,3 +137,77 @@ class RowGroups:
             what = "differs from its digest in the manifest"
             raise DatasetError(what, where=self._files.origin(shard.path))
         self._sound.add(number)
+
+
+def column_leaves(columns: Iterable[str]) -> list[str]:
+    """Parquet names to read for record columns; the file-like names of media are left out."""
+    return [leaf for column in columns for leaf in _MEDIA_LEAVES.get(column, (column,))]
+
+
+def column_values(table: pa.Table, columns: Iterable[str]) -> tuple[tuple[str, Value], ...]:
+    """How to get the value of each column at a row.
+
+    `images` and `masks`: a list of encoded bytes (None for an absent mask) or None. `ecg`: None or
+    a dict of `leads`, `fs` (Hz), and `signal` and `valid` as Arrow lists. Others: plain Python
+    values.
+    """
+    kinds = {"images": _encoded, "masks": _encoded, "ecg": _ecg}
+    pairs = []
+    for name in columns:
+        array = _whole(table.column(name))
+        pairs.append((name, kinds.get(name, _plain)(array)))
+    return tuple(pairs)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    whole = column.combine_chunks()
+    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+
+
+def _plain(array: pa.Array) -> Value:
+    values: list[Any] = array.to_pylist()
+    return values.__getitem__
+
+
+def _encoded(array: pa.ListArray) -> Value:
+    """Bytes are copied out one by one: to_pylist would make all of a row group at once."""
+    starts = array.offsets.to_pylist()
+    absent = _nulls(array)
+    items = array.values
+    content = items.field("bytes") if items.null_count == 0 else items.flatten()[0]
+    borders = np.frombuffer(content.buffers()[1], np.int32, len(content) + 1, content.offset * 4)
+    edges = borders.tolist()
+    lacking = _nulls(content)
+    data = content.buffers()[2]
+    view = memoryview(data if data is not None else b"")
+
+    def value(row: int) -> list[bytes | None] | None:
+        if absent is not None and absent[row]:
+            return None
+        items = range(starts[row], starts[row + 1])
+        return [
+            None if lacking is not None and lacking[i] else bytes(view[edges[i] : edges[i + 1]])
+            for i in items
+        ]
+
+    return value
+
+
+def _ecg(array: pa.StructArray) -> Value:
+    """Signals stay Arrow lists, which `decode.signals.ecg` takes without Python numbers between."""
+    absent = _nulls(array)
+    leads, fs = (array.field(name).to_pylist() for name in ("leads", "fs"))
+    signal, valid = array.field("signal"), array.field("valid")
+
+    def value(row: int) -> dict[str, Any] | None:
+        if absent is not None and absent[row]:
+            return None
+        return {"leads": leads[row], "fs": fs[row], "signal": signal[row], "valid": valid[row]}
+
+    return value
+
+
+def _nulls(array: pa.Array) -> list[bool] | None:
+    return array.is_null().to_pylist() if array.null_count else None

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,8 +28,8 @@ class Stretch:
 
     `positions` in the global sequence; `components` and `turns`: draw number `turn` of that
     component; `records` in the index; `parts`: a key of the part of a row group (see
-    `order.Pass`), of which `ends` tells the last turn that needs it. `reached`: turns of every
-    component when the stretch is over, at all processes together.
+    `order.Pass`), of which `ends` tells the last turn that needs it. `turns_after`: turns of
+    every component when the stretch is over, at all processes together.
     """
 
     positions: np.ndarray
@@ -37,12 +38,12 @@ class Stretch:
     records: np.ndarray
     parts: np.ndarray
     ends: np.ndarray
-    reached: np.ndarray
+    turns_after: np.ndarray
 
 
 @dataclass
-class Sequence:
-    """Passes over components of an index; draws come from a `Segment`, or one by one without.
+class RecordSequence:
+    """Passes over components of an index; draws come from a `DrawSegment`, or one by one without.
 
     `members`: the records of each component in manifest order. A pass over a component is a pure
     function of `key`, its name and the pass number.
@@ -58,10 +59,10 @@ class Sequence:
     _passes: OrderedDict[tuple[int, int], Pass] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_passes": OrderedDict(), "_lock": None}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"_lock": threading.Lock()})
 
     @property
@@ -71,7 +72,7 @@ class Sequence:
 
     def stretch(self, positions: np.ndarray, segment: DrawSegment | None) -> Stretch:
         """The draws at ascending global `positions`, int64, not empty."""
-        components, turns, reached = self._draws(positions, segment)
+        components, turns, turns_after = self._draws(positions, segment)
         sizes = self.sizes[components]
         numbers, at = turns // sizes, turns % sizes
         records, parts, ends = (np.empty(len(positions), np.int64) for _ in range(3))
@@ -82,20 +83,20 @@ class Sequence:
             records[here] = one.records[places]
             parts[here] = one.parts[places] | (component << 51) | ((number & 0xFFFF) << 35)
             ends[here] = one.last[one.parts[places]] + number * self.sizes[component]
-        return Stretch(positions, components, turns, records, parts, ends, reached)
+        return Stretch(positions, components, turns, records, parts, ends, turns_after)
 
     def pass_of(self, component: int, number: int) -> Pass:
         """A pass over a component; its records are numbers in the index."""
         with self._lock:
-            if (found := self._passes.get((component, number))) is not None:
+            if (one := self._passes.get((component, number))) is not None:
                 self._passes.move_to_end((component, number))
-                return found
-            made = self._make(component, number)
-            self._passes[component, number] = made
+                return one
+            one = self._make(component, number)
+            self._passes[component, number] = one
             # A stretch touches a pass and the next one of each component.
             while len(self._passes) > 2 * len(self.members):
                 self._passes.popitem(last=False)
-            return made
+            return one
 
     def _make(self, component: int, number: int) -> Pass:
         name = list(self.members)[component]
@@ -107,8 +108,8 @@ class Sequence:
             # Components share the row groups that may be open, as they share the records.
             share = self.lanes * len(members) / len(self.index)
             window = math.ceil(self.window * min(1.0, share))
-            held = len(np.unique(groups.group))
-            lanes = lanes_within(share, held, lanes=self.lanes, window=window)
+            n_groups = len(np.unique(groups.group))
+            lanes = lanes_within(share, n_groups, lanes=self.lanes, window=window)
             key = (*self.key, "component", name, "pass", number)
             one = shuffled(groups, *key, lanes=lanes, window=window, by_shard=self.by_shard)
         return Pass(members[one.records], one.parts, one.last, one.group)
@@ -119,20 +120,22 @@ class Sequence:
         start, stop = int(positions[0]), int(positions[-1]) + 1
         if segment is None:
             return np.zeros(len(positions), np.int64), positions, np.array([stop])
-        drawn = segment.components(start, stop)
+        component = segment.components(start, stop)
         before = segment.counts(start)
-        order = np.argsort(drawn, kind="stable")
-        counts = np.bincount(drawn, minlength=len(before))
+        order = np.argsort(component, kind="stable")
+        counts = np.bincount(component, minlength=len(before))
         first = np.cumsum(counts) - counts
-        turns = np.empty(len(drawn), np.int64)
-        turns[order] = np.arange(len(drawn)) - first[drawn[order]] + before[drawn[order]]
+        turns = np.empty(len(component), np.int64)
+        turns[order] = (
+            np.arange(len(component)) - first[component[order]] + before[component[order]]
+        )
         here = positions - start
-        return drawn[here], turns[here], before + counts
+        return component[here], turns[here], before + counts
 
 
 def sequence(
     index: Index, settings: StreamSettings, *, digest: str, group_bytes: float
-) -> Sequence:
+) -> RecordSequence:
     """The sequence that `settings` ask for over an index of the data set `digest`.
 
     `group_bytes`: mean size of a row group, by which `settings.memory` bounds lanes and window.
@@ -143,7 +146,7 @@ def sequence(
     may_be_open = settings.memory / group_bytes
     window = max(1, min(settings.window, int(may_be_open)))
     lanes = lanes_within(may_be_open / window, 2**62, lanes=settings.lanes, window=window)
-    return Sequence(
+    return RecordSequence(
         index,
         members,
         (digest, settings.seed),
@@ -178,5 +181,5 @@ def _rarest_label(frame: pl.DataFrame) -> pl.Series:
         .first()
     )
     rows = frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("at"))
-    joined = rows.join(rarest, on="at", how="left", maintain_order="left")
-    return joined["labels"].fill_null("")
+    labels = rows.join(rarest, on="at", how="left", maintain_order="left")
+    return labels["labels"].fill_null("")

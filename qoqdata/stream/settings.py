@@ -115,14 +115,14 @@ class StreamSettings:
         return order | ({} if self.mix is None else {"mix": self.mix.fingerprint})
 
 
-def parse_stream_settings(settings: Mapping[str, Any], **given: Any) -> StreamSettings:
+def parse_stream_settings(settings: Mapping[str, Any], **overrides: Any) -> StreamSettings:
     """Settings by name; raises UsageError for a name that is none."""
-    known = [field.name for field in fields(StreamSettings)]
+    names = [field.name for field in fields(StreamSettings)]
     for name in settings:
-        if name not in known:
-            fix = f"one of {', '.join(known)}"
+        if name not in names:
+            fix = f"one of {', '.join(names)}"
             raise UsageError(f"{name!r} is no setting of a stream", where="stream", fix=fix)
-    return StreamSettings(**{**settings, **given})
+    return StreamSettings(**{**settings, **overrides})
 
 
 def _at_least(name: str, value: Any, least: int) -> None:

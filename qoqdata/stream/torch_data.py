@@ -7,7 +7,7 @@ Threads of the stream do the reading, so worker processes are not needed for spe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +15,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from qoqdata.errors import UsageError
 from qoqdata.stream.plan import Share
-
-if TYPE_CHECKING:
-    from qoqdata.stream.stream import Stream
+from qoqdata.stream.record_stream import RecordStream
 
 
-class TorchStream(IterableDataset):
+class TorchStream(IterableDataset[dict[str, Any]]):
     """Records of a stream with arrays as tensors (images uint8 [height, width, 3]).
 
     Rank and world are the stream's, or those of torch.distributed where that has begun and the
@@ -34,11 +32,11 @@ class TorchStream(IterableDataset):
     worker; such a state needs as many workers again. `StreamLoader` has a state without that bound.
     """
 
-    def __init__(self, stream: Stream, *, batch_size: int = 1) -> None:
+    def __init__(self, stream: RecordStream, *, batch_size: int = 1) -> None:
         if batch_size < 1:
             raise UsageError(f"is {batch_size}", where="batch_size", fix="give at least 1")
         self.stream, self.batch_size = _ranked(stream), batch_size
-        self._worker: Stream | None = None
+        self._worker: RecordStream | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for record in self._own():
@@ -50,7 +48,7 @@ class TorchStream(IterableDataset):
         share = own.share
         if share.workers == 1:
             return own.state_dict()
-        state = {"begin": own.state_dict(delivered=0), "done": own.delivered}
+        state = {"begin": own.state_dict(deliveries=0), "done": own.deliveries}
         return state | {"workers": [share.worker, share.workers, share.batch]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -68,7 +66,7 @@ class TorchStream(IterableDataset):
         own.load_state_dict(state["begin"])
         own.advance(state["done"])
 
-    def _own(self) -> Stream:
+    def _own(self) -> RecordStream:
         info = get_worker_info()
         if info is None or info.num_workers == 1:
             return self.stream
@@ -89,7 +87,7 @@ class StreamLoader:
 
     def __init__(
         self,
-        stream: Stream,
+        stream: RecordStream,
         *,
         batch_size: int,
         workers: int = 0,
@@ -132,7 +130,7 @@ def tensors(value: Any) -> Any:
     return value
 
 
-def _ranked(stream: Stream) -> Stream:
+def _ranked(stream: RecordStream) -> RecordStream:
     if stream.share.world > 1 or not torch.distributed.is_available():
         return stream
     if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:

@@ -15,7 +15,7 @@ from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication import hub
 from qoqdata.publication.hub import Hub
 from qoqdata.publication.publication import deliver, prepare
-from qoqdata.remote import retry
+from qoqdata.remote import faults
 from qoqdata.suite.examples import SALT
 from tests.publication import hub_server
 from tests.publication.hub_server import TOKEN
@@ -25,7 +25,7 @@ REPO = "our-lab/our-set"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[hub_server.Hub]:
-    monkeypatch.setattr(retry, "WAITS", (0.01, 0.01))
+    monkeypatch.setattr(faults, "WAITS", (0.01, 0.01))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))

@@ -7,15 +7,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate, get_frame
+from pydicom.filereader import read_dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
 )
+from pydicom.values import convert_value
 
 from qoqdata.errors import UnreadableFile
 from qoqdata.readers.dicom import read_dicom, read_values
@@ -93,6 +97,29 @@ def large(frames: int) -> np.ndarray:
     stored = np.random.default_rng(1).integers(0, 4096, (frames, 120, 140)).astype(np.uint16)
     assert stored.nbytes > HELD_BYTES
     return stored
+
+
+def test_what_pydicom_does_and_does_not_promise(tmp_path: Path) -> None:
+    """Reading in two steps rests on this; a pydicom that differs needs another `dataset._dataset`.
+
+    The upper bound of pydicom in pyproject.toml is there for the same reason.
+    """
+    path = save(image(large(5), RescaleSlope=2), tmp_path / "x.dcm")
+    with path.open("rb") as file:
+        dataset = pydicom.dcmread(file, stop_before_pixels=True)
+        assert file.read(4) == b"\xe0\x7f\x10\x00", "dcmread no longer stops at the pixel data"
+        file.seek(-4, 1)
+        implicit, little = dataset.original_encoding
+        rest = read_dataset(file, bool(implicit), bool(little), defer_size=HELD_BYTES)
+    dataset.update(rest)
+    pixels = dataset.get_item("PixelData", keep_deferred=True)
+    assert isinstance(pixels, RawDataElement), "update converts raw elements"
+    assert pixels.value is None, "defer_size reads large values"
+    stored = path.read_bytes()[pixels.value_tell :][: pixels.length]
+    assert stored == large(5).tobytes(), "value_tell is not the place of the first byte"
+    slope = dataset.get_item("RescaleSlope")
+    assert isinstance(slope, RawDataElement), "elements are converted when they are read"
+    assert convert_value("DS", slope) == 2, "convert_value needs more than a raw element"
 
 
 def test_frames_left_in_the_file_are_the_stored_ones(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pydicom.dataset import FileDataset
 
 from qoqdata.errors import InputError, NoPixels, TooLarge, UnreadableFile
 from qoqdata.readers.dicom import Gap, group_series, read_series
-from qoqdata.readers.dicom.geometry import Plane
+from qoqdata.readers.dicom.geometry import ImagePlane
 from qoqdata.readers.dicom.stack import stack
 from qoqdata.readers.limits import Limits
 from tests.readers.dicom_objects import change, colour, image, item, save
@@ -281,7 +281,9 @@ def test_any_rotation_gives_the_places_back(
     even = [heights[0] + k * 2 for k in range(len(heights))]
     shuffled = np.random.default_rng(0).permutation(len(even))
     planes = [
-        Plane(tuple(np.array(corner) + normal * even[k]), tuple(row), tuple(column), (1.0, 1.0))
+        ImagePlane(
+            tuple(np.array(corner) + normal * even[k]), tuple(row), tuple(column), (1.0, 1.0)
+        )
         for k in shuffled
     ]
     laid = stack(planes, thickness=None)

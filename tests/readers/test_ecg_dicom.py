@@ -13,8 +13,9 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, generate_ui
 
 from qoqdata.errors import InputError, TooLarge, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg import read_ecg
-from qoqdata.readers.ecg.leads import TWELVE, einthoven_residuals
+from qoqdata.readers.ecg.leads import TWELVE
 from qoqdata.readers.limits import DEFAULT_LIMITS
+from tests.readers.einthoven import einthoven_residuals
 
 CODES = dict(zip(TWELVE, (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), strict=True))
 

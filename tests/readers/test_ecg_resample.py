@@ -15,8 +15,6 @@ from qoqdata.readers.ecg import (
     Recording,
     resample,
     select,
-    view_12lead_500,
-    view_jepa_8lead_250,
     window,
 )
 from qoqdata.readers.ecg.leads import CHEST, TWELVE, derive_limb
@@ -184,29 +182,35 @@ def test_absent_chest_leads_are_never_invented() -> None:
         select(select(twelve(), ("I", "V1")), ("I", "aVF"))
 
 
-def test_view_12lead_500() -> None:
-    view = view_12lead_500(twelve(3.0))
+def ten_seconds(recording: Recording, start: float = 0.0) -> Recording:
+    """Input of an ECG-JEPA style encoder: eight leads, 250 Hz, ten seconds from `start` seconds."""
+    at_250 = resample(select(recording, ("I", "II", *CHEST)), 250.0)
+    return window(at_250, round(start * 250), 2500)
+
+
+def test_twelve_leads_at_500_hz() -> None:
+    view = resample(select(twelve(3.0), TWELVE), 500.0)
     assert view.leads == TWELVE and view.fs == 500.0 and view.signal.shape == (12, 1500)
 
 
-def test_view_jepa_of_ten_seconds() -> None:
+def test_ten_seconds_of_eight_leads() -> None:
     source = twelve()
-    view = view_jepa_8lead_250(source)
+    view = ten_seconds(source)
     assert view.leads == ("I", "II", *CHEST) and view.fs == 250.0
     assert view.signal.shape == view.valid.shape == (8, 2500)
     assert view.signal.dtype == np.float32 and view.valid.all()
     assert np.array_equal(view.signal, resample(source, 250).signal[[0, 1, *range(6, 12)]])
 
 
-def test_view_jepa_of_shorter_and_longer_recordings() -> None:
-    short = view_jepa_8lead_250(twelve(6.0))
+def test_ten_seconds_of_shorter_and_longer_recordings() -> None:
+    short = ten_seconds(twelve(6.0))
     assert short.signal.shape == (8, 2500)
     assert short.valid[:, :1500].all() and not short.valid[:, 1500:].any()
     assert (short.signal[:, 1500:] == 0).all()
     long = twelve(14.0)
     at_250 = resample(select(long, ("I", "II", *CHEST)), 250).signal
-    assert np.array_equal(view_jepa_8lead_250(long).signal, at_250[:, :2500])
-    assert np.array_equal(view_jepa_8lead_250(long, start=3.0).signal, at_250[:, 750:3250])
+    assert np.array_equal(ten_seconds(long).signal, at_250[:, :2500])
+    assert np.array_equal(ten_seconds(long, start=3.0).signal, at_250[:, 750:3250])
 
 
 def test_windows_start_inside() -> None:

@@ -14,8 +14,8 @@ from qoqdata.readers.ecg.leads import (
     arrange,
     canonical,
     derive_limb,
-    einthoven_residuals,
 )
+from tests.readers.einthoven import einthoven_residuals
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ from qoqdata.readers.volume import (
     check_same_grid,
     grid_difference,
     read_volume,
-    same_grid,
     voxel_from_world,
     world_from_voxel,
 )
@@ -98,14 +97,14 @@ def test_affines_that_place_nothing_are_refused(affine: np.ndarray) -> None:
 
 def test_grids_are_compared_by_where_voxels_lie() -> None:
     image = volume(np.diag([0.7, 0.7, 5, 1]))
-    assert same_grid(image, volume(np.diag([0.7, 0.7, 5, 1]), (4, 5, 6, 3)))
+    assert grid_difference(image, volume(np.diag([0.7, 0.7, 5, 1]), (4, 5, 6, 3))) is None
     near, far = np.diag([0.7, 0.7, 5, 1]), np.diag([0.7, 0.7, 5, 1])
     near[0, 3], far[0, 3] = 0.0009, 0.0011
-    assert same_grid(image, volume(near))
-    assert not same_grid(image, volume(far))
-    assert same_grid(image, volume(far), tolerance_mm=0.01)
+    assert grid_difference(image, volume(near)) is None
+    assert grid_difference(image, volume(far)) is not None
+    assert grid_difference(image, volume(far), tolerance_mm=0.01) is None
     # A spacing error of 0.0004 mm grows to 0.002 mm at the sixth slice.
-    assert not same_grid(image, volume(np.diag([0.7, 0.7, 5.0004, 1])))
+    assert grid_difference(image, volume(np.diag([0.7, 0.7, 5.0004, 1]))) is not None
 
 
 def test_the_difference_is_named() -> None:
@@ -186,6 +185,6 @@ def test_the_same_bytes_give_the_same_volume(realdata: Path) -> None:
     for name in ("metaimage/HeadMRVolume.mhd", "nrrd/breast1_image.nrrd"):
         one, two = read_volume(realdata / name), read_volume(realdata / name)
         np.testing.assert_array_equal(one.voxels, two.voxels)
-        assert same_grid(one, two)
+        assert grid_difference(one, two) is None
     image = read_volume(realdata / "nrrd/breast1_image.nrrd")
-    assert same_grid(image, read_volume(realdata / "nrrd/breast1_label.nrrd"))
+    assert grid_difference(image, read_volume(realdata / "nrrd/breast1_label.nrrd")) is None

@@ -9,7 +9,8 @@ import pytest
 
 from qoqdata.errors import UnreadableFile
 from qoqdata.readers.ecg import read_ecg
-from qoqdata.readers.ecg.leads import TWELVE, canonical, einthoven_residuals
+from qoqdata.readers.ecg.leads import TWELVE, canonical
+from tests.readers.einthoven import einthoven_residuals
 
 
 def test_every_real_record_equals_wfdb_bit_for_bit(realdata: Path) -> None:

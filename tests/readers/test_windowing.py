@@ -12,13 +12,13 @@ from qoqdata.readers.dicom import CT_WINDOWS, Window
 from qoqdata.readers.dicom.windowing import (
     Lut,
     Modality,
+    ct_window,
     grey,
     lut_fraction,
     range_fraction,
     stored_values,
     window_fraction,
 )
-from qoqdata.readers.dicom.windows import ct_window
 
 
 def shown(values: list[float], window: Window) -> list[int]:

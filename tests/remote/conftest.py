@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from qoqdata.dataset import Dataset
-from qoqdata.remote import retry
+from qoqdata.remote import faults
 from qoqdata.statistics import difficulty, tables
 from tests.records.sound_rows import encoded, facts, image_row
 from tests.remote.servers import Site, serving
@@ -21,7 +21,7 @@ from tests.validation.written_set import write
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many attempts as ever, with hardly a wait between them."""
-    monkeypatch.setattr(retry, "WAITS", tuple(wait / 100 for wait in retry.WAITS))
+    monkeypatch.setattr(faults, "WAITS", tuple(wait / 100 for wait in faults.WAITS))
 
 
 @pytest.fixture(autouse=True)

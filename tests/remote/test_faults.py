@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.remote import retry
+from qoqdata.remote import faults
 from qoqdata.remote.faults import denied, explained, missing, status, transient
 
 
@@ -161,15 +161,15 @@ class Attempts:
 
 
 def test_retried_until_it_works() -> None:
-    attempts = Attempts(*[http(500)] * len(retry.WAITS))
-    assert retry.retried(attempts, url="http://h/x") == "result"
+    attempts = Attempts(*[http(500)] * len(faults.WAITS))
+    assert faults.retried(attempts, url="http://h/x") == "result"
     assert attempts.calls == 5
 
 
 def test_retried_no_further() -> None:
     attempts = Attempts(*[http(500)] * 9)
     with pytest.raises(DatasetError, match=r"http://h/x: cannot be reached.*500"):
-        retry.retried(attempts, url="http://h/x")
+        faults.retried(attempts, url="http://h/x")
     assert attempts.calls == 5
 
 
@@ -177,15 +177,15 @@ def test_what_lasts_is_not_retried() -> None:
     for fault in (http(403), http(400), PermissionError("no")):
         attempts = Attempts(fault)
         with pytest.raises((DatasetError, UsageError)):
-            retry.retried(attempts, url="http://h/x")
+            faults.retried(attempts, url="http://h/x")
         assert attempts.calls == 1
 
 
 def test_damage_gets_one_more_try() -> None:
-    assert retry.retried(Attempts(DatasetError("digest")), url="http://h/x") == "result"
+    assert faults.retried(Attempts(DatasetError("digest")), url="http://h/x") == "result"
     attempts = Attempts(http(500), DatasetError("digest"), DatasetError("digest"))
     with pytest.raises(DatasetError, match="digest"):
-        retry.retried(attempts, url="http://h/x")
+        faults.retried(attempts, url="http://h/x")
     assert attempts.calls == 3
 
 
@@ -195,5 +195,5 @@ def test_damage_gets_one_more_try() -> None:
 def test_absence_is_told_as_such(fault: Exception) -> None:
     attempts = Attempts(fault)
     with pytest.raises(FileNotFoundError):
-        retry.retried(attempts, url="http://h/x")
+        faults.retried(attempts, url="http://h/x")
     assert attempts.calls == 1

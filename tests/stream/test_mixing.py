@@ -125,20 +125,20 @@ def test_components_by_label() -> None:
     assert found == {"": [3, 4], "A": [0], "B": [1, 2], "C": [5]}
 
 
-def test_sampling_and_realised(mixed: Dataset) -> None:
+def test_sampling_and_draw_counts(mixed: Dataset) -> None:
     stream = opened(mixed, Mix("domain", {"chest_xray": 2, "ct": 1, "ecg": 1}))
     told = stream.sampling()
     assert {name: s.records for name, s in told.items()} == {"chest_xray": 100, "ct": 30, "ecg": 13}
     assert told["ecg"].probability == pytest.approx(0.25, abs=1e-8)
     assert told["ecg"].passes == pytest.approx(0.25 * 143 / 13, abs=1e-6)
     seen = Counter(record["domain"] for record in islice(stream, 2000))
-    realised = stream.realised()
-    assert {name: r.draws for name, r in realised.items()} == seen
-    assert realised["ct"].share == pytest.approx(0.25, abs=0.02)
-    assert realised["ct"].passes == pytest.approx(seen["ct"] / 30)
+    drawn = stream.draw_counts()
+    assert {name: r.draws for name, r in drawn.items()} == seen
+    assert drawn["ct"].share == pytest.approx(0.25, abs=0.02)
+    assert drawn["ct"].passes == pytest.approx(seen["ct"] / 30)
     plain = mixed.stream(columns=["domain"], workers=0)
     seen = Counter(record["domain"] for record in islice(plain, 200))
-    assert {name: r.draws for name, r in plain.realised().items()} == seen
+    assert {name: r.draws for name, r in plain.draw_counts().items()} == seen
 
 
 def test_no_record_again_before_all_of_its_component(mixed: Dataset) -> None:

@@ -14,7 +14,7 @@ from qoqdata.stream.draws import DrawSegment, units
 from qoqdata.stream.index import build
 from qoqdata.stream.mixing import Mix
 from qoqdata.stream.plan import ReadPlan, Share
-from qoqdata.stream.sequence import Sequence, sequence
+from qoqdata.stream.sequence import RecordSequence, sequence
 from qoqdata.stream.settings import StreamSettings
 
 N = 143
@@ -52,8 +52,8 @@ def test_batches_in_turn_are_the_ranks_own_order(world: int, workers: int, batch
     assert np.concatenate(batches).tolist() == plain.tolist()
 
 
-def both(dataset: Dataset) -> list[tuple[Sequence, DrawSegment | None]]:
-    found: list[tuple[Sequence, DrawSegment | None]] = []
+def both(dataset: Dataset) -> list[tuple[RecordSequence, DrawSegment | None]]:
+    found: list[tuple[RecordSequence, DrawSegment | None]] = []
     for mix in (None, Mix("source", "uniform")):
         asked = StreamSettings(mix=mix, lanes=8, window=2)
         index = build(dataset.files, dataset.manifest, asked)
@@ -109,12 +109,13 @@ def test_what_a_stretch_says_of_itself(mixed: Dataset) -> None:
     """Turn j of a component is element j of its passes, one after another."""
     for made, segment in both(mixed):
         stretch = made.stretch(np.arange(3 * N), segment)
-        assert stretch.reached.sum() == 3 * N
+        assert stretch.turns_after.sum() == 3 * N
         for component, size in enumerate(made.sizes.tolist()):
             own = stretch.records[stretch.components == component]
             turns = stretch.turns[stretch.components == component]
             assert (
-                turns.tolist() == list(range(len(own))) and len(own) == stretch.reached[component]
+                turns.tolist() == list(range(len(own)))
+                and len(own) == stretch.turns_after[component]
             )
             for number in range(len(own) // size):
                 one = own[number * size : (number + 1) * size]

@@ -162,7 +162,7 @@ def test_delivered_tells_what_training_used(mixed: Dataset) -> None:
     """A loader may take more than training has used."""
     stream = opened(mixed, rank=1, world=3)
     ids(stream, 10)
-    state = stream.state_dict(delivered=4)
+    state = stream.state_dict(deliveries=4)
     other = opened(mixed)
     other.load_state_dict(state)
     assert other.position == 12

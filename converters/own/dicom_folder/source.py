@@ -11,7 +11,7 @@ from qoqdata.contract.card import Card
 from qoqdata.errors import InputError
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import DicomHeader, Window
-from qoqdata.readers.dicom.facts import read_dicom_header
+from qoqdata.readers.dicom.header import read_dicom_header
 from qoqdata.readers.volume import SlicePolicy
 from qoqdata.records import dicoms
 from qoqdata.records.content import Record

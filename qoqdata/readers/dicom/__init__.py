@@ -13,8 +13,7 @@ from qoqdata.readers.dicom.segmentation import (
 from qoqdata.readers.dicom.series import Series, SeriesIds, group_series, read_series
 from qoqdata.readers.dicom.stack import Gap
 from qoqdata.readers.dicom.values import read_values
-from qoqdata.readers.dicom.windowing import Window
-from qoqdata.readers.dicom.windows import CT_WINDOWS
+from qoqdata.readers.dicom.windowing import CT_WINDOWS, Window
 
 __all__ = [
     "CT_WINDOWS",

@@ -53,16 +53,16 @@ def check_rle(frame: bytes, pixels: int) -> None:
     count = int.from_bytes(frame[:4], "little")
     starts = [int.from_bytes(frame[4 + 4 * k : 8 + 4 * k], "little") for k in range(min(count, 15))]
     for start, end in zip(starts, [*starts[1:], len(frame)], strict=True):
-        at, made = start, 0
-        while made < pixels and at < end:
+        at, length = start, 0
+        while length < pixels and at < end:
             code = frame[at]
             if code < 128:
-                made, at = made + code + 1, at + code + 2
+                length, at = length + code + 1, at + code + 2
             elif code > 128:
-                made, at = made + 257 - code, at + 2
+                length, at = length + 257 - code, at + 2
             else:
                 at += 1
-        if made != pixels or at > end or any(frame[at:end]):
+        if length != pixels or at > end or any(frame[at:end]):
             raise UnreadableFile("an RLE segment does not unpack to the size of the image")
 
 

@@ -87,20 +87,20 @@ def open_dataset(path: Path, *, limits: Limits, pixels: bool = True) -> OpenFile
 
 def _parse(file: BinaryIO, size: int, *, limits: Limits, pixels: bool, where: str) -> OpenFile:
     start = file.read(_PREAMBLE + 4)
-    headed = start[_PREAMBLE:] == b"DICM"
+    has_preamble = start[_PREAMBLE:] == b"DICM"
     if size * _LARGEST_INFLATION > limits.inflated_bytes:
-        _check_inflated(file, _PREAMBLE + 4 if headed else 0, limits=limits, where=where)
+        _check_inflated(file, _PREAMBLE + 4 if has_preamble else 0, limits=limits, where=where)
     file.seek(0)
     try:
-        dataset = _dataset(file, headed=headed, pixels=pixels)
+        dataset = _dataset(file, has_preamble=has_preamble, pixels=pixels)
     except Exception as error:
         raise UnreadableFile(
             f"the file does not parse as DICOM ({type(error).__name__})"
         ) from error
     repairs = []
-    if not headed:
-        known = "SOPClassUID" in dataset or ("Rows" in dataset and "Columns" in dataset)
-        if int.from_bytes(start[:2], "little") not in _FIRST_GROUPS or not known:
+    if not has_preamble:
+        has_facts = "SOPClassUID" in dataset or ("Rows" in dataset and "Columns" in dataset)
+        if int.from_bytes(start[:2], "little") not in _FIRST_GROUPS or not has_facts:
             raise UnreadableFile("the file is not DICOM")
         repairs.append("no preamble: read as DICOM from the first byte")
     _check_complete(dataset, size)
@@ -108,14 +108,14 @@ def _parse(file: BinaryIO, size: int, *, limits: Limits, pixels: bool, where: st
     return OpenFile(dataset, where, tuple(repairs))
 
 
-def _dataset(file: BinaryIO, *, headed: bool, pixels: bool) -> Dataset:
+def _dataset(file: BinaryIO, *, has_preamble: bool, pixels: bool) -> Dataset:
     """The parsed dataset; values beyond HELD_BYTES from the pixel data on are left in the file."""
-    dataset: Dataset = pydicom.dcmread(file, force=not headed, stop_before_pixels=True)
+    dataset: Dataset = pydicom.dcmread(file, force=not has_preamble, stop_before_pixels=True)
     if not pixels:
         return dataset
     if dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         file.seek(0)
-        return pydicom.dcmread(file, force=not headed)
+        return pydicom.dcmread(file, force=not has_preamble)
     implicit, little = dataset.original_encoding
     dataset.update(read_dataset(file, bool(implicit), bool(little), defer_size=HELD_BYTES))
     return dataset
@@ -159,8 +159,8 @@ def _check_complete(dataset: Dataset, size: int) -> None:
         return
     if last.length == UNDEFINED_LENGTH:
         return
-    held = len(last.value) if last.value is not None else size - last.value_tell
-    if held < last.length:
+    length = len(last.value) if last.value is not None else size - last.value_tell
+    if length < last.length:
         raise UnreadableFile("the file ends inside a data element, it is truncated")
 
 
@@ -176,10 +176,10 @@ def _supply_transfer_syntax(dataset: Dataset) -> list[str]:
         if getattr(element, "length", None) == UNDEFINED_LENGTH:
             raise UnreadableFile("compressed pixel data without a transfer syntax")
     implicit, little = dataset.original_encoding
-    found = UID(
+    syntax = UID(
         ImplicitVRLittleEndian
         if implicit
         else (ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
     )
-    meta.TransferSyntaxUID = found
-    return [f"no transfer syntax: read as {found.name}"]
+    meta.TransferSyntaxUID = syntax
+    return [f"no transfer syntax: read as {syntax.name}"]

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames, get_frame
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import Decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSTransferSyntaxes, RLELossless
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
@@ -39,7 +38,7 @@ class StoredFrame:
     """
 
     index: int
-    values: NDArray
+    values: NDArray[Any]
     photometric: str
 
 
@@ -61,59 +60,59 @@ def stored_frames(
             f"no decoder for {pixel.transfer_syntax.name} is installed",
             fix=f"install one of: {missing}" if missing else None,
         )
-    wanted = sorted(set(frames))
+    indices = sorted(set(frames))
     if decoder.is_encapsulated:
-        yield from _encapsulated(dataset, pixel, decoder, wanted)
+        yield from _encapsulated(dataset, pixel, decoder, indices)
     else:
-        yield from _native(pixel, decoder, wanted)
+        yield from _native(pixel, decoder, indices)
 
 
-def _native(pixel: ImagePixel, decoder: Decoder, wanted: Sequence[int]) -> Iterator[StoredFrame]:
-    expanded = pixel.photometric == "YBR_FULL_422"
+def _native(pixel: ImagePixel, decoder: Decoder, indices: Sequence[int]) -> Iterator[StoredFrame]:
+    expands = pixel.photometric == "YBR_FULL_422"
     with pixel.data.open() as file:
-        decoded = decoder.iter_array(
+        arrays = decoder.iter_array(
             file,
-            indices=wanted,
+            indices=indices,
             raw=True,
             pixel_vr=pixel.data.vr,
-            view_only=pixel.bits_allocated > 1 and not expanded,
+            view_only=pixel.bits_allocated > 1 and not expands,
             allow_excess_frames=False,
             **_layout(pixel, frames=pixel.frames),
         )
-        for index in wanted:
+        for index in indices:
             try:
-                values, properties = next(decoded)
+                values, properties = next(arrays)
             except Exception as error:
                 raise UnreadableFile(f"frame {index + 1} cannot be laid out: {error}") from error
             yield _checked(pixel, index, values, str(properties["photometric_interpretation"]))
 
 
 def _encapsulated(
-    dataset: Dataset, pixel: ImagePixel, decoder: Decoder, wanted: Sequence[int]
+    dataset: Dataset, pixel: ImagePixel, decoder: Decoder, indices: Sequence[int]
 ) -> Iterator[StoredFrame]:
     with pixel.data.open() as file:
         if pixel.frames == 1:
             yield _decoded(pixel, decoder, 0, file)
             return
-        compressed = _compressed_frames(dataset, pixel, file)
-        chosen = set(wanted)
-        for index in range(wanted[-1] + 1):
+        items = _compressed_frames(dataset, pixel, file)
+        choice = set(indices)
+        for index in range(indices[-1] + 1):
             try:
-                frame = next(compressed, None)
+                frame = next(items, None)
             except Exception as error:
                 what = f"the compressed frames cannot be separated: {error}"
                 raise UnreadableFile(what) from error
             if not frame:
                 raise UnreadableFile(f"frame {index + 1} of {pixel.frames} is missing")
-            if index in chosen:
+            if index in choice:
                 yield _decoded(pixel, decoder, index, BytesIO(encapsulate([frame])))
 
 
 def _compressed_frames(dataset: Dataset, pixel: ImagePixel, file: BinaryIO) -> Iterator[bytes]:
     offsets = elements.value(dataset, "ExtendedOffsetTable")
     lengths = elements.value(dataset, "ExtendedOffsetTableLengths")
-    extended = None if offsets is None or lengths is None else (offsets, lengths)
-    return generate_frames(file, number_of_frames=pixel.frames, extended_offsets=extended)
+    table = None if offsets is None or lengths is None else (offsets, lengths)
+    return generate_frames(file, number_of_frames=pixel.frames, extended_offsets=table)
 
 
 def _decoded(pixel: ImagePixel, decoder: Decoder, index: int, source: BinaryIO) -> StoredFrame:
@@ -150,7 +149,7 @@ def _frame(source: BinaryIO) -> bytes:
 
 def _pixels(
     pixel: ImagePixel, decoder: Decoder, source: BinaryIO, plugin: str
-) -> tuple[NDArray, str]:
+) -> tuple[NDArray[Any], str]:
     """Values and photometric interpretation that a plugin gives for the only frame in `source`."""
     layout = _layout(pixel, frames=1)
     if pixel.transfer_syntax == RLELossless and pixel.samples == 1 and pixel.bits_allocated > 1:
@@ -184,17 +183,17 @@ def _layout(pixel: ImagePixel, *, frames: int) -> dict[str, Any]:
 
 def _declared_precision(pixel: ImagePixel, index: int, frame: bytes) -> int:
     """Bits per component of a frame whose declared size is that of the header, else an error."""
-    declared = inspect(frame)
-    found = (declared.rows, declared.columns, declared.samples)
-    if found != (pixel.rows, pixel.columns, pixel.samples):
+    codestream = inspect(frame)
+    rows, columns, samples = codestream.rows, codestream.columns, codestream.samples
+    if (rows, columns, samples) != (pixel.rows, pixel.columns, pixel.samples):
         raise UnreadableFile(
-            f"the compressed frame {index + 1} is {found[0]} x {found[1]} with {found[2]} samples, "
+            f"the compressed frame {index + 1} is {rows} x {columns} with {samples} samples, "
             f"the header says {pixel.rows} x {pixel.columns} with {pixel.samples}"
         )
-    return declared.precision
+    return codestream.precision
 
 
-def _check_range(pixel: ImagePixel, index: int, values: NDArray) -> None:
+def _check_range(pixel: ImagePixel, index: int, values: NDArray[Any]) -> None:
     """Raise when a codestream of more bits than BitsStored holds values that need them."""
     low = -(2 ** (pixel.bits_stored - 1)) if pixel.signed else 0
     if values.min() < low or values.max() > 2**pixel.bits_stored - 1:
@@ -203,7 +202,7 @@ def _check_range(pixel: ImagePixel, index: int, values: NDArray) -> None:
         )
 
 
-def _checked(pixel: ImagePixel, index: int, values: NDArray, photometric: str) -> StoredFrame:
+def _checked(pixel: ImagePixel, index: int, values: NDArray[Any], photometric: str) -> StoredFrame:
     shape = (pixel.rows, pixel.columns) + ((pixel.samples,) if pixel.samples > 1 else ())
     if values.shape != shape:
         raise UnreadableFile(f"frame {index + 1} decodes to {values.shape}, expected {shape}")

@@ -44,25 +44,27 @@ def value(item: Dataset, keyword: str) -> Any:
         return None
     try:
         if isinstance(element, DataElement):
-            found = element.value
+            content = element.value
         elif (vr := element.VR or usual_vr) in _PLAIN and element.value is not None:
             # Three times faster than the element that pydicom would make around the value.
-            found = convert_value(vr, element)
+            content = convert_value(vr, element)
         else:
-            found = item[tag].value
+            content = item[tag].value
     except Exception as error:
         raise UnreadableFile(f"{keyword} holds a value that cannot be read") from error
-    if found is None or (isinstance(found, str | bytes | list | MultiValue) and len(found) == 0):
+    if content is None or (
+        isinstance(content, str | bytes | list | MultiValue) and len(content) == 0
+    ):
         return None
-    return found
+    return content
 
 
 def numbers(item: Dataset, keyword: str) -> tuple[float, ...] | None:
     """All values of a numeric element; None when absent. Raises UnreadableFile unless finite."""
-    found = value(item, keyword)
-    if found is None:
+    content = value(item, keyword)
+    if content is None:
         return None
-    several = found if isinstance(found, list | tuple | MultiValue) else (found,)
+    several = content if isinstance(content, list | tuple | MultiValue) else (content,)
     try:
         result = tuple(float(one) for one in several)
     except (TypeError, ValueError, OverflowError) as error:
@@ -74,39 +76,39 @@ def numbers(item: Dataset, keyword: str) -> tuple[float, ...] | None:
 
 def number(item: Dataset, keyword: str) -> float | None:
     """The first value of a numeric element; None when absent. Raises as `numbers`."""
-    found = numbers(item, keyword)
-    return found[0] if found else None
+    values = numbers(item, keyword)
+    return values[0] if values else None
 
 
 def integer(item: Dataset, keyword: str) -> int | None:
     """A whole number; None when absent. Raises UnreadableFile for anything else."""
-    found = number(item, keyword)
-    if found is None:
+    first = number(item, keyword)
+    if first is None:
         return None
-    if found != int(found):
+    if first != int(first):
         raise UnreadableFile(f"{keyword} is not a whole number")
-    return int(found)
+    return int(first)
 
 
 def required(item: Dataset, keyword: str) -> int:
     """A whole number that an image cannot do without. Raises UnreadableFile when absent."""
-    found = integer(item, keyword)
-    if found is None:
+    whole = integer(item, keyword)
+    if whole is None:
         raise UnreadableFile(f"{keyword} is missing, the image cannot be laid out")
-    return found
+    return whole
 
 
 def text(item: Dataset, keyword: str) -> str | None:
     """The first value as stripped text; None when absent, empty or damaged."""
     try:
-        found = value(item, keyword)
+        content = value(item, keyword)
     except UnreadableFile:
         return None
-    if isinstance(found, list | tuple | MultiValue):
-        found = found[0] if found else None
-    if found is None or isinstance(found, bytes):
+    if isinstance(content, list | tuple | MultiValue):
+        content = content[0] if content else None
+    if content is None or isinstance(content, bytes):
         return None
-    return str(found).strip(" \0") or None
+    return str(content).strip(" \0") or None
 
 
 def code_string(item: Dataset, keyword: str) -> str | None:
@@ -114,19 +116,19 @@ def code_string(item: Dataset, keyword: str) -> str | None:
 
     What breaks the code string rules may be free text, and is left out.
     """
-    found = text(item, keyword)
-    if found is None or not _CODE_STRING.fullmatch(found.upper()):
+    code = text(item, keyword)
+    if code is None or not _CODE_STRING.fullmatch(code.upper()):
         return None
-    return found.upper()
+    return code.upper()
 
 
 def item(dataset: Dataset, keyword: str, index: int = 0) -> Dataset | None:
     """One item of a sequence; None when it is absent. Raises UnreadableFile when damaged."""
-    found = value(dataset, keyword)
-    if found is None:
+    sequence = value(dataset, keyword)
+    if sequence is None:
         return None
     try:
-        one = found[index] if index < len(found) else None
+        one = sequence[index] if index < len(sequence) else None
     except Exception as error:
         raise UnreadableFile(f"{keyword} holds a sequence that cannot be read") from error
     if one is not None and not isinstance(one, Dataset):

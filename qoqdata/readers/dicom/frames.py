@@ -28,9 +28,9 @@ def wanted_frames(frames: FrameChoice | None, pixel: ImagePixel) -> Sequence[int
     return list(frames)
 
 
-def places(wanted: Sequence[int]) -> dict[int, list[int]]:
+def places(indices: Sequence[int]) -> dict[int, list[int]]:
     """Where each wanted frame goes in the result; a frame may be wanted more than once."""
-    found: dict[int, list[int]] = {}
-    for place, index in enumerate(wanted):
-        found.setdefault(index, []).append(place)
-    return found
+    places_of: dict[int, list[int]] = {}
+    for place, index in enumerate(indices):
+        places_of.setdefault(index, []).append(place)
+    return places_of

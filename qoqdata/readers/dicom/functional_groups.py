@@ -17,13 +17,13 @@ def group(dataset: Dataset, frame: int, macro: str) -> Dataset | None:
         ("SharedFunctionalGroupsSequence", 0),
     ):
         groups = elements.item(dataset, keyword, index)
-        found = None if groups is None else elements.item(groups, macro)
-        if found is not None:
-            return found
+        macro_item = None if groups is None else elements.item(groups, macro)
+        if macro_item is not None:
+            return macro_item
     return None
 
 
 def holder(dataset: Dataset, frame: int, macro: str, keyword: str) -> Dataset:
     """The dataset that carries `keyword` for a frame: the macro's item, else `dataset` itself."""
-    found = group(dataset, frame, macro)
-    return found if found is not None and keyword in found else dataset
+    macro_item = group(dataset, frame, macro)
+    return macro_item if macro_item is not None and keyword in macro_item else dataset

@@ -1,4 +1,7 @@
-"""Where pixels lie: spacing, aspect and the plane of a frame in the patient (PS3.3 C.7.6.2)."""
+"""Where pixels lie: spacing, aspect and the plane of a frame in the patient (PS3.3 C.7.6.2).
+
+Pixels that are not square are resampled once, so that one is as wide as it is high.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from qoqdata.errors import UnreadableFile
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.functional_groups import holder
 
+# Spacings written with few digits differ by less than this; resampling them would only blur.
+_SQUARE_TOLERANCE = 0.01
 # How far the two direction cosines may be from unit length and a right angle.
 _COSINE_TOLERANCE = 1e-2
 # Pixels between an atom and a mountain, positions within a kilometre of the origin: in mm.
@@ -19,7 +24,7 @@ _SMALLEST, _LARGEST, _FARTHEST = 1e-7, 1e6, 1e6
 
 
 @dataclass(frozen=True)
-class Plane:
+class ImagePlane:
     """One image plane in patient coordinates (LPS, mm).
 
     `position` is the centre of the first pixel; `row` points along a row (rising column index),
@@ -71,7 +76,29 @@ def pixel_aspect(dataset: Dataset, spacing: tuple[float, float] | None) -> float
     return ratio[0] / ratio[1]
 
 
-def plane(dataset: Dataset, frame: int) -> Plane:
+def square_size(rows: int, columns: int, aspect: float) -> tuple[int, int]:
+    """Rows and columns with square pixels; `aspect` is the height of a stored pixel over its width.
+
+    The coarser direction is enlarged, so no detail is lost. Within 1 % of square, as given.
+    """
+    if abs(aspect - 1.0) <= _SQUARE_TOLERANCE:
+        return rows, columns
+    if aspect > 1.0:
+        return max(1, round(rows * aspect)), columns
+    return rows, max(1, round(columns / aspect))
+
+
+def resample_square(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A grey or RGB frame at `size` (rows, columns), bilinear; itself when it has that size."""
+    if frame.shape[:2] == size:
+        return frame
+    import cv2
+
+    rows, columns = size
+    return np.asarray(cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def plane(dataset: Dataset, frame: int) -> ImagePlane:
     """The plane of a 0-based frame. Raises UnreadableFile when it is absent or makes no sense."""
     position_item = holder(dataset, frame, "PlanePositionSequence", "ImagePositionPatient")
     orientation_item = holder(dataset, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
@@ -89,7 +116,7 @@ def plane(dataset: Dataset, frame: int) -> Plane:
     if spacing is None or spacing[1] != "PixelSpacing":
         raise UnreadableFile("PixelSpacing is missing, no place for the slice")
     row, column = row / lengths[0], column / lengths[1]
-    return Plane(
+    return ImagePlane(
         position=(position[0], position[1], position[2]),
         row=(float(row[0]), float(row[1]), float(row[2])),
         column=(float(column[0]), float(column[1]), float(column[2])),

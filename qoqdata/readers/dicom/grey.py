@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +40,9 @@ class GreyTransform:
     voi: Voi
     inverted: bool
 
-    def __call__(self, stored: NDArray) -> NDArray[np.uint8]:
+    def __call__(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
         """8-bit grey of stored values, in their shape."""
-        values = self.modality(stored)
+        values = self.modality(samples)
         if isinstance(self.voi, Window):
             fraction = window_fraction(values, self.voi)
         elif isinstance(self.voi, Lut):
@@ -68,10 +69,10 @@ def grey_plan(
     dataset: Dataset,
     pixel: ImagePixel,
     frames: Frames,
-    wanted: Sequence[int],
+    indices: Sequence[int],
     window: Window | None,
 ) -> GreyPlan:
-    """Choose the transforms of the `wanted` frames.
+    """Choose the transforms of the frames `indices`.
 
     A given `window` goes before all. Without one: the file's first VOI LUT, else the first window
     of each frame, else a range. The range is that of the stored bits when BitsStored is 8 or
@@ -81,17 +82,17 @@ def grey_plan(
     """
     repairs: list[str] = []
     modalities = {}
-    for index in wanted:
+    for index in indices:
         modalities[index], notes = transforms.modality(dataset, index, pixel)
         repairs += notes
-    first = modalities[wanted[0]]
+    first = modalities[indices[0]]
     padding = transforms.padding(dataset, pixel)
     inverted, notes = transforms.inverted(dataset, pixel)
     repairs += notes
     table = transforms.voi_lut(dataset, pixel, first) if window is None else None
-    chosen: dict[int, Voi] = {}
+    vois: dict[int, Voi] = {}
     whole: tuple[float, float] | None = None
-    for index in wanted:
+    for index in indices:
         voi: Voi | None = window or table
         if voi is None:
             voi, notes = transforms.window(dataset, index)
@@ -101,14 +102,14 @@ def grey_plan(
                 whole = _whole_range(dataset, pixel, frames, padding, first)
             voi = whole
             repairs.append(BITS_RANGE if _narrow(pixel) else VALUE_RANGE)
-        chosen[index] = voi
-    used = chosen[wanted[0]]
-    if len(set(chosen.values())) > 1:
+        vois[index] = voi
+    first_voi = vois[indices[0]]
+    if len(set(vois.values())) > 1:
         repairs.append("windows differ between frames: each frame is shown with its own")
     return GreyPlan(
-        transforms={i: GreyTransform(modalities[i], chosen[i], inverted) for i in wanted},
+        transforms={i: GreyTransform(modalities[i], vois[i], inverted) for i in indices},
         padding=padding,
-        window=used if isinstance(used, Window) else None,
+        window=first_voi if isinstance(first_voi, Window) else None,
         repairs=tuple(dict.fromkeys(repairs)),
     )
 
@@ -135,20 +136,20 @@ def _grey_table(
     Kept between calls: the files of a study share their transform. Bits above the stored ones
     change nothing but padding, so each stored value is transformed once.
     """
-    allocated, stored, _ = word
-    distinct = transform(stored_values(*word)[: 2**stored])
-    table = np.tile(distinct, 2 ** (allocated - stored))
+    bits, bits_stored, _ = word
+    distinct = transform(stored_values(*word)[: 2**bits_stored])
+    table = np.tile(distinct, 2 ** (bits - bits_stored))
     table[transforms.padded(word, padding)] = 0
     table.flags.writeable = False
     return table
 
 
-def words(values: NDArray) -> NDArray:
+def words(values: NDArray[Any]) -> NDArray[Any]:
     """Container words of 8 or 16 bits as unsigned numbers, without a copy."""
     return values.view(np.dtype(f"u{values.dtype.itemsize}"))
 
 
-def look_up(index: NDArray, table: NDArray) -> NDArray:
+def look_up(index: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
     """`table[index]` for an unsigned 8- or 16-bit image (rows, columns), a new array."""
     import cv2
 
@@ -158,11 +159,11 @@ def look_up(index: NDArray, table: NDArray) -> NDArray:
         return np.take(table, index)
 
 
-def whole_values(pixel: ImagePixel, values: NDArray) -> NDArray:
+def whole_values(pixel: ImagePixel, values: NDArray[Any]) -> NDArray[Any]:
     """Stored values of a 32-bit image without the bits above BitsStored; floats as they are."""
     if pixel.floating or pixel.bits_stored == pixel.bits_allocated:
         return values
-    value = values.astype(np.int64) & (2**pixel.bits_stored - 1)
+    value: NDArray[np.int64] = values.astype(np.int64) & (2**pixel.bits_stored - 1)
     if pixel.signed:
         value = np.where(value >= 2 ** (pixel.bits_stored - 1), value - 2**pixel.bits_stored, value)
     return value
@@ -174,11 +175,11 @@ def _wide_grey(
     transform: GreyTransform,
     padding: tuple[float, float] | None,
 ) -> NDArray[np.uint8]:
-    stored = whole_values(pixel, frame.values)
-    void = ~np.isfinite(stored)
+    values = whole_values(pixel, frame.values)
+    void = ~np.isfinite(values)
     if padding is not None:
-        void |= (stored >= padding[0]) & (stored <= padding[1])
-    image = transform(np.where(void, 0, stored))
+        void |= (values >= padding[0]) & (values <= padding[1])
+    image = transform(np.where(void, 0, values))
     image[void] = 0
     return image
 
@@ -199,19 +200,19 @@ def _whole_range(
         values = first(stored_values(*pixel.word))
         return float(values.min()), float(values.max())
     low, high = np.inf, -np.inf
-    padded = transforms.padded(pixel.word, padding) if pixel.tabled else None
-    stored = stored_values(*pixel.word) if pixel.tabled else None
+    is_padding = transforms.padded(pixel.word, padding) if pixel.tabled else None
+    word_values = stored_values(*pixel.word) if pixel.tabled else None
     for frame in frames(range(pixel.frames)):
-        if stored is not None and padded is not None:
-            present = _present(words(frame.values)) & ~padded
-            found: NDArray = stored[present]
+        if word_values is not None and is_padding is not None:
+            present = _present(words(frame.values)) & ~is_padding
+            samples: NDArray[Any] = word_values[present]
         else:
-            found = whole_values(pixel, frame.values)
-            found = found[np.isfinite(found)]
+            samples = whole_values(pixel, frame.values)
+            samples = samples[np.isfinite(samples)]
             if padding is not None:
-                found = found[(found < padding[0]) | (found > padding[1])]
-        if found.size:
-            values = transforms.modality(dataset, frame.index, pixel)[0](found)
+                samples = samples[(samples < padding[0]) | (samples > padding[1])]
+        if samples.size:
+            values = transforms.modality(dataset, frame.index, pixel)[0](samples)
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     return (low, high) if low <= high else (0.0, 0.0)
 

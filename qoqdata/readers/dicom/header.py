@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from qoqdata.errors import UnreadableFile
 from qoqdata.person import read_age, read_sex
 from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import group
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 #: Any of them dates the examination well enough to tell an infant.
 _EXAMINATION_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
@@ -71,13 +74,23 @@ class DicomHeader:
     patient_id: str | None
 
 
+def read_dicom_header(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> DicomHeader:
+    """The facts of the DICOM file at `path`, without its pixels; identifiers in it are raw.
+
+    Raises MissingFile, UnreadableFile (no DICOM, damaged), TooLarge.
+    """
+    file = open_dataset(Path(path), limits=limits, pixels=False)
+    with located(file.where):
+        return header(file.dataset)
+
+
 def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
     """The facts of a parsed object; spacing and laterality are those of a 0-based frame.
 
     Never raises for a bad value.
     """
-    found = _quiet_spacing(dataset, frame)
-    spacing, kind = found if found is not None else (None, None)
+    measure = _quiet_spacing(dataset, frame)
+    spacing, kind = measure if measure is not None else (None, None)
     age, sex = patient(dataset)
     return DicomHeader(
         modality=elements.code_string(dataset, "Modality"),
@@ -145,10 +158,10 @@ def _whole(dataset: Dataset, keyword: str) -> int | None:
 
 def _positive(dataset: Dataset, keyword: str) -> float | None:
     try:
-        found = elements.number(dataset, keyword)
+        number = elements.number(dataset, keyword)
     except UnreadableFile:
         return None
-    return found if found is not None and found > 0 else None
+    return number if number is not None and number > 0 else None
 
 
 def _view(dataset: Dataset) -> str | None:
@@ -163,26 +176,26 @@ def _view(dataset: Dataset) -> str | None:
 
 
 def _laterality(dataset: Dataset, frame: int) -> str | None:
-    found = elements.code_string(dataset, "ImageLaterality")
-    if found not in _LATERALITY:
-        found = elements.code_string(dataset, "Laterality")
-    if found not in _LATERALITY:
+    side = elements.code_string(dataset, "ImageLaterality")
+    if side not in _LATERALITY:
+        side = elements.code_string(dataset, "Laterality")
+    if side not in _LATERALITY:
         try:
             anatomy = group(dataset, frame, "FrameAnatomySequence")
         except UnreadableFile:
             return None
-        found = None if anatomy is None else elements.code_string(anatomy, "FrameLaterality")
-    return found if found in _LATERALITY else None
+        side = None if anatomy is None else elements.code_string(anatomy, "FrameLaterality")
+    return side if side in _LATERALITY else None
 
 
 def _orientation(dataset: Dataset) -> tuple[str, str] | None:
     try:
-        found = elements.value(dataset, "PatientOrientation")
+        directions = elements.value(dataset, "PatientOrientation")
     except UnreadableFile:
         return None
-    if found is None or isinstance(found, str | bytes) or len(found) != 2:
+    if directions is None or isinstance(directions, str | bytes) or len(directions) != 2:
         return None
-    row, column = (str(one).strip().upper() for one in found)
+    row, column = (str(one).strip().upper() for one in directions)
     if not (_ORIENTATION.fullmatch(row) and _ORIENTATION.fullmatch(column)):
         return None
     return row, column

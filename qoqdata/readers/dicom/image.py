@@ -15,14 +15,17 @@ from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
 from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
 from qoqdata.readers.dicom.functional_groups import holder
-from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
+from qoqdata.readers.dicom.geometry import (
+    pixel_aspect,
+    pixel_spacing,
+    resample_square,
+    square_size,
+)
 from qoqdata.readers.dicom.grey import Frames, grey_frames, grey_plan, words
 from qoqdata.readers.dicom.header import header
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
-from qoqdata.readers.dicom.squaring import resample, square_size
-from qoqdata.readers.dicom.windowing import Window
-from qoqdata.readers.dicom.windows import ct_window
+from qoqdata.readers.dicom.windowing import Window, ct_window
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 
@@ -36,7 +39,7 @@ class DicomImage:
     `spacing_kind` the element that gives it; `pixel_aspect` is the height of a stored pixel over
     its width; `original_rows`, `original_columns` and `original_frames` are the stored size.
     `repairs` names all that was not as the standard asks, and what was done about it. The four
-    identifiers are raw: hash them, never store them. The other facts are those of `Header`.
+    identifiers are raw: hash them, never store them. The other facts are those of `DicomHeader`.
     """
 
     frames: NDArray[np.uint8]
@@ -103,73 +106,73 @@ def read_windows(
 ) -> tuple[DicomImage, ...]:
     """One image for each of several windows; a file of one frame is decoded once for all.
 
-    Everything else is as in `read`.
+    Everything else is as in `read_dicom`.
     """
-    chosen = [ct_window(window) if isinstance(window, str) else window for window in windows]
-    opened = open_dataset(Path(path), limits=limits)
-    with located(opened.where):
-        pixel = image_pixel(opened, limits=limits)
-        for asked, window in zip(windows, chosen, strict=True):
+    choices = [ct_window(window) if isinstance(window, str) else window for window in windows]
+    file = open_dataset(Path(path), limits=limits)
+    with located(file.where):
+        pixel = image_pixel(file, limits=limits)
+        for request, window in zip(windows, choices, strict=True):
             if window is not None:
-                _check_window(opened, pixel, named=isinstance(asked, str))
-        wanted = wanted_frames(frames, pixel)
-        source = _frames(opened, pixel)
+                _check_window(file, pixel, by_name=isinstance(request, str))
+        indices = wanted_frames(frames, pixel)
+        source = _frames(file, pixel)
         return tuple(
-            _read(opened, pixel, source, wanted, window, square=square, limits=limits)
-            for window in chosen
+            _read(file, pixel, source, indices, window, square=square, limits=limits)
+            for window in choices
         )
 
 
-def _frames(opened: OpenFile, pixel: ImagePixel) -> Frames:
+def _frames(file: OpenFile, pixel: ImagePixel) -> Frames:
     """Stored frames by index; a file of one frame is decoded once, however often it is asked."""
     once: list[StoredFrame] = []
 
     def frames(indices: Sequence[int]) -> Iterator[StoredFrame]:
         if pixel.frames > 1:
-            return stored_frames(opened.dataset, pixel, indices)
+            return stored_frames(file.dataset, pixel, indices)
         if not once:
-            once.extend(stored_frames(opened.dataset, pixel, indices))
+            once.extend(stored_frames(file.dataset, pixel, indices))
         return iter(once)
 
     return frames
 
 
 def _read(
-    opened: OpenFile,
+    file: OpenFile,
     pixel: ImagePixel,
     frames: Frames,
-    wanted: Sequence[int],
+    indices: Sequence[int],
     window: Window | None,
     *,
     square: bool,
     limits: Limits,
 ) -> DicomImage:
-    dataset = opened.dataset
-    facts = header(dataset, frame=wanted[0])
-    repairs = [*opened.repairs, *pixel.repairs]
+    dataset = file.dataset
+    facts = header(dataset, frame=indices[0])
+    repairs = [*file.repairs, *pixel.repairs]
     rows, columns, spacing = pixel.rows, pixel.columns, facts.spacing
-    sized = pixel_spacing(dataset, wanted[0])
-    if any(pixel_spacing(dataset, index) != sized for index in wanted[1:]):
+    measure = pixel_spacing(dataset, indices[0])
+    if any(pixel_spacing(dataset, index) != measure for index in indices[1:]):
         raise InputError("the frames differ in pixel spacing", fix="read them one by one")
     if square:
         rows, columns = square_size(rows, columns, pixel_aspect(dataset, spacing))
-        limits.check_shape("image_pixels", (rows, columns), where=opened.where)
+        limits.check_shape("image_pixels", (rows, columns), where=file.where)
     if (rows, columns) != (pixel.rows, pixel.columns):
         repairs.append("pixels were not square: resampled to square")
         if spacing is not None:
             spacing = (spacing[0] * pixel.rows / rows, spacing[1] * pixel.columns / columns)
-    shown, used, notes = _shown(opened, pixel, frames, wanted, window)
-    place = places(wanted)
+    images, voi, notes = _shown(file, pixel, frames, indices, window)
+    place = places(indices)
     grey = pixel.photometric in GREY
-    if grey and len(wanted) == 1:  # a new array: no need to copy it
-        out = resample(next(shown)[1], (rows, columns))[np.newaxis]
+    if grey and len(indices) == 1:  # a new array: no need to copy it
+        out = resample_square(next(images)[1], (rows, columns))[np.newaxis]
     else:
-        out = np.empty((len(wanted), rows, columns) + (() if grey else (3,)), np.uint8)
-        for index, image in shown:
-            out[place[index]] = resample(image, (rows, columns))
+        out = np.empty((len(indices), rows, columns) + (() if grey else (3,)), np.uint8)
+        for index, image in images:
+            out[place[index]] = resample_square(image, (rows, columns))
     return DicomImage(
         frames=out,
-        window=used,
+        window=voi,
         spacing=spacing,
         spacing_kind=facts.spacing_kind,
         pixel_aspect=facts.pixel_aspect,
@@ -193,39 +196,39 @@ def _read(
 
 
 def _shown(
-    opened: OpenFile,
+    file: OpenFile,
     pixel: ImagePixel,
     frames: Frames,
-    wanted: Sequence[int],
+    indices: Sequence[int],
     window: Window | None,
 ) -> tuple[Iterator[tuple[int, NDArray[np.uint8]]], Window | None, tuple[str, ...]]:
     """Index and 8-bit image of each wanted frame as they are decoded, the window, the repairs."""
-    dataset = opened.dataset
+    dataset = file.dataset
     if pixel.photometric in GREY:
-        plan = grey_plan(dataset, pixel, frames, wanted, window)
-        return grey_frames(pixel, frames(wanted), plan), plan.window, plan.repairs
+        plan = grey_plan(dataset, pixel, frames, indices, window)
+        return grey_frames(pixel, frames(indices), plan), plan.window, plan.repairs
     if pixel.photometric == "PALETTE COLOR":
         table = palette(dataset, pixel)
-        coloured = (
-            (frame.index, palette_rgb(words(frame.values), table)) for frame in frames(wanted)
+        images = (
+            (frame.index, palette_rgb(words(frame.values), table)) for frame in frames(indices)
         )
-        return coloured, None, ()
-    return ((frame.index, rgb(pixel, frame)) for frame in frames(wanted)), None, ()
+        return images, None, ()
+    return ((frame.index, rgb(pixel, frame)) for frame in frames(indices)), None, ()
 
 
-def _check_window(opened: OpenFile, pixel: ImagePixel, *, named: bool) -> None:
+def _check_window(file: OpenFile, pixel: ImagePixel, *, by_name: bool) -> None:
     """Raise InputError for a window on colour, or for a CT window on values that are not HU."""
     if pixel.photometric not in GREY:
         raise InputError(f"a window was asked for, the image is {pixel.photometric}")
-    if not named:
+    if not by_name:
         return
-    facts = header(opened.dataset)
+    facts = header(file.dataset)
     if facts.modality != "CT":
         raise InputError(f"a CT window was asked for, the modality is {facts.modality}")
     macro = "PixelValueTransformationSequence"
-    item = holder(opened.dataset, 0, macro, "RescaleIntercept")
-    rescaled = elements.number(item, "RescaleIntercept") is not None
-    if not rescaled or not (facts.rescale_type or "HU").startswith("HU"):
+    item = holder(file.dataset, 0, macro, "RescaleIntercept")
+    has_rescale = elements.number(item, "RescaleIntercept") is not None
+    if not has_rescale or not (facts.rescale_type or "HU").startswith("HU"):
         raise InputError(
             "a CT window was asked for, but the values are not in Hounsfield units",
             fix="give a Window in the units of the file",

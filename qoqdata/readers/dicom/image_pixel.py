@@ -61,15 +61,15 @@ class ImagePixel:
         return self.word_bits, self.bits_stored, self.signed
 
 
-def image_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
+def image_pixel(file: OpenFile, *, limits: Limits) -> ImagePixel:
     """The layout that the header declares, after checks of sense, limits and actual length.
 
     Raises NoPixels for an object without an image, UnreadableFile when the header contradicts
     itself or the data are shorter than it says, UnsupportedFormat for layouts outside DICOM's
     current ones, TooLarge beyond the limits.
     """
-    dataset = opened.dataset
-    keyword = _keyword(opened)
+    dataset = file.dataset
+    keyword = _keyword(file)
     syntax = _transfer_syntax(dataset)
     rows = elements.required(dataset, "Rows")
     columns = elements.required(dataset, "Columns")
@@ -82,9 +82,9 @@ def image_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
         frames = 1
     if samples is None:
         samples = 1
-    limits.check_shape("image_pixels", (rows, columns), where=opened.where)
-    limits.check_shape("frames", (frames,), where=opened.where)
-    limits.check_shape("voxels", (frames, rows, columns), where=opened.where)
+    limits.check_shape("image_pixels", (rows, columns), where=file.where)
+    limits.check_shape("frames", (frames,), where=file.where)
+    limits.check_shape("voxels", (frames, rows, columns), where=file.where)
     pixel = ImagePixel(
         rows=rows,
         columns=columns,
@@ -104,15 +104,15 @@ def image_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
     return replace(pixel, repairs=tuple(repairs))
 
 
-def _keyword(opened: OpenFile) -> str:
-    present = [name for name in ("PixelData", *_FLOATS) if name in opened.dataset]
+def _keyword(file: OpenFile) -> str:
+    present = [name for name in ("PixelData", *_FLOATS) if name in file.dataset]
     if len(present) == 1:
         return present[0]
     if present:
         raise UnreadableFile("the file holds more than one kind of pixel data")
-    if "Rows" in opened.dataset or "BitsAllocated" in opened.dataset:
+    if "Rows" in file.dataset or "BitsAllocated" in file.dataset:
         raise UnreadableFile("the header declares an image, but the pixel data are missing")
-    modality = elements.code_string(opened.dataset, "Modality") or "unknown modality"
+    modality = elements.code_string(file.dataset, "Modality") or "unknown modality"
     raise NoPixels(f"a DICOM object without an image ({modality})")
 
 
@@ -124,11 +124,11 @@ def _transfer_syntax(dataset: Dataset) -> UID:
 
 
 def _check_bits(pixel: ImagePixel, high_bit: int | None) -> None:
-    allocated, stored = pixel.bits_allocated, pixel.bits_stored
-    if allocated not in (1, 8, 16, 32, 64) or (allocated == 64 and not pixel.floating):
-        raise UnsupportedFormat(f"BitsAllocated {allocated} is outside the current standard")
-    if not 1 <= stored <= allocated:
-        raise UnreadableFile(f"BitsStored {stored} does not fit BitsAllocated {allocated}")
+    container, bits = pixel.bits_allocated, pixel.bits_stored
+    if container not in (1, 8, 16, 32, 64) or (container == 64 and not pixel.floating):
+        raise UnsupportedFormat(f"BitsAllocated {container} is outside the current standard")
+    if not 1 <= bits <= container:
+        raise UnreadableFile(f"BitsStored {bits} does not fit BitsAllocated {container}")
     if pixel.samples not in (1, 3):
         raise UnsupportedFormat(f"{pixel.samples} samples per pixel")
     if not pixel.photometric:
@@ -137,7 +137,7 @@ def _check_bits(pixel: ImagePixel, high_bit: int | None) -> None:
     if single != (pixel.samples == 1):
         raise UnreadableFile(f"{pixel.photometric} does not go with {pixel.samples} samples")
     native = not pixel.transfer_syntax.is_encapsulated
-    if native and not pixel.floating and high_bit is not None and high_bit != stored - 1:
+    if native and not pixel.floating and high_bit is not None and high_bit != bits - 1:
         raise UnsupportedFormat(
             f"HighBit {high_bit} is not BitsStored - 1: where the value lies is not certain"
         )
@@ -152,12 +152,10 @@ def _check_length(pixel: ImagePixel) -> list[str]:
     bits = pixel.rows * pixel.columns * pixel.samples * pixel.bits_allocated
     if pixel.photometric == "YBR_FULL_422":
         bits = bits * 2 // 3
-    expected = ceil(bits * pixel.frames / 8)
-    if length < expected:
-        raise UnreadableFile(
-            f"the pixel data hold {length:,} bytes, the header declares {expected:,}"
-        )
-    if length - expected > 1:
+    size = ceil(bits * pixel.frames / 8)
+    if length < size:
+        raise UnreadableFile(f"the pixel data hold {length:,} bytes, the header declares {size:,}")
+    if length - size > 1:
         return ["pixel data longer than declared: the excess bytes are left out"]
     return []
 
@@ -166,9 +164,9 @@ def _check_items(pixel: ImagePixel) -> None:
     """Raise UnreadableFile unless the compressed items can be the declared number of frames."""
     count = len(pixel.data.items)
     starts = sum(start in _STARTS for start in pixel.data.items)
-    found = count if pixel.transfer_syntax == RLELossless else starts
-    if count < pixel.frames or found > pixel.frames:
+    frames = count if pixel.transfer_syntax == RLELossless else starts
+    if count < pixel.frames or frames > pixel.frames:
         raise UnreadableFile(
-            f"the pixel data hold {max(count, found)} compressed items, "
+            f"the pixel data hold {max(count, frames)} compressed items, "
             f"the header declares {pixel.frames} frames"
         )

@@ -91,8 +91,8 @@ def _expand(
     codes: list[int], size: int, at: int, segments: int | None, table: list[int], count: int
 ) -> None:
     """Append the entries of `segments` segments from `codes[at]` on; of all when it is None."""
-    done = 0
-    while len(table) < count and at + 1 < len(codes) and done != segments:
+    number = 0
+    while len(table) < count and at + 1 < len(codes) and number != segments:
         operation, length = codes[at], codes[at + 1]
         if operation == 0:
             table += [codes[at + 2 + k] for k in range(length)]
@@ -109,4 +109,4 @@ def _expand(
             at += 2 + 4 // size
         else:
             raise UnreadableFile("a segmented palette has an unknown or misplaced segment")
-        done += 1
+        number += 1

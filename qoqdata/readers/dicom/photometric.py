@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -42,8 +44,8 @@ def rgb(pixel: ImagePixel, frame: StoredFrame) -> NDArray[np.uint8]:
 
     if frame.photometric in _FULL_RANGE:
         luma, blue, red = cv2.split(samples)
-        converted = cv2.cvtColor(cv2.merge((luma, red, blue)), cv2.COLOR_YCrCb2RGB)
-        return np.asarray(converted, np.uint8)
+        pixels = cv2.cvtColor(cv2.merge((luma, red, blue)), cv2.COLOR_YCrCb2RGB)
+        return np.asarray(pixels, np.uint8)
     if frame.photometric in _PARTIAL_RANGE and pixel.transfer_syntax.is_encapsulated:
         return np.asarray(cv2.transform(samples, _PARTIAL_TO_RGB), np.uint8)
     raise UnsupportedFormat(f"photometric interpretation {frame.photometric}")
@@ -57,7 +59,7 @@ def palette(dataset: Dataset, pixel: ImagePixel) -> NDArray[np.uint8]:
     """
     if not pixel.tabled:
         raise UnsupportedFormat(f"a palette for {pixel.bits_allocated}-bit pixels")
-    stored = stored_values(*pixel.word)
+    values = stored_values(*pixel.word)
     little = pixel.transfer_syntax.is_little_endian
     channels = []
     for colour in ("Red", "Green", "Blue"):
@@ -69,12 +71,12 @@ def palette(dataset: Dataset, pixel: ImagePixel) -> NDArray[np.uint8]:
             table = segmented_entries(dataset, f"Segmented{name}Data", count, bits, little=little)
         if bits > 8 or table.max() > 255:
             table >>= np.uint16(bits - 8 if bits > 8 else 8)
-        index = np.clip(stored - first, 0, count - 1)
+        index = np.clip(values - first, 0, count - 1)
         channels.append(table[index].astype(np.uint8))
     return np.stack(channels, axis=-1)
 
 
-def palette_rgb(values: NDArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def palette_rgb(values: NDArray[Any], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB (rows, columns, 3) of palette indices (rows, columns), as unsigned container words."""
     import cv2
 
@@ -84,10 +86,10 @@ def palette_rgb(values: NDArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.take(table, values, axis=0)
 
 
-def _eight_bits(samples: NDArray, bits: int) -> NDArray[np.uint8]:
+def _eight_bits(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     if bits == 8:
         return samples.astype(np.uint8, copy=False)
-    kept = samples & np.array(2**bits - 1, samples.dtype)
+    values = samples & np.array(2**bits - 1, samples.dtype)
     if bits > 8:
-        return (kept >> (bits - 8)).astype(np.uint8)
-    return (kept.astype(np.uint16) * 255 // (2**bits - 1)).astype(np.uint8)
+        return np.asarray(values >> (bits - 8)).astype(np.uint8)
+    return np.asarray(values.astype(np.uint16) * 255 // (2**bits - 1)).astype(np.uint8)

@@ -23,7 +23,7 @@ _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 @dataclass(frozen=True)
 class PixelData:
-    """The value of a pixel data element: `held` in memory, or in the file at `path`.
+    """The value of a pixel data element: `content` in memory, or in the file at `path`.
 
     `length` is in bytes, None for items in the file that end with a delimiter; `offset` is the
     place of the first byte in the file; `vr` is the value representation; `items` holds the first
@@ -34,13 +34,13 @@ class PixelData:
     length: int | None
     path: Path | None = None
     offset: int = 0
-    held: bytes = b""
+    content: bytes = b""
     items: tuple[bytes, ...] = ()
 
     def open(self) -> BinaryIO:
         """A file at the first byte of the value. Raises UnreadableFile when it is gone."""
         if self.path is None:
-            return BytesIO(self.held)
+            return BytesIO(self.content)
         try:
             file = FileIO(self.path)
             reader = BufferedReader(file) if self.length is None else _FrameReader(file)
@@ -69,22 +69,22 @@ def pixel_data(dataset: Dataset, keyword: str, *, encapsulated: bool) -> PixelDa
     element = dataset.get_item(Tag(keyword), keep_deferred=True)
     if isinstance(element, RawDataElement) and element.value is None and element.length > 0:
         length = None if element.length == UNDEFINED_LENGTH else element.length
-        found = PixelData(element.VR or "OW", length, Path(dataset.filename), element.value_tell)
+        data = PixelData(element.VR or "OW", length, Path(dataset.filename), element.value_tell)
         if not encapsulated and length is not None:
-            return found
-        items, end = _items(found) if encapsulated and length is None else ((), b"")
+            return data
+        items, end = _items(data) if encapsulated and length is None else ((), b"")
         if end == _DELIMITER:
-            return replace(found, items=items)
+            return replace(data, items=items)
     value = elements.value(dataset, keyword)
     if not isinstance(value, bytes) or not value:
         raise UnreadableFile("the pixel data are empty")
-    found = PixelData(dataset[keyword].VR, len(value), held=value)
+    data = PixelData(dataset[keyword].VR, len(value), content=value)
     if not encapsulated:
-        return found
-    items, end = _items(found)
+        return data
+    items, end = _items(data)
     if len(end) == 4 and end != _DELIMITER:
         raise UnreadableFile("the compressed pixel data are damaged or truncated")
-    return replace(found, items=items)
+    return replace(data, items=items)
 
 
 def _items(data: PixelData) -> tuple[tuple[bytes, ...], bytes]:

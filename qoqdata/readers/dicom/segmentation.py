@@ -1,9 +1,13 @@
-"""Segmentation objects (PS3.3 A.51, C.8.20): binary, fractional and label maps, frame by frame."""
+"""Segmentation objects (PS3.3 A.51, C.8.20): binary, fractional and label maps, frame by frame.
+
+For sources whose annotations are DICOM SEG; `masks.boxes` makes regions of the frames.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +18,7 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.functional_groups import group
-from qoqdata.readers.dicom.geometry import Plane, plane
+from qoqdata.readers.dicom.geometry import ImagePlane, plane
 from qoqdata.readers.dicom.grey import words
 from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.dicom.image_pixel import ImagePixel, image_pixel
@@ -43,7 +47,7 @@ class SegmentFrame:
     segment: int | None
     source_sop_instance_uid: str | None
     source_frame: int | None
-    plane: Plane | None
+    plane: ImagePlane | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Segmentation:
     """
 
     kind: str
-    pixels: NDArray
+    pixels: NDArray[Any]
     frames: tuple[SegmentFrame, ...]
     segments: tuple[Segment, ...]
     header: DicomHeader
@@ -66,25 +70,25 @@ def read_segmentation(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> S
     """Read a DICOM SEG object. Frames stay as stored: no resampling, no merging of segments.
 
     Raises InputError when the object is no segmentation, UnreadableFile when a frame names no known
-    segment or holds values outside its kind, else as `read`.
+    segment or holds values outside its kind, else as `read_dicom`.
     """
-    opened = open_dataset(Path(path), limits=limits)
-    with located(opened.where):
-        dataset = opened.dataset
+    file = open_dataset(Path(path), limits=limits)
+    with located(file.where):
+        dataset = file.dataset
         kind = elements.code_string(dataset, "SegmentationType")
         if kind not in KINDS:
             raise InputError("the object is not a segmentation")
-        pixel = image_pixel(opened, limits=limits)
+        pixel = image_pixel(file, limits=limits)
         segments = tuple(_segment(item) for item in elements.items(dataset, "SegmentSequence"))
-        known = {segment.number for segment in segments}
-        frames = tuple(_frame(dataset, k, kind, known) for k in range(pixel.frames))
+        numbers = {segment.number for segment in segments}
+        frames = tuple(_frame(dataset, k, kind, numbers) for k in range(pixel.frames))
         return Segmentation(
             kind=kind,
-            pixels=_pixels(dataset, pixel, kind, known),
+            pixels=_pixels(dataset, pixel, kind, numbers),
             frames=frames,
             segments=segments,
             header=header(dataset),
-            repairs=opened.repairs + pixel.repairs,
+            repairs=file.repairs + pixel.repairs,
         )
 
 
@@ -102,14 +106,14 @@ def _segment(item: Dataset) -> Segment:
     )
 
 
-def _frame(dataset: Dataset, index: int, kind: str, known: set[int]) -> SegmentFrame:
+def _frame(dataset: Dataset, index: int, kind: str, numbers: set[int]) -> SegmentFrame:
     number = None
     if kind != "LABELMAP":
         item = group(dataset, index, "SegmentIdentificationSequence")
         number = None if item is None else elements.integer(item, "ReferencedSegmentNumber")
-        if number is None and len(known) == 1:
-            number = next(iter(known))
-        if number not in known:
+        if number is None and len(numbers) == 1:
+            number = next(iter(numbers))
+        if number not in numbers:
             raise UnreadableFile(f"frame {index + 1} names no segment of the object")
     uid, source_frame = _source(dataset, index)
     return SegmentFrame(number, uid, source_frame, _plane(dataset, index))
@@ -126,14 +130,14 @@ def _source(dataset: Dataset, index: int) -> tuple[str | None, int | None]:
     return uid, None if frame is None else frame - 1
 
 
-def _plane(dataset: Dataset, index: int) -> Plane | None:
+def _plane(dataset: Dataset, index: int) -> ImagePlane | None:
     """The plane of a frame; None when neither the frame nor the object gives a position."""
     if group(dataset, index, "PlanePositionSequence") is None:
         return None
     return plane(dataset, index)
 
 
-def _pixels(dataset: Dataset, pixel: ImagePixel, kind: str, known: set[int]) -> NDArray:
+def _pixels(dataset: Dataset, pixel: ImagePixel, kind: str, numbers: set[int]) -> NDArray[Any]:
     if pixel.samples != 1 or not pixel.tabled or pixel.signed:
         raise UnreadableFile("a segmentation needs one unsigned sample of up to 16 bits")
     most = 1
@@ -147,7 +151,7 @@ def _pixels(dataset: Dataset, pixel: ImagePixel, kind: str, known: set[int]) -> 
     for frame in stored_frames(dataset, pixel, range(pixel.frames)):
         values = words(frame.values)
         if kind == "LABELMAP":
-            unknown = set(np.unique(values).tolist()) - known - {0}
+            unknown = set(np.unique(values).tolist()) - numbers - {0}
             if unknown:
                 raise UnreadableFile(f"frame {frame.index + 1} holds labels of no segment")
         elif values.max() > most:

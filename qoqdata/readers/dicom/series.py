@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from qoqdata.errors import InputError, NoPixels, UnreadableFile
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import holder
-from qoqdata.readers.dicom.geometry import Plane, plane
+from qoqdata.readers.dicom.geometry import ImagePlane, plane
 from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.dicom.stack import Gap, SeriesStack, stack
 from qoqdata.readers.dicom.values import modality_frames, value_pixel
@@ -59,7 +60,7 @@ class Series:
 class _Slice:
     path: Path
     frame: int
-    plane: Plane
+    plane: ImagePlane
     header: DicomHeader
     thickness: float | None
 
@@ -73,10 +74,10 @@ def group_series(
     """
     groups: dict[str, list[Path]] = {}
     for path in map(Path, files):
-        opened = open_dataset(path, limits=limits, pixels=False)
-        uid = elements.text(opened.dataset, "SeriesInstanceUID")
+        file = open_dataset(path, limits=limits, pixels=False)
+        uid = elements.text(file.dataset, "SeriesInstanceUID")
         if uid is None:
-            raise UnreadableFile("the object names no series", where=opened.where)
+            raise UnreadableFile("the object names no series", where=file.where)
         groups.setdefault(uid, []).append(path)
     return groups
 
@@ -95,7 +96,7 @@ def read_series(
 
     Raises InputError for mixed series, orientations, sizes, spacings or rescales (but each PET
     slice may have its own), for different slices at one place, and for slices that cannot be
-    placed; UnreadableFile, UnsupportedFormat, NoPixels, MissingFile, TooLarge as `read`.
+    placed; UnreadableFile, UnsupportedFormat, NoPixels, MissingFile, TooLarge as `read_dicom`.
     """
     slices, repairs = _slices(files, limits=limits)
     first = slices[0].header
@@ -108,29 +109,29 @@ def read_series(
             )
     where = str(slices[0].path if len({s.path for s in slices}) == 1 else slices[0].path.parent)
     with located(where):
-        laid = stack([one.plane for one in slices], thickness=slices[0].thickness)
-        shape = (len(laid.order), first.rows or 0, first.columns or 0)
+        layout = stack([one.plane for one in slices], thickness=slices[0].thickness)
+        shape = (len(layout.order), first.rows or 0, first.columns or 0)
         limits.check_shape("voxels", shape, where=where)
-        values = _decode(slices, laid, shape, limits=limits)
-    kept = [slices[numbers[0]] for numbers in laid.order]
-    dropped = tuple(slices[number].path for numbers in laid.order for number in numbers[1:])
-    if dropped:
-        repairs.append(f"{len(dropped)} slices were there twice with the same pixels: kept once")
+        values = _decode(slices, layout, shape, limits=limits)
+    firsts = [slices[numbers[0]] for numbers in layout.order]
+    duplicates = tuple(slices[number].path for numbers in layout.order for number in numbers[1:])
+    if duplicates:
+        repairs.append(f"{len(duplicates)} slices were there twice with the same pixels: kept once")
     return Series(
         values=values,
-        affine=laid.affine,
-        spacing=laid.spacing,
-        positions=laid.positions,
-        gaps=laid.gaps,
-        duplicates=dropped,
-        tilt_degrees=laid.tilt_degrees,
-        repairs=tuple(dict.fromkeys((*repairs, *laid.repairs))),
-        header=kept[0].header,
+        affine=layout.affine,
+        spacing=layout.spacing,
+        positions=layout.positions,
+        gaps=layout.gaps,
+        duplicates=duplicates,
+        tilt_degrees=layout.tilt_degrees,
+        repairs=tuple(dict.fromkeys((*repairs, *layout.repairs))),
+        header=firsts[0].header,
         ids=SeriesIds(
             patient_id=first.patient_id,
             study_instance_uid=first.study_instance_uid,
             series_instance_uid=first.series_instance_uid,
-            sop_instance_uids=tuple(one.header.sop_instance_uid for one in kept),
+            sop_instance_uids=tuple(one.header.sop_instance_uid for one in firsts),
         ),
     )
 
@@ -150,9 +151,9 @@ def _slices(
     repairs: list[str] = []
     for path in paths:
         try:
-            opened = open_dataset(path, limits=limits, pixels=False)
-            with located(opened.where):
-                slices += _slices_of(path, opened.dataset, limits=limits)
+            file = open_dataset(path, limits=limits, pixels=False)
+            with located(file.where):
+                slices += _slices_of(path, file.dataset, limits=limits)
         except NoPixels:
             if not folder:
                 raise
@@ -163,7 +164,7 @@ def _slices(
                 raise
             repairs.append(f"left out: {path.name}, not DICOM")
             continue
-        repairs += opened.repairs
+        repairs += file.repairs
     if not slices:
         raise InputError("no slices to make a volume of", where=str(files) if folder else None)
     return slices, repairs
@@ -182,20 +183,22 @@ def _slices_of(path: Path, dataset: Dataset, *, limits: Limits) -> list[_Slice]:
 
 def _thickness(dataset: Dataset, frame: int) -> float | None:
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        found = elements.number(holder(dataset, frame, "PixelMeasuresSequence", keyword), keyword)
-        if found is not None and found > 0:
-            return found
+        distance = elements.number(
+            holder(dataset, frame, "PixelMeasuresSequence", keyword), keyword
+        )
+        if distance is not None and distance > 0:
+            return distance
     return None
 
 
 def _decode(
-    slices: Sequence[_Slice], laid: SeriesStack, shape: tuple[int, int, int], *, limits: Limits
+    slices: Sequence[_Slice], layout: SeriesStack, shape: tuple[int, int, int], *, limits: Limits
 ) -> NDArray[np.float32]:
     """The values of every place; raises InputError when slices at one place differ."""
     out = np.empty(shape, np.float32)
-    place = {numbers[0]: k for k, numbers in enumerate(laid.order)}
-    again = {number: k for k, numbers in enumerate(laid.order) for number in numbers[1:]}
-    rescales: set[tuple] = set()
+    place = {numbers[0]: k for k, numbers in enumerate(layout.order)}
+    again = {number: k for k, numbers in enumerate(layout.order) for number in numbers[1:]}
+    rescales: set[tuple[Any, ...]] = set()
     for number, values, modality in _values(slices, place, limits=limits):
         out[place[number]] = values
         rescales.add(_signature(modality))
@@ -219,14 +222,14 @@ def _values(
     for number in numbers:
         files.setdefault(slices[number].path, {})[slices[number].frame] = number
     for path, frames in files.items():
-        opened = open_dataset(path, limits=limits)
-        with located(opened.where):
-            pixel = value_pixel(opened, limits=limits)
-            for frame, values, modality in modality_frames(opened, pixel, list(frames)):
+        file = open_dataset(path, limits=limits)
+        with located(file.where):
+            pixel = value_pixel(file, limits=limits)
+            for frame, values, modality in modality_frames(file, pixel, list(frames)):
                 yield frames[frame], values, modality
 
 
-def _signature(modality: Modality) -> tuple:
+def _signature(modality: Modality) -> tuple[Any, ...]:
     table = modality.lut
     if table is not None:
         return table.first, table.entries.tobytes()

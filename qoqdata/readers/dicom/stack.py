@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
-from qoqdata.readers.dicom.geometry import Plane
+from qoqdata.readers.dicom.geometry import ImagePlane
 
 # Two planes closer than this are one place: no scanner steps by a hundredth of a millimetre.
 _SAME_PLACE_MM = 0.01
@@ -50,7 +50,7 @@ class SeriesStack:
     repairs: tuple[str, ...]
 
 
-def stack(planes: Sequence[Plane], *, thickness: float | None) -> SeriesStack:
+def stack(planes: Sequence[ImagePlane], *, thickness: float | None) -> SeriesStack:
     """Order planes along their normal; `thickness` (mm) spaces a single slice.
 
     Raises InputError when orientations or spacings are mixed, when the slices do not follow one
@@ -61,24 +61,24 @@ def stack(planes: Sequence[Plane], *, thickness: float | None) -> SeriesStack:
     normal = first.normal
     corners = np.array([one.position for one in planes])
     along = corners @ normal
-    ranked = [int(k) for k in np.argsort(along, kind="stable")]
-    groups: list[list[int]] = [[ranked[0]]]
-    for number in ranked[1:]:
+    ranks = [int(k) for k in np.argsort(along, kind="stable")]
+    groups: list[list[int]] = [[ranks[0]]]
+    for number in ranks[1:]:
         if along[number] - along[groups[-1][0]] < _SAME_PLACE_MM:
             groups[-1].append(number)
         else:
             groups.append([number])
-    kept = [group[0] for group in groups]
-    steps = np.diff(along[kept])
-    if len(kept) == 1:
+    firsts = [group[0] for group in groups]
+    steps = np.diff(along[firsts])
+    if len(firsts) == 1:
         if thickness is None or thickness <= 0:
             raise InputError("a single slice without SliceThickness is no volume")
         usual, direction = thickness, normal
     else:
         usual = float(np.median(steps))
-        direction = corners[kept[-1]] - corners[kept[0]]
+        direction = corners[firsts[-1]] - corners[firsts[0]]
         direction = direction / np.linalg.norm(direction)
-    _check_straight(corners[kept], direction, first.spacing)
+    _check_straight(corners[firsts], direction, first.spacing)
     cosine = float(np.clip(direction @ normal, -1.0, 1.0))
     tilt = float(np.degrees(np.arccos(cosine)))
     gaps = tuple(
@@ -89,10 +89,10 @@ def stack(planes: Sequence[Plane], *, thickness: float | None) -> SeriesStack:
     affine[:3, 0] = direction * mean / cosine
     affine[:3, 1] = np.array(first.column) * first.spacing[0]
     affine[:3, 2] = np.array(first.row) * first.spacing[1]
-    affine[:3, 3] = corners[kept[0]]
+    affine[:3, 3] = corners[firsts[0]]
     return SeriesStack(
         order=tuple(tuple(group) for group in groups),
-        positions=tuple(float(along[k]) for k in kept),
+        positions=tuple(float(along[k]) for k in firsts),
         affine=affine,
         spacing=(mean, *first.spacing),
         gaps=gaps,
@@ -101,11 +101,11 @@ def stack(planes: Sequence[Plane], *, thickness: float | None) -> SeriesStack:
     )
 
 
-def _check_alike(planes: Sequence[Plane]) -> None:
+def _check_alike(planes: Sequence[ImagePlane]) -> None:
     first = planes[0]
     for one in planes[1:]:
-        turned = np.abs(np.subtract((one.row, one.column), (first.row, first.column))).max()
-        if turned > _DIRECTION:
+        turn = np.abs(np.subtract((one.row, one.column), (first.row, first.column))).max()
+        if turn > _DIRECTION:
             raise InputError(
                 "the slices have mixed orientations", fix="leave localizers and reformats out"
             )

@@ -69,9 +69,9 @@ def window(dataset: Dataset, frame: int) -> tuple[Window | None, tuple[str, ...]
         raise UnreadableFile("WindowCenter or WindowWidth is beyond any unit")
     if width <= 0:
         return None, ("window width of 0 or less: the window is not used",)
-    named = elements.code_string(item, "VOILUTFunction")
-    function = named if named in FUNCTIONS else "LINEAR"
-    repairs = () if named in (None, function) else ("unknown VOI LUT function: read as LINEAR",)
+    name = elements.code_string(item, "VOILUTFunction")
+    function = name if name in FUNCTIONS else "LINEAR"
+    repairs = () if name in (None, function) else ("unknown VOI LUT function: read as LINEAR",)
     if function == "LINEAR" and width < 1:
         return Window(centre, width, "LINEAR_EXACT"), (
             *repairs,
@@ -117,13 +117,13 @@ def padded(word: tuple[int, int, bool], ends: tuple[float, float] | None) -> NDA
     A word counts when its stored bits or the whole word lie in the range: padding often sits in
     bits above BitsStored.
     """
-    allocated, _, signed = word
+    bits, _, signed = word
     if ends is None:
-        return np.zeros(2**allocated, np.bool_)
+        return np.zeros(2**bits, np.bool_)
     low, high = ends
-    stored = stored_values(*word)
-    whole = stored_values(allocated, allocated, signed)
-    return ((stored >= low) & (stored <= high)) | ((whole >= low) & (whole <= high))
+    values = stored_values(*word)
+    whole = stored_values(bits, bits, signed)
+    return ((values >= low) & (values <= high)) | ((whole >= low) & (whole <= high))
 
 
 def _stored_extremes(pixel: ImagePixel) -> NDArray[np.float64]:

@@ -29,41 +29,41 @@ def read_values(
     Nothing is inverted, windowed, resampled or replaced; padding keeps its value. `frames` are
     0-based, in the order to return them; None for all. The header's spacing is that of the first.
 
-    Raises as `read`, and InputError for a colour image.
+    Raises as `read_dicom`, and InputError for a colour image.
     """
-    opened = open_dataset(Path(path), limits=limits)
-    with located(opened.where):
-        pixel = value_pixel(opened, limits=limits)
-        wanted = wanted_frames(frames, pixel)
-        place = places(wanted)
-        shown = modality_frames(opened, pixel, wanted)
-        if len(wanted) == 1:  # a new array: no need to copy it
-            out = next(shown)[1][np.newaxis]
+    file = open_dataset(Path(path), limits=limits)
+    with located(file.where):
+        pixel = value_pixel(file, limits=limits)
+        indices = wanted_frames(frames, pixel)
+        place = places(indices)
+        decoder = modality_frames(file, pixel, indices)
+        if len(indices) == 1:  # a new array: no need to copy it
+            out = next(decoder)[1][np.newaxis]
         else:
-            out = np.empty((len(wanted), pixel.rows, pixel.columns), np.float32)
-            for index, values, _ in shown:
+            out = np.empty((len(indices), pixel.rows, pixel.columns), np.float32)
+            for index, values, _ in decoder:
                 out[place[index]] = values
-        return out, header(opened.dataset, frame=wanted[0])
+        return out, header(file.dataset, frame=indices[0])
 
 
-def value_pixel(opened: OpenFile, *, limits: Limits) -> ImagePixel:
+def value_pixel(file: OpenFile, *, limits: Limits) -> ImagePixel:
     """The pixel layout of a grey image; raises InputError for colour, else as `image_pixel`."""
-    pixel = image_pixel(opened, limits=limits)
+    pixel = image_pixel(file, limits=limits)
     if pixel.photometric not in GREY:
         raise InputError(f"a {pixel.photometric} image has no modality values")
     return pixel
 
 
 def modality_frames(
-    opened: OpenFile, pixel: ImagePixel, wanted: Sequence[int]
+    file: OpenFile, pixel: ImagePixel, indices: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.float32], Modality]]:
     """Index, modality values (rows, columns) and their transform, per frame in ascending order."""
     tables: dict[Modality, NDArray[np.float32]] = {}
-    for frame in stored_frames(opened.dataset, pixel, wanted):
-        modality, _ = transforms.modality(opened.dataset, frame.index, pixel)
+    for frame in stored_frames(file.dataset, pixel, indices):
+        modality, _ = transforms.modality(file.dataset, frame.index, pixel)
         if not pixel.tabled:
-            stored = whole_values(pixel, frame.values)
-            yield frame.index, modality(stored).astype(np.float32), modality
+            values = whole_values(pixel, frame.values)
+            yield frame.index, modality(values).astype(np.float32), modality
             continue
         if modality not in tables:
             every = stored_values(*pixel.word)

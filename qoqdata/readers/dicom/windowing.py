@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,31 @@ class Window:
             )
 
 
+#: The CT windows that radiologists name, in Hounsfield units.
+CT_WINDOWS: dict[str, Window] = {
+    name: Window(centre, width, "LINEAR", name)
+    for name, centre, width in (
+        ("brain", 40, 120),
+        ("subdural", 80, 200),
+        ("bone", 700, 3200),
+        ("lung", -600, 1500),
+        ("mediastinum", 40, 400),
+        ("abdomen", 40, 400),
+        ("pe", 400, 1000),
+    )
+}
+
+
+def ct_window(name: str) -> Window:
+    """The CT window called `name`, in HU. Raises UsageError for a name not in CT_WINDOWS."""
+    try:
+        return CT_WINDOWS[name]
+    except KeyError as error:
+        raise UsageError(
+            f"no CT window is called {name!r}", fix=f"use one of {', '.join(CT_WINDOWS)}"
+        ) from error
+
+
 @dataclass(frozen=True, eq=False)
 class Lut:
     """A lookup table (PS3.3 C.11.1.1): `entries[0]` is the output for the input `first`.
@@ -55,10 +81,10 @@ class Lut:
     entries: NDArray[np.uint16]
     bits: int
 
-    def __call__(self, values: NDArray) -> NDArray[np.float64]:
+    def __call__(self, values: NDArray[Any]) -> NDArray[np.float64]:
         index = np.rint(np.asarray(values, np.float64)) - self.first
         last = len(self.entries) - 1
-        return self.entries[np.clip(index, 0, last).astype(np.intp)].astype(np.float64)
+        return np.asarray(self.entries[np.clip(index, 0, last).astype(np.intp)], np.float64)
 
 
 @dataclass(frozen=True)
@@ -69,11 +95,11 @@ class Modality:
     intercept: float = 0.0
     lut: Lut | None = None
 
-    def __call__(self, stored: NDArray) -> NDArray[np.float64]:
-        """Modality values (HU for CT), float64, in the shape of `stored`."""
+    def __call__(self, samples: NDArray[Any]) -> NDArray[np.float64]:
+        """Modality values (HU for CT), float64, in the shape of `samples`."""
         if self.lut is not None:
-            return self.lut(stored)
-        return np.asarray(stored, np.float64) * self.slope + self.intercept
+            return self.lut(samples)
+        return np.asarray(samples, np.float64) * self.slope + self.intercept
 
 
 @lru_cache(maxsize=8)
@@ -83,14 +109,14 @@ def stored_values(bits_allocated: int, bits_stored: int, signed: bool) -> NDArra
     Bits above `bits_stored` are dropped, whatever they hold, and the sign is extended from the
     highest stored bit (PS3.5 8.1.1). Index it with the unsigned word. Read-only, shared by calls.
     """
-    value = np.arange(2**bits_allocated, dtype=np.int32) & (2**bits_stored - 1)
+    value: NDArray[np.int32] = np.arange(2**bits_allocated, dtype=np.int32) & (2**bits_stored - 1)
     if signed:
         value[value >= 2 ** (bits_stored - 1)] -= 2**bits_stored
     value.flags.writeable = False
     return value
 
 
-def window_fraction(values: NDArray, window: Window) -> NDArray[np.float64]:
+def window_fraction(values: NDArray[Any], window: Window) -> NDArray[np.float64]:
     """Where `values` lie in the window, from 0.0 (below) to 1.0 (above), float64.
 
     The formulas of PS3.3 C.11.2.1.2.1 (LINEAR, with its -0.5 and -1), C.11.2.1.3.2 (LINEAR_EXACT)
@@ -108,12 +134,12 @@ def window_fraction(values: NDArray, window: Window) -> NDArray[np.float64]:
     return np.clip((x - centre) / width + 0.5, 0.0, 1.0)
 
 
-def lut_fraction(values: NDArray, lut: Lut) -> NDArray[np.float64]:
+def lut_fraction(values: NDArray[Any], lut: Lut) -> NDArray[np.float64]:
     """VOI LUT output over its full range of `lut.bits` bits, 0.0 to 1.0 (PS3.3 C.11.2.1.1)."""
-    return np.clip(lut(values) / (2**lut.bits - 1), 0.0, 1.0)
+    return np.asarray(np.clip(lut(values) / (2**lut.bits - 1), 0.0, 1.0))
 
 
-def range_fraction(values: NDArray, low: float, high: float) -> NDArray[np.float64]:
+def range_fraction(values: NDArray[Any], low: float, high: float) -> NDArray[np.float64]:
     """Where `values` lie from `low` (0.0) to `high` (1.0); all 0.0 when high is not above low."""
     x = np.asarray(values, np.float64)
     if not high > low:
@@ -121,7 +147,7 @@ def range_fraction(values: NDArray, low: float, high: float) -> NDArray[np.float
     return np.clip((x - low) / (high - low), 0.0, 1.0)
 
 
-def grey(fraction: NDArray, *, inverted: bool) -> NDArray[np.uint8]:
+def grey(fraction: NDArray[Any], *, inverted: bool) -> NDArray[np.uint8]:
     """A fraction of the grey scale as 0 to 255, rounded half up; `inverted` swaps the ends."""
     level = np.floor(np.asarray(fraction) * 255.0 + 0.5).astype(np.uint8)
     return 255 - level if inverted else level

@@ -80,7 +80,7 @@ def assemble(
             row, mask = _averaged(row, mask, ratio)
         rows.append(row.astype(np.float32))
         masks.append(mask)
-    names, order, renamed = arrange([c.name for c, _ in voltages], rows, where=where)
+    names, order, name_notes = arrange([c.name for c, _ in voltages], rows, where=where)
     age, age_notes = comment_lines.age(comments)
     sex, sex_notes = comment_lines.sex(comments)
     return Recording(
@@ -92,7 +92,7 @@ def assemble(
         age=age,
         sex=sex,
         dx=comment_lines.dx(comments),
-        repairs=(*notes, *renamed, *age_notes, *sex_notes),
+        repairs=(*notes, *name_notes, *age_notes, *sex_notes),
     )
 
 
@@ -114,8 +114,8 @@ def _calibrated(
         ends = np.asarray(channel.rails)
         low, high = to_millivolts(ends, channel.gain, channel.baseline, factor)
         rails = float(low), float(high)
-    marked = np.where(channel.missing, np.nan, row)
-    return row, validity(marked, fs, rails)
+    millivolts = np.where(channel.missing, np.nan, row)
+    return row, validity(millivolts, fs, rails)
 
 
 def _averaged(row: np.ndarray, mask: np.ndarray, ratio: int) -> tuple[np.ndarray, np.ndarray]:

@@ -101,4 +101,4 @@ def flac_frames(path: Path, lines: Sequence[SignalLine]) -> int | None:
         raise UnreadableFile("FLAC channels differ in samples per frame", where=where)
     if info.frames >= UNKNOWN_LENGTH:
         return None
-    return max(0, info.frames - lines[0].byte_offset) // rate
+    return max(0, int(info.frames) - lines[0].byte_offset) // rate

@@ -47,9 +47,9 @@ def read_dicom(path: Path, limits: Limits) -> Recording:
     Raises UnsupportedFormat (no waveform, only derived ones, companded samples, several rates),
     UnreadableFile and TooLarge.
     """
-    opened = open_dataset(path, limits=limits)
+    file = open_dataset(path, limits=limits)
     with located(str(path)):
-        dataset = opened.dataset
+        dataset = file.dataset
         groups = [
             group
             for group in elements.items(dataset, "WaveformSequence")
@@ -58,8 +58,8 @@ def read_dicom(path: Path, limits: Limits) -> Recording:
         if not groups:
             raise UnsupportedFormat("the object holds no originally recorded waveform")
         little = bool(dataset.original_encoding[1])
-        fs, placed, notes = _time_line(groups, little, limits, str(path))
-        recording = assemble(placed, fs, where=str(path), repairs=(*opened.repairs, *notes))
+        fs, channels, notes = _time_line(groups, little, limits, str(path))
+        recording = assemble(channels, fs, where=str(path), repairs=(*file.repairs, *notes))
         age, sex = patient(dataset)
         return replace(recording, age=age, sex=sex)
 
@@ -83,18 +83,18 @@ def _time_line(
         raise UnreadableFile("a waveform group declares no samples or no channels")
     limits.check("ecg_samples", total * sum(counts), where=where)
     notes: list[str] = []
-    found: dict[str, Channel] = {}
-    held: dict[str, int] = {}
+    by_lead: dict[str, Channel] = {}
+    longest: dict[str, int] = {}
     for group, start, length in zip(groups, starts, lengths, strict=True):
         for channel in _channels(group, little, notes):
-            if length <= held.get(channel.name, 0):
+            if length <= longest.get(channel.name, 0):
                 notes.append(f"lead {channel.name} recorded twice; the longer stretch kept")
                 continue
-            if channel.name in held:
+            if channel.name in longest:
                 notes.append(f"lead {channel.name} recorded twice; the longer stretch kept")
-            held[channel.name] = length
-            found[channel.name] = _padded(channel, start, total)
-    return fs, list(found.values()), list(dict.fromkeys(notes))
+            longest[channel.name] = length
+            by_lead[channel.name] = _padded(channel, start, total)
+    return fs, list(by_lead.values()), list(dict.fromkeys(notes))
 
 
 def _padded(channel: Channel, start: int, total: int) -> Channel:
@@ -114,21 +114,21 @@ def _channels(group: Dataset, little: bool, notes: list[str]) -> list[Channel]:
     kind = _STORED.get((bits, interpretation))
     if kind is None:
         raise UnsupportedFormat(f"{bits}-bit waveform samples of interpretation {interpretation}")
-    stored = np.dtype(kind).newbyteorder("<" if little else ">")
+    sample_type = np.dtype(kind).newbyteorder("<" if little else ">")
     shape = (
         elements.required(group, "NumberOfWaveformSamples"),
         elements.required(group, "NumberOfWaveformChannels"),
     )
     data = elements.value(group, "WaveformData")
-    size = shape[0] * shape[1] * stored.itemsize
+    size = shape[0] * shape[1] * sample_type.itemsize
     if not isinstance(data, bytes) or not size <= len(data) <= size + 1:
-        held = len(data) if isinstance(data, bytes) else 0
-        raise UnreadableFile(f"WaveformData holds {held:,} bytes, {size:,} are declared")
-    samples = np.frombuffer(data[:size], stored).reshape(shape)
+        n_bytes = len(data) if isinstance(data, bytes) else 0
+        raise UnreadableFile(f"WaveformData holds {n_bytes:,} bytes, {size:,} are declared")
+    samples = np.frombuffer(data[:size], sample_type).reshape(shape)
     padding = elements.value(group, "WaveformPaddingValue")
     missing = np.zeros(shape, bool)
-    if isinstance(padding, bytes) and len(padding) >= stored.itemsize:
-        missing = samples == np.frombuffer(padding[: stored.itemsize], stored)[0]
+    if isinstance(padding, bytes) and len(padding) >= sample_type.itemsize:
+        missing = samples == np.frombuffer(padding[: sample_type.itemsize], sample_type)[0]
     definitions = list(elements.items(group, "ChannelDefinitionSequence"))
     if len(definitions) != shape[1]:
         raise UnreadableFile(f"{len(definitions)} channel definitions for {shape[1]} channels")
@@ -166,8 +166,8 @@ def _lead(definition: Dataset) -> str:
     source = elements.item(definition, "ChannelSourceSequence")
     meaning = elements.text(source, "CodeMeaning") if source is not None else None
     code = elements.text(source, "CodeValue") if source is not None else None
-    named = canonical(meaning or elements.text(definition, "ChannelLabel") or "")
-    coded = LEAD_CODES.get(code or "")
-    if coded and named in TWELVE and coded != named:
-        raise UnreadableFile(f"a channel is coded as lead {coded} and called {named}")
-    return coded or named
+    by_name = canonical(meaning or elements.text(definition, "ChannelLabel") or "")
+    by_code = LEAD_CODES.get(code or "")
+    if by_code and by_name in TWELVE and by_code != by_name:
+        raise UnreadableFile(f"a channel is coded as lead {by_code} and called {by_name}")
+    return by_code or by_name

@@ -1,7 +1,8 @@
 """Tolerant parser of WFDB header files (`.hea`), after header(5) of the WFDB Applications Guide.
 
 Every departure from the specification that can be read in one way only is mended and noted in
-`Header.repairs`; every other one is refused. Dates and times are never kept, quoted or interpreted.
+`WfdbHeader.repairs`; every other one is refused. Dates and times are never kept, quoted or
+interpreted.
 """
 
 from __future__ import annotations
@@ -116,32 +117,33 @@ def parse_wfdb_header(text: str, *, where: str, repairs: list[str] | None = None
     if not body:
         raise UnreadableFile("the header has no record line", where=where)
     record, segments, count, fs, length = _record_line(body[0], notes, where)
-    listed = body[1:]
-    needed, kind = (count, "signal") if segments is None else (segments, "segment")
-    if needed > (MOST_SIGNALS if segments is None else MOST_SEGMENTS):
-        raise TooLarge(f"declares {needed:,} {kind}s", where=where)
-    if len(listed) < needed:
+    entries = body[1:]
+    n_entries, kind = (count, "signal") if segments is None else (segments, "segment")
+    if n_entries > (MOST_SIGNALS if segments is None else MOST_SEGMENTS):
+        raise TooLarge(f"declares {n_entries:,} {kind}s", where=where)
+    if len(entries) < n_entries:
         raise UnreadableFile(
-            f"declares {needed} {kind}s and lists {len(listed)}",
+            f"declares {n_entries} {kind}s and lists {len(entries)}",
             where=where,
             fix="restore the header from its source",
         )
-    if len(listed) > needed:
+    if len(entries) > n_entries:
         notes.append(
-            f"{len(listed) - needed} {kind} lines beyond the declared {needed} ignored (header(5))"
+            f"{len(entries) - n_entries} {kind} lines beyond the declared {n_entries} "
+            "ignored (header(5))"
         )
-    listed = listed[:needed]
-    mended: dict[str, list[str]] = {}
+    entries = entries[:n_entries]
+    signals_of: dict[str, list[str]] = {}
     signals, parts = [], []
-    for index, line in enumerate(listed):
+    for index, line in enumerate(entries):
         if segments is not None:
             parts.append(_segment_line(line, where))
             continue
         signal, flaws = _signal_line(line, f"{where}, signal {index}")
         signals.append(signal)
         for flaw in flaws:
-            mended.setdefault(flaw, []).append(str(index))
-    notes += [f"signal {', '.join(indices)}: {flaw}" for flaw, indices in mended.items()]
+            signals_of.setdefault(flaw, []).append(str(index))
+    notes += [f"signal {', '.join(indices)}: {flaw}" for flaw, indices in signals_of.items()]
     return WfdbHeader(
         record, fs, length, tuple(signals), tuple(parts), comments=comments, repairs=tuple(notes)
     )
@@ -192,8 +194,8 @@ def _record_line(
 def _regular_clock(fields: list[str]) -> bool:
     if not fields:
         return True
-    dated = len(fields) == 1 or (len(fields) == 2 and _DATE.fullmatch(fields[1]) is not None)
-    return dated and _CLOCK.fullmatch(fields[0]) is not None
+    has_date = len(fields) == 1 or (len(fields) == 2 and _DATE.fullmatch(fields[1]) is not None)
+    return has_date and _CLOCK.fullmatch(fields[0]) is not None
 
 
 def _integer(text: str, what: str, notes: list[str], where: str) -> int:

@@ -1,4 +1,4 @@
-"""Lead names: every usual spelling to one name, one order, and Einthoven's checks."""
+"""Lead names: every usual spelling to one name, one order; limb leads that follow from I and II."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def canonical(name: str) -> str:
     "(Einthoven)". Modified (MLII), inverted (-aVR) and bipolar chest (V1-V2) leads are other leads
     and stay as written, and so do C1-C6, which are scalp electrodes in sleep records.
     """
-    trimmed = " ".join(name.split())
-    bare = _SUFFIX.sub("", _PREFIX.sub("", trimmed, count=1) if _PREFIX.match(trimmed) else trimmed)
+    text = " ".join(name.split())
+    bare = _SUFFIX.sub("", _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text)
     key = re.sub(r"^(a?v)[ _]", r"\1", bare.lower())
-    return _SPELLINGS.get(key, trimmed)
+    return _SPELLINGS.get(key, text)
 
 
 def rank(name: str) -> int:
@@ -58,7 +58,7 @@ def arrange(
     apart: UnreadableFile. Other names that repeat are numbered ("ECG", "ECG #2").
     """
     repairs: list[str] = []
-    kept: list[tuple[str, int]] = []
+    pairs: list[tuple[str, int]] = []
     first: dict[str, int] = {}
     for index, raw in enumerate(names):
         name = canonical(raw)
@@ -81,9 +81,9 @@ def arrange(
             repairs.append(f"channel {index} repeats the name {name!r}; numbered {number}")
             name = f"{name} #{number}"
         first[name] = index
-        kept.append((name, index))
-    kept.sort(key=lambda item: (rank(item[0]), item[1]))
-    return tuple(name for name, _ in kept), [index for _, index in kept], repairs
+        pairs.append((name, index))
+    pairs.sort(key=lambda item: (rank(item[0]), item[1]))
+    return tuple(name for name, _ in pairs), [index for _, index in pairs], repairs
 
 
 def derive_limb(limb_i: np.ndarray, limb_ii: np.ndarray) -> dict[str, np.ndarray]:
@@ -94,28 +94,3 @@ def derive_limb(limb_i: np.ndarray, limb_ii: np.ndarray) -> dict[str, np.ndarray
         "aVL": limb_i - limb_ii / 2,
         "aVF": limb_ii - limb_i / 2,
     }
-
-
-def einthoven_residuals(
-    leads: Sequence[str], signal: np.ndarray, valid: np.ndarray
-) -> dict[str, float]:
-    """Root mean square in mV of measured minus derived III, aVR, aVL and aVF.
-
-    `signal` and `valid` are (lead, sample); samples valid in all three leads count. Only leads that
-    are present beside I and II are listed; without a common valid sample a lead is left out. In a
-    sound 12-lead record every value is near the quantisation step; swapped, inverted or wrongly
-    scaled limb leads give a large fraction of the signal.
-    """
-    at = {name: index for index, name in enumerate(leads)}
-    if "I" not in at or "II" not in at:
-        return {}
-    limb_i, limb_ii = (signal[at[name]].astype(np.float64) for name in ("I", "II"))
-    residuals = {}
-    for name, expected in derive_limb(limb_i, limb_ii).items():
-        if name not in at:
-            continue
-        common = valid[at["I"]] & valid[at["II"]] & valid[at[name]]
-        if common.any():
-            error = (signal[at[name]] - expected)[common]
-            residuals[name] = float(np.sqrt(np.mean(error**2)))
-    return residuals

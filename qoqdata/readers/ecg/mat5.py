@@ -57,7 +57,7 @@ def read_struct(data: bytes, name: str, *, most_bytes: int, where: str) -> dict[
 
 
 def _variables(data: bytes, order: str, most_bytes: int, where: str) -> Iterator[tuple[int, bytes]]:
-    for kind, body in _elements(data[_HEADER_BYTES:], order, padded=False):
+    for kind, body in _elements(data[_HEADER_BYTES:], order, padding=False):
         if kind != _COMPRESSED:
             yield kind, body
             continue
@@ -71,7 +71,7 @@ def _variables(data: bytes, order: str, most_bytes: int, where: str) -> Iterator
         yield from _elements(element, order)
 
 
-def _elements(data: bytes, order: str, *, padded: bool = True) -> Iterator[tuple[int, bytes]]:
+def _elements(data: bytes, order: str, *, padding: bool = True) -> Iterator[tuple[int, bytes]]:
     """(type, content) of each data element; content of up to four bytes may sit inside the tag."""
     position = 0
     while position < len(data):
@@ -83,7 +83,7 @@ def _elements(data: bytes, order: str, *, padded: bool = True) -> Iterator[tuple
                 raise ValueError("a small data element is too long")
             position += 8
         else:
-            position = start + size + (-size % 8 if padded and kind != _COMPRESSED else 0)
+            position = start + size + (-size % 8 if padding and kind != _COMPRESSED else 0)
         if start + size > len(data):
             raise ValueError("a data element ends after the file")
         yield kind, data[start : start + size]
@@ -138,8 +138,8 @@ def _array(body: bytes, order: str) -> object:
     if array_class not in _NUMBER_CLASSES:
         return None
     kind, content = _next(parts, *_NUMBERS)
-    stored = np.frombuffer(content, np.dtype(order + _NUMBERS[kind]))
-    if stored.size != prod(shape):
-        raise ValueError(f"{stored.size} numbers for an array of shape {shape}")
+    numbers = np.frombuffer(content, np.dtype(order + _NUMBERS[kind]))
+    if numbers.size != prod(shape):
+        raise ValueError(f"{numbers.size} numbers for an array of shape {shape}")
     with np.errstate(invalid="ignore"):
-        return stored.astype(_NUMBER_CLASSES[array_class]).reshape(shape, order="F")
+        return numbers.astype(_NUMBER_CLASSES[array_class]).reshape(shape, order="F")

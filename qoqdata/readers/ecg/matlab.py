@@ -47,8 +47,8 @@ def read_cpsc2018(path: Path, limits: Limits) -> Recording:
     missing = np.isnan(samples)
     recording = assemble(
         [
-            Channel(lead, row, gone, "mV")
-            for lead, row, gone in zip(TWELVE, samples, missing, strict=True)
+            Channel(lead, row, mask, "mV")
+            for lead, row, mask in zip(TWELVE, samples, missing, strict=True)
         ],
         CPSC2018_FS,
         where=where,

@@ -23,11 +23,11 @@ def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.diff(np.concatenate((starts, [values.size])))
 
 
-def _cover(starts: np.ndarray, lengths: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
+def _cover(starts: np.ndarray, lengths: np.ndarray, choice: np.ndarray, size: int) -> np.ndarray:
     """Bool mask of `size` samples, True inside the chosen runs."""
     edges = np.zeros(size + 1, np.int64)
-    edges[starts[chosen]] += 1
-    edges[(starts + lengths)[chosen]] -= 1
+    edges[starts[choice]] += 1
+    edges[(starts + lengths)[choice]] -= 1
     return np.cumsum(edges[:-1]) > 0
 
 
@@ -38,8 +38,8 @@ def flat(millivolts: np.ndarray, fs: float) -> np.ndarray:
     records look like this; a beating or asystolic heart does not.
     """
     starts, lengths = runs(millivolts)
-    chosen = (lengths >= FLAT_SECONDS * fs) | (lengths == millivolts.size)
-    return _cover(starts, lengths, chosen, millivolts.size)
+    choice = (lengths >= FLAT_SECONDS * fs) | (lengths == millivolts.size)
+    return _cover(starts, lengths, choice, millivolts.size)
 
 
 def saturated(millivolts: np.ndarray, fs: float, rails: tuple[float, float] | None) -> np.ndarray:
@@ -49,23 +49,24 @@ def saturated(millivolts: np.ndarray, fs: float, rails: tuple[float, float] | No
     least 3 samples, so that a single peak scaled to the full range stays; or held at the largest or
     smallest value of the lead for 50 ms, 1 mV or more away from the median of the lead.
     """
-    known = millivolts[~np.isnan(millivolts)]
-    if known.size == 0:
+    present = millivolts[~np.isnan(millivolts)]
+    if present.size == 0:
         return np.zeros(millivolts.size, bool)
     starts, lengths = runs(millivolts)
     values = millivolts[starts]
-    chosen = np.zeros(starts.size, bool)
+    choice = np.zeros(starts.size, bool)
     if rails is not None:
         long = (lengths >= RAIL_SECONDS * fs) & (lengths >= RAIL_SAMPLES)
-        chosen |= long & ((values <= min(rails)) | (values >= max(rails)))
-    extreme = (values == known.min()) | (values == known.max())
-    far = np.abs(values - np.median(known)) >= PLATEAU_MILLIVOLTS
-    chosen |= extreme & far & (lengths >= PLATEAU_SECONDS * fs) & (lengths >= RAIL_SAMPLES)
-    return _cover(starts, lengths, chosen, millivolts.size)
+        choice |= long & ((values <= min(rails)) | (values >= max(rails)))
+    extreme = (values == present.min()) | (values == present.max())
+    far = np.abs(values - np.median(present)) >= PLATEAU_MILLIVOLTS
+    choice |= extreme & far & (lengths >= PLATEAU_SECONDS * fs) & (lengths >= RAIL_SAMPLES)
+    return _cover(starts, lengths, choice, millivolts.size)
 
 
 def validity(
     millivolts: np.ndarray, fs: float, rails: tuple[float, float] | None = None
 ) -> np.ndarray:
     """Bool mask of one lead: True where the sample is neither missing (NaN), flat nor saturated."""
-    return ~(np.isnan(millivolts) | flat(millivolts, fs) | saturated(millivolts, fs, rails))
+    missing = np.isnan(millivolts)
+    return np.asarray(~(missing | flat(millivolts, fs) | saturated(millivolts, fs, rails)))

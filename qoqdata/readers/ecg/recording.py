@@ -40,4 +40,4 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Duration in seconds."""
-        return self.signal.shape[1] / self.fs
+        return float(self.signal.shape[1] / self.fs)

@@ -9,10 +9,9 @@ from fractions import Fraction
 import numpy as np
 
 from qoqdata.errors import UnsupportedFormat, UsageError
-from qoqdata.readers.ecg.leads import CHEST, TWELVE, derive_limb
+from qoqdata.readers.ecg.leads import derive_limb
 from qoqdata.readers.ecg.recording import Recording
 
-JEPA_LEADS = ("I", "II", *CHEST)
 MOST_PHASES = 500_000
 _TAPS_PER_SIDE = 10
 
@@ -41,10 +40,10 @@ def resample(recording: Recording, fs: float) -> Recording:
         )
     from scipy.signal import resample_poly
 
-    bridged = np.stack(
+    continuous = np.stack(
         [_bridged(*lead) for lead in zip(recording.signal, recording.valid, strict=True)]
     )
-    signal = resample_poly(bridged, up, down, axis=1, padtype="edge")
+    signal = resample_poly(continuous, up, down, axis=1, padtype="edge")
     valid = _carried(recording.valid, up, down, signal.shape[1])
     return replace(
         recording,
@@ -56,12 +55,12 @@ def resample(recording: Recording, fs: float) -> Recording:
 
 def _bridged(lead: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """float64 copy of one lead, straight lines over invalid stretches, zeros if all is invalid."""
-    known = np.flatnonzero(valid)
-    if known.size == lead.size:
+    places = np.flatnonzero(valid)
+    if places.size == lead.size:
         return lead.astype(np.float64)
-    if known.size == 0:
+    if places.size == 0:
         return np.zeros(lead.size)
-    return np.interp(np.arange(lead.size), known, lead[known].astype(np.float64))
+    return np.interp(np.arange(lead.size), places, lead[places].astype(np.float64))
 
 
 def _carried(valid: np.ndarray, up: int, down: int, samples: int) -> np.ndarray:
@@ -72,7 +71,7 @@ def _carried(valid: np.ndarray, up: int, down: int, samples: int) -> np.ndarray:
     last = np.clip((position + reach) // up + 1, 0, valid.shape[1])
     invalid = np.zeros((valid.shape[0], valid.shape[1] + 1), np.int64)
     np.cumsum(~valid, axis=1, out=invalid[:, 1:])
-    return invalid[:, last] == invalid[:, first]
+    return np.equal(invalid[:, last], invalid[:, first])
 
 
 def select(recording: Recording, leads: Sequence[str]) -> Recording:
@@ -83,13 +82,13 @@ def select(recording: Recording, leads: Sequence[str]) -> Recording:
     """
     rows = {lead: index for index, lead in enumerate(recording.leads)}
     signal, valid = [], []
-    derived: dict[str, np.ndarray] = {}
+    limb: dict[str, np.ndarray] = {}
     if "I" in rows and "II" in rows:
-        derived = derive_limb(recording.signal[rows["I"]], recording.signal[rows["II"]])
+        limb = derive_limb(recording.signal[rows["I"]], recording.signal[rows["II"]])
     absent = [lead for lead in leads if lead not in rows]
-    if lost := [lead for lead in absent if lead not in derived]:
+    if lacking := [lead for lead in absent if lead not in limb]:
         raise UnsupportedFormat(
-            f"the view needs the leads {', '.join(lost)}, which the recording lacks",
+            f"the view needs the leads {', '.join(lacking)}, which the recording lacks",
             fix="leave the recording out of this view",
         )
     for lead in leads:
@@ -98,7 +97,7 @@ def select(recording: Recording, leads: Sequence[str]) -> Recording:
             valid.append(recording.valid[rows[lead]])
         else:
             both = recording.valid[rows["I"]] & recording.valid[rows["II"]]
-            signal.append(np.where(both, derived[lead], 0.0).astype(np.float32))
+            signal.append(np.where(both, limb[lead], 0.0).astype(np.float32))
             valid.append(both)
     notes = (f"computed from I and II: {', '.join(absent)}",) if absent else ()
     return replace(
@@ -119,25 +118,7 @@ def window(recording: Recording, start: int, samples: int) -> Recording:
         raise UsageError(f"cannot cut {samples} samples from sample {start} of this recording")
     signal = np.zeros((len(recording.leads), samples), np.float32)
     valid = np.zeros(signal.shape, bool)
-    held = recording.signal[:, start : start + samples]
-    signal[:, : held.shape[1]] = held
-    valid[:, : held.shape[1]] = recording.valid[:, start : start + samples]
+    part = recording.signal[:, start : start + samples]
+    signal[:, : part.shape[1]] = part
+    valid[:, : part.shape[1]] = recording.valid[:, start : start + samples]
     return replace(recording, signal=signal, valid=valid)
-
-
-def view_12lead_500(recording: Recording) -> Recording:
-    """The twelve standard leads in canonical order at 500 Hz, full length.
-
-    Raises UnsupportedFormat when a lead is absent and cannot be computed (see `select`).
-    """
-    return resample(select(recording, TWELVE), 500.0)
-
-
-def view_jepa_8lead_250(recording: Recording, start: float = 0.0) -> Recording:
-    """Input of an ECG-JEPA style encoder: float32 (8, 2500) mV, leads I II V1-V6, 250 Hz, 10 s.
-
-    Ten seconds from `start` seconds on; a shorter recording is filled up with 0.0 under a False
-    mask. No normalisation. Raises UnsupportedFormat when a lead is absent.
-    """
-    at_250 = resample(select(recording, JEPA_LEADS), 250.0)
-    return window(at_250, round(start * 250), 2500)

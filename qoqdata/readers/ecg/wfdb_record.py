@@ -38,38 +38,38 @@ def read_wfdb(path: Path, limits: Limits) -> Recording:
 def _single(header: WfdbHeader, path: Path, limits: Limits, notes: list[str]) -> Recording:
     if not header.signals:
         raise UnreadableFile("the header lists no signals", where=str(path))
-    samples, mended = read_samples(header, path, limits)
+    samples, repairs = read_samples(header, path, limits)
     channels = [
-        _channel(line, stored, f"signal {index}")
-        for index, (line, stored) in enumerate(zip(header.signals, samples, strict=True))
-        if stored is not None
+        _channel(line, values, f"signal {index}")
+        for index, (line, values) in enumerate(zip(header.signals, samples, strict=True))
+        if values is not None
     ]
     if any(line.skew for line in header.signals):
-        mended.append("signals shifted by the skew in the header; the tail is masked")
+        repairs.append("signals shifted by the skew in the header; the tail is masked")
     return assemble(
         channels,
         header.fs,
         where=str(path),
         comments=header.comments,
-        repairs=(*notes, *mended),
+        repairs=(*notes, *repairs),
     )
 
 
-def _channel(line: SignalLine, stored: np.ndarray, fallback: str) -> Channel:
+def _channel(line: SignalLine, samples: np.ndarray, fallback: str) -> Channel:
     code = formats.missing_code(line.fmt)
-    missing = np.zeros(stored.size, bool) if code is None else stored == code
-    known = stored[~missing]
+    missing = np.zeros(samples.size, bool) if code is None else samples == code
+    present = samples[~missing]
     rails = None
-    if known.size:
-        low, high = int(known.min()), int(known.max())
+    if present.size:
+        low, high = int(present.min()), int(present.max())
         rails = formats.rails(line.fmt, line.adc_resolution, line.adc_zero, low, high)
     if line.skew:
-        shift = min(line.skew * line.samples_per_frame, stored.size)
-        stored = np.concatenate((stored[shift:], np.zeros(shift, stored.dtype)))
+        shift = min(line.skew * line.samples_per_frame, samples.size)
+        samples = np.concatenate((samples[shift:], np.zeros(shift, samples.dtype)))
         missing = np.concatenate((missing[shift:], np.ones(shift, bool)))
     return Channel(
         name=line.name or fallback,
-        samples=stored,
+        samples=samples,
         missing=missing,
         unit=line.unit,
         gain=line.gain,
@@ -102,8 +102,8 @@ def _joined(header: WfdbHeader, path: Path, limits: Limits, notes: list[str]) ->
         raise UnsupportedFormat("segments differ in sampling frequency", where=where)
     fs = rates.pop()
     per_frame = round(fs / header.fs)
-    seen = list(dict.fromkeys(lead for part in parts.values() for lead in part.leads))
-    leads, _, _ = arrange(seen, [np.zeros(0)] * len(seen), where=where)
+    names = list(dict.fromkeys(lead for part in parts.values() for lead in part.leads))
+    leads, _, _ = arrange(names, [np.zeros(0)] * len(names), where=where)
     limits.check("ecg_samples", total * per_frame * len(leads), where=where)
     signal = np.zeros((len(leads), total * per_frame), np.float32)
     valid = np.zeros(signal.shape, bool)
@@ -143,10 +143,10 @@ def _segment(segment: SegmentLine, header: WfdbHeader, path: Path, limits: Limit
     if part_header.fs != header.fs:
         raise UnsupportedFormat("segments differ in sampling frequency", where=str(path))
     part = _single(part_header, file, limits, list(part_header.repairs))
-    held = part.signal.shape[1] * header.fs / part.fs
-    if round(held) != segment.length:
+    length = part.signal.shape[1] * header.fs / part.fs
+    if round(length) != segment.length:
         raise UnreadableFile(
-            f"segment {segment.name}: {segment.length:,} samples declared, {held:,.0f} found",
+            f"segment {segment.name}: {segment.length:,} samples declared, {length:,.0f} found",
             where=str(path),
         )
     return part

@@ -35,7 +35,7 @@ class SignalFile:
     indices: tuple[int, ...]
     lines: tuple[SignalLine, ...]
     frames: int
-    shaped: bool
+    has_shape: bool
     trailing: int
 
 
@@ -59,36 +59,38 @@ def read_samples(
     files = _signal_files(header, path, limits, repairs)
     if not files:
         raise UnreadableFile("the record holds no signal", where=str(path))
-    held = min(file.frames for file in files)
-    if header.length is None and any(file.frames != held for file in files):
+    file_frames = min(file.frames for file in files)
+    if header.length is None and any(file.frames != file_frames for file in files):
         raise UnreadableFile(
             "the header states no length and the signal files differ in theirs", where=str(path)
         )
-    if held == 0:
+    if file_frames == 0:
         raise UnreadableFile("the signal file holds no complete frame", where=str(path))
-    limits.check("ecg_samples", held * width, where=str(path))
+    limits.check("ecg_samples", file_frames * width, where=str(path))
     samples: list[np.ndarray | None] = [None] * len(header.signals)
     for file in files:
         for index, signal in zip(
-            file.indices, decode_signals(file.path, file.lines, held), strict=True
+            file.indices, decode_signals(file.path, file.lines, file_frames), strict=True
         ):
             samples[index] = signal
-    frames = _frames(header, samples, held, all(file.shaped for file in files), path, repairs)
+    frames = _frames(
+        header, samples, file_frames, all(file.has_shape for file in files), path, repairs
+    )
     for index, line in enumerate(header.signals):
-        stored = samples[index]
-        if stored is not None:
-            samples[index] = _checked(line, index, stored[: frames * line.samples_per_frame], path)
+        values = samples[index]
+        if values is not None:
+            samples[index] = _checked(line, index, values[: frames * line.samples_per_frame], path)
     for file in files:
         extra = file.trailing - formats.padding(file.lines[0].fmt)
         if file.frames > frames or extra > 0:
             repairs.append("bytes after the last sample ignored")
-    unproved = [
+    names = [
         line.name or f"signal {index}"
-        for index, (line, stored) in enumerate(zip(header.signals, samples, strict=True))
-        if stored is not None and (line.checksum is None or not _agrees(line, stored))
+        for index, (line, values) in enumerate(zip(header.signals, samples, strict=True))
+        if values is not None and (line.checksum is None or not _agrees(line, values))
     ]
-    if unproved:
-        repairs.append(f"not verified, the header has no checksum: {', '.join(unproved)}")
+    if names:
+        repairs.append(f"not verified, the header has no checksum: {', '.join(names)}")
     return samples, list(dict.fromkeys(repairs))
 
 
@@ -131,15 +133,15 @@ def _signal_file(
     size = file.stat().st_size
     limits.check("file_bytes", size, where=str(file))
     if fmt in formats.FLAC:
-        stated = flac_frames(file, lines)
-        if stated is None and header.length is None:
+        length = flac_frames(file, lines)
+        if length is None and header.length is None:
             raise UnreadableFile("neither header nor FLAC stream states a length", where=str(file))
-        frames = stated if stated is not None else header.length or 0
+        frames = length if length is not None else header.length or 0
         return SignalFile(file, indices, lines, frames, False, 0)
     width = sum(line.samples_per_frame for line in lines)
     frames = formats.samples_in(fmt, max(0, size - offset)) // width
-    shaped = file.suffix.lower() == ".mat"
-    if shaped:
+    has_shape = file.suffix.lower() == ".mat"
+    if has_shape:
         columns = _columns(file, fmt, offset, width)
         if columns > frames:
             raise UnreadableFile(
@@ -149,7 +151,7 @@ def _signal_file(
             )
         frames = columns
     trailing = size - offset - formats.bytes_for(fmt, frames * width)
-    return SignalFile(file, indices, lines, frames, shaped, trailing)
+    return SignalFile(file, indices, lines, frames, has_shape, trailing)
 
 
 def _columns(file: Path, fmt: str, offset: int, width: int) -> int:
@@ -175,73 +177,82 @@ def _columns(file: Path, fmt: str, offset: int, width: int) -> int:
 def _frames(
     header: WfdbHeader,
     samples: list[np.ndarray | None],
-    held: int,
-    shaped: bool,
+    file_frames: int,
+    has_shape: bool,
     path: Path,
     repairs: list[str],
 ) -> int:
     """The number of frames to use, by the rule at the head of this module."""
-    stated = header.length
-    if stated is None:
+    header_frames = header.length
+    if header_frames is None:
         repairs.append("the header states no length; the length of the file taken")
-        return held
-    if stated == held:
-        return held
+        return file_frames
+    if header_frames == file_frames:
+        return file_frames
     pairs = [
-        (line, stored)
-        for line, stored in zip(header.signals, samples, strict=True)
-        if stored is not None
+        (line, values)
+        for line, values in zip(header.signals, samples, strict=True)
+        if values is not None
     ]
 
     def matches(frames: int) -> bool:
         return all(
-            not line.checksum or _agrees(line, stored[: frames * line.samples_per_frame])
-            for line, stored in pairs
+            not line.checksum or _agrees(line, values[: frames * line.samples_per_frame])
+            for line, values in pairs
         )
 
-    summed = [bool(line.checksum) for line, _ in pairs]
-    if stated < held and matches(stated) and (any(summed) or not shaped):
-        return stated
-    last = [stored[held * line.samples_per_frame - 1] for line, stored in pairs]
-    if matches(held) and (shaped or (all(summed) and any(last))):
+    has_checksum = [bool(line.checksum) for line, _ in pairs]
+    if (
+        header_frames < file_frames
+        and matches(header_frames)
+        and (any(has_checksum) or not has_shape)
+    ):
+        return header_frames
+    last = [values[file_frames * line.samples_per_frame - 1] for line, values in pairs]
+    if matches(file_frames) and (has_shape or (all(has_checksum) and any(last))):
         repairs.append(
-            f"the header states {stated} frames, the file holds {held}, and "
-            + ("the checksums prove the file right" if any(summed) else "its matrix shape decides")
+            f"the header states {header_frames} frames, the file holds {file_frames}, and "
+            + (
+                "the checksums prove the file right"
+                if any(has_checksum)
+                else "its matrix shape decides"
+            )
         )
-        return held
-    if stated < held:
-        return stated
+        return file_frames
+    if header_frames < file_frames:
+        return header_frames
     raise UnreadableFile(
-        f"truncated: the header states {stated:,} frames, the file holds {held:,}",
+        f"truncated: the header states {header_frames:,} frames, the file holds {file_frames:,}",
         where=str(path),
         fix="download the file again",
     )
 
 
-def checksum(stored: np.ndarray) -> int:
+def checksum(samples: np.ndarray) -> int:
     """The 16-bit checksum of header(5): the sum of all samples modulo 65536, unsigned."""
-    return int(np.sum(stored, dtype=np.int64)) & 0xFFFF
+    return int(np.sum(samples, dtype=np.int64)) & 0xFFFF
 
 
-def _agrees(line: SignalLine, stored: np.ndarray) -> bool:
-    stated = line.checksum or 0
-    return -32768 <= stated <= 65535 and stated & 0xFFFF == checksum(stored)
+def _agrees(line: SignalLine, samples: np.ndarray) -> bool:
+    number = line.checksum or 0
+    return -32768 <= number <= 65535 and number & 0xFFFF == checksum(samples)
 
 
-def _checked(line: SignalLine, index: int, stored: np.ndarray, path: Path) -> np.ndarray:
+def _checked(line: SignalLine, index: int, samples: np.ndarray, path: Path) -> np.ndarray:
     name = line.name or f"signal {index}"
-    if line.first and line.fmt != formats.DIFFERENCE and int(stored[0]) != line.first:
+    if line.first and line.fmt != formats.DIFFERENCE and int(samples[0]) != line.first:
         raise UnreadableFile(
-            f"lead {name}: the header gives {line.first} as the first sample, the file {stored[0]}",
+            f"lead {name}: the header gives {line.first} as the first sample, "
+            f"the file {samples[0]}",
             where=str(path),
             fix="download header and signal file again",
         )
-    if line.checksum and not _agrees(line, stored):
-        found = checksum(stored)
-        found -= 65536 if line.checksum < 0 and found > 32767 else 0
+    if line.checksum and not _agrees(line, samples):
+        total = checksum(samples)
+        total -= 65536 if line.checksum < 0 and total > 32767 else 0
         raise UnreadableFile(
-            f"lead {name}: the header gives the checksum {line.checksum}, the samples {found}",
+            f"lead {name}: the header gives the checksum {line.checksum}, the samples {total}",
             where=str(path),
             fix="download header and signal file again",
         )
-    return stored
+    return samples

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def decode_gif(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> S
     )
 
 
-def _alpha(values: np.ndarray, info: dict) -> np.ndarray | None:
+def _alpha(values: np.ndarray, info: dict[Any, Any]) -> np.ndarray | None:
     """0 where a pixel has the transparent index, else 255; None when no pixel has it."""
     clear = values == info.get("transparency", -1)
     return np.where(clear, 0, 255).astype(np.uint8) if bool(clear.any()) else None

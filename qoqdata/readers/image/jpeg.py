@@ -105,16 +105,16 @@ def _cut(where: str | None) -> UnreadableFile:
 
 def frame(structure: JpegLayout, where: str | None = None) -> JpegFrame:
     """The frame header. Raises UnreadableFile unless there is one, UnsupportedFormat for DNL."""
-    found = [segment for segment in structure.segments if segment.marker in _FRAMES]
-    if len(found) != 1:
-        raise UnreadableFile(f"JPEG holds {len(found)} frame headers, expected 1", where=where)
-    payload = found[0].payload
+    headers = [segment for segment in structure.segments if segment.marker in _FRAMES]
+    if len(headers) != 1:
+        raise UnreadableFile(f"JPEG holds {len(headers)} frame headers, expected 1", where=where)
+    payload = headers[0].payload
     if len(payload) < 6 or len(payload) != 6 + 3 * payload[5]:
         raise UnreadableFile("JPEG frame header has an impossible length", where=where)
     bits, rows, columns, _ = struct.unpack_from(">BHHB", payload)
     if rows == 0:
         raise UnsupportedFormat("JPEG leaves its height to a DNL marker", where=where)
-    return JpegFrame(found[0].marker - 0xC0, bits, rows, columns, tuple(payload[6::3]))
+    return JpegFrame(headers[0].marker - 0xC0, bits, rows, columns, tuple(payload[6::3]))
 
 
 def check_scans(structure: JpegLayout, header: JpegFrame, where: str | None = None) -> None:

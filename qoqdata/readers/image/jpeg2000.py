@@ -18,7 +18,7 @@ _SIZ, _SOT, _EOC = 0xFF51, 0xFF90, 0xFFD9
 
 
 @dataclass(frozen=True)
-class Size:
+class Jpeg2000Size:
     """The SIZ segment: image size, component count and bits per sample, and if all are alike."""
 
     rows: int
@@ -49,7 +49,7 @@ def codestream(data: bytes, where: str | None = None) -> bytes:
     raise _cut(where)
 
 
-def check_whole(stream: bytes, where: str | None = None) -> Size:
+def check_whole(stream: bytes, where: str | None = None) -> Jpeg2000Size:
     """Walk main header and tile-parts up to the end marker, and return the stated size.
 
     Raises UnreadableFile when a tile-part or the end-of-codestream marker is missing.
@@ -77,7 +77,7 @@ def check_whole(stream: bytes, where: str | None = None) -> Size:
         raise _cut(where) from error
 
 
-def _size(segment: bytes) -> Size:
+def _size(segment: bytes) -> Jpeg2000Size:
     right, bottom, left, top = struct.unpack_from(">IIII", segment, 2)
     (components,) = struct.unpack_from(">H", segment, 34)
     parts = [segment[36 + 3 * i : 39 + 3 * i] for i in range(components)]
@@ -85,7 +85,7 @@ def _size(segment: bytes) -> Size:
         raise struct.error("component list cut short")
     depth = parts[0][0]
     uniform = all(part[0] == depth for part in parts)
-    return Size(
+    return Jpeg2000Size(
         bottom - top, right - left, components, (depth & 0x7F) + 1, bool(depth & 0x80), uniform
     )
 

@@ -10,7 +10,7 @@ from qoqdata.readers.decoder_log import decoder_log
 def decoded(data: bytes) -> tuple[np.ndarray | None, list[str]]:
     """The image, (rows, columns) or (rows, columns, 3 or 4), as stored, in its own bit depth.
 
-    None when OpenCV cannot decode it. The second value is what the underlying decoder reported; a
+    None when OpenCV cannot decode it. The second value is what the underlying decoder reported; an
     image that comes with reports is damaged, for OpenCV does not act on them.
     """
     import cv2

@@ -48,7 +48,7 @@ def chunks(data: bytes, where: str | None = None) -> tuple[tuple[PngChunk, ...],
 
     Raises UnreadableFile when the file ends before IEND (it was cut short) or a checksum is wrong.
     """
-    found: list[PngChunk] = []
+    parts: list[PngChunk] = []
     position = len(MAGIC)
     while True:
         if position + 12 > len(data):
@@ -64,14 +64,14 @@ def chunks(data: bytes, where: str | None = None) -> tuple[tuple[PngChunk, ...],
                 where=where,
                 fix="fetch the file again",
             )
-        found.append(PngChunk(bytes(body[:4]), bytes(body[4:])))
-        if body[:1].tobytes().isupper() and found[-1].kind not in NEEDED:
+        parts.append(PngChunk(bytes(body[:4]), bytes(body[4:])))
+        if body[:1].tobytes().isupper() and parts[-1].kind not in NEEDED:
             raise UnsupportedFormat(
-                f"PNG holds the unknown critical chunk {found[-1].kind!r}", where=where
+                f"PNG holds the unknown critical chunk {parts[-1].kind!r}", where=where
             )
         position = end
-        if found[-1].kind == b"IEND":
-            return tuple(found), len(data) - position
+        if parts[-1].kind == b"IEND":
+            return tuple(parts), len(data) - position
 
 
 def _cut(where: str | None) -> UnreadableFile:
@@ -82,28 +82,28 @@ def _cut(where: str | None) -> UnreadableFile:
     )
 
 
-def header(found: tuple[PngChunk, ...], where: str | None = None) -> PngHeader:
+def header(parts: tuple[PngChunk, ...], where: str | None = None) -> PngHeader:
     """The IHDR chunk. Raises UnreadableFile when it is absent or states an undefined type."""
-    if found[0].kind != b"IHDR" or len(found[0].data) != 13:
+    if parts[0].kind != b"IHDR" or len(parts[0].data) != 13:
         raise UnreadableFile("PNG does not begin with a header chunk", where=where)
-    columns, rows, depth, colour = struct.unpack_from(">IIBB", found[0].data)
+    columns, rows, depth, colour = struct.unpack_from(">IIBB", parts[0].data)
     if depth not in _DEPTHS.get(colour, ()):
         raise UnreadableFile(f"PNG states colour type {colour} at depth {depth}", where=where)
     return PngHeader(columns, rows, depth, colour)
 
 
-def orientation(found: tuple[PngChunk, ...]) -> tuple[int, tuple[str, ...]]:
+def orientation(parts: tuple[PngChunk, ...]) -> tuple[int, tuple[str, ...]]:
     """Exif orientation 1 to 8 of the eXIf chunk (1 without one), and any repair."""
-    for chunk in found:
+    for chunk in parts:
         if chunk.kind == b"eXIf":
             return exif.orientation(chunk.data)
     return 1, ()
 
 
-def bare(found: tuple[PngChunk, ...]) -> bytes:
+def bare(parts: tuple[PngChunk, ...]) -> bytes:
     """The file with only the chunks that decoding needs: IHDR, PLTE, tRNS, IDAT, IEND."""
     out = [MAGIC]
-    for chunk in found:
+    for chunk in parts:
         if chunk.kind in NEEDED:
             body = chunk.kind + chunk.data
             out += [struct.pack(">I", len(chunk.data)), body, struct.pack(">I", zlib.crc32(body))]
@@ -116,16 +116,16 @@ def decode_png(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> S
     Raises UnreadableFile (cut, bad checksum, short pixel data), UnsupportedFormat (animated),
     TooLarge.
     """
-    found, trailing = chunks(data, where)
-    head = header(found, where)
+    parts, trailing = chunks(data, where)
+    head = header(parts, where)
     limits.check_shape("image_pixels", (head.rows, head.columns), where=where)
-    kinds = {chunk.kind: chunk.data for chunk in found}
+    kinds = {chunk.kind: chunk.data for chunk in parts}
     if b"acTL" in kinds:
         raise UnsupportedFormat(
             "animated PNG, expected one image", where=where, fix="export its frames"
         )
-    values, alpha = _pixels(bare(found), head, kinds.get(b"tRNS"), where, limits)
-    turn, repairs = orientation(found)
+    values, alpha = _pixels(bare(parts), head, kinds.get(b"tRNS"), where, limits)
+    turn, repairs = orientation(parts)
     if b"iCCP" in kinds:
         repairs += ("colour profile (ICC) not applied",)
     if trailing:
@@ -152,18 +152,18 @@ def _pixels(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Stored samples (rows, columns[, 3]) and the alpha channel, if any of it is transparent."""
     if head.depth == 16 and head.colour != GREY:
-        stored = _decode_16_bit_channels(data, where)
+        samples = _decode_16_bit_channels(data, where)
     else:
-        stored = _decode_with_pillow(data, where, limits)
-    if stored.dtype == np.bool_:
-        stored = stored.astype(np.uint8)
+        samples = _decode_with_pillow(data, where, limits)
+    if samples.dtype == np.bool_:
+        samples = samples.astype(np.uint8)
     elif head.colour == GREY and head.depth < 8:
-        stored = stored // (255 // ((1 << head.depth) - 1))  # Pillow stretches them to 0 .. 255
+        samples = samples // (255 // ((1 << head.depth) - 1))  # Pillow stretches them to 0 .. 255
     full = (1 << max(head.depth, 8)) - 1
     if head.colour in (GREY_ALPHA, RGB_ALPHA):
-        values = stored[..., 0] if head.colour == GREY_ALPHA else stored[..., :3]
-        return np.ascontiguousarray(values), opaque_or(stored[..., -1], full)
-    values = np.ascontiguousarray(stored[..., :3]) if head.colour == RGB else stored
+        values = samples[..., 0] if head.colour == GREY_ALPHA else samples[..., :3]
+        return np.ascontiguousarray(values), opaque_or(samples[..., -1], full)
+    values = np.ascontiguousarray(samples[..., :3]) if head.colour == RGB else samples
     if transparency is None:
         return values, None
     if head.colour == PALETTE:

@@ -51,7 +51,7 @@ def read_image(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> DecodedI
 
 
 def image_from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
-    """As `read`, for the bytes of an image file; `where` names it in errors."""
+    """As `read_image`, for the bytes of an image file; `where` names it in errors."""
     samples = decode_image(data, where=where, limits=limits)
     pixels, bits, repairs = _shown(samples)
     if samples.orientation != 1:
@@ -61,7 +61,7 @@ def image_from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS
 
 
 def read_stored_values(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
-    """As `read`, but stored sample values, palette and alpha apart and orientation not applied."""
+    """As `read_image`, but values as stored, palette and alpha apart, orientation not applied."""
     where = str(path)
     return decode_image(read_image_bytes(Path(path), limits), where=where, limits=limits)
 
@@ -150,7 +150,8 @@ def to_uint8(
         from qoqdata.readers.dicom.windowing import Window, grey, window_fraction
 
         values = np.arange(int(np.iinfo(pixels.dtype).max) + 1)
-        return grey(window_fraction(values, Window(*window)), inverted=False)[pixels]
+        table = grey(window_fraction(values, Window(*window)), inverted=False)
+        return np.asarray(table[pixels])
     if bits is None:
         if pixels.dtype == np.uint16:
             raise ValueError("uint16 pixels need bits or a window")
@@ -164,4 +165,4 @@ def to_uint8(
             f"holds the value {peak}, beyond its declared {bits} bits", fix="correct the bits"
         )
     levels = (np.arange(full + 1, dtype=np.int64) * 510 + full) // (2 * full)
-    return levels.astype(np.uint8)[pixels]
+    return np.asarray(levels.astype(np.uint8)[pixels])

@@ -68,18 +68,18 @@ def _strip_jpeg(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     structure = jpeg.layout(data)
     jpeg.frame(structure)
     _refuse_turned(jpeg.orientation(structure)[0])
-    removed = []
+    names = []
     for segment in structure.segments:
-        kept = jpeg.kept_payload(segment)
-        if kept is None:
-            removed.append(_jpeg_name(segment))
-        elif kept != segment.payload:
-            removed.append(_jpeg_name(segment) + " beyond its fixed fields")
+        payload = jpeg.kept_payload(segment)
+        if payload is None:
+            names.append(_jpeg_name(segment))
+        elif payload != segment.payload:
+            names.append(_jpeg_name(segment) + " beyond its fixed fields")
     if structure.stray:
-        removed.append(f"{structure.stray} bytes between segments")
+        names.append(f"{structure.stray} bytes between segments")
     if structure.trailing:
-        removed.append(f"{structure.trailing} bytes after the end")
-    return jpeg.bare(structure), tuple(removed)
+        names.append(f"{structure.trailing} bytes after the end")
+    return jpeg.bare(structure), tuple(names)
 
 
 def _jpeg_name(segment: jpeg.JpegSegment) -> str:
@@ -100,10 +100,10 @@ def _strip_png(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     if b"acTL" in kinds:
         raise UnsupportedFormat("animated PNG, expected one image", fix="export its frames")
     _refuse_turned(png.orientation(chunks)[0])
-    removed = [kind.decode("latin-1") for kind in kinds if kind not in png.NEEDED]
+    names = [kind.decode("latin-1") for kind in kinds if kind not in png.NEEDED]
     if trailing:
-        removed.append(f"{trailing} bytes after the end")
-    return png.bare(chunks), tuple(removed)
+        names.append(f"{trailing} bytes after the end")
+    return png.bare(chunks), tuple(names)
 
 
 def _refuse_turned(orientation: int) -> None:

@@ -23,8 +23,8 @@ def size(data: bytes, where: str | None = None) -> tuple[int, int]:
             columns, rows = (int.from_bytes(body[i : i + 2], "little") & 0x3FFF for i in (6, 8))
             return rows, columns
         if kind == b"VP8L" and body[0] == 0x2F:
-            packed = int.from_bytes(body[1:5], "little")
-            return (packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1
+            word = int.from_bytes(body[1:5], "little")
+            return (word >> 14 & 0x3FFF) + 1, (word & 0x3FFF) + 1
         if kind == b"VP8X":
             columns, rows = (int.from_bytes(body[i : i + 3], "little") + 1 for i in (4, 7))
             return rows, columns

@@ -1,7 +1,9 @@
 """Volume readers (NIfTI, MetaImage, NRRD) and the geometry between voxels, patient and image.
 
-`read` takes any of them; `choose_slices` and `slice_image` turn a volume into images, `to_uint8`
-and `to_uint8_percentile` into grey levels.
+`read_volume` takes any of them; `choose_slices` and `slice_image` turn a volume into images,
+`to_uint8` and `to_uint8_range` into grey levels. For annotations that are points in millimetres,
+`voxel_from_world` and `stored_from_voxel` lead to the stored image, and `voxel_from_stored` and
+`world_from_voxel` lead back.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from qoqdata.readers.volume.grid import (
     axis_codes,
     check_same_grid,
     grid_difference,
-    same_grid,
     voxel_from_world,
     world_from_voxel,
 )
@@ -41,7 +42,6 @@ from qoqdata.readers.volume.window import (
     describe_window,
     percentile_range,
     to_uint8,
-    to_uint8_percentile,
     to_uint8_range,
 )
 
@@ -62,13 +62,11 @@ __all__ = [
     "percentile_range",
     "plane_of_axis",
     "read_volume",
-    "same_grid",
     "slice_frame",
     "slice_image",
     "stored_from_voxel",
     "through_plane_axis",
     "to_uint8",
-    "to_uint8_percentile",
     "to_uint8_range",
     "voxel_from_stored",
     "voxel_from_world",
@@ -90,18 +88,20 @@ def read_volume(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     is not what its name says, and what the reader of its format raises.
     """
     path = Path(path)
-    named = next((kind for end, kind in SUFFIXES.items() if path.name.lower().endswith(end)), None)
-    found = _format_of_content(path, limits)
+    name_kind = next(
+        (kind for end, kind in SUFFIXES.items() if path.name.lower().endswith(end)), None
+    )
+    content_kind = _format_of_content(path, limits)
     # The .img of a pair has no magic of its own, and a damaged header is its reader's to explain.
-    kind = found or named
+    kind = content_kind or name_kind
     if kind is None:
         raise UnsupportedFormat(
             "neither name nor content is that of NIfTI, MetaImage or NRRD",
             where=str(path),
             fix="convert the volume to NIfTI",
         )
-    if named and kind != named:
-        raise UnreadableFile(f"named as {named}, but holds {kind}", where=str(path))
+    if name_kind and kind != name_kind:
+        raise UnreadableFile(f"named as {name_kind}, but holds {kind}", where=str(path))
     return READERS[kind](path, limits=limits)
 
 

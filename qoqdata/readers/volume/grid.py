@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Volume:
     repairs: what the reader had to settle because the file left it open or contradicted itself.
     """
 
-    voxels: NDArray
+    voxels: NDArray[Any]
     affine: NDArray[np.float64]
     spacing: tuple[float, float, float]
     source_format: str
@@ -42,8 +43,8 @@ class Volume:
 
 
 def checked_volume(
-    voxels: NDArray,
-    affine: NDArray,
+    voxels: NDArray[Any],
+    affine: NDArray[Any],
     *,
     source_format: str,
     repairs: tuple[str, ...] = (),
@@ -63,21 +64,23 @@ def checked_volume(
     return Volume(voxels, affine, spacing, source_format, repairs)
 
 
-def affine_fault(affine: NDArray) -> str | None:
+def affine_fault(affine: NDArray[Any]) -> str | None:
     """Why an affine (4, 4) in mm cannot place voxels, or None when it can."""
     if not np.isfinite(affine).all():
         return "the affine (spacing, origin or direction) holds NaN or infinity"
     with np.errstate(over="ignore"):
         edges = np.linalg.norm(affine[:3, :3], axis=0)
     if edges.min() < SMALLEST_SPACING_MM or edges.max() > LARGEST_SPACING_MM:
-        shown = ", ".join(f"{edge:g}" for edge in edges)
-        return f"voxel edges of {shown} mm are not those of a clinical image"
+        lengths = ", ".join(f"{edge:g}" for edge in edges)
+        return f"voxel edges of {lengths} mm are not those of a clinical image"
     if abs(np.linalg.det(affine[:3, :3] / edges)) < FLATTEST_CELL:
         return "the affine is singular: the voxel axes lie in one plane"
     return None
 
 
-def affine_from_axes(directions: NDArray, spacing: NDArray, origin: NDArray) -> NDArray[np.float64]:
+def affine_from_axes(
+    directions: NDArray[Any], spacing: NDArray[Any], origin: NDArray[Any]
+) -> NDArray[np.float64]:
     """Affine (4, 4) from direction columns (3, 3), spacing (3,) and first voxel centre (3,)."""
     affine = np.eye(4)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -86,23 +89,23 @@ def affine_from_axes(directions: NDArray, spacing: NDArray, origin: NDArray) -> 
     return affine
 
 
-def ras_from_lps(affine: NDArray) -> NDArray[np.float64]:
+def ras_from_lps(affine: NDArray[Any]) -> NDArray[np.float64]:
     """The same grid in RAS+ mm, from an LPS+ mm affine (4, 4): x and y change sign."""
-    return affine * np.array([[-1.0], [-1.0], [1.0], [1.0]])
+    return np.asarray(affine * np.array([[-1.0], [-1.0], [1.0], [1.0]]))
 
 
-def world_from_voxel(affine: NDArray, ijk: NDArray) -> NDArray[np.float64]:
+def world_from_voxel(affine: NDArray[Any], ijk: NDArray[Any]) -> NDArray[np.float64]:
     """RAS+ mm (n, 3) of voxel indices `ijk` (n, 3); integer indices are voxel centres."""
-    return np.asarray(ijk, dtype=np.float64) @ affine[:3, :3].T + affine[:3, 3]
+    return np.asarray(np.asarray(ijk, np.float64) @ affine[:3, :3].T + affine[:3, 3])
 
 
-def voxel_from_world(affine: NDArray, xyz: NDArray) -> NDArray[np.float64]:
+def voxel_from_world(affine: NDArray[Any], xyz: NDArray[Any]) -> NDArray[np.float64]:
     """Fractional voxel indices (n, 3) of RAS+ mm points `xyz` (n, 3); inverse of the above."""
     offsets = np.asarray(xyz, dtype=np.float64) - affine[:3, 3]
     return np.linalg.solve(affine[:3, :3], offsets.T).T
 
 
-def axis_codes(affine: NDArray) -> tuple[str, str, str]:
+def axis_codes(affine: NDArray[Any]) -> tuple[str, str, str]:
     """Which way each voxel axis points, to the nearest of R L A P S I, as ("R", "A", "S")."""
     import nibabel
 
@@ -110,7 +113,7 @@ def axis_codes(affine: NDArray) -> tuple[str, str, str]:
     return (first, second, third)
 
 
-def grid_corners(affine: NDArray, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def grid_corners(affine: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """RAS+ mm (8, 3) of the centres of the corner voxels of a grid of `shape` (i, j, k, ...)."""
     ends = [(0, side - 1) for side in shape[:3]]
     return world_from_voxel(affine, np.array(list(product(*ends))))
@@ -133,11 +136,6 @@ def grid_difference(a: Volume, b: Volume, *, tolerance_mm: float = 1e-3) -> str 
     if codes[0] != codes[1]:
         return f"axes point {codes[0]} and {codes[1]}; corner voxels are up to {apart:.4g} mm apart"
     return f"corner voxels are up to {apart:.4g} mm apart"
-
-
-def same_grid(a: Volume, b: Volume, *, tolerance_mm: float = 1e-3) -> bool:
-    """Whether two volumes share one grid; `grid_difference` says why not."""
-    return grid_difference(a, b, tolerance_mm=tolerance_mm) is None
 
 
 def check_same_grid(a: Volume, b: Volume, *, where: str, tolerance_mm: float = 1e-3) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bz2
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from numpy.typing import NDArray
 
@@ -111,29 +111,31 @@ def _next_member(stream: BinaryIO, data: bytes, encoding: Encoding, where: str) 
     return data
 
 
-def fill(buffer: NDArray, chunks: Iterator[bytes], *, skip: int, slack: int, where: str) -> int:
+def fill(
+    buffer: NDArray[Any], chunks: Iterator[bytes], *, skip: int, slack: int, where: str
+) -> int:
     """Copy decoded bytes into `buffer` (uint8, 1-D) after dropping the first `skip`.
 
     Returns how many bytes followed the last one needed. Raises UnreadableFile when the chunks end
     before the buffer is full, or go on for more than `slack` bytes after it.
     """
-    filled = extra = 0
+    position = extra = 0
     for chunk in chunks:
         piece = memoryview(chunk)
-        dropped = min(skip, len(piece))
-        skip, piece = skip - dropped, piece[dropped:]
-        taken = min(len(buffer) - filled, len(piece))
-        buffer[filled : filled + taken] = piece[:taken]
-        filled, extra = filled + taken, extra + len(piece) - taken
+        drop = min(skip, len(piece))
+        skip, piece = skip - drop, piece[drop:]
+        take = min(len(buffer) - position, len(piece))
+        buffer[position : position + take] = piece[:take]
+        position, extra = position + take, extra + len(piece) - take
         if extra > slack:
             raise UnreadableFile(
                 f"more data than the header declares ({len(buffer):,} bytes)",
                 where=where,
                 fix="check the sizes and the element type in the header",
             )
-    if filled < len(buffer):
+    if position < len(buffer):
         raise UnreadableFile(
-            f"{filled:,} of the declared {len(buffer):,} bytes of voxels are there",
+            f"{position:,} of the declared {len(buffer):,} bytes of voxels are there",
             where=where,
             fix="fetch the file again",
         )

@@ -51,7 +51,7 @@ class MetaImageHeader:
     """Fields by name (synonyms merged), names after `LIST`, and the offset of local data."""
 
     fields: dict[str, str]
-    listed: tuple[str, ...]
+    file_names: tuple[str, ...]
     data_offset: int
     where: str
 
@@ -114,15 +114,15 @@ def read_metaimage_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Met
         key, value = SYNONYMS.get(match[1], match[1]), match[2]
         if fields.setdefault(key, value) != value:
             raise UnreadableFile(f"{key} is given twice", where=where)
-    listed: tuple[str, ...] = ()
+    file_names: tuple[str, ...] = ()
     if fields["ElementDataFile"].split()[:1] == ["LIST"]:
         text = head[position:].decode("utf-8", "surrogateescape")
-        listed = tuple(line.strip() for line in text.splitlines() if line.strip())
-    return MetaImageHeader(fields, listed, min(position, len(head)), where)
+        file_names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    return MetaImageHeader(fields, file_names, min(position, len(head)), where)
 
 
 def _check_image(header: MetaImageHeader) -> None:
-    refused = {
+    faults = {
         "ObjectType": header.fields.get("ObjectType", "Image") != "Image",
         "ElementNumberOfChannels": header.fields.get("ElementNumberOfChannels", "1") != "1",
         "ElementToIntensityFunctionSlope": _float(header, "ElementToIntensityFunctionSlope", 1)
@@ -130,7 +130,7 @@ def _check_image(header: MetaImageHeader) -> None:
         "ElementToIntensityFunctionOffset": _float(header, "ElementToIntensityFunctionOffset", 0)
         != 0,
     }
-    for key, bad in refused.items():
+    for key, bad in faults.items():
         if bad:
             raise UnsupportedFormat(f"{key} = {header.fields[key]} is not read", where=header.where)
 
@@ -143,9 +143,9 @@ def _element_dtype(header: MetaImageHeader) -> tuple[np.dtype, tuple[str, ...]]:
         raise UnreadableFile(f"ElementType is {name or 'absent'}", where=header.where)
     dtype = np.dtype(ELEMENT_TYPES[name])
     big = _flag(header, "ElementByteOrderMSB", default=False)
-    unstated = "ElementByteOrderMSB" not in header.fields
+    silent = "ElementByteOrderMSB" not in header.fields
     text = not _flag(header, "BinaryData", default=True)
-    repairs = ("byte order not stated: little-endian taken",) if unstated else ()
+    repairs = ("byte order not stated: little-endian taken",) if silent else ()
     if dtype.itemsize == 1 or text:
         return dtype, ()
     return dtype.newbyteorder(">" if big else "<"), repairs
@@ -155,10 +155,10 @@ def _payloads(
     header: MetaImageHeader, path: Path, sides: list[int], limits: Limits
 ) -> list[Payload]:
     """The data files in order, each with the same number of values."""
-    compressed = _flag(header, "CompressedData", default=False)
-    encoding: PayloadEncoding = "zlib" if compressed else "raw"
+    is_compressed = _flag(header, "CompressedData", default=False)
+    encoding: PayloadEncoding = "zlib" if is_compressed else "raw"
     if not _flag(header, "BinaryData", default=True):
-        if compressed:
+        if is_compressed:
             raise UnsupportedFormat("compressed text is not read", where=header.where)
         encoding = "text"
     offset = _integer(header, "HeaderSize", default=0)
@@ -183,14 +183,14 @@ def _data_file_names(header: MetaImageHeader, sides: list[int], limits: Limits) 
         return None
     if words[0] == "LIST":
         file_dims = _list_dimension(words[1:], len(sides), header.where)
-        expected = prod(sides[file_dims:])
-        limits.check("frames", expected, where=header.where)
-        if len(header.listed) != expected:
+        count = prod(sides[file_dims:])
+        limits.check("frames", count, where=header.where)
+        if len(header.file_names) != count:
             raise UnreadableFile(
-                f"lists {len(header.listed)} data files where {expected} belong",
+                f"lists {len(header.file_names)} data files where {count} belong",
                 where=header.where,
             )
-        return list(header.listed)
+        return list(header.file_names)
     if "%" in value:
         limits.check("frames", sides[-1], where=header.where)
         numbers = _pattern_numbers(words[1:], sides[-1], header.where)
@@ -211,13 +211,13 @@ def _list_dimension(words: list[str], n_dims: int, where: str) -> int:
 def _pattern_numbers(words: list[str], count: int, where: str) -> range:
     """The numbers of a pattern's files: first (1), last, step (1); one file for each of `count`."""
     try:
-        given = [int(word) for word in words]
+        values = [int(word) for word in words]
     except ValueError as error:
         raise UnreadableFile(f"file numbers {' '.join(words)!r}", where=where) from error
-    first = given[0] if given else 1
-    step = given[2] if len(given) > 2 else 1
-    last = given[1] if len(given) > 1 else first + (count - 1) * step
-    if len(given) > 3 or step == 0 or first < 0 or last < 0:
+    first = values[0] if values else 1
+    step = values[2] if len(values) > 2 else 1
+    last = values[1] if len(values) > 1 else first + (count - 1) * step
+    if len(values) > 3 or step == 0 or first < 0 or last < 0:
         raise UnreadableFile(f"file numbers {' '.join(words)!r}", where=where)
     numbers = range(first, last + (1 if step > 0 else -1), step)
     if len(numbers) != count:
@@ -238,9 +238,9 @@ def _affine(header: MetaImageHeader, n_dims: int) -> tuple[NDArray[np.float64], 
         spacing = np.ones(n_dims)
     matrix = _vector(header, "TransformMatrix", n_dims**2)
     if matrix is None:
-        stated = header.fields.get("AnatomicalOrientation")
-        unused = f" (AnatomicalOrientation {stated} is not used)" if stated else ""
-        repairs.append(f"no TransformMatrix: axes taken to point to L, P, S{unused}")
+        orientation = header.fields.get("AnatomicalOrientation")
+        note = f" (AnatomicalOrientation {orientation} is not used)" if orientation else ""
+        repairs.append(f"no TransformMatrix: axes taken to point to L, P, S{note}")
         matrix = np.eye(n_dims).ravel()
     origin = _vector(header, "Offset", n_dims)
     if origin is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     """
     header_path = _header_path(Path(path))
     where = str(header_path)
-    head, gzipped = _head(header_path, limits)
+    head, is_gzip = _head(header_path, limits)
     kind = recognise(head)
     if kind is None:
         raise _not_nifti(head, where)
@@ -103,12 +103,12 @@ def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     if kind.source_format.endswith("pair"):
         data_path = _partner(header_path)
         with open_regular(data_path, limits) as stream:
-            gzipped = stream.read(2) == b"\x1f\x8b"
+            is_gzip = stream.read(2) == b"\x1f\x8b"
     else:
         data_path = header_path
     payload = (
         Payload(data_path, "gzip", skip=offset)
-        if gzipped
+        if is_gzip
         else Payload(data_path, "raw", offset=offset)
     )
     slack = padding_allowed(shape[0] * shape[1] * dtype.itemsize)
@@ -153,10 +153,10 @@ def _with_stem(path: Path, suffix: str) -> list[Path]:
 
 def _head(path: Path, limits: Limits) -> tuple[bytes, bool]:
     with open_regular(path, limits) as stream:
-        gzipped = stream.read(2) == b"\x1f\x8b"
+        is_gzip = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
-        head = leading_bytes(stream, "gzip" if gzipped else "raw", 540, where=str(path))
-    return head, gzipped
+        head = leading_bytes(stream, "gzip" if is_gzip else "raw", 540, where=str(path))
+    return head, is_gzip
 
 
 def _not_nifti(head: bytes, where: str) -> UnreadableFile | UnsupportedFormat:
@@ -173,11 +173,12 @@ def _parse(head: bytes, kind: _Kind, where: str) -> Nifti1Header:
     import nibabel
 
     classes = {"nifti1": nibabel.Nifti1Header, "nifti2": nibabel.Nifti2Header}
-    header_class = classes[kind.source_format[:6]]
+    header_class: Any = classes[kind.source_format[:6]]
     size = header_class.template_dtype.itemsize
     if len(head) < size:
         raise UnreadableFile("the header is cut short", where=where, fix="fetch the file again")
-    return header_class(head[:size], endianness=kind.order, check=False)
+    header: Nifti1Header = header_class(head[:size], endianness=kind.order, check=False)
+    return header
 
 
 def _shape(header: Nifti1Header, where: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -197,8 +198,8 @@ def _shape(header: Nifti1Header, where: str) -> tuple[tuple[int, ...], tuple[str
         )
     if len(shape) < 2:
         raise UnsupportedFormat(f"shape {tuple(sides)}: not an image", where=where)
-    dropped = len(shape) < len(sides)
-    repairs = (f"shape {tuple(sides)}: single axes beyond the third dropped",) if dropped else ()
+    is_shorter = len(shape) < len(sides)
+    repairs = (f"shape {tuple(sides)}: single axes beyond the third dropped",) if is_shorter else ()
     return tuple(shape) if len(shape) > 2 else (*shape, 1), repairs
 
 
@@ -223,7 +224,9 @@ def _voxel_offset(header: Nifti1Header, kind: _Kind, where: str) -> int:
     return int(offset)
 
 
-def _scaled(values: NDArray, header: Nifti1Header, shape: tuple[int, ...], where: str) -> NDArray:
+def _scaled(
+    values: NDArray[Any], header: Nifti1Header, shape: tuple[int, ...], where: str
+) -> NDArray[Any]:
     """Voxels in the file's index order (first index fastest), scaled to float32 where asked."""
     voxels = values.reshape(shape, order="F")
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
@@ -231,14 +234,14 @@ def _scaled(values: NDArray, header: Nifti1Header, shape: tuple[int, ...], where
         return voxels
     if not (np.isfinite(slope) and np.isfinite(inter)):
         raise UnreadableFile(f"scl_slope {slope}, scl_inter {inter}", where=where)
-    scaled = np.empty(shape, np.float32, order="F")
+    output = np.empty(shape, np.float32, order="F")
     with np.errstate(over="ignore", invalid="ignore"):
         for last in range(shape[-1]):
             source = voxels[..., last]
-            scaled[..., last] = source.astype(np.float64) * slope + inter
-            if (np.isinf(scaled[..., last]) & np.isfinite(source)).any():
+            output[..., last] = source.astype(np.float64) * slope + inter
+            if (np.isinf(output[..., last]) & np.isfinite(source)).any():
                 raise UnreadableFile(f"scl_slope {slope:g} takes voxels past float32", where=where)
-    return scaled
+    return output
 
 
 def _affine(
@@ -254,7 +257,7 @@ def _affine(
         repairs.append(f"lengths converted to mm (times {scale:g})")
     to_mm = np.diag([scale, scale, scale, 1.0])
 
-    forms: dict[str, NDArray] = {}
+    forms: dict[str, NDArray[Any]] = {}
     for name in ("sform", "qform"):
         code = int(header[f"{name}_code"])
         if code <= 0:
@@ -280,8 +283,8 @@ def _affine(
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     sizes = np.asarray(header["pixdim"][1:4], dtype=np.float64) * scale
     if not np.allclose(edges, sizes, rtol=SIZES_AGREE):
-        shown = " x ".join(f"{size:g}" for size in sizes)
-        repairs.append(f"pixdim says {shown} mm, the affine says otherwise: affine taken")
+        text = " x ".join(f"{size:g}" for size in sizes)
+        repairs.append(f"pixdim says {text} mm, the affine says otherwise: affine taken")
     return affine, tuple(repairs)
 
 
@@ -304,7 +307,9 @@ def _settle_pixdim(header: Nifti1Header) -> list[str]:
     return repairs
 
 
-def _form(header: Nifti1Header, name: str, to_mm: NDArray) -> tuple[NDArray | None, str | None]:
+def _form(
+    header: Nifti1Header, name: str, to_mm: NDArray[Any]
+) -> tuple[NDArray[Any] | None, str | None]:
     """The sform or qform in RAS+ mm, or None and why it cannot be used."""
     from nibabel.spatialimages import HeaderDataError
 

@@ -72,8 +72,8 @@ def read_nrrd(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     order = [*space_axes, *([] if series_axis is None else [series_axis])]
     single = [axis for axis in range(n_axes) if axis not in order]
     voxels = values.reshape(sizes, order="F").squeeze(tuple(single))
-    kept = sorted(order)
-    voxels = voxels.transpose([kept.index(axis) for axis in order])
+    axes = sorted(order)
+    voxels = voxels.transpose([axes.index(axis) for axis in order])
     return checked_volume(
         voxels if len(space_axes) == 3 else np.expand_dims(voxels, 2),
         affine,
@@ -92,8 +92,8 @@ def _axes(header: NrrdHeader, sizes: list[int]) -> tuple[list[int], int | None]:
     n_axes = len(sizes)
     kinds = [word.lower() for word in header.fields.get("kinds", "").split()]
     directions = header.vectors("spacedirections")
-    for name, given in (("kinds", kinds), ("spacedirections", directions)):
-        if name in header.fields and len(given or ()) != n_axes:
+    for name, values in (("kinds", kinds), ("spacedirections", directions)):
+        if name in header.fields and len(values or ()) != n_axes:
             raise header.fault(name)
     if directions is not None:
         spatial = [axis for axis in range(n_axes) if directions[axis] is not None]
@@ -104,9 +104,9 @@ def _axes(header: NrrdHeader, sizes: list[int]) -> tuple[list[int], int | None]:
     rest = [axis for axis in range(n_axes) if axis not in spatial and sizes[axis] > 1]
     vector = [
         kinds[axis]
-        for axes, allowed in ((spatial, SPACE_KINDS), (rest, SERIES_KINDS))
+        for axes, choices in ((spatial, SPACE_KINDS), (rest, SERIES_KINDS))
         for axis in axes
-        if kinds and kinds[axis] not in allowed
+        if kinds and kinds[axis] not in choices
     ]
     if vector or len(rest) > 1 or not 2 <= len(spatial) <= 3:
         raise UnsupportedFormat(
@@ -183,7 +183,7 @@ def _data_file_names(header: NrrdHeader, sizes: list[int], limits: Limits) -> li
         return None
     words = value.split()
     if is_list(header.fields):
-        names, dimension = list(header.listed), words[1:]
+        names, dimension = list(header.file_names), words[1:]
         _check_file_count(header, len(names), dimension, sizes, limits)
         return names
     if "%" in value:
@@ -225,8 +225,8 @@ def _affine(
     if directions is None:
         columns, origin = _columns_from_spacings(header, space_axes, repairs)
     else:
-        given = [vector for axis in space_axes if (vector := directions[axis]) is not None]
-        columns, origin = _columns_from_directions(header, given, repairs)
+        vectors = [vector for axis in space_axes if (vector := directions[axis]) is not None]
+        columns, origin = _columns_from_directions(header, vectors, repairs)
     signs = _space_signs(header, repairs)
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = columns, origin

@@ -49,7 +49,7 @@ class NrrdHeader:
     """Fields by name (lower case, no spaces), names after `data file: LIST`, offset of the data."""
 
     fields: dict[str, str]
-    listed: tuple[str, ...]
+    file_names: tuple[str, ...]
     data_offset: int
     where: str
 
@@ -114,7 +114,7 @@ def read_nrrd_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> NrrdHead
     if magic is None:
         raise UnreadableFile("no NRRD magic at its start", where=where, fix="fetch the file again")
     fields: dict[str, str] = {}
-    listed: list[str] = []
+    file_names: list[str] = []
     position = magic.end()
     while position < len(head):
         end = head.find(b"\n", position)
@@ -122,14 +122,14 @@ def read_nrrd_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> NrrdHead
         line = head[position:end].decode("utf-8", "surrogateescape").rstrip()
         position = end + 1
         if is_list(fields):
-            listed += [line.strip()] if line.strip() else []
+            file_names += [line.strip()] if line.strip() else []
             continue
         if not line:
             break
         _add_field(fields, line, where)
     if len(head) == LONGEST_HEADER and position >= len(head):
         raise UnreadableFile("the header does not end within 1 MiB", where=where)
-    return NrrdHeader(fields, tuple(listed), min(position, len(head)), where)
+    return NrrdHeader(fields, tuple(file_names), min(position, len(head)), where)
 
 
 def is_list(fields: dict[str, str]) -> bool:
@@ -140,12 +140,12 @@ def is_list(fields: dict[str, str]) -> bool:
 def _add_field(fields: dict[str, str], line: str, where: str) -> None:
     if line.startswith("#"):
         return
-    name, found, value = line.partition(":")
-    if found and value.startswith("="):
+    name, colon, value = line.partition(":")
+    if colon and value.startswith("="):
         return
     key = name.lower().replace(" ", "")
     key = SYNONYMS.get(key, key)
-    if not found or key not in FIELDS:
+    if not colon or key not in FIELDS:
         raise UnreadableFile(f"not a NRRD header line: {line[:60]!r}", where=where)
     if key in fields:
         raise UnreadableFile(f"field {name!r} is given twice", where=where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ NORMAL: dict[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
 CLEARLY_LARGER = 1.5
 
 
-def anatomical_axes(affine: NDArray) -> tuple[tuple[int, bool], ...]:
+def anatomical_axes(affine: NDArray[Any]) -> tuple[tuple[int, bool], ...]:
     """For each voxel axis: the RAS axis (0, 1, 2) it runs along most closely, and whether upwards.
 
     Each RAS axis is given once, also for oblique grids (nibabel's io_orientation).
@@ -27,14 +27,14 @@ def anatomical_axes(affine: NDArray) -> tuple[tuple[int, bool], ...]:
     return tuple((int(world), bool(sign > 0)) for world, sign in io_orientation(affine))
 
 
-def axis_of_plane(affine: NDArray, plane: Plane) -> int:
+def axis_of_plane(affine: NDArray[Any], plane: Plane) -> int:
     """The voxel axis along which slices of `plane` are stacked; raises UsageError for others."""
     if plane not in get_args(Plane):
         raise UsageError(f"no plane {plane!r}", fix="one of axial, coronal, sagittal")
     return [world for world, _ in anatomical_axes(affine)].index(NORMAL[plane])
 
 
-def plane_of_axis(affine: NDArray, axis: int) -> Plane:
+def plane_of_axis(affine: NDArray[Any], axis: int) -> Plane:
     """The plane that slices stacked along voxel axis 0, 1 or 2 lie in."""
     if axis not in (0, 1, 2):
         raise UsageError(f"no voxel axis {axis}", fix="one of 0, 1, 2")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def padding_allowed(slice_bytes: int) -> int:
 
 def read_values(
     payloads: list[Payload], dtype: np.dtype, count: int, *, slack: int, limits: Limits
-) -> tuple[NDArray, tuple[str, ...]]:
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     """`count` values (1-D, native byte order) spread evenly over the payloads, and repairs made.
 
     `dtype` carries the byte order of the file; `count` must be a multiple of the number of
@@ -76,7 +76,7 @@ def read_values(
     return in_native_order(values), tuple(repairs)
 
 
-def in_native_order(values: NDArray) -> NDArray:
+def in_native_order(values: NDArray[Any]) -> NDArray[Any]:
     """`values` in this machine's byte order; swapped in place where they are not."""
     if values.dtype.isnative:
         return values
@@ -85,34 +85,34 @@ def in_native_order(values: NDArray) -> NDArray:
 
 def _check_length(payload: Payload, count: int, itemsize: int, limits: Limits) -> None:
     length = file_bytes(payload.path, limits)
-    needed = count * itemsize
-    encoded = length - max(payload.offset, 0)
-    limits.check("inflated_bytes", needed + payload.skip, where=str(payload.path))
+    decoded_size = count * itemsize
+    size = length - max(payload.offset, 0)
+    limits.check("inflated_bytes", decoded_size + payload.skip, where=str(payload.path))
     if payload.encoding == "text" or payload.encoding == "hex":
         # A digit and a space for each number; two digits for each byte of hex.
         least, most = (
             (2 * count - 1, LONGEST_NUMBER * count)
             if payload.encoding == "text"
-            else (2 * needed, 4 * needed)
+            else (2 * decoded_size, 4 * decoded_size)
         )
-        enough = encoded >= least
-        if encoded > most + LONGEST_PADDING:
+        enough = size >= least
+        if size > most + LONGEST_PADDING:
             raise UnreadableFile(
-                f"{encoded:,} bytes of {payload.encoding} are too many for {count:,} values",
+                f"{size:,} bytes of {payload.encoding} are too many for {count:,} values",
                 where=str(payload.path),
             )
     else:
-        enough = encoded >= 0 and could_hold(encoded, needed + payload.skip, payload.encoding)
+        enough = size >= 0 and could_hold(size, decoded_size + payload.skip, payload.encoding)
     if not enough:
         raise UnreadableFile(
-            f"{max(encoded, 0):,} bytes of {payload.encoding} data cannot hold {count:,} values "
+            f"{max(size, 0):,} bytes of {payload.encoding} data cannot hold {count:,} values "
             f"of {itemsize} bytes",
             where=str(payload.path),
             fix="fetch the file again, or check the sizes and the element type in the header",
         )
 
 
-def _read_part(stream: BinaryIO, payload: Payload, part: NDArray, slack: int) -> int:
+def _read_part(stream: BinaryIO, payload: Payload, part: NDArray[Any], slack: int) -> int:
     """Fill `part` from the open file; returns the number of bytes left over."""
     where = str(payload.path)
     if payload.offset < 0:
@@ -129,7 +129,7 @@ def _read_part(stream: BinaryIO, payload: Payload, part: NDArray, slack: int) ->
     return fill(part.view(np.uint8), chunks, skip=payload.skip, slack=slack, where=where)
 
 
-def numbers_from_text(text: bytes, dtype: np.dtype, count: int, *, where: str) -> NDArray:
+def numbers_from_text(text: bytes, dtype: np.dtype, count: int, *, where: str) -> NDArray[Any]:
     """Exactly `count` decimal numbers, split at white space, as `dtype` and in its range.
 
     Whole numbers may be written as 1.0 or 1e0. Raises UnreadableFile for anything else.
@@ -158,9 +158,9 @@ def numbers_from_text(text: bytes, dtype: np.dtype, count: int, *, where: str) -
 
 def _bytes_from_hex(text: bytes, count: int, *, where: str) -> NDArray[np.uint8]:
     try:
-        decoded = bytes.fromhex(text.decode("ascii"))
+        data = bytes.fromhex(text.decode("ascii"))
     except ValueError as error:
         raise UnreadableFile(f"damaged hex data: {error}", where=where) from error
-    if len(decoded) != count:
-        raise UnreadableFile(f"{len(decoded):,} bytes of hex where {count:,} belong", where=where)
-    return np.frombuffer(decoded, np.uint8)
+    if len(data) != count:
+        raise UnreadableFile(f"{len(data):,} bytes of hex where {count:,} belong", where=where)
+    return np.frombuffer(data, np.uint8)

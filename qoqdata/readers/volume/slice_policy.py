@@ -110,8 +110,8 @@ def choose_slices(
     profile = None
     if policy.kind == "mask" and mask is not None:
         check_same_grid(volume, mask, where="mask")
-        labelled = mask.voxels != 0
-        profile = labelled.sum(axis=tuple(a for a in range(labelled.ndim) if a != axis))
+        is_label = mask.voxels != 0
+        profile = is_label.sum(axis=tuple(a for a in range(is_label.ndim) if a != axis))
     upwards = anatomical_axes(volume.affine)[axis][1]
     n_slices = volume.voxels.shape[axis]
     return axis, choose(policy, n_slices, mask_profile=profile, descending=not upwards)

@@ -14,6 +14,7 @@ right, y down; the centre of pixel (0, 0) is at (0.5, 0.5).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class SliceFrame:
 
 def slice_frame(
     shape: tuple[int, ...],
-    affine: NDArray,
+    affine: NDArray[Any],
     plane: Plane | int,
     index: int,
     *,
@@ -82,14 +83,14 @@ def slice_frame(
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     voxel_shape = (shape[row_axis], shape[column_axis])
     voxel_mm = (float(edges[row_axis]), float(edges[column_axis]))
-    stored = voxel_shape
+    image_shape = voxel_shape
     if square:
         finest = min(voxel_mm)
-        stored = (
+        image_shape = (
             max(1, round(voxel_shape[0] * voxel_mm[0] / finest)),
             max(1, round(voxel_shape[1] * voxel_mm[1] / finest)),
         )
-    limits.check_shape("image_pixels", stored, where=f"{name} slice {index}")
+    limits.check_shape("image_pixels", image_shape, where=f"{name} slice {index}")
     return SliceFrame(
         plane=name,
         axis=axis,
@@ -99,24 +100,24 @@ def slice_frame(
         row_reversed=axes[row_axis][1],
         column_reversed=axes[column_axis][1],
         voxel_shape=voxel_shape,
-        shape=stored,
+        shape=image_shape,
         spacing=(
-            voxel_shape[0] * voxel_mm[0] / stored[0],
-            voxel_shape[1] * voxel_mm[1] / stored[1],
+            voxel_shape[0] * voxel_mm[0] / image_shape[0],
+            voxel_shape[1] * voxel_mm[1] / image_shape[1],
         ),
     )
 
 
 def slice_image(
-    array: NDArray,
-    affine: NDArray,
+    array: NDArray[Any],
+    affine: NDArray[Any],
     plane: Plane | int,
     index: int,
     *,
     square: bool = False,
     labels: bool = False,
     limits: Limits = DEFAULT_LIMITS,
-) -> NDArray:
+) -> NDArray[Any]:
     """Slice `index` of a 3-D array as an image (rows, columns), oriented as the module says.
 
     The array is a volume's voxels or a mask on the same grid. Without `square` the values and dtype
@@ -138,15 +139,15 @@ def slice_image(
     return _nearest(image, frame.shape) if labels else _linear(image, frame.shape)
 
 
-def _nearest(image: NDArray, shape: tuple[int, int]) -> NDArray:
+def _nearest(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     rows, columns = (
-        (2 * np.arange(stored) + 1) * voxels // (2 * stored)
-        for stored, voxels in zip(shape, image.shape, strict=True)
+        (2 * np.arange(count) + 1) * voxels // (2 * count)
+        for count, voxels in zip(shape, image.shape, strict=True)
     )
     return image[np.ix_(rows, columns)]
 
 
-def _linear(image: NDArray, shape: tuple[int, int]) -> NDArray:
+def _linear(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Linear interpolation with pixel centres at +0.5; edges are held."""
     import cv2
 
@@ -155,7 +156,7 @@ def _linear(image: NDArray, shape: tuple[int, int]) -> NDArray:
     return cv2.resize(floats, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def stored_from_voxel(frame: SliceFrame, ijk: NDArray) -> NDArray[np.float64]:
+def stored_from_voxel(frame: SliceFrame, ijk: NDArray[Any]) -> NDArray[np.float64]:
     """Stored-image (x, y) (n, 2) of voxel indices (n, 3); integer indices are voxel centres.
 
     The coordinate along the slice axis is not used: points are projected onto the slice.
@@ -167,7 +168,7 @@ def stored_from_voxel(frame: SliceFrame, ijk: NDArray) -> NDArray[np.float64]:
     return np.stack([(right + 0.5) * scale_x, (down + 0.5) * scale_y], axis=1)
 
 
-def voxel_from_stored(frame: SliceFrame, xy: NDArray) -> NDArray[np.float64]:
+def voxel_from_stored(frame: SliceFrame, xy: NDArray[Any]) -> NDArray[np.float64]:
     """Voxel indices (n, 3) of stored-image (x, y) (n, 2), on the slice; inverse of the above."""
     points = np.asarray(xy, dtype=np.float64)
     scale_y, scale_x = _stored_per_voxel(frame)
@@ -183,5 +184,5 @@ def _stored_per_voxel(frame: SliceFrame) -> tuple[float, float]:
     return frame.shape[0] / frame.voxel_shape[0], frame.shape[1] / frame.voxel_shape[1]
 
 
-def _flipped(index: NDArray, count: int, is_reversed: bool) -> NDArray:
+def _flipped(index: NDArray[Any], count: int, is_reversed: bool) -> NDArray[Any]:
     return count - 1 - index if is_reversed else index

@@ -23,9 +23,9 @@ def to_uint8(values: ArrayLike, centre: float, width: float) -> NDArray[np.uint8
         raise UsageError(f"a window of centre {centre} and width {width}")
     array = _finite(values)
     with np.errstate(over="ignore"):
-        scaled = (array - (centre - width / 2)) * 255 / width
-    np.clip(scaled, 0, 255, out=scaled)
-    return np.floor(scaled + 0.5).astype(np.uint8)
+        levels = (array - (centre - width / 2)) * 255 / width
+    np.clip(levels, 0, 255, out=levels)
+    return np.asarray(np.floor(levels + 0.5).astype(np.uint8))
 
 
 def percentile_range(
@@ -33,8 +33,8 @@ def percentile_range(
 ) -> tuple[float, float]:
     """The values at two percentiles (linear interpolation, over all values, background too).
 
-    Take it over the whole volume and map each slice with `to_uint8_range`, so that all slices of
-    a study share one scale.
+    For MR and other modalities without absolute units. Take it over the whole volume and map each
+    slice with `to_uint8_range`, so that all slices of a study share one scale.
     """
     if not 0 <= low < high <= 100:
         raise UsageError(f"percentiles {low} and {high}")
@@ -53,18 +53,6 @@ def to_uint8_range(values: ArrayLike, bottom: float, top: float) -> NDArray[np.u
     if bottom == top:
         return np.where(_finite(values) > top, 255, 0).astype(np.uint8)
     return to_uint8(values, bottom / 2 + top / 2, top - bottom)
-
-
-def to_uint8_percentile(
-    values: ArrayLike, low: float = 0.5, high: float = 99.5
-) -> NDArray[np.uint8]:
-    """Spread the values between two of their own percentiles over 0..255.
-
-    For MR and other modalities without absolute units. Both steps are as in `percentile_range` and
-    `to_uint8_range`.
-    """
-    array = _finite(values)
-    return to_uint8_range(array, *percentile_range(array, low, high))
 
 
 def describe_window(centre: float, width: float) -> str:

@@ -128,9 +128,9 @@ def _shown_sizes(sizes: tuple[Size, ...], budget: Budget) -> tuple[tuple[int, Si
     least = max(budget.min_pixels, budget.multiple**2)
     for fewer in range(min(count, total // least), 0, -1):
         share = min(budget.max_pixels, max(total // fewer, least))
-        shown = _at_share(sizes, fewer, budget, share)
-        if sum(width * height for _, (width, height) in shown) <= total:
-            return shown
+        plan = _at_share(sizes, fewer, budget, share)
+        if sum(width * height for _, (width, height) in plan) <= total:
+            return plan
     raise _too_tight(sizes[0], budget)
 
 
@@ -152,14 +152,14 @@ def evenly(length: int, count: int) -> list[int]:
 def _settled(size: Size, budget: Budget, share: int) -> Size:
     """The size of at most about `share` pixels that the policy's processor leaves alone."""
     low, high, multiple = budget.min_pixels, budget.max_pixels, budget.multiple
-    shown = smart_size(size, min_pixels=low, max_pixels=share, multiple=multiple)
-    if shown[0] * shown[1] < low:
-        shown = _grown(size, low, multiple)
+    fit = smart_size(size, min_pixels=low, max_pixels=share, multiple=multiple)
+    if fit[0] * fit[1] < low:
+        fit = _grown(size, low, multiple)
     for _ in range(_ROUNDS):
-        again = smart_size(shown, min_pixels=low, max_pixels=high, multiple=multiple)
-        if again == shown:
-            return shown
-        shown = again
+        again = smart_size(fit, min_pixels=low, max_pixels=high, multiple=multiple)
+        if again == fit:
+            return fit
+        fit = again
     raise _too_tight(size, budget)
 
 

@@ -10,10 +10,16 @@ import numpy as np
 
 from qoqdata.errors import InputError, Misaligned, UsageError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.stream.decode import canvas, encoded_images, resampling, signals
+from qoqdata.stream.decode import encoded_images, signals
 from qoqdata.stream.decode.budget import Budget, Size
 from qoqdata.stream.decode.encoded_images import Encoded
-from qoqdata.stream.decode.transform import ShownImage, Transform
+from qoqdata.stream.decode.transform import (
+    ShownImage,
+    Transform,
+    lost_codes,
+    resize_image,
+    resize_labels,
+)
 
 Row = Mapping[str, Any]
 Form = Literal["bytes", "array", "pil"]
@@ -30,9 +36,9 @@ class Decoder:
     limits  declared sizes beyond these are refused before decoding; `frames` and `voxels` bound the
             images of one record and their pixels together
     strict  refuse JPEG that libjpeg warns of as well; slower, and one image at a time a process
-    reduced let libjpeg shrink large JPEG by 2, 4 or 8 while decoding, by the rule of
-            `images.reduction`: half the time for radiographs, pixels a little sharper than by
-            averaging. Not with `strict`
+    reduced let libjpeg shrink large JPEG by 2, 4 or 8 while decoding (see
+            `encoded_images.reduction`): half the time for radiographs, pixels a little sharper than
+            by averaging. Not with `strict`
 
     Raises UsageError for an unknown form, for a budget with "bytes", which has no pixels to resize,
     and for `strict` with `reduced`.
@@ -65,7 +71,7 @@ class Decoder:
         regions     corners and area in shown pixels, `image` counts the shown images
         image_info  of the shown images, with their shown width and height, and spacing to match
         ecg         see `signals.ecg`
-        shown       one `Frame.facts` a shown image; `Transform.of` maps boxes back
+        shown       one `ShownImage.facts` for each; `Transform.of` maps boxes back
         left_out    what a budget costs: "images" (stored indices), "regions" (as stored), "codes"
                     ({"image", "code"}: mask codes without a shown pixel)
 
@@ -92,7 +98,7 @@ class Decoder:
         images = self._opened(row.get("images"), f"{where}images")
         masks = self._opened(row.get("masks"), f"{where}masks")
         info = row.get("image_info")
-        sizes = canvas.sizes(images, info, masks, where)
+        sizes = encoded_images.stored_sizes(images, info, masks, where)
         if sizes is None and self.budget and row.get("regions"):
             raise UsageError(
                 "boxes cannot be resized without an image's size",
@@ -107,9 +113,9 @@ class Decoder:
             "voxels", sum(f.stored[0] * f.stored[1] for f in plan.frames), where=f"{where}images"
         )
         out: dict[str, Any] = {"shown": [frame.facts() for frame in plan.frames]}
-        kept = {frame.image for frame in plan.frames}
+        indices = {frame.image for frame in plan.frames}
         left_out: dict[str, list[Any]] = {
-            "images": [i for i in range(len(sizes or ())) if i not in kept],
+            "images": [i for i in range(len(sizes or ())) if i not in indices],
             "regions": [],
             "codes": [],
         }
@@ -133,23 +139,23 @@ class Decoder:
         if column is None:
             return None
         self.limits.check("frames", len(column), where=where)
-        opened: list[Encoded | None] = []
+        images: list[Encoded | None] = []
         for index, value in enumerate(column):
             place = f"{where}[{index}]"
             if value is None:
-                opened.append(None)
+                images.append(None)
                 continue
             data = encoded_images.encoded_bytes(value, place)
-            opened.append(encoded_images.opened(data, where=place, limits=self.limits))
-        return opened
+            images.append(encoded_images.opened(data, where=place, limits=self.limits))
+        return images
 
-    def _image(self, encoded: Encoded | None, frame: ShownImage, where: str) -> Any:
+    def _image(self, image: Encoded | None, frame: ShownImage, where: str) -> Any:
         import cv2
 
-        assert encoded is not None  # `canvas.sizes` refuses rows without
-        by = encoded_images.reduction(encoded, frame.shown) if self.reduced else 1
-        pixels = encoded_images.pixels(encoded, where=where, strict=self.strict, reduction=by)
-        pixels = resampling.image(pixels, frame.shown)
+        assert image is not None  # `stored_sizes` refuses rows without
+        by = encoded_images.reduction(image, frame.shown) if self.reduced else 1
+        pixels = encoded_images.pixels(image, where=where, strict=self.strict, reduction=by)
+        pixels = resize_image(pixels, frame.shown)
         if pixels.ndim == 2:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
         if self.images == "array":
@@ -167,16 +173,16 @@ def _all_bytes(column: Sequence[Any], where: str) -> list[bytes | None]:
 
 
 def _mask(
-    encoded: Encoded | None, frame: ShownImage, where: str, place: int, lost: list[Any]
+    mask: Encoded | None, frame: ShownImage, where: str, place: int, losses: list[Any]
 ) -> np.ndarray | None:
-    """The shown label map; codes that it loses are added to `lost`."""
-    if encoded is None:
+    """The shown label map; codes that it loses are added to `losses`."""
+    if mask is None:
         return None
-    codes = encoded_images.codes(encoded, where=where)
-    shown = resampling.labels(codes, frame.shown)
-    if shown is not codes:
-        lost += [{"image": place, "code": code} for code in resampling.lost(codes, shown)]
-    return shown
+    codes = encoded_images.codes(mask, where=where)
+    view = resize_labels(codes, frame.shown)
+    if view is not codes:
+        losses += [{"image": place, "code": code} for code in lost_codes(codes, view)]
+    return view
 
 
 def _facts(info: Mapping[str, Any], frame: ShownImage) -> dict[str, Any]:
@@ -195,20 +201,20 @@ def _regions(
     regions: Sequence[Row], plan: Transform, sizes: Sequence[Size], where: str, left_out: list[Any]
 ) -> list[dict[str, Any]]:
     """Regions on the shown images; those of other images are added to `left_out`."""
-    shown = []
+    targets = []
     for index, region in enumerate(regions):
         place = f"{where}regions[{index}]"
         if not 0 <= region["image"] < len(sizes):
             raise Misaligned(f"on image {region['image']} of {len(sizes)}", where=place)
         try:
-            placed = plan.show(region)
+            target = plan.show(region)
         except InputError as error:
             raise _located(error, place) from error
-        if placed is None:
+        if target is None:
             left_out.append(dict(region))
         else:
-            shown.append(placed)
-    return shown
+            targets.append(target)
+    return targets
 
 
 def _located(error: InputError, where: str) -> InputError:

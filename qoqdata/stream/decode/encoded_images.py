@@ -9,13 +9,22 @@ digests of the shards are for. `strict` also refuses whatever libjpeg warns of, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from qoqdata.errors import MissingFile, UnreadableFile, UnsupportedFormat
+from qoqdata.errors import (
+    InputError,
+    Misaligned,
+    MissingFile,
+    UnreadableFile,
+    UnsupportedFormat,
+)
 from qoqdata.readers.image import jpeg, opencv, png
 from qoqdata.readers.limits import Limits
+from qoqdata.stream.decode.budget import Size
 
 _PROCESSES = (0, 1, 2)  # baseline, extended and progressive with Huffman coding (T.81 table B.1)
 _SMALLEST = 12
@@ -75,6 +84,50 @@ def opened(data: bytes, *, where: str, limits: Limits) -> Encoded:
     )
 
 
+def stored_sizes(
+    images: Sequence[Encoded | None] | None,
+    info: Sequence[Mapping[str, Any]] | None,
+    masks: Sequence[Encoded | None] | None,
+    where: str,
+) -> list[Size] | None:
+    """(width, height) of every stored image, or of every mask where there is no image.
+
+    None when no column tells. Raises Misaligned where columns disagree.
+    """
+    info_sizes = None if info is None else _sizes_of_info(info, f"{where}image_info")
+    sizes = info_sizes
+    if images is not None:
+        sizes = []
+        for index, image in enumerate(images):
+            if image is None:
+                raise InputError("is null", where=f"{where}images[{index}]")
+            sizes.append(image.size)
+            if (
+                info_sizes is not None
+                and index < len(info_sizes)
+                and info_sizes[index] != image.size
+            ):
+                raise Misaligned(
+                    f"image is {image.size}, image_info says {info_sizes[index]}",
+                    where=f"{where}images[{index}]",
+                )
+    if sizes is None:
+        if masks is None:
+            return None
+        if None in masks:
+            raise Misaligned("a mask is null and there is no image", where=f"{where}masks")
+        return [mask.size for mask in masks if mask is not None]
+    for column, values in (("image_info", info), ("masks", masks)):
+        if values is not None and len(values) != len(sizes):
+            raise Misaligned(f"{len(values)} for {len(sizes)} images", where=f"{where}{column}")
+    for index, mask in enumerate(masks or ()):
+        if mask is not None and mask.size != sizes[index]:
+            raise Misaligned(
+                f"mask is {mask.size}, its image {sizes[index]}", where=f"{where}masks[{index}]"
+            )
+    return sizes
+
+
 def pixels(image: Encoded, *, where: str, strict: bool = False, reduction: int = 1) -> np.ndarray:
     """uint8 (rows, columns) grey or (rows, columns, 3) RGB, sides divided by `reduction`.
 
@@ -85,8 +138,8 @@ def pixels(image: Encoded, *, where: str, strict: bool = False, reduction: int =
     return _decoded(image, where, strict, reduction)
 
 
-def reduction(image: Encoded, shown: tuple[int, int]) -> int:
-    """How far libjpeg may shrink a JPEG while decoding it, before `shown` (width, height) is made.
+def reduction(image: Encoded, size: tuple[int, int]) -> int:
+    """How far libjpeg may shrink a JPEG while decoding it, before `size` (width, height) is made.
 
     The largest of 8, 4, 2 and 1 that divides both sides exactly, so that corners stay where they
     are, and leaves them no shorter than shown. The scaled inverse transform drops the frequencies
@@ -94,9 +147,9 @@ def reduction(image: Encoded, shown: tuple[int, int]) -> int:
     """
     if image.format != "JPEG":
         return 1
-    sides = ((image.width, shown[0]), (image.height, shown[1]))
+    sides = ((image.width, size[0]), (image.height, size[1]))
     for by in (8, 4, 2):
-        if all(stored % by == 0 and stored >= by * side for stored, side in sides):
+        if all(length % by == 0 and length >= by * side for length, side in sides):
             return by
     return 1
 
@@ -162,8 +215,10 @@ def _png(data: bytes, where: str, limits: Limits) -> Encoded:
     limits.check_shape("image_pixels", (header.rows, header.columns), where=where)
     kinds = {chunk.kind for chunk in chunks}
     grey = header.colour == png.GREY
-    known = (grey and header.depth in (8, 16)) or (header.colour == png.RGB and header.depth == 8)
-    if not known or kinds & {b"tRNS", b"acTL"}:
+    storable = (grey and header.depth in (8, 16)) or (
+        header.colour == png.RGB and header.depth == 8
+    )
+    if not storable or kinds & {b"tRNS", b"acTL"}:
         raise UnsupportedFormat(
             f"PNG of colour type {header.colour} with {header.depth} bits, chunks {sorted(kinds)}",
             where=where,
@@ -184,3 +239,16 @@ def _check_upright(orientation: int, where: str) -> None:
             where=where,
             fix="build the source again",
         )
+
+
+def _sizes_of_info(info: Sequence[Mapping[str, Any] | None], where: str) -> list[Size] | None:
+    """Sizes from `image_info`; None when they were not among the members read."""
+    sizes = []
+    for index, facts in enumerate(info):
+        if facts is not None and not {"width", "height"} <= facts.keys():
+            return None
+        width, height = (facts["width"], facts["height"]) if facts else (None, None)
+        if not width or not height or min(width, height) < 1:
+            raise InputError(f"states a size of {width} x {height}", where=f"{where}[{index}]")
+        sizes.append((width, height))
+    return sizes

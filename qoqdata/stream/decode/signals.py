@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from qoqdata.errors import InputError, Misaligned, UnreadableFile
 
 
-def ecg(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+def ecg(struct: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """The struct with its members as arrays; members that were not read stay absent.
 
     leads   list of names
@@ -24,28 +24,28 @@ def ecg(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     list of lists (which costs no Python objects). Raises UnreadableFile for nulls and wrong types,
     Misaligned where leads differ in length or the members disagree, InputError for NaN or infinity.
     """
-    decoded = dict(stored)
-    if "leads" in stored:
-        decoded["leads"] = _list(stored["leads"])
-    if "fs" in stored:
-        decoded["fs"] = float(stored["fs"])
-    if "signal" in stored:
+    result = dict(struct)
+    if "leads" in struct:
+        result["leads"] = _list(struct["leads"])
+    if "fs" in struct:
+        result["fs"] = float(struct["fs"])
+    if "signal" in struct:
         with np.errstate(over="ignore"):  # becomes infinity, which is refused
-            signal = _matrix(stored["signal"], "fiu", f"{where}.signal")
+            signal = _matrix(struct["signal"], "fiu", f"{where}.signal")
             signal = signal.astype(np.float32, copy=False)
         if not np.isfinite(signal).all():
             raise InputError("holds NaN or infinity", where=f"{where}.signal")
-        decoded["signal"] = _writable(signal)
-    if "valid" in stored:
-        decoded["valid"] = _writable(_matrix(stored["valid"], "b", f"{where}.valid"))
-    shapes = {name: decoded[name].shape for name in ("signal", "valid") if name in decoded}
+        result["signal"] = _writable(signal)
+    if "valid" in struct:
+        result["valid"] = _writable(_matrix(struct["valid"], "b", f"{where}.valid"))
+    shapes = {name: result[name].shape for name in ("signal", "valid") if name in result}
     counts = {shape[0] for shape in shapes.values()}
-    if "leads" in decoded:
-        counts.add(len(decoded["leads"]))
+    if "leads" in result:
+        counts.add(len(result["leads"]))
     if len(set(shapes.values())) > 1 or len(counts) > 1:
-        names = len(decoded["leads"]) if "leads" in decoded else "unread"
+        names = len(result["leads"]) if "leads" in result else "unread"
         raise Misaligned(f"shapes disagree: {shapes}, lead names {names}", where=where)
-    return decoded
+    return result
 
 
 def _list(values: Any) -> list[str]:
@@ -77,7 +77,7 @@ def _from_arrow(values: pa.ListArray, kinds: str, where: str) -> np.ndarray:
     samples = flat.to_numpy(zero_copy_only=False)
     if samples.dtype.kind not in kinds:
         raise UnreadableFile(f"samples of {samples.dtype}", where=where)
-    return samples.reshape(len(values), -1)
+    return np.reshape(samples, (len(values), -1))
 
 
 def _check_lengths(lengths: set[int], where: str) -> None:

@@ -2,6 +2,9 @@
 
 Coordinates are pixel edges (see `qoqdata.readers.boxes`), so a change of size is a plain ratio in x
 and one in y. The facts of a decoded record (`shown`) hold all of it; `Transform.of` reads them.
+
+Images and label maps are resized on the same grid: shown pixel j covers the stored columns from
+j * s to (j + 1) * s, where s is stored width over shown width, and its centre is (j + 1/2) * s.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
+
+import numpy as np
 
 from qoqdata.errors import InputError, Misaligned
 from qoqdata.readers import boxes
@@ -74,8 +79,8 @@ class Transform:
         a budget. Raises as `budget.shown_sizes`."""
         if budget is None:
             return cls(tuple(ShownImage(i, size, size) for i, size in enumerate(sizes)))
-        chosen = shown_sizes(sizes, budget)
-        return cls(tuple(ShownImage(i, sizes[i], shown) for i, shown in chosen))
+        choice = shown_sizes(sizes, budget)
+        return cls(tuple(ShownImage(i, sizes[i], size) for i, size in choice))
 
     @classmethod
     def of(cls, shown: Iterable[Mapping[str, Any]]) -> Transform:
@@ -128,12 +133,58 @@ class Transform:
         return _placed(region, frame.image, box, 1 / (by[0] * by[1]))
 
 
+def resize_image(pixels: np.ndarray, size: Size) -> np.ndarray:
+    """Pixels, uint8 (rows, columns) or (rows, columns, 3), at `size` (width, height).
+
+    A side that shrinks by more than a tenth is averaged over the area of each shown pixel; one that
+    grows, or shrinks by less, is interpolated by bicubic convolution (there is too little to
+    average, and it is nearer to the antialiased bicubic filter of the policies' processors). The
+    same array is returned when the size is right.
+    """
+    import cv2
+
+    rows, columns = pixels.shape[:2]
+    width, height = size
+    area_size = (
+        width if 10 * columns > 11 * width else columns,
+        height if 10 * rows > 11 * height else rows,
+    )
+    if area_size != (columns, rows):
+        pixels = cv2.resize(pixels, area_size, interpolation=cv2.INTER_AREA)
+    if area_size != size:
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
+    return pixels
+
+
+def resize_labels(codes: np.ndarray, size: Size) -> np.ndarray:
+    """Codes (rows, columns) at `size` (width, height), each from the stored pixel that holds the
+    centre of the shown one (the lower right of two where the centre lies on their edge), in whole
+    numbers. The same array is returned when the size is right."""
+    rows, columns = codes.shape
+    width, height = size
+    if (columns, rows) == size:
+        return codes
+    return np.asarray(codes[_centres(rows, height)][:, _centres(columns, width)])
+
+
+def lost_codes(codes: np.ndarray, view: np.ndarray) -> list[int]:
+    """Codes of a label map that its shown form has no pixel of, ascending."""
+    present = np.zeros(int(codes.max(initial=0)) + 1, bool)
+    present[codes] = True
+    present[view] = False
+    return [int(code) for code in np.flatnonzero(present)]
+
+
 def _box(region: Region) -> Box:
     return Box(*(region[name] for name in _CORNERS))
 
 
 def _placed(region: Region, image: int, box: Box, area_ratio: float) -> dict[str, Any]:
-    placed = {**region, "image": image, **dict(zip(_CORNERS, astuple(box), strict=True))}
+    target = {**region, "image": image, **dict(zip(_CORNERS, astuple(box), strict=True))}
     if region.get("area") is not None:
-        placed["area"] = region["area"] * area_ratio
-    return placed
+        target["area"] = region["area"] * area_ratio
+    return target
+
+
+def _centres(length: int, count: int) -> np.ndarray:
+    return (2 * np.arange(count, dtype=np.int64) + 1) * length // (2 * count)

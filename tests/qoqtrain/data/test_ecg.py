@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qoqdata.errors import InputError, UnsupportedFormat
-from qoqdata.readers.ecg import Recording, view_jepa_8lead_250
+from qoqdata.readers.ecg import Recording, resample, select, window
 from qoqdata.readers.ecg.leads import TWELVE
 from qoqtrain.data.ecg import ecg_windows, window_tokens
 from qoqtrain.model.ecg_config import EIGHT, EcgConfig
@@ -22,11 +22,15 @@ def recorded(given: dict[str, Any]) -> Recording:
     return Recording(tuple(given["leads"]), given["fs"], given["signal"], given["valid"])
 
 
+def ten_seconds(recording: Recording, start: float = 0.0) -> Recording:
+    return window(resample(select(recording, EIGHT), 250.0), round(start * 250), 2500)
+
+
 @pytest.mark.parametrize("fs", [100.0, 250.0, 500.0, 360.0])
 def test_the_window_is_the_readers_view(fs: float) -> None:
     given = ecg(0, fs=fs)
     found = ecg_windows(given, EIGHT_LEADS, "here")
-    view = view_jepa_8lead_250(recorded(given))
+    view = ten_seconds(recorded(given))
     assert found.signal.shape == (1, 8, 2500) and found.signal.dtype == np.float32
     np.testing.assert_array_equal(found.signal[0], view.signal)
     np.testing.assert_array_equal(found.valid[0], view.valid)
@@ -74,7 +78,7 @@ def test_a_long_recording_has_several_windows_if_asked() -> None:
     assert len(one.tokens) == 1 and "seconds 0 to 10" in one.captions[0]
     assert three.tokens == (5, 5, 2)
     assert "seconds 20 to 24" in three.captions[2]
-    view = view_jepa_8lead_250(recorded(given), start=10.0)
+    view = ten_seconds(recorded(given), start=10.0)
     np.testing.assert_array_equal(three.signal[1], view.signal)
 
 
