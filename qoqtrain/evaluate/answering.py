@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from qoqdata.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from qoqdata.boxes import BoxFrame
     from qoqdata.dataset import Dataset
     from qoqtrain.data.collate import Collator
     from qoqtrain.data.row import Row
     from qoqtrain.model.policy import Policy
     from qoqtrain.model.processor import Processor
-    from qoqtrain.rewards.coordinates import BoxFrame
 
 #: Columns that a policy is shown or scored by.
 COLUMNS = (

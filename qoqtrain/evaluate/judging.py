@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from qoqdata.boxes import BoxFrame
 from qoqdata.errors import BadTable, DatasetError
 from qoqtrain.evaluate.outcome import QuestionOutcome, Status
 from qoqtrain.evaluate.predictions import Prediction, Scores
 from qoqtrain.evaluate.questions import Question
 from qoqtrain.rewards import Truth, score, truth_of_record
 from qoqtrain.rewards.answers import expected_of
-from qoqtrain.rewards.coordinates import BoxFrame
 from qoqtrain.rewards.text import MEASURES
 
 _MISSING = Prediction(None)

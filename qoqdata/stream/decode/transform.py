@@ -1,22 +1,21 @@
 """The exact way from the stored images of a record to the shown ones, and back.
 
-Coordinates are pixel edges (see `qoqdata.readers.boxes`), so a change of size is a plain ratio in x
+Coordinates are pixel edges (see `qoqdata.boxes`), so a change of size is a plain ratio in x
 and one in y. The facts of a decoded record (`shown`) hold all of it; `Transform.of` reads them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from qoqdata import boxes
+from qoqdata.boxes import Box
 from qoqdata.errors import InputError, Misaligned
-from qoqdata.readers import boxes
-from qoqdata.readers.boxes import Box
 from qoqdata.stream.decode.budget import Budget, Size, shown_sizes
 
 Region = Mapping[str, Any]
-_CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +40,12 @@ class ShownImage:
         return boxes.scale(box, self.shown, self.stored)
 
     def thousandths(self, box: Box) -> tuple[int, int, int, int]:
-        """A box in shown pixels as Qwen3-VL writes it. Raises as `boxes.to_normalised_1000`."""
-        return boxes.to_normalised_1000(box, *self.shown)
+        """A box in shown pixels as Qwen3-VL writes it. Raises as `boxes.to_thousandths`."""
+        return boxes.to_thousandths(box, self.shown)
 
     def from_thousandths(self, corners: tuple[float, float, float, float]) -> Box:
         """The box in shown pixels behind corners in thousandths of the sides."""
-        return boxes.from_normalised_1000(corners, *self.shown)
+        return boxes.from_thousandths(corners, self.shown)
 
     def facts(self) -> dict[str, Any]:
         """The frame as plain values: image, width, height (shown), stored_*, scale_x, scale_y."""
@@ -74,8 +73,7 @@ class Transform:
         a budget. Raises as `budget.shown_sizes`."""
         if budget is None:
             return cls(tuple(ShownImage(i, size, size) for i, size in enumerate(sizes)))
-        chosen = shown_sizes(sizes, budget)
-        return cls(tuple(ShownImage(i, sizes[i], shown) for i, shown in chosen))
+        return cls(tuple(ShownImage(i, sizes[i], shown) for i, shown in shown_sizes(sizes, budget)))
 
     @classmethod
     def of(cls, shown: Iterable[Mapping[str, Any]]) -> Transform:
@@ -111,9 +109,9 @@ class Transform:
             or box.x_max > frame.stored[0]
             or (box.y_max > frame.stored[1])
         ):
-            raise Misaligned(f"box {astuple(box)} leaves its image of {frame.stored}")
+            raise Misaligned(f"box {tuple(box)} leaves its image of {frame.stored}")
         by = frame.scale
-        return _placed(region, place, frame.to_shown(box), by[0] * by[1])
+        return _moved(region, place, frame.to_shown(box), by[0] * by[1])
 
     def restore(self, region: Region) -> dict[str, Any]:
         """The reverse of `show`, for a region or a prediction on the shown images.
@@ -125,15 +123,16 @@ class Transform:
         frame = self.frames[region["image"]]
         by = frame.scale
         box = frame.to_stored(_box(region))
-        return _placed(region, frame.image, box, 1 / (by[0] * by[1]))
+        return _moved(region, frame.image, box, 1 / (by[0] * by[1]))
 
 
 def _box(region: Region) -> Box:
-    return Box(*(region[name] for name in _CORNERS))
+    return Box(region["x_min"], region["y_min"], region["x_max"], region["y_max"])
 
 
-def _placed(region: Region, image: int, box: Box, area_ratio: float) -> dict[str, Any]:
-    placed = {**region, "image": image, **dict(zip(_CORNERS, astuple(box), strict=True))}
+def _moved(region: Region, image: int, box: Box, area_ratio: float) -> dict[str, Any]:
+    """The region with another image, box and area."""
+    result = {**region, "image": image, **box._asdict()}
     if region.get("area") is not None:
-        placed["area"] = region["area"] * area_ratio
-    return placed
+        result["area"] = region["area"] * area_ratio
+    return result

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from qoqtrain.evaluate.benchmarks.item import Item
 from qoqtrain.evaluate.benchmarks.overlap import token_recall
-from qoqtrain.rewards.boxed import final_answer
-from qoqtrain.rewards.lenient_json import NotJSON, strict
-from qoqtrain.rewards.normal_form import normal_form
-from qoqtrain.rewards.text import exact, rouge_l, token_f1, words
+from qoqtrain.rewards.final_answer import final_answer
+from qoqtrain.rewards.object_list import NotJSON, strict_json
+from qoqtrain.rewards.text import exact, normal_form, rouge_l, token_f1, words
 
 _NONE: Mapping[str, float] = {}
 _ANNOUNCED = re.compile(
@@ -162,7 +161,7 @@ def _json_label(response: str) -> str | None:
     bodies = [*_FENCE.findall(response), response.strip()]
     for body in bodies:
         try:
-            value = strict(body.strip())
+            value = strict_json(body.strip())
         except NotJSON:
             continue
         if isinstance(value, dict) and isinstance(named := value.get("label"), str):
