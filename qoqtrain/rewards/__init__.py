@@ -1,7 +1,7 @@
 """Rewards: pure functions of responses and truths, part by part."""
 
 from qoqtrain.rewards.scheme import PARTS, PRESETS, Part, Scheme
-from qoqtrain.rewards.score import columns, difficulty, score, tally
+from qoqtrain.rewards.score import columns, score, success, tally
 from qoqtrain.rewards.truth import TrueRegion, Truth, truth_of, truth_of_record
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "TrueRegion",
     "Truth",
     "columns",
-    "difficulty",
     "score",
+    "success",
     "tally",
     "truth_of",
     "truth_of_record",

@@ -195,10 +195,10 @@ def columns(scores: Scores, parts: Sequence[str] = PARTS) -> NDArray[np.float64]
     ).reshape(len(scores), len(parts))
 
 
-def difficulty(scores: Scores) -> NDArray[np.float64]:
-    """(B,) answer part, NaN without truth: what difficulty and domain weights are taken from.
+def success(scores: Scores) -> NDArray[np.float64]:
+    """(B,) answer part, NaN without truth: its mean is the success rate of a question or domain.
 
-    `overall` is no measure of difficulty across sources: how many records of a domain have
+    `overall` is no measure of success across sources: how many records of a domain have
     annotated regions would move its mean, and with it the weight of the domain.
     """
     return columns(scores, ["answer"])[:, 0]
