@@ -97,7 +97,7 @@ def test_r3_annotation_coverage_moves_neither_difficulty_nor_the_ceiling() -> No
     without, with_truth = score(responses, [plain] * 2), score(responses, [annotated] * 2)
     assert without[0]["overall"] == with_truth[0]["overall"] == 1.0
     assert [r["status"]["grounding"] for r in without] == ["missing_truth"] * 2
-    np.testing.assert_array_equal(success(without), difficulty(with_truth))
+    np.testing.assert_array_equal(success(without), success(with_truth))
     np.testing.assert_array_equal(success(without), [1.0, 0.0])
 
 
