@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.drpo_vs_grpo.domains import ANSWERS, DOMAINS, VOCABULARY
 from benchmarks.drpo_vs_grpo.policy import log_probabilities
 from benchmarks.drpo_vs_grpo.question_set import Questions
-from qoqtrain.evaluate.confusion import macro_f1, one_against_rest, rates
+from qoqtrain.evaluate.class_metrics import macro_f1, one_against_rest, rates
 
 if TYPE_CHECKING:
     import torch

@@ -28,16 +28,17 @@ def compare_command(
     json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
     """Print what the second policy does better or worse, with a paired bootstrap by patient."""
-    from qoqtrain.evaluate.comparison import compare, read_run
+    from qoqtrain.evaluate.comparison import compare
+    from qoqtrain.evaluate.report import read_run
 
     (one, before), (other, after) = read_run(first), read_run(second)
     for fact in ("dataset", "split"):
         if one.get(fact) != other.get(fact):
             fix = "evaluate both on the same"
             raise UsageError(f"the two are of another {fact}", where=str(second), fix=fix)
-    found = compare(before, after, bootstrap=bootstrap, seed=seed)
+    differences = compare(before, after, bootstrap=bootstrap, seed=seed)
     if json:
-        console.emit_json([asdict(row) for row in found])
+        console.emit_json([asdict(row) for row in differences])
         return
     console.table(
         ("level", "name", "metric", "first", "second", "difference", "low", "high", "p"),
@@ -53,7 +54,7 @@ def compare_command(
                 row.difference.high,
                 row.p,
             )
-            for row in found
+            for row in differences
         ],
     )
     console.say(f"\ndifference: second minus first; low, high: 95 %, {bootstrap:,} paired draws")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qoqdata import console
+from qoqdata.boxes import BoxFrame
 from qoqdata.errors import MissingKey, UsageError
 
 if TYPE_CHECKING:
@@ -42,13 +43,6 @@ class Rows(StrEnum):
     DOMAIN = "domain"
 
 
-class BoxFrameChoice(StrEnum):
-    """What the corners of boxes are written in."""
-
-    PIXELS = "pixels"
-    THOUSANDTHS = "thousandths"
-
-
 class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
@@ -79,9 +73,7 @@ def evaluate_command(
     by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.SOURCE,
     bootstrap: Annotated[int, typer.Option(min=0, help="Replicates; 0: no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
-    frame: Annotated[
-        BoxFrameChoice, typer.Option(help="What boxes are written in.")
-    ] = BoxFrameChoice.PIXELS,
+    frame: Annotated[BoxFrame, typer.Option(help="What boxes are written in.")] = "pixels",
     out: Annotated[Path | None, typer.Option(help="Folder for the figures and rows.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Image of macro-F1 by domain.")] = None,
     json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
@@ -101,7 +93,6 @@ def evaluate_command(
     import qoqdata
     from qoqtrain import evaluate
     from qoqtrain.evaluate import report
-    from qoqtrain.evaluate.plot import write_plot
 
     dataset = qoqdata.open(data)
     if model is not None:
@@ -109,18 +100,17 @@ def evaluate_command(
         frame = _answer(dataset, model, split.value, predictions, max_tokens, batch)
     if predictions is None:
         raise UsageError("there is nothing to score", fix="pass --predictions or --model")
-    given = evaluate.read_predictions(predictions)
-    dataset.refuse_unknown(given, of="prediction", where=str(predictions), error=MissingKey)
-    asked = evaluate.questions_of(dataset, split.value)
-    outcomes = evaluate.judge(asked, given, frame=frame.value)
+    answers = evaluate.read_predictions(predictions)
+    dataset.refuse_unknown(answers, of="prediction", where=str(predictions), error=MissingKey)
+    outcomes = evaluate.judge(evaluate.questions_of(dataset, split.value), answers, frame=frame)
     evaluation = evaluate.summarise(outcomes, bootstrap=bootstrap, seed=seed)
-    run = report.run_of(dataset, predictions, given, outcomes, split=split.value, frame=frame.value)
+    run = report.run_of(dataset, predictions, answers, outcomes, split=split.value, frame=frame)
     if out is not None:
         report.write_evaluation(out, run, evaluation, outcomes)
     if plot is not None:
-        write_plot(plot, evaluation)
+        report.write_plot(plot, evaluation)
     if json:
-        console.emit_json(report.as_json(run, evaluation))
+        console.emit_json(report.evaluation_json(run, evaluation))
         return
     show(evaluation, run, by)
     if out is not None:
@@ -139,49 +129,48 @@ def _predictions_file(predictions: Path | None, out: Path | None) -> Path:
 
 def _answer(
     dataset: Dataset, model: str, split: str, predictions: Path, max_tokens: int, batch: int
-) -> BoxFrameChoice:
+) -> BoxFrame:
     """Let the model answer the split; its family says what its boxes are in."""
     import torch
 
     from qoqdata.cli.progress import counter
-    from qoqtrain.evaluate.answering import Answering, answer
+    from qoqtrain.evaluate.answering import AnswerSettings, answer
     from qoqtrain.model.loading import load_policy
 
     policy, processor = load_policy(model)
     policy.to("cuda" if torch.cuda.is_available() else "cpu")
-    how = Answering(max_tokens=max_tokens, batch=batch)
-    with counter("answers") as told:
-        return BoxFrameChoice(answer(dataset, split, policy, processor, predictions, how, told))
+    settings = AnswerSettings(max_tokens=max_tokens, batch=batch)
+    with counter("answers") as progress:
+        return answer(dataset, split, policy, processor, predictions, settings, progress)
 
 
 def _benchmark(
     rules: str, questions: Path, predictions: Path, *, out: Path | None, json: bool
 ) -> None:
-    from qoqtrain.evaluate import benchmarks
-    from qoqtrain.evaluate import predictions as files
-    from qoqtrain.evaluate.benchmarks import report
+    from qoqtrain.evaluate import benchmarks, read_predictions
+    from qoqtrain.evaluate.benchmarks.figures import benchmark_json, write_benchmark_report
 
     benchmark = benchmarks.benchmark_of(rules)
     items = benchmarks.read_items(questions, benchmark)
-    given = files.read_predictions(predictions)
-    verdicts = benchmarks.judge_items(items, given, benchmark)
-    found = report.as_json(benchmark, questions, predictions, given, verdicts)
+    answers = read_predictions(predictions)
+    verdicts = benchmarks.judge_items(items, answers, benchmark)
+    result = benchmark_json(benchmark, questions, predictions, answers, verdicts)
     if out is not None:
-        report.write_benchmark_report(out, found, verdicts)
+        write_benchmark_report(out, result, verdicts)
     if json:
-        console.emit_json(found)
+        console.emit_json(result)
         return
     console.say(benchmark.title)
-    groups = found["figures"]["groups"]
-    heads = [name for name, value in found["figures"].items() if not isinstance(value, dict | str)]
-    rows = [("all", found["figures"])]
+    groups = result["figures"]["groups"]
+    heads = [name for name, value in result["figures"].items() if not isinstance(value, dict | str)]
+    rows = [("all", result["figures"])]
     rows += [(f"{name}: {value}", row) for name in groups for value, row in groups[name].items()]
     console.table(
         ("", *_heads(heads)), [(name, *(row[head] for head in heads)) for name, row in rows]
     )
     console.say("\nmissing and unparsable responses count as wrong")
-    if found["run"]["beside"]:
-        console.say(f"{found['run']['beside']:,} predictions are of questions that are not asked")
+    if result["run"]["beside"]:
+        console.say(f"{result['run']['beside']:,} predictions are of questions that are not asked")
     console.say(f"note: {benchmark.note}")
 
 
@@ -198,7 +187,9 @@ def show(evaluation: Evaluation, run: EvaluationRun, by: Rows) -> None:
         else:
             rows += [(one.source, one.counts, one.metrics) for one in domain.sources]
     heads = (by.value, "records", "patients", "missing", "unparsable", *_heads(metrics))
-    console.table(heads, [_row(name, counts, found, metrics) for name, counts, found in rows])
+    console.table(
+        heads, [_row(name, counts, estimates, metrics) for name, counts, estimates in rows]
+    )
     for attribute, groups in evaluation.demographics.items():
         console.say()
         show_groups(attribute, groups, metrics)
@@ -230,12 +221,12 @@ def _heads(metrics: list[str]) -> list[str]:
     return [name.replace("_", " ") for name in metrics]
 
 
-def _row(name: str, counts: AnswerCounts, found: Estimates, metrics: list[str]) -> list[Any]:
-    cells = [_written(found[metric]) for metric in metrics]
+def _row(name: str, counts: AnswerCounts, estimates: Estimates, metrics: list[str]) -> list[Any]:
+    cells = [_written(estimates[metric]) for metric in metrics]
     return [name, counts.records, counts.patients, counts.missing, counts.unparsable, *cells]
 
 
-def _written(found: Estimate) -> str | float | None:
-    if found.value is None or found.low is None or found.high is None:
-        return found.value
-    return f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
+def _written(estimate: Estimate) -> str | float | None:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return estimate.value
+    return f"{estimate.value:.2f} ({estimate.low:.2f}-{estimate.high:.2f})"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qoqtrain.rewards.coordinates import BoxFrame
+from qoqdata.boxes import BoxFrame
 
 Boxes = Literal["annotated", "always", "never"]
 

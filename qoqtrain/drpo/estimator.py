@@ -132,7 +132,7 @@ class DRPO:
 
         `rewards` (B,), or (B, parts) whose weighted sum is the reward; `questions`, `domains` (B,)
         labels; `difficulty` (B,) in [0, 1], 1 easy, what m_q, and with it mu and the clusters, is
-        measured by instead of the reward: the answer part (`rewards.difficulty`), so that how many
+        measured by instead of the reward: the answer part (`rewards.success`), so that how many
         records of a domain have annotated regions does not move its weight; `kl` (B,) divergence
         from the reference, for `kl_damping`; `valid` (B,) False for padding and rollouts without a
         score. With `update` False (evaluation) the batch is weighed but not remembered. Raises

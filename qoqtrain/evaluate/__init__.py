@@ -1,10 +1,8 @@
 """Evaluation: from a policy's responses to figures with intervals, by class, source and domain."""
 
-from qoqtrain.evaluate.judging import judge
-from qoqtrain.evaluate.outcome import QuestionOutcome
+from qoqtrain.evaluate.judging import Question, judge, questions_of
 from qoqtrain.evaluate.predictions import Prediction, read_predictions
-from qoqtrain.evaluate.questions import Question, questions_of
-from qoqtrain.evaluate.results import Estimate, Evaluation
+from qoqtrain.evaluate.results import Estimate, Evaluation, QuestionOutcome
 from qoqtrain.evaluate.summary import summarise
 
 __all__ = [

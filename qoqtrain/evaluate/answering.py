@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from qoqdata.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from qoqdata.boxes import BoxFrame
     from qoqdata.dataset import Dataset
     from qoqtrain.data.collate import Collator
     from qoqtrain.data.row import Row
     from qoqtrain.model.policy import Policy
     from qoqtrain.model.processor import Processor
-    from qoqtrain.rewards.coordinates import BoxFrame
 
 #: Columns that a policy is shown or scored by.
 COLUMNS = (
@@ -38,11 +38,12 @@ COLUMNS = (
     "labels",
 )
 
-Told = Callable[[int, int], None]
+#: Called with the number of questions answered and their total.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Answering:
+class AnswerSettings:
     """How answers are made: greedily, up to `max_tokens`, `batch` questions at a time."""
 
     max_tokens: int = 1024
@@ -56,8 +57,8 @@ def answer(
     policy: Policy,
     processor: Processor,
     out: Path,
-    how: Answering,
-    told: Told = lambda done, total: None,
+    settings: AnswerSettings,
+    progress: Progress = lambda count, total: None,
 ) -> BoxFrame:
     """Write a line for every question of the split to `out`, and return the frame of its boxes.
 
@@ -68,7 +69,7 @@ def answer(
     from qoqdata.stream.decode.budget import budget_of
     from qoqtrain.data.collate import Collator
 
-    done = _finished(out)
+    ids = _ids_in(out)
     stream = dataset.stream(
         split,
         shuffle=False,
@@ -77,26 +78,26 @@ def answer(
         images="array",
         budget=budget_of(processor.images),
     )
-    collator = Collator(processor, max_prompt_tokens=how.max_prompt_tokens, unfit="refuse")
-    records = (record for record in stream if record["id"] not in done)
-    count = len(done)
+    collator = Collator(processor, max_prompt_tokens=settings.max_prompt_tokens, unfit="refuse")
+    records = (record for record in stream if record["id"] not in ids)
+    count = len(ids)
     policy.eval()
     with out.open("a", encoding="utf-8") as file:
-        for lines in _answered(records, policy, collator, how):
+        for lines in _answers(records, policy, collator, settings):
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             file.flush()
             count += len(lines)
-            told(count, stream.n_records)
+            progress(count, stream.n_records)
     return processor.family.frame
 
 
-def _answered(
+def _answers(
     records: Iterator[dict[str, Any]],
     policy: Policy,
     collator: Collator,
-    how: Answering,
+    settings: AnswerSettings,
 ) -> Iterator[list[dict[str, Any]]]:
-    while part := list(islice(records, how.batch)):
+    while part := list(islice(records, settings.batch)):
         lines: list[dict[str, Any]] = []
         rows: list[Row] = []
         for record in part:
@@ -105,36 +106,40 @@ def _answered(
             except (InputError, UsageError) as error:
                 lines.append({"id": record["id"], "response": None, "why": str(error)})
         if rows:
-            texts = _generate(rows, policy, collator, how)
+            texts = _generate(rows, policy, collator, settings)
             for row, text in zip(rows, texts, strict=True):
-                lines.append({"id": row.id, "response": text, **_seen(row)})
+                lines.append({"id": row.id, "response": text, **_seen_sizes(row)})
         yield lines
 
 
-def _generate(rows: Sequence[Row], policy: Policy, collator: Collator, how: Answering) -> list[str]:
+def _generate(
+    rows: Sequence[Row], policy: Policy, collator: Collator, settings: AnswerSettings
+) -> list[str]:
     import torch
 
     batch = collator.batch(rows).to(next(policy.parameters()).device)
     with torch.inference_mode():
-        tokens = policy.generate(**batch.inputs(), max_new_tokens=how.max_tokens, do_sample=False)
+        tokens = policy.generate(
+            **batch.inputs(), max_new_tokens=settings.max_tokens, do_sample=False
+        )
     return [collator.response_text(row) for row in tokens.tolist()]
 
 
-def _seen(row: Row) -> dict[str, Any]:
+def _seen_sizes(row: Row) -> dict[str, Any]:
     sizes = row.truth.seen_sizes
     return {"seen_sizes": [[int(side) for side in size] for size in sizes]} if sizes else {}
 
 
-def _finished(out: Path) -> set[str]:
+def _ids_in(out: Path) -> set[str]:
     """Ids that `out` holds; a last line that was cut off is removed."""
     if not out.is_file():
         return set()
     text = out.read_text(encoding="utf-8")
-    whole, _, cut = text.rpartition("\n")
-    if cut:
-        out.write_text(whole + "\n" if whole else "", encoding="utf-8")
+    lines, _, rest = text.rpartition("\n")
+    if rest:
+        out.write_text(lines + "\n" if lines else "", encoding="utf-8")
     try:
-        return {json.loads(line)["id"] for line in whole.splitlines()}
+        return {json.loads(line)["id"] for line in lines.splitlines()}
     except (ValueError, KeyError, TypeError) as error:
         fix = "name another file with --predictions"
         raise UsageError("holds no predictions to go on with", where=str(out), fix=fix) from error

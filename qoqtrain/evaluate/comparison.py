@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qoqdata.errors import BadTable, MissingFile, UsageError
-from qoqtrain.evaluate.averages import Levels, hierarchy_of, levels
-from qoqtrain.evaluate.bootstrap import bounds, clusters_of, replicates
-from qoqtrain.evaluate.confusion import Floats
-from qoqtrain.evaluate.outcome import QuestionOutcome, read_outcomes
-from qoqtrain.evaluate.report import RECORDS
-from qoqtrain.evaluate.results import Estimate
+from qoqdata.errors import UsageError
+from qoqtrain.evaluate.class_metrics import Floats
+from qoqtrain.evaluate.levels import Levels, bounds, clusters_of, hierarchy_of, levels, replicates
+from qoqtrain.evaluate.results import Estimate, QuestionOutcome
 from qoqtrain.evaluate.sheet import METRICS, sheets_of
 from qoqtrain.evaluate.summary import task_figures, varied
 
@@ -67,72 +62,55 @@ def compare(
     ones = np.ones(len(first))
     before, after = (levels(task_figures(sheets, ones), hierarchy) for sheets in runs)
     shape = (0, 2, len(runs[0]), len(METRICS))
-    drawn = [
+    draws = [
         np.stack([task_figures(sheets, weights) for sheets in runs])
         for weights in replicates(clusters, bootstrap, seed)
     ]
-    spread = levels(np.stack(drawn) if drawn else np.empty(shape), hierarchy)
-    change = Levels(*(part[:, 1] - part[:, 0] for part in spread))
-    known = varied(runs[0], clusters.cluster, hierarchy)
-    found = _differences(
-        ("overall", "all"), (before.overall, after.overall), change.overall, all(known)
+    replicate_levels = levels(np.stack(draws) if draws else np.empty(shape), hierarchy)
+    change = Levels(*(part[:, 1] - part[:, 0] for part in replicate_levels))
+    has_interval = varied(runs[0], clusters.cluster, hierarchy)
+    differences = _differences(
+        ("overall", "all"), (before.overall, after.overall), change.overall, all(has_interval)
     )
-    found += _differences(
+    differences += _differences(
         ("over_sources", "all"),
         (before.over_sources, after.over_sources),
         change.over_sources,
-        all(known),
+        all(has_interval),
     )
     for index, name in enumerate(hierarchy.domains):
         members = np.flatnonzero(hierarchy.domain_of_source == index)
-        found += _differences(
+        differences += _differences(
             ("domain", name),
             (before.domains[index], after.domains[index]),
             change.domains[:, index],
-            all(known[member] for member in members),
+            all(has_interval[member] for member in members),
         )
     for index, name in enumerate(hierarchy.sources):
-        found += _differences(
+        differences += _differences(
             ("source", name),
             (before.sources[index], after.sources[index]),
             change.sources[:, index],
-            known[index],
+            has_interval[index],
         )
-    return found
-
-
-def read_run(path: Path) -> tuple[dict[str, Any], list[QuestionOutcome]]:
-    """The facts of the run and its outcomes, from an evaluation.json with its rows beside it.
-
-    Raises MissingFile and BadTable.
-    """
-    try:
-        run = json.loads(path.read_bytes())["run"]
-    except FileNotFoundError as error:
-        fix = "evaluate with --out"
-        raise MissingFile("there is no such file", where=str(path), fix=fix) from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadTable("is no evaluation.json", where=str(path)) from error
-    if not isinstance(run, dict):
-        raise BadTable("is no evaluation.json", where=str(path))
-    return run, read_outcomes(path.with_name(RECORDS))
+    return differences
 
 
 def _differences(
-    level: tuple[str, str], values: tuple[Floats, Floats], change: Floats, known: bool
+    level: tuple[str, str], values: tuple[Floats, Floats], change: Floats, has_interval: bool
 ) -> list[ScoreDifference]:
     low, high = bounds(change)
-    found = []
+    differences = []
     for index, metric in enumerate(METRICS):
         first, second = float(values[0][index]), float(values[1][index])
         if np.isnan(first) or np.isnan(second):
             continue
         estimate, p = Estimate(second - first), None
-        if known and not np.isnan(low[index]):
+        if has_interval and not np.isnan(low[index]):
             estimate = Estimate(second - first, float(low[index]), float(high[index]))
             p = _p_value(change[:, index])
-        found.append(ScoreDifference(*level, metric, first, second, estimate, p))
-    return found
+        differences.append(ScoreDifference(*level, metric, first, second, estimate, p))
+    return differences
 
 
 def _p_value(change: Floats) -> float:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.evaluate.averages import hierarchy_of, levels
-from qoqtrain.evaluate.outcome import QuestionOutcome
-from qoqtrain.evaluate.results import DemographicGroups, Group
+from qoqtrain.evaluate.levels import hierarchy_of, levels
+from qoqtrain.evaluate.results import DemographicGroups, Group, QuestionOutcome
 from qoqtrain.evaluate.sheet import METRICS, Sheet, figures
 
 #: Upper ends of the age bands, in years, as in the evaluation of QoQ-Med's successors.
@@ -37,11 +36,11 @@ def demographics(
 
     `outcomes` and `cluster` (n,) are all records, to which the sheets' rows refer.
     """
-    found = {
+    attributes = {
         name: _groups([group(outcome) for outcome in outcomes], order, sheets, cluster)
         for name, (group, order) in ATTRIBUTES.items()
     }
-    return {name: groups for name, groups in found.items() if groups.groups}
+    return {name: groups for name, groups in attributes.items() if groups.groups}
 
 
 def _groups(
@@ -53,14 +52,14 @@ def _groups(
     rows = np.concatenate([sheet.rows for sheet in sheets])
     masks = {name: np.array([one == name for one in member], np.bool_) for name in order}
     masks = {name: mask for name, mask in masks.items() if mask[rows].any()}
-    shared = _shared_sources(sheets, list(masks.values()))
-    compared = [sheet for sheet in sheets if (sheet.domain, sheet.source) in shared]
+    sources = _shared_sources(sheets, list(masks.values()))
+    comparable = [sheet for sheet in sheets if (sheet.domain, sheet.source) in sources]
     groups = tuple(
         Group(
             name=name,
             records=int(mask[rows].sum()),
             patients=len(np.unique(cluster[rows[mask[rows]]])),
-            metrics=_metrics(compared, mask),
+            metrics=_metrics(comparable, mask),
         )
         for name, mask in masks.items()
     )
@@ -68,7 +67,7 @@ def _groups(
         groups=groups,
         gaps={metric: _gap([group.metrics[metric] for group in groups]) for metric in METRICS},
         unknown=sum(member[row] is None for row in rows),
-        sources=tuple(sorted(source for _, source in shared)),
+        sources=tuple(sorted(source for _, source in sources)),
     )
 
 
@@ -97,5 +96,5 @@ def _metrics(sheets: Sequence[Sheet], mask: NDArray[np.bool_]) -> dict[str, floa
 
 
 def _gap(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return max(known) - min(known) if len(known) > 1 else None
+    numbers = [value for value in values if value is not None]
+    return max(numbers) - min(numbers) if len(numbers) > 1 else None

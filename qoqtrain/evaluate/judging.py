@@ -1,20 +1,30 @@
-"""From responses to outcomes; reading and scoring them is the work of `qoqtrain.rewards`."""
+"""From the questions of a split and a policy's predictions to outcomes.
+
+Reading and scoring the responses is the work of `qoqtrain.rewards`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import polars as pl
+
+from qoqdata.boxes import BoxFrame
+from qoqdata.contract.vocabulary import TaskKind
+from qoqdata.dataset import Dataset
 from qoqdata.errors import BadTable, DatasetError
-from qoqtrain.evaluate.outcome import QuestionOutcome, Status
 from qoqtrain.evaluate.predictions import Prediction, Scores
-from qoqtrain.evaluate.questions import Question
+from qoqtrain.evaluate.results import QuestionOutcome, Status
 from qoqtrain.rewards import Truth, score, truth_of_record
-from qoqtrain.rewards.answers import expected_of
-from qoqtrain.rewards.coordinates import BoxFrame
+from qoqtrain.rewards.answers import expected_answer
 from qoqtrain.rewards.text import MEASURES
 
+_COLUMNS = (
+    *("id", "source", "domain", "task", "patient", "options", "answer", "age", "sex"),
+    *("regions", "image_info"),
+)
 _MISSING = Prediction(None)
 
 #: The part of a reward that says what became of an answer, where it is not the answer part.
@@ -23,6 +33,39 @@ _REASONS = {
     "missing": "the policy gave no response",
     "not_an_option": "the answer names no option",
 }
+
+
+@dataclass(frozen=True)
+class Question:
+    """One record to be evaluated: its row without images, and the kind of its task."""
+
+    row: Mapping[str, Any]
+    kind: TaskKind
+
+
+def questions_of(dataset: Dataset, split: str) -> list[Question]:
+    """The questions of a split by id, without what training leaves out too.
+
+    Records that curation dropped and those that show nothing are not asked. The kind of a task is
+    what the card says. Raises DatasetError for a split without records, and for a record whose
+    task or options its card does not know.
+    """
+    ids = dataset.kept().filter(pl.col("split") == split).select("id")
+    if not ids.height:
+        raise DatasetError(f"has no record to ask in the split {split}", where=str(dataset.root))
+    scan = dataset.records.filter(pl.col("split") == split).select(_COLUMNS)
+    table = scan.join(ids.lazy(), on="id", how="semi").sort("id").collect()
+    return [Question(row, _kind(dataset, row)) for row in table.iter_rows(named=True)]
+
+
+def _kind(dataset: Dataset, row: Mapping[str, Any]) -> TaskKind:
+    kind = dataset.task_kinds.get((row["source"], row["task"]))
+    if kind is None:
+        where = f"record {row['id']}"
+        raise DatasetError(f"the card knows no task {row['task']!r}", where=where)
+    if kind in ("single", "multi") and row["options"] is None:
+        raise DatasetError(f"a {kind} question without options", where=f"record {row['id']}")
+    return kind
 
 
 def judge(
@@ -39,23 +82,23 @@ def judge(
     Raises BadTable for scores that do not match the options and DatasetError for a truth that is
     no option; what cannot be read in a response is an outcome, never an error.
     """
-    given = [predictions.get(question.row["id"], _MISSING) for question in questions]
+    answers = [predictions.get(question.row["id"], _MISSING) for question in questions]
     truths = [
         _truth(question, prediction, frame)
-        for question, prediction in zip(questions, given, strict=True)
+        for question, prediction in zip(questions, answers, strict=True)
     ]
-    responses = [prediction.response or "" for prediction in given]
-    scored = score(responses, truths, "accuracy", grounding_rule="union")
-    drawn = [index for index, parts in enumerate(scored) if parts["grounding"] is not None]
+    responses = [prediction.response or "" for prediction in answers]
+    scores = score(responses, truths, "accuracy", grounding_rule="union")
+    with_regions = [index for index, parts in enumerate(scores) if parts["grounding"] is not None]
     pairs = score(
-        [responses[index] for index in drawn],
-        [truths[index] for index in drawn],
+        [responses[index] for index in with_regions],
+        [truths[index] for index in with_regions],
         "accuracy",
         grounding_rule="matched",
     )
-    matched = {index: parts["grounding"] for index, parts in zip(drawn, pairs, strict=True)}
+    matches = {index: parts["grounding"] for index, parts in zip(with_regions, pairs, strict=True)}
     return [
-        _outcome(question, given[index], truths[index], scored[index], matched.get(index))
+        _outcome(question, answers[index], truths[index], scores[index], matches.get(index))
         for index, question in enumerate(questions)
     ]
 
@@ -70,16 +113,16 @@ def _outcome(
     question: Question,
     prediction: Prediction,
     truth: Truth,
-    scored: Mapping[str, Any],
-    matched: float | None,
+    parts: Mapping[str, Any],
+    match: float | None,
 ) -> QuestionOutcome:
     row, kind = question.row, question.kind
     missing = prediction.response is None
     closed = kind in ("single", "multi")
     right = _right(row, truth) if closed else None
-    labels = None if missing or not closed else scored["labels"]
-    status = "missing" if missing else _status(kind, labels, truth, scored)
-    text = None if missing else scored["prediction"]
+    labels = None if missing or not closed else parts["labels"]
+    status = "missing" if missing else _status(kind, labels, truth, parts)
+    text = None if missing else parts["prediction"]
     open_text = kind == "open"
     return QuestionOutcome(
         **{name: row[name] for name in ("id", "source", "domain", "task", "patient")},
@@ -91,10 +134,10 @@ def _outcome(
         labels=None if labels is None else tuple(labels),
         prediction=text,
         status=status,
-        reason=_REASONS.get(status) or scored["reason"].get(_PART.get(kind, "answer")),
+        reason=_REASONS.get(status) or parts["reason"].get(_PART.get(kind, "answer")),
         correct=_correct(status, right, labels, text, truth) if kind != "boxes" else None,
-        iou=_unless_missing(scored["grounding"], missing),
-        matched=_unless_missing(matched, missing),
+        iou=_unless_missing(parts["grounding"], missing),
+        matched=_unless_missing(match, missing),
         token_f1=_similarity("token_f1", text, truth) if open_text else None,
         rouge_l=_similarity("rouge_l", text, truth) if open_text else None,
         scores=_aligned(prediction.scores, truth.options if closed else (), row["id"]),
@@ -102,8 +145,8 @@ def _outcome(
 
 
 def _right(row: Mapping[str, Any], truth: Truth) -> tuple[str, ...]:
-    expected = expected_of(truth, {})
-    names = {expected.vocabulary.names[label] for label in expected.labels or ()}
+    expectation = expected_answer(truth, {})
+    names = {expectation.vocabulary.names[label] for label in expectation.labels or ()}
     options = truth.options or ()
     if not names or not names <= set(options):
         raise DatasetError(f"answer {row['answer']!r} is no option", where=f"record {row['id']}")
@@ -111,14 +154,14 @@ def _right(row: Mapping[str, Any], truth: Truth) -> tuple[str, ...]:
 
 
 def _status(
-    kind: str, labels: Sequence[str] | None, truth: Truth, scored: Mapping[str, Any]
+    kind: str, labels: Sequence[str] | None, truth: Truth, parts: Mapping[str, Any]
 ) -> Status:
     if kind == "boxes":
-        found: Status = scored["status"]["grounding"]
+        status: Status = parts["status"]["grounding"]
         # Naming no box is the right answer where nothing is to be found (value 1).
-        return "ok" if scored["grounding"] in (None, 1.0) else found
-    if (found := scored["status"]["answer"]) != "ok" or kind == "open":
-        return found
+        return "ok" if parts["grounding"] in (None, 1.0) else status
+    if (status := parts["status"]["answer"]) != "ok" or kind == "open":
+        return status
     if kind == "single" and len(labels or ()) > 1:
         return "several"
     return "ok" if set(labels or ()) & set(truth.options or ()) else "not_an_option"

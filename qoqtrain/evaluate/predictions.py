@@ -46,7 +46,7 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
 
 def predictions_of(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Prediction]:
     """Predictions by id from (where, row) pairs; raises as `read_predictions`."""
-    found: dict[str, Prediction] = {}
+    predictions: dict[str, Prediction] = {}
     for where, row in rows:
         key, response = row.get("id"), row.get("response")
         if not isinstance(key, str) or _text(key) != key:
@@ -54,17 +54,17 @@ def predictions_of(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, P
         if "response" not in row or not isinstance(response, str | None):
             fix = "give `response` as text, null for none"
             raise BadTable("has no response that is text", where=where, fix=fix)
-        if key in found:
+        if key in predictions:
             raise DuplicateKey(f"the id {key} is there twice", where=where, fix="keep one of them")
         scores = _scores(row.get("scores"), where)
         text = None if response is None else _text(response)
-        found[key] = Prediction(text, scores, _sizes(row.get("seen_sizes"), where))
-    return found
+        predictions[key] = Prediction(text, scores, _sizes(row.get("seen_sizes"), where))
+    return predictions
 
 
-def _text(given: str) -> str:
-    """`given` with U+FFFD for lone surrogates, which JSON can spell and no file can hold."""
-    return given.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _text(text: str) -> str:
+    """`text` with U+FFFD for lone surrogates, which JSON can spell and no file can hold."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -97,18 +97,18 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield where, row
 
 
-def _scores(given: Any, where: str) -> Scores | None:
-    if given is None:
+def _scores(value: Any, where: str) -> Scores | None:
+    if value is None:
         return None
-    if isinstance(given, list) and given and isinstance(given[0], dict):
+    if isinstance(value, list) and value and isinstance(value[0], dict):
         # A Parquet map arrives as a list of entries.
-        given = {entry.get("key"): entry.get("value") for entry in given}
-    if isinstance(given, dict):
+        value = {entry.get("key"): entry.get("value") for entry in value}
+    if isinstance(value, dict):
         # A Parquet struct has a field for every option of the file, null where not given.
-        named = {str(name): value for name, value in given.items() if value is not None}
-        return dict(zip(named, _numbers(named.values(), where), strict=True)) or None
-    if isinstance(given, list):
-        return tuple(_numbers(given, where))
+        by_option = {str(name): score for name, score in value.items() if score is not None}
+        return dict(zip(by_option, _numbers(by_option.values(), where), strict=True)) or None
+    if isinstance(value, list):
+        return tuple(_numbers(value, where))
     raise BadTable("scores are no list and no mapping", where=where)
 
 
@@ -127,11 +127,11 @@ def _numbers(values: Iterable[Any], where: str) -> list[float]:
     return numbers
 
 
-def _sizes(given: Any, where: str) -> tuple[tuple[float, float], ...] | None:
-    if given is None:
+def _sizes(value: Any, where: str) -> tuple[tuple[float, float], ...] | None:
+    if value is None:
         return None
     try:
-        sizes = tuple((float(width), float(height)) for width, height in given)
+        sizes = tuple((float(width), float(height)) for width, height in value)
     except (TypeError, ValueError, OverflowError) as error:
         fix = "one [width, height] an image"
         raise BadTable("seen_sizes is no list of sizes", where=where, fix=fix) from error

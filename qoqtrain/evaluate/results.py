@@ -1,10 +1,70 @@
-"""The figures of an evaluation, as a tree of plain data; 0 to 1, None where undefined."""
+"""What an evaluation yields, as plain data: a row for each question, and the tree of figures.
+
+Figures are 0 to 1, None where undefined.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from qoqdata.contract.vocabulary import TaskKind
+
+#: ok             an answer of the asked kind was read, right or wrong
+#: missing        the policy gave no response
+#: no_answer      no closed box where the answer belongs
+#: no_boxes       boxes were asked, and none is named
+#: unparsable     something is there and cannot be read
+#: not_an_option  an answer that names no option
+#: several        several labels where one is asked
+Status = Literal["ok", "missing", "no_answer", "no_boxes", "unparsable", "not_an_option", "several"]
+
+#: Responses from which no answer of the asked kind could be read.
+UNPARSABLE: tuple[Status, ...] = ("no_answer", "no_boxes", "unparsable", "not_an_option")
+
+
+@dataclass(frozen=True)
+class QuestionOutcome:
+    """One question with its outcome; None where a figure does not apply.
+
+    truth, labels  right labels, and those that the response names, in the source's spelling. What
+                   the source marks as uncertain is right only where its answer lists it
+    correct        the response names the right labels and no other (open: the same words)
+    iou, matched   0 to 1, None without annotated regions: IoU of all boxes with all regions, and
+                   2 sum IoU / (claimed + annotated) of the best one-to-one matching
+    token_f1, rouge_l   similarity of open answers, 0 to 1
+    scores         one an option, in the order of `options`
+    """
+
+    id: str
+    source: str
+    domain: str
+    task: str
+    kind: TaskKind
+    patient: str | None
+    sex: str | None
+    age: int | None
+    options: tuple[str, ...] | None
+    truth: tuple[str, ...] | None
+    labels: tuple[str, ...] | None
+    prediction: str | None
+    status: Status
+    reason: str | None
+    correct: bool | None
+    iou: float | None
+    matched: float | None
+    token_f1: float | None
+    rouge_l: float | None
+    scores: tuple[float, ...] | None
+
+
+def statuses(outcomes: Iterable[QuestionOutcome]) -> dict[str, int]:
+    """Count of each status that occurs, sorted by name."""
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+    return dict(sorted(counts.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.contract.vocabulary import TaskKind
-from qoqtrain.evaluate.confusion import (
+from qoqtrain.evaluate.class_metrics import (
     FN,
     FP,
     STATES,
@@ -17,14 +17,16 @@ from qoqtrain.evaluate.confusion import (
     TP,
     VOID,
     Floats,
+    Ranking,
+    auroc,
     balanced_accuracy,
     macro_f1,
     mean_defined,
     one_against_rest,
+    ranking,
     rates,
 )
-from qoqtrain.evaluate.outcome import QuestionOutcome
-from qoqtrain.evaluate.ranking import Ranking, auroc, ranking
+from qoqtrain.evaluate.results import QuestionOutcome
 
 #: Figures of a task that are means over its records, and the field of an outcome they are of.
 MEANS = {
@@ -122,16 +124,16 @@ def class_auroc(sheet: Sheet, weights: Floats) -> Floats:
 
 def figures(sheet: Sheet, weights: Floats) -> Floats:
     """(8,) `METRICS` of the task under (n,) weights of its records, NaN where undefined."""
-    known = ~np.isnan(sheet.means)
-    totals = np.where(known, sheet.means, 0.0) @ weights
-    mass = known @ weights
+    defined = ~np.isnan(sheet.means)
+    totals = np.where(defined, sheet.means, 0.0) @ weights
+    mass = defined @ weights
     means = np.divide(totals, mass, out=np.full(len(MEANS), np.nan), where=mass > 0)
     if not sheet.classes:
         return np.concatenate([np.full(3, np.nan), means])
-    found = rates(class_counts(sheet, weights))
-    balanced = balanced_accuracy(found, exclusive=sheet.kind == "single")
+    classes = rates(class_counts(sheet, weights))
+    balanced = balanced_accuracy(classes, exclusive=sheet.kind == "single")
     ranked = float(mean_defined(class_auroc(sheet, weights)))
-    return np.concatenate([[macro_f1(found), balanced, ranked], means])
+    return np.concatenate([[macro_f1(classes), balanced, ranked], means])
 
 
 def _single_cells(
@@ -141,8 +143,8 @@ def _single_cells(
     cells = []
     for outcome in outcomes:
         assert outcome.truth is not None
-        answered = _named(outcome)
-        answer = place[answered[0]] if answered else len(place)
+        labels = _options_named(outcome)
+        answer = place[labels[0]] if labels else len(place)
         cells.append(place[outcome.truth[0]] * width + answer)
     return np.arange(len(cells), dtype=np.intp), np.array(cells, np.intp)
 
@@ -153,20 +155,20 @@ def _multi_cells(
     """One cell for each option that a record offers."""
     owner, cells = [], []
     for index, outcome in enumerate(outcomes):
-        answered, truth = _named(outcome), outcome.truth or ()
+        labels, truth = _options_named(outcome), outcome.truth or ()
         for option in outcome.options or ():
             if option in truth:
-                state = TP if option in answered else FN
+                state = TP if option in labels else FN
             elif outcome.status != "ok":
                 state = VOID
             else:
-                state = FP if option in answered else TN
+                state = FP if option in labels else TN
             owner.append(index)
             cells.append(place[option] * len(STATES) + state)
     return np.array(owner, np.intp), np.array(cells, np.intp)
 
 
-def _named(outcome: QuestionOutcome) -> tuple[str, ...]:
+def _options_named(outcome: QuestionOutcome) -> tuple[str, ...]:
     """The options that a usable response names."""
     if outcome.status != "ok":
         return ()

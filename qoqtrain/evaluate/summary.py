@@ -9,20 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import DuplicateKey, UsageError
-from qoqtrain.evaluate.averages import RULE, Hierarchy, Levels, hierarchy_of, levels
-from qoqtrain.evaluate.bootstrap import bounds, clusters_of, replicates
-from qoqtrain.evaluate.confusion import FN, FP, TP, Floats, rates
+from qoqtrain.evaluate.class_metrics import FN, FP, TP, Floats, rates
 from qoqtrain.evaluate.demographics import demographics
-from qoqtrain.evaluate.outcome import UNPARSABLE, QuestionOutcome, statuses
+from qoqtrain.evaluate.levels import (
+    RULE,
+    Hierarchy,
+    Levels,
+    bounds,
+    clusters_of,
+    hierarchy_of,
+    levels,
+    replicates,
+)
 from qoqtrain.evaluate.results import (
+    UNPARSABLE,
     AnswerCounts,
     ClassResult,
     DomainResult,
     Estimate,
     Estimates,
     Evaluation,
+    QuestionOutcome,
     SourceResult,
     TaskResult,
+    statuses,
 )
 from qoqtrain.evaluate.sheet import (
     METRICS,
@@ -57,10 +67,10 @@ def summarise(
     clusters = clusters_of(outcomes)
     hierarchy = hierarchy_of(sheets)
     point = levels(task_figures(sheets, np.ones(len(outcomes))), hierarchy)
-    drawn = [task_figures(sheets, one) for one in replicates(clusters, bootstrap, seed)]
-    spread = np.stack(drawn) if drawn else np.empty((0, len(sheets), len(METRICS)))
-    spread_at = levels(spread, hierarchy)
-    return _tree(outcomes, sheets, clusters.cluster, hierarchy, (point, spread_at), seed)
+    draws = [task_figures(sheets, one) for one in replicates(clusters, bootstrap, seed)]
+    replicate_figures = np.stack(draws) if draws else np.empty((0, len(sheets), len(METRICS)))
+    spread = levels(replicate_figures, hierarchy)
+    return _tree(outcomes, sheets, clusters.cluster, hierarchy, (point, spread), seed)
 
 
 def task_figures(sheets: Sequence[Sheet], weights: Floats) -> Floats:
@@ -73,7 +83,7 @@ def varied(sheets: Sequence[Sheet], cluster: NDArray[np.intp], hierarchy: Hierar
     patients: list[set[int]] = [set() for _ in hierarchy.sources]
     for sheet, source in zip(sheets, hierarchy.source_of_task, strict=True):
         patients[source].update(cluster[sheet.rows].tolist())
-    return [len(found) > 1 for found in patients]
+    return [len(ids) > 1 for ids in patients]
 
 
 def _tree(
@@ -107,9 +117,9 @@ def _tree(
         )
 
     def task_result(task: int) -> TaskResult:
-        found = counts([task])
-        estimates = _estimates(point.tasks[task], spread.tasks[:, task], found.patients > 1)
-        return _task_result(sheets[task], found, estimates)
+        task_counts = counts([task])
+        estimates = _estimates(point.tasks[task], spread.tasks[:, task], task_counts.patients > 1)
+        return _task_result(sheets[task], task_counts, estimates)
 
     def domain_result(domain: int) -> DomainResult:
         members = sources_in(domain)
@@ -138,16 +148,16 @@ def _tree(
 
 
 def _counts(outcomes: Sequence[QuestionOutcome], cluster: NDArray[np.intp]) -> AnswerCounts:
-    found = statuses(outcomes)
-    missing = found.get("missing", 0)
-    given = len(outcomes) - missing
-    unread = sum(found.get(status, 0) for status in UNPARSABLE)
+    by_status = statuses(outcomes)
+    missing = by_status.get("missing", 0)
+    responses = len(outcomes) - missing
+    unparsable = sum(by_status.get(status, 0) for status in UNPARSABLE)
     return AnswerCounts(
         records=len(outcomes),
         patients=len(np.unique(cluster)),
         missing=missing,
-        unparsable=unread / given if given else None,
-        statuses=found,
+        unparsable=unparsable / responses if responses else None,
+        statuses=by_status,
         regions=sum(outcome.iou is not None for outcome in outcomes),
         scored=sum(outcome.scores is not None for outcome in outcomes),
     )
@@ -159,17 +169,17 @@ def _task_result(sheet: Sheet, counts: AnswerCounts, estimates: Estimates) -> Ta
     confusion = None
     if sheet.classes:
         states = class_counts(sheet, weights)
-        found, ranked = rates(states), class_auroc(sheet, weights)
+        class_rates, aurocs = rates(states), class_auroc(sheet, weights)
         classes = tuple(
             ClassResult(
                 label=label,
                 support=int(states[index, TP] + states[index, FN]),
                 answered=int(states[index, TP] + states[index, FP]),
-                precision=_known(found.precision[index]),
-                recall=_known(found.recall[index]),
-                specificity=_known(found.specificity[index]),
-                f1=_known(found.f1[index]),
-                auroc=_known(ranked[index]),
+                precision=_defined(class_rates.precision[index]),
+                recall=_defined(class_rates.recall[index]),
+                specificity=_defined(class_rates.specificity[index]),
+                f1=_defined(class_rates.f1[index]),
+                auroc=_defined(aurocs[index]),
             )
             for index, label in enumerate(sheet.classes)
         )
@@ -179,17 +189,17 @@ def _task_result(sheet: Sheet, counts: AnswerCounts, estimates: Estimates) -> Ta
     return TaskResult(sheet.task, sheet.kind, counts, estimates, classes, confusion)
 
 
-def _estimates(values: Floats, spread: Floats, known: bool) -> Estimates:
+def _estimates(values: Floats, spread: Floats, has_interval: bool) -> Estimates:
     low, high = bounds(spread)
     return {
         name: Estimate(
-            _known(values[index]),
-            _known(low[index]) if known and not np.isnan(values[index]) else None,
-            _known(high[index]) if known and not np.isnan(values[index]) else None,
+            _defined(values[index]),
+            _defined(low[index]) if has_interval and not np.isnan(values[index]) else None,
+            _defined(high[index]) if has_interval and not np.isnan(values[index]) else None,
         )
         for index, name in enumerate(METRICS)
     }
 
 
-def _known(value: float) -> float | None:
+def _defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

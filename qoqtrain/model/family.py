@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qoqdata.boxes import BoxFrame
 from qoqdata.errors import UsageError
-from qoqtrain.rewards.coordinates import BoxFrame
 
 
 @dataclass(frozen=True)

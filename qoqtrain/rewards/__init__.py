@@ -1,9 +1,7 @@
 """Rewards: pure functions of responses and truths, part by part."""
 
-from qoqtrain.rewards.part import Part
-from qoqtrain.rewards.scheme import PARTS, PRESETS, Scheme
-from qoqtrain.rewards.score import score
-from qoqtrain.rewards.tally import columns, difficulty, tally
+from qoqtrain.rewards.scheme import PARTS, PRESETS, Part, Scheme
+from qoqtrain.rewards.score import columns, score, success, tally
 from qoqtrain.rewards.truth import TrueRegion, Truth, truth_of, truth_of_record
 
 __all__ = [
@@ -14,8 +12,8 @@ __all__ = [
     "TrueRegion",
     "Truth",
     "columns",
-    "difficulty",
     "score",
+    "success",
     "tally",
     "truth_of",
     "truth_of_record",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from qoqtrain.rewards.boxed import Answer
-from qoqtrain.rewards.part import Part
+from qoqtrain.rewards.final_answer import Answer
+from qoqtrain.rewards.scheme import Part
 from qoqtrain.rewards.text import MEASURES
 from qoqtrain.rewards.truth import Truth
 from qoqtrain.rewards.vocabulary import Vocabulary, vocabulary_of
@@ -21,32 +21,32 @@ class ExpectedAnswer:
 
 
 class Expectations:
-    """`expected_of` and the reading of answers, each thing once: questions of one task share their
-    options, and rollouts their answers."""
+    """`expected_answer` and the reading of answers, each thing once: questions of one task share
+    their options, and rollouts their answers."""
 
     def __init__(self, classes: Mapping[str, str]) -> None:
         self._classes = classes
-        self._expected: dict[object, ExpectedAnswer] = {}
-        self._read: dict[tuple[int, str], frozenset[str]] = {}
+        self._answers: dict[object, ExpectedAnswer] = {}
+        self._labels: dict[tuple[int, str], frozenset[str]] = {}
 
     def of(self, truth: Truth) -> ExpectedAnswer:
-        """The labels that a truth asks for. Raises as `expected_of`."""
+        """The labels that a truth asks for. Raises as `expected_answer`."""
         key = (truth.options, truth.labels, truth.answer, truth.open)
-        found = self._expected.get(key)
-        if found is None:
-            found = self._expected[key] = expected_of(truth, self._classes)
-        return found
+        expectation = self._answers.get(key)
+        if expectation is None:
+            expectation = self._answers[key] = expected_answer(truth, self._classes)
+        return expectation
 
-    def read(self, expected: ExpectedAnswer, answer: str) -> frozenset[str]:
-        """The labels in an answer, for an `expected` of these; see `Vocabulary.read`."""
-        key = id(expected), answer
-        found = self._read.get(key)
-        if found is None:
-            found = self._read[key] = expected.vocabulary.read(answer)
-        return found
+    def read(self, expectation: ExpectedAnswer, answer: str) -> frozenset[str]:
+        """The labels in an answer, for an expectation of these; see `Vocabulary.read`."""
+        key = id(expectation), answer
+        labels = self._labels.get(key)
+        if labels is None:
+            labels = self._labels[key] = expectation.vocabulary.read(answer)
+        return labels
 
 
-def expected_of(truth: Truth, classes: Mapping[str, str]) -> ExpectedAnswer:
+def expected_answer(truth: Truth, classes: Mapping[str, str]) -> ExpectedAnswer:
     """The labels that a truth asks for. Raises InputError as `vocabulary_of`.
 
     `labels` where given, else `answer` read with the options; labels that are no option are
@@ -57,8 +57,8 @@ def expected_of(truth: Truth, classes: Mapping[str, str]) -> ExpectedAnswer:
         return ExpectedAnswer(vocabulary_of((), (), classes), None)
     if truth.labels:
         vocabulary = vocabulary_of(options, truth.labels, classes)
-        found = [vocabulary.find(label) for label in truth.labels]
-        return ExpectedAnswer(vocabulary, frozenset(label for label in found if label) or None)
+        forms = [vocabulary.find(label) for label in truth.labels]
+        return ExpectedAnswer(vocabulary, frozenset(form for form in forms if form) or None)
     vocabulary = vocabulary_of(options, (), classes)
     labels = vocabulary.read(truth.answer or "")
     stray = [label for label in labels if label not in vocabulary.names]
@@ -67,31 +67,31 @@ def expected_of(truth: Truth, classes: Mapping[str, str]) -> ExpectedAnswer:
     return ExpectedAnswer(vocabulary, labels or None)
 
 
-def set_f1(answered: Collection[str], right: Collection[str]) -> float:
+def set_f1(answer: Collection[str], right: Collection[str]) -> float:
     """2 |A and R| / (|A| + |R|) of two sets; 1 for two empty ones."""
-    first, second = set(answered), set(right)
+    first, second = set(answer), set(right)
     if not first and not second:
         return 1.0
     return 2 * len(first & second) / (len(first) + len(second))
 
 
 def label_part(
-    answer: Answer, answered: frozenset[str], right: frozenset[str], single: bool, precision: float
+    answer: Answer, labels: frozenset[str], right: frozenset[str], single: bool, precision: float
 ) -> Part:
-    """F1 of the labels answered and the right ones, or equality where a `single` one is asked.
+    """F1 of the labels of an answer and the right ones, or equality where a `single` one is asked.
 
     A list of which less than `precision` is right is hedging and scores 0, whatever it contains.
     """
     if answer.text is None:
         return Part(0.0, answer.status, answer.reason)
-    if not answered:
+    if not labels:
         return Part(0.0, "no_answer", "the box names no label")
-    if single and len(answered) > 1:
-        return Part(0.0, "ok", f"{len(answered)} labels where one is asked")
-    hits = len(answered & right)
-    if hits and hits < precision * len(answered):
-        return Part(0.0, "ok", f"hedging: {hits} of {len(answered)} labels are right")
-    return Part(set_f1(answered, right))
+    if single and len(labels) > 1:
+        return Part(0.0, "ok", f"{len(labels)} labels where one is asked")
+    hits = len(labels & right)
+    if hits and hits < precision * len(labels):
+        return Part(0.0, "ok", f"hedging: {hits} of {len(labels)} labels are right")
+    return Part(set_f1(labels, right))
 
 
 def text_part(answer: Answer, truth: str, measure: str) -> Part:

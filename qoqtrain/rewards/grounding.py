@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qoqdata.errors import InputError
-from qoqtrain.rewards.coordinates import Size, clipped, ordered, pixel_edges, ratios, scaled
-from qoqtrain.rewards.matching import RULES, Box, Patch, Region, Rule, patch_of
-from qoqtrain.rewards.normal_form import normal_form
+from qoqdata.boxes import Box, Size, clipped, ordered, pixel_edges, ratios, scaled, with_area
+from qoqtrain.rewards.matching import RULES, Region, RegionBox, patches
 from qoqtrain.rewards.object_list import Mention, ObjectList
-from qoqtrain.rewards.part import Part
+from qoqtrain.rewards.scheme import GroundingRule, Part
 from qoqtrain.rewards.truth import Truth
 
 Canvases = tuple[tuple[Size, Size] | None, ...] | None
-
-_MAX_VALUES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +40,8 @@ def grounds_of(truth: Truth, name: Callable[[str], str]) -> Grounds:
     """
     masks = [(image, mask) for image, mask in enumerate(truth.masks or ()) if mask is not None]
     if any(np.any(mask > 0) for _, mask in masks):
-        found = tuple(patch for image, mask in masks for patch in patches(image, mask))
-        return Grounds((found,), canvases_of(truth))
+        regions = tuple(patch for image, mask in masks for patch in patches(image, mask))
+        return Grounds((regions,), canvases_of(truth))
     if truth.regions is None:
         missing = "no pixel of the mask is set" if masks else "no region is annotated"
         return Grounds((), missing=missing)
@@ -55,35 +49,16 @@ def grounds_of(truth: Truth, name: Callable[[str], str]) -> Grounds:
     for region in truth.regions:
         if region.is_blank:
             return Grounds((), missing="the box 0, 0, 0, 0 stands for no annotation")
-        box = Box(region.image, region.corners, name(region.label))
+        box = RegionBox(region.image, Box(*region.corners), name(region.label))
         readings.setdefault(region.reader, []).append(box)
     return Grounds(tuple(map(tuple, readings.values())) or ((),), canvases_of(truth))
-
-
-def patches(image: int, mask: NDArray[Any]) -> list[Patch]:
-    """8-connected components of each positive value of an (H, W) label map.
-
-    Raises InputError for more than 256 values: that is an image.
-    """
-    from scipy.ndimage import find_objects, label
-
-    found: list[Patch] = []
-    values = np.unique(mask[mask > 0])
-    if values.size > _MAX_VALUES:
-        raise InputError(f"a mask of {values.size} values is no label map")
-    for value in values:
-        components, count = label(mask == value, structure=np.ones((3, 3)))
-        for number, (rows, columns) in enumerate(find_objects(components, count), start=1):
-            pixels = components[rows, columns] == number
-            found.append(patch_of(image, columns.start, rows.start, pixels))
-    return found
 
 
 def grounding(
     objects: ObjectList,
     grounds: Grounds,
     *,
-    rule: Rule = "matched",
+    rule: GroundingRule = "matched",
     labelled: bool = False,
     inclusive: bool = False,
     name: Callable[[str], str] = str,
@@ -92,18 +67,18 @@ def grounding(
 
     With several readers the one counts that the response agrees with most: what one reader would
     have drawn is right. A response without boxes is right where nothing is annotated. `inclusive`
-    reads corners as first and last pixel instead of edges (`coordinates.pixel_edges`).
+    reads corners as first and last pixel instead of edges (`qoqdata.boxes.pixel_edges`).
     """
     if grounds.missing:
         return Part(None, "missing_truth", grounds.missing)
     if objects.reason:
         return Part(0.0, "unparsable", objects.reason)
     boxes = stored_boxes(objects.mentions, grounds.canvases, inclusive=inclusive, name=name)
-    claimed = len(objects.mentions)
-    value = max(RULES[rule](boxes, claimed, regions, labelled) for regions in grounds.readings)
+    claims = len(objects.mentions)
+    value = max(RULES[rule](boxes, claims, regions, labelled) for regions in grounds.readings)
     if not objects.mentions:
         return Part(value, "no_boxes", "the response names no box")
-    return Part(value, "ok", _unusable(claimed - len(boxes)))
+    return Part(value, "ok", _unusable(claims - len(boxes)))
 
 
 def stored_boxes(
@@ -112,13 +87,13 @@ def stored_boxes(
     *,
     inclusive: bool = False,
     name: Callable[[str], str] = str,
-) -> list[Box]:
+) -> list[RegionBox]:
     """The mentions as boxes in stored pixels: corners ordered, mapped, clipped to the image.
 
     Those without four numbers, area inside the image, or an image of that index are left out.
     Where no stored size is known the corners are taken to be in stored pixels.
     """
-    placed: list[Box] = []
+    boxes: list[RegionBox] = []
     for label, image, corners in mentions:
         if corners is None or image < 0:
             continue
@@ -129,9 +104,9 @@ def stored_boxes(
             if canvas := canvases[image]:
                 size, by = canvas
                 corners = clipped(scaled(corners, by), size)
-        if corners[0] < corners[2] and corners[1] < corners[3]:
-            placed.append(Box(image, corners, name(label or "")))
-    return placed
+        if box := with_area(corners):
+            boxes.append(RegionBox(image, box, name(label or "")))
+    return boxes
 
 
 def canvases_of(truth: Truth) -> Canvases:
@@ -139,15 +114,19 @@ def canvases_of(truth: Truth) -> Canvases:
 
     None for an image of unknown size, and altogether where the number of images is unknown.
     """
-    known = (truth.stored_sizes, truth.masks, truth.seen_sizes)
-    if not (count := max(len(values or ()) for values in known)):
+    per_image = (truth.stored_sizes, truth.masks, truth.seen_sizes)
+    if not (count := max(len(values or ()) for values in per_image)):
         return None
     sizes = [truth.size(image) for image in range(count)]
     return tuple(
         size
         and (
             size,
-            ratios(stored=size, seen=(truth.seen_sizes or sizes)[i] or size, frame=truth.frame),
+            ratios(
+                stored_size=size,
+                seen_size=(truth.seen_sizes or sizes)[i] or size,
+                frame=truth.frame,
+            ),
         )
         for i, size in enumerate(sizes)
     )
@@ -155,13 +134,3 @@ def canvases_of(truth: Truth) -> Canvases:
 
 def _unusable(count: int) -> str | None:
     return f"{count} claimed boxes have no area in an image" if count else None
-
-
-def name_of(classes: Mapping[str, str]) -> Callable[[str], str]:
-    """Label -> the normal form of what it means, for comparing labels of boxes."""
-
-    def name(label: str) -> str:
-        form = normal_form(label)
-        return classes.get(form, form)
-
-    return name

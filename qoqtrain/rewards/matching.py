@@ -8,27 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.rewards.coordinates import Corners
+from qoqdata.boxes import Box, iou
+from qoqdata.errors import InputError
+from qoqtrain.rewards.scheme import GroundingRule
 
-Rule = Literal["matched", "union", "best"]
+_MAX_VALUES = 256
 
 
-class Box(NamedTuple):
-    """A box with area on image `image`: ordered edges in stored pixels."""
+class RegionBox(NamedTuple):
+    """A box on image `image`, in stored pixels."""
 
     image: int
-    corners: Corners
+    box: Box
     label: str | None = None
 
     @property
     def area(self) -> float:
-        x_min, y_min, x_max, y_max = self.corners
-        return (x_max - x_min) * (y_max - y_min)
+        return self.box.area
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Patch:
         return float(self.sums[-1, -1])
 
 
-Region = Box | Patch
+Region = RegionBox | Patch
 
 
 def patch_of(image: int, column: int, row: int, pixels: NDArray[np.bool_]) -> Patch:
@@ -60,85 +61,111 @@ def patch_of(image: int, column: int, row: int, pixels: NDArray[np.bool_]) -> Pa
     return Patch(image, column, row, sums)
 
 
-def iou(box: Box, region: Region) -> float:
+def patches(image: int, mask: NDArray[Any]) -> list[Patch]:
+    """8-connected components of each positive value of an (H, W) label map.
+
+    Raises InputError for more than 256 values: that is an image.
+    """
+    from scipy.ndimage import find_objects, label
+
+    parts: list[Patch] = []
+    values = np.unique(mask[mask > 0])
+    if values.size > _MAX_VALUES:
+        raise InputError(f"a mask of {values.size} values is no label map")
+    for value in values:
+        components, count = label(mask == value, structure=np.ones((3, 3)))
+        for number, (rows, columns) in enumerate(find_objects(components, count), start=1):
+            pixels = components[rows, columns] == number
+            parts.append(patch_of(image, columns.start, rows.start, pixels))
+    return parts
+
+
+def region_iou(claim: RegionBox, region: Region) -> float:
     """Intersection over union, 0 to 1; 0 on different images."""
-    if box.image != region.image:
+    if claim.image != region.image:
         return 0.0
-    if isinstance(region, Box):
-        shared = _box_overlap(box.corners, region.corners)
-    else:
-        x_min, y_min, x_max, y_max = box.corners
-        shared = float(
-            _cell_areas(region, np.array([x_min, x_max]), np.array([y_min, y_max]))[0, 0]
-        )
-    return shared / (box.area + region.area - shared) if shared > 0 else 0.0
+    if isinstance(region, RegionBox):
+        return iou(claim.box, region.box)
+    x_min, y_min, x_max, y_max = claim.box
+    cells = _cell_areas(region, np.array([x_min, x_max]), np.array([y_min, y_max]))
+    common = float(cells[0, 0])
+    return common / (claim.area + region.area - common) if common > 0 else 0.0
 
 
-def matched(boxes: Sequence[Box], claimed: int, regions: Sequence[Region], labelled: bool) -> float:
-    """Panoptic quality of the best one-to-one matching: 2 sum IoU / (claimed + annotated).
+def matched(
+    boxes: Sequence[RegionBox], claims: int, regions: Sequence[Region], labelled: bool
+) -> float:
+    """Panoptic quality of the best one-to-one matching: 2 sum IoU / (claims + regions).
 
     Every claimed box meets at most one region and every region one box, so that the sum of IoU is
     largest (Hungarian method); misses and extras both cost half a region. Kirillov et al.,
     "Panoptic segmentation", 2019, equation 1, without the threshold on IoU, so that a reward
     exists below it. Several regions are never merged, nor one region covered piecewise.
 
-    claimed   boxes of the response, those without area or image included
+    claims    boxes of the response, those without area or image included
     labelled  a box meets only regions of its own label (unlabelled masks meet any)
     1 when nothing is claimed and nothing annotated.
     """
-    if not claimed and not regions:
+    if not claims and not regions:
         return 1.0
     table = [
-        [iou(box, region) if not labelled or _same(box, region) else 0.0 for region in regions]
+        [
+            region_iou(box, region) if not labelled or _same(box, region) else 0.0
+            for region in regions
+        ]
         for box in boxes
     ]
-    return 2 * _best_sum(table) / (claimed + len(regions))
+    return 2 * _best_sum(table) / (claims + len(regions))
 
 
-def union(boxes: Sequence[Box], claimed: int, regions: Sequence[Region], labelled: bool) -> float:
+def union(
+    boxes: Sequence[RegionBox], claims: int, regions: Sequence[Region], labelled: bool
+) -> float:
     """IoU of all claimed boxes together with all regions together, over all images.
 
     Pieces that together cover a region score as one box does. 1 when nothing is claimed and
     nothing annotated; boxes without area cost nothing. With `labelled`, boxes that share no label
     with any region of their image keep their area and meet nothing.
     """
-    if not claimed and not regions:
+    if not claims and not regions:
         return 1.0
-    shared = total = 0.0
+    common = total = 0.0
     for image in sorted({part.image for part in (*boxes, *regions)}):
         here = [box for box in boxes if box.image == image]
         there = [region for region in regions if region.image == image]
-        meeting = [
+        matches = [
             box for box in here if not labelled or any(_same(box, region) for region in there)
         ]
-        common = _union_overlap(meeting, there)
-        shared += common
-        total += _area_of_union(here) + _area_of_union(there) - common
-    return min(shared / total, 1.0) if total > 0 else 0.0
+        both = _union_overlap(matches, there)
+        common += both
+        total += _area_of_union(here) + _area_of_union(there) - both
+    return min(common / total, 1.0) if total > 0 else 0.0
 
 
-def best(boxes: Sequence[Box], claimed: int, regions: Sequence[Region], labelled: bool) -> float:
+def best(
+    boxes: Sequence[RegionBox], claims: int, regions: Sequence[Region], labelled: bool
+) -> float:
     """The largest IoU of any claimed box with any region (QoQ-Med, section 3.4).
 
     Misses and extras cost nothing. 1 when nothing is claimed and nothing annotated.
     """
-    if not claimed and not regions:
+    if not claims and not regions:
         return 1.0
     pairs = ((box, region) for box in boxes for region in regions)
     return max(
-        (iou(box, region) for box, region in pairs if not labelled or _same(box, region)),
+        (region_iou(box, region) for box, region in pairs if not labelled or _same(box, region)),
         default=0.0,
     )
 
 
-RULES: dict[Rule, Callable[[Sequence[Box], int, Sequence[Region], bool], float]] = {
+RULES: dict[GroundingRule, Callable[[Sequence[RegionBox], int, Sequence[Region], bool], float]] = {
     "matched": matched,
     "union": union,
     "best": best,
 }
 
 
-def _same(box: Box, region: Region) -> bool:
+def _same(box: RegionBox, region: Region) -> bool:
     return region.label is None or box.label == region.label
 
 
@@ -152,12 +179,6 @@ def _best_sum(table: Sequence[Sequence[float]]) -> float:
 
     scores = np.array(table)
     return float(scores[linear_sum_assignment(scores, maximize=True)].sum())
-
-
-def _box_overlap(a: Corners, b: Corners) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return width * height if width > 0 and height > 0 else 0.0
 
 
 def _cell_areas(
@@ -185,40 +206,40 @@ def _split(
 
 
 def _cells(
-    boxes: Sequence[Box],
+    boxes: Sequence[RegionBox],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Distinct x edges (n + 1), y edges (m + 1) and which of the (m, n) cells the boxes cover."""
-    corners = np.array([box.corners for box in boxes], np.float64)
+    corners = np.array([region.box for region in boxes], np.float64)
     x_edges, y_edges = np.unique(corners[:, [0, 2]]), np.unique(corners[:, [1, 3]])
-    covered = np.zeros((y_edges.size - 1, x_edges.size - 1), np.bool_)
+    cover = np.zeros((y_edges.size - 1, x_edges.size - 1), np.bool_)
     for x_min, y_min, x_max, y_max in corners:
         left, right = np.searchsorted(x_edges, (x_min, x_max))
         top, bottom = np.searchsorted(y_edges, (y_min, y_max))
-        covered[top:bottom, left:right] = True
-    return x_edges, y_edges, covered
+        cover[top:bottom, left:right] = True
+    return x_edges, y_edges, cover
 
 
 def _area_of_union(regions: Sequence[Region]) -> float:
     """Area of the union. Patches of one image are disjoint by construction."""
-    boxes = [region for region in regions if isinstance(region, Box)]
+    boxes = [region for region in regions if isinstance(region, RegionBox)]
     patches = sum(region.area for region in regions if isinstance(region, Patch))
     if not boxes:
         return patches
-    x_edges, y_edges, covered = _cells(boxes)
+    x_edges, y_edges, cover = _cells(boxes)
     sizes = np.outer(np.diff(y_edges), np.diff(x_edges))
-    return patches + float(sizes[covered].sum())
+    return patches + float(sizes[cover].sum())
 
 
-def _union_overlap(boxes: Sequence[Box], regions: Sequence[Region]) -> float:
+def _union_overlap(boxes: Sequence[RegionBox], regions: Sequence[Region]) -> float:
     """Area that the union of the boxes shares with the union of the regions."""
     if not boxes or not regions:
         return 0.0
-    x_edges, y_edges, covered = _cells(boxes)
-    shared = 0.0
+    x_edges, y_edges, cover = _cells(boxes)
+    common = 0.0
     for patch in (region for region in regions if isinstance(region, Patch)):
-        shared += float(_cell_areas(patch, x_edges, y_edges)[covered].sum())
-    drawn = [region for region in regions if isinstance(region, Box)]
-    if drawn:
-        both = _area_of_union([*boxes, *drawn])
-        shared += _area_of_union(boxes) + _area_of_union(drawn) - both
-    return shared
+        common += float(_cell_areas(patch, x_edges, y_edges)[cover].sum())
+    others = [region for region in regions if isinstance(region, RegionBox)]
+    if others:
+        both = _area_of_union([*boxes, *others])
+        common += _area_of_union(boxes) + _area_of_union(others) - both
+    return common

@@ -1,16 +1,29 @@
-"""The list of objects of interest in a response: finding its JSON and reading its boxes."""
+"""The list of objects of interest in a response: finding its JSON and reading its boxes.
+
+JSON is read as policies write it, strict or with slips that leave no doubt, in bounded time.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from qoqtrain.rewards.lenient_json import NotJSON, repaired, strict
+from qoqdata.boxes import Corners
 
+#: A block of this many characters holds thousands of boxes.
+MAX_BLOCK = 131_072
+#: The contract needs three levels: list, object, box.
+MAX_DEPTH = 16
 #: More boxes than this are no reading of an image.
 MAX_BOXES = 256
 
+# A string, closed or not, or a bracket outside of strings; no position is read twice.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
+_LEVELS = {"[": 1, "{": 1, "]": -1, "}": -1}
+_WORD = re.compile(r"[A-Za-z_]+")
+_CONSTANTS = {"None": "null", "True": "true", "False": "false"}
+_BLANKS = " \t\r\n"
 _MARK = re.compile("```")
 # Behind an opening fence: blanks, a language name, blanks. It matches wherever it is tried.
 _LANGUAGE = re.compile(r"[ \t]{0,16}([A-Za-z0-9_+-]{0,16})\s*+")
@@ -19,8 +32,6 @@ _LIST = re.compile(r"\[\s{0,64}\{")
 _NUMBER = re.compile(r"\s*[+-]?\d{1,9}(?:\.\d{1,9})?\s*")
 _WRAPPER = "objects_of_interest"
 _FAR = 1e9
-
-Corners = tuple[float, float, float, float]
 
 
 class Mention(NamedTuple):
@@ -69,8 +80,8 @@ def object_list(response: str) -> ObjectList:
     "objects_of_interest"; a list of boxes in one "bbox_2d" is taken too, as the prompt's wording
     invites. Linear time.
     """
-    marks = [found.start() for found in _MARK.finditer(response)]
-    tagged = named = False
+    marks = [mark.start() for mark in _MARK.finditer(response)]
+    tagged = has_boxes = False
     bodies: list[tuple[int, int]] = []
     for index in range(0, len(marks), 2):
         end = marks[index + 1] if index + 1 < len(marks) else None
@@ -79,13 +90,13 @@ def object_list(response: str) -> ObjectList:
         tagged = tagged or language[1].lower() == "json"
         if end is not None and response[language.end() : language.end() + 1] in ("[", "{"):
             bodies.append((language.end(), end))
-            named = named or _names_boxes(response, *bodies[-1])
-    if not named and _names_boxes(response):
+            has_boxes = has_boxes or _names_boxes(response, *bodies[-1])
+    if not has_boxes and _names_boxes(response):
         bare = (body for body in _bare_spans(response) if _names_boxes(response, *body))
         bodies = [*bare, *bodies]
     fenced = bool(marks)
     reason = None
-    for syntax, load in _SYNTAXES:
+    for syntax, load in (("strict", strict_json), ("repaired", repaired_json)):
         for start, end in bodies:
             try:
                 value = load(response[start:end])
@@ -94,12 +105,6 @@ def object_list(response: str) -> ObjectList:
                 continue
             return _read(value, fenced, tagged, syntax, (start, end))
     return ObjectList(fenced=fenced, tagged=tagged, reason=reason)
-
-
-_SYNTAXES: tuple[tuple[str, Callable[[str], Any]], ...] = (
-    ("strict", strict),
-    ("repaired", repaired),
-)
 
 
 def _read(value: Any, fenced: bool, tagged: bool, syntax: str, span: tuple[int, int]) -> ObjectList:
@@ -161,20 +166,110 @@ def _bare_spans(response: str) -> list[tuple[int, int]]:
     Objects of a list that never closes are not taken out of it: from its start to the end of the
     response it is one span, which then does not parse.
     """
-    opened: list[tuple[str, int]] = []
+    stack: list[tuple[str, int]] = []
     spans: list[tuple[int, int]] = []
-    for found in _BRACKET.finditer(response):
-        bracket, at = found[0], found.start()
+    for mark in _BRACKET.finditer(response):
+        bracket, at = mark[0], mark.start()
         if bracket in "[{":
-            opened.append((bracket, at))
-        elif opened and opened[-1][0] == ("[" if bracket == "]" else "{"):
-            start = opened.pop()[1]
+            stack.append((bracket, at))
+        elif stack and stack[-1][0] == ("[" if bracket == "]" else "{"):
+            start = stack.pop()[1]
             while spans and spans[-1][0] > start:
                 spans.pop()
             spans.append((start, at + 1))
         else:
-            opened.clear()
-    lists = (at for bracket, at in opened if bracket == "[" and _LIST.match(response, at))
-    if (cut := next(lists, None)) is None:
+            stack.clear()
+    lists = (at for bracket, at in stack if bracket == "[" and _LIST.match(response, at))
+    if (last := next(lists, None)) is None:
         return spans
-    return [*(span for span in spans if span[1] <= cut), (cut, len(response))]
+    return [*(span for span in spans if span[1] <= last), (last, len(response))]
+
+
+class NotJSON(ValueError):
+    """Text that is no JSON, nor JSON but for the slips that `repaired` mends."""
+
+
+def strict_json(text: str) -> Any:
+    """The value of RFC 8259 JSON; raises NotJSON with the reason, also beyond the limits."""
+    if len(text) > MAX_BLOCK:
+        raise NotJSON(f"has {len(text)} characters, more than {MAX_BLOCK}")
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(text):
+        raise NotJSON(f"is nested deeper than {MAX_DEPTH}")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise NotJSON(f"does not parse ({str(error)[:80]})") from error
+
+
+def repaired_json(text: str) -> Any:
+    """The value of JSON with slips that leave no doubt: see `as_strict`. Raises NotJSON."""
+    if len(text) > MAX_BLOCK:
+        raise NotJSON(f"has {len(text)} characters, more than {MAX_BLOCK}")
+    return strict_json(as_strict(text))
+
+
+def as_strict(text: str) -> str:
+    """The text with Python's quotes, constants and tuples and trailing commas made JSON.
+
+    A quote in single quotes ends the string only before a comma, colon, closing bracket or the
+    end, so the apostrophe of 'patient's lung' belongs to the label. Nothing is completed: what is
+    cut off or unbalanced stays so. One pass, linear time.
+    """
+    out: list[str] = []
+    at = 0
+    while at < len(text):
+        mark = text[at]
+        if mark in "\"'":
+            string, at = _string(text, at)
+            out.append(string)
+        elif mark == ",":
+            behind = _next(text, at + 1)
+            if behind >= len(text) or text[behind] not in "]})":
+                out.append(",")
+            at = behind
+        elif mark in "()":
+            out.append("[" if mark == "(" else "]")
+            at += 1
+        elif word := _WORD.match(text, at):
+            out.append(_CONSTANTS.get(word[0], word[0]))
+            at = word.end()
+        else:
+            out.append(mark)
+            at += 1
+    return "".join(out)
+
+
+def _is_deep(text: str) -> bool:
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += _LEVELS.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _string(text: str, start: int) -> tuple[str, int]:
+    """(the string literal at `start` in double quotes, the index behind it)."""
+    quote = text[start]
+    content: list[str] = []
+    at = start + 1
+    while at < len(text):
+        mark = text[at]
+        if mark == "\\" and at + 1 < len(text):
+            content.append("'" if text[at + 1] == "'" else text[at : at + 2])
+            at += 2
+            continue
+        if mark == quote:
+            behind = _next(text, at + 1)
+            if quote == '"' or behind >= len(text) or text[behind] in ",:]})":
+                return f'"{"".join(content)}"', at + 1
+        content.append('\\"' if mark == '"' else mark)
+        at += 1
+    return text[start:], len(text)
+
+
+def _next(text: str, at: int) -> int:
+    """Index of the first character at or behind `at` that is no blank."""
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at

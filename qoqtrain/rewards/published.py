@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqdata.boxes import iou
 from qoqtrain.rewards.truth import Truth, truth_of
 
 #: Weights of answer, grounding, format and length.
@@ -36,8 +37,8 @@ def published_scores(
     The first mask and the first region of a truth count, as there. Raises as `truth_of`.
     """
     scores = []
-    for index, (response, given) in enumerate(zip(responses, truths, strict=True)):
-        truth = truth_of(given, f"truths[{index}]")
+    for index, (response, value) in enumerate(zip(responses, truths, strict=True)):
+        truth = truth_of(value, f"truths[{index}]")
         mask = truth.masks[0] if truth.masks else None
         box = list(truth.regions[0].corners) if truth.regions else None
         parts = {
@@ -102,7 +103,8 @@ def iou_score(response: str, mask: NDArray[Any] | None, truth: Sequence[float] |
         # The second box meets a truth that the first one turned into another type.
         if truth is None or len(boxes) > 1 or len(boxes[0]) < 4:
             return 0.0
-        return _box_iou(boxes[0], truth)
+        x1, y1, x2, y2 = boxes[0][:4]
+        return iou((x1, y1, x2, y2), (truth[0], truth[1], truth[2], truth[3]))
     except (TypeError, ValueError, OverflowError):
         return 0.0
 
@@ -149,18 +151,10 @@ def _boxes(response: str) -> list[list[Any]]:
 
 
 def _mask_iou(box: Sequence[Any], mask: NDArray[np.bool_]) -> float:
+    """IoU in whole pixels: corners name the first and last pixel and are moved into the mask."""
     height, width = mask.shape[-2:]
     x1, x2 = sorted(min(max(int(x), 0), width - 1) for x in (box[0], box[2]))
     y1, y2 = sorted(min(max(int(y), 0), height - 1) for y in (box[1], box[3]))
-    drawn = (x2 - x1 + 1) * (y2 - y1 + 1) if x1 < x2 and y1 < y2 else 0
-    shared = int(mask[..., y1 : y2 + 1, x1 : x2 + 1].sum()) if drawn else 0
-    return shared / (drawn + int(mask.sum()) - shared)
-
-
-def _box_iou(box: Sequence[Any], truth: Sequence[float]) -> float:
-    width = min(box[2], truth[2]) - max(box[0], truth[0])
-    height = min(box[3], truth[3]) - max(box[1], truth[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = sum((b[2] - b[0]) * (b[3] - b[1]) for b in (box, truth))
-    return width * height / (areas - width * height)
+    area = (x2 - x1 + 1) * (y2 - y1 + 1) if x1 < x2 and y1 < y2 else 0
+    common = int(mask[..., y1 : y2 + 1, x1 : x2 + 1].sum()) if area else 0
+    return common / (area + int(mask.sum()) - common)

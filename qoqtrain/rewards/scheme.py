@@ -1,4 +1,4 @@
-"""Every choice of a reward, as data, and the named sets of choices."""
+"""What a reward is made of: its parts, its choices as data, and the named sets of choices."""
 
 from __future__ import annotations
 
@@ -6,16 +6,32 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from qoqdata.errors import UsageError
-from qoqtrain.rewards.format import Rule as FormatRule
-from qoqtrain.rewards.matching import RULES as GROUNDING_RULES
-from qoqtrain.rewards.matching import Rule as GroundingRule
 from qoqtrain.rewards.text import MEASURES
 from qoqtrain.rewards.vocabulary import synonym_classes
 
 PARTS = ("answer", "grounding", "format", "length")
+
+GroundingRule = Literal["matched", "union", "best"]
+FormatRule = Literal["graded", "binary"]
+
+#: ok             scored
+#: missing_truth  there is nothing to score against: the value is None and the weight is shared out
+#: no_answer      no closed box where the answer belongs
+#: no_boxes       no list of objects
+#: unparsable     something is there and cannot be read
+#: truncated      generation stopped at the token limit
+Status = Literal["ok", "missing_truth", "no_answer", "no_boxes", "unparsable", "truncated"]
+
+
+class Part(NamedTuple):
+    """`value` in 0 to 1, None only with missing truth; `reason` is given where not plainly ok."""
+
+    value: float | None
+    status: Status = "ok"
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class Scheme:
     grounding_rule  "matched", "union" or "best" (see `matching`)
     labelled_boxes  boxes meet only regions of their own label
     inclusive_boxes corners name the first and last pixel instead of edges
-    format_rule     "graded" or "binary" (see `format`)
+    format_rule     "graded" or "binary" (see `form`)
     think_share     share of the format part that the layout of the thinking decides; 0 for prompts
                     that ask for none
     min_precision   an answer of which less is right scores 0
@@ -60,7 +76,7 @@ class Scheme:
         if not sum(weights):
             raise _refuse("weights", weights, "give one part a weight")
         for name, choices in (
-            ("grounding_rule", GROUNDING_RULES),
+            ("grounding_rule", get_args(GroundingRule)),
             ("format_rule", get_args(FormatRule)),
             ("text_measure", MEASURES),
         ):
@@ -100,11 +116,11 @@ def scheme_of(preset: str, **changes: Any) -> Scheme:
         raise UsageError(
             f"there is no reward preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}"
         )
-    known = {setting.name for setting in fields(Scheme)}
-    if unknown := sorted(changes.keys() - known):
+    names = {setting.name for setting in fields(Scheme)}
+    if unknown := sorted(changes.keys() - names):
         raise UsageError(
             f"unknown reward settings: {', '.join(unknown)}",
-            fix=f"the settings are {', '.join(sorted(known))}",
+            fix=f"the settings are {', '.join(sorted(names))}",
         )
     return replace(PRESETS[preset], **changes)
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qoqdata.errors import UsageError
 from qoqtrain.rewards.answers import Expectations, ExpectedAnswer, label_part, text_part
-from qoqtrain.rewards.boxed import Answer, final_answer
-from qoqtrain.rewards.format import binary, format_part, graded
-from qoqtrain.rewards.grounding import Grounds, grounding, grounds_of, name_of
-from qoqtrain.rewards.length import length_part
+from qoqtrain.rewards.final_answer import Answer, final_answer
+from qoqtrain.rewards.form import binary, format_part, graded, length_part
+from qoqtrain.rewards.grounding import Grounds, grounding, grounds_of
 from qoqtrain.rewards.object_list import ObjectList, object_list
-from qoqtrain.rewards.part import Part
 from qoqtrain.rewards.published import PUBLISHED, published_scores
-from qoqtrain.rewards.scheme import PARTS, Scheme, scheme_of
+from qoqtrain.rewards.scheme import PARTS, Part, Scheme, scheme_of
 from qoqtrain.rewards.truth import Truth, truth_of
+from qoqtrain.rewards.vocabulary import name_of
 
 #: Longer responses are not read: no context window holds one.
 MAX_RESPONSE = 2_000_000
 
+Scores = Sequence[Mapping[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    given: object
+    original: object
     truth: Truth
-    expected: ExpectedAnswer
+    expectation: ExpectedAnswer
     grounds: Grounds
 
 
@@ -35,7 +40,7 @@ class _Response(NamedTuple):
     answer: Answer
     objects: ObjectList
     labels: frozenset[str] | None
-    cut: bool
+    truncated: bool
 
 
 def score(
@@ -80,32 +85,32 @@ def score(
     questions: dict[int, _Question] = {}
     expectations, name = Expectations(scheme.classes), name_of(scheme.classes)
     scores = []
-    for index, (response, given) in enumerate(zip(responses, truths, strict=True)):
-        # `given` is kept with what was made of it, so no other object can take its id.
-        question = questions.get(id(given))
+    for index, (text, original) in enumerate(zip(responses, truths, strict=True)):
+        # `original` is kept with what was made of it, so no other object can take its id.
+        question = questions.get(id(original))
         if question is None:
-            truth = truth_of(given, f"truths[{index}]")
-            question = _Question(given, truth, expectations.of(truth), grounds_of(truth, name))
-            questions[id(given)] = question
-        answer, objects = _read(response)
+            truth = truth_of(original, f"truths[{index}]")
+            question = _Question(original, truth, expectations.of(truth), grounds_of(truth, name))
+            questions[id(original)] = question
+        answer, objects = _parse(text)
         labels: frozenset[str] | None = None
         if answer.text is not None and not question.truth.open:
-            labels = expectations.read(question.expected, answer.text)
-        cut = truncated is not None and bool(truncated[index])
-        read = _Response(response, answer, objects, labels, cut)
-        scores.append(_score(read, question, scheme, name))
+            labels = expectations.read(question.expectation, answer.text)
+        stop = truncated is not None and bool(truncated[index])
+        response = _Response(text, answer, objects, labels, stop)
+        scores.append(_score(response, question, scheme, name))
     return scores
 
 
 def _score(
     response: _Response, question: _Question, scheme: Scheme, name: Callable[[str], str]
 ) -> dict[str, Any]:
-    text, answer, objects, labels, cut = response
+    text, answer, objects, labels, truncated = response
     if scheme.format_rule == "graded":
         grade = graded(objects)
     else:
         grade = binary(objects, {name(label) for label in labels or ()}, name)
-    stop = Part(0.0, "truncated", "generation stopped at the token limit") if cut else None
+    stop = Part(0.0, "truncated", "generation stopped at the token limit") if truncated else None
     parts = {
         "answer": _answer_part(answer, labels, question, scheme),
         "grounding": grounding(
@@ -124,15 +129,15 @@ def _score(
     }
     return {
         "overall": _overall(parts, scheme),
-        **{part: scored.value for part, scored in parts.items()},
-        "status": {part: scored.status for part, scored in parts.items()},
-        "reason": {part: scored.reason for part, scored in parts.items() if scored.reason},
+        **{name: part.value for name, part in parts.items()},
+        "status": {name: part.status for name, part in parts.items()},
+        "reason": {name: part.reason for name, part in parts.items() if part.reason},
         "prediction": answer.text,
-        "labels": None if labels is None else _written(labels, question.expected),
+        "labels": None if labels is None else _written(labels, question.expectation),
     }
 
 
-def _read(response: str) -> tuple[Answer, ObjectList]:
+def _parse(response: str) -> tuple[Answer, ObjectList]:
     if len(response) > MAX_RESPONSE:
         reason = f"the response has {len(response)} characters, more than {MAX_RESPONSE}"
         return Answer(None, "unparsable", reason, -1, reason), ObjectList(reason=reason)
@@ -142,7 +147,7 @@ def _read(response: str) -> tuple[Answer, ObjectList]:
 def _answer_part(
     answer: Answer, labels: frozenset[str] | None, question: _Question, scheme: Scheme
 ) -> Part:
-    truth, right = question.truth, question.expected.labels
+    truth, right = question.truth, question.expectation.labels
     if truth.open and truth.answer:
         return text_part(answer, truth.answer, scheme.text_measure)
     if right is None:
@@ -159,6 +164,41 @@ def _overall(parts: Mapping[str, Part], scheme: Scheme) -> float | None:
     return min(total / weight, 1.0) if weight else None
 
 
-def _written(labels: frozenset[str], expected: ExpectedAnswer) -> list[str]:
-    names = expected.vocabulary.names
+def _written(labels: frozenset[str], expectation: ExpectedAnswer) -> list[str]:
+    names = expectation.vocabulary.names
     return sorted(names.get(label, label) for label in labels)
+
+
+def tally(scores: Scores) -> dict[str, dict[str, Any]]:
+    """Part -> mean over the scored responses (None without any), coverage and count of each status.
+
+    Coverage is the share of responses with truth for the part. Nothing is left out: the counts of
+    a part add up to the number of responses.
+    """
+    parts: dict[str, dict[str, Any]] = {}
+    for part in PARTS:
+        values = [score[part] for score in scores if score[part] is not None]
+        counts = Counter(score["status"][part] for score in scores)
+        parts[part] = {
+            "mean": sum(values) / len(values) if values else None,
+            "coverage": len(values) / len(scores) if scores else None,
+            "statuses": dict(sorted(counts.items())),
+        }
+    return parts
+
+
+def columns(scores: Scores, parts: Sequence[str] = PARTS) -> NDArray[np.float64]:
+    """(B, P) values of the parts, NaN where the truth is missing: for per-part normalisation."""
+    return np.array(
+        [[np.nan if score[part] is None else score[part] for part in parts] for score in scores],
+        np.float64,
+    ).reshape(len(scores), len(parts))
+
+
+def success(scores: Scores) -> NDArray[np.float64]:
+    """(B,) answer part, NaN without truth: its mean is the success rate of a question or domain.
+
+    `overall` is no measure of success across sources: how many records of a domain have
+    annotated regions would move its mean, and with it the weight of the domain.
+    """
+    return columns(scores, ["answer"])[:, 0]

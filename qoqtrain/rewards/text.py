@@ -1,15 +1,80 @@
-"""Similarity of open answers, 0 to 1, on words.
+"""Texts: their normal form, and the similarity of two of them on words.
 
-Measures that need no model: they are named in every result table, and none of them judges meaning.
+One normal form for labels and answers, so that spelling and mark-up do not decide a reward. The
+measures need no model: they are named in every result table, and none of them judges meaning.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 
-from qoqtrain.rewards.normal_form import normal_form
+# Font macros carry no meaning; \& \% \_ and the spacing macros stand for the character itself.
+_FONT_MACRO = re.compile(
+    r"\\(?:text|math)(?:bf|it|rm|sf|tt|normal)?(?![a-zA-Z])|\\emph(?![a-zA-Z])"
+)
+_ESCAPED = re.compile(r"\\([&%_#$ ,;])")
+
+_DROPPED = {ord(mark): None for mark in "{}$*`\u200b\u200c\u200d\u2060\ufeff"}
+_CONTROLS = dict.fromkeys((*range(9), *range(14, 32), 127))
+_REPLACED = {ord(dash): "-" for dash in "\u2010\u2011\u2012\u2013\u2014\u2212"} | {
+    ord("_"): " ",
+    ord("\u201c"): '"',
+    ord("\u201d"): '"',
+    ord("\u2018"): "'",
+    ord("\u2019"): "'",
+}
+_CHARACTERS: dict[int, str | None] = {**_DROPPED, **_CONTROLS, **_REPLACED}
+
+_OPENING = " \"'(["
+_CLOSING = " \"')].,;:!?"
+
+
+def plain(text: str) -> str:
+    """The text without LaTeX font macros, markdown and control characters; NFKC, case kept.
+
+    NFKC is Unicode Standard Annex 15: full-width forms and ligatures become plain letters.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    if "\\" in text:
+        text = _ESCAPED.sub(r"\1", _FONT_MACRO.sub("", text))
+    return text.translate(_CHARACTERS)
+
+
+def normal_form(text: str) -> str:
+    """`plain`, case folded, blanks collapsed, without enclosing marks and closing punctuation.
+
+    "**Melanoma.**", "\\text{melanoma}" and " MELANOMA" share one form. A text of marks alone keeps
+    them, so that labels such as "?" stay apart.
+    """
+    return _cached(text) if len(text) <= 256 else _normal_form(text)
+
+
+def _normal_form(text: str) -> str:
+    form = " ".join(plain(text).casefold().split())
+    return form.lstrip(_OPENING).rstrip(_CLOSING) or form
+
+
+_cached = lru_cache(maxsize=1 << 15)(_normal_form)
+
+
+def singular(form: str) -> str:
+    """A normal form with the English plural -s taken off every word ("no findings").
+
+    Words on -ss, -is and -us are no plurals (mass, atelectasis, thrombus) and stay. Only for
+    looking up what has no exact match.
+    """
+    return " ".join(
+        word[:-1]
+        if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "is", "us"))
+        else word
+        for word in form.split(" ")
+    )
+
 
 # Runs of letters and digits; a Chinese or Japanese character is a word of its own.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
@@ -37,8 +102,8 @@ def token_f1(answer: str, truth: str) -> float:
     first, second = words(answer), words(truth)
     if not first or not second:
         return float(first == second)
-    shared = sum((Counter(first) & Counter(second)).values())
-    return 2 * shared / (len(first) + len(second))
+    common = sum((Counter(first) & Counter(second)).values())
+    return 2 * common / (len(first) + len(second))
 
 
 def exact(answer: str, truth: str) -> float:
@@ -65,6 +130,6 @@ def _common_subsequence(first: list[str], second: list[str]) -> int:
     full = (1 << len(first)) - 1
     row = full
     for word in second:
-        matched = row & places.get(word, 0)
-        row = (row + matched | row - matched) & full
+        hits = row & places.get(word, 0)
+        row = (row + hits | row - hits) & full
     return len(first) - row.bit_count()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqdata.boxes import BoxFrame, Corners, Size
 from qoqdata.errors import InputError, Misaligned, UsageError
-from qoqtrain.rewards.coordinates import BoxFrame, Corners, Size
 
 # Stored corners are float32: a box may overlap the rim of its image by this many pixels.
 _ROUNDING = 0.5
@@ -70,7 +70,7 @@ class Truth:
         return None if mask is None else (float(mask.shape[1]), float(mask.shape[0]))
 
 
-def truth_of(given: Truth | Mapping[str, Any] | str, where: str = "truth") -> Truth:
+def truth_of(value: Truth | Mapping[str, Any] | str, where: str = "truth") -> Truth:
     """A `Truth` from one, from a mapping with its fields, or from a bare answer.
 
     Regions are mappings {label, image, x_min, y_min, x_max, y_max} and, if need be, reader, as in
@@ -78,20 +78,20 @@ def truth_of(given: Truth | Mapping[str, Any] | str, where: str = "truth") -> Tr
     without area or with an impossible image, Misaligned where sizes disagree: a malformed truth
     is never scored as a wrong response.
     """
-    if isinstance(given, Truth):
-        _check(given, where)
-        return given
-    if isinstance(given, str):
-        return Truth(answer=given)
-    if not isinstance(given, Mapping):
-        raise UsageError(f"{type(given).__name__} is no truth", where=where, fix="pass a mapping")
-    if unknown := sorted(given.keys() - _FIELDS):
+    if isinstance(value, Truth):
+        _check(value, where)
+        return value
+    if isinstance(value, str):
+        return Truth(answer=value)
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{type(value).__name__} is no truth", where=where, fix="pass a mapping")
+    if unknown := sorted(value.keys() - _FIELDS):
         raise UsageError(
             f"a truth has no field {', '.join(map(repr, unknown))}",
             where=where,
             fix=f"the fields are {', '.join(sorted(_FIELDS))}; for a record use truth_of_record",
         )
-    values = dict(given)
+    values = dict(value)
     for name in ("options", "labels"):
         values[name] = _strings(values.get(name), f"{where}.{name}")
     for name in ("stored_sizes", "seen_sizes"):
@@ -137,7 +137,7 @@ def truth_of_record(
 
 _FIELDS = {field.name for field in fields(Truth)}
 _ONLY_TEXT = {str}
-_FRAMES: tuple[Literal["pixels", "thousandths"], ...] = get_args(BoxFrame)
+_FRAMES: tuple[BoxFrame, ...] = get_args(BoxFrame)
 
 
 def _check(truth: Truth, where: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from qoqdata.errors import InputError
-from qoqtrain.rewards.normal_form import normal_form, plain, singular
+from qoqtrain.rewards.text import normal_form, plain, singular
 
 # "," " and " "&" and the line break are the separators of the record contract; ";" and the
 # ideographic comma are what policies write besides.
@@ -43,21 +43,19 @@ class Vocabulary:
         that the data set writes come first, so "A. Fib" is itself and not option A.
         """
         form = normal_form(text)
-        if found := self._named(form):
-            return found
-        if (lettered := _LETTER.fullmatch(form)) and (
-            found := self._named(normal_form(lettered[2]))
-        ):
-            return found
+        if label := self._by_name(form):
+            return label
+        if (option := _LETTER.fullmatch(form)) and (label := self._by_name(normal_form(option[2]))):
+            return label
         if len(form) == 1 and 0 <= (position := ord(form) - ord("a")) < len(self.letters):
             return self.letters[position]
         return None
 
-    def _named(self, form: str) -> str | None:
+    def _by_name(self, form: str) -> str | None:
         if form in self.names:
             return form
-        meant = self.meanings.get(self.classes.get(form, form))
-        return meant or self.singulars.get(singular(form))
+        meaning = self.meanings.get(self.classes.get(form, form))
+        return meaning or self.singulars.get(singular(form))
 
     def read(self, answer: str) -> frozenset[str]:
         """The set of labels in an answer: normal forms, known ones and all others as they stand.
@@ -73,19 +71,19 @@ class Vocabulary:
         lines = (" ".join(line.split()) for line in text.splitlines())
         text = " ".join(line.removeprefix("- ").removeprefix("\u2022 ") + "," for line in lines)
         spans = pieces(text)
-        found: set[str] = set()
+        labels: set[str] = set()
         start = 0
         while start < len(spans):
             for stop in range(min(len(spans), start + self.longest), start, -1):
-                known = self.find(text[spans[start][0] : spans[stop - 1][1]])
-                if known is not None:
-                    found.add(known)
+                label = self.find(text[spans[start][0] : spans[stop - 1][1]])
+                if label is not None:
+                    labels.add(label)
                     break
             else:
                 stop = start + 1
-                found.add(normal_form(text[slice(*spans[start])]))
+                labels.add(normal_form(text[slice(*spans[start])]))
             start = stop
-        return frozenset(found - {""})
+        return frozenset(labels - {""})
 
 
 def pieces(text: str) -> list[tuple[int, int]]:
@@ -146,6 +144,16 @@ def synonym_classes(synonyms: Mapping[str, str]) -> dict[str, str]:
     return classes
 
 
+def name_of(classes: Mapping[str, str]) -> Callable[[str], str]:
+    """Label -> the normal form of what it means, for comparing labels of boxes."""
+
+    def name(label: str) -> str:
+        form = normal_form(label)
+        return classes.get(form, form)
+
+    return name
+
+
 @lru_cache(maxsize=1 << 14)
 def _shape(form: str) -> tuple[str, int]:
     """(singular form, number of separator-free pieces, at least 1) of a label."""
@@ -153,9 +161,9 @@ def _shape(form: str) -> tuple[str, int]:
 
 
 def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    seen: dict[str, str] = {}
-    double: set[str] = set()
+    first: dict[str, str] = {}
+    ambiguous: set[str] = set()
     for key, form in pairs:
-        if seen.setdefault(key, form) != form:
-            double.add(key)
-    return {key: form for key, form in seen.items() if key not in double}
+        if first.setdefault(key, form) != form:
+            ambiguous.add(key)
+    return {key: form for key, form in first.items() if key not in ambiguous}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from qoqdata.boxes import from_stored
 from qoqtrain.rewards import Truth
 from qoqtrain.rewards.truth import TrueRegion
 
@@ -46,14 +47,9 @@ def target_tokens(row: Row, processor: Processor) -> tuple[int, ...]:
 
 
 def _box(region: TrueRegion, truth: Truth, images: int) -> dict[str, Any]:
-    stored = truth.size(region.image)
-    across, down = 1.0, 1.0
-    if stored is not None and truth.frame == "thousandths":
-        across, down = 1000.0 / stored[0], 1000.0 / stored[1]
-    elif stored is not None and truth.seen_sizes is not None:
-        seen = truth.seen_sizes[region.image]
-        across, down = seen[0] / stored[0], seen[1] / stored[1]
-    x_min, y_min, x_max, y_max = region.corners
-    corners = [x_min * across, y_min * down, x_max * across, y_max * down]
+    corners = region.corners
+    if (size := truth.size(region.image)) is not None:
+        seen_size = truth.seen_sizes[region.image] if truth.seen_sizes else size
+        corners = from_stored(corners, stored_size=size, seen_size=seen_size, frame=truth.frame)
     place = {"image": region.image} if images > 1 else {}
     return {**place, "bbox_2d": [round(corner) for corner in corners], "label": region.label}

@@ -15,7 +15,7 @@ from qoqdata.statistics import difficulty as difficulty_table
 from qoqdata.statistics import tables
 from qoqdata.statistics.tables import Stats
 from qoqtrain import DRPO
-from qoqtrain.rewards import difficulty, score
+from qoqtrain.rewards import score, success
 
 OPTIONS = ["Melanoma", "Nevus", "Keratosis"]
 REGION = {"label": "lesion", "image": 0, "x_min": 10, "y_min": 10, "x_max": 50, "y_max": 50}
@@ -53,7 +53,7 @@ COVERAGES: list[set[str]] = [set(), {"derm"}, {"xray"}, {"derm", "xray"}]
 def written_statistics(folder: Path, scores: list[dict[str, Any]], ids: list[str]) -> Stats:
     """The statistics of two domains of 12 records, with the difficulty of these rollouts."""
     path = folder / "rollouts.jsonl"
-    rows = zip(ids, difficulty(scores).tolist(), strict=True)
+    rows = zip(ids, success(scores).tolist(), strict=True)
     path.write_text("\n".join(json.dumps({"id": name, "reward": reward}) for name, reward in rows))
     table = difficulty_table.from_rollouts(path, policy="base", scorer="answer")
     names = sorted(set(ids))
@@ -99,7 +99,7 @@ def test_steps_do_not_depend_on_annotation() -> None:
         scores = scored(texts, domains, annotated=coverage)
         drpo = DRPO.preset("streaming", bounds=None)
         rewards = [row["overall"] for row in scores]
-        step = drpo.step(rewards, ids, domains, difficulty=difficulty(scores))
+        step = drpo.step(rewards, ids, domains, difficulty=success(scores))
         factors.append(step.factors)
         states.append(drpo.checksum())
         assert step.report["domains"]["derm"]["mu"] == pytest.approx(0.5, abs=1e-12)

@@ -1,6 +1,6 @@
 """The exact way from the stored images of a record to the shown ones, and back.
 
-Coordinates are pixel edges (see `qoqdata.readers.boxes`), so a change of size is a plain ratio in x
+Coordinates are pixel edges (see `qoqdata.boxes`), so a change of size is a plain ratio in x
 and one in y. The facts of a decoded record (`shown`) hold all of it; `Transform.of` reads them.
 
 Images and label maps are resized on the same grid: shown pixel j covers the stored columns from
@@ -10,18 +10,17 @@ j * s to (j + 1) * s, where s is stored width over shown width, and its centre i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from qoqdata import boxes
+from qoqdata.boxes import Box
 from qoqdata.errors import InputError, Misaligned
-from qoqdata.readers import boxes
-from qoqdata.readers.boxes import Box
 from qoqdata.stream.decode.budget import Budget, Size, shown_sizes
 
 Region = Mapping[str, Any]
-_CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +45,12 @@ class ShownImage:
         return boxes.scale(box, self.shown, self.stored)
 
     def thousandths(self, box: Box) -> tuple[int, int, int, int]:
-        """A box in shown pixels as Qwen3-VL writes it. Raises as `boxes.to_normalised_1000`."""
-        return boxes.to_normalised_1000(box, *self.shown)
+        """A box in shown pixels as Qwen3-VL writes it. Raises as `boxes.to_thousandths`."""
+        return boxes.to_thousandths(box, self.shown)
 
     def from_thousandths(self, corners: tuple[float, float, float, float]) -> Box:
         """The box in shown pixels behind corners in thousandths of the sides."""
-        return boxes.from_normalised_1000(corners, *self.shown)
+        return boxes.from_thousandths(corners, self.shown)
 
     def facts(self) -> dict[str, Any]:
         """The frame as plain values: image, width, height (shown), stored_*, scale_x, scale_y."""
@@ -116,9 +115,9 @@ class Transform:
             or box.x_max > frame.stored[0]
             or (box.y_max > frame.stored[1])
         ):
-            raise Misaligned(f"box {astuple(box)} leaves its image of {frame.stored}")
+            raise Misaligned(f"box {tuple(box)} leaves its image of {frame.stored}")
         by = frame.scale
-        return _placed(region, place, frame.to_shown(box), by[0] * by[1])
+        return _moved(region, place, frame.to_shown(box), by[0] * by[1])
 
     def restore(self, region: Region) -> dict[str, Any]:
         """The reverse of `show`, for a region or a prediction on the shown images.
@@ -130,7 +129,7 @@ class Transform:
         frame = self.frames[region["image"]]
         by = frame.scale
         box = frame.to_stored(_box(region))
-        return _placed(region, frame.image, box, 1 / (by[0] * by[1]))
+        return _moved(region, frame.image, box, 1 / (by[0] * by[1]))
 
 
 def resize_image(pixels: np.ndarray, size: Size) -> np.ndarray:
@@ -176,15 +175,16 @@ def lost_codes(codes: np.ndarray, view: np.ndarray) -> list[int]:
 
 
 def _box(region: Region) -> Box:
-    return Box(*(region[name] for name in _CORNERS))
-
-
-def _placed(region: Region, image: int, box: Box, area_ratio: float) -> dict[str, Any]:
-    target = {**region, "image": image, **dict(zip(_CORNERS, astuple(box), strict=True))}
-    if region.get("area") is not None:
-        target["area"] = region["area"] * area_ratio
-    return target
+    return Box(region["x_min"], region["y_min"], region["x_max"], region["y_max"])
 
 
 def _centres(length: int, count: int) -> np.ndarray:
     return (2 * np.arange(count, dtype=np.int64) + 1) * length // (2 * count)
+
+
+def _moved(region: Region, image: int, box: Box, area_ratio: float) -> dict[str, Any]:
+    """The region with another image, box and area."""
+    result = {**region, "image": image, **box._asdict()}
+    if region.get("area") is not None:
+        result["area"] = region["area"] * area_ratio
+    return result

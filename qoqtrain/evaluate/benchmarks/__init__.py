@@ -1,9 +1,8 @@
 """Published benchmarks: their questions, and their rules of scoring, as data and pure functions."""
 
 from qoqtrain.evaluate.benchmarks.figures import figures
-from qoqtrain.evaluate.benchmarks.item import Item
 from qoqtrain.evaluate.benchmarks.items import items_of, read_items
-from qoqtrain.evaluate.benchmarks.readings import Reading
+from qoqtrain.evaluate.benchmarks.readings import Item, Reading
 from qoqtrain.evaluate.benchmarks.table import BENCHMARKS, Benchmark, benchmark_of
 from qoqtrain.evaluate.benchmarks.verdicts import Verdict, judge_items
 

@@ -1,17 +1,23 @@
-"""The figures of a benchmark: pure functions of its verdicts, by name."""
+"""The figures of a benchmark: pure functions of its verdicts, by name, and their files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qoqtrain.evaluate.benchmarks.overlap import corpus_bleu
+from qoqdata.atomic import file_digest, replacing, write_json
 from qoqtrain.evaluate.benchmarks.table import Benchmark
 from qoqtrain.evaluate.benchmarks.verdicts import Verdict, membership
-from qoqtrain.evaluate.confusion import Floats, macro_f1, mean_defined, rates
-from qoqtrain.evaluate.ranking import auroc, ranking
+from qoqtrain.evaluate.class_metrics import Floats, auroc, macro_f1, mean_defined, ranking, rates
+from qoqtrain.rewards.text import words
+
+FIGURES_FILE, QUESTIONS_FILE = "benchmark.json", "per_question.jsonl"
 
 Figures = dict[str, float | None]
 Verdicts = Sequence[Verdict]
@@ -38,14 +44,14 @@ def figures(verdicts: Verdicts, benchmark: Benchmark) -> dict[str, Any]:
 def _figures(verdicts: Verdicts, benchmark: Benchmark) -> dict[str, Any]:
     statuses = [verdict.status for verdict in verdicts]
     responses = len(verdicts) - statuses.count("missing")
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         "records": len(verdicts),
         "missing": statuses.count("missing"),
         "unparsable": statuses.count("unparsable") / responses if responses else None,
     }
     for name in benchmark.figures:
-        found |= FIGURES[name](verdicts)
-    return found
+        row |= FIGURES[name](verdicts)
+    return row
 
 
 def _accuracy(verdicts: Verdicts) -> Figures:
@@ -57,17 +63,17 @@ def _closed_and_open(verdicts: Verdicts) -> Figures:
     """Closed: as the benchmark marks it, else yes/no questions. Open: exact match and overlaps."""
     closed = [verdict for verdict in verdicts if is_closed(verdict)]
     open_ = [verdict for verdict in verdicts if not is_closed(verdict)]
-    found: Figures = {
+    row: Figures = {
         "closed_records": float(len(closed)),
         "closed_accuracy": _accuracy(closed)["accuracy"],
         "open_exact_match": _accuracy(open_)["accuracy"],
     }
     for name in ("token_recall", "token_f1", "rouge_l"):
         values = [verdict.reading.measures.get(name, 0.0) for verdict in open_]
-        found[f"open_{name}"] = sum(values) / len(values) if values else None
+        row[f"open_{name}"] = sum(values) / len(values) if values else None
     pairs = [((v.reading.given or ("",))[0], v.item.right[0]) for v in open_]
-    found["open_bleu_1"] = corpus_bleu(pairs, 1)
-    return found
+    row["open_bleu_1"] = corpus_bleu(pairs, 1)
+    return row
 
 
 def is_closed(verdict: Verdict) -> bool:
@@ -83,22 +89,24 @@ def _macro_f1(verdicts: Verdicts) -> Figures:
 
 def _sens_spec_hmean(verdicts: Verdicts) -> Figures:
     """FunBench's "F1": the harmonic mean of sensitivity and specificity, mean over classes."""
-    found = rates(class_counts(verdicts))
-    total = found.recall + found.specificity
-    product = 2 * found.recall * found.specificity
+    classes = rates(class_counts(verdicts))
+    total = classes.recall + classes.specificity
+    product = 2 * classes.recall * classes.specificity
     means = np.divide(product, total, out=np.zeros_like(total), where=total > 0)
     means[np.isnan(total)] = np.nan
     return {
         "sens_spec_hmean": _defined(float(mean_defined(means))),
-        "sensitivity": _defined(float(mean_defined(found.recall))),
+        "sensitivity": _defined(float(mean_defined(classes.recall))),
     }
 
 
 def _set_balanced_accuracy(verdicts: Verdicts) -> Figures:
     """Mean over labels of (sensitivity + specificity) / 2, which ECGBench calls AUC."""
-    found = rates(class_counts(verdicts))
+    classes = rates(class_counts(verdicts))
     return {
-        "balanced_accuracy": _defined(float(mean_defined((found.recall + found.specificity) / 2)))
+        "balanced_accuracy": _defined(
+            float(mean_defined((classes.recall + classes.specificity) / 2))
+        )
     }
 
 
@@ -122,11 +130,11 @@ def _macro_auroc(verdicts: Verdicts) -> Figures:
         if verdict.scores is not None:
             scores[row] = verdict.scores
     ones = np.ones(len(verdicts))
-    found = [
+    aurocs = [
         auroc(ranking(column, np.array([label in v.item.right for v in verdicts])), ones)
         for label, column in zip(labels, scores.T, strict=True)
     ]
-    return {"macro_auroc": _defined(float(mean_defined(np.array(found))))}
+    return {"macro_auroc": _defined(float(mean_defined(np.array(aurocs))))}
 
 
 FIGURES: dict[str, Callable[[Verdicts], Figures]] = {
@@ -142,12 +150,76 @@ FIGURES: dict[str, Callable[[Verdicts], Figures]] = {
 
 def class_counts(verdicts: Verdicts) -> Floats:
     """(K, 5) counts of each class that is right or given anywhere, as `confusion.rates` takes."""
-    right, given = membership(verdicts)
+    right, answers = membership(verdicts)
     void = np.array([[verdict.reading.given is None] for verdict in verdicts], dtype=bool)
     void = void.reshape(len(verdicts), 1) & ~right
-    counts = (right & given, ~right & given, right & ~given, ~right & ~given & ~void, void)
+    counts = (right & answers, ~right & answers, right & ~answers, ~right & ~answers & ~void, void)
     return np.stack([count.sum(axis=0) for count in counts], axis=1).astype(np.float64)
 
 
 def _defined(value: float) -> float | None:
     return None if np.isnan(value) else value
+
+
+def corpus_bleu(pairs: Iterable[tuple[str, str]], order: int) -> float | None:
+    """BLEU with n-grams up to `order` over (answer, truth) pairs; None without any pair.
+
+    Papineni et al., "BLEU", ACL 2002: clipped matches and lengths are summed over the corpus
+    before the geometric mean, times the brevity penalty. No smoothing: an order without a match
+    makes it 0.
+    """
+    hits, totals = [0] * order, [0] * order
+    answer_words = truth_words = 0
+    count = 0
+    for answer, truth in pairs:
+        count += 1
+        first, second = words(answer), words(truth)
+        answer_words += len(first)
+        truth_words += len(second)
+        for n in range(1, order + 1):
+            grams = _grams(first, n)
+            hits[n - 1] += (grams & _grams(second, n)).total()
+            totals[n - 1] += grams.total()
+    if not count:
+        return None
+    if not all(hits):
+        return 0.0
+    mean = sum(math.log(hit / total) for hit, total in zip(hits, totals, strict=True)) / order
+    return math.exp(mean + min(0.0, 1.0 - truth_words / answer_words))
+
+
+def _grams(tokens: list[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
+
+
+def benchmark_json(
+    benchmark: Benchmark,
+    questions: Path,
+    predictions: Path,
+    ids: Collection[str],
+    verdicts: Sequence[Verdict],
+) -> dict[str, Any]:
+    """The figures and what they rest on; `ids` are those of the predictions. sha256 of both files;
+    `beside` counts predictions of questions that are not asked."""
+    questions_asked = {verdict.item.id for verdict in verdicts}
+    return {
+        "run": {
+            "questions": file_digest(questions),
+            "predictions": file_digest(predictions),
+            "beside": sum(name not in questions_asked for name in ids),
+            "note": benchmark.note,
+        },
+        "figures": figures(verdicts, benchmark),
+    }
+
+
+def write_benchmark_report(
+    folder: Path, result: dict[str, Any], verdicts: Sequence[Verdict]
+) -> None:
+    """Write both files into `folder`, each whole or not at all; one row a question, with the raw
+    response, what was read from it and the score apart."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / QUESTIONS_FILE) as draft:
+        rows = (json.dumps(verdict.as_row(), ensure_ascii=False) for verdict in verdicts)
+        draft.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    write_json(folder / FIGURES_FILE, result)

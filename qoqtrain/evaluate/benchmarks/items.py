@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from qoqdata.errors import BadTable, DuplicateKey, MissingFile
-from qoqtrain.evaluate.benchmarks.item import Item
+from qoqtrain.evaluate.benchmarks.readings import Item
 from qoqtrain.evaluate.benchmarks.table import Benchmark
 
 _IDS = ("id", "qid", "question_id", "index", "No", "ecg_id", "ecg_path")
@@ -41,7 +41,7 @@ def items_of(rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, *, where: 
     without an answer, without options where they are needed, with an answer that is no option, or
     without the column that the benchmark is chosen by; DuplicateKey for an id that is there twice.
     """
-    found: dict[str, Item] = {}
+    items: dict[str, Item] = {}
     for number, row in enumerate(rows):
         place = f"{where}, row {number}"
         if not isinstance(row, Mapping):
@@ -49,17 +49,17 @@ def items_of(rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, *, where: 
         if benchmark.only and not _chosen(row, *benchmark.only, place):
             continue
         name = next((str(row[key]) for key in _IDS if row.get(key) is not None), str(number))
-        if name in found:
+        if name in items:
             raise DuplicateKey(f"the id {name} is there twice", where=place)
-        found[name] = _item(name, row, benchmark, place)
-    if not found:
+        items[name] = _item(name, row, benchmark, place)
+    if not items:
         raise BadTable("holds no question of the benchmark", where=where)
-    return list(found.values())
+    return list(items.values())
 
 
 def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -> Item:
     if benchmark.label_columns:
-        return Item(name, _marked(row, benchmark.labels, where), benchmark.labels)
+        return Item(name, _true_labels(row, benchmark.labels, where), benchmark.labels)
     answer = next((row[key] for key in benchmark.answers if row.get(key) is not None), None)
     right = _texts(answer)
     if benchmark.several:
@@ -85,7 +85,7 @@ def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -
     )
 
 
-def _marked(row: Mapping[str, Any], labels: tuple[str, ...], where: str) -> tuple[str, ...]:
+def _true_labels(row: Mapping[str, Any], labels: tuple[str, ...], where: str) -> tuple[str, ...]:
     """The labels whose column holds 1; raises BadTable for a column that holds neither 0 nor 1."""
     marks = {label: str(row.get(label)).strip() for label in labels}
     if odd := [label for label, mark in marks.items() if mark not in ("0", "1", "0.0", "1.0")]:
@@ -109,26 +109,28 @@ def _letters(right: tuple[str, ...], options: tuple[str, ...]) -> tuple[str, ...
     if all(part in options for part in right):
         return tuple(sorted(chr(ord("A") + options.index(part)) for part in right))
     letters = [part.strip().upper() for answer in right for part in answer.split(",")]
-    known = {chr(ord("A") + index) for index in range(len(options))}
-    return tuple(sorted(letters)) if set(letters) <= known else ()
+    letters_shown = {chr(ord("A") + index) for index in range(len(options))}
+    return tuple(sorted(letters)) if set(letters) <= letters_shown else ()
 
 
 def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Options as a list of texts or of {letter, content}, a mapping by letter, or by column."""
-    given = row.get("options")
-    if isinstance(given, list):
-        if given and all(isinstance(option, Mapping) for option in given):
-            given = {str(option.get("letter")): option.get("content") for option in given}
+    options = row.get("options")
+    if isinstance(options, list):
+        if options and all(isinstance(option, Mapping) for option in options):
+            options = {str(option.get("letter")): option.get("content") for option in options}
         else:
-            return tuple(_bare(str(option)) for option in given)
-    if not isinstance(given, Mapping):
-        given = {
-            found[1]: value
+            return tuple(_bare(str(option)) for option in options)
+    if not isinstance(options, Mapping):
+        options = {
+            letter[1]: value
             for key, value in row.items()
-            if (found := _LETTER.fullmatch(str(key))) and value is not None
+            if (letter := _LETTER.fullmatch(str(key))) and value is not None
         }
-    kept = {letter.upper(): _bare(str(text)) for letter, text in given.items() if text is not None}
-    return tuple(kept[letter] for letter in sorted(kept))
+    texts = {
+        letter.upper(): _bare(str(text)) for letter, text in options.items() if text is not None
+    }
+    return tuple(texts[letter] for letter in sorted(texts))
 
 
 def _bare(option: str) -> str:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import BadTable
-from qoqtrain.evaluate.benchmarks.item import Item
-from qoqtrain.evaluate.benchmarks.readings import Reading
+from qoqtrain.evaluate.benchmarks.readings import Item, Reading
 from qoqtrain.evaluate.benchmarks.table import Benchmark
 from qoqtrain.evaluate.predictions import Prediction, Scores
 
@@ -77,13 +76,13 @@ def _aligned(scores: Scores | None, item: Item) -> tuple[float, ...] | None:
 
 
 def membership(verdicts: Sequence[Verdict]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(n, K) right and given classes; K option letters for choices, else the options."""
+    """(n, K) right classes, and those answered; K option letters for choices, else the options."""
     classes = _classes(verdicts)
     right = np.array([[c in v.item.right for c in classes] for v in verdicts], dtype=bool)
-    given = np.array([[c in (v.reading.given or ()) for c in classes] for v in verdicts], bool)
-    return right, given
+    answers = np.array([[c in (v.reading.given or ()) for c in classes] for v in verdicts], bool)
+    return right, answers
 
 
 def _classes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    named = {name for v in verdicts for name in (*v.item.right, *(v.reading.given or ()))}
-    return tuple(sorted(named))
+    names = {name for v in verdicts for name in (*v.item.right, *(v.reading.given or ()))}
+    return tuple(sorted(names))

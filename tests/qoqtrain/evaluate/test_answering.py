@@ -30,11 +30,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(dataset: Dataset, model: Path, out: Path, *, split: str = "train", batch: int = 4):
-    from qoqtrain.evaluate.answering import Answering, answer
+    from qoqtrain.evaluate.answering import AnswerSettings, answer
     from qoqtrain.model.loading import load_policy
 
     policy, processor = load_policy(model, dtype="float32")
-    how = Answering(max_tokens=5, batch=batch)
+    how = AnswerSettings(max_tokens=5, batch=batch)
     frame = answer(dataset, split, policy, processor, out, how)
     return frame, [json.loads(line) for line in out.read_text().splitlines()]
 

@@ -24,8 +24,8 @@ from qoqtrain.evaluate.benchmarks import (
     judge_items,
     read_items,
 )
-from qoqtrain.evaluate.benchmarks.overlap import corpus_bleu, token_recall
-from qoqtrain.evaluate.benchmarks.readings import answer_text, letters_of, yes_no
+from qoqtrain.evaluate.benchmarks.figures import corpus_bleu
+from qoqtrain.evaluate.benchmarks.readings import answer_text, letters_of, token_recall, yes_no
 
 OPTIONS = ("Edema", "Lung mass", "No finding", "Pneumonia")
 

@@ -11,7 +11,7 @@ import pytest
 from sklearn import metrics
 
 from qoqtrain.evaluate import Evaluation, summarise
-from qoqtrain.evaluate.ranking import auroc, ranking
+from qoqtrain.evaluate.class_metrics import auroc, ranking
 from qoqtrain.evaluate.results import TaskResult
 from qoqtrain.evaluate.sheet import figures, sheets_of
 

@@ -11,8 +11,8 @@ import pytest
 
 from qoqdata.errors import BadTable, DatasetError, MissingFile
 from qoqtrain.evaluate import Prediction, Question, QuestionOutcome, judge
-from qoqtrain.evaluate.outcome import read_outcomes, write_outcomes
 from qoqtrain.evaluate.predictions import Scores
+from qoqtrain.evaluate.report import read_outcomes, write_outcomes
 
 OPTIONS = ["Nevus", "Melanoma", "Vascular lesion"]
 BOX = {"label": "lesion", "image": 0, "x_min": 10.0, "y_min": 10.0, "x_max": 30.0, "y_max": 30.0}

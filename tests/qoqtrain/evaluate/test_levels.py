@@ -11,8 +11,8 @@ import pytest
 
 from qoqdata.errors import DuplicateKey, UsageError
 from qoqtrain.evaluate import QuestionOutcome, summarise
-from qoqtrain.evaluate.bootstrap import clusters_of, replicates
 from qoqtrain.evaluate.demographics import age_band
+from qoqtrain.evaluate.levels import clusters_of, replicates
 
 
 @pytest.fixture

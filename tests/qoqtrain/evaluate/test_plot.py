@@ -10,7 +10,7 @@ import pytest
 
 from qoqdata.errors import UsageError
 from qoqtrain.evaluate import summarise
-from qoqtrain.evaluate.plot import figure_of
+from qoqtrain.evaluate.report import figure_of
 
 
 def test_dots_and_bars_are_the_estimates(singles: Callable) -> None:

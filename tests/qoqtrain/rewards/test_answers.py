@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from qoqdata.errors import InputError
 from qoqtrain.rewards import score
 from qoqtrain.rewards.answers import set_f1
-from qoqtrain.rewards.normal_form import normal_form, singular
+from qoqtrain.rewards.text import normal_form, singular
 from qoqtrain.rewards.vocabulary import synonym_classes, vocabulary_of
 
 LABELS = ["Atelectasis", "Edema", "Lung Opacity", "Pleural Effusion", "Tumor and Stroma", "Mass"]

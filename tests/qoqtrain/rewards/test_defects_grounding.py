@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoqtrain.rewards import difficulty, score
+from qoqtrain.rewards import score, success
 from tests.qoqtrain.rewards.responses import THINK, one, region, respond
 
 
@@ -97,8 +97,8 @@ def test_r3_annotation_coverage_moves_neither_difficulty_nor_the_ceiling() -> No
     without, with_truth = score(responses, [plain] * 2), score(responses, [annotated] * 2)
     assert without[0]["overall"] == with_truth[0]["overall"] == 1.0
     assert [r["status"]["grounding"] for r in without] == ["missing_truth"] * 2
-    np.testing.assert_array_equal(difficulty(without), difficulty(with_truth))
-    np.testing.assert_array_equal(difficulty(without), [1.0, 0.0])
+    np.testing.assert_array_equal(success(without), success(with_truth))
+    np.testing.assert_array_equal(success(without), [1.0, 0.0])
 
 
 @pytest.mark.parametrize("case", ["zero_mask_zero_bbox", "no_gt_region"])

@@ -11,12 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qoqdata.boxes import Box, from_stored, iou
 from qoqdata.errors import InputError
-from qoqdata.readers.boxes import Box as StoredBox
-from qoqdata.readers.boxes import iou as stored_iou
 from qoqtrain.rewards import score
-from qoqtrain.rewards.grounding import patches
-from qoqtrain.rewards.matching import RULES, Box, best, iou, matched, patch_of, union
+from qoqtrain.rewards.matching import (
+    RULES,
+    RegionBox,
+    best,
+    matched,
+    patch_of,
+    patches,
+    region_iou,
+    union,
+)
 
 EDGES = st.tuples(*[st.integers(0, 12)] * 4).map(
     lambda c: (min(c[0], c[2]), min(c[1], c[3]), max(c[0], c[2]) + 1, max(c[1], c[3]) + 1)
@@ -24,8 +31,8 @@ EDGES = st.tuples(*[st.integers(0, 12)] * 4).map(
 BOXES = st.lists(EDGES, max_size=4)
 
 
-def boxes(corners: list[Any], image: int = 0) -> list[Box]:
-    return [Box(image, tuple(map(float, edges))) for edges in corners]
+def boxes(corners: list[Any], image: int = 0) -> list[RegionBox]:
+    return [RegionBox(image, Box(*map(float, edges))) for edges in corners]
 
 
 def raster(corners: list[Any], fine: int = 1, size: int = 16) -> np.ndarray:
@@ -38,16 +45,16 @@ def raster(corners: list[Any], fine: int = 1, size: int = 16) -> np.ndarray:
 
 def test_iou_by_hand() -> None:
     (a, b, far) = boxes([(0, 0, 4, 2), (2, 0, 6, 2), (9, 9, 10, 10)])
-    assert iou(a, a) == 1.0
-    assert iou(a, b) == pytest.approx(4 / 12)
-    assert iou(a, far) == 0.0
-    assert iou(a, a._replace(image=1)) == 0.0
+    assert region_iou(a, a) == 1.0
+    assert region_iou(a, b) == pytest.approx(4 / 12)
+    assert region_iou(a, far) == 0.0
+    assert region_iou(a, a._replace(image=1)) == 0.0
 
 
 @given(EDGES, EDGES)
-def test_iou_is_that_of_the_readers(a: Any, b: Any) -> None:
-    expected = stored_iou(StoredBox(*a), StoredBox(*b))
-    assert iou(*boxes([a, b])) == pytest.approx(expected)
+def test_iou_of_regions_is_that_of_their_boxes(a: Any, b: Any) -> None:
+    expected = iou(Box(*a), Box(*b))
+    assert region_iou(*boxes([a, b])) == pytest.approx(expected)
 
 
 @given(EDGES, BOXES)
@@ -59,7 +66,7 @@ def test_iou_with_a_patch_counts_pixels(edges: Any, drawn: list[Any]) -> None:
     claim = raster([edges])
     shared, either = (claim & whole).sum(), (claim | whole).sum()
     (box,) = boxes([edges])
-    assert iou(box, patch_of(0, 1, 2, window)) == pytest.approx(shared / either)
+    assert region_iou(box, patch_of(0, 1, 2, window)) == pytest.approx(shared / either)
 
 
 @given(
@@ -75,8 +82,8 @@ def test_iou_with_a_patch_counts_quarters_of_pixels(corner: Any, seed: int) -> N
     claim[top + 20 : top + 20 + height, left + 20 : left + 20 + width] = True
     shared = (claim[20:68, 20:68] & fine).sum()
     either = claim.sum() + fine.sum() - shared
-    box = Box(0, (left / 4, top / 4, (left + width) / 4, (top + height) / 4))
-    assert iou(box, patch_of(0, 0, 0, mask)) == pytest.approx(shared / either)
+    box = RegionBox(0, Box(left / 4, top / 4, (left + width) / 4, (top + height) / 4))
+    assert region_iou(box, patch_of(0, 0, 0, mask)) == pytest.approx(shared / either)
 
 
 @given(EDGES, BOXES)
@@ -97,7 +104,7 @@ def test_matching_is_the_best_of_all_assignments(claimed: list[Any], regions: li
     a, b = boxes(claimed), boxes(regions)
     short, long = sorted((a, b), key=len)
     sums = [
-        sum(iou(x, y) for x, y in zip(short, order, strict=True))
+        sum(region_iou(x, y) for x, y in zip(short, order, strict=True))
         for order in permutations(long, len(short))
     ]
     expected = 2 * max(sums) / (len(a) + len(b)) if a or b else 1.0
@@ -245,3 +252,24 @@ def test_a_box_of_another_label_costs_its_area_in_the_union() -> None:
         ours = grounded(claim, truth, labelled_boxes=True, grounding_rule=rule)
         assert ours["grounding"] == pytest.approx(value)
     assert grounded(claim[1:], truth, labelled_boxes=True, grounding_rule="union")["grounding"] == 0
+
+
+@pytest.mark.parametrize("frame", ["pixels", "thousandths"])
+def test_a_resized_image_is_scored_in_its_stored_pixels(frame: Any) -> None:
+    """Stored 1000 x 400, shown at 504 x 196: not one ratio for both sides."""
+    stored, seen = (1000, 400), (504, 196)
+    true = (100.0, 40.0, 500.0, 200.0)
+    mask = np.zeros((400, 1000), np.uint8)
+    mask[40:200, 100:500] = 1
+    written = from_stored(true, stored_size=stored, seen_size=seen, frame=frame)
+    items = [{"bbox_2d": list(written), "label": "x"}]
+    response = f"```json\n{json.dumps(items)}\n```\\boxed{{A}}"
+    edges = dict(zip(("x_min", "y_min", "x_max", "y_max"), true, strict=True))
+    sizes = {"answer": "A", "stored_sizes": [stored], "seen_sizes": [seen], "frame": frame}
+    for truth in (
+        {**sizes, "regions": [{"label": "x", "image": 0, **edges}]},
+        {**sizes, "masks": [mask]},
+    ):
+        assert score([response], [truth])[0]["grounding"] == pytest.approx(1.0)
+        unmapped = {**truth, "seen_sizes": [stored], "frame": "pixels"}
+        assert score([response], [unmapped])[0]["grounding"] < 0.5

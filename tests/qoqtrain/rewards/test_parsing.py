@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoqtrain.rewards.boxed import MAX_ANSWER, final_answer
-from qoqtrain.rewards.lenient_json import MAX_DEPTH, NotJSON, as_strict, repaired, strict
-from qoqtrain.rewards.object_list import MAX_BOXES, object_list
+from qoqtrain.rewards.final_answer import MAX_ANSWER, final_answer
+from qoqtrain.rewards.object_list import (
+    MAX_BOXES,
+    MAX_DEPTH,
+    NotJSON,
+    as_strict,
+    object_list,
+    repaired_json,
+    strict_json,
+)
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 VALUES = st.recursive(
@@ -85,13 +92,13 @@ def test_layout_of_the_thinking(response: str, fault: str | None) -> None:
 
 @given(VALUES)
 def test_strict_json_is_what_the_standard_library_reads(value: Any) -> None:
-    assert strict(json.dumps(value)) == value
-    assert repaired(json.dumps(value)) == value
+    assert strict_json(json.dumps(value)) == value
+    assert repaired_json(json.dumps(value)) == value
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | st.booleans() | st.integers())))
 def test_python_literals_are_repaired(value: list[Any]) -> None:
-    assert repaired(repr(value)) == value
+    assert repaired_json(repr(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -108,8 +115,8 @@ def test_python_literals_are_repaired(value: list[Any]) -> None:
 )
 def test_slips_that_leave_no_doubt_are_mended(text: str, value: Any) -> None:
     with pytest.raises(NotJSON):
-        strict(text) if text != '["None, True,]"]' else strict("[")
-    assert repaired(text) == value
+        strict_json(text) if text != '["None, True,]"]' else strict_json("[")
+    assert repaired_json(text) == value
 
 
 @pytest.mark.parametrize(
@@ -117,7 +124,7 @@ def test_slips_that_leave_no_doubt_are_mended(text: str, value: Any) -> None:
     ["[1, 2", '[{"a": 1]', "['a", "[1 2]", "[1,,]", "{a: 1}", "[1]]", "[NULL]", "", "[\x00]"],
 )
 def test_nothing_is_completed(text: str) -> None:
-    for load in (strict, repaired):
+    for load in (strict_json, repaired_json):
         with pytest.raises(NotJSON):
             load(text)
 
@@ -127,9 +134,9 @@ def test_nesting_is_bounded_whatever_strings_hold(quote: str) -> None:
     """Brackets inside of strings neither hide depth nor count as depth."""
     deep = "[" + quote + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "]"
     with pytest.raises(NotJSON, match="nested deeper"):
-        strict(deep)
-    assert strict("[" + quote + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1) + "]")
-    assert strict('["[[[[[[[[[[[[[[[[[[[[[[[["]') == ["[" * 24]
+        strict_json(deep)
+    assert strict_json("[" + quote + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1) + "]")
+    assert strict_json('["[[[[[[[[[[[[[[[[[[[[[[[["]') == ["[" * 24]
 
 
 BOX = '{"bbox_2d": [1, 2, 3, 4], "label": "x"}'
@@ -233,7 +240,7 @@ def test_reading_never_raises_and_repair_is_stable(text: str) -> None:
     object_list(text + "bbox_2d")
     final_answer(text)
     try:
-        value = repaired(text)
+        value = repaired_json(text)
     except NotJSON:
         return
-    assert repr(strict(as_strict(text))) == repr(value)
+    assert repr(strict_json(as_strict(text))) == repr(value)

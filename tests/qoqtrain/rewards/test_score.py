@@ -20,8 +20,8 @@ from qoqtrain.rewards import (
     PRESETS,
     Truth,
     columns,
-    difficulty,
     score,
+    success,
     tally,
     truth_of,
     truth_of_record,
@@ -213,7 +213,7 @@ def test_missing_truth_is_counted_apart_and_its_weight_shared() -> None:
     values = columns(results)
     assert values.shape == (2, 4)
     assert np.isnan(values[1, 1]) and not np.isnan(np.delete(values.ravel(), 5)).any()
-    np.testing.assert_array_equal(difficulty(results), [1.0, 0.0])
+    np.testing.assert_array_equal(success(results), [1.0, 0.0])
     np.testing.assert_array_equal(columns(results, ["length", "answer"])[:, 1], [1.0, 0.0])
 
 

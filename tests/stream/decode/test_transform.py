@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qoqdata.boxes import Box, from_stored, to_stored
 from qoqdata.errors import InputError, Misaligned
-from qoqdata.readers.boxes import Box
 from qoqdata.stream.decode import Budget, ShownImage, Transform
-from qoqtrain.rewards.coordinates import from_stored, to_stored
 from qoqtrain.rewards.truth import truth_of_record
 
 SIDE = st.integers(1, 4000)
@@ -23,8 +20,8 @@ def region(image, corners, **more):
     return {"label": "nodule", "image": image, **dict(zip(names, corners, strict=True)), **more}
 
 
-def corners(found):
-    return tuple(found[name] for name in ("x_min", "y_min", "x_max", "y_max"))
+def corners(region):
+    return tuple(region[name] for name in ("x_min", "y_min", "x_max", "y_max"))
 
 
 @given(stored=st.tuples(SIDE, SIDE), shown=st.tuples(SIDE, SIDE), edges=st.tuples(*[EDGE] * 4))
@@ -36,21 +33,21 @@ def test_there_and_back_and_as_the_rewards_map_it(stored, shown, edges):
     frame = ShownImage(0, stored, shown)
     box = Box(x_min, y_min, x_max, y_max)
     seen = frame.to_shown(box)
-    assert astuple(frame.to_stored(seen)) == pytest.approx(astuple(box), abs=1e-6)
-    assert astuple(seen) == pytest.approx(
-        from_stored(astuple(box), stored=stored, seen=shown), rel=1e-12, abs=1e-9
+    assert tuple(frame.to_stored(seen)) == pytest.approx(tuple(box), abs=1e-6)
+    assert tuple(seen) == pytest.approx(
+        from_stored(tuple(box), stored_size=stored, seen_size=shown), rel=1e-12, abs=1e-9
     )
-    back = to_stored(astuple(seen), stored=stored, seen=shown)
-    assert back == pytest.approx(astuple(box), abs=1e-6)
+    back = to_stored(tuple(seen), stored_size=stored, seen_size=shown)
+    assert back == pytest.approx(tuple(box), abs=1e-6)
 
 
 def test_numbers_worked_out_by_hand():
     frame = ShownImage(3, (200, 100), (100, 25))
     assert frame.scale == (0.5, 0.25)
     shown = frame.to_shown(Box(20, 40, 60, 80))
-    assert astuple(shown) == (10, 10, 30, 20)
+    assert tuple(shown) == (10, 10, 30, 20)
     assert frame.thousandths(shown) == (100, 400, 300, 800)
-    assert astuple(frame.from_thousandths((100, 400, 300, 800))) == (10, 10, 30, 20)
+    assert tuple(frame.from_thousandths((100, 400, 300, 800))) == (10, 10, 30, 20)
 
 
 def test_thousandths_fit_the_rewards_frame():
@@ -58,7 +55,7 @@ def test_thousandths_fit_the_rewards_frame():
     stored = Box(64, 48, 320, 240)
     written = frame.thousandths(frame.to_shown(stored))
     assert written == (100, 100, 500, 500)
-    back = to_stored(written, stored=frame.stored, seen=frame.shown, frame="thousandths")
+    back = to_stored(written, stored_size=frame.stored, seen_size=frame.shown, frame="thousandths")
     assert back == (64, 48, 320, 240)
 
 
@@ -97,5 +94,5 @@ def test_truth_of_a_stored_record_takes_the_shown_sizes():
     }
     truth = truth_of_record(row, seen_sizes=[frame.shown])
     prediction = corners(plan.show(row["regions"][0]))
-    back = to_stored(prediction, stored=truth.stored_sizes[0], seen=truth.seen_sizes[0])
+    back = to_stored(prediction, stored_size=truth.stored_sizes[0], seen_size=truth.seen_sizes[0])
     assert back == pytest.approx((64, 48, 320, 240), abs=1e-9)

@@ -1,17 +1,18 @@
-"""Box geometry: hand-worked values, and round trips for any box."""
+"""Box geometry: hand-worked values, and round trips for any box and any frame."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qoqdata import boxes
+from qoqdata.boxes import Box
 from qoqdata.errors import InputError
-from qoqdata.readers import boxes
-from qoqdata.readers.boxes import Box
 
 _SIDE = st.integers(1, 4000)
 
@@ -48,22 +49,16 @@ def test_a_box_without_area_is_refused(corners: tuple[float, ...]) -> None:
 
 
 def test_clip_by_hand() -> None:
-    assert boxes.clip(Box(-5, 2, 7, 30), 20, 10) == Box(0, 2, 7, 10)
-    assert boxes.clip(Box(20, 0, 25, 5), 20, 10) is None
-    assert boxes.clip(Box(1, 1, 2, 2), 20, 10) == Box(1, 1, 2, 2)
+    def clip(box: Box) -> Box | None:
+        return boxes.with_area(boxes.clipped(box, (20, 10)))
+
+    assert clip(Box(-5, 2, 7, 30)) == Box(0, 2, 7, 10)
+    assert clip(Box(20, 0, 25, 5)) is None
+    assert clip(Box(1, 1, 2, 2)) == Box(1, 1, 2, 2)
 
 
 def test_scale_by_hand() -> None:
     assert boxes.scale(Box(3, 4, 9, 8), (10, 8), (20, 4)) == Box(6, 2, 18, 4)
-
-
-def test_crop_by_hand() -> None:
-    assert boxes.crop(Box(3, 4, 9, 8), Box(5, 0, 20, 6)) == Box(0, 4, 4, 6)
-    assert boxes.crop(Box(3, 4, 9, 8), Box(9, 0, 20, 6)) is None
-
-
-def test_flip_moves_the_first_columns_to_the_last() -> None:
-    assert boxes.flip(Box(0, 1, 3, 2), 10) == Box(7, 1, 10, 2)
 
 
 def test_iou_by_hand() -> None:
@@ -72,10 +67,10 @@ def test_iou_by_hand() -> None:
 
 
 def test_thousandths_by_hand() -> None:
-    assert boxes.to_normalised_1000(Box(64, 48, 320, 479), 640, 480) == (100, 100, 500, 998)
-    assert boxes.from_normalised_1000((100, 100, 500, 998), 640, 480) == Box(64, 48, 320, 479.04)
+    assert boxes.to_thousandths(Box(64, 48, 320, 479), (640, 480)) == (100, 100, 500, 998)
+    assert boxes.from_thousandths((100, 100, 500, 998), (640, 480)) == Box(64, 48, 320, 479.04)
     with pytest.raises(InputError):
-        boxes.to_normalised_1000(Box(0, 0, 641, 480), 640, 480)
+        boxes.to_thousandths(Box(0, 0, 641, 480), (640, 480))
 
 
 @pytest.mark.parametrize("size", [(0, 5), (-1, 5), (math.nan, 5)])
@@ -83,7 +78,7 @@ def test_an_impossible_image_size_is_refused(size: tuple[float, float]) -> None:
     with pytest.raises(InputError):
         boxes.scale(Box(0, 0, 1, 1), size, (4, 4))
     with pytest.raises(InputError):
-        boxes.from_normalised_1000((0, 0, 1, 1), *size)
+        boxes.from_thousandths((0, 0, 1, 1), size)
 
 
 @given(_placed(), _SIDE, _SIDE)
@@ -96,12 +91,9 @@ def test_scaling_there_and_back(placed: tuple[Box, int, int], wide: int, high: i
 
 
 @given(_placed())
-def test_flipping_twice_and_clipping_inside_change_nothing(placed: tuple[Box, int, int]) -> None:
+def test_clipping_inside_changes_nothing(placed: tuple[Box, int, int]) -> None:
     box, width, height = placed
-    twice = boxes.flip(boxes.flip(box, width), width)
-    np.testing.assert_allclose(_corners(twice), _corners(box), atol=1e-9)
-    assert boxes.clip(box, width, height) == box
-    assert boxes.crop(box, Box(0, 0, width, height)) == box
+    assert boxes.with_area(boxes.clipped(box, (width, height))) == box
 
 
 @given(_placed(), st.floats(-50, 50), st.floats(-50, 50))
@@ -123,9 +115,9 @@ def test_iou_is_symmetric_and_ignores_a_common_shift(
 @given(_placed())
 def test_thousandths_there_and_back(placed: tuple[Box, int, int]) -> None:
     box, width, height = placed
-    corners = boxes.to_normalised_1000(box, width, height)
+    corners = boxes.to_thousandths(box, (width, height))
     assert all(isinstance(value, int) and 0 <= value <= 1000 for value in corners)
-    back = boxes.from_normalised_1000(corners, width, height)
+    back = boxes.from_thousandths(corners, (width, height))
     limit = np.array([width, height] * 2) / 1000
     assert (np.abs(_corners(back) - _corners(box)) <= limit + 1e-9).all()
     if min(box.width / width, box.height / height) > 0.002:
@@ -147,3 +139,58 @@ def test_iou_counts_pixels(width: int, height: int, data: st.DataObject) -> None
     (a, grid_a), (b, grid_b) = drawn(), drawn()
     expected = (grid_a & grid_b).sum() / (grid_a | grid_b).sum()
     assert boxes.iou(a, b) == pytest.approx(expected)
+
+
+SIZES = st.tuples(_SIDE, _SIDE)
+CORNERS = st.tuples(*[st.floats(-5000, 5000)] * 4)
+FRAMES = st.sampled_from(["pixels", "thousandths"])
+
+
+@given(CORNERS, SIZES, SIZES, FRAMES)
+def test_frames_there_and_back(corners: Any, stored: Any, seen: Any, frame: Any) -> None:
+    frames = {"stored_size": stored, "seen_size": seen, "frame": frame}
+    there = boxes.to_stored(corners, **frames)
+    assert boxes.from_stored(there, **frames) == pytest.approx(corners, rel=1e-12, abs=1e-9)
+    again = boxes.from_stored(corners, **frames)
+    assert boxes.to_stored(again, **frames) == pytest.approx(corners, rel=1e-12, abs=1e-9)
+
+
+@given(st.tuples(*[st.integers(0, 999)] * 2, *[st.integers(1, 99)] * 2), SIZES, SIZES)
+def test_frames_agree_with_scale_and_thousandths(box: Any, stored: Any, seen: Any) -> None:
+    left, top, width, height = box
+    corners = (left, top, left + width, top + height)
+    read = boxes.from_thousandths(corners, stored)
+    expected = (read.x_min, read.y_min, read.x_max, read.y_max)
+    ours = boxes.to_stored(corners, stored_size=stored, seen_size=seen, frame="thousandths")
+    assert ours == pytest.approx(expected)
+    moved = boxes.scale(Box(*corners), seen, stored)
+    expected = (moved.x_min, moved.y_min, moved.x_max, moved.y_max)
+    assert boxes.to_stored(corners, stored_size=stored, seen_size=seen) == pytest.approx(expected)
+
+
+@given(SIZES, SIZES, FRAMES)
+def test_the_whole_image_stays_whole(stored: Any, seen: Any, frame: Any) -> None:
+    width, height = (1000, 1000) if frame == "thousandths" else seen
+    ours = boxes.to_stored((0, 0, width, height), stored_size=stored, seen_size=seen, frame=frame)
+    assert ours == pytest.approx((0, 0, *stored))
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, -1), (float("inf"), 4), (float("nan"), 4)])
+def test_impossible_sizes_of_frames_are_refused(size: Any) -> None:
+    with pytest.raises(InputError):
+        boxes.to_stored((0, 0, 1, 1), stored_size=size, seen_size=(4, 4))
+    with pytest.raises(InputError):
+        boxes.from_stored((0, 0, 1, 1), stored_size=(4, 4), seen_size=size)
+
+
+@given(CORNERS, SIZES)
+def test_clipping_keeps_what_is_inside(corners: Any, size: Any) -> None:
+    x1, y1, x2, y2 = boxes.clipped(boxes.ordered(corners), size)
+    assert 0 <= x1 <= x2 <= size[0] and 0 <= y1 <= y2 <= size[1]
+    assert boxes.clipped((x1, y1, x2, y2), size) == (x1, y1, x2, y2)
+
+
+def test_pixel_edges() -> None:
+    assert boxes.pixel_edges((65.7, 85, 159.7, 113)) == (65, 85, 160, 114)
+    assert boxes.pixel_edges((159, 113, 65, 85)) == (65, 85, 160, 114)
+    assert boxes.pixel_edges((65, 85, 65, 113)) == (65, 85, 65, 113)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from qoqtrain.rewards.part import Status
+from qoqtrain.rewards.scheme import Status
 
 #: Longer answers are refused: a label list has hundreds of characters, an open answer thousands.
 MAX_ANSWER = 16_384
@@ -44,12 +44,12 @@ def final_answer(response: str) -> Answer:
     if tags and not tags[-1][1]:
         return Answer(None, "no_answer", "the thinking is not closed", -1, think_fault)
     area = tags[-1].end() if tags else 0
-    opened = _last_open(response, area)
-    if opened is None:
+    box = _last_open(response, area)
+    if box is None:
         early = tags and _last_open(response, 0) is not None
         reason = "the box is not behind the thinking" if early else "no \\boxed{} in the response"
         return Answer(None, "no_answer", reason, -1, think_fault)
-    start, inside = opened
+    start, inside = box
     depth = 1
     for brace in _BRACE.finditer(response, inside):
         depth += 1 if brace[0] == "{" else -1
@@ -71,8 +71,8 @@ def _last_open(response: str, area: int) -> tuple[int, int] | None:
     """(start of the macro, first index inside the braces) of the last box at or behind `area`."""
     start = len(response)
     while (start := response.rfind("\\boxed", area, start)) >= 0:
-        if opened := _OPEN.match(response, start):
-            return start, opened.end()
+        if macro := _OPEN.match(response, start):
+            return start, macro.end()
     return None
 
 
