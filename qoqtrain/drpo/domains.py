@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqtrain.drpo.batch import RolloutBatch
-from qoqtrain.drpo.clusters import Clustering, cluster_domains
-from qoqtrain.drpo.evidence import domain_questions, evidence_of, members_of
-from qoqtrain.drpo.history import Memory
+from qoqtrain.drpo.clustering.bins import Memory
+from qoqtrain.drpo.clustering.clusters import Clustering, cluster_domains
+from qoqtrain.drpo.memory import domain_questions, evidence_of, members_of
 from qoqtrain.drpo.priors import DomainPrior, Priors
 from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.temperatures import Temperatures, temperatures

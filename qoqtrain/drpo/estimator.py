@@ -20,15 +20,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qoqdata.errors import UsageError
+from qoqtrain.drpo.advantage import scale
 from qoqtrain.drpo.batch import batch_of
+from qoqtrain.drpo.clustering.bins import Memory, merge_histories
 from qoqtrain.drpo.domains import measure_domains
-from qoqtrain.drpo.evidence import remember
 from qoqtrain.drpo.group import group_means, group_scores
 from qoqtrain.drpo.health import report_of
-from qoqtrain.drpo.history import Memory, merge_histories
+from qoqtrain.drpo.memory import remember
 from qoqtrain.drpo.presets import settings_of
 from qoqtrain.drpo.priors import Priors, Statistics, read_mapping, read_statistics
-from qoqtrain.drpo.scaling import scale
 from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
 from qoqtrain.drpo.state import (

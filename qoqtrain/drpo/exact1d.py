@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.drpo.line_costs import costs_of, last_starts
+from qoqtrain.drpo.clustering.line import costs_of, last_starts
 
 # Of two splits whose costs differ by less than this share of the total scatter, per point between
 # them, the left one is taken: rounding never decides between the halves of a symmetric tie.

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqtrain.drpo.advantage import Scaled
 from qoqtrain.drpo.batch import RolloutBatch
 from qoqtrain.drpo.domains import MeasuredDomain
 from qoqtrain.drpo.priors import Priors
-from qoqtrain.drpo.scaling import Scaled
 from qoqtrain.drpo.settings import DRPOSettings
 
 # A rollout with a smaller advantage than this hardly takes part in the update.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import BadTable, DuplicateKey, UsageError
-from qoqtrain.drpo.history import Bins, bin_of
+from qoqtrain.drpo.clustering.bins import Bins, bin_of
 
 if TYPE_CHECKING:
     import polars as pl

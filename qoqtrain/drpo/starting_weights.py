@@ -9,9 +9,9 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.drpo.clusters import Clustering, cluster_domains
-from qoqtrain.drpo.evidence import evidence_of
-from qoqtrain.drpo.history import Memory
+from qoqtrain.drpo.clustering.bins import Memory
+from qoqtrain.drpo.clustering.clusters import Clustering, cluster_domains
+from qoqtrain.drpo.memory import evidence_of
 from qoqtrain.drpo.priors import DomainPrior, Priors
 from qoqtrain.drpo.settings import DRPOSettings
 from qoqtrain.drpo.temperatures import Temperatures, record_counts, temperatures

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from qoqdata.errors import UsageError
-from qoqtrain.drpo.history import Bins, Memory, Vectors
+from qoqtrain.drpo.clustering.bins import Bins, Memory, Vectors
 from qoqtrain.drpo.priors import Priors
 from qoqtrain.drpo.settings import DRPOSettings
 

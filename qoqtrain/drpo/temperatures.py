@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
-from qoqtrain.drpo.clusters import Clustering
-from qoqtrain.drpo.history import Memory
+from qoqtrain.drpo.clustering.bins import Memory
+from qoqtrain.drpo.clustering.clusters import Clustering
 from qoqtrain.drpo.priors import Priors
 from qoqtrain.drpo.settings import DRPOSettings
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqtrain.drpo.batch import RolloutBatch
+from qoqtrain.drpo.bounds import LogWeights, bounded_log_weights
 from qoqtrain.drpo.kl_damping import question_damping, rollout_damping
 from qoqtrain.drpo.settings import DRPOSettings
-from qoqtrain.drpo.weights import LogWeights, bounded_log_weights
 
 
 @dataclass(frozen=True)

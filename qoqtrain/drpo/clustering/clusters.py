@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqtrain.drpo.clustering.kmeans import global_kmeans, sklearn_kmeans
 from qoqtrain.drpo.exact1d import LineClusterings
-from qoqtrain.drpo.kmeans import global_kmeans, sklearn_kmeans
 
 
 @dataclass(frozen=True)

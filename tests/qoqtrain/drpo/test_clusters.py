@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qoqtrain import DRPO
-from qoqtrain.drpo.clusters import Evidence, cluster_domains, elbow
+from qoqtrain.drpo.clustering.clusters import Evidence, cluster_domains, elbow
+from qoqtrain.drpo.clustering.kmeans import global_kmeans
 from qoqtrain.drpo.exact1d import LineClusterings
-from qoqtrain.drpo.kmeans import global_kmeans
 
 
 @pytest.fixture

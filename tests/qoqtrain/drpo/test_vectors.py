@@ -21,7 +21,7 @@ STALE = ("repeated_question_ids", 1)
 @pytest.fixture(scope="module")
 def vectors() -> dict[str, Any]:
     """Inputs and outputs of the functions that the authors published."""
-    path = Path(__file__).parent / "vectors" / "drpo.json"
+    path = Path(__file__).parents[1] / "vectors" / "drpo.json"
     return json.loads(path.read_text())
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
 from qoqtrain.drpo.batch import RolloutBatch
-from qoqtrain.drpo.clusters import Evidence
-from qoqtrain.drpo.history import Bins, Memory, Vectors, bin_of, on_grid
+from qoqtrain.drpo.clustering.bins import Bins, Memory, Vectors, bin_of, on_grid
+from qoqtrain.drpo.clustering.clusters import Evidence
 from qoqtrain.drpo.priors import DomainPrior
 from qoqtrain.drpo.settings import DRPOSettings
 
