@@ -1,6 +1,6 @@
-"""What the estimator remembers of a domain's questions: bins of question means, or every vector.
+"""The success rates of a domain's questions, in bins: what is clustered, at constant cost.
 
-Bins are exact: question means are rounded to a grid of 2^-40 and their squared offsets to 2^-50,
+Bins are exact: success rates are rounded to a grid of 2^-40 and their squared offsets to 2^-50,
 and float64 adds such numbers without error, at 512 bins for up to 8 million questions in a bin.
 The sums are then the same bits for any order of arrival, any split over ranks and any merge.
 Decay gives this up.
@@ -8,7 +8,7 @@ Decay gives this up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,30 +16,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqdata.errors import UsageError
-
-MEAN_GRID = 2.0**40
+RATE_GRID = 2.0**40
 SQUARE_GRID = 2.0**50
 
 # A bin that has decayed to less than this many questions is empty.
 FORGOTTEN = 1e-9
 
 
-def on_grid(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`means` rounded to the grid on which their sums are exact (error at most 5e-13)."""
-    return np.rint(means * MEAN_GRID) / MEAN_GRID
+def on_grid(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`rates` rounded to the grid on which their sums are exact (error at most 5e-13)."""
+    return np.rint(rates * RATE_GRID) / RATE_GRID
 
 
-def bin_of(means: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
-    """Bin 0 .. bins-1 of each mean in [0, 1]; 1 belongs to the last bin."""
-    return np.minimum((means * bins).astype(np.intp), bins - 1)
+def bin_of(rates: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
+    """Bin 0 .. bins-1 of each rate in [0, 1]; 1 belongs to the last bin."""
+    return np.minimum((rates * bins).astype(np.intp), bins - 1)
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Question means of one domain in equal bins of [0, 1].
+    """Success rates of the questions of one domain in equal bins of [0, 1].
 
-    `counts` (bins,) questions, `offsets` (bins,) sum of (mean - bin centre), `squares` (bins,) sum
+    `counts` (bins,) questions, `offsets` (bins,) sum of (rate - bin centre), `squares` (bins,) sum
     of its square, all float64; `n_seen` questions ever added; `retained` the weight that a
     question seen before the first one has now, 1 without decay.
     """
@@ -54,25 +52,25 @@ class Bins:
     def empty(cls, bins: int) -> Bins:
         return cls(np.zeros(bins), np.zeros(bins), np.zeros(bins))
 
-    def add(self, means: NDArray[np.float64], half_life: float | None) -> Bins:
-        """These bins after the questions with `means` (Q,), the older ones decayed by Q questions.
+    def add(self, rates: NDArray[np.float64], half_life: float | None) -> Bins:
+        """These bins after the questions with `rates` (Q,), the older ones decayed by Q questions.
 
         A question's weight halves every `half_life` questions of its domain; None is no decay.
         """
         bins = self.counts.size
-        where = bin_of(means, bins)
-        offset = on_grid(means) - _centres(bins)[where]
+        where = bin_of(rates, bins)
+        offset = on_grid(rates) - _centres(bins)[where]
         square = np.rint(offset * offset * SQUARE_GRID) / SQUARE_GRID
-        keep, old = 1.0, np.array(1.0)
+        decay, old = 1.0, np.array(1.0)
         if half_life is not None:
-            keep = 2.0 ** (-means.size / half_life)
-            old = np.where(self.counts * keep >= FORGOTTEN, keep, 0.0)
+            decay = 2.0 ** (-rates.size / half_life)
+            old = np.where(self.counts * decay >= FORGOTTEN, decay, 0.0)
         return Bins(
             counts=self.counts * old + np.bincount(where, minlength=bins),
             offsets=self.offsets * old + np.bincount(where, weights=offset, minlength=bins),
             squares=self.squares * old + np.bincount(where, weights=square, minlength=bins),
-            n_seen=self.n_seen + means.size,
-            retained=self.retained * keep,
+            n_seen=self.n_seen + rates.size,
+            retained=self.retained * decay,
         )
 
     def plus(self, other: Bins, sign: int = 1) -> Bins:
@@ -95,25 +93,25 @@ class Bins:
         )
 
     def points(self) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        """Bins that hold questions: their index, mean and weight, in ascending order."""
-        held = np.flatnonzero(self.counts > 0)
-        means = _centres(self.counts.size)[held] + self.offsets[held] / self.counts[held]
-        return held, np.clip(means, 0.0, 1.0), self.counts[held]
+        """Bins that hold questions: their index, mean rate and weight, in ascending order."""
+        index = np.flatnonzero(self.counts > 0)
+        rates = _centres(self.counts.size)[index] + self.offsets[index] / self.counts[index]
+        return index, np.clip(rates, 0.0, 1.0), self.counts[index]
 
     def scatter(self) -> float:
-        """Mean squared distance of the question means to the mean of their bin; 0 when empty."""
-        held = self.counts > 0
-        within = self.squares[held] - self.offsets[held] ** 2 / self.counts[held]
-        return float(max(within.sum(), 0.0) / self.counts[held].sum()) if held.any() else 0.0
+        """Mean squared distance of the rates to the mean rate of their bin; 0 when empty."""
+        index = self.counts > 0
+        within = self.squares[index] - self.offsets[index] ** 2 / self.counts[index]
+        return float(max(within.sum(), 0.0) / self.counts[index].sum()) if index.any() else 0.0
 
     def to_state(self) -> dict[str, Any]:
         """The bins that hold questions, as plain numbers."""
-        held = np.flatnonzero(self.counts)
+        index = np.flatnonzero(self.counts)
         return {
-            "bins": held.tolist(),
-            "counts": self.counts[held].tolist(),
-            "offsets": self.offsets[held].tolist(),
-            "squares": self.squares[held].tolist(),
+            "bins": index.tolist(),
+            "counts": self.counts[index].tolist(),
+            "offsets": self.offsets[index].tolist(),
+            "squares": self.squares[index].tolist(),
             "n_seen": self.n_seen,
             "retained": self.retained,
         }
@@ -121,12 +119,12 @@ class Bins:
     @classmethod
     def from_state(cls, state: Mapping[str, Any], bins: int) -> Bins:
         """The bins of `to_state`; raises ValueError for numbers that no questions can give."""
-        held = np.asarray(state["bins"], dtype=np.intp)
+        index = np.asarray(state["bins"], dtype=np.intp)
         counts, offsets, squares = (
             np.asarray(state[name], dtype=np.float64) for name in ("counts", "offsets", "squares")
         )
         n_seen, retained = int(state["n_seen"]), float(state["retained"])
-        edges = np.concatenate([[-1], held, [bins]])
+        edges = np.concatenate([[-1], index, [bins]])
         reach = 0.5 / bins + 1e-6
         if (
             (np.diff(edges) < 1).any()
@@ -137,75 +135,8 @@ class Bins:
         ):
             raise ValueError("impossible counts or sums")
         table = np.zeros((3, bins))
-        table[:, held] = counts, offsets, squares
+        table[:, index] = counts, offsets, squares
         return cls(table[0], table[1], table[2], n_seen, retained)
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """Every question of one domain: `points` (n, dim) what is clustered, `means` (n,) float64."""
-
-    points: NDArray[np.float64]
-    means: NDArray[np.float64]
-
-    @property
-    def n_seen(self) -> int:
-        return self.means.size
-
-    def add(self, points: NDArray[np.float64], means: NDArray[np.float64]) -> Vectors:
-        """These questions and then the new ones; raises UsageError when group sizes differ."""
-        if self.means.size and points.shape[1] != self.points.shape[1]:
-            raise UsageError(
-                f"groups of {points.shape[1]} rollouts after groups of {self.points.shape[1]}",
-                where="questions",
-                fix="keep the group size, or cluster feature='mean'",
-            )
-        if not self.means.size:
-            return Vectors(points, means)
-        return Vectors(np.concatenate([self.points, points]), np.concatenate([self.means, means]))
-
-    def without_first(self, count: int) -> Vectors:
-        return Vectors(self.points[count:], self.means[count:])
-
-    def to_state(self) -> dict[str, Any]:
-        return {"points": self.points.tolist(), "means": self.means.tolist()}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Vectors:
-        means = np.asarray(state["means"], dtype=np.float64)
-        if not means.size:
-            return cls.empty()
-        points = np.asarray(state["points"], dtype=np.float64).reshape(means.size, -1)
-        if not (np.isfinite(points).all() and np.isfinite(means).all()):
-            raise ValueError("rewards that are not finite")
-        return cls(points, means)
-
-    @classmethod
-    def empty(cls) -> Vectors:
-        return cls(np.empty((0, 1)), np.empty(0))
-
-
-Memory = Bins | Vectors
-
-
-def merge_histories(
-    histories: Sequence[Mapping[str, Memory]], base: Mapping[str, Memory]
-) -> dict[str, Memory]:
-    """The union of several histories by domain; what `base` holds is in each of them, once."""
-    union = dict(base)
-    for history in histories:
-        for domain, held in history.items():
-            union[domain] = _joined(union.get(domain), held, base.get(domain))
-    return union
-
-
-def _joined(union: Memory | None, held: Memory, shared: Memory | None) -> Memory:
-    """`held` less what is `shared`, added to the `union` so far."""
-    if isinstance(held, Bins):
-        new = held.plus(shared, sign=-1) if isinstance(shared, Bins) else held
-        return union.plus(new) if isinstance(union, Bins) else new
-    rest = held.without_first(shared.n_seen) if isinstance(shared, Vectors) else held
-    return union.add(rest.points, rest.means) if isinstance(union, Vectors) else rest
 
 
 @lru_cache(maxsize=8)
