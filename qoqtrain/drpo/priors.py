@@ -179,6 +179,8 @@ def _prior_of(value: Any) -> DomainPrior:
             for centre, count, variance in value.get("histogram", ())
         )
         values = {"success_rate" if name == "mu" else name: value[name] for name in value}
+        if len(values) < len(value):
+            raise TypeError("mu and success_rate are one field")
         return DomainPrior(**{**values, "histogram": histogram})
     if isinstance(value, bool):
         raise TypeError("a count is a whole number")

@@ -270,3 +270,5 @@ def test_the_older_name_of_the_success_rate_is_read() -> None:
     old = DRPO.from_stats(None, priors={"a": {**fields, "mu": 0.3}})
     assert old.priors == new.priors
     assert old.checksum() == new.checksum()
+    with pytest.raises(UsageError, match="one field"):
+        DRPO.from_stats(None, priors={"a": {"mu": 0.3, "success_rate": 0.4}})
