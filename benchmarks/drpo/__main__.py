@@ -20,14 +20,14 @@ def main() -> None:
     )
     simulation = commands.add_parser("simulation", help="40 steps of 512 questions x 5")
     simulation.add_argument("--plot", type=Path)
-    chosen = parser.parse_args()
-    if chosen.command == "cost":
-        _cost(sorted(chosen.histories))
+    arguments = parser.parse_args()
+    if arguments.command == "cost":
+        _cost(sorted(arguments.histories))
     else:
         traces = simulate()
         console.table(COLUMNS, rows(traces))
-        if chosen.plot:
-            plot(traces, chosen.plot)
+        if arguments.plot:
+            plot(traces, arguments.plot)
 
 
 def _cost(histories: list[int]) -> None:

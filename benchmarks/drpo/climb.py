@@ -23,11 +23,11 @@ NAMES = np.array(list(SIZES))
 SHARES = np.array(list(SIZES.values())) / sum(SIZES.values())
 
 # Questions of each data set that a policy is run on before training, and the bins of statistics.
-TRIED, BINS = 256, 64
+ASKED, BINS = 256, 64
 RAREST = frozenset(list(SIZES)[-10:])
 
 # Mean chance of a right answer: from 0.25 to 0.75, in an order that has nothing to do with size.
-EASE = 0.25 + 0.5 * ((np.arange(NAMES.size) * 11) % NAMES.size) / (NAMES.size - 1)
+SUCCESS_RATES = 0.25 + 0.5 * ((np.arange(NAMES.size) * 11) % NAMES.size) / (NAMES.size - 1)
 SPREAD = 0.2
 ROLLOUTS = 5
 
@@ -52,37 +52,37 @@ class Questions:
 def draw(rng: np.random.Generator, count: int, *, every_set: bool = False) -> Questions:
     """`count` questions, data sets in proportion to their sizes.
 
-    The chance p of a right answer is normal around the ease of its data set, std 0.2, within
-    0.02 to 0.98. A rollout's reward is 0.5 for a right answer (chance p), plus 0.3 p U for its
-    region and 0.2 U' for its form, U and U' uniform on [0, 1]. With `every_set` the first 30
+    The chance p of a right answer is normal around the success rate of its data set, std 0.2,
+    within 0.02 to 0.98. A rollout's reward is 0.5 for a right answer (chance p), plus 0.3 p U for
+    its region and 0.2 U' for its form, U and U' uniform on [0, 1]. With `every_set` the first 30
     questions are one of each data set.
     """
-    chosen = rng.choice(NAMES.size, count, p=SHARES)
+    sets = rng.choice(NAMES.size, count, p=SHARES)
     if every_set:
-        chosen[: NAMES.size] = np.arange(NAMES.size)
-    return asked(rng, chosen)
+        sets[: NAMES.size] = np.arange(NAMES.size)
+    return questions_of(rng, sets)
 
 
-def asked(rng: np.random.Generator, chosen: NDArray[np.intp]) -> Questions:
-    """One question of each data set in `chosen` (Q,), as in `draw`."""
-    count = chosen.size
-    chance = np.clip(EASE[chosen] + rng.normal(0.0, SPREAD, count), 0.02, 0.98)[:, None]
+def questions_of(rng: np.random.Generator, sets: NDArray[np.intp]) -> Questions:
+    """One question of each data set in `sets` (Q,), as in `draw`."""
+    count = sets.size
+    chance = np.clip(SUCCESS_RATES[sets] + rng.normal(0.0, SPREAD, count), 0.02, 0.98)[:, None]
     right, region, form = rng.random((3, count, ROLLOUTS))
-    return Questions(0.5 * (right < chance) + 0.3 * chance * region + 0.2 * form, NAMES[chosen])
+    return Questions(0.5 * (right < chance) + 0.3 * chance * region + 0.2 * form, NAMES[sets])
 
 
 def statistics(rng: np.random.Generator) -> dict[str, dict[str, Any]]:
-    """Priors of every data set as `qoqdata stats` gives them: its records, and the difficulty of
-    256 of its questions in bins of 1/64."""
+    """Priors of every data set as `qoqdata stats` gives them: its records, and the success
+    rates of 256 of its questions in bins of 1/64."""
     priors = {}
     for index, (name, size) in enumerate(SIZES.items()):
-        means = asked(rng, np.full(TRIED, index)).rewards.mean(axis=1)
-        place = (means * BINS).astype(int)
-        bins = [means[place == number] for number in np.unique(place)]
+        rates = questions_of(rng, np.full(ASKED, index)).rewards.mean(axis=1)
+        place = (rates * BINS).astype(int)
+        bins = [rates[place == number] for number in np.unique(place)]
         priors[name] = {
             "n_records": size,
-            "mu": float(means.mean()),
-            "n_questions": TRIED,
+            "success_rate": float(rates.mean()),
+            "n_questions": ASKED,
             "histogram": [(float(b.mean()), float(b.size), float(b.var())) for b in bins],
         }
     return priors

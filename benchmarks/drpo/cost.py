@@ -35,7 +35,7 @@ class Cost:
 def step_costs(histories: Iterable[int]) -> Iterator[Cost]:
     """The cost at each size of history, ascending; the least of several runs, on one thread.
 
-    Ours starts from the statistics of the data, record counts and difficulty, as training does. The
+    Ours starts from the statistics of the data, record counts and success rates, as training. The
     published algorithm is measured once on its later, cheaper setting where a run is long.
     """
     histories = list(histories)

@@ -45,15 +45,15 @@ def published_step(history: History, questions: Questions, *, k_max: int) -> NDA
     rewards = questions.rewards.astype(np.float32)
     scores = rewards - rewards.mean(axis=1, keepdims=True)
     scores = scores / (rewards.std(axis=1, ddof=1, keepdims=True) + EPS)
-    clustered = {domain: _clusters(held, k_max) for domain, held in history.vectors.items()}
+    clusterings = {domain: _clusters(vectors, k_max) for domain, vectors in history.vectors.items()}
     scaled = np.empty(rewards.shape)
     for question, (name, domain) in enumerate(zip(names, questions.domains.tolist(), strict=True)):
-        labels, counts, means = clustered[domain]
-        mu = (means / counts).sum() / (1.0 / counts).sum()
+        labels, counts, rates = clusterings[domain]
+        rate = (rates / counts).sum() / (1.0 / counts).sum()
         for rollout in range(rewards.shape[1]):
             cluster = labels[history.ids[domain].index(name)]
-            heat = max(np.sqrt(len(history.ids[domain])) * mu, EPS)
-            factor = heat * np.sqrt(counts[cluster]) * means[cluster]
+            temperature = max(np.sqrt(len(history.ids[domain])) * rate, EPS)
+            factor = temperature * np.sqrt(counts[cluster]) * rates[cluster]
             score = scores[question, rollout]
             scaled[question, rollout] = score / factor if factor != 0 else score
     return scaled / (scaled.std(ddof=1) + EPS)
@@ -62,7 +62,7 @@ def published_step(history: History, questions: Questions, *, k_max: int) -> NDA
 def _clusters(
     vectors: list[NDArray[np.float32]], k_max: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """Cluster of each question, and the size and the mean reward of each cluster."""
+    """Cluster of each question, and the size and the success rate of each cluster."""
     from sklearn.cluster import KMeans
 
     points = np.stack(vectors)

@@ -41,7 +41,7 @@ class Trace:
 
 
 def estimators() -> dict[str, DRPO]:
-    """The estimators compared; ours start from the record counts alone, without difficulty."""
+    """The estimators compared; ours start from the record counts alone, without success rates."""
     return {
         "GRPO": DRPO.preset("grpo"),
         "DRPO, published code": DRPO.preset("authors_mirl"),

@@ -128,9 +128,15 @@ def show(found: Preview, *, world: int, config: bool) -> None:
         console.say()
         key = settings.drpo.domain_key
         console.table(
-            (key, "records", "mean reward", "weight", "bounded"),
+            (key, "records", "success rate", "weight", "bounded"),
             [
-                (row["domain"], row["n_records"], row["mu"], row["weight"], row["weight_bounded"])
+                (
+                    row["domain"],
+                    row["n_records"],
+                    row["success_rate"],
+                    row["weight"],
+                    row["weight_bounded"],
+                )
                 for row in found.weights
             ],
         )

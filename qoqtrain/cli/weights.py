@@ -41,7 +41,7 @@ def weights_command(
 
 def show(drpo: DRPO, by: str) -> None:
     """Weights from the largest to the smallest group, and what they are made of."""
-    heads = (by, "records", "share", "rarity", "mean reward", "weight", "bounded", "difficulty")
+    heads = (by, "records", "share", "rarity", "success rate", "weight", "bounded", "from")
     rows = sorted(drpo.weights(), key=lambda row: -(row["n_records"] or 0))
     console.table(
         heads,
@@ -51,16 +51,17 @@ def show(drpo: DRPO, by: str) -> None:
                 row["n_records"],
                 row["share"],
                 row["rarity"],
-                row["mu"],
+                row["success_rate"],
                 row["weight"],
                 row["weight_bounded"],
-                row["difficulty"],
+                row["success_rate_from"],
             )
             for row in rows
         ],
     )
     console.say("\nweight: the published DRPO factor, with mean 1 over records")
-    console.say("bounded: what training uses; difficulty: where the mean reward comes from")
+    console.say("bounded: what training uses")
+    console.say("success rate: mean reward, 0 hard to 1 easy; from: where it was measured")
 
 
 def show_starting_weights(dataset: Path) -> None:

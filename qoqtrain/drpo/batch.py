@@ -20,19 +20,19 @@ ROUNDING = 1e-6
 class RolloutBatch:
     """B valid rollouts of Q questions, question after question.
 
-    `rows` (B,) the caller's row of each rollout; `rewards` (B,) float64 total reward; `easiness`
-    (B,) in [0, 1], what difficulty is measured by: the reward mapped there from its range, or what
-    the caller gave for it; `parts` (B, P) float64 rewards as given;
-    `kl` (B,) float64 or None; `starts`, `sizes` (Q,) where each question's rollouts begin and how
-    many they are; `domains` (Q,) its domain; `arrival` (Q,) the questions in order of first row.
+    `rows` (B,) the caller's row of each rollout; `rewards` (B,) float64 total reward; `success`
+    (B,) in [0, 1], what success rates are means of: the reward mapped there from its range, or
+    what the caller passed for it; `parts` (B, P) float64 rewards as passed; `kl` (B,) float64 or
+    None; `starts`, `sizes` (Q,) where each question's rollouts begin and how many they are;
+    `domains` (Q,) its domain; `arrival` (Q,) the questions in order of first row.
 
     Rollouts are sorted by reward within a question, questions by domain and then by their rewards:
-    sums over a Batch have the same bits for any order of the caller's rows and any question ids.
+    sums over a batch have the same bits for any order of the caller's rows and any question ids.
     """
 
     rows: NDArray[np.intp]
     rewards: NDArray[np.float64]
-    easiness: NDArray[np.float64]
+    success: NDArray[np.float64]
     parts: NDArray[np.float64]
     kl: NDArray[np.float64] | None
     starts: NDArray[np.intp]
@@ -40,14 +40,19 @@ class RolloutBatch:
     domains: tuple[str, ...]
     arrival: NDArray[np.intp]
 
-    @property
-    def question(self) -> NDArray[np.intp]:
-        """(B,) question of each rollout, 0 .. Q-1."""
-        return np.repeat(np.arange(self.sizes.size), self.sizes)
-
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(Q,) sum of `values` (B,) over the rollouts of each question."""
         return np.add.reduceat(values, self.starts)
+
+    def per_rollout(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B,) the value of each rollout's question, from `values` (Q,)."""
+        return np.repeat(values, self.sizes)
+
+    def questions_by_domain(self) -> dict[str, NDArray[np.intp]]:
+        """Domain -> its questions (Q_d,) in the order of the batch; domains in sorted order."""
+        names = np.array(self.domains)
+        groups = np.split(np.arange(names.size), np.flatnonzero(names[1:] != names[:-1]) + 1)
+        return {self.domains[questions[0]]: questions for questions in groups}
 
 
 def batch_of(
@@ -56,18 +61,18 @@ def batch_of(
     domains: Sequence[Any] | NDArray[Any],
     *,
     settings: DRPOSettings,
-    difficulty: ArrayLike | None = None,
+    success: ArrayLike | None = None,
     kl: ArrayLike | None = None,
     valid: ArrayLike | None = None,
 ) -> RolloutBatch:
-    """Check one step's columns and sort them into a Batch.
+    """Check one step's columns and sort them into a RolloutBatch.
 
     `rewards` (B,) or (B, P); `questions` and `domains` (B,) labels, text or whole numbers (3 and
-    "3" are the same); `difficulty` (B,) in [0, 1], 1 easy, what difficulty is measured by instead
-    of the reward; `kl` (B,) divergence from the reference, summed over the tokens; `valid` (B,)
-    bool, False for padding and rollouts that could not be scored, which are left out. Raises
-    UsageError for columns of different length, a reward that is not finite or outside
-    `reward_range`, a difficulty outside [0, 1], a missing label, or a question in two domains.
+    "3" are the same); `success` (B,) in [0, 1], what success rates are means of, instead of the
+    reward; `kl` (B,) divergence from the reference, summed over the tokens; `valid` (B,) bool,
+    False for padding and rollouts that could not be scored, which are left out. Raises UsageError
+    for columns of different length, a reward that is not finite or outside `reward_range`, a
+    success outside [0, 1], a missing label, or a question in two domains.
     """
     parts = _numbers("rewards", rewards)
     if parts.ndim == 1:
@@ -75,15 +80,15 @@ def batch_of(
     if parts.ndim != 2 or parts.shape[1] == 0:
         raise UsageError(f"has shape {parts.shape}", where="rewards", fix="pass (B,) or (B, parts)")
     count = len(parts)
-    keep = np.ones(count, dtype=bool) if valid is None else np.asarray(valid, dtype=bool)
+    mask = np.ones(count, dtype=bool) if valid is None else np.asarray(valid, dtype=bool)
     divergence = None if kl is None else _numbers("kl", kl)
-    ease = None if difficulty is None else _numbers("difficulty", difficulty)
+    successes = None if success is None else _numbers("success", success)
     ids, slugs = _column(questions), _column(domains)
     columns = {
         "questions": ids,
         "domains": slugs,
-        "valid": keep,
-        "difficulty": ease,
+        "valid": mask,
+        "success": successes,
         "kl": divergence,
     }
     for name, column in columns.items():
@@ -93,14 +98,14 @@ def batch_of(
                 where=name,
                 fix="pass one entry for each rollout",
             )
-    rows = np.flatnonzero(keep)
+    rows = np.flatnonzero(mask)
     if not rows.size:
         raise UsageError("no valid rollout in the step", where="rewards")
     parts = parts[rows] + 0.0  # -0.0 becomes 0.0, so that equal rewards have equal bytes
     _require_finite("rewards", parts, rows)
     total, unit = _in_range(_total(parts, settings), rows, settings)
-    if ease is not None:
-        unit = _as_difficulty(ease[rows] + 0.0, rows)
+    if successes is not None:
+        unit = _in_unit_range(successes[rows] + 0.0, rows)
     if divergence is not None:
         divergence = divergence[rows] + 0.0
         _require_finite("kl", divergence[:, None], rows)
@@ -128,11 +133,11 @@ def _sorted(
             where="domains",
             fix="give each question one domain",
         )
-    held = content[by_question]
+    content = content[by_question]
     slugs = domain[by_question[starts]].tolist()
     ends = (starts + sizes).tolist()
     keys = [
-        (slugs[q], held[a:end].tobytes())
+        (slugs[q], content[a:end].tobytes())
         for q, (a, end) in enumerate(zip(starts, ends, strict=True))
     ]
     order = sorted(range(len(keys)), key=keys.__getitem__)
@@ -143,7 +148,7 @@ def _sorted(
     return RolloutBatch(
         rows=rows[flat],
         rewards=total[flat],
-        easiness=unit[flat],
+        success=unit[flat],
         parts=parts[flat],
         kl=None if kl is None else kl[flat],
         starts=begins,
@@ -207,15 +212,15 @@ def _in_range(
     return inside, np.clip((inside - low) / (high - low), 0.0, 1.0)
 
 
-def _as_difficulty(ease: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    _require_finite("difficulty", ease[:, None], rows)
-    inside = np.clip(ease, 0.0, 1.0)
-    outside = np.abs(ease - inside) > ROUNDING
+def _in_unit_range(success: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    _require_finite("success", success[:, None], rows)
+    inside = np.clip(success, 0.0, 1.0)
+    outside = np.abs(success - inside) > ROUNDING
     if outside.any():
         first = int(outside.argmax())
         raise UsageError(
-            f"rollout {int(rows[first])} has difficulty {ease[first]:.6g}, not in [0, 1]",
-            where="difficulty",
+            f"rollout {int(rows[first])} has success {success[first]:.6g}, not in [0, 1]",
+            where="success",
             fix="pass the answer part of the reward, 0 wrong to 1 right",
         )
     return inside
@@ -232,14 +237,14 @@ def _column(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
 
 def _labels(name: str, column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.str_]:
     """Labels as text; None, NaN and other floats are refused, for they name nothing."""
-    chosen = column[rows]
-    if chosen.dtype.kind in "iuU":
-        return chosen.astype(str)
-    for row, label in zip(rows, chosen, strict=True):
+    labels = column[rows]
+    if labels.dtype.kind in "iuU":
+        return labels.astype(str)
+    for row, label in zip(rows, labels, strict=True):
         if label is None or isinstance(label, float | np.floating) or str(label) == "":
             raise UsageError(
                 f"rollout {int(row)} has no label ({label!r})",
                 where=name,
                 fix="pass text or whole numbers; mark padding with valid=False",
             )
-    return np.array([str(label) for label in chosen])
+    return np.array([str(label) for label in labels])

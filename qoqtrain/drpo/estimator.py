@@ -2,12 +2,14 @@
 
 Per step, for a rollout i of question q in domain d and difficulty cluster c:
 
-    z_i = (r_i - mean_q) / (std_q + eps)           group.py
-    T_d = max(sqrt(N_d) mu_d, eps), T_c likewise   clusters.py, temperatures.py
-    s_i = z_i / (T_d T_c), within bounds           weights.py
-    A_i = s_i / (std(s over the batch) + eps)      scaling.py
+    z_i = (r_i - mean_q) / (std_q + eps)
+    T_d = max(sqrt(N_d) success_rate_d, eps), T_c likewise
+    s_i = z_i / (T_d T_c), within bounds
+    A_i = s_i / (std(s over the batch) + eps)
 
-The state is small, exact and the estimator's own: nothing lives in a module.
+`DRPO.step` takes these lines one by one: `batch` checks the input, `memory` adds its questions to
+those of earlier steps, `advantage` holds the formula, `health` reports on the result. The state is
+small, exact and the estimator's own: nothing lives in a module.
 """
 
 from __future__ import annotations
@@ -20,27 +22,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qoqdata.errors import UsageError
+from qoqtrain.drpo.advantage import (
+    advantages_of,
+    measure_domains,
+    question_success_rates,
+    record_counts,
+)
 from qoqtrain.drpo.batch import batch_of
-from qoqtrain.drpo.domains import measure_domains
-from qoqtrain.drpo.evidence import remember
-from qoqtrain.drpo.group import group_means, group_scores
 from qoqtrain.drpo.health import report_of
-from qoqtrain.drpo.history import Memory, merge_histories
-from qoqtrain.drpo.presets import settings_of
-from qoqtrain.drpo.priors import Priors, Statistics, read_mapping, read_statistics
-from qoqtrain.drpo.scaling import scale
-from qoqtrain.drpo.settings import DRPOSettings
-from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
-from qoqtrain.drpo.state import (
+from qoqtrain.drpo.memory import (
+    Memory,
     checksum,
+    merge_histories,
     read_domain_key,
     read_history,
     read_priors,
     read_settings,
     refuse_other,
+    remember,
     write_state,
 )
-from qoqtrain.drpo.temperatures import record_counts
+from qoqtrain.drpo.priors import Priors, Statistics, read_mapping, read_statistics
+from qoqtrain.drpo.settings import DRPOSettings, settings_of
+from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
 
 
 @dataclass(frozen=True)
@@ -89,25 +93,25 @@ class DRPO:
         priors: Mapping[Any, Any] | None = None,
         **settings: Any,
     ) -> Self:
-        """An estimator whose N_d and mu_d start from the statistics of the data.
+        """An estimator whose record counts and success rates start from the statistics of the data.
 
         `domain_key` "domain" or "source" reads the table of that name; any other column needs
         `priors`, a mapping of its values to record counts or DomainPrior fields (which replaces
-        the table for "domain" and "source" too). A key without mu starts without a difficulty
-        prior. Raises UsageError, or BadTable and DuplicateKey for unusable tables.
+        the table for "domain" and "source" too). A key without a success rate starts without a
+        difficulty prior. Raises UsageError, or BadTable and DuplicateKey for unusable tables.
         """
         choices = settings_of(preset, **settings)
         if priors is not None:
-            read = read_mapping(priors, stats.digest if stats is not None else "")
+            start = read_mapping(priors, stats.digest if stats is not None else "")
         elif stats is not None and domain_key in ("domain", "source"):
-            read = read_statistics(stats, domain_key)
+            start = read_statistics(stats, domain_key)
         else:
             raise UsageError(
                 f"the statistics have no table for the column {domain_key!r}",
                 where="domain_key",
                 fix="use 'domain' or 'source', or pass priors={value: record count, ...}",
             )
-        return cls(choices, domain_key=domain_key, priors=read)
+        return cls(choices, domain_key=domain_key, priors=start)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -123,7 +127,7 @@ class DRPO:
         questions: Sequence[Any] | NDArray[Any],
         domains: Sequence[Any] | NDArray[Any],
         *,
-        difficulty: ArrayLike | None = None,
+        success: ArrayLike | None = None,
         kl: ArrayLike | None = None,
         valid: ArrayLike | None = None,
         update: bool = True,
@@ -131,14 +135,13 @@ class DRPO:
         """Advantages of one global batch, one entry per rollout in any order.
 
         `rewards` (B,), or (B, parts) whose weighted sum is the reward; `questions`, `domains` (B,)
-        labels; `difficulty` (B,) in [0, 1], 1 easy, what m_q, and with it mu and the clusters, is
-        measured by instead of the reward: the answer part (`rewards.success`), so that how many
-        records of a domain have annotated regions does not move its weight; `kl` (B,) divergence
-        from the reference, for `kl_damping`; `valid` (B,) False for padding and rollouts without a
-        score. With `update` False (evaluation) the batch is weighed but not remembered. Raises
-        UsageError for input that cannot be used, and then remembers nothing of it. Bit-identical
-        for any order of the rows and any question ids, but for the presets that cluster
-        feature="raw".
+        labels; `success` (B,) in [0, 1], what success rates, and with them the clusters, are taken
+        from instead of the reward: the answer part (`rewards.success`), so that how many records of a domain have
+        annotated regions does not move its weight; `kl` (B,) divergence from the reference, for
+        `kl_damping`; `valid` (B,) False for padding and rollouts without a score. With `update`
+        False (evaluation) the batch is weighed but not remembered. Raises UsageError for input
+        that cannot be used, and then remembers nothing of it. Bit-identical for any order of the
+        rows and any question ids, but for the presets that cluster feature="raw".
         """
         settings = self.settings
         batch = batch_of(
@@ -146,27 +149,22 @@ class DRPO:
             questions,
             domains,
             settings=settings,
-            difficulty=difficulty,
+            success=success,
             kl=kl,
             valid=valid,
         )
-        means = group_means(batch)
-        scores = group_scores(batch, settings)
-        history = {**self._history, **remember(batch, means, self._history, settings)}
+        rates = question_success_rates(batch)
+        history = {**self._history, **remember(batch, rates, self._history, settings)}
         counts, uncounted = record_counts(history, self.priors, settings)
-        measured = measure_domains(batch, means, history, counts, self.priors, settings)
-        domain_heat, cluster_heat = np.empty(means.size), np.empty(means.size)
-        for found in measured:
-            domain_heat[found.questions] = found.temperatures.domain
-            cluster_heat[found.questions] = found.temperatures.clusters[found.clusters]
-        scaled = scale(batch, scores, domain_heat, cluster_heat, settings)
+        measurements = measure_domains(batch, rates, history, counts, self.priors, settings)
+        result = advantages_of(batch, measurements, settings)
         if update and settings.history != "batch":
             self._history = history
         size = len(np.asarray(rewards))
         advantages, factors = np.zeros(size), np.full(size, np.nan)
-        advantages[batch.rows] = scaled.advantages
-        factors[batch.rows] = np.repeat(scaled.factors, batch.sizes)
-        report = report_of(batch, scores, scaled, measured, uncounted, self.priors, settings)
+        advantages[batch.rows] = result.values
+        factors[batch.rows] = batch.per_rollout(result.factors)
+        report = report_of(batch, result, measurements, uncounted, self.priors, settings)
         return Step(advantages, factors, report)
 
     def weights(self) -> list[WeightRow]:
@@ -193,7 +191,7 @@ class DRPO:
         """One estimator that has seen the questions of all, exactly as if it had met them alone.
 
         The estimators hold different questions; those that they share, because all were loaded
-        from one checkpoint, are given as `base` and counted once. With kmeans "binned" the result
+        from one checkpoint, are passed as `base` and counted once. With kmeans "binned" the result
         has the same bits for any split. Raises UsageError for none, for different settings, keys
         or data, and with decay, whose weights depend on the order of the questions.
         """

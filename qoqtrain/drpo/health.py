@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqtrain.drpo.advantage import Advantages, MeasuredDomain
 from qoqtrain.drpo.batch import RolloutBatch
-from qoqtrain.drpo.domains import MeasuredDomain
 from qoqtrain.drpo.priors import Priors
-from qoqtrain.drpo.scaling import Scaled
 from qoqtrain.drpo.settings import DRPOSettings
 
 # A rollout with a smaller advantage than this hardly takes part in the update.
@@ -33,28 +32,27 @@ def effective_sample_size(advantages: NDArray[np.float64]) -> float | None:
 
 def report_of(
     batch: RolloutBatch,
-    scores: NDArray[np.float64],
-    scaled: Scaled,
-    measured: Sequence[MeasuredDomain],
+    result: Advantages,
+    domains: Sequence[MeasuredDomain],
     uncounted: Sequence[str],
     priors: Priors,
     settings: DRPOSettings,
 ) -> dict[str, Any]:
-    """Health of one step; `scores` (B,). Numbers that do not exist are None.
+    """Health of one step. Numbers that do not exist are None.
 
     Ranges and counts of factors are over the questions whose rewards differ. `ess_unweighted` is
     what the same scores have with equal weights, `alpha` the exponent in force, `unseen_domains`
-    the domains of the batch without a record count, `no_difficulty_prior` those without mu.
+    the domains of the batch without a record count, `no_difficulty_prior` those without a prior
+    success rate.
     """
-    advantages = scaled.advantages
+    advantages, weights = result.values, result.weights
     finite = np.isfinite(advantages)
-    informative = batch.sums(np.abs(scores)) > 0
+    informative = batch.sums(np.abs(result.scores)) > 0
     size = np.abs(advantages[finite])
     mass = _squared_mass(batch, advantages)
-    present = {found.domain for found in measured}
-    means = batch.sums(batch.rewards) / batch.sizes
-    weights = scaled.weights
-    known = {d for d, prior in priors.domains.items() if prior.mass(settings.strength) > 0}
+    names = {domain.domain for domain in domains}
+    rewards = batch.sums(batch.rewards) / batch.sizes
+    with_prior = {d for d, prior in priors.domains.items() if prior.mass(settings.strength) > 0}
     return {
         "n_rollouts": int(batch.rows.size),
         "n_questions": int(batch.sizes.size),
@@ -63,58 +61,59 @@ def report_of(
         "n_not_finite": int((~finite).sum()),
         "mean_reward": float(batch.rewards.mean()),
         "ess": effective_sample_size(advantages),
-        "ess_unweighted": effective_sample_size(scores),
+        "ess_unweighted": effective_sample_size(result.scores),
         "ess_floor_met": weights.floor_met if weights else None,
         "alpha": weights.alpha if weights else settings.alpha,
         "n_clipped": weights.n_clipped if weights else 0,
         "max_abs_advantage": float(size.max()) if size.size else None,
         "share_tiny_advantages": float((size < TINY).mean()) if size.size else None,
-        "batch_std": scaled.batch_std if np.isfinite(scaled.batch_std) else None,
-        **_extent("factor", scaled.factors[informative]),
-        **_extent("unbounded_factor", scaled.unbounded_factors[informative]),
-        "kl_damping": _damping(scaled, settings),
-        "unseen_domains": [domain for domain in uncounted if domain in present],
-        "no_difficulty_prior": sorted(present - known),
-        "domains": {found.domain: _domain_row(batch, means, mass, found) for found in measured},
+        "batch_std": result.batch_std if np.isfinite(result.batch_std) else None,
+        **_extent("factor", result.factors[informative]),
+        **_extent("unbounded_factor", result.unbounded_factors[informative]),
+        "kl_damping": _damping(result.damping, settings),
+        "unseen_domains": [domain for domain in uncounted if domain in names],
+        "no_difficulty_prior": sorted(names - with_prior),
+        "domains": {domain.domain: _domain_row(batch, rewards, mass, domain) for domain in domains},
     }
 
 
 def _domain_row(
     batch: RolloutBatch,
-    means: NDArray[np.float64],
+    rewards: NDArray[np.float64],
     mass: NDArray[np.float64],
-    found: MeasuredDomain,
+    domain: MeasuredDomain,
 ) -> dict[str, Any]:
     """One domain: what the batch holds of it, what it carries, and its clusters.
 
-    `means` (Q,) mean reward of each question; `mu` is the difficulty, on the scale of [0, 1].
+    `rewards` (Q,) mean reward of each question. `success_rate` is the mean over the domain's
+    questions, `weighted_success_rate` the one that enters its temperature.
     """
-    clustering, heat = found.clustering, found.temperatures
+    clustering, temperatures = domain.clustering, domain.temperatures
     return {
-        "n_questions": int(found.questions.size),
-        "n_rollouts": int(batch.sizes[found.questions].sum()),
-        "batch_mean_reward": float(means[found.questions].mean()),
-        "squared_mass": float(mass[found.questions].sum()),
-        "N": heat.n,
-        "mu": float(clustering.shares @ clustering.means),
-        "mu_domain": heat.mu,
-        "temperature": heat.domain,
+        "n_questions": int(domain.questions.size),
+        "n_rollouts": int(batch.sizes[domain.questions].sum()),
+        "batch_mean_reward": float(rewards[domain.questions].mean()),
+        "squared_mass": float(mass[domain.questions].sum()),
+        "N": temperatures.n,
+        "success_rate": clustering.success_rate,
+        "weighted_success_rate": temperatures.success_rate,
+        "temperature": temperatures.domain,
         "k": clustering.k,
         "cluster_counts": clustering.counts.tolist(),
-        "cluster_means": clustering.means.tolist(),
-        "cluster_temperatures": heat.clusters.tolist(),
+        "cluster_success_rates": clustering.success_rates.tolist(),
+        "cluster_temperatures": temperatures.clusters.tolist(),
         "inertias": list(clustering.inertias),
     }
 
 
-def _damping(scaled: Scaled, settings: DRPOSettings) -> dict[str, Any]:
-    if scaled.damping is None:
+def _damping(damping: NDArray[np.float64] | None, settings: DRPOSettings) -> dict[str, Any]:
+    if damping is None:
         state = "off" if settings.kl_damping == "none" else "no kl was given"
         return {"state": state, "mean": None, "min": None}
     return {
         "state": settings.kl_damping,
-        "mean": float(scaled.damping.mean()),
-        "min": float(scaled.damping.min()),
+        "mean": float(damping.mean()),
+        "min": float(damping.min()),
     }
 
 

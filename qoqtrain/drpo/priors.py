@@ -1,4 +1,4 @@
-"""What is known of each domain before the first rollout: its record count and its difficulty."""
+"""What is known of each domain before the first rollout: record count and success rate."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import hashlib
 import json
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import BadTable, DuplicateKey, UsageError
-from qoqtrain.drpo.history import Bins, bin_of
+from qoqtrain.drpo.clustering.bins import Bins, bin_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-# The statistics keep difficulty in bins of 1/64; a mean that is further than this from the mean
+# The statistics keep success rates in bins of 1/64; a rate that is further than this from the mean
 # of its own clusters comes from another policy or another set of questions.
-MU_TOLERANCE = 1 / 64
+RATE_TOLERANCE = 1 / 64
 
 COLUMNS = ("key", "n_records", "mu", "n_questions")
 CLUSTER_COLUMNS = ("level", "key", "centre", "count", "variance")
@@ -43,20 +43,20 @@ class Statistics(Protocol):
 class DomainPrior:
     """Prior of one domain.
 
-    `n_records` rows of the curated data, None when not counted; `mu` mean reward in [0, 1] of a
-    policy on its questions, None when none has been run; `n_questions` behind mu, 0 when mu comes
-    from a formula; `histogram` (centre, count, variance) of the question means, bin by bin, empty
-    when only mu is known.
+    `n_records` rows of the curated data, None when not counted; `success_rate` mean reward in
+    [0, 1] of a policy on its questions, 0 hard to 1 easy, None when none has been run;
+    `n_questions` behind it, 0 when it comes from a formula; `histogram` (centre, count, variance)
+    of the questions' success rates, bin by bin, empty when only their mean is known.
     """
 
     n_records: int | None = None
-    mu: float | None = None
+    success_rate: float | None = None
     n_questions: int = 0
     histogram: tuple[tuple[float, float, float], ...] = ()
 
     def mass(self, strength: float) -> float:
-        """Questions that this prior counts for: `strength`, but never more than are behind mu."""
-        if self.mu is None:
+        """Questions that this prior counts for: `strength`, but never more than were asked."""
+        if self.success_rate is None:
             return 0.0
         return min(strength, float(self.n_questions)) if self.n_questions else strength
 
@@ -68,9 +68,9 @@ class DomainPrior:
         (mass * prior + n * seen) / (mass + n), for the share, the mean and the clusters alike.
         """
         mass = self.mass(strength)
-        if self.mu is None or mass == 0:
+        if self.success_rate is None or mass == 0:
             return Bins.empty(bins)
-        histogram = np.array(self.histogram or ((self.mu, 1.0, 0.0),))
+        histogram = np.array(self.histogram or ((self.success_rate, 1.0, 0.0),))
         centre, count, variance = histogram.T
         weight = mass * count / count.sum()
         where = bin_of(centre, bins)
@@ -79,8 +79,26 @@ class DomainPrior:
         def tally(weights: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.bincount(where, weights=weights, minlength=bins).astype(float)
 
-        spread = weight * (variance + offset**2)
-        return Bins(tally(weight), tally(weight * offset), tally(spread))
+        square = variance + offset**2
+        return Bins(tally(weight), tally(weight * offset), tally(weight * square))
+
+    def to_state(self) -> dict[str, Any]:
+        """The fields under the names of saved states, where the success rate is `mu`."""
+        return {
+            "n_records": self.n_records,
+            "mu": self.success_rate,
+            "n_questions": self.n_questions,
+            "histogram": self.histogram,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> DomainPrior:
+        return cls(
+            state["n_records"],
+            state["mu"],
+            state["n_questions"],
+            tuple((float(a), float(b), float(c)) for a, b, c in state["histogram"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -91,29 +109,21 @@ class Priors:
     digest: str = ""
 
     def to_state(self) -> dict[str, Any]:
-        domains = {key: asdict(self.domains[key]) for key in sorted(self.domains)}
+        domains = {key: self.domains[key].to_state() for key in sorted(self.domains)}
         return {"digest": self.digest, "domains": domains}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Priors:
-        domains = {
-            key: DomainPrior(
-                prior["n_records"],
-                prior["mu"],
-                prior["n_questions"],
-                tuple((float(a), float(b), float(c)) for a, b, c in prior["histogram"]),
-            )
-            for key, prior in state["domains"].items()
-        }
-        return cls(domains, state["digest"])
+        domains = state["domains"].items()
+        return cls({key: DomainPrior.from_state(prior) for key, prior in domains}, state["digest"])
 
 
 def read_statistics(stats: Statistics, level: str) -> Priors:
     """Priors from the tables of a data set, one domain per key of `level` ("domain" | "source").
 
-    A key without mu has no difficulty prior, one without records no count. Raises BadTable for a
-    missing column, a null key, a value out of range, or a mu that its own clusters contradict;
-    DuplicateKey for a key listed twice.
+    A key without a success rate has no difficulty prior, one without records no count. Raises
+    BadTable for a missing column, a null key, a value out of range, or a success rate that its own
+    clusters contradict; DuplicateKey for a key listed twice.
     """
     table = {"domain": stats.domains, "source": stats.sources}[level]
     name = f"stats.{level}s"
@@ -140,25 +150,27 @@ def read_statistics(stats: Statistics, level: str) -> Priors:
 
 
 def read_mapping(priors: Mapping[Any, Any], digest: str = "") -> Priors:
-    """Priors given by hand: domain -> record count, or -> the fields of a DomainPrior.
+    """Priors by hand: domain -> record count, or -> the fields of a DomainPrior.
 
-    Raises UsageError for anything else. The digest covers the given values and `digest`.
+    `mu` is an older name of the field `success_rate`. Raises UsageError for anything else. The
+    digest covers the values and `digest`.
     """
     domains: dict[str, DomainPrior] = {}
     for key, value in priors.items():
         try:
-            domains[str(key)] = _checked(_given(value), "the prior")
+            domains[str(key)] = _checked(_prior_of(value), "the prior")
         except (BadTable, TypeError, ValueError) as error:
             raise UsageError(
                 f"{value!r} is no prior ({error})",
                 where=f"priors[{key!r}]",
-                fix="pass a record count, or n_records, mu, n_questions and histogram by name",
+                fix="pass a record count, or n_records, success_rate, n_questions and histogram"
+                " by name",
             ) from error
     text = json.dumps([digest, Priors(domains).to_state()], sort_keys=True)
     return Priors(domains, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _given(value: Any) -> DomainPrior:
+def _prior_of(value: Any) -> DomainPrior:
     if isinstance(value, DomainPrior):
         return value
     if isinstance(value, Mapping):
@@ -166,7 +178,10 @@ def _given(value: Any) -> DomainPrior:
             (float(centre), float(count), float(variance))
             for centre, count, variance in value.get("histogram", ())
         )
-        return DomainPrior(**{**value, "histogram": histogram})
+        values = {"success_rate" if name == "mu" else name: value[name] for name in value}
+        if len(values) < len(value):
+            raise TypeError("mu and success_rate are one field")
+        return DomainPrior(**{**values, "histogram": histogram})
     if isinstance(value, bool):
         raise TypeError("a count is a whole number")
     return DomainPrior(n_records=operator.index(value))
@@ -193,16 +208,17 @@ def _checked(prior: DomainPrior, where: str) -> DomainPrior:
         raise BadTable(f"counts {prior.n_records} records", where=where)
     if prior.n_questions < 0:
         raise BadTable(f"counts {prior.n_questions} questions", where=where)
-    if prior.mu is None:
+    rate = prior.success_rate
+    if rate is None:
         return prior
-    if not 0 <= prior.mu <= 1:
-        raise BadTable(f"has mu = {prior.mu}, a mean reward on the scale of [0, 1]", where=where)
+    if not 0 <= rate <= 1:
+        raise BadTable(f"has success_rate = {rate}, which lies in [0, 1]", where=where)
     if prior.histogram:
         centre, count, _ = np.array(prior.histogram).T
         mean = float(centre @ count / count.sum())
-        if abs(mean - prior.mu) > MU_TOLERANCE:
+        if abs(mean - rate) > RATE_TOLERANCE:
             raise BadTable(
-                f"has mu = {prior.mu:.4f}, but its clusters have the mean {mean:.4f}",
+                f"has success_rate = {rate:.4f}, but its clusters have the mean {mean:.4f}",
                 where=where,
                 fix="run `qoqdata stats` again on one set of rollouts",
             )

@@ -1,12 +1,13 @@
-"""Every choice that the estimator makes, as data.
+"""Every choice that the estimator makes, as data, and the named sets of choices.
 
 The letters are those of QoQ-Med (arXiv 2506.00711, section 3): N_d questions of a domain, mu_d its
-mean reward, T_d = max(sqrt(N_d) mu_d, eps) its temperature, T_c the same for a difficulty cluster.
+success rate (its mean reward), T_d = max(sqrt(N_d) mu_d, eps) its temperature, T_c the same for a
+difficulty cluster.
 """
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 from qoqdata.errors import UsageError
@@ -27,8 +28,8 @@ class DRPOSettings:
     """Settings of one estimator; invalid values and combinations raise UsageError.
 
     Rewards
-      reward_range     (lo, hi) that every reward lies in; difficulty is measured on [0, 1] after
-                       mapping it there. None takes any reward, as the published code does
+      reward_range     (lo, hi) that every reward lies in; success rates are means of the rewards
+                       mapped from it to [0, 1]. None takes any reward, as the published code does
       part_weights     weight of each part when rewards have several columns; None is 1 each
       group            within a question: "grpo" (r - mean) / std, "dr_grpo" r - mean, "rloo"
                        r - mean of the others, "gdpo" the grpo score of each part, then the sum
@@ -41,10 +42,10 @@ class DRPOSettings:
                        `half_life_questions` questions of the domain (None: never)
       kmeans           "sklearn0" as published, "global" (any feature, no seed), "exact1d" (means),
                        "binned" (means in `bins` equal bins of [0, 1], memory and time constant)
-      k_max, elbow_tolerance   see `clusters.elbow`
+      k_max, elbow_tolerance   see `clustering.clusters.elbow`
     Weights
-      mu_domain        mu_d from the cluster means mu_c: "inverse_cluster" (weights 1 / N_c) or
-                       "mean" (plain mean reward)
+      mu_domain        mu_d from the success rates mu_c of the clusters: "inverse_cluster" (weights
+                       1 / N_c) or "mean" (plain mean)
       rarity           N_d is the number of questions "seen", or of records in the data ("prior")
       strength         questions that the difficulty prior of a domain counts for; 0 is no prior
       floor            T_c below eps is raised to "eps"; "none" lets it be 0 or negative, "guarded"
@@ -52,7 +53,7 @@ class DRPOSettings:
       alpha            exponent on 1 / (T_d T_c); 0 switches the weighting off
       weight_clip      c: weights stay within a factor c of the batch median; None is unbounded
       ess_floor        effective sample size, as a share of the rollouts, that alpha is lowered for
-      kl_damping       "rollout_abs" or "question_pos" (see `kl_damping`), at `kl_quantile`
+      kl_damping       "rollout_abs" or "question_pos" (see `advantage`), at `kl_quantile`
       batch_norm       divide the batch by its "std", or "none"
       eps              the small constant of every denominator and floor
       strict_domains   a domain without a record count is an error, not a line in the report
@@ -119,16 +120,16 @@ def _check_numbers(settings: DRPOSettings) -> None:
     for field in fields(DRPOSettings):
         value = getattr(settings, field.name)
         parts = value if isinstance(value, tuple) else (value,)
-        wanted = str(field.type)
-        if "float" in wanted and not all(
+        kind = str(field.type)
+        if "float" in kind and not all(
             part is None or (isinstance(part, float) and abs(part) < float("inf")) for part in parts
         ):
             raise _refuse(field.name, value, "pass a finite number")
-        if wanted.startswith("tuple") and not isinstance(value, tuple | None):
+        if kind.startswith("tuple") and not isinstance(value, tuple | None):
             raise _refuse(field.name, value, "pass a list of numbers")
-        if wanted == "bool" and not isinstance(value, bool):
+        if kind == "bool" and not isinstance(value, bool):
             raise _refuse(field.name, value, "pass true or false")
-        if wanted == "int" and (not isinstance(value, int) or isinstance(value, bool)):
+        if kind == "int" and (not isinstance(value, int) or isinstance(value, bool)):
             raise _refuse(field.name, value, "pass a whole number")
     span, s = settings.reward_range, settings
     require("reward_range", span is None or (len(span) == 2 and span[0] < span[1]), "lo < hi")
@@ -170,3 +171,72 @@ def _check_combinations(s: DRPOSettings) -> None:
     bounded = s.weight_clip is not None or s.ess_floor is not None
     if s.floor != "eps" and (bounded or s.alpha != 1):
         raise _refuse("floor", s.floor, "bounds and alpha need floor='eps'")
+
+
+_AUTHORS = DRPOSettings(
+    reward_range=None,
+    feature="raw",
+    history="all",
+    kmeans="sklearn0",
+    rarity="seen",
+    strength=0.0,
+    floor="none",
+    weight_clip=None,
+    ess_floor=None,
+)
+_STREAMING = DRPOSettings()
+_PAPER = replace(
+    _AUTHORS,
+    reward_range=(0.0, 1.0),
+    feature="sorted",
+    history="batch",
+    kmeans="global",
+    mu_domain="mean",
+    floor="eps",
+    kl_damping="question_pos",
+)
+_UNWEIGHTED = replace(_STREAMING, alpha=0.0, weight_clip=None, ess_floor=None, batch_norm="none")
+
+PRESETS: dict[str, DRPOSettings] = {
+    # What the paper says, on the batch alone.
+    "paper": _PAPER,
+    # The default: means in bins, priors from the statistics of the data, bounded weights.
+    "streaming": _STREAMING,
+    # What the published code does, its faults included: a reference for tests, not for training.
+    "authors_qoq_med": _AUTHORS,
+    "authors_mirl": replace(_AUTHORS, k_max=3, floor="guarded"),
+    # Baselines without domain weights, on the same path and with the same report.
+    "grpo": _UNWEIGHTED,
+    "dr_grpo": replace(_UNWEIGHTED, group="dr_grpo"),
+    "rloo": replace(_UNWEIGHTED, group="rloo"),
+    "gdpo": replace(_UNWEIGHTED, group="gdpo", batch_norm="std"),
+}
+
+
+def settings_of(preset: str, **changes: Any) -> DRPOSettings:
+    """The named preset with `changes` to its fields.
+
+    `bounds` stands for both bounds at once: None switches them off (the published weighting), a
+    pair is (weight_clip, ess_floor). Raises UsageError for an unknown preset, field or value.
+    """
+    if preset not in PRESETS:
+        raise UsageError(
+            f"there is no DRPO preset {preset!r}", fix=f"choose one of {', '.join(PRESETS)}"
+        )
+    if "bounds" in changes:
+        bounds = changes.pop("bounds")
+        try:
+            changes["weight_clip"], changes["ess_floor"] = (
+                (None, None) if bounds is None else bounds
+            )
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"bounds={bounds!r} is not a pair", fix="pass (weight_clip, ess_floor) or None"
+            ) from error
+    names = {field.name for field in fields(DRPOSettings)}
+    if unknown := sorted(changes.keys() - names):
+        raise UsageError(
+            f"unknown DRPO settings: {', '.join(unknown)}",
+            fix=f"the settings are bounds, {', '.join(sorted(names))}",
+        )
+    return replace(PRESETS[preset], **changes)

@@ -1,4 +1,4 @@
-"""What each domain weighs before the next step, from its record count and its difficulty."""
+"""What each domain weighs before the next step, from its record count and its success rate."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqtrain.drpo.clusters import Clustering, cluster_domains
-from qoqtrain.drpo.evidence import evidence_of
-from qoqtrain.drpo.history import Memory
+from qoqtrain.drpo.advantage import Temperatures, record_counts, temperatures
+from qoqtrain.drpo.clustering.clusters import Clustering, cluster_domains
+from qoqtrain.drpo.memory import Memory, evidence_of
 from qoqtrain.drpo.priors import DomainPrior, Priors
 from qoqtrain.drpo.settings import DRPOSettings
-from qoqtrain.drpo.temperatures import Temperatures, record_counts, temperatures
 
-# Questions of a cluster with a smaller mean reward than this fail always: all their scores are 0,
+# Questions of a cluster with a smaller success rate than this fail always: all their scores are 0,
 # and there is nothing for a weight to scale.
 ALWAYS_FAILED = 1e-9
 
@@ -24,23 +23,24 @@ ALWAYS_FAILED = 1e-9
 class WeightRow(TypedDict):
     """Weight of one domain.
 
-    `n_records` None when not counted; `share` of all records; `rarity` sqrt(N / (D n)); `mu` mean
-    reward, 0 hard to 1 easy, None without difficulty; `mu_domain` the statistic of the clusters
-    that enters T_d; `temperature` T_d; `k` clusters; `weight` and `weight_bounded` with a
-    record-weighted mean of 1; `difficulty` where mu comes from: "prior", "seen", "both", or "none".
+    `n_records` None when not counted; `share` of all records; `rarity` sqrt(N / (D n));
+    `success_rate` mean reward, 0 hard to 1 easy, None when unknown; `weighted_success_rate` the
+    mean over the clusters that enters T_d; `temperature` T_d; `k` clusters; `weight` and
+    `weight_bounded` with a record-weighted mean of 1; `success_rate_from` what is behind the
+    success rate: "prior", questions "seen", "both", or "none".
     """
 
     domain: str
     n_records: int | None
     share: float
     rarity: float
-    mu: float | None
-    mu_domain: float | None
+    success_rate: float | None
+    weighted_success_rate: float | None
     temperature: float | None
     k: int | None
     weight: float
     weight_bounded: float
-    difficulty: str
+    success_rate_from: str
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,20 @@ def weight_rows(
     `weight` is the mean over the domain's questions of 1 / (T_d T_c): what the published formula
     gives a question drawn from it. `weight_bounded` is the same after alpha and the clip, taken
     around the record-weighted median over all questions; the ESS floor depends on the batch and
-    is left out. Clusters that always fail are left out of both means. A domain without
-    difficulty (none known, or failed always) is weighed by its rarity alone, at the difficulty
-    of the others on average. Both columns are scaled to a record-weighted mean of 1.
+    is left out. Clusters that always fail are left out of both means. A domain without a success
+    rate, or with one of 0, is weighed by its rarity alone, at the difficulty of the others on
+    average. Both columns are scaled to a record-weighted mean of 1.
     """
     counts = _counts(priors, history, settings)
     domains = sorted(counts)
     if not domains:
         return []
-    found = _clusterings(domains, priors, history, settings)
-    heat = {d: temperatures(found[d], counts[d], settings) for d in found}
+    clusterings = _clusterings(domains, priors, history, settings)
+    by_domain = {d: temperatures(clusterings[d], counts[d], settings) for d in clusterings}
     cells = {
-        d: _live_cells(found[d], heat[d]) for d in found if found[d].means.max() > ALWAYS_FAILED
+        d: _live_cells(clustering, by_domain[d])
+        for d, clustering in clusterings.items()
+        if clustering.success_rates.max() > ALWAYS_FAILED
     }
     cells |= _rarity_alone([d for d in domains if d not in cells], cells, counts)
     n = np.array([counts[d] for d in domains])
@@ -82,7 +84,7 @@ def weight_rows(
     total = float(n.sum())
     rows: list[WeightRow] = []
     for i, domain in enumerate(domains):
-        clustering, warm = found.get(domain), heat.get(domain)
+        clustering, temperature = clusterings.get(domain), by_domain.get(domain)
         prior = priors.domains.get(domain, DomainPrior())
         rows.append(
             {
@@ -90,13 +92,13 @@ def weight_rows(
                 "n_records": prior.n_records,
                 "share": float(n[i] / total),
                 "rarity": float(np.sqrt(total / (len(domains) * n[i]))),
-                "mu": float(clustering.shares @ clustering.means) if clustering else None,
-                "mu_domain": warm.mu if warm else None,
-                "temperature": warm.domain if warm else None,
+                "success_rate": clustering.success_rate if clustering else None,
+                "weighted_success_rate": temperature.success_rate if temperature else None,
+                "temperature": temperature.domain if temperature else None,
                 "k": clustering.k if clustering else None,
                 "weight": float(plain[i]),
                 "weight_bounded": float(bounded[i]),
-                "difficulty": _origin(prior, history.get(domain), settings),
+                "success_rate_from": _origin(prior, history.get(domain), settings),
             }
         )
     return rows
@@ -122,30 +124,26 @@ def _clusterings(
         )
         for domain in domains
     }
-    held = {domain: found for domain, found in evidence.items() if found.means.size}
-    if not held:
+    evidence = {domain: points for domain, points in evidence.items() if points.weights.size}
+    if not evidence:
         return {}
-    fitted = cluster_domains(
-        list(held.values()),
-        kmeans=settings.kmeans,
-        k_max=settings.k_max,
-        tolerance=settings.elbow_tolerance,
-    )
-    return dict(zip(held, fitted, strict=True))
+    return dict(zip(evidence, cluster_domains(list(evidence.values()), settings), strict=True))
 
 
-def _live_cells(clustering: Clustering, heat: Temperatures) -> _Cells:
-    live = clustering.means > ALWAYS_FAILED
+def _live_cells(clustering: Clustering, temperature: Temperatures) -> _Cells:
+    live = clustering.success_rates > ALWAYS_FAILED
     shares = clustering.shares[live]
-    return _Cells(np.log(heat.domain) + np.log(heat.clusters[live]), shares / shares.sum())
+    return _Cells(
+        np.log(temperature.domain) + np.log(temperature.clusters[live]), shares / shares.sum()
+    )
 
 
 def _rarity_alone(
-    domains: list[str], known: Mapping[str, _Cells], counts: Mapping[str, float]
+    domains: list[str], others: Mapping[str, _Cells], counts: Mapping[str, float]
 ) -> dict[str, _Cells]:
     """1 / N_d times the record-weighted mean of the other domains' difficulty multipliers."""
-    records = sum(counts[d] for d in known)
-    multiplier = sum(counts[d] ** 2 * known[d].mean_weight() for d in known) / (records or 1.0)
+    records = sum(counts[d] for d in others)
+    multiplier = sum(counts[d] ** 2 * others[d].mean_weight() for d in others) / (records or 1.0)
     return {d: _Cells(np.log([counts[d] / (multiplier or 1.0)]), np.ones(1)) for d in domains}
 
 
@@ -173,8 +171,5 @@ def _normalised(weights: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray
 
 
 def _origin(prior: DomainPrior, memory: Memory | None, settings: DRPOSettings) -> str:
-    known = prior.mass(settings.strength) > 0
-    seen = memory is not None and memory.n_seen > 0
-    return {(True, True): "both", (True, False): "prior", (False, True): "seen"}.get(
-        (known, seen), "none"
-    )
+    behind = prior.mass(settings.strength) > 0, memory is not None and memory.n_seen > 0
+    return {(True, True): "both", (True, False): "prior", (False, True): "seen"}.get(behind, "none")

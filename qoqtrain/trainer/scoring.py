@@ -87,7 +87,7 @@ def weigh(
         rewards=[row["reward"] for row in everyone],
         questions=[row["question"] for row in everyone],
         domains=[row["domain"] for row in everyone],
-        difficulty=[row["difficulty"] for row in everyone],
+        success=[row["difficulty"] for row in everyone],
     )
     before = sum(len(rows) for rows in gathered[: ranks.rank])
     advantages = step.advantages[before : before + len(mine)].tolist()

@@ -143,7 +143,7 @@ def test_the_set_is_built_by_the_library_and_loses_nothing(tmp_path: Path) -> No
     told = dict(zip(stats.domains["key"], stats.domains["n_records"], strict=True))
     assert [told[domain] for domain in DOMAINS] == wanted.tolist()
     weights = MAIN["stats"].estimator(stats).weights()
-    assert {row["difficulty"] for row in weights} == {"prior"}
+    assert {row["success_rate_from"] for row in weights} == {"prior"}
 
 
 def test_a_paired_interval_is_that_of_the_paired_t_test() -> None:

@@ -23,7 +23,7 @@ from tests.qoqtrain.adapters.rewards_by_label import share
 
 # Prompts of each domain; a large, a small and a rare one.
 DOMAINS = {"chest_xray": 24, "ct": 6, "ultrasound": 2}
-PRIORS = {"chest_xray": 9000, "ct": {"n_records": 400, "mu": 0.3, "n_questions": 50}}
+PRIORS = {"chest_xray": 9000, "ct": {"n_records": 400, "success_rate": 0.3, "n_questions": 50}}
 ROLLOUTS = 4
 SPECIAL = ["<|endoftext|>", "<|im_end|>"]
 

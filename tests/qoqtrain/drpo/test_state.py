@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from qoqdata.errors import UsageError
 from qoqtrain import DRPO
 
-PRIORS = {"a": 1000, "b": {"n_records": 50, "mu": 0.3, "n_questions": 40}}
+PRIORS = {"a": 1000, "b": {"n_records": 50, "success_rate": 0.3, "n_questions": 40}}
 
 
 def batch(seed: int, questions: int = 30, names: str = "ab") -> dict[str, Any]:
@@ -55,6 +56,17 @@ def test_a_state_survives_json(changes: dict[str, Any]) -> None:
         assert step.report == expected.report
         assert other.checksum() == drpo.checksum()
     assert json.dumps(rebuilt.state_dict()) == json.dumps(drpo.state_dict())
+
+
+def test_a_state_of_the_first_release_still_loads() -> None:
+    """Written before success rates had their name; a checksum that holds the whole state."""
+    state = json.loads((Path(__file__).parents[1] / "vectors" / "drpo_state.json").read_text())
+    priors = {"a": 1000, "b": {"n_records": 50, "success_rate": 0.25, "n_questions": 40}}
+    drpo = DRPO.from_stats(None, priors=priors, bins=16)
+    drpo.load_state_dict(state)
+    assert drpo.checksum() == "b3355479ff37f1eb2484b7137a0923b2553571c20aeec0fdee976efc9bc1c125"
+    step = drpo.step([0.0, 1.0, 0.25, 0.75], [1, 1, 2, 2], ["a", "a", "b", "b"], update=False)
+    assert step.factors[[0, 2]] == pytest.approx([250, 4.597479423868314], rel=1e-12)
 
 
 def test_a_state_is_a_copy() -> None:

@@ -9,12 +9,12 @@ from qoqtrain import DRPO
 
 
 def history(seed: int, questions: int = 3000, rollouts: int = 5) -> dict[str, list]:
-    """Questions of six domains of unlike size and difficulty, with F1-like rewards."""
+    """Questions of six domains of unlike size and success rate, with F1-like rewards."""
     rng = np.random.default_rng(seed)
     shares = np.array([0.6, 0.2, 0.1, 0.06, 0.03, 0.01])
     domains = rng.choice(6, questions, p=shares)
-    hardness = rng.beta(2 + domains, 8 - domains)
-    rewards = rng.binomial(12, np.repeat(hardness, rollouts)) / 12
+    success_rates = rng.beta(2 + domains, 8 - domains)
+    rewards = rng.binomial(12, np.repeat(success_rates, rollouts)) / 12
     return {
         "rewards": rewards.tolist(),
         "questions": [f"q{n}" for n in range(questions) for _ in range(rollouts)],

@@ -7,7 +7,7 @@ import pytest
 
 from qoqdata.errors import UsageError
 from qoqtrain import DRPO
-from qoqtrain.drpo.kl_damping import question_damping, rollout_damping
+from qoqtrain.drpo.advantage import question_damping, rollout_damping
 
 REWARDS = np.array([0.1, 0.5, 0.9, 0.2, 0.2, 0.8, 0.4])
 QUESTIONS = ["x", "x", "x", "y", "y", "y", "z"]
@@ -65,8 +65,8 @@ def test_domain_weights_work_on_every_score() -> None:
         drpo = DRPO.preset("streaming", group=group, bounds=None)
         step = drpo.step(parts, QUESTIONS, DOMAINS)
         scores = DRPO.preset(group, batch_norm="none").step(parts, QUESTIONS, DOMAINS).advantages
-        seen = np.abs(scores) > 1e-9
-        ratio = step.advantages[seen] * step.factors[seen] / scores[seen]
+        apart = np.abs(scores) > 1e-9
+        ratio = step.advantages[apart] * step.factors[apart] / scores[apart]
         np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
 
 

@@ -14,8 +14,12 @@ from qoqtrain import DRPO
 
 PRIORS = {
     "a": 1_300_000,
-    "b": {"n_records": 400, "mu": 0.25, "n_questions": 64},
-    "c": {"n_records": 9_000, "mu": 0.75, "histogram": [(0.5, 10, 0.001), (1.0, 10, 0.0)]},
+    "b": {"n_records": 400, "success_rate": 0.25, "n_questions": 64},
+    "c": {
+        "n_records": 9_000,
+        "success_rate": 0.75,
+        "histogram": [(0.5, 10, 0.001), (1.0, 10, 0.0)],
+    },
 }
 
 # Differences below this lose digits to the end of the float64 range.
@@ -124,7 +128,7 @@ def test_an_absent_domain_does_not_matter(
 ) -> None:
     batch = columns([(domain if domain != "new" else "a", group) for domain, group in groups])
     plain = build("streaming", {})
-    crowded = build("streaming", {}, {**PRIORS, "elsewhere": 77, "nowhere": {"mu": 0.1}})
+    crowded = build("streaming", {}, {**PRIORS, "elsewhere": 77, "nowhere": {"success_rate": 0.1}})
     crowded.step(**columns([("elsewhere", group) for _, group in absent]))
     for _ in range(2):
         a, b = plain.step(**batch), crowded.step(**batch)
@@ -201,9 +205,9 @@ def test_evaluation_leaves_no_trace() -> None:
     batch = columns([("a", [0.1, 0.9]), ("b", [0.2, 0.3, 0.9])])
     drpo = build("streaming", {})
     before = drpo.checksum()
-    looked = drpo.step(**batch, update=False)
+    evaluation = drpo.step(**batch, update=False)
     assert drpo.checksum() == before
-    assert np.array_equal(looked.advantages, drpo.step(**batch).advantages)
+    assert np.array_equal(evaluation.advantages, drpo.step(**batch).advantages)
     assert drpo.checksum() != before
 
 

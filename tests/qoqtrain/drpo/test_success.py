@@ -1,4 +1,4 @@
-"""Difficulty apart from the reward: annotated regions must not move the weight of a domain."""
+"""Success apart from the reward: annotated regions must not move the weight of a domain."""
 
 from __future__ import annotations
 
@@ -99,35 +99,35 @@ def test_steps_do_not_depend_on_annotation() -> None:
         scores = scored(texts, domains, annotated=coverage)
         drpo = DRPO.preset("streaming", bounds=None)
         rewards = [row["overall"] for row in scores]
-        step = drpo.step(rewards, ids, domains, difficulty=success(scores))
+        step = drpo.step(rewards, ids, domains, success=success(scores))
         factors.append(step.factors)
         states.append(drpo.checksum())
-        assert step.report["domains"]["derm"]["mu"] == pytest.approx(0.5, abs=1e-12)
+        assert step.report["domains"]["derm"]["success_rate"] == pytest.approx(0.5, abs=1e-12)
     assert len(set(states)) == 1
-    for found in factors[1:]:
-        np.testing.assert_array_equal(found, factors[0])
+    for other in factors[1:]:
+        np.testing.assert_array_equal(other, factors[0])
 
 
 def test_the_reward_itself_would_move_the_weights() -> None:
-    """What `difficulty` is there to prevent: region truth lowers the mean reward of a domain."""
+    """What `success` is there to prevent: region truth lowers the mean reward of a domain."""
     texts, ids, domains = rollouts(1)
     means = []
     for coverage in (set(), {"derm"}):
         scores = scored(texts, domains, annotated=coverage)
         step = DRPO.preset("streaming").step([row["overall"] for row in scores], ids, domains)
-        means.append(step.report["domains"]["derm"]["mu"])
+        means.append(step.report["domains"]["derm"]["success_rate"])
     assert abs(means[0] - means[1]) > 0.05
 
 
-def test_advantages_are_of_the_reward_and_clusters_of_the_difficulty() -> None:
+def test_advantages_are_of_the_reward_and_clusters_of_the_success() -> None:
     # Two questions: equal answers, unequal rewards. By the reward the second would be harder.
     rewards = [0.9, 0.7, 0.5, 0.3, 0.5, 0.3, 0.1, 0.0]
     answers = [1.0, 1.0, 0.0, 0.0] * 2
     ids, domains = ["a"] * 4 + ["b"] * 4, ["derm"] * 8
     drpo = DRPO.preset("streaming", bounds=None, batch_norm="none")
-    step = drpo.step(rewards, ids, domains, difficulty=answers)
+    step = drpo.step(rewards, ids, domains, success=answers)
     assert step.report["domains"]["derm"]["k"] == 1
-    assert step.report["domains"]["derm"]["cluster_means"] == [0.5]
+    assert step.report["domains"]["derm"]["cluster_success_rates"] == [0.5]
     assert np.unique(step.factors).size == 1
     first = np.array(rewards[:4])
     grpo = (first - first.mean()) / (first.std(ddof=1) + drpo.settings.eps)
@@ -138,13 +138,13 @@ def test_advantages_are_of_the_reward_and_clusters_of_the_difficulty() -> None:
 
 
 @pytest.mark.parametrize("preset", ["streaming", "paper"])
-def test_a_reward_on_the_unit_scale_is_its_own_difficulty(preset: str) -> None:
+def test_a_reward_on_the_unit_scale_is_its_own_success(preset: str) -> None:
     rng = np.random.default_rng(3)
     rewards, ids = rng.random(40), np.repeat(np.arange(8), 5)
     domains = np.repeat(["a", "b"], 20)
     plain = DRPO.preset(preset).step(rewards, ids, domains)
-    given = DRPO.preset(preset).step(rewards, ids, domains, difficulty=rewards)
-    np.testing.assert_array_equal(plain.advantages, given.advantages)
+    same = DRPO.preset(preset).step(rewards, ids, domains, success=rewards)
+    np.testing.assert_array_equal(plain.advantages, same.advantages)
 
 
 @pytest.mark.parametrize("preset", ["streaming", "paper"])
@@ -152,28 +152,28 @@ def test_the_order_of_rollouts_does_not_matter(preset: str) -> None:
     rng = np.random.default_rng(4)
     columns = {
         "rewards": rng.choice([0.2, 0.5, 0.8], 40),
-        "difficulty": rng.choice([0.0, 0.5, 1.0], 40),
+        "success": rng.choice([0.0, 0.5, 1.0], 40),
         "questions": np.repeat(np.arange(8), 5),
         "domains": np.repeat(["a", "b"], 20),
     }
     order = rng.permutation(40)
     step = DRPO.preset(preset).step(**columns)
-    moved = DRPO.preset(preset).step(**{name: held[order] for name, held in columns.items()})
+    moved = DRPO.preset(preset).step(**{name: column[order] for name, column in columns.items()})
     np.testing.assert_array_equal(step.advantages[order], moved.advantages)
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("success", "message"),
     [
         ([0.5, 0.5], "has shape"),
-        ([0.5, 0.5, 1.5], "rollout 2 has difficulty 1.5, not in"),
+        ([0.5, 0.5, 1.5], "rollout 2 has success 1.5, not in"),
         ([0.5, float("nan"), 0.5], "rollout 1 has a value that is not finite"),
         (["x", 0.5, 0.5], "not a number"),
     ],
 )
-def test_impossible_difficulty_is_refused(given: list[Any], message: str) -> None:
+def test_impossible_success_is_refused(success: list[Any], message: str) -> None:
     drpo = DRPO.preset("streaming")
     before = drpo.checksum()
     with pytest.raises(UsageError, match=message):
-        drpo.step([0.1, 0.2, 0.3], [1, 1, 1], ["a"] * 3, difficulty=given)
+        drpo.step([0.1, 0.2, 0.3], [1, 1, 1], ["a"] * 3, success=success)
     assert drpo.checksum() == before

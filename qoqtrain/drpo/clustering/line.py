@@ -1,4 +1,14 @@
-"""Costs of runs of points on several lines, and the best last run of a clustering."""
+"""Exact k-means on the line, for several lines at once, by dynamic programming.
+
+In one dimension an optimal cluster is a run of neighbouring points, so the best k-clustering of
+the first j points is the best (k-1)-clustering of the first i plus one run i..j (Wang and Song,
+"Ckmeans.1d.dp", R Journal 3(2), 2011). There are no starts, no seeds and no local optima.
+
+The best k-clustering of a line is the best a-clustering of its first j points and the best
+(k-a)-clustering of the others, read from behind, at the best j. Both halves are solved side by
+side, so k_max clusters take k_max / 2 rounds, and each round only the part of the line that its
+half can reach.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +21,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
+# Of two splits whose costs differ by less than this share of the total scatter, per point between
+# them, the left one is taken: rounding never decides between the halves of a symmetric tie.
+TIE = 1e-12
+
+# A cost that is above another one by less than this share of the total scatter may be its equal.
+ROUNDING = 1e-9
+
 # Rows are solved at a wide stride and then at this share of it, down to every row: the starts
 # found for two rows bound the search of those between them.
 FINER = 8
@@ -20,6 +37,71 @@ CELLS = 1 << 14
 
 # From this many starts on, their axis is the longer one of the table.
 WIDE = 32
+
+
+class LineClusterings:
+    """Optimal k-means clusterings of weighted points on D lines, for every k up to `k_max`.
+
+    `lines` holds one (points, weights) pair per line: points (M,) float64 strictly increasing,
+    weights (M,) float64 positive. `sizes` (D,) is M of each; `inertias` (D, k_max) float64 is the
+    weighted mean squared distance to the cluster means; a line of M points has none beyond k = M
+    (inf there).
+    """
+
+    def __init__(self, lines: Sequence[tuple[Floats, Floats]], k_max: int) -> None:
+        backwards = [(-points[::-1], weights[::-1]) for points, weights in lines]
+        costs = costs_of([*lines, *backwards])
+        self.sizes = costs.sizes[: len(lines)]
+        self.inertias = np.full((len(lines), k_max), np.inf)
+        rounds = (k_max + 1) // 2
+        self._starts = np.zeros((rounds, *costs.mass.shape), dtype=np.intp)
+        self._meets = np.zeros((k_max, len(lines)), dtype=np.intp)
+        scatter = costs.scatter()
+        # What is left going forwards is right going backwards.
+        ramp = TIE * scatter[:, None] * np.arange(costs.mass.shape[1])
+        ramp[len(lines) :] *= -1
+        mirror = np.maximum(self.sizes[:, None] - np.arange(ramp.shape[1]), 0)
+
+        def meet(ahead: Floats, behind: Floats, k: int) -> None:
+            cost = ahead[: len(lines)] + np.take_along_axis(behind[len(lines) :], mirror, axis=1)
+            at = (cost + ramp[: len(lines)]).argmin(axis=1)
+            self._meets[k - 1] = at
+            self.inertias[:, k - 1] = cost[np.arange(len(lines)), at]
+
+        best = costs.of_one()
+        self.inertias[:, 0] = scatter[: len(lines)]
+        if k_max > 1:
+            meet(best, best, 2)
+        for half in range(2, rounds + 1):
+            # No half of a clustering costs more than the whole, nor more clusters than fewer.
+            bound = np.tile(self.inertias[:, 2 * half - 3], 2) + ROUNDING * scatter
+            before, starts = self._starts[half - 2], self._starts[half - 1]
+            fewer, best = best, last_starts(costs, best, ramp, before, starts, bound)
+            meet(fewer, best, 2 * half - 1)
+            if 2 * half <= k_max:
+                meet(best, best, 2 * half)
+        np.maximum(self.inertias, 0.0, out=self.inertias)
+
+    def labels(self, line: int, k: int) -> Indices:
+        """(M,) cluster of each point of one line, 0 .. k-1 from left to right."""
+        size, ahead = int(self.sizes[line]), k // 2
+        labels = np.zeros(size, dtype=np.intp)
+        if k == 1:
+            return labels
+        meet = int(self._meets[k - 1, line])
+        labels[meet:] = k - 1
+        self._mark(labels[:meet], line, range(ahead - 1, 0, -1))
+        # Backwards, the last cluster comes first: what is not marked belongs to it.
+        self._mark(labels[meet:][::-1], len(self.sizes) + line, range(ahead, k - 1))
+        return labels
+
+    def _mark(self, labels: Indices, row: int, clusters: range) -> None:
+        """Write the clusters of one half, (j,) labels, from its end on; `clusters` their names."""
+        end = labels.size
+        for before, cluster in zip(range(len(clusters), 0, -1), clusters, strict=True):
+            start = int(self._starts[before, row, end])
+            labels[start:end] = cluster
+            end = start
 
 
 @dataclass(frozen=True)
@@ -95,7 +177,7 @@ def last_starts(
     search = _Search(costs, best - costs.second + ramp, starts, np.full(best.shape, np.inf))
     reach = np.full(costs.sizes.size, width)  # the first row known to cost more than `bound`
 
-    def found(line: Indices, rows: Indices) -> None:
+    def shorten(line: Indices, rows: Indices) -> None:
         cost = search.lowest[line, rows] + costs.second[line, rows]
         beyond = (cost > bound[line]) & (cost < np.inf)
         np.minimum.at(reach, line, np.where(beyond, rows, width).min(axis=0))
@@ -104,7 +186,7 @@ def last_starts(
     line, block = np.nonzero(np.arange(0, width - 1, wide) < costs.sizes[:, None])
     row = (block + 1) * wide
     search.fill(line, row, before[line, row], row - 1, np.zeros(1, dtype=np.intp))
-    found(line, row[None])
+    shorten(line, row[None])
     for span, stride in zip(costs.strides, costs.strides[1:], strict=False):
         inside = np.arange(stride, span, stride)
         line, block = np.nonzero(np.arange(0, width - 1, span) < reach[:, None])
@@ -112,7 +194,7 @@ def last_starts(
         left = np.maximum(starts[line, row], before[line, row + stride])
         search.fill(line, row, left, starts[line, row + span], inside)
         if stride > 1:
-            found(line, row + inside[:, None])
+            shorten(line, row + inside[:, None])
     lowest = search.lowest
     lowest += costs.second - np.take_along_axis(ramp, starts, axis=1)
     beyond_reach = np.arange(width) > reach[:, None]

@@ -1,7 +1,7 @@
 """k-means on reward vectors: the published preset's scikit-learn call, and a seedless one.
 
 Vectors enter only the presets that cluster whole groups of rewards; the streaming preset clusters
-question means, which `exact1d` solves exactly.
+success rates, which `line` solves exactly.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def global_kmeans(
     for _ in range(2, k_cap + 1):
         promise = mass @ np.maximum(nearest[:, None] - apart, 0.0)
         starts = np.argsort(-promise, kind="stable")[:CANDIDATES]
-        grown = np.stack([np.vstack([centres, distinct[start]]) for start in starts])
-        centres, labels, inertia = _best_of(distinct, mass, grown)
+        trials = np.stack([np.vstack([centres, distinct[start]]) for start in starts])
+        centres, labels, inertia = _best_of(distinct, mass, trials)
         nearest = _squared_distances(distinct, centres)[np.arange(len(distinct)), labels]
         solutions.append(labels)
         inertias.append(inertia)

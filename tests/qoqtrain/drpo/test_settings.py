@@ -13,7 +13,7 @@ import pytest
 from qoqdata.errors import UsageError
 from qoqtrain import DRPO
 from qoqtrain.drpo import PRESETS, DRPOSettings
-from qoqtrain.drpo.presets import settings_of
+from qoqtrain.drpo.settings import settings_of
 
 
 def test_streaming_is_the_default() -> None:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qoqtrain import DRPO
-from qoqtrain.drpo.clusters import Evidence, cluster_domains, elbow
-from qoqtrain.drpo.exact1d import LineClusterings
-from qoqtrain.drpo.kmeans import global_kmeans
+from qoqtrain.drpo import DRPOSettings
+from qoqtrain.drpo.clustering.clusters import Evidence, cluster_domains, elbow
+from qoqtrain.drpo.clustering.kmeans import global_kmeans
+from qoqtrain.drpo.clustering.line import LineClusterings
 
 
 @pytest.fixture
@@ -108,8 +109,8 @@ def test_long_lines_match_the_plain_recursion(size: int, k_max: int, skewed: boo
     for k in range(1, finite.sum() + 1):
         labels = solved.labels(0, k)
         assert (np.diff(labels) >= 0).all() and np.unique(labels).size == k
-        found = inertia(points, weights / weights.sum(), labels)
-        assert found == pytest.approx(got[k - 1], abs=1e-13)
+        cost = inertia(points, weights / weights.sum(), labels)
+        assert cost == pytest.approx(got[k - 1], abs=1e-13)
 
 
 def test_never_worse_than_scikit_learn_with_many_starts(one_thread: None) -> None:
@@ -176,10 +177,11 @@ def test_elbow_by_hand(inertias: list[float], k: int) -> None:
 def test_equal_means_are_one_point() -> None:
     means = np.array([0.2, 0.2, 0.8, 0.8, 0.8])
     evidence = Evidence(means[:, None], means, np.ones(5), np.arange(5))
-    (found,) = cluster_domains([evidence], kmeans="exact1d", k_max=10, tolerance=0.1)
-    assert found.k == 2
-    assert found.counts.tolist() == [2, 3]
-    assert found.labels.tolist() == [0, 0, 1, 1, 1]
+    settings = DRPOSettings(kmeans="exact1d", history="all", k_max=10, elbow_tolerance=0.1)
+    (clustering,) = cluster_domains([evidence], settings)
+    assert clustering.k == 2
+    assert clustering.counts.tolist() == [2, 3]
+    assert clustering.labels.tolist() == [0, 0, 1, 1, 1]
 
 
 @given(

@@ -18,7 +18,7 @@ BISECTIONS = 40
 class LogWeights:
     """Bounded log weights: `values` (Q,); `level` their median over the questions that count.
 
-    `alpha` the exponent in force, `n_clipped` questions held at a bound, `floor_met` whether the
+    `alpha` the exponent in force, `n_clipped` questions at a bound, `floor_met` whether the
     effective sample size reached its floor (None without one).
     """
 
@@ -47,36 +47,36 @@ def bounded_log_weights(
     (sum A^2)^2 / (B sum A^4), is at least `ess_floor`, or half of what equal weights would have
     where that is less: a batch in which most groups are tied must not switch the weights off.
     """
-    speaks = squares > 0
-    if silent := not speaks.any():
-        speaks = ~speaks
-    median = float(np.median(log_factors[speaks]))
+    voters = squares > 0
+    if tie := not voters.any():
+        voters = ~voters
+    median = float(np.median(log_factors[voters]))
     reach = np.inf if clip is None else float(np.log(clip))
 
     def relative(distance: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
         return np.minimum(np.maximum(exponent * distance, -reach), reach)
 
     distance = median - log_factors
-    heard, second, fourth = distance[speaks], squares[speaks], fourths[speaks]
+    near, second, fourth = distance[voters], squares[voters], fourths[voters]
 
     def ess(exponent: float) -> float:
-        logs = relative(heard, exponent)
+        logs = relative(near, exponent)
         squared = np.exp(2.0 * (logs - logs.max()))
         top = float(squared @ second)
         return top * top / (n_rollouts * float((squared * squared) @ fourth))
 
-    exponent, met = alpha, None
-    if ess_floor is not None and not silent:
+    exponent, floor_met = alpha, None
+    if ess_floor is not None and not tie:
         # A hair above the floor, so that rounding in the advantages does not take it below.
         exponent = _largest(ess, min(ess_floor * (1 + 1e-9), ess(0.0) / 2.0), alpha)
-        met = ess(exponent) >= ess_floor
+        floor_met = ess(exponent) >= ess_floor
     logs = relative(distance, exponent)
     return LogWeights(
         values=logs - exponent * median,
         level=-exponent * median,
         alpha=exponent,
-        n_clipped=int((np.abs(logs[speaks]) >= reach).sum()),
-        floor_met=met,
+        n_clipped=int((np.abs(logs[voters]) >= reach).sum()),
+        floor_met=floor_met,
     )
 
 
@@ -84,9 +84,9 @@ def _largest(ess: Callable[[float], float], target: float, alpha: float) -> floa
     """The largest exponent in [0, alpha] with ess(exponent) >= target; 0 always has it."""
     if ess(alpha) >= target:
         return alpha
-    tried = np.linspace(alpha, 0.0, GRID)
-    good = next((i for i, a in enumerate(tried) if ess(float(a)) >= target), GRID - 1)
-    below, above = float(tried[good]), float(tried[max(good - 1, 0)])
+    grid = np.linspace(alpha, 0.0, GRID)
+    good = next((i for i, a in enumerate(grid) if ess(float(a)) >= target), GRID - 1)
+    below, above = float(grid[good]), float(grid[max(good - 1, 0)])
     for _ in range(BISECTIONS):
         middle = (below + above) / 2.0
         if ess(middle) >= target:

@@ -81,7 +81,11 @@ def test_starting_weights_by_hand() -> None:
     assert (cxr["n_records"], us["n_records"], ecg["n_records"]) == (90_000, 900, 9_100)
     assert cxr["share"] == pytest.approx(0.9)
     assert us["rarity"] == pytest.approx(np.sqrt(100_000 / (3 * 900)))
-    assert (cxr["mu"], us["mu"], ecg["mu"]) == (pytest.approx(0.5), pytest.approx(0.25), None)
+    assert [row["success_rate"] for row in (cxr, us, ecg)] == [
+        pytest.approx(0.5),
+        pytest.approx(0.25),
+        None,
+    ]
     assert cxr["temperature"] == pytest.approx(300 * 0.5)
     assert us["temperature"] == pytest.approx(30 * 0.25)
     assert (cxr["k"], us["k"]) == (2, 1)
@@ -90,10 +94,10 @@ def test_starting_weights_by_hand() -> None:
     cxr_weight = np.mean(1 / (150 * t_c))
     us_weight = 1 / (7.5 * 30 * 0.25)
     assert us["weight"] / cxr["weight"] == pytest.approx(us_weight / cxr_weight)
-    # ECG has no mu: rarity 1 / N, and the difficulty of the others weighted by their records.
+    # ECG has no success rate: rarity 1 / N, and the difficulty of the others, by their records.
     difficulty = (90_000 * 90_000 * cxr_weight + 900 * 900 * us_weight) / 90_900
     assert ecg["weight"] / cxr["weight"] == pytest.approx(difficulty / 9_100 / cxr_weight)
-    assert [row["difficulty"] for row in (cxr, us, ecg)] == ["prior", "prior", "none"]
+    assert [row["success_rate_from"] for row in (cxr, us, ecg)] == ["prior", "prior", "none"]
 
 
 def test_starting_weights_have_a_record_weighted_mean_of_one() -> None:
@@ -125,15 +129,15 @@ def test_questions_that_always_fail_have_no_say() -> None:
     )
     weights = by_domain(DRPO.from_stats(Stats(rows, clusters=clusters)))
     # mu_d: inverse-size weights 1/75 and 1/25 give 0.4 * 3/4.
-    assert weights["hard"]["mu_domain"] == pytest.approx(0.3)
-    assert weights["hopeless"]["mu"] == pytest.approx(0.0, abs=1e-12)
+    assert weights["hard"]["weighted_success_rate"] == pytest.approx(0.3)
+    assert weights["hopeless"]["success_rate"] == pytest.approx(0.0, abs=1e-12)
     assert weights["hopeless"]["weight"] == pytest.approx(weights["hard"]["weight"])
 
 
 def test_weights_without_any_difficulty_follow_rarity_alone() -> None:
     rows = DRPO.from_stats(None, priors={"a": 9_000, "b": 1_000}, domain_key="sex").weights()
     assert rows[1]["weight"] / rows[0]["weight"] == pytest.approx(9)
-    assert {row["difficulty"] for row in rows} == {"none"}
+    assert {row["success_rate_from"] for row in rows} == {"none"}
     assert DRPO.preset("streaming").weights() == []
 
 
@@ -142,11 +146,11 @@ def test_the_prior_is_outweighed_by_evidence() -> None:
     drpo.step(**batch("ultrasound", [[0.8, 0.9, 1.0]] * 24))
     # 24 questions of strength at 0.25, 24 seen at 0.9.
     row = by_domain(drpo)["ultrasound"]
-    assert row["mu"] == pytest.approx((0.25 + 0.9) / 2)
-    assert row["difficulty"] == "both"
+    assert row["success_rate"] == pytest.approx((0.25 + 0.9) / 2)
+    assert row["success_rate_from"] == "both"
     for _ in range(40):
         drpo.step(**batch("ultrasound", [[0.8, 0.9, 1.0]] * 60))
-    assert by_domain(drpo)["ultrasound"]["mu"] == pytest.approx(0.9, abs=0.01)
+    assert by_domain(drpo)["ultrasound"]["success_rate"] == pytest.approx(0.9, abs=0.01)
 
 
 def test_evidence_like_the_prior_moves_nothing() -> None:
@@ -155,7 +159,7 @@ def test_evidence_like_the_prior_moves_nothing() -> None:
     before = by_domain(drpo)["chest_xray"]
     drpo.step(**batch("chest_xray", [[0.0, 0.5], [0.5, 1.0]] * 30))
     after = by_domain(drpo)["chest_xray"]
-    for name in ("mu", "mu_domain", "temperature", "k"):
+    for name in ("success_rate", "weighted_success_rate", "temperature", "k"):
         assert after[name] == pytest.approx(before[name], rel=1e-12)
 
 
@@ -163,18 +167,18 @@ def test_strength_never_exceeds_the_questions_behind_mu() -> None:
     rows = table([{"key": "a", "n_records": 10, "mu": 0.2, "n_questions": 3}])
     drpo = DRPO.from_stats(Stats(rows))
     drpo.step(**batch("a", [[0.7, 0.9]] * 3))
-    assert by_domain(drpo)["a"]["mu"] == pytest.approx(0.5)
+    assert by_domain(drpo)["a"]["success_rate"] == pytest.approx(0.5)
     drpo = DRPO.from_stats(Stats(rows), strength=0)
     drpo.step(**batch("a", [[0.7, 0.9]] * 3))
-    assert by_domain(drpo)["a"]["mu"] == pytest.approx(0.8)
+    assert by_domain(drpo)["a"]["success_rate"] == pytest.approx(0.8)
 
 
 def test_decay_forgets_the_prior_too() -> None:
     drpo = DRPO.from_stats(STATS, half_life_questions=10)
     drpo.step(**batch("ultrasound", [[0.7, 0.8]] * 20))
     # Two half-lives: the prior's 24 questions count for 6.
-    mu = (6 * 0.25 + 20 * 0.75) / 26
-    assert by_domain(drpo)["ultrasound"]["mu"] == pytest.approx(mu)
+    expected = (6 * 0.25 + 20 * 0.75) / 26
+    assert by_domain(drpo)["ultrasound"]["success_rate"] == pytest.approx(expected)
 
 
 def test_exact_points_take_the_prior_like_bins_do() -> None:
@@ -186,7 +190,7 @@ def test_exact_points_take_the_prior_like_bins_do() -> None:
     )
 
 
-def test_missing_mu_and_unseen_domains_are_in_the_report() -> None:
+def test_missing_success_rates_and_unseen_domains_are_in_the_report() -> None:
     step = DRPO.from_stats(STATS).step(
         rewards=[0.1, 0.9, 0.2, 0.8, 0.3, 0.7],
         questions=[1, 1, 2, 2, 3, 3],
@@ -226,8 +230,8 @@ def test_other_data_has_another_digest() -> None:
     [
         ([{"key": None, "n_records": 5}], histogram(), "no key"),
         ([{"key": "a", "n_records": -5}], histogram(), "counts -5 records"),
-        ([{"key": "a", "n_records": 5, "mu": 1.5}], histogram(), "mu = 1.5"),
-        ([{"key": "a", "n_records": 5, "mu": float("nan")}], histogram(), "mu = nan"),
+        ([{"key": "a", "n_records": 5, "mu": 1.5}], histogram(), "success_rate = 1.5"),
+        ([{"key": "a", "n_records": 5, "mu": float("nan")}], histogram(), "success_rate = nan"),
         (
             [{"key": "a", "n_records": 5, "mu": 0.5, "n_questions": 9}],
             histogram(("domain", "a", 0.9, 9)),
@@ -253,8 +257,18 @@ def test_incomplete_tables_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1.5, "many", True, {"mu": 2.0}, {"records": 5}, {"mu": "hard"}, 0, [1, 2]]
+    "value", [1.5, "many", True, {"success_rate": 2.0}, {"records": 5}, {"mu": "hard"}, 0, [1, 2]]
 )
 def test_priors_that_are_none_are_refused(value: Any) -> None:
     with pytest.raises(UsageError, match="is no prior"):
         DRPO.from_stats(None, priors={"a": value})
+
+
+def test_the_older_name_of_the_success_rate_is_read() -> None:
+    fields = {"n_records": 50, "n_questions": 40}
+    new = DRPO.from_stats(None, priors={"a": {**fields, "success_rate": 0.3}})
+    old = DRPO.from_stats(None, priors={"a": {**fields, "mu": 0.3}})
+    assert old.priors == new.priors
+    assert old.checksum() == new.checksum()
+    with pytest.raises(UsageError, match="one field"):
+        DRPO.from_stats(None, priors={"a": {"mu": 0.3, "success_rate": 0.4}})

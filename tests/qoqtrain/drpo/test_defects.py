@@ -37,9 +37,9 @@ def columns(groups: dict[str, list[list[float]]]) -> dict[str, Any]:
 def climb_batch(rng: np.random.Generator, questions: int = 512) -> dict[str, Any]:
     """Five rollouts of each question, sources in proportion to their records."""
     names, sizes = np.array(list(CLIMB)), np.array(list(CLIMB.values()), dtype=float)
-    ease = np.random.default_rng(7).beta(2, 2, names.size)
+    success_rate = np.random.default_rng(7).beta(2, 2, names.size)
     source = rng.choice(names.size, questions, p=sizes / sizes.sum())
-    mean = np.clip(ease[source] + rng.normal(0, 0.2, questions), 0.02, 0.98)[:, None]
+    mean = np.clip(success_rate[source] + rng.normal(0, 0.2, questions), 0.02, 0.98)[:, None]
     right = rng.random((questions, 5)) < mean
     rewards = (
         0.5 * right + 0.3 * mean * rng.random((questions, 5)) + 0.2 * rng.random((questions, 5))
@@ -135,13 +135,13 @@ def test_d5_memory_does_not_grow_with_history() -> None:
             batch = climb_batch(rng, 400)
             theirs.step(**batch)
             ours.step(**batch)
-        held = ours.state_dict()["history"]
-        sizes.append(sum(len(domain["counts"]) for domain in held.values()))
-        assert all(len(domain["counts"]) <= 128 for domain in held.values())
+        history = ours.state_dict()["history"]
+        sizes.append(sum(len(domain["counts"]) for domain in history.values()))
+        assert all(len(domain["counts"]) <= 128 for domain in history.values())
     assert sizes[1] < 1.5 * sizes[0]
-    kept = theirs.state_dict()["history"]
-    assert sum(len(domain["points"]) for domain in kept.values()) == 4000
-    assert sum(domain["n_seen"] for domain in held.values()) == 4000
+    vectors = theirs.state_dict()["history"]
+    assert sum(len(domain["points"]) for domain in vectors.values()) == 4000
+    assert sum(domain["n_seen"] for domain in history.values()) == 4000
 
 
 def test_d6_the_order_of_rollouts_changes_the_clusters() -> None:
@@ -205,17 +205,17 @@ def test_d9_state_is_lost_on_resume_and_shared_in_the_process() -> None:
 
 
 def test_d10_old_rewards_weigh_as_much_as_new_ones() -> None:
-    """A policy that went from 0.1 to 0.9: without decay mu stays behind, with decay it follows."""
+    """A policy that went from 0.1 to 0.9: without decay the rate lags, with it it follows."""
     low = columns({"A": [[0, 0.1, 0.2]] * 300})
     high = columns({"A": [[0.8, 0.9, 1.0]] * 300})
-    mu = {}
+    rates = {}
     for half_life in (None, 50):
         drpo = DRPO.preset("streaming", half_life_questions=half_life)
         drpo.step(**low)
-        mu[half_life] = drpo.step(**high).report["domains"]["A"]["mu"]
-    assert mu[None] == pytest.approx(0.5)
+        rates[half_life] = drpo.step(**high).report["domains"]["A"]["success_rate"]
+    assert rates[None] == pytest.approx(0.5)
     # 300 questions are six half-lives: the old ones keep 1/64 of their weight.
-    assert mu[50] == pytest.approx((0.9 + 0.1 / 64) / (1 + 1 / 64), abs=1e-9)
+    assert rates[50] == pytest.approx((0.9 + 0.1 / 64) / (1 + 1 / 64), abs=1e-9)
 
 
 def test_d11_a_repeated_question_gets_its_old_cluster() -> None:
