@@ -24,7 +24,7 @@ import numpy as np
 
 from qoqdata.errors import UsageError
 from qoqtrain.adapters.agreement import require_agreement
-from qoqtrain.adapters.checkpoint import load_state, save_state
+from qoqtrain.adapters.host import load_state, save_state
 from qoqtrain.adapters.metrics import metrics_of
 from qoqtrain.adapters.releases import require_release
 from qoqtrain.drpo import DRPO

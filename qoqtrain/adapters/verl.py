@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
-from qoqtrain.adapters.checkpoint import load_state, save_state
+from qoqtrain.adapters.host import load_state, save_state
 from qoqtrain.adapters.metrics import metrics_of
 from qoqtrain.adapters.options import drpo_of
 from qoqtrain.adapters.releases import require_release

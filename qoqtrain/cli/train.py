@@ -165,7 +165,7 @@ def _settings(
 def _print_slurm(
     settings: TrainSettings, config: Path | None, assign: list[str], size: str
 ) -> None:
-    from qoqtrain.trainer.launch import slurm_script
+    from qoqtrain.trainer.plan.launch import slurm_script
 
     nodes, _, gpus = size.partition("x")
     if not (nodes.isdigit() and gpus.isdigit()):

@@ -11,17 +11,18 @@ from typing import Any
 import torch
 
 from qoqdata.errors import QoqdataError, UsageError
-from qoqtrain.trainer import metrics, setup
+from qoqtrain.trainer import metrics
 from qoqtrain.trainer.continuation import resume, save
 from qoqtrain.trainer.export import export
 from qoqtrain.trainer.feed import Feed, Taken
+from qoqtrain.trainer.plan import plan as setup
 from qoqtrain.trainer.policy_step import policy_step
 from qoqtrain.trainer.progress import Notify, Progress
 from qoqtrain.trainer.questions import open_stream
 from qoqtrain.trainer.ranks import Ranks, dead_rank, join, leave
 from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.settings import TrainSettings
-from qoqtrain.trainer.supervised_step import supervised_step
+from qoqtrain.trainer.step.supervised import supervised_step
 
 
 def train(settings: TrainSettings, notify: Notify | None = None) -> Path:

@@ -11,9 +11,9 @@ from qoqtrain.trainer import engine as engines
 from qoqtrain.trainer.deepspeed_config import deepspeed_config
 from qoqtrain.trainer.estimate import Memory, Sizes, Time, memory_of, time_of
 from qoqtrain.trainer.feed import Feed
+from qoqtrain.trainer.plan.plan import TrainingPlan, plan
 from qoqtrain.trainer.questions import open_stream
 from qoqtrain.trainer.ranks import Ranks
-from qoqtrain.trainer.setup import TrainingPlan, plan
 from qoqtrain.trainer.stages import choose_trained
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from qoqdata.errors import UsageError
 from qoqtrain import DRPO
-from qoqtrain.adapters.checkpoint import FILE, load_state, save_state
+from qoqtrain.adapters.host import FILE, load_state, save_state
 from tests.qoqtrain.adapters.small_batch import BATCH, stepped
 
 

@@ -19,7 +19,7 @@ from qoqdata.errors import QoqdataError
 from qoqtrain.cli import app
 from qoqtrain.trainer.deepspeed_config import deepspeed_config
 from qoqtrain.trainer.estimate import GIB, Sizes, memory_of, time_of
-from qoqtrain.trainer.launch import hostfile, slurm_script
+from qoqtrain.trainer.plan.launch import hostfile, slurm_script
 from qoqtrain.trainer.run import Shape
 from qoqtrain.trainer.settings import read_settings
 
