@@ -16,11 +16,11 @@ from benchmarks.training.task import Cost, Lap, Task, records_of
 from qoqtrain.data.collate import Collator
 from qoqtrain.model.policy import Policy
 from qoqtrain.model.processor import Processor
+from qoqtrain.trainer.engine.engine import TorchEngine
+from qoqtrain.trainer.log.progress import Progress
+from qoqtrain.trainer.log.rollouts import FOLDER
 from qoqtrain.trainer.loop import train
-from qoqtrain.trainer.progress import Progress
-from qoqtrain.trainer.rollout_log import FOLDER
-from qoqtrain.trainer.settings import TrainSettings, read_settings
-from qoqtrain.trainer.torch_engine import TorchEngine
+from qoqtrain.trainer.plan.settings import TrainSettings, read_settings
 
 #: The trainer's own names of what is generation, forward and backward passes, and the optimizer.
 MODEL = ("generate", "old", "reference", "update")

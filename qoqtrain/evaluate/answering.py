@@ -13,8 +13,8 @@ from qoqdata.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
+    from qoqtrain.data.batch import Row
     from qoqtrain.data.collate import Collator
-    from qoqtrain.data.row import Row
     from qoqtrain.model.policy import Policy
     from qoqtrain.model.processor import Processor
     from qoqtrain.rewards.coordinates import BoxFrame
@@ -75,7 +75,7 @@ def answer(
         epochs=1,
         columns=COLUMNS,
         images="array",
-        budget=budget_of(processor.images),
+        budget=budget_of(processor.image_processor),
     )
     collator = Collator(processor, max_prompt_tokens=how.max_prompt_tokens, unfit="refuse")
     records = (record for record in stream if record["id"] not in done)

@@ -1,21 +1,16 @@
-"""Everything a run needs, made and checked in an order that fails early and cheaply."""
+"""The plan of a run: data, estimator and the cut of a step, checked early and cheaply."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from qoqdata.errors import UsageError
-from qoqtrain.trainer import engine as engines
+from qoqtrain.trainer.engine.engine import uses_deepspeed
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import ecg_ids, estimator, train_records
-from qoqtrain.trainer.ranks import Ranks
-from qoqtrain.trainer.reference import Reference, WithoutAdapters, frozen_copy
-from qoqtrain.trainer.run import Shape, TrainingRun
-from qoqtrain.trainer.settings import TrainSettings
-from qoqtrain.trainer.shape import shape_of
-from qoqtrain.trainer.stages import choose_trained
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +18,18 @@ if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
     from qoqtrain.drpo import DRPO
     from qoqtrain.model.ecg_config import EcgConfig
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a step is cut, on each rank: `questions`, `sequences` of an optimizer step, and the
+    `micro_batches` that they make; `updates` optimizer steps in a step, `steps` in the run."""
+
+    questions: int
+    sequences: int
+    micro_batches: int
+    updates: int
+    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,24 +50,24 @@ class TrainingPlan:
     branch: EcgConfig | None
 
 
-def plan(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
+def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
     """Check the data and the settings; raises UsageError and DatasetError with the fix."""
+    import polars as pl
+
     import qoqdata
 
-    engines.uses_deepspeed(settings, ranks.world)
+    uses_deepspeed(settings, ranks.world)
     dataset = qoqdata.open(settings.data)
     records = train_records(dataset)
     drpo = estimator(dataset, settings, records) if settings.stage == "drpo" else None
-    chosen, branch = _ecg(settings, dataset)
-    if chosen is not None:
-        import polars as pl
-
-        held = pl.col("id").is_in(chosen)
-        records = records.filter(held if settings.stage == "align" else ~held)
+    ecg, branch = _ecg(settings, dataset)
+    if ecg is not None:
+        has_ecg = pl.col("id").is_in(ecg)
+        records = records.filter(has_ecg if settings.stage == "align" else ~has_ecg)
         if not records.height:
             raise UsageError("no training record is left for this stage", where="ecg")
     shape = shape_of(settings, world=ranks.world, records=records.height)
-    return TrainingPlan(settings, dataset, records, shape, drpo, chosen, branch)
+    return TrainingPlan(settings, dataset, records, shape, drpo, ecg, branch)
 
 
 def _ecg(settings: TrainSettings, dataset: Dataset) -> tuple[list[str] | None, EcgConfig | None]:
@@ -68,61 +75,66 @@ def _ecg(settings: TrainSettings, dataset: Dataset) -> tuple[list[str] | None, E
     from qoqtrain.model.ecg_config import ecg_config
     from qoqtrain.model.storage import stored_ecg_config
 
-    held = ecg_ids(dataset)
+    ids = ecg_ids(dataset)
     if settings.ecg == "none":
-        return (held, None) if held else (None, None)
+        return (ids, None) if ids else (None, None)
     stored = stored_ecg_config(settings.model)
-    only = held if settings.stage == "align" else None
+    only = ids if settings.stage == "align" else None
     if isinstance(settings.ecg, dict):
         return only, ecg_config(settings.ecg, "ecg")
-    if stored is None and held:
+    if stored is None and ids:
         return only, ecg_config({}, "ecg")
     return only, None
 
 
-def start(made: TrainingPlan, ranks: Ranks) -> TrainingRun:
-    """Load the policy and start its engine; raises UsageError for a model that cannot be used."""
-    from qoqtrain.data.collate import Collator
+def shape_of(settings: TrainSettings, *, world: int, records: int) -> Shape:
+    """The shape of a run on `world` ranks over `records` training records.
 
-    settings = made.settings
-    torch.manual_seed(settings.seed + ranks.rank)
-    policy, processor = starting_policy(made, ranks)
-    choose_trained(policy, settings)
-    if settings.engine.gradient_checkpointing:
-        policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    policy.train()
-    engine = engines.start(settings, policy, ranks, micro_batches=made.shape.micro_batches)
-    collator = Collator(
-        processor,
-        max_prompt_tokens=settings.rollouts.prompt_tokens,
-        kinds=made.dataset.task_kinds,
-    )
-    reference = _reference(made, ranks, engine.device)
-    return TrainingRun(settings, ranks, made.shape, engine, collator, made.drpo, reference)
-
-
-def starting_policy(made: TrainingPlan, ranks: Ranks) -> tuple[Any, Any]:
-    """The policy and its processor, in the dtype that the engine wants."""
-    from qoqtrain.model.loading import load_policy
-
-    settings = made.settings
-    half = engines.computes_in_bfloat16(settings) and engines.uses_deepspeed(settings, ranks.world)
-    return load_policy(
-        settings.model,
-        dtype="bfloat16" if half else "float32",
-        ecg=made.branch,
-        ecg_weights=settings.ecg_weights,
-        min_pixels=settings.min_pixels,
-        max_pixels=settings.max_pixels,
-        seed=settings.seed,
+    Raises UsageError, with numbers that would do, for a batch that cannot be cut evenly, a group
+    of one, and settings that contradict each other.
+    """
+    supervised = settings.stage != "drpo"
+    group = 1 if supervised else settings.rollouts.per_question
+    updates = 1 if supervised else settings.updates
+    if not supervised and group < 2:
+        raise UsageError(
+            "a group of one rollout has no advantage",
+            where="rollouts.per_question",
+            fix="set it to 2 or more; 5 to 8 is usual",
+        )
+    if supervised and settings.updates > 1:
+        fix = "set updates to 1 and questions to the size of an optimizer step"
+        raise UsageError("a supervised step makes one update", where="updates", fix=fix)
+    _divides(settings.questions, world * updates, "questions", "ranks x updates")
+    sequences = settings.questions // world // updates * group
+    _divides(sequences, settings.micro_batch, "sequences of an optimizer step", "micro_batch")
+    return Shape(
+        questions=settings.questions // world,
+        sequences=sequences,
+        micro_batches=sequences // settings.micro_batch,
+        updates=updates,
+        steps=_steps(settings, records),
     )
 
 
-def _reference(made: TrainingPlan, ranks: Ranks, device: torch.device) -> Reference | None:
-    settings = made.settings
-    if settings.stage != "drpo" or not settings.loss.kl:
-        return None
-    if settings.lora is not None and made.branch is None:
-        return WithoutAdapters()
-    policy, _ = starting_policy(made, ranks)
-    return frozen_copy(policy, device)
+def _steps(settings: TrainSettings, records: int) -> int:
+    if settings.steps is not None:
+        return settings.steps
+    epochs = 1.0 if settings.epochs is None else settings.epochs
+    return max(1, math.ceil(epochs * records / settings.questions))
+
+
+def _divides(whole: int, part: int, name: str, by: str) -> None:
+    if whole % part:
+        below, above = whole // part * part, (whole // part + 1) * part
+        choice = f"{below} or {above}" if below else str(above)
+        raise UsageError(
+            f"{whole} {name} cannot be cut into {part} ({by})",
+            where="questions" if name == "questions" else "micro_batch",
+            fix=f"choose {choice} {name}" if name == "questions" else _micro(whole),
+        )
+
+
+def _micro(sequences: int) -> str:
+    usual = [size for size in (1, 2, 4, 8, 16, 32) if sequences % size == 0]
+    return f"set micro_batch to one of {', '.join(map(str, usual))}, or change questions"

@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qoqdata.errors import QoqdataError, UsageError
-from qoqtrain.trainer.feed import Taken
-from qoqtrain.trainer.logprobs import token_logprobs
-from qoqtrain.trainer.run import TrainingRun, require_finite, step_weights
-from qoqtrain.trainer.schedule import learning_rate
-from qoqtrain.trainer.sequences import Example, micro_batches, padded, response_logits
-from qoqtrain.trainer.targets import target_tokens
+from qoqtrain.rewards import Truth
+from qoqtrain.rewards.truth import TrueRegion
+from qoqtrain.trainer.questions import StepQuestions
+from qoqtrain.trainer.run import TrainingRun
+from qoqtrain.trainer.step.sequences import Example, micro_batches, response_logprobs
+from qoqtrain.trainer.step.update import optimizer_step
 
 if TYPE_CHECKING:
-    from qoqtrain.data.row import Row
+    from qoqtrain.data.batch import Row
+    from qoqtrain.model.processor import Processor
 
 
-def supervised_step(run: TrainingRun, taken: Taken, step: int) -> dict[str, Any]:
-    """Take step `step` (from 1) on the records `taken`: the mean over all target tokens of their
-    negative log-probability. The numbers of the step, equal on all ranks.
+def supervised_step(run: TrainingRun, questions: StepQuestions, step: int) -> dict[str, Any]:
+    """Take step `step` (from 1) on `questions`; the numbers of the step, equal on all ranks.
+
+    The loss is the mean over all target tokens of their negative log-probability.
 
     A target longer than `rollouts.response_tokens` is left out or raises UsageError, on every rank,
     as `rollouts.unfit` says; it is never cut.
     """
     settings, shape = run.settings, run.shape
-    rows = [row for row in taken.rows if row is not None]
+    rows = [row for row in questions.rows if row is not None]
     processor = run.collator.processor
     targets = [Example(i, target_tokens(row, processor)) for i, row in enumerate(rows)]
     limit = settings.rollouts.response_tokens
     examples = [example for example in targets if len(example.tokens) <= limit]
-    left_out = run.ranks.total(len(taken.left_out) + len(targets) - len(examples))
+    left_out = run.ranks.total(len(questions.left_out) + len(targets) - len(examples))
     run.ranks.agree(_refusal(run, rows, targets, examples))
     batches = micro_batches(examples, [row.tokens for row in rows], shape.micro_batches)
     total = max(1.0, run.ranks.total(sum(len(example.tokens) for example in examples)))
     loss_sum = 0.0
     with run.clock.on("update"):
         for batch in batches:
-            responses = padded(batch, run.pad).to(run.engine.device)
-            logits = response_logits(run.engine, run.collator, rows, batch, responses)
-            logprobs = token_logprobs(logits, responses.tokens)
+            logprobs, responses = response_logprobs(run.engine, run.collator, rows, batch)
             loss = -(logprobs * responses.mask).sum() / total
             run.engine.backward(loss)
             loss_sum += loss.item()
-        rate = learning_rate(settings.optimizer, step - 1, shape.steps)
-        loss_mean = require_finite(run, loss_sum)
-        norm = step_weights(run, rate)
+        whole, norm, rate = optimizer_step(run, loss_sum, step - 1)
     return {
-        "loss": loss_mean,
+        "loss": whole,
         "gradient_norm": norm,
         "learning_rate": rate,
         "response_tokens": total / max(1.0, run.ranks.total(len(examples))),
@@ -67,3 +67,47 @@ def _refusal(
                 fix="raise rollouts.response_tokens, or set rollouts.unfit to leave_out",
             )
     return None
+
+
+def target_text(facts: Mapping[str, Any], truth: Truth, *, images: int) -> str:
+    """The response to a record: its reasoning where it has one, its boxes where they are asked
+    for, and the boxed answer.
+
+    Boxes are in the frame that the policy saw, rounded to whole numbers; regions without area are
+    no boxes. Nothing is made up: a record without reasoning teaches none.
+    """
+    lines = []
+    if reasoning := facts.get("reasoning"):
+        lines.append(f"<think>{reasoning}</think>")
+    if images and truth.regions is not None:
+        boxes = [_box(region, truth, images) for region in truth.regions if not region.is_blank]
+        lines.append(f"```json\n{json.dumps(boxes, ensure_ascii=False)}\n```")
+    lines.append(f"\\boxed{{{facts['answer']}}}")
+    return "\n".join(lines)
+
+
+def target_tokens(row: Row, processor: Processor) -> tuple[int, ...]:
+    """The tokens of the target, its end token included.
+
+    Letters of a special token in a record's text are encoded as ordinary letters.
+    """
+    images = 0 if row.grid is None else len(row.grid)
+    encoder = copy.copy(processor.tokenizer.backend_tokenizer)
+    encoder.encode_special_tokens = True
+    text = target_text(row.facts, row.truth, images=images)
+    ids = encoder.encode(text, add_special_tokens=False).ids
+    return (*ids, processor.eos_token_id)
+
+
+def _box(region: TrueRegion, truth: Truth, images: int) -> dict[str, Any]:
+    size = truth.size(region.image)
+    across, down = 1.0, 1.0
+    if size is not None and truth.frame == "thousandths":
+        across, down = 1000.0 / size[0], 1000.0 / size[1]
+    elif size is not None and truth.seen_sizes is not None:
+        seen_size = truth.seen_sizes[region.image]
+        across, down = seen_size[0] / size[0], seen_size[1] / size[1]
+    x_min, y_min, x_max, y_max = region.corners
+    corners = [x_min * across, y_min * down, x_max * across, y_max * down]
+    place = {"image": region.image} if images > 1 else {}
+    return {**place, "bbox_2d": [round(corner) for corner in corners], "label": region.label}

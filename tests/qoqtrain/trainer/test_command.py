@@ -17,11 +17,11 @@ pytest.importorskip("torch")
 import qoqdata
 from qoqdata.errors import QoqdataError
 from qoqtrain.cli import app
-from qoqtrain.trainer.deepspeed_config import deepspeed_config
-from qoqtrain.trainer.estimate import GIB, Sizes, memory_of, time_of
-from qoqtrain.trainer.plan.launch import hostfile, slurm_script
-from qoqtrain.trainer.run import Shape
-from qoqtrain.trainer.settings import read_settings
+from qoqtrain.trainer.engine.deepspeed import deepspeed_config
+from qoqtrain.trainer.plan.dry_run import GIB, Sizes, memory_of, time_of
+from qoqtrain.trainer.plan.launch import slurm_script
+from qoqtrain.trainer.plan.plan import Shape
+from qoqtrain.trainer.plan.settings import read_settings
 
 
 def invoke(*arguments: str):
@@ -105,12 +105,6 @@ def test_the_slurm_script_is_shell_and_holds_the_command(tmp_path):
     ended = invoke("--data", "d", "--model", "m", "--print-slurm", "2x8", "--steps", "7")
     assert "--steps 7" in ended.output
     assert "2x8" in refusal(invoke("--data", "d", "--model", "m", "--print-slurm", "two"))
-
-
-def test_a_hostfile():
-    assert hostfile({"a": 8, "b": 4}) == "a slots=8\nb slots=4\n"
-    with pytest.raises(QoqdataError):
-        hostfile({"a": 0})
 
 
 def test_memory_by_hand():

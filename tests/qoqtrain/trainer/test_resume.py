@@ -11,9 +11,9 @@ import torch
 
 from qoqdata.atomic import file_digest
 from qoqdata.errors import UsageError
-from qoqtrain.trainer import metrics
+from qoqtrain.trainer.log import metrics
 from qoqtrain.trainer.loop import train
-from qoqtrain.trainer.settings import read_settings
+from qoqtrain.trainer.plan.settings import read_settings
 from tests.qoqtrain.trainer import processes
 
 

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from qoqdata.errors import UsageError
-from qoqtrain.trainer.schedule import learning_rate
-from qoqtrain.trainer.settings import Optimizer, as_yaml, read_settings
-from qoqtrain.trainer.shape import shape_of
+from qoqtrain.trainer.plan.plan import shape_of
+from qoqtrain.trainer.plan.settings import Optimizer, as_yaml, read_settings
+from qoqtrain.trainer.step.update import learning_rate
 
 GIVEN = {"data": "set", "model": "m"}
 

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from qoqdata.errors import UsageError  # noqa: E402
 from qoqtrain.rewards import score, truth_of  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
-from qoqtrain.trainer.settings import read_settings  # noqa: E402
-from qoqtrain.trainer.targets import target_text  # noqa: E402
+from qoqtrain.trainer.plan.settings import read_settings  # noqa: E402
+from qoqtrain.trainer.step.supervised import target_text  # noqa: E402
 
 
 def region(label: str, image: int, *corners: float) -> dict:
