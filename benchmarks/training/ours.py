@@ -77,7 +77,7 @@ def run(data: str, model: Path, out: Path, task: Task) -> Ours:
 def settings_of(data: str, model: Path, out: Path, task: Task) -> TrainSettings:
     """The task as settings of a run; everything else is the default."""
     return read_settings(
-        given={
+        values={
             "data": data,
             "model": str(model),
             "out": str(out),

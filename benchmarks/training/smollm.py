@@ -117,7 +117,7 @@ def questions(data: str) -> list[Mapping[str, Any]]:
 def settings_of(data: str, out: str, steps: int, seed: int) -> TrainSettings:
     """4 rollouts of each question a step, 12 tokens at most, the answer as the only reward."""
     return read_settings(
-        given={
+        values={
             "data": data,
             "model": "SmolLM2-135M-Instruct",
             "out": out,

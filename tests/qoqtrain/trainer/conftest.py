@@ -58,7 +58,7 @@ def taught(family: str, demo: Path, root: Path, steps: int = 40) -> Warm:
     write_tiny(root / "first", family, texts=words)
     numbers: list[dict[str, Any]] = []
     settings = read_settings(
-        given={
+        values={
             "data": str(demo),
             "model": str(root / "first"),
             "out": str(root / "warm"),

@@ -113,7 +113,7 @@ def test_memory_by_hand():
 
     def found(zero: int):
         given = {"data": "d", "model": "m", "engine": {"zero": zero}}
-        settings = read_settings(given=given)
+        settings = read_settings(values=given)
         memory = memory_of(sizes, settings, world=8, bfloat16=True, deepspeed=True)
         parts = (memory.weights, memory.gradients, memory.optimizer)
         return [round(part * GIB / 1e9, 3) for part in parts]
@@ -128,7 +128,7 @@ def test_time_by_hand():
     """1e9 parameters, 32 sequences of 1,000 + 1,000 tokens: 64,000 tokens in one bucket."""
     sizes = Sizes(10**9, 10**9, layers=1, width=1, vocabulary=1)
     settings = read_settings(
-        given={"data": "d", "model": "m", "rollouts": {"response_tokens": 1000}},
+        values={"data": "d", "model": "m", "rollouts": {"response_tokens": 1000}},
         assignments=["engine.gradient_checkpointing=false", "loss.kl=0.1"],
     )
     shape = Shape(questions=8, sequences=32, micro_batches=16, updates=1, steps=1)
@@ -144,7 +144,7 @@ def test_deepspeed_accepts_the_configuration():
 
     for zero, offload in ((0, "none"), (2, "optimizer"), (3, "all")):
         engine = {"zero": zero, "offload": offload}
-        settings = read_settings(given={"data": "d", "model": "m", "engine": engine})
+        settings = read_settings(values={"data": "d", "model": "m", "engine": engine})
         config = deepspeed_config(settings, micro_batches=4, bfloat16=True)
         made = DeepSpeedZeroConfig(**config["zero_optimization"])
         assert made.stage == zero

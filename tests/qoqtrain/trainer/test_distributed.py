@@ -24,7 +24,7 @@ def lines(out: str | Path) -> list[dict]:
 def alone(small: dict, out: Path) -> list[dict]:
     """The same run on one rank with torch alone."""
     torch.set_num_threads(1)
-    train(read_settings(given={**small, "out": str(out), "micro_batch": 8}))
+    train(read_settings(values={**small, "out": str(out), "micro_batch": 8}))
     return lines(out)
 
 

@@ -80,7 +80,7 @@ def run(small: dict, server: Server, *assignments: str) -> list[dict]:
     weights = {name: weight for name, weight in MIX["weights"].items() if name != "ecg"}
     given["mix"] = {**MIX, "weights": weights}
     given["rollouts"] = {**small["rollouts"], "backend": "vllm", "url": server.url}
-    train(read_settings(given=given, assignments=assignments))
+    train(read_settings(values=given, assignments=assignments))
     return metrics.read_metrics(Path(small["out"]) / metrics.FILE)
 
 

@@ -23,7 +23,7 @@ from qoqtrain.trainer.step.scoring import score_rollouts, weigh  # noqa: E402
 def run(small: dict, *assignments: str) -> list[dict]:
     """The numbers of a run."""
     torch.set_num_threads(1)
-    train(read_settings(given=small, assignments=assignments))
+    train(read_settings(values=small, assignments=assignments))
     return metrics.read_metrics(Path(small["out"]) / metrics.FILE)
 
 

@@ -26,7 +26,7 @@ def server_run(**rollouts) -> SimpleNamespace:
     collator = SimpleNamespace(
         processor=processor, boxes="annotated", system="Be brief.", opened="<think>\n"
     )
-    return SimpleNamespace(settings=read_settings(given=given), collator=collator)
+    return SimpleNamespace(settings=read_settings(values=given), collator=collator)
 
 
 def test_messages_hold_the_prompt_and_its_images_in_order(demo):
@@ -64,7 +64,7 @@ def test_a_samplers_own_log_probabilities_are_the_old_ones(small, monkeypatch):
         return sample
 
     monkeypatch.setattr(policy_step, "sampler_of", as_a_server_would)
-    train(read_settings(given={**small, "steps": 1}))
+    train(read_settings(values={**small, "steps": 1}))
     (line,) = metrics.read_metrics(Path(small["out"]) / metrics.FILE)
     # The likeliest token has a probability near 1, so the largest ratio is near exp(4).
     assert 30 < line["policy"]["max_ratio"] < 55

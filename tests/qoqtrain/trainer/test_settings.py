@@ -15,7 +15,7 @@ GIVEN = {"data": "set", "model": "m"}
 
 
 def settings(*assignments: str):
-    return read_settings(given=GIVEN, assignments=assignments)
+    return read_settings(values=GIVEN, assignments=assignments)
 
 
 def test_the_last_word_counts(tmp_path):

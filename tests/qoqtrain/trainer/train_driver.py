@@ -27,7 +27,7 @@ def main() -> None:
             return step_of(run, taken, step)
 
         loop.policy_step = stop_before
-    console.guard(lambda: loop.train(read_settings(given=given)))
+    console.guard(lambda: loop.train(read_settings(values=given)))
 
 
 if __name__ == "__main__":
