@@ -56,8 +56,8 @@ class TextPolicy(nn.Module):
     ) -> Tensor:
         """Responses, int64 (B * n, at most max_new_tokens), n of a prompt next to each other."""
         del mm_token_type_ids
-        given = {"input_ids": input_ids, "attention_mask": attention_mask}
-        return self.vlm.generate(**given, **options)[:, input_ids.shape[1] :]
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return self.vlm.generate(**inputs, **options)[:, input_ids.shape[1] :]
 
 
 @dataclass(frozen=True, eq=False)
