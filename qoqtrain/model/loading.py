@@ -48,7 +48,7 @@ def load_policy(
         name, ecg=ecg, min_pixels=min_pixels, max_pixels=max_pixels
     )
     vlm = load_vlm(name, DTYPES.get(dtype, dtype), attention)
-    policy = assemble(vlm, processor, seed)
+    policy = assemble_policy(vlm, processor, seed)
     if policy.ecg is not None:
         if stored_ecg_config(name) is not None:
             load_ecg_weights(policy.ecg, name)
@@ -90,7 +90,7 @@ def load_vlm(name: str | Path, dtype: Any, attention: str = "sdpa") -> Any:
     return vlm
 
 
-def assemble(vlm: Any, processor: Processor, seed: int = 0) -> Policy:
+def assemble_policy(vlm: Any, processor: Processor, seed: int = 0) -> Policy:
     """A policy from a model and its processor; a new ECG branch is drawn from `seed`."""
     branch = None
     if processor.ecg is not None:

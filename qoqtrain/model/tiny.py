@@ -11,7 +11,7 @@ import torch
 from qoqdata.errors import UsageError
 from qoqtrain.model.ecg_config import TOKEN, EcgConfig
 from qoqtrain.model.family import CHATML, FAMILIES
-from qoqtrain.model.loading import assemble
+from qoqtrain.model.loading import assemble_policy
 from qoqtrain.model.policy import Policy
 from qoqtrain.model.processor import Processor, make_processor
 
@@ -55,7 +55,7 @@ def tiny_policy(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vlm = _model(family, tokenizer)
-    return assemble(vlm, processor, seed + 1), processor
+    return assemble_policy(vlm, processor, seed + 1), processor
 
 
 def write_tiny(folder: str | Path, family: str = "qwen3_vl", **options: Any) -> Path:

@@ -96,14 +96,14 @@ def sizes_of(plan: TrainingPlan, processor: Any) -> Sizes:
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    from qoqtrain.model.loading import assemble
+    from qoqtrain.model.loading import assemble_policy
 
     name = plan.settings.model
     try:
         config = AutoConfig.from_pretrained(name)
         with torch.device("meta"):
             vlm = AutoModelForImageTextToText.from_config(config)
-            policy = assemble(vlm, processor)
+            policy = assemble_policy(vlm, processor)
     except (OSError, ValueError) as error:
         fix = "give a folder or a hub name of a Qwen2.5-VL or Qwen3-VL model"
         raise UsageError(f"cannot be described: {error}", where=name, fix=fix) from error

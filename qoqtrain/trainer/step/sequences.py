@@ -12,8 +12,6 @@ from torch import Tensor
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from qoqtrain.data.batch import Row
     from qoqtrain.data.collate import Collator
     from qoqtrain.trainer.engine.reference import Forward
