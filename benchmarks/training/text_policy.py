@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qoqtrain.data.batch import KEPT, Row
 from qoqtrain.data.collate import Collator
-from qoqtrain.data.prompt import TextPart, asked
-from qoqtrain.data.row import KEPT, Row
+from qoqtrain.data.prompt import TextPart, question_text
 from qoqtrain.model.processor import Processor
 
 #: Every response begins with this, so that a model that never heard of boxed answers gives one.
@@ -56,8 +56,8 @@ class TextPolicy(nn.Module):
     ) -> Tensor:
         """Responses, int64 (B * n, at most max_new_tokens), n of a prompt next to each other."""
         del mm_token_type_ids
-        given = {"input_ids": input_ids, "attention_mask": attention_mask}
-        return self.vlm.generate(**given, **options)[:, input_ids.shape[1] :]
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return self.vlm.generate(**inputs, **options)[:, input_ids.shape[1] :]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class TextCollator(Collator):
 
     def row(self, record: Mapping[str, Any]) -> Row:
         """One record ready for a batch."""
-        question = asked(record["question"], record.get("options"))
+        question = question_text(record["question"], record.get("options"))
         ids = self._chat.ids([TextPart(question)], (), ())
         ids += self.processor.tokenizer(OPENING, add_special_tokens=False).input_ids
         return Row(

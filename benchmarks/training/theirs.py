@@ -22,14 +22,14 @@ from qoqtrain.model.processor import Processor
 
 
 class _Laps(TrainerCallback):
-    def __init__(self, cost: Cost, warm: int) -> None:
-        self.cost, self.warm, self.lap = cost, warm, Lap()
+    def __init__(self, cost: Cost, warm_up: int) -> None:
+        self.cost, self.warm_up, self.lap = cost, warm_up, Lap()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        spent = self.lap()
-        if state.global_step > self.warm:
-            self.cost.cpu.append(spent[0])
-            self.cost.wall.append(spent[1])
+        cpu, wall = self.lap()
+        if state.global_step > self.warm_up:
+            self.cost.cpu.append(cpu)
+            self.cost.wall.append(wall)
 
 
 def run(data: str, model: Path, out: Path, task: Task, questions: Sequence[str]) -> Cost:
@@ -53,12 +53,12 @@ def run(data: str, model: Path, out: Path, task: Task, questions: Sequence[str])
         reward_funcs=reward,
         args=config(out, task),
         train_dataset=dataset_of([records[name] for name in questions], processor),
-        processing_class=PillowProcessor(processor.images, processor.tokenizer),
-        callbacks=[_Laps(cost, task.warm)],
+        processing_class=PillowProcessor(processor.image_processor, processor.tokenizer),
+        callbacks=[_Laps(cost, task.warm_up)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-    steps = task.warm + task.steps
+    steps = task.warm_up + task.steps
     cost.response_tokens = steps * task.sequences * task.tokens
     cost.prompt_tokens = int(trainer.state.num_input_tokens_seen) - cost.response_tokens
     return cost
@@ -80,7 +80,7 @@ def config(out: Path, task: Task) -> GRPOConfig:
         epsilon=0.2,
         epsilon_high=0.3,
         delta=3.0,
-        max_steps=task.warm + task.steps,
+        max_steps=task.warm_up + task.steps,
         learning_rate=task.learning_rate,
         lr_scheduler_type="constant",
         optim="adamw_torch",
@@ -109,8 +109,8 @@ def dataset_of(records: Sequence[dict[str, Any]], processor: Processor) -> datas
         ]
         turns = [{"role": "user", "content": content}]
         rows.append({"prompt": turns, "images": images, "record": record["id"]})
-    made = datasets.Dataset.from_list(rows)
-    return made.cast_column("images", datasets.List(datasets.Image()))
+    prompts = datasets.Dataset.from_list(rows)
+    return prompts.cast_column("images", datasets.List(datasets.Image()))
 
 
 def _encoded(image: Any) -> dict[str, Any]:

@@ -23,9 +23,8 @@ class PillowProcessor(ProcessorMixin):
     def __init__(self, image_processor: Any, tokenizer: Any) -> None:
         super().__init__(image_processor, tokenizer)
 
-    def apply_chat_template(self, conversation: Any, *given: Any, **options: Any) -> Any:
+    def apply_chat_template(self, conversation: Any, *_: Any, **options: Any) -> Any:
         """Text of the prompts, or ids and images; `conversation` is one or a list of them."""
-        del given
         many = isinstance(conversation[0], list)
         prompts: list[Turns] = conversation if many else [conversation]
         texts = [self._text(prompt) for prompt in prompts]
@@ -43,15 +42,15 @@ class PillowProcessor(ProcessorMixin):
     ) -> BatchFeature:
         """Ids, and pixels of all images; every placeholder becomes the tokens of its image."""
         del options
-        flat = [image for held in images or () for image in held or ()]
-        seen = dict(self.image_processor(images=flat, return_tensors="pt")) if flat else {}
-        grids = seen["image_grid_thw"].prod(-1).tolist() if flat else []
+        flat = [image for row in images or () for image in row or ()]
+        pixels = dict(self.image_processor(images=flat, return_tensors="pt")) if flat else {}
+        grids = pixels["image_grid_thw"].prod(-1).tolist() if flat else []
         tokens = iter([grid // self.image_processor.merge_size**2 for grid in grids])
         texts = []
-        for written in text:
-            head, *rest = written.split(IMAGE)
+        for template in text:
+            head, *rest = template.split(IMAGE)
             texts.append(head + "".join(IMAGE * next(tokens) + part for part in rest))
-        made = self.tokenizer(
+        encoding = self.tokenizer(
             texts,
             padding=padding,
             return_tensors=return_tensors,
@@ -59,12 +58,12 @@ class PillowProcessor(ProcessorMixin):
             return_token_type_ids=False,
         )
         image = self.tokenizer.convert_tokens_to_ids(IMAGE)
-        ids = made["input_ids"]
+        ids = encoding["input_ids"]
         if return_tensors is None:
-            made["mm_token_type_ids"] = [[int(token == image) for token in row] for row in ids]
+            encoding["mm_token_type_ids"] = [[int(token == image) for token in row] for row in ids]
         else:
-            made["mm_token_type_ids"] = (ids == image).long()
-        return BatchFeature({**made, **seen})
+            encoding["mm_token_type_ids"] = (ids == image).long()
+        return BatchFeature({**encoding, **pixels})
 
     def _text(self, prompt: Turns) -> str:
         turns = []

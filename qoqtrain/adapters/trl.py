@@ -23,11 +23,9 @@ from typing import Any
 import numpy as np
 
 from qoqdata.errors import UsageError
-from qoqtrain.adapters.agreement import require_agreement
-from qoqtrain.adapters.checkpoint import load_state, save_state
-from qoqtrain.adapters.metrics import metrics_of
-from qoqtrain.adapters.releases import require_release
+from qoqtrain.adapters.host import load_state, metrics_of, require_release, save_state
 from qoqtrain.drpo import DRPO
+from qoqtrain.trainer.engine.ranks import require_agreement
 
 TESTED = "1.16"
 # Before TRL is imported: it takes long, and another release may fail in it.

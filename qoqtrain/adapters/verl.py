@@ -7,7 +7,7 @@ alone is not enough: the trainer fetches the domains and puts them within the es
         algorithm.adv_estimator=drpo trainer.v1.trainer_mode=drpo \\
         +trainer.v1.drpo.dataset=DATASET +trainer.v1.drpo.domain_column=domain ...
 
-The block trainer.v1.drpo holds the options of `qoqtrain.adapters.options.drpo_of`; its
+The block trainer.v1.drpo holds the options of `qoqtrain.adapters.verl_inputs.drpo_of`; its
 `domain_column` is a column of the training files.
 """
 
@@ -22,11 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
-from qoqtrain.adapters.checkpoint import load_state, save_state
-from qoqtrain.adapters.metrics import metrics_of
-from qoqtrain.adapters.options import drpo_of
-from qoqtrain.adapters.releases import require_release
-from qoqtrain.adapters.sessions import Sessions, sessions_of
+from qoqtrain.adapters.host import load_state, metrics_of, require_release, save_state
+from qoqtrain.adapters.verl_inputs import Sessions, drpo_of, sessions_of
 
 TESTED = "0.9"
 # Before verl is imported: it takes long, and another release may fail in it.

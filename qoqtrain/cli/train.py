@@ -12,8 +12,8 @@ from qoqdata import console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from qoqtrain.trainer.preview import Preview
-    from qoqtrain.trainer.settings import TrainSettings
+    from qoqtrain.trainer.plan.dry_run import DryRun
+    from qoqtrain.trainer.plan.settings import TrainSettings
 
 EPILOG = """Example:  qoqtrain train --data ./set --model Qwen/Qwen2.5-VL-7B-Instruct --dry-run
 
@@ -45,7 +45,7 @@ def train_command(
     assign: Annotated[
         list[str] | None, typer.Option("--set", help="Any setting: section.name=value.")
     ] = None,
-    dry_run: Annotated[
+    dry: Annotated[
         bool, typer.Option("--dry-run", help="Check, estimate, and train nothing.")
     ] = False,
     world: Annotated[int, typer.Option(min=1, help="Ranks to estimate a dry run for.")] = 1,
@@ -68,18 +68,18 @@ def train_command(
     if print_slurm is not None:
         _print_slurm(settings, config, assign or [], print_slurm)
     elif show_settings:
-        from qoqtrain.trainer.settings import as_yaml
+        from qoqtrain.trainer.plan.settings import as_yaml
 
         console.say(as_yaml(settings).rstrip())
-    elif dry_run:
+    elif dry:
         _quiet()
-        from qoqtrain.trainer.preview import preview
+        from qoqtrain.trainer.plan.dry_run import dry_run
 
-        show(preview(settings, world=world), world=world, config=show_config)
+        show(dry_run(settings, world=world), world=world, config=show_config)
     else:
         _quiet()
+        from qoqtrain.trainer.log.progress import is_first, listener
         from qoqtrain.trainer.loop import train
-        from qoqtrain.trainer.progress import is_first, listener
 
         with listener() as notify:
             folder = train(settings, notify)
@@ -87,18 +87,18 @@ def train_command(
             console.say(f"trained model: {folder}")
 
 
-def show(found: Preview, *, world: int, config: bool) -> None:
+def show(result: DryRun, *, world: int, config: bool) -> None:
     """The dry run: the cut of a step, memory, the mix, and what DRPO starts from."""
-    made, shape, memory = found.plan, found.plan.shape, found.memory
-    settings = made.settings
-    longest = max(found.prompt_tokens, default=0)
+    plan, shape, memory = result.plan, result.plan.shape, result.memory
+    settings = plan.settings
+    longest = max(result.prompt_tokens, default=0)
     console.facts(
         [
             ("stage", settings.stage),
-            ("model", f"{settings.model}: {found.sizes.parameters:,} parameters"),
-            ("trained", f"{found.sizes.trained:,} parameters"),
-            ("ECG branch", "new, untrained: align it first" if made.branch else None),
-            ("training records", made.records.height),
+            ("model", f"{settings.model}: {result.sizes.parameters:,} parameters"),
+            ("trained", f"{result.sizes.trained:,} parameters"),
+            ("ECG branch", "new, untrained: align it first" if plan.branch else None),
+            ("training records", plan.records.height),
             ("steps", shape.steps),
             ("questions a step", f"{settings.questions}, {shape.questions} on each of {world}"),
             ("micro-batches", f"{shape.updates} x {shape.micro_batches} of {settings.micro_batch}"),
@@ -113,18 +113,18 @@ def show(found: Preview, *, world: int, config: bool) -> None:
     rows: list[tuple[str, Any]] = [(name, getattr(memory, name)) for name in (*parts, "host")]
     console.table(("memory of a rank", "GiB"), rows)
     console.say("an estimate; device is the sum, host is the CPU memory of offloading")
-    spent = found.time
-    hours = (spent.generation + spent.update) * shape.steps / 3600
+    time = result.time
+    hours = (time.generation + time.update) * shape.steps / 3600
     console.say(
         "time of a step on an H100, every answer at its limit:"
-        f" generation {spent.generation:,.1f} s, update {spent.update:,.1f} s"
+        f" generation {time.generation:,.1f} s, update {time.update:,.1f} s"
     )
     console.say(f"{shape.steps:,} such steps: {hours:,.1f} h\n")
     console.table(
         ("mix", "records", "share of draws", "passes an epoch"),
-        [(row["name"], row["records"], row["share"], row["passes"]) for row in found.mix],
+        [(row["name"], row["records"], row["share"], row["passes"]) for row in result.mix],
     )
-    if found.weights:
+    if result.weights:
         console.say()
         key = settings.drpo.domain_key
         console.table(
@@ -137,12 +137,12 @@ def show(found: Preview, *, world: int, config: bool) -> None:
                     row["weight"],
                     row["weight_bounded"],
                 )
-                for row in found.weights
+                for row in result.weights
             ],
         )
     if config:
         console.say()
-        console.emit_json(found.deepspeed or {"engine": "torch"})
+        console.emit_json(result.deepspeed or {"engine": "torch"})
 
 
 def _settings(
@@ -155,9 +155,9 @@ def _settings(
     seed: int | None,
     assign: list[str],
 ) -> TrainSettings:
-    from qoqtrain.trainer.settings import read_settings
+    from qoqtrain.trainer.plan.settings import read_settings
 
-    given = {
+    values = {
         "data": data,
         "model": model,
         "out": None if out is None else str(out),
@@ -165,13 +165,13 @@ def _settings(
         "steps": steps,
         "seed": seed,
     }
-    return read_settings(config, given, assign)
+    return read_settings(config, values, assign)
 
 
 def _print_slurm(
     settings: TrainSettings, config: Path | None, assign: list[str], size: str
 ) -> None:
-    from qoqtrain.trainer.launch import slurm_script
+    from qoqtrain.trainer.plan.launch import slurm_script
 
     nodes, _, gpus = size.partition("x")
     if not (nodes.isdigit() and gpus.isdigit()):

@@ -1,4 +1,4 @@
-"""Rows as tensors."""
+"""Rows, one for each record, and batches of them as tensors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from qoqdata.errors import UsageError
+from qoqtrain.data.ecg import EcgWindows
 from qoqtrain.rewards import Truth
+
+#: Columns that stay with a row; images, signals and masks do not.
+KEPT = ("id", "source", "domain", "modality", "task", "split", "answer", "reasoning", "position")
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What the policy is shown of one record, and what its answer is held against.
+
+    facts         the columns of `KEPT` that the record has
+    input_ids     int64 (tokens,)
+    is_image      bool (tokens,)
+    pixel_values  float32 (patches, values), or None without images
+    grid          int64 (images, 3): time, down, across in patches; or None
+    ecg           windows, or None
+    truth         with the sizes and the frame that the policy saw
+    """
+
+    facts: Mapping[str, Any]
+    input_ids: NDArray[np.int64]
+    is_image: NDArray[np.bool_]
+    pixel_values: NDArray[np.float32] | None
+    grid: NDArray[np.int64] | None
+    ecg: EcgWindows | None
+    truth: Truth
+
+    @property
+    def id(self) -> str:
+        """The record's id."""
+        return str(self.facts.get("id"))
+
+    @property
+    def tokens(self) -> int:
+        """Length of the prompt."""
+        return len(self.input_ids)
+
 
 _IDS = ("input_ids", "attention_mask", "mm_token_type_ids")
 _INPUTS = (*_IDS, "pixel_values", "image_grid_thw", "ecg", "ecg_mask")
@@ -23,9 +62,9 @@ class ModelInputs:
     input_ids, attention_mask, mm_token_type_ids   int64 (B, T)
     pixel_values    float32 (patches, values) of all images, row after row; None without any
     image_grid_thw  int64 (images, 3); None without any
-    images        images of each row
+    image_counts    images of each row
     ecg, ecg_mask   float32 mV and bool (windows, leads, samples); None without any
-    windows         ECG windows of each row
+    window_counts   ECG windows of each row
     facts, truths   of each row
     """
 
@@ -34,10 +73,10 @@ class ModelInputs:
     mm_token_type_ids: Tensor
     pixel_values: Tensor | None
     image_grid_thw: Tensor | None
-    images: tuple[int, ...]
+    image_counts: tuple[int, ...]
     ecg: Tensor | None
     ecg_mask: Tensor | None
-    windows: tuple[int, ...]
+    window_counts: tuple[int, ...]
     facts: tuple[Mapping[str, Any], ...]
     truths: tuple[Truth, ...]
 
@@ -60,16 +99,11 @@ class ModelInputs:
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> ModelInputs:
         """The same batch on `device`."""
-        moved: dict[str, Any] = {
+        tensors: dict[str, Any] = {
             name: value.to(device, non_blocking=non_blocking)
             for name, value in self.inputs().items()
         }
-        return replace(self, **moved)
-
-    def pin_memory(self) -> ModelInputs:
-        """The same batch in pinned memory."""
-        pinned: dict[str, Any] = {name: value.pin_memory() for name, value in self.inputs().items()}
-        return replace(self, **pinned)
+        return replace(self, **tensors)
 
     def take(self, rows: Sequence[int]) -> ModelInputs:
         """A batch of the given rows, in that order and as often as named, with less padding.
@@ -82,18 +116,16 @@ class ModelInputs:
         mask = self.attention_mask[order]
         longest = int(mask.sum(1).max())
         merged = {name: getattr(self, name)[order][:, -longest:] for name in _IDS}
-        images = tuple(self.images[row] for row in rows)
-        windows = tuple(self.windows[row] for row in rows)
         pixels, grid = self._images_of(rows)
         ecg, ecg_mask = self._windows_of(rows)
         return ModelInputs(
             **merged,
             pixel_values=pixels,
             image_grid_thw=grid,
-            images=images,
+            image_counts=tuple(self.image_counts[row] for row in rows),
             ecg=ecg,
             ecg_mask=ecg_mask,
-            windows=windows,
+            window_counts=tuple(self.window_counts[row] for row in rows),
             facts=tuple(self.facts[row] for row in rows),
             truths=tuple(self.truths[row] for row in rows),
         )
@@ -110,27 +142,28 @@ class ModelInputs:
             raise UsageError(
                 f"responses {tuple(responses.shape)}, mask {tuple(mask.shape)} for {len(self)} rows"
             )
-        given = self.inputs()
+        inputs = self.inputs()
         text = torch.zeros_like(responses)
         extra = {
             "input_ids": responses,
             "attention_mask": mask.to(self.attention_mask.dtype),
             "mm_token_type_ids": text,
         }
-        return given | {name: torch.cat([given[name], tail], 1) for name, tail in extra.items()}
+        return inputs | {name: torch.cat([inputs[name], tail], 1) for name, tail in extra.items()}
 
     def _images_of(self, rows: Sequence[int]) -> tuple[Tensor | None, Tensor | None]:
         if self.pixel_values is None or self.image_grid_thw is None:
             return None, None
-        grids = self.image_grid_thw.split(list(self.images))
+        grids = self.image_grid_thw.split(list(self.image_counts))
         patches = [int(grid.prod(-1).sum()) for grid in grids]
         pixels = self.pixel_values.split(patches)
-        if not sum(self.images[row] for row in rows):
+        if not sum(self.image_counts[row] for row in rows):
             return None, None
         return torch.cat([pixels[row] for row in rows]), torch.cat([grids[row] for row in rows])
 
     def _windows_of(self, rows: Sequence[int]) -> tuple[Tensor | None, Tensor | None]:
-        if self.ecg is None or self.ecg_mask is None or not sum(self.windows[row] for row in rows):
+        counts = list(self.window_counts)
+        if self.ecg is None or self.ecg_mask is None or not sum(counts[row] for row in rows):
             return None, None
-        signals, masks = (part.split(list(self.windows)) for part in (self.ecg, self.ecg_mask))
+        signals, masks = self.ecg.split(counts), self.ecg_mask.split(counts)
         return torch.cat([signals[row] for row in rows]), torch.cat([masks[row] for row in rows])

@@ -69,8 +69,8 @@ def _layout(tokenizer: Any, system: str | None) -> tuple[str, str]:
         whole = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     except Exception as error:  # templates are programs and raise what they like
         raise UsageError(f"the chat template cannot be laid out: {error}") from error
-    before, found, after = whole.partition(_HERE)
-    if not found:
+    before, mark, after = whole.partition(_HERE)
+    if not mark:
         raise UsageError("the chat template leaves the user's turn out")
     return before, after
 
@@ -84,10 +84,10 @@ def _backend(tokenizer: Any) -> Any:
 
 def _joined(pieces: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
     """Neighbours of the same kind in one, so that ordinary prompts are encoded in one go."""
-    joined: list[tuple[str, bool]] = []
+    runs: list[tuple[str, bool]] = []
     for text, hostile in pieces:
-        if joined and not hostile and not joined[-1][1]:
-            joined[-1] = (joined[-1][0] + text, False)
+        if runs and not hostile and not runs[-1][1]:
+            runs[-1] = (runs[-1][0] + text, False)
         else:
-            joined.append((text, hostile))
-    return joined
+            runs.append((text, hostile))
+    return runs

@@ -1,4 +1,4 @@
-"""Streamed records to batches."""
+"""Streamed records to batches: what the policy is shown, and what its response is held against."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from torch import Tensor
 
 from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import InputError, QoqdataError, UsageError
-from qoqtrain.data.batch import ModelInputs
+from qoqtrain.data.batch import KEPT, ModelInputs, Row
 from qoqtrain.data.chat import Chat
 from qoqtrain.data.ecg import EcgWindows, ecg_windows
 from qoqtrain.data.images import rgb
 from qoqtrain.data.prompt import Boxes, prompt
-from qoqtrain.data.row import KEPT, Row
-from qoqtrain.data.truths import truth_seen
 from qoqtrain.model.processor import Processor
-from qoqtrain.rewards import Truth
+from qoqtrain.rewards import Truth, truth_of_record
 
 #: What is done with a record that cannot be shown: stop, or leave it out and count it.
 Unfit = Literal["refuse", "skip"]
@@ -173,15 +171,36 @@ class Collator:
             mm_token_type_ids=types,
             pixel_values=_stacked([row.pixel_values for row in rows]),
             image_grid_thw=_stacked([row.grid for row in rows]),
-            images=tuple(0 if row.grid is None else len(row.grid) for row in rows),
+            image_counts=tuple(0 if row.grid is None else len(row.grid) for row in rows),
             ecg=_stacked([ecg.signal for ecg in ecgs]),
             ecg_mask=_stacked([ecg.valid for ecg in ecgs]),
-            windows=tuple(0 if row.ecg is None else len(row.ecg.tokens) for row in rows),
+            window_counts=tuple(0 if row.ecg is None else len(row.ecg.tokens) for row in rows),
             facts=tuple(row.facts for row in rows),
             truths=tuple(row.truth for row in rows),
         )
 
 
 def _stacked(parts: Sequence[NDArray[Any] | None]) -> Tensor | None:
-    held = [torch.from_numpy(part) for part in parts if part is not None]
-    return torch.cat(held) if held else None
+    arrays = [torch.from_numpy(part) for part in parts if part is not None]
+    return torch.cat(arrays) if arrays else None
+
+
+def truth_seen(
+    record: Mapping[str, Any],
+    processor: Processor,
+    sizes: Sequence[tuple[int, int]],
+    *,
+    single: bool = False,
+) -> Truth:
+    """The truth of a record whose images are handed to `processor` in `sizes` (width, height);
+    `single` where exactly one label is asked for.
+
+    Regions stay in the pixels that `image_info` counts; the policy's corners are mapped to them:
+    absolute pixels after the smart resize for Qwen2.5-VL, thousandths for Qwen3-VL. A record that
+    shows no image has no regions to find. Raises as `qoqtrain.rewards.truth_of_record`.
+    """
+    if not sizes:
+        return truth_of_record({**record, "regions": None, "image_info": None}, single=single)
+    seen = [processor.seen_size(*size) for size in sizes]
+    frame = processor.family.frame
+    return truth_of_record(record, single=single, seen_sizes=seen, frame=frame)

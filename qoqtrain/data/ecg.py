@@ -63,34 +63,34 @@ def ecg_windows(ecg: Mapping[str, Any], config: EcgConfig, where: str) -> EcgWin
     be shown.
     """
     recording = recording_of(ecg, where)
-    shown = _available(recording, config)
-    if not shown:
+    leads = _available(recording, config)
+    if not leads:
         raise UnsupportedFormat(
             f"none of the leads {', '.join(config.leads)} is among {', '.join(recording.leads)}",
             where=where,
         )
     seconds = recording.seconds
-    view = resample(select(recording, shown), config.rate)
-    rows = [config.leads.index(lead) for lead in shown]
-    kept: list[tuple[NDArray[np.float32], NDArray[np.bool_], int, str]] = []
+    view = resample(select(recording, leads), config.rate)
+    rows = [config.leads.index(lead) for lead in leads]
+    windows: list[tuple[NDArray[np.float32], NDArray[np.bool_], int, str]] = []
     for index in range(config.windows):
         start = index * config.samples
         if start >= view.signal.shape[1]:
             break
-        cut = window(view, start, config.samples)
+        part = window(view, start, config.samples)
         signal = np.zeros((len(config.leads), config.samples), np.float32)
         valid = np.zeros(signal.shape, bool)
-        signal[rows], valid[rows] = cut.signal, cut.valid
+        signal[rows], valid[rows] = part.signal, part.valid
         if tokens := window_tokens(valid, config):
-            caption = _caption(shown, index, config, seconds)
-            kept.append((signal, valid, tokens, caption))
-    if not kept:
+            caption = _caption(leads, index, config, seconds)
+            windows.append((signal, valid, tokens, caption))
+    if not windows:
         raise UnsupportedFormat(
             f"no stretch of {config.patch / config.rate:g} s is valid in any lead",
             where=where,
             fix="leave the recording out",
         )
-    signals, masks, tokens_, captions = zip(*kept, strict=True)
+    signals, masks, tokens_, captions = zip(*windows, strict=True)
     return EcgWindows(np.stack(signals), np.stack(masks), tokens_, captions)
 
 
@@ -107,8 +107,8 @@ def _available(recording: Recording, config: EcgConfig) -> tuple[str, ...]:
     return tuple(lead for lead in config.leads if lead in have)
 
 
-def _caption(shown: tuple[str, ...], index: int, config: EcgConfig, seconds: float) -> str:
+def _caption(leads: tuple[str, ...], index: int, config: EcgConfig, seconds: float) -> str:
     length = config.samples / config.rate
     start, end = index * length, min((index + 1) * length, seconds)
     part = f", seconds {start:g} to {end:g}" if seconds > length else f", {seconds:g} s"
-    return f"ECG ({len(shown)} leads: {' '.join(shown)}{part})"
+    return f"ECG ({len(leads)} leads: {' '.join(leads)}{part})"

@@ -40,7 +40,7 @@ def _decoded(data: bytes, where: str) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(BytesIO(data)) as opened:
-            return np.asarray(opened.convert("L" if opened.mode in ("L", "1") else "RGB"))
+        with Image.open(BytesIO(data)) as file:
+            return np.asarray(file.convert("L" if file.mode in ("L", "1") else "RGB"))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
         raise InputError("an image that no decoder reads", where=where) from error

@@ -51,7 +51,8 @@ def prompt(
 ) -> list[Part]:
     """The user turn for one record: images, ECG, context, question, options, what to write.
 
-    images  how many images the record shows; windows: a caption for each ECG window
+    images    how many images the record shows
+    windows   a caption for each ECG window
     frame     what corners are to be written in
     boxes     "annotated": regions are asked for where the record says what they are, and be it
               that there are none; without images they never are
@@ -69,7 +70,7 @@ def prompt(
     lines = []
     if context := record.get("context"):
         lines.append(f"Context:\n{context}\n")
-    lines.append(asked(record["question"], record.get("options")))
+    lines.append(question_text(record["question"], record.get("options")))
     lines.append("")
     lines.append(instruction(record, images, frame, boxes))
     parts.append(TextPart("\n".join(lines)))
@@ -80,15 +81,15 @@ def captions(record: Mapping[str, Any], images: int) -> list[str | None]:
     """A caption for each image; None for a single image of which nothing is known."""
     noun = _NOUNS.get(record.get("modality") or "", "Image")
     info = record.get("image_info") or []
-    made: list[str | None] = []
+    lines: list[str | None] = []
     for index in range(images):
         facts = _facts(info[index]) if index < len(info) else ""
         number = f" {index + 1}" if images > 1 else ""
-        made.append(f"{noun}{number}{facts}" if number or facts else None)
-    return made
+        lines.append(f"{noun}{number}{facts}" if number or facts else None)
+    return lines
 
 
-def asked(question: str, options: Sequence[str] | None) -> str:
+def question_text(question: str, options: Sequence[str] | None) -> str:
     """The question, followed by those of its options that it does not list itself."""
     lines = {line.strip() for line in question.splitlines()}
     if not options or all(option in lines for option in options):
@@ -121,6 +122,6 @@ def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:
 
 def _facts(info: Mapping[str, Any]) -> str:
     window = info.get("window") or {}
-    known = [info.get("view"), info.get("laterality"), window.get("name")]
-    named = [str(fact) for fact in known if fact]
-    return f" ({', '.join(named)})" if named else ""
+    facts = [info.get("view"), info.get("laterality"), window.get("name")]
+    words = [str(fact) for fact in facts if fact]
+    return f" ({', '.join(words)})" if words else ""

@@ -136,12 +136,12 @@ class DRPO:
 
         `rewards` (B,), or (B, parts) whose weighted sum is the reward; `questions`, `domains` (B,)
         labels; `success` (B,) in [0, 1], what success rates, and with them the clusters, are taken
-        from instead of the reward: the answer part (`rewards.success`), so that how many records of a domain have
-        annotated regions does not move its weight; `kl` (B,) divergence from the reference, for
-        `kl_damping`; `valid` (B,) False for padding and rollouts without a score. With `update`
-        False (evaluation) the batch is weighed but not remembered. Raises UsageError for input
-        that cannot be used, and then remembers nothing of it. Bit-identical for any order of the
-        rows and any question ids, but for the presets that cluster feature="raw".
+        from instead of the reward: the answer part (`rewards.success`), so that how many records
+        of a domain have annotated regions does not move its weight; `kl` (B,) divergence from the
+        reference, for `kl_damping`; `valid` (B,) False for padding and rollouts without a score.
+        With `update` False (evaluation) the batch is weighed but not remembered. Raises UsageError
+        for input that cannot be used, and then remembers nothing of it. Bit-identical for any order
+        of the rows and any question ids, but for the presets that cluster feature="raw".
         """
         settings = self.settings
         batch = batch_of(

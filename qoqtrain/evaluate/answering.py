@@ -14,8 +14,8 @@ from qoqdata.errors import InputError, UsageError
 if TYPE_CHECKING:
     from qoqdata.boxes import BoxFrame
     from qoqdata.dataset import Dataset
+    from qoqtrain.data.batch import Row
     from qoqtrain.data.collate import Collator
-    from qoqtrain.data.row import Row
     from qoqtrain.model.policy import Policy
     from qoqtrain.model.processor import Processor
 
@@ -76,7 +76,7 @@ def answer(
         epochs=1,
         columns=COLUMNS,
         images="array",
-        budget=budget_of(processor.images),
+        budget=budget_of(processor.image_processor),
     )
     collator = Collator(processor, max_prompt_tokens=settings.max_prompt_tokens, unfit="refuse")
     records = (record for record in stream if record["id"] not in ids)

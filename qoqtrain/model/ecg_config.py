@@ -63,26 +63,24 @@ class EcgConfig:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-def ecg_config(given: Mapping[str, Any], where: str = "ecg") -> EcgConfig:
+def ecg_config(values: Mapping[str, Any], where: str = "ecg") -> EcgConfig:
     """Settings from a mapping. Raises UsageError for unknown names and impossible values."""
-    known = {field.name for field in fields(EcgConfig)}
-    if unknown := sorted(given.keys() - known):
+    names = {field.name for field in fields(EcgConfig)}
+    if unknown := sorted(values.keys() - names):
         raise UsageError(
             f"unknown setting {', '.join(map(repr, unknown))}",
             where=where,
-            fix=f"the settings are {', '.join(sorted(known))}",
+            fix=f"the settings are {', '.join(sorted(names))}",
         )
-    values = dict(given)
-    if "leads" in values:
-        values["leads"] = tuple(values["leads"])
-    return EcgConfig(**values)
+    leads = {"leads": tuple(values["leads"])} if "leads" in values else {}
+    return EcgConfig(**{**values, **leads})
 
 
 def _check(config: EcgConfig) -> None:
     where = "ecg"
     if unknown := [lead for lead in config.leads if lead not in PLACES]:
-        known = ", ".join(PLACES)
-        raise UsageError(f"no place for lead {unknown[0]!r}", where=where, fix=f"choose of {known}")
+        fix = f"choose of {', '.join(PLACES)}"
+        raise UsageError(f"no place for lead {unknown[0]!r}", where=where, fix=fix)
     if not config.leads or len(set(config.leads)) != len(config.leads):
         raise UsageError("each lead is named once, and one at least", where=where)
     sizes = ("patch", "patches", "windows", "tokens", "width", "depth", "heads")

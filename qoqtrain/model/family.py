@@ -1,4 +1,4 @@
-"""The model families that can be trained, and in which frame they name corners."""
+"""The model families that can be trained: in which frame they name corners, how they chat."""
 
 from __future__ import annotations
 
@@ -25,8 +25,15 @@ FAMILIES = {
 def family_of(model_type: str, where: str) -> Family:
     """The family of a configuration's `model_type`. Raises UsageError for any other."""
     if model_type not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise UsageError(
-            f"{model_type!r} models cannot be trained here", where=where, fix=f"use one of {known}"
-        )
+        fix = f"use one of {', '.join(FAMILIES)}"
+        raise UsageError(f"{model_type!r} models cannot be trained here", where=where, fix=fix)
     return FAMILIES[model_type]
+
+
+#: The chat layout of Qwen models (ChatML), for tokenizers that bring none.
+CHATML = (
+    "{% for message in messages %}"
+    "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)

@@ -11,10 +11,9 @@ from qoqdata.errors import UsageError
 from qoqtrain.model.ecg_branch import EcgBranch
 from qoqtrain.model.ecg_config import EcgConfig
 from qoqtrain.model.family import family_of
-from qoqtrain.model.model_name import check_name, unloadable
 from qoqtrain.model.policy import Policy
 from qoqtrain.model.processor import Processor
-from qoqtrain.model.storage import load_ecg_weights, stored_ecg_config
+from qoqtrain.model.storage import check_name, load_ecg_weights, stored_ecg_config, unloadable
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -36,7 +35,7 @@ def load_policy(
     dtype        "auto" (as stored), "float32", "bfloat16" or "float16"
     ecg          settings of a new ECG branch, its weights drawn from `seed`; a folder that holds
                  a branch already brings its own, and then `ecg` must be None or equal
-    ecg_weights  checkpoint of an ECG-JEPA encoder to start from (see `key_map`)
+    ecg_weights  checkpoint of an ECG-JEPA encoder to start from (see `ecg_jepa`)
     attention    transformers' attn_implementation
     min_pixels, max_pixels   bounds of an image after resizing; None: as stored
 
@@ -49,12 +48,12 @@ def load_policy(
         name, ecg=ecg, min_pixels=min_pixels, max_pixels=max_pixels
     )
     vlm = load_vlm(name, DTYPES.get(dtype, dtype), attention)
-    policy = assemble(vlm, processor, seed)
+    policy = assemble_policy(vlm, processor, seed)
     if policy.ecg is not None:
         if stored_ecg_config(name) is not None:
             load_ecg_weights(policy.ecg, name)
         if ecg_weights is not None:
-            from qoqtrain.model.key_map import load_encoder
+            from qoqtrain.model.ecg_jepa import load_encoder
 
             load_encoder(policy.ecg.encoder, Path(ecg_weights))
     elif ecg_weights is not None:
@@ -91,7 +90,7 @@ def load_vlm(name: str | Path, dtype: Any, attention: str = "sdpa") -> Any:
     return vlm
 
 
-def assemble(vlm: Any, processor: Processor, seed: int = 0) -> Policy:
+def assemble_policy(vlm: Any, processor: Processor, seed: int = 0) -> Policy:
     """A policy from a model and its processor; a new ECG branch is drawn from `seed`."""
     branch = None
     if processor.ecg is not None:

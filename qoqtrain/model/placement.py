@@ -35,20 +35,19 @@ class Placement:
         if self.tokens is None or embeddings.shape[1] < length:
             return embeddings
         index = self.index.repeat_interleave(embeddings.shape[0] // rows, 0)
-        held = index >= 0
-        held = torch.nn.functional.pad(held, (0, embeddings.shape[1] - length))
+        marks = torch.nn.functional.pad(index >= 0, (0, embeddings.shape[1] - length))
         values = self.tokens[index[index >= 0]].to(embeddings.dtype)
-        return embeddings.masked_scatter(held[..., None], values)
+        return embeddings.masked_scatter(marks[..., None], values)
 
 
 def placement(
     input_ids: Tensor, token_id: int, tokens: Tensor | None, idle: Tensor | None
 ) -> Placement:
     """Number the placeholders row by row. Raises UsageError unless there are as many as tokens."""
-    held = input_ids == token_id
-    count = int(held.sum())
+    marks = input_ids == token_id
+    count = int(marks.sum())
     have = 0 if tokens is None else tokens.shape[0]
     if count != have:
         raise UsageError(f"{count} ECG placeholders for {have} ECG tokens")
-    order = torch.cumsum(held.flatten(), 0).view_as(held) - 1
-    return Placement(torch.where(held, order, -1), tokens, idle)
+    order = torch.cumsum(marks.flatten(), 0).view_as(marks) - 1
+    return Placement(torch.where(marks, order, -1), tokens, idle)

@@ -166,11 +166,11 @@ class Policy(nn.Module):
         self._check_images(input_ids, image_grid_thw)
         if not bool(attention_mask[:, -1].all()):
             raise UsageError("prompts are padded on the left for generate")
-        given: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
         if pixel_values is not None:
-            given = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
+            extra = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
         if self.silent_tokens:
-            given["suppress_tokens"] = self.silent_tokens
+            extra["suppress_tokens"] = self.silent_tokens
         with self._placing(input_ids, None, ecg, ecg_mask, ecg_places):
             if self._idle_vision and pixel_values is None:
                 # Where there are images, generate encodes them before anything else.
@@ -180,7 +180,7 @@ class Policy(nn.Module):
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 mm_token_type_ids=mm_token_type_ids,
-                **given,
+                **extra,
                 **options,
             )
         return sequences[:, input_ids.shape[1] :]
@@ -260,19 +260,19 @@ class Policy(nn.Module):
         values = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
         pixels = torch.zeros(side * side, values, device=self.device)
         grid = torch.tensor([[1, side, side]], device=self.device)
-        seen = self.core.get_image_features(pixels, grid, return_dict=True)
-        parts = [*seen.pooler_output]
-        for layer in getattr(seen, "deepstack_features", None) or ():
+        features = self.core.get_image_features(pixels, grid, return_dict=True)
+        parts = [*features.pooler_output]
+        for layer in getattr(features, "deepstack_features", None) or ():
             parts.extend(layer)
         return torch.stack([part.sum() for part in parts]).sum() * 0.0
 
     def _check_images(self, input_ids: Tensor, grid: Tensor | None) -> None:
         config = self.vlm.config
-        held = int((input_ids == config.image_token_id).sum())
+        count = int((input_ids == config.image_token_id).sum())
         merged = config.vision_config.spatial_merge_size**2
-        needed = 0 if grid is None else int(grid.prod(-1).sum()) // merged
-        if held != needed:
-            raise UsageError(f"{held} image placeholders for {needed} image tokens")
+        tokens = 0 if grid is None else int(grid.prod(-1).sum()) // merged
+        if count != tokens:
+            raise UsageError(f"{count} image placeholders for {tokens} image tokens")
 
 
 def _several_ranks() -> bool:

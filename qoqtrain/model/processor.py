@@ -19,10 +19,14 @@ import numpy as np
 
 from qoqdata.errors import UsageError
 from qoqtrain.model.ecg_config import TOKEN, EcgConfig
-from qoqtrain.model.family import Family, family_of
-from qoqtrain.model.model_name import check_name, stored_file, unloadable
-from qoqtrain.model.storage import ECG_FOLDER, stored_ecg_config
-from qoqtrain.model.template import CHATML
+from qoqtrain.model.family import CHATML, Family, family_of
+from qoqtrain.model.storage import (
+    ECG_FOLDER,
+    check_name,
+    stored_ecg_config,
+    stored_file,
+    unloadable,
+)
 
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -32,13 +36,13 @@ VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 class Processor:
     """What turns text, images and ECGs into the inputs of one policy.
 
-    tokenizer, images   transformers' own
+    tokenizer, image_processor   transformers' own
     family              which says what frame its boxes are in
     ecg                 settings of the ECG branch, or None
     """
 
     tokenizer: Any
-    images: Any
+    image_processor: Any
     family: Family
     ecg: EcgConfig | None = None
 
@@ -63,7 +67,7 @@ class Processor:
         try:
             family = family_of(AutoConfig.from_pretrained(name).model_type, str(name))
             tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left")
-            images = AutoImageProcessor.from_pretrained(name)
+            image_processor = AutoImageProcessor.from_pretrained(name)
         except (OSError, ValueError, ImportError, KeyError) as error:
             raise unloadable(error, "tokenizer and image processor", name) from error
         stored = stored_ecg_config(name)
@@ -71,15 +75,15 @@ class Processor:
             raise UsageError(
                 "the stored ECG branch has other settings", where=str(name), fix="leave them out"
             )
-        bound(images, min_pixels, max_pixels)
+        bound(image_processor, min_pixels, max_pixels)
         if not tokenizer.chat_template:
             tokenizer.chat_template = stored_template(name)
-        return make_processor(tokenizer, images, family, stored or ecg, str(name))
+        return make_processor(tokenizer, image_processor, family, stored or ecg, str(name))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write tokenizer, image processor and ECG settings into `folder`."""
         self.tokenizer.save_pretrained(folder)
-        self.images.save_pretrained(folder)
+        self.image_processor.save_pretrained(folder)
         if self.ecg is not None:
             below = Path(folder) / ECG_FOLDER
             below.mkdir(parents=True, exist_ok=True)
@@ -124,29 +128,29 @@ class Processor:
 
         wide, tall = smart_size(
             (width, height),
-            min_pixels=self.images.size["shortest_edge"],
-            max_pixels=self.images.size["longest_edge"],
-            multiple=self.images.patch_size * self.images.merge_size,
+            min_pixels=self.image_processor.size["shortest_edge"],
+            max_pixels=self.image_processor.size["longest_edge"],
+            multiple=self.image_processor.patch_size * self.image_processor.merge_size,
         )
-        return wide // self.images.patch_size, tall // self.images.patch_size
+        return wide // self.image_processor.patch_size, tall // self.image_processor.patch_size
 
     def seen_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) in pixels at which the policy sees an image of that size."""
         across, down = self.grid(width, height)
-        return across * self.images.patch_size, down * self.images.patch_size
+        return across * self.image_processor.patch_size, down * self.image_processor.patch_size
 
     def image_tokens(self, width: int, height: int) -> int:
         """Tokens of an image of (width, height) pixels."""
         across, down = self.grid(width, height)
-        return across * down // self.images.merge_size**2
+        return across * down // self.image_processor.merge_size**2
 
     def pixels(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """float32 (patches, values) and int64 (images, 3) grids of uint8 (H, W, 3) images."""
-        made = self.images(
+        patches = self.image_processor(
             images=list(images), return_tensors="pt", input_data_format="channels_last"
         )
-        values = np.asarray(made["pixel_values"].float())
-        return values, np.asarray(made["image_grid_thw"].long())
+        values = np.asarray(patches["pixel_values"].float())
+        return values, np.asarray(patches["image_grid_thw"].long())
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of response ids, without special tokens."""
@@ -154,23 +158,23 @@ class Processor:
 
 
 def make_processor(
-    tokenizer: Any, images: Any, family: Family, ecg: EcgConfig | None, where: str
+    tokenizer: Any, image_processor: Any, family: Family, ecg: EcgConfig | None, where: str
 ) -> Processor:
     """A processor of parts; adds the ECG placeholder and a chat template where they are missing.
 
     Raises UsageError for a tokenizer without Qwen's image placeholders or without padding.
     """
-    known = tokenizer.get_vocab()
-    if missing := [name for name in (IMAGE, VISION_START, VISION_END) if name not in known]:
+    vocabulary = tokenizer.get_vocab()
+    if missing := [name for name in (IMAGE, VISION_START, VISION_END) if name not in vocabulary]:
         raise UsageError(f"the tokenizer has no {missing[0]}", where=where)
     if tokenizer.pad_token_id is None or tokenizer.eos_token_id is None:
         raise UsageError("the tokenizer has no padding or no end token", where=where)
     tokenizer.padding_side = "left"
-    if ecg is not None and TOKEN not in known:
+    if ecg is not None and TOKEN not in vocabulary:
         tokenizer.add_tokens([TOKEN], special_tokens=True)
     if not tokenizer.chat_template:
         tokenizer.chat_template = CHATML
-    return Processor(tokenizer, images, family, ecg)
+    return Processor(tokenizer, image_processor, family, ecg)
 
 
 def stored_template(name: str | Path) -> str | None:
@@ -185,14 +189,14 @@ def stored_template(name: str | Path) -> str | None:
     return template if isinstance(template, str) else None
 
 
-def bound(images: Any, min_pixels: int | None, max_pixels: int | None) -> None:
+def bound(image_processor: Any, min_pixels: int | None, max_pixels: int | None) -> None:
     """Set the bounds of pixels after resizing. Raises UsageError for impossible ones."""
-    low = images.size["shortest_edge"] if min_pixels is None else min_pixels
-    high = images.size["longest_edge"] if max_pixels is None else max_pixels
-    side = images.patch_size * images.merge_size
+    low = image_processor.size["shortest_edge"] if min_pixels is None else min_pixels
+    high = image_processor.size["longest_edge"] if max_pixels is None else max_pixels
+    side = image_processor.patch_size * image_processor.merge_size
     if not 0 < low <= high or high < side * side:
         raise UsageError(
             f"images of {low} to {high} pixels are impossible",
             fix=f"min_pixels <= max_pixels, and max_pixels at least {side * side}",
         )
-    images.size = type(images.size)(shortest_edge=low, longest_edge=high)
+    image_processor.size = type(image_processor.size)(shortest_edge=low, longest_edge=high)

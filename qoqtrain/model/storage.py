@@ -4,6 +4,7 @@
     ecg/config.json, ecg/model.safetensors                     the ECG branch
 
 Tools that know nothing of the ECG branch load the folder as the vision-language model that it is.
+A model on the hub has the same files; it is fetched where it is not in the cache.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from torch import Tensor
 from qoqdata.errors import UnreadableFile, UsageError
 from qoqtrain.model.ecg_branch import EcgBranch
 from qoqtrain.model.ecg_config import EcgConfig, ecg_config
-from qoqtrain.model.model_name import stored_file
 
 ECG_FOLDER = "ecg"
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
+_FIX = "give a folder or a hub name of a Qwen2.5-VL or Qwen3-VL model"
 
 
 def save_policy(
@@ -43,8 +44,8 @@ def save_policy(
     below.mkdir(parents=True, exist_ok=True)
     weights = parts["ecg"] or ecg.state_dict()
     (below / _CONFIG).write_text(ecg.config.to_json(), encoding="utf-8")
-    held = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    save_file(held, below / _WEIGHTS, metadata={"format": "pt"})
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    save_file(tensors, below / _WEIGHTS, metadata={"format": "pt"})
 
 
 def stored_ecg_config(name: str | Path) -> EcgConfig | None:
@@ -56,12 +57,12 @@ def stored_ecg_config(name: str | Path) -> EcgConfig | None:
     if path is None:
         return None
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UnreadableFile("is no JSON", where=str(path)) from error
-    if not isinstance(given, dict):
+    if not isinstance(values, dict):
         raise UnreadableFile("holds no settings", where=str(path))
-    return ecg_config(given, str(path))
+    return ecg_config(values, str(path))
 
 
 def load_ecg_weights(branch: EcgBranch, name: str | Path) -> None:
@@ -86,3 +87,37 @@ def load_ecg_weights(branch: EcgBranch, name: str | Path) -> None:
         raise UsageError(
             f"does not fit the ECG branch: {error}", where=str(path), fix="see ecg/config.json"
         ) from error
+
+
+def check_name(name: str | Path) -> None:
+    """Raise UsageError for a path at which there is no folder; a hub name is not looked up."""
+    path = Path(name)
+    # "owner/model" and "model" are hub names unless such a folder exists.
+    is_path = isinstance(name, Path) or path.is_absolute() or len(path.parts) > 2
+    if path.exists() and not path.is_dir():
+        raise UsageError("is no folder of a model", where=str(name), fix=_FIX)
+    if is_path and not path.exists():
+        raise UsageError("no such folder", where=str(name), fix=_FIX)
+
+
+def unloadable(error: BaseException, part: str, name: str | Path) -> UsageError:
+    """The error to raise for a part of the model `name` that transformers cannot load."""
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return UsageError(f"{part} cannot be loaded: {first.rstrip('.')}", where=str(name), fix=_FIX)
+
+
+def stored_file(name: str | Path, file: str) -> Path | None:
+    """The local path of `file` (relative, such as "ecg/config.json") of a model; None without it.
+
+    Files of hub models are taken from the cache or fetched. Raises UsageError where that fails.
+    """
+    if Path(name).is_dir():
+        own = Path(name) / file
+        return own if own.is_file() else None
+    from transformers.utils.hub import cached_file
+
+    try:
+        path = cached_file(str(name), file, _raise_exceptions_for_missing_entries=False)
+    except (OSError, ValueError) as error:
+        raise unloadable(error, file, name) from error
+    return None if path is None else Path(path)

@@ -10,11 +10,10 @@ import torch
 
 from qoqdata.errors import UsageError
 from qoqtrain.model.ecg_config import TOKEN, EcgConfig
-from qoqtrain.model.family import FAMILIES
-from qoqtrain.model.loading import assemble
+from qoqtrain.model.family import CHATML, FAMILIES
+from qoqtrain.model.loading import assemble_policy
 from qoqtrain.model.policy import Policy
 from qoqtrain.model.processor import Processor, make_processor
-from qoqtrain.model.template import CHATML
 
 #: An ECG branch of the shape of the full one, much smaller.
 TINY_ECG = EcgConfig(width=32, depth=2, heads=2)
@@ -51,12 +50,12 @@ def tiny_policy(
     if family not in FAMILIES:
         raise UsageError(f"no tiny {family!r}", fix=f"choose of {', '.join(FAMILIES)}")
     tokenizer = tiny_tokenizer(texts, vocabulary)
-    images = _images(family, max_pixels)
-    processor = make_processor(tokenizer, images, FAMILIES[family], ecg, "tiny")
+    image_processor = _image_processor(family, max_pixels)
+    processor = make_processor(tokenizer, image_processor, FAMILIES[family], ecg, "tiny")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vlm = _model(family, tokenizer)
-    return assemble(vlm, processor, seed + 1), processor
+    return assemble_policy(vlm, processor, seed + 1), processor
 
 
 def write_tiny(folder: str | Path, family: str = "qwen3_vl", **options: Any) -> Path:
@@ -93,7 +92,7 @@ def tiny_tokenizer(texts: Iterable[str], vocabulary: int = 512) -> Any:
     )
 
 
-def _images(family: str, max_pixels: int) -> Any:
+def _image_processor(family: str, max_pixels: int) -> Any:
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     patch = 14 if family == "qwen2_5_vl" else 16

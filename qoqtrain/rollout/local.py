@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from qoqtrain.rollout.buckets import buckets
-from qoqtrain.rollout.protocol import Prompt, Rollout, SamplingSettings
-from qoqtrain.rollout.randomness import draw, seed_of, uniforms
+from qoqtrain.rollout.protocol import Prompt, Rollout, SamplingSettings, seed_of
 
 #: The model's own generation settings must not bend the distribution that the loss assumes.
 PLAIN = {
@@ -47,7 +46,7 @@ class LocalSampler:
         self, prompts: Sequence[Prompt], sampling: SamplingSettings, *, seed: int, step: int
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question."""
-        found: dict[int, list[Rollout]] = {}
+        rollouts: dict[int, list[Rollout]] = {}
         for rows in self.plan(prompts, sampling):
             numbers = [
                 uniforms(
@@ -66,11 +65,12 @@ class LocalSampler:
             )
             for place, row in enumerate(rows):
                 mine = answers[place * sampling.n : (place + 1) * sampling.n]
-                found[row] = [
-                    Rollout(prompts[row].question, row, index, tokens, self.decode(tokens), cut)
-                    for index, (tokens, cut) in enumerate(mine)
+                question = prompts[row].question
+                rollouts[row] = [
+                    Rollout(question, row, index, tokens, self.decode(tokens), truncated)
+                    for index, (tokens, truncated) in enumerate(mine)
                 ]
-        return [rollout for row in range(len(prompts)) for rollout in found[row]]
+        return [rollout for row in range(len(prompts)) for rollout in rollouts[row]]
 
     def plan(self, prompts: Sequence[Prompt], sampling: SamplingSettings) -> list[list[int]]:
         """The rows that are generated together."""
@@ -82,7 +82,7 @@ class LocalSampler:
         )
 
 
-class _Drawn(LogitsProcessor):
+class _OnlyTheDrawnToken(LogitsProcessor):
     """Leaves only the token that the row's own number draws, so that any sampler takes it."""
 
     def __init__(self, numbers: Tensor, start: int, sampling: SamplingSettings) -> None:
@@ -110,7 +110,7 @@ def generate(
     comes behind it is not. The policy is left in the mode (training or not) that it was in.
     """
     start = inputs["input_ids"].shape[1]
-    drawn = _Drawn(numbers.to(inputs["input_ids"].device), start, sampling)
+    processor = _OnlyTheDrawnToken(numbers.to(inputs["input_ids"].device), start, sampling)
     training = policy.training
     policy.eval()
     try:
@@ -119,7 +119,7 @@ def generate(
             **PLAIN,
             max_new_tokens=sampling.max_tokens,
             num_return_sequences=sampling.n,
-            logits_processor=LogitsProcessorList([drawn]),
+            logits_processor=LogitsProcessorList([processor]),
             synced_gpus=together,
         )
     finally:
@@ -139,3 +139,52 @@ def _cut(tokens: list[int], ends: frozenset[int], limit: int) -> tuple[tuple[int
         if token in ends:
             return tuple(tokens[: place + 1]), False
     return tuple(tokens), len(tokens) >= limit
+
+
+def uniforms(seed: int, tokens: int) -> NDArray[np.float64]:
+    """(tokens,) numbers in [0, 1): one for each token of a rollout (Philox, counter-based)."""
+    return np.random.Generator(np.random.Philox(key=seed)).random(tokens)
+
+
+def draw(logits: Tensor, numbers: Tensor, *, temperature: float, top_p: float) -> Tensor:
+    """(B,) token ids by inverting the distribution function at `numbers` (B,), float64 in [0, 1).
+
+    `logits` (B, V). The distribution is softmax(logits / temperature), cut to the smallest set of
+    most probable tokens that holds `top_p` of the mass (Holtzman et al., arXiv 1904.09751). Row by
+    row, so that a rollout does not depend on what shares its batch.
+    """
+    probabilities = (logits.float() / temperature).softmax(-1).double()
+    if top_p >= 1.0:
+        return _invert(probabilities.cumsum(-1), numbers)
+    ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.cumsum(-1)
+    # A token stays when what comes before it does not reach top_p yet.
+    nucleus = ordered.masked_fill(mass - ordered >= top_p, 0.0)
+    place = _invert(nucleus.cumsum(-1), numbers)
+    return tokens.gather(-1, place[:, None])[:, 0]
+
+
+def _invert(mass: Tensor, numbers: Tensor) -> Tensor:
+    """First place where the running `mass` (B, V) exceeds its share `numbers` (B,)."""
+    mass, whole = mass.contiguous(), mass[:, -1:].contiguous()
+    place = torch.searchsorted(mass, numbers[:, None] * whole, right=True)
+    # Rounding may reach the whole mass: then it is the last token that has any.
+    return torch.minimum(place, torch.searchsorted(mass, whole))[:, 0]
+
+
+def buckets(lengths: Sequence[int], *, rows: int, extra: int, limit: int) -> list[list[int]]:
+    """Indices of prompts cut into buckets, longest first, equal lengths in the order given.
+
+    `rows` sequences stand for each prompt (its rollouts), each as long as the bucket's longest
+    prompt and `extra` tokens; a bucket holds at most `limit` such tokens, but at least one prompt.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    cuts: list[list[int]] = []
+    for index in order:
+        if cuts:
+            tokens = (len(cuts[-1]) + 1) * rows * (lengths[cuts[-1][0]] + extra)
+            if tokens <= limit:
+                cuts[-1].append(index)
+                continue
+        cuts.append([index])
+    return cuts

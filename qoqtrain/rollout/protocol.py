@@ -1,7 +1,8 @@
-"""What a rollout is, and what makes rollouts."""
+"""What a rollout is, what makes rollouts, and the seed that each one has for itself."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,3 +65,9 @@ class Sampler(Protocol):
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question, in the order given."""
         ...
+
+
+def seed_of(*parts: object) -> int:
+    """128 bits from (run seed, step, question id, ...): equal parts, equal seed, on any machine."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not there, the last good one found again.
+"""Checkpoints: a run is saved whole or not at all, and goes on from the last good one.
 
 RUN/checkpoints/latest              name of the last one, written after it
 RUN/checkpoints/step-00000010/      engine files, rng-00000.pt, run.json
@@ -10,18 +10,97 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from qoqdata.atomic import replacing, write_json
 from qoqdata.errors import UsageError
-from qoqtrain.trainer.ranks import Ranks
+from qoqtrain.trainer.engine.ranks import Ranks, require_agreement
+from qoqtrain.trainer.log import metrics, rollouts
+from qoqtrain.trainer.plan.settings import TrainSettings
+from qoqtrain.trainer.questions import StepQuestions
+from qoqtrain.trainer.run import TrainingRun
 
+CHECKPOINTS = "checkpoints"
 LATEST, RUN, SIZES = "latest", "run.json", "files.json"
 
 
-def save(
+def resume_run(run: TrainingRun, stream: Any, data: str) -> int:
+    """Continue from the last checkpoint; the step that it was written after, 0 without one.
+
+    What the run wrote of later steps is removed: it is written again. `data` is the digest of the
+    data set. Raises UsageError for the checkpoint of another run.
+    """
+    settings, ranks = run.settings, run.ranks
+    folder = latest_checkpoint(settings.out / CHECKPOINTS)
+    step = 0
+    if folder is not None:
+        state = read_checkpoint(folder)
+        refuse_other_run(state, settings, world=ranks.world, data=data, where=str(folder))
+        run.engine.load(folder)
+        if run.drpo is not None:
+            run.drpo.load_state_dict(state["drpo"])
+        stream.load_state_dict(state["stream"])
+        _set_rng(torch.load(_rng(folder, ranks), weights_only=True))
+        step = int(state["step"])
+    ranks.wait()
+    if ranks.first:
+        metrics.forget_after(settings.out / metrics.FILE, step)
+        rollouts.forget_after(settings.out, step)
+    ranks.wait()
+    return step
+
+
+def refuse_other_run(
+    state: Mapping[str, Any], settings: TrainSettings, *, world: int, data: str, where: str
+) -> None:
+    """Raise UsageError when a checkpoint was written by another run than this one."""
+    fix = "go on with what the checkpoint has, or start a new run with another --out"
+    for name, here in (
+        ("fingerprint", settings.fingerprint()),
+        ("data", data),
+        ("world", world),
+    ):
+        if state.get(name) != here:
+            what = {
+                "fingerprint": "the settings are others than those of the checkpoint",
+                "data": "the data set has changed since the checkpoint",
+                "world": f"the checkpoint was written by {state.get('world')} ranks, these are"
+                f" {world}; optimizer states are not moved between numbers of ranks",
+            }[name]
+            raise UsageError(what, where=where, fix=fix)
+
+
+def save_checkpoint(run: TrainingRun, step: int, questions: StepQuestions, data: str) -> None:
+    """Save the run after `step` on `questions`; all ranks call this.
+
+    Raises UsageError where the ranks disagree on the state of DRPO.
+    """
+    settings, ranks = run.settings, run.ranks
+
+    def write(folder: Path) -> None:
+        run.engine.save(folder)
+        torch.save(_get_rng(), _rng(folder, ranks))
+
+    drpo = None if run.drpo is None else run.drpo.state_dict()
+    require_agreement([state for state in ranks.gather(drpo) if state is not None])
+    state = {
+        **run.facts(),
+        "step": step,
+        "fingerprint": settings.fingerprint(),
+        "data": data,
+        "world": ranks.world,
+        "drpo": drpo,
+        "stream": questions.state,
+    }
+    root = settings.out / CHECKPOINTS
+    write_checkpoint(root, step, write, state, keep=settings.checkpoints.keep, ranks=ranks)
+
+
+def write_checkpoint(
     root: Path,
     step: int,
     write: Callable[[Path], None],
@@ -58,7 +137,7 @@ def save(
     return folder
 
 
-def latest(root: Path) -> Path | None:
+def latest_checkpoint(root: Path) -> Path | None:
     """The checkpoint to go on from: the one that `latest` names, else the newest whole one.
 
     None when there is none. A folder counts as whole when every file that it lists is there with
@@ -80,8 +159,8 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """What `save` was given as `run`; raises UsageError when it is lost or damaged."""
+def read_checkpoint(folder: Path) -> dict[str, Any]:
+    """What `write_checkpoint` was given as `run`; raises UsageError when it is lost or damaged."""
     path = folder / RUN
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -128,3 +207,19 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _rng(folder: Path, ranks: Ranks) -> Path:
+    return folder / f"rng-{ranks.rank:05d}.pt"
+
+
+def _get_rng() -> list[torch.Tensor]:
+    """States of the generators that layers such as dropout use: the CPU's, the accelerator's."""
+    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+    return [torch.get_rng_state(), *cuda]
+
+
+def _set_rng(states: list[torch.Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
+        torch.cuda.set_rng_state(state)

@@ -1,4 +1,4 @@
-"""The trained model as transformers and `load_policy` read it."""
+"""The policy's weights on their way out: the trained model, and the server that samples from it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 
 import torch
 
-from qoqtrain.trainer import adapters
-from qoqtrain.trainer.engine import computes_in_bfloat16
+from qoqdata.errors import QoqdataError
+from qoqtrain.rollout.vllm import load_weights
+from qoqtrain.trainer.engine.engine import computes_in_bfloat16
+from qoqtrain.trainer.lora import merged_weights
 from qoqtrain.trainer.run import TrainingRun
 
-MODEL = "model"
+#: Folders of the run: the trained model, and the weights while a server loads them.
+MODEL, SERVING = "model", "serving"
 
 
-def export(run: TrainingRun) -> Path:
+def export_model(run: TrainingRun) -> Path:
     """Write the trained model where `load_policy` and transformers find it: OUT/model."""
     folder = run.settings.out / MODEL
     write_model(run, folder)
@@ -31,9 +34,32 @@ def write_model(run: TrainingRun, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
         policy = run.engine.module
         dtype = torch.bfloat16 if computes_in_bfloat16(run.settings) else torch.float32
-        plain = adapters.merged(weights, policy)
-        held = {name: value.detach().to("cpu", dtype) for name, value in plain.items()}
-        policy.save_pretrained(draft, held)
+        plain = merged_weights(weights, policy)
+        state = {name: value.detach().to("cpu", dtype) for name, value in plain.items()}
+        policy.save_pretrained(draft, state)
         run.collator.processor.save_pretrained(draft)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
+
+
+def push_weights(run: TrainingRun, step: int) -> None:
+    """Give the vLLM server, where there is one, the weights that step `step` begins with.
+
+    They pass through OUT/serving, which the server must see under the same path; all ranks call
+    this. Raises QoqdataError on every rank when the server does not take them.
+    """
+    settings = run.settings.rollouts
+    if settings.backend != "vllm" or not settings.push or settings.url is None:
+        return
+    folder = (run.settings.out / SERVING / f"step-{step:06d}").resolve()
+    if run.ranks.first:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    write_model(run, folder)
+    failure: QoqdataError | None = None
+    if run.ranks.first:
+        try:
+            load_weights(settings.url, folder)
+        except QoqdataError as error:
+            failure = error
+        shutil.rmtree(folder.parent)
+    run.ranks.agree(failure)

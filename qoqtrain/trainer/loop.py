@@ -11,17 +11,17 @@ from typing import Any
 import torch
 
 from qoqdata.errors import QoqdataError, UsageError
-from qoqtrain.trainer import metrics, setup
-from qoqtrain.trainer.continuation import resume, save
-from qoqtrain.trainer.export import export
-from qoqtrain.trainer.feed import Feed, Taken
-from qoqtrain.trainer.policy_step import policy_step
-from qoqtrain.trainer.progress import Notify, Progress
-from qoqtrain.trainer.questions import open_stream
-from qoqtrain.trainer.ranks import Ranks, dead_rank, join, leave
-from qoqtrain.trainer.run import TrainingRun
-from qoqtrain.trainer.settings import TrainSettings
-from qoqtrain.trainer.supervised_step import supervised_step
+from qoqtrain.trainer.checkpoints import resume_run, save_checkpoint
+from qoqtrain.trainer.engine.ranks import Ranks, dead_rank, join, leave
+from qoqtrain.trainer.export import export_model
+from qoqtrain.trainer.log import metrics
+from qoqtrain.trainer.log.progress import Notify, Progress
+from qoqtrain.trainer.plan.plan import plan_run
+from qoqtrain.trainer.plan.settings import TrainSettings
+from qoqtrain.trainer.questions import Feed, StepQuestions, open_stream
+from qoqtrain.trainer.run import TrainingRun, start_run
+from qoqtrain.trainer.step.policy_step import policy_step
+from qoqtrain.trainer.step.supervised import supervised_step
 
 
 def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
@@ -35,51 +35,52 @@ def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
     ranks = join()
     try:
         with _plainly(ranks):
-            made = setup.plan(settings, ranks)
-            run = setup.start(made, ranks)
-            stream = open_stream(made.dataset, settings, ranks, ecg=made.ecg)
+            plan = plan_run(settings, ranks)
+            run = start_run(plan, ranks)
+            stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
             with closing(stream):
-                return _train(run, stream, made.dataset.manifest.digest, notify or _silent)
+                return _train(run, stream, plan.dataset.manifest.digest, notify or _silent)
     finally:
         leave(ranks)
 
 
 def _train(run: TrainingRun, stream: Any, data: str, notify: Notify) -> Path:
     settings, ranks = run.settings, run.ranks
-    done = resume(run, stream, data)
-    tell = metrics.listeners(settings.out, settings.log, run.facts()) if ranks.first else []
+    former = resume_run(run, stream, data)
+    listeners = metrics.listeners(settings.out, settings.log, run.facts()) if ranks.first else []
     advance = policy_step if settings.stage == "drpo" else supervised_step
     leave_out = settings.rollouts.unfit == "leave_out"
     images = settings.rollouts.backend == "vllm"
     per_step = run.shape.questions
-    spent: list[float] = []
-    if done < run.shape.steps:
+    seconds: list[float] = []
+    if former < run.shape.steps:
         with Feed(stream, run.collator, per_step, leave_out=leave_out, images=images) as feed:
-            for step in range(done + 1, run.shape.steps + 1):
+            for step in range(former + 1, run.shape.steps + 1):
                 start = time.perf_counter()
                 with run.clock.on("data"):
-                    taken = feed.take(last=step == run.shape.steps)
-                    ranks.agree(_fault(taken, ranks))
-                numbers = advance(run, taken, step)
-                spent.append(time.perf_counter() - start)
-                numbers["time"] = _time(run, numbers, spent[-1])
+                    questions = feed.take(last=step == run.shape.steps)
+                    ranks.agree(_fault(questions, ranks))
+                numbers = advance(run, questions, step)
+                seconds.append(time.perf_counter() - start)
+                numbers["time"] = _time(run, numbers, seconds[-1])
                 # Before the checkpoint: a run that goes on from it needs the step's line.
-                metrics.tell(tell, step, numbers)
+                metrics.tell(listeners, step, numbers)
                 if ranks.first:
-                    left = sum(spent) / len(spent) * (run.shape.steps - step)
-                    notify(Progress(step, run.shape.steps, numbers, left))
+                    seconds_left = sum(seconds) / len(seconds) * (run.shape.steps - step)
+                    notify(Progress(step, run.shape.steps, numbers, seconds_left))
                 if step % settings.checkpoints.every == 0 or step == run.shape.steps:
                     with run.clock.on("checkpoint"):
-                        save(run, step, taken, data)
-    return export(run)
+                        save_checkpoint(run, step, questions, data)
+    return export_model(run)
 
 
-def _fault(taken: Taken, ranks: Ranks) -> QoqdataError | None:
-    if taken.failure is not None:
-        return taken.failure
-    if all(row is None for row in taken.rows):
+def _fault(questions: StepQuestions, ranks: Ranks) -> QoqdataError | None:
+    if questions.failure is not None:
+        return questions.failure
+    if all(row is None for row in questions.rows):
+        reason = questions.left_out[0]
         return QoqdataError(
-            f"no question of rank {ranks.rank} could be shown in this step ({taken.left_out[0]})",
+            f"no question of rank {ranks.rank} could be shown in this step ({reason})",
             fix="raise rollouts.prompt_tokens, or filter such records out of the stream",
         )
     return None

@@ -1,21 +1,26 @@
-"""The training questions of a data set, and whether its statistics still speak of them."""
+"""The questions of a run: which records, in which stream, and those of a step made ready."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qoqdata.errors import DatasetError, UsageError
+from qoqdata.errors import DatasetError, InputError, QoqdataError, UsageError
 from qoqtrain.drpo import DRPO
-from qoqtrain.trainer.ranks import Ranks
-from qoqtrain.trainer.settings import TrainSettings
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.settings import TrainSettings
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
+    from qoqtrain.data.batch import Row
+    from qoqtrain.data.collate import Collator
 
 #: The columns that prompts, truths and logs are made of.
 COLUMNS = (
@@ -26,15 +31,15 @@ COLUMNS = (
 
 def train_records(dataset: Dataset) -> pl.DataFrame:
     """The kept training records, a light row each; raises UsageError when there are none."""
-    kept = dataset.kept().filter(pl.col("split") == "train")
-    if kept.height == 0:
-        found = ", ".join(dataset.metadata()["split"].unique().sort().to_list())
+    records = dataset.kept().filter(pl.col("split") == "train")
+    if records.height == 0:
+        splits = ", ".join(dataset.metadata()["split"].unique().sort().to_list())
         raise UsageError(
-            f"has no training record to show (splits: {found})",
+            f"has no training record to show (splits: {splits})",
             where=str(dataset.root),
             fix="train on a data set with a train split; `qoqdata curate` tells what it dropped",
         )
-    return kept
+    return records
 
 
 def ecg_ids(dataset: Dataset) -> list[str]:
@@ -44,8 +49,7 @@ def ecg_ids(dataset: Dataset) -> list[str]:
         with pq.ParquetFile(path) as file:
             tables.append(file.read(columns=["id", "ecg.fs"]))
     frame = pl.DataFrame(pa.concat_tables(tables))
-    held = frame.filter(pl.col("ecg").struct.field("fs").is_not_null())
-    return held["id"].to_list()
+    return frame.filter(pl.col("ecg").struct.field("fs").is_not_null())["id"].to_list()
 
 
 def estimator(dataset: Dataset, settings: TrainSettings, records: pl.DataFrame) -> DRPO:
@@ -56,13 +60,13 @@ def estimator(dataset: Dataset, settings: TrainSettings, records: pl.DataFrame) 
     """
     stats, key = dataset.stats, settings.drpo.domain_key
     table = stats.domains if key == "domain" else stats.sources
-    counted = dict(table.select("key", "n_records").iter_rows())
-    there = dict(records.group_by(key).len().iter_rows())
-    if counted != there:
-        name = next(n for n in sorted({*counted, *there}) if counted.get(n) != there.get(n))
+    counts = dict(table.select("key", "n_records").iter_rows())
+    actual = dict(records.group_by(key).len().iter_rows())
+    if counts != actual:
+        name = next(n for n in sorted({*counts, *actual}) if counts.get(n) != actual.get(n))
         raise DatasetError(
-            f"the statistics are stale: they count {counted.get(name, 0):,} training records of"
-            f" the {key} {name}, there are {there.get(name, 0):,}",
+            f"the statistics are stale: they count {counts.get(name, 0):,} training records of"
+            f" the {key} {name}, there are {actual.get(name, 0):,}",
             where=str(dataset.root),
             fix=f"qoqdata stats {dataset.root}",
         )
@@ -80,8 +84,8 @@ def open_stream(
 
     where = None
     if ecg is not None:
-        held = pl.col("id").is_in(list(ecg))
-        where = held if settings.stage == "align" else ~held
+        has_ecg = pl.col("id").is_in(list(ecg))
+        where = has_ecg if settings.stage == "align" else ~has_ecg
     try:
         mix = None if settings.mix is None else Mix(**settings.mix)
     except TypeError as error:
@@ -98,3 +102,96 @@ def open_stream(
         rank=ranks.rank,
         world=ranks.world,
     )
+
+
+class QuestionStream(Protocol):
+    """What the feed asks of `qoqdata.stream.Stream`."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class StepQuestions:
+    """The questions of one step on this rank.
+
+    `records` without images, unless they were asked for; `rows` what the policy is shown of
+    each, None for one that was left out (its reason in `left_out`); `state` the stream's after
+    them; `failure` what stops the run.
+    """
+
+    records: list[Mapping[str, Any]]
+    rows: list[Row | None]
+    left_out: list[str]
+    state: dict[str, Any]
+    failure: QoqdataError | None = None
+
+
+class Feed:
+    """Takes `count` records a step from `stream`, one step ahead in a thread of its own.
+
+    The state that comes with a step is that before the next step's records were taken, so a
+    checkpoint never skips what was only read ahead. `leave_out`: records that cannot be shown are
+    left out and named, instead of stopping the run; `images`: keep them in the records.
+    """
+
+    def __init__(
+        self,
+        stream: QuestionStream,
+        collator: Collator,
+        count: int,
+        *,
+        leave_out: bool,
+        images: bool = False,
+    ) -> None:
+        self.stream, self.collator = stream, collator
+        self.count, self.leave_out = count, leave_out
+        self.dropped = () if images else ("images",)
+        self._records = iter(stream)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="feed")
+        self._next: Future[StepQuestions] = self._pool.submit(self._take)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def take(self, *, last: bool = False) -> StepQuestions:
+        """The next step's questions; after `last` nothing more is read ahead."""
+        questions = self._next.result()
+        if not last and questions.failure is None:
+            self._next = self._pool.submit(self._take)
+        return questions
+
+    def _take(self) -> StepQuestions:
+        records: list[Mapping[str, Any]] = []
+        rows: list[Row | None] = []
+        left_out: list[str] = []
+        failure: QoqdataError | None = None
+        try:
+            for _ in range(self.count):
+                record = next(self._records)
+                rows.append(self._row(record, left_out))
+                records.append({n: v for n, v in record.items() if n not in self.dropped})
+        except StopIteration:
+            failure = QoqdataError("the stream ended before the step was full")
+        except QoqdataError as error:
+            failure = error
+        return StepQuestions(records, rows, left_out, self.stream.state_dict(), failure)
+
+    def _row(self, record: Mapping[str, Any], left_out: list[str]) -> Row | None:
+        from qoqtrain.data.collate import TooLong
+
+        try:
+            return self.collator.row(record)
+        except (InputError, TooLong) as error:
+            if not self.leave_out:
+                raise
+            left_out.append(str(error))
+            return None

@@ -1,42 +1,38 @@
-"""What every step of a run works with."""
+"""A run: what every step works with, and how it starts from its plan."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.errors import QoqdataError
-from qoqtrain.trainer.ranks import Ranks
-from qoqtrain.trainer.settings import TrainSettings
+import torch
+
+from qoqdata.errors import UsageError
+from qoqtrain.trainer.engine.engine import (
+    Engine,
+    computes_in_bfloat16,
+    start_engine,
+    uses_deepspeed,
+)
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.engine.reference import Reference, WithoutLora, frozen_copy
+from qoqtrain.trainer.lora import add_lora
+from qoqtrain.trainer.plan.plan import Shape, TrainingPlan
+from qoqtrain.trainer.plan.settings import TrainSettings
 
 if TYPE_CHECKING:
     from qoqtrain.data.collate import Collator
     from qoqtrain.drpo import DRPO
-    from qoqtrain.trainer.engine import Engine
-    from qoqtrain.trainer.reference import Reference
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How a step is cut, on each rank: `questions`, `sequences` of an optimizer step, and the
-    `micro_batches` that they make; `updates` optimizer steps in a step, `steps` in the run."""
-
-    questions: int
-    sequences: int
-    micro_batches: int
-    updates: int
-    steps: int
 
 
 @dataclass(eq=False)
 class Clock:
     """Seconds by what they were spent on."""
 
-    spent: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def on(self, name: str) -> Iterator[None]:
@@ -45,12 +41,12 @@ class Clock:
         try:
             yield
         finally:
-            self.spent[name] = self.spent.get(name, 0.0) + time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def read(self) -> dict[str, float]:
         """The seconds so far; starts again at nothing."""
-        spent, self.spent = self.spent, {}
-        return spent
+        seconds, self.seconds = self.seconds, {}
+        return seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,18 +71,75 @@ class TrainingRun:
         return {"model": self.settings.model, "stage": self.settings.stage}
 
 
-def require_finite(run: TrainingRun, loss: float) -> float:
-    """The sum of all ranks' losses; raises QoqdataError on every rank when it is not finite."""
-    return _finite(run.ranks.total(loss), "the loss is")
+def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
+    """Load the policy and start its engine; raises UsageError for a model that cannot be used."""
+    from qoqtrain.data.collate import Collator
+
+    settings = plan.settings
+    torch.manual_seed(settings.seed + ranks.rank)
+    policy, processor = starting_policy(plan, ranks)
+    choose_trained(policy, settings)
+    if settings.engine.gradient_checkpointing:
+        policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    policy.train()
+    engine = start_engine(settings, policy, ranks, micro_batches=plan.shape.micro_batches)
+    collator = Collator(
+        processor,
+        max_prompt_tokens=settings.rollouts.prompt_tokens,
+        kinds=plan.dataset.task_kinds,
+    )
+    reference = _reference(plan, ranks, engine.device)
+    return TrainingRun(settings, ranks, plan.shape, engine, collator, plan.drpo, reference)
 
 
-def step_weights(run: TrainingRun, rate: float) -> float:
-    """One optimizer step; the norm of its gradient. Raises QoqdataError when that is not finite."""
-    return _finite(run.engine.step(rate), "the gradient has the norm")
+def starting_policy(plan: TrainingPlan, ranks: Ranks) -> tuple[Any, Any]:
+    """The policy and its processor, in the dtype that the engine wants."""
+    from qoqtrain.model.loading import load_policy
+
+    settings = plan.settings
+    half = computes_in_bfloat16(settings) and uses_deepspeed(settings, ranks.world)
+    return load_policy(
+        settings.model,
+        dtype="bfloat16" if half else "float32",
+        ecg=plan.branch,
+        ecg_weights=settings.ecg_weights,
+        min_pixels=settings.min_pixels,
+        max_pixels=settings.max_pixels,
+        seed=settings.seed,
+    )
 
 
-def _finite(value: float, what: str) -> float:
-    if not math.isfinite(value):
-        fix = "go on from the last checkpoint with a lower learning rate or float32"
-        raise QoqdataError(f"{what} {value}", fix=fix)
-    return value
+def choose_trained(policy: Any, settings: TrainSettings) -> None:
+    """Switch gradients on for what the stage trains, off for the rest.
+
+    "align": the ECG branch, encoder and projector, under a frozen vision-language model; "sft" and
+    "drpo": everything, or with `lora` the adapters and the ECG branch. Raises UsageError for the
+    alignment of a policy without an ECG branch: vision towers of Qwen models are aligned already.
+    """
+    if settings.stage == "align":
+        if policy.ecg is None:
+            raise UsageError(
+                "there is nothing to align: the policy has no ECG branch",
+                where="stage",
+                fix="use a data set with ECGs, or go on with the stage sft or drpo",
+            )
+        policy.vlm.requires_grad_(False)
+        policy.ecg.requires_grad_(True)
+        return
+    if settings.lora is None:
+        policy.requires_grad_(True)
+        return
+    policy.requires_grad_(False)
+    add_lora(policy, settings.lora)
+    if policy.ecg is not None:
+        policy.ecg.requires_grad_(True)
+
+
+def _reference(plan: TrainingPlan, ranks: Ranks, device: torch.device) -> Reference | None:
+    settings = plan.settings
+    if settings.stage != "drpo" or not settings.loss.kl:
+        return None
+    if settings.lora is not None and plan.branch is None:
+        return WithoutLora()
+    policy, _ = starting_policy(plan, ranks)
+    return frozen_copy(policy, device)

@@ -49,7 +49,7 @@ def test_trl_is_shown_what_our_policy_is_shown(family: str) -> None:
             for part in turn["content"]
         ]
         prompts.append([{"role": "user", "content": parts}])
-    theirs = PillowProcessor(processor.images, processor.tokenizer).apply_chat_template(
+    theirs = PillowProcessor(processor.image_processor, processor.tokenizer).apply_chat_template(
         prompts, tokenize=True
     )
     for place, row in enumerate(ours):

@@ -20,7 +20,7 @@ pytest.importorskip("trl", reason="TRL is not installed")
 from trl import GRPOTrainer
 
 from qoqtrain import DRPO
-from qoqtrain.adapters.metrics import metrics_of
+from qoqtrain.adapters.host import metrics_of
 from qoqtrain.adapters.trl import DRPOTrainer
 from tests.qoqtrain.adapters.rewards_by_label import share
 from tests.qoqtrain.adapters.toy_grpo import (

@@ -27,7 +27,7 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.trainer.ppo.v1.utils import compute_advantage_for_multi_trajectories
 
 from qoqtrain import DRPO
-from qoqtrain.adapters.metrics import metrics_of
+from qoqtrain.adapters.host import metrics_of
 from qoqtrain.adapters.verl import DRPOTrainer
 from tests.qoqtrain.adapters.rewards_by_label import share
 from tests.qoqtrain.adapters.toy_verl import (

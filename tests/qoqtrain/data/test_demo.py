@@ -30,15 +30,17 @@ def test_all_domains_reach_the_policy(demo: Path, family: str) -> None:
     policy, processor = tiny_policy(family, ["What does this show?"])
     opened = qoqdata.open(demo)
     records = list(
-        opened.stream("train", seed=0, epochs=1, images="array", budget=budget_of(processor.images))
+        opened.stream(
+            "train", seed=0, epochs=1, images="array", budget=budget_of(processor.image_processor)
+        )
     )
     domains = {record["domain"] for record in records}
     assert {"ecg", "ct", "mri", "ultrasound", "dermoscopy", "chest_xray"} <= domains
     batch = Collator(processor)(records)
     assert len(batch) == len(records)
-    assert sum(batch.windows) == sum(record["ecg"] is not None for record in records) > 0
-    assert sum(batch.images) == sum(len(record["images"] or ()) for record in records)
-    assert max(batch.images) > 1
+    assert sum(batch.window_counts) == sum(record["ecg"] is not None for record in records) > 0
+    assert sum(batch.image_counts) == sum(len(record["images"] or ()) for record in records)
+    assert max(batch.image_counts) > 1
     # The budget is the processor's own rule, so nothing is resized twice.
     assert all(truth.stored_sizes == truth.seen_sizes for truth in batch.truths)
     with torch.no_grad():

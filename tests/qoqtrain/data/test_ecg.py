@@ -95,14 +95,18 @@ def test_invalid_stretches() -> None:
 def test_the_count_of_tokens_is_that_of_the_branch() -> None:
     import torch
 
-    from qoqtrain.model.ecg_branch import token_counts
+    from qoqtrain.model.ecg_branch import EcgBranch
 
     rng = np.random.default_rng(0)
-    config = EcgConfig(tokens=10, leads=("I", "II"))
+    config = EcgConfig(tokens=10, leads=("I", "II"), width=16, depth=1, heads=2)
+    branch = EcgBranch(config, 8)
+    places = torch.tensor([config.places])
     for _ in range(20):
         valid = np.repeat(rng.random((2, 100)) < 0.3, 25, axis=1)
-        counted = token_counts(torch.from_numpy(valid)[None], config).item()
-        assert window_tokens(valid, config) == counted
+        mask = torch.from_numpy(valid)[None]
+        with torch.no_grad():
+            tokens = branch(torch.zeros(mask.shape), mask, places)
+        assert window_tokens(valid, config) == len(tokens)
 
 
 def test_strange_leads_only() -> None:

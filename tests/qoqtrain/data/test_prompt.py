@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from qoqtrain.data.prompt import EcgWindowPlace, ImagePlace, TextPart, asked, captions, prompt
+from qoqtrain.data.prompt import (
+    EcgWindowPlace,
+    ImagePlace,
+    TextPart,
+    captions,
+    prompt,
+    question_text,
+)
 from tests.qoqtrain.model.clinical import QUESTION, images, record
 
 
@@ -57,11 +64,11 @@ def test_what_is_absent_leaves_no_trace() -> None:
 
 
 def test_options_are_listed_once() -> None:
-    assert asked("Which?\nNormal\nAbnormal", ["Normal", "Abnormal"]).count("Normal") == 1
-    assert asked("Which?", ["Normal", "Abnormal"]) == "Which?\nOptions:\nNormal\nAbnormal"
+    assert question_text("Which?\nNormal\nAbnormal", ["Normal", "Abnormal"]).count("Normal") == 1
+    assert question_text("Which?", ["Normal", "Abnormal"]) == "Which?\nOptions:\nNormal\nAbnormal"
     # "Normal" is a part of "Abnormal or Normal", yet no option of its own there.
-    assert asked("Abnormal or Normal?", ["Normal"]).endswith("Options:\nNormal")
-    assert asked("What is it?", None) == "What is it?"
+    assert question_text("Abnormal or Normal?", ["Normal"]).endswith("Options:\nNormal")
+    assert question_text("What is it?", None) == "What is it?"
 
 
 class TestBoxes:

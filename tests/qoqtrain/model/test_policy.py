@@ -81,7 +81,7 @@ def test_no_row_has_a_token_of_what_it_lacks(
     images = (batch.input_ids == collator.processor.image_token_id).sum(1).tolist()
     assert ecgs == [0, 0, 0, 1, 1]
     assert [bool(count) for count in images] == [False, True, True, False, True]
-    assert batch.images == (0, 1, 3, 0, 1) and batch.windows == (0, 0, 0, 1, 1)
+    assert batch.image_counts == (0, 1, 3, 0, 1) and batch.window_counts == (0, 0, 0, 1, 1)
 
 
 @pytest.mark.parametrize("rows", [[0], [1], [3], [0, 1, 2, 3, 4]], ids=str)
@@ -96,8 +96,8 @@ def test_every_parameter_is_in_the_graph_of_every_batch(
     ecg_part = {name for name in grads if name.startswith("ecg.")}
     vision = {name for name in grads if ".visual." in name}
     assert not silent - ecg_part - vision
-    assert silent & ecg_part == (set() if any(given.windows) else ecg_part)
-    assert silent & vision == (set() if any(given.images) else vision)
+    assert silent & ecg_part == (set() if any(given.window_counts) else ecg_part)
+    assert silent & vision == (set() if any(given.image_counts) else vision)
 
 
 def test_absent_modalities_change_no_logit(policy: Policy, batch: ModelInputs) -> None:

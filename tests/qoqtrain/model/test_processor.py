@@ -33,7 +33,7 @@ def test_the_size_seen_is_the_one_that_comes_out(family: str, width: int, height
     values, grid = processor.pixels([image])
     assert grid.tolist() == [[1, down, across]]
     assert len(values) == across * down
-    patch = processor.images.patch_size
+    patch = processor.image_processor.patch_size
     assert processor.seen_size(width, height) == (across * patch, down * patch)
     assert processor.image_tokens(width, height) == across * down // 4
 
@@ -72,7 +72,7 @@ QWEN = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
 
 def make(tokenizer: Any) -> Processor:
     tiny = PROCESSORS["qwen3_vl"]
-    return make_processor(tokenizer, tiny.images, tiny.family, tiny.ecg, "here")
+    return make_processor(tokenizer, tiny.image_processor, tiny.family, tiny.ecg, "here")
 
 
 def test_the_ecg_placeholder_is_added_once() -> None:

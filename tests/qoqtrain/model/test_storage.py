@@ -40,7 +40,7 @@ def test_saved_and_loaded(
     assert loaded.silent_tokens == policy.silent_tokens
     assert loaded.family == policy.family
     assert again.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
-    assert again.images.size == processor.images.size
+    assert again.image_processor.size == processor.image_processor.size
 
 
 def test_the_language_model_part_is_transformers_own(

@@ -1,4 +1,4 @@
-"""Rollouts of a tiny policy: seeded each by itself, drawn from the policy's distribution."""
+"""Rollouts of a tiny policy: seeded each by itself, drawn from its distribution, in buckets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
 from qoqtrain.data.collate import Collator  # noqa: E402
 from qoqtrain.model.tiny import tiny_policy  # noqa: E402
-from qoqtrain.rollout.local import LocalSampler, generate  # noqa: E402
-from qoqtrain.rollout.protocol import Prompt, SamplingSettings  # noqa: E402
+from qoqtrain.rollout.local import LocalSampler, buckets, draw, generate, uniforms  # noqa: E402
+from qoqtrain.rollout.protocol import Prompt, SamplingSettings, seed_of  # noqa: E402
 
 SAMPLING = SamplingSettings(n=3, temperature=1.0, top_p=1.0, max_tokens=6)
 
@@ -138,3 +140,66 @@ def test_the_end_token_ends_a_response_and_the_limit_cuts_it(made, monkeypatch):
     assert found == [((9, 9, end), False), ((9, 9, 9, 9, 9, end), False), ((9,) * 6, True)]
     assert policy.training
     policy.eval()
+
+
+def test_numbers_belong_to_the_rollout_alone():
+    one = uniforms(seed_of(0, 3, "a", 17, 1), 1000)
+    assert np.array_equal(one, uniforms(seed_of(0, 3, "a", 17, 1), 1000))
+    # A shorter answer draws the same first numbers.
+    assert np.array_equal(one[:10], uniforms(seed_of(0, 3, "a", 17, 1), 10))
+    others = [(1, 3, "a", 17, 1), (0, 4, "a", 17, 1), (0, 3, "b", 17, 1), (0, 3, "a", 17, 2)]
+    for parts in others:
+        assert abs(np.corrcoef(one, uniforms(seed_of(*parts), 1000))[0, 1]) < 0.15
+    assert seed_of(1, 23) != seed_of(12, 3)
+
+
+def test_draws_follow_the_distribution():
+    logits = torch.tensor([1.0, 0.0, -1.0, 2.0])
+    numbers = torch.linspace(0, 1, 20_001, dtype=torch.float64)[:-1]
+    rows = logits.expand(len(numbers), -1)
+    for temperature in (0.5, 1.0, 2.0):
+        tokens = draw(rows, numbers, temperature=temperature, top_p=1.0)
+        share = torch.bincount(tokens, minlength=4) / len(tokens)
+        expected = (logits / temperature).softmax(-1)
+        torch.testing.assert_close(share, expected, atol=2e-4, rtol=0)
+
+
+def test_top_p_keeps_the_smallest_set_that_holds_the_mass():
+    # 0.5, 0.3, 0.15, 0.05: for 0.8 the first two, scaled to 0.625 and 0.375.
+    logits = torch.tensor([0.15, 0.5, 0.05, 0.3]).log()
+    numbers = torch.linspace(0, 1, 8_001, dtype=torch.float64)[:-1]
+    rows = logits.expand(len(numbers), -1)
+    share = torch.bincount(draw(rows, numbers, temperature=1.0, top_p=0.79), minlength=4) / 8000
+    torch.testing.assert_close(share, torch.tensor([0.0, 0.625, 0.0, 0.375]), atol=3e-4, rtol=0)
+    only = draw(rows, numbers, temperature=1.0, top_p=0.1)
+    assert only.unique().tolist() == [1]
+
+
+def test_tokens_without_mass_are_never_drawn():
+    logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]])
+    for number in (0.0, 0.4999999, 0.5, 1.0 - 2**-53):
+        token = draw(logits, torch.tensor([number]).double(), temperature=1.0, top_p=1.0).item()
+        assert token == (1 if number < 0.5 else 3)
+
+
+def test_buckets_by_hand():
+    # Three rollouts a prompt, 10 tokens each behind it: 3 x (40 + 10) = 150 a prompt of 40.
+    assert buckets([40, 5, 40, 6], rows=3, extra=10, limit=300) == [[0, 2], [3, 1]]
+    assert buckets([40, 5], rows=3, extra=10, limit=1) == [[0], [1]]
+    assert buckets([], rows=3, extra=10, limit=1) == []
+
+
+@given(
+    lengths=st.lists(st.integers(1, 500), max_size=30),
+    rows=st.integers(1, 8),
+    extra=st.integers(1, 100),
+    limit=st.integers(1, 5000),
+)
+def test_every_prompt_once_and_within_the_limit(lengths, rows, extra, limit):
+    found = buckets(lengths, rows=rows, extra=extra, limit=limit)
+    assert sorted(index for bucket in found for index in bucket) == list(range(len(lengths)))
+    for bucket in found:
+        longest = max(lengths[index] for index in bucket)
+        assert len(bucket) == 1 or len(bucket) * rows * (longest + extra) <= limit
+    order = [lengths[index] for bucket in found for index in bucket]
+    assert order == sorted(lengths, reverse=True)

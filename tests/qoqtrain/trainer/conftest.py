@@ -50,7 +50,7 @@ def taught(family: str, demo: Path, root: Path, steps: int = 40) -> Warm:
     import qoqdata
     from qoqtrain.model.tiny import write_tiny
     from qoqtrain.trainer.loop import train
-    from qoqtrain.trainer.settings import read_settings
+    from qoqtrain.trainer.plan.settings import read_settings
 
     torch.set_num_threads(1)
     texts = qoqdata.open(demo).records.select("question", "answer").collect()
@@ -58,7 +58,7 @@ def taught(family: str, demo: Path, root: Path, steps: int = 40) -> Warm:
     write_tiny(root / "first", family, texts=words)
     numbers: list[dict[str, Any]] = []
     settings = read_settings(
-        given={
+        values={
             "data": str(demo),
             "model": str(root / "first"),
             "out": str(root / "warm"),

@@ -17,11 +17,11 @@ pytest.importorskip("torch")
 import qoqdata
 from qoqdata.errors import QoqdataError
 from qoqtrain.cli import app
-from qoqtrain.trainer.deepspeed_config import deepspeed_config
-from qoqtrain.trainer.estimate import GIB, Sizes, memory_of, time_of
-from qoqtrain.trainer.launch import hostfile, slurm_script
-from qoqtrain.trainer.run import Shape
-from qoqtrain.trainer.settings import read_settings
+from qoqtrain.trainer.engine.deepspeed import deepspeed_config
+from qoqtrain.trainer.plan.dry_run import GIB, Sizes, memory_of, time_of
+from qoqtrain.trainer.plan.launch import slurm_script
+from qoqtrain.trainer.plan.plan import Shape
+from qoqtrain.trainer.plan.settings import read_settings
 
 
 def invoke(*arguments: str):
@@ -107,19 +107,13 @@ def test_the_slurm_script_is_shell_and_holds_the_command(tmp_path):
     assert "2x8" in refusal(invoke("--data", "d", "--model", "m", "--print-slurm", "two"))
 
 
-def test_a_hostfile():
-    assert hostfile({"a": 8, "b": 4}) == "a slots=8\nb slots=4\n"
-    with pytest.raises(QoqdataError):
-        hostfile({"a": 0})
-
-
 def test_memory_by_hand():
     """7e9 parameters in bfloat16 on 8 ranks: 14 GB of weights, 14 of gradients, 84 of AdamW."""
     sizes = Sizes(7 * 10**9, 7 * 10**9, layers=28, width=3584, vocabulary=152_064)
 
     def found(zero: int):
         given = {"data": "d", "model": "m", "engine": {"zero": zero}}
-        settings = read_settings(given=given)
+        settings = read_settings(values=given)
         memory = memory_of(sizes, settings, world=8, bfloat16=True, deepspeed=True)
         parts = (memory.weights, memory.gradients, memory.optimizer)
         return [round(part * GIB / 1e9, 3) for part in parts]
@@ -134,7 +128,7 @@ def test_time_by_hand():
     """1e9 parameters, 32 sequences of 1,000 + 1,000 tokens: 64,000 tokens in one bucket."""
     sizes = Sizes(10**9, 10**9, layers=1, width=1, vocabulary=1)
     settings = read_settings(
-        given={"data": "d", "model": "m", "rollouts": {"response_tokens": 1000}},
+        values={"data": "d", "model": "m", "rollouts": {"response_tokens": 1000}},
         assignments=["engine.gradient_checkpointing=false", "loss.kl=0.1"],
     )
     shape = Shape(questions=8, sequences=32, micro_batches=16, updates=1, steps=1)
@@ -150,7 +144,7 @@ def test_deepspeed_accepts_the_configuration():
 
     for zero, offload in ((0, "none"), (2, "optimizer"), (3, "all")):
         engine = {"zero": zero, "offload": offload}
-        settings = read_settings(given={"data": "d", "model": "m", "engine": engine})
+        settings = read_settings(values={"data": "d", "model": "m", "engine": engine})
         config = deepspeed_config(settings, micro_batches=4, bfloat16=True)
         made = DeepSpeedZeroConfig(**config["zero_optimization"])
         assert made.stage == zero

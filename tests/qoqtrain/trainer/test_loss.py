@@ -13,7 +13,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from qoqdata.errors import UsageError  # noqa: E402
-from qoqtrain.trainer.loss import divergence, policy_loss, summarise  # noqa: E402
+from qoqtrain.trainer.step.loss import divergence, policy_loss, summarise  # noqa: E402
 
 
 def one(ratio: float, advantage: float, **settings_):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from qoqdata.errors import UsageError
-from qoqtrain.trainer import metrics
-from qoqtrain.trainer.settings import Log
+from qoqtrain.trainer.log import metrics
+from qoqtrain.trainer.plan.settings import Log
 
 NUMBERS = {"reward": 0.25, "policy": {"kl_old": 0.0}, "note": "text", "domains": ["ct"]}
 

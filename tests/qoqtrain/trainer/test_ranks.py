@@ -1,116 +1,62 @@
-"""Two gloo ranks: the losses of one rank at every ZeRO stage, resume, and a rank that dies."""
+"""What a single process knows of ranks, and what it says when others are lost."""
 
 from __future__ import annotations
 
-import signal
-from pathlib import Path
+from typing import Any
 
-import polars as pl
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from qoqtrain.trainer import metrics
-from qoqtrain.trainer.loop import train
-from qoqtrain.trainer.settings import read_settings
-from tests.qoqtrain.trainer import processes
-from tests.qoqtrain.trainer.conftest import taught
-
-
-def lines(out: str | Path) -> list[dict]:
-    return metrics.read_metrics(Path(out) / metrics.FILE)
+from qoqdata.errors import QoqdataError, UsageError
+from qoqtrain.trainer.engine.ranks import (
+    Ranks,
+    dead_rank,
+    first_difference,
+    join,
+    require_agreement,
+)
+from tests.qoqtrain.adapters.small_batch import stepped
 
 
-def alone(small: dict, out: Path) -> list[dict]:
-    """The same run on one rank with torch alone."""
-    torch.set_num_threads(1)
-    train(read_settings(given={**small, "out": str(out), "micro_batch": 8}))
-    return lines(out)
+def test_alone_everything_is_its_own():
+    ranks = Ranks()
+    assert ranks.gather("x") == ["x"]
+    assert ranks.total(2.5) == 2.5
+    with pytest.raises(UsageError, match="broken"):
+        ranks.agree(UsageError("broken"))
 
 
-def together(small: dict, zero: int) -> list[dict]:
-    """The run on two ranks with DeepSpeed."""
-    ended = processes.run({**small, "engine": {**small["engine"], "zero": zero}}, world=2)
-    assert [process.code for process in ended] == [0, 0], ended[0].errors + ended[1].errors
-    return lines(small["out"])
+def test_a_launcher_that_names_no_rendezvous(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(UsageError, match="MASTER_ADDR"):
+        join()
 
 
-def agree(found: list[dict], expected: list[dict]) -> None:
-    """Rollouts and rewards are the same; losses and gradients within rounding of float32."""
-    assert len(found) == len(expected)
-    assert any(line["gradient_norm"] > 0.01 for line in expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one["reward"] == pytest.approx(other["reward"], abs=1e-9)
-        assert one["drpo"]["n_questions"] == other["drpo"]["n_questions"]
-        assert one["loss"] == pytest.approx(other["loss"], abs=2e-4)
-        assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=2e-2, abs=1e-4)
+def test_a_lost_rank_is_said_in_one_line():
+    error = dead_rank(1, RuntimeError("Connection closed by peer\nstack\nstack"))
+    assert isinstance(error, QoqdataError)
+    assert "another rank died" in str(error)
+    assert "\n" not in str(error)
 
 
-def same_model(one: Path, other: Path) -> None:
-    """The same tensors; AdamW moves a weight with a gradient of rounding size either way."""
-    for name in ("model.safetensors", "ecg/model.safetensors"):
-        here, there = load_file(one / name), load_file(other / name)
-        assert here.keys() == there.keys()
-        apart = torch.cat([(here[key] - there[key]).abs().flatten() for key in here])
-        assert (apart < 1e-4).float().mean() > 0.99
+def test_ranks_that_differ_are_told_where() -> None:
+    states = [stepped().state_dict() for _ in range(3)]
+    require_agreement(states)
+    states[2]["history"]["ct"]["counts"][1] += 1.0
+    with pytest.raises(UsageError) as caught:
+        require_agreement(states)
+    assert caught.value.what == "history.ct.counts[1] is 1.0 on rank 0 and 2.0 on rank 2"
 
 
-def test_two_ranks_with_zero_2_train_as_one_rank_does(small, tmp_path):
-    small["steps"] = 3
-    found = together(small, 2)
-    agree(found, alone(small, tmp_path / "alone"))
-    rows = pl.read_parquet(Path(small["out"]) / "rollouts.parquet")
-    same_model(tmp_path / "alone" / "model", Path(small["out"]) / "model")
-    # Every rank logs its own questions; no rollout is there twice.
-    assert rows.height == 3 * 4 * 4
-    assert rows.select("step", "id", "rollout").is_unique().all()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
-def test_every_zero_stage_gives_the_same_losses(family, demo, small, tmp_path):
-    # A policy that is never rewarded has no gradient to compare: Qwen2.5-VL learns slowly.
-    small["model"] = str(taught(family, demo, tmp_path, steps=120).model)
-    expected = alone(small, tmp_path / "alone")
-    for zero in (0, 1, 2, 3):
-        small["out"] = str(tmp_path / f"zero{zero}")
-        agree(together(small, zero), expected)
-        same_model(tmp_path / "alone" / "model", tmp_path / f"zero{zero}" / "model")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("zero", "offload"), [(1, "optimizer"), (2, "optimizer"), (3, "all")])
-def test_offloading_gives_the_same_losses(zero, offload, small, tmp_path):
-    small["steps"] = 3
-    small["engine"]["offload"] = offload
-    found = together(small, zero)
-    small["engine"]["offload"] = "none"
-    agree(found, alone(small, tmp_path / "alone"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("zero", [0, 2, 3])
-def test_two_ranks_resume(zero, small, tmp_path):
-    small["engine"]["zero"] = zero
-    whole = {**small, "out": str(tmp_path / "whole")}
-    assert [process.code for process in processes.run(whole, world=2)] == [0, 0]
-    ended = processes.run(small, world=2, kill_at=4, kill_rank=1)
-    assert ended[1].code == -signal.SIGKILL
-    assert ended[0].code == 1
-    assert "another rank died" in ended[0].errors
-    assert "Traceback" not in ended[0].errors
-    assert [process.code for process in processes.run(small, world=2)] == [0, 0]
-    found, expected = lines(small["out"]), lines(tmp_path / "whole")
-    for line in (*found, *expected):
-        del line["time"]
-    assert found == expected
-
-
-@pytest.mark.slow
-def test_another_number_of_ranks_is_refused_with_the_reason(small):
-    small["engine"]["zero"] = 2
-    small["steps"] = 2
-    assert [process.code for process in processes.run(small, world=2)] == [0, 0]
-    (ended,) = processes.run({**small, "steps": 4})
-    assert ended.code == 2
-    assert "written by 2 ranks" in ended.errors
+@pytest.mark.parametrize(
+    ("ours", "theirs", "difference"),
+    [
+        ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}, None),
+        ({"a": 1, "b": 2}, {"b": 3, "a": 1}, ("b", 2, 3)),
+        ({"a": {}}, {"a": {"ct": 1}}, ("a.ct", None, 1)),
+        ({"a": [1, 2]}, {"a": [1]}, ("a[1]", 2, None)),
+        ({"a": [1]}, {"a": 1}, ("a", [1], 1)),
+    ],
+)
+def test_the_first_difference(ours: Any, theirs: Any, difference: Any) -> None:
+    assert first_difference(ours, theirs) == difference

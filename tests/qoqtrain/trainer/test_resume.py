@@ -11,9 +11,9 @@ import torch
 
 from qoqdata.atomic import file_digest
 from qoqdata.errors import UsageError
-from qoqtrain.trainer import metrics
+from qoqtrain.trainer.log import metrics
 from qoqtrain.trainer.loop import train
-from qoqtrain.trainer.settings import read_settings
+from qoqtrain.trainer.plan.settings import read_settings
 from tests.qoqtrain.trainer import processes
 
 
@@ -37,12 +37,12 @@ def test_a_killed_run_goes_on_to_the_same_numbers(small, tmp_path):
     torch.set_num_threads(1)
     whole = {**small, "out": str(tmp_path / "whole")}
     broken = {**small, "out": str(tmp_path / "broken")}
-    train(read_settings(given=whole))
+    train(read_settings(values=whole))
     # Killed in step 4, after the checkpoint of step 2 and the metrics of step 3.
     (ended,) = processes.run(broken, kill_at=4)
     assert ended.code == -signal.SIGKILL, ended.errors
     assert [line["step"] for line in numbers(tmp_path / "broken")] == [1, 2, 3]
-    train(read_settings(given=broken))
+    train(read_settings(values=broken))
     expected = numbers(tmp_path / "whole")
     assert [line["step"] for line in expected] == [1, 2, 3, 4]
     # The runs learnt something, or equality would say little.
@@ -55,6 +55,6 @@ def test_a_killed_run_goes_on_to_the_same_numbers(small, tmp_path):
 
 
 def test_other_settings_are_refused(small):
-    train(read_settings(given={**small, "steps": 1}))
+    train(read_settings(values={**small, "steps": 1}))
     with pytest.raises(UsageError, match="settings"):
-        train(read_settings(given={**small, "steps": 2, "seed": 7}))
+        train(read_settings(values={**small, "steps": 2, "seed": 7}))

@@ -13,16 +13,17 @@ torch = pytest.importorskip("torch")
 from qoqdata.cli.main import app as qoqdata_app  # noqa: E402
 from qoqdata.errors import QoqdataError, UsageError  # noqa: E402
 from qoqtrain.rollout.protocol import Rollout  # noqa: E402
-from qoqtrain.trainer import metrics, scoring  # noqa: E402
+from qoqtrain.trainer.engine.ranks import Ranks  # noqa: E402
+from qoqtrain.trainer.log import metrics  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
-from qoqtrain.trainer.ranks import Ranks  # noqa: E402
-from qoqtrain.trainer.settings import Reward, read_settings  # noqa: E402
+from qoqtrain.trainer.plan.settings import Reward, read_settings  # noqa: E402
+from qoqtrain.trainer.step.scoring import score_rollouts, weigh  # noqa: E402
 
 
 def run(small: dict, *assignments: str) -> list[dict]:
     """The numbers of a run."""
     torch.set_num_threads(1)
-    train(read_settings(given=small, assignments=assignments))
+    train(read_settings(values=small, assignments=assignments))
     return metrics.read_metrics(Path(small["out"]) / metrics.FILE)
 
 
@@ -76,7 +77,7 @@ def test_a_rollout_without_a_reward_stops_the_run_and_is_named():
     rollout = Rollout("r17", 0, 0, (1,), "\\boxed{a}", False)
     reward = Reward(settings={"weights": [0.0, 1.0, 0.0, 0.0]})
     with pytest.raises(UsageError, match=r"record r17: a rollout has the reward None"):
-        scoring.score_rollouts([rollout], [truth_of("a")], reward)
+        score_rollouts([rollout], [truth_of("a")], reward)
 
 
 def test_advantages_of_ranks_are_slices_of_one_step():
@@ -87,7 +88,7 @@ def test_advantages_of_ranks_are_slices_of_one_step():
     rollouts = [Rollout("ab"[i // 4], i // 4, i % 4, (1, 2), "", False) for i in range(8)]
     domains = ["ct", "mri"]
     whole = DRPO.preset()
-    expected = scoring.weigh(whole, rollouts, domains, scores, Ranks())
+    expected = weigh(whole, rollouts, domains, scores, Ranks())
     halves = []
     for rank in (0, 1):
         mine = slice(4 * rank, 4 * rank + 4)
@@ -99,7 +100,7 @@ def test_advantages_of_ranks_are_slices_of_one_step():
                 return [other[:4], other[4:]]
 
         drpo = DRPO.preset()
-        found = scoring.weigh(drpo, rollouts[mine], domains, scores[mine], Pair(rank, 2))
+        found = weigh(drpo, rollouts[mine], domains, scores[mine], Pair(rank, 2))
         assert drpo.checksum() == whole.checksum()
         halves += found.advantages
     assert halves == expected.advantages
@@ -107,15 +108,15 @@ def test_advantages_of_ranks_are_slices_of_one_step():
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change(small, monkeypatch):
-    from qoqtrain.trainer import policy_update
+    from qoqtrain.trainer.step import update
 
-    real = policy_update.policy_loss
+    real = update.policy_loss
 
     def broken(*given, **named):
         loss, report = real(*given, **named)
         return loss * float("nan"), report
 
-    monkeypatch.setattr(policy_update, "policy_loss", broken)
+    monkeypatch.setattr(update, "policy_loss", broken)
     with pytest.raises(QoqdataError, match="the loss is nan"):
         run(small)
     assert not (Path(small["out"]) / "checkpoints").exists()

@@ -7,15 +7,15 @@ import math
 import pytest
 
 from qoqdata.errors import UsageError
-from qoqtrain.trainer.schedule import learning_rate
-from qoqtrain.trainer.settings import Optimizer, as_yaml, read_settings
-from qoqtrain.trainer.shape import shape_of
+from qoqtrain.trainer.plan.plan import shape_of
+from qoqtrain.trainer.plan.settings import Optimizer, as_yaml, read_settings
+from qoqtrain.trainer.step.update import learning_rate
 
 GIVEN = {"data": "set", "model": "m"}
 
 
 def settings(*assignments: str):
-    return read_settings(given=GIVEN, assignments=assignments)
+    return read_settings(values=GIVEN, assignments=assignments)
 
 
 def test_the_last_word_counts(tmp_path):

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from qoqdata.errors import UsageError  # noqa: E402
 from qoqtrain.rewards import score, truth_of  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
-from qoqtrain.trainer.settings import read_settings  # noqa: E402
-from qoqtrain.trainer.targets import target_text  # noqa: E402
+from qoqtrain.trainer.plan.settings import read_settings  # noqa: E402
+from qoqtrain.trainer.step.supervised import target_text  # noqa: E402
 
 
 def region(label: str, image: int, *corners: float) -> dict:
@@ -74,7 +74,7 @@ def test_alignment_trains_the_ecg_branch_alone(small, warm, tmp_path):
     from safetensors.torch import load_file
 
     changes = {"stage": "align", "steps": 2, "rollouts": {"response_tokens": 64}, "mix": None}
-    folder = train(read_settings(given={**small, **changes}))
+    folder = train(read_settings(values={**small, **changes}))
     for name, moves in (("model.safetensors", False), ("ecg/model.safetensors", True)):
         before, after = load_file(warm.model / name), load_file(folder / name)
         assert before.keys() == after.keys()
@@ -85,4 +85,4 @@ def test_alignment_trains_the_ecg_branch_alone(small, warm, tmp_path):
 def test_a_target_that_is_too_long_stops_the_run_and_is_named(small):
     changes = {"stage": "sft", "steps": 1, "rollouts": {"response_tokens": 2}}
     with pytest.raises(UsageError, match=r"record \w+: the target has \d+ tokens"):
-        train(read_settings(given={**small, **changes}))
+        train(read_settings(values={**small, **changes}))

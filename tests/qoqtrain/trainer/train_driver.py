@@ -16,7 +16,7 @@ def main() -> None:
     given, kill_at, kill_rank = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     torch.set_num_threads(1)
     from qoqtrain.trainer import loop
-    from qoqtrain.trainer.settings import read_settings
+    from qoqtrain.trainer.plan.settings import read_settings
 
     if os.environ.get("RANK", "0") == kill_rank and kill_at:
         step_of = loop.policy_step
@@ -27,7 +27,7 @@ def main() -> None:
             return step_of(run, taken, step)
 
         loop.policy_step = stop_before
-    console.guard(lambda: loop.train(read_settings(given=given)))
+    console.guard(lambda: loop.train(read_settings(values=given)))
 
 
 if __name__ == "__main__":

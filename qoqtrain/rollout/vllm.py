@@ -1,0 +1,211 @@
+"""Rollouts from a vLLM server, over its OpenAI-compatible HTTP interface, and new weights for it.
+
+The server needs the policy's current weights (`load_weights`). It reads no ECG. Its tokens come
+back as ids (`return_token_ids`), with the log-probabilities that it sampled them with.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from qoqdata.errors import QoqdataError, UsageError
+from qoqtrain.rollout.protocol import Prompt, Rollout, SamplingSettings, seed_of
+
+#: Requests under way at once; the server batches them.
+PARALLEL = 64
+#: What a server answers on a path that it does not serve.
+_NO_ROUTE = (404, 405)
+
+_LOCAL = "set rollouts.backend to local"
+_DEVELOPMENT_MODE = (
+    "start it with VLLM_SERVER_DEV_MODE=1 where it sees the run's folder,"
+    " or set rollouts.push to false"
+)
+
+
+@dataclass(frozen=True)
+class ServerSampler:
+    """Asks the server at `url` (".../v1") for `model`; `messages_of` writes a record as chat
+    messages (`chat_message` makes the user's), `timeout` in seconds is for one question. `opened`
+    is what the chat template writes of every response; `silent` are ids never to be sampled.
+
+    A server gives log-probabilities before temperature and top-p, so they are taken only where
+    both are 1; otherwise the trainer computes its own.
+    """
+
+    url: str
+    model: str
+    messages_of: Callable[[Mapping[str, Any]], list[dict[str, Any]]]
+    timeout: float = 600.0
+    opened: str = ""
+    silent: tuple[int, ...] = ()
+
+    def __call__(
+        self, prompts: Sequence[Prompt], sampling: SamplingSettings, *, seed: int, step: int
+    ) -> list[Rollout]:
+        """`n` rollouts of every prompt, question after question.
+
+        Raises UsageError for a record with an ECG, QoqdataError when the server does not answer
+        or answers something else.
+        """
+        for prompt in prompts:
+            if prompt.record.get("ecg") is not None:
+                fix = "set rollouts.backend to local, or leave ECG records out"
+                raise UsageError("a vLLM server reads no ECG", where=prompt.question, fix=fix)
+        with ThreadPoolExecutor(min(PARALLEL, max(1, len(prompts)))) as pool:
+            answers = [
+                pool.submit(self._ask, prompt, row, sampling, seed, step)
+                for row, prompt in enumerate(prompts)
+            ]
+            return [rollout for answer in answers for rollout in answer.result()]
+
+    def _ask(
+        self, prompt: Prompt, row: int, sampling: SamplingSettings, seed: int, step: int
+    ) -> list[Rollout]:
+        target = f"{self.url.rstrip('/')}/chat/completions"
+        answer = post(
+            target,
+            {
+                "model": self.model,
+                "messages": self.messages_of(prompt.record),
+                "n": sampling.n,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": -1,
+                "repetition_penalty": 1.0,
+                "max_completion_tokens": sampling.max_tokens,
+                # A seed is 63 bits there.
+                "seed": seed_of(seed, step, prompt.question, prompt.copy) % 2**63,
+                "logprobs": True,
+                "return_token_ids": True,
+                "logit_bias": {str(token): -100 for token in self.silent},
+            },
+            timeout=self.timeout,
+        )
+        try:
+            prompted = int(answer["usage"]["prompt_tokens"])
+            choices = sorted(answer["choices"], key=lambda choice: choice["index"])
+            plain = sampling.temperature == 1.0 and sampling.top_p == 1.0
+            rollouts = [self._rollout(prompt, row, choice, plain) for choice in choices]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._strange(f"an answer without {error}") from error
+        if prompted != prompt.length:
+            raise UsageError(
+                f"the server's prompt has {prompted} tokens, the trainer's {prompt.length}",
+                where=f"record {prompt.question}",
+                fix="serve the same model, with the same bounds of pixels (--mm-processor-kwargs)",
+            )
+        if len(rollouts) != sampling.n:
+            raise self._strange(f"{len(rollouts)} answers instead of {sampling.n}")
+        return rollouts
+
+    def _rollout(self, prompt: Prompt, row: int, choice: Mapping[str, Any], plain: bool) -> Rollout:
+        tokens = tuple(int(token) for token in choice["token_ids"])
+        content = (choice.get("logprobs") or {}).get("content") or ()
+        logprobs = tuple(float(entry["logprob"]) for entry in content)
+        return Rollout(
+            question=prompt.question,
+            row=row,
+            index=int(choice["index"]),
+            tokens=tokens,
+            text=self.opened + str(choice["message"]["content"] or ""),
+            truncated=choice["finish_reason"] == "length",
+            logprobs=logprobs if plain and len(logprobs) == len(tokens) else None,
+        )
+
+    def _strange(self, what: str) -> QoqdataError:
+        fix = "use a vLLM release with return_token_ids, or set rollouts.backend to local"
+        return strange(self.url, what, fix=fix)
+
+
+def chat_message(text: str, images: Sequence[bytes], mark: str) -> dict[str, Any]:
+    """The user's message: `text` with encoded `images` where `mark` stands in it.
+
+    Raises UsageError when there are not as many marks as images.
+    """
+    head, *rest = text.split(mark)
+    if len(rest) != len(images):
+        raise UsageError(f"{len(rest)} marks for {len(images)} images")
+    content: list[dict[str, Any]] = [{"type": "text", "text": head}] if head else []
+    for image, tail in zip(images, rest, strict=True):
+        encoded = base64.b64encode(image).decode()
+        url = f"data:{_mime(image)};base64,{encoded}"
+        content.append({"type": "image_url", "image_url": {"url": url}})
+        if tail:
+            content.append({"type": "text", "text": tail})
+    return {"role": "user", "content": content}
+
+
+def _mime(image: bytes) -> str:
+    return "image/png" if image.startswith(b"\x89PNG") else "image/jpeg"
+
+
+def load_weights(url: str, folder: Path, *, timeout: float = 600.0) -> None:
+    """Have the server at `url` (".../v1") load the weights in `folder`, and forget what it computed
+    with the former ones: keys and values of prompts, and encoded images.
+
+    The routes are those of its development mode (`VLLM_SERVER_DEV_MODE=1`): whoever reaches them
+    can make the server load any folder, so it belongs on a private network.
+
+    Raises QoqdataError when the server does not answer or cannot load them. A release that keeps no
+    encoded images has no route to forget them, which is no error.
+    """
+    root = url.rstrip("/").removesuffix("/v1")
+    call = {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}}
+    post(f"{root}/collective_rpc", call, timeout=timeout, fix=_DEVELOPMENT_MODE)
+    _forget(f"{root}/reset_prefix_cache", timeout)
+    _forget(f"{root}/reset_encoder_cache", timeout, may_lack=True)
+
+
+def _forget(target: str, timeout: float, *, may_lack: bool = False) -> None:
+    answer = post(target, {}, timeout=timeout, fix=_DEVELOPMENT_MODE, may_lack=may_lack)
+    if isinstance(answer, dict) and answer.get("success") is False:
+        fix = "let nobody else ask the server while it serves a run"
+        raise strange(target, "word that it still holds the cache", fix=fix)
+
+
+def post(
+    target: str,
+    body: Mapping[str, Any],
+    *,
+    timeout: float,
+    fix: str = _LOCAL,
+    may_lack: bool = False,
+) -> Any:
+    """The JSON that the server at `target` answers; None for an empty answer, and with `may_lack`
+    where it does not serve that path.
+
+    Raises QoqdataError for an error status, when it does not answer within `timeout` seconds, or
+    answers something else; `fix` is what to do about a server that answers wrongly.
+    """
+    headers = {"Content-Type": "application/json"}
+    request = Request(target, json.dumps(body).encode(), headers)
+    try:
+        with urlopen(request, timeout=timeout) as reply:
+            content = reply.read()
+    except HTTPError as error:
+        if may_lack and error.code in _NO_ROUTE:
+            return None
+        reason = error.read(500).decode(errors="replace").strip() or "no reason given"
+        raise strange(target, f"status {error.code}: {reason}", fix=fix) from error
+    except (URLError, TimeoutError, OSError) as error:
+        raise QoqdataError(
+            f"does not answer ({error})", where=target, fix=f"start it, or {_LOCAL}"
+        ) from error
+    try:
+        return json.loads(content) if content.strip() else None
+    except ValueError as error:
+        raise strange(target, "no JSON", fix=fix) from error
+
+
+def strange(where: str, what: str, *, fix: str) -> QoqdataError:
+    """An answer that no server of the kind gives."""
+    return QoqdataError(f"the server gave {what}", where=where, fix=fix)

@@ -1,0 +1,1 @@
+"""Who computes: the ranks of a run, the engine that holds the weights, the KL reference."""

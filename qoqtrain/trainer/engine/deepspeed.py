@@ -1,0 +1,146 @@
+"""ZeRO on any number of ranks, by DeepSpeed, and the configuration that it is given."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from qoqdata.errors import UsageError
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TAG = "engine"
+
+
+class DeepSpeedEngine:
+    """ZeRO 0 to 3 on any number of ranks."""
+
+    def __init__(
+        self, module: Any, optimizer: torch.optim.AdamW, config: dict[str, Any], ranks: Ranks
+    ) -> None:
+        deepspeed = _deepspeed()
+        if not torch.cuda.is_available():
+            # DeepSpeed would compile this collective on its first use; gloo does the same.
+            deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        _alone(ranks)
+        deepspeed.init_distributed(None if torch.cuda.is_available() else "gloo")
+        self.zero = config["zero_optimization"]["stage"]
+        self.bfloat16 = config["bf16"]["enabled"]
+        self.scale = ranks.world * config["gradient_accumulation_steps"]
+        self.ranks = ranks
+        self._engine, *_ = deepspeed.initialize(
+            model=module,
+            optimizer=optimizer,
+            model_parameters=optimizer.param_groups,
+            config=config,
+        )
+        self.module = self._engine.module
+        self.device = self._engine.device
+
+    def forward(self, **inputs: Any) -> Tensor:
+        return self._engine(**inputs)
+
+    def backward(self, loss: Tensor) -> None:
+        # DeepSpeed takes means over micro-batches and ranks; our losses are shares of one sum.
+        self._engine.backward(loss * self.scale)
+        if not self._engine.is_gradient_accumulation_boundary():
+            # Its step counts micro-batches and does nothing else before the last one.
+            self._engine.step()
+
+    def step(self, learning_rate: float) -> float:
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = learning_rate
+        own = None if self.zero or self.bfloat16 else self._norm()
+        self._engine.step()
+        return float(self._engine.get_global_grad_norm() if own is None else own)
+
+    def _norm(self) -> float:
+        """Of the gradients, which every rank holds alike; plain float32 DeepSpeed tells none."""
+        gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
+
+    @contextmanager
+    def generating(self) -> Iterator[None]:
+        yield
+
+    def save(self, folder: Path) -> None:
+        self._engine.save_checkpoint(
+            str(folder), tag=TAG, save_latest=False, exclude_frozen_parameters=True
+        )
+
+    def load(self, folder: Path) -> None:
+        path, _ = self._engine.load_checkpoint(
+            str(folder), tag=TAG, load_module_strict=False, load_lr_scheduler_states=False
+        )
+        if path is None:
+            fix = "remove this folder to go on from the checkpoint before it"
+            raise UsageError("holds no DeepSpeed checkpoint", where=str(folder), fix=fix)
+
+    def weights(self) -> dict[str, Tensor]:
+        if self.zero == 3:
+            state = self._engine._zero3_consolidated_16bit_state_dict()
+        else:
+            state = self.module.state_dict()
+        return dict(state) if self.ranks.first else {}
+
+
+def _deepspeed() -> Any:
+    try:
+        import deepspeed
+        import deepspeed.ops
+    except ImportError as error:
+        fix = "pip install 'qoqdata[train]', or set engine.name to torch on one rank"
+        raise UsageError("DeepSpeed is not installed", fix=fix) from error
+    return deepspeed
+
+
+def _alone(ranks: Ranks) -> None:
+    """DeepSpeed wants the rendezvous of a launcher also for one process."""
+    if ranks.world > 1 or "MASTER_PORT" in os.environ:
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+    os.environ.update(alone | {"MASTER_PORT": str(port)})
+
+
+def deepspeed_config(
+    settings: TrainSettings, *, micro_batches: int, bfloat16: bool
+) -> dict[str, Any]:
+    """The configuration that `deepspeed.initialize` gets, `micro_batches` to an optimizer step.
+
+    The optimizer is torch's AdamW, given beside it: DeepSpeed's own would be compiled first.
+    The trainer sets the learning rate before every step. Losses are divided by the tokens of the
+    global batch, so the trainer undoes DeepSpeed's means over ranks and micro-batches.
+    """
+    engine = settings.engine
+    zero: dict[str, Any] = {"stage": engine.zero}
+    if engine.zero:
+        zero |= {"overlap_comm": True, "contiguous_gradients": True, "reduce_scatter": True}
+    if engine.zero == 3:
+        zero["stage3_gather_16bit_weights_on_model_save"] = True
+    if engine.offload != "none":
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
+    if engine.offload == "all":
+        zero["offload_param"] = {"device": "cpu", "pin_memory": True}
+    return {
+        "train_micro_batch_size_per_gpu": settings.micro_batch,
+        "gradient_accumulation_steps": micro_batches,
+        "gradient_clipping": settings.optimizer.clip_norm,
+        "bf16": {"enabled": bfloat16},
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 1_000_000_000,
+        "wall_clock_breakdown": False,
+    }

@@ -1,0 +1,1 @@
+"""What is settled before any weight is loaded: settings, plan, dry run, launch."""

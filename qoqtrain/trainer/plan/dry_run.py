@@ -1,0 +1,217 @@
+"""The dry run: what a run would do, and the memory and time of a rank, without its weights.
+
+Memory and time come from the number of parameters alone: a guide, not a promise.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from qoqdata.errors import UsageError
+from qoqtrain.trainer.engine.deepspeed import deepspeed_config
+from qoqtrain.trainer.engine.engine import computes_in_bfloat16, uses_deepspeed
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.plan import Shape, TrainingPlan, plan_run
+from qoqtrain.trainer.plan.settings import TrainSettings
+from qoqtrain.trainer.questions import Feed, open_stream
+from qoqtrain.trainer.run import choose_trained
+
+GIB = 2**30
+
+#: An H100: 40 % of its 989 TFLOP/s in bfloat16, and 3.35 TB/s of memory.
+FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
+
+
+@dataclass(frozen=True, eq=False)
+class DryRun:
+    """`prompt_tokens` are those of the first step's questions on this rank; `mix` and `weights`
+    one row a component and a domain; `deepspeed` the engine's configuration, or None."""
+
+    plan: TrainingPlan
+    sizes: Sizes
+    memory: Memory
+    time: Time
+    prompt_tokens: list[int]
+    mix: list[dict[str, Any]]
+    weights: list[dict[str, Any]]
+    deepspeed: dict[str, Any] | None
+
+
+def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
+    """Everything that can be said and refused before training on `world` ranks.
+
+    Reads the model's configuration and processor and the first step's questions; no weights.
+    Raises UsageError and DatasetError as `train` would.
+    """
+    from qoqtrain.data.collate import Collator
+    from qoqtrain.model.processor import Processor
+
+    ranks = Ranks(0, world)
+    plan = plan_run(settings, ranks)
+    processor = Processor.from_pretrained(
+        settings.model,
+        ecg=plan.branch,
+        min_pixels=settings.min_pixels,
+        max_pixels=settings.max_pixels,
+    )
+    sizes = sizes_of(plan, processor)
+    stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
+    collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
+    leave_out = settings.rollouts.unfit == "leave_out"
+    with (
+        closing(stream),
+        Feed(stream, collator, plan.shape.questions, leave_out=leave_out) as feed,
+    ):
+        questions = feed.take(last=True)
+    if questions.failure is not None:
+        raise questions.failure
+    deepspeed = uses_deepspeed(settings, world)
+    bfloat16 = computes_in_bfloat16(settings)
+    prompts = [row.tokens for row in questions.rows if row is not None]
+    mean = sum(prompts) / max(1, len(prompts))
+    return DryRun(
+        plan=plan,
+        sizes=sizes,
+        memory=memory_of(sizes, settings, world=world, bfloat16=bfloat16, deepspeed=deepspeed),
+        time=time_of(sizes, settings, plan.shape, prompt_tokens=mean),
+        prompt_tokens=prompts,
+        mix=[
+            {"name": name, "records": one.records, "share": one.probability, "passes": one.passes}
+            for name, one in stream.sampling().items()
+        ],
+        weights=[] if plan.drpo is None else [dict(row) for row in plan.drpo.weights()],
+        deepspeed=deepspeed_config(
+            settings, micro_batches=plan.shape.micro_batches, bfloat16=bfloat16
+        )
+        if deepspeed
+        else None,
+    )
+
+
+def sizes_of(plan: TrainingPlan, processor: Any) -> Sizes:
+    """The sizes of the model, from its configuration alone."""
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    from qoqtrain.model.loading import assemble_policy
+
+    name = plan.settings.model
+    try:
+        config = AutoConfig.from_pretrained(name)
+        with torch.device("meta"):
+            vlm = AutoModelForImageTextToText.from_config(config)
+            policy = assemble_policy(vlm, processor)
+    except (OSError, ValueError) as error:
+        fix = "give a folder or a hub name of a Qwen2.5-VL or Qwen3-VL model"
+        raise UsageError(f"cannot be described: {error}", where=name, fix=fix) from error
+    choose_trained(policy, plan.settings)
+    text = config.text_config
+    return Sizes(
+        parameters=sum(p.numel() for p in policy.parameters()),
+        trained=sum(p.numel() for p in policy.parameters() if p.requires_grad),
+        layers=text.num_hidden_layers,
+        width=text.hidden_size,
+        vocabulary=text.vocab_size,
+    )
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the model is made of: `parameters`, those of them that are `trained`, and the language
+    model's `layers`, `width` and `vocabulary`."""
+
+    parameters: int
+    trained: int
+    layers: int
+    width: int
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """GiB on the device of a rank, by what they are for; `host` GiB of a rank in CPU memory."""
+
+    weights: float
+    optimizer: float
+    gradients: float
+    reference: float
+    activations: float
+    logits: float
+    host: float
+
+    @property
+    def device(self) -> float:
+        """All that is on the device at once."""
+        return (
+            self.weights
+            + self.optimizer
+            + self.gradients
+            + self.reference
+            + self.activations
+            + self.logits
+        )
+
+
+def memory_of(
+    sizes: Sizes, settings: TrainSettings, *, world: int, bfloat16: bool, deepspeed: bool
+) -> Memory:
+    """The estimate (ZeRO, arXiv 1910.02054: 2 + 2 bytes of weights and gradients a parameter in
+    bfloat16, 12 of float32 master weights and AdamW moments; stages 1, 2, 3 share optimizer,
+    gradients, weights over the ranks).
+
+    Activations are one layer input a layer with gradient checkpointing, and 16 times that without;
+    logits are those of the response with their gradient, and one float32 chunk. Generation's cache
+    comes in the place of both.
+    """
+    engine = settings.engine
+    half = 2 if bfloat16 and deepspeed else 4
+    share = [1 if engine.zero < stage else 1 / world for stage in (1, 2, 3)]
+    weights = sizes.parameters * half * share[2]
+    gradients = sizes.trained * half * share[1]
+    optimizer = sizes.trained * (12 if half == 2 else 8) * share[0]
+    activation = 2 if bfloat16 else 4
+    prompt, response = settings.rollouts.prompt_tokens, settings.rollouts.response_tokens
+    tokens = settings.micro_batch * (prompt + response)
+    copies = 1 if engine.gradient_checkpointing else 16
+    states = tokens * sizes.width * sizes.layers * activation * copies
+    logits = settings.micro_batch * sizes.vocabulary * (response * 2 * activation + 512 * 4)
+    needs_copy = settings.stage == "drpo" and settings.loss.kl > 0 and settings.lora is None
+    reference = sizes.parameters * (2 if bfloat16 else 4) if needs_copy else 0
+    host = 0.0
+    if engine.offload in ("optimizer", "all"):
+        host, optimizer = host + optimizer, 0.0
+    if engine.offload == "all":
+        host, weights = host + weights, 0.0
+    return Memory(
+        *(part / GIB for part in (weights, optimizer, gradients, reference, states, logits, host))
+    )
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds of a step on an H100 at most: `generation`, `update`."""
+
+    generation: float
+    update: float
+
+
+def time_of(sizes: Sizes, settings: TrainSettings, shape: Shape, *, prompt_tokens: float) -> Time:
+    """The estimate, for prompts of `prompt_tokens` and every answer at its limit.
+
+    Two operations a parameter and token in a forward pass and twice that in a backward one; one
+    more forward pass for gradient checkpointing, for the old log-probabilities and for those of
+    the reference. Generation reads all weights once for each token of each bucket.
+    """
+    drpo = settings.stage == "drpo"
+    response = settings.rollouts.response_tokens
+    tokens = shape.sequences * shape.updates * (prompt_tokens + response)
+    passes = 3 + settings.engine.gradient_checkpointing
+    passes += drpo * ((shape.updates > 1) + (settings.loss.kl > 0))
+    update = 2 * sizes.parameters * tokens * passes / FLOP_RATE
+    buckets = math.ceil(tokens / settings.rollouts.batch_tokens)
+    reading = buckets * response * sizes.parameters * 2 / BYTE_RATE
+    prefill = 2 * sizes.parameters * shape.questions * prompt_tokens / FLOP_RATE
+    return Time(generation=drpo * (reading + prefill), update=update)

@@ -1,0 +1,140 @@
+"""The plan of a run: data, estimator and the cut of a step, checked early and cheaply."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qoqdata.errors import UsageError
+from qoqtrain.trainer.engine.engine import uses_deepspeed
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.settings import TrainSettings
+from qoqtrain.trainer.questions import ecg_ids, estimator, train_records
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from qoqdata.dataset import Dataset
+    from qoqtrain.drpo import DRPO
+    from qoqtrain.model.ecg_config import EcgConfig
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a step is cut, on each rank: `questions`, `sequences` of an optimizer step, and the
+    `micro_batches` that they make; `updates` optimizer steps in a step, `steps` in the run."""
+
+    questions: int
+    sequences: int
+    micro_batches: int
+    updates: int
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPlan:
+    """What is known before any weight is loaded.
+
+    `records` the light rows of the training records, `shape` the cut of a step, `ecg` the ids of
+    records with an ECG that the stream is filtered by (None: not filtered), `branch` the settings
+    of a new ECG branch (None: as the model has it).
+    """
+
+    settings: TrainSettings
+    dataset: Dataset
+    records: pl.DataFrame
+    shape: Shape
+    drpo: DRPO | None
+    ecg: list[str] | None
+    branch: EcgConfig | None
+
+
+def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
+    """Check the data and the settings; raises UsageError and DatasetError with the fix."""
+    import polars as pl
+
+    import qoqdata
+
+    uses_deepspeed(settings, ranks.world)
+    dataset = qoqdata.open(settings.data)
+    records = train_records(dataset)
+    drpo = estimator(dataset, settings, records) if settings.stage == "drpo" else None
+    ecg, branch = _ecg(settings, dataset)
+    if ecg is not None:
+        has_ecg = pl.col("id").is_in(ecg)
+        records = records.filter(has_ecg if settings.stage == "align" else ~has_ecg)
+        if not records.height:
+            raise UsageError("no training record is left for this stage", where="ecg")
+    shape = shape_of(settings, world=ranks.world, records=records.height)
+    return TrainingPlan(settings, dataset, records, shape, drpo, ecg, branch)
+
+
+def _ecg(settings: TrainSettings, dataset: Dataset) -> tuple[list[str] | None, EcgConfig | None]:
+    """The ECG records to filter by, and the settings of a new branch."""
+    from qoqtrain.model.ecg_config import ecg_config
+    from qoqtrain.model.storage import stored_ecg_config
+
+    ids = ecg_ids(dataset)
+    if settings.ecg == "none":
+        return (ids, None) if ids else (None, None)
+    stored = stored_ecg_config(settings.model)
+    only = ids if settings.stage == "align" else None
+    if isinstance(settings.ecg, dict):
+        return only, ecg_config(settings.ecg, "ecg")
+    if stored is None and ids:
+        return only, ecg_config({}, "ecg")
+    return only, None
+
+
+def shape_of(settings: TrainSettings, *, world: int, records: int) -> Shape:
+    """The shape of a run on `world` ranks over `records` training records.
+
+    Raises UsageError, with numbers that would do, for a batch that cannot be cut evenly, a group
+    of one, and settings that contradict each other.
+    """
+    supervised = settings.stage != "drpo"
+    group = 1 if supervised else settings.rollouts.per_question
+    updates = 1 if supervised else settings.updates
+    if not supervised and group < 2:
+        raise UsageError(
+            "a group of one rollout has no advantage",
+            where="rollouts.per_question",
+            fix="set it to 2 or more; 5 to 8 is usual",
+        )
+    if supervised and settings.updates > 1:
+        fix = "set updates to 1 and questions to the size of an optimizer step"
+        raise UsageError("a supervised step makes one update", where="updates", fix=fix)
+    _divides(settings.questions, world * updates, "questions", "ranks x updates")
+    sequences = settings.questions // world // updates * group
+    _divides(sequences, settings.micro_batch, "sequences of an optimizer step", "micro_batch")
+    return Shape(
+        questions=settings.questions // world,
+        sequences=sequences,
+        micro_batches=sequences // settings.micro_batch,
+        updates=updates,
+        steps=_steps(settings, records),
+    )
+
+
+def _steps(settings: TrainSettings, records: int) -> int:
+    if settings.steps is not None:
+        return settings.steps
+    epochs = 1.0 if settings.epochs is None else settings.epochs
+    return max(1, math.ceil(epochs * records / settings.questions))
+
+
+def _divides(whole: int, part: int, name: str, by: str) -> None:
+    if whole % part:
+        below, above = whole // part * part, (whole // part + 1) * part
+        choice = f"{below} or {above}" if below else str(above)
+        raise UsageError(
+            f"{whole} {name} cannot be cut into {part} ({by})",
+            where="questions" if name == "questions" else "micro_batch",
+            fix=f"choose {choice} {name}" if name == "questions" else _micro(whole),
+        )
+
+
+def _micro(sequences: int) -> str:
+    usual = [size for size in (1, 2, 4, 8, 16, 32) if sequences % size == 0]
+    return f"set micro_batch to one of {', '.join(map(str, usual))}, or change questions"

@@ -1,0 +1,202 @@
+"""Every choice of a training run: one YAML file, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from qoqdata.atomic import digest
+from qoqdata.errors import UsageError
+from qoqdata.settings import checked, load_mapping
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rollouts(_Section):
+    """How answers are sampled."""
+
+    per_question: int = Field(5, ge=1, description="rollouts n of each question (its group)")
+    temperature: float = Field(1.0, gt=0, description="also divides the logits of the loss")
+    top_p: float = Field(1.0, gt=0, le=1, description="mass that is sampled from")
+    prompt_tokens: int = Field(4096, ge=1, description="longest prompt; none is ever cut")
+    response_tokens: int = Field(1024, ge=1, description="where an answer is cut off")
+    unfit: Literal["stop", "leave_out"] = Field(
+        "stop", description="on a question that is too long or cannot be shown"
+    )
+    batch_tokens: int = Field(65_536, ge=1, description="tokens generated at once on a rank")
+    backend: Literal["local", "vllm"] = "local"
+    url: str | None = Field(None, description="the vLLM server's, such as http://host:8000/v1")
+    push: bool = Field(True, description="give the vLLM server the weights before every step")
+
+
+class Loss(_Section):
+    """The clipped policy loss (`trainer.step.loss.policy_loss`)."""
+
+    clip_low: float = Field(0.2, gt=0, lt=1)
+    clip_high: float = Field(0.3, gt=0)
+    dual_clip: float | None = Field(3.0, gt=1)
+    kl: float = Field(0.0, ge=0, description="weight of the divergence from the first policy")
+    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
+    aggregate: Literal["token_mean", "sequence_mean"] = "token_mean"
+
+
+class Optimizer(_Section):
+    """AdamW and its learning rate over the optimizer steps."""
+
+    learning_rate: float = Field(1e-6, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = Field(0, ge=0, description="optimizer steps of linear warm-up")
+    floor: float = Field(0.0, ge=0, le=1, description="where the cosine ends, as a share")
+    weight_decay: float = Field(0.01, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
+
+
+class EngineSettings(_Section):
+    """Who runs the optimizer, and where its states live."""
+
+    name: Literal["auto", "torch", "deepspeed"] = Field(
+        "auto", description="auto: DeepSpeed with several ranks or a ZeRO stage, else torch"
+    )
+    zero: Literal[0, 1, 2, 3] = Field(0, description="ZeRO stage")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the computation; auto: bfloat16 on an accelerator"
+    )
+    offload: Literal["none", "optimizer", "all"] = Field(
+        "none", description="to CPU memory: the optimizer from ZeRO 1 on, all with ZeRO 3"
+    )
+    gradient_checkpointing: bool = True
+
+    @model_validator(mode="after")
+    def _offload_has_its_stage(self) -> Self:
+        needed = {"none": 0, "optimizer": 1, "all": 3}[self.offload]
+        if self.zero < needed:
+            # DeepSpeed would leave everything where it is, without a word.
+            raise ValueError(f"offload {self.offload} needs zero {needed} or more")
+        return self
+
+
+class Lora(_Section):
+    """Low-rank adapters instead of full training (peft)."""
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+class Drpo(_Section):
+    """The estimator (`qoqtrain.DRPO.from_stats`)."""
+
+    preset: str = "streaming"
+    domain_key: Literal["domain", "source"] = "domain"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Reward(_Section):
+    """The reward (`qoqtrain.rewards.score`)."""
+
+    preset: str = "qoq_med_code"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Checkpoints(_Section):
+    every: int = Field(50, ge=1, description="steps between checkpoints")
+    keep: int = Field(2, ge=1, description="how many stay on disk")
+
+
+class Log(_Section):
+    rollouts: bool = Field(True, description="write every rollout as Parquet")
+    tensorboard: bool = Field(True, description="when tensorboard is installed")
+    wandb: str | None = Field(None, description="a Weights & Biases project")
+
+
+class TrainSettings(_Section):
+    """One run. Defaults are those of QoQ-Med (arXiv 2506.00711, appendix D and code) but for the
+    batch, which is smaller, and KL, which is off and so spares the reference policy's memory."""
+
+    data: str = Field(description="the data set's folder or URL")
+    model: str = Field(description="a folder or a name on the hub")
+    out: Path = Field(Path("run"), description="folder of the run")
+    stage: Literal["align", "sft", "drpo"] = "drpo"
+    seed: int = Field(0, ge=0)
+    steps: int | None = Field(None, ge=1, description="training steps")
+    epochs: float | None = Field(None, gt=0, description="passes over the data instead of steps")
+    questions: int = Field(64, ge=1, description="questions of a step, over all ranks")
+    updates: int = Field(1, ge=1, description="optimizer steps on the rollouts of a step")
+    micro_batch: int = Field(2, ge=1, description="sequences of a forward pass on a rank")
+    mix: dict[str, Any] | None = Field(None, description="how the stream weighs its parts")
+    min_pixels: int | None = Field(None, ge=1)
+    max_pixels: int | None = Field(None, ge=1)
+    ecg: Literal["auto", "none"] | dict[str, Any] = Field(
+        "auto",
+        description="ECG branch: auto adds one where the data has ECGs; none leaves"
+        " ECG records out; or settings of a new one",
+    )
+    ecg_weights: str | None = Field(None, description="checkpoint of an ECG-JEPA encoder")
+    rollouts: Rollouts = Rollouts()
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    engine: EngineSettings = EngineSettings()
+    lora: Lora | None = None
+    drpo: Drpo = Drpo()
+    reward: Reward = Reward()
+    checkpoints: Checkpoints = Checkpoints()
+    log: Log = Log()
+
+    def fingerprint(self) -> str:
+        """sha256 of what decides the numbers of a run: all but where it writes and how far."""
+        free = {"out", "data", "steps", "epochs", "checkpoints", "log"}
+        facts = self.model_dump(mode="json", exclude=free)
+        if self.optimizer.schedule == "cosine":
+            facts |= {"steps": self.steps, "epochs": self.epochs}
+        return digest(facts)
+
+
+def read_settings(
+    path: Path | None = None,
+    values: Mapping[str, Any] | None = None,
+    assignments: Sequence[str] = (),
+) -> TrainSettings:
+    """Settings of the YAML file `path`, then `values` (top-level; None counts as absent), then
+    `assignments` ("loss.kl=1e-4", values in YAML); the last word counts.
+
+    Raises UsageError, naming the field, for unknown fields and impossible values.
+    """
+    fields = {} if path is None else load_mapping(path, may_be_empty=True)
+    fields |= {name: value for name, value in (values or {}).items() if value is not None}
+    for assignment in assignments:
+        _assign(fields, assignment)
+    fix = "see `qoqtrain train --show-settings`"
+    settings = checked(TrainSettings, fields, where="training settings", fix=fix)
+    if settings.steps is not None and settings.epochs is not None:
+        raise UsageError("both steps and epochs are set", fix="give one of them")
+    return settings
+
+
+def as_yaml(settings: TrainSettings) -> str:
+    """The settings as the YAML that `read_settings` reads."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+
+
+def _assign(fields: dict[str, Any], assignment: str) -> None:
+    name, sign, text = assignment.partition("=")
+    if not sign or not name:
+        fix = "write it as section.name=value"
+        raise UsageError(f"{assignment!r} is no assignment", where="--set", fix=fix)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"the value of {assignment!r} is no YAML", where="--set") from error
+    *sections, last = name.split(".")
+    for section in sections:
+        inner = fields.get(section)
+        fields[section] = dict(inner) if isinstance(inner, Mapping) else {}
+        fields = fields[section]
+    fields[last] = value

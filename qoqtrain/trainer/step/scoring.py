@@ -1,0 +1,136 @@
+"""From rollouts to advantages: rewards of this rank, DRPO over the rollouts of all ranks."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qoqdata.errors import QoqdataError, UsageError
+from qoqtrain import rewards
+from qoqtrain.rollout.protocol import Rollout
+from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.settings import Reward
+
+if TYPE_CHECKING:
+    from qoqtrain.drpo import DRPO
+    from qoqtrain.rewards import Truth
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRollouts:
+    """`scores` and `advantages` of this rank's rollouts, `everyone` the light columns of all
+    ranks' rollouts, and the estimator's `report` on them."""
+
+    scores: list[dict[str, Any]]
+    advantages: list[float]
+    everyone: list[dict[str, Any]]
+    report: dict[str, Any]
+
+
+def score_rollouts(
+    rollouts: Sequence[Rollout], truths: Sequence[Truth], reward: Reward
+) -> list[dict[str, Any]]:
+    """The scores of `rollouts`; `truths` are those of the rows that they name.
+
+    Raises UsageError for a rollout without a finite reward, which is never guessed.
+    """
+    scores = rewards.score(
+        [rollout.text for rollout in rollouts],
+        [truths[rollout.row] for rollout in rollouts],
+        reward.preset,
+        truncated=[rollout.truncated for rollout in rollouts],
+        **reward.settings,
+    )
+    for rollout, score in zip(rollouts, scores, strict=True):
+        if score["overall"] is None or not math.isfinite(score["overall"]):
+            raise UsageError(
+                f"a rollout has the reward {score['overall']}: no part of it could be scored",
+                where=f"record {rollout.question}",
+                fix="give a part that this record has truth for a weight in `reward`, or leave"
+                " such records out",
+            )
+    return scores
+
+
+def success_of(score: Mapping[str, Any]) -> float:
+    """What a rollout adds to the success rate of its question: the answer part, or the total
+    without one."""
+    return float(score["overall"] if score["answer"] is None else score["answer"])
+
+
+def weigh(
+    drpo: DRPO,
+    rollouts: Sequence[Rollout],
+    domains: Sequence[str],
+    scores: list[dict[str, Any]],
+    ranks: Ranks,
+) -> ScoredRollouts:
+    """Advantages of this rank's rollouts; `domains` are those of the rows that they name.
+
+    Every rank gathers the rollouts of all ranks and takes the same step on them, in order of
+    rank, so the estimator's state is the same on each. Groups are the rollouts of one question.
+    """
+    mine = [
+        {
+            "question": rollout.question,
+            "domain": domains[rollout.row],
+            "reward": score["overall"],
+            "success": success_of(score),
+            "answer": score["answer"],
+            "tokens": len(rollout.tokens),
+            "truncated": rollout.truncated,
+        }
+        for rollout, score in zip(rollouts, scores, strict=True)
+    ]
+    gathered = ranks.gather(mine)
+    everyone = [row for rows in gathered for row in rows]
+    if not everyone:
+        raise QoqdataError("no question of the step could be shown", fix="see the reasons above")
+    step = drpo.step(
+        rewards=[row["reward"] for row in everyone],
+        questions=[row["question"] for row in everyone],
+        domains=[row["domain"] for row in everyone],
+        success=[row["success"] for row in everyone],
+    )
+    before = sum(len(rows) for rows in gathered[: ranks.rank])
+    advantages = step.advantages[before : before + len(mine)].tolist()
+    return ScoredRollouts(scores, advantages, everyone, step.report)
+
+
+def rollout_numbers(scored: ScoredRollouts) -> dict[str, Any]:
+    """The numbers of a step's rollouts, over all ranks.
+
+    `answer` is the mean answer part (F1 of the label sets, text similarity of open answers).
+    """
+    everyone = scored.everyone
+    by_domain: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in everyone:
+        by_domain[row["domain"]].append(row)
+    answers = [row["answer"] for row in everyone if row["answer"] is not None]
+    report = scored.report
+    return {
+        "reward": _mean([row["reward"] for row in everyone]),
+        "answer": _mean(answers),
+        "domains": {
+            domain: {
+                "reward": _mean([row["reward"] for row in rows]),
+                "answer": _mean([row["answer"] for row in rows if row["answer"] is not None]),
+                "rollouts": len(rows),
+            }
+            for domain, rows in sorted(by_domain.items())
+        },
+        "ess": report["ess"],
+        "response_tokens": _mean([row["tokens"] for row in everyone]),
+        "truncated": _mean([float(row["truncated"]) for row in everyone]),
+        "drpo": {
+            name: report[name]
+            for name in ("n_questions", "n_degenerate_groups", "alpha", "n_clipped", "batch_std")
+        },
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,173 @@
+"""The optimizer steps on one set of rollouts, and what every optimizer step does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from qoqdata.errors import QoqdataError
+from qoqtrain.trainer.plan.settings import Optimizer
+from qoqtrain.trainer.run import TrainingRun
+from qoqtrain.trainer.step.loss import policy_loss, summarise
+from qoqtrain.trainer.step.sequences import Example, micro_batches, padded, response_logprobs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from qoqtrain.data.batch import Row
+    from qoqtrain.trainer.engine.reference import Forward
+
+
+def update_policy(
+    run: TrainingRun, rows: Sequence[Row], examples: Sequence[Example], step: int
+) -> dict[str, Any]:
+    """All optimizer steps on one set of rollouts; old log-probabilities are those before them."""
+    shape, settings = run.shape, run.settings
+    temperature = settings.rollouts.temperature
+    lengths = [row.tokens for row in rows]
+    plan = [
+        micro_batches(part, lengths, shape.micro_batches)
+        for part in _parts(rows, examples, shape.updates, run.pad)
+    ]
+    old = _before(run, rows, plan)
+    reference = _reference(run, rows, plan)
+    reports, losses, norms = [], [], []
+    for update, batches in enumerate(plan):
+        total = _total(run, batches)
+        loss_sum = 0.0
+        for index, batch in enumerate(batches):
+            with run.clock.on("update"):
+                new, responses = response_logprobs(
+                    run.engine, run.collator, rows, batch, temperature=temperature
+                )
+                loss, report = policy_loss(
+                    new,
+                    new.detach() if old is None else old[update][index],
+                    responses.advantages,
+                    responses.mask,
+                    clip_low=settings.loss.clip_low,
+                    clip_high=settings.loss.clip_high,
+                    dual_clip=settings.loss.dual_clip,
+                    ref_logprobs=None if reference is None else reference[update][index],
+                    kl=settings.loss.kl,
+                    kl_estimator=settings.loss.kl_estimator,
+                    aggregate=settings.loss.aggregate,
+                    total=total,
+                )
+                run.engine.backward(loss)
+                loss_sum += loss.item()
+                reports.append(report)
+        with run.clock.on("update"):
+            number = (step - 1) * shape.updates + update
+            whole, norm, rate = optimizer_step(run, loss_sum, number)
+            losses.append(whole)
+            norms.append(norm)
+    mine = [{name: float(value) for name, value in report.items()} for report in reports]
+    everyone = [report for theirs in run.ranks.gather(mine) for report in theirs]
+    return {
+        "loss": sum(losses) / len(losses),
+        "gradient_norm": sum(norms) / len(norms),
+        "learning_rate": rate,
+        "policy": summarise(everyone),
+    }
+
+
+def optimizer_step(run: TrainingRun, loss: float, number: int) -> tuple[float, float, float]:
+    """Optimizer step `number` (from 0) of the run, on the gradients that the engine has added up;
+    `loss` is the sum of this rank's losses.
+
+    The loss over all ranks, the norm of the gradient, and the learning rate. Raises QoqdataError
+    on every rank, before any weight changes, when the loss is not finite, and after a gradient
+    that is not.
+    """
+    rate = learning_rate(run.settings.optimizer, number, run.shape.steps * run.shape.updates)
+    whole = _finite(run.ranks.total(loss), "the loss is")
+    norm = _finite(run.engine.step(rate), "the gradient has the norm")
+    return whole, norm, rate
+
+
+def learning_rate(settings: Optimizer, step: int, steps: int) -> float:
+    """Learning rate of optimizer step `step` (0-based) of `steps`.
+
+    Warm-up is linear and reaches the full rate at its last step; then it is constant, or half a
+    cosine that ends at `floor` times the rate.
+    """
+    if step < settings.warmup:
+        return settings.learning_rate * (step + 1) / settings.warmup
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    done = min(1.0, (step - settings.warmup) / max(1, steps - settings.warmup))
+    share = settings.floor + (1.0 - settings.floor) * (1.0 + math.cos(math.pi * done)) / 2.0
+    return settings.learning_rate * share
+
+
+def _parts(
+    rows: Sequence[Row], examples: Sequence[Example], updates: int, pad: int
+) -> list[list[Example]]:
+    """The examples of each optimizer step, whole groups, question after question."""
+    share = math.ceil(len(rows) / updates)
+    parts = [
+        [example for example in examples if example.row // share == update]
+        for update in range(updates)
+    ]
+    return [part or [Example(0, (pad,), counts=False)] for part in parts]
+
+
+def _before(
+    run: TrainingRun, rows: Sequence[Row], plan: list[list[list[Example]]]
+) -> list[list[Tensor]] | None:
+    """Log-probabilities of all responses under the policy that sampled them, in one pass.
+
+    A server's own are taken as they are: its weights may not be these. None where the present
+    ones serve, before a single update.
+    """
+    examples = [e for batches in plan for batch in batches for e in batch if e.counts]
+    if examples and all(example.logprobs is not None for example in examples):
+        device = run.engine.device
+        return [[padded(batch, run.pad).sampled.to(device) for batch in part] for part in plan]
+    if run.shape.updates == 1:
+        return None
+    with run.clock.on("old"), torch.no_grad():
+        return _logprobs(run, run.engine, rows, plan)
+
+
+def _reference(
+    run: TrainingRun, rows: Sequence[Row], plan: list[list[list[Example]]]
+) -> list[list[Tensor]] | None:
+    """The same under the reference policy, where there is one."""
+    if run.reference is None:
+        return None
+    with run.clock.on("reference"), torch.no_grad(), run.reference.opened(run.engine) as first:
+        return _logprobs(run, first, rows, plan)
+
+
+def _logprobs(
+    run: TrainingRun, forward: Forward, rows: Sequence[Row], plan: list[list[list[Example]]]
+) -> list[list[Tensor]]:
+    """(B, R) log-probabilities of the responses of every micro-batch."""
+    temperature = run.settings.rollouts.temperature
+    return [
+        [
+            response_logprobs(forward, run.collator, rows, batch, temperature=temperature)[0]
+            for batch in batches
+        ]
+        for batches in plan
+    ]
+
+
+def _total(run: TrainingRun, batches: Sequence[Sequence[Example]]) -> float:
+    """Tokens, or sequences, of the optimizer step over all ranks: what the loss is divided by."""
+    examples = [example for batch in batches for example in batch if example.counts]
+    by_token = run.settings.loss.aggregate == "token_mean"
+    mine = sum(len(example.tokens) for example in examples) if by_token else len(examples)
+    return max(1.0, run.ranks.total(mine))
+
+
+def _finite(value: float, what: str) -> float:
+    if not math.isfinite(value):
+        fix = "go on from the last checkpoint with a lower learning rate or float32"
+        raise QoqdataError(f"{what} {value}", fix=fix)
+    return value
