@@ -128,7 +128,7 @@ def show(found: Preview, *, world: int, config: bool) -> None:
         console.say()
         key = settings.drpo.domain_key
         console.table(
-            (key, "records", "mean reward", "weight", "bounded"),
+            (key, "records", "success rate", "weight", "bounded"),
             [
                 (row["domain"], row["n_records"], row["mu"], row["weight"], row["weight_bounded"])
                 for row in found.weights

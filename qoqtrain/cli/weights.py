@@ -41,7 +41,7 @@ def weights_command(
 
 def show(drpo: DRPO, by: str) -> None:
     """Weights from the largest to the smallest group, and what they are made of."""
-    heads = (by, "records", "share", "rarity", "mean reward", "weight", "bounded", "difficulty")
+    heads = (by, "records", "share", "rarity", "success rate", "weight", "bounded", "difficulty")
     rows = sorted(drpo.weights(), key=lambda row: -(row["n_records"] or 0))
     console.table(
         heads,
@@ -60,7 +60,7 @@ def show(drpo: DRPO, by: str) -> None:
         ],
     )
     console.say("\nweight: the published DRPO factor, with mean 1 over records")
-    console.say("bounded: what training uses; difficulty: where the mean reward comes from")
+    console.say("bounded: what training uses; difficulty: where the success rate comes from")
 
 
 def show_starting_weights(dataset: Path) -> None:
