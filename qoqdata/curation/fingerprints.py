@@ -58,7 +58,8 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Grey values (THUMBNAIL^2,) with mean 0 and length 1, so that a product is a correlation."""
     grey = _grey(pixels, THUMBNAIL).ravel()
     around_zero = grey - grey.mean()
-    return around_zero / max(float(np.linalg.norm(around_zero)), 1e-6)
+    unit: NDArray[np.float32] = around_zero / max(float(np.linalg.norm(around_zero)), 1e-6)
+    return unit
 
 
 def fingerprints(
@@ -117,11 +118,13 @@ def _each(
 
 
 def _rows(file: pq.ParquetFile, group: int, ids: frozenset[str] | None) -> list[dict[str, Any]]:
-    if ids is None:
-        return file.read_row_group(group, columns=_COLUMNS).to_pylist()
-    # The column of ids tells whether the images have to be read at all.
-    names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
-    places = [place for place, name in enumerate(names) if name in ids]
-    if not places:
-        return []
-    return file.read_row_group(group, columns=_COLUMNS).take(places).to_pylist()
+    places = None
+    if ids is not None:
+        # The column of ids tells whether the images have to be read at all.
+        names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
+        places = [place for place, name in enumerate(names) if name in ids]
+        if not places:
+            return []
+    table = file.read_row_group(group, columns=_COLUMNS)
+    rows: list[dict[str, Any]] = (table if places is None else table.take(places)).to_pylist()
+    return rows

@@ -27,8 +27,8 @@ from qoqdata.exports.rows import (
     Tally,
     by_split,
     marks_are_free,
+    prompt_text,
     shows_images,
-    text,
     write_images,
     write_mask,
     write_signal,
@@ -48,7 +48,7 @@ def write_sharegpt(dataset: Dataset, out: Path) -> Tally:
         if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
             return None
         images = write_images(row, out)
-        problem = f"{PLACEHOLDER}\n" * len(images) + text(row)
+        problem = f"{PLACEHOLDER}\n" * len(images) + prompt_text(row)
         return {"id": row["id"], "images": images, "conversations": _turns(problem, row)}
 
     return _write_json_lines(dataset, out, convert, name="{}.jsonl")
@@ -62,7 +62,7 @@ def write_climb(dataset: Dataset, out: Path) -> Tally:
             return None
         images, series = write_images(row, out), write_signal(row, out)
         marks = f"{PLACEHOLDER}\n" * len(images) + (f"{SERIES}\n" if series else "")
-        problem = marks + text(row)
+        problem = marks + prompt_text(row)
         line: dict[str, Any] = {
             "id": row["id"],
             "problem": problem,

@@ -32,8 +32,8 @@ from qoqdata.exports.rows import (
     Tally,
     by_split,
     marks_are_free,
+    prompt_text,
     shows_images,
-    text,
 )
 
 ROW_GROUP = 100
@@ -92,7 +92,7 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
         return None
     images = row["images"] or []
     parts = [{"type": "image", "text": None} for _ in images]
-    parts.append({"type": "text", "text": text(row)})
+    parts.append({"type": "text", "text": prompt_text(row)})
     return {
         "prompt": [{"role": "user", "content": parts}],
         "images": images,
@@ -110,7 +110,7 @@ def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
     if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
         return None
     images = row["images"] or []
-    content = PLACEHOLDER * len(images) + text(row)
+    content = PLACEHOLDER * len(images) + prompt_text(row)
     return {
         "data_source": row["source"],
         "prompt": [{"role": "user", "content": content}],

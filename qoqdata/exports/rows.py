@@ -59,7 +59,7 @@ def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Ite
                         yield row
 
 
-def text(row: Row) -> str:
+def prompt_text(row: Row) -> str:
     """Context and question as one text; options are part of the question."""
     context = row["context"]
     return f"{context}\n\n{row['question']}" if context else str(row["question"])
@@ -70,7 +70,7 @@ def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:
 
     Readers take them for images and signals, wherever they stand.
     """
-    if any(mark in text(row) for mark in marks):
+    if any(mark in prompt_text(row) for mark in marks):
         tally.leave_out("its text holds a placeholder")
         return False
     return True

@@ -168,8 +168,7 @@ class Hub:
         )
 
     def _api(self) -> HfApi:
-        from huggingface_hub import HfApi
-        from huggingface_hub.utils import get_session
+        from huggingface_hub import HfApi, get_session
 
         get_session().timeout = PATIENCE
         return HfApi(endpoint=self.endpoint, token=self._token())

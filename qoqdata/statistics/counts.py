@@ -60,23 +60,25 @@ def label_counts(frame: pl.DataFrame) -> list[int]:
     return exploded.group_by("source", "task", "labels").len()["len"].sort().to_list()
 
 
-def label_table(kept: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
+def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
     """One row an option of each task, options never asserted included.
 
-    `kept` is light metadata of all splits; `success` the training records' `success_rate` by `id`.
+    `records` are of all splits; `success` has `id` and `success_rate` of those of training.
     """
     keys = ["source", "domain", "task"]
-    options = kept.select(*keys, label="options").explode("label").drop_nulls().unique()
-    assertions = kept.select(*keys, "split", "id", label="labels").explode("label").drop_nulls()
+    options = records.select(*keys, label="options").explode("label").drop_nulls().unique()
+    assertions = records.select(*keys, "split", "id", label="labels").explode("label").drop_nulls()
     counts = assertions.group_by(*keys, "label").agg(
         n_train=(pl.col("split") == "train").sum().cast(pl.Int64),
         n_validation=(pl.col("split") == "validation").sum().cast(pl.Int64),
         n_test=(pl.col("split") == "test").sum().cast(pl.Int64),
     )
-    doubts = kept.select(*keys, label="uncertain").explode("label").drop_nulls()
+    doubts = records.select(*keys, label="uncertain").explode("label").drop_nulls()
     uncertain = doubts.group_by(*keys, "label").agg(n_uncertain=pl.len().cast(pl.Int64))
     totals = (
-        kept.filter(pl.col("split") == "train").group_by(*keys).agg(n_task=pl.len().cast(pl.Int64))
+        records.filter(pl.col("split") == "train")
+        .group_by(*keys)
+        .agg(n_task=pl.len().cast(pl.Int64))
     )
     rates = (
         assertions.join(success.select("id", "success_rate"), on="id")

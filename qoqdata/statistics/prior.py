@@ -53,14 +53,16 @@ def single_score(p: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Scores of single-choice questions from the frequency `p` of their answer, K = `k`."""
     if k < 2:
         return np.ones_like(p)
-    return np.clip(1 - (1 - 1 / k) * np.log(1 / p) / np.log(k), 0, 1)
+    scores: NDArray[np.float64] = np.clip(1 - (1 - 1 / k) * np.log(1 / p) / np.log(k), 0, 1)
+    return scores
 
 
 def multi_score(present: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Scores of multi-label questions; `present` is bool (question, option)."""
     prevalence = present.mean(axis=0)
     p_state = np.where(present, prevalence, 1 - prevalence)
-    return np.clip((1 + 0.5 * np.log2(p_state)).mean(axis=1), 0, 1)
+    scores: NDArray[np.float64] = np.clip((1 + 0.5 * np.log2(p_state)).mean(axis=1), 0, 1)
+    return scores
 
 
 def answer_matrix(questions: pl.DataFrame) -> NDArray[np.bool_]:

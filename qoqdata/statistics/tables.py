@@ -56,12 +56,13 @@ def read_table(path: Path) -> pl.DataFrame:
     return pl.read_parquet(path, glob=False).rename(_FORMER_NAMES, strict=False)
 
 
-def compute(kept: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
-    """All statistics tables by name, from kept records and a difficulty table (or none).
+def compute(records: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+    """All statistics tables by name, from a difficulty table (or none) and kept records
+    (`Dataset.kept`).
 
     Raises DatasetError when no training record is left.
     """
-    train = kept.filter(pl.col("split") == "train")
+    train = records.filter(pl.col("split") == "train")
     if train.height == 0:
         raise DatasetError("holds no training record to describe", where="statistics")
     empty = pl.DataFrame(
@@ -74,7 +75,7 @@ def compute(kept: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl
     return {
         "domains": _with_success(train, success, "domain"),
         "sources": _with_success(train, success, "source").join(domain_of, on="key").sort("key"),
-        "labels": label_table(kept, success.drop_nulls("success_rate")),
+        "labels": label_table(records, success.drop_nulls("success_rate")),
         "clusters": pl.concat([clusters(success, "domain"), clusters(success, "source")]),
     }
 

@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 
 from qoqdata.cli.main import app
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import UsageError
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.pipeline.engine import build
 from qoqdata.pipeline.setting import BuildSetting
 from qoqdata.statistics import difficulty
 from qoqdata.statistics.difficulty import PROBE
-from qoqdata.statistics.probe.table import probe_difficulty
+from qoqdata.statistics.probe.table import probe_difficulty, write_probe
 from tests.pipeline.conftest import SALT, mapping
 
 
@@ -96,6 +97,13 @@ def test_the_command_writes_what_statistics_use_until_a_policy_is_known(built: D
     assert sources["told_films"] > 0.95
     assert sources["few_films"] is None
     assert open_dataset(built.root).stats.domains["policy"].to_list() == [PROBE]
+
+
+def test_too_few_patients_for_any_question(tmp_path: Path) -> None:
+    requests = (request("few_films", films(tmp_path / "few", ["a", "b"], bright="a")),)
+    build(BuildConfig(sources=requests), tmp_path / "set", BuildSetting(SALT, workers=0))
+    with pytest.raises(UsageError, match="no question can be probed: too few patients"):
+        write_probe(open_dataset(tmp_path / "set"))
 
 
 def test_one_origin_of_difficulty_at_a_time(built: Dataset) -> None:
