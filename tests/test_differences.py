@@ -9,7 +9,7 @@ import pytest
 
 from qoqdata.differences import difference
 from qoqdata.errors import UsageError
-from qoqdata.publication.versions import changelog, check_order, next_version
+from qoqdata.publication.release import changelog, check_order, next_version
 from tests.records.sound_rows import image_row, region
 from tests.validation.written_set import write
 

@@ -23,8 +23,8 @@ def card_command(
     `qoqdata publish` does it for what leaves; this is for a look, or for sets that stay.
     """
     from qoqdata.dataset import open_dataset
-    from qoqdata.publication.describe import describe
+    from qoqdata.publication.pages import write_pages
 
     url = f"hf://datasets/{repo_id}" if repo_id else None
-    for path in describe(open_dataset(dataset), url):
+    for path in write_pages(open_dataset(dataset), url):
         console.say(str(path))

@@ -13,7 +13,7 @@ from qoqdata.cli.progress import counter
 if TYPE_CHECKING:
     import polars as pl
 
-    from qoqdata.curation.curation import Curation
+    from qoqdata.curation.verdicts import Curation
 
 EPILOG = """Example:  qoqdata curate ./set
 
@@ -45,11 +45,11 @@ def curate_command(
     are flipped, turned or cropped copies. Exit code 1 means that findings are open.
     """
     from qoqdata.curation import recipe as recipes
-    from qoqdata.curation.curation import curate
+    from qoqdata.curation.verdicts import curate
     from qoqdata.dataset import open_dataset
 
-    with counter("records", quiet=json) as told:
-        result = curate(open_dataset(dataset), recipes.load_recipe(recipe), told)
+    with counter("records", quiet=json) as progress:
+        result = curate(open_dataset(dataset), recipes.load_recipe(recipe), progress)
     if json:
         leaks = None if result.leaks is None else result.leaks["id"].n_unique()
         console.emit_json({**result.phi.model_dump(), "records_in_two_splits": leaks})

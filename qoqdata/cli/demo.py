@@ -27,7 +27,6 @@ def demo_command(
     Builds, validates and describes a small multi-domain data set: no network, no data of yours.
     """
     from qoqdata.cli.build import report
-    from qoqdata.cli.difficulty import make_prior
     from qoqdata.cli.progress import listener
     from qoqdata.cli.stats import show
     from qoqdata.cli.validate import check
@@ -36,6 +35,7 @@ def demo_command(
     from qoqdata.pipeline.build import build
     from qoqdata.pipeline.config import BuildSetting
     from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics.prior import write_prior
 
     dataset = out / "dataset"
     console.say("1. raw files: test data of the installed packages, and the sources' examples")
@@ -48,10 +48,10 @@ def demo_command(
     console.say("\n3. validate")
     opened = open_dataset(dataset)
     findings = check(opened)
-    console.say("\n4. statistics: rarity, and difficulty from label entropy")
-    make_prior(opened)
-    scored = difficulty.choose(opened.layout)
-    show(tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored)))
+    console.say("\n4. statistics: rarity, and success rates from label entropy")
+    write_prior(opened)
+    success = difficulty.choose(opened.layout)
+    show(tables.write_statistics(opened.layout, tables.compute(opened.kept(), success)))
     for number, step in enumerate(sorted(entry_points(group=STEPS)), start=5):
         console.say(f"\n{number}. {step.name.replace('_', ' ')}")
         step.load()(dataset)

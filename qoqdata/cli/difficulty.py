@@ -9,7 +9,6 @@ import polars as pl
 import typer
 
 from qoqdata import console
-from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 from qoqdata.statistics.probe import LIMIT
 
@@ -42,16 +41,22 @@ def difficulty_command(
     The table is difficulty/<policy>.parquet; `qoqdata stats` then uses it. The probe is a ridge
     regression on features that nobody trained, fitted to other patients than those it answers for.
     """
+    from qoqdata.cli.progress import counter
     from qoqdata.dataset import open_dataset
     from qoqdata.statistics import difficulty
+    from qoqdata.statistics.prior import write_prior
+    from qoqdata.statistics.probe.table import write_probe
 
     if prior + probe + (rollouts is not None) != 1:
         raise UsageError("say one of --from ROLLOUTS, --probe and --prior")
     opened = open_dataset(dataset)
     if prior:
-        table, path = make_prior(opened)
+        table, path = write_prior(opened)
     elif probe:
-        table, path = _make_probe(opened, limit)
+        with counter("questions") as progress:
+            table, path, left_out = write_probe(opened, limit=limit, progress=progress)
+        for name in left_out:
+            console.complain(f"{name}: too few patients for a probe, left out")
     else:
         assert rollouts is not None
         if (
@@ -63,31 +68,6 @@ def difficulty_command(
         table = difficulty.from_rollouts(rollouts, policy=policy, scorer=scorer)
         opened.refuse_unknown(table["id"], of="rollout")
         path = difficulty.write_difficulty(opened.layout, table)
-    mean = table.select(pl.col("mean").mean()).item()
-    shown = "-" if mean is None else f"{mean:.3f}"
-    console.say(f"{table.height:,} questions, mean reward {shown}: {path}")
-
-
-def make_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
-    """Write the label-entropy prior of the kept training records."""
-    from qoqdata.statistics import difficulty
-    from qoqdata.statistics.prior import prior_difficulty
-
-    train = dataset.kept().filter(pl.col("split") == "train")
-    table = prior_difficulty(train, dataset.task_kinds)
-    return table, difficulty.write_difficulty(dataset.layout, table)
-
-
-def _make_probe(dataset: Dataset, limit: int) -> tuple[pl.DataFrame, Path]:
-    from qoqdata.cli.progress import counter
-    from qoqdata.statistics import difficulty
-    from qoqdata.statistics.probe.table import probe_difficulty
-
-    with counter("questions") as told:
-        table, left_out = probe_difficulty(dataset, limit=limit, told=told)
-    for name in left_out:
-        console.complain(f"{name}: too few patients for a probe, left out")
-    if not table.height:
-        fix = "use --prior, or build more patients"
-        raise UsageError("no question can be probed", where=str(dataset.root), fix=fix)
-    return table, difficulty.write_difficulty(dataset.layout, table)
+    rate = table.select(pl.col("success_rate").mean()).item()
+    text = "-" if rate is None else f"{rate:.3f}"
+    console.say(f"{table.height:,} questions, success rate {text}: {path}")

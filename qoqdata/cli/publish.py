@@ -11,8 +11,8 @@ from qoqdata import console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from qoqdata.publication.outgoing import Delivery
-    from qoqdata.publication.publication import Prepared, Target
+    from qoqdata.publication.release import Prepared
+    from qoqdata.publication.target import Delivery, Target
 
 EPILOG = """Example:  qoqdata publish ./set --repo-id our-lab/our-set --private --dry-run
 
@@ -48,7 +48,7 @@ def publish_command(
     """
     from qoqdata.cli.progress import counter
     from qoqdata.dataset import open_dataset
-    from qoqdata.publication.publication import deliver, prepare
+    from qoqdata.publication.release import deliver, prepare
     from qoqdata.records.identity import load_salt
 
     target = _target(repo_id, to, private=private, revision=revision)
@@ -61,8 +61,8 @@ def publish_command(
     if dry_run:
         console.say(f"\ndry run: the outgoing files lie in {prepared.staged.root}")
         return
-    with counter("files", quiet=json) as told:
-        delivery = deliver(prepared, target, told)
+    with counter("files", quiet=json) as progress:
+        delivery = deliver(prepared, target, progress)
     report(prepared, delivery, target, as_json=json)
 
 

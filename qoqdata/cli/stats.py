@@ -25,17 +25,17 @@ def stats_command(
 ) -> None:
     """Write how rare and how hard every part is.
 
-    The tables are stats/*.parquet, by domain, source, label and question difficulty.
+    The tables are stats/*.parquet, by domain, source and label, and question success rates.
     """
-    from qoqdata.cli.difficulty import make_prior
     from qoqdata.dataset import open_dataset
     from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics.prior import write_prior
 
     opened = open_dataset(dataset)
     if prior:
-        make_prior(opened)
-    scored = difficulty.choose(opened.layout, policy)
-    stats = tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored))
+        write_prior(opened)
+    success = difficulty.choose(opened.layout, policy)
+    stats = tables.write_statistics(opened.layout, tables.compute(opened.kept(), success))
     if json:
         frames = {"domains": stats.domains, "sources": stats.sources, "labels": stats.labels}
         console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})
@@ -45,8 +45,8 @@ def stats_command(
 
 def show(stats: Stats) -> None:
     """Domains and sources, with one line on where the difficulty comes from."""
-    columns = ("n_records", "n_patients", "share", "rarity", "label_entropy", "mu")
-    heads = ("records", "patients", "share", "rarity", "label bits", "mean reward")
+    columns = ("n_records", "n_patients", "share", "rarity", "label_entropy", "success_rate")
+    heads = ("records", "patients", "share", "rarity", "label bits", "success rate")
     for title, frame in (("domain", stats.domains), ("source", stats.sources)):
         rows = frame.sort("n_records", "key", descending=[True, False]).select("key", *columns)
         console.table((title, *heads), rows.iter_rows())

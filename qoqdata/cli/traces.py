@@ -33,11 +33,10 @@ def traces_command(
     A trace is the text in <think></think> of a rollout that was right; one a question.
     """
     from qoqdata.dataset import open_dataset
-    from qoqdata.reasoning.choice import best, read_traces
-    from qoqdata.reasoning.version import write_traced_set
+    from qoqdata.reasoning import best_traces, read_traces, write_traced_set
 
     table = read_traces(rollouts)
-    chosen = best(table, least=least)
+    chosen = best_traces(table, least=least)
     manifest = write_traced_set(open_dataset(dataset), chosen, out, policy=policy)
     questions = table["id"].n_unique()
     if json:

@@ -1,4 +1,8 @@
-"""Side tables keyed by unit or record id: quarantine, verdicts, difficulty; version 1."""
+"""Side tables keyed by unit or record id: quarantine, verdicts, difficulty.
+
+Version 1 of the difficulty table called the success rate `mean`; `qoqdata.statistics.tables` reads
+both.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from qoqdata.contract.types import (
 )
 
 VERSION = 1
+DIFFICULTY_VERSION = 2
 
 STAGES = ("plan", "convert", "validate")
 OUTCOMES = ("quarantined", "filtered")
@@ -51,12 +56,12 @@ VERDICTS = Table(
 
 DIFFICULTY = Table(
     "difficulty",
-    VERSION,
+    DIFFICULTY_VERSION,
     "How well one policy answers each question.",
     (
         Field("id", STRING, "record id"),
         Field("rewards", ListOf(FLOAT32), "one a rollout; empty for a prior"),
-        Field("mean", FLOAT64, "mean reward: 0 hard, 1 easy"),
+        Field("success_rate", FLOAT64, "mean reward: 0 hard, 1 easy"),
         Field("n_rollouts", INT32, "0 for a prior"),
         Field("policy", STRING, "the policy, or the name of the prior"),
         Field("scorer", STRING, "how rewards were given"),

@@ -1,10 +1,13 @@
-"""Statistics tables, version 1: what training reads to set the DRPO scaling weights."""
+"""Statistics tables, version 2: what training reads to set the DRPO scaling weights.
+
+Version 1 called success rates `mu` and `mu_variance`; `qoqdata.statistics.tables` reads both.
+"""
 
 from __future__ import annotations
 
 from qoqdata.contract.types import FLOAT64, INT32, INT64, STRING, Field, Scalar, Table
 
-VERSION = 1
+VERSION = 2
 
 _COUNTS = (
     Field("n_records", INT64, "kept training records that show the policy something"),
@@ -16,11 +19,11 @@ _COUNTS = (
     Field("imbalance_ratio", FLOAT64, "most frequent label over the least frequent", nullable=True),
 )
 
-_DIFFICULTY = (
-    Field("mu", FLOAT64, "mean reward of the policy: 0 hard, 1 easy", nullable=True),
-    Field("mu_variance", FLOAT64, "variance of the question means", nullable=True),
-    Field("n_questions", INT64, "questions behind mu"),
-    Field("n_rollouts", INT64, "rollouts behind mu; null for a prior", nullable=True),
+_SUCCESS = (
+    Field("success_rate", FLOAT64, "mean reward of the policy: 0 hard, 1 easy", nullable=True),
+    Field("success_rate_variance", FLOAT64, "variance over the questions", nullable=True),
+    Field("n_questions", INT64, "questions behind the success rate"),
+    Field("n_rollouts", INT64, "rollouts behind it; null for a prior", nullable=True),
     Field("policy", STRING, "the policy, or the name of the prior", nullable=True),
     Field("scorer", STRING, "how rewards were given", nullable=True),
 )
@@ -28,15 +31,15 @@ _DIFFICULTY = (
 DOMAINS = Table(
     "domains",
     VERSION,
-    "Rarity and difficulty by clinical domain.",
-    (Field("key", STRING, "domain"), *_COUNTS, *_DIFFICULTY),
+    "Rarity and success rate by clinical domain.",
+    (Field("key", STRING, "domain"), *_COUNTS, *_SUCCESS),
 )
 
 SOURCES = Table(
     "sources",
     VERSION,
-    "Rarity and difficulty by source.",
-    (Field("key", STRING, "source"), Field("domain", STRING, "its domain"), *_COUNTS, *_DIFFICULTY),
+    "Rarity and success rate by source.",
+    (Field("key", STRING, "source"), Field("domain", STRING, "its domain"), *_COUNTS, *_SUCCESS),
 )
 
 LABELS = Table(
@@ -53,21 +56,26 @@ LABELS = Table(
         Field("n_test", INT64, "kept test records that assert it"),
         Field("n_uncertain", INT64, "kept records, any split, that mark it uncertain"),
         Field("prevalence", FLOAT64, "n_train over the task's training records", nullable=True),
-        Field("mu", FLOAT64, "mean reward of the training questions that assert it", nullable=True),
+        Field(
+            "success_rate",
+            FLOAT64,
+            "mean reward of the training questions that assert it",
+            nullable=True,
+        ),
     ),
 )
 
 CLUSTERS = Table(
     "clusters",
     VERSION,
-    "Question difficulty within a domain or source: bins of width 1/64 that hold questions.",
+    "Success rates of questions within a domain or source: bins of width 1/64 that hold some.",
     (
         Field("level", Scalar("string", ("domain", "source")), "what key names"),
         Field("key", STRING, "domain or source"),
         Field("cluster", INT32, "bin number, 0 to 63"),
-        Field("centre", FLOAT64, "mean of the question means in the bin"),
+        Field("centre", FLOAT64, "mean of the success rates in the bin"),
         Field("count", INT64, "questions in the bin"),
-        Field("variance", FLOAT64, "variance of the question means in the bin"),
+        Field("variance", FLOAT64, "variance of the success rates in the bin"),
     ),
 )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qoqdata.curation.leakage.neighbours import RADIUS_MOST
+from qoqdata.curation.leakage import RADIUS_MOST
 from qoqdata.settings import checked, load_mapping
 
 

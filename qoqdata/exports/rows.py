@@ -1,18 +1,27 @@
-"""Kept records, row by row, for writers of other formats."""
+"""What the formats share: kept records row by row, their texts, and their media as files."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from qoqdata.atomic import replacing
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.dataset import Dataset
 
 Row = Mapping[str, Any]
+
+#: Stands for an image in a prompt.
+PLACEHOLDER = "<image>"
+#: verl splits prompts at these, wherever they stand.
+MARKS = (PLACEHOLDER, "<video>", "<audio>")
 
 
 @dataclass
@@ -34,23 +43,23 @@ class Tally:
 def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
     """The splits that have shards, each with its kept records in shard order, as dictionaries in
     the record schema."""
-    kept = set(dataset.kept()["id"])
+    ids = set(dataset.kept()["id"])
     for split in SPLITS:
         shards = [shard for shard in dataset.manifest.shards if shard.split == split]
         if shards:
-            yield split, _rows(dataset, shards, kept)
+            yield split, _rows(dataset, shards, ids)
 
 
-def _rows(dataset: Dataset, shards: Iterable[Shard], kept: Container[str]) -> Iterator[Row]:
+def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Iterator[Row]:
     for shard in shards:
         with pq.ParquetFile(dataset.files.local(shard)) as file:
             for group in range(file.num_row_groups):
                 for row in file.read_row_group(group).to_pylist():
-                    if row["id"] in kept:
+                    if row["id"] in ids:
                         yield row
 
 
-def text(row: Row) -> str:
+def prompt_text(row: Row) -> str:
     """Context and question as one text; options are part of the question."""
     context = row["context"]
     return f"{context}\n\n{row['question']}" if context else str(row["question"])
@@ -61,7 +70,7 @@ def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:
 
     Readers take them for images and signals, wherever they stand.
     """
-    if any(mark in text(row) for mark in marks):
+    if any(mark in prompt_text(row) for mark in marks):
         tally.leave_out("its text holds a placeholder")
         return False
     return True
@@ -76,3 +85,38 @@ def shows_images(row: Row, tally: Tally) -> bool:
         tally.leave_out("shows an ECG")
         return False
     return True
+
+
+def signal(row: Row) -> NDArray[np.float32]:
+    """The ECG of a record: float32 millivolts, (lead, sample)."""
+    return np.asarray(row["ecg"]["signal"], dtype=np.float32)
+
+
+def write_images(row: Row, out: Path) -> list[str]:
+    """Write the record's images below `out` and return their relative paths."""
+    return [_write(item, f"images/{row['source']}", out) for item in row["images"] or ()]
+
+
+def write_mask(row: Row, out: Path) -> str | None:
+    """Write the mask of the first image; None when there is none."""
+    masks = row["masks"] or ()
+    return _write(masks[0], f"masks/{row['source']}", out) if masks and masks[0] else None
+
+
+def write_signal(row: Row, out: Path) -> str | None:
+    """Write the ECG as float32 millivolts (lead, sample) in NumPy's format; None without one."""
+    if row["ecg"] is None:
+        return None
+    name = f"ecg/{row['source']}/{row['id']}.npy"
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out / name) as draft, draft.open("wb") as stream:
+        np.save(stream, signal(row))
+    return name
+
+
+def _write(item: dict[str, Any], folder: str, out: Path) -> str:
+    name = f"{folder}/{item['path']}"
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out / name) as draft:
+        draft.write_bytes(item["bytes"])
+    return name

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
-from qoqdata.exports.files import signal
-from qoqdata.exports.rows import Row, Tally, by_split
+from qoqdata.exports.rows import Row, Tally, by_split, signal
 
 SAMPLES = 1000
 _MEDIA = ("images", "masks", "ecg")
@@ -63,7 +63,7 @@ def _members(row: Row) -> Iterator[tuple[str, bytes]]:
         yield "ecg_valid.npy", _npy(np.asarray(row["ecg"]["valid"], dtype=bool))
 
 
-def _npy(array: np.ndarray) -> bytes:
+def _npy(array: NDArray[Any]) -> bytes:
     with io.BytesIO() as stream:
         np.save(stream, array)
         return stream.getvalue()

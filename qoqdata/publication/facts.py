@@ -36,7 +36,7 @@ class Facts:
         return sum(shard.rows for shard in self.manifest.shards)
 
 
-def gather(dataset: Dataset) -> Facts:
+def gather_facts(dataset: Dataset) -> Facts:
     """The facts of a data set; statistics are left out where there are none."""
     light = dataset.metadata() if dataset.manifest.shards else _no_records()
     cards = dataset.cards

@@ -19,7 +19,7 @@ import fsspec
 from qoqdata.atomic import canonical
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
-from qoqdata.publication.outgoing import Delivery, Outgoing
+from qoqdata.publication.target import Delivery, Outgoing
 from qoqdata.remote.faults import retried
 from qoqdata.remote.opening import POINTER
 
@@ -59,7 +59,7 @@ class Folder:
         *,
         message: str,
         tag: str,
-        told: Callable[[int, int], None] = lambda done, total: None,
+        progress: Callable[[int, int], None] = lambda *_: None,
     ) -> Delivery:
         """Write `files` as the release `tag`, check them by digest, and point readers to it.
 
@@ -67,12 +67,12 @@ class Folder:
         publication left is checked and kept. Raises DatasetError for a release of that name with
         other content.
         """
-        ordered = sorted(files, key=lambda file: (file.path == _LAST, file.path))
+        outgoing = sorted(files, key=lambda file: (file.path == _LAST, file.path))
         current, before = self._current(), self._manifest_digests()
         finished = self._exists(f"{tag}/{_LAST}")
         sent: list[Outgoing] = []
         unchanged: list[Outgoing] = []
-        for number, file in enumerate(ordered, 1):
+        for number, file in enumerate(outgoing, 1):
             target = f"{tag}/{file.path}"
             if self._digest(target) == file.sha256:
                 unchanged.append(file)
@@ -80,16 +80,16 @@ class Folder:
                 fix = "raise --version"
                 raise DatasetError("is published with other content", where=tag, fix=fix)
             else:
-                held = before.get(file.path) == file.sha256
-                if held:
+                same = before.get(file.path) == file.sha256
+                if same:
                     self._copy(f"{current}/{file.path}", target)
                 else:
                     self._send(file, target)
-                (unchanged if held else sent).append(file)
+                (unchanged if same else sent).append(file)
                 if self._digest(target) != file.sha256:
                     fix = "publish again"
                     raise DatasetError("differs from what was sent", where=target, fix=fix)
-            told(number, len(ordered))
+            progress(number, len(outgoing))
         self._write(POINTER, canonical({"release": tag}).encode())
         return Delivery(
             revision=tag,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
-from qoqdata.publication.outgoing import Delivery, Outgoing
+from qoqdata.publication.target import Delivery, Outgoing
 from qoqdata.remote.faults import retried, status
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ class Hub:
         *,
         message: str,
         tag: str,
-        told: Callable[[int, int], None] = lambda done, total: None,
+        progress: Callable[[int, int], None] = lambda *_: None,
     ) -> Delivery:
-        """Make `files` the content of the revision and tag it; `told` hears of the progress.
+        """Make `files` the content of the revision and tag it; `progress` hears of files sent.
 
         Raises UsageError for a token that does not suffice, DatasetError when the Hub stays
         unreachable, is full, or when somebody else published meanwhile.
@@ -114,7 +114,7 @@ class Hub:
         for start in range(0, len(adds), BATCH):
             part = adds[start : start + BATCH]
             self._ask(lambda part=part: self._upload(api, part))  # type: ignore[misc]
-            told(min(start + BATCH, len(adds)), len(adds))
+            progress(min(start + BATCH, len(adds)), len(adds))
         commit = self._ask(
             lambda: api.create_commit(
                 self.repo_id,
@@ -167,8 +167,7 @@ class Hub:
         )
 
     def _api(self) -> HfApi:
-        from huggingface_hub import HfApi
-        from huggingface_hub.utils import get_session
+        from huggingface_hub import HfApi, get_session
 
         get_session().timeout = PATIENCE
         return HfApi(endpoint=self.endpoint, token=self._token())

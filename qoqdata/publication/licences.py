@@ -81,12 +81,12 @@ def configs(cards: Mapping[str, Card]) -> dict[str, tuple[str, ...]]:
     for slug, card in sorted(cards.items()):
         if term(card).form == "pixels":
             groups[card.domain][licence_id(card)].append(slug)
-    named = {}
+    by_name = {}
     for domain, by_licence in sorted(groups.items()):
         for licence, slugs in sorted(by_licence.items()):
             name = domain if len(by_licence) == 1 else f"{domain}-{licence}"
-            named[name] = tuple(slugs)
-    return named
+            by_name[name] = tuple(slugs)
+    return by_name
 
 
 def licence_id(card: Card) -> str:

@@ -55,11 +55,11 @@ def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
     names = {*light["patient"].drop_nulls(), *light["study"]}
     spaces = {space for s, card in private.items() for space in (s, card.keys.namespace) if space}
     secret = salt.secret
-    spelled = (secret.hex(), secret.hex().upper(), base64.b64encode(secret).decode())
+    spellings = (secret.hex(), secret.hex().upper(), base64.b64encode(secret).decode())
     home = str(Path.home())
     return Secrets(
         needles={
-            "the site's salt": (secret, *(text.encode() for text in spelled)),
+            "the site's salt": (secret, *(text.encode() for text in spellings)),
             "a path of this machine": tuple(
                 {str(dataset.root.resolve()).encode(), *([home.encode()] if len(home) > 5 else [])}
             ),
@@ -112,9 +112,9 @@ def _texts(path: Path) -> Iterator[str]:
     """The texts in a file: strings of a Parquet file (they are compressed), others whole."""
     if path.suffix == ".parquet":
         with pq.ParquetFile(path) as file:
-            wanted = [leaf for field in file.schema_arrow for leaf in _strings(field)]
+            columns = [leaf for field in file.schema_arrow for leaf in _strings(field)]
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=wanted)
+                table = file.read_row_group(group, columns=columns)
                 yield "\n".join(sorted({text for column in table for text in _flat(column)}))
     elif path.suffix in (".json", ".md", ".csv", ".svg", ".yaml", ".jsonl"):
         yield path.read_text(encoding="utf-8", errors="replace")

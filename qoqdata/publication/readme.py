@@ -1,16 +1,22 @@
-"""README.md of a data set: the dataset card, written from its facts alone."""
+"""README.md of a data set: the dataset card, written from its facts alone.
+
+Nothing in a source's card can break its Markdown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import polars as pl
 
 from qoqdata.publication.facts import Facts
 from qoqdata.publication.front_matter import front_matter
-from qoqdata.publication.markdown import escape, table
 
-FIGURES = ("records_by_domain.svg", "rarity_and_difficulty.svg")
+FIGURES = ("records_by_domain.svg", "rarity_and_success_rate.svg")
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
 
 def readme(facts: Facts, url: str | None, figures: tuple[str, ...] = ()) -> str:
@@ -47,8 +53,8 @@ def _loading(facts: Facts, url: str | None) -> str:
         return "## Load\n\nThis release holds recipes only; `qoqdata rebuild` makes the records.\n"
     config = next(iter(facts.configs))
     split = next(s.split for s in facts.manifest.shards if s.source in facts.configs[config])
-    where = (url or "PATH").removeprefix("hf://datasets/").partition("@")[0]
-    shown = url or "PATH"
+    address = url or "PATH"
+    where = address.removeprefix("hf://datasets/").partition("@")[0]
     return (
         "## Load\n\n"
         "```python\n"
@@ -59,7 +65,7 @@ def _loading(facts: Facts, url: str | None) -> str:
         "or, with exact resume, mixing and boxes that follow the image:\n\n"
         "```python\n"
         "import qoqdata\n\n"
-        f'for record in qoqdata.open("{shown}").stream("{split}"):\n'
+        f'for record in qoqdata.open("{address}").stream("{split}"):\n'
         '    print(record["question"], record["answer"])\n'
         "    break\n"
         "```\n"
@@ -129,17 +135,26 @@ def _closed(facts: Facts) -> str:
 def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
     if facts.stats is None:
         return ""
-    columns = ("key", "n_records", "share", "rarity", "label_entropy", "imbalance_ratio", "mu")
-    heads = ("domain", "records", "share", "rarity", "label bits", "imbalance", "mean reward")
-    rows = facts.stats.domains.select(columns).sort("n_records", "key", descending=[True, False])
+    heads = {
+        "key": "domain",
+        "n_records": "records",
+        "share": "share",
+        "rarity": "rarity",
+        "label_entropy": "label bits",
+        "imbalance_ratio": "imbalance",
+        "success_rate": "success rate",
+    }
+    rows = facts.stats.domains.select(list(heads)).sort(
+        "n_records", "key", descending=[True, False]
+    )
     policies = facts.stats.domains["policy"].drop_nulls().unique().sort().to_list()
     return (
-        "## Rarity and difficulty\n\n"
+        "## Rarity and success rate\n\n"
         "Over training records. Rarity is sqrt(N / (D n)) for N records in D domains, n of them "
-        "in this one; mean reward is 0 for hard and 1 for easy"
+        "in this one; the success rate is the mean reward of a policy, 0 for hard and 1 for easy"
         f"{f' (from {escape(policies[0])})' if policies else ''}.\n\n"
-        f"{table(heads, rows.iter_rows())}\n"
-        f"{_figure(figures, FIGURES[1], 'Rarity and difficulty by domain')}"
+        f"{table(tuple(heads.values()), rows.iter_rows())}\n"
+        f"{_figure(figures, FIGURES[1], 'Rarity and success rate by domain')}"
     )
 
 
@@ -160,8 +175,8 @@ def _curation(facts: Facts) -> str:
 
 
 def _leakage(facts: Facts) -> str:
-    rows = [(key, total, torn) for key, (total, torn) in facts.overlap.items()]
-    named = facts.sources.filter(pl.col("patients") == 0)["source"].to_list()
+    rows = [(key, total, split) for key, (total, split) in facts.overlap.items()]
+    anonymous = facts.sources.filter(pl.col("patients") == 0)["source"].to_list()
     text = (
         "## Is any test patient in train?\n\n"
         f"{table(('key', 'distinct', 'in more than one split'), rows)}\n"
@@ -169,10 +184,10 @@ def _leakage(facts: Facts) -> str:
         "column is counted over this release.\n"
     )
     text += _images(facts)
-    if named:
+    if anonymous:
         text += (
             f"\nThese sources name no patient, so only their studies are told apart: "
-            f"{', '.join(named)}.\n"
+            f"{', '.join(anonymous)}.\n"
         )
     return text
 
@@ -184,12 +199,12 @@ def _images(facts: Facts) -> str:
         return ""
     if release.shared_images is None:
         return "\nThe images of the splits were not compared.\n"
-    found = release.shared_images
-    counted = "No record shows" if found == 0 else f"{found:,} records show"
+    count = release.shared_images
+    records = "No record shows" if count == 0 else f"{count:,} records show"
     return (
         "\nThe images of the splits were compared by fingerprint: copies that are encoded, sized "
         "or lit otherwise are found; flipped, turned or cropped ones are not. "
-        f"{counted} an image of a later split (train, validation, test).\n"
+        f"{records} an image of a later split (train, validation, test).\n"
     )
 
 
@@ -204,10 +219,11 @@ def _limits(facts: Facts) -> str:
 
 
 def _citations(facts: Facts) -> str:
-    return "## Citations\n\nCite every source that you use.\n\n" + "\n".join(_cited(facts)) + "\n"
+    references = "\n".join(_references(facts))
+    return f"## Citations\n\nCite every source that you use.\n\n{references}\n"
 
 
-def _cited(facts: Facts) -> Iterator[str]:
+def _references(facts: Facts) -> Iterator[str]:
     for slug, card in facts.cards.items():
         link = f" <{card.homepage}>" if card.homepage else ""
         yield f"- `{slug}`: {escape(card.citation)}{link}"
@@ -216,3 +232,35 @@ def _cited(facts: Facts) -> Iterator[str]:
 def _figure(figures: tuple[str, ...], name: str, title: str) -> str:
     path = next((path for path in figures if path.endswith(name)), None)
     return f"![{title}]({path})\n\n" if path else ""
+
+
+def escape(text: str) -> str:
+    """Text on one line with Markdown's special characters escaped."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table; numbers to the right, None as a dash."""
+    rows = [list(row) for row in rows]
+    numeric = [
+        bool(rows) and all(isinstance(row[n], int | float | None) for row in rows)
+        for n in range(len(heads))
+    ]
+    lines = [_line(heads), _line(["---:" if right else "---" for right in numeric])]
+    lines += [_line([_cell(value) for value in row]) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.3g}"
+    return escape(str(value))

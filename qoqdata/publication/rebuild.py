@@ -22,8 +22,8 @@ from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.publication import recipe as recipes
-from qoqdata.publication.entries import entries_of
 from qoqdata.publication.recipe import ReleaseRecipe
+from qoqdata.publication.staging import entries_of
 from qoqdata.sources import catalogue
 from qoqdata.version import VERSION
 
@@ -59,15 +59,17 @@ def rebuild(
     Raises UsageError when a recipe was made by another converter version, or when `raw` names a
     source without a recipe.
     """
-    known = {recipe.source: (recipe, rows) for recipe, rows in recipes.read_recipe(release.root)}
-    if stray := sorted(set(raw) - set(known)):
-        fix = f"it has recipes of: {', '.join(known) or 'no source'}"
+    by_source = {
+        recipe.source: (recipe, rows) for recipe, rows in recipes.read_recipes(release.root)
+    }
+    if stray := sorted(set(raw) - set(by_source)):
+        fix = f"it has recipes of: {', '.join(by_source) or 'no source'}"
         raise UsageError(f"the release holds no recipe of {stray[0]}", fix=fix)
     _copy_pixels(release, out)
-    outcomes = [_rebuild(*known[slug], raw[slug], out, setting) for slug in sorted(raw)]
+    outcomes = [_rebuild(*by_source[slug], raw[slug], out, setting) for slug in sorted(raw)]
     for outcome in outcomes:
         _copy(release.layout.card(outcome.source), Layout(out).card(outcome.source))
-    entries = {slug: recipe.entry for slug, (recipe, _) in known.items()}
+    entries = {slug: recipe.entry for slug, (recipe, _) in by_source.items()}
     return _finish(release, out, entries, outcomes), outcomes
 
 
@@ -103,30 +105,31 @@ def _rebuild(
 
 def _compare(recipe: ReleaseRecipe, rows: pl.DataFrame, scratch: Path, out: Path) -> Rebuilt:
     shards: list[Shard] = []
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for shard in recipe.shards:
         own = rows.filter(pl.col("shard") == shard.path)
-        built = scratch / shard.path
-        if not built.is_file():
+        path = scratch / shard.path
+        if not path.is_file():
             continue
         target = out / shard.path
-        made = rewrite_shard(built, target, shard, partial(_as_released, rows=own))
-        if made is None:
+        result = rewrite_shard(path, target, shard, partial(_as_released, rows=own))
+        if result is None:
             continue
-        if made == shard:
+        if result == shard:
             # Byte for byte what was released, so every record is.
-            shards.append(made)
-            found |= dict(own.select("id", "digest").iter_rows())
+            shards.append(result)
+            digests |= dict(own.select("id", "digest").iter_rows())
         else:
             table = pq.read_table(target)
-            found |= dict(zip(table["id"].to_pylist(), recipes.record_digests(table), strict=True))
+            ids = table["id"].to_pylist()
+            digests |= dict(zip(ids, recipes.record_digests(table), strict=True))
             target.unlink()
-    wanted = dict(rows.select("id", "digest").iter_rows())
+    released = dict(rows.select("id", "digest").iter_rows())
     return Rebuilt(
         source=recipe.source,
-        same=sum(found.get(id_) == digest for id_, digest in wanted.items()),
-        differ=tuple(i for i, digest in wanted.items() if i in found and found[i] != digest),
-        missing=tuple(i for i in wanted if i not in found),
+        same=sum(digests.get(i) == digest for i, digest in released.items()),
+        differ=tuple(i for i, digest in released.items() if digests.get(i, digest) != digest),
+        missing=tuple(i for i in released if i not in digests),
         shards=tuple(shards),
     )
 
@@ -136,22 +139,22 @@ def _as_released(table: pa.Table, rows: pl.DataFrame) -> pa.Table:
     by_id = {row["id"]: row for row in rows.select("id", *_PSEUDONYMS).iter_rows(named=True)}
     ids = table.column("id").to_pylist()
     table = table.filter(pa.array([id_ in by_id for id_ in ids], pa.bool_()))
-    kept = [by_id[id_] for id_ in table.column("id").to_pylist()]
+    rows_in_order = [by_id[id_] for id_ in table.column("id").to_pylist()]
     for name in _PSEUDONYMS:
         index = table.schema.get_field_index(name)
-        values = pa.array([row[name] for row in kept], pa.string())
+        values = pa.array([row[name] for row in rows_in_order], pa.string())
         table = table.set_column(index, table.schema.field(index), values)
     return table
 
 
 def _finish(
-    release: Dataset, out: Path, known: dict[str, SourceEntry], outcomes: list[Rebuilt]
+    release: Dataset, out: Path, entries: dict[str, SourceEntry], outcomes: list[Rebuilt]
 ) -> Manifest:
     shards = [*release.manifest.shards, *(s for outcome in outcomes for s in outcome.shards)]
     shards.sort(key=lambda shard: shard.path)
     manifest = release.manifest.model_copy(
         update={
-            "sources": entries_of(release.manifest, out, tuple(shards), known),
+            "sources": entries_of(release.manifest, out, tuple(shards), entries),
             "shards": tuple(shards),
             "digest": shards_digest(shards),
         }

@@ -72,7 +72,7 @@ def write_recipe(
     return [table, description]
 
 
-def read_recipe(root: Path) -> Iterator[tuple[ReleaseRecipe, pl.DataFrame]]:
+def read_recipes(root: Path) -> Iterator[tuple[ReleaseRecipe, pl.DataFrame]]:
     """The recipes below `root` with their annotations; raises DatasetError for damaged ones."""
     for path in sorted((root / FOLDER).glob("*.json")):
         try:
@@ -91,9 +91,9 @@ def record_digests(table: pa.Table) -> list[str]:
 
 def _annotations(shard: str, table: pa.Table) -> pa.Table:
     digests = record_digests(table)
-    shown = table.select(list(ANNOTATIONS)).replace_schema_metadata(None)
-    shown = shown.append_column("shard", pa.array([shard] * table.num_rows, pa.string()))
-    return shown.append_column("digest", pa.array(digests, pa.string()))
+    columns = table.select(list(ANNOTATIONS)).replace_schema_metadata(None)
+    columns = columns.append_column("shard", pa.array([shard] * table.num_rows, pa.string()))
+    return columns.append_column("digest", pa.array(digests, pa.string()))
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:

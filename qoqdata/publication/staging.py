@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -14,18 +15,20 @@ import pyarrow.parquet as pq
 from qoqdata import manifest as manifests
 from qoqdata import verdicts
 from qoqdata.atomic import digest, file_digest, write_json
-from qoqdata.contract.manifest import Manifest, Release, Shard, SourceEntry
+from qoqdata.contract.manifest import Counts, Manifest, Release, Shard, SourceEntry
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.manifest import config_digest, shards_digest
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.publication import recipe as recipes
-from qoqdata.publication.entries import entries_of
 from qoqdata.publication.licences import Term, terms
 from qoqdata.publication.recipe import ReleaseRecipe
-from qoqdata.publication.versions import FIRST
+from qoqdata.remote.files import LocalFiles
 from qoqdata.statistics import difficulty, tables
+
+#: The version of a first release.
+FIRST = "1.0.0"
 
 
 def stage(dataset: Dataset, root: Path) -> Dataset:
@@ -81,24 +84,61 @@ def seal(staged: Dataset, *, version: str, previous: str | None) -> Dataset:
 def content_digest(staged: Dataset) -> str:
     """The identity of a staged release apart from its version and the pages made for people."""
     root = staged.root
-    known = {shard.path: shard.sha256 for shard in staged.manifest.shards}
+    digests = {shard.path: shard.sha256 for shard in staged.manifest.shards}
     names = [p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()]
     inside = [name for name in names if "/" in name]
-    return digest({name: known.get(name) or file_digest(root / name) for name in inside})
+    return digest({name: digests.get(name) or file_digest(root / name) for name in inside})
+
+
+def entries_of(
+    manifest: Manifest,
+    root: Path,
+    shards: tuple[Shard, ...],
+    more: Mapping[str, SourceEntry] | None = None,
+) -> dict[str, SourceEntry]:
+    """Entries of the sources that have shards below `root`, with the counts of these records.
+
+    What was quarantined or filtered stays at home with its table, so units are those that gave
+    the records. `more` are entries beside those of `manifest`.
+    """
+    if not shards:
+        return {}
+    own = manifest.model_copy(update={"shards": shards})
+    light = Dataset(root, own, LocalFiles(root, own)).metadata()
+    entries = {**manifest.sources, **(more or {})}
+    return {
+        slug: entries[slug].model_copy(
+            update={"counts": _counts(light.filter(pl.col("source") == slug))}
+        )
+        for slug in sorted({shard.source for shard in shards})
+    }
+
+
+def _counts(own: pl.DataFrame) -> Counts:
+    units = own["study"].n_unique()
+    return Counts(
+        units=units,
+        converted=units,
+        quarantined=0,
+        filtered=0,
+        records=own.height,
+        annotation_only=own.filter(~pl.col("shows")).height,
+        by_split=dict(own.group_by("split").agg(n=pl.len()).sort("split").iter_rows()),
+    )
 
 
 def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple[Shard, ...]:
     dropped = _dropped(dataset)
-    kept = []
+    outgoing = []
     for shard in shards:
         source, target = dataset.root / shard.path, root / shard.path
         ids = pq.read_table(source, columns=["id"]).column("id")
         if not pc.any(pc.is_in(ids, dropped)).as_py():
             _link(source, target)
-            kept.append(shard)
-        elif left := rewrite_shard(source, target, shard, lambda table: _keep(table, dropped)):
-            kept.append(left)
-    return tuple(kept)
+            outgoing.append(shard)
+        elif rest := rewrite_shard(source, target, shard, lambda table: _keep(table, dropped)):
+            outgoing.append(rest)
+    return tuple(outgoing)
 
 
 def _dropped(dataset: Dataset) -> pa.Array:
@@ -118,8 +158,8 @@ def _shared_images(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
         return None
     sources = list({shard.source for shard in shards})
     reported = pl.col("source").is_in(sources) & (pl.col("outcome") == "reported")
-    found = pl.read_parquet(path, glob=False).filter(reported)
-    return verdicts.without_dropped(found, dataset.layout)["id"].n_unique()
+    leaks = pl.read_parquet(path, glob=False).filter(reported)
+    return verdicts.without_dropped(leaks, dataset.layout)["id"].n_unique()
 
 
 def _keep(table: pa.Table, dropped: pa.Array) -> pa.Table:
@@ -140,9 +180,9 @@ def _withheld(allowed: dict[str, Term]) -> dict[str, str]:
 
 
 def _manifest(
-    built: Manifest, entries: dict[str, SourceEntry], shards: tuple[Shard, ...], release: Release
+    manifest: Manifest, entries: dict[str, SourceEntry], shards: tuple[Shard, ...], release: Release
 ) -> Manifest:
-    return built.model_copy(
+    return manifest.model_copy(
         update={
             "config_digest": config_digest(entries),
             "digest": shards_digest(shards),
@@ -154,18 +194,18 @@ def _manifest(
 
 
 def _describe(dataset: Dataset, staged: Dataset) -> None:
-    """Statistics and difficulty of what leaves, where the data set has them."""
+    """Statistics and success rates of what leaves, where the data set has them."""
     if not staged.manifest.shards:
         return
-    kept = staged.kept()
+    records = staged.kept()
     for path in sorted(dataset.layout.difficulty.glob("*.parquet")):
-        table = pl.read_parquet(path, glob=False).join(kept.select("id"), on="id", how="semi")
+        table = tables.read_table(path).join(records.select("id"), on="id", how="semi")
         if table.height:
             difficulty.write_difficulty(staged.layout, table)
     policy = _policy(dataset)
-    if policy is not None and (kept["split"] == "train").any():
-        scored = difficulty.choose(staged.layout, policy)
-        tables.write_statistics(staged.layout, tables.compute(kept, scored))
+    if policy is not None and (records["split"] == "train").any():
+        success = difficulty.choose(staged.layout, policy)
+        tables.write_statistics(staged.layout, tables.compute(records, success))
 
 
 def _policy(dataset: Dataset) -> str | None:
@@ -173,5 +213,5 @@ def _policy(dataset: Dataset) -> str | None:
     path = dataset.layout.statistics("domains")
     if not path.is_file():
         return None
-    policies = pl.read_parquet(path, glob=False)["policy"].drop_nulls()
+    policies = tables.read_table(path)["policy"].drop_nulls()
     return policies[0] if policies.len() else None

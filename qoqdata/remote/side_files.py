@@ -21,7 +21,7 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
 from qoqdata.remote.faults import retried
 from qoqdata.remote.urls import scheme, shown
-from qoqdata.statistics import prior
+from qoqdata.statistics.difficulty import PRIOR
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -71,7 +71,7 @@ def files_of(
     if part != "difficulty":
         raise ValueError(f"no part of a data set: {part!r}")
     if scheme(url) in ("http", "https"):
-        return [f"difficulty/{prior.POLICY}.parquet"]
+        return [f"difficulty/{PRIOR}.parquet"]
     return _listed(system, f"{root}/difficulty", f"{shown(url)}/difficulty")
 
 

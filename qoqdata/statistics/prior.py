@@ -1,4 +1,4 @@
-"""Difficulty without a policy: label entropy, corrected for chance.
+"""Success rates without a policy: label entropy, corrected for chance.
 
 A question whose answer is predictable from the label frequencies of its source and task is easy.
 With p the frequency of the answer among K options, a question scores
@@ -12,14 +12,27 @@ multi-label question is the mean over its options, each a question with K = 2 (p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from qoqdata.statistics.estimate import named, rows
+from qoqdata.contract.vocabulary import ANSWER_JOIN
+from qoqdata.statistics.difficulty import PRIOR, from_estimates, write_difficulty
 
-POLICY = "prior-label-entropy"
+if TYPE_CHECKING:
+    from qoqdata.dataset import Dataset
+
 SCORER = "chance-corrected label surprisal"
+
+
+def write_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
+    """Write the prior of the kept training records; returns its difficulty table and the path."""
+    train = dataset.kept().filter(pl.col("split") == "train")
+    table = prior_difficulty(train, dataset.task_kinds)
+    return table, write_difficulty(dataset.layout, table)
 
 
 def prior_difficulty(train: pl.DataFrame, kinds: Mapping[tuple[str, str], str]) -> pl.DataFrame:
@@ -33,28 +46,41 @@ def prior_difficulty(train: pl.DataFrame, kinds: Mapping[tuple[str, str], str]) 
             ["source", "task"], maintain_order=True
         )
     ]
-    return rows(parts, policy=POLICY, scorer=SCORER)
+    return from_estimates(parts, policy=PRIOR, scorer=SCORER)
 
 
-def single_score(p: np.ndarray, k: int) -> np.ndarray:
+def single_score(p: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Scores of single-choice questions from the frequency `p` of their answer, K = `k`."""
     if k < 2:
         return np.ones_like(p)
-    return np.clip(1 - (1 - 1 / k) * np.log(1 / p) / np.log(k), 0, 1)
+    scores: NDArray[np.float64] = np.clip(1 - (1 - 1 / k) * np.log(1 / p) / np.log(k), 0, 1)
+    return scores
 
 
-def multi_score(present: np.ndarray) -> np.ndarray:
+def multi_score(present: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Scores of multi-label questions; `present` is bool (question, option)."""
     prevalence = present.mean(axis=0)
     p_state = np.where(present, prevalence, 1 - prevalence)
-    return np.clip((1 + 0.5 * np.log2(p_state)).mean(axis=1), 0, 1)
+    scores: NDArray[np.float64] = np.clip((1 + 0.5 * np.log2(p_state)).mean(axis=1), 0, 1)
+    return scores
+
+
+def answer_matrix(questions: pl.DataFrame) -> NDArray[np.bool_]:
+    """Which options each `answer` names, (questions, options): of all that any question offers,
+    sorted."""
+    options = sorted({option for row in questions["options"] for option in row})
+    place = {option: number for number, option in enumerate(options)}
+    present = np.zeros((questions.height, len(options)), np.bool_)
+    for row, answer in enumerate(questions["answer"]):
+        present[row, [place[option] for option in answer.split(ANSWER_JOIN)]] = True
+    return present
 
 
 def _task(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
-    present = named(frame)
+    present = answer_matrix(frame)
     if kind == "single":
-        chosen = present.argmax(axis=1)
-        scores = single_score(present.mean(axis=0)[chosen], present.shape[1])
+        answers = present.argmax(axis=1)
+        scores = single_score(present.mean(axis=0)[answers], present.shape[1])
     else:
         scores = multi_score(present)
-    return pl.DataFrame({"id": frame["id"], "mean": scores})
+    return pl.DataFrame({"id": frame["id"], "success_rate": scores})

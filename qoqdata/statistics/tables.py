@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -14,14 +15,22 @@ from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.types import Table
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from qoqdata.statistics.clusters import clusters
-from qoqdata.statistics.labels import label_table
-from qoqdata.statistics.rarity import counts_by
+from qoqdata.statistics.counts import clusters, counts_by, label_table
+
+#: What columns of statistics and difficulty tables were called in version 1.
+_FORMER_NAMES = {
+    "mean": "success_rate",
+    "mu": "success_rate",
+    "mu_variance": "success_rate_variance",
+}
 
 
 @dataclass(frozen=True)
 class Stats:
-    """Rarity and difficulty, as in `qoqdata.contract.statistics`; `digest` names these numbers."""
+    """Rarity and success rates, as in `qoqdata.contract.statistics`; `digest` names these numbers.
+
+    A success rate is the mean reward of a policy: 0 for hard, 1 for easy.
+    """
 
     domains: pl.DataFrame
     sources: pl.DataFrame
@@ -37,30 +46,37 @@ class Stats:
             fix = f"qoqdata stats {layout.root}"
             raise DatasetError("there are no statistics yet", where=str(lacking[0]), fix=fix)
         digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
-        domains, sources, labels, bins = (pl.read_parquet(path, glob=False) for path in paths)
+        domains, sources, labels, bins = (read_table(path) for path in paths)
         return cls(domains, sources, labels, bins, digest)
 
 
-def compute(kept: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
-    """All statistics tables by name, from kept records and a difficulty table (or none).
+def read_table(path: Path) -> pl.DataFrame:
+    """A statistics or difficulty table, its columns called as in the present contract, whichever
+    version wrote it."""
+    return pl.read_parquet(path, glob=False).rename(_FORMER_NAMES, strict=False)
+
+
+def compute(records: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+    """All statistics tables by name, from a difficulty table (or none) and kept records
+    (`Dataset.kept`).
 
     Raises DatasetError when no training record is left.
     """
-    train = kept.filter(pl.col("split") == "train")
+    train = records.filter(pl.col("split") == "train")
     if train.height == 0:
         raise DatasetError("holds no training record to describe", where="statistics")
     empty = pl.DataFrame(
-        schema={"id": pl.String, "mean": pl.Float64, "n_rollouts": pl.Int32}
+        schema={"id": pl.String, "success_rate": pl.Float64, "n_rollouts": pl.Int32}
         | {"policy": pl.String, "scorer": pl.String}
     )
-    known = empty if difficulty is None else difficulty.select(empty.columns)
-    scored = train.join(known, on="id", how="left", maintain_order="left")
+    rates = empty if difficulty is None else difficulty.select(empty.columns)
+    success = train.join(rates, on="id", how="left", maintain_order="left")
     domain_of = train.select(key="source", domain="domain").unique()
     return {
-        "domains": _with_difficulty(train, scored, "domain"),
-        "sources": _with_difficulty(train, scored, "source").join(domain_of, on="key").sort("key"),
-        "labels": label_table(kept, scored.drop_nulls("mean")),
-        "clusters": pl.concat([clusters(scored, "domain"), clusters(scored, "source")]),
+        "domains": _with_success(train, success, "domain"),
+        "sources": _with_success(train, success, "source").join(domain_of, on="key").sort("key"),
+        "labels": label_table(records, success.drop_nulls("success_rate")),
+        "clusters": pl.concat([clusters(success, "domain"), clusters(success, "source")]),
     }
 
 
@@ -71,19 +87,23 @@ def write_statistics(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:
     return Stats.read(layout)
 
 
-def _with_difficulty(train: pl.DataFrame, scored: pl.DataFrame, key: str) -> pl.DataFrame:
-    known = scored.drop_nulls("mean")
-    difficulty = known.group_by(key).agg(
-        mu=pl.col("mean").sort().mean(),
-        mu_variance=pl.col("mean").sort().var(ddof=0).fill_null(0.0),
-        n_questions=pl.len().cast(pl.Int64),
-        n_rollouts=pl.col("n_rollouts").cast(pl.Int64).sum(),
-        policy=pl.col("policy").first(),
-        scorer=pl.col("scorer").first(),
+def _with_success(train: pl.DataFrame, success: pl.DataFrame, key: str) -> pl.DataFrame:
+    rate = pl.col("success_rate")
+    by_key = (
+        success.drop_nulls("success_rate")
+        .group_by(key)
+        .agg(
+            success_rate=rate.sort().mean(),
+            success_rate_variance=rate.sort().var(ddof=0).fill_null(0.0),
+            n_questions=pl.len().cast(pl.Int64),
+            n_rollouts=pl.col("n_rollouts").cast(pl.Int64).sum(),
+            policy=pl.col("policy").first(),
+            scorer=pl.col("scorer").first(),
+        )
     )
     return (
         counts_by(train, key)
-        .join(difficulty.rename({key: "key"}), on="key", how="left")
+        .join(by_key.rename({key: "key"}), on="key", how="left")
         .with_columns(
             pl.col("n_questions").fill_null(0),
             n_rollouts=pl.when(pl.col("n_rollouts") > 0).then("n_rollouts"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # of its own clusters comes from another policy or another set of questions.
 RATE_TOLERANCE = 1 / 64
 
-COLUMNS = ("key", "n_records", "mu", "n_questions")
+COLUMNS = ("key", "n_records", "success_rate", "n_questions")
 CLUSTER_COLUMNS = ("level", "key", "centre", "count", "variance")
 
 
@@ -140,9 +140,9 @@ def read_statistics(stats: Statistics, level: str) -> Priors:
         domains[row["key"]] = _checked(
             DomainPrior(
                 row["n_records"] or None,
-                row["mu"],
+                row["success_rate"],
                 row["n_questions"] or 0,
-                histogram if row["mu"] is not None else (),
+                histogram if row["success_rate"] is not None else (),
             ),
             f"{name}, key {row['key']}",
         )

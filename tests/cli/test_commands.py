@@ -153,7 +153,7 @@ def test_difficulty_from_rollouts(
     assert code == 0
     assert qoqdata("stats", out)[0] == 0
     row = package.open(out).stats.domains.to_dicts()[0]
-    assert (row["mu"], row["n_questions"], row["n_rollouts"]) == (0.375, 2, 4)
+    assert (row["success_rate"], row["n_questions"], row["n_rollouts"]) == (0.375, 2, 4)
     assert (row["policy"], row["scorer"]) == ("tiny", "f1")
     pl.DataFrame({"id": ["unknown"], "reward": [0.5]}).write_parquet(rollouts)
     code, _, text = qoqdata("difficulty", out, "--from", rollouts, "--policy", "tiny")

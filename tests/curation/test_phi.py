@@ -7,11 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from qoqdata.curation.curation import curate
-from qoqdata.curation.phi import receipt
-from qoqdata.curation.phi.rules import RULES
-from qoqdata.curation.phi.scan import scan_texts
+from qoqdata.curation.phi import RULES, require_phi_receipt, scan_texts
 from qoqdata.curation.recipe import load_recipe
+from qoqdata.curation.verdicts import curate
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from tests.records.sound_rows import image_row
@@ -107,7 +105,7 @@ def test_records_with_findings_are_dropped(tmp_path: Path) -> None:
             "evidence": None,
         }
     ]
-    assert receipt.require(dataset).dropped == 1
+    assert require_phi_receipt(dataset).dropped == 1
 
 
 def test_open_findings_stop_publication_and_drop_nothing(tmp_path: Path) -> None:
@@ -116,7 +114,7 @@ def test_open_findings_stop_publication_and_drop_nothing(tmp_path: Path) -> None
     assert curate(dataset, load_recipe(tmp_path / "recipe.yaml")).phi.open == 1
     assert dataset.kept().height == 1
     with pytest.raises(DatasetError, match="1 PHI findings are open"):
-        receipt.require(dataset)
+        require_phi_receipt(dataset)
 
 
 def test_accepted_findings_change_nothing(tmp_path: Path) -> None:

@@ -11,20 +11,11 @@ import pytest
 from PIL import Image
 
 from qoqdata.dataset import Dataset
-from qoqdata.exports import climb, sharegpt, trl, verl, webdataset
+from qoqdata.exports.formats import FORMATS, write_export
 
 
 def pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
-WRITERS = (
-    trl.write_trl,
-    verl.write_verl,
-    sharegpt.write_sharegpt,
-    webdataset.write_webdataset,
-    climb.write_climb,
-)
 
 
 def without_ecg(wanted: dict[str, dict]) -> dict[str, dict]:
@@ -36,20 +27,20 @@ def lines(path: Path) -> list[dict]:
 
 
 def test_counts_add_up(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
-    for number, write in enumerate(WRITERS):
-        tally = write(varied, tmp_path / str(number))
+    for kind in FORMATS:
+        tally = write_export(varied, to=kind, out=tmp_path / kind)
         assert sum(tally.written.values()) + sum(tally.left_out.values()) == len(wanted)
         ecgs = len(wanted) - len(without_ecg(wanted))
-        closed = write in WRITERS[:3]
+        closed = kind in ("trl", "verl", "sharegpt")
         assert tally.left_out == ({"shows an ECG": ecgs} if closed else {})
         assert ecgs > 0
 
 
 def test_same_set_same_bytes(varied: Dataset, tmp_path: Path) -> None:
-    for number, write in enumerate(WRITERS):
-        first, second = tmp_path / f"{number}a", tmp_path / f"{number}b"
-        write(varied, first)
-        write(varied, second)
+    for kind in FORMATS:
+        first, second = tmp_path / f"{kind}-a", tmp_path / f"{kind}-b"
+        for out in (first, second):
+            write_export(varied, to=kind, out=out)
         files = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
         assert files == sorted(p.relative_to(second) for p in second.rglob("*") if p.is_file())
         assert all((first / f).read_bytes() == (second / f).read_bytes() for f in files)
@@ -59,7 +50,7 @@ def test_trl_sees_conversations_with_images(varied: Dataset, wanted: dict, tmp_p
     from datasets import load_dataset
     from trl.data_utils import is_conversational
 
-    trl.write_trl(varied, tmp_path)
+    FORMATS["trl"](varied, tmp_path)
     loaded = load_dataset("parquet", data_files={"train": str(tmp_path / "train.parquet")})["train"]
     assert is_conversational(loaded[0])
     by_id = {row["id"]: row for row in loaded}
@@ -80,7 +71,7 @@ def test_trl_sees_conversations_with_images(varied: Dataset, wanted: dict, tmp_p
 def test_verl_rows(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     import polars as pl
 
-    verl.write_verl(varied, tmp_path)
+    FORMATS["verl"](varied, tmp_path)
     files = sorted(tmp_path.glob("*.parquet"))
     rows = [row for path in files for row in pl.read_parquet(path).to_dicts()]
     for row in rows:
@@ -99,7 +90,7 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     from omegaconf import OmegaConf
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    verl.write_verl(varied, tmp_path)
+    FORMATS["verl"](varied, tmp_path)
     settings = {"prompt_key": "prompt", "image_key": "images", "filter_overlong_prompts": False}
     config = OmegaConf.create(settings | {"cache_dir": str(tmp_path / "cache")})
     files = [str(tmp_path / "train.parquet")]
@@ -117,7 +108,7 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
 def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     from trl.data_utils import maybe_convert_to_chatml
 
-    sharegpt.write_sharegpt(varied, tmp_path)
+    FORMATS["sharegpt"](varied, tmp_path)
     for line in lines(tmp_path / "train.jsonl"):
         record = wanted[line["id"]]
         human, answer = maybe_convert_to_chatml(line)["messages"]
@@ -132,7 +123,7 @@ def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_pat
 def test_webdataset_decodes_samples(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     import webdataset as wds
 
-    webdataset.write_webdataset(varied, tmp_path)
+    FORMATS["webdataset"](varied, tmp_path)
     files = [str(path) for path in sorted(tmp_path.glob("*.tar"))]
     samples = list(wds.WebDataset(files, shardshuffle=False).decode("rgb8"))
     assert sorted(sample["__key__"] for sample in samples) == sorted(wanted)
@@ -149,7 +140,7 @@ def test_webdataset_decodes_samples(varied: Dataset, wanted: dict, tmp_path: Pat
 
 
 def test_climb_lines(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
-    climb.write_climb(varied, tmp_path)
+    FORMATS["climb"](varied, tmp_path)
     found = [row for path in tmp_path.glob("*.jsonl") for row in lines(path)]
     assert sorted(line["id"] for line in found) == sorted(wanted)
     for line in found:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from qoqdata.curation.curation import curate
 from qoqdata.curation.recipe import CurationRecipe
+from qoqdata.curation.verdicts import curate
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest

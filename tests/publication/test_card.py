@@ -8,26 +8,25 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from qoqdata.cli.difficulty import make_prior
 from qoqdata.dataset import Dataset
-from qoqdata.publication.describe import describe
-from qoqdata.publication.facts import gather
+from qoqdata.publication.facts import gather_facts
 from qoqdata.publication.front_matter import front_matter
-from qoqdata.publication.markdown import escape, table
-from qoqdata.publication.readme import readme
+from qoqdata.publication.pages import write_pages
+from qoqdata.publication.readme import escape, readme, table
 from qoqdata.publication.staging import seal, stage
 from qoqdata.statistics import tables
+from qoqdata.statistics.prior import write_prior
 
 URL = "hf://datasets/our-lab/our-set@main"
 
 
 @pytest.fixture(scope="module")
 def release(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    scored, _ = make_prior(mixed)
+    scored, _ = write_prior(mixed)
     tables.write_statistics(mixed.layout, tables.compute(mixed.kept(), scored))
     staged = stage(mixed, tmp_path_factory.mktemp("card") / "out")
     staged = seal(staged, version="1.0.0", previous=None)
-    describe(staged, URL)
+    write_pages(staged, URL)
     return staged
 
 
@@ -41,7 +40,7 @@ def test_same_release_same_bytes(release: Dataset) -> None:
     names += [f"figures/{p.name}" for p in (release.root / "figures").iterdir()]
     assert len(names) == 4
     before = {name: (release.root / name).read_bytes() for name in names}
-    describe(release, URL)
+    write_pages(release, URL)
     assert before == {name: (release.root / name).read_bytes() for name in names}
 
 
@@ -80,7 +79,7 @@ def test_leakage_is_counted(release: Dataset, page: str) -> None:
 
 def test_whether_splits_share_images(release: Dataset, page: str) -> None:
     assert "No record shows an image of a later split" in page
-    facts = gather(release)
+    facts = gather_facts(release)
     held = facts.manifest.release
     assert held is not None
     for found, words in ((None, "were not compared"), (1234, "1,234 records show an image")):
@@ -132,7 +131,7 @@ def test_croissant_validates_and_iterates(release: Dataset) -> None:
 
 
 def test_card_of_a_set_that_stays(mixed: Dataset) -> None:
-    describe(mixed, None)
+    write_pages(mixed, None)
     page = (mixed.root / "README.md").read_text()
     assert "What is not here" not in page and 'load_dataset("PATH"' in page
     for name in ("README.md", "croissant.json"):
@@ -145,6 +144,6 @@ def test_hostile_text_breaks_no_table() -> None:
 
 
 def test_front_matter_is_plain_yaml(release: Dataset) -> None:
-    text = front_matter(gather(release))
+    text = front_matter(gather_facts(release))
     assert text.startswith("---\n") and text.endswith("---\n")
     assert yaml.safe_load(text.strip("-\n"))["pretty_name"] == "mixed"

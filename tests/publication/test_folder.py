@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from qoqdata.curation.curation import curate
 from qoqdata.curation.recipe import CurationRecipe
+from qoqdata.curation.verdicts import curate
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication.folder import Folder
-from qoqdata.publication.publication import deliver, prepare
+from qoqdata.publication.release import deliver, prepare
 from qoqdata.records.identity import Salt
 from qoqdata.suite.examples import SALT
 from tests.publication.test_staging import drop

@@ -14,7 +14,7 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication import hub
 from qoqdata.publication.hub import Hub
-from qoqdata.publication.publication import deliver, prepare
+from qoqdata.publication.release import deliver, prepare
 from qoqdata.remote import faults
 from qoqdata.suite.examples import SALT
 from tests.publication import hub_server
@@ -93,7 +93,7 @@ def test_killed_in_the_middle_goes_on(server: hub_server.Hub, mixed: Dataset) ->
         "import sys\n"
         "from qoqdata.dataset import open_dataset\n"
         "from qoqdata.publication.hub import Hub\n"
-        "from qoqdata.publication.publication import deliver, prepare\n"
+        "from qoqdata.publication.release import deliver, prepare\n"
         "from qoqdata.suite.examples import SALT\n"
         f"to = Hub({REPO!r}, token={TOKEN!r}, endpoint={server.url!r})\n"
         f"deliver(prepare(open_dataset({str(mixed.root)!r}), to, salt=SALT), to)\n"
@@ -136,8 +136,8 @@ def test_revision_switch(server: hub_server.Hub, mixed: Dataset, tmp_path: Path)
     publish(mixed, target(server))
     import shutil
 
-    from qoqdata.curation.curation import curate
     from qoqdata.curation.recipe import CurationRecipe
+    from qoqdata.curation.verdicts import curate
     from tests.publication.test_staging import drop
 
     shutil.copytree(mixed.root, tmp_path / "set")

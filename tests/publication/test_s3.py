@@ -7,7 +7,7 @@ import pytest
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.publication.folder import Folder
-from qoqdata.publication.publication import deliver, prepare
+from qoqdata.publication.release import deliver, prepare
 from qoqdata.suite.examples import SALT
 
 pytest.importorskip("moto")

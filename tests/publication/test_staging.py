@@ -9,8 +9,8 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from qoqdata.curation.curation import curate
 from qoqdata.curation.recipe import CurationRecipe
+from qoqdata.curation.verdicts import curate
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
@@ -51,7 +51,7 @@ def test_release_is_a_sound_data_set(staged: Dataset) -> None:
 
 
 def test_recipe_holds_annotations_and_nothing_of_the_media(mixed: Dataset, staged: Dataset) -> None:
-    ((recipe, rows),) = recipes.read_recipe(staged.root)
+    ((recipe, rows),) = recipes.read_recipes(staged.root)
     assert recipe.source == "lc25000"
     whole = mixed.records.filter(pl.col("source") == "lc25000").collect()
     same = ["id", "question", "answer", "labels", "split", "regions"]
@@ -107,7 +107,7 @@ def test_dropped_records_do_not_leave(mixed: Dataset, tmp_path: Path) -> None:
     staged = stage(dataset, tmp_path / "out")
     assert list(find(staged)) == []
     left = staged.metadata()["id"].to_list()
-    (_, rows), *_ = recipes.read_recipe(staged.root)
+    (_, rows), *_ = recipes.read_recipes(staged.root)
     assert not set(gone) & {*left, *rows["id"]}
     before = mixed.metadata().filter(pl.col("source").is_in(["ham10000", "ptb_xl"])).height
     assert len(left) == before - 1
@@ -119,9 +119,9 @@ def test_dropped_records_do_not_leave(mixed: Dataset, tmp_path: Path) -> None:
 def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> None:
     shutil.copytree(mixed.root, tmp_path / "set")
     dataset = open_dataset(tmp_path / "set")
-    from qoqdata.cli.difficulty import make_prior
+    from qoqdata.statistics.prior import write_prior
 
-    table, _ = make_prior(dataset)
+    table, _ = write_prior(dataset)
     tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), table))
     staged = stage(dataset, tmp_path / "out")
     assert staged.stats.sources["key"].to_list() == ["ham10000", "ptb_xl"]

@@ -165,7 +165,9 @@ def test_members_in_another_order() -> None:
 
 
 def test_other_contracts() -> None:
-    given = pa.table({"id": ["a"], "rewards": [[1.0, 0.0]], "mean": [0.5], "n_rollouts": [2]})
+    given = pa.table(
+        {"id": ["a"], "rewards": [[1.0, 0.0]], "success_rate": [0.5], "n_rollouts": [2]}
+    )
     with pytest.raises(RecordError, match="policy"):
         align(given, DIFFICULTY)
     whole = given.append_column("policy", [["p"]]).append_column("scorer", [["s"]])

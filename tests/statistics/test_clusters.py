@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoqdata.statistics.clusters import BINS, clusters
+from qoqdata.statistics.counts import BINS, clusters
 
 
 def scored(*means: float | None, source: str = "a", domain: str = "ct") -> pl.DataFrame:
-    frame = pl.DataFrame({"mean": pl.Series(means, dtype=pl.Float64)})
+    frame = pl.DataFrame({"success_rate": pl.Series(means, dtype=pl.Float64)})
     return frame.with_columns(source=pl.lit(source), domain=pl.lit(domain))
 
 

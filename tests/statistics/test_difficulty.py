@@ -16,7 +16,7 @@ from qoqdata.contract.side_tables import DIFFICULTY
 from qoqdata.errors import BadTable, UsageError
 from qoqdata.layout import Layout
 from qoqdata.statistics import difficulty
-from qoqdata.statistics.prior import POLICY
+from qoqdata.statistics.difficulty import PRIOR
 
 
 def read(path: Path) -> pl.DataFrame:
@@ -37,7 +37,7 @@ EXPECTED = [
     {
         "id": "a",
         "rewards": [0.0, 0.5, 1.0],
-        "mean": 0.5,
+        "success_rate": 0.5,
         "n_rollouts": 3,
         "policy": "p",
         "scorer": "exact match",
@@ -45,7 +45,7 @@ EXPECTED = [
     {
         "id": "b",
         "rewards": [1.0],
-        "mean": 1.0,
+        "success_rate": 1.0,
         "n_rollouts": 1,
         "policy": "p",
         "scorer": "exact match",
@@ -85,7 +85,7 @@ def test_other_columns_are_left_aside(tmp_path: Path) -> None:
 
 def test_means_are_taken_in_double_precision(tmp_path: Path) -> None:
     path = parquet(tmp_path, id=["a"] * 10, reward=[0.1] * 9 + [0.2])
-    assert read(path)["mean"][0] == pytest.approx(0.11, abs=1e-16)
+    assert read(path)["success_rate"][0] == pytest.approx(0.11, abs=1e-16)
 
 
 def test_order_of_rollouts_does_not_matter(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def layout(tmp_path: Path) -> Layout:
 
 def save(layout: Layout, policy: str, mean: float = 0.5) -> Path:
     table = pl.DataFrame(
-        {"id": ["a"], "rewards": [[mean]], "mean": [mean], "n_rollouts": [1]},
+        {"id": ["a"], "rewards": [[mean]], "success_rate": [mean], "n_rollouts": [1]},
         schema_overrides={"rewards": pl.List(pl.Float32), "n_rollouts": pl.Int32},
     ).with_columns(policy=pl.lit(policy), scorer=pl.lit("s"))
     return difficulty.write_difficulty(layout, table)
@@ -189,24 +189,24 @@ def test_none_at_all(layout: Layout) -> None:
 
 
 def test_the_prior_where_nothing_better_is_known(layout: Layout) -> None:
-    save(layout, POLICY)
+    save(layout, PRIOR)
     chosen = difficulty.choose(layout)
-    assert chosen is not None and chosen["policy"].to_list() == [POLICY]
+    assert chosen is not None and chosen["policy"].to_list() == [PRIOR]
 
 
 def test_a_real_policy_goes_before_the_prior(layout: Layout) -> None:
-    save(layout, POLICY)
+    save(layout, PRIOR)
     save(layout, "zeta")
     chosen = difficulty.choose(layout)
     assert chosen is not None and chosen["policy"].to_list() == ["zeta"]
 
 
 def test_two_real_policies_leave_the_choice_to_the_user(layout: Layout) -> None:
-    for policy in (POLICY, "one", "two"):
+    for policy in (PRIOR, "one", "two"):
         save(layout, policy)
     with pytest.raises(UsageError, match="2 policies: one, two"):
         difficulty.choose(layout)
-    for policy in ("one", "two", POLICY):
+    for policy in ("one", "two", PRIOR):
         chosen = difficulty.choose(layout, policy)
         assert chosen is not None and chosen["policy"].to_list() == [policy]
 
@@ -223,4 +223,4 @@ def test_new_rollouts_of_a_policy_replace_its_old_ones(layout: Layout) -> None:
     save(layout, "one", 0.25)
     save(layout, "one", 0.75)
     chosen = difficulty.choose(layout)
-    assert chosen is not None and chosen["mean"].to_list() == [0.75]
+    assert chosen is not None and chosen["success_rate"].to_list() == [0.75]

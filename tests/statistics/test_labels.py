@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from qoqdata.statistics.labels import label_table
+from qoqdata.statistics.counts import label_table
 from tests.statistics.training_rows import frame, record
 
 KEPT = frame(
@@ -19,7 +19,7 @@ KEPT = frame(
     # Another source; open answers have no row.
     record(6, source="b", domain="ecg", options=None, labels=None, answer="free"),
 )
-SCORED = pl.DataFrame({"id": ["r000", "r001", "r004"], "mean": [1.0, 0.5, 0.0]})
+SCORED = pl.DataFrame({"id": ["r000", "r001", "r004"], "success_rate": [1.0, 0.5, 0.0]})
 
 
 def test_counts_by_hand() -> None:
@@ -45,9 +45,9 @@ def test_counts_by_hand() -> None:
     assert counts("severity", "mild") == (0, 0, 1, 0, None)
     assert counts("severity", "severe") == (0, 0, 0, 0, None)
     # Training questions that assert x score 1 and 0.5, those that assert y 0.5 and 0.
-    assert rows["diagnosis", "x"]["mu"] == 0.75
-    assert rows["diagnosis", "y"]["mu"] == 0.25
-    assert rows["diagnosis", "z"]["mu"] is None
+    assert rows["diagnosis", "x"]["success_rate"] == 0.75
+    assert rows["diagnosis", "y"]["success_rate"] == 0.25
+    assert rows["diagnosis", "z"]["success_rate"] is None
     assert set(table["source"]) == {"a"} and set(table["domain"]) == {"ct"}
 
 
@@ -59,7 +59,7 @@ def test_options_that_vary_between_questions_are_all_listed() -> None:
 def test_sources_do_not_mix() -> None:
     kept = frame(record(0, "x"), record(1, "x", source="b"))
     table = label_table(kept, SCORED).filter(pl.col("label") == "x")
-    assert table.select("source", "n_train", "prevalence", "mu").rows() == [
+    assert table.select("source", "n_train", "prevalence", "success_rate").rows() == [
         ("a", 1, 1.0, 1.0),
         ("b", 1, 1.0, 0.5),
     ]

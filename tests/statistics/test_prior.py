@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoqdata.statistics.prior import POLICY, SCORER, multi_score, prior_difficulty, single_score
+from qoqdata.statistics.difficulty import PRIOR
+from qoqdata.statistics.prior import SCORER, multi_score, prior_difficulty, single_score
 from tests.statistics.training_rows import frame, record
 
 SINGLE = {("a", "diagnosis"): "single"}
@@ -18,7 +19,7 @@ MULTI = {("a", "diagnosis"): "multi"}
 
 def scores(*records: dict, kinds: dict = SINGLE) -> dict[str, float]:
     table = prior_difficulty(frame(*records), kinds)
-    return dict(table.select("id", "mean").iter_rows())
+    return dict(table.select("id", "success_rate").iter_rows())
 
 
 def test_a_constant_answer_is_easy() -> None:
@@ -120,9 +121,9 @@ def test_rows_of_the_table() -> None:
     assert row == {
         "id": "r007",
         "rewards": [],
-        "mean": 1.0,
+        "success_rate": 1.0,
         "n_rollouts": 0,
-        "policy": POLICY,
+        "policy": PRIOR,
         "scorer": SCORER,
     }
 
@@ -130,4 +131,4 @@ def test_rows_of_the_table() -> None:
 def test_no_record_is_an_empty_table() -> None:
     table = prior_difficulty(frame(), SINGLE)
     assert table.height == 0
-    assert table.columns == ["id", "rewards", "mean", "n_rollouts", "policy", "scorer"]
+    assert table.columns == ["id", "rewards", "success_rate", "n_rollouts", "policy", "scorer"]

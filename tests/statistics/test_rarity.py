@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoqdata.statistics.rarity import counts_by, entropy, label_counts, rarity
+from qoqdata.statistics.counts import counts_by, entropy, label_counts, rarity
 from tests.statistics.training_rows import frame, record
 
 

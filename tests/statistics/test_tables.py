@@ -11,12 +11,14 @@ import pytest
 
 from qoqdata.contract import statistics
 from qoqdata.contract.arrow import arrow_schema
+from qoqdata.contract.side_tables import DIFFICULTY
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
+from qoqdata.layout import Layout
 from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildSetting, SourceRequest
 from qoqdata.sources import catalogue
-from qoqdata.statistics import tables
+from qoqdata.statistics import difficulty, tables
 from qoqdata.statistics.tables import Stats
 from qoqdata.suite.examples import SALT
 
@@ -61,7 +63,7 @@ def scores(dataset: Dataset, **means: float) -> pl.DataFrame:
     return train(dataset).select(
         "id",
         rewards=pl.lit([], pl.List(pl.Float32)),
-        mean=pl.col("source").replace_strict(means, return_dtype=pl.Float64, default=None),
+        success_rate=pl.col("source").replace_strict(means, return_dtype=pl.Float64, default=None),
         n_rollouts=pl.lit(4, pl.Int32),
         policy=pl.lit("one"),
         scorer=pl.lit("exact"),
@@ -80,7 +82,7 @@ def test_counts_are_those_of_the_kept_training_records(dataset: Dataset) -> None
         assert row["n_images"] == own["images"].list.len().fill_null(0).sum()
         assert row["share"] == own.height / total
         assert row["rarity"] == pytest.approx(math.sqrt(total / (table.height * own.height)))
-        assert row["mu"] is None and row["n_questions"] == 0 and row["policy"] is None
+        assert row["success_rate"] is None and row["n_questions"] == 0 and row["policy"] is None
     assert table["n_records"].sum() == total
 
 
@@ -127,11 +129,11 @@ def test_difficulty_by_source_and_domain(dataset: Dataset) -> None:
     rows = {row["key"]: row for row in found["sources"].to_dicts()}
     counts = dict(train(dataset).group_by("source").len().iter_rows())
     ham = rows["ham10000"]
-    assert (ham["mu"], ham["mu_variance"]) == (0.25, 0.0)
+    assert (ham["success_rate"], ham["success_rate_variance"]) == (0.25, 0.0)
     assert ham["n_questions"] == counts["ham10000"]
     assert ham["n_rollouts"] == 4 * counts["ham10000"]
     assert (ham["policy"], ham["scorer"]) == ("one", "exact")
-    assert rows["kits23"]["mu"] is None and rows["kits23"]["n_questions"] == 0
+    assert rows["kits23"]["success_rate"] is None and rows["kits23"]["n_questions"] == 0
     assert {row["domain"] for row in rows.values()} == {"dermoscopy", "ecg", "ct"}
     bins = found["clusters"].filter(pl.col("level") == "source")
     assert bins.select("key", "cluster", "count").rows() == [
@@ -145,11 +147,11 @@ def test_variance_is_over_questions(dataset: Dataset) -> None:
     ids = train(dataset).filter(pl.col("source") == "ham10000")["id"].sort()
     means = pl.Series([float(n % 2) for n in range(len(ids))])
     table = scores(dataset).filter(pl.col("id").is_in(ids.to_list())).sort("id")
-    found = tables.compute(dataset.kept(), table.with_columns(mean=means))["sources"]
+    found = tables.compute(dataset.kept(), table.with_columns(success_rate=means))["sources"]
     row = found.filter(pl.col("key") == "ham10000").to_dicts()[0]
     p = (len(ids) // 2) / len(ids)
-    assert row["mu"] == pytest.approx(p)
-    assert row["mu_variance"] == pytest.approx(p * (1 - p))
+    assert row["success_rate"] == pytest.approx(p)
+    assert row["success_rate_variance"] == pytest.approx(p * (1 - p))
 
 
 def test_difficulty_of_records_that_are_not_trained_on_is_ignored(dataset: Dataset) -> None:
@@ -157,7 +159,7 @@ def test_difficulty_of_records_that_are_not_trained_on_is_ignored(dataset: Datas
     assert others.height
     table = others.select(
         "id",
-        mean=pl.lit(0.0),
+        success_rate=pl.lit(0.0),
         n_rollouts=pl.lit(1, pl.Int32),
         policy=pl.lit("p"),
         scorer=pl.lit("s"),
@@ -204,3 +206,39 @@ def test_no_statistics_yet(dataset: Dataset) -> None:
     with pytest.raises(DatasetError, match="no statistics yet") as raised:
         dataset.stats  # noqa: B018
     assert "qoqdata stats" in str(raised.value)
+
+
+def version_1(table: pl.DataFrame) -> pl.DataFrame:
+    """The table under the names that version 1 gave its columns."""
+    names = {"success_rate": "mu", "success_rate_variance": "mu_variance"}
+    return table.rename(names, strict=False)
+
+
+def test_tables_of_version_1_are_read_under_the_present_names(dataset: Dataset) -> None:
+    rates = scores(dataset, ham10000=0.25, ptb_xl=1.0)
+    computed = tables.compute(dataset.kept(), rates)
+    stats = tables.write_statistics(dataset.layout, computed)
+    for table in statistics.TABLES:
+        path = dataset.layout.statistics(table.name)
+        version_1(pl.read_parquet(path)).write_parquet(path)
+    assert "mu" in pl.read_parquet_schema(dataset.layout.statistics("labels"))
+    old = open_dataset(dataset.root).stats
+    for table in statistics.TABLES:
+        assert getattr(old, table.name).equals(getattr(stats, table.name))
+
+
+def test_a_difficulty_table_of_version_1_gives_the_same_statistics(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    rates = scores(dataset, ham10000=0.25, ptb_xl=1.0)
+    layout = Layout(tmp_path)
+    path = difficulty.write_difficulty(layout, rates)
+    old = pl.read_parquet(path).rename({"success_rate": "mean"})
+    old.write_parquet(path)
+    table = difficulty.choose(layout)
+    assert table is not None and table.columns == list(DIFFICULTY.names)
+    found, expected = (tables.compute(dataset.kept(), one) for one in (table, rates))
+    assert all(found[name].equals(expected[name]) for name in expected)
+    # What is written from it has the present names.
+    difficulty.write_difficulty(layout, table)
+    assert "success_rate" in pl.read_parquet_schema(path)

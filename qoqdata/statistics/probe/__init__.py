@@ -1,6 +1,5 @@
-"""Difficulty from a linear probe on frozen features: how far a simple reader gets."""
+"""Success rates of a linear probe on frozen features: how far a simple reader gets."""
 
-POLICY = "linear-probe"
 SCORER = "label F1, out of fold"
 #: Questions of a source and task that are probed: enough for a mean to two digits.
 LIMIT = 5000

@@ -65,11 +65,11 @@ def of_image(pixels: NDArray[np.uint8]) -> Features:
 def of_ecg(ecg: Mapping[str, Any]) -> Features:
     """float32 (ECG,) of a decoded ECG: `leads`, `fs` in Hz, `signal` in mV and `valid`, both
     (leads, samples). Leads outside the twelve are left out, absent ones are 0."""
-    found = np.zeros((len(TWELVE), ECG // len(TWELVE)), np.float32)
+    by_lead = np.zeros((len(TWELVE), ECG // len(TWELVE)), np.float32)
     for name, signal, valid in zip(ecg["leads"], ecg["signal"], ecg["valid"], strict=True):
         if name in TWELVE and valid.any():
-            found[TWELVE.index(name)] = _lead(signal, valid, float(ecg["fs"]))
-    return found.ravel()
+            by_lead[TWELVE.index(name)] = _lead(signal, valid, float(ecg["fs"]))
+    return by_lead.ravel()
 
 
 def of_text(text: str) -> Features:
@@ -80,7 +80,7 @@ def of_text(text: str) -> Features:
     return np.log1p(counts).astype(np.float32)
 
 
-def _gradients(grey: NDArray[np.floating]) -> NDArray[np.float64]:
+def _gradients(grey: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Orientation histograms of square cells, weighted by the gradient, of length 1 together."""
     down, across = np.gradient(grey)
     strength = np.hypot(down, across)
@@ -88,8 +88,8 @@ def _gradients(grey: NDArray[np.floating]) -> NDArray[np.float64]:
     angle = np.minimum((turn * _ANGLES).astype(int), _ANGLES - 1)
     cell = np.arange(_SIDE) * _CELLS // _SIDE
     place = (cell[:, None] * _CELLS + cell) * _ANGLES + angle
-    found = np.bincount(place.ravel(), strength.ravel(), minlength=_CELLS**2 * _ANGLES)
-    return found / max(float(np.linalg.norm(found)), 1e-6)
+    histogram = np.bincount(place.ravel(), strength.ravel(), minlength=_CELLS**2 * _ANGLES)
+    return histogram / max(float(np.linalg.norm(histogram)), 1e-6)
 
 
 def _lead(signal: Features, valid: NDArray[np.bool_], fs: float) -> NDArray[np.float64]:

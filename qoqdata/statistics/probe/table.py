@@ -1,71 +1,129 @@
-"""The difficulty table of the probe."""
+"""The difficulty table of the probe: each question is answered by a fit that has not seen its
+patient."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from qoqdata.statistics.estimate import named, rows
-from qoqdata.statistics.probe import LIMIT, POLICY, SCORER, features
-from qoqdata.statistics.probe.answers import out_of_fold, rewards
+from qoqdata.errors import UsageError
+from qoqdata.statistics.difficulty import PROBE, from_estimates, write_difficulty
+from qoqdata.statistics.prior import answer_matrix
+from qoqdata.statistics.probe import LIMIT, SCORER
+from qoqdata.statistics.probe.features import Features, of_record
+from qoqdata.statistics.probe.ridge import fit
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
+
+FOLDS = 5
 
 _COLUMNS = ("id", "images", "image_info", "ecg", "context")
 _PIXELS = 128 * 128
 
 
+def write_probe(
+    dataset: Dataset, *, limit: int = LIMIT, progress: Callable[[int, int], None] = lambda *_: None
+) -> tuple[pl.DataFrame, Path, list[str]]:
+    """Write what `probe_difficulty` gives; returns its table, the path and the tasks left out.
+
+    Raises UsageError when no question can be probed.
+    """
+    table, left_out = probe_difficulty(dataset, limit=limit, progress=progress)
+    if not table.height:
+        reason = f": too few patients in {'; '.join(left_out)}" if left_out else ""
+        fix = "use --prior, or build more patients"
+        raise UsageError(f"no question can be probed{reason}", where=dataset.where, fix=fix)
+    return table, write_difficulty(dataset.layout, table), left_out
+
+
 def probe_difficulty(
-    dataset: Dataset, *, limit: int = LIMIT, told: Callable[[int, int], None] = lambda *_: None
+    dataset: Dataset, *, limit: int = LIMIT, progress: Callable[[int, int], None] = lambda *_: None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Rows of the difficulty table for training questions with options, and the tasks left out.
 
     At most `limit` questions of a source and task are probed, those with the lowest hashes of
     their ids. Folds are whole patients, or studies where no patient is known. A task whose
-    questions all fall into one fold is left out. `told` hears of records read and their total.
+    questions all fall into one fold is left out. `progress` hears of records read and their total.
     Raises as the stream of the data set.
     """
-    asked = _asked(dataset, limit)
-    read = 0
+    sample = _sample(dataset, limit)
+    count = 0
     parts, left_out = [], []
-    for (source,), mine in asked.group_by(["source"], maintain_order=True):
-        shown: dict[str, features.Features] = {}
-        for name, found in _features(dataset, str(source), mine["id"].to_list()):
-            shown[name] = found
-            read += 1
-            told(read, asked.height)
+    for (source,), mine in sample.group_by(["source"], maintain_order=True):
+        features: dict[str, Features] = {}
+        for name, values in _features(dataset, str(source), mine["id"].to_list()):
+            features[name] = values
+            count += 1
+            progress(count, sample.height)
         for (task,), questions in mine.group_by(["task"], maintain_order=True):
             single = dataset.task_kinds.get((str(source), str(task))) == "single"
-            scored = _scored(questions, shown, single=single)
-            if scored is None:
+            rates = _rates(questions, features, single=single)
+            if rates is None:
                 left_out.append(f"{source}, {task}")
             else:
-                parts.append(scored)
-    return rows(parts, policy=POLICY, scorer=SCORER), left_out
+                parts.append(rates)
+    return from_estimates(parts, policy=PROBE, scorer=SCORER), left_out
 
 
-def _asked(dataset: Dataset, limit: int) -> pl.DataFrame:
+def out_of_fold(
+    features: NDArray[np.floating[Any]], present: NDArray[np.bool_], groups: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """Scores (n, options) of each question from a fit on the other folds, 1 for present, 0 for not.
+
+    `features` (n, features), `present` (n, options) the right answers, `groups` whose questions
+    stay together. None where all questions are of one fold, so that there is nothing to learn from.
+    """
+    folds = np.array([fold_of(group) for group in groups])
+    numbers = np.unique(folds)
+    if len(numbers) < 2:
+        return None
+    scores = np.empty(present.shape)
+    for fold in numbers:
+        out = folds == fold
+        scores[out] = fit(features[~out], present[~out].astype(np.float64))(features[out])
+    return scores
+
+
+def fold_of(group: str) -> int:
+    """The fold, 0 to FOLDS - 1, that a patient or study belongs to, by its hash."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") % FOLDS
+
+
+def rewards(
+    scores: NDArray[np.float64], present: NDArray[np.bool_], *, single: bool
+) -> NDArray[np.float64]:
+    """Label F1 of the answers, float64 (n,): the likeliest option where a `single` one is asked,
+    else all above one half, and the likeliest if none is."""
+    likeliest = np.zeros_like(present)
+    likeliest[np.arange(len(scores)), scores.argmax(axis=1)] = True
+    answer = likeliest if single else likeliest | (scores > 0.5)
+    hits = (answer & present).sum(axis=1)
+    f1: NDArray[np.float64] = 2 * hits / (answer.sum(axis=1) + present.sum(axis=1))
+    return f1
+
+
+def _sample(dataset: Dataset, limit: int) -> pl.DataFrame:
     """The questions to probe, by source and task, with the group that a fold keeps together."""
     train = dataset.kept().filter((pl.col("split") == "train") & pl.col("options").is_not_null())
-    drawn = [hashlib.sha256(name.encode()).hexdigest() for name in train["id"]]
+    lots = [hashlib.sha256(name.encode()).hexdigest() for name in train["id"]]
     return (
-        train.with_columns(drawn=pl.Series(drawn, dtype=pl.String))
-        .with_columns(place=pl.col("drawn").rank("ordinal").over("source", "task"))
+        train.with_columns(lot=pl.Series(lots, dtype=pl.String))
+        .with_columns(place=pl.col("lot").rank("ordinal").over("source", "task"))
         .filter(pl.col("place") <= limit)
         .sort("source", "task", "id")
         .select("id", "source", "task", "options", "answer", group=pl.coalesce("patient", "study"))
     )
 
 
-def _features(
-    dataset: Dataset, source: str, ids: Sequence[str]
-) -> Iterator[tuple[str, features.Features]]:
-    """Id and features of each wanted record of a source."""
+def _features(dataset: Dataset, source: str, ids: Sequence[str]) -> Iterator[tuple[str, Features]]:
+    """Id and features of each of the records of a source."""
     from qoqdata.stream.decode import Budget
 
     stream = dataset.stream(
@@ -79,17 +137,19 @@ def _features(
     )
     try:
         for record in stream:
-            yield record["id"], features.of_record(record)
+            yield record["id"], of_record(record)
     finally:
         stream.close()
 
 
-def _scored(
-    questions: pl.DataFrame, shown: dict[str, features.Features], *, single: bool
+def _rates(
+    questions: pl.DataFrame, features: dict[str, Features], *, single: bool
 ) -> pl.DataFrame | None:
-    seen = np.stack([shown[name] for name in questions["id"]])
-    present = named(questions)
-    scores = out_of_fold(seen, present, questions["group"].to_list())
+    """`id` and `success_rate` of the questions of one task; None where there is one fold."""
+    present = answer_matrix(questions)
+    matrix = np.stack([features[name] for name in questions["id"]])
+    scores = out_of_fold(matrix, present, questions["group"].to_list())
     if scores is None:
         return None
-    return pl.DataFrame({"id": questions["id"], "mean": rewards(scores, present, single=single)})
+    rates = rewards(scores, present, single=single)
+    return pl.DataFrame({"id": questions["id"], "success_rate": rates})

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from qoqdata.boxes import from_stored
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rewards import Truth
 from qoqtrain.rewards.truth import TrueRegion
@@ -16,8 +17,7 @@ from qoqtrain.trainer.step.sequences import Example, micro_batches, response_log
 from qoqtrain.trainer.step.update import optimizer_step
 
 if TYPE_CHECKING:
-    from qoqdata.boxes import from_stored
-from qoqtrain.data.batch import Row
+    from qoqtrain.data.batch import Row
     from qoqtrain.model.processor import Processor
 
 

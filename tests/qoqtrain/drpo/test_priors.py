@@ -18,7 +18,8 @@ def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     schema = {
         "key": pl.String, "n_records": pl.Int64, "n_patients": pl.Int64, "n_images": pl.Int64,
         "share": pl.Float64, "rarity": pl.Float64, "label_entropy": pl.Float64,
-        "imbalance_ratio": pl.Float64, "mu": pl.Float64, "mu_variance": pl.Float64,
+        "imbalance_ratio": pl.Float64, "success_rate": pl.Float64,
+        "success_rate_variance": pl.Float64,
         "n_questions": pl.Int64, "n_rollouts": pl.Int64, "policy": pl.String, "scorer": pl.String,
     }  # fmt: skip
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
@@ -47,12 +48,12 @@ class Stats:
 STATS = Stats(
     domains=table(
         [
-            {"key": "chest_xray", "n_records": 90_000, "mu": 0.5, "n_questions": 100},
-            {"key": "ultrasound", "n_records": 900, "mu": 0.25, "n_questions": 80},
+            {"key": "chest_xray", "n_records": 90_000, "success_rate": 0.5, "n_questions": 100},
+            {"key": "ultrasound", "n_records": 900, "success_rate": 0.25, "n_questions": 80},
             {"key": "ecg", "n_records": 9_100, "n_questions": 0},
         ]
     ),
-    sources=table([{"key": "busi", "n_records": 900, "mu": 0.25, "n_questions": 80}]),
+    sources=table([{"key": "busi", "n_records": 900, "success_rate": 0.25, "n_questions": 80}]),
     clusters=histogram(
         ("domain", "chest_xray", 0.25, 50),
         ("domain", "chest_xray", 0.75, 50),
@@ -123,8 +124,8 @@ def test_questions_that_always_fail_have_no_say() -> None:
     clusters = histogram(("domain", "hard", 0.0, 75), ("domain", "hard", 0.4, 25))
     rows = table(
         [
-            {"key": "hard", "n_records": 100, "mu": 0.1, "n_questions": 100},
-            {"key": "hopeless", "n_records": 100, "mu": 0.0, "n_questions": 100},
+            {"key": "hard", "n_records": 100, "success_rate": 0.1, "n_questions": 100},
+            {"key": "hopeless", "n_records": 100, "success_rate": 0.0, "n_questions": 100},
         ]
     )
     weights = by_domain(DRPO.from_stats(Stats(rows, clusters=clusters)))
@@ -164,7 +165,7 @@ def test_evidence_like_the_prior_moves_nothing() -> None:
 
 
 def test_strength_never_exceeds_the_questions_behind_mu() -> None:
-    rows = table([{"key": "a", "n_records": 10, "mu": 0.2, "n_questions": 3}])
+    rows = table([{"key": "a", "n_records": 10, "success_rate": 0.2, "n_questions": 3}])
     drpo = DRPO.from_stats(Stats(rows))
     drpo.step(**batch("a", [[0.7, 0.9]] * 3))
     assert by_domain(drpo)["a"]["success_rate"] == pytest.approx(0.5)
@@ -230,14 +231,22 @@ def test_other_data_has_another_digest() -> None:
     [
         ([{"key": None, "n_records": 5}], histogram(), "no key"),
         ([{"key": "a", "n_records": -5}], histogram(), "counts -5 records"),
-        ([{"key": "a", "n_records": 5, "mu": 1.5}], histogram(), "success_rate = 1.5"),
-        ([{"key": "a", "n_records": 5, "mu": float("nan")}], histogram(), "success_rate = nan"),
+        ([{"key": "a", "n_records": 5, "success_rate": 1.5}], histogram(), "success_rate = 1.5"),
         (
-            [{"key": "a", "n_records": 5, "mu": 0.5, "n_questions": 9}],
+            [{"key": "a", "n_records": 5, "success_rate": float("nan")}],
+            histogram(),
+            "success_rate = nan",
+        ),
+        (
+            [{"key": "a", "n_records": 5, "success_rate": 0.5, "n_questions": 9}],
             histogram(("domain", "a", 0.9, 9)),
             "clusters have the mean 0.9000",
         ),
-        ([{"key": "a", "n_records": 5, "mu": 0.5}], histogram(("domain", "a", 1.5, 9)), "cluster"),
+        (
+            [{"key": "a", "n_records": 5, "success_rate": 0.5}],
+            histogram(("domain", "a", 1.5, 9)),
+            "cluster",
+        ),
     ],
 )
 def test_impossible_tables_are_refused(
@@ -248,8 +257,8 @@ def test_impossible_tables_are_refused(
 
 
 def test_incomplete_tables_are_refused() -> None:
-    with pytest.raises(BadTable, match="lacks mu"):
-        DRPO.from_stats(replace(STATS, domains=STATS.domains.drop("mu")))
+    with pytest.raises(BadTable, match="lacks success_rate"):
+        DRPO.from_stats(replace(STATS, domains=STATS.domains.drop("success_rate")))
     with pytest.raises(BadTable, match="lacks centre"):
         DRPO.from_stats(replace(STATS, clusters=STATS.clusters.drop("centre")))
     with pytest.raises(DuplicateKey, match="'ecg' is listed twice"):

@@ -85,7 +85,7 @@ def test_starting_weights_do_not_depend_on_annotation(tmp_path: Path) -> None:
     for coverage in COVERAGES:
         scores = scored(texts, domains, annotated=coverage)
         stats = written_statistics(tmp_path, scores, ids)
-        assert stats.domains["mu"].to_list() == [0.5, 0.5]
+        assert stats.domains["success_rate"].to_list() == [0.5, 0.5]
         weights.append(DRPO.from_stats(stats, "domain").weights())
     assert all(rows == weights[0] for rows in weights)
     # Equal counts and equal answers: equal weights, however many regions are drawn.

@@ -68,7 +68,7 @@ def test_difficulty_reads_the_rollouts_of_a_run(small, demo):
     rows = pl.read_parquet(rollouts)
     assert found["n_rollouts"].to_list() == [4] * 4
     expected = rows.group_by("id").agg(pl.col("answer").mean()).sort("id")
-    assert found.sort("id")["mean"].to_list() == pytest.approx(expected["answer"].to_list())
+    assert found.sort("id")["success_rate"].to_list() == pytest.approx(expected["answer"].to_list())
 
 
 def test_a_rollout_without_a_reward_stops_the_run_and_is_named():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qoqdata.statistics.probe.answers import FOLDS, fold_of, out_of_fold, rewards
+from qoqdata.statistics.probe.table import FOLDS, fold_of, out_of_fold, rewards
 
 
 def one_hot(classes: np.ndarray, k: int) -> np.ndarray:

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from qoqdata.cli.main import app
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import UsageError
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.statistics import difficulty
-from qoqdata.statistics.probe import POLICY
-from qoqdata.statistics.probe.table import probe_difficulty
+from qoqdata.statistics.difficulty import PROBE
+from qoqdata.statistics.probe.table import probe_difficulty, write_probe
 from tests.pipeline.conftest import SALT, mapping
 
 
@@ -55,13 +56,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def means(dataset: Dataset, table: pl.DataFrame) -> dict[str, float]:
     sources = dataset.metadata().select("id", "source")
-    by_source = table.join(sources, on="id").group_by("source").agg(pl.col("mean").mean())
+    by_source = table.join(sources, on="id").group_by("source").agg(pl.col("success_rate").mean())
     return dict(by_source.iter_rows())
 
 
 def test_what_images_decide_is_easy_and_what_nothing_decides_is_not(built: Dataset) -> None:
     heard = []
-    table, left_out = probe_difficulty(built, told=lambda done, total: heard.append((done, total)))
+    table, left_out = probe_difficulty(
+        built, progress=lambda done, total: heard.append((done, total))
+    )
     found = means(built, table)
     assert found["told_films"] > 0.95
     assert 0.3 < found["mute_films"] < 0.7
@@ -87,12 +90,19 @@ def test_the_command_writes_what_statistics_use_until_a_policy_is_known(built: D
     assert "few_films, diagnosis: too few patients" in done.output
     assert CliRunner().invoke(app, ["difficulty", root, "--prior"]).exit_code == 0
     chosen = difficulty.choose(built.layout)
-    assert chosen is not None and chosen["policy"].unique().to_list() == [POLICY]
+    assert chosen is not None and chosen["policy"].unique().to_list() == [PROBE]
     assert CliRunner().invoke(app, ["stats", root]).exit_code == 0
-    sources = dict(open_dataset(built.root).stats.sources.select("key", "mu").iter_rows())
+    sources = dict(open_dataset(built.root).stats.sources.select("key", "success_rate").iter_rows())
     assert sources["told_films"] > 0.95
     assert sources["few_films"] is None
-    assert open_dataset(built.root).stats.domains["policy"].to_list() == [POLICY]
+    assert open_dataset(built.root).stats.domains["policy"].to_list() == [PROBE]
+
+
+def test_too_few_patients_for_any_question(tmp_path: Path) -> None:
+    requests = (request("few_films", films(tmp_path / "few", ["a", "b"], bright="a")),)
+    build(BuildConfig(sources=requests), tmp_path / "set", BuildSetting(SALT, workers=0))
+    with pytest.raises(UsageError, match="no question can be probed: too few patients"):
+        write_probe(open_dataset(tmp_path / "set"))
 
 
 def test_one_origin_of_difficulty_at_a_time(built: Dataset) -> None:

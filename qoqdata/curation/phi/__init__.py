@@ -1,1 +1,0 @@
-"""Protected health information in a data set's texts: rules, scan, receipt."""

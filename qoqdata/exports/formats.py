@@ -1,0 +1,33 @@
+"""The formats by name, and the export of a data set to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from qoqdata.dataset import Dataset
+from qoqdata.errors import UsageError
+from qoqdata.exports.json_lines import write_climb, write_sharegpt
+from qoqdata.exports.parquet import write_trl, write_verl
+from qoqdata.exports.rows import Tally
+from qoqdata.exports.webdataset import write_webdataset
+
+FORMATS: Mapping[str, Callable[[Dataset, Path], Tally]] = {
+    "verl": write_verl,
+    "trl": write_trl,
+    "sharegpt": write_sharegpt,
+    "webdataset": write_webdataset,
+    "climb": write_climb,
+}
+
+
+def write_export(dataset: Dataset, *, to: str, out: Path) -> Tally:
+    """Write the kept records at `out` in the format `to`, and return counts by split and reason.
+
+    Raises UsageError for a format that is none of FORMATS, and for a folder in use.
+    """
+    if to not in FORMATS:
+        raise UsageError(f"there is no format {to!r}", where="--to", fix=", ".join(FORMATS))
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError("is not empty", where=str(out), fix="name a new folder")
+    return FORMATS[to](dataset, out)

@@ -1,0 +1,127 @@
+"""JSON lines beside image files, one file a split: ShareGPT, and those of CLIMB and QoQ-Med.
+
+ShareGPT, as LLaVA and LLaMA-Factory read it: a line holds `id`, `images` (relative paths), and two
+turns: the human's with an `<image>` for each image, and the answer. Records with an ECG are left
+out: the format has no place for one.
+
+CLIMB and QoQ-Med: both sets of keys in one line. `problem`, `answer`, `images`,
+`segmentation_path`, `bbox` and `demo` are what QoQ-Med reads; `conversations` is what CLIMB writes.
+`time-series` names NumPy files of millivolts (lead, sample). `bbox` holds one box, so a record with
+several boxes on its first image keeps them in `regions` only, which the old readers ignore. The
+source `climb_jsonl` reads these files back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from qoqdata.atomic import replacing
+from qoqdata.dataset import Dataset
+from qoqdata.exports.rows import (
+    MARKS,
+    PLACEHOLDER,
+    Row,
+    Tally,
+    by_split,
+    marks_are_free,
+    prompt_text,
+    shows_images,
+    write_images,
+    write_mask,
+    write_signal,
+)
+
+#: Stands for an ECG in a prompt of CLIMB.
+SERIES = "<time-series>"
+
+#: A record as the object of a line; None leaves it out, and the tally counts why.
+Convert = Callable[[Row, Tally], dict[str, Any] | None]
+
+
+def write_sharegpt(dataset: Dataset, out: Path) -> Tally:
+    """`<split>.jsonl`, and images/."""
+
+    def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
+        if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
+            return None
+        images = write_images(row, out)
+        problem = f"{PLACEHOLDER}\n" * len(images) + prompt_text(row)
+        return {"id": row["id"], "images": images, "conversations": _turns(problem, row)}
+
+    return _write_json_lines(dataset, out, convert, name="{}.jsonl")
+
+
+def write_climb(dataset: Dataset, out: Path) -> Tally:
+    """`annotation_<split>.jsonl` with images/, masks/ and ecg/ beside it."""
+
+    def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
+        if not marks_are_free(row, tally, (*MARKS, SERIES)):
+            return None
+        images, series = write_images(row, out), write_signal(row, out)
+        marks = f"{PLACEHOLDER}\n" * len(images) + (f"{SERIES}\n" if series else "")
+        problem = marks + prompt_text(row)
+        line: dict[str, Any] = {
+            "id": row["id"],
+            "problem": problem,
+            "answer": row["answer"],
+            "images": images,
+            "data_source": row["domain"],
+            "dataset": row["source"],
+            "conversations": _turns(problem, row),
+        }
+        if series:
+            line["time-series"] = [series]
+        if mask := write_mask(row, out):
+            line["segmentation_path"] = mask
+        line |= _boxes(row)
+        if demo := _demo(row):
+            line["demo"] = demo
+        return line
+
+    return _write_json_lines(dataset, out, convert, name="annotation_{}.jsonl")
+
+
+def _turns(problem: str, row: Row) -> list[dict[str, str]]:
+    return [{"from": "human", "value": problem}, {"from": "gpt", "value": row["answer"]}]
+
+
+def _boxes(row: Row) -> dict[str, Any]:
+    regions = row["regions"]
+    if not regions:
+        return {}
+    first = [region for region in regions if region["image"] == 0]
+    edges = ("x_min", "y_min", "x_max", "y_max")
+    single = {"bbox": [first[0][edge] for edge in edges]} if len(first) == 1 else {}
+    return single | {"regions": regions}
+
+
+def _demo(row: Row) -> str:
+    parts = []
+    if row["sex"] is not None:
+        parts.append(f"sex: {row['sex'].capitalize()}")
+    if row["age"] is not None:
+        parts.append(f"age: {row['age']}")
+    return ", ".join(parts)
+
+
+def _write_json_lines(dataset: Dataset, out: Path, convert: Convert, *, name: str) -> Tally:
+    """Write each split's records as `convert` gives them, to the file `name` with its split."""
+    tally = Tally()
+    out.mkdir(parents=True, exist_ok=True)
+    for split, records in by_split(dataset):
+        path = out / name.format(split)
+        with replacing(path) as draft, draft.open("w", encoding="utf-8") as stream:
+            for line in _lines(records, convert, tally, split):
+                stream.write(line)
+    return tally
+
+
+def _lines(records: Iterable[Row], convert: Convert, tally: Tally, split: str) -> Iterable[str]:
+    for row in records:
+        content = convert(row, tally)
+        if content is not None:
+            tally.wrote(split)
+            yield json.dumps(content, ensure_ascii=False) + "\n"

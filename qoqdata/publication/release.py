@@ -1,0 +1,168 @@
+"""One release: its gates, its version and changelog, its delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from qoqdata.curation.phi import require_phi_receipt
+from qoqdata.dataset import Dataset
+from qoqdata.differences import KINDS, SetDifference, difference
+from qoqdata.errors import DatasetError, UsageError
+from qoqdata.publication import privacy
+from qoqdata.publication.licences import terms
+from qoqdata.publication.pages import write_pages
+from qoqdata.publication.staging import FIRST, content_digest, seal, stage
+from qoqdata.publication.target import Delivery, Outgoing, Target, outgoing_files
+from qoqdata.records.identity import Salt
+
+CHANGELOG = "CHANGELOG.md"
+
+_WORDS = {
+    "added": "added",
+    "removed": "removed",
+    "moved": "moved to another split",
+    "relabelled": "with another question, answer or label",
+    "changed": "otherwise changed",
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A release that passed its gates and lies ready. `change` is None for a first release."""
+
+    staged: Dataset
+    files: tuple[Outgoing, ...]
+    version: str
+    change: SetDifference | None
+
+
+def prepare(
+    dataset: Dataset,
+    target: Target,
+    *,
+    salt: Salt,
+    version: str | None = None,
+    reviewed: Collection[str] = (),
+) -> Prepared:
+    """Pass the gates and write the outgoing tree; nothing leaves yet.
+
+    `reviewed` names private sources whose images a person has looked through for burned-in
+    text. Raises DatasetError when the PHI rules have not run or have open findings, when private
+    images were not reviewed, or when a secret is found in an outgoing file; UsageError for a
+    salt that is not the set's, or a version that does not rise.
+    """
+    if salt.fingerprint != dataset.manifest.salt_fingerprint:
+        fix = "name the salt that the set was built with: --salt-file"
+        raise UsageError("the salt is another one; raw keys could not be recognised", fix=fix)
+    require_phi_receipt(dataset)
+    _require_review(dataset, reviewed)
+    root = dataset.layout.release
+    staged, previous = stage(dataset, root), target.open()
+    if previous is None:
+        change, older = None, ""
+        staged = seal(staged, version=version or FIRST, previous=None)
+    else:
+        change = difference(previous, staged)
+        older = (target.read(CHANGELOG) or b"").decode()
+        staged = _succeed(staged, previous, change, version)
+    assert staged.manifest.release is not None
+    final = staged.manifest.release.version
+    text = older if f"\n## {final}\n" in older else changelog(final, change, older)
+    (root / CHANGELOG).write_text(text, encoding="utf-8")
+    write_pages(staged, _public(target.url))
+    _require_no_leak(root, privacy.secrets_of(dataset, salt))
+    digests = {shard.path: shard.sha256 for shard in staged.manifest.shards}
+    return Prepared(staged, outgoing_files(root, digests), final, change)
+
+
+def deliver(
+    prepared: Prepared, target: Target, progress: Callable[[int, int], None] = lambda *_: None
+) -> Delivery:
+    """Send a prepared release; `progress` hears of files and their total."""
+    target.prepare()
+    message = f"Release {prepared.version}"
+    return target.deliver(prepared.files, message=message, tag=prepared.version, progress=progress)
+
+
+def next_version(before: str, difference: SetDifference) -> str:
+    """The version after `before`.
+
+    major   numbers measured on the old release no longer compare: records removed or moved
+            between splits, or another schema
+    minor   records added, relabelled or otherwise changed
+    patch   the same records with another card, statistics or recipe
+    """
+    major, minor, patch = (int(part) for part in before.split("."))
+    if difference.schema_changed or difference.count("removed") or difference.count("moved"):
+        return f"{major + 1}.0.0"
+    if difference.records.height:
+        return f"{major}.{minor + 1}.0"
+    return f"{major}.{minor}.{patch + 1}"
+
+
+def check_order(before: str, after: str) -> None:
+    """Raise UsageError unless `after` is a later version than `before`."""
+    if [int(part) for part in after.split(".")] <= [int(part) for part in before.split(".")]:
+        raise UsageError(f"{after} does not come after {before}", where="--version")
+
+
+def changelog(version: str, difference: SetDifference | None, older: str = "") -> str:
+    """CHANGELOG.md with an entry for `version` on top of the `older` text; no entry has a date."""
+    title = "# Changelog\n"
+    lines = [f"## {version}", ""]
+    if difference is None:
+        lines.append("First release.")
+    elif difference.records.height == 0:
+        lines.append("The same records.")
+    else:
+        for kind in KINDS:
+            if count := difference.count(kind):
+                sources = difference.records.filter(kind=kind)["source"].unique().sort()
+                lines.append(f"- {count:,} records {_WORDS[kind]}: {', '.join(sources)}")
+    if difference is not None and difference.schema_changed:
+        lines.append("- another schema version")
+    body = "\n".join(lines) + "\n"
+    rest = older.removeprefix(title).lstrip("\n")
+    return f"{title}\n{body}" + (f"\n{rest}" if rest else "")
+
+
+def _public(url: str) -> str | None:
+    """The address to show in the release; a local folder is nobody's business."""
+    return url if "://" in url and not url.startswith("file:") else None
+
+
+def _succeed(
+    staged: Dataset, previous: Dataset, change: SetDifference, version: str | None
+) -> Dataset:
+    """Seal the release after `previous`; the same content keeps its version."""
+    last = previous.manifest.release
+    before = last.version if last else "0.0.0"
+    if version is None and last is not None and last.content == content_digest(staged):
+        return seal(staged, version=before, previous=last.previous)
+    if version is not None:
+        check_order(before, version)
+    return seal(
+        staged,
+        version=version or next_version(before, change),
+        previous=previous.manifest.digest,
+    )
+
+
+def _require_review(dataset: Dataset, reviewed: Collection[str]) -> None:
+    if unknown := sorted(set(reviewed) - set(dataset.cards)):
+        raise UsageError(f"the set has no source {unknown[0]}", where="--pixels-reviewed")
+    for slug, term in terms(dataset.cards).items():
+        private = dataset.cards[slug].access == "own"
+        if private and term.form == "pixels" and slug not in reviewed:
+            what = f"nobody has looked for text burned into the images of {slug}"
+            fix = f"look through them, then say --pixels-reviewed {slug}"
+            raise DatasetError(what, where=dataset.where, fix=fix)
+
+
+def _require_no_leak(root: Path, secrets: privacy.Secrets) -> None:
+    if leaks := privacy.scan_outgoing(root, secrets):
+        more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
+        what = f"{leaks[0].what} is in {leaks[0].file}{more}"
+        raise DatasetError(what, where=str(root), fix="drop or rebuild the records that hold it")

@@ -1,1 +1,0 @@
-"""Reasoning traces: what a policy wrote on the way to right answers, as a column of the set."""

@@ -1,0 +1,114 @@
+"""A curated data set trains on no image that it is tested on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from qoqdata.curation.leakage import LEAKS
+from qoqdata.curation.recipe import CurationRecipe, Leakage
+from qoqdata.curation.verdicts import curate
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from tests.curation.scenes import scene
+from tests.pipeline.conftest import SALT, mapping
+
+#: File, split and what it shows: 0 to 5 are scenes; a quarter of the size, brighter or JPEG.
+FILMS = (
+    ("train_own.png", "train", scene(0)),
+    ("train_of_test.png", "train", cv2.resize(scene(1), (80, 80), interpolation=cv2.INTER_AREA)),
+    ("train_of_validation.jpg", "train", scene(2)),
+    ("train_black.png", "train", np.zeros((60, 60, 3), np.uint8)),
+    ("validation_own.png", "validation", scene(2)),
+    ("validation_of_test.png", "validation", np.clip(scene(3) * 1.1, 0, 255).astype(np.uint8)),
+    ("test_one.png", "test", scene(1)),
+    ("test_two.jpg", "test", scene(3)),
+    ("test_black.png", "test", np.zeros((60, 60, 3), np.uint8)),
+)
+
+
+@pytest.fixture
+def leaky(tmp_path: Path) -> Dataset:
+    """One patient a film, so that only the images tell."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    rows = ["file,label,patient,set"]
+    for number, (name, split, pixels) in enumerate(FILMS):
+        cv2.imwrite(str(raw / name), pixels[..., ::-1])
+        rows.append(f"{name},a,p{number},{split}")
+    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
+    said = mapping("films")
+    said["table"]["split"] = "set"
+    request = SourceRequest(source="image_table", raw=raw, mapping=said)
+    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
+    return open_dataset(tmp_path / "set")
+
+
+def named(dataset: Dataset) -> dict[str, str]:
+    """Record id to the film's file, told by the size and split of the stored image."""
+    facts = {
+        (split, pixels.shape[0], round(float(pixels.mean()))): name for name, split, pixels in FILMS
+    }
+    found = {}
+    for split in ("train", "validation", "test"):
+        stream = dataset.stream(split, images="array", shuffle=False, epochs=1, workers=0)
+        for record in stream:
+            (image,) = record["images"]
+            near = min(
+                (key for key in facts if key[:2] == (split, image.shape[0])),
+                key=lambda key: abs(key[2] - image.mean()),
+            )
+            found[record["id"]] = facts[near]
+    return found
+
+
+def test_what_is_trained_on_sooner_goes(leaky: Dataset) -> None:
+    name_of = named(leaky)
+    assert sorted(name_of.values()) == sorted(name for name, _, _ in FILMS)
+    result = curate(leaky, CurationRecipe())
+    assert result.leaks is not None
+    assert dict(result.leaks.schema) == LEAKS | {"outcome": pl.String}
+    pairs = {(name_of[a], name_of[b]) for a, b in result.leaks.select("id", "other").iter_rows()}
+    assert pairs == {
+        ("train_of_test.png", "test_one.png"),
+        ("train_of_validation.jpg", "validation_own.png"),
+        ("validation_of_test.png", "test_two.jpg"),
+    }
+    again = open_dataset(leaky.root)
+    assert set(named(again).values()) == {
+        *("train_own.png", "train_black.png", "validation_own.png"),
+        *("test_one.png", "test_two.jpg", "test_black.png"),
+    }
+    verdicts = pl.read_parquet(again.layout.verdicts)
+    assert verdicts["rule"].to_list() == ["leakage"] * 3
+    evidence = {name_of[a]: name_of[b] for a, b in verdicts.select("id", "evidence").iter_rows()}
+    assert evidence == dict(pairs)
+
+
+def test_a_second_pass_decides_the_same(leaky: Dataset) -> None:
+    first = curate(leaky, CurationRecipe())
+    second = curate(open_dataset(leaky.root), CurationRecipe())
+    assert first.verdicts.equals(second.verdicts)
+
+
+def test_reports_change_nothing_and_skipping_takes_verdicts_back(leaky: Dataset) -> None:
+    reported = curate(leaky, CurationRecipe(leakage=Leakage(on_finding="report")))
+    assert reported.leaks is not None and reported.leaks.height == 3
+    assert reported.verdicts.height == 0
+    curate(leaky, CurationRecipe())
+    assert leaky.layout.leakage_findings.is_file()
+    skipped = curate(leaky, CurationRecipe(leakage=Leakage(on_finding="skip")))
+    assert skipped.leaks is None
+    assert skipped.verdicts.height == 0
+    assert not leaky.layout.leakage_findings.exists()
+
+
+def test_a_stricter_recipe_finds_less(leaky: Dataset) -> None:
+    same = curate(leaky, CurationRecipe(leakage=Leakage(radius=0, correlation=1.0)))
+    assert same.leaks is not None
+    assert same.leaks.height <= 1
