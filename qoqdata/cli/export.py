@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
-from qoqdata.errors import UsageError
-
-FORMATS = ("verl", "trl", "sharegpt", "webdataset", "climb")
 
 EPILOG = """Example:  qoqdata export ./set --to trl --out ./trl
 
@@ -35,13 +32,7 @@ def export_command(
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
     """Write kept records in the format of another trainer, one file or more a split."""
-    from qoqdata.dataset import open_dataset
-
-    if to not in FORMATS:
-        raise UsageError(f"there is no format {to!r}", where="--to", fix=", ".join(FORMATS))
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError("is not empty", where=str(out), fix="name a new folder")
-    tally = import_module(f"qoqdata.exports.{to}").write(open_dataset(dataset), out)
+    tally = qoqdata.export(dataset, to=to, out=out)
     if json:
         console.emit_json({"written": tally.written, "left_out": tally.left_out})
         return

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 from qoqdata.statistics.tables import Stats
 
@@ -16,7 +16,7 @@ def add(app: typer.Typer) -> None:
 
 
 def stats_command(
-    dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
     prior: Annotated[
         bool, typer.Option("--prior", help="First make the difficulty prior from label entropy.")
     ] = False,
@@ -27,15 +27,7 @@ def stats_command(
 
     The tables are stats/*.parquet, by domain, source, label and question difficulty.
     """
-    from qoqdata.cli.difficulty import make_prior
-    from qoqdata.dataset import open_dataset
-    from qoqdata.statistics import difficulty, tables
-
-    opened = open_dataset(dataset)
-    if prior:
-        make_prior(opened)
-    scored = difficulty.choose(opened.layout, policy)
-    stats = tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored))
+    stats = qoqdata.stats(dataset, policy=policy, prior=prior)
     if json:
         frames = {"domains": stats.domains, "sources": stats.sources, "labels": stats.labels}
         console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})
@@ -46,7 +38,7 @@ def stats_command(
 def show(stats: Stats) -> None:
     """Domains and sources, with one line on where the difficulty comes from."""
     columns = ("n_records", "n_patients", "share", "rarity", "label_entropy", "mu")
-    heads = ("records", "patients", "share", "rarity", "label bits", "mean reward")
+    heads = ("records", "patients", "share", "rarity", "label bits", "success rate")
     for title, frame in (("domain", stats.domains), ("source", stats.sources)):
         rows = frame.sort("n_records", "key", descending=[True, False]).select("key", *columns)
         console.table((title, *heads), rows.iter_rows())

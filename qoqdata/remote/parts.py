@@ -13,6 +13,7 @@ from qoqdata.statistics import prior
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+#: What a layout holds unless it is asked for less; `quarantine` and `recipes` only by name.
 NAMES = ("cards", "curation", "difficulty", "stats")
 
 
@@ -27,6 +28,11 @@ def files_of(
     if part == "cards":
         recipes = manifest.release.recipes if manifest.release else ()
         return [f"cards/{slug}.json" for slug in (*manifest.sources, *recipes)]
+    if part == "quarantine":
+        return [f"quarantine/{slug}.parquet" for slug in manifest.sources]
+    if part == "recipes":
+        slugs = manifest.release.recipes if manifest.release else ()
+        return [f"recipes/{slug}{suffix}" for slug in slugs for suffix in (".json", ".parquet")]
     if part == "curation":
         return ["curation/verdicts.parquet"]
     if part == "stats":

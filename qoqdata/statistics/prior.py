@@ -12,11 +12,16 @@ multi-label question is the mean over its options, each a question with K = 2 (p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from qoqdata.statistics.estimate import named, rows
+
+if TYPE_CHECKING:
+    from qoqdata.dataset import Dataset
 
 POLICY = "prior-label-entropy"
 SCORER = "chance-corrected label surprisal"
@@ -34,6 +39,15 @@ def prior_difficulty(train: pl.DataFrame, kinds: Mapping[tuple[str, str], str]) 
         )
     ]
     return rows(parts, policy=POLICY, scorer=SCORER)
+
+
+def write_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
+    """Write the prior of the kept training records; returns its table and its path."""
+    from qoqdata.statistics.difficulty import write_difficulty
+
+    train = dataset.kept().filter(pl.col("split") == "train")
+    table = prior_difficulty(train, dataset.task_kinds)
+    return table, write_difficulty(dataset.layout, table)
 
 
 def single_score(p: np.ndarray, k: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def evaluate_command(
     predictions: Annotated[
         Path | None, typer.Option(help="Predictions, Parquet or JSON lines.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set's folder or URL.")] = None,
     model: Annotated[
         str | None, typer.Option(help="A model that answers first: folder or name on the Hub.")
     ] = None,
@@ -143,15 +143,14 @@ def _answer(
     """Let the model answer the split; its family says what its boxes are in."""
     import torch
 
-    from qoqdata.cli.progress import counter
     from qoqtrain.evaluate.answering import Answering, answer
     from qoqtrain.model.loading import load_policy
 
     policy, processor = load_policy(model)
     policy.to("cuda" if torch.cuda.is_available() else "cpu")
     how = Answering(max_tokens=max_tokens, batch=batch)
-    with counter("answers") as told:
-        return BoxFrameChoice(answer(dataset, split, policy, processor, predictions, how, told))
+    with console.counter("answers") as progress:
+        return BoxFrameChoice(answer(dataset, split, policy, processor, predictions, how, progress))
 
 
 def _benchmark(

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from qoqdata.cli.difficulty import make_prior
 from qoqdata.dataset import Dataset
 from qoqdata.publication.describe import describe
 from qoqdata.publication.facts import gather
@@ -17,13 +16,14 @@ from qoqdata.publication.markdown import escape, table
 from qoqdata.publication.readme import readme
 from qoqdata.publication.staging import seal, stage
 from qoqdata.statistics import tables
+from qoqdata.statistics.prior import write_prior
 
 URL = "hf://datasets/our-lab/our-set@main"
 
 
 @pytest.fixture(scope="module")
 def release(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    scored, _ = make_prior(mixed)
+    scored, _ = write_prior(mixed)
     tables.write_statistics(mixed.layout, tables.compute(mixed.kept(), scored))
     staged = stage(mixed, tmp_path_factory.mktemp("card") / "out")
     staged = seal(staged, version="1.0.0", previous=None)

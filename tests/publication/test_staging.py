@@ -119,9 +119,9 @@ def test_dropped_records_do_not_leave(mixed: Dataset, tmp_path: Path) -> None:
 def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> None:
     shutil.copytree(mixed.root, tmp_path / "set")
     dataset = open_dataset(tmp_path / "set")
-    from qoqdata.cli.difficulty import make_prior
+    from qoqdata.statistics.prior import write_prior
 
-    table, _ = make_prior(dataset)
+    table, _ = write_prior(dataset)
     tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), table))
     staged = stage(dataset, tmp_path / "out")
     assert staged.stats.sources["key"].to_list() == ["ham10000", "ptb_xl"]

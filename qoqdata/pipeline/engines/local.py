@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,7 +17,7 @@ from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.conversion import UnitOutcome, convert_unit
 from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.pipeline.work import ChunkTask, prepare_process, run
-from qoqdata.sources.protocol import Unit
+from qoqdata.sources.protocol import Source, Unit
 
 Result = tuple[ChunkTask, ShardReceipt]
 
@@ -50,7 +51,7 @@ def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, Non
         while True:
             for task in islice(queue, 2 * workers - len(flying)):
                 try:
-                    with _without_interrupts():
+                    with _without_interrupts(), _without_main(task.source):
                         flying[pool.submit(run, task)] = task
                 except BrokenProcessPool:
                     return [task, *flying.values()]
@@ -73,7 +74,7 @@ def _run_isolated(task: ChunkTask) -> ShardReceipt:
     def convert(unit: Unit) -> UnitOutcome:
         nonlocal pool
         try:
-            with _without_interrupts():
+            with _without_interrupts(), _without_main(task.source):
                 future = pool.submit(convert_unit, unit, task.source, task.job, task.salt)
             return future.result()
         except BrokenProcessPool:
@@ -105,6 +106,27 @@ def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
         for process in list((pool._processes or {}).values()):
             process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_main(source: Source) -> Iterator[None]:
+    """Children started here do not run the caller's script again, which would build again.
+
+    Only a source that the script itself defines needs the script.
+    """
+    main = sys.modules["__main__"]
+    if "__main__" in (source.plan.__module__, source.convert.__module__):
+        yield
+        return
+    names = [name for name in ("__file__", "__spec__") if hasattr(main, name)]
+    before = {name: getattr(main, name) for name in names}
+    try:
+        for name in names:
+            setattr(main, name, None)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(main, name, value)
 
 
 @contextmanager

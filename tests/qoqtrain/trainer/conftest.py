@@ -14,17 +14,17 @@ pytest.importorskip("torch")
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Path:
     """The demo's data set, all its domains, with statistics."""
-    from qoqdata.cli.difficulty import make_prior
     from qoqdata.dataset import open_dataset
     from qoqdata.demo import SALT, stage
     from qoqdata.pipeline.engine import build
     from qoqdata.pipeline.setting import BuildSetting
     from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics.prior import write_prior
 
     root = tmp_path_factory.mktemp("demo")
     build(stage(root / "raw"), root / "set", BuildSetting(SALT, workers=1))
     opened = open_dataset(root / "set")
-    make_prior(opened)
+    write_prior(opened)
     scored = difficulty.choose(opened.layout, None)
     tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored))
     return root / "set"
