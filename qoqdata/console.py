@@ -57,7 +57,7 @@ def _show_version(context: typer.Context, request: bool) -> None:
     if request:
         from qoqdata.version import VERSION
 
-        say(f"{context.find_root().info_name} {VERSION}")
+        say(f"{context.find_root().command.name} {VERSION}")
         raise typer.Exit()
 
 

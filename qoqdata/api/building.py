@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.api.opening import DatasetLike, opened
+from qoqdata.api.opening import DatasetLike, dataset_of
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def rebuild(
     from qoqdata.publication import rebuild as rebuilding
     from qoqdata.records.identity import load_salt
 
-    dataset = opened(release)
+    dataset = dataset_of(release)
     folders = _raw_folders(dataset, raw)
     setting = BuildSetting(load_salt(), workers=_processes(workers), listen=progress or silent)
     return rebuilding.rebuild(dataset, folders, Path(out), setting)
@@ -178,7 +178,7 @@ def traces(
 
     table = read_traces(Path(rollouts))
     choice = best(table, least=least)
-    manifest = write_traced_set(opened(dataset), choice, Path(out), policy=policy)
+    manifest = write_traced_set(dataset_of(dataset), choice, Path(out), policy=policy)
     return TracedSet(manifest, table.height, table["id"].n_unique(), choice.height)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.api.opening import DatasetLike, ProgressCallback, in_folder, opened, silent
+from qoqdata.api.opening import DatasetLike, ProgressCallback, dataset_in_folder, dataset_of, silent
 from qoqdata.errors import UsageError
 from qoqdata.statistics.probe import LIMIT
 
@@ -45,7 +45,7 @@ def validate(dataset: DatasetLike) -> list[Finding]:
     """
     from qoqdata.validation.findings import find
 
-    return list(find(opened(dataset)))
+    return list(find(dataset_of(dataset)))
 
 
 def curate(
@@ -67,7 +67,7 @@ def curate(
     from qoqdata.curation.recipe import CurationRecipe, load_recipe
     from qoqdata.settings import checked
 
-    target = in_folder(dataset, command="curate")
+    target = dataset_in_folder(dataset, command="curate")
     if isinstance(recipe, Mapping):
         recipe = checked(CurationRecipe, dict(recipe), where="recipe")
     elif not isinstance(recipe, CurationRecipe):
@@ -85,7 +85,7 @@ def stats(dataset: DatasetLike, *, policy: str | None = None, prior: bool = Fals
     from qoqdata.statistics import difficulty, tables
     from qoqdata.statistics.prior import write_prior
 
-    target = in_folder(dataset, command="stats")
+    target = dataset_in_folder(dataset, command="stats")
     if prior:
         write_prior(target)
     scores = difficulty.choose(target.layout, policy)
@@ -122,7 +122,7 @@ def difficulty(
     if rollouts is not None and not _is_file_name(policy):
         fix = "letters, digits, dash, dot and underscore"
         raise UsageError("--from needs the policy's name", where="--policy", fix=fix)
-    target = in_folder(dataset, command="difficulty")
+    target = dataset_in_folder(dataset, command="difficulty")
     if prior:
         return Difficulty(*write_prior(target))
     if probe:
@@ -140,7 +140,7 @@ def diff(before: DatasetLike, after: DatasetLike) -> SetDifference:
     """
     from qoqdata.differences import difference
 
-    return difference(opened(before), opened(after))
+    return difference(dataset_of(before), dataset_of(after))
 
 
 def _probe(dataset: Dataset, limit: int, progress: ProgressCallback) -> Difficulty:

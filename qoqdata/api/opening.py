@@ -21,14 +21,14 @@ def silent(done: int, total: int) -> None:
     """Show no progress."""
 
 
-def opened(dataset: DatasetLike) -> Dataset:
+def dataset_of(dataset: DatasetLike) -> Dataset:
     """The data set; raises as `qoqdata.open`."""
     from qoqdata.dataset import Dataset, open_dataset
 
     return dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
 
 
-def in_folder(dataset: DatasetLike, *, command: str) -> Dataset:
+def dataset_in_folder(dataset: DatasetLike, *, command: str) -> Dataset:
     """The data set, which `command` writes into; raises UsageError when it is behind a URL."""
     from qoqdata.dataset import Dataset
     from qoqdata.remote.urls import local_path, shown
@@ -40,4 +40,4 @@ def in_folder(dataset: DatasetLike, *, command: str) -> Dataset:
     if where is not None:
         fix = "work on the folder where the set was built, and publish it again"
         raise UsageError(f"`qoqdata {command}` writes into the set", where=where, fix=fix)
-    return opened(dataset)
+    return dataset_of(dataset)

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qoqdata.api.opening import DatasetLike, ProgressCallback, in_folder, opened, silent
+from qoqdata.api.opening import DatasetLike, ProgressCallback, dataset_in_folder, dataset_of, silent
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def card(dataset: DatasetLike, *, repo_id: str | None = None) -> tuple[Path, ...
     from qoqdata.publication.describe import describe
 
     url = f"hf://datasets/{repo_id}" if repo_id else None
-    return describe(in_folder(dataset, command="card"), url)
+    return describe(dataset_in_folder(dataset, command="card"), url)
 
 
 def publish(
@@ -70,7 +70,7 @@ def publish(
     from qoqdata.records.identity import load_salt
 
     target = _target(repo_id, to, private=private, revision=revision)
-    source = in_folder(dataset, command="publish")
+    source = dataset_in_folder(dataset, command="publish")
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
     prepared = prepare(source, target, salt=salt, version=version, reviewed=pixels_reviewed)
     if on_prepared is not None:
@@ -91,7 +91,7 @@ def export(dataset: DatasetLike, *, to: str, out: str | Path) -> Tally:
     if out.is_dir() and any(out.iterdir()):
         raise UsageError("is not empty", where=str(out), fix="name a new folder")
     write: Callable[..., Tally] = getattr(import_module(f"qoqdata.exports.{to}"), f"write_{to}")
-    return write(opened(dataset), out)
+    return write(dataset_of(dataset), out)
 
 
 def _target(repo_id: str | None, to: str | Path | None, *, private: bool, revision: str) -> Target:

@@ -31,9 +31,9 @@ def validate_command(
 
     Schema, digests, record rules, counts and split safety; exit 1 and a list on any breach.
     """
-    opened = qoqdata.open(dataset)
-    findings = qoqdata.validate(opened)
-    show(findings, opened.manifest, as_json=json)
+    target = qoqdata.open(dataset)
+    findings = qoqdata.validate(target)
+    show(findings, target.manifest, as_json=json)
     console.leave(console.FINDINGS if findings else console.DONE)
 
 
