@@ -69,7 +69,7 @@ def show(prepared: Prepared) -> None:
     manifest = prepared.staged.manifest
     release = manifest.release
     assert release is not None
-    rows: list[tuple] = [
+    rows: list[tuple[str, str, int | None, str]] = [
         (slug, "pixels", entry.counts.records, entry.licence)
         for slug, entry in manifest.sources.items()
     ]

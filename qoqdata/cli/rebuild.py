@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,7 +50,7 @@ def rebuild_command(
     console.leave(console.DONE if whole else console.FINDINGS)
 
 
-def _plain(outcomes: list[Rebuilt]) -> list[dict]:
+def _plain(outcomes: list[Rebuilt]) -> list[dict[str, Any]]:
     return [
         {"source": o.source, "same": o.same, "differ": o.differ, "missing": o.missing}
         for o in outcomes
