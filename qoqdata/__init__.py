@@ -1,10 +1,15 @@
 """Turn raw clinical sources into one instruction data set, and say how rare and hard it is.
 
-    ds = qoqdata.open("DATASET")
+    qoqdata.build("ptb_xl", raw="/data/ptb-xl", out="./set")
+    ds = qoqdata.open("./set")
+    ds[0], len(ds)  # a kept record as a dictionary, and how many there are
     ds.records      # polars LazyFrame, one row a question
     ds.stats        # rarity and difficulty tables
     ds.manifest     # what the data set consists of
     ds.to_hf()      # Hugging Face DatasetDict
+
+Every command is a function of the same name that shows nothing. Where one takes a data set, a
+folder, a URL and an opened data set will do; those that write into the set need its folder.
 
 Names are imported at their first use, so that `import qoqdata` costs next to nothing.
 """
@@ -15,19 +20,64 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from qoqdata.api.building import (
+        build,
+        cards,
+        example_mapping,
+        find_source,
+        new_source,
+        rebuild,
+        traces,
+    )
+    from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
+    from qoqdata.api.publishing import card, export, publish
     from qoqdata.dataset import Dataset
     from qoqdata.dataset import open_dataset as open
     from qoqdata.errors import QoqdataError
     from qoqdata.version import VERSION as __version__
 
-_HOME = {
-    "Dataset": ("qoqdata.dataset", "Dataset"),
-    "QoqdataError": ("qoqdata.errors", "QoqdataError"),
+_MODULES = {
+    "qoqdata.api.building": (
+        "build",
+        "cards",
+        "example_mapping",
+        "find_source",
+        "new_source",
+        "rebuild",
+        "traces",
+    ),
+    "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
+    "qoqdata.api.publishing": ("card", "export", "publish"),
+    "qoqdata.dataset": ("Dataset",),
+    "qoqdata.errors": ("QoqdataError",),
+}
+#: Where each public name is: its module and its name there.
+_HOME = {name: (module, name) for module, names in _MODULES.items() for name in names} | {
     "__version__": ("qoqdata.version", "VERSION"),
     "open": ("qoqdata.dataset", "open_dataset"),
 }
 
-__all__ = ["Dataset", "QoqdataError", "__version__", "open"]
+__all__ = [
+    "Dataset",
+    "QoqdataError",
+    "__version__",
+    "build",
+    "card",
+    "cards",
+    "curate",
+    "diff",
+    "difficulty",
+    "example_mapping",
+    "export",
+    "find_source",
+    "new_source",
+    "open",
+    "publish",
+    "rebuild",
+    "stats",
+    "traces",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -36,3 +86,8 @@ def __getattr__(name: str) -> Any:
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
     return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """The public names, for tab completion."""
+    return __all__

@@ -1,18 +1,28 @@
-"""The console of all commands: aligned tables, short lines, no traceback for user errors."""
+"""The console of all commands: tables, short lines, progress, no traceback for user errors."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from qoqdata.errors import QoqdataError, UsageError
+from qoqdata.pipeline import progress as events
 
 #: Exit codes of every command.
 DONE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -43,11 +53,11 @@ def application(name: str, *, about: str) -> typer.Typer:
     return app
 
 
-def _show_version(context: typer.Context, asked: bool) -> None:
-    if asked:
+def _show_version(context: typer.Context, request: bool) -> None:
+    if request:
         from qoqdata.version import VERSION
 
-        say(f"{context.find_root().info_name} {VERSION}")
+        say(f"{context.find_root().command.name} {VERSION}")
         raise typer.Exit()
 
 
@@ -101,6 +111,33 @@ def facts(rows: Iterable[tuple[str, Any]]) -> None:
     out.print(sheet, soft_wrap=False)
 
 
+@contextmanager
+def listener(*, quiet: bool = False) -> Iterator[events.Listener]:
+    """Hears of a build: a bar a source on a terminal, a line an event off a terminal.
+
+    Warnings and refusals always go to standard error.
+    """
+    if quiet:
+        yield _say_faults
+    elif err.is_terminal:
+        with _bars("units") as bars:
+            yield _SourceBars(bars)
+    else:
+        yield _say_event
+
+
+@contextmanager
+def counter(unit: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total): a bar on a terminal, a line at every tenth off a terminal."""
+    if quiet:
+        yield lambda done, total: None
+    elif err.is_terminal:
+        with _bars(unit) as bars:
+            yield lambda done, total: bars.update(_only_task(bars), completed=done, total=total)
+    else:
+        yield lambda done, total: _say_tenth(done, total, unit)
+
+
 def leave(code: int) -> None:
     """End the command with an exit code."""
     raise typer.Exit(code)
@@ -118,6 +155,68 @@ def _cell(value: Any) -> str:
             return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     # A table cell is text, not markup: labels may hold square brackets.
     return escape(str(value))
+
+
+def _say_tenth(done: int, total: int, unit: str) -> None:
+    if done == total or done * 10 // total > (done - 1) * 10 // total:
+        complain(f"{done} of {total} {unit}")
+
+
+def _say_faults(event: events.Event) -> None:
+    match event:
+        case events.SourceRefused(source=source, reason=reason, message=message):
+            complain(f"{source}: refused ({reason}): {message}")
+        case events.Warned(source=source, message=message):
+            complain(f"{source}: {message}")
+
+
+def _say_event(event: events.Event) -> None:
+    match event:
+        case events.Planned(source=source, units=units, chunks=chunks, left_out=left_out):
+            complain(f"{source}: {units} units in {chunks} shards, {left_out} left out")
+        case events.Finished(source=source, chunk=chunk, records=records, quarantined=failed):
+            state = "unchanged" if event.reused else "written"
+            tail = f", {failed} quarantined" if failed else ""
+            complain(f"{source}: {chunk} {state}, {records} records{tail}")
+        case _:
+            _say_faults(event)
+
+
+def _bars(unit: str) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=err,
+    )
+
+
+def _only_task(bars: Progress) -> TaskID:
+    """The one bar of a counter; it appears when there is something to count."""
+    return bars.task_ids[0] if bars.task_ids else bars.add_task("", total=None, note="")
+
+
+class _SourceBars:
+    """One bar a source, in units."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+        self.failures: dict[str, int] = {}
+
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.Planned(source=source, units=units):
+                self.tasks[source] = self.bars.add_task(source, total=units, note="")
+            case events.Finished(source=source, units=units, quarantined=failed):
+                count = self.failures[source] = self.failures.get(source, 0) + failed
+                note = f"{count} quarantined" if count else ""
+                self.bars.update(self.tasks[source], advance=units, note=note)
+            case _:
+                _say_faults(event)
 
 
 def guard(command: Callable[[], object]) -> None:

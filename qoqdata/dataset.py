@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+import numpy as np
 import polars as pl
 
+from qoqdata import items, notebook
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import VERSION
 from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.layout import Layout
-from qoqdata.remote.files import Files
+from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.remote.leaves import PLACE
 from qoqdata.remote.opening import open_files
 from qoqdata.settings import load_yaml
@@ -50,9 +53,13 @@ METADATA = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """A finished data set: its folder, its manifest and its files.
+
+    `ds[i]` is the i-th record that curation keeps, in manifest order over all splits, as a plain
+    dictionary; `ds[i:j]` is a list of them, `len(ds)` their number, and `for record in ds` reads
+    them one after another. Annotation-only records count here; `kept` leaves them out.
 
     Behind a URL, `root` is the folder in the cache that holds the parts that are no shards, and
     shards are reached through `files` alone.
@@ -60,7 +67,62 @@ class Dataset:
 
     root: Path
     manifest: Manifest
-    files: Files = field(compare=False, repr=False)
+    files: Files = field(compare=False)
+
+    def __repr__(self) -> str:
+        return notebook.as_line(self)
+
+    def _repr_html_(self) -> str:
+        return notebook.as_html(self)
+
+    def __dir__(self) -> list[str]:
+        """The public names, for tab completion."""
+        return sorted(name for name in object.__dir__(self) if not name.startswith("_"))
+
+    def __len__(self) -> int:
+        return self._places.height
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """The record of a number, from the end when it is negative, or the list of a slice.
+
+        Reads the row groups that hold them and no others; behind a URL it fetches their shards.
+        Raises IndexError beyond the records, DatasetError when a shard cannot be read.
+        """
+        places = self._places
+        if isinstance(index, slice):
+            numbers = np.arange(*index.indices(places.height))
+            return list(items.read_records(self.files, self.manifest, places[numbers]))
+        number = operator.index(index)
+        if not -places.height <= number < places.height:
+            raise IndexError(f"there is no record {number} among {places.height} kept ones")
+        one = places.slice(number % places.height, 1)
+        return next(items.read_records(self.files, self.manifest, one))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return items.read_records(self.files, self.manifest, self._places)
+
+    @property
+    def _places(self) -> pl.DataFrame:
+        """Where the kept records lie; looked up again when the verdicts have changed."""
+        verdicts = self.files.layout("curation").verdicts
+        state = verdicts.stat() if verdicts.is_file() else None
+        version = state and (state.st_ino, state.st_size, state.st_mtime_ns)
+        if self.__dict__.get("_places_of", ())[:1] != (version,):
+            # The class is frozen; its dictionary holds what is derived, as of a cached_property.
+            self.__dict__["_places_of"] = (version, items.kept_places(self.files, self.manifest))
+        places: pl.DataFrame = self.__dict__["_places_of"][1]
+        return places
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether it lies in a folder of this machine, where curation and statistics can write."""
+        return isinstance(self.files, LocalFiles)
 
     @property
     def where(self) -> str:
@@ -96,7 +158,7 @@ class Dataset:
         try:
             return Stats.read(layout)
         except DatasetError as error:
-            if self.where == str(self.root):
+            if self.in_folder:
                 raise
             fix = "run `qoqdata stats` where the data set was built and publish it again"
             raise DatasetError(error.what, where=self.files.origin("stats"), fix=fix) from error
@@ -153,11 +215,11 @@ class Dataset:
         `of` is what they are ids of, as in "rollout"; `where` is by default this data set.
         """
         self._check_some()
-        given = pl.DataFrame({"id": list(ids)}, schema={"id": pl.String})
-        known = pl.DataFrame(self.files.leaves(["id"]))
-        unknown = given.join(known, on="id", how="anti")["id"].sort()
+        request = pl.DataFrame({"id": list(ids)}, schema={"id": pl.String})
+        records = pl.DataFrame(self.files.leaves(["id"]))
+        unknown = request.join(records, on="id", how="anti")["id"].sort()
         if unknown.len():
-            count = f"{unknown.len()} of {given.height}"
+            count = f"{unknown.len()} of {request.height}"
             raise error(
                 f"{count} {of} ids are not in the data set, such as {unknown[0]}",
                 where=where or self.where,
@@ -191,14 +253,14 @@ class Dataset:
         from qoqdata.stream.settings import parse_stream_settings
         from qoqdata.stream.stream import open_stream
 
-        asked = parse_stream_settings(
+        request = parse_stream_settings(
             settings,
             split=split,
             mix=mixing.parse_mix(mix),
             columns=None if columns is None else tuple(columns),
             bad_log=None if bad_log is None else Path(bad_log),
         )
-        return open_stream(self.files, self.manifest, lambda: self.stats, asked)
+        return open_stream(self.files, self.manifest, lambda: self.stats, request)
 
     def to_hf(self) -> DatasetDict:
         """A Hugging Face DatasetDict by split, images as PIL images."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from qoqdata.atomic import replacing
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
@@ -37,6 +38,14 @@ VOLUME = ("nibabel", "tests/data", "anatomical.nii")
 
 _TECHNIQUES = {"CT": "Computed tomography", "MR": "Magnetic resonance", "US": "Ultrasound"}
 _QUESTION = "Which imaging technique made these images?"
+
+
+def write_salt(folder: Path) -> Path:
+    """Write the demo's salt into `folder`, so that its set can be published and rebuilt."""
+    path = folder / "salt"
+    with replacing(path) as draft:
+        draft.write_text(f"{SALT.secret.hex()}\n", encoding="ascii")
+    return path
 
 
 def stage(raw: Path) -> BuildConfig:

@@ -26,7 +26,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class QoqdataError(Exception):
@@ -42,13 +42,13 @@ class QoqdataError(Exception):
         head = f"{self.where}: {self.what}" if self.where else self.what
         return f"{head}. Fix: {self.fix}" if self.fix else head
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments do not survive the default pickling, and errors cross processes.
         return (_rebuild, (type(self), self.what, self.where, self.fix, self.__dict__.copy()))
 
 
 def _rebuild(
-    kind: type[QoqdataError], what: str, where: str | None, fix: str | None, state: dict
+    kind: type[QoqdataError], what: str, where: str | None, fix: str | None, state: dict[str, Any]
 ) -> QoqdataError:
     error = kind.__new__(kind)
     QoqdataError.__init__(error, what, where=where, fix=fix)

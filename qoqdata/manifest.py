@@ -59,9 +59,9 @@ def config_digest(sources: Mapping[str, SourceEntry]) -> str:
 def _check_version(content: bytes, where: str) -> None:
     """A newer manifest has fields that this version cannot judge: say so before they are met."""
     try:
-        found = json.loads(content)["manifest_version"]
+        version = json.loads(content)["manifest_version"]
     except (ValueError, TypeError, KeyError):
         return
-    if found != VERSION:
-        what = f"is a manifest of version {found}, this is {VERSION}"
+    if version != VERSION:
+        what = f"is a manifest of version {version}, this is {VERSION}"
         raise DatasetError(what, where=where, fix="use the qoqdata that wrote it")

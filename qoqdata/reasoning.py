@@ -117,9 +117,11 @@ def write_traced_set(
     columns = ("id", "reasoning", "policy")
     by_id = {id_: (text, who) for id_, text, who in traces.select(columns).iter_rows()}
     shards = tuple(_shard(dataset, shard, out, by_id) for shard in dataset.manifest.shards)
+    beside = dataset.files.layout(*_BESIDE).root
     for name in _BESIDE:
-        if (dataset.root / name).is_dir():
-            shutil.copytree(dataset.root / name, out / name)
+        if (beside / name).is_dir():
+            # Files that came from a store have a note of their version beside them.
+            shutil.copytree(beside / name, out / name, ignore=shutil.ignore_patterns(".*.tag"))
     manifest = dataset.manifest.model_copy(
         update={"shards": shards, "digest": shards_digest(shards)}
     )
@@ -128,13 +130,14 @@ def write_traced_set(
 
 
 def _shard(dataset: Dataset, shard: Shard, out: Path, traces: Traces) -> Shard:
-    source, target = dataset.files.local(shard), out / shard.path
-    ids = pq.read_table(source, columns=["id"])["id"].to_pylist()
-    if not traces.keys() & set(ids):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        return shard.model_copy(update={"sha256": file_digest(target)})
-    rewritten = rewrite_shard(source, target, shard, partial(_with_traces, traces=traces))
+    target = out / shard.path
+    with dataset.files.holding(shard) as source:
+        ids = pq.read_table(source, columns=["id"])["id"].to_pylist()
+        if not traces.keys() & set(ids):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            return shard.model_copy(update={"sha256": file_digest(target)})
+        rewritten = rewrite_shard(source, target, shard, partial(_with_traces, traces=traces))
     assert rewritten is not None
     return rewritten
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import digest, file_digest
 from qoqdata.contract.manifest import Manifest, Shard, SourceEntry
 from qoqdata.dataset import Dataset
-from qoqdata.errors import RecordError
+from qoqdata.errors import DatasetError, RecordError
 from qoqdata.manifest import shards_digest
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.rules import breaches
@@ -31,15 +32,21 @@ class Finding:
 
 
 def find(dataset: Dataset) -> Iterator[Finding]:
-    """Every breach of schema, digests, record rules and data set invariants."""
+    """Every breach of schema, digests, record rules and data set invariants.
+
+    Stray files under data/ are looked for in a folder only: not every store can list its files.
+    """
     readable = bool(dataset.manifest.shards)
     for shard in dataset.manifest.shards:
         try:
-            faults = list(_file_faults(dataset, shard))
-            yield from faults or _row_faults(dataset, shard)
+            with dataset.files.holding(shard) as path:
+                faults = list(_file_faults(path, shard))
+                yield from faults or _row_faults(path, shard)
             readable = readable and not faults
-        except (pa.ArrowException, OSError) as error:
-            yield Finding(shard.path, "every shard can be read", str(error).splitlines()[0])
+        except (pa.ArrowException, OSError, DatasetError) as error:
+            # Behind a URL a shard is checked on its way here.
+            what = error.what if isinstance(error, DatasetError) else str(error).splitlines()[0]
+            yield Finding(shard.path, "every shard can be read", what)
             readable = False
     yield from _manifest_faults(dataset)
     for slug, entry in dataset.manifest.sources.items():
@@ -50,8 +57,7 @@ def find(dataset: Dataset) -> Iterator[Finding]:
         yield from _hidden_faults(frame, dataset.manifest)
 
 
-def _file_faults(dataset: Dataset, shard: Shard) -> Iterator[Finding]:
-    path = dataset.root / shard.path
+def _file_faults(path: Path, shard: Shard) -> Iterator[Finding]:
     if not path.is_file():
         yield Finding(shard.path, "every shard is there", "is missing")
     elif path.stat().st_size != shard.bytes or file_digest(path) != shard.sha256:
@@ -62,8 +68,8 @@ def _file_faults(dataset: Dataset, shard: Shard) -> Iterator[Finding]:
         yield Finding(shard.path, "row counts agree", f"{rows} rows, manifest {shard.rows}")
 
 
-def _row_faults(dataset: Dataset, shard: Shard) -> Iterator[Finding]:
-    with pq.ParquetFile(dataset.root / shard.path) as file:
+def _row_faults(path: Path, shard: Shard) -> Iterator[Finding]:
+    with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             frame = pl.DataFrame(file.read_row_group(group))
             for row in frame.iter_rows(named=True):
@@ -110,7 +116,7 @@ def _source_faults(dataset: Dataset, slug: str, entry: SourceEntry) -> Iterator[
         what = f"{table} for {counts.quarantined + counts.filtered} units"
         yield Finding(f"quarantine/{slug}.parquet", "every failure has a row", what)
     try:
-        card = json.loads(dataset.layout.card(slug).read_bytes())
+        card = json.loads(dataset.files.layout("cards").card(slug).read_bytes())
     except (OSError, ValueError):
         yield Finding(f"cards/{slug}.json", "every source has its card", "cannot be read")
     else:
@@ -120,7 +126,7 @@ def _source_faults(dataset: Dataset, slug: str, entry: SourceEntry) -> Iterator[
 
 def _table_rows(dataset: Dataset, slug: str) -> int | None:
     """Rows of a source's quarantine table; none, no file; None when it cannot be read."""
-    table = dataset.layout.quarantine(slug)
+    table = dataset.files.layout("quarantine").quarantine(slug)
     try:
         return pq.read_metadata(table).num_rows if table.is_file() else 0
     except (pa.ArrowException, OSError):

@@ -9,11 +9,11 @@ from qoqdata.layout import Layout
 
 def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
     """`id` and `columns` (String) of every verdict that drops a record; empty before curation."""
-    wanted = ["id", *columns]
+    names = ["id", *columns]
     if not layout.verdicts.is_file():
-        return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
-    verdicts = pl.read_parquet(layout.verdicts, columns=[*wanted, "keep"], glob=False)
-    return verdicts.filter(~pl.col("keep")).select(wanted)
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    verdicts = pl.read_parquet(layout.verdicts, columns=[*names, "keep"], glob=False)
+    return verdicts.filter(~pl.col("keep")).select(names)
 
 
 def without_dropped(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:

@@ -39,12 +39,20 @@ def imported(code: str) -> set[str]:
     [
         "import qoqdata",
         "import qoqdata; qoqdata.open; qoqdata.Dataset; qoqdata.QoqdataError; qoqdata.__version__",
+        "import qoqdata; [getattr(qoqdata, name) for name in qoqdata.__all__]",
         "from qoqdata.cli.main import app",
         "from qoqdata.sources import catalogue; catalogue.cards()",
     ],
 )
 def test_qoqdata_imports_nothing_heavy(code: str) -> None:
     assert imported(code) & HEAVY == set()
+
+
+def test_the_names_cost_next_to_nothing() -> None:
+    cheap = imported("import qoqdata; dir(qoqdata)")
+    assert cheap & {"numpy", "pandas", "polars", "pyarrow", "pydantic", "typer", "yaml"} == set()
+    functions = imported("import qoqdata; qoqdata.build, qoqdata.stats, qoqdata.publish")
+    assert functions & {"numpy", "polars", "pyarrow", "typer"} == set()
 
 
 def test_reading_records_needs_no_torch() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 
+import qoqdata
 from qoqdata import console
-from qoqdata.cli.progress import listener
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import UsageError
-from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
 
 EPILOG = """Example:  qoqdata build ptb_xl --raw /data/ptb-xl --out ./set
 
@@ -35,8 +33,9 @@ def build_command(
     option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A source option; repeatable.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes; 0 means this one.")] = os.cpu_count()
-    or 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; 0 means this one (default: one a core).")
+    ] = None,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
     limit: Annotated[int | None, typer.Option(help="First N units of each source.")] = None,
     resume: Annotated[bool, typer.Option(help="Reuse finished shards.")] = True,
@@ -49,17 +48,23 @@ def build_command(
 
     Exit code 1 means that something ended in quarantine; the rest is built.
     """
-    from qoqdata.pipeline.build import build
-    from qoqdata.pipeline.config import BuildSetting
-    from qoqdata.records.identity import load_salt
-
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
-    request = _config(slugs or [], raw, config, mapping, option or [], limit)
-    salt = load_salt(salt_file, create=salt_file is None)
-    with listener(quiet=json) as listen:
-        setting = BuildSetting(salt, workers=workers, engine=engine, resume=resume, listen=listen)
-        manifest = build(request, out, setting)
+    with console.listener(quiet=json) as progress:
+        manifest = qoqdata.build(
+            slugs,
+            out=out,
+            raw=raw,
+            config=config,
+            mapping=mapping,
+            options=dict(map(_option, option or [])),
+            workers=workers,
+            engine=engine,
+            limit=limit,
+            resume=resume,
+            salt_file=salt_file,
+            progress=progress,
+        )
     report(manifest, out, as_json=json)
     failed = any(e.counts.quarantined or e.refused for e in manifest.sources.values())
     console.leave(console.FINDINGS if failed else console.DONE)
@@ -110,31 +115,6 @@ def quarantine(out: Path, manifest: Manifest) -> None:
     )
     console.say("\nquarantined (all rows: quarantine/<source>.parquet)")
     console.table(("source", "reason", "units", "for example"), reasons.iter_rows())
-
-
-def _config(
-    slugs: list[str],
-    raw: Path | None,
-    config: Path | None,
-    mapping: Path | None,
-    options: list[str],
-    limit: int | None,
-) -> BuildConfig:
-    if config is not None:
-        if slugs or raw or mapping or options:
-            raise UsageError("--config stands alone", fix="put sources and options into the file")
-        loaded = load_config(config)
-        return loaded if limit is None else loaded.model_copy(update={"limit": limit})
-    if not slugs or raw is None:
-        raise UsageError("no source to build", fix="give SLUG and --raw, or --config build.yaml")
-    if len(slugs) > 1 and (mapping or options):
-        fix = "use --config build.yaml for several sources"
-        raise UsageError("--mapping and --option go with one source", fix=fix)
-    requests: list[dict[str, Any]] = [
-        {"source": slug, "raw": raw if len(slugs) == 1 else raw / slug} for slug in slugs
-    ]
-    requests[0] |= {"mapping": mapping, "options": dict(map(_option, options))}
-    return parse_config({"sources": requests, "limit": limit}, where="command line")
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
-from qoqdata.cli.progress import counter
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +34,7 @@ def add(app: typer.Typer) -> None:
 
 
 def curate_command(
-    dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
     recipe: Annotated[Path | None, typer.Option(help="curation.yaml with your decisions.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
@@ -44,12 +44,8 @@ def curate_command(
     pairs of images to curation/leakage.parquet. Text burned into images is not looked for, nor
     are flipped, turned or cropped copies. Exit code 1 means that findings are open.
     """
-    from qoqdata.curation import recipe as recipes
-    from qoqdata.curation.verdicts import curate
-    from qoqdata.dataset import open_dataset
-
-    with counter("records", quiet=json) as progress:
-        result = curate(open_dataset(dataset), recipes.load_recipe(recipe), progress)
+    with console.counter("records", quiet=json) as progress:
+        result = qoqdata.curate(dataset, recipe=recipe, progress=progress)
     if json:
         leaks = None if result.leaks is None else result.leaks["id"].n_unique()
         console.emit_json({**result.phi.model_dump(), "records_in_two_splits": leaks})

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
+from qoqdata.cli import build, stats, validate
 
 #: Packages that consume statistics add a step to the demo here; qoqdata names none of them.
 STEPS = "qoqdata.demo_steps"
@@ -26,32 +28,24 @@ def demo_command(
 
     Builds, validates and describes a small multi-domain data set: no network, no data of yours.
     """
-    from qoqdata.cli.build import report
-    from qoqdata.cli.progress import listener
-    from qoqdata.cli.stats import show
-    from qoqdata.cli.validate import check
-    from qoqdata.dataset import open_dataset
-    from qoqdata.demo import SALT, stage
-    from qoqdata.pipeline.build import build
-    from qoqdata.pipeline.config import BuildSetting
-    from qoqdata.statistics import difficulty, tables
-    from qoqdata.statistics.prior import write_prior
+    from qoqdata.demo import stage, write_salt
 
     dataset = out / "dataset"
     console.say("1. raw files: test data of the installed packages, and the sources' examples")
     config = stage(out / "raw")
     console.say(f"   staged in {out / 'raw'}\n\n2. build")
-    with listener() as listen:
-        manifest = build(config, dataset, BuildSetting(SALT, workers=workers, listen=listen))
-    report(manifest, dataset, as_json=False)
+    salt_file = write_salt(out)
+    with console.listener() as progress:
+        manifest = qoqdata.build(
+            config=config, out=dataset, workers=workers, salt_file=salt_file, progress=progress
+        )
+    build.report(manifest, dataset, as_json=False)
     console.say("(two rows of our_films are faulty on purpose: this is what quarantine looks like)")
     console.say("\n3. validate")
-    opened = open_dataset(dataset)
-    findings = check(opened)
-    console.say("\n4. statistics: rarity, and success rates from label entropy")
-    write_prior(opened)
-    success = difficulty.choose(opened.layout)
-    show(tables.write_statistics(opened.layout, tables.compute(opened.kept(), success)))
+    findings = qoqdata.validate(dataset)
+    validate.show(findings, manifest)
+    console.say("\n4. statistics: rarity, and difficulty from label entropy")
+    stats.show(qoqdata.stats(dataset, prior=True))
     for number, step in enumerate(sorted(entry_points(group=STEPS)), start=5):
         console.say(f"\n{number}. {step.name.replace('_', ' ')}")
         step.load()(dataset)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 
 if TYPE_CHECKING:
@@ -30,24 +31,21 @@ def diff_command(
     Tells by source which records were added, removed, moved to another split, relabelled or
     otherwise changed.
     """
-    from qoqdata.dataset import open_dataset
-    from qoqdata.differences import difference
-
-    found = difference(open_dataset(before), open_dataset(after))
+    change = qoqdata.diff(before, after)
     if json:
-        console.emit_json(found.records.to_dicts())
+        console.emit_json(change.records.to_dicts())
         return
-    show(found)
+    show(change)
 
 
-def show(found: SetDifference) -> None:
+def show(change: SetDifference) -> None:
     """Counts by source and kind, and the moves between splits."""
-    counts = found.by_source()
+    counts = change.by_source()
     if counts.height == 0:
         console.say("the same records")
         return
     console.table(counts.columns, counts.iter_rows())
-    moves = found.records.filter(kind="moved").group_by("source", "before", "after").len()
+    moves = change.records.filter(kind="moved").group_by("source", "before", "after").len()
     if moves.height:
         console.say()
         columns = ("source", "from", "to", "records")

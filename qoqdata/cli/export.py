@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 
 EPILOG = """Example:  qoqdata export ./set --to trl --out ./trl
@@ -31,10 +32,7 @@ def export_command(
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
     """Write kept records in the format of another trainer, one file or more a split."""
-    from qoqdata.dataset import open_dataset
-    from qoqdata.exports.formats import write_export
-
-    tally = write_export(open_dataset(dataset), to=to, out=out)
+    tally = qoqdata.export(dataset, to=to, out=out)
     if json:
         console.emit_json({"written": tally.written, "left_out": tally.left_out})
         return

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 from qoqdata.contract.vocabulary import DOMAINS
-from qoqdata.errors import UsageError
 
 EPILOG = """Example:  qoqdata new-source busi --domain ultrasound
 
@@ -29,23 +28,17 @@ def new_source_command(
     ] = None,
 ) -> None:
     """Make a source folder that passes its suite."""
-    from qoqdata.suite.scaffold import scaffold, write_expected
+    from qoqdata.suite.examples import RECORDS, read_expected
 
-    if out is None:
-        if not Path("converters").is_dir():
-            fix = "run in a checkout of qoqdata, or name the parent folder with --out"
-            raise UsageError("there is no converters/ folder here", fix=fix)
-        out = Path("converters") / domain
-    source = scaffold(name, domain, out)
-    with tempfile.TemporaryDirectory() as work:
-        records = write_expected(source, Path(work) / "set")
+    source = qoqdata.new_source(name, domain, out=out)
+    parent, records = source.folder.parent, len(read_expected(source, RECORDS))
     console.say(f"{source.folder}: card.yaml, source.py, example/ with {records} records")
     console.say("next")
     console.say("  1. fill in card.yaml; change plan and convert in source.py")
     console.say("  2. replace example/raw by a tiny tree in the source's own layout")
     suite = "pytest --pyargs qoqdata.suite.checks --qoqdata-source"
     console.say(f"  3. {suite} {name} --qoqdata-accept, and read expected.jsonl")
-    if not out.resolve().is_relative_to(Path("converters").resolve()):
+    if not parent.resolve().is_relative_to(Path("converters").resolve()):
         console.say("and once in your package's pyproject.toml")
         console.say('  [project.entry-points."qoqdata.sources"]')
-        console.say(f'  {out.name} = "the import name of {out}"')
+        console.say(f'  {parent.name} = "the import name of {parent}"')

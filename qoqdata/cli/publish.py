@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
-from qoqdata.errors import UsageError
+from qoqdata.cli.diff import show as show_change
 
 if TYPE_CHECKING:
+    from qoqdata.api.publishing import Publication
     from qoqdata.publication.release import Prepared
-    from qoqdata.publication.target import Delivery, Target
 
 EPILOG = """Example:  qoqdata publish ./set --repo-id our-lab/our-set --private --dry-run
 
@@ -27,7 +28,7 @@ def add(app: typer.Typer) -> None:
 
 
 def publish_command(
-    dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
     repo_id: Annotated[str | None, typer.Option(help="ORG/NAME on the Hugging Face Hub.")] = None,
     to: Annotated[str | None, typer.Option(help="A folder: path or fsspec URL.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Make a private repository.")] = False,
@@ -46,34 +47,29 @@ def publish_command(
     Readers see the old release or the new one, never a half. The token is $HF_TOKEN or that of
     `hf auth login`.
     """
-    from qoqdata.cli.progress import counter
-    from qoqdata.dataset import open_dataset
-    from qoqdata.publication.release import deliver, prepare
-    from qoqdata.records.identity import load_salt
-
-    target = _target(repo_id, to, private=private, revision=revision)
-    opened = open_dataset(dataset)
-    salt = load_salt(salt_file, create=False)
-    reviewed = pixels_reviewed or []
-    prepared = prepare(opened, target, salt=salt, version=version, reviewed=reviewed)
-    if not json:
-        show(prepared)
-    if dry_run:
-        console.say(f"\ndry run: the outgoing files lie in {prepared.staged.root}")
-        return
-    with counter("files", quiet=json) as progress:
-        delivery = deliver(prepared, target, progress)
-    report(prepared, delivery, target, as_json=json)
+    with console.counter("files", quiet=json) as progress:
+        publication = qoqdata.publish(
+            dataset,
+            repo_id=repo_id,
+            to=to,
+            private=private,
+            revision=revision,
+            version=version,
+            dry_run=dry_run,
+            pixels_reviewed=pixels_reviewed or (),
+            salt_file=salt_file,
+            on_prepared=None if json else show,
+            progress=progress,
+        )
+    report(publication, as_json=json)
 
 
 def show(prepared: Prepared) -> None:
     """What leaves, as what, and what changed since the last release."""
-    from qoqdata.cli.diff import show as show_difference
-
     manifest = prepared.staged.manifest
     release = manifest.release
     assert release is not None
-    rows: list[tuple] = [
+    rows: list[tuple[str, str, int | None, str]] = [
         (slug, "pixels", entry.counts.records, entry.licence)
         for slug, entry in manifest.sources.items()
     ]
@@ -83,15 +79,19 @@ def show(prepared: Prepared) -> None:
     console.say(f"\nversion {prepared.version}")
     if prepared.change is not None:
         console.say("since the last release:")
-        show_difference(prepared.change)
+        show_change(prepared.change)
 
 
-def report(prepared: Prepared, delivery: Delivery, target: Target, *, as_json: bool) -> None:
-    """What was sent, and how to read it."""
+def report(publication: Publication, *, as_json: bool) -> None:
+    """What was sent, and how to read it; of a dry run, where its files are."""
+    prepared, delivery, url = publication.prepared, publication.delivery, publication.url
+    if delivery is None:
+        console.say(f"\ndry run: the outgoing files lie in {prepared.staged.root}")
+        return
     if as_json:
         console.emit_json(
             {
-                "url": target.url,
+                "url": url,
                 "version": prepared.version,
                 "revision": delivery.revision,
                 "sent": delivery.sent,
@@ -106,17 +106,4 @@ def report(prepared: Prepared, delivery: Delivery, target: Target, *, as_json: b
         f"\nsent {len(delivery.sent)} files ({megabytes:,.1f} MB), "
         f"{len(delivery.unchanged)} unchanged, {len(delivery.removed)} removed; digests verified"
     )
-    console.say(f'read it with  qoqdata.open("{target.url}")')
-
-
-def _target(repo_id: str | None, to: str | None, *, private: bool, revision: str) -> Target:
-    from qoqdata.publication.folder import Folder
-    from qoqdata.publication.hub import Hub
-
-    if (repo_id is None) == (to is None):
-        raise UsageError("say where to publish", fix="either --repo-id ORG/NAME or --to URL")
-    if repo_id is None:
-        return Folder(str(to))
-    if repo_id.count("/") != 1 or not all(repo_id.split("/")):
-        raise UsageError(f"{repo_id!r} is not ORG/NAME", where="--repo-id")
-    return Hub(repo_id, revision=revision, private=private)
+    console.say(f'read it with  qoqdata.open("{url}")')

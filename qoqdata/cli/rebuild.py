@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import qoqdata
 from qoqdata import console
-from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from qoqdata.publication.rebuild import Rebuilt
 
 EPILOG = """Example:  qoqdata rebuild ./release --raw /data --out ./set
 
-RELEASE is a downloaded release. With several recipes, --raw is the parent of folders named after
-their sources; recipes without a folder are left out."""
+RELEASE is downloaded or where it was published. With several recipes, --raw is the parent of
+folders named after their sources; recipes without a folder are left out."""
 
 
 def add(app: typer.Typer) -> None:
@@ -25,29 +24,22 @@ def add(app: typer.Typer) -> None:
 
 
 def rebuild_command(
-    release: Annotated[Path, typer.Argument(help="The release's folder.")],
+    release: Annotated[str, typer.Argument(help="The release: folder or URL.")],
     raw: Annotated[Path, typer.Option(help="Raw folder (of several sources: parent).")],
     out: Annotated[Path, typer.Option(help="Where the whole set goes.")],
-    workers: Annotated[int, typer.Option(help="Processes; 0 means this one.")] = os.cpu_count()
-    or 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; 0 means this one (default: one a core).")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The outcome as JSON.")] = False,
 ) -> None:
     """Rebuild what a release holds as recipe, and check every record against its digest.
 
     Exit code 1 means that records differ or are missing; their shard is left out.
     """
-    from qoqdata.cli.progress import listener
-    from qoqdata.dataset import open_dataset
-    from qoqdata.pipeline.config import BuildSetting
-    from qoqdata.publication.rebuild import rebuild
-    from qoqdata.records.identity import load_salt
-
-    opened = open_dataset(release)
-    slugs = opened.manifest.release.recipes if opened.manifest.release else ()
-    folders = _folders(slugs, raw)
-    with listener(quiet=json) as listen:
-        setting = BuildSetting(load_salt(), workers=workers, listen=listen)
-        manifest, outcomes = rebuild(opened, folders, out, setting)
+    with console.listener(quiet=json) as progress:
+        manifest, outcomes = qoqdata.rebuild(
+            release, raw=raw, out=out, workers=workers, progress=progress
+        )
     if json:
         console.emit_json({"out": str(out), "digest": manifest.digest, "sources": _plain(outcomes)})
     else:
@@ -58,19 +50,7 @@ def rebuild_command(
     console.leave(console.DONE if whole else console.FINDINGS)
 
 
-def _folders(slugs: tuple[str, ...], raw: Path) -> dict[str, Path]:
-    if not slugs:
-        raise UsageError("the release holds no recipe", fix="qoqdata.open reads it as it is")
-    found = {slug: raw / slug for slug in slugs if (raw / slug).is_dir()}
-    if not found and len(slugs) == 1 and raw.is_dir():
-        return {slugs[0]: raw}
-    if not found:
-        fix = f"expected are folders called {', '.join(slugs)}"
-        raise UsageError("holds no raw folder of a recipe", where=str(raw), fix=fix)
-    return found
-
-
-def _plain(outcomes: list[Rebuilt]) -> list[dict]:
+def _plain(outcomes: list[Rebuilt]) -> list[dict[str, Any]]:
     return [
         {"source": o.source, "same": o.same, "differ": o.differ, "missing": o.missing}
         for o in outcomes

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 from qoqdata.contract.card import Card
 
@@ -22,20 +23,17 @@ def sources_command(
 
     A card tells terms, where to get the files, their layout, labels, and the options.
     """
-    from qoqdata.sources import catalogue
-
     if slug is not None:
-        source = catalogue.find_source(slug)
+        card = qoqdata.find_source(slug).card
         if json:
-            console.emit_json(source.card.model_dump(mode="json"))
+            console.emit_json(card.model_dump(mode="json"))
             return
-        show(source.card)
-        mapping = source.folder / "example" / "mapping.yaml"
-        if mapping.is_file():
+        show(card)
+        if mapping := qoqdata.example_mapping(slug):
             console.say("\nmapping, for example")
-            console.say(_indented(mapping.read_text(encoding="utf-8")))
+            console.say(_indented(mapping))
         return
-    cards = catalogue.cards()
+    cards = qoqdata.cards()
     if json:
         console.emit_json({name: card.model_dump(mode="json") for name, card in cards.items()})
         return

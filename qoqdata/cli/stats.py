@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 from qoqdata.statistics.tables import Stats
 
@@ -16,7 +16,7 @@ def add(app: typer.Typer) -> None:
 
 
 def stats_command(
-    dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
     prior: Annotated[
         bool, typer.Option("--prior", help="First make the difficulty prior from label entropy.")
     ] = False,
@@ -25,17 +25,9 @@ def stats_command(
 ) -> None:
     """Write how rare and how hard every part is.
 
-    The tables are stats/*.parquet, by domain, source and label, and question success rates.
+    The tables are stats/*.parquet, by domain, source, label and question difficulty.
     """
-    from qoqdata.dataset import open_dataset
-    from qoqdata.statistics import difficulty, tables
-    from qoqdata.statistics.prior import write_prior
-
-    opened = open_dataset(dataset)
-    if prior:
-        write_prior(opened)
-    success = difficulty.choose(opened.layout, policy)
-    stats = tables.write_statistics(opened.layout, tables.compute(opened.kept(), success))
+    stats = qoqdata.stats(dataset, policy=policy, prior=prior)
     if json:
         frames = {"domains": stats.domains, "sources": stats.sources, "labels": stats.labels}
         console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 
 EPILOG = """Example:  qoqdata traces ./set --from run/rollouts.parquet --out ./set-traced
@@ -19,7 +20,7 @@ def add(app: typer.Typer) -> None:
 
 
 def traces_command(
-    dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder or URL.")],
     rollouts: Annotated[
         Path, typer.Option("--from", help="Rollouts: Parquet file or folder, or JSONL.")
     ],
@@ -32,18 +33,14 @@ def traces_command(
 
     A trace is the text in <think></think> of a rollout that was right; one a question.
     """
-    from qoqdata.dataset import open_dataset
-    from qoqdata.reasoning import best_traces, read_traces, write_traced_set
-
-    table = read_traces(rollouts)
-    chosen = best_traces(table, least=least)
-    manifest = write_traced_set(open_dataset(dataset), chosen, out, policy=policy)
-    questions = table["id"].n_unique()
+    traced = qoqdata.traces(dataset, rollouts, out=out, least=least, policy=policy)
+    digest = traced.manifest.digest
     if json:
-        counts = {"rollouts": table.height, "questions": questions, "traces": chosen.height}
-        console.emit_json({"out": str(out), "digest": manifest.digest} | counts)
+        names = ("rollouts", "questions", "traces")
+        counts = {name: getattr(traced, name) for name in names}
+        console.emit_json({"out": str(out), "digest": digest} | counts)
         return
     console.say(
-        f"{table.height:,} rollouts of {questions:,} questions: {chosen.height:,} traces\n"
-        f"data set {out}  digest {manifest.digest[:16]}"
+        f"{traced.rollouts:,} rollouts of {traced.questions:,} questions: "
+        f"{traced.traces:,} traces\ndata set {out}  digest {digest[:16]}"
     )

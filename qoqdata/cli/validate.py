@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import qoqdata
 from qoqdata import console
 
 if TYPE_CHECKING:
-    from qoqdata.dataset import Dataset
+    from qoqdata.contract.manifest import Manifest
     from qoqdata.validation import Finding
 
 #: Findings shown to a person; --json lists all.
@@ -23,34 +24,29 @@ def add(app: typer.Typer) -> None:
 
 
 def validate_command(
-    dataset: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder or URL.")],
     json: Annotated[bool, typer.Option("--json", help="All findings as JSON.")] = False,
 ) -> None:
     """Check a data set against all its promises.
 
     Schema, digests, record rules, counts and split safety; exit 1 and a list on any breach.
     """
-    from qoqdata.dataset import open_dataset
-
-    findings = check(open_dataset(dataset), as_json=json)
+    target = qoqdata.open(dataset)
+    findings = qoqdata.validate(target)
+    show(findings, target.manifest, as_json=json)
     console.leave(console.FINDINGS if findings else console.DONE)
 
 
-def check(dataset: Dataset, *, as_json: bool = False) -> list[Finding]:
-    """Print what is wrong with a data set, or that nothing is; returns the findings."""
-    from qoqdata.validation import find
-
-    findings = list(find(dataset))
-    records = sum(shard.rows for shard in dataset.manifest.shards)
+def show(findings: Sequence[Finding], manifest: Manifest, *, as_json: bool = False) -> None:
+    """What is wrong with a data set, or that nothing is."""
+    records, shards = sum(shard.rows for shard in manifest.shards), len(manifest.shards)
     if as_json:
-        listed = [asdict(finding) for finding in findings]
-        console.emit_json({"records": records, "findings": listed})
+        rows = [asdict(finding) for finding in findings]
+        console.emit_json({"records": records, "findings": rows})
     elif findings:
-        rows = [(f.where, f.rule, f.what) for f in findings[:SHOWN]]
-        console.table(("where", "rule", "found"), rows)
+        cells = [(f.where, f.rule, f.what) for f in findings[:SHOWN]]
+        console.table(("where", "rule", "found"), cells)
         if len(findings) > SHOWN:
             console.say(f"and {len(findings) - SHOWN} more; --json lists all")
     else:
-        shards = len(dataset.manifest.shards)
         console.say(f"valid: {records:,} records in {shards} shards keep every rule")
-    return findings

@@ -52,7 +52,7 @@ def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
 
 def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Iterator[Row]:
     for shard in shards:
-        with pq.ParquetFile(dataset.files.local(shard)) as file:
+        with dataset.files.holding(shard) as path, pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 for row in file.read_row_group(group).to_pylist():
                     if row["id"] in ids:

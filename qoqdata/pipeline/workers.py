@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,7 +22,7 @@ from qoqdata.errors import UsageError, WorkerDied
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.conversion import ChunkTask, UnitOutcome, convert_chunk, convert_unit
 from qoqdata.pipeline.receipts import ShardReceipt
-from qoqdata.sources.protocol import Unit
+from qoqdata.sources.protocol import Source, Unit
 
 ENGINES = ("local", "ray")
 
@@ -67,7 +68,7 @@ def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, Non
         while True:
             for task in islice(queue, 2 * workers - len(in_flight)):
                 try:
-                    with _without_interrupts():
+                    with _without_interrupts(), _without_main(task.source):
                         in_flight[pool.submit(convert_chunk, task)] = task
                 except BrokenProcessPool:
                     return [task, *in_flight.values()]
@@ -90,7 +91,7 @@ def _run_isolated(task: ChunkTask) -> ShardReceipt:
     def convert(unit: Unit) -> UnitOutcome:
         nonlocal pool
         try:
-            with _without_interrupts():
+            with _without_interrupts(), _without_main(task.source):
                 future = pool.submit(convert_unit, unit, task.source, task.job, task.salt)
             return future.result()
         except BrokenProcessPool:
@@ -122,6 +123,27 @@ def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
         for process in list((pool._processes or {}).values()):
             process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_main(source: Source) -> Iterator[None]:
+    """Children started here do not run the caller's script again, which would build again.
+
+    Only a source that the script itself defines needs the script.
+    """
+    main = sys.modules["__main__"]
+    if "__main__" in (source.plan.__module__, source.convert.__module__):
+        yield
+        return
+    names = [name for name in ("__file__", "__spec__") if hasattr(main, name)]
+    before = {name: getattr(main, name) for name in names}
+    try:
+        for name in names:
+            setattr(main, name, None)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(main, name, value)
 
 
 @contextmanager

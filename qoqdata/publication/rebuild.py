@@ -59,25 +59,26 @@ def rebuild(
     Raises UsageError when a recipe was made by another converter version, or when `raw` names a
     source without a recipe.
     """
-    by_source = {
-        recipe.source: (recipe, rows) for recipe, rows in recipes.read_recipes(release.root)
-    }
+    folder = release.files.layout("cards", "recipes").root
+    by_source = {recipe.source: (recipe, rows) for recipe, rows in recipes.read_recipes(folder)}
     if stray := sorted(set(raw) - set(by_source)):
         fix = f"it has recipes of: {', '.join(by_source) or 'no source'}"
         raise UsageError(f"the release holds no recipe of {stray[0]}", fix=fix)
     _copy_pixels(release, out)
     outcomes = [_rebuild(*by_source[slug], raw[slug], out, setting) for slug in sorted(raw)]
     for outcome in outcomes:
-        _copy(release.layout.card(outcome.source), Layout(out).card(outcome.source))
+        _copy(Layout(folder).card(outcome.source), Layout(out).card(outcome.source))
     entries = {slug: recipe.entry for slug, (recipe, _) in by_source.items()}
     return _finish(release, out, entries, outcomes), outcomes
 
 
 def _copy_pixels(release: Dataset, out: Path) -> None:
     for shard in release.manifest.shards:
-        _copy(release.root / shard.path, out / shard.path)
+        with release.files.holding(shard) as path:
+            _copy(path, out / shard.path)
+    layout = release.files.layout("cards")
     for slug in release.manifest.sources:
-        _copy(release.layout.card(slug), Layout(out).card(slug))
+        _copy(layout.card(slug), Layout(out).card(slug))
 
 
 def _copy(source: Path, target: Path) -> None:

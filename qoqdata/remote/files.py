@@ -51,7 +51,8 @@ class Files(Protocol):
     def layout(self, *parts: str) -> Layout:
         """The layout of `root` with the parts `cards`, `stats`, `curation`, `difficulty` there.
 
-        Without `parts`: all of them. A file that the data set does not have stays absent.
+        Without `parts`: all of these; `quarantine` and `recipes` come when they are named. A file
+        that the data set does not have stays absent.
         """
 
     def records(self) -> pl.LazyFrame:

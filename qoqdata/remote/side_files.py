@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 #: The parts of a data set that are no shards.
+#: What a layout holds unless it is asked for less; `quarantine` and `recipes` only by name.
 PARTS = ("cards", "curation", "difficulty", "stats")
 
 #: What file systems call the facts that change with a file's content.
@@ -64,6 +65,11 @@ def files_of(
     if part == "cards":
         recipes = manifest.release.recipes if manifest.release else ()
         return [f"cards/{slug}.json" for slug in (*manifest.sources, *recipes)]
+    if part == "quarantine":
+        return [f"quarantine/{slug}.parquet" for slug in manifest.sources]
+    if part == "recipes":
+        slugs = manifest.release.recipes if manifest.release else ()
+        return [f"recipes/{slug}{suffix}" for slug in slugs for suffix in (".json", ".parquet")]
     if part == "curation":
         return ["curation/verdicts.parquet"]
     if part == "stats":

@@ -57,7 +57,7 @@ def evaluate_command(
     predictions: Annotated[
         Path | None, typer.Option(help="Predictions, Parquet or JSON lines.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set's folder or URL.")] = None,
     model: Annotated[
         str | None, typer.Option(help="A model that answers first: folder or name on the Hub.")
     ] = None,
@@ -133,14 +133,13 @@ def _answer(
     """Let the model answer the split; its family says what its boxes are in."""
     import torch
 
-    from qoqdata.cli.progress import counter
     from qoqtrain.evaluate.answering import AnswerSettings, answer
     from qoqtrain.model.loading import load_policy
 
     policy, processor = load_policy(model)
     policy.to("cuda" if torch.cuda.is_available() else "cpu")
     settings = AnswerSettings(max_tokens=max_tokens, batch=batch)
-    with counter("answers") as progress:
+    with console.counter("answers") as progress:
         return answer(dataset, split, policy, processor, predictions, settings, progress)
 
 

@@ -22,7 +22,7 @@ def add(app: typer.Typer) -> None:
 
 
 def weights_command(
-    dataset: Annotated[Path, typer.Argument(help="A data set with statistics.")],
+    dataset: Annotated[str, typer.Argument(help="A data set with statistics: folder or URL.")],
     by: Annotated[str, typer.Option(help="domain or source.")] = "domain",
     preset: Annotated[str, typer.Option(help="DRPO preset.")] = "streaming",
     json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,

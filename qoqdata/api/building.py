@@ -1,0 +1,235 @@
+"""Functions that make a data set: from raw files, from a release, from a policy's rollouts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qoqdata.api.opening import DatasetLike, dataset_of
+from qoqdata.errors import UsageError
+
+if TYPE_CHECKING:
+    from qoqdata.contract.card import Card
+    from qoqdata.contract.manifest import Manifest
+    from qoqdata.dataset import Dataset
+    from qoqdata.pipeline.config import BuildConfig
+    from qoqdata.pipeline.progress import Listener
+    from qoqdata.publication.rebuild import Rebuilt
+    from qoqdata.sources.protocol import Source
+
+
+@dataclass(frozen=True)
+class TracedSet:
+    """A set with reasoning, and what it was chosen from: rollouts, their questions, and traces."""
+
+    manifest: Manifest
+    rollouts: int
+    questions: int
+    traces: int
+
+
+def cards() -> dict[str, Card]:
+    """The catalogue: the card of every registered source by slug, sorted."""
+    from qoqdata.sources import catalogue
+
+    return catalogue.cards()
+
+
+def find_source(slug: str) -> Source:
+    """One source of the catalogue; raises UnknownSource, which suggests the nearest names."""
+    from qoqdata.sources import catalogue
+
+    return catalogue.find_source(slug)
+
+
+def example_mapping(slug: str) -> str | None:
+    """The mapping of a source's own example as YAML, to start from; None for one that takes none.
+
+    Raises UnknownSource.
+    """
+    path = find_source(slug).folder / "example" / "mapping.yaml"
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def new_source(name: str, domain: str, *, out: str | Path | None = None) -> Source:
+    """Make the folder `out`/`name` of a new source, which passes its suite as it is.
+
+    `out` is by default converters/`domain`, in a checkout of qoqdata. Raises UsageError for a bad
+    name or domain, a name in use, and a folder that is there already.
+    """
+    from qoqdata.suite.scaffold import scaffold, write_expected
+
+    if out is None:
+        if not Path("converters").is_dir():
+            fix = "run in a checkout of qoqdata, or name the parent folder with --out"
+            raise UsageError("there is no converters/ folder here", fix=fix)
+        out = Path("converters") / domain
+    source = scaffold(name, domain, Path(out))
+    with tempfile.TemporaryDirectory() as work:
+        write_expected(source, Path(work) / "set")
+    return source
+
+
+def build(
+    sources: str | Sequence[str] | None = None,
+    *,
+    out: str | Path,
+    raw: str | Path | None = None,
+    config: BuildConfig | Mapping[str, Any] | str | Path | None = None,
+    mapping: Mapping[str, Any] | str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    engine: str = "local",
+    limit: int | None = None,
+    resume: bool = True,
+    salt_file: str | Path | None = None,
+    progress: Listener | None = None,
+) -> Manifest:
+    """Build the data set at `out` from raw sources, or complete it, and return its manifest.
+
+        qoqdata.build("ptb_xl", raw="/data/ptb-xl", out="./set", options={"rate": 500})
+        qoqdata.build(config="build.yaml", out="./set")
+
+    `raw` is the raw folder of a source; of several, the parent of folders named after them.
+    `mapping` goes with a bring-your-own source, `options` are those of its card; both with one
+    source only. `config` stands in place of these: a file, its content, or a BuildConfig. `limit`
+    takes the first units of each source only.
+
+    `workers` are processes: None one a core, 0 none but this one. `engine` is "local" or "ray".
+    `resume` keeps finished shards. `salt_file` holds the site's secret salt; by default it is in
+    the user's configuration, where the first build makes it. `progress` hears of the events of
+    `qoqdata.pipeline.progress`.
+
+    A unit that cannot be converted ends in quarantine, and a source that cannot be planned is
+    refused; the manifest counts both. Raises UsageError for a configuration that does not fit and
+    for a second build of the same folder.
+    """
+    from qoqdata.pipeline import build as pipeline
+    from qoqdata.pipeline.config import BuildSetting
+    from qoqdata.pipeline.progress import silent
+    from qoqdata.records.identity import load_salt
+
+    slugs = [sources] if isinstance(sources, str) else list(sources or ())
+    request = _build_config(slugs, raw, config, mapping, options or {}, limit)
+    salt_path = None if salt_file is None else Path(salt_file)
+    salt = load_salt(salt_path, create=salt_path is None)
+    setting = BuildSetting(
+        salt,
+        workers=_processes(workers),
+        engine=engine,
+        resume=resume,
+        listen=progress or silent,
+    )
+    return pipeline.build(request, Path(out), setting)
+
+
+def rebuild(
+    release: DatasetLike,
+    *,
+    raw: str | Path | Mapping[str, str | Path],
+    out: str | Path,
+    workers: int | None = None,
+    progress: Listener | None = None,
+) -> tuple[Manifest, list[Rebuilt]]:
+    """Rebuild what a release holds as recipe at `out`, and check every record by its digest.
+
+    `raw` is the raw folder; of several sources, the parent of folders named after them, where
+    recipes without a folder are left out, or each source's own folder. `workers` and `progress` as
+    in `build`. Returns the manifest, and of each recipe the records that are the same, that differ
+    and that are missing; the shard of such a record is left out.
+
+    Raises UsageError when the release holds no recipe, or one of another converter version, and
+    when no raw folder is there.
+    """
+    from qoqdata.pipeline.config import BuildSetting
+    from qoqdata.pipeline.progress import silent
+    from qoqdata.publication import rebuild as rebuilding
+    from qoqdata.records.identity import load_salt
+
+    dataset = dataset_of(release)
+    folders = _raw_folders(dataset, raw)
+    setting = BuildSetting(load_salt(), workers=_processes(workers), listen=progress or silent)
+    return rebuilding.rebuild(dataset, folders, Path(out), setting)
+
+
+def traces(
+    dataset: DatasetLike,
+    rollouts: str | Path,
+    *,
+    out: str | Path,
+    least: float = 1.0,
+    policy: str | None = None,
+) -> TracedSet:
+    """Write a new version of the set at `out` whose reasoning is a policy's best rollouts.
+
+    `rollouts` is a Parquet file, a folder of them, or JSON lines with id, response and reward. A
+    trace is the text in <think></think> of a rollout of at least the reward `least`; one a
+    question. `policy` names the writer of rollouts that name none.
+
+    Raises BadTable for other files, DatasetError for ids that the set does not hold, UsageError for
+    a folder in use and for rollouts without a policy.
+    """
+    from qoqdata.reasoning import best_traces, read_traces, write_traced_set
+
+    table = read_traces(Path(rollouts))
+    choice = best_traces(table, least=least)
+    manifest = write_traced_set(dataset_of(dataset), choice, Path(out), policy=policy)
+    return TracedSet(manifest, table.height, table["id"].n_unique(), choice.height)
+
+
+def _processes(workers: int | None) -> int:
+    return (os.cpu_count() or 1) if workers is None else workers
+
+
+def _build_config(
+    slugs: list[str],
+    raw: str | Path | None,
+    config: BuildConfig | Mapping[str, Any] | str | Path | None,
+    mapping: Mapping[str, Any] | str | Path | None,
+    options: Mapping[str, Any],
+    limit: int | None,
+) -> BuildConfig:
+    from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
+
+    if config is not None:
+        if slugs or raw or mapping or options:
+            raise UsageError("--config stands alone", fix="put sources and options into the file")
+        if isinstance(config, str | Path):
+            config = load_config(Path(config))
+        elif not isinstance(config, BuildConfig):
+            config = parse_config(dict(config), where="config")
+        if limit is None:
+            return config
+        return parse_config(dict(config) | {"limit": limit}, where="--limit")
+    if not slugs or raw is None:
+        raise UsageError("no source to build", fix="give SLUG and --raw, or --config build.yaml")
+    if len(slugs) > 1 and (mapping or options):
+        fix = "use --config build.yaml for several sources"
+        raise UsageError("--mapping and --option go with one source", fix=fix)
+    raw = Path(raw)
+    requests: list[dict[str, Any]] = [
+        {"source": slug, "raw": raw if len(slugs) == 1 else raw / slug} for slug in slugs
+    ]
+    own = dict(mapping) if isinstance(mapping, Mapping) else mapping
+    requests[0] |= {"mapping": own, "options": dict(options)}
+    return parse_config({"sources": requests, "limit": limit}, where="command line")
+
+
+def _raw_folders(release: Dataset, raw: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
+    slugs = release.manifest.release.recipes if release.manifest.release else ()
+    if not slugs:
+        raise UsageError("the release holds no recipe", fix="qoqdata.open reads it as it is")
+    if isinstance(raw, Mapping):
+        return {slug: Path(folder) for slug, folder in raw.items()}
+    raw = Path(raw)
+    folders = {slug: raw / slug for slug in slugs if (raw / slug).is_dir()}
+    if not folders and len(slugs) == 1 and raw.is_dir():
+        return {slugs[0]: raw}
+    if not folders:
+        fix = f"expected are folders called {', '.join(slugs)}"
+        raise UsageError("holds no raw folder of a recipe", where=str(raw), fix=fix)
+    return folders

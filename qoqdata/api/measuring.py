@@ -1,0 +1,149 @@
+"""Functions that describe a data set: its faults, its verdicts, its statistics, its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qoqdata.api.opening import DatasetLike, ProgressCallback, dataset_in_folder, dataset_of, silent
+from qoqdata.errors import UsageError
+from qoqdata.statistics.probe import LIMIT
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from qoqdata.curation.recipe import CurationRecipe
+    from qoqdata.curation.verdicts import Curation
+    from qoqdata.differences import SetDifference
+    from qoqdata.statistics.tables import Stats
+    from qoqdata.validation import Finding
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """A policy's table, a row a question, and its file; `left_out` are tasks that no probe fits."""
+
+    table: pl.DataFrame
+    path: Path
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def success_rate(self) -> float | None:
+        """The mean reward over the questions, 0 hard to 1 easy; None without a question."""
+        mean = self.table["success_rate"].mean()
+        return None if mean is None else float(mean)  # type: ignore[arg-type]
+
+
+def validate(dataset: DatasetLike) -> list[Finding]:
+    """Every breach of the data set's promises; an empty list says that it keeps them all.
+
+    Schema, digests, record rules, counts and split safety. Raises DatasetError when there is no
+    data set.
+    """
+    from qoqdata.validation import find
+
+    return list(find(dataset_of(dataset)))
+
+
+def curate(
+    dataset: DatasetLike,
+    *,
+    recipe: CurationRecipe | Mapping[str, Any] | str | Path | None = None,
+    progress: ProgressCallback | None = None,
+) -> Curation:
+    """Decide which records stay, write the verdicts into the set's curation/, and return them.
+
+    Looks for protected health information in texts and for images that stand in two splits.
+    `recipe` holds your decisions: a file, its content, or a CurationRecipe. `progress` hears of
+    records whose images were looked at.
+
+    Raises UsageError for a recipe at fault and for a set behind a URL, InputError for an image that
+    cannot be decoded.
+    """
+    from qoqdata.curation import verdicts
+    from qoqdata.curation.recipe import CurationRecipe, load_recipe
+    from qoqdata.settings import checked
+
+    target = dataset_in_folder(dataset, command="curate")
+    if isinstance(recipe, Mapping):
+        recipe = checked(CurationRecipe, dict(recipe), where="recipe")
+    elif not isinstance(recipe, CurationRecipe):
+        recipe = load_recipe(None if recipe is None else Path(recipe))
+    return verdicts.curate(target, recipe, progress or silent)
+
+
+def stats(dataset: DatasetLike, *, policy: str | None = None, prior: bool = False) -> Stats:
+    """Write how rare and how hard every part of the set is into its stats/, and return the tables.
+
+    `policy` says whose difficulty counts, where there are several; `prior` first writes the
+    difficulty that follows from label entropy. Raises UsageError when the policy has none or the
+    choice is open, and for a set behind a URL; DatasetError when no training record is left.
+    """
+    from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics.prior import write_prior
+
+    target = dataset_in_folder(dataset, command="stats")
+    if prior:
+        write_prior(target)
+    scores = difficulty.choose(target.layout, policy)
+    return tables.write_statistics(target.layout, tables.compute(target.kept(), scores))
+
+
+def difficulty(
+    dataset: DatasetLike,
+    *,
+    rollouts: str | Path | None = None,
+    probe: bool = False,
+    prior: bool = False,
+    policy: str | None = None,
+    scorer: str = "unstated",
+    limit: int = LIMIT,
+    progress: ProgressCallback | None = None,
+) -> Difficulty:
+    """Write how well each question is answered into the set's difficulty/, and return the table.
+
+    One of three is its source: `rollouts` of the `policy` of that name, whose rewards were given by
+    `scorer` (a Parquet file, a folder of them, or JSON lines, with id and reward); `probe`, a
+    cross-validated linear probe of at most `limit` questions of a source and task, with `progress`
+    in questions; `prior`, label entropy.
+
+    Raises UsageError when it is not one of them, when a policy's name is missing or no file name,
+    when no question can be probed, and for a set behind a URL; BadTable for other rollouts;
+    DatasetError for ids that the set does not hold.
+    """
+    from qoqdata.statistics import difficulty as tables
+    from qoqdata.statistics.prior import write_prior
+    from qoqdata.statistics.probe.table import write_probe
+
+    if prior + probe + (rollouts is not None) != 1:
+        raise UsageError("say one of --from ROLLOUTS, --probe and --prior")
+    if rollouts is not None and not _is_file_name(policy):
+        fix = "letters, digits, dash, dot and underscore"
+        raise UsageError("--from needs the policy's name", where="--policy", fix=fix)
+    target = dataset_in_folder(dataset, command="difficulty")
+    if prior:
+        return Difficulty(*write_prior(target))
+    if probe:
+        table, path, left_out = write_probe(target, limit=limit, progress=progress or silent)
+        return Difficulty(table, path, tuple(left_out))
+    assert rollouts is not None and policy is not None
+    table = tables.from_rollouts(Path(rollouts), policy=policy, scorer=scorer)
+    target.refuse_unknown(table["id"], of="rollout")
+    return Difficulty(table, tables.write_difficulty(target.layout, table))
+
+
+def diff(before: DatasetLike, after: DatasetLike) -> SetDifference:
+    """What happened to each record between two data sets, matched by id.
+
+    Added, removed, moved to another split, relabelled, or otherwise changed.
+    """
+    from qoqdata.differences import difference
+
+    return difference(dataset_of(before), dataset_of(after))
+
+
+def _is_file_name(policy: str | None) -> bool:
+    letters = (policy or "").replace("-", "").replace(".", "").replace("_", "")
+    return letters.isalnum()

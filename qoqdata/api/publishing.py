@@ -1,0 +1,100 @@
+"""Functions that hand a data set on: its page, a release, the formats of other trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qoqdata.api.opening import DatasetLike, ProgressCallback, dataset_in_folder, dataset_of, silent
+from qoqdata.errors import UsageError
+
+if TYPE_CHECKING:
+    from qoqdata.exports.rows import Tally
+    from qoqdata.publication.release import Prepared
+    from qoqdata.publication.target import Delivery, Target
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A release as prepared, its address, and what was sent; nothing (None) in a dry run."""
+
+    prepared: Prepared
+    url: str
+    delivery: Delivery | None
+
+
+def card(dataset: DatasetLike, *, repo_id: str | None = None) -> tuple[Path, ...]:
+    """Write the set's README.md, croissant.json and figures, and return their paths.
+
+    `repo_id` (ORG/NAME on the Hub) is for the loading snippet. Raises UsageError for a set behind
+    a URL, and when matplotlib is not installed.
+    """
+    from qoqdata.publication.pages import write_pages
+
+    url = f"hf://datasets/{repo_id}" if repo_id else None
+    return write_pages(dataset_in_folder(dataset, command="card"), url)
+
+
+def publish(
+    dataset: DatasetLike,
+    *,
+    repo_id: str | None = None,
+    to: str | Path | None = None,
+    private: bool = False,
+    revision: str = "main",
+    version: str | None = None,
+    dry_run: bool = False,
+    pixels_reviewed: Collection[str] = (),
+    salt_file: str | Path | None = None,
+    on_prepared: Callable[[Prepared], None] | None = None,
+    progress: ProgressCallback | None = None,
+) -> Publication:
+    """Publish the set: licence gate, privacy gate, upload, verification.
+
+    It goes to `repo_id` (ORG/NAME on the Hub; `private` and the branch `revision` are of it), or
+    `to` a folder or fsspec URL. `version` follows from what changed unless it is given; `dry_run`
+    sends nothing. `pixels_reviewed` names private sources whose images were looked through for
+    burned-in text; `salt_file` is the salt of the build. `on_prepared` hears of the release once it
+    has passed its gates and nothing is sent, `progress` of files.
+
+    Raises UsageError when the target is not one of the two, for another salt, for a version that
+    does not rise and for a set behind a URL; DatasetError when a gate stays shut or the target is
+    out of reach.
+    """
+    from qoqdata.publication.release import deliver, prepare
+    from qoqdata.records.identity import load_salt
+
+    target = _target(repo_id, to, private=private, revision=revision)
+    source = dataset_in_folder(dataset, command="publish")
+    salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
+    prepared = prepare(source, target, salt=salt, version=version, reviewed=pixels_reviewed)
+    if on_prepared is not None:
+        on_prepared(prepared)
+    delivery = None if dry_run else deliver(prepared, target, progress or silent)
+    return Publication(prepared, target.url, delivery)
+
+
+def export(dataset: DatasetLike, *, to: str, out: str | Path) -> Tally:
+    """Write the kept records at `out` in the format `to`, and return counts by split.
+
+    Formats: verl, trl, sharegpt, webdataset and climb. Records that a format cannot hold are left
+    out and counted by reason. Raises UsageError for another format and for a folder in use.
+    """
+    from qoqdata.exports.formats import write_export
+
+    return write_export(dataset_of(dataset), to=to, out=Path(out))
+
+
+def _target(repo_id: str | None, to: str | Path | None, *, private: bool, revision: str) -> Target:
+    from qoqdata.publication.folder import Folder
+    from qoqdata.publication.hub import Hub
+
+    if (repo_id is None) == (to is None):
+        raise UsageError("say where to publish", fix="either --repo-id ORG/NAME or --to URL")
+    if repo_id is None:
+        return Folder(str(to))
+    if repo_id.count("/") != 1 or not all(repo_id.split("/")):
+        raise UsageError(f"{repo_id!r} is not ORG/NAME", where="--repo-id")
+    return Hub(repo_id, revision=revision, private=private)
