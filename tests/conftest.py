@@ -23,6 +23,20 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
+#: Fixtures that take long to make, once a process: who wants one goes where it is.
+COSTLY = ("warm", "demo", "mixed", "built", "varied", "clips", "editable", "installed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a costly fixture run in one worker."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        for name in COSTLY:
+            if name in names:
+                item.add_marker(pytest.mark.xdist_group(name))
+                break
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """Root of the real files: $QOQDATA_REALDATA, or `shared/realdata` beside the checkout."""
