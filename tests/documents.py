@@ -93,7 +93,7 @@ class Reader:
                 exec(compile(code, str(snippet.path), "exec"), self.names)
             case "console" | "bash":
                 for line in command_lines(snippet):
-                    self.execute(self._here(line))
+                    self.execute(line)
             case "yaml":
                 self._try_file(snippet.text)
             case "toml":
@@ -119,7 +119,7 @@ class Reader:
 
     def execute(self, line: str) -> None:
         """Run one command line; standard output may go to a file."""
-        words = shlex.split(_LAUNCHER.sub("", line), comments=True)
+        words = shlex.split(_LAUNCHER.sub("", self._here(line)), comments=True)
         target = None
         if ">" in words:
             *words, _, target = words
@@ -141,6 +141,6 @@ class Reader:
         for key, (before, name, command) in self.files.items():
             if key in yaml.safe_load(text):
                 Path(name).write_text(self._here(before + text), encoding="utf-8")
-                self.execute(self._here(command))
+                self.execute(command)
                 return
         raise AssertionError(f"nothing reads this YAML:\n{text}")

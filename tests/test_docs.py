@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,6 +47,13 @@ FILES = {
         "qoqdata build --config limits.yaml --out ./limited",
     ),
 }
+#: What a document takes for granted.
+PRELUDES = {
+    "training.md": [
+        "qoqdata build ham10000 --raw /data/ham10000 --out ./set",
+        "qoqdata build ptb_xl --raw /data/ptb-xl --out ./set",
+    ],
+}
 
 
 def example(slug: str) -> Path:
@@ -77,7 +85,7 @@ def reader(
     monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DS_ACCELERATOR", "cpu")
     work = tmp_path / "work"
-    work.mkdir()
+    (work / "converters").mkdir(parents=True)
     monkeypatch.chdir(work)
     write_tiny(tmp_path / "model", "qwen2_5_vl")
 
@@ -99,6 +107,8 @@ def reader(
     films = example("image_table")
     stand_ins = {
         MODEL: str(tmp_path / "model"),
+        "--model M ": f"--model {tmp_path / 'model'} ",
+        "/data/ham10000": str(example("ham10000") / "raw"),
         "/data/ptb-xl": str(example("ptb_xl") / "raw"),
         "/data/kits23": str(example("kits23") / "raw"),
         "/data/films": str(films / "raw"),
@@ -120,6 +130,8 @@ def reader(
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_snippet_runs_or_says_why_not(path: Path, reader: Reader) -> None:
+    for line in PRELUDES.get(path.name, []):
+        reader.execute(line)
     for snippet in snippets(path):
         try:
             reader.check(snippet) if snippet.reason else reader.run(snippet)
@@ -145,9 +157,16 @@ def test_what_nothing_runs_is_found(reader: Reader) -> None:
             reader.run(snippet(language, text))
 
 
-def test_links_lead_to_files() -> None:
-    import re
+def test_the_tree_of_the_readme_is_the_tree() -> None:
+    """README, "What is where": every package is named, and nothing else."""
+    tree = next(s.text for s in snippets(ROOT / "README.md") if s.text.startswith("schemas/"))
+    data, train = tree.partition("qoqdata/\n")[2].split("qoqtrain/")
+    for top, text in (("qoqdata", data), ("qoqtrain", train.partition("benchmarks/")[0])):
+        packages = {path.parent.name for path in (ROOT / top).glob("*/__init__.py")}
+        assert set(re.findall(r"\b(\w+)/(?=[\s,]|$)", text)) == packages
 
+
+def test_links_lead_to_files() -> None:
     for path in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
