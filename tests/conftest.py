@@ -1,4 +1,4 @@
-"""Shared fixtures: the optional folder of real clinical files."""
+"""Before the first test: few threads, no deadlines. And the optional folder of real files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,35 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Test workers times BLAS threads on two cores takes minutes where one thread takes seconds.
+# Read by NumPy and torch when they are first imported, and inherited by child processes.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+# How long an example takes says something about the machine's load and nothing about the code.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+
+
+#: Fixtures that take long to make, once a process: who wants one goes where it is.
+COSTLY = ("warm", "demo", "mixed", "built", "varied", "clips", "editable", "installed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a costly fixture run in one worker."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        for name in COSTLY:
+            if name in names:
+                item.add_marker(pytest.mark.xdist_group(name))
+                break
 
 
 @pytest.fixture(scope="session")

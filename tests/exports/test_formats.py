@@ -46,6 +46,7 @@ def test_same_set_same_bytes(varied: Dataset, tmp_path: Path) -> None:
         assert all((first / f).read_bytes() == (second / f).read_bytes() for f in files)
 
 
+@pytest.mark.slow
 def test_trl_sees_conversations_with_images(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     from datasets import load_dataset
     from trl.data_utils import is_conversational

@@ -79,6 +79,7 @@ def test_one_commit_makes_the_release(server: hub_server.Hub, mixed: Dataset) ->
     assert all(paths == [".gitattributes"] for paths in seen)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_goes_on(server: hub_server.Hub, mixed: Dataset) -> None:
     """A process that dies after some uploads; the next sends only the rest."""
     puts = 0
@@ -242,6 +243,7 @@ print(whole.num_rows, whole.features["images"])
 """
 
 
+@pytest.mark.slow
 def test_load_dataset_streamed_and_not(
     server: hub_server.Hub, mixed: Dataset, tmp_path: Path
 ) -> None:
@@ -251,7 +253,7 @@ def test_load_dataset_streamed_and_not(
         env=os.environ | {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf")},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "3 List(Image(mode=None, decode=True))\n"

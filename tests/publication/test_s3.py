@@ -14,6 +14,7 @@ pytest.importorskip("moto")
 pytest.importorskip("s3fs")
 
 
+@pytest.mark.slow
 def test_publish_and_read(mixed: Dataset, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     from moto.server import ThreadedMotoServer
     from s3fs import S3FileSystem

@@ -70,10 +70,12 @@ def survive(files: list[Path], rounds: int, tmp_path: Path, seed: int) -> None:
                 assert pixels.size > 0
 
 
+@pytest.mark.slow
 def test_damaged_packaged_files(tmp_path: Path) -> None:
     survive(seeds(PACKAGED, 60_000), 400, tmp_path, seed=1)
 
 
+@pytest.mark.slow
 def test_damaged_files_whose_pixel_data_stay_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ def test_damaged_files_whose_pixel_data_stay_in_the_file(
     survive(seeds(PACKAGED, 60_000), 300, tmp_path, seed=4)
 
 
+@pytest.mark.slow
 def test_damaged_real_files(realdata: Path, tmp_path: Path) -> None:
     survive(seeds(realdata / "dicom", 60_000), 200, tmp_path, seed=2)
 

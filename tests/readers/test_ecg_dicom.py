@@ -224,6 +224,7 @@ def test_limits_and_truncation(tmp_path: Path) -> None:
             read_ecg(path)
 
 
+@pytest.mark.slow
 def test_flipped_bits_give_our_errors_or_a_finite_recording(tmp_path: Path) -> None:
     path = save(tmp_path / "a.dcm", group(("I", "II", "V1"), noise(20)))
     data = path.read_bytes()

@@ -110,6 +110,7 @@ def test_garbage_is_refused(tmp_path: Path, garbage: bytes) -> None:
         metaimage.read_metaimage(tmp_path / "a.mha")
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=4),

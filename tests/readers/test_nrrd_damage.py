@@ -114,6 +114,7 @@ def test_garbage_is_refused(tmp_path: Path, garbage: bytes) -> None:
         nrrd.read_nrrd(tmp_path / "a.nrrd")
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=4),

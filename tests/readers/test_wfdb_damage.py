@@ -45,6 +45,7 @@ def test_every_truncation_of_a_mat_is_refused(tmp_path: Path) -> None:
             read_ecg(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [dat, mat])
 def test_no_flipped_bit_of_the_header_changes_the_samples(tmp_path: Path, kind: object) -> None:
     """A flip is refused, or changes names, comments and calibration only: every lead stays an

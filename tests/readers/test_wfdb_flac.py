@@ -13,6 +13,7 @@ from qoqdata.readers.ecg import read_ecg
 from tests.readers.wfdb_records_by_wfdb import walk, write
 
 
+@pytest.mark.slow
 def test_flipped_bits_in_a_flac_file_are_caught(tmp_path: Path) -> None:
     pytest.importorskip("soundfile")
     stored = walk(16, (200, 3))

@@ -32,7 +32,7 @@ def s3() -> Iterator[dict[str, Any]]:
     server.stop()
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture(params=[pytest.param("s3", marks=pytest.mark.slow), "memory"])
 def store(request: pytest.FixtureRequest, local: Dataset) -> Iterator[Store]:
     """A copy of the data set in a store: its URL and the options that open it."""
     kind = request.param
@@ -105,11 +105,13 @@ def test_nothing_there(store: Store) -> None:
         qoqdata.open(url.replace("one", "two"), storage_options=options)
 
 
+@pytest.mark.slow
 def test_no_such_bucket(s3: dict[str, Any]) -> None:
     with pytest.raises(DatasetError, match="s3://none-of-this/set: there is no such data set"):
         qoqdata.open("s3://none-of-this/set", storage_options=s3)
 
 
+@pytest.mark.slow
 def test_no_credentials(
     s3: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -11,11 +11,16 @@ from qoqdata.suite.scaffold import scaffold, write_expected
 
 
 def test_an_outside_package_adds_a_source(tmp_path: Path) -> None:
-    site = tmp_path / "site"
+    check_outside_package(sys.executable, tmp_path)
+
+
+def check_outside_package(python: str | Path, folder: Path) -> None:
+    """Write a package with one source, and have `python` list it and run its suite."""
+    site = folder / "site"
     package = site / "lab_sources" / "eyes"
     package.mkdir(parents=True)
     source = scaffold("lab_fundus", "fundus", package)
-    write_expected(source, tmp_path / "set")
+    write_expected(source, folder / "set")
     metadata = site / "lab-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1.0\n")
@@ -24,9 +29,9 @@ def test_an_outside_package_adds_a_source(tmp_path: Path) -> None:
     def run(*command: str) -> str:
         environment = os.environ | {"PYTHONPATH": str(site)}
         done = subprocess.run(
-            [sys.executable, *command],
+            [str(python), *command],
             env=environment,
-            cwd=tmp_path,
+            cwd=folder,
             capture_output=True,
             text=True,
         )

@@ -275,7 +275,7 @@ def launch(folder: Path, processes: int, rows: int, *more: str) -> subprocess.Co
     command += ["tests.qoqtrain.adapters.toy_grpo", str(folder), str(rows), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=280
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=800
     )
 
 

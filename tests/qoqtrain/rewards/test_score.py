@@ -294,6 +294,6 @@ def test_the_package_is_light() -> None:
         "print([m for m in ('torch', 'scipy', 'pandas', 'polars') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
     )
     assert done.stdout.strip() == "[]"

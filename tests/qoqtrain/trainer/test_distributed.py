@@ -55,6 +55,7 @@ def same_model(one: Path, other: Path) -> None:
         assert (apart < 1e-4).float().mean() > 0.99
 
 
+@pytest.mark.slow
 def test_two_ranks_with_zero_2_train_as_one_rank_does(small, tmp_path):
     small["steps"] = 3
     found = together(small, 2)

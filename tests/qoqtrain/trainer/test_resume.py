@@ -33,6 +33,7 @@ def weights(model: Path) -> dict[str, str]:
     return {path.relative_to(model).as_posix(): file_digest(path) for path in files}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_numbers(small, tmp_path):
     torch.set_num_threads(1)
     whole = {**small, "out": str(tmp_path / "whole")}
