@@ -10,7 +10,7 @@ import pytest
 
 import qoqtrain.cli
 from qoqdata.cli import main
-from qoqdata.remote import retry
+from qoqdata.remote import faults
 from qoqdata.sources import catalogue
 from tests.documents import DOCUMENTS, ROOT, Reader, Snippet, snippets
 from tests.publication import hub_server
@@ -63,7 +63,7 @@ def example(slug: str) -> Path:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A Hub on this machine, for the documents' repository."""
-    monkeypatch.setattr(retry, "WAITS", (0.01, 0.01))
+    monkeypatch.setattr(faults, "WAITS", (0.01, 0.01))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
     with hub_server.serving() as server:
