@@ -23,18 +23,23 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
-#: Fixtures that take long to make, once a process: who wants one goes where it is.
-COSTLY = ("warm", "demo", "mixed", "built", "varied", "clips", "editable", "installed")
+#: Folders whose tests share what takes long to make, such as a policy that was taught to answer.
+TOGETHER = ("tests/qoqtrain/trainer/", "tests/qoqtrain/data/", "tests/publication/")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a costly fixture run in one worker."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        for name in COSTLY:
-            if name in names:
-                item.add_marker(pytest.mark.xdist_group(name))
-                break
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """Under `-n`, the tests of a file run in one worker, and so do those of a folder above."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+    return Rooms(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from benchmarks.drpo_vs_grpo.domains import ANSWERS, DOMAINS, SETS, VOCABULARY, 
 from benchmarks.drpo_vs_grpo.question_set import Questions, build, read, simulate, write_statistics
 from qoqdata.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 TINY = World(train=60, held=7)
 SCHEDULE = training.Schedule(warm_up=2, batches=2, questions=24, parts=2, validate_every=1)
 

@@ -16,6 +16,8 @@ from qoqtrain.data.collate import Collator
 from qoqtrain.model.family import FAMILIES
 from qoqtrain.model.tiny import tiny_policy, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ["Yes", "No"]
 QUESTION = "Is it there?\nYes\nNo"
 
@@ -82,7 +84,6 @@ def test_a_text_model_is_shown_question_and_options_and_the_opening() -> None:
     assert processor.decode([*end, tokenizer.eos_token_id]) == f"{OPENING}No}}"
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_drpo_raises_the_reward_of_a_real_language_model(tmp_path) -> None:
     if not smollm.available():

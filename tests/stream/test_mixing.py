@@ -152,6 +152,7 @@ def test_no_record_again_before_all_of_its_component(mixed: Dataset) -> None:
 WEIGHTS = st.fixed_dictionaries(dict.fromkeys(("chest_xray", "ct", "ecg"), st.floats(0.01, 5)))
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 6), WEIGHTS), min_size=1, max_size=4),

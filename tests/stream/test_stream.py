@@ -63,6 +63,7 @@ def test_ranks_together_give_the_global_order(
         assert len(set(want)) == N
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.lists(RUNS, min_size=2, max_size=4), st.sampled_from([None, "domain:temperature"]))
 def test_resumed_any_number_of_times(

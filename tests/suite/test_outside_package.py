@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from qoqdata.suite.scaffold import scaffold, write_expected
 
 
+@pytest.mark.slow
 def test_an_outside_package_adds_a_source(tmp_path: Path) -> None:
     check_outside_package(sys.executable, tmp_path)
 
