@@ -45,16 +45,10 @@ QOQTRAIN = (
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
     *("", "atomic", "boxes", "console", "contract", "dataset", "errors", "manifest", "readers"),
-    *("rollouts", "settings", "stream"),
+    *("settings", "stream"),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
 FOR_CONVERTERS = tuple(name for row in QOQDATA[:6] for name in row)
-#: Imports that break the rule and are on their way out; nothing new comes here.
-EXCEPTIONS = (
-    "qoqdata.statistics.difficulty imports qoqdata.statistics.probe",
-    "qoqtrain.trainer.continuation imports qoqtrain.adapters.agreement.require_agreement",
-    "qoqtrain.cli.evaluate imports qoqdata.cli.progress.counter",
-)
 
 
 class Import(NamedTuple):
@@ -81,7 +75,7 @@ def imports(top: str, root: Path = ROOT) -> Iterator[Import]:
                 names = [] if node.level else [f"{node.module}.{a.name}" for a in node.names]
             for name in names:
                 one = Import(module, name)
-                if name.partition(".")[0] in ("qoqdata", "qoqtrain") and str(one) not in EXCEPTIONS:
+                if name.partition(".")[0] in ("qoqdata", "qoqtrain"):
                     yield one
 
 
