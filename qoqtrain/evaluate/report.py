@@ -122,7 +122,7 @@ def read_outcomes(path: Path) -> list[QuestionOutcome]:
     return [_outcome(row) for row in table.iter_rows(named=True)]
 
 
-def _outcome(row: dict) -> QuestionOutcome:
+def _outcome(row: dict[str, Any]) -> QuestionOutcome:
     lists = {name: None if row[name] is None else tuple(row[name]) for name in _LISTS}
     return QuestionOutcome(**{**row, **lists})
 
