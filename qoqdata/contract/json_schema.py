@@ -40,9 +40,8 @@ def type_schema(kind: Type) -> dict[str, Any]:
         case EncodedImage():
             properties = {"bytes": _SCALARS["binary"], "path": _SCALARS["string"]}
             return _object(properties, required=["bytes", "path"])
-        case ListOf(item=item, nullable_items=nullable):
-            schema = type_schema(item)
-            return {"type": "array", "items": _or_null(schema) if nullable else schema}
+        case ListOf(item=item):
+            return {"type": "array", "items": type_schema(item)}
         case Struct(fields=fields):
             return _object(
                 {field.name: field_schema(field) for field in fields},

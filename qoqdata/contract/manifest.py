@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from qoqdata.contract.storage import Storage
 from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split
 
-VERSION = 1
+VERSION = 2
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -40,6 +41,7 @@ class SourceEntry(_Part):
     card_digest: Sha256
     code_digest: Sha256
     options: dict[str, Any]
+    storage: Storage = Field(description="how its pixels are stored")
     limit: int | None
     shard_units: int | None = Field(None, description="null: the card's own")
     refused: str | None = Field(None, description="why planning refused the source as a whole")

@@ -1,10 +1,11 @@
-"""The record, schema version 1: one row is one question about one study."""
+"""The record, schema version 2: one row is one question about one study."""
 
 from __future__ import annotations
 
 from qoqdata.contract.types import (
     BOOL,
     FLOAT32,
+    FLOAT64,
     INT16,
     INT32,
     STRING,
@@ -15,9 +16,19 @@ from qoqdata.contract.types import (
     Struct,
     Table,
 )
-from qoqdata.contract.vocabulary import DOMAINS, MODALITIES, REDISTRIBUTION, SEXES, SPLITS
+from qoqdata.contract.vocabulary import (
+    DIGESTS,
+    DOMAINS,
+    MODALITIES,
+    REDISTRIBUTION,
+    ROLES,
+    SEXES,
+    SPLITS,
+    STORED_AS,
+    TASK_KINDS,
+)
 
-VERSION = 1
+VERSION = 2
 
 WINDOW = Struct(
     (
@@ -44,6 +55,17 @@ IMAGE_INFO = Struct(
             "mm between stored pixel centres: row, column and, for slices, through plane",
             nullable=True,
         ),
+        Field("stored_as", Scalar("string", STORED_AS), "the file's bytes, bounded, or lossless"),
+    )
+)
+
+MASK_INFO = Struct(
+    (
+        Field("image", INT32, "index into images; where none is stored, number of the canvas"),
+        Field("width", INT32, "columns, as its image's"),
+        Field("height", INT32, "rows, as its image's"),
+        Field("reader", STRING, "who drew it, where readers are kept apart", nullable=True),
+        Field("instance", INT32, "tells instances that overlap apart", nullable=True),
     )
 )
 
@@ -59,20 +81,30 @@ ECG = Struct(
 REGION = Struct(
     (
         Field("label", STRING, "what the box encloses"),
-        Field("image", INT32, "index into images (into masks where no image is stored)"),
+        Field("image", INT32, "index into images; where none is stored, number of the canvas"),
         Field("x_min", FLOAT32, "left edge in stored pixels; pixel i spans [i, i + 1]"),
         Field("y_min", FLOAT32, "top edge"),
         Field("x_max", FLOAT32, "right edge"),
         Field("y_max", FLOAT32, "bottom edge"),
         Field("area", FLOAT32, "mask area in stored pixels; null for a drawn box", nullable=True),
         Field("reader", STRING, "who drew it, where readers are kept apart", nullable=True),
+        Field("role", Scalar("string", ROLES), "to be found, or given as part of the question"),
+    )
+)
+
+NUMBER = Struct(
+    (
+        Field("value", FLOAT64, "the answer; of an ordinal task the place of its option, from 0"),
+        Field("unit", STRING, "UCUM code, such as mm or %; null where it has none", nullable=True),
+        Field("tolerance", FLOAT64, "largest error that counts as right, in the unit or in places"),
     )
 )
 
 PROVENANCE = Struct(
     (
         Field("raw", ListOf(STRING), "raw paths below the raw root (keyed on private sources)"),
-        Field("digest", STRING, "sha256 over the raw files in that order"),
+        Field("digest", STRING, "over the digests of the raw files in that order"),
+        Field("algorithm", Scalar("string", DIGESTS), "what made the digests"),
         Field("converter", STRING, "source converter"),
         Field("version", STRING, "converter version"),
         Field("notes", ListOf(STRING), "repairs and choices: resampling, slices, header faults"),
@@ -84,11 +116,13 @@ RECORD = Table(
     VERSION,
     "One question about one study.",
     (
-        Field("id", STRING, "stable hash of source, study key and task"),
+        Field("id", STRING, "stable hash of source, study key, task and item"),
         Field("source", STRING, "slug of the source"),
         Field("domain", Scalar("string", DOMAINS), "clinical domain"),
         Field("modality", Scalar("string", MODALITIES), "what the policy is shown"),
         Field("task", STRING, "diagnosis, grounding, severity ..."),
+        Field("kind", Scalar("string", TASK_KINDS), "what an answer is"),
+        Field("item", STRING, "tells questions of one task about one study apart", nullable=True),
         Field("split", Scalar("string", SPLITS), "official, or by hash of the group key"),
         Field("patient", STRING, "keyed hash; null where the source names none", nullable=True),
         Field("study", STRING, "keyed hash of the study key"),
@@ -103,16 +137,24 @@ RECORD = Table(
         Field("regions", ListOf(REGION), "boxes; null when the source has none", nullable=True),
         Field(
             "masks",
-            ListOf(EncodedImage(), nullable_items=True),
-            "PNG label maps aligned with images; codes in the source card",
+            ListOf(EncodedImage()),
+            "PNG label maps; codes in the source card",
             nullable=True,
         ),
+        Field("mask_info", ListOf(MASK_INFO), "one entry a mask", nullable=True),
         Field("context", STRING, "report or EHR text that the question refers to", nullable=True),
         Field("question", STRING, "what is asked"),
-        Field("options", ListOf(STRING), "admissible labels; null for open answers", nullable=True),
-        Field("answer", STRING, "one option, or several joined by comma and blank"),
+        Field(
+            "options",
+            ListOf(STRING),
+            "admissible answers, of an ordinal task in ascending order; null where any may be",
+            nullable=True,
+        ),
+        Field("answer", STRING, "one option, several joined by comma and blank, or free text"),
+        Field("number", NUMBER, "the answer to a task of kind number", nullable=True),
         Field("labels", ListOf(STRING), "findings that the source asserts", nullable=True),
         Field("uncertain", ListOf(STRING), "findings it marks as uncertain", nullable=True),
+        Field("absent", ListOf(STRING), "findings that it denies", nullable=True),
         Field("reasoning", STRING, "a reasoning trace", nullable=True),
         Field("reasoning_policy", STRING, "the policy that wrote the trace", nullable=True),
         Field("age", INT16, "years, capped at 90", nullable=True),

@@ -18,10 +18,9 @@ class Scalar:
 
 @dataclass(frozen=True)
 class ListOf:
-    """An ordered list; `nullable_items` allows null members (a mask absent for one image)."""
+    """An ordered list without null members."""
 
     item: Type
-    nullable_items: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,18 @@ MODALITIES = ("image_2d", "volume_3d", "video", "ecg", "multimodal")
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-#: What a question asks for: one label, all that hold, boxes, or free text.
-TaskKind = Literal["single", "multi", "boxes", "open"]
+#: What a question asks for: one of the task's labels, all of them that hold, one of the record's
+#: own options (any text), a number or a grade, boxes, or free text.
+TaskKind = Literal["single", "multi", "choice", "number", "boxes", "open"]
+TASK_KINDS: tuple[TaskKind, ...] = ("single", "multi", "choice", "number", "boxes", "open")
+
+#: Whether a region is to be found, or part of the question.
+ROLES = ("target", "given")
+
+#: How pixels are stored: the bytes of the file, of bounded size as JPEG, or lossless as they were.
+STORED_AS = ("verbatim", "training", "native")
+
+DIGESTS = ("blake3", "sha256")
 
 SEXES = ("female", "male", "other")
 
@@ -40,7 +50,7 @@ REDISTRIBUTION = (
     "forbidden",
 )
 
-#: The scorer splits multi-label answers on these, so no label may contain one.
+#: The scorer splits multi-label answers on these, so no label of such a task may contain one.
 LABEL_SEPARATORS = (",", " and ", "&", "\n")
 
 #: Joins several labels into one answer.

@@ -98,9 +98,11 @@ def write_images(row: Row, out: Path) -> list[str]:
 
 
 def write_mask(row: Row, out: Path) -> str | None:
-    """Write the mask of the first image; None when there is none."""
-    masks = row["masks"] or ()
-    return _write(masks[0], f"masks/{row['source']}", out) if masks and masks[0] else None
+    """Write the first mask of the first image; None when there is none."""
+    for mask, info in zip(row["masks"] or (), row["mask_info"] or (), strict=True):
+        if info["image"] == 0:
+            return _write(mask, f"masks/{row['source']}", out)
+    return None
 
 
 def write_signal(row: Row, out: Path) -> str | None:

@@ -1,8 +1,8 @@
 """webdataset: tar shards of samples.
 
 A sample holds `json` (everything that is neither image nor signal), `0.jpg` or `0.png` and so
-on for each image, `0.mask.png` for its mask, and for an ECG `ecg.npy` (float32 mV, lead x
-sample) with `ecg_valid.npy`. Nothing is left out.
+on for each image, `0.mask.png` and so on for each mask (`mask_info` names its image), and for an
+ECG `ecg.npy` (float32 mV, lead x sample) with `ecg_valid.npy`. Nothing is left out.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ def _members(row: Row) -> Iterator[tuple[str, bytes]]:
     for index, image in enumerate(row["images"] or ()):
         yield f"{index}.{image['path'].rpartition('.')[2]}", image["bytes"]
     for index, mask in enumerate(row["masks"] or ()):
-        if mask is not None:
-            yield f"{index}.mask.png", mask["bytes"]
+        yield f"{index}.mask.png", mask["bytes"]
     if row["ecg"] is not None:
         yield "ecg.npy", _npy(signal(row))
         yield "ecg_valid.npy", _npy(np.asarray(row["ecg"]["valid"], dtype=bool))

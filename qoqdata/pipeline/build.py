@@ -50,12 +50,19 @@ def build_requests(
         (source, make_job(source, request, limits=config.limits)) for source, request in requests
     ]
     _check(layout, jobs, setting.salt)
+    storages = [request.storage or config.storage for _, request in requests]
     layout.build.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(layout.lock, timeout=0):
             # Until the new manifest is there the data set is unfinished, and must look it.
             layout.manifest.unlink(missing_ok=True)
-            _run([SourceBuild(source, job, config, layout) for source, job in jobs], setting)
+            _run(
+                [
+                    SourceBuild(source, job, config, storage, layout)
+                    for (source, job), storage in zip(jobs, storages, strict=True)
+                ],
+                setting,
+            )
             name = config.name or out.resolve().name
             result = _assemble(layout, name, setting.salt)
             manifest.write_manifest(layout, result)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from qoqdata.contract.storage import Storage
 from qoqdata.pipeline import progress
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
@@ -24,6 +25,7 @@ class SourceRequest(BaseModel):
     mounts: dict[str, Path] = {}
     options: dict[str, Any] = {}
     mapping: Path | dict[str, Any] | None = None
+    storage: Storage | None = Field(None, description="instead of the build's own")
 
 
 class BuildConfig(BaseModel):
@@ -34,6 +36,7 @@ class BuildConfig(BaseModel):
     name: str | None = None
     sources: tuple[SourceRequest, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    storage: Storage = Storage()
     limit: int | None = Field(None, ge=1, description="first units of each source only")
     shard_units: int | None = Field(None, ge=1, description="instead of the cards' own")
 

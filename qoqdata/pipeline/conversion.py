@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from qoqdata.contract.storage import Storage
 from qoqdata.errors import InputError, RecordError
 from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, receipts
@@ -16,7 +17,9 @@ from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
 from qoqdata.records.rows import RecordFacts, row, shows_something
 from qoqdata.records.rules import validate
+from qoqdata.records.storage import MediaStore
 from qoqdata.sources.protocol import Job, Source, Unit
+from qoqdata.sources.rawtree import DIGEST
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class ChunkTask:
     source: Source
     job: Job
     salt: Salt
+    storage: Storage
     layout: Layout
     fingerprint: str
 
@@ -44,7 +48,7 @@ def convert_chunk(
 ) -> ShardReceipt:
     """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt."""
     tally = _Tally()
-    convert = convert or (lambda unit: convert_unit(unit, task.source, task.job, task.salt))
+    convert = convert or (lambda unit: convert_unit(unit, task))
     slug, name = task.job.card.slug, task.chunk.name
     shard = write_shard(
         task.layout.shard(slug, name),
@@ -64,16 +68,17 @@ def convert_chunk(
     return receipt
 
 
-def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> UnitOutcome:
+def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
     """Run the source's `convert` on a unit; whatever it raises ends in the quarantine row."""
+    job = task.job
     stage: quarantine.Stage = "convert"
     try:
         # The digest comes first: it refuses missing files and paths that leave the root, also
         # where a converter would not look at them.
         digest = job.raw.digest(unit.files)
-        records = source.convert(unit, job)
+        records = task.source.convert(unit, job)
         stage = "validate"
-        rows = tuple(_rows(records, unit, source, job, salt, digest))
+        rows = tuple(_rows(records, unit, task, digest))
         for one in rows:
             validate(one)
     except Exception as error:
@@ -81,14 +86,13 @@ def convert_unit(unit: Unit, source: Source, job: Job, salt: Salt) -> UnitOutcom
     return UnitOutcome(rows, None)
 
 
-def _rows(
-    records: list[Record], unit: Unit, source: Source, job: Job, salt: Salt, digest: str
-) -> list[dict[str, Any]]:
+def _rows(records: list[Record], unit: Unit, task: ChunkTask, digest: str) -> list[dict[str, Any]]:
     if not records:
         raise InputError("the converter gave no record", where=unit.key)
-    card = job.card
+    card, salt = task.job.card, task.salt
     private = card.raw_paths == "keyed"
     namespace = card.keys.namespace or card.slug
+    store = MediaStore(task.storage)
     rows: dict[str, dict[str, Any]] = {}
     for record in records:
         study = record.study or unit.key
@@ -97,7 +101,9 @@ def _rows(
                 f"the study {study!r} does not begin with the unit's key", where=unit.key
             )
         facts = RecordFacts(
-            id=record_id(card.slug, study, record.task, salt=salt if private else None),
+            id=record_id(
+                card.slug, study, record.task, record.item, salt=salt if private else None
+            ),
             source=card.slug,
             domain=card.domain,
             modality=card.modality,
@@ -111,13 +117,14 @@ def _rows(
                 for path in unit.files
             ),
             digest=digest,
-            converter=source.card.slug,
+            algorithm=DIGEST,
+            converter=task.source.card.slug,
             version=str(card.version),
         )
         if facts.id in rows:
-            rule = "one record a study and task"
+            rule = "one record a study, task and item"
             raise RecordError("occurs twice", record=facts.id, column="id", rule=rule)
-        rows[facts.id] = row(record, facts)
+        rows[facts.id] = row(record, store.store(record), facts)
     return list(rows.values())
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from qoqdata.atomic import digest, write_json
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
+from qoqdata.contract.storage import Storage
 from qoqdata.pipeline.planning import Chunk
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
@@ -30,11 +31,11 @@ class ShardReceipt(BaseModel):
     quarantine: tuple[dict[str, Any], ...]
 
 
-def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt) -> str:
+def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt, storage: Storage) -> str:
     """A digest of everything that the chunk's shard depends on.
 
-    Versions, the card, the converter's code, options, mapping, limits, the salt, and each unit
-    with the size and modification time of its files.
+    Versions, the card, the converter's code, options, mapping, limits, storage, the salt, and each
+    unit with the size and modification time of its files.
     """
     return digest(
         {
@@ -45,6 +46,7 @@ def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt) -> str:
             "options": dict(job.options),
             "mapping": job.mapping and job.mapping.model_dump(mode="json"),
             "limits": asdict(job.limits),
+            "storage": storage.model_dump(mode="json"),
             "salt": salt.fingerprint,
             "units": [
                 [asdict(unit), [job.raw.stamp(path) for path in unit.files]] for unit in chunk.units

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import digest, write_json
 from qoqdata.contract.manifest import Counts, Shard, SourceEntry
+from qoqdata.contract.storage import Storage
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.pipeline import progress, quarantine, receipts
@@ -41,6 +42,7 @@ class SourceBuild:
     source: Source
     job: Job
     config: BuildConfig
+    storage: Storage
     layout: Layout
     plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
     refusal: str | None = None
@@ -66,13 +68,21 @@ class SourceBuild:
         setting.listen(progress.Planned(self.slug, *counts))
         self._remove_stale({chunk.name for chunk in chunks})
         for chunk in chunks:
-            print_ = receipts.fingerprint(chunk, self.source, self.job, setting.salt)
+            print_ = receipts.fingerprint(chunk, self.source, self.job, setting.salt, self.storage)
             path = self.layout.receipt(self.slug, chunk.name)
             receipt = receipts.read_receipt(path) if setting.resume else None
             if receipt is not None and receipts.holds(receipt, print_, self.layout.root):
                 self.finished(chunk, receipt, setting.listen, reused=True)
             else:
-                yield ChunkTask(chunk, self.source, self.job, setting.salt, self.layout, print_)
+                yield ChunkTask(
+                    chunk,
+                    self.source,
+                    self.job,
+                    setting.salt,
+                    self.storage,
+                    self.layout,
+                    print_,
+                )
 
     def finished(
         self,
@@ -112,6 +122,7 @@ class SourceBuild:
             card_digest=digest(card),
             code_digest=self.source.code_digest,
             options=dict(self.job.options),
+            storage=self.storage,
             limit=self.config.limit,
             shard_units=self.config.shard_units,
             refused=self.refusal,

@@ -92,7 +92,7 @@ def _run_isolated(task: ChunkTask) -> ShardReceipt:
         nonlocal pool
         try:
             with _without_interrupts(), _without_main(task.source):
-                future = pool.submit(convert_unit, unit, task.source, task.job, task.salt)
+                future = pool.submit(convert_unit, unit, task)
             return future.result()
         except BrokenProcessPool:
             _end(pool, kill=True)

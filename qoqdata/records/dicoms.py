@@ -17,7 +17,6 @@ from qoqdata.readers.video_frames import FramePolicy
 from qoqdata.readers.volume import SlicePolicy, Volume
 from qoqdata.records import slices
 from qoqdata.records.content import Image
-from qoqdata.records.images import image_from_pixels
 
 _LATERALITY = {"L": "left", "R": "right", "B": "both"}
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -50,7 +49,7 @@ def file_images(
 
 
 def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
-    return image_from_pixels(
+    return Image(
         image.frames[place],
         original_width=image.original_columns,
         original_height=image.original_rows,

@@ -33,13 +33,16 @@ class Salt:
         return _hmac(self.secret, "salt fingerprint")[:16]
 
 
-def record_id(source: str, study: str, task: str, *, salt: Salt | None) -> str:
-    """The id of a record: 32 hex digits over source, raw study key and task.
+def record_id(
+    source: str, study: str, task: str, item: str | None = None, *, salt: Salt | None
+) -> str:
+    """The id of a record: 32 hex digits over source, raw study key, task and, if any, item.
 
     Pass `salt` for private sources; None uses the public salt.
     """
     secret = PUBLIC_SALT if salt is None else salt.secret
-    return _hmac(secret, "record", source, study, task)[:32]
+    items = () if item is None else (item,)
+    return _hmac(secret, "record", source, study, task, *items)[:32]
 
 
 def keyed(kind: str, namespace: str, raw: str, *, salt: Salt) -> str:

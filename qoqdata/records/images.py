@@ -1,14 +1,14 @@
-"""Images and regions for records: raw files kept verbatim where that is lossless, else PNG."""
+"""Images and regions for records, from pixels, image files and clips."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qoqdata.readers import encode, video
+from qoqdata.readers import video
 from qoqdata.readers.image import reader, verbatim
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.records.content import Image, Region
@@ -16,16 +16,6 @@ from qoqdata.records.content import Image, Region
 if TYPE_CHECKING:
     from qoqdata.readers.masks import LabelBox
     from qoqdata.readers.video import Clip, FramePolicy
-
-
-def image_from_pixels(pixels: np.ndarray, **facts: Any) -> Image:
-    """A lossless PNG of uint8 pixels, (rows, columns) grey or (rows, columns, 3) RGB.
-
-    `facts` are the other fields of Image; the original size defaults to the stored one.
-    """
-    height, width = pixels.shape[:2]
-    facts = {"original_width": width, "original_height": height} | facts
-    return Image(encode.png(pixels), "png", width, height, **facts)
 
 
 def image_from_file(
@@ -37,26 +27,23 @@ def image_from_file(
 ) -> tuple[Image, tuple[str, ...]]:
     """The image of an image file and the notes to record.
 
-    8-bit upright JPEG and PNG keep their encoded pixels, without metadata segments; everything
-    else is decoded and stored as PNG. More than 8 bits need `bits` (the stored depth, 10 to 16) or
-    a `window` (centre, width); without either the full range of the file's depth is mapped.
+    8-bit upright JPEG and PNG also give their encoded pixels, without metadata segments. More than
+    8 bits need `bits` (the stored depth, 10 to 16) or a `window` (centre, width); without either
+    the full range of the file's depth is mapped.
     Raises the errors of `reader.read_image`.
     """
     data = reader.read_image_bytes(path, limits)
     raw_image = reader.image_from_bytes(data, where=str(path), limits=limits)
-    height, width = raw_image.pixels.shape[:2]
     if verbatim.storable(data) and bits is None and window is None:
         bare, removals = verbatim.strip(data)
-        extension: Literal["jpg", "png"] = "png" if bare[:4] == b"\x89PNG" else "jpg"
-        image = Image(bare, extension, width, height, width, height)
-        return image, raw_image.repairs + removals
+        return Image(raw_image.pixels, bare), raw_image.repairs + removals
     pixels, notes = raw_image.pixels, raw_image.repairs
     if pixels.dtype != np.uint8 or window is not None:
         bits = bits if window else bits or raw_image.bits
         pixels = reader.to_uint8(pixels, bits=bits, window=window)
         how = f"window {window[0]:g}/{window[1]:g}" if window else f"{bits} bits"
         notes = (*notes, f"reduced to 8 bits: {how}")
-    return image_from_pixels(pixels), notes
+    return Image(pixels), notes
 
 
 def clip_images(clip: Clip, *, view: str | None = None) -> tuple[Image, ...]:
@@ -65,7 +52,7 @@ def clip_images(clip: Clip, *, view: str | None = None) -> tuple[Image, ...]:
     Frames whose three channels agree everywhere are stored as grey.
     """
     return tuple(
-        image_from_pixels(_grey_if_equal(frame), index=index, view=view)
+        Image(_grey_if_equal(frame), index=index, view=view)
         for frame, index in zip(clip.frames, clip.indices, strict=True)
     )
 
@@ -79,7 +66,7 @@ def clip_notes(clip: Clip, policy: FramePolicy) -> tuple[str, ...]:
 def regions_from_boxes(
     boxes: Iterable[LabelBox], *, image: int, reader: str | None = None
 ) -> tuple[Region, ...]:
-    """Regions of image `image` from the boxes of its mask, in stored pixels."""
+    """Regions of image `image` from the boxes of its mask."""
     return tuple(
         Region(box.label, image, box.x_min, box.y_min, box.x_max, box.y_max, box.area, reader)
         for box in boxes

@@ -11,7 +11,8 @@ import pyarrow as pa
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.record import RECORD
 from qoqdata.person import read_age
-from qoqdata.records.content import Ecg, Image, Record, Region
+from qoqdata.records.content import Ecg, Image, Mask, Number, Record, Region
+from qoqdata.records.storage import StoredImage, StoredMask, StoredMedia
 
 SCHEMA = arrow_schema(RECORD)
 
@@ -31,33 +32,39 @@ class RecordFacts:
     redistribution: str
     raw: tuple[str, ...]
     digest: str
+    algorithm: str
     converter: str
     version: str
 
 
-def row(record: Record, facts: RecordFacts) -> dict[str, Any]:
+def row(record: Record, media: StoredMedia, facts: RecordFacts) -> dict[str, Any]:
     """The record as a dictionary in schema order; an age is capped, and null where it is none."""
-    images = record.images
+    images, masks = media.images, media.masks
     return {
         "id": facts.id,
         "source": facts.source,
         "domain": facts.domain,
         "modality": facts.modality,
         "task": record.task,
+        "kind": record.kind,
+        "item": record.item,
         "split": facts.split,
         "patient": facts.patient,
         "study": facts.study,
         "images": images and [_image(facts.id, n, image) for n, image in enumerate(images)],
-        "image_info": images and [_image_info(image) for image in images],
+        "image_info": images and list(map(_image_info, record.images or (), images)),
         "ecg": record.ecg and _ecg(record.ecg),
-        "regions": _each(record.regions, _region),
-        "masks": record.masks and [_mask(facts.id, n, png) for n, png in enumerate(record.masks)],
+        "regions": _each(media.regions, _region),
+        "masks": masks and [_mask(facts.id, n, mask) for n, mask in enumerate(masks)],
+        "mask_info": masks and list(map(_mask_info, record.masks or (), masks)),
         "context": record.context,
-        "question": record.question,
+        "question": _form(record.forms, facts.id),
         "options": _list(record.options),
         "answer": record.answer,
+        "number": record.number and _number(record.number),
         "labels": _list(record.labels),
         "uncertain": _list(record.uncertain),
+        "absent": _list(record.absent),
         "reasoning": None,
         "reasoning_policy": None,
         "age": read_age(record.age),
@@ -67,6 +74,7 @@ def row(record: Record, facts: RecordFacts) -> dict[str, Any]:
         "provenance": {
             "raw": list(facts.raw),
             "digest": facts.digest,
+            "algorithm": facts.algorithm,
             "converter": facts.converter,
             "version": facts.version,
             "notes": list(record.notes),
@@ -87,17 +95,22 @@ def shows_something(row: dict[str, Any]) -> bool:
     return bool(row["images"] or row["ecg"] or row["context"])
 
 
-def _image(record: str, number: int, image: Image) -> dict[str, Any]:
+def _form(forms: tuple[str, ...], record: str) -> str:
+    """The wording that the id picks: the same for everyone, and about as often as any other."""
+    return forms[int(record[:16], 16) % len(forms)]
+
+
+def _image(record: str, number: int, image: StoredImage) -> dict[str, Any]:
     return {"bytes": image.data, "path": f"{record}-{number}.{image.extension}"}
 
 
-def _image_info(image: Image) -> dict[str, Any]:
+def _image_info(image: Image, stored: StoredImage) -> dict[str, Any]:
     window = image.window
     return {
-        "width": image.width,
-        "height": image.height,
-        "original_width": image.original_width,
-        "original_height": image.original_height,
+        "width": stored.width,
+        "height": stored.height,
+        "original_width": image.original_width or image.width,
+        "original_height": image.original_height or image.height,
         "view": image.view,
         "laterality": image.laterality,
         "window": window
@@ -108,12 +121,23 @@ def _image_info(image: Image) -> dict[str, Any]:
             "function": window.function,
         },
         "index": image.index,
-        "spacing": _list(image.spacing),
+        "spacing": _list(stored.spacing),
+        "stored_as": stored.stored_as,
     }
 
 
-def _mask(record: str, number: int, png: bytes | None) -> dict[str, Any] | None:
-    return None if png is None else {"bytes": png, "path": f"{record}-mask-{number}.png"}
+def _mask(record: str, number: int, mask: StoredMask) -> dict[str, Any]:
+    return {"bytes": mask.data, "path": f"{record}-mask-{number}.png"}
+
+
+def _mask_info(mask: Mask, stored: StoredMask) -> dict[str, Any]:
+    return {
+        "image": mask.image,
+        "width": stored.width,
+        "height": stored.height,
+        "reader": mask.reader,
+        "instance": mask.instance,
+    }
 
 
 def _ecg(ecg: Ecg) -> dict[str, Any]:
@@ -123,6 +147,10 @@ def _ecg(ecg: Ecg) -> dict[str, Any]:
         "signal": list(ecg.signal),
         "valid": list(ecg.valid),
     }
+
+
+def _number(number: Number) -> dict[str, Any]:
+    return {"value": number.value, "unit": number.unit, "tolerance": number.tolerance}
 
 
 def _region(region: Region) -> dict[str, Any]:
@@ -135,6 +163,7 @@ def _region(region: Region) -> dict[str, Any]:
         "y_max": region.y_max,
         "area": region.area,
         "reader": region.reader,
+        "role": region.role,
     }
 
 

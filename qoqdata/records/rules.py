@@ -18,6 +18,9 @@ Row = Mapping[str, Any]
 Breach = tuple[str, str, str]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TEXTS = ("question", "answer", "context", "reasoning", "licence", "task", "source", "item")
+#: What a source may say of a label.
+_STATES = ("labels", "uncertain", "absent")
 
 
 def validate(row: Row) -> None:
@@ -58,12 +61,12 @@ def _value_breaches(value: Any, kind: Type, path: str) -> Iterable[Breach]:
     match kind:
         case Scalar(choices=choices) if choices and value not in choices:
             yield path, "one of the vocabulary", f"{value!r} is not among {', '.join(choices)}"
-        case ListOf(item=Struct() | EncodedImage() | Scalar("string"), nullable_items=nullable):
+        case ListOf(item=Struct() | EncodedImage() | Scalar("string")):
             # Lists of numbers are left to the ECG rule: walking them one by one takes seconds.
             for index, item in enumerate(value):
                 if item is not None:
                     yield from _value_breaches(item, kind.item, f"{path}[{index}]")
-                elif not nullable:
+                else:
                     yield f"{path}[{index}]", "not null", "is null"
         case Struct(fields=fields):
             for field in fields:
@@ -74,7 +77,7 @@ def _value_breaches(value: Any, kind: Type, path: str) -> Iterable[Breach]:
 
 
 def _null_and_empty(row: Row) -> Iterable[Breach]:
-    for column in ("question", "answer", "context", "reasoning", "licence", "task", "source"):
+    for column in _TEXTS:
         if row[column] is not None and not row[column].strip():
             yield column, "absent text is null, not empty", "is an empty text"
     for column in ("images", "masks", "options"):
@@ -95,33 +98,38 @@ def _modality(row: Row) -> Iterable[Breach]:
 
 
 def _images(row: Row) -> Iterable[Breach]:
-    images, info, masks = row["images"], row["image_info"], row["masks"]
-    if (images is None) != (info is None) or (images and len(images) != len(info)):
-        yield "image_info", "one entry an image", "does not match images"
-        return
-    for index, mask in enumerate(masks or ()):
-        if mask is not None and not (mask["bytes"] or b"").startswith(_PNG):
-            yield f"masks[{index}]", "masks are lossless: PNG", "is no PNG"
-    for index, (image, facts) in enumerate(zip(images or (), info or (), strict=True)):
-        if (size := _size(image)) != (facts["width"], facts["height"]):
-            rule = "the stored image has the stated size"
-            yield f"images[{index}]", rule, f"{size} against {facts['width'], facts['height']}"
-    if images is not None and masks is not None:
-        if len(masks) != len(images):
-            yield "masks", "one an image", f"{len(masks)} masks for {len(images)} images"
+    for media, facts in (("images", "image_info"), ("masks", "mask_info")):
+        pixels, info = row[media], row[facts]
+        if (pixels is None) != (info is None) or (pixels and len(pixels) != len(info)):
+            yield facts, f"one entry in {media}", f"does not match {media}"
             return
-        for index, (mask, facts) in enumerate(zip(masks, info, strict=True)):
-            if mask is not None and (size := _size(mask)) != (facts["width"], facts["height"]):
-                rule = "a mask has its image's size"
-                yield f"masks[{index}]", rule, f"{size} against {facts['width'], facts['height']}"
+        for index, (image, one) in enumerate(zip(pixels or (), info or (), strict=True)):
+            if (size := _size(image)) != (one["width"], one["height"]):
+                rule = "the stored size is the stated one"
+                yield f"{media}[{index}]", rule, f"{size} against {one['width'], one['height']}"
+
+
+def _masks(row: Row) -> Iterable[Breach]:
+    sizes = canvas_sizes(row)
+    if row["image_info"] is None and sorted(sizes) != list(range(len(sizes))):
+        yield "mask_info", "canvases are numbered from 0", f"{sorted(sizes)}"
+    for index, (mask, info) in enumerate(_pairs(row["masks"], row["mask_info"])):
+        path = f"masks[{index}]"
+        if not (mask["bytes"] or b"").startswith(_PNG):
+            yield path, "masks are lossless: PNG", "is no PNG"
+        if (size := sizes.get(info["image"])) is None:
+            yield f"mask_info[{index}].image", "names an image", f"{info['image']} of {len(sizes)}"
+        elif size != (info["width"], info["height"]):
+            what = f"{info['width'], info['height']} against {size}"
+            yield path, "a mask has its image's size", what
 
 
 def _regions(row: Row) -> Iterable[Breach]:
-    sizes = _canvas_sizes(row)
+    sizes = canvas_sizes(row)
     for index, region in enumerate(row["regions"] or ()):
         path = f"regions[{index}]"
-        if not 0 <= region["image"] < len(sizes):
-            yield f"{path}.image", "names a stored image", f"{region['image']} of {len(sizes)}"
+        if region["image"] not in sizes:
+            yield f"{path}.image", "names an image", f"{region['image']} of {len(sizes)}"
             continue
         width, height = sizes[region["image"]]
         x_min, y_min, x_max, y_max = (region[k] for k in ("x_min", "y_min", "x_max", "y_max"))
@@ -131,21 +139,47 @@ def _regions(row: Row) -> Iterable[Breach]:
 
 
 def _labels(row: Row) -> Iterable[Breach]:
-    for column in ("options", "labels", "uncertain"):
-        for value in row[column] or ():
+    for column in ("options", *_STATES):
+        values = row[column] or ()
+        # Only answers that join several labels are ever split again.
+        for value in values if row["kind"] in ("single", "multi") else ():
             if mark := next((mark for mark in LABEL_SEPARATORS if mark in value), None):
                 yield column, "labels survive the scorer's separators", f"{value!r} holds {mark!r}"
-        if row[column] and len(set(row[column])) < len(row[column]):
-            yield column, "no repeats", f"{list(row[column])} repeats a value"
-    if row["options"] is None:
-        return
-    options = set(row["options"])
-    for column in ("labels", "uncertain"):
-        if stray := sorted(set(row[column] or ()) - options):
+        if len(set(values)) < len(values):
+            yield column, "no repeats", f"{list(values)} repeats a value"
+    options = None if row["options"] is None else set(row["options"])
+    for column in _STATES if options is not None else ():
+        if stray := sorted(set(row[column] or ()) - (options or set())):
             yield column, "labels are options", f"{stray} not among the options"
-    answers = row["answer"].split(ANSWER_JOIN)
-    if not set(answers) <= options or len(set(answers)) < len(answers):
-        yield "answer", "the answer is an option or a join of options", f"{row['answer']!r}"
+    denied = set(row["absent"] or ())
+    if torn := sorted(denied & (set(row["labels"] or ()) | set(row["uncertain"] or ()))):
+        yield "absent", "a denied label is neither asserted nor doubted", f"{torn}"
+
+
+def _answer(row: Row) -> Iterable[Breach]:
+    kind, options, answer = row["kind"], row["options"], row["answer"]
+    if options is None:
+        if kind in ("single", "multi", "choice"):
+            yield "options", "a closed question has options", "is null"
+        return
+    answers = answer.split(ANSWER_JOIN) if kind == "multi" else [answer]
+    if not set(answers) <= set(options) or len(set(answers)) < len(answers):
+        yield "answer", "the answer is an option or a join of options", f"{answer!r}"
+
+
+def _number(row: Row) -> Iterable[Breach]:
+    number = row["number"]
+    if (row["kind"] == "number") != (number is not None):
+        yield "number", "there for kind number and no other", f"the kind is {row['kind']}"
+    if number is None:
+        return
+    value, tolerance, options = number["value"], number["tolerance"], row["options"]
+    if not (np.isfinite(value) and 0 <= tolerance < np.inf):
+        yield "number", "a finite value and a tolerance from 0", f"{value} within {tolerance}"
+    if options is not None and (
+        value != int(value) or not 0 <= value < len(options) or options[int(value)] != row["answer"]
+    ):
+        yield "number.value", "the place of the answer among the options", f"is {value:g}"
 
 
 def _ecg(row: Row) -> Iterable[Breach]:
@@ -172,17 +206,27 @@ RULES: tuple[Callable[[Row], Iterable[Breach]], ...] = (
     _age,
     _modality,
     _images,
+    _masks,
     _regions,
     _labels,
+    _answer,
+    _number,
     _ecg,
 )
 
 
-def _canvas_sizes(row: Row) -> list[tuple[int, int]]:
-    """(width, height) that boxes refer to: the images', else the masks' (annotation-only)."""
+def _pairs(masks: Any, info: Any) -> Iterable[tuple[Any, Any]]:
+    """Masks with their facts; a column that lacks entries is another rule's breach."""
+    return zip(masks or (), info or (), strict=False)
+
+
+def canvas_sizes(row: Row) -> dict[int, tuple[int, int]]:
+    """(width, height) by the number that boxes and masks name: of the images or, in a record of
+    annotations only, of the canvases that its masks lie on."""
     if row["image_info"] is not None:
-        return [(facts["width"], facts["height"]) for facts in row["image_info"]]
-    return [_size(mask) if mask is not None else (0, 0) for mask in row["masks"] or ()]
+        return {n: (one["width"], one["height"]) for n, one in enumerate(row["image_info"])}
+    masks = reversed(row["mask_info"] or ())
+    return {one["image"]: (one["width"], one["height"]) for one in masks}
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qoqdata.errors import BadLabel, InputError
-from qoqdata.readers import encode, masks, volume
+from qoqdata.readers import masks, volume
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy, Volume
-from qoqdata.records.content import Image, Region
-from qoqdata.records.images import image_from_pixels, regions_from_boxes
+from qoqdata.records.content import Image, Mask, Region
+from qoqdata.records.images import regions_from_boxes
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class CutSlices:
     """Chosen slices in anatomical order; None for what the study does not have."""
 
     images: tuple[Image, ...] | None
-    masks: tuple[bytes, ...] | None
+    masks: tuple[Mask, ...] | None
     regions: tuple[Region, ...] | None
     notes: tuple[str, ...]
 
@@ -37,7 +37,7 @@ def cut_slices(
 
     Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the 0.5th to
     99.5th percentile of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
-    are unions by code and slice, in stored pixels. Raises Misaligned for grids that differ,
+    are unions by code and slice. Raises Misaligned for grids that differ,
     BadLabel for a stray code, InputError for a volume over time.
     """
     grid = image or mask
@@ -54,7 +54,7 @@ def cut_slices(
     labels = None if mask is None else _codes(mask.voxels, codes)
     notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *grid.repairs)
     images: list[Image] = []
-    pngs: list[bytes] = []
+    label_maps: list[Mask] = []
     regions: list[Region] = []
     grey = None if image is None else _Grey(image, window)
     for place, index in enumerate(indices):
@@ -62,11 +62,11 @@ def cut_slices(
             images.append(_image(image, axis, index, grey, window))
         if labels is not None:
             plane = volume.slice_image(labels, grid.affine, axis, index, labels=True)
-            pngs.append(encode.label_png(plane))
+            label_maps.append(Mask(plane, place))
             regions += regions_from_boxes(masks.boxes(plane, codes), image=place)
     return CutSlices(
         images=tuple(images) if image is not None else None,
-        masks=tuple(pngs) if labels is not None else None,
+        masks=tuple(label_maps) if labels is not None else None,
         regions=tuple(regions) if labels is not None else None,
         notes=notes if grey is None else (*notes, grey.note),
     )
@@ -91,8 +91,13 @@ class _Grey:
 def _image(image: Volume, axis: int, index: int, grey: _Grey, window: Window | None) -> Image:
     frame = volume.slice_frame(image.voxels.shape, image.affine, axis, index)
     plane = volume.slice_image(image.voxels, image.affine, axis, index)
-    stored_image = image_from_pixels(grey(plane), view=frame.plane, window=window, index=index)
-    return replace(stored_image, spacing=(*frame.spacing, image.spacing[axis]))
+    return Image(
+        grey(plane),
+        view=frame.plane,
+        window=window,
+        index=index,
+        spacing=(*frame.spacing, image.spacing[axis]),
+    )
 
 
 def _codes(voxels: np.ndarray, codes: Mapping[int, str]) -> np.ndarray:

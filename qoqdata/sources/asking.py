@@ -12,29 +12,40 @@ from qoqdata.sources.protocol import Unit
 
 
 def ask(
-    card: Card, task: str, labels: Iterable[str], *, uncertain: Collection[str] = ()
+    card: Card,
+    task: str,
+    labels: Iterable[str],
+    *,
+    uncertain: Collection[str] = (),
+    absent: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The task, question, options, answer, labels and uncertain fields of a Record.
+    """The fields of a Record that a task and its labels decide.
 
-    `labels` are options of the task; they come out in the order of the options, whatever order
-    they arrive in. Raises BadLabel for a stray label, none at all, or several where one is asked.
+    `labels` are options of the task that the source asserts, `uncertain` and `absent` those that
+    it doubts and denies; an option in none of them is not mentioned. They come out in the order of
+    the options, whatever order they arrive in. Raises BadLabel for a stray label, for one in two
+    states, for none asserted, or several where one is asked.
     """
     definition = card.tasks[task]
     options = definition.options or ()
     answers = set(labels)
-    if stray := sorted((answers | set(uncertain)) - set(options)):
+    if stray := sorted((answers | set(uncertain) | set(absent)) - set(options)):
         raise BadLabel(f"{stray[0]!r} is no option of the task {task}", where=card.slug)
+    if torn := sorted((answers | set(uncertain)) & set(absent)):
+        raise BadLabel(f"{torn[0]!r} is asserted or doubted, and denied", where=card.slug)
     if not answers or (definition.kind == "single" and len(answers) > 1):
         number = "exactly one label" if definition.kind == "single" else "at least one label"
         raise BadLabel(f"the task {task} needs {number}, got {sorted(answers)}", where=card.slug)
     in_order = tuple(option for option in options if option in answers)
     return {
         "task": task,
-        "question": prompt(definition.question, definition.kind, options),
+        "kind": definition.kind,
+        "forms": (prompt(definition.question, definition.kind, options),),
         "options": options,
         "answer": ANSWER_JOIN.join(in_order),
         "labels": in_order,
         "uncertain": tuple(option for option in options if option in uncertain),
+        "absent": tuple(option for option in options if option in absent),
     }
 
 

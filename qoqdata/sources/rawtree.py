@@ -14,6 +14,9 @@ import polars as pl
 
 from qoqdata.errors import BadTable, MissingFile, OutsideRoot, UnreadableFile, UsageError
 
+#: What makes the digests of raw files.
+DIGEST = "sha256"
+
 
 @dataclass(frozen=True)
 class RawTree:

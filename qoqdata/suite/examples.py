@@ -83,7 +83,7 @@ def describe(row: dict[str, Any]) -> dict[str, Any]:
     if row["images"] is not None:
         values["images"] = [_image(image["bytes"]) for image in row["images"]]
     if row["masks"] is not None:
-        values["masks"] = [None if mask is None else _mask(mask["bytes"]) for mask in row["masks"]]
+        values["masks"] = [_mask(mask["bytes"]) for mask in row["masks"]]
     if row["ecg"] is not None:
         values["ecg"] = _ecg(row["ecg"])
     return json.loads(json.dumps(values))

@@ -35,6 +35,7 @@ def facts(**changes: Any) -> dict[str, Any]:
         "window": {"name": "lung", "centre": -600.0, "width": 1500.0, "function": "LINEAR"},
         "index": 0,
         "spacing": [0.5, 0.25],
+        "stored_as": "native",
     } | changes
 
 
@@ -49,7 +50,14 @@ def region(**changes: Any) -> dict[str, Any]:
         "y_max": float(HEIGHT),
         "area": 3.0,
         "reader": None,
+        "role": "target",
     } | changes
+
+
+def mask_info(**changes: Any) -> dict[str, Any]:
+    """The entry of `mask_info` of a mask of WIDTH x HEIGHT."""
+    own = {"image": 0, "width": WIDTH, "height": HEIGHT, "reader": None, "instance": None}
+    return own | changes
 
 
 def image_row(**changes: Any) -> dict[str, Any]:
@@ -60,6 +68,8 @@ def image_row(**changes: Any) -> dict[str, Any]:
         "domain": "chest_xray",
         "modality": "image_2d",
         "task": "diagnosis",
+        "kind": "multi",
+        "item": None,
         "split": "train",
         "patient": "aa" * 16,
         "study": "bb" * 16,
@@ -68,12 +78,15 @@ def image_row(**changes: Any) -> dict[str, Any]:
         "ecg": None,
         "regions": [region()],
         "masks": [{"bytes": encoded(), "path": "0-mask.png"}],
+        "mask_info": [mask_info()],
         "context": None,
         "question": "What does it show?",
         "options": ["Clear", "Opacity", "Effusion"],
         "answer": "Opacity, Effusion",
+        "number": None,
         "labels": ["Opacity", "Effusion"],
         "uncertain": [],
+        "absent": [],
         "reasoning": None,
         "reasoning_policy": None,
         "age": 61,
@@ -83,6 +96,7 @@ def image_row(**changes: Any) -> dict[str, Any]:
         "provenance": {
             "raw": ["a.png"],
             "digest": "cc" * 32,
+            "algorithm": "blake3",
             "converter": "films",
             "version": "1",
             "notes": [],
@@ -108,10 +122,13 @@ def ecg_row(**changes: Any) -> dict[str, Any]:
             image_info=None,
             regions=None,
             masks=None,
+            mask_info=None,
+            kind="open",
             ecg=ecg,
             options=None,
             labels=None,
             uncertain=None,
+            absent=None,
             answer="Sinus rhythm at 70 beats a minute, and a long QT interval",
             age=None,
             sex=None,

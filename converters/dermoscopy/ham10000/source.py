@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from qoqdata.errors import BadTable, MissingFile, MissingKey
 from qoqdata.person import read_age
-from qoqdata.readers import encode, masks
-from qoqdata.records.content import Record
+from qoqdata.readers import masks
+from qoqdata.records.content import Mask, Record
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import sex, text
@@ -55,7 +55,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         codes = masks.align(lesion.codes, shape, resize="nearest")
         if codes.shape != lesion.codes.shape:
             notes = (*notes, f"mask resized from {lesion.codes.shape} to {shape}, nearest pixel")
-        mask = (encode.label_png(codes),)
+        mask = (Mask(codes),)
         regions = regions_from_boxes(masks.boxes(codes, lesion.table), image=0)
     how = f"diagnosis by {facts['dx_type']}" if facts["dx_type"] else "diagnosis by unstated means"
     return [

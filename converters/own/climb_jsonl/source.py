@@ -14,8 +14,8 @@ from qoqdata.contract.card import Card, Text
 from qoqdata.contract.vocabulary import ANSWER_JOIN, Split
 from qoqdata.errors import BadTable, InputError, Misaligned
 from qoqdata.person import read_age
-from qoqdata.readers import encode, masks
-from qoqdata.records.content import Record, Region
+from qoqdata.readers import masks
+from qoqdata.records.content import Mask, Record, Region
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources import cells
 from qoqdata.sources.asking import answered
@@ -82,11 +82,11 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         if mask.codes.shape != (images[0].height, images[0].width):
             shape = (images[0].height, images[0].width)
             raise Misaligned(f"mask {mask.codes.shape}, image {shape}", where=unit.key)
-        label_maps = (encode.label_png(mask.codes), *(None for _ in images[1:]))
+        label_maps = (Mask(mask.codes),)
         regions = regions or regions_from_boxes(masks.boxes(mask.codes, mask.table), image=0)
     return [
         Record(
-            **answered(job.card, mapping.task, unit) | {"question": facts["question"]},
+            **answered(job.card, mapping.task, unit) | {"forms": (facts["question"],)},
             images=images,
             masks=label_maps,
             regions=regions,

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, Misaligned, MissingFile
-from qoqdata.readers import encode, masks
-from qoqdata.records.content import Record
+from qoqdata.readers import masks
+from qoqdata.records.content import Mask, Record
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.annotations import join, read_annotations
 from qoqdata.sources.asking import answered
@@ -65,7 +65,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         shape = (image.height, image.width)
         if label_map.codes.shape != shape:
             raise Misaligned(f"mask {label_map.codes.shape}, image {shape}", where=unit.key)
-        mask = (encode.label_png(label_map.codes),)
+        mask = (Mask(label_map.codes),)
         regions = regions_from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
     return [
         Record(

@@ -23,7 +23,7 @@ from qoqdata.stream.decode.transform import (
 
 Row = Mapping[str, Any]
 Form = Literal["bytes", "array", "pil"]
-_IMAGED = ("images", "image_info", "masks", "regions")
+_IMAGED = ("images", "image_info", "masks", "mask_info", "regions")
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,14 @@ class Decoder:
 
         images      list of images in the chosen form; entries of a row are bytes-like or
                     {"bytes", "path"}
-        masks       list of label maps, uint8 or uint16 (height, width), or None
+        masks       label maps of the shown images, uint8 or uint16 (height, width)
+        mask_info   of those masks, with `image` and size as shown
         regions     corners and area in shown pixels, `image` counts the shown images
         image_info  of the shown images, with their shown width and height, and spacing to match
         ecg         see `signals.ecg`
         shown       one `ShownImage.facts` for each; `Transform.of` maps boxes back
         left_out    what a budget costs: "images" (stored indices), "regions" (as stored), "codes"
-                    ({"image", "code"}: mask codes without a shown pixel)
+                    ({"mask", "code"}: codes of a shown mask without a pixel)
 
         So a decoded record is one whose stored images are the shown ones. `shown` and `left_out`
         come with any image column unless images are bytes; then all but the ECG stays as stored.
@@ -97,13 +98,14 @@ class Decoder:
     def _shown(self, row: Row, where: str) -> dict[str, Any]:
         images = self._opened(row.get("images"), f"{where}images")
         masks = self._opened(row.get("masks"), f"{where}masks")
-        info = row.get("image_info")
-        sizes = encoded_images.stored_sizes(images, info, masks, where)
+        info, mask_info = row.get("image_info"), row.get("mask_info")
+        canvases = encoded_images.mask_canvases(masks, mask_info, where)
+        sizes = encoded_images.stored_sizes(images, info, canvases, where)
         if sizes is None and self.budget and row.get("regions"):
             raise UsageError(
                 "boxes cannot be resized without an image's size",
                 where=f"{where}regions",
-                fix="read images, image_info or masks as well",
+                fix="read images, image_info or mask_info as well",
             )
         try:
             plan = Transform.plan(sizes or (), self.budget)
@@ -124,35 +126,37 @@ class Decoder:
             out["images"] = [
                 self._image(images[f.image], f, f"{where}images[{f.image}]") for f in plan.frames
             ]
+        places = {frame.image: place for place, frame in enumerate(plan.frames)}
+        kept = [
+            (n, places[image]) for n, (image, _) in enumerate(canvases or ()) if image in places
+        ]
         if masks is not None:
             out["masks"] = [
-                _mask(masks[f.image], f, f"{where}masks[{f.image}]", place, left_out["codes"])
-                for place, f in enumerate(plan.frames)
+                _mask(masks[n], plan.frames[at], f"{where}masks[{n}]", place, left_out["codes"])
+                for place, (n, at) in enumerate(kept)
             ]
+        if mask_info is not None:
+            out["mask_info"] = [_mask_facts(mask_info[n], at, plan.frames[at]) for n, at in kept]
         if info is not None:
             out["image_info"] = [_facts(info[frame.image], frame) for frame in plan.frames]
         if row.get("regions") is not None and sizes is not None:
             out["regions"] = _regions(row["regions"], plan, sizes, where, left_out["regions"])
         return out
 
-    def _opened(self, column: Sequence[Any] | None, where: str) -> list[Encoded | None] | None:
+    def _opened(self, column: Sequence[Any] | None, where: str) -> list[Encoded] | None:
         if column is None:
             return None
         self.limits.check("frames", len(column), where=where)
-        images: list[Encoded | None] = []
+        images: list[Encoded] = []
         for index, value in enumerate(column):
             place = f"{where}[{index}]"
-            if value is None:
-                images.append(None)
-                continue
             data = encoded_images.encoded_bytes(value, place)
             images.append(encoded_images.opened(data, where=place, limits=self.limits))
         return images
 
-    def _image(self, image: Encoded | None, frame: ShownImage, where: str) -> Any:
+    def _image(self, image: Encoded, frame: ShownImage, where: str) -> Any:
         import cv2
 
-        assert image is not None  # `stored_sizes` refuses rows without
         by = encoded_images.reduction(image, frame.shown) if self.reduced else 1
         pixels = encoded_images.pixels(image, where=where, strict=self.strict, reduction=by)
         pixels = resize_image(pixels, frame.shown)
@@ -165,24 +169,27 @@ class Decoder:
         return Image.fromarray(pixels)
 
 
-def _all_bytes(column: Sequence[Any], where: str) -> list[bytes | None]:
+def _all_bytes(column: Sequence[Any], where: str) -> list[bytes]:
     return [
-        None if value is None else encoded_images.encoded_bytes(value, f"{where}[{index}]")
+        encoded_images.encoded_bytes(value, f"{where}[{index}]")
         for index, value in enumerate(column)
     ]
 
 
 def _mask(
-    mask: Encoded | None, frame: ShownImage, where: str, place: int, losses: list[Any]
-) -> np.ndarray | None:
+    mask: Encoded, frame: ShownImage, where: str, place: int, losses: list[Any]
+) -> np.ndarray:
     """The shown label map; codes that it loses are added to `losses`."""
-    if mask is None:
-        return None
     codes = encoded_images.codes(mask, where=where)
     view = resize_labels(codes, frame.shown)
     if view is not codes:
-        losses += [{"image": place, "code": code} for code in lost_codes(codes, view)]
+        losses += [{"mask": place, "code": code} for code in lost_codes(codes, view)]
     return view
+
+
+def _mask_facts(info: Mapping[str, Any], place: int, frame: ShownImage) -> dict[str, Any]:
+    """`mask_info` of a mask of the image shown at `place`."""
+    return {**info, "image": place, "width": frame.shown[0], "height": frame.shown[1]}
 
 
 def _facts(info: Mapping[str, Any], frame: ShownImage) -> dict[str, Any]:

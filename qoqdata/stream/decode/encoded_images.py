@@ -84,48 +84,58 @@ def opened(data: bytes, *, where: str, limits: Limits) -> Encoded:
     )
 
 
+def mask_canvases(
+    masks: Sequence[Encoded] | None, info: Sequence[Mapping[str, Any]] | None, where: str
+) -> list[tuple[int, Size]] | None:
+    """The image of every mask, as `mask_info` says, and its (width, height).
+
+    Without `mask_info` there is one mask an image, in order. None when no column tells. Raises
+    Misaligned where the columns disagree.
+    """
+    if info is None:
+        return None if masks is None else [(n, mask.size) for n, mask in enumerate(masks)]
+    canvases = [(int(one["image"]), (int(one["width"]), int(one["height"]))) for one in info]
+    if masks is not None and len(masks) != len(info):
+        raise Misaligned(f"{len(info)} for {len(masks)} masks", where=f"{where}mask_info")
+    for number, (mask, (_, size)) in enumerate(zip(masks or (), canvases, strict=False)):
+        if mask.size != size:
+            what = f"mask is {mask.size}, mask_info says {size}"
+            raise Misaligned(what, where=f"{where}masks[{number}]")
+    return canvases
+
+
 def stored_sizes(
-    images: Sequence[Encoded | None] | None,
+    images: Sequence[Encoded] | None,
     info: Sequence[Mapping[str, Any]] | None,
-    masks: Sequence[Encoded | None] | None,
+    canvases: Sequence[tuple[int, Size]] | None,
     where: str,
 ) -> list[Size] | None:
-    """(width, height) of every stored image, or of every mask where there is no image.
+    """(width, height) of every stored image or, where there is none, of what the masks lie on.
 
-    None when no column tells. Raises Misaligned where columns disagree.
+    `canvases` are those of `mask_canvases`. None when no column tells. Raises Misaligned where
+    columns disagree.
     """
-    info_sizes = None if info is None else _sizes_of_info(info, f"{where}image_info")
-    sizes = info_sizes
+    sizes = None if info is None else _sizes_of_info(info, f"{where}image_info")
     if images is not None:
-        sizes = []
-        for index, image in enumerate(images):
-            if image is None:
-                raise InputError("is null", where=f"{where}images[{index}]")
-            sizes.append(image.size)
-            if (
-                info_sizes is not None
-                and index < len(info_sizes)
-                and info_sizes[index] != image.size
-            ):
-                raise Misaligned(
-                    f"image is {image.size}, image_info says {info_sizes[index]}",
-                    where=f"{where}images[{index}]",
-                )
+        if sizes is not None and len(sizes) != len(images):
+            what = f"{len(sizes)} for {len(images)} images"
+            raise Misaligned(what, where=f"{where}image_info")
+        for index, (image, size) in enumerate(zip(images, sizes or (), strict=False)):
+            if size != image.size:
+                what = f"image is {image.size}, image_info says {size}"
+                raise Misaligned(what, where=f"{where}images[{index}]")
+        sizes = [image.size for image in images]
     if sizes is None:
-        if masks is None:
-            return None
-        if None in masks:
-            raise Misaligned("a mask is null and there is no image", where=f"{where}masks")
-        return [mask.size for mask in masks if mask is not None]
-    for column, values in (("image_info", info), ("masks", masks)):
-        if values is not None and len(values) != len(sizes):
-            raise Misaligned(f"{len(values)} for {len(sizes)} images", where=f"{where}{column}")
-    for index, mask in enumerate(masks or ()):
-        if mask is not None and mask.size != sizes[index]:
-            raise Misaligned(
-                f"mask is {mask.size}, its image {sizes[index]}", where=f"{where}masks[{index}]"
-            )
-    return sizes
+        by_image = dict(canvases or ())
+        if sorted(by_image) != list(range(len(by_image))):
+            what = f"masks of images {sorted(by_image)}, and there is no image"
+            raise Misaligned(what, where=f"{where}masks")
+        sizes = [by_image[image] for image in sorted(by_image)]
+    for number, (image, size) in enumerate(canvases or ()):
+        if not 0 <= image < len(sizes) or sizes[image] != size:
+            what = f"mask is {size} on image {image} of {sizes}"
+            raise Misaligned(what, where=f"{where}masks[{number}]")
+    return sizes if canvases is not None or images is not None or info is not None else None
 
 
 def pixels(image: Encoded, *, where: str, strict: bool = False, reduction: int = 1) -> np.ndarray:
