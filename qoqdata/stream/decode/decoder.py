@@ -127,9 +127,8 @@ class Decoder:
                 self._image(images[f.image], f, f"{where}images[{f.image}]") for f in plan.frames
             ]
         places = {frame.image: place for place, frame in enumerate(plan.frames)}
-        kept = [
-            (n, places[image]) for n, (image, _) in enumerate(canvases or ()) if image in places
-        ]
+        owners = enumerate(image for image, _ in canvases or ())
+        kept = [(n, places[image]) for n, image in owners if image in places]
         if masks is not None:
             out["masks"] = [
                 _mask(masks[n], plan.frames[at], f"{where}masks[{n}]", place, left_out["codes"])
