@@ -51,12 +51,12 @@ def row(record: Record, media: StoredMedia, facts: RecordFacts) -> dict[str, Any
         "split": facts.split,
         "patient": facts.patient,
         "study": facts.study,
-        "images": images and [_image(facts.id, n, image) for n, image in enumerate(images)],
-        "image_info": images and list(map(_image_info, record.images or (), images)),
+        "images": _each(images, lambda n, image: _image(facts.id, n, image)),
+        "image_info": _pairs(record.images, images, _image_info),
         "ecg": record.ecg and _ecg(record.ecg),
-        "regions": _each(media.regions, _region),
-        "masks": masks and [_mask(facts.id, n, mask) for n, mask in enumerate(masks)],
-        "mask_info": masks and list(map(_mask_info, record.masks or (), masks)),
+        "regions": _each(media.regions, lambda _, region: _region(region)),
+        "masks": _each(masks, lambda n, mask: _mask(facts.id, n, mask)),
+        "mask_info": _pairs(record.masks, masks, _mask_info),
         "context": record.context,
         "question": _form(record.forms, facts.id),
         "options": _list(record.options),
@@ -171,5 +171,15 @@ def _list(values: tuple[Any, ...] | None) -> list[Any] | None:
     return None if values is None else list(values)
 
 
-def _each(values: tuple[Any, ...] | None, convert: Callable[[Any], Any]) -> list[Any] | None:
-    return None if values is None else [convert(value) for value in values]
+def _each(values: tuple[Any, ...] | None, convert: Callable[[int, Any], Any]) -> list[Any] | None:
+    return None if values is None else [convert(n, value) for n, value in enumerate(values)]
+
+
+def _pairs(
+    values: tuple[Any, ...] | None,
+    stored: tuple[Any, ...] | None,
+    convert: Callable[[Any, Any], Any],
+) -> list[Any] | None:
+    if values is None or stored is None:
+        return None
+    return list(map(convert, values, stored))

@@ -19,6 +19,7 @@ Breach = tuple[str, str, str]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS = ("question", "answer", "context", "reasoning", "licence", "task", "source", "item")
+_MEDIA = (("images", "image_info", "an image"), ("masks", "mask_info", "a mask"))
 #: What a source may say of a label.
 _STATES = ("labels", "uncertain", "absent")
 
@@ -98,15 +99,16 @@ def _modality(row: Row) -> Iterable[Breach]:
 
 
 def _images(row: Row) -> Iterable[Breach]:
-    for media, facts in (("images", "image_info"), ("masks", "mask_info")):
+    for media, facts, one in _MEDIA:
         pixels, info = row[media], row[facts]
         if (pixels is None) != (info is None) or (pixels and len(pixels) != len(info)):
-            yield facts, f"one entry in {media}", f"does not match {media}"
+            yield facts, f"one entry {one}", f"does not match {media}"
             return
-        for index, (image, one) in enumerate(zip(pixels or (), info or (), strict=True)):
-            if (size := _size(image)) != (one["width"], one["height"]):
-                rule = "the stored size is the stated one"
-                yield f"{media}[{index}]", rule, f"{size} against {one['width'], one['height']}"
+        for index, (image, stated) in enumerate(zip(pixels or (), info or (), strict=True)):
+            if (size := _size(image)) != (stated["width"], stated["height"]):
+                rule = "the stored image has the stated size"
+                what = f"{size} against {stated['width'], stated['height']}"
+                yield f"{media}[{index}]", rule, what
 
 
 def _masks(row: Row) -> Iterable[Breach]:
@@ -118,7 +120,11 @@ def _masks(row: Row) -> Iterable[Breach]:
         if not (mask["bytes"] or b"").startswith(_PNG):
             yield path, "masks are lossless: PNG", "is no PNG"
         if (size := sizes.get(info["image"])) is None:
-            yield f"mask_info[{index}].image", "names an image", f"{info['image']} of {len(sizes)}"
+            yield (
+                f"mask_info[{index}].image",
+                "names a stored image",
+                f"{info['image']} of {len(sizes)}",
+            )
         elif size != (info["width"], info["height"]):
             what = f"{info['width'], info['height']} against {size}"
             yield path, "a mask has its image's size", what
@@ -129,7 +135,7 @@ def _regions(row: Row) -> Iterable[Breach]:
     for index, region in enumerate(row["regions"] or ()):
         path = f"regions[{index}]"
         if region["image"] not in sizes:
-            yield f"{path}.image", "names an image", f"{region['image']} of {len(sizes)}"
+            yield f"{path}.image", "names a stored image", f"{region['image']} of {len(sizes)}"
             continue
         width, height = sizes[region["image"]]
         x_min, y_min, x_max, y_max = (region[k] for k in ("x_min", "y_min", "x_max", "y_max"))

@@ -67,34 +67,38 @@ class MediaStore:
 
         Raises Misaligned for a mask or region of an image that is not there or of another size.
         """
-        images = record.images and tuple(map(self._image, record.images))
+        images = None if record.images is None else tuple(map(self._store_image, record.images))
         native, stored = self._canvases(record, images)
-        masks = record.masks and tuple(self._mask(mask, native, stored) for mask in record.masks)
+        masks = None
+        if record.masks is not None:
+            masks = tuple(self._store_mask(mask, native, stored) for mask in record.masks)
         regions = record.regions
         if native != stored and regions:
             regions = tuple(_scaled(region, native, stored) for region in regions)
-        return StoredMedia(images or None, masks or None, regions)
+        return StoredMedia(images, masks, regions)
 
     def _canvases(
         self, record: Record, images: Sequence[StoredImage] | None
     ) -> tuple[dict[int, Size], dict[int, Size]]:
         """(width, height) of every image before and after; without images, of the masks."""
-        if record.images:
+        if images is not None and record.images is not None:
             native = {n: (image.width, image.height) for n, image in enumerate(record.images)}
-            return native, {n: (one.width, one.height) for n, one in enumerate(images or ())}
+            return native, {n: (one.width, one.height) for n, one in enumerate(images)}
         native = {mask.image: _size(mask.codes) for mask in record.masks or ()}
         return native, {n: self._bounded(size) for n, size in native.items()}
 
     def _bounded(self, size: Size) -> Size:
         return size if self._storage.policy == "native" else bounded(size, self._storage.max_pixels)
 
-    def _image(self, image: Image) -> StoredImage:
+    def _store_image(self, image: Image) -> StoredImage:
         # The image is kept beside its result: an id is unique among objects that live.
         if (known := self._images.get(id(image))) is None:
             known = self._images[id(image)] = (image, store_image(image, self._storage))
         return known[1]
 
-    def _mask(self, mask: Mask, native: dict[int, Size], stored: dict[int, Size]) -> StoredMask:
+    def _store_mask(
+        self, mask: Mask, native: dict[int, Size], stored: dict[int, Size]
+    ) -> StoredMask:
         if mask.image not in native or native[mask.image] != _size(mask.codes):
             what = f"a mask of {_size(mask.codes)} on image {mask.image} of {native}"
             raise Misaligned(what, fix="a mask has its image's size")

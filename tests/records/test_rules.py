@@ -20,10 +20,12 @@ from tests.records.sound_rows import (
     encoded,
     facts,
     image_row,
+    mask_info,
     region,
     table,
 )
 
+VOCABULARY = "one of the vocabulary"
 MASK_ONLY: dict[str, Any] = {"images": None, "image_info": None}
 
 
@@ -33,6 +35,16 @@ def ecg(**changes: Any) -> dict[str, Any]:
 
 def mask(data: bytes) -> list[dict[str, Any]]:
     return [{"bytes": data, "path": "mask"}]
+
+
+NUMBER: dict[str, Any] = {"value": 12.5, "unit": "mm", "tolerance": 0.5}
+NUMBER_ONLY = "there for kind number and no other"
+
+
+def number_row(**changes: Any) -> dict[str, Any]:
+    return image_row(
+        kind="number", number=NUMBER | changes, answer="12.5 mm", options=None, labels=None
+    )
 
 
 def without(row: dict[str, Any], column: str, member: str) -> dict[str, Any]:
@@ -45,13 +57,38 @@ def without(row: dict[str, Any], column: str, member: str) -> dict[str, Any]:
 SOUND: dict[str, dict[str, Any]] = {
     "image": image_row(),
     "ecg": ecg_row(),
-    "nothing is mandatory among findings": image_row(labels=None, uncertain=None, regions=None),
+    "nothing is mandatory among findings": image_row(
+        labels=None, uncertain=None, absent=None, regions=None
+    ),
+    "a denied label": image_row(absent=["Clear"]),
+    "a choice of any text": image_row(
+        kind="choice", options=["Left, and up", "A & B"], answer="Left, and up", labels=None
+    ),
+    "a number in a unit": image_row(
+        kind="number",
+        number={"value": 12.5, "unit": "mm", "tolerance": 0.5},
+        answer="12.5 mm",
+        options=None,
+        labels=None,
+    ),
+    "a grade": image_row(
+        kind="number",
+        number={"value": 1.0, "unit": None, "tolerance": 0.0},
+        answer="Opacity",
+        labels=None,
+    ),
+    "a box that the question is about": image_row(regions=[region(role="given")]),
+    "two readers' masks on one image": image_row(
+        masks=image_row()["masks"] * 2,
+        mask_info=[mask_info(reader="r1"), mask_info(reader="r2", instance=4)],
+    ),
+    "a question of several": image_row(item="2"),
     "empty lists of findings and boxes": image_row(labels=[], uncertain=[], regions=[]),
     "one option as answer": image_row(answer="Clear"),
     "open answer with separators": image_row(
-        options=None, labels=None, uncertain=None, answer="Mass, node and more"
+        kind="open", options=None, labels=None, uncertain=None, answer="Mass, node and more"
     ),
-    "no mask for an image": image_row(masks=[None]),
+    "no mask for an image": image_row(masks=None, mask_info=None),
     "boxes in masks alone": image_row(**MASK_ONLY),
     "age 0": image_row(age=0),
     "age at the cap": image_row(age=90),
@@ -96,23 +133,25 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown modality": (image_row(modality="audio"), "modality", "one of the vocabulary"),
     "unknown split": (image_row(split="dev"), "split", "one of the vocabulary"),
     "unknown sex": (image_row(sex="F"), "sex", "one of the vocabulary"),
+    "unknown kind": (image_row(kind="essay"), "kind", "one of the vocabulary"),
+    "unknown role": (image_row(regions=[region(role="hint")]), "regions[0].role", VOCABULARY),
     "unknown terms": (image_row(redistribution="yes"), "redistribution", "one of the vocabulary"),
     # Null is absent; empty is a value.
     "blank question": (image_row(question=" "), "question", "absent text is null, not empty"),
     "empty answer": (
-        image_row(answer="", options=None, labels=None, uncertain=None),
+        image_row(kind="open", answer="", options=None, labels=None, uncertain=None),
         "answer",
         "absent text is null, not empty",
     ),
     "empty context": (image_row(context=""), "context", "absent text is null, not empty"),
     "empty reasoning": (image_row(reasoning="\n"), "reasoning", "absent text is null, not empty"),
     "no images as a list": (
-        image_row(images=[], image_info=[], regions=None, masks=None),
+        image_row(images=[], image_info=[], regions=None, masks=None, mask_info=None),
         "images",
         "absent is null, not an empty list",
     ),
     "no masks as a list": (
-        image_row(masks=[]),
+        image_row(masks=[], mask_info=[]),
         "masks",
         "absent is null, not an empty list",
     ),
@@ -175,11 +214,26 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "more masks than images": (
         image_row(masks=image_row()["masks"] * 2),
-        "masks",
-        "one an image",
+        "mask_info",
+        "one entry a mask",
+    ),
+    "mask of image 1 of 1": (
+        image_row(mask_info=[mask_info(image=1)]),
+        "mask_info[0].image",
+        "names a stored image",
+    ),
+    "canvas 1 without canvas 0": (
+        image_row(**MASK_ONLY, regions=None, mask_info=[mask_info(image=1)]),
+        "mask_info",
+        "canvases are numbered from 0",
+    ),
+    "mask that states its image's size and has another": (
+        image_row(masks=mask(encoded(width=WIDTH - 1))),
+        "masks[0]",
+        "the stored image has the stated size",
     ),
     "mask of another size": (
-        image_row(masks=mask(encoded(width=WIDTH - 1))),
+        image_row(masks=mask(encoded(width=WIDTH - 1)), mask_info=[mask_info(width=WIDTH - 1)]),
         "masks[0]",
         "a mask has its image's size",
     ),
@@ -201,14 +255,14 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
         "names a stored image",
     ),
     "box without image and mask": (
-        image_row(**MASK_ONLY, masks=None),
+        image_row(**MASK_ONLY, masks=None, mask_info=None),
         "regions[0].image",
         "names a stored image",
     ),
     "box of an absent mask": (
-        image_row(**MASK_ONLY, masks=[None]),
-        "regions[0]",
-        "a box lies inside its image",
+        image_row(**MASK_ONLY, regions=[region(image=1)]),
+        "regions[0].image",
+        "names a stored image",
     ),
     **{
         f"box {name}": (
@@ -235,7 +289,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
             column,
             "labels survive the scorer's separators",
         )
-        for column in ("options", "labels", "uncertain")
+        for column in ("options", "labels", "uncertain", "absent")
         for mark in (",", " and ", "&", "\n")
     },
     "options repeat": (
@@ -246,6 +300,62 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "labels repeat": (image_row(labels=["Opacity", "Opacity"]), "labels", "no repeats"),
     "label not offered": (image_row(labels=["Mass"]), "labels", "labels are options"),
     "doubt not offered": (image_row(uncertain=["Mass"]), "uncertain", "labels are options"),
+    "denial not offered": (image_row(absent=["Mass"]), "absent", "labels are options"),
+    "asserted and denied": (
+        image_row(absent=["Opacity"]),
+        "absent",
+        "a denied label is neither asserted nor doubted",
+    ),
+    "doubted and denied": (
+        image_row(uncertain=["Clear"], absent=["Clear"]),
+        "absent",
+        "a denied label is neither asserted nor doubted",
+    ),
+    "closed question without options": (
+        image_row(options=None),
+        "options",
+        "a closed question has options",
+    ),
+    "several answers to a question for one": (
+        image_row(kind="single"),
+        "answer",
+        "the answer is an option or a join of options",
+    ),
+    "part of a choice": (
+        image_row(kind="choice", options=["Left, up", "A"], answer="Left", labels=None),
+        "answer",
+        "the answer is an option or a join of options",
+    ),
+    # Numbers.
+    "number without number": (
+        image_row(kind="number"),
+        "number",
+        "there for kind number and no other",
+    ),
+    "number of another kind": (image_row(number=NUMBER), "number", NUMBER_ONLY),
+    "number that is none": (
+        number_row(value=float("nan")),
+        "number",
+        "a finite value and a tolerance from 0",
+    ),
+    "negative tolerance": (
+        number_row(tolerance=-1.0),
+        "number",
+        "a finite value and a tolerance from 0",
+    ),
+    **{
+        f"place {place}": (
+            image_row(
+                kind="number",
+                answer="Opacity",
+                labels=None,
+                number=NUMBER | {"value": place, "unit": None},
+            ),
+            "number.value",
+            "the place of the answer among the options",
+        )
+        for place in (0.0, 0.5, 2.0, 3.0, -1.0)
+    },
     "label in another case": (image_row(labels=["opacity"]), "labels", "labels are options"),
     **{
         f"answer {answer!r}": (

@@ -130,10 +130,10 @@ def stored_sizes(
         if sorted(by_image) != list(range(len(by_image))):
             what = f"masks of images {sorted(by_image)}, and there is no image"
             raise Misaligned(what, where=f"{where}masks")
-        sizes = [by_image[image] for image in sorted(by_image)]
-    for number, (image, size) in enumerate(canvases or ()):
-        if not 0 <= image < len(sizes) or sizes[image] != size:
-            what = f"mask is {size} on image {image} of {sizes}"
+        sizes = [by_image[number] for number in sorted(by_image)]
+    for number, (owner, size) in enumerate(canvases or ()):
+        if not 0 <= owner < len(sizes) or sizes[owner] != size:
+            what = f"mask is {size} on image {owner} of {sizes}"
             raise Misaligned(what, where=f"{where}masks[{number}]")
     return sizes if canvases is not None or images is not None or info is not None else None
 
