@@ -15,6 +15,7 @@ from qoqdata.errors import UsageError
 if TYPE_CHECKING:
     from qoqdata.contract.card import Card
     from qoqdata.contract.manifest import Manifest
+    from qoqdata.contract.storage import Storage, StoragePolicy
     from qoqdata.dataset import Dataset
     from qoqdata.pipeline.config import BuildConfig
     from qoqdata.pipeline.progress import Listener
@@ -84,6 +85,7 @@ def build(
     options: Mapping[str, Any] | None = None,
     workers: int | None = None,
     engine: str = "local",
+    storage: Storage | StoragePolicy | Mapping[str, Any] | None = None,
     limit: int | None = None,
     resume: bool = True,
     salt_file: str | Path | None = None,
@@ -96,8 +98,10 @@ def build(
 
     `raw` is the raw folder of a source; of several, the parent of folders named after them.
     `mapping` goes with a bring-your-own source, `options` are those of its card; both with one
-    source only. `config` stands in place of these: a file, its content, or a BuildConfig. `limit`
-    takes the first units of each source only.
+    source only. `config` stands in place of these: a file, its content, or a BuildConfig. `storage`
+    is how pixels are stored: "training" (the default: at most about a megapixel, JPEG) or "native"
+    (lossless, full size), or the fields of `qoqdata.contract.storage.Storage`; a source's own
+    in the file or mapping stays. `limit` takes the first units of each source only.
 
     `workers` are processes: None one a core, 0 none but this one. `engine` is "local" or "ray".
     `resume` keeps finished shards. `salt_file` holds the site's secret salt; by default it is in
@@ -114,7 +118,7 @@ def build(
     from qoqdata.records.identity import load_salt
 
     slugs = [sources] if isinstance(sources, str) else list(sources or ())
-    request = _build_config(slugs, raw, config, mapping, options or {}, limit)
+    request = _build_config(slugs, raw, config, mapping, options or {}, storage, limit)
     salt_path = None if salt_file is None else Path(salt_file)
     salt = load_salt(salt_path, create=salt_path is None)
     setting = BuildSetting(
@@ -191,10 +195,13 @@ def _build_config(
     config: BuildConfig | Mapping[str, Any] | str | Path | None,
     mapping: Mapping[str, Any] | str | Path | None,
     options: Mapping[str, Any],
+    storage: Storage | str | Mapping[str, Any] | None,
     limit: int | None,
 ) -> BuildConfig:
     from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
 
+    changes = {"storage": storage, "limit": limit}
+    changes = {name: value for name, value in changes.items() if value is not None}
     if config is not None:
         if slugs or raw or mapping or options:
             raise UsageError("--config stands alone", fix="put sources and options into the file")
@@ -202,9 +209,9 @@ def _build_config(
             config = load_config(Path(config))
         elif not isinstance(config, BuildConfig):
             config = parse_config(dict(config), where="config")
-        if limit is None:
+        if not changes:
             return config
-        return parse_config(dict(config) | {"limit": limit}, where="--limit")
+        return parse_config(dict(config) | changes, where=f"--{next(iter(changes))}")
     if not slugs or raw is None:
         raise UsageError("no source to build", fix="give SLUG and --raw, or --config build.yaml")
     if len(slugs) > 1 and (mapping or options):
@@ -216,7 +223,7 @@ def _build_config(
     ]
     own = dict(mapping) if isinstance(mapping, Mapping) else mapping
     requests[0] |= {"mapping": own, "options": dict(options)}
-    return parse_config({"sources": requests, "limit": limit}, where="command line")
+    return parse_config({"sources": requests} | changes, where="command line")
 
 
 def _raw_folders(release: Dataset, raw: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:

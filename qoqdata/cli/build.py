@@ -37,6 +37,10 @@ def build_command(
         int | None, typer.Option(help="Processes; 0 means this one (default: one a core).")
     ] = None,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    storage: Annotated[
+        str | None,
+        typer.Option(help="training (bounded, JPEG; the default) or native (lossless, full size)."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="First N units of each source.")] = None,
     resume: Annotated[bool, typer.Option(help="Reuse finished shards.")] = True,
     salt_file: Annotated[
@@ -60,6 +64,7 @@ def build_command(
             options=dict(map(_option, option or [])),
             workers=workers,
             engine=engine,
+            storage=storage,
             limit=limit,
             resume=resume,
             salt_file=salt_file,

@@ -9,8 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from qoqdata.contract.card import Card
-from qoqdata.contract.manifest import Manifest
+from qoqdata.contract import card, manifest
 from qoqdata.contract.record import RECORD
 from qoqdata.contract.side_tables import TABLES as SIDE_TABLES
 from qoqdata.contract.statistics import TABLES as STATISTICS_TABLES
@@ -71,8 +70,11 @@ def all_schemas() -> dict[str, dict[str, Any]]:
         for table in (RECORD, *STATISTICS_TABLES, *SIDE_TABLES)
     }
     documents = {
-        f"{name}.v1.json": {"$schema": DIALECT, **model.model_json_schema()}
-        for name, model in (("card", Card), ("manifest", Manifest))
+        f"{name}.v{version}.json": {"$schema": DIALECT, **model.model_json_schema()}
+        for name, version, model in (
+            ("card", card.VERSION, card.Card),
+            ("manifest", manifest.VERSION, manifest.Manifest),
+        )
     }
     return tables | documents
 

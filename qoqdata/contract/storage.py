@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 StoragePolicy = Literal["training", "native"]
 
@@ -23,3 +23,9 @@ class Storage(BaseModel):
         1_048_576, ge=4096, description="training: pixels an image, by area averaging"
     )
     quality: int = Field(95, ge=60, le=100, description="training: JPEG quality, chroma in full")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_alone(cls, value: Any) -> Any:
+        """`storage: native` is short for `storage: {policy: native}`."""
+        return {"policy": value} if isinstance(value, str) else value

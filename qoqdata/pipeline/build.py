@@ -50,7 +50,10 @@ def build_requests(
         (source, make_job(source, request, limits=config.limits)) for source, request in requests
     ]
     _check(layout, jobs, setting.salt)
-    storages = [request.storage or config.storage for _, request in requests]
+    storages = [
+        request.storage or getattr(job.mapping, "storage", None) or config.storage
+        for (_, request), (_, job) in zip(requests, jobs, strict=True)
+    ]
     layout.build.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(layout.lock, timeout=0):

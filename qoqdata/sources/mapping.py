@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from qoqdata.contract.card import Card, MaskCode, Slug, Splits, Text
+from qoqdata.contract.storage import Storage
 from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split
 from qoqdata.settings import checked
 from qoqdata.sources.card import parse_card
@@ -63,6 +64,7 @@ class Mapping(_Part):
     split_values: dict[str, Split] = Field({}, description="the split column's words to splits")
     sex_values: dict[str, Literal["female", "male", "other"]] = {}
     shares: dict[Split, float] | None = Field(None, description="for groups without a split")
+    storage: Storage | None = Field(None, description="instead of the build's own")
 
     @model_validator(mode="after")
     def _options_are_known(self) -> Self:

@@ -99,12 +99,6 @@ def test_a_mutated_record_does_not_validate(name: str) -> None:
     assert not VALIDATOR.is_valid(record)
 
 
-def test_masks_may_miss_for_one_image() -> None:
-    record = as_json(image_row())
-    record["masks"] = [None]
-    VALIDATOR.validate(record)
-
-
 def test_ecg_of_ragged_type_does_not_validate() -> None:
     record = as_json(ecg_row())
     record["ecg"]["signal"] = [0.0, 0.5]

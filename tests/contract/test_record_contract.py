@@ -15,6 +15,8 @@ COLUMNS = {
     "domain": pa.string(),
     "modality": pa.string(),
     "task": pa.string(),
+    "kind": pa.string(),
+    "item": pa.string(),
     "split": pa.string(),
     "patient": pa.string(),
     "study": pa.string(),
@@ -30,12 +32,15 @@ COLUMNS = {
     ),
     "regions": None,
     "masks": pa.list_(IMAGE),
+    "mask_info": None,
     "context": pa.string(),
     "question": pa.string(),
     "options": pa.list_(pa.string()),
     "answer": pa.string(),
+    "number": None,
     "labels": pa.list_(pa.string()),
     "uncertain": pa.list_(pa.string()),
+    "absent": pa.list_(pa.string()),
     "reasoning": pa.string(),
     "reasoning_policy": pa.string(),
     "age": pa.int16(),
@@ -46,10 +51,12 @@ COLUMNS = {
 }
 MEMBERS = {
     "image_info": (
-        "width height original_width original_height view laterality window index spacing"
+        "width height original_width original_height view laterality window index spacing stored_as"
     ),
-    "regions": "label image x_min y_min x_max y_max area reader",
-    "provenance": "raw digest converter version notes",
+    "regions": "label image x_min y_min x_max y_max area reader role",
+    "mask_info": "image width height reader instance",
+    "number": "value unit tolerance",
+    "provenance": "raw digest algorithm converter version notes",
 }
 
 
@@ -74,7 +81,7 @@ def test_members(column: str) -> None:
 def test_the_schema_names_its_table_and_version() -> None:
     metadata = arrow_schema(RECORD).metadata
     assert metadata[b"qoqdata.table"] == b"record"
-    assert metadata[b"qoqdata.schema_version"] == b"1"
+    assert metadata[b"qoqdata.schema_version"] == b"2"
 
 
 def test_field_by_name() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
-from PIL import Image
 
 from qoqdata.readers.video import Clip, FramePolicy
 from qoqdata.records.images import clip_images, clip_notes
@@ -23,25 +20,20 @@ def test_one_image_a_frame_in_time_order() -> None:
     first, second = clip_images(clip(), view="parasternal")
     assert (first.index, second.index) == (3, 8)
     assert first.view == second.view == "parasternal"
-    assert (first.width, first.height, first.original_width, first.original_height) == (6, 4, 6, 4)
+    assert (first.width, first.height, first.original_width) == (6, 4, None)
 
 
 def test_grey_frames_are_stored_as_grey_and_colour_as_colour() -> None:
-    stored = []
-    for image in clip_images(clip()):
-        with Image.open(BytesIO(image.data)) as opened:
-            stored.append((opened.mode, np.asarray(opened)))
-    assert [mode for mode, _ in stored] == ["L", "RGB"]
-    assert np.array_equal(stored[0][1], GREY[..., 0])
-    assert np.array_equal(stored[1][1], COLOUR)
+    first, second = clip_images(clip())
+    assert np.array_equal(first.pixels, GREY[..., 0])
+    assert np.array_equal(second.pixels, COLOUR)
 
 
 def test_one_coloured_channel_is_colour() -> None:
     frame = GREY.copy()
     frame[2, 2, 2] += 1
     (image,) = clip_images(Clip(frame[None], (0,), 1, None, None, (), None))
-    with Image.open(BytesIO(image.data)) as opened:
-        assert np.array_equal(np.asarray(opened), frame)
+    assert np.array_equal(image.pixels, frame)
 
 
 def test_notes_say_how_frames_were_chosen() -> None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image as PilImage
 from pydicom.data import get_testdata_file
 
 from qoqdata.errors import InputError, UsageError
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import CT_WINDOWS, Window
 from qoqdata.readers.volume import SlicePolicy
-from qoqdata.records.content import Image
 from qoqdata.records.dicoms import file_images, series_images
-
-
-def pixels(image: Image) -> np.ndarray:
-    return np.asarray(PilImage.open(BytesIO(image.data)))
 
 
 def packaged(name: str) -> Path:
@@ -36,7 +29,7 @@ def test_each_window_is_a_image_of_the_same_frame() -> None:
     for image, window in zip(images, [CT_WINDOWS["bone"], CT_WINDOWS["lung"]], strict=False):
         # PS3.3 C.11.2.1.2.1, spelt out.
         grey = ((values - (window.centre - 0.5)) / (window.width - 1) + 0.5) * 255
-        assert np.abs(pixels(image).astype(float) - np.clip(grey, 0, 255)).max() <= 0.5 + 1e-3
+        assert np.abs(image.pixels.astype(float) - np.clip(grey, 0, 255)).max() <= 0.5 + 1e-3
     assert facts.modality == "CT"
     assert {p.index for p in images} == {None}
 
@@ -63,7 +56,7 @@ def test_a_series_through_two_windows(realdata: Path) -> None:
     images, notes = series_images(series, policy, windows)
     assert len(images) == 8
     assert [p.index for p in images[::2]] == [p.index for p in images[1::2]]
-    wide, narrow = pixels(images[0]).astype(int), pixels(images[1]).astype(int)
+    wide, narrow = images[0].pixels.astype(int), images[1].pixels.astype(int)
     inside = (wide > 0) & (wide < 80)
     # 0..200 over 0..255 rises three times as fast as 0..600.
     assert np.abs(narrow[inside] - 3 * wide[inside]).max() <= 3

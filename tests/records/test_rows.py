@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image as PilImage
 
 from qoqdata.contract.record import RECORD
+from qoqdata.contract.storage import Storage
+from qoqdata.readers import encode
 from qoqdata.readers.dicom import Window
-from qoqdata.records.content import Ecg, Image, Record, Region
+from qoqdata.records.content import Ecg, Image, Mask, Record, Region
 from qoqdata.records.rows import SCHEMA, RecordFacts, batch, row, shows_something
 from qoqdata.records.rules import validate
+from qoqdata.records.storage import MediaStore
 from tests.records.sound_rows import HEIGHT, WIDTH, encoded
 
 SETTING = RecordFacts(
@@ -28,14 +33,13 @@ SETTING = RecordFacts(
     redistribution="allowed",
     raw=("x/1.png", "x/1-mask.png"),
     digest="c" * 64,
+    algorithm="blake3",
     converter="image_table",
     version="3",
 )
 IMAGE = Image(
+    np.asarray(PilImage.open(BytesIO(encoded()))),
     encoded(),
-    "png",
-    WIDTH,
-    HEIGHT,
     60,
     40,
     view="PA",
@@ -44,16 +48,21 @@ IMAGE = Image(
     index=7,
     spacing=(0.5, 0.25, 5.0),
 )
+MASK = Mask(np.full((HEIGHT, WIDTH), 3, np.uint8))
+MASK_PNG = encode.label_png(MASK.codes)
 RECORD_CONTENT = Record(
     task="diagnosis",
-    question="What?",
+    item="7",
+    kind="single",
+    forms=("What?",),
     answer="Opacity",
     options=("Clear", "Opacity"),
     labels=("Opacity",),
     uncertain=(),
+    absent=("Clear",),
     images=(IMAGE, IMAGE),
-    regions=(Region("opacity", 1, 0.5, 1.0, 2.5, 3.0, 4.0, "reader 2"),),
-    masks=(None, encoded()),
+    regions=(Region("opacity", 1, 0.5, 1.0, 2.5, 3.0, 4.0, "reader 2", "given"),),
+    masks=(MASK, replace(MASK, image=1, reader="r2", instance=3)),
     context="Cough.",
     age=47,
     sex="male",
@@ -61,8 +70,12 @@ RECORD_CONTENT = Record(
 )
 
 
+def made_row(record: Record, facts: RecordFacts) -> dict[str, Any]:
+    return row(record, MediaStore(Storage(policy="native")).store(record), facts)
+
+
 def test_every_field_arrives_in_its_column() -> None:
-    made = row(RECORD_CONTENT, SETTING)
+    made = made_row(RECORD_CONTENT, SETTING)
     info = {
         "width": WIDTH,
         "height": HEIGHT,
@@ -73,6 +86,7 @@ def test_every_field_arrives_in_its_column() -> None:
         "window": {"name": "abdomen", "centre": 40.0, "width": 400.0, "function": "LINEAR"},
         "index": 7,
         "spacing": [0.5, 0.25, 5.0],
+        "stored_as": "verbatim",
     }
     assert made == {
         "id": "f" * 32,
@@ -80,6 +94,8 @@ def test_every_field_arrives_in_its_column() -> None:
         "domain": "chest_xray",
         "modality": "image_2d",
         "task": "diagnosis",
+        "kind": "single",
+        "item": "7",
         "split": "test",
         "patient": "a" * 32,
         "study": "b" * 32,
@@ -99,15 +115,25 @@ def test_every_field_arrives_in_its_column() -> None:
                 "y_max": 3.0,
                 "area": 4.0,
                 "reader": "reader 2",
+                "role": "given",
             }
         ],
-        "masks": [None, {"bytes": encoded(), "path": f"{'f' * 32}-mask-1.png"}],
+        "masks": [
+            {"bytes": MASK_PNG, "path": f"{'f' * 32}-mask-0.png"},
+            {"bytes": MASK_PNG, "path": f"{'f' * 32}-mask-1.png"},
+        ],
+        "mask_info": [
+            {"image": 0, "width": WIDTH, "height": HEIGHT, "reader": None, "instance": None},
+            {"image": 1, "width": WIDTH, "height": HEIGHT, "reader": "r2", "instance": 3},
+        ],
         "context": "Cough.",
         "question": "What?",
         "options": ["Clear", "Opacity"],
         "answer": "Opacity",
+        "number": None,
         "labels": ["Opacity"],
         "uncertain": [],
+        "absent": ["Clear"],
         "reasoning": None,
         "reasoning_policy": None,
         "age": 47,
@@ -117,6 +143,7 @@ def test_every_field_arrives_in_its_column() -> None:
         "provenance": {
             "raw": ["x/1.png", "x/1-mask.png"],
             "digest": "c" * 64,
+            "algorithm": "blake3",
             "converter": "image_table",
             "version": "3",
             "notes": ["resized"],
@@ -127,12 +154,12 @@ def test_every_field_arrives_in_its_column() -> None:
 
 
 def test_none_stays_null_and_empty_stays_empty() -> None:
-    bare = Record(task="t", question="q", answer="a", labels=(), regions=())
-    made = row(bare, SETTING)
+    bare = Record(task="t", kind="open", forms=("q",), answer="a", labels=(), regions=())
+    made = made_row(bare, SETTING)
     absent = {name for name, value in made.items() if value is None}
     assert absent == {
-        "images", "image_info", "ecg", "masks", "context", "options", "uncertain", "reasoning",
-        "reasoning_policy", "age", "sex",
+        "item", "images", "image_info", "ecg", "masks", "mask_info", "context", "options", "number",
+        "uncertain", "absent", "reasoning", "reasoning_policy", "age", "sex",
     }  # fmt: skip
     assert made["labels"] == [] and made["regions"] == []
 
@@ -141,14 +168,15 @@ def test_none_stays_null_and_empty_stays_empty() -> None:
     ("age", "shown"), [(None, None), (0, 0), (89, 89), (90, 90), (91, 90), (120, 90), (300, None)]
 )
 def test_ages_are_capped(age: int | None, shown: int | None) -> None:
-    assert row(replace(RECORD_CONTENT, age=age), SETTING)["age"] == shown
+    assert made_row(replace(RECORD_CONTENT, age=age), SETTING)["age"] == shown
 
 
 def test_an_ecg_goes_to_arrow_as_float32_millivolts() -> None:
     signal = np.array([[0.1, -0.2, 0.3], [1, 2, 3]], np.float32)
     ecg = Ecg(("I", "II"), 500.0, signal, signal > 0)
-    made = row(
-        Record(task="t", question="q", answer="a", ecg=ecg), replace(SETTING, modality="ecg")
+    made = made_row(
+        Record(task="t", kind="open", forms=("q",), answer="a", ecg=ecg),
+        replace(SETTING, modality="ecg"),
     )
     validate(made)
     (back,) = batch([made]).to_pylist()
@@ -159,7 +187,7 @@ def test_an_ecg_goes_to_arrow_as_float32_millivolts() -> None:
 
 
 def test_a_batch_has_the_schema_of_the_contract() -> None:
-    made = row(RECORD_CONTENT, SETTING)
+    made = made_row(RECORD_CONTENT, SETTING)
     table = pa.Table.from_batches([batch([made, made])])
     assert table.schema.equals(SCHEMA, check_metadata=True)
     assert table.to_pylist() == [made, made]
@@ -167,7 +195,7 @@ def test_a_batch_has_the_schema_of_the_contract() -> None:
 
 
 def test_a_value_of_the_wrong_type_is_not_written() -> None:
-    made = row(RECORD_CONTENT, SETTING) | {"age": 2**15}
+    made = made_row(RECORD_CONTENT, SETTING) | {"age": 2**15}
     with pytest.raises((pa.ArrowInvalid, OverflowError)):
         batch([made])
 
@@ -181,11 +209,11 @@ def test_a_value_of_the_wrong_type_is_not_written() -> None:
             {"ecg": Ecg(("I",), 1.0, np.zeros((1, 1), np.float32), np.ones((1, 1), bool))},
             True,
         ),
-        ({"masks": (encoded(),), "regions": ()}, False),
+        ({"masks": (MASK,), "regions": ()}, False),
         ({}, False),
     ],
     ids=["image", "text", "ECG", "annotations only", "nothing"],
 )
 def test_what_shows_the_policy_something(content: dict[str, Any], shows: bool) -> None:
-    made = row(Record(task="t", question="q", answer="a", **content), SETTING)
+    made = made_row(Record(task="t", kind="open", forms=("q",), answer="a", **content), SETTING)
     assert shows_something(made) is shows

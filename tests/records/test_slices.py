@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from qoqdata.errors import BadLabel, InputError, Misaligned
 from qoqdata.readers.dicom import Window
@@ -32,11 +29,6 @@ def ramp() -> np.ndarray:
     return (10 * i + j + 50 * k).astype(np.int16)
 
 
-def pixels(data: bytes) -> np.ndarray:
-    with Image.open(BytesIO(data)) as opened:
-        return np.asarray(opened)
-
-
 def axial(plane: np.ndarray) -> np.ndarray:
     """Anterior up, the patient's right on the left: rows are j downwards, columns i downwards."""
     return plane.T[::-1, ::-1]
@@ -52,7 +44,7 @@ def test_images_are_windowed_and_upright() -> None:
     for image in stack.images:
         assert image.index is not None
         expected = np.clip(axial(ramp()[:, :, image.index]), 0, 255)
-        assert np.array_equal(pixels(image.data), expected)
+        assert np.array_equal(image.pixels, expected)
         assert (image.width, image.height) == (4, 3)
         assert image.spacing == (2.0, 1.0, 4.0)
         assert image.view == "axial"
@@ -65,7 +57,7 @@ def test_a_volume_stored_upside_down_gives_the_same_images() -> None:
     one = cut_slices(volume(ramp()), None, {}, policy=ALL, window=window)
     two = cut_slices(volume(ramp()[:, :, ::-1], turned), None, {}, policy=ALL, window=window)
     assert one.images is not None and two.images is not None
-    assert [p.data for p in one.images] == [p.data for p in two.images]
+    assert [p.pixels.tolist() for p in one.images] == [p.pixels.tolist() for p in two.images]
     assert [p.index for p in two.images] == [4, 3, 2, 1, 0]
 
 
@@ -78,7 +70,7 @@ def test_the_window_that_a_record_names_is_the_one_applied() -> None:
     )
     assert stack.images is not None
     # (0.5 - 0) * 255 / 2 = 63.75
-    assert pixels(stack.images[0].data).max() == 64
+    assert stack.images[0].pixels.max() == 64
     assert stack.images[0].window == Window(1.0, 2.0, "LINEAR_EXACT", "narrow")
 
 
@@ -88,7 +80,7 @@ def test_without_a_window_one_range_serves_the_whole_volume() -> None:
     stack = cut_slices(volume(voxels), None, {}, policy=ALL)
     assert stack.images is not None
     # Half the voxels are 0, half are 100: the percentiles are 0 and 100.
-    assert [int(pixels(p.data).mean()) for p in stack.images] == [0] * 10 + [255] * 10
+    assert [int(p.pixels.mean()) for p in stack.images] == [0] * 10 + [255] * 10
     assert stack.notes[-1] == "grey: percentiles 0.5 to 99.5, 0 to 100"
     assert stack.images[0].window is None
 
@@ -107,10 +99,11 @@ def test_masks_follow_their_images() -> None:
     assert stack.masks is not None and stack.images is not None
     assert len(stack.masks) == len(stack.images) == 5
     for index, mask in enumerate(stack.masks):
-        assert np.array_equal(pixels(mask), axial(codes[:, :, index]))
+        assert mask.image == index
+        assert np.array_equal(mask.codes, axial(codes[:, :, index]))
 
 
-def test_boxes_in_stored_pixels() -> None:
+def test_boxes_in_pixels_of_their_image() -> None:
     _, stack = masked()
     assert stack.regions is not None
     # Columns count from i = 3 down, rows from j = 2 down: i 1..2 are columns 1..2, j 0 is row 2.
@@ -146,7 +139,7 @@ def test_codes_up_to_16_bits_survive() -> None:
     codes[0, 0, 0] = 65535
     stack = cut_slices(None, volume(codes), {65535: "x"}, policy=ALL)
     assert stack.masks is not None
-    assert pixels(stack.masks[0]).max() == 65535
+    assert stack.masks[0].codes.max() == 65535
 
 
 def test_repairs_of_the_volume_are_noted() -> None:

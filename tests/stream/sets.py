@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from qoqdata import manifest as manifests
 from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Counts, Manifest, Shard, SourceEntry
+from qoqdata.contract.record import VERSION
+from qoqdata.contract.storage import Storage
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.layout import Layout
 from tests.records.sound_rows import image_row, table
@@ -39,6 +41,7 @@ def rows_of(part: Part, shard: int) -> list[dict[str, Any]]:
             patient=None,
             regions=None,
             masks=None,
+            mask_info=None,
             labels=[part.labels[row % len(part.labels)]],
             age=row % 90,
         )
@@ -101,6 +104,7 @@ def entry(domain: str) -> SourceEntry:
         card_digest="0" * 64,
         code_digest="0" * 64,
         options={},
+        storage=Storage(),
         limit=None,
         refused=None,
         counts=counts,
@@ -111,7 +115,7 @@ def seal(root: Path, shards: list[Shard], sources: dict[str, SourceEntry]) -> Da
     """Write the manifest of shards and open the data set."""
     manifest = Manifest(
         name="streamed",
-        schema_version=1,
+        schema_version=VERSION,
         qoqdata_version="0",
         config_digest="0" * 64,
         salt_fingerprint="0" * 16,

@@ -53,6 +53,7 @@ def write(root: Path, rows: Iterable[Row], **changes: Any) -> Dataset:
         "card_digest": digest(card),
         "code_digest": "0" * 64,
         "options": {},
+        "storage": {},
         "limit": None,
         "refused": None,
         "counts": counts | changes,
@@ -61,8 +62,8 @@ def write(root: Path, rows: Iterable[Row], **changes: Any) -> Dataset:
         root,
         {
             "name": "written",
-            "schema_version": 1,
-            "manifest_version": 1,
+            "schema_version": 2,
+            "manifest_version": 2,
             "qoqdata_version": "0",
             "config_digest": "0" * 64,
             "salt_fingerprint": "0" * 16,
