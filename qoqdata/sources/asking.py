@@ -79,15 +79,20 @@ def ask_choice(
     """
     definition = _task(card, task, "choice")
     offered = tuple(options)
-    if len(offered) < 2 or not all(option.strip() for option in offered):
-        what = f"the task {task} needs two options or more, none of them empty, got {offered}"
-        raise BadLabel(what, where=card.slug, fix="leave empty options out")
-    if len(set(offered)) < len(offered):
-        raise BadLabel(f"options repeat: {offered}", where=card.slug, fix="keep each once")
-    if answer not in offered:
-        what = f"the answer {answer!r} is none of {offered}"
-        raise BadLabel(what, where=card.slug, fix="give an option word for word")
+    check_choice(offered, answer, where=card.slug)
     return _fields(task, definition, answer, offered, question)
+
+
+def check_choice(options: tuple[str, ...], answer: str, *, where: str) -> None:
+    """Raise BadLabel where an answer is no option, or options are no choice."""
+    if len(options) < 2 or not all(option.strip() for option in options):
+        what = f"a choice needs two options or more, none of them empty, got {options}"
+        raise BadLabel(what, where=where, fix="leave empty options out")
+    if len(set(options)) < len(options):
+        raise BadLabel(f"options repeat: {options}", where=where, fix="keep each once")
+    if answer not in options:
+        what = f"the answer {answer!r} is none of {options}"
+        raise BadLabel(what, where=where, fix="give an option word for word")
 
 
 def ask_number(
@@ -111,17 +116,16 @@ def ask_number(
 def ask_boxes(
     card: Card, task: str, regions: Iterable[Region], *, question: str | None = None
 ) -> dict[str, Any]:
-    """Boxes to find: the target regions are the truth, and the answer names their labels.
+    """Boxes to find: those of the record's regions that are targets; the answer names their labels.
 
     The answer holds no coordinates, since boxes follow the size at which images are stored. Raises
     BadLabel where nothing is to be found.
     """
     definition = _task(card, task, "boxes")
-    found = tuple(regions)
-    names = dict.fromkeys(region.label for region in found if region.role == "target")
+    names = dict.fromkeys(region.label for region in regions if region.role == "target")
     if not names:
         raise BadLabel(f"the task {task} has no box to find", where=card.slug, fix="filter it")
-    return _fields(task, definition, ANSWER_JOIN.join(names), None, question) | {"regions": found}
+    return _fields(task, definition, ANSWER_JOIN.join(names), None, question)
 
 
 def ask_open(card: Card, task: str, answer: str, *, question: str | None = None) -> dict[str, Any]:

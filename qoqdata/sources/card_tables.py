@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from qoqdata.contract.task import LabelsTable, OptionsTable
 from qoqdata.errors import CardError, InputError, OutsideRoot
@@ -49,10 +49,10 @@ def _names(content: Any) -> Iterator[str]:
         for part in (content, *(tasks.values() if isinstance(tasks, dict) else ())):
             if isinstance(part, dict):
                 values = (part.get("labels"), part.get("options"))
-                yield from (value["file"] for value in values if _names_file(value))
+                yield from (str(value["file"]) for value in values if _names_file(value))
 
 
-def _names_file(value: Any) -> bool:
+def _names_file(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether a value is a reference: a label map may well map a raw label called "file"."""
     return (
         isinstance(value, dict)
@@ -77,7 +77,7 @@ def _filled(
 def _read(table: OptionsTable | LabelsTable, card: Path) -> Any:
     folder = RawTree(card.parent)
     columns = [table.column] if isinstance(table, OptionsTable) else [table.key, table.value]
-    where = str(card.parent / table.file)
+    where = f"{card}, {table.file}"
     try:
         path = folder.resolve(table.file)
         if not path.is_file():
