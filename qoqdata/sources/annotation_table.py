@@ -217,8 +217,8 @@ def _quantity(row: Row, columns: TableColumns, mapping: SourceMapping, where: st
     """The number in the mapping's unit; None for the usual spellings of an absent value."""
     if (cell := cells.text(row[str(columns.answer)])) is None:
         return None
-    if columns.unit and (unit := _text(row, columns.unit)) != mapping.unit:
-        what = f"{cell} is in {unit or 'no unit'}, and the mapping's unit is {mapping.unit}"
+    if columns.unit and (unit := _text(row, columns.unit)) != mapping.number.unit:
+        what = f"{cell} is in {unit or 'no unit'}, and the mapping's unit is {mapping.number.unit}"
         raise BadTable(what, where=where, fix="convert it first")
     if (value := cells.number(cell)) is None:
         what = f"{cell!r} in the column {columns.answer} is no number"

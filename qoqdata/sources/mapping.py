@@ -57,6 +57,15 @@ class TableColumns(_Part):
     context: str | None = Field(None, description="report or notes that the question refers to")
 
 
+class Measure(_Part):
+    """What makes a number right."""
+
+    unit: str | None = Field(None, description="UCUM code of a quantity; 1: it has no dimension")
+    tolerance: float | None = Field(
+        None, description="largest error that is right: in the unit or, of grades, in places"
+    )
+
+
 class Mapping(_Part):
     """What every bring-your-own source needs to know."""
 
@@ -71,10 +80,7 @@ class Mapping(_Part):
     kind: TaskKind = Field(
         "single", description="single, multi, choice, number, boxes (from masks) or open"
     )
-    unit: str | None = Field(None, description="UCUM code of a number; 1: it has no dimension")
-    tolerance: float | None = Field(
-        None, description="largest error of a number that is right: in the unit, or in places"
-    )
+    number: Measure = Field(Measure(), description="of kind number: unit and tolerance")
     task: Slug = "diagnosis"
     options: tuple[Text, ...] | None = Field(
         None, description="default: what the labels map to; of grades (kind number) they ascend"
@@ -168,8 +174,7 @@ def complete_card(card: Card, mapping: Mapping, *, modality: str, **changes: Any
                 "question": mapping.question,
                 "forms": mapping.forms,
                 "options": answers or None,
-                "unit": mapping.unit,
-                "tolerance": mapping.tolerance,
+                **mapping.number.model_dump(),
             }
         },
         "labels": (mapping.labels or {answer: answer for answer in answers}) | none,

@@ -380,7 +380,9 @@ def other_kind(tmp_path: Path, rows: str, columns: dict[str, Any], **changes: An
 def test_numbers(tmp_path: Path) -> None:
     table = "file,width,of\na,12.50,mm\nb,,mm\nc,1.2,cm\nd,wide,mm\ne,-99,mm\nf,1,\n"
     columns = {"answer": "width", "unit": "of"}
-    found = other_kind(tmp_path, table, columns, kind="number", unit="mm", tolerance=1)
+    found = other_kind(
+        tmp_path, table, columns, kind="number", number={"unit": "mm", "tolerance": 1}
+    )
     assert {key: (row.answer, row.answers) for key, (row,) in found.rows.items()} == {
         "a": (12.5, True),
         "b": (None, False),

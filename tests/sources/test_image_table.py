@@ -81,7 +81,12 @@ def test_quantities(tmp_path: Path) -> None:
     table = "file,width\na.png,12.50\nb.png,3\n"
     forms = ["How wide?", "What is the width?"]
     rows, _ = built(
-        tmp_path, table, {"answer": "width"}, kind="number", unit="mm", tolerance=2, forms=forms
+        tmp_path,
+        table,
+        {"answer": "width"},
+        kind="number",
+        number={"unit": "mm", "tolerance": 2},
+        forms=forms,
     )
     assert [row["answer"] for row in rows] == ["12.5 mm", "3 mm"]
     assert rows[0]["number"] == {"value": 12.5, "unit": "mm", "tolerance": 2.0}
@@ -94,7 +99,9 @@ def test_quantities(tmp_path: Path) -> None:
 def test_grades(tmp_path: Path) -> None:
     table = "file,grade\na.png,2\nb.png,0\n"
     labels = {"0": "Mild", "1": "Moderate", "2": "Severe"}
-    rows, _ = built(tmp_path, table, {"labels": "grade"}, kind="number", labels=labels, tolerance=1)
+    rows, _ = built(
+        tmp_path, table, {"labels": "grade"}, kind="number", labels=labels, number={"tolerance": 1}
+    )
     assert [row["answer"] for row in rows] == ["Mild", "Severe"]
     assert rows[1]["number"] == {"value": 2.0, "unit": None, "tolerance": 1.0}
     assert rows[1]["options"] == ["Mild", "Moderate", "Severe"]
@@ -144,4 +151,4 @@ def test_what_is_documented_is_a_mapping(number: int) -> None:
         own["options"] = ["Clear", "Opacity"]
     card, _ = source.configure(source.card, MAPPING | own)
     task = card.tasks["diagnosis"]
-    assert task.kind == own.get("kind", "single") and task.unit == own.get("unit")
+    assert task.kind == own.get("kind", "single") and task.unit == own.get("number", {}).get("unit")

@@ -42,7 +42,7 @@ def test_a_completed_card() -> None:
 
 
 NUMBER: dict[str, Any] = {
-    "kind": "number", "labels": {}, "unit": "mm", "tolerance": 2,
+    "kind": "number", "labels": {}, "number": {"unit": "mm", "tolerance": 2},
     "table": {"file": "t", "key": "k", "answer": "width"},
 }  # fmt: skip
 
@@ -51,7 +51,9 @@ def test_cards_of_other_kinds() -> None:
     size = card(**NUMBER, forms=["How wide?"]).tasks["diagnosis"]
     assert (size.kind, size.unit, size.tolerance, size.options) == ("number", "mm", 2.0, None)
     assert size.forms == ("How wide?",) and not size.ordinal
-    grade = card(kind="number", tolerance=1, labels={}, options=["Mild", "Severe", "Fatal"])
+    grade = card(
+        kind="number", number={"tolerance": 1}, labels={}, options=["Mild", "Severe", "Fatal"]
+    )
     assert grade.tasks["diagnosis"].ordinal and grade.labels["Mild"] == "Mild"
     columns = {"file": "t", "key": "k", "answer": "a"}
     choice = card(kind="choice", labels={}, table=columns | {"options": ["A", "B"]})
@@ -160,10 +162,10 @@ def test_no_mapping_at_all() -> None:
         ({"options": ["Clear", "Clear"], "labels": {}}, "repeat"),
         ({"shares": {"train": 0.5}}, "sum to 1"),
         ({"forms": ["What?"]}, "forms repeat"),
-        ({"unit": "mm"}, "neither unit nor tolerance"),
-        (NUMBER | {"unit": None}, "needs a unit"),
-        (NUMBER | {"tolerance": None}, "needs a tolerance"),
-        ({"kind": "number", "tolerance": 3}, "counts places"),
+        ({"number": {"unit": "mm"}}, "neither unit nor tolerance"),
+        (NUMBER | {"number": {"tolerance": 1}}, "needs a unit"),
+        (NUMBER | {"number": {"unit": "mm"}}, "needs a tolerance"),
+        ({"kind": "number", "number": {"tolerance": 3}}, "counts places"),
         ({"none": "Nothing and more"}, "scorer splits"),
     ],
 )
