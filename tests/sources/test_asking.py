@@ -98,9 +98,9 @@ def test_four_states_of_a_label() -> None:
     assert (asked["labels"], asked["uncertain"]) == (("Mass",), ("Mass",))
     # Node is in none of the three: not mentioned.
     assert asked["absent"] == ("Opacity",)
-    for other in ({"labels": ["Mass"]}, {"labels": ["Node"], "uncertain": ["Mass"]}):
+    for labels, uncertain in ((["Mass"], []), (["Node"], ["Mass"])):
         with pytest.raises(BadLabel, match=r"'Mass' is asserted or doubted, and denied.*Fix:"):
-            ask(CARD, "findings", absent=["Mass"], **other)
+            ask(CARD, "findings", labels, uncertain=uncertain, absent=["Mass"])
     with pytest.raises(BadLabel, match="'Clear' is no option"):
         ask(CARD, "findings", ["Mass"], absent=["Clear"])
 
