@@ -21,7 +21,7 @@ from qoqdata.readers.ecg import comments
 from qoqdata.records.content import Record
 from qoqdata.records.rows import RecordFacts, row
 from qoqdata.sources import cells
-from qoqdata.sources.annotations import read_annotations
+from qoqdata.sources.annotation_table import read_annotations
 from qoqdata.sources.mapping import Mapping, parse_mapping
 from qoqdata.sources.protocol import Job
 from qoqdata.sources.rawtree import RawTree
@@ -176,7 +176,7 @@ def in_table(folder: Path, age: str, sex: str) -> tuple[int | None, str | None]:
         source="image_table",
     )
     job: Any = Job(card=None, raw=RawTree(folder), mapping=mapping)  # type: ignore[arg-type]
-    annotation = read_annotations(job, mapping).rows["a"]
+    annotation = read_annotations(job, mapping).rows["a"][0]
     return annotation.age, annotation.sex
 
 
@@ -284,8 +284,9 @@ def test_sources_with_codes_of_their_own(
 
     if slug == "ptb_xl":
         source = import_module("qoqdata.converters.ecg.ptb_xl.source")
-        cells_ = {"ecg_id": "1", "patient_id": "1", "scp_codes": "{}", "strat_fold": "1"}
-        facts = source._unit(cells_ | stated, (), {}).facts
+        cells_ = {"ecg_id": "1", "patient_id": "1", "strat_fold": "1"}
+        cells_["scp_codes"] = "{'NORM': 100.0}"
+        facts = source._unit(cells_ | stated, (), {"NORM": "NORM"}).facts
     else:
         source = import_module("qoqdata.converters.ct.kits23.source")
         facts = source._facts({"malignant": True} | stated)

@@ -67,7 +67,11 @@ def show(card: Card) -> None:
     console.say("\nraw folder\n" + _indented(card.layout))
     for name, task in card.tasks.items():
         console.say(f"task {name} ({task.kind}): {task.question}")
-        console.say(_indented("\n".join(task.options or ())))
+        lines = [f"or: {form}" for form in task.forms] + list(task.options or ())
+        if task.kind == "number":
+            places = "places" if task.ordinal else task.unit
+            lines.append(f"right within {task.tolerance or 0:g} {places}")
+        console.say(_indented("\n".join(lines)))
     if card.options:
         rows = [(name, option.default, option.doc) for name, option in card.options.items()]
         console.table(("option", "default", "what it does"), rows)

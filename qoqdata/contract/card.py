@@ -6,20 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from qoqdata.contract.vocabulary import (
-    ACCESS,
-    DOMAINS,
-    LABEL_SEPARATORS,
-    MODALITIES,
-    REDISTRIBUTION,
-    Split,
-    TaskKind,
-)
+from qoqdata.contract.task import LabelsTable, Task, Text, or_table
+from qoqdata.contract.vocabulary import ACCESS, DOMAINS, MODALITIES, REDISTRIBUTION, Split
 
 VERSION = 1
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
-Text = Annotated[str, Field(min_length=1)]
 #: Masks are stored as PNG of 8 or 16 bits.
 MaskCode = Annotated[int, Field(ge=0, le=65535)]
 
@@ -46,34 +38,6 @@ class Keys(_Part):
     namespace: Slug | None = Field(
         None, description="shared by sources of the same patients, so that their splits agree"
     )
-
-
-class Task(_Part):
-    """One question asked of every study of the source."""
-
-    kind: TaskKind
-    question: Text
-    options: tuple[Text, ...] | None = None
-    note: str | None = None
-
-    @field_validator("options")
-    @classmethod
-    def _separators(cls, options: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for option in options or ():
-            found = [mark for mark in LABEL_SEPARATORS if mark in option]
-            if found:
-                raise ValueError(
-                    f"option {option!r} holds {found[0]!r}, which the scorer splits on"
-                )
-        if options and len(set(options)) < len(options):
-            raise ValueError("options repeat")
-        return options
-
-    @model_validator(mode="after")
-    def _closed_tasks_have_options(self) -> Self:
-        if self.kind in ("single", "multi") and not self.options:
-            raise ValueError(f"a {self.kind} task needs options")
-        return self
 
 
 class Splits(_Part):
@@ -132,7 +96,11 @@ class Card(_Part):
     layout: Annotated[str, Field(min_length=1, description="the raw tree below --raw")]
     keys: Keys
     tasks: dict[Slug, Task]
-    labels: dict[str, str] = Field({}, description="raw label to option")
+    labels: dict[str, str] = Field(
+        {},
+        description="raw label to option, for all tasks",
+        json_schema_extra=or_table(LabelsTable),
+    )
     mask_codes: dict[MaskCode, Text] = Field({}, description="code in stored masks to its name")
     splits: Splits
     options: dict[Slug, Option] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +11,25 @@ from typing import Any
 from qoqdata.contract.card import Card
 from qoqdata.errors import CardError, UsageError
 from qoqdata.settings import checked, load_yaml
+from qoqdata.sources.card_tables import fill_in, table_files
 
 _SCALARS = (bool, int, float, str)
 
 
 def load_card(path: Path) -> Card:
-    """The validated card at `path`; CardError names the field and what is wrong with it."""
-    return parse_card(load_yaml(path), where=str(path))
+    """The validated card at `path`, with what it names in files beside it filled in.
+
+    CardError names the field or file and what is wrong with it.
+    """
+    return parse_card(fill_in(load_yaml(path), path), where=str(path))
+
+
+def card_digest(path: Path) -> str:
+    """sha256 over card.yaml and the files beside it whose options and labels it names."""
+    total = hashlib.sha256(path.read_bytes())
+    for name in table_files(load_yaml(path)):
+        total.update(name.encode() + b"\0" + (path.parent / name).read_bytes())
+    return total.hexdigest()
 
 
 def parse_card(content: Any, *, where: str) -> Card:

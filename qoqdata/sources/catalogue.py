@@ -19,7 +19,7 @@ from types import ModuleType
 
 from qoqdata.contract.card import Card
 from qoqdata.errors import CardError, UnknownSource
-from qoqdata.sources.card import load_card
+from qoqdata.sources.card import card_digest, load_card
 from qoqdata.sources.protocol import Source
 
 GROUP = "qoqdata.sources"
@@ -55,7 +55,7 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
         plan=code.plan,
         convert=code.convert,
         configure=getattr(code, "configure", None),
-        card_digest=hashlib.sha256((folder / "card.yaml").read_bytes()).hexdigest(),
+        card_digest=card_digest(folder / "card.yaml"),
         code_digest=_code_digest(folder, root or folder),
     )
 

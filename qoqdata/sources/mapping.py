@@ -10,9 +10,10 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.contract.card import Card, MaskCode, Slug, Splits, Text
+from qoqdata.contract.card import Card, MaskCode, Slug, Splits
 from qoqdata.contract.storage import Storage
-from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split
+from qoqdata.contract.task import Text
+from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split, TaskKind
 from qoqdata.settings import checked
 from qoqdata.sources.card import parse_card
 
@@ -24,7 +25,10 @@ class _Part(BaseModel):
 
 
 class TableColumns(_Part):
-    """A CSV with one row a key. Only `file` and `key` are needed; all columns are read as text."""
+    """A CSV with one row a key, or a key and item. All columns are read as text.
+
+    Only `file` and `key` are needed, and a column of labels or of answers.
+    """
 
     file: Text = Field(description="path of the table below the raw folder")
     key: Text = Field(description="column whose values name the files (see the source's card)")
@@ -34,12 +38,33 @@ class TableColumns(_Part):
         description="a column of labels, or columns named like labels with 1, 0, -1 or blank",
     )
     label_separator: str | None = Field(None, description="splits a cell of several labels")
+    item: str | None = Field(
+        None, description="what tells rows of one key apart, each a question; in records as it is"
+    )
+    question: str | None = Field(None, description="a row's own wording; blank: the mapping's")
+    answer: str | None = Field(
+        None, description="of kind number a number, of choice an option or its column, of open text"
+    )
+    options: Text | tuple[Text, ...] | None = Field(
+        None, description="of kind choice: columns of an option each, or one column of them all"
+    )
+    option_separator: str = Field("|", min_length=1, description="splits one column of options")
+    unit: str | None = Field(None, description="unit of each number, which must be the mapping's")
     patient: str | None = None
     group: str | None = Field(None, description="what must stay in one split; default: patient")
     split: str | None = None
     age: str | None = None
     sex: str | None = None
     context: str | None = Field(None, description="report or notes that the question refers to")
+
+
+class Measure(_Part):
+    """What makes a number right."""
+
+    unit: str | None = Field(None, description="UCUM code of a quantity; 1: it has no dimension")
+    tolerance: float | None = Field(
+        None, description="largest error that is right: in the unit or, of grades, in places"
+    )
 
 
 class Mapping(_Part):
@@ -52,9 +77,15 @@ class Mapping(_Part):
     redistribution: Literal[REDISTRIBUTION] = "forbidden"  # type: ignore[valid-type]
     citation: Text = "unpublished"
     question: Text
-    kind: Literal["single", "multi"] = "single"
+    forms: tuple[Text, ...] = Field((), description="further wordings; a record's id picks one")
+    kind: TaskKind = Field(
+        "single", description="single, multi, choice, number, boxes (from masks) or open"
+    )
+    number: Measure = Field(Measure(), description="of kind number: unit and tolerance")
     task: Slug = "diagnosis"
-    options: tuple[Text, ...] | None = Field(None, description="default: what the labels map to")
+    options: tuple[Text, ...] | None = Field(
+        None, description="default: what the labels map to; of grades (kind number) they ascend"
+    )
     labels: dict[str, str] = Field({}, description="raw label to option; default: as they are")
     none: str | None = Field(
         None, description="option for a row whose label columns are all explicitly absent"
@@ -67,10 +98,47 @@ class Mapping(_Part):
     storage: Storage | None = Field(None, description="instead of the build's own")
 
     @model_validator(mode="after")
-    def _options_are_known(self) -> Self:
+    def _answers_come_from_somewhere(self) -> Self:
+        if self.from_labels:
+            self._check_labels()
+            return self
+        if self.options or self.labels or self.none:
+            raise ValueError(f"kind {self.kind} has no options, labels or none in the mapping")
+        if self.kind == "boxes":
+            if not self.draws_boxes:
+                raise ValueError("kind boxes takes its boxes from masks, and none are named")
+            return self
+        if self.table is None or not self.table.answer:
+            hint = " (or options that ascend, for grades)" if self.kind == "number" else ""
+            raise ValueError(f"kind {self.kind} needs the table's answer column{hint}")
+        if self.table.labels:
+            raise ValueError(f"kind {self.kind} has answers, not labels: name table.answer only")
+        if (self.kind == "choice") != bool(self.table.options):
+            needs = "kind choice needs" if self.kind == "choice" else "only kind choice has"
+            raise ValueError(f"{needs} the table's options: a column each, or one of them all")
+        return self
+
+    def _check_labels(self) -> None:
         if not self.options and not self.labels:
             raise ValueError("name the options, or map the labels to them")
-        return self
+        if self.table and (self.table.answer or self.table.options):
+            what = "grades have" if self.kind == "number" else f"kind {self.kind} has"
+            raise ValueError(f"{what} labels, not answers: name the column under table.labels")
+        columns = self.table.labels if self.table else None
+        for name in columns if isinstance(columns, tuple) else ():
+            if name not in (self.labels or self.answers):
+                raise ValueError(f"the label column {name!r} is not among the labels")
+
+    @property
+    def from_labels(self) -> bool:
+        """Whether answers are labels that map to options: of grades too."""
+        graded = self.kind == "number" and bool(self.options or self.labels)
+        return graded or self.kind in ("single", "multi")
+
+    @property
+    def draws_boxes(self) -> bool:
+        """Whether the source draws boxes, which a question may ask for."""
+        return False
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -106,7 +174,9 @@ def complete_card(card: Card, mapping: Mapping, *, modality: str, **changes: Any
             mapping.task: {
                 "kind": mapping.kind,
                 "question": mapping.question,
-                "options": answers,
+                "forms": mapping.forms,
+                "options": answers or None,
+                **mapping.number.model_dump(),
             }
         },
         "labels": (mapping.labels or {answer: answer for answer in answers}) | none,

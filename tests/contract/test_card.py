@@ -36,6 +36,32 @@ def task(**changes: Any) -> dict[str, Any]:
     return {"tasks": {"diagnosis": CONTENT["tasks"]["diagnosis"] | changes}}
 
 
+def number(**changes: Any) -> dict[str, Any]:
+    size = {"kind": "number", "question": "How wide?", "unit": "mm", "tolerance": 1}
+    return {"tasks": {"size": size | changes}, "labels": {}}
+
+
+def grades(**changes: Any) -> dict[str, Any]:
+    own = {"kind": "number", "question": "?", "options": ["Grade 1", "Grade 2", "Grade 10"]}
+    return {"tasks": {"grade": own | changes}, "labels": {}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        number(unit="1"),
+        number(unit="mm[Hg]", tolerance=0),
+        grades(tolerance=1),
+        grades(options=["Mild, or none", "Moderate and severe"]),
+        grades(labels={"g1": "Grade 1"}),
+        task(forms=["Which is it?", "Say which."]),
+    ],
+)
+def test_sound_tasks(changes: dict[str, Any]) -> None:
+    card = Card.model_validate(CONTENT | changes)
+    assert Card.model_validate(card.model_dump(mode="json")) == card
+
+
 def test_a_sound_card() -> None:
     card = Card.model_validate(CONTENT)
     assert card.splits.shares == {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -55,6 +81,26 @@ BREACHES: dict[str, tuple[dict[str, Any], str]] = {
     "and in an option": (task(options=["Mass and node", "Opacity"]), "scorer splits"),
     "ampersand in an option": (task(options=["Mass&node", "Opacity"]), "scorer splits"),
     "line break in an option": (task(options=["Mass\nnode", "Opacity"]), "scorer splits"),
+    "a wording twice": (task(forms=["What?"]), "forms repeat"),
+    "forms that repeat": (task(forms=["Which?", "Which?"]), "forms repeat"),
+    "label of a task to no option": (task(labels={"x": "Normal"}), "the task does not offer"),
+    "unit of a single task": (task(unit="mm"), "neither unit nor tolerance"),
+    "options of a choice": (task(kind="choice") | {"labels": {}}, "each record brings its own"),
+    "options of an open task": (task(kind="open") | {"labels": {}}, "has no options"),
+    "quantity without a unit": (number(unit=None), "needs a unit.*1 where it has no dimension"),
+    "unit that is no UCUM code": (number(unit="\u00b0C"), "unit"),
+    "unit of two words": (number(unit="mm Hg"), "unit"),
+    "quantity without a tolerance": (number(tolerance=None), "needs a tolerance"),
+    "negative tolerance": (number(tolerance=-1), "tolerance"),
+    "endless tolerance": (number(tolerance=float("inf")), "tolerance"),
+    "grades with a unit": (grades(unit="mm"), "has no unit"),
+    "half a place": (grades(tolerance=0.5), "counts places, 0 to 1"),
+    "all places are right": (grades(tolerance=2), "counts places, 0 to 1"),
+    "one grade": (grades(options=["Grade 1"]), "at least two"),
+    "grades that fall": (
+        grades(options=["Grade 1", "Grade 3", "Grade 2"]),
+        "must ascend, and 'Grade 2' comes after 'Grade 3'",
+    ),
     "options repeat": (task(options=["Clear", "Clear", "Opacity"]), "repeat"),
     "closed task without options": (task(options=None) | {"labels": {}}, "needs options"),
     "shares above 1": ({"splits": {"rule": "hash", "shares": {"train": 1.1}}}, "sum to 1"),

@@ -41,6 +41,26 @@ def test_a_completed_card() -> None:
     assert made.splits.rule == "hash" and made.splits.shares == {"train": 0.5, "test": 0.5}
 
 
+NUMBER: dict[str, Any] = {
+    "kind": "number", "labels": {}, "number": {"unit": "mm", "tolerance": 2},
+    "table": {"file": "t", "key": "k", "answer": "width"},
+}  # fmt: skip
+
+
+def test_cards_of_other_kinds() -> None:
+    size = card(**NUMBER, forms=["How wide?"]).tasks["diagnosis"]
+    assert (size.kind, size.unit, size.tolerance, size.options) == ("number", "mm", 2.0, None)
+    assert size.forms == ("How wide?",) and not size.ordinal
+    grade = card(
+        kind="number", number={"tolerance": 1}, labels={}, options=["Mild", "Severe", "Fatal"]
+    )
+    assert grade.tasks["diagnosis"].ordinal and grade.labels["Mild"] == "Mild"
+    columns = {"file": "t", "key": "k", "answer": "a"}
+    choice = card(kind="choice", labels={}, table=columns | {"options": ["A", "B"]})
+    assert choice.tasks["diagnosis"].options is None and choice.labels == {}
+    assert card(kind="open", labels={}, table=columns).tasks["diagnosis"].kind == "open"
+
+
 def test_a_split_column_makes_the_split_official() -> None:
     assert card(table={"file": "t", "key": "k", "split": "set"}).splits.rule == "official"
 
@@ -64,6 +84,39 @@ def test_answers_keep_their_order() -> None:
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "label column without a label": (
+        {"table": {"file": "t", "key": "k", "labels": ["c", "x"]}},
+        "'x' is not among the labels",
+    ),
+    "answer column of labels": (
+        {"table": {"file": "t", "key": "k", "answer": "a"}},
+        "kind single has labels, not answers",
+    ),
+    "options of a choice": ({"kind": "choice"}, "kind choice has no options, labels or none"),
+    "choice without a column": ({"kind": "choice", "labels": {}}, "needs the table's answer"),
+    "choice without options": (
+        {"kind": "choice", "labels": {}, "table": {"file": "t", "key": "k", "answer": "a"}},
+        "kind choice needs the table's options",
+    ),
+    "options of an open question": (
+        {
+            "kind": "open",
+            "labels": {},
+            "table": {"file": "t", "key": "k", "answer": "a", "options": ["o"]},
+        },
+        "only kind choice has",
+    ),
+    "number without a column": ({"kind": "number", "labels": {}}, "options that ascend"),
+    "number from labels": (
+        {
+            "kind": "number",
+            "labels": {},
+            "table": {"file": "t", "key": "k", "answer": "a", "labels": "l"},
+        },
+        "has answers, not labels",
+    ),
+    "boxes without masks": ({"kind": "boxes", "labels": {}}, "takes its boxes from masks"),
+    "kind of no name": ({"kind": "several"}, "kind"),
     "unknown field": ({"lables": {}}, "lables"),
     "no option": ({"labels": {}}, "name the options"),
     "no question": ({"question": ""}, "question"),
@@ -108,6 +161,11 @@ def test_no_mapping_at_all() -> None:
         ({"options": ["Clear"]}, "no task offers"),
         ({"options": ["Clear", "Clear"], "labels": {}}, "repeat"),
         ({"shares": {"train": 0.5}}, "sum to 1"),
+        ({"forms": ["What?"]}, "forms repeat"),
+        ({"number": {"unit": "mm"}}, "neither unit nor tolerance"),
+        (NUMBER | {"number": {"tolerance": 1}}, "needs a unit"),
+        (NUMBER | {"number": {"unit": "mm"}}, "needs a tolerance"),
+        ({"kind": "number", "number": {"tolerance": 3}}, "counts places"),
         ({"none": "Nothing and more"}, "scorer splits"),
     ],
 )

@@ -13,7 +13,7 @@ from qoqdata.readers import ecg
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import integer
-from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 
 SEX = {"0": "male", "1": "female"}
 FILES = {"500": ("filename_hr", "records500"), "100": ("filename_lr", "records100")}
@@ -24,7 +24,7 @@ UNCERTAIN_BELOW = 50
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit an ECG, joined to its statements by ecg_id."""
+    """One unit an ECG with a diagnostic statement, joined to its statements by ecg_id."""
     column, folder = FILES[job.options["rate"]]
     columns = ["ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", column]
     table = job.raw.csv("ptbxl_database.csv", columns=columns)
@@ -74,12 +74,15 @@ def _classes(job: Job) -> dict[str, str | None]:
 
 def _unit(
     row: Mapping[str, Any], files: tuple[str, ...], classes: Mapping[str, str | None]
-) -> Unit:
+) -> Unit | Filtered:
     key = row["ecg_id"]
     patient = integer(row["patient_id"])
     if patient is None:
         raise MissingKey("names no patient", where=f"ecg_id {key}")
     assertions, uncertain = _statements(row["scp_codes"], classes, where=f"ecg_id {key}")
+    if not assertions:
+        # Form and rhythm alone say nothing about the classes, not even that they are absent.
+        return Filtered(key, "no_label", "no statement is diagnostic", files)
     return Unit(
         key=key,
         files=files,
@@ -87,7 +90,7 @@ def _unit(
         patient=str(patient),
         split=_split(row["strat_fold"], where=f"ecg_id {key}"),
         facts={
-            "classes": assertions or ["none"],
+            "classes": assertions,
             "uncertain": uncertain,
             "age": AGE_CAP if integer(row["age"]) == OVER_89 else read_age(row["age"]),
             "sex": SEX.get(row["sex"]),

@@ -6,11 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from qoqdata.contract.card import Card, Text
+from qoqdata.contract.card import Card
+from qoqdata.contract.task import Text
 from qoqdata.contract.vocabulary import ANSWER_JOIN, Split
 from qoqdata.errors import BadTable, InputError, Misaligned
 from qoqdata.person import read_age
@@ -18,7 +20,7 @@ from qoqdata.readers import masks
 from qoqdata.records.content import Mask, Record, Region
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources import cells
-from qoqdata.sources.asking import answered
+from qoqdata.sources.annotations import Annotation, answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
@@ -34,6 +36,7 @@ class ClimbJsonl(SourceMapping):
 
     question: Text = "as each line asks"
     files: dict[Text, Split] = Field(min_length=1, description="annotation file to its split")
+    kind: Literal["single", "multi"] = "single"
     region: Text | None = Field(None, description="what boxes and masks enclose")
     patient: str | None = Field(None, description="pattern with a group, for image paths")
 
@@ -86,12 +89,13 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         regions = regions or regions_from_boxes(masks.boxes(mask.codes, mask.table), image=0)
     return [
         Record(
-            **answered(job.card, mapping.task, unit) | {"forms": (facts["question"],)},
+            **fields | {"forms": (facts["wording"],)},
             images=images,
             masks=label_maps,
             regions=regions,
             notes=tuple(note for _, notes in pairs for note in notes),
         )
+        for fields in answered(job.card, mapping.task, unit)
     ]
 
 
@@ -121,17 +125,17 @@ def _unit(
         line.get("id") or f"{' '.join(images)} {hashlib.sha256(question.encode()).hexdigest()[:8]}"
     )
     match = re.search(mapping.patient, images[0]) if mapping.patient else None
-    facts = {
-        "labels": [label.strip() for label in answer.split(ANSWER_JOIN)],
-        "uncertain": [],
-        "context": None,
-        "question": question,
-        "images": len(images),
-        "box": _box(line.get("bbox"), where),
+    annotation = Annotation(
+        tuple(label.strip() for label in answer.split(ANSWER_JOIN)),
+        patient=match[1] if match else None,
+        split=split,
         **_demographics(line.get("demo"), mapping),
-    }
+    )
     files = (*images, mask) if mask else images
-    return Unit(str(key), files, patient=match and match[1], split=split, facts=facts)
+    box = _box(line.get("bbox"), where)
+    unit = annotation.unit(str(key), files, wording=question, images=len(images), box=box)
+    # The files' splits stand, also where they tear a patient.
+    return replace(unit, group=None)
 
 
 def _turns(line: Mapping[str, Any], where: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,8 +15,8 @@ from qoqdata.readers.dicom.header import read_dicom_header
 from qoqdata.readers.volume import SlicePolicy
 from qoqdata.records import dicoms
 from qoqdata.records.content import Record
-from qoqdata.sources.annotations import Annotation, join, read_annotations
-from qoqdata.sources.asking import answered
+from qoqdata.sources.annotation_table import join, read_annotations
+from qoqdata.sources.annotations import Annotation, annotated_unit, answered, with_person
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
@@ -88,9 +88,9 @@ def plan(job: Job) -> Iterator[Planned]:
         if not isinstance(item, tuple):
             yield item
             continue
-        row, _, annotation = item
+        row, _, annotations = item
         for key in by_row[row]:
-            yield _unit(key, groups[key], headers[groups[key][0]], annotation)
+            yield _unit(key, groups[key], headers[groups[key][0]], annotations)
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -110,10 +110,10 @@ def convert(unit: Unit, job: Job) -> list[Record]:
             paths[0], windows, frames=mapping.frames, limits=job.limits
         )
         age, sex = image.age, image.sex
-    fields = answered(job.card, mapping.task, unit)
-    age = age if fields["age"] is None else fields["age"]
-    sex = sex if fields["sex"] is None else fields["sex"]
-    return [Record(**fields | {"age": age, "sex": sex}, images=images, notes=notes)]
+    return [
+        Record(**with_person(fields, age, sex), images=images, notes=notes)
+        for fields in answered(job.card, mapping.task, unit)
+    ]
 
 
 def _left_out(path: str, facts: DicomHeader, mapping: DicomFolder) -> Filtered | None:
@@ -148,11 +148,13 @@ def _from_header(
     label = getattr(facts, mapping.label_header or "")
     if label is None:
         return Filtered(key, "no_label", f"the header names no {mapping.label_header}", paths)
-    return _unit(key, paths, facts, Annotation((label,)))
+    return _unit(key, paths, facts, (Annotation((label,)),))
 
 
-def _unit(key: str, paths: tuple[str, ...], facts: DicomHeader, annotation: Annotation) -> Unit:
-    patient = annotation.patient or facts.patient_id
-    group = annotation.group or patient or facts.study_instance_uid
-    unit = annotation.unit(key, paths)
+def _unit(
+    key: str, paths: tuple[str, ...], facts: DicomHeader, annotations: Sequence[Annotation]
+) -> Unit:
+    unit = annotated_unit(key, paths, annotations)
+    patient = unit.patient or facts.patient_id
+    group = annotations[0].group or patient or facts.study_instance_uid
     return Unit(key, paths, group, patient, unit.split, unit.facts)

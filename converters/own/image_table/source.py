@@ -1,4 +1,4 @@
-"""Your own images with a table: one record an image."""
+"""Your own images with a table: one record an image or, with items, one a question about it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from qoqdata.errors import InputError, Misaligned, MissingFile
 from qoqdata.readers import masks
 from qoqdata.records.content import Mask, Record
 from qoqdata.records.images import image_from_file, regions_from_boxes
-from qoqdata.sources.annotations import join, read_annotations
-from qoqdata.sources.asking import answered
+from qoqdata.sources.annotation_table import join, read_annotations
+from qoqdata.sources.annotations import annotated_unit, answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
@@ -27,6 +27,11 @@ class ImageTable(SourceMapping):
     mask: str | None = Field(None, description="mask path: {stem} and {folder} of the image")
     bits: int | None = Field(None, ge=1, le=16, description="bits in use in 16-bit files")
 
+    @property
+    def draws_boxes(self) -> bool:
+        """Masks have boxes."""
+        return self.mask is not None
+
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]:
     """The card of the user's source."""
@@ -35,21 +40,21 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit a row; images that no row names are refused."""
+    """One unit an image that the table names; images that no row names are refused."""
     mapping: ImageTable = job.mapping
-    annotations = read_annotations(job, mapping)
+    table = read_annotations(job, mapping)
     assert mapping.table is not None
     image_paths = job.raw.files(*IMAGES)
     mask_paths = {_mask_path(path, mapping) for path in image_paths} if mapping.mask else set()
     files = {path: (path,) for path in image_paths if path not in mask_paths}
-    for item in join(annotations, files, table=mapping.table.file):
+    for item in join(table, files, table=mapping.table.file):
         if not isinstance(item, tuple):
             yield _explain(item, job) if isinstance(item, Refused) else item
             continue
-        path, paths, annotation = item
+        path, paths, annotations = item
         if (mask := _mask_path(path, mapping)) is not None:
             paths = (*paths, mask)
-        yield annotation.unit(path, paths)
+        yield annotated_unit(path, paths, annotations)
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -69,12 +74,13 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         regions = regions_from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
     return [
         Record(
-            **answered(job.card, mapping.task, unit),
+            **fields,
             images=(image,),
             masks=mask,
             regions=regions,
             notes=notes,
         )
+        for fields in answered(job.card, mapping.task, unit, regions or ())
     ]
 
 

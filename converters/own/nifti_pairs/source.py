@@ -15,8 +15,9 @@ from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import Plane, SlicePolicy
 from qoqdata.records import slices
 from qoqdata.records.content import Record
-from qoqdata.sources.annotations import Annotation, read_annotations, units
-from qoqdata.sources.asking import answered, ask
+from qoqdata.sources.annotation_table import read_annotations, units
+from qoqdata.sources.annotations import Annotation, answered
+from qoqdata.sources.asking import ask
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
@@ -39,12 +40,17 @@ class NiftiPairs(SourceMapping):
             raise ValueError("the pattern needs {key} once")
         return pattern
 
+    @property
+    def draws_boxes(self) -> bool:
+        """Masks have boxes."""
+        return self.mask is not None
+
     @model_validator(mode="after")
     def _structures_are_options(self) -> Self:
         if self.mask is None and (self.table is None or self.policy == "mask"):
             raise ValueError("without masks, labels come from a table and slices not from masks")
         stray = [name for name in self.mask_codes.values() if name not in self.answers]
-        if self.table is None and stray:
+        if self.table is None and self.from_labels and stray:
             raise ValueError(f"mask code {stray[0]!r} is not among the options")
         return self
 
@@ -88,13 +94,13 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
     stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
-    if mapping.table is not None:
-        fields = answered(job.card, mapping.task, unit)
+    if mapping.table is not None or mapping.kind == "boxes":
+        several = answered(job.card, mapping.task, unit, stack.regions or ())
     else:
         structures = {region.label for region in stack.regions or ()}
         if not structures:
             raise BadLabel("the chosen slices show no structure of the mask", where=unit.key)
-        fields = ask(job.card, mapping.task, structures)
+        several = [ask(job.card, mapping.task, structures)]
     return [
         Record(
             **fields,
@@ -103,6 +109,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
             regions=stack.regions,
             notes=stack.notes,
         )
+        for fields in several
     ]
 
 

@@ -13,8 +13,8 @@ from qoqdata.readers import ecg
 from qoqdata.readers.ecg.comments import dx
 from qoqdata.readers.ecg.header import read_wfdb_header
 from qoqdata.records.content import Ecg, Record
-from qoqdata.sources.annotations import Annotation, read_annotations, units
-from qoqdata.sources.asking import answered
+from qoqdata.sources.annotation_table import read_annotations, units
+from qoqdata.sources.annotations import Annotation, answered, with_person
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
@@ -67,15 +67,12 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """All leads in mV at the native rate; age and sex of the header where the table has none."""
     recording = ecg.read_ecg(job.raw.resolve(unit.files[0]), limits=job.limits)
-    fields = answered(job.card, job.mapping.task, unit)
-    age = recording.age if fields["age"] is None else fields["age"]
-    sex = recording.sex if fields["sex"] is None else fields["sex"]
+    signal = Ecg(recording.leads, recording.fs, recording.signal, recording.valid)
     return [
         Record(
-            **fields | {"age": age, "sex": sex},
-            ecg=Ecg(recording.leads, recording.fs, recording.signal, recording.valid),
-            notes=recording.repairs,
+            **with_person(fields, recording.age, recording.sex), ecg=signal, notes=recording.repairs
         )
+        for fields in answered(job.card, job.mapping.task, unit)
     ]
 
 

@@ -1,0 +1,260 @@
+"""Rows of a user's table, joined to files by key and never by position."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from qoqdata.contract.vocabulary import SPLITS, Split
+from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
+from qoqdata.person import read_age
+from qoqdata.sources import cells
+from qoqdata.sources.annotations import SHARED, Annotation, annotated_unit
+from qoqdata.sources.asking import check_choice
+from qoqdata.sources.mapping import Mapping as SourceMapping
+from qoqdata.sources.mapping import TableColumns
+from qoqdata.sources.protocol import Filtered, Job, Planned, Refused
+
+_PRESENT = frozenset({"1", "1.0", "true", "yes", "y"})
+_ABSENT = frozenset({"0", "0.0", "false", "no", "n"})
+_UNCERTAIN = frozenset({"-1", "-1.0", "uncertain"})
+
+Row = Mapping[str, str | None]
+Files = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Rows by key, what the table's own faults refuse, and every key that the table names."""
+
+    rows: Mapping[str, tuple[Annotation, ...]]
+    refused: tuple[Refused, ...]
+    keys: frozenset[str]
+
+
+def read_annotations(job: Job, mapping: SourceMapping) -> Annotations:
+    """The mapping's table by key, with one row a key or, with an item column, a key and item.
+
+    A row at fault is refused; so are all rows of a repeated key (and item), and all rows of a key
+    that disagree about its patient, group, split, age or sex. Raises BadTable for a missing column
+    or an empty table.
+    """
+    columns = mapping.table
+    if columns is None:
+        raise BadTable("the mapping names no table", where=mapping.slug)
+    table = job.raw.csv(columns.file, columns=_wanted(columns), separator=columns.separator)
+    counts = Counter(_place(row, columns) for row in table.iter_rows(named=True))
+    rows: dict[str, list[Annotation]] = {}
+    refusals = []
+    for number, row in enumerate(table.iter_rows(named=True), start=2):
+        key, item = _place(row, columns)
+        where = f"{columns.file}, row {number}"
+        try:
+            if key is None:
+                raise MissingKey(f"the column {columns.key} is empty", where=where)
+            if columns.item and item is None:
+                raise MissingKey(f"the column {columns.item} is empty", where=where)
+            if (count := counts[key, item]) > 1:
+                raise _duplicate(key, item, count, where)
+            annotation = _annotation(row, item, columns, mapping, where)
+            rows.setdefault(key, []).append(annotation)
+        except InputError as error:
+            refusals.append(Refused(_name(key, item) if key else where, error))
+    for key in [key for key, several in rows.items() if _disagreement(several)]:
+        what = f"its rows disagree about {_disagreement(rows[key])}"
+        refusals.append(Refused(key, BadTable(what, where=key, fix="write it the same in each")))
+        del rows[key]
+    keys = frozenset(key for key, _ in counts if key)
+    return Annotations({key: tuple(some) for key, some in rows.items()}, tuple(refusals), keys)
+
+
+def join(
+    annotations: Annotations, files: Files, *, table: str
+) -> Iterator[tuple[str, tuple[str, ...], tuple[Annotation, ...]] | Refused | Filtered]:
+    """Pair rows with files by key.
+
+    Yields (key, files, annotations); Refused for a key without file, a file without row and the
+    table's own faults; Filtered for a row that answers nothing.
+    """
+    yield from annotations.refused
+    for key, rows in annotations.rows.items():
+        if key not in files:
+            what = f"{table} names it, but it is not there"
+            yield Refused(key, MissingFile(what, where=key, fix="fetch it, or drop the row"))
+            continue
+        for row in rows:
+            if not row.answers:
+                what = f"{table} asserts no label; the mapping's `none` can name an option for that"
+                yield Filtered(_name(key, row.item), "no_label", what, files[key])
+        if some := tuple(row for row in rows if row.answers):
+            yield key, files[key], some
+    for key in sorted(set(files) - annotations.keys):
+        what = f"{table} has no row for it"
+        fix = "add a row, or move the file out of the raw folder"
+        yield Refused(key, MissingKey(what, where=files[key][0], fix=fix), files[key])
+
+
+def units(annotations: Annotations, files: Files, *, table: str) -> Iterator[Planned]:
+    """As `join`, with pairs as units."""
+    for item in join(annotations, files, table=table):
+        yield annotated_unit(*item) if isinstance(item, tuple) else item
+
+
+def _wanted(columns: TableColumns) -> list[str]:
+    lists = (columns.labels, columns.options)
+    several = [name for one in lists for name in ((one,) if isinstance(one, str) else one or ())]
+    single = (columns.patient, columns.group, columns.split, columns.age, columns.sex)
+    texts = (columns.item, columns.question, columns.answer, columns.unit, columns.context)
+    return [columns.key, *several, *filter(None, (*single, *texts))]
+
+
+def _place(row: Row, columns: TableColumns) -> tuple[str | None, str | None]:
+    """Key and item of a row."""
+    item = cells.text(row[columns.item]) if columns.item else None
+    return cells.text(row[columns.key]), item
+
+
+def _name(key: str, item: str | None) -> str:
+    return key if item is None else f"{key}, item {item}"
+
+
+def _duplicate(key: str, item: str | None, count: int, where: str) -> DuplicateKey:
+    if item is None:
+        fix = "keep one row a key, or name a column under `item` that tells its rows apart"
+        return DuplicateKey(f"the key {key!r} is in {count} rows", where=where, fix=fix)
+    what = f"the item {item!r} of the key {key!r} is in {count} rows"
+    return DuplicateKey(what, where=where, fix="keep one row an item")
+
+
+def _disagreement(rows: list[Annotation]) -> str | None:
+    """What the rows of one key should share, and do not."""
+    for name in SHARED:
+        if len({getattr(row, name) for row in rows}) > 1:
+            return name
+    return None
+
+
+def _annotation(
+    row: Row, item: str | None, columns: TableColumns, mapping: SourceMapping, where: str
+) -> Annotation:
+    def cell(column: str | None) -> str | None:
+        return cells.text(row[column]) if column else None
+
+    present, uncertain, absent = _labels(row, columns, mapping, where)
+    options, answer = _answer(row, columns, mapping, where)
+    return Annotation(
+        labels=present,
+        uncertain=uncertain,
+        absent=absent,
+        item=item,
+        question=_text(row, columns.question) or None,
+        options=options,
+        answer=answer,
+        answers=mapping.kind == "boxes" or bool(present) or answer is not None,
+        patient=cell(columns.patient),
+        group=cell(columns.group),
+        split=_split(cell(columns.split), mapping.split_values, where),
+        age=read_age(cell(columns.age)),
+        sex=cells.sex(cell(columns.sex), mapping.sex_values),
+        context=cell(columns.context),
+    )
+
+
+def _labels(
+    row: Row, columns: TableColumns, mapping: SourceMapping, where: str
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Raw labels that are asserted, uncertain and absent.
+
+    `none` stands for a row that denies every label column; then it is what the row asserts.
+    """
+    if columns.labels is None:
+        return (), (), ()
+    if isinstance(columns.labels, str):
+        cell = _text(row, columns.labels)
+        # A label such as "None" is absent only where the mapping does not know it.
+        if cell not in (mapping.labels or mapping.answers):
+            cell = cells.text(cell) or ""
+        parts = cell.split(columns.label_separator) if columns.label_separator else [cell]
+        return tuple(part.strip() for part in parts if part.strip()), (), ()
+    assertions, uncertain, absent = [], [], []
+    for name in columns.labels:
+        value = _text(row, name).lower()
+        if value in _PRESENT:
+            assertions.append(name)
+        elif value in _UNCERTAIN:
+            uncertain.append(name)
+        elif value in _ABSENT:
+            absent.append(name)
+        elif value:
+            what = f"{row[name]!r} in the label column {name} is none of 1, 0, -1 and blank"
+            raise BadTable(what, where=where)
+    denials = len(absent)
+    # Of columns that map to one option all must deny it.
+    option = {name: mapping.labels.get(name, name) for name in columns.labels}
+    others = {option[name] for name in columns.labels if name not in absent}
+    absent = [name for name in absent if option[name] not in others]
+    # A blank cell means not mentioned, from which nothing follows.
+    if mapping.none is not None and denials == len(columns.labels):
+        assertions.append(mapping.none)
+    return tuple(assertions), tuple(uncertain), tuple(absent)
+
+
+def _answer(
+    row: Row, columns: TableColumns, mapping: SourceMapping, where: str
+) -> tuple[tuple[str, ...] | None, str | float | None]:
+    """The row's options, of a choice, and its answer; None for a blank one."""
+    if columns.answer is None or not (answer := _text(row, columns.answer)):
+        return None, None
+    if mapping.kind == "number":
+        return None, _quantity(row, columns, mapping, where)
+    if mapping.kind == "choice":
+        return _choice(answer, row, columns, where)
+    return None, answer
+
+
+def _quantity(row: Row, columns: TableColumns, mapping: SourceMapping, where: str) -> float | None:
+    """The number in the mapping's unit; None for the usual spellings of an absent value."""
+    if (cell := cells.text(row[str(columns.answer)])) is None:
+        return None
+    if columns.unit and (unit := _text(row, columns.unit)) != mapping.number.unit:
+        what = f"{cell} is in {unit or 'no unit'}, and the mapping's unit is {mapping.number.unit}"
+        raise BadTable(what, where=where, fix="convert it first")
+    if (value := cells.number(cell)) is None:
+        what = f"{cell!r} in the column {columns.answer} is no number"
+        raise BadTable(what, where=where, fix="write digits with a decimal point, and no unit")
+    return value
+
+
+def _choice(
+    answer: str, row: Row, columns: TableColumns, where: str
+) -> tuple[tuple[str, ...], str]:
+    """Options and answer; the answer may also name the column of its option."""
+    if isinstance(columns.options, str):
+        parts = _text(row, columns.options).split(columns.option_separator)
+        by_column = {}
+    else:
+        by_column = {name: _text(row, name) for name in columns.options or ()}
+        parts = list(by_column.values())
+    options = tuple(part.strip() for part in parts if part.strip())
+    named = by_column.get(answer)
+    if named is not None and answer in options and named != answer:
+        what = f"the answer {answer!r} is an option, and names the column of another, {named!r}"
+        raise BadTable(what, where=where, fix="write the option out, or rename the columns")
+    chosen = answer if answer in options else (named or answer)
+    check_choice(options, chosen, where=where)
+    return options, chosen
+
+
+def _split(word: str | None, words: Mapping[str, Split], where: str) -> Split | None:
+    if word is None:
+        return None
+    splits: dict[str, Split] = {split: split for split in SPLITS} | dict(words)
+    if word not in splits:
+        fix = f"map it under split_values; known: {', '.join(splits)}"
+        raise BadTable(f"the split {word!r} is not known", where=where, fix=fix)
+    return splits[word]
+
+
+def _text(row: Row, column: str | None) -> str:
+    return (row[column] or "").strip() if column else ""

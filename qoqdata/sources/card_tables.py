@@ -1,0 +1,122 @@
+"""Options and label maps that a card keeps in a file beside it, such as a code list of hundreds.
+
+    options: {file: classes.csv, column: name}    labels: {file: codes.csv, key: code, value: name}
+    options: {file: classes.yaml}                 labels: {file: codes.yaml}
+
+The card as built holds what the files say, so a data set's cards need no file beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from qoqdata.contract.task import LabelsTable, OptionsTable
+from qoqdata.errors import CardError, InputError, OutsideRoot
+from qoqdata.settings import checked, load_yaml
+from qoqdata.sources.rawtree import RawTree
+
+_TABLES, _YAML = (".csv", ".tsv"), (".yaml", ".yml")
+
+
+def fill_in(content: Any, card: Path) -> Any:
+    """The content of card.yaml with options and labels in place of the files that it names.
+
+    Raises CardError for a file that is not there, leaves the card's folder, or cannot be read so.
+    """
+    if not isinstance(content, dict):
+        return content
+    filled = _filled(content, card, "", {"labels": LabelsTable})
+    tasks = filled.get("tasks")
+    if isinstance(tasks, dict):
+        both = {"options": OptionsTable, "labels": LabelsTable}
+        filled["tasks"] = {
+            name: _filled(task, card, f"tasks.{name}.", both) if isinstance(task, dict) else task
+            for name, task in tasks.items()
+        }
+    return filled
+
+
+def table_files(content: Any) -> list[str]:
+    """The sorted names of the files that the content of a card.yaml names."""
+    return sorted(set(_names(content)))
+
+
+def _names(content: Any) -> Iterator[str]:
+    if isinstance(content, dict):
+        tasks = content.get("tasks")
+        for part in (content, *(tasks.values() if isinstance(tasks, dict) else ())):
+            if isinstance(part, dict):
+                values = (part.get("labels"), part.get("options"))
+                yield from (str(value["file"]) for value in values if _names_file(value))
+
+
+def _names_file(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a value is a reference: a label map may well map a raw label called "file"."""
+    return (
+        isinstance(value, dict)
+        and set(value) <= {"file", "column", "key", "value"}
+        and str(value.get("file", "")).endswith((*_TABLES, *_YAML))
+    )
+
+
+def _filled(
+    part: dict[str, Any], card: Path, inside: str, fields: dict[str, Any]
+) -> dict[str, Any]:
+    changes = {
+        name: _read(
+            checked(model, part[name], where=f"{card}, {inside}{name}", error=CardError), card
+        )
+        for name, model in fields.items()
+        if _names_file(part.get(name))
+    }
+    return part | changes
+
+
+def _read(table: OptionsTable | LabelsTable, card: Path) -> Any:
+    folder = RawTree(card.parent)
+    columns = [table.column] if isinstance(table, OptionsTable) else [table.key, table.value]
+    where = f"{card}, {table.file}"
+    try:
+        path = folder.resolve(table.file)
+        if not path.is_file():
+            raise CardError("is no file", where=where)
+        if path.suffix in _YAML:
+            if any(columns):
+                raise CardError("a YAML file has no columns", where=where, fix="name the file only")
+            return load_yaml(path)
+        names = [name for name in columns if name]
+        if len(names) < len(columns):
+            wanted = "column" if len(columns) == 1 else "key and value"
+            raise CardError(f"the card does not say which {wanted} it means", where=where)
+        separator = "\t" if path.suffix == ".tsv" else ","
+        rows = folder.csv(table.file, columns=names, separator=separator).select(names).rows()
+    except OutsideRoot as error:
+        what = "does not stay inside the card's folder"
+        raise CardError(what, where=where, fix="put the file beside card.yaml") from error
+    except InputError as error:
+        raise CardError(error.what, where=where, fix=error.fix) from error
+    return _options(rows, where) if len(columns) == 1 else _label_map(rows, where)
+
+
+def _options(rows: list[tuple[str | None, ...]], where: str) -> list[str]:
+    return list(dict.fromkeys(cell for (cell,) in _whole(rows, where)))
+
+
+def _label_map(rows: list[tuple[str | None, ...]], where: str) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for raw, option in _whole(rows, where):
+        if labels.setdefault(raw, option) != option:
+            what = f"maps {raw!r} to {labels[raw]!r} and to {option!r}"
+            raise CardError(what, where=where, fix="keep one row a raw label")
+    return labels
+
+
+def _whole(rows: list[tuple[str | None, ...]], where: str) -> Iterator[tuple[str, ...]]:
+    """The rows, stripped; CardError for an empty cell."""
+    for number, row in enumerate(rows, start=2):
+        cells = tuple((cell or "").strip() for cell in row)
+        if not all(cells):
+            raise CardError("a cell is empty", where=f"{where}, row {number}")
+        yield cells

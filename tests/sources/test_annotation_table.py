@@ -1,0 +1,448 @@
+"""Rows of a user's table: what each cell comes to mean, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qoqdata.errors import BadTable, MissingFile
+from qoqdata.sources import catalogue
+from qoqdata.sources.annotation_table import join, read_annotations, units
+from qoqdata.sources.annotations import Annotation, annotated_unit
+from qoqdata.sources.mapping import Mapping, complete_card, parse_mapping
+from qoqdata.sources.protocol import Filtered, Job, Refused, Unit
+from qoqdata.sources.rawtree import open_raw
+
+LABELS = {"clear": "Clear", "mass": "Mass", "node": "Node"}
+COLUMNS = {
+    "labels": "finding", "patient": "who", "group": "family", "split": "set", "age": "age",
+    "sex": "sex", "context": "notes",
+}  # fmt: skip
+
+
+def read(tmp_path: Path, rows: str, columns: dict[str, Any], **changes: Any) -> Any:
+    """Annotations of a table whose key column is `file`."""
+    (tmp_path / "t.csv").write_text(rows)
+    content = {
+        "slug": "ours",
+        "name": "Ours",
+        "domain": "ct",
+        "question": "What?",
+        "labels": LABELS,
+        "table": {"file": "t.csv", "key": "file"} | columns,
+    } | changes
+    mapping = parse_mapping(Mapping, content, source="image_table")
+    card = complete_card(catalogue.cards()["image_table"], mapping, modality="image_2d")
+    return read_annotations(Job(card, open_raw(tmp_path), mapping=mapping), mapping)
+
+
+def test_every_column(tmp_path: Path) -> None:
+    table = (
+        "file,finding,who,family,set,age,sex,notes\n"
+        "a.png,mass,P1,F1,train,61.5,F,Cough.\n"
+        "b.png, clear ,NA,,NA,,,\n"
+    )
+    found = read(tmp_path, table, COLUMNS)
+    assert found.refused == ()
+    assert found.rows == {
+        "a.png": (
+            Annotation(
+                ("mass",),
+                patient="P1",
+                group="F1",
+                split="train",
+                age=61,
+                sex="female",
+                context="Cough.",
+            ),
+        ),
+        "b.png": (Annotation(("clear",)),),
+    }
+
+
+def test_units_carry_the_row(tmp_path: Path) -> None:
+    table = "file,finding,who,age\na.png,mass,P1,61\nb.png,mass,,\n"
+    columns = {"labels": "finding", "patient": "who", "age": "age"}
+    rows = read(tmp_path, table, columns).rows
+    first = annotated_unit("a.png", ("a.png", "a-mask.png"), rows["a.png"], slices=8)
+    assert first == Unit(
+        "a.png",
+        ("a.png", "a-mask.png"),
+        group="P1",
+        patient="P1",
+        facts={
+            "questions": [
+                {
+                    "labels": ("mass",), "uncertain": (), "absent": (), "item": None,
+                    "question": None, "options": None, "answer": None,
+                    "age": 61, "sex": None, "context": None,
+                }
+            ],
+            "slices": 8,
+        },
+    )  # fmt: skip
+    assert annotated_unit("b.png", (), rows["b.png"]).group is None
+
+
+def test_the_group_column_goes_before_the_patient(tmp_path: Path) -> None:
+    table = "file,finding,who,family\na,mass,P1,F1\nb,mass,P2,F1\nc,mass,P3,\n"
+    columns = {"labels": "finding", "patient": "who", "group": "family"}
+    rows = read(tmp_path, table, columns).rows
+    assert [annotated_unit(key, (), rows[key]).group for key in "abc"] == ["F1", "F1", "P3"]
+
+
+# Labels in one column.
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ("mass", ("mass",)),
+        ("mass|node", ("mass", "node")),
+        (" mass | node |", ("mass", "node")),
+        ("", ()),
+        ("NA", ()),
+        ("|", ()),
+    ],
+)
+def test_a_cell_of_several_labels(tmp_path: Path, cell: str, labels: tuple[str, ...]) -> None:
+    columns = {"labels": "finding", "label_separator": "|"}
+    found = read(tmp_path, f"file,finding\na,{cell}\n", columns)
+    assert found.rows["a"][0].labels == labels
+
+
+def test_without_a_separator_a_cell_is_one_label(tmp_path: Path) -> None:
+    found = read(tmp_path, "file,finding\na,mass|node\n", {"labels": "finding"})
+    assert found.rows["a"][0].labels == ("mass|node",)
+
+
+@pytest.mark.parametrize("word", ["none", "NA", "Unknown"])
+def test_a_mapped_label_is_one_even_if_it_sounds_absent(tmp_path: Path, word: str) -> None:
+    """Grades such as "None" are findings where the user maps them."""
+    table = f"file,finding\na,{word}\n"
+    mapped = read(tmp_path, table, {"labels": "finding"}, labels={word: "Clear", "m": "Mass"})
+    assert mapped.rows["a"][0].labels == (word,)
+    options = read(tmp_path, table, {"labels": "finding"}, labels={}, options=[word, "Mass"])
+    assert options.rows["a"][0].labels == (word,)
+    assert read(tmp_path, table, {"labels": "finding"}).rows["a"][0].labels == ()
+
+
+# Labels as columns.
+
+WIDE = {"labels": ["mass", "node"]}
+
+
+@pytest.mark.parametrize(
+    ("cells", "present", "uncertain", "absent"),
+    [
+        ("1,0", ("mass",), (), ("node",)),
+        ("1.0,True", ("mass", "node"), (), ()),
+        ("yes,no", ("mass",), (), ("node",)),
+        ("0,0", (), (), ("mass", "node")),
+        ("1,-1", ("mass",), ("node",), ()),
+        ("-1.0,uncertain", (), ("mass", "node"), ()),
+        ("1,", ("mass",), (), ()),
+        ("0,", (), (), ("mass",)),
+        (",", (), (), ()),
+        (" 1 , Y ", ("mass", "node"), (), ()),
+    ],
+)
+def test_columns_of_labels_have_four_states(
+    tmp_path: Path,
+    cells: str,
+    present: tuple[str, ...],
+    uncertain: tuple[str, ...],
+    absent: tuple[str, ...],
+) -> None:
+    (row,) = read(tmp_path, f"file,mass,node\na,{cells}\n", WIDE).rows["a"]
+    assert (row.labels, row.uncertain, row.absent) == (present, uncertain, absent)
+    assert row.answers == bool(present)
+
+
+@pytest.mark.parametrize(
+    ("cells", "present", "absent"),
+    [
+        ("0,0,1", ("node",), ("mass", "lump")),  # both deny it
+        ("1,0,0", ("mass",), ("node",)),  # one asserts it
+        (",0,1", ("node",), ()),  # one does not mention it
+    ],
+)
+def test_columns_of_one_option_deny_it_together(
+    tmp_path: Path, cells: str, present: tuple[str, ...], absent: tuple[str, ...]
+) -> None:
+    (row,) = read(
+        tmp_path,
+        f"file,mass,lump,node\na,{cells}\n",
+        {"labels": ["mass", "lump", "node"]},
+        labels={"mass": "Mass", "lump": "Mass", "node": "Node"},
+    ).rows["a"]
+    assert (row.labels, row.absent) == (present, absent)
+
+
+@pytest.mark.parametrize("cell", ["2", "maybe", "0.5", "NA", "x"])
+def test_a_cell_that_is_neither(tmp_path: Path, cell: str) -> None:
+    found = read(tmp_path, f"file,mass,node\na,1,{cell}\nb,1,0\n", WIDE)
+    assert list(found.rows) == ["b"]
+    (refused,) = found.refused
+    assert refused.key == "a" and isinstance(refused.error, BadTable)
+    assert "t.csv, row 2" in str(refused.error) and repr(cell) in str(refused.error)
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        ("0,0", ("Clear",)),
+        ("0,no", ("Clear",)),
+        ("0,", ()),  # not mentioned is not absent
+        (",", ()),
+        ("0,-1", ()),
+        ("1,0", ("mass",)),
+    ],
+)
+def test_the_option_for_explicit_absence(
+    tmp_path: Path, cells: str, labels: tuple[str, ...]
+) -> None:
+    (row,) = read(tmp_path, f"file,mass,node\na,{cells}\n", WIDE, none="Clear").rows["a"]
+    assert row.labels == labels
+    # That nothing is there is a statement about each column.
+    assert labels != ("Clear",) or row.absent == ("mass", "node")
+
+
+# Splits.
+
+
+def test_words_for_splits(tmp_path: Path) -> None:
+    table = "file,finding,set\na,mass,train\nb,mass,valid\nc,mass,holdout\nd,mass,\n"
+    words = {"valid": "validation", "holdout": "test"}
+    columns = {"labels": "finding", "split": "set"}
+    found = read(tmp_path, table, columns, split_values=words)
+    assert [row.split for (row,) in found.rows.values()] == ["train", "validation", "test", None]
+
+
+def test_the_users_words_go_first(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "file,finding,set\na,mass,test\n",
+        {"labels": "finding", "split": "set"},
+        split_values={"test": "validation"},
+    )
+    assert found.rows["a"][0].split == "validation"
+
+
+@pytest.mark.parametrize("word", ["Train", "dev", "0"])
+def test_a_word_that_is_no_split(tmp_path: Path, word: str) -> None:
+    found = read(
+        tmp_path,
+        f"file,finding,set\na,mass,{word}\nb,mass,test\n",
+        {"labels": "finding", "split": "set"},
+    )
+    assert list(found.rows) == ["b"]
+    assert "split_values" in str(found.refused[0].error)
+
+
+# Keys.
+
+
+def test_all_rows_of_a_repeated_key_are_refused(tmp_path: Path) -> None:
+    table = "file,finding\na,mass\nb,node\n a ,clear\na,mass\n"
+    found = read(tmp_path, table, {"labels": "finding"})
+    assert list(found.rows) == ["b"]
+    assert [item.key for item in found.refused] == ["a", "a", "a"]
+    assert [item.error.code for item in found.refused] == ["duplicate_key"] * 3
+    assert "in 3 rows" in str(found.refused[0].error)
+
+
+def test_rows_without_a_key_are_refused_one_by_one(tmp_path: Path) -> None:
+    found = read(tmp_path, "file,finding\n,mass\na,mass\nNA,mass\n", {"labels": "finding"})
+    assert list(found.rows) == ["a"]
+    assert [item.key for item in found.refused] == ["t.csv, row 2", "t.csv, row 4"]
+    assert {item.error.code for item in found.refused} == {"missing_key"}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [("file\na\n", "lacks the column 'finding'"), ("file,finding\n", "no rows"), ("", "empty")],
+)
+def test_tables_at_fault(tmp_path: Path, table: str, said: str) -> None:
+    with pytest.raises(BadTable, match=said):
+        read(tmp_path, table, {"labels": "finding"})
+
+
+def test_no_table(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile):
+        read(tmp_path, "", {"file": "none.csv"})
+    with pytest.raises(BadTable, match="names no table"):
+        read(tmp_path, "", {}, table=None)
+
+
+# Joining with files.
+
+
+def test_rows_and_files_are_paired_by_key(tmp_path: Path) -> None:
+    table = "file,finding\nb,node\na,mass\nlost,mass\nmute,\ntwice,mass\ntwice,mass\n"
+    found = read(tmp_path, table, {"labels": "finding"})
+    files = {key: (f"{key}.png",) for key in ("a", "b", "mute", "stray", "twice")}
+    joined = list(join(found, files, table="t.csv"))
+    pairs = [item for item in joined if isinstance(item, tuple)]
+    assert [(key, paths, row.labels) for key, paths, (row,) in pairs] == [
+        ("b", ("b.png",), ("node",)),
+        ("a", ("a.png",), ("mass",)),
+    ]
+    refused = {item.key: item.error.code for item in joined if isinstance(item, Refused)}
+    assert refused == {"lost": "missing_file", "stray": "missing_key", "twice": "duplicate_key"}
+    (filtered,) = [item for item in joined if isinstance(item, Filtered)]
+    assert (filtered.key, filtered.reason, filtered.files) == ("mute", "no_label", ("mute.png",))
+    # Everything that exists is named: 2 pairs, 2 rows of `twice`, lost, stray, mute.
+    assert len(joined) == 7
+
+
+def test_file_order_does_not_matter(tmp_path: Path) -> None:
+    found = read(tmp_path, "file,finding\na,mass\nb,node\n", {"labels": "finding"})
+    files = {key: (key,) for key in ("z", "a", "y", "b")}
+    turned = dict(reversed(files.items()))
+    assert [str(item) for item in units(found, files, table="t")] == [
+        str(item) for item in units(found, turned, table="t")
+    ]
+
+
+def test_units_of_a_table(tmp_path: Path) -> None:
+    found = read(tmp_path, "file,finding\na,mass\nb,\n", {"labels": "finding"})
+    first, second = units(found, {"a": ("a",), "b": ("b",)}, table="t")
+    assert isinstance(first, Unit) and first.facts["questions"][0]["labels"] == ("mass",)
+    assert isinstance(second, Filtered)
+
+
+# Several questions about one file.
+
+ITEMS = {"labels": "finding", "item": "qid"}
+
+
+def test_items_are_questions_of_one_unit(tmp_path: Path) -> None:
+    table = "file,qid,finding\na,left,mass\nb,left,node\na,right,node\na,both,\n"
+    found = read(tmp_path, table, ITEMS)
+    planned = list(units(found, {"a": ("a",), "b": ("b",)}, table="t"))
+    unit_a = next(item for item in planned if isinstance(item, Unit) and item.key == "a")
+    assert [(q["item"], q["labels"]) for q in unit_a.facts["questions"]] == [
+        ("left", ("mass",)),
+        ("right", ("node",)),
+    ]
+    assert [(item.key, item.reason) for item in planned if isinstance(item, Filtered)] == [
+        ("a, item both", "no_label")
+    ]
+    assert len(planned) == 3
+
+
+def test_a_row_at_fault_leaves_the_other_items(tmp_path: Path) -> None:
+    table = "file,qid,finding,set\na,1,mass,\na,2,mass,\na,2,node,\na,3,node,dev\na,,node,\n"
+    found = read(tmp_path, table, ITEMS | {"split": "set"})
+    assert [row.item for row in found.rows["a"]] == ["1"]
+    assert [(item.key, item.error.code) for item in found.refused] == [
+        ("a, item 2", "duplicate_key"),
+        ("a, item 2", "duplicate_key"),
+        ("a, item 3", "bad_table"),
+        ("a", "missing_key"),
+    ]
+
+
+def test_a_file_whose_rows_are_all_at_fault_has_rows(tmp_path: Path) -> None:
+    found = read(tmp_path, "file,qid,finding\na,1,mass\na,1,mass\nb,1,mass\n", ITEMS)
+    planned = list(units(found, {"a": ("a",), "b": ("b",)}, table="t"))
+    codes = [item.error.code for item in planned if isinstance(item, Refused)]
+    assert codes == ["duplicate_key", "duplicate_key"]
+
+
+def test_a_file_that_is_not_there_is_refused_once(tmp_path: Path) -> None:
+    found = read(tmp_path, "file,qid,finding\na,1,mass\na,2,mass\n", ITEMS)
+    (refused,) = units(found, {}, table="t")
+    assert isinstance(refused, Refused) and refused.error.code == "missing_file"
+
+
+@pytest.mark.parametrize("name", ["patient", "group", "split", "age", "sex"])
+def test_rows_of_one_key_agree_about_what_they_share(tmp_path: Path, name: str) -> None:
+    cells = {"patient": "P1,P2", "group": "P1,P2", "split": "train,test", "age": "60,61"}
+    one, other = cells.get(name, "F,M").split(",")
+    table = f"file,qid,finding,x\na,1,mass,{one}\na,2,mass,{other}\nb,1,mass,{one}\n"
+    found = read(tmp_path, table, ITEMS | {name: "x"})
+    assert list(found.rows) == ["b"]
+    (refused,) = found.refused
+    assert refused.key == "a" and f"disagree about {name}" in str(refused.error)
+
+
+# Answers that are no labels.
+
+
+def other_kind(tmp_path: Path, rows: str, columns: dict[str, Any], **changes: Any) -> Any:
+    return read(tmp_path, rows, columns, labels={}, **changes)
+
+
+def test_numbers(tmp_path: Path) -> None:
+    table = "file,width,of\na,12.50,mm\nb,,mm\nc,1.2,cm\nd,wide,mm\ne,-99,mm\nf,1,\n"
+    columns = {"answer": "width", "unit": "of"}
+    found = other_kind(
+        tmp_path, table, columns, kind="number", number={"unit": "mm", "tolerance": 1}
+    )
+    assert {key: (row.answer, row.answers) for key, (row,) in found.rows.items()} == {
+        "a": (12.5, True),
+        "b": (None, False),
+        "e": (None, False),
+    }
+    said = {item.key: str(item.error) for item in found.refused}
+    assert "row 4: 1.2 is in cm, and the mapping's unit is mm. Fix: convert" in said["c"]
+    assert "'wide' in the column width is no number" in said["d"]
+    assert "1 is in no unit" in said["f"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "answer"),
+    [
+        ("left,right,left", ("left", "right"), "left"),
+        ("left,right,B", ("left", "right"), "right"),
+        ('"lobe, left",lobe & hilum,A', ("lobe, left", "lobe & hilum"), "lobe, left"),
+        ("None,unknown,None", ("None", "unknown"), "None"),
+    ],
+)
+def test_options_of_a_row(
+    tmp_path: Path, cells: str, options: tuple[str, ...], answer: str
+) -> None:
+    columns = {"options": ["A", "B"], "answer": "key"}
+    found = other_kind(tmp_path, f"file,A,B,key\na,{cells}\n", columns, kind="choice")
+    (row,) = found.rows["a"]
+    assert (row.options, row.answer, row.answers) == (options, answer, True)
+
+
+def test_options_in_one_column(tmp_path: Path) -> None:
+    columns = {"options": "all", "answer": "key", "option_separator": ";"}
+    table = 'file,all,key\na,"left; right, upper ;","right, upper"\n'
+    (row,) = other_kind(tmp_path, table, columns, kind="choice").rows["a"]
+    assert (row.options, row.answer) == (("left", "right, upper"), "right, upper")
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("left,right,C", "'C' is none of"),
+        ("left,,A", "two options or more"),
+        ("left,left,A", "options repeat"),
+        ("B,left,B", "names the column of another, 'left'"),
+        ("left,right,Left", "'Left' is none of"),
+    ],
+)
+def test_choices_at_fault(tmp_path: Path, cells: str, said: str) -> None:
+    columns = {"options": ["A", "B"], "answer": "key"}
+    table = f"file,A,B,key\na,{cells}\nb,left,right,A\n"
+    found = other_kind(tmp_path, table, columns, kind="choice")
+    assert list(found.rows) == ["b"]
+    assert said in str(found.refused[0].error)
+
+
+def test_free_text_and_own_questions(tmp_path: Path) -> None:
+    table = "file,ask,text\na,Where?, Left. \nb,,None\nc,Who?,\n"
+    columns = {"question": "ask", "answer": "text"}
+    rows = other_kind(tmp_path, table, columns, kind="open").rows
+    assert [(row.question, row.answer, row.answers) for (row,) in rows.values()] == [
+        ("Where?", "Left.", True),
+        (None, "None", True),
+        ("Who?", None, False),
+    ]

@@ -1,0 +1,154 @@
+"""Questions of every kind about a user's own images, built from a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+import qoqdata
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.records.identity import Salt, record_id
+from qoqdata.sources import catalogue
+
+SALT = Salt(b"s" * 32)
+MAPPING: dict[str, Any] = {"slug": "films", "name": "Films", "domain": "ct", "question": "What?"}
+
+
+def built(folder: Path, table: str, columns: dict[str, Any], **changes: Any) -> Any:
+    """The records of a build of two films, a.png and b.png, by item, and the data set."""
+    raw = folder / "raw"
+    raw.mkdir()
+    for name, grey in (("a", 50), ("b", 90)):
+        Image.fromarray(np.full((4, 6), grey, np.uint8)).save(raw / f"{name}.png")
+        mask = np.zeros((4, 6), np.uint8)
+        mask[1:3, 2:5] = 1
+        (raw / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(raw / "masks" / f"{name}.png")
+    (raw / "t.csv").write_text(table)
+    mapping = MAPPING | {"table": {"file": "t.csv", "key": "file"} | columns}
+    mapping |= {"mask": "masks/{stem}.png", "mask_codes": {1: "lesion"}} | changes
+    request = SourceRequest(source="image_table", raw=raw, mapping=mapping)
+    setting = BuildSetting(SALT, workers=0)
+    build(BuildConfig(sources=(request,)), folder / "set", setting)
+    dataset = qoqdata.open(folder / "set")
+    rows = [row for path in dataset.paths for row in pq.read_table(path).to_pylist()]
+    return sorted(rows, key=lambda row: (row["item"] or "", row["answer"])), dataset
+
+
+def test_several_questions_about_one_film(tmp_path: Path) -> None:
+    table = (
+        "file,qid,ask,A,B,key\n"
+        'a.png,q1,Which side?,"Left, lower",Right,A\n'
+        "a.png,q2,,Mass,Cyst,Cyst\n"
+        "b.png,q3,Which side?,Left,Right,B\n"
+        "b.png,q4,Which side?,Left,Right,\n"
+    )
+    columns = {"item": "qid", "question": "ask", "options": ["A", "B"], "answer": "key"}
+    (first, second, third), dataset = built(tmp_path, table, columns, kind="choice")
+    assert [r["item"] for r in (first, second, third)] == ["q1", "q2", "q3"]
+    assert first["question"] == "Which side? Choose exactly one:\nLeft, lower\nRight"
+    assert (first["answer"], first["options"]) == ("Left, lower", ["Left, lower", "Right"])
+    assert second["question"] == "What? Choose exactly one:\nMass\nCyst"
+    assert first["labels"] is second["labels"] is None
+    # One study, told apart by the item alone.
+    assert first["study"] == second["study"] != third["study"]
+    assert first["images"][0]["bytes"] == second["images"][0]["bytes"]
+    ids = [record_id("films", "a.png", "diagnosis", item, salt=SALT) for item in ("q1", "q2")]
+    assert [first["id"], second["id"]] == ids
+    counts = dataset.manifest.sources["films"].counts
+    assert (counts.records, counts.converted, counts.filtered) == (3, 2, 1)
+
+
+def test_without_items_a_repeated_key_is_refused(tmp_path: Path) -> None:
+    table = "file,text\na.png,One.\na.png,Two.\nb.png,Three.\n"
+    rows, dataset = built(tmp_path, table, {"answer": "text"}, kind="open")
+    assert [row["answer"] for row in rows] == ["Three."]
+    assert dataset.manifest.sources["films"].counts.quarantined == 2
+    frame = pl.read_parquet(dataset.layout.quarantine("films"))
+    assert frame["reason"].to_list() == ["duplicate_key"] * 2
+    assert "name a column under `item`" in frame["message"][0]
+
+
+def test_quantities(tmp_path: Path) -> None:
+    table = "file,width\na.png,12.50\nb.png,3\n"
+    forms = ["How wide?", "What is the width?"]
+    rows, _ = built(
+        tmp_path,
+        table,
+        {"answer": "width"},
+        kind="number",
+        number={"unit": "mm", "tolerance": 2},
+        forms=forms,
+    )
+    assert [row["answer"] for row in rows] == ["12.5 mm", "3 mm"]
+    assert rows[0]["number"] == {"value": 12.5, "unit": "mm", "tolerance": 2.0}
+    assert rows[0]["options"] is rows[0]["labels"] is None
+    for row in rows:
+        wording = ["What?", *forms][int(row["id"][:16], 16) % 3]
+        assert row["question"] == f"{wording} Answer with a number in mm."
+
+
+def test_grades(tmp_path: Path) -> None:
+    table = "file,grade\na.png,2\nb.png,0\n"
+    labels = {"0": "Mild", "1": "Moderate", "2": "Severe"}
+    rows, _ = built(
+        tmp_path, table, {"labels": "grade"}, kind="number", labels=labels, number={"tolerance": 1}
+    )
+    assert [row["answer"] for row in rows] == ["Mild", "Severe"]
+    assert rows[1]["number"] == {"value": 2.0, "unit": None, "tolerance": 1.0}
+    assert rows[1]["options"] == ["Mild", "Moderate", "Severe"]
+
+
+def test_boxes(tmp_path: Path) -> None:
+    rows, _ = built(tmp_path, "file\na.png\nb.png\n", {}, kind="boxes", question="Where is it?")
+    assert [(row["answer"], row["question"]) for row in rows] == [("lesion", "Where is it?")] * 2
+    (region,) = rows[0]["regions"]
+    edges = [region[name] for name in ("x_min", "y_min", "x_max", "y_max")]
+    assert edges == [2.0, 1.0, 5.0, 3.0] and region["role"] == "target"
+
+
+def test_denied_labels(tmp_path: Path) -> None:
+    table = "file,mass,node,cyst\na.png,1,0,\nb.png,-1,1,0\n"
+    labels = {"mass": "Mass", "node": "Node", "cyst": "Cyst"}
+    rows, _ = built(tmp_path, table, {"labels": [*labels]}, kind="multi", labels=labels)
+    states = [(row["labels"], row["uncertain"], row["absent"]) for row in rows]
+    assert states == [(["Mass"], [], ["Node"]), (["Node"], ["Mass"], ["Cyst"])]
+
+
+def documented() -> list[dict[str, Any]]:
+    """The kinds that the example of `qoqdata sources image_table` shows as comments."""
+    folder = catalogue.find_source("image_table").folder
+    text = (folder / "example" / "mapping.yaml").read_text()
+    comments = text[text.index("# Labels may") :].splitlines()
+    blocks: list[list[str]] = [[]]
+    for line in comments:
+        if line.startswith("#   "):
+            blocks[-1].append(line.removeprefix("#   "))
+        elif blocks[-1]:
+            blocks.append([])
+    return [yaml.safe_load("\n".join(block)) for block in blocks if block]
+
+
+def test_every_kind_is_documented() -> None:
+    kinds = {one["kind"] for one in documented() if "kind" in one}
+    assert kinds == {"multi", "number", "choice", "open", "boxes"}
+
+
+@pytest.mark.parametrize("number", range(len(documented())))
+def test_what_is_documented_is_a_mapping(number: int) -> None:
+    source = catalogue.find_source("image_table")
+    assert source.configure is not None
+    own = documented()[number]
+    if "kind" not in own:
+        own["options"] = ["Clear", "Opacity"]
+    card, _ = source.configure(source.card, MAPPING | own)
+    task = card.tasks["diagnosis"]
+    assert task.kind == own.get("kind", "single") and task.unit == own.get("number", {}).get("unit")
