@@ -180,7 +180,7 @@ def test_what_is_no_manifest(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schema_version": 2}, "schema version 2, this is 1"),
+        ({"schema_version": 1}, "schema version 1, this is 2"),
         ({"shards": None}, "shards"),
         ({"digest": "short"}, "digest"),
         ({"extra": 1}, "extra"),

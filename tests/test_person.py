@@ -20,6 +20,7 @@ from qoqdata.readers.dicom.header import patient
 from qoqdata.readers.ecg import comments
 from qoqdata.records.content import Record
 from qoqdata.records.rows import RecordFacts, row
+from qoqdata.records.storage import StoredMedia
 from qoqdata.sources import cells
 from qoqdata.sources.annotation_table import read_annotations
 from qoqdata.sources.mapping import Mapping, parse_mapping
@@ -253,12 +254,13 @@ def test_a_unit_after_a_comments_number() -> None:
 def test_a_record_stores_an_age_or_nothing(age: int | None, stored: int | None) -> None:
     facts = RecordFacts(
         id="i", source="s", domain="ct", modality="image_2d", split="train", patient=None,
-        study="s", licence="l", redistribution="allowed", raw=(), digest="d", converter="c",
-        version="1",
+        study="s", licence="l", redistribution="allowed", raw=(), digest="d",
+        algorithm="blake3", converter="c", version="1",
     )  # fmt: skip
-    record = Record("diagnosis", "Which?", "A", age=age, sex="other")
-    assert (row(record, facts)["age"], row(record, facts)["sex"]) == (stored, "other")
-    assert json.dumps(row(record, facts)["age"])
+    record = Record("diagnosis", "open", ("Which?",), "A", age=age, sex="other")
+    media = StoredMedia(None, None, None)
+    assert (row(record, media, facts)["age"], row(record, media, facts)["sex"]) == (stored, "other")
+    assert json.dumps(row(record, media, facts)["age"])
 
 
 @pytest.mark.parametrize(

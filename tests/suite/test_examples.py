@@ -38,10 +38,6 @@ def test_an_ecg_record() -> None:
     }
 
 
-def test_a_mask_that_is_absent() -> None:
-    assert describe(image_row(masks=[None]))["masks"] == [None]
-
-
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
     """A source with an empty example folder."""

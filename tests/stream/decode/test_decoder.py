@@ -182,10 +182,13 @@ def test_every_form_of_bytes(wrap):
         assert Decoder()({"images": [value]})["images"] == [data]
 
 
+MASK = encode.label_png(np.zeros((20, 30), np.uint8))
+
+
 def test_bytes_stay_encoded():
-    given_row = row((30, 20), (3, 4, 10, 12)) | {"masks": [None]}
+    given_row = row((30, 20), (3, 4, 10, 12)) | {"masks": [MASK]}
     found = Decoder()(given_row)
-    assert found["images"] == [given_row["images"][0]["bytes"]] and found["masks"] == [None]
+    assert found["images"] == [given_row["images"][0]["bytes"]] and found["masks"] == [MASK]
     assert found["regions"] is given_row["regions"] and "shown" not in found
 
 
@@ -235,7 +238,7 @@ def test_codes_that_no_shown_pixel_holds_are_named():
         }
     )
     assert found["masks"][0].dtype == np.uint16
-    assert found["left_out"]["codes"] == [{"image": 0, "code": 999}]
+    assert found["left_out"]["codes"] == [{"mask": 0, "code": 999}]
 
 
 def test_boxes_need_only_the_stored_sizes():
@@ -277,7 +280,7 @@ def test_columns_that_disagree_are_named():
         Decoder("array")(good | {"regions": [region(0, (0, 0, 1, 1)), region(0, (5, 5, 5, 6))]})
     with pytest.raises(InputError, match=r"record r1, image_info\[0\]: states a size of 0 x 20"):
         Decoder("array")(good | {"image_info": [{"width": 0, "height": 20}]})
-    with pytest.raises(InputError, match=r"record r1, images\[0\]: is null"):
+    with pytest.raises(InputError, match=r"record r1, images\[0\]: image is not stored"):
         Decoder("array")(good | {"images": [None]})
     with pytest.raises(MissingFile, match=r"record r1, images\[0\]"):
         Decoder("array")(good | {"images": [{"bytes": None, "path": "x.png"}]})
@@ -302,3 +305,39 @@ def test_settings_are_checked_and_travel_to_workers():
         Decoder("array", strict=True, reduced=True)
     decoder = Decoder("array", SMALL)
     assert pickle.loads(pickle.dumps(decoder)) == decoder
+
+
+def test_an_image_may_have_several_masks_and_another_none():
+    """Of three images a budget shows the first and the last; masks go with their images."""
+    images = [encode.png(np.full((64, 64), 50 * i, np.uint8)) for i in range(3)]
+    codes = [np.full((64, 64), code, np.uint8) for code in (1, 2, 3, 4)]
+    owners = [2, 0, 1, 2]
+    own = {"width": 64, "height": 64, "instance": None}
+    info = [{**own, "image": image, "reader": f"r{n}"} for n, image in enumerate(owners)]
+    given_row = {
+        "id": "r1",
+        "images": images,
+        "masks": [encode.label_png(one) for one in codes],
+        "mask_info": info,
+    }
+    found = Decoder("array", Budget(max_images=2))(given_row)
+    shown = [frame["image"] for frame in found["shown"]]
+    stay = [n for n, image in enumerate(owners) if image in shown]
+    assert len(shown) == 2 and [int(mask.max()) for mask in found["masks"]] == [n + 1 for n in stay]
+    assert [one["image"] for one in found["mask_info"]] == [shown.index(owners[n]) for n in stay]
+    assert [one["reader"] for one in found["mask_info"]] == [f"r{n}" for n in stay]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"image": 1}, "on image 1"),
+        ({"image": -1}, "on image -1"),
+        ({"width": 31}, "mask_info says"),
+    ],
+)
+def test_mask_facts_that_disagree_are_named(change: dict[str, int], what: str) -> None:
+    own = {"image": 0, "width": 30, "height": 20, "reader": None, "instance": None}
+    bad = row((30, 20), (3, 4, 10, 12)) | {"masks": [MASK], "mask_info": [own | change]}
+    with pytest.raises(Misaligned, match=what):
+        Decoder("array")(bad)
