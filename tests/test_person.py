@@ -253,7 +253,7 @@ def test_a_unit_after_a_comments_number() -> None:
 )
 def test_a_record_stores_an_age_or_nothing(age: int | None, stored: int | None) -> None:
     facts = RecordFacts(
-        id="i", source="s", domain="ct", modality="image_2d", split="train", patient=None,
+        id="0" * 32, source="s", domain="ct", modality="image_2d", split="train", patient=None,
         study="s", licence="l", redistribution="allowed", raw=(), digest="d",
         algorithm="blake3", converter="c", version="1",
     )  # fmt: skip
