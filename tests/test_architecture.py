@@ -39,12 +39,13 @@ QOQTRAIN = (
     ("data",),
     ("evaluate",),
     ("trainer",),
+    ("api",),
     ("adapters",),
     ("cli",),
 )
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
-    *("", "atomic", "boxes", "console", "contract", "dataset", "errors", "manifest"),
+    *("", "api", "atomic", "boxes", "console", "contract", "dataset", "errors", "manifest"),
     *("progress", "readers", "settings", "stream"),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
