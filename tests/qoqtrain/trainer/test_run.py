@@ -31,7 +31,7 @@ def run(small: dict, *assignments: str) -> list[dict]:
 
 def test_several_updates_with_a_reference(small):
     lines = run(
-        small, "steps=2", "updates=2", "questions=4", "loss.kl=0.05", "optimizer.learning_rate=0.01"
+        small, "steps=1", "updates=2", "questions=4", "loss.kl=0.05", "optimizer.learning_rate=0.01"
     )
     # The first update starts from the reference; later ones have left it, and the old policy.
     assert lines[-1]["policy"]["kl_reference"] > 0
@@ -44,7 +44,7 @@ def test_adapters_train_and_are_merged_into_the_model(small, warm):
 
     lines = run(
         small,
-        "steps=2",
+        "steps=1",
         "lora.rank=4",
         "loss.kl=0.05",
         "rollouts.per_question=8",
