@@ -23,6 +23,7 @@ from rich.table import Table
 
 from qoqdata.errors import QoqdataError, UsageError
 from qoqdata.pipeline import progress as events
+from qoqdata.progress import ProgressCallback, silent
 
 #: Exit codes of every command.
 DONE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -127,10 +128,10 @@ def listener(*, quiet: bool = False) -> Iterator[events.Listener]:
 
 
 @contextmanager
-def counter(unit: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+def counter(unit: str, *, quiet: bool = False) -> Iterator[ProgressCallback]:
     """A function of (done, total): a bar on a terminal, a line at every tenth off a terminal."""
     if quiet:
-        yield lambda done, total: None
+        yield silent
     elif err.is_terminal:
         with _bars(unit) as bars:
             yield lambda done, total: bars.update(_only_task(bars), completed=done, total=total)

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 NAMED = 5
 #: Records that a notebook shows, and the longer side of their images in pixels.
 RECORDS, SIDE = 4, 128
-#: Characters of a question or answer that a notebook shows.
+#: Characters of a question or answer that a notebook shows; of a question, its first line: options
+#: stand below.
 CHARACTERS = 120
+#: Styles stand at the elements: a notebook keeps no style sheet, and has colours of its own.
+_LEFT, _RIGHT = ' style="text-align:left"', ' style="text-align:right"'
+_ROW = ' style="display:flex;flex-wrap:wrap;gap:1em"'
+_FIGURE = f' style="margin:0;width:{SIDE * 7 // 4}px"'
+#: As high for every image, so that the texts of a row begin on one line.
+_FRAME = f' style="height:{SIDE}px;display:flex;align-items:end"'
+_TEXT = ' style="margin:.5em 0;line-height:1.3;overflow-wrap:anywhere"'
 _COLUMNS = ("id", "source", "question", "answer", "images")
 
 
@@ -42,13 +50,15 @@ def as_line(dataset: Dataset) -> str:
 def as_html(dataset: Dataset) -> str:
     """Counts by source and split and, of a set in a folder, its first kept record of each of a few
     sources with its first image. Nothing is fetched from a URL, and no text is taken for markup."""
-    heads = "".join(f"<th>{name}</th>" for name in ("source", *SPLITS, "records"))
-    rows = [_counts(slug, _by_split(dataset, slug)) for slug in dataset.manifest.sources]
-    rows.append(_counts("all", _by_split(dataset)))
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    heads = f"<th{_LEFT}>source</th>"
+    heads += "".join(f"<th{_RIGHT}>{name}</th>" for name in (*SPLITS, "records"))
+    rows = [_counts(escape(slug), _by_split(dataset, slug)) for slug in dataset.manifest.sources]
+    rows.append(_counts("<b>all</b>", _by_split(dataset)))
+    body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    table = f'<table style="margin:.5em 0 1em">{body}</table>'
     caption = f"<b>{escape(str(dataset.manifest.name))}</b> {escape(dataset.where)}"
     figures = "".join(map(_figure, _examples(dataset)))
-    return f'<div>{caption}{table}<div style="display:flex;gap:1em">{figures}</div></div>'
+    return f"<div>{caption}{table}<div{_ROW}>{figures}</div></div>"
 
 
 def _by_split(dataset: Dataset, source: str | None = None) -> dict[str, int]:
@@ -61,8 +71,10 @@ def _by_split(dataset: Dataset, source: str | None = None) -> dict[str, int]:
 
 
 def _counts(name: str, counts: Mapping[str, int]) -> str:
-    cells = "".join(f"<td>{count:,}</td>" for count in (*counts.values(), sum(counts.values())))
-    return f"<tr><td>{escape(name)}</td>{cells}</tr>"
+    """A row of the table; `name` is markup."""
+    numbers = (*counts.values(), sum(counts.values()))
+    cells = "".join(f"<td{_RIGHT}>{count:,}</td>" for count in numbers)
+    return f"<tr><td{_LEFT}>{name}</td>{cells}</tr>"
 
 
 def _examples(dataset: Dataset) -> Iterator[dict[str, Any]]:
@@ -83,14 +95,21 @@ def _examples(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 def _figure(record: Mapping[str, Any]) -> str:
     image = _thumbnail(record["images"])
-    element = f'<img src="{image}" alt="{escape(record["id"])}">' if image else ""
-    texts = (record["source"], record["question"], record["answer"])
-    lines = "<br>".join(escape(_short(text)) for text in texts if text)
-    return f'<figure style="margin:0;max-width:{2 * SIDE}px">{element}<p>{lines}</p></figure>'
+    element = f'<img src="{image}" alt="{escape(record["id"])}">'
+    shown = f"<div{_FRAME}>{element}</div>" if image else ""
+    question = _short((record["question"] or "").partition("\n")[0])
+    texts = (record["source"], question, _short(record["answer"] or ""))
+    source, asked, answered = map(escape, texts)
+    lines = "<br>".join(line for line in (source, asked, f"<b>{answered}</b>") if line)
+    return f"<figure{_FIGURE}>{shown}<p{_TEXT}>{lines}</p></figure>"
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}..."
+    """The text, or as many of its first words as fit."""
+    if len(text) <= CHARACTERS:
+        return text
+    head = text[: CHARACTERS + 1]
+    return f"{head.rpartition(' ')[0] or head[:-1]} ..."
 
 
 def _thumbnail(images: list[dict[str, Any]] | None) -> str | None:

@@ -19,7 +19,8 @@ from qoqdata.sources.catalogue import GROUP
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
-_FENCE = re.compile(
+#: A fenced block, and why it is not run.
+FENCE = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<language>\S*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -53,7 +54,7 @@ def snippets(path: Path) -> list[Snippet]:
             match["text"],
             match["reason"],
         )
-        for match in _FENCE.finditer(content)
+        for match in FENCE.finditer(content)
     ]
 
 

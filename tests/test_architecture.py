@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up. A package or module imports from the rows above its own, never from its own
 #: row or below. The longest name that fits counts.
 QOQDATA = (
-    ("errors", "version", "shipped"),
+    ("errors", "version", "shipped", "progress"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("boxes", "person", "manifest", "rollouts", "verdicts"),
     ("readers",),
@@ -39,13 +39,14 @@ QOQTRAIN = (
     ("data",),
     ("evaluate",),
     ("trainer",),
+    ("api",),
     ("adapters",),
     ("cli",),
 )
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
-    *("", "atomic", "boxes", "console", "contract", "dataset", "errors", "manifest", "readers"),
-    *("settings", "stream"),
+    *("", "api", "atomic", "boxes", "console", "contract", "dataset", "errors", "manifest"),
+    *("progress", "readers", "settings", "stream"),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
 FOR_CONVERTERS = tuple(name for row in QOQDATA[:6] for name in row)

@@ -12,7 +12,7 @@ import qoqtrain.cli
 from qoqdata.cli import main
 from qoqdata.remote import faults
 from qoqdata.sources import catalogue
-from tests.documents import DOCUMENTS, ROOT, Reader, Snippet, snippets
+from tests.documents import DOCUMENTS, FENCE, ROOT, Reader, Snippet, snippets
 from tests.publication import hub_server
 
 MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
@@ -170,3 +170,9 @@ def test_links_lead_to_files() -> None:
     for path in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_code_is_fenced_so_that_it_is_run() -> None:
+    for path in DOCUMENTS:
+        prose = FENCE.sub("", path.read_text(encoding="utf-8"))
+        assert not re.search(r"\n\n {4}\S.*", prose), f"{path.name} has an indented block"

@@ -65,6 +65,13 @@ def test_drpo_needs_no_torch() -> None:
     assert found & {"torch", "transformers", "deepspeed"} == set()
 
 
+def test_the_names_of_qoqtrain_need_no_torch() -> None:
+    every = imported("import qoqtrain; [getattr(qoqtrain, name) for name in qoqtrain.__all__]")
+    assert every & HEAVY == set()
+    cheap = imported("import qoqtrain; qoqtrain.train, qoqtrain.evaluate_predictions")
+    assert cheap & {"numpy", "polars", "pydantic", "typer"} == set()
+
+
 def test_qoqdata_does_not_import_a_converter() -> None:
     assert "converters" not in imported("import qoqdata, qoqdata.cli.main")
 

@@ -151,7 +151,7 @@ def test_an_empty_set(tmp_path: Path) -> None:
     assert len(empty) == 0 and list(empty) == [] == empty[:]
     with pytest.raises(IndexError):
         empty[0]
-    assert "0 records" in repr(empty) and "<table>" in empty._repr_html_()
+    assert "0 records" in repr(empty) and "<table" in empty._repr_html_()
 
 
 def test_the_line_is_short_and_reads_the_manifest_only(dataset: Dataset) -> None:
@@ -179,11 +179,21 @@ def test_the_line_names_a_few_sources(dataset: Dataset) -> None:
 def test_notebooks_show_counts_and_images(dataset: Dataset) -> None:
     html = dataset._repr_html_()
     cells = re.findall(r"<tr>(.*?)</tr>", html)
-    assert re.findall(r"<td>(.*?)</td>", cells[1]) == ["films", "4", "1", "1", "6"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", cells[1]) == ["films", "4", "1", "1", "6"]
     (uri,) = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', html)
     with Image.open(BytesIO(base64.b64decode(uri))) as shown:
         assert shown.size == (6, 4)
     assert len(html) < 10_000
+
+
+def test_notebooks_show_a_question_without_its_options(tmp_path: Path) -> None:
+    long = "Which of these " + "very " * 30 + "rare findings?"
+    rows = [image(1, question="What is it? Choose exactly one:\nA\nB", answer="B")]
+    html = write(tmp_path / "a", rows)._repr_html_()
+    assert "<br>What is it? Choose exactly one:<br><b>B</b>" in html
+    html = write(tmp_path / "b", [image(1, question=long)])._repr_html_()
+    # 15 characters, and 21 words of 5, the last without its space.
+    assert f"<br>{long[:119]} ...<br>" in html
 
 
 def test_thumbnails_are_small(tmp_path: Path) -> None:
@@ -220,7 +230,7 @@ def test_notebooks_show_what_they_can_of_a_damaged_set(tmp_path: Path) -> None:
     broken = write(tmp_path / "a", [image(1, images=[{"bytes": b"\x89PNG", "path": "a.png"}])])
     assert "<img" not in broken._repr_html_() and "What does it show?" in broken._repr_html_()
     broken.paths[0].write_bytes(b"PAR1")
-    assert "<table>" in broken._repr_html_() and "<figure" not in broken._repr_html_()
+    assert "<table" in broken._repr_html_() and "<figure" not in broken._repr_html_()
 
 
 def test_tab_completion_shows_the_public_names(dataset: Dataset) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,12 +12,6 @@ if TYPE_CHECKING:
 
 #: A folder, a URL, or what `qoqdata.open` gave.
 DatasetLike: TypeAlias = "Dataset | str | Path"
-#: Hears of parts done and of their total.
-ProgressCallback = Callable[[int, int], None]
-
-
-def silent(done: int, total: int) -> None:
-    """Show no progress."""
 
 
 def dataset_of(dataset: DatasetLike) -> Dataset:

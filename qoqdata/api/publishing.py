@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qoqdata.api.opening import DatasetLike, ProgressCallback, dataset_in_folder, dataset_of, silent
+from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
 from qoqdata.errors import UsageError
+from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from qoqdata.exports.rows import Tally

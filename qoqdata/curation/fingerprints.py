@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from qoqdata.dataset import Dataset
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.stream.decode import Budget, Decoder
 
 T = TypeVar("T")
@@ -62,9 +63,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return unit
 
 
-def fingerprints(
-    dataset: Dataset, progress: Callable[[int, int], None] = lambda *_: None
-) -> pl.DataFrame:
+def fingerprints(dataset: Dataset, progress: ProgressCallback = silent) -> pl.DataFrame:
     """One row an image that shows something, in manifest order, of all records, whether a verdict
     drops them or not. `progress` hears of records read and their total. Raises InputError, which
     names the record, for an image that cannot be decoded."""

@@ -8,7 +8,7 @@ differ in at most f (pigeonhole); only those that share a band up to f flipped b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qoqdata.curation.fingerprints import fingerprints, thumbnails
 from qoqdata.dataset import Dataset
+from qoqdata.progress import ProgressCallback, silent
 
 _BANDS, _BITS = 4, 16
 RADIUS_MOST = 11
@@ -52,7 +53,7 @@ def find_leaks(
     *,
     radius: int,
     correlation: float,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: ProgressCallback = silent,
 ) -> pl.DataFrame:
     """Pairs of images in two splits whose fingerprints are at most `radius` bits apart and whose
     thumbnails correlate by `correlation` or more; columns of LEAKS, sorted.

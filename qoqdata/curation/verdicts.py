@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,6 +14,7 @@ from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, scan_texts, write_phi_receipt
 from qoqdata.curation.recipe import Accepted, CurationRecipe, Leakage
 from qoqdata.dataset import Dataset
+from qoqdata.progress import ProgressCallback, silent
 
 PHI, LEAKAGE = "phi", "leakage"
 
@@ -34,7 +34,7 @@ class Curation:
 def curate(
     dataset: Dataset,
     recipe: CurationRecipe,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: ProgressCallback = silent,
 ) -> Curation:
     """Run the rules over all texts and images and write curation/: verdicts, findings, receipt.
 
@@ -71,9 +71,7 @@ def curate(
     return Curation(findings, leaks, verdicts, phi)
 
 
-def _leaks(
-    dataset: Dataset, recipe: Leakage, progress: Callable[[int, int], None]
-) -> pl.DataFrame | None:
+def _leaks(dataset: Dataset, recipe: Leakage, progress: ProgressCallback) -> pl.DataFrame | None:
     if recipe.on_finding == "skip":
         return None
     leaks = find_leaks(

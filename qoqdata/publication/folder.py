@@ -19,6 +19,7 @@ import fsspec
 from qoqdata.atomic import canonical
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication.target import Delivery, Outgoing
 from qoqdata.remote.faults import retried
 from qoqdata.remote.opening import POINTER
@@ -59,7 +60,7 @@ class Folder:
         *,
         message: str,
         tag: str,
-        progress: Callable[[int, int], None] = lambda *_: None,
+        progress: ProgressCallback = silent,
     ) -> Delivery:
         """Write `files` as the release `tag`, check them by digest, and point readers to it.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication.target import Delivery, Outgoing
 from qoqdata.remote.faults import retried, status
 
@@ -91,7 +92,7 @@ class Hub:
         *,
         message: str,
         tag: str,
-        progress: Callable[[int, int], None] = lambda *_: None,
+        progress: ProgressCallback = silent,
     ) -> Delivery:
         """Make `files` the content of the revision and tag it; `progress` hears of files sent.
 

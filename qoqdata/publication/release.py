@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from qoqdata.curation.phi import require_phi_receipt
 from qoqdata.dataset import Dataset
 from qoqdata.differences import KINDS, SetDifference, difference
 from qoqdata.errors import DatasetError, UsageError
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import privacy
 from qoqdata.publication.licences import terms
 from qoqdata.publication.pages import write_pages
@@ -77,9 +78,7 @@ def prepare(
     return Prepared(staged, outgoing_files(root, digests), final, change)
 
 
-def deliver(
-    prepared: Prepared, target: Target, progress: Callable[[int, int], None] = lambda *_: None
-) -> Delivery:
+def deliver(prepared: Prepared, target: Target, progress: ProgressCallback = silent) -> Delivery:
     """Send a prepared release; `progress` hears of files and their total."""
     target.prepare()
     message = f"Release {prepared.version}"

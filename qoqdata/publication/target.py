@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from qoqdata.atomic import file_digest
 from qoqdata.dataset import Dataset
+from qoqdata.progress import ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Target(Protocol):
         *,
         message: str,
         tag: str,
-        progress: Callable[[int, int], None],
+        progress: ProgressCallback,
     ) -> Delivery:
         """Send files; readers see them once all of them are there."""
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+import qoqtrain
 from qoqdata import console
-from qoqdata.errors import UsageError
 
 EPILOG = """Example:  qoqtrain compare base/evaluation.json tuned/evaluation.json
 
@@ -28,15 +28,7 @@ def compare_command(
     json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
     """Print what the second policy does better or worse, with a paired bootstrap by patient."""
-    from qoqtrain.evaluate.comparison import compare
-    from qoqtrain.evaluate.report import read_run
-
-    (one, before), (other, after) = read_run(first), read_run(second)
-    for fact in ("dataset", "split"):
-        if one.get(fact) != other.get(fact):
-            fix = "evaluate both on the same"
-            raise UsageError(f"the two are of another {fact}", where=str(second), fix=fix)
-    differences = compare(before, after, bootstrap=bootstrap, seed=seed)
+    differences = qoqtrain.compare(first, second, bootstrap=bootstrap, seed=seed)
     if json:
         console.emit_json([asdict(row) for row in differences])
         return

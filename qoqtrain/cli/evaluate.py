@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+import qoqtrain
 from qoqdata import console
 from qoqdata.boxes import BoxFrame
-from qoqdata.errors import MissingKey, UsageError
+from qoqdata.errors import UsageError
+from qoqtrain.api.evaluating import Split
 
 if TYPE_CHECKING:
-    from qoqdata.dataset import Dataset
+    from qoqtrain.api.evaluating import BenchmarkEvaluation
     from qoqtrain.evaluate.report import EvaluationRun
     from qoqtrain.evaluate.results import (
         AnswerCounts,
@@ -36,17 +37,8 @@ Each prediction has an id and a response, and may have scores: one number an opt
 SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "auroc", "iou", "rouge_l")
 
 
-class Rows(StrEnum):
-    """What a row of the table stands for."""
-
-    SOURCE = "source"
-    DOMAIN = "domain"
-
-
-class Split(StrEnum):
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
+#: What a row of the table stands for.
+Rows = Literal["source", "domain"]
 
 
 def add(app: typer.Typer) -> None:
@@ -69,8 +61,8 @@ def evaluate_command(
     questions: Annotated[
         Path | None, typer.Option(help="The benchmark's question file, with --rules.")
     ] = None,
-    split: Annotated[Split, typer.Option(help="The split whose questions count.")] = Split.TEST,
-    by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.SOURCE,
+    split: Annotated[Split, typer.Option(help="The split whose questions count.")] = "test",
+    by: Annotated[Rows, typer.Option(help="Rows of the table.")] = "source",
     bootstrap: Annotated[int, typer.Option(min=0, help="Replicates; 0: no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     frame: Annotated[BoxFrame, typer.Option(help="What boxes are written in.")] = "pixels",
@@ -86,79 +78,51 @@ def evaluate_command(
         if rules is None or questions is None or data is not None or predictions is None:
             fix = "add --predictions, leave --data out"
             raise UsageError("--rules, --questions and --predictions go together", fix=fix)
-        _benchmark(rules, questions, predictions, out=out, json=json)
+        benchmark = qoqtrain.evaluate_benchmark(rules, questions, predictions, out=out)
+        if json:
+            console.emit_json(benchmark.result)
+        else:
+            show_benchmark(benchmark)
         return
     if data is None:
         raise UsageError("there is nothing to evaluate", fix="pass --data, or --rules")
-    import qoqdata
-    from qoqtrain import evaluate
-    from qoqtrain.evaluate import report
-
-    dataset = qoqdata.open(data)
     if model is not None:
-        predictions = _predictions_file(predictions, out)
-        frame = _answer(dataset, model, split.value, predictions, max_tokens, batch)
-    if predictions is None:
+        with console.counter("answers") as progress:
+            evaluation = qoqtrain.evaluate_model(
+                data,
+                model,
+                split=split,
+                predictions=predictions,
+                max_tokens=max_tokens,
+                batch=batch,
+                bootstrap=bootstrap,
+                seed=seed,
+                out=out,
+                progress=progress,
+            )
+    elif predictions is not None:
+        evaluation = qoqtrain.evaluate_predictions(
+            data, predictions, split=split, frame=frame, bootstrap=bootstrap, seed=seed, out=out
+        )
+    else:
         raise UsageError("there is nothing to score", fix="pass --predictions or --model")
-    answers = evaluate.read_predictions(predictions)
-    dataset.refuse_unknown(answers, of="prediction", where=str(predictions), error=MissingKey)
-    outcomes = evaluate.judge(evaluate.questions_of(dataset, split.value), answers, frame=frame)
-    evaluation = evaluate.summarise(outcomes, bootstrap=bootstrap, seed=seed)
-    run = report.run_of(dataset, predictions, answers, outcomes, split=split.value, frame=frame)
-    if out is not None:
-        report.write_evaluation(out, run, evaluation, outcomes)
     if plot is not None:
-        report.write_plot(plot, evaluation)
+        from qoqtrain.evaluate.report import write_plot
+
+        write_plot(plot, evaluation.figures)
     if json:
-        console.emit_json(report.evaluation_json(run, evaluation))
+        from qoqtrain.evaluate.report import evaluation_json
+
+        console.emit_json(evaluation_json(evaluation.run, evaluation.figures))
         return
-    show(evaluation, run, by)
+    show(evaluation.figures, evaluation.run, by)
     if out is not None:
         console.say(f"\nfigures and rows: {out}")
 
 
-def _predictions_file(predictions: Path | None, out: Path | None) -> Path:
-    """Where the model's answers go."""
-    if predictions is None and out is None:
-        fix = "name a file with --predictions, or a folder with --out"
-        raise UsageError("the model's answers need a place", fix=fix)
-    path = predictions or Path(str(out)) / "predictions.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _answer(
-    dataset: Dataset, model: str, split: str, predictions: Path, max_tokens: int, batch: int
-) -> BoxFrame:
-    """Let the model answer the split; its family says what its boxes are in."""
-    import torch
-
-    from qoqtrain.evaluate.answering import AnswerSettings, answer
-    from qoqtrain.model.loading import load_policy
-
-    policy, processor = load_policy(model)
-    policy.to("cuda" if torch.cuda.is_available() else "cpu")
-    settings = AnswerSettings(max_tokens=max_tokens, batch=batch)
-    with console.counter("answers") as progress:
-        return answer(dataset, split, policy, processor, predictions, settings, progress)
-
-
-def _benchmark(
-    rules: str, questions: Path, predictions: Path, *, out: Path | None, json: bool
-) -> None:
-    from qoqtrain.evaluate import benchmarks, read_predictions
-    from qoqtrain.evaluate.benchmarks.figures import benchmark_json, write_benchmark_report
-
-    benchmark = benchmarks.benchmark_of(rules)
-    items = benchmarks.read_items(questions, benchmark)
-    answers = read_predictions(predictions)
-    verdicts = benchmarks.judge_items(items, answers, benchmark)
-    result = benchmark_json(benchmark, questions, predictions, answers, verdicts)
-    if out is not None:
-        write_benchmark_report(out, result, verdicts)
-    if json:
-        console.emit_json(result)
-        return
+def show_benchmark(evaluation: BenchmarkEvaluation) -> None:
+    """The figures of all questions and of each group, and what they rest on."""
+    benchmark, result = evaluation.benchmark, evaluation.result
     console.say(benchmark.title)
     groups = result["figures"]["groups"]
     heads = [name for name, value in result["figures"].items() if not isinstance(value, dict | str)]
@@ -181,11 +145,11 @@ def show(evaluation: Evaluation, run: EvaluationRun, by: Rows) -> None:
         ("(over sources)", evaluation.counts, evaluation.over_sources),
     ]
     for domain in evaluation.domains:
-        if by is Rows.DOMAIN:
+        if by == "domain":
             rows.append((domain.domain, domain.counts, domain.metrics))
         else:
             rows += [(one.source, one.counts, one.metrics) for one in domain.sources]
-    heads = (by.value, "records", "patients", "missing", "unparsable", *_heads(metrics))
+    heads = (by, "records", "patients", "missing", "unparsable", *_heads(metrics))
     console.table(
         heads, [_row(name, counts, estimates, metrics) for name, counts, estimates in rows]
     )

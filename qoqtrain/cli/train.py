@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+import qoqtrain
 from qoqdata import console
-from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from qoqtrain.trainer.plan.dry_run import DryRun
-    from qoqtrain.trainer.plan.settings import TrainSettings
 
 EPILOG = """Example:  qoqtrain train --data ./set --model Qwen/Qwen2.5-VL-7B-Instruct --dry-run
 
@@ -22,12 +20,8 @@ Several GPUs:  torchrun --nproc-per-node 8 --no-python qoqtrain train --data ./s
 The same command goes on from the last checkpoint."""
 
 
-class Stage(StrEnum):
-    """What a run trains."""
-
-    ALIGN = "align"
-    SFT = "sft"
-    DRPO = "drpo"
+#: What a run trains.
+Stage = Literal["align", "sft", "drpo"]
 
 
 def add(app: typer.Typer) -> None:
@@ -64,25 +58,32 @@ def train_command(
     Stages: align (the ECG branch, language model frozen), sft (warm start from answers and
     reasoning), drpo. A killed run goes on to the same numbers.
     """
-    settings = _settings(data, model, config, out, stage, steps, seed, assign or [])
-    if print_slurm is not None:
-        _print_slurm(settings, config, assign or [], print_slurm)
-    elif show_settings:
-        from qoqtrain.trainer.plan.settings import as_yaml
+    from qoqtrain.trainer.plan.settings import as_yaml, read_settings
 
+    values = {
+        "data": data,
+        "model": model,
+        "out": out,
+        "stage": stage,
+        "steps": steps,
+        "seed": seed,
+    }
+    settings = read_settings(config, values, assign or [])
+    if print_slurm is not None:
+        from qoqtrain.trainer.plan import launch
+
+        machines = launch.machines_of(print_slurm)
+        command = launch.command_of(settings, config=config, assignments=assign or [])
+        console.say(launch.slurm_script(command, **machines._asdict()).rstrip())
+    elif show_settings:
         console.say(as_yaml(settings).rstrip())
     elif dry:
-        _quiet()
-        from qoqtrain.trainer.plan.dry_run import dry_run
-
-        show(dry_run(settings, world=world), world=world, config=show_config)
+        show(qoqtrain.dry_run(settings, world=world), world=world, config=show_config)
     else:
-        _quiet()
         from qoqtrain.trainer.log.progress import is_first, listener
-        from qoqtrain.trainer.loop import train
 
-        with listener() as notify:
-            folder = train(settings, notify)
+        with listener() as progress:
+            folder = qoqtrain.train(settings, progress=progress)
         if is_first():
             console.say(f"trained model: {folder}")
 
@@ -143,62 +144,3 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
     if config:
         console.say()
         console.emit_json(result.deepspeed or {"engine": "torch"})
-
-
-def _settings(
-    data: str | None,
-    model: str | None,
-    config: Path | None,
-    out: Path | None,
-    stage: Stage | None,
-    steps: int | None,
-    seed: int | None,
-    assign: list[str],
-) -> TrainSettings:
-    from qoqtrain.trainer.plan.settings import read_settings
-
-    values = {
-        "data": data,
-        "model": model,
-        "out": None if out is None else str(out),
-        "stage": None if stage is None else stage.value,
-        "steps": steps,
-        "seed": seed,
-    }
-    return read_settings(config, values, assign)
-
-
-def _print_slurm(
-    settings: TrainSettings, config: Path | None, assign: list[str], size: str
-) -> None:
-    from qoqtrain.trainer.plan.launch import slurm_script
-
-    nodes, _, gpus = size.partition("x")
-    if not (nodes.isdigit() and gpus.isdigit()):
-        raise UsageError(f"{size!r} is no size", where="--print-slurm", fix="write it as 2x8")
-    command = ["--data", settings.data, "--model", settings.model, "--out", str(settings.out)]
-    command += ["--stage", settings.stage, "--seed", str(settings.seed)]
-    command += [] if settings.steps is None else ["--steps", str(settings.steps)]
-    command += [] if config is None else ["--config", str(config)]
-    for assignment in assign:
-        command += ["--set", assignment]
-    console.say(slurm_script(command, nodes=int(nodes), gpus=int(gpus)).rstrip())
-
-
-def _quiet() -> None:
-    """No bars and notices of the libraries between the lines of the run."""
-    import logging
-    import os
-    import warnings
-
-    import torch
-
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    if not torch.cuda.is_available():
-        # DeepSpeed complains when it has to find out.
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    from transformers.utils import logging as notices
-
-    notices.disable_progress_bar()
-    notices.set_verbosity_error()
-    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)

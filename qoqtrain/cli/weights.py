@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import qoqtrain
 from qoqdata import console
 
 if TYPE_CHECKING:
-    from qoqtrain.drpo import DRPO
+    from qoqtrain.drpo import WeightRow
 
 EPILOG = """Example:  qoqtrain weights ./set --by domain
 
@@ -28,21 +30,17 @@ def weights_command(
     json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
     """Print the starting weights that DRPO takes from the statistics."""
-    import qoqdata
-    from qoqtrain.drpo import DRPO
-
-    stats = qoqdata.open(dataset).stats
-    drpo = DRPO.from_stats(stats, domain_key=by, preset=preset)
+    rows = qoqtrain.weights(dataset, by=by, preset=preset)
     if json:
-        console.emit_json(drpo.weights())
+        console.emit_json(rows)
         return
-    show(drpo, by)
+    show(rows, by)
 
 
-def show(drpo: DRPO, by: str) -> None:
+def show(weights: Sequence[WeightRow], by: str) -> None:
     """Weights from the largest to the smallest group, and what they are made of."""
     heads = (by, "records", "share", "rarity", "success rate", "weight", "bounded", "from")
-    rows = sorted(drpo.weights(), key=lambda row: -(row["n_records"] or 0))
+    rows = sorted(weights, key=lambda row: -(row["n_records"] or 0))
     console.table(
         heads,
         [
@@ -66,7 +64,4 @@ def show(drpo: DRPO, by: str) -> None:
 
 def show_starting_weights(dataset: Path) -> None:
     """The demo's last step: from statistics to DRPO weights."""
-    import qoqdata
-    from qoqtrain.drpo import DRPO
-
-    show(DRPO.from_stats(qoqdata.open(dataset).stats), "domain")
+    show(qoqtrain.weights(dataset), "domain")

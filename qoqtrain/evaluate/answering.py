@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qoqdata.errors import InputError, UsageError
+from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from qoqdata.boxes import BoxFrame
@@ -38,9 +39,6 @@ COLUMNS = (
     "labels",
 )
 
-#: Called with the number of questions answered and their total.
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class AnswerSettings:
@@ -58,7 +56,7 @@ def answer(
     processor: Processor,
     out: Path,
     settings: AnswerSettings,
-    progress: Progress = lambda count, total: None,
+    progress: ProgressCallback = silent,
 ) -> BoxFrame:
     """Write a line for every question of the split to `out`, and return the frame of its boxes.
 

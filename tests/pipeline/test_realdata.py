@@ -22,15 +22,19 @@ from tests.pipeline.conftest import SALT
 Build = Callable[..., Dataset]
 
 
-@pytest.fixture
-def built(realdata: Path, tmp_path: Path) -> Build:
-    """Build one source on a folder of the real files."""
+@pytest.fixture(scope="module")
+def built(realdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Build one source on a folder of the real files, once; nothing may write into the set."""
+    folders: dict[str, Path] = {}
 
     def run(slug: str, folder: str, mapping: dict | None = None, **options: Any) -> Dataset:
         raw = realdata / folder
         request = SourceRequest(source=slug, raw=raw, mapping=mapping, options=options)
-        build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
-        return qoqdata.open(tmp_path / "set")
+        key = request.model_dump_json()
+        if key not in folders:
+            folders[key] = tmp_path_factory.mktemp(slug) / "set"
+            build(BuildConfig(sources=(request,)), folders[key], BuildSetting(SALT, workers=0))
+        return qoqdata.open(folders[key])
 
     return run
 
@@ -115,6 +119,7 @@ def test_lc25000_without_group_list_stays_in_train(built: Build) -> None:
     }
 
 
+@pytest.mark.slow
 def test_covid_blues(built: Build, realdata: Path) -> None:
     dataset = built("covid_blues", "ultrasound/COVID-BLUES")
     clips = sorted((realdata / "ultrasound/COVID-BLUES/lus_videos").glob("*.mp4"))
@@ -131,6 +136,7 @@ def test_covid_blues(built: Build, realdata: Path) -> None:
     assert scores["patient_21_L2"] == "Score 1"
 
 
+@pytest.mark.slow
 def test_kits23_without_imaging_is_annotation_only(built: Build) -> None:
     dataset = built("kits23", "nifti/kits23")
     records = rows(dataset)
@@ -147,6 +153,7 @@ def test_kits23_without_imaging_is_annotation_only(built: Build) -> None:
     }
 
 
+@pytest.mark.slow
 def test_dicom_folder(built: Build, realdata: Path) -> None:
     options = ["CT", "MR", "US", "CR", "MG", "DX", "OT", "NM", "PT", "XA"]
     mapping = {

@@ -200,7 +200,7 @@ def test_storable(data: bytes, expected: bool) -> None:
 
 
 @given(st.sampled_from(["JPEG", "PNG"]), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_damaged_bytes_give_bytes_or_our_error(kind: str, data: st.DataObject) -> None:
     whole = bytearray(_jpeg_full_of_text() if kind == "JPEG" else made.saved(made.smooth(), kind))
     for _ in range(data.draw(st.integers(1, 3))):

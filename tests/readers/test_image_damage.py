@@ -89,7 +89,7 @@ def test_many_flipped_bits(name: str, seed: int) -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from(sorted(_ENCODED)), st.integers(0, 60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bytes_after_a_true_beginning(tail: bytes, name: str, head: int) -> None:
     try:
         reader.decode_image(_ENCODED[name][:head] + tail, where="random", limits=_FEW)

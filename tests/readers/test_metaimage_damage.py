@@ -111,7 +111,7 @@ def test_garbage_is_refused(tmp_path: Path, garbage: bytes) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=4),
     cut=st.integers(0, 400),

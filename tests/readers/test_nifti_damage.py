@@ -124,7 +124,7 @@ def test_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(flips=st.lists(st.tuples(st.integers(0, 471), st.integers(1, 255)), max_size=6))
 def test_flipped_bits_give_a_volume_or_our_error(
     tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]

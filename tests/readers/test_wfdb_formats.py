@@ -108,9 +108,7 @@ def test_sizes_are_consistent(fmt: str, samples: int) -> None:
     leads=st.integers(1, 4),
     seed=st.integers(0, 2**31),
 )
-@settings(
-    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_round_trip_property(tmp_path: Path, fmt: str, samples: int, leads: int, seed: int) -> None:
     stored = walk(BITS[fmt], (samples, leads), seed)
     stem = write(tmp_path, fmt, stored, names=["I", "II", "III", "V1"][:leads])

@@ -229,7 +229,7 @@ def test_processes_write_an_entry_once(tmp_path: Path) -> None:
     assert log.read_text() == "written\n"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abcdefgh"), st.integers(1, 120), st.booleans()), max_size=25

@@ -30,7 +30,7 @@ def test_units_are_the_probabilities(p: list[float]) -> None:
     assert ((whole > 0) == (exact > 0)).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(chances, st.integers(0, 10**6), st.integers(0, 5000))
 def test_counts_are_those_of_the_draws(p: list[float], start: int, length: int) -> None:
     one = segment(p, start)
@@ -39,7 +39,7 @@ def test_counts_are_those_of_the_draws(p: list[float], start: int, length: int) 
     assert one.counts(start + length).tolist() == want.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(chances, st.integers(0, 9000), st.integers(0, 3000))
 def test_any_stretch_at_once(p: list[float], first: int, length: int) -> None:
     one = segment(p)
@@ -47,7 +47,7 @@ def test_any_stretch_at_once(p: list[float], first: int, length: int) -> None:
     assert one.components(first, first + length).tolist() == whole[first:].tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(chances, st.integers(1, 2**40))
 def test_frequencies_stay_within_a_few_draws(p: list[float], blocks: int) -> None:
     """At the ends of blocks; the discrepancy of the golden ratio's sequence grows like a log."""

@@ -153,7 +153,7 @@ WEIGHTS = st.fixed_dictionaries(dict.fromkeys(("chest_xray", "ct", "ecg"), st.fl
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.lists(st.tuples(st.integers(0, 6), WEIGHTS), min_size=1, max_size=4),
     st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=5, max_size=5),

@@ -64,7 +64,7 @@ def both(dataset: Dataset) -> list[tuple[RecordSequence, DrawSegment | None]]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(1, 64),
     st.integers(0, 63),

@@ -19,7 +19,7 @@ from qoqdata.stream.decode import Budget
 from qoqdata.stream.plan import Share
 from tests.stream.sets import Part, write
 
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=10)
 N = 143
 WORLDS = st.sampled_from([1, 2, 3, 4, 5, 8, 13])
 RUNS = st.tuples(WORLDS, st.integers(0, 4), st.integers(0, 40))
@@ -64,7 +64,7 @@ def test_ranks_together_give_the_global_order(
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(RUNS, min_size=2, max_size=4), st.sampled_from([None, "domain:temperature"]))
 def test_resumed_any_number_of_times(
     mixed: Dataset, runs: list[tuple[int, int, int]], mix: str | None

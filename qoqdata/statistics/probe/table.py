@@ -4,7 +4,7 @@ patient."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.statistics.difficulty import PROBE, from_estimates, write_difficulty
 from qoqdata.statistics.prior import answer_matrix
 from qoqdata.statistics.probe import LIMIT, SCORER
@@ -29,7 +30,7 @@ _PIXELS = 128 * 128
 
 
 def write_probe(
-    dataset: Dataset, *, limit: int = LIMIT, progress: Callable[[int, int], None] = lambda *_: None
+    dataset: Dataset, *, limit: int = LIMIT, progress: ProgressCallback = silent
 ) -> tuple[pl.DataFrame, Path, list[str]]:
     """Write what `probe_difficulty` gives; returns its table, the path and the tasks left out.
 
@@ -44,7 +45,7 @@ def write_probe(
 
 
 def probe_difficulty(
-    dataset: Dataset, *, limit: int = LIMIT, progress: Callable[[int, int], None] = lambda *_: None
+    dataset: Dataset, *, limit: int = LIMIT, progress: ProgressCallback = silent
 ) -> tuple[pl.DataFrame, list[str]]:
     """Rows of the difficulty table for training questions with options, and the tasks left out.
 

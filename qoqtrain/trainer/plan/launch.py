@@ -5,8 +5,40 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
 
 from qoqdata.errors import UsageError
+from qoqtrain.trainer.plan.settings import TrainSettings
+
+
+class Machines(NamedTuple):
+    """How many of them, and the GPUs of each."""
+
+    nodes: int
+    gpus: int
+
+
+def machines_of(size: str) -> Machines:
+    """The machines that "2x8" stands for. Raises UsageError for other words."""
+    nodes, _, gpus = size.partition("x")
+    if not (nodes.isdigit() and gpus.isdigit()):
+        raise UsageError(f"{size!r} is no size", where="--print-slurm", fix="write it as 2x8")
+    return Machines(int(nodes), int(gpus))
+
+
+def command_of(
+    settings: TrainSettings, *, config: Path | None = None, assignments: Sequence[str] = ()
+) -> list[str]:
+    """The options of `qoqtrain train` that give `settings`, which were read from `config` and
+    `assignments`."""
+    command = ["--data", settings.data, "--model", settings.model, "--out", str(settings.out)]
+    command += ["--stage", settings.stage, "--seed", str(settings.seed)]
+    command += [] if settings.steps is None else ["--steps", str(settings.steps)]
+    command += [] if config is None else ["--config", str(config)]
+    for assignment in assignments:
+        command += ["--set", assignment]
+    return command
 
 
 def slurm_script(command: Sequence[str], *, nodes: int, gpus: int, hours: int = 48) -> str:

@@ -54,7 +54,7 @@ lattice = st.lists(
 
 
 @given(st.lists(lattice, min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_lines_are_solved_exactly_for_every_k(raw: list[list[tuple[int, int]]]) -> None:
     lines = []
     for line in raw:
@@ -189,7 +189,7 @@ def test_equal_means_are_one_point() -> None:
     st.lists(st.sampled_from("ABC"), min_size=40, max_size=40),
     st.sampled_from([64, 256, 1024]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_bins_equal_exact_points_on_a_lattice(
     groups: list[list[int]], domains: list[str], bins: int
 ) -> None:

@@ -59,7 +59,7 @@ def build(preset: str, changes: dict[str, Any], priors: dict[str, Any] | None = 
 
 
 @given(presets, st.lists(questions, min_size=1, max_size=3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_finite_centred_and_of_the_right_sign(
     preset: tuple[str, dict[str, Any]], steps: list[list[tuple[str, list[float]]]]
 ) -> None:
@@ -86,7 +86,7 @@ def test_finite_centred_and_of_the_right_sign(
 
 
 @given(presets, questions, st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_order_of_rows_and_any_ids_give_the_same_bits(
     preset: tuple[str, dict[str, Any]], groups: list[tuple[str, list[float]]], random: Any
 ) -> None:
@@ -108,7 +108,7 @@ def test_any_order_of_rows_and_any_ids_give_the_same_bits(
 
 
 @given(questions, st.integers(2, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_common_factor_of_all_counts_does_not_matter(
     groups: list[tuple[str, list[float]]], factor: int
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_common_factor_of_all_counts_does_not_matter(
 
 
 @given(questions, questions)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_absent_domain_does_not_matter(
     groups: list[tuple[str, list[float]]], absent: list[tuple[str, list[float]]]
 ) -> None:
@@ -137,7 +137,7 @@ def test_an_absent_domain_does_not_matter(
 
 
 @given(questions, questions, st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_merged_ranks_equal_the_union(
     first: list[tuple[str, list[float]]], second: list[tuple[str, list[float]]], ranks: int
 ) -> None:
@@ -155,7 +155,7 @@ def test_merged_ranks_equal_the_union(
 
 
 @given(presets, st.lists(questions, min_size=2, max_size=4), st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_resumed_equals_unbroken(
     preset: tuple[str, dict[str, Any]],
     steps: list[list[tuple[str, list[float]]]],
@@ -174,7 +174,7 @@ def test_resumed_equals_unbroken(
 
 
 @given(questions)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_affine_map_of_rewards_and_range_changes_nothing(
     groups: list[tuple[str, list[float]]],
 ) -> None:
@@ -189,7 +189,7 @@ def test_an_affine_map_of_rewards_and_range_changes_nothing(
 
 
 @given(questions)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_bounds_hold(groups: list[tuple[str, list[float]]]) -> None:
     batch = columns(groups)
     step = build("streaming", {"bounds": (4.0, 0.2)}).step(**batch)

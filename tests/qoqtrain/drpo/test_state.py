@@ -207,7 +207,7 @@ def test_the_estimators_merged_are_left_alone() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.integers(1, 59))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_cut_of_any_means_sums_to_the_same_bits(means: list[float], cut: int) -> None:
     def seen(part: list[float]) -> DRPO:
         drpo = DRPO.preset("streaming")

@@ -257,7 +257,7 @@ def test_an_id_is_there_once() -> None:
 
 
 @given(st.text(max_size=80), st.sampled_from(sorted(BENCHMARKS)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_response_raises(response: str, name: str) -> None:
     benchmark = benchmark_of(name)
     if benchmark.rule is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,40 @@ def test_comparison_of_two_runs(built: Path, records: list, run: Callable, tmp_p
     assert (code, "no such file" in error) == (1, True)
     code, _, error = run("compare", pair[0], answers)
     assert (code, "no evaluation.json" in error) == (1, True)
+
+
+def test_functions_give_what_the_commands_show(
+    built: Path, records: list, run: Callable, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    few = written(tmp_path / "few.jsonl", map(perfect, records[::2]))
+    every = written(tmp_path / "every.jsonl", map(perfect, records))
+    before, after = (
+        qoqtrain.evaluate_predictions(
+            dataset, answers, split="train", bootstrap=20, seed=3, out=tmp_path / answers.stem
+        )
+        for dataset, answers in ((built, few), (qoqdata.open(built), every))
+    )
+    assert (before.figures.counts.missing, after.figures.counts.missing) == (len(records) // 2, 0)
+    assert [outcome.id for outcome in after.outcomes] == [record["id"] for record in records]
+    pair = [tmp_path / name / "evaluation.json" for name in ("few", "every")]
+    differences = qoqtrain.compare(*pair, bootstrap=20, seed=3)
+    weights = qoqtrain.weights(with_statistics(built, tmp_path), by="source")
+    assert capsys.readouterr() == ("", "")
+
+    arguments = ("--split", "train", "--bootstrap", "20", "--seed", "3", "--json")
+    _, shown, _ = run("evaluate", "--data", built, "--predictions", every, *arguments)
+    assert json.loads(shown) == json.loads(pair[1].read_text())
+    _, shown, _ = run("compare", *pair, "--bootstrap", "20", "--seed", "3", "--json")
+    assert json.loads(shown) == [asdict(row) for row in differences]
+    _, shown, _ = run("weights", tmp_path / "counted", "--by", "source", "--json")
+    assert json.loads(shown) == weights
+    assert {row["domain"] for row in weights} == {"ham10000", "ptb_xl"}
+
+
+def with_statistics(dataset: Path, folder: Path) -> Path:
+    copy = Path(shutil.copytree(dataset, folder / "counted"))
+    qoqdata.stats(copy, prior=True)
+    return copy
 
 
 def test_predictions_that_cannot_be_used(

@@ -116,7 +116,7 @@ def test_files_that_are_no_predictions(tmp_path: Path) -> None:
         read_predictions(deep)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(content=st.binary(max_size=60), suffix=st.sampled_from(["jsonl", "parquet"]))
 def test_any_bytes_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str

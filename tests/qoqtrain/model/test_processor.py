@@ -20,7 +20,7 @@ from tests.qoqtrain.model.clinical import FAMILIES, texts
 PROCESSORS = {family: tiny_policy(family, texts())[1] for family in FAMILIES}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(FAMILIES), st.integers(1, 400), st.integers(1, 400))
 def test_the_size_seen_is_the_one_that_comes_out(family: str, width: int, height: int) -> None:
     processor = PROCESSORS[family]

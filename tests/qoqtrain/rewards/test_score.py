@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import qoqtrain
@@ -150,7 +150,6 @@ def test_an_empty_batch_is_empty() -> None:
 
 
 @given(st.lists(st.tuples(RESPONSES, TRUTHS), max_size=6), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_a_response_is_scored_by_itself(batch: list[Any], random: Any) -> None:
     """Bounds, and independence of the rest of the batch and its order."""
     results = score([r for r, _ in batch], [t for _, t in batch])

@@ -55,6 +55,15 @@ def same_model(one: Path, other: Path) -> None:
         assert (apart < 1e-4).float().mean() > 0.99
 
 
+def test_two_ranks_end_with_the_same_weights_which_are_those_of_one(small, tmp_path):
+    small["steps"] = 2
+    found = together(small, 2)
+    first, second = (Path(small["out"]) / f"weights-{rank}" for rank in (0, 1))
+    assert first.read_text() == second.read_text()
+    agree(found, alone(small, tmp_path / "alone"))
+    same_model(tmp_path / "alone" / "model", Path(small["out"]) / "model")
+
+
 @pytest.mark.slow
 def test_two_ranks_with_zero_2_train_as_one_rank_does(small, tmp_path):
     small["steps"] = 3

@@ -161,7 +161,7 @@ def loss_of(batch, rows, chosen, total=None):
     )[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), chosen=choices)
 def test_loss_and_gradient_equal_a_plain_implementation(seed, chosen):
     batch = random_batch(seed)
@@ -173,7 +173,7 @@ def test_loss_and_gradient_equal_a_plain_implementation(seed, chosen):
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), chosen=choices, cuts=st.sets(st.integers(1, 5), max_size=5))
 def test_any_split_into_micro_batches_sums_to_the_batch(seed, chosen, cuts):
     batch = random_batch(seed)

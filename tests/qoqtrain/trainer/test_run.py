@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
+import qoqtrain  # noqa: E402
 from qoqdata.cli.main import app as qoqdata_app  # noqa: E402
 from qoqdata.errors import QoqdataError, UsageError  # noqa: E402
 from qoqtrain.rollout.protocol import Rollout  # noqa: E402
@@ -29,7 +31,7 @@ def run(small: dict, *assignments: str) -> list[dict]:
 
 def test_several_updates_with_a_reference(small):
     lines = run(
-        small, "steps=2", "updates=2", "questions=4", "loss.kl=0.05", "optimizer.learning_rate=0.01"
+        small, "steps=1", "updates=2", "questions=4", "loss.kl=0.05", "optimizer.learning_rate=0.01"
     )
     # The first update starts from the reference; later ones have left it, and the old policy.
     assert lines[-1]["policy"]["kl_reference"] > 0
@@ -42,7 +44,7 @@ def test_adapters_train_and_are_merged_into_the_model(small, warm):
 
     lines = run(
         small,
-        "steps=2",
+        "steps=1",
         "lora.rank=4",
         "loss.kl=0.05",
         "rollouts.per_question=8",
@@ -69,6 +71,21 @@ def test_difficulty_reads_the_rollouts_of_a_run(small, demo):
     assert found["n_rollouts"].to_list() == [4] * 4
     expected = rows.group_by("id").agg(pl.col("answer").mean()).sort("id")
     assert found.sort("id")["success_rate"].to_list() == pytest.approx(expected["answer"].to_list())
+
+
+def test_functions_are_silent_and_leave_the_libraries_as_they_were(small, capfd, monkeypatch):
+    from transformers.utils import logging
+
+    monkeypatch.delenv("DS_ACCELERATOR", raising=False)
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    settings, heard = {**small, "steps": 1}, []
+    assert qoqtrain.dry_run(settings).plan.shape.steps == 1
+    folder = qoqtrain.train(settings, progress=heard.append)
+    assert folder == Path(small["out"]) / "model" and (folder / "model.safetensors").is_file()
+    assert [(one.step, one.steps) for one in heard] == [(1, 1)]
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    assert "DS_ACCELERATOR" not in os.environ
 
 
 def test_a_rollout_without_a_reward_stops_the_run_and_is_named():

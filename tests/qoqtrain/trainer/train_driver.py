@@ -1,4 +1,7 @@
-"""A training process: settings as JSON; it may kill itself after a step on a rank."""
+"""A training process: settings as JSON; it may kill itself before a step on a rank.
+
+At its end every rank writes the sha256 of its weights beside the run, into OUT/weights-RANK.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from hashlib import sha256
 
 import torch
 
@@ -27,6 +31,18 @@ def main() -> None:
             return step_of(run, taken, step)
 
         loop.policy_step = stop_before
+    export = loop.export_model
+
+    def write_digest(run):
+        folder = export(run)
+        state = run.engine.module.state_dict()
+        digest = sha256()
+        for name in sorted(state):
+            digest.update(name.encode() + state[name].contiguous().numpy().tobytes())
+        (folder.parent / f"weights-{run.ranks.rank}").write_text(digest.hexdigest())
+        return folder
+
+    loop.export_model = write_digest
     console.guard(lambda: loop.train(read_settings(values=given)))
 
 

@@ -21,7 +21,7 @@ def reference():
     return module.smart_resize
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     width=SIDE,
     height=SIDE,
@@ -56,7 +56,7 @@ def test_sizes_worked_out_by_hand(size, shown):
     assert shown_sizes([size], Budget()) == [(0, shown)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     sizes=st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=20),
     multiple=st.sampled_from([28, 32]),

@@ -64,7 +64,7 @@ def boxed(draw):
     return (width, height), (x[0], y[0], x[1], y[1])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(boxed(), st.integers(4, 60), st.integers(0, 300), st.sampled_from([28, 32]), st.booleans())
 def test_image_mask_and_box_agree_at_every_size(drawn, low, more, multiple, grey):
     size, box = drawn

@@ -38,7 +38,7 @@ def test_every_cut_is_refused_by_name(data):
             decode(data[:end])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(PNG) - 1), st.integers(1, 255))
 def test_a_changed_byte_of_a_png_is_refused(position, change):
     data = bytearray(PNG)
@@ -47,7 +47,7 @@ def test_a_changed_byte_of_a_png_is_refused(position, change):
         decode(bytes(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(JPEG) - 1), st.integers(1, 255), st.booleans())
 def test_a_changed_byte_of_a_jpeg_gives_its_own_size_or_an_error(position, change, strict):
     data = bytearray(JPEG)
@@ -77,7 +77,7 @@ def test_a_progressive_image_without_its_last_scans_is_refused():
         decode(data[: scans[3]] + b"\xff\xd9")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.sampled_from([b"", JPEG[:3], PNG[:8], JPEG[:20], PNG[:33]]))
 def test_noise_is_refused(noise, head):
     with pytest.raises(InputError):

@@ -18,7 +18,7 @@ def noise(seed, rows, columns, high=256, dtype=np.uint8):
     return np.random.default_rng(seed).integers(0, high, (rows, columns)).astype(dtype)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(stored=st.tuples(SIDE, SIDE), shown=st.tuples(SIDE, SIDE), seed=st.integers(0, 9))
 def test_labels_come_from_the_pixel_under_the_centre(stored, shown, seed):
     codes = noise(seed, stored[1], stored[0], 7)

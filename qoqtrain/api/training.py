@@ -1,0 +1,68 @@
+"""Functions that train a policy, say what a run would take, and what it starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from qoqdata.api.opening import DatasetLike, dataset_of
+
+if TYPE_CHECKING:
+    from qoqtrain.drpo import WeightRow
+    from qoqtrain.trainer.log.progress import Notify
+    from qoqtrain.trainer.plan.dry_run import DryRun
+    from qoqtrain.trainer.plan.settings import TrainSettings
+
+#: Settings as they are, as a mapping ({"data": "./set", "loss": {"kl": 0.01}}), or a YAML file.
+SettingsLike: TypeAlias = "TrainSettings | Mapping[str, Any] | str | Path"
+
+
+def train(settings: SettingsLike, *, progress: Notify | None = None) -> Path:
+    """Train a policy: roll out, score, weigh with DRPO, update; returns the trained model's folder.
+
+    Every rank of a run calls this. A killed run goes on from its last checkpoint to the same
+    numbers. `progress` hears of each step, on rank 0. Raises UsageError and DatasetError for what
+    cannot be trained, QoqdataError when a rank dies or the loss is not finite.
+    """
+    from qoqtrain.api.notices import quiet_libraries
+    from qoqtrain.trainer import loop
+
+    with quiet_libraries():
+        return loop.train(_checked(settings), progress)
+
+
+def dry_run(settings: SettingsLike, *, world: int = 1) -> DryRun:
+    """What `train` would do on `world` ranks: the cut of a step, memory, time, mix and weights.
+
+    Reads the model's configuration and the first step's questions, no weights. Raises UsageError
+    and DatasetError as `train` would.
+    """
+    from qoqtrain.api.notices import quiet_libraries
+    from qoqtrain.trainer.plan import dry_run
+
+    with quiet_libraries():
+        return dry_run.dry_run(_checked(settings), world=world)
+
+
+def weights(
+    dataset: DatasetLike, *, by: str = "domain", preset: str = "streaming"
+) -> list[WeightRow]:
+    """The weights with which DRPO starts on a data set, a row for each value of the column `by`.
+
+    Raises UsageError for a set without statistics, another column and an unknown preset.
+    """
+    from qoqtrain.drpo import DRPO
+
+    stats = dataset_of(dataset).stats
+    return DRPO.from_stats(stats, domain_key=by, preset=preset).weights()
+
+
+def _checked(settings: SettingsLike) -> TrainSettings:
+    from qoqtrain.trainer.plan.settings import TrainSettings, read_settings
+
+    if isinstance(settings, TrainSettings):
+        return settings
+    if isinstance(settings, Mapping):
+        return read_settings(values=settings)
+    return read_settings(Path(settings))
