@@ -13,13 +13,13 @@ from qoqdata.pipeline import quarantine, receipts
 from qoqdata.pipeline.planning import Chunk
 from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.pipeline.shards import write_shard
+from qoqdata.readers.raw_file import DIGEST, taking_digests
 from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
 from qoqdata.records.rows import RecordFacts, row, shows_something
 from qoqdata.records.rules import validate
 from qoqdata.records.storage import MediaStore
 from qoqdata.sources.protocol import Job, Source, Unit
-from qoqdata.sources.rawtree import DIGEST
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
     job = task.job
     stage: quarantine.Stage = "convert"
     try:
-        # The digest comes first: it refuses missing files and paths that leave the root, also
-        # where a converter would not look at them.
-        digest = job.raw.digest(unit.files)
-        records = task.source.convert(unit, job)
+        with taking_digests() as digests:
+            records = task.source.convert(unit, job)
+        # Refuses missing files and paths that leave the root also where no converter looked.
+        digest = job.raw.digest(unit.files, digests)
         stage = "validate"
         rows = tuple(_rows(records, unit, task, digest))
         for one in rows:

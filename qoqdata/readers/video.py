@@ -22,6 +22,7 @@ from qoqdata.readers import video_container, video_frames
 from qoqdata.readers.decoder_log import decoder_log
 from qoqdata.readers.image import gif, pillow
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.raw_file import open_raw_file
 from qoqdata.readers.video_frames import FramePolicy, describe
 from qoqdata.readers.video_timing import Timing, from_delays, from_stamps
 
@@ -58,7 +59,7 @@ def read_video(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAUL
     """
     where = str(path)
     try:
-        with Path(path).open("rb") as file:
+        with open_raw_file(Path(path)) as file:
             size = file.seek(0, io.SEEK_END)
             limits.check("file_bytes", size, where=where)
             file.seek(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +10,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import polars as pl
+from blake3 import blake3
 
 from qoqdata.errors import BadTable, MissingFile, OutsideRoot, UnreadableFile, UsageError
-
-#: What makes the digests of raw files.
-DIGEST = "sha256"
+from qoqdata.readers.raw_file import RawDigests
 
 
 @dataclass(frozen=True)
@@ -126,16 +124,17 @@ class RawTree:
                 raise BadTable("is not UTF-8", where=where, fix="convert the table to UTF-8")
         return table
 
-    def digest(self, relatives: Sequence[str]) -> str:
-        """sha256 over the digests of the files, in the order given.
+    def digest(self, relatives: Sequence[str], digests: RawDigests | None = None) -> str:
+        """BLAKE3 over the BLAKE3 digests of the files, in the order given.
 
-        Raises as `resolve`, and UnreadableFile for a folder or a failing disk.
+        `digests` are those of files that were read already. Raises as `resolve`, and
+        UnreadableFile for a folder or a failing disk.
         """
-        total = hashlib.sha256()
+        digests = digests or RawDigests()
+        total = blake3()
         for relative in relatives:
             try:
-                with self.resolve(relative).open("rb") as stream:
-                    total.update(hashlib.file_digest(stream, "sha256").digest())
+                total.update(digests.of(self.resolve(relative)))
             except OSError as error:
                 raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
         return total.hexdigest()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,7 @@ from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.pixel_data import HELD_BYTES, UNDEFINED_LENGTH
 from qoqdata.readers.limits import Limits
+from qoqdata.readers.raw_file import open_raw_file
 
 _PREAMBLE = 128
 _INFLATE_STEP = 1 << 20
@@ -77,7 +79,9 @@ def open_dataset(path: Path, *, limits: Limits, pixels: bool = True) -> OpenFile
         try:
             size = path.stat().st_size
             limits.check("file_bytes", size, where=where)
-            with path.open("rb") as file:
+            file = open_raw_file(path)
+            # Pixel data in memory are read from there later, as those in a file are from the file.
+            with nullcontext(file) if isinstance(file, BytesIO) else file:
                 return _parse(file, size, limits=limits, pixels=pixels, where=where)
         except FileNotFoundError as error:
             raise MissingFile("the file does not exist") from error

@@ -23,10 +23,10 @@ _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 @dataclass(frozen=True)
 class PixelData:
-    """The value of a pixel data element: `content` in memory, or in the file at `path`.
+    """The value of a pixel data element: in `content`, or in the file at `path`.
 
-    `length` is in bytes, None for items in the file that end with a delimiter; `offset` is the
-    place of the first byte in the file; `vr` is the value representation; `items` holds the first
+    `length` is in bytes, None for items that end with a delimiter; `offset` is the place of the
+    first byte in `content` or the file; `vr` is the value representation; `items` holds the first
     two bytes of each compressed item (PS3.5 A.4).
     """
 
@@ -40,7 +40,9 @@ class PixelData:
     def open(self) -> BinaryIO:
         """A file at the first byte of the value. Raises UnreadableFile when it is gone."""
         if self.path is None:
-            return BytesIO(self.content)
+            reader: BinaryIO = _ContentReader(self.content)
+            reader.seek(self.offset)
+            return reader
         try:
             file = FileIO(self.path)
             reader = BufferedReader(file) if self.length is None else _FrameReader(file)
@@ -48,6 +50,21 @@ class PixelData:
         except OSError as error:
             raise UnreadableFile(f"the file cannot be opened again ({error.strerror})") from error
         return reader
+
+
+class _ContentReader(BytesIO):
+    """Gives large frames as views of the content, without a copy."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._content = memoryview(content)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < HELD_BYTES:
+            return super().read(size)
+        start = self.tell()
+        self.seek(size, 1)
+        return self._content[start : start + size]  # type: ignore[return-value]
 
 
 class _FrameReader(BufferedReader):
@@ -69,7 +86,7 @@ def pixel_data(dataset: Dataset, keyword: str, *, encapsulated: bool) -> PixelDa
     element = dataset.get_item(Tag(keyword), keep_deferred=True)
     if isinstance(element, RawDataElement) and element.value is None and element.length > 0:
         length = None if element.length == UNDEFINED_LENGTH else element.length
-        data = PixelData(element.VR or "OW", length, Path(dataset.filename), element.value_tell)
+        data = _in_place(dataset, element, length)
         if not encapsulated and length is not None:
             return data
         items, end = _items(data) if encapsulated and length is None else ((), b"")
@@ -85,6 +102,15 @@ def pixel_data(dataset: Dataset, keyword: str, *, encapsulated: bool) -> PixelDa
     if len(end) == 4 and end != _DELIMITER:
         raise UnreadableFile("the compressed pixel data are damaged or truncated")
     return replace(data, items=items)
+
+
+def _in_place(dataset: Dataset, element: RawDataElement, length: int | None) -> PixelData:
+    """A value that the parser passed by: in the file, or in the content it was parsed from."""
+    vr, offset = element.VR or "OW", element.value_tell
+    buffer = getattr(dataset, "buffer", None)
+    if isinstance(buffer, BytesIO):
+        return PixelData(vr, length, offset=offset, content=buffer.getvalue())
+    return PixelData(vr, length, Path(dataset.filename), offset)
 
 
 def _items(data: PixelData) -> tuple[tuple[bytes, ...], bytes]:

@@ -12,6 +12,7 @@ import numpy as np
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg.formats import FLAC
 from qoqdata.readers.ecg.header import SignalLine
+from qoqdata.readers.raw_file import open_raw_file
 
 UNKNOWN_LENGTH = 2**40
 # wfdb 4.3 fails to return the big-endian integers of format 61.
@@ -33,10 +34,11 @@ def decode_signals(path: Path, lines: Sequence[SignalLine], frames: int) -> list
 def _direct(path: Path, lines: Sequence[SignalLine], frames: int) -> list[np.ndarray]:
     width = sum(line.samples_per_frame for line in lines)
     try:
-        flat = np.fromfile(
-            path, _DIRECT[lines[0].fmt], count=frames * width, offset=lines[0].byte_offset
-        )
-        grid = flat.reshape(frames, width)
+        kind = np.dtype(_DIRECT[lines[0].fmt])
+        with open_raw_file(path) as file:
+            file.seek(lines[0].byte_offset)
+            data = file.read(frames * width * kind.itemsize)
+        grid = np.frombuffer(data, kind).reshape(frames, width)
     except (OSError, ValueError) as error:
         raise UnreadableFile("the samples could not be read in full", where=str(path)) from error
     ends = np.cumsum([line.samples_per_frame for line in lines])
@@ -86,7 +88,7 @@ def flac_frames(path: Path, lines: Sequence[SignalLine]) -> int | None:
             fix="pip install soundfile",
         ) from error
     try:
-        with path.open("rb") as file:
+        with open_raw_file(path) as file:
             signature = file.read(4)
         info = soundfile.info(str(path))
     except (RuntimeError, OSError) as error:

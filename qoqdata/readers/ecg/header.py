@@ -14,6 +14,7 @@ from pathlib import Path
 
 from qoqdata.errors import MissingFile, TooLarge, UnreadableFile
 from qoqdata.readers.ecg.units import DEFAULT_GAIN
+from qoqdata.readers.raw_file import open_raw_file
 
 HEADER_BYTES = 4 * 2**20
 MOST_SIGNALS = 4096
@@ -81,7 +82,7 @@ def read_wfdb_header(path: Path) -> WfdbHeader:
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
         raise UnreadableFile("is not a regular file", where=where)
     try:
-        with path.open("rb") as file:
+        with open_raw_file(path) as file:
             data = file.read(HEADER_BYTES + 1)
     except FileNotFoundError as error:
         raise MissingFile("no such header", where=where) from error

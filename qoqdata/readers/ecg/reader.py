@@ -7,6 +7,7 @@ from pathlib import Path
 from qoqdata.errors import MissingFile, UnreadableFile
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.raw_file import open_raw_file
 
 
 def read_ecg(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Recording:
@@ -61,5 +62,5 @@ def _header(path: Path) -> Path | None:
 def _head(path: Path) -> bytes:
     if not path.is_file():
         raise UnreadableFile("is not a regular file", where=str(path))
-    with path.open("rb") as file:
+    with open_raw_file(path) as file:
         return file.read(132)

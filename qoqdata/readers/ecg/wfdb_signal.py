@@ -25,6 +25,7 @@ from qoqdata.readers.ecg.decoding import decode_signals, flac_frames
 from qoqdata.readers.ecg.header import SignalLine, WfdbHeader
 from qoqdata.readers.ecg.mat4 import HEADER_BYTES, matrix_header
 from qoqdata.readers.limits import Limits
+from qoqdata.readers.raw_file import open_raw_file
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _signal_file(
 
 
 def _columns(file: Path, fmt: str, offset: int, width: int) -> int:
-    with file.open("rb") as stream:
+    with open_raw_file(file) as stream:
         matrix = matrix_header(stream.read(HEADER_BYTES))
     where = str(file)
     if matrix is None:

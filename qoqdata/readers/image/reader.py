@@ -25,6 +25,7 @@ from qoqdata.readers.image import bmp, gif, jpeg, jpeg2000, png, webp
 from qoqdata.readers.image.exif import upright
 from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.raw_file import read_raw_file
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def read_image_bytes(path: Path, limits: Limits) -> bytes:
     """The bytes of a file. Raises MissingFile, UnreadableFile, TooLarge (before reading)."""
     try:
         limits.check("file_bytes", path.stat().st_size, where=str(path))
-        return path.read_bytes()
+        return read_raw_file(path)
     except FileNotFoundError as error:
         raise MissingFile("no such file", where=str(path)) from error
     except (OSError, ValueError) as error:

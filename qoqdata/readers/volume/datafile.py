@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from qoqdata.errors import MissingFile, UnreadableFile
 from qoqdata.readers.limits import Limits
+from qoqdata.readers.raw_file import open_raw_file
 
 # A printf pattern with one whole number, as MetaIO and Teem write them: slice%03d.raw
 NUMBER_FORMAT = re.compile(r"%(0?)(\d{0,2})[diu]")
@@ -32,7 +33,7 @@ def open_regular(path: Path, limits: Limits) -> BinaryIO:
     """Open a regular file of acceptable length for reading; raises as `file_bytes`."""
     file_bytes(path, limits)
     try:
-        return path.open("rb")
+        return open_raw_file(path)
     except OSError as error:
         raise UnreadableFile(f"cannot be opened: {error}", where=str(path)) from error
 
