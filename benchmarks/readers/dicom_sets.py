@@ -30,14 +30,17 @@ def make_sets(root: Path) -> dict[str, list[Path]]:
     """Write all sets below `root`; the same bytes in every run, unique names and UIDs."""
     return {
         name: [
-            _write(root / f"{name.replace(' ', '_')}_{number:03d}.dcm", side, bits, syntax, number)
+            write_dicom(
+                root / f"{name.replace(' ', '_')}_{number:03d}.dcm", side, bits, syntax, number
+            )
             for number in range(count)
         ]
         for name, side, bits, count, syntax in SETS
     }
 
 
-def _write(path: Path, side: int, bits: int, syntax: str, number: int) -> Path:
+def write_dicom(path: Path, side: int, bits: int, syntax: str, number: int) -> Path:
+    """One file of `side` x `side`: a film, or with 16 bits a CT slice; `number` is its seed."""
     dataset = Dataset()
     ct = bits == 16
     kind = CTImageStorage if ct else DigitalXRayImageStorageForPresentation

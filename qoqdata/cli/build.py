@@ -11,6 +11,7 @@ import yaml
 import qoqdata
 from qoqdata import console
 from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.storage import StoragePolicy
 from qoqdata.errors import UsageError
 
 EPILOG = """Example:  qoqdata build ptb_xl --raw /data/ptb-xl --out ./set
@@ -38,7 +39,7 @@ def build_command(
     ] = None,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
     storage: Annotated[
-        str | None,
+        StoragePolicy | None,
         typer.Option(help="training (bounded, JPEG; the default) or native (lossless, full size)."),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="First N units of each source.")] = None,
