@@ -51,7 +51,7 @@ TRUTHS = st.sampled_from(
         TRUTH,
         {"answer": "Nevus"},
         {"answer": "Melanoma, Nevus", "options": OPTIONS, "regions": []},
-        {"answer": "free words", "open": True},
+        {"answer": "free words", "kind": "open"},
         {"answer": "Nevus", "masks": [np.eye(99, dtype=np.uint8)]},
         {"regions": [REGION]},
     ]
@@ -275,7 +275,7 @@ def test_what_questions_share_is_read_once_and_changes_nothing() -> None:
         {"answer": "Nevus", "options": OPTIONS},
         {"answer": "Nevus", "options": OPTIONS[::-1]},
         {"answer": "Nevus"},
-        {"answer": "Nevus", "open": True},
+        {"answer": "Nevus", "kind": "open"},
         {"answer": "Nevus", "labels": ["Nevus", "Melanoma"], "options": OPTIONS},
     ]
     texts = ["\\boxed{B}", "\\boxed{Nevus}", "\\boxed{Nevus, Melanoma}", "\\boxed{b}"]
