@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from qoqdata.errors import InputError
 from qoqtrain.rewards.choice import Choices, choices_of
 from qoqtrain.rewards.final_answer import Answer
 from qoqtrain.rewards.quantity import is_within, quantity
@@ -91,8 +90,7 @@ class Expectations:
 
 
 def expected_answer(truth: Truth, classes: Mapping[str, str]) -> ExpectedAnswer:
-    """What a truth asks for. Raises InputError as `vocabulary_of`, and for the answer to a choice
-    that is none of its options or has another place than its number.
+    """What a truth asks for. Raises InputError as `vocabulary_of`.
 
     Of labels: `labels` where given, else `answer` read with the options; labels that are no option
     are admitted too. `classes` are from `synonym_classes`.
@@ -103,11 +101,7 @@ def expected_answer(truth: Truth, classes: Mapping[str, str]) -> ExpectedAnswer:
     vocabulary = vocabulary_of((), (), classes)
     if form == "option":
         choices = choices_of(options, letters=truth.letters, classes=classes)
-        place = None if truth.answer is None else choices.find(truth.answer)
-        if truth.answer is not None and place is None:
-            raise InputError(f"the answer {truth.answer!r} is no option")
-        if truth.number is not None and truth.number.value != place:
-            raise InputError(f"the answer is at place {place}, its number is {truth.number.value}")
+        place = None if truth.answer is None else options.index(truth.answer)
         return ExpectedAnswer(form, vocabulary, None, choices, place, truth.number)
     return ExpectedAnswer(form, vocabulary, number=truth.number)
 
@@ -166,7 +160,7 @@ def answer_part(
     if expected.place is not None and expected.choices is not None:
         right = expected.choices.options[expected.place]
         if expected.number is None or reading.number is None:
-            return Part(float(reading.labels == {right}))
+            return Part(float(reading.labels == frozenset((right,))))
         return Part(place_credit(reading.number, expected.number, len(expected.choices.options)))
     assert expected.number is not None and reading.number is not None
     value, _, tolerance = expected.number

@@ -170,11 +170,15 @@ def truth_of_record(
     `masks` are its decoded label maps, in the order of its `mask_info`; the record's own PNG masks
     are not read, its regions are. Raises as `truth_of`.
     """
+    where = f"record {record.get('id')}"
+    if (kind := record.get("kind")) is None:
+        fix = "read that column too; build data sets of schema 1 anew"
+        raise UsageError("says not of what kind its answer is", where=where, fix=fix)
     info, options = record.get("image_info"), record.get("options")
     return truth_of(
         {
             "answer": record["answer"],
-            "kind": record["kind"],
+            "kind": kind,
             "options": options,
             "number": record.get("number"),
             "letters": shows_letters(record.get("question") or "", options),
@@ -185,7 +189,7 @@ def truth_of_record(
             "seen_sizes": seen_sizes,
             "frame": frame,
         },
-        f"record {record.get('id')}",
+        where,
     )
 
 
@@ -204,8 +208,7 @@ def _check(truth: Truth, where: str) -> None:
     if truth.kind not in TASK_KINDS:
         fix = f"choose one of {', '.join(TASK_KINDS)}"
         raise UsageError(f"kind {truth.kind!r}", where=where, fix=fix)
-    if truth.kind == "choice" and not truth.options:
-        raise InputError("a choice without options", where=where)
+    _check_option(truth, where)
     _check_images(truth, where)
     images = truth.images
     resized = truth.seen_sizes is not None or truth.frame == "thousandths"
@@ -219,6 +222,20 @@ def _check(truth: Truth, where: str) -> None:
             raise Misaligned(f"a mask of {mask.shape[::-1]} on an image of {size}", where=where)
     for index, region in enumerate(truth.regions or ()):
         _check_region(truth, region, f"{where}.regions[{index}]", images)
+
+
+def _check_option(truth: Truth, where: str) -> None:
+    """Raise InputError where one option is the answer and none is, or another than its number."""
+    if truth.kind == "choice" and not truth.options:
+        raise InputError("a choice without options", where=where)
+    if truth.kind not in ("choice", "number") or truth.options is None or truth.answer is None:
+        return
+    if truth.answer not in truth.options:
+        raise InputError(f"answer {truth.answer!r} is no option", where=where)
+    place = truth.options.index(truth.answer)
+    if truth.number is not None and truth.number.value != place:
+        what = f"the answer is at place {place} of the options, its number is {truth.number.value}"
+        raise InputError(what, where=where)
 
 
 def _check_images(truth: Truth, where: str) -> None:

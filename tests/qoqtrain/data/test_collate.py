@@ -195,17 +195,15 @@ class TestTruth:
 
 
 def test_where_one_label_is_asked_for_naming_two_is_wrong(collator: Collator) -> None:
-    """What the card says of the task reaches the reward, so that hedging does not pay."""
+    """The record's kind reaches the reward, so that hedging does not pay."""
     asked = record("a", context="Words.") | {
         "options": ["Mass", "Nodule", "Cyst"],
         "answer": "Mass",
     }
     hedged = ["\\boxed{Mass, Nodule}"]
-    (unknown,) = score(hedged, [collator.row(asked).truth])
-    assert unknown["answer"] == pytest.approx(2 / 3)
-    kinds = {(asked["source"], asked["task"]): "single"}
-    told = Collator(collator.processor, kinds=kinds)  # type: ignore[arg-type]
-    (single,) = score(hedged, [told.row(asked).truth])
+    (several,) = score(hedged, [collator.row(asked | {"kind": "multi"}).truth])
+    assert several["answer"] == pytest.approx(2 / 3)
+    (single,) = score(hedged, [collator.row(asked).truth])
     assert single["answer"] == 0.0
-    (right,) = score(["\\boxed{Mass}"], [told.row(asked).truth])
+    (right,) = score(["\\boxed{Mass}"], [collator.row(asked).truth])
     assert right["answer"] == 1.0

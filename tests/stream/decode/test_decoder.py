@@ -255,7 +255,7 @@ def test_boxes_need_only_the_stored_sizes():
 def test_the_decoded_record_is_a_truth_of_its_own():
     """Stored sizes, boxes and masks of a decoded record are all those of the shown images."""
     found = Decoder("array", Budget(max_pixels=100 * 784, max_images=2))(
-        row((560, 280), (56, 28, 112, 56), count=5) | {"answer": "a"}
+        row((560, 280), (56, 28, 112, 56), count=5) | {"answer": "a", "kind": "open"}
     )
     seen = [(facts["width"], facts["height"]) for facts in found["shown"]]
     truth = truth_of_record(found, seen_sizes=seen, masks=found["masks"])

@@ -89,6 +89,7 @@ def test_truth_of_a_stored_record_takes_the_shown_sizes():
     row = {
         "id": "r",
         "answer": "nodule",
+        "kind": "open",
         "regions": [region(0, (64, 48, 320, 240), area=None)],
         "image_info": [{"width": 640, "height": 480}],
     }
