@@ -105,8 +105,8 @@ def _answer_form(record: Mapping[str, Any]) -> str | None:
         return "Where several options apply, separate them by commas."
     if number is None:
         return None
-    unit = f" in {unit_name(number['unit'])}" if number["unit"] else ""
-    return f"The answer is a number{unit}."
+    unit = unit_name(number["unit"])
+    return f"The answer is a number; its unit is {unit}." if unit else "The answer is a number."
 
 
 def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:

@@ -174,6 +174,9 @@ def truth_of_record(
     if (kind := record.get("kind")) is None:
         fix = "read that column too; build data sets of schema 1 anew"
         raise UsageError("says not of what kind its answer is", where=where, fix=fix)
+    if masks is not None and record.get("mask_info") is None:
+        fix = "read the column mask_info too"
+        raise UsageError("says not where its masks lie", where=where, fix=fix)
     info, options = record.get("image_info"), record.get("options")
     return truth_of(
         {

@@ -107,6 +107,44 @@ def test_open_questions_have_no_word_on_options() -> None:
     assert "options" not in told and told.endswith("\\boxed{}.")
 
 
+@pytest.mark.parametrize(
+    ("columns", "words_told"),
+    [
+        ({"kind": "single"}, "The answer is one of the options, word for word."),
+        ({"kind": "multi"}, "Where several options apply, separate them by commas."),
+        ({"kind": "choice"}, "The answer is one of the options, word for word."),
+        ({"kind": "number", "number": {"value": 0.0, "unit": None}}, "one of the options"),
+        (
+            {"kind": "number", "options": None, "number": {"unit": "mm[Hg]"}},
+            "The answer is a number; its unit is mmHg.",
+        ),
+        (
+            {"kind": "number", "options": None, "number": {"unit": "{beats}/min"}},
+            "The answer is a number; its unit is per minute.",
+        ),
+        ({"kind": "number", "options": None, "number": {"unit": None}}, "The answer is a number."),
+        ({"kind": "open", "options": None}, "\\boxed{}."),
+    ],
+)
+def test_the_form_of_the_answer_goes_by_the_kind(columns: Any, words_told: str) -> None:
+    """Options of a choice may hold commas, so nothing is said of separating several."""
+    told = words(prompt(record("a", **columns), seen_sizes=ONE))
+    assert words_told in told.splitlines()[-1]
+    assert ("commas" in told) == (columns["kind"] == "multi")
+
+
+def test_given_regions_are_told_and_only_targets_are_asked_for() -> None:
+    corners = {"x_min": 0.0, "y_min": 1.0, "x_max": 2.0, "y_max": 4.0}
+    given = {"label": "spot", "image": 1, "role": "given", "reader": "R1", **corners}
+    made = record("a", regions=[given], **images(0, (4, 4), (4, 4)))
+    told = words(prompt(made, seen_sizes=((4, 4), (8, 8))))
+    assert "spot in Image 2: [0, 2, 4, 8]\n\nFirst reason" in told
+    assert "bbox_2d" not in told and "R1" not in told
+    wanted = {**given, "role": "target", "label": "hidden"}
+    told = words(prompt({**made, "regions": [given, wanted]}, seen_sizes=((4, 4), (8, 8))))
+    assert "bbox_2d" in told and "hidden" not in told
+
+
 def test_the_answer_is_not_told() -> None:
     made = record("a", answer="Secret", labels=["Secret"], question="Why?", options=None)
     assert "Secret" not in words(prompt(made, seen_sizes=ONE))
