@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -106,7 +107,9 @@ def _answer_form(record: Mapping[str, Any]) -> str | None:
     if number is None:
         return None
     unit = unit_name(number["unit"])
-    return f"The answer is a number; its unit is {unit}." if unit else "The answer is a number."
+    if not unit or re.search(rf"(?<!\w){re.escape(unit)}(?!\w)", record["question"]):
+        return "The answer is a number."
+    return f"The answer is a number; its unit is {unit}."
 
 
 def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:

@@ -71,9 +71,9 @@ def balanced_accuracy(classes: Rates, *, exclusive: bool) -> float:
     return float(mean_defined((classes.recall + classes.specificity) / 2))
 
 
-def quadratic_kappa(right: Floats, answered: Floats, weights: Floats) -> float:
-    """Cohen's kappa of (n,) places with squared distance as disagreement; NaN where both are one
-    constant.
+def quadratic_kappa(places: Floats, weights: Floats) -> float:
+    """Cohen's kappa of (2, n) right and answered places with squared distance as disagreement; NaN
+    where both are one constant.
 
     Cohen, "Weighted kappa", 1968. The expected disagreement of independent places has a closed
     form: the sum of both variances and the squared difference of the means.
@@ -81,11 +81,12 @@ def quadratic_kappa(right: Floats, answered: Floats, weights: Floats) -> float:
     total = weights.sum()
     if not total:
         return float("nan")
-    (first, second), shares = (right, answered), weights / total
-    means = first @ shares, second @ shares
-    spread = (first - means[0]) ** 2 @ shares + (second - means[1]) ** 2 @ shares
-    expected = float(spread + (means[0] - means[1]) ** 2)
-    return 1 - float((first - second) ** 2 @ shares) / expected if expected else float("nan")
+    shares = weights / total
+    means = places @ shares
+    spread = (places - means[:, None]) ** 2 @ shares
+    expected = float(spread.sum() + (means[0] - means[1]) ** 2)
+    observed = float((places[0] - places[1]) ** 2 @ shares)
+    return 1 - observed / expected if expected else float("nan")
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

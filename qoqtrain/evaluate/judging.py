@@ -52,7 +52,7 @@ def questions_of(dataset: Dataset, split: str) -> list[Question]:
         raise DatasetError(f"has no record to ask in the split {split}", where=str(dataset.root))
     scan = dataset.records.filter(pl.col("split") == split).select(_COLUMNS)
     table = scan.join(ids.lazy(), on="id", how="semi").sort("id").collect()
-    questions = list(table.iter_rows(named=True))
+    questions: list[Question] = list(table.iter_rows(named=True))
     for row in questions:
         if row["kind"] in _CLOSED and row["options"] is None:
             what = f"a {row['kind']} question without options"

@@ -146,7 +146,7 @@ def figures(sheet: Sheet, weights: Floats) -> Floats:
     totals = np.where(defined, sheet.means, 0.0) @ weights
     mass = defined @ weights
     means = np.divide(totals, mass, out=np.full(len(MEANS), np.nan), where=mass > 0)
-    kappa = np.nan if sheet.places is None else quadratic_kappa(*sheet.places, weights)
+    kappa = np.nan if sheet.places is None else quadratic_kappa(sheet.places, weights)
     if not sheet.classes:
         return np.concatenate([[np.nan, np.nan, np.nan, kappa], means])
     classes = rates(class_counts(sheet, weights))

@@ -133,6 +133,15 @@ def test_the_form_of_the_answer_goes_by_the_kind(columns: Any, words_told: str) 
     assert ("commas" in told) == (columns["kind"] == "multi")
 
 
+def test_a_unit_that_the_question_names_is_not_told_again() -> None:
+    def told(question: str) -> str:
+        made = record("a", kind="number", options=None, number={"unit": "mm"}, question=question)
+        return words(prompt(made, seen_sizes=ONE))
+
+    assert told("How wide? Answer with a number in mm.").count("mm") == 1
+    assert told("Is it a hammock?").endswith("its unit is mm.")
+
+
 def test_given_regions_are_told_and_only_targets_are_asked_for() -> None:
     corners = {"x_min": 0.0, "y_min": 1.0, "x_max": 2.0, "y_max": 4.0}
     given = {"label": "spot", "image": 1, "role": "given", "reader": "R1", **corners}
