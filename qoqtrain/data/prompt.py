@@ -101,7 +101,7 @@ def _answer_form(record: Mapping[str, Any]) -> str | None:
     number = record.get("number")
     if record.get("options"):
         # Options of a choice may hold commas themselves.
-        if record["kind"] in ("single", "choice", "number"):
+        if record.get("kind") in ("single", "choice", "number"):
             return "The answer is one of the options, word for word."
         return "Where several options apply, separate them by commas."
     if number is None:
@@ -116,7 +116,7 @@ def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:
     """Whether this record's answer holds boxes."""
     if not images or boxes == "never":
         return False
-    return boxes == "always" or targets(record.get("regions"), record["kind"]) is not None
+    return boxes == "always" or targets(record.get("regions"), record.get("kind")) is not None
 
 
 def _facts(info: Mapping[str, Any]) -> str:

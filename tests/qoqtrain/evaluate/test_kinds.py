@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from qoqdata.errors import InputError
+from qoqtrain.cli.evaluate import show_tasks
 from qoqtrain.evaluate import Evaluation, Prediction, QuestionOutcome, judge, summarise
 from qoqtrain.evaluate.comparison import compare
 from qoqtrain.evaluate.report import read_outcomes, write_outcomes
@@ -271,3 +272,15 @@ def test_outcomes_of_every_kind_survive_the_disk(tmp_path: Path) -> None:
 def test_a_choice_whose_answer_is_no_option_is_refused() -> None:
     with pytest.raises(InputError, match=r"record a.*'Maybe' is no option"):
         judged([(choice("a", ["Yes", "No"], "Maybe"), "Yes")])
+
+
+def test_the_table_of_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(row | {"id": f"c{row['id']}"}, text) for row, text in CHOICES]
+    rows += [(row | {"id": f"q{row['id']}"}, text) for row, text in QUANTITIES]
+    show_tasks(summarise(judged([*rows, *ORDINALS]), bootstrap=0))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "films" in line]
+    assert lines == [
+        ["films,", "choice", "choice", "0.4", "0.417", "-", "-", "-"],
+        ["films,", "grade", "number", "0.5", "-", "1.25", "places", "4"],
+        ["films,", "number", "number", "0.2", "-", "1.75", "mm", "2"],
+    ]
