@@ -7,9 +7,8 @@ from qoqtrain.rewards.truth import (
     TrueNumber,
     TrueRegion,
     Truth,
-    truth_of,
-    truth_of_record,
 )
+from qoqtrain.rewards.truth_reading import truth_of, truth_of_record
 
 __all__ = [
     "PARTS",

@@ -18,7 +18,8 @@ from qoqtrain.rewards.grounding import Grounds, grounding, grounds_of
 from qoqtrain.rewards.object_list import ObjectList, object_list
 from qoqtrain.rewards.published import PUBLISHED, published_scores
 from qoqtrain.rewards.scheme import PARTS, Part, Scheme, scheme_of
-from qoqtrain.rewards.truth import Truth, truth_of
+from qoqtrain.rewards.truth import Truth
+from qoqtrain.rewards.truth_reading import truth_of
 from qoqtrain.rewards.vocabulary import name_of
 
 #: Longer responses are not read: no context window holds one.
@@ -54,7 +55,7 @@ def score(
     """The reward of each response and its parts, as plain dicts in the order given.
 
     responses  texts of the policy, without the prompt
-    truths     one for each response (`truth.truth_of`: a Truth, a mapping of its fields, or the
+    truths     one for each response (`truth_of`: a Truth, a mapping of its fields, or the
                answer alone); rollouts of one question may share the object, which saves time
     preset     a name in `scheme.PRESETS`; `changes` replace fields of its `Scheme`. The names in
                `published.PUBLISHED` run the published functions instead, faults included, for

@@ -16,7 +16,7 @@ from qoqdata.errors import InputError, Misaligned, MissingFile, TooLarge, UsageE
 from qoqdata.readers import encode
 from qoqdata.readers.limits import Limits
 from qoqdata.stream.decode import Budget, Decoder, Transform, encoded_images
-from qoqtrain.rewards.truth import truth_of_record
+from qoqtrain.rewards import truth_of_record
 
 SMALL = Budget(max_pixels=100 * 784)
 
