@@ -131,16 +131,31 @@ def scale(box: Box, from_size: Size, to_size: Size) -> Box:
 def to_thousandths(box: Box, size: Size) -> tuple[int, int, int, int]:
     """Corners as whole thousandths of an image of `size`, the form that Qwen3-VL reads and writes.
 
+    Raises as `whole_corners`.
+    """
+    return whole_corners(box, stored_size=size, seen_size=size, frame="thousandths")
+
+
+def whole_corners(
+    box: Box, *, stored_size: Size, seen_size: Size, frame: BoxFrame = "pixels"
+) -> tuple[int, int, int, int]:
+    """A stored box in whole numbers of the policy's frame, as it writes and is told boxes.
+
+    stored_size  (width, height) of the stored image
+    seen_size    (width, height) that the policy sees, whole pixels; no matter for thousandths
+
     Rounded to nearest; a side that would vanish is rounded outwards instead, so a box never
     loses its area. Raises InputError for a box that leaves the image: clip it first.
     """
-    _check_size(size)
-    width, height = size
+    _check_size(stored_size)
+    _check_size(seen_size)
+    width, height = stored_size
     if box.x_min < 0 or box.y_min < 0 or box.x_max > width or box.y_max > height:
         raise InputError(f"box {tuple(box)} leaves the image of {width} x {height} pixels")
-    x_min, y_min, x_max, y_max = _resized(box, size, THOUSANDTHS)
-    left, right = _whole(x_min, x_max)
-    top, bottom = _whole(y_min, y_max)
+    frame_size = THOUSANDTHS if frame == "thousandths" else seen_size
+    x_min, y_min, x_max, y_max = _resized(box, stored_size, frame_size)
+    left, right = _whole(x_min, x_max, int(frame_size[0]))
+    top, bottom = _whole(y_min, y_max, int(frame_size[1]))
     return left, top, right, bottom
 
 
@@ -199,12 +214,12 @@ def _resized(corners: Corners, from_size: Size, to_size: Size) -> Corners:
     )
 
 
-def _whole(low: float, high: float) -> tuple[int, int]:
-    """Both ends of a side in whole thousandths, at least one apart."""
+def _whole(low: float, high: float, length: int) -> tuple[int, int]:
+    """Both ends of a side in whole numbers up to `length`, at least one apart."""
     if math.floor(low + 0.5) < math.floor(high + 0.5):
         return math.floor(low + 0.5), math.floor(high + 0.5)
-    start = min(math.floor(low), 999)
-    return start, min(max(math.ceil(high), start + 1), 1000)
+    start = min(math.floor(low), length - 1)
+    return start, min(max(math.ceil(high), start + 1), length)
 
 
 def _check_size(size: Size) -> None:

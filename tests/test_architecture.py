@@ -17,7 +17,7 @@ QOQDATA = (
     ("errors", "version", "shipped", "progress"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("boxes", "person", "manifest", "rollouts", "verdicts"),
-    ("readers",),
+    ("readers", "question"),
     ("records",),
     ("sources",),
     ("pipeline", "statistics"),
@@ -46,7 +46,7 @@ QOQTRAIN = (
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
     *("", "api", "atomic", "boxes", "console", "contract", "dataset", "errors", "manifest"),
-    *("progress", "readers", "settings", "stream"),
+    *("progress", "question", "readers", "settings", "stream"),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
 FOR_CONVERTERS = tuple(name for row in QOQDATA[:6] for name in row)

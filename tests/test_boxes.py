@@ -194,3 +194,24 @@ def test_pixel_edges() -> None:
     assert boxes.pixel_edges((65.7, 85, 159.7, 113)) == (65, 85, 160, 114)
     assert boxes.pixel_edges((159, 113, 65, 85)) == (65, 85, 160, 114)
     assert boxes.pixel_edges((65, 85, 65, 113)) == (65, 85, 65, 113)
+
+
+@given(_placed(), st.tuples(_SIDE, _SIDE), st.sampled_from(["pixels", "thousandths"]))
+def test_whole_corners_stay_inside_and_within_half_a_unit_or_one_for_thin_sides(
+    placed: tuple[Box, int, int], seen: tuple[int, int], frame: boxes.BoxFrame
+) -> None:
+    box, width, height = placed
+    found = boxes.whole_corners(box, stored_size=(width, height), seen_size=seen, frame=frame)
+    size = (1000, 1000) if frame == "thousandths" else seen
+    assert 0 <= found[0] < found[2] <= size[0] and 0 <= found[1] < found[3] <= size[1]
+    exact = boxes.from_stored(box, stored_size=(width, height), seen_size=seen, frame=frame)
+    assert np.abs(np.subtract(found, exact)).max() <= 1.0 + 1e-6
+
+
+def test_whole_corners_by_hand() -> None:
+    sizes: dict[str, Any] = {"stored_size": (200, 100), "seen_size": (100, 40)}
+    # Halved in x, 30.5 goes up; times 0.4 in y.
+    assert boxes.whole_corners(Box(20, 10, 61, 40), **sizes) == (10, 4, 31, 16)
+    thousandths = boxes.whole_corners(Box(20, 10, 61, 40), **sizes, frame="thousandths")
+    assert thousandths == (100, 100, 305, 400)
+    assert boxes.whole_corners(Box(199.5, 99, 200, 100), **sizes) == (99, 39, 100, 40)

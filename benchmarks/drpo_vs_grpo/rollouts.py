@@ -23,7 +23,7 @@ def reward_table() -> NDArray[np.float64]:
     from qoqtrain.rewards import Truth, score
 
     responses = [f"\\boxed{{{answer}}}" for answer in VOCABULARY]
-    truths = [Truth(answer=a, options=VOCABULARY, single=True) for a in VOCABULARY]
+    truths = [Truth(answer=a, options=VOCABULARY, kind="single") for a in VOCABULARY]
     scored = [score(responses, [truth] * len(responses), "accuracy") for truth in truths]
     return np.array([[one["overall"] for one in row] for row in scored])
 

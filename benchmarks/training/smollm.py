@@ -150,7 +150,7 @@ def start(settings: TrainSettings) -> TrainingRun:
         ranks,
         shape,
         start_engine(settings, policy, ranks, micro_batches=shape.micro_batches),
-        TextCollator(processor, system=SYSTEM, kinds=dataset.task_kinds),
+        TextCollator(processor, system=SYSTEM),
         estimator(dataset, settings, records),
     )
 

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qoqdata.question import with_options
 from qoqtrain.data.batch import KEPT, Row
 from qoqtrain.data.collate import Collator
-from qoqtrain.data.prompt import TextPart, question_text
+from qoqtrain.data.prompt import TextPart
 from qoqtrain.model.processor import Processor
 
 #: Every response begins with this, so that a model that never heard of boxed answers gives one.
@@ -75,7 +76,7 @@ class TextCollator(Collator):
 
     def row(self, record: Mapping[str, Any]) -> Row:
         """One record ready for a batch."""
-        question = question_text(record["question"], record.get("options"))
+        question = with_options(record["question"], record.get("options"))
         ids = self._chat.ids([TextPart(question)], (), ())
         ids += self.processor.tokenizer(OPENING, add_special_tokens=False).input_ids
         return Row(

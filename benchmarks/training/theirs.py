@@ -10,7 +10,6 @@ import datasets
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-import qoqdata
 from benchmarks.training.task import Cost, Lap, Task, records_of
 from benchmarks.training.trl_processor import PillowProcessor
 from qoqtrain import rewards
@@ -36,7 +35,7 @@ def run(data: str, model: Path, out: Path, task: Task, questions: Sequence[str])
     """Train on the records `questions` (ids, step after step) with the same reward."""
     policy, processor = load_policy(model, dtype="float32")
     records = records_of(data)
-    judge = Collator(processor, kinds=qoqdata.open(data).task_kinds)
+    judge = Collator(processor)
     truths = {name: judge.truth(record, _sizes(record)) for name, record in records.items()}
 
     def reward(completions: Any, record: Sequence[str], **others: Any) -> list[float | None]:
@@ -102,7 +101,8 @@ def dataset_of(records: Sequence[dict[str, Any]], processor: Processor) -> datas
     rows = []
     for record in records:
         images = [_encoded(image) for image in record["images"] or ()]
-        parts = prompt(record, images=len(images), frame=processor.family.frame)
+        sizes = [processor.seen_size(*size) for size in _sizes(record)]
+        parts = prompt(record, seen_sizes=sizes, frame=processor.family.frame)
         content = [
             {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": "image"}
             for part in parts

@@ -6,9 +6,9 @@ out: the format has no place for one.
 
 CLIMB and QoQ-Med: both sets of keys in one line. `problem`, `answer`, `images`,
 `segmentation_path`, `bbox` and `demo` are what QoQ-Med reads; `conversations` is what CLIMB writes.
-`time-series` names NumPy files of millivolts (lead, sample). `bbox` holds one box, so a record with
-several boxes on its first image keeps them in `regions` only, which the old readers ignore. The
-source `climb_jsonl` reads these files back.
+`time-series` names NumPy files of millivolts (lead, sample). `bbox` holds one box to be found, so
+a record with several of these on its first image keeps them in `regions` only, which the old
+readers ignore. The source `climb_jsonl` reads these files back.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from qoqdata.exports.rows import (
     write_mask,
     write_signal,
 )
+from qoqdata.question import targets
 
 #: Stands for an ECG in a prompt of CLIMB.
 SERIES = "<time-series>"
@@ -92,7 +93,8 @@ def _boxes(row: Row) -> dict[str, Any]:
     regions = row["regions"]
     if not regions:
         return {}
-    first = [region for region in regions if region["image"] == 0]
+    found = targets(regions, row["kind"]) or ()
+    first = [region for region in found if region["image"] == 0]
     edges = ("x_min", "y_min", "x_max", "y_max")
     single = {"bbox": [first[0][edge] for edge in edges]} if len(first) == 1 else {}
     return single | {"regions": regions}

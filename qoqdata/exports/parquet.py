@@ -3,7 +3,7 @@ out: neither TRL's processors nor verl's rollout engines have an input for one.
 
 TRL: conversational prompts, for GRPOTrainer and `qoqtrain.adapters.trl`. A row holds `prompt` (one
 user turn: a part for each image, then the text), `images`, the `answer`, and what the reward and
-DRPO need: `id`, `domain`, `source`, `options`, `labels`, `regions` as JSON.
+DRPO need: `id`, `domain`, `source`, `kind`, `options`, `number`, `labels`, `regions` as JSON.
 
 verl: RLHF files, for its trainers and `qoqtrain.adapters.verl`. A row holds `data_source`, `prompt`
 (one user turn with an `<image>` for each image), `images`, `ability`, `reward_model` (rule, ground
@@ -40,14 +40,17 @@ ROW_GROUP = 100
 
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_NUMBER = pa.struct([("value", pa.float64()), ("unit", pa.string()), ("tolerance", pa.float64())])
 _TRL = {
     "prompt": pa.list_(pa.struct([("role", pa.string()), ("content", pa.list_(_PART))])),
     "images": pa.list_(_IMAGE),
     "id": pa.string(),
     "domain": pa.string(),
     "source": pa.string(),
+    "kind": pa.string(),
     "answer": pa.string(),
     "options": pa.list_(pa.string()),
+    "number": _NUMBER,
     "labels": pa.list_(pa.string()),
     "regions": pa.string(),
 }
@@ -67,7 +70,9 @@ _VERL = pa.schema(
                     ("split", pa.string()),
                     ("index", pa.string()),
                     ("task", pa.string()),
+                    ("kind", pa.string()),
                     ("options", pa.list_(pa.string())),
+                    ("number", _NUMBER),
                     ("labels", pa.list_(pa.string())),
                     ("regions", pa.string()),
                 ]
@@ -99,8 +104,10 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
         "id": row["id"],
         "domain": row["domain"],
         "source": row["source"],
+        "kind": row["kind"],
         "answer": row["answer"],
         "options": row["options"],
+        "number": row["number"],
         "labels": row["labels"],
         "regions": json.dumps(row["regions"]),
     }
@@ -122,7 +129,9 @@ def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
             "split": row["split"],
             "index": row["id"],
             "task": row["task"],
+            "kind": row["kind"],
             "options": row["options"],
+            "number": row["number"],
             "labels": row["labels"],
             "regions": json.dumps(row["regions"]),
         },

@@ -15,6 +15,7 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.dataset import Dataset
+from qoqdata.question import question_text
 
 Row = Mapping[str, Any]
 
@@ -60,9 +61,13 @@ def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Ite
 
 
 def prompt_text(row: Row) -> str:
-    """Context and question as one text; options are part of the question."""
-    context = row["context"]
-    return f"{context}\n\n{row['question']}" if context else str(row["question"])
+    """What is asked (`qoqdata.question`), as training asks it.
+
+    Who reads an export resizes images as they like, so regions that the question gives are told in
+    thousandths of the sides.
+    """
+    sizes = [(info["width"], info["height"]) for info in row["image_info"] or ()]
+    return question_text(row, seen_sizes=sizes, frame="thousandths")
 
 
 def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:

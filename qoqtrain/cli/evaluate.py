@@ -34,7 +34,10 @@ Each prediction has an id and a response, and may have scores: one number an opt
 
 
 #: Figures of the table; all others are in the JSON.
-SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "auroc", "iou", "rouge_l")
+SHOWN = (
+    *("macro_f1", "balanced_accuracy", "accuracy", "auroc", "credit", "quadratic_kappa", "iou"),
+    "rouge_l",
+)
 
 
 #: What a row of the table stands for.
@@ -153,6 +156,7 @@ def show(evaluation: Evaluation, run: EvaluationRun, by: Rows) -> None:
     console.table(
         heads, [_row(name, counts, estimates, metrics) for name, counts, estimates in rows]
     )
+    show_tasks(evaluation)
     for attribute, groups in evaluation.demographics.items():
         console.say()
         show_groups(attribute, groups, metrics)
@@ -163,6 +167,26 @@ def show(evaluation: Evaluation, run: EvaluationRun, by: Rows) -> None:
         console.say(f"(low-high): 95 %, {evaluation.bootstrap:,} bootstrap draws of patients")
     if run.beside:
         console.say(f"{run.beside:,} predictions are of records that are not asked here")
+
+
+def show_tasks(evaluation: Evaluation) -> None:
+    """One row a task of numbers or choices: its error in its unit, its accuracy and chance's."""
+    rows: list[list[Any]] = []
+    for domain in evaluation.domains:
+        for source in domain.sources:
+            for task in source.tasks:
+                if task.kind not in ("choice", "number"):
+                    continue
+                number = task.number
+                error = number and _written(number.mean_absolute_error)
+                unit, answers = (number.unit, number.answers) if number else (None, None)
+                accuracy = _written(task.metrics["accuracy"])
+                name = f"{source.source}, {task.task}"
+                rows.append([name, task.kind, accuracy, task.chance, error, unit, answers])
+    if rows:
+        console.say()
+        heads = ("task", "kind", "accuracy", "chance", "mean absolute error", "in", "over")
+        console.table(heads, rows)
 
 
 def show_groups(attribute: str, groups: DemographicGroups, metrics: list[str]) -> None:

@@ -16,7 +16,10 @@ from qoqtrain.data.ecg import EcgWindows
 from qoqtrain.rewards import Truth
 
 #: Columns that stay with a row; images, signals and masks do not.
-KEPT = ("id", "source", "domain", "modality", "task", "split", "answer", "reasoning", "position")
+KEPT = (
+    *("id", "source", "domain", "modality", "task", "kind", "split", "answer", "reasoning"),
+    "position",
+)
 
 
 @dataclass(frozen=True, eq=False)

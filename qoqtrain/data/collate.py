@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import InputError, QoqdataError, UsageError
 from qoqtrain.data.batch import KEPT, ModelInputs, Row
 from qoqtrain.data.chat import Chat
@@ -40,8 +39,6 @@ class Collator:
     unfit              "refuse" raises for a record that cannot be shown, "skip" leaves it out
     boxes              when regions are asked for (see `prompt.prompt`)
     system             text of a system turn, or None
-    kinds              kind of question by source and task (`Dataset.task_kinds`): where one label
-                       is asked for, a response that names several is wrong
     skipped            how many records were left out, by the `code` of the error
     """
 
@@ -50,7 +47,6 @@ class Collator:
     unfit: Unfit = "refuse"
     boxes: Boxes = "annotated"
     system: str | None = None
-    kinds: Mapping[tuple[str, str], TaskKind] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -90,7 +86,8 @@ class Collator:
         """One record ready for a batch. The only step that costs time; threads may share it.
 
         Raises TooLong for a prompt over the limit, InputError for images or an ECG that cannot be
-        shown and for a record that shows nothing, UsageError where the policy has no ECG branch.
+        shown, for a region that the question gives on an image that is not shown, and for a record
+        that shows nothing, UsageError where the policy has no ECG branch.
         """
         where = f"record {record.get('id')}"
         try:
@@ -111,7 +108,7 @@ class Collator:
             raise InputError("shows the policy nothing", where=where, fix=fix)
         parts = prompt(
             record,
-            images=len(images),
+            seen_sizes=[processor.seen_size(*size) for size in sizes],
             windows=ecg.captions if ecg else (),
             frame=processor.family.frame,
             boxes=self.boxes,
@@ -138,8 +135,7 @@ class Collator:
 
     def truth(self, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> Truth:
         """What the response to a record is held against; `sizes` as in `truth_seen`."""
-        kind = self.kinds.get((record.get("source", ""), record.get("task", "")))
-        return truth_seen(record, self.processor, sizes, single=kind == "single")
+        return truth_seen(record, self.processor, sizes)
 
     def _windows(self, record: Mapping[str, Any], where: str) -> EcgWindows | None:
         ecg = record.get("ecg")
@@ -186,21 +182,16 @@ def _stacked(parts: Sequence[NDArray[Any] | None]) -> Tensor | None:
 
 
 def truth_seen(
-    record: Mapping[str, Any],
-    processor: Processor,
-    sizes: Sequence[tuple[int, int]],
-    *,
-    single: bool = False,
+    record: Mapping[str, Any], processor: Processor, sizes: Sequence[tuple[int, int]]
 ) -> Truth:
-    """The truth of a record whose images are handed to `processor` in `sizes` (width, height);
-    `single` where exactly one label is asked for.
+    """The truth of a record whose images are handed to `processor` in `sizes` (width, height).
 
     Regions stay in the pixels that `image_info` counts; the policy's corners are mapped to them:
     absolute pixels after the smart resize for Qwen2.5-VL, thousandths for Qwen3-VL. A record that
     shows no image has no regions to find. Raises as `qoqtrain.rewards.truth_of_record`.
     """
     if not sizes:
-        return truth_of_record({**record, "regions": None, "image_info": None}, single=single)
+        return truth_of_record({**record, "regions": None, "image_info": None})
     seen = [processor.seen_size(*size) for size in sizes]
     frame = processor.family.frame
-    return truth_of_record(record, single=single, seen_sizes=seen, frame=frame)
+    return truth_of_record(record, seen_sizes=seen, frame=frame)

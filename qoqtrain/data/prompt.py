@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qoqdata.boxes import BoxFrame
+from qoqdata.boxes import BoxFrame, Size
+from qoqdata.question import UNITS, image_names, question_text, targets
+from qoqtrain.rewards.units import unit_name
 
 Boxes = Literal["annotated", "always", "never"]
-
-_NOUNS = {"volume_3d": "Slice", "video": "Frame"}
-_UNITS = {
-    "pixels": "in pixels of the image as you see it, from its upper left corner",
-    "thousandths": "in thousandths of its width and height, from its upper left corner",
-}
 
 
 @dataclass(frozen=True)
@@ -44,22 +41,22 @@ Part = TextPart | ImagePlace | EcgWindowPlace
 def prompt(
     record: Mapping[str, Any],
     *,
-    images: int,
+    seen_sizes: Sequence[Size] = (),
     windows: Sequence[str] = (),
     frame: BoxFrame = "pixels",
     boxes: Boxes = "annotated",
 ) -> list[Part]:
-    """The user turn for one record: images, ECG, context, question, options, what to write.
+    """The user turn for one record: images, ECG, what is asked (`qoqdata.question`), what to write.
 
-    images    how many images the record shows
-    windows   a caption for each ECG window
-    frame     what corners are to be written in
-    boxes     "annotated": regions are asked for where the record says what they are, and be it
-              that there are none; without images they never are
+    seen_sizes  (width, height) of each image that the record shows, as the policy sees it
+    windows     a caption for each ECG window
+    frame       what corners are told and to be written in
+    boxes       "annotated": regions are asked for where the record says which are to be found, and
+                be it that there are none; without images they never are
 
-    Options are listed where the question does not name them all. A modality that the record lacks
-    leaves no trace.
+    A modality that the record lacks leaves no trace. Raises as `question_text`.
     """
+    images = len(seen_sizes)
     parts: list[Part] = []
     for index, caption in enumerate(captions(record, images)):
         if caption:
@@ -67,34 +64,20 @@ def prompt(
         parts += [ImagePlace(index), TextPart("\n")]
     for index, caption in enumerate(windows):
         parts += [TextPart(f"{caption}: "), EcgWindowPlace(index), TextPart("\n")]
-    lines = []
-    if context := record.get("context"):
-        lines.append(f"Context:\n{context}\n")
-    lines.append(question_text(record["question"], record.get("options")))
-    lines.append("")
-    lines.append(instruction(record, images, frame, boxes))
-    parts.append(TextPart("\n".join(lines)))
+    asked = question_text(record, seen_sizes=seen_sizes, frame=frame)
+    parts.append(TextPart(f"{asked}\n\n{instruction(record, images, frame, boxes)}"))
     return parts
 
 
 def captions(record: Mapping[str, Any], images: int) -> list[str | None]:
     """A caption for each image; None for a single image of which nothing is known."""
-    noun = _NOUNS.get(record.get("modality") or "", "Image")
     info = record.get("image_info") or []
     lines: list[str | None] = []
-    for index in range(images):
+    for index, name in enumerate(image_names(record, images)):
         facts = _facts(info[index]) if index < len(info) else ""
-        number = f" {index + 1}" if images > 1 else ""
-        lines.append(f"{noun}{number}{facts}" if number or facts else None)
+        words = name if images > 1 else name.removesuffix(" 1")
+        lines.append(f"{words}{facts}" if images > 1 or facts else None)
     return lines
-
-
-def question_text(question: str, options: Sequence[str] | None) -> str:
-    """The question, followed by those of its options that it does not list itself."""
-    lines = {line.strip() for line in question.splitlines()}
-    if not options or all(option in lines for option in options):
-        return question
-    return "\n".join([question, "Options:", *options])
 
 
 def instruction(record: Mapping[str, Any], images: int, frame: BoxFrame, boxes: Boxes) -> str:
@@ -105,19 +88,35 @@ def instruction(record: Mapping[str, Any], images: int, frame: BoxFrame, boxes: 
         sentences.append(
             "Then mark the regions that your answer rests on as a JSON list in a ```json block, "
             f'one object a region: {{{image}"bbox_2d": [x1, y1, x2, y2], "label": what it shows}}. '
-            f"Corners are {_UNITS[frame]}. An empty list says that there is nothing to mark."
+            f"Corners are {UNITS[frame]}. An empty list says that there is nothing to mark."
         )
     sentences.append("End with the final answer in \\boxed{}.")
-    if record.get("options"):
-        sentences.append("Where several options apply, separate them by commas.")
+    if words := _answer_form(record):
+        sentences.append(words)
     return " ".join(sentences)
+
+
+def _answer_form(record: Mapping[str, Any]) -> str | None:
+    """What the final answer is to look like, by the kind of the question."""
+    number = record.get("number")
+    if record.get("options"):
+        # Options of a choice may hold commas themselves.
+        if record.get("kind") in ("single", "choice", "number"):
+            return "The answer is one of the options, word for word."
+        return "Where several options apply, separate them by commas."
+    if number is None:
+        return None
+    unit = unit_name(number["unit"])
+    if not unit or re.search(rf"(?<!\w){re.escape(unit)}(?!\w)", record["question"]):
+        return "The answer is a number."
+    return f"The answer is a number; its unit is {unit}."
 
 
 def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:
     """Whether this record's answer holds boxes."""
     if not images or boxes == "never":
         return False
-    return boxes == "always" or record.get("regions") is not None
+    return boxes == "always" or targets(record.get("regions"), record.get("kind")) is not None
 
 
 def _facts(info: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ COLUMNS = (
     "domain",
     "modality",
     "task",
+    "kind",
     "split",
     "images",
     "image_info",
@@ -36,6 +37,7 @@ COLUMNS = (
     "question",
     "options",
     "answer",
+    "number",
     "labels",
 )
 

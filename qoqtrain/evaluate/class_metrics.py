@@ -71,6 +71,24 @@ def balanced_accuracy(classes: Rates, *, exclusive: bool) -> float:
     return float(mean_defined((classes.recall + classes.specificity) / 2))
 
 
+def quadratic_kappa(places: Floats, weights: Floats) -> float:
+    """Cohen's kappa of (2, n) right and answered places with squared distance as disagreement; NaN
+    where both are one constant.
+
+    Cohen, "Weighted kappa", 1968. The expected disagreement of independent places has a closed
+    form: the sum of both variances and the squared difference of the means.
+    """
+    total = weights.sum()
+    if not total:
+        return float("nan")
+    shares = weights / total
+    means = places @ shares
+    spread = (places - means[:, None]) ** 2 @ shares
+    expected = float(spread.sum() + (means[0] - means[1]) ** 2)
+    observed = float((places[0] - places[1]) ** 2 @ shares)
+    return 1 - observed / expected if expected else float("nan")
+
+
 def ratio(part: Floats, whole: Floats) -> Floats:
     """part / whole, NaN where whole is 0."""
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

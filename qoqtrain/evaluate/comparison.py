@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,19 @@ from qoqdata.errors import UsageError
 from qoqtrain.evaluate.class_metrics import Floats
 from qoqtrain.evaluate.levels import Levels, bounds, clusters_of, hierarchy_of, levels, replicates
 from qoqtrain.evaluate.results import Estimate, QuestionOutcome
-from qoqtrain.evaluate.sheet import METRICS, sheets_of
+from qoqtrain.evaluate.sheet import METRICS, Sheet, mean_errors, sheets_of
 from qoqtrain.evaluate.summary import task_figures, varied
 
 #: What must be the same of a record for two outcomes to be a pair.
-_PAIRED = ("id", "source", "domain", "task", "kind", "patient", "options", "truth")
+_PAIRED = ("id", "source", "domain", "task", "kind", "patient", "options", "truth", "value", "unit")
 
 
 @dataclass(frozen=True)
 class ScoreDifference:
     """One figure of two policies at one level ("overall", "over_sources", "domain", "source").
+
+    The mean absolute error of numbers has a unit, so it is compared at the level "task", over the
+    questions of which both policies gave a number.
 
     difference  second minus first, with its 95 % interval
     p           two-sided: twice the smaller share of draws on either side of no difference, both
@@ -62,10 +65,11 @@ def compare(
     ones = np.ones(len(first))
     before, after = (levels(task_figures(sheets, ones), hierarchy) for sheets in runs)
     shape = (0, 2, len(runs[0]), len(METRICS))
-    draws = [
-        np.stack([task_figures(sheets, weights) for sheets in runs])
-        for weights in replicates(clusters, bootstrap, seed)
-    ]
+    errors = _shared_errors(*runs)
+    draws, error_changes = [], np.empty((bootstrap, len(runs[0])))
+    for number, weights in enumerate(replicates(clusters, bootstrap, seed)):
+        draws.append(np.stack([task_figures(sheets, weights) for sheets in runs]))
+        error_changes[number] = np.subtract(*[mean_errors(one, weights) for one in errors[::-1]])
     replicate_levels = levels(np.stack(draws) if draws else np.empty(shape), hierarchy)
     change = Levels(*(part[:, 1] - part[:, 0] for part in replicate_levels))
     has_interval = varied(runs[0], clusters.cluster, hierarchy)
@@ -93,15 +97,40 @@ def compare(
             change.sources[:, index],
             has_interval[index],
         )
+    first_errors, second_errors = (mean_errors(one, ones) for one in errors)
+    for index, sheet in enumerate(runs[0]):
+        differences += _differences(
+            ("task", f"{sheet.source}, {sheet.task}"),
+            (first_errors[[index]], second_errors[[index]]),
+            error_changes[:, [index]],
+            len(np.unique(clusters.cluster[sheet.rows])) > 1,
+            ("mean_absolute_error",),
+        )
     return differences
 
 
+def _shared_errors(
+    first: Sequence[Sheet], second: Sequence[Sheet]
+) -> tuple[list[Sheet], list[Sheet]]:
+    """The sheets with the errors of those questions alone of which both have one."""
+    pairs: tuple[list[Sheet], list[Sheet]] = [], []
+    for one, other in zip(first, second, strict=True):
+        lacking = np.isnan(one.errors) | np.isnan(other.errors)
+        for sheets, sheet in zip(pairs, (one, other), strict=True):
+            sheets.append(replace(sheet, errors=np.where(lacking, np.nan, sheet.errors)))
+    return pairs
+
+
 def _differences(
-    level: tuple[str, str], values: tuple[Floats, Floats], change: Floats, has_interval: bool
+    level: tuple[str, str],
+    values: tuple[Floats, Floats],
+    change: Floats,
+    has_interval: bool,
+    metrics: Sequence[str] = METRICS,
 ) -> list[ScoreDifference]:
     low, high = bounds(change)
     differences = []
-    for index, metric in enumerate(METRICS):
+    for index, metric in enumerate(metrics):
         first, second = float(values[0][index]), float(values[1][index])
         if np.isnan(first) or np.isnan(second):
             continue

@@ -131,9 +131,9 @@ def bounds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     """2.5th and 97.5th percentile along the first axis, over the replicates where the figure is
     defined; NaN where it never is."""
     low, high = np.full(values.shape[1:], np.nan), np.full(values.shape[1:], np.nan)
-    if not len(values):
+    defined = ~np.isnan(values).all(axis=0)
+    if not len(values) or not defined.any():
         return low, high
     tail = (1 - COVERAGE) / 2
-    defined = ~np.isnan(values).all(axis=0)
     low[defined], high[defined] = np.nanquantile(values[:, defined], (tail, 1 - tail), axis=0)
     return low, high

@@ -25,7 +25,9 @@ FIGURES_FILE, RECORDS_FILE = "evaluation.json", "per_record.parquet"
 FORMATS = ("png", "svg", "pdf")
 
 _LISTS = {"options": pl.String, "truth": pl.String, "labels": pl.String, "scores": pl.Float64}
-_NUMBERS = dict.fromkeys(("iou", "matched", "token_f1", "rouge_l"), pl.Float64)
+_NUMBERS = dict.fromkeys(
+    ("credit", "value", "number", "error", "iou", "matched", "token_f1", "rouge_l"), pl.Float64
+)
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     **{field.name: pl.String for field in fields(QuestionOutcome)},
     **{name: pl.List(kind) for name, kind in _LISTS.items()},

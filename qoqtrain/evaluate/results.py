@@ -1,6 +1,7 @@
 """What an evaluation yields, as plain data: a row for each question, and the tree of figures.
 
-Figures are 0 to 1, None where undefined.
+Figures are 0 to 1, but for kappa, which may be below 0, and errors, which are in a unit. None where
+undefined.
 """
 
 from __future__ import annotations
@@ -17,8 +18,18 @@ from qoqdata.contract.vocabulary import TaskKind
 #: no_boxes       boxes were asked, and none is named
 #: unparsable     something is there and cannot be read
 #: not_an_option  an answer that names no option
+#: wrong_unit     a quantity in another unit than the one asked
 #: several        several labels where one is asked
-Status = Literal["ok", "missing", "no_answer", "no_boxes", "unparsable", "not_an_option", "several"]
+Status = Literal[
+    "ok",
+    "missing",
+    "no_answer",
+    "no_boxes",
+    "unparsable",
+    "not_an_option",
+    "wrong_unit",
+    "several",
+]
 
 #: Responses from which no answer of the asked kind could be read.
 UNPARSABLE: tuple[Status, ...] = ("no_answer", "no_boxes", "unparsable", "not_an_option")
@@ -30,7 +41,13 @@ class QuestionOutcome:
 
     truth, labels  right labels, and those that the response names, in the source's spelling. What
                    the source marks as uncertain is right only where its answer lists it
-    correct        the response names the right labels and no other (open: the same words)
+    correct        the response names the right labels and no other (open: the same words; number:
+                   a value within the tolerance)
+    credit         of a number, 0 to 1: as `correct`, and of an ordinal one less with each place
+    value, number  the right number and the one that was read, in `unit`, a UCUM code; of an ordinal
+                   question they are places of options and the unit is None
+    error          distance of the two. An ordinal answer that was not read is as far off as one can
+                   be; a quantity that was not read has none
     iou, matched   0 to 1, None without annotated regions: IoU of all boxes with all regions, and
                    2 sum IoU / (claimed + annotated) of the best one-to-one matching
     token_f1, rouge_l   similarity of open answers, 0 to 1
@@ -52,6 +69,11 @@ class QuestionOutcome:
     status: Status
     reason: str | None
     correct: bool | None
+    credit: float | None
+    value: float | None
+    number: float | None
+    unit: str | None
+    error: float | None
     iou: float | None
     matched: float | None
     token_f1: float | None
@@ -116,13 +138,34 @@ class ClassResult:
 
 
 @dataclass(frozen=True)
+class NumberResult:
+    """Errors of a task of numbers.
+
+    unit     UCUM code of the error, None for bare numbers, or "places" of ordinal options
+    answers  questions that the error rests on: those of which a number was read, and of an ordinal
+             task all
+    mean_absolute_error   None where the questions of the task are in several units
+    """
+
+    unit: str | None
+    answers: int
+    mean_absolute_error: Estimate
+
+
+@dataclass(frozen=True)
 class TaskResult:
-    """One task; `confusion`: true class by answer, last column no usable answer (single only)."""
+    """One task; `confusion`: true class by answer, last column no usable answer (single only).
+
+    `chance` is the accuracy of drawing one of the options of each question, None without options
+    or where several may apply.
+    """
 
     task: str
     kind: TaskKind
     counts: AnswerCounts
     metrics: Estimates
+    chance: float | None
+    number: NumberResult | None
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...] | None
 

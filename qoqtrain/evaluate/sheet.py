@@ -23,6 +23,7 @@ from qoqtrain.evaluate.class_metrics import (
     macro_f1,
     mean_defined,
     one_against_rest,
+    quadratic_kappa,
     ranking,
     rates,
 )
@@ -31,14 +32,17 @@ from qoqtrain.evaluate.results import QuestionOutcome
 #: Figures of a task that are means over its records, and the field of an outcome they are of.
 MEANS = {
     "accuracy": "correct",
+    "credit": "credit",
     "iou": "iou",
     "matched": "matched",
     "token_f1": "token_f1",
     "rouge_l": "rouge_l",
 }
 
-#: All figures, 0 to 1 each.
-METRICS = ("macro_f1", "balanced_accuracy", "auroc", *MEANS)
+#: All figures that mean the same in every task: 0 to 1 each, kappa from -1.
+METRICS = ("macro_f1", "balanced_accuracy", "auroc", "quadratic_kappa", *MEANS)
+#: What errors of ordinal questions are in.
+PLACES = "places"
 
 Integers = NDArray[np.intp]
 
@@ -48,11 +52,16 @@ class Sheet:
     """One task of one source.
 
     rows      (n,) index of its records among all outcomes
-    classes   its options, in the order in which they are first shown; () unless closed
+    classes   its options, in the order in which they are first shown; () unless labels are asked
     owner     (m,) index into `rows` of each answered cell
     cell      (m,) single: truth * (K + 1) + answer; multi: option * 5 + state
     rankings  per class, (records that offer it as index into `rows`, ranking); () without scores
-    means     (5, n) values of `MEANS`, NaN where a record has none
+    means     (6, n) values of `MEANS`, NaN where a record has none
+    unit      what `errors` are in: a UCUM code, None for bare numbers, or `PLACES`
+    errors    (n,) distances from the right number, NaN where a record has none, and all NaN where
+              they are in several units
+    places    (2, n) right and answered place of a task whose questions share their ordinal options,
+              an answer that was not read as far off as one can be; else None
     """
 
     source: str
@@ -65,13 +74,16 @@ class Sheet:
     cell: Integers
     rankings: tuple[tuple[Integers, Ranking], ...]
     means: Floats
+    unit: str | None
+    errors: Floats
+    places: Floats | None
 
 
 def sheets_of(outcomes: Sequence[QuestionOutcome]) -> list[Sheet]:
-    """One sheet a task, sorted by domain, source and task."""
-    parts: dict[tuple[str, str, str], list[int]] = {}
-    for index, outcome in enumerate(outcomes):
-        parts.setdefault((outcome.domain, outcome.source, outcome.task), []).append(index)
+    """One sheet a task and kind, sorted by domain, source, task and kind."""
+    parts: dict[tuple[str, str, str, str], list[int]] = {}
+    for index, one in enumerate(outcomes):
+        parts.setdefault((one.domain, one.source, one.task, one.kind), []).append(index)
     return [
         _sheet(np.array(rows, np.intp), [outcomes[row] for row in rows])
         for _, rows in sorted(parts.items())
@@ -80,10 +92,13 @@ def sheets_of(outcomes: Sequence[QuestionOutcome]) -> list[Sheet]:
 
 def _sheet(rows: Integers, outcomes: Sequence[QuestionOutcome]) -> Sheet:
     first = outcomes[0]
-    classes = tuple(dict.fromkeys(name for one in outcomes for name in one.options or ()))
+    # Options of a choice are its own: they are no classes that its task has.
+    labelled = outcomes if first.kind in ("single", "multi") else ()
+    classes = tuple(dict.fromkeys(name for one in labelled for name in one.options or ()))
     place = {name: index for index, name in enumerate(classes)}
     cells = _single_cells if first.kind == "single" else _multi_cells
-    owner, cell = cells(outcomes, place)
+    owner, cell = cells(labelled, place)
+    unit, errors = _errors(outcomes)
     means = [[_number(getattr(one, field)) for one in outcomes] for field in MEANS.values()]
     return Sheet(
         source=first.source,
@@ -94,8 +109,11 @@ def _sheet(rows: Integers, outcomes: Sequence[QuestionOutcome]) -> Sheet:
         classes=classes,
         owner=owner,
         cell=cell,
-        rankings=_rankings(outcomes, classes),
+        rankings=_rankings(labelled, classes),
         means=np.array(means, np.float64),
+        unit=unit,
+        errors=errors,
+        places=_places(outcomes),
     )
 
 
@@ -123,17 +141,52 @@ def class_auroc(sheet: Sheet, weights: Floats) -> Floats:
 
 
 def figures(sheet: Sheet, weights: Floats) -> Floats:
-    """(8,) `METRICS` of the task under (n,) weights of its records, NaN where undefined."""
+    """(10,) `METRICS` of the task under (n,) weights of its records, NaN where undefined."""
     defined = ~np.isnan(sheet.means)
     totals = np.where(defined, sheet.means, 0.0) @ weights
     mass = defined @ weights
     means = np.divide(totals, mass, out=np.full(len(MEANS), np.nan), where=mass > 0)
+    kappa = np.nan if sheet.places is None else quadratic_kappa(sheet.places, weights)
     if not sheet.classes:
-        return np.concatenate([np.full(3, np.nan), means])
+        return np.concatenate([[np.nan, np.nan, np.nan, kappa], means])
     classes = rates(class_counts(sheet, weights))
     balanced = balanced_accuracy(classes, exclusive=sheet.kind == "single")
     ranked = float(mean_defined(class_auroc(sheet, weights)))
-    return np.concatenate([[macro_f1(classes), balanced, ranked], means])
+    return np.concatenate([[macro_f1(classes), balanced, ranked, kappa], means])
+
+
+def mean_errors(sheets: Sequence[Sheet], weights: Floats) -> Floats:
+    """(tasks,) mean absolute error, each in its own unit, under (n,) weights of all records."""
+    means = np.full(len(sheets), np.nan)
+    for index, sheet in enumerate(sheets):
+        defined = ~np.isnan(sheet.errors)
+        if mass := float(weights[sheet.rows] @ defined):
+            means[index] = weights[sheet.rows] @ np.where(defined, sheet.errors, 0.0) / mass
+    return means
+
+
+def _errors(outcomes: Sequence[QuestionOutcome]) -> tuple[str | None, Floats]:
+    """The unit of a task and its (n,) errors."""
+    units = {PLACES if one.options else one.unit for one in outcomes if one.kind == "number"}
+    if len(units) != 1:
+        return None, np.full(len(outcomes), np.nan)
+    (unit,) = units
+    return unit, np.array([_number(one.error) for one in outcomes], np.float64)
+
+
+def _places(outcomes: Sequence[QuestionOutcome]) -> Floats | None:
+    options = outcomes[0].options
+    if outcomes[0].kind != "number" or not options:
+        return None
+    if any(one.options != options for one in outcomes):
+        return None
+    last = len(options) - 1
+    pairs = []
+    for one in outcomes:
+        right = _number(one.value)
+        farthest = 0.0 if right > last - right else float(last)
+        pairs.append((right, farthest if one.number is None else one.number))
+    return np.array(pairs, np.float64).T
 
 
 def _single_cells(

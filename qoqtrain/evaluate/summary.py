@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from qoqtrain.evaluate.results import (
     Estimate,
     Estimates,
     Evaluation,
+    NumberResult,
     QuestionOutcome,
     SourceResult,
     TaskResult,
@@ -41,8 +43,21 @@ from qoqtrain.evaluate.sheet import (
     class_counts,
     confusion_matrix,
     figures,
+    mean_errors,
     sheets_of,
 )
+
+
+class Measured(NamedTuple):
+    """All figures: of the records as they are, and of every replicate.
+
+    error, error_spread   (tasks,) and (replicates, tasks) mean absolute errors
+    """
+
+    point: Levels
+    spread: Levels
+    error: Floats
+    error_spread: Floats
 
 
 def summarise(
@@ -66,11 +81,18 @@ def summarise(
     sheets = sheets_of(outcomes)
     clusters = clusters_of(outcomes)
     hierarchy = hierarchy_of(sheets)
-    point = levels(task_figures(sheets, np.ones(len(outcomes))), hierarchy)
-    draws = [task_figures(sheets, one) for one in replicates(clusters, bootstrap, seed)]
-    replicate_figures = np.stack(draws) if draws else np.empty((0, len(sheets), len(METRICS)))
-    spread = levels(replicate_figures, hierarchy)
-    return _tree(outcomes, sheets, clusters.cluster, hierarchy, (point, spread), seed)
+    ones = np.ones(len(outcomes))
+    draws, errors = [task_figures(sheets, ones)], [mean_errors(sheets, ones)]
+    for weights in replicates(clusters, bootstrap, seed):
+        draws.append(task_figures(sheets, weights))
+        errors.append(mean_errors(sheets, weights))
+    measured = Measured(
+        levels(draws[0], hierarchy),
+        levels(np.stack(draws)[1:], hierarchy),
+        errors[0],
+        np.stack(errors)[1:],
+    )
+    return _tree(outcomes, sheets, clusters.cluster, hierarchy, measured, seed)
 
 
 def task_figures(sheets: Sequence[Sheet], weights: Floats) -> Floats:
@@ -91,10 +113,10 @@ def _tree(
     sheets: Sequence[Sheet],
     cluster: NDArray[np.intp],
     hierarchy: Hierarchy,
-    measured: tuple[Levels, Levels],
+    measured: Measured,
     seed: int,
 ) -> Evaluation:
-    point, spread = measured
+    point, spread, error, error_spread = measured
 
     def sheets_in(source: int) -> list[int]:
         return [int(task) for task in np.flatnonzero(hierarchy.source_of_task == source)]
@@ -117,9 +139,16 @@ def _tree(
         )
 
     def task_result(task: int) -> TaskResult:
-        task_counts = counts([task])
-        estimates = _estimates(point.tasks[task], spread.tasks[:, task], task_counts.patients > 1)
-        return _task_result(sheets[task], task_counts, estimates)
+        sheet, task_counts = sheets[task], counts([task])
+        varies = task_counts.patients > 1
+        estimates = _estimates(point.tasks[task], spread.tasks[:, task], varies)
+        number = None
+        if sheet.kind == "number":
+            (estimate,) = _each_estimate(error[[task]], error_spread[:, [task]], varies)
+            answers = int((~np.isnan(sheet.errors)).sum())
+            number = NumberResult(sheet.unit, answers, estimate)
+        chance = _chance([outcomes[row] for row in sheet.rows])
+        return _task_result(sheet, task_counts, estimates, chance, number)
 
     def domain_result(domain: int) -> DomainResult:
         members = sources_in(domain)
@@ -163,7 +192,20 @@ def _counts(outcomes: Sequence[QuestionOutcome], cluster: NDArray[np.intp]) -> A
     )
 
 
-def _task_result(sheet: Sheet, counts: AnswerCounts, estimates: Estimates) -> TaskResult:
+def _chance(outcomes: Sequence[QuestionOutcome]) -> float | None:
+    """Mean of 1 / number of options, which may differ from question to question."""
+    if outcomes[0].kind not in ("single", "choice"):
+        return None
+    return float(np.mean([1 / len(one.options) for one in outcomes if one.options]))
+
+
+def _task_result(
+    sheet: Sheet,
+    counts: AnswerCounts,
+    estimates: Estimates,
+    chance: float | None,
+    number: NumberResult | None,
+) -> TaskResult:
     weights = np.ones(len(sheet.rows))
     classes: tuple[ClassResult, ...] = ()
     confusion = None
@@ -186,19 +228,23 @@ def _task_result(sheet: Sheet, counts: AnswerCounts, estimates: Estimates) -> Ta
     if sheet.kind == "single":
         matrix = confusion_matrix(sheet, weights)
         confusion = tuple(tuple(int(cell) for cell in row) for row in matrix)
-    return TaskResult(sheet.task, sheet.kind, counts, estimates, classes, confusion)
+    return TaskResult(sheet.task, sheet.kind, counts, estimates, chance, number, classes, confusion)
 
 
 def _estimates(values: Floats, spread: Floats, has_interval: bool) -> Estimates:
+    return dict(zip(METRICS, _each_estimate(values, spread, has_interval), strict=True))
+
+
+def _each_estimate(values: Floats, spread: Floats, has_interval: bool) -> list[Estimate]:
     low, high = bounds(spread)
-    return {
-        name: Estimate(
-            _defined(values[index]),
-            _defined(low[index]) if has_interval and not np.isnan(values[index]) else None,
-            _defined(high[index]) if has_interval and not np.isnan(values[index]) else None,
+    return [
+        Estimate(
+            _defined(value),
+            _defined(low[index]) if has_interval and not np.isnan(value) else None,
+            _defined(high[index]) if has_interval and not np.isnan(value) else None,
         )
-        for index, name in enumerate(METRICS)
-    }
+        for index, value in enumerate(values)
+    ]
 
 
 def _defined(value: float) -> float | None:

@@ -2,13 +2,21 @@
 
 from qoqtrain.rewards.scheme import PARTS, PRESETS, Part, Scheme
 from qoqtrain.rewards.score import columns, score, success, tally
-from qoqtrain.rewards.truth import TrueRegion, Truth, truth_of, truth_of_record
+from qoqtrain.rewards.truth import (
+    MaskPlace,
+    TrueNumber,
+    TrueRegion,
+    Truth,
+)
+from qoqtrain.rewards.truth_reading import truth_of, truth_of_record
 
 __all__ = [
     "PARTS",
     "PRESETS",
+    "MaskPlace",
     "Part",
     "Scheme",
+    "TrueNumber",
     "TrueRegion",
     "Truth",
     "columns",

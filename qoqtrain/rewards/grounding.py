@@ -34,18 +34,22 @@ def grounds_of(truth: Truth, name: Callable[[str], str]) -> Grounds:
     """The regions of a truth.
 
     Masks come first where any pixel is set: every 8-connected component of every label value is a
-    region, without a label. Else the boxes, kept apart by reader where readers are named; `name`
-    brings labels to the form in which they are compared. No regions and no set pixel, or the box
-    0, 0, 0, 0, is missing truth; an empty list of regions says that there is nothing to find.
+    region, without a label; of a mask that shows one instance, all pixels of a value are. Else the
+    boxes; `name` brings labels to the form in which they are compared. Both are kept apart by
+    reader where readers are named, and a reader whose masks are empty found nothing. No regions
+    and no set pixel, or the box 0, 0, 0, 0, is missing truth; an empty list of regions says that
+    there is nothing to find.
     """
-    masks = [(image, mask) for image, mask in enumerate(truth.masks or ()) if mask is not None]
+    masks = truth.placed_masks
+    readings: dict[str | None, list[Region]] = {}
     if any(np.any(mask > 0) for _, mask in masks):
-        regions = tuple(patch for image, mask in masks for patch in patches(image, mask))
-        return Grounds((regions,), canvases_of(truth))
+        for place, mask in masks:
+            whole = place.instance is not None
+            readings.setdefault(place.reader, []).extend(patches(place.image, mask, whole=whole))
+        return Grounds(tuple(map(tuple, readings.values())), canvases_of(truth))
     if truth.regions is None:
         missing = "no pixel of the mask is set" if masks else "no region is annotated"
         return Grounds((), missing=missing)
-    readings: dict[str | None, list[Region]] = {}
     for region in truth.regions:
         if region.is_blank:
             return Grounds((), missing="the box 0, 0, 0, 0 stands for no annotation")
@@ -114,8 +118,7 @@ def canvases_of(truth: Truth) -> Canvases:
 
     None for an image of unknown size, and altogether where the number of images is unknown.
     """
-    per_image = (truth.stored_sizes, truth.masks, truth.seen_sizes)
-    if not (count := max(len(values or ()) for values in per_image)):
+    if not (count := truth.images):
         return None
     sizes = [truth.size(image) for image in range(count)]
     return tuple(

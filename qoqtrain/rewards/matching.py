@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqdata.boxes import Box, iou
+from qoqdata.boxes import Box, Corners, iou, overlap
 from qoqdata.errors import InputError
 from qoqtrain.rewards.scheme import GroundingRule
 
@@ -50,6 +50,12 @@ class Patch:
     def area(self) -> float:
         return float(self.sums[-1, -1])
 
+    @property
+    def window(self) -> Corners:
+        """The edges of the window."""
+        rows, columns = self.sums.shape
+        return self.column, self.row, self.column + columns - 1, self.row + rows - 1
+
 
 Region = RegionBox | Patch
 
@@ -61,8 +67,9 @@ def patch_of(image: int, column: int, row: int, pixels: NDArray[np.bool_]) -> Pa
     return Patch(image, column, row, sums)
 
 
-def patches(image: int, mask: NDArray[Any]) -> list[Patch]:
-    """8-connected components of each positive value of an (H, W) label map.
+def patches(image: int, mask: NDArray[Any], *, whole: bool = False) -> list[Patch]:
+    """8-connected components of each positive value of an (H, W) label map, or with `whole` each
+    value in one.
 
     Raises InputError for more than 256 values: that is an image.
     """
@@ -73,7 +80,10 @@ def patches(image: int, mask: NDArray[Any]) -> list[Patch]:
     if values.size > _MAX_VALUES:
         raise InputError(f"a mask of {values.size} values is no label map")
     for value in values:
-        components, count = label(mask == value, structure=np.ones((3, 3)))
+        alike = mask == value
+        components, count = (
+            (alike.astype(np.intp), 1) if whole else label(alike, structure=np.ones((3, 3)))
+        )
         for number, (rows, columns) in enumerate(find_objects(components, count), start=1):
             pixels = components[rows, columns] == number
             parts.append(patch_of(image, columns.start, rows.start, pixels))
@@ -132,7 +142,7 @@ def union(
     common = total = 0.0
     for image in sorted({part.image for part in (*boxes, *regions)}):
         here = [box for box in boxes if box.image == image]
-        there = [region for region in regions if region.image == image]
+        there = _apart([region for region in regions if region.image == image])
         matches = [
             box for box in here if not labelled or any(_same(box, region) for region in there)
         ]
@@ -219,8 +229,32 @@ def _cells(
     return x_edges, y_edges, cover
 
 
+def _apart(regions: Sequence[Region]) -> list[Region]:
+    """The regions of one image with patches that share a window in one, so that none overlap."""
+    apart = [region for region in regions if isinstance(region, RegionBox)]
+    windows: list[Patch] = []
+    for patch in (region for region in regions if isinstance(region, Patch)):
+        while other := next((one for one in windows if overlap(one.window, patch.window)), None):
+            windows.remove(other)
+            patch = _merged(other, patch)
+        windows.append(patch)
+    return [*apart, *windows]
+
+
+def _merged(one: Patch, other: Patch) -> Patch:
+    """The pixels that are in either patch."""
+    left, top = min(one.column, other.column), min(one.row, other.row)
+    right, bottom = max(one.window[2], other.window[2]), max(one.window[3], other.window[3])
+    pixels = np.zeros((int(bottom) - top, int(right) - left), np.bool_)
+    for patch in (one, other):
+        own = np.diff(np.diff(patch.sums, axis=0), axis=1) > 0
+        row, column = patch.row - top, patch.column - left
+        pixels[row : row + own.shape[0], column : column + own.shape[1]] |= own
+    return patch_of(one.image, left, top, pixels)
+
+
 def _area_of_union(regions: Sequence[Region]) -> float:
-    """Area of the union. Patches of one image are disjoint by construction."""
+    """Area of the union. Patches of one image do not overlap (`_apart`)."""
     boxes = [region for region in regions if isinstance(region, RegionBox)]
     patches = sum(region.area for region in regions if isinstance(region, Patch))
     if not boxes:

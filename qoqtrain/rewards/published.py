@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.boxes import iou
-from qoqtrain.rewards.truth import Truth, truth_of
+from qoqtrain.rewards.truth import Truth
+from qoqtrain.rewards.truth_reading import truth_of
 
 #: Weights of answer, grounding, format and length.
 PUBLISHED: dict[str, tuple[float, float, float, float]] = {

@@ -22,8 +22,19 @@ FormatRule = Literal["graded", "binary"]
 #: no_answer      no closed box where the answer belongs
 #: no_boxes       no list of objects
 #: unparsable     something is there and cannot be read
+#: not_an_option  an answer that is none of the options, where one of them is asked
+#: wrong_unit     a quantity in another unit than the one asked
 #: truncated      generation stopped at the token limit
-Status = Literal["ok", "missing_truth", "no_answer", "no_boxes", "unparsable", "truncated"]
+Status = Literal[
+    "ok",
+    "missing_truth",
+    "no_answer",
+    "no_boxes",
+    "unparsable",
+    "not_an_option",
+    "wrong_unit",
+    "truncated",
+]
 
 
 class Part(NamedTuple):

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
-from qoqtrain.rewards.answers import Expectations, ExpectedAnswer, label_part, text_part
+from qoqtrain.rewards.answers import AnswerReading, Expectations, ExpectedAnswer, answer_part
 from qoqtrain.rewards.final_answer import Answer, final_answer
 from qoqtrain.rewards.form import binary, format_part, graded, length_part
 from qoqtrain.rewards.grounding import Grounds, grounding, grounds_of
 from qoqtrain.rewards.object_list import ObjectList, object_list
 from qoqtrain.rewards.published import PUBLISHED, published_scores
 from qoqtrain.rewards.scheme import PARTS, Part, Scheme, scheme_of
-from qoqtrain.rewards.truth import Truth, truth_of
+from qoqtrain.rewards.truth import Truth
+from qoqtrain.rewards.truth_reading import truth_of
 from qoqtrain.rewards.vocabulary import name_of
 
 #: Longer responses are not read: no context window holds one.
@@ -39,7 +40,7 @@ class _Response(NamedTuple):
     text: str
     answer: Answer
     objects: ObjectList
-    labels: frozenset[str] | None
+    reading: AnswerReading
     truncated: bool
 
 
@@ -54,7 +55,7 @@ def score(
     """The reward of each response and its parts, as plain dicts in the order given.
 
     responses  texts of the policy, without the prompt
-    truths     one for each response (`truth.truth_of`: a Truth, a mapping of its fields, or the
+    truths     one for each response (`truth_of`: a Truth, a mapping of its fields, or the
                answer alone); rollouts of one question may share the object, which saves time
     preset     a name in `scheme.PRESETS`; `changes` replace fields of its `Scheme`. The names in
                `published.PUBLISHED` run the published functions instead, faults included, for
@@ -65,9 +66,10 @@ def score(
       overall    weighted mean of the parts that can be scored, 0 to 1; None where none can.
                  A part with missing truth is dropped and its weight shared by the others
       answer, grounding, format, length   0 to 1, or None where the truth is missing
-      status     part -> "ok", "missing_truth", "no_answer", "no_boxes", "unparsable", "truncated"
+      status     part -> one of `scheme.Status`
       reason     part -> why, where there is more to say than ok
-      prediction the answer as extracted, or None; labels: the set read from it, sorted, or None
+      prediction the answer as extracted, or None; labels: the set read from it, sorted, or None;
+                 number: the quantity read from it, or the place of an ordinal option, or None
     No response raises: what cannot be read scores 0 with its reason. Malformed truths and settings
     raise UsageError or InputError.
     """
@@ -93,11 +95,11 @@ def score(
             question = _Question(original, truth, expectations.of(truth), grounds_of(truth, name))
             questions[id(original)] = question
         answer, objects = _parse(text)
-        labels: frozenset[str] | None = None
-        if answer.text is not None and not question.truth.open:
-            labels = expectations.read(question.expectation, answer.text)
+        reading = AnswerReading()
+        if answer.text is not None:
+            reading = expectations.read(question.expectation, answer.text)
         stop = truncated is not None and bool(truncated[index])
-        response = _Response(text, answer, objects, labels, stop)
+        response = _Response(text, answer, objects, reading, stop)
         scores.append(_score(response, question, scheme, name))
     return scores
 
@@ -105,14 +107,15 @@ def score(
 def _score(
     response: _Response, question: _Question, scheme: Scheme, name: Callable[[str], str]
 ) -> dict[str, Any]:
-    text, answer, objects, labels, truncated = response
+    text, answer, objects, reading, truncated = response
+    labels = reading.labels
     if scheme.format_rule == "graded":
         grade = graded(objects)
     else:
         grade = binary(objects, {name(label) for label in labels or ()}, name)
     stop = Part(0.0, "truncated", "generation stopped at the token limit") if truncated else None
     parts = {
-        "answer": _answer_part(answer, labels, question, scheme),
+        "answer": answer_part(answer, reading, question.truth, question.expectation, scheme),
         "grounding": grounding(
             objects,
             question.grounds,
@@ -134,6 +137,7 @@ def _score(
         "reason": {name: part.reason for name, part in parts.items() if part.reason},
         "prediction": answer.text,
         "labels": None if labels is None else _written(labels, question.expectation),
+        "number": reading.number,
     }
 
 
@@ -142,17 +146,6 @@ def _parse(response: str) -> tuple[Answer, ObjectList]:
         reason = f"the response has {len(response)} characters, more than {MAX_RESPONSE}"
         return Answer(None, "unparsable", reason, -1, reason), ObjectList(reason=reason)
     return final_answer(response), object_list(response)
-
-
-def _answer_part(
-    answer: Answer, labels: frozenset[str] | None, question: _Question, scheme: Scheme
-) -> Part:
-    truth, right = question.truth, question.expectation.labels
-    if truth.open and truth.answer:
-        return text_part(answer, truth.answer, scheme.text_measure)
-    if right is None:
-        return Part(None, "missing_truth", "the truth has no answer")
-    return label_part(answer, labels or frozenset(), right, truth.single, scheme.min_precision)
 
 
 def _overall(parts: Mapping[str, Part], scheme: Scheme) -> float | None:

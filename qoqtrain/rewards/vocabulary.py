@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from qoqdata.errors import InputError
 from qoqtrain.rewards.text import normal_form, plain, singular
+
+T = TypeVar("T")
 
 # "," " and " "&" and the line break are the separators of the record contract; ";" and the
 # ideographic comma are what policies write besides.
@@ -121,8 +124,8 @@ def vocabulary_of(
     classes = classes or {}
     return Vocabulary(
         names=names,
-        meanings=_unambiguous((classes.get(form, form), form) for form in names),
-        singulars=_unambiguous((_shape(form)[0], form) for form in names),
+        meanings=unambiguous((classes.get(form, form), form) for form in names),
+        singulars=unambiguous((_shape(form)[0], form) for form in names),
         letters=letters if len(letters) <= 26 else (),
         longest=max((_shape(form)[1] for form in names), default=1),
         classes=classes,
@@ -160,10 +163,11 @@ def _shape(form: str) -> tuple[str, int]:
     return singular(form), max(len(pieces(form)), 1)
 
 
-def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    first: dict[str, str] = {}
+def unambiguous(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """The pairs as a mapping, without keys that stand for different things."""
+    first: dict[str, T] = {}
     ambiguous: set[str] = set()
-    for key, form in pairs:
-        if first.setdefault(key, form) != form:
+    for key, value in pairs:
+        if first.setdefault(key, value) != value:
             ambiguous.add(key)
-    return {key: form for key, form in first.items() if key not in ambiguous}
+    return {key: value for key, value in first.items() if key not in ambiguous}

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 #: The columns that prompts, truths and logs are made of.
 COLUMNS = (
-    *("id", "source", "domain", "modality", "task", "split", "images", "image_info", "ecg"),
-    *("regions", "context", "question", "options", "answer", "labels", "reasoning"),
+    *("id", "source", "domain", "modality", "task", "kind", "split", "images", "image_info"),
+    *("ecg", "regions", "context", "question", "options", "answer", "number", "labels"),
+    "reasoning",
 )
 
 

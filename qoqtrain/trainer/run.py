@@ -83,11 +83,7 @@ def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
         policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     policy.train()
     engine = start_engine(settings, policy, ranks, micro_batches=plan.shape.micro_batches)
-    collator = Collator(
-        processor,
-        max_prompt_tokens=settings.rollouts.prompt_tokens,
-        kinds=plan.dataset.task_kinds,
-    )
+    collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     reference = _reference(plan, ranks, engine.device)
     return TrainingRun(settings, ranks, plan.shape, engine, collator, plan.drpo, reference)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from qoqdata.errors import InputError, Misaligned, UsageError
+from qoqdata.question import is_given
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.stream.decode import encoded_images, signals
 from qoqdata.stream.decode.budget import Budget, Size
@@ -80,8 +81,9 @@ class Decoder:
         come with any image column unless images are bytes; then all but the ECG stays as stored.
         Where no image is stored, masks are the canvas; where none is read, `image_info` is.
 
-        Raises an InputError that names the record and the image, or UsageError for a budget that
-        cannot be met or has no size to work on.
+        Raises an InputError that names the record and the image, also for a region that the
+        question gives on an image that is left out, or UsageError for a budget that cannot be met
+        or has no size to work on.
         """
         where = f"record {row['id']}, " if row.get("id") is not None else ""
         record = dict(row)
@@ -216,6 +218,10 @@ def _regions(
             target = plan.show(region)
         except InputError as error:
             raise _located(error, place) from error
+        if target is None and is_given(region):
+            what = f"is given, on image {region['image']}, which the budget leaves out"
+            fix = "raise max_images or total_pixels, or stream without the record"
+            raise InputError(what, where=place, fix=fix)
         if target is None:
             left_out.append(dict(region))
         else:

@@ -69,8 +69,14 @@ def server_sampler(run: TrainingRun) -> Sampler:
 
     def messages_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         images = list(record.get("images") or ())
-        frame = collator.processor.family.frame
-        parts = prompt(record, images=len(images), frame=frame, boxes=collator.boxes)
+        processor = collator.processor
+        stored = [(info["width"], info["height"]) for info in record.get("image_info") or ()]
+        parts = prompt(
+            record,
+            seen_sizes=[processor.seen_size(*size) for size in stored],
+            frame=processor.family.frame,
+            boxes=collator.boxes,
+        )
         words = [part.text if isinstance(part, TextPart) else _MARK for part in parts]
         places = [images[part.index] for part in parts if isinstance(part, ImagePlace)]
         turns = [chat_message("".join(words), places, _MARK)]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.boxes import from_stored
+from qoqdata.boxes import Box, clipped, whole_corners
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rewards import Truth
 from qoqtrain.rewards.truth import TrueRegion
@@ -101,9 +101,10 @@ def target_tokens(row: Row, processor: Processor) -> tuple[int, ...]:
 
 
 def _box(region: TrueRegion, truth: Truth, images: int) -> dict[str, Any]:
-    corners = region.corners
+    corners = [round(corner) for corner in region.corners]
     if (size := truth.size(region.image)) is not None:
-        seen_size = truth.seen_sizes[region.image] if truth.seen_sizes else size
-        corners = from_stored(corners, stored_size=size, seen_size=seen_size, frame=truth.frame)
+        seen = truth.seen_sizes[region.image] if truth.seen_sizes else size
+        box = Box(*clipped(region.corners, size))
+        corners = list(whole_corners(box, stored_size=size, seen_size=seen, frame=truth.frame))
     place = {"image": region.image} if images > 1 else {}
-    return {**place, "bbox_2d": [round(corner) for corner in corners], "label": region.label}
+    return {**place, "bbox_2d": corners, "label": region.label}

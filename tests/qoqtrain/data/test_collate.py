@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -189,23 +190,52 @@ class TestTruth:
         assert truth.seen_sizes == (collator.processor.seen_size(100, 60),)
         assert truth.frame == collator.processor.family.frame
 
+    def test_a_given_region_is_told_in_the_frame_that_answers_are_read_in(
+        self, collator: Collator
+    ) -> None:
+        """What the prompt says of a given region is what the truth reads as that very box."""
+        given, chat = {**REGION, "role": "given", "label": "spot"}, collator.processor
+        made = record("a", regions=[given, REGION | {"role": "target"}], **images(1, (100, 60)))
+        row = collator.row(made)
+        told = chat.tokenizer.decode(row.input_ids.tolist())
+        width, height = chat.seen_size(100, 60)
+        if chat.family.frame == "thousandths":
+            width, height = 1000, 1000
+        edges = (10 * width / 100, 12 * height / 60, 50 * width / 100, 36 * height / 60)
+        corners = [math.floor(edge + 0.5) for edge in edges]
+        assert f"spot: {corners}" in told
+        (region,) = row.truth.regions
+        assert region.label == "mass"
+        block = f'```json\n[{{"bbox_2d": {corners}, "label": "mass"}}]\n```\\boxed{{Normal}}'
+        (found,) = score([block], [row.truth])
+        # Within the rounding to whole numbers.
+        assert found["grounding"] > 0.9
+
+    def test_a_given_region_that_is_not_shown_is_refused_or_counted(
+        self, collator: Collator
+    ) -> None:
+        given = {**REGION, "role": "given", "image": 1}
+        made = record("a", regions=[given], **images(1, (100, 60)))
+        with pytest.raises(InputError, match="record a: a given region is on image 1 of 1"):
+            collator.row(made)
+        some = Collator(collator.processor, unfit="skip")
+        assert some.rows([made]) == [] and some.skipped == {"misaligned": 1}
+
     def test_without_images_there_is_nothing_to_find(self, collator: Collator) -> None:
         made = record("a", regions=[REGION], context="Words.", image_info=None)
         assert collator.row(made).truth.regions is None
 
 
 def test_where_one_label_is_asked_for_naming_two_is_wrong(collator: Collator) -> None:
-    """What the card says of the task reaches the reward, so that hedging does not pay."""
+    """The record's kind reaches the reward, so that hedging does not pay."""
     asked = record("a", context="Words.") | {
         "options": ["Mass", "Nodule", "Cyst"],
         "answer": "Mass",
     }
     hedged = ["\\boxed{Mass, Nodule}"]
-    (unknown,) = score(hedged, [collator.row(asked).truth])
-    assert unknown["answer"] == pytest.approx(2 / 3)
-    kinds = {(asked["source"], asked["task"]): "single"}
-    told = Collator(collator.processor, kinds=kinds)  # type: ignore[arg-type]
-    (single,) = score(hedged, [told.row(asked).truth])
+    (several,) = score(hedged, [collator.row(asked | {"kind": "multi"}).truth])
+    assert several["answer"] == pytest.approx(2 / 3)
+    (single,) = score(hedged, [collator.row(asked).truth])
     assert single["answer"] == 0.0
-    (right,) = score(["\\boxed{Mass}"], [told.row(asked).truth])
+    (right,) = score(["\\boxed{Mass}"], [collator.row(asked).truth])
     assert right["answer"] == 1.0

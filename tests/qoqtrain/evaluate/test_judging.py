@@ -19,8 +19,8 @@ BOX = {"label": "lesion", "image": 0, "x_min": 10.0, "y_min": 10.0, "x_max": 30.
 INFO = [{"width": 100, "height": 80}]
 
 
-def question(kind: Any = "single", **changes: Any) -> Question:
-    row = {
+def question(kind: str = "single", **changes: Any) -> Question:
+    return {
         "id": "q",
         "source": "skin",
         "domain": "dermoscopy",
@@ -32,9 +32,11 @@ def question(kind: Any = "single", **changes: Any) -> Question:
         "sex": "female",
         "regions": None,
         "image_info": INFO,
+        "kind": kind,
+        "question": "What is it?",
+        "number": None,
         **changes,
     }
-    return Question(row, kind)
 
 
 def outcome_of(

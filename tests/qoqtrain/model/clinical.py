@@ -21,6 +21,7 @@ def record(name: str, **columns: Any) -> dict[str, Any]:
         "domain": "ct",
         "modality": "image_2d",
         "task": "diagnosis",
+        "kind": "single",
         "split": "train",
         "images": None,
         "image_info": None,

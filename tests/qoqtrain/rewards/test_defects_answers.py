@@ -156,8 +156,8 @@ def test_r9_naming_every_label_earns_nothing() -> None:
     # Where one label is asked for, two are already hedging; else they are half right.
     pair = respond(", ".join(options[:2]))
     assert one(pair, truth)["answer"] == pytest.approx(2 / 3)
-    assert one(pair, {**truth, "single": True})["answer"] == 0.0
-    assert one(respond(options[0]), {**truth, "single": True})["answer"] == 1.0
+    assert one(pair, {**truth, "kind": "single"})["answer"] == 0.0
+    assert one(respond(options[0]), {**truth, "kind": "single"})["answer"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_response_beyond_all_windows_is_not_read() -> None:
 
 @given(st.text(st.characters(), max_size=300))
 def test_any_text_scores_within_bounds(text: str) -> None:
-    for truth in (TRUTH, "A", {"answer": "A", "open": True}):
+    for truth in (TRUTH, "A", {"answer": "A", "kind": "open"}):
         for response in (text, f"<think>{text}</think>```json\n{text}```\\boxed{{{text}}}"):
             (ours,) = score([response], [truth], labelled_boxes=True)
             values = [ours[part] for part in (*PARTS, "overall") if ours[part] is not None]

@@ -51,7 +51,7 @@ TRUTHS = st.sampled_from(
         TRUTH,
         {"answer": "Nevus"},
         {"answer": "Melanoma, Nevus", "options": OPTIONS, "regions": []},
-        {"answer": "free words", "open": True},
+        {"answer": "free words", "kind": "open"},
         {"answer": "Nevus", "masks": [np.eye(99, dtype=np.uint8)]},
         {"regions": [REGION]},
     ]
@@ -71,7 +71,15 @@ def test_a_perfect_response_earns_everything_under_every_preset() -> None:
 def test_results_are_plain_json() -> None:
     results = score([GOOD, "nothing"], [TRUTH, {"answer": "Nevus"}])
     assert json.loads(json.dumps(results)) == results
-    assert set(results[0]) == {*PARTS, "overall", "status", "reason", "prediction", "labels"}
+    assert set(results[0]) == {
+        *PARTS,
+        "overall",
+        "status",
+        "reason",
+        "prediction",
+        "labels",
+        "number",
+    }
 
 
 @pytest.mark.parametrize(
@@ -234,6 +242,7 @@ def test_a_record_gives_its_truth() -> None:
     record = {
         "id": "r1",
         "source": "s",
+        "kind": "multi",
         "answer": "Melanoma",
         "options": OPTIONS,
         "labels": ["Melanoma", "Nevus"],
@@ -244,13 +253,12 @@ def test_a_record_gives_its_truth() -> None:
     truth = truth_of_record(record, seen_sizes=[(198, 196)])
     doubled = GOOD.replace("[10, 10, 50, 50]", "[20, 20, 100, 100]")
     assert score([doubled], [truth])[0]["overall"] == 1.0
-    assert (truth.open, truth.stored_sizes) == (False, ((99.0, 98.0),))
-    assert truth_of_record({**record, "options": None}).open
+    assert (truth.kind, truth.stored_sizes) == ("multi", ((99.0, 98.0),))
     assert truth_of_record({**record, "image_info": None}).stored_sizes is None
-    # One right label does not say that one is asked for: only the caller knows the task.
+    # One right label does not say that one is asked for: the record's kind does.
     two = ["\\boxed{Melanoma, Nevus}"]
     assert score(two, [truth])[0]["answer"] == pytest.approx(2 / 3)
-    assert score(two, [truth_of_record(record, single=True)])[0]["answer"] == 0.0
+    assert score(two, [truth_of_record({**record, "kind": "single"})])[0]["answer"] == 0.0
     with pytest.raises(UsageError, match="truth_of_record"):
         score([GOOD], [record])
     with pytest.raises(InputError, match="record r1"):
@@ -275,7 +283,7 @@ def test_what_questions_share_is_read_once_and_changes_nothing() -> None:
         {"answer": "Nevus", "options": OPTIONS},
         {"answer": "Nevus", "options": OPTIONS[::-1]},
         {"answer": "Nevus"},
-        {"answer": "Nevus", "open": True},
+        {"answer": "Nevus", "kind": "open"},
         {"answer": "Nevus", "labels": ["Nevus", "Melanoma"], "options": OPTIONS},
     ]
     texts = ["\\boxed{B}", "\\boxed{Nevus}", "\\boxed{Nevus, Melanoma}", "\\boxed{b}"]

@@ -63,7 +63,7 @@ def test_words_of_other_scripts() -> None:
     ("measure", "value"), [("rouge_l", 2 * 3 / 8), ("token_f1", 1.0), ("exact", 0.0)]
 )
 def test_open_answers_are_scored_by_the_named_measure(measure: str, value: float) -> None:
-    truth = {"answer": "right upper lobe nodule", "open": True}
+    truth = {"answer": "right upper lobe nodule", "kind": "open"}
     response = "\\boxed{upper right lobe nodule}"
     (ours,) = score([response], [truth], text_measure=measure)
     assert ours["answer"] == pytest.approx(value)
@@ -71,5 +71,5 @@ def test_open_answers_are_scored_by_the_named_measure(measure: str, value: float
 
 
 def test_an_open_answer_needs_its_box_too() -> None:
-    (ours,) = score(["right upper lobe"], [{"answer": "right upper lobe", "open": True}])
+    (ours,) = score(["right upper lobe"], [{"answer": "right upper lobe", "kind": "open"}])
     assert ours["answer"] == 0.0 and ours["status"]["answer"] == "no_answer"

@@ -26,6 +26,7 @@ def record(name: str, words: int, image: bool) -> dict:
         "id": name,
         "domain": "ct",
         "question": "What is shown? " + "word " * words,
+        "kind": "single",
         "options": ["a", "b"],
         "answer": "a",
         "context": "A report.",

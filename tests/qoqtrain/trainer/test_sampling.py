@@ -22,7 +22,9 @@ from qoqtrain.trainer.step.sampling import server_sampler  # noqa: E402
 def server_run(**rollouts) -> SimpleNamespace:
     given = {"data": "d", "model": "m", "rollouts": {"backend": "vllm", **rollouts}}
     family = SimpleNamespace(frame="thousandths")
-    processor = SimpleNamespace(family=family, silent_tokens=(5, 6))
+    processor = SimpleNamespace(
+        family=family, silent_tokens=(5, 6), seen_size=lambda width, height: (width, height)
+    )
     collator = SimpleNamespace(
         processor=processor, boxes="annotated", system="Be brief.", opened="<think>\n"
     )
@@ -42,6 +44,10 @@ def test_messages_hold_the_prompt_and_its_images_in_order(demo):
     assert record["question"] in words
     assert "thousandths" in words or record["regions"] is None
     assert "\ue000" not in words
+    box = {"label": "spot", "image": 1, "role": "given", "x_min": 0.0, "y_min": 0.0}
+    box |= {"x_max": record["image_info"][1]["width"] / 4, "y_max": 1.0}
+    told = sampler.messages_of({**record, "regions": [box]})[1]["content"][-1]["text"]
+    assert "spot in Slice 2: [0, 0, 250, " in told or "spot in Frame 2: [0, 0, 250, " in told
 
 
 def test_a_server_needs_its_address():
@@ -70,5 +76,3 @@ def test_a_samplers_own_log_probabilities_are_the_old_ones(small, monkeypatch):
     assert 30 < line["policy"]["max_ratio"] < 55
     assert line["policy"]["kl_old"] > 1
     assert "old" not in line["time"]["parts"]
-    # What the cards say of their questions reaches the reward.
-    assert runs[0].collator.kinds == qoqdata.open(small["data"]).task_kinds

@@ -55,6 +55,16 @@ def test_corners_by_hand():
     )
 
 
+def test_corners_round_as_those_of_a_prompt():
+    """2.5 goes up, and a side of 0.1 keeps a pixel."""
+    boxes = [region("a", 0, 5, 0, 20, 8), region("b", 0, 4.0, 0, 4.2, 8)]
+    sizes = {"stored_sizes": [(40, 40)], "seen_sizes": [(20, 20)]}
+    told = target_text(
+        {"answer": "a"}, truth_of({"answer": "a", "regions": boxes, **sizes}), images=1
+    )
+    assert '"bbox_2d": [3, 0, 10, 4]' in told and '"bbox_2d": [2, 0, 3, 4]' in told
+
+
 def test_nothing_is_made_up():
     truth = truth_of({"answer": "Normal ECG"})
     assert target_text({"answer": "Normal ECG"}, truth, images=0) == "\\boxed{Normal ECG}"

@@ -16,7 +16,7 @@ from qoqdata.errors import InputError, Misaligned, MissingFile, TooLarge, UsageE
 from qoqdata.readers import encode
 from qoqdata.readers.limits import Limits
 from qoqdata.stream.decode import Budget, Decoder, Transform, encoded_images
-from qoqtrain.rewards.truth import truth_of_record
+from qoqtrain.rewards import truth_of_record
 
 SMALL = Budget(max_pixels=100 * 784)
 
@@ -252,10 +252,24 @@ def test_boxes_need_only_the_stored_sizes():
     assert Decoder("array")({"regions": full["regions"]})["regions"] == full["regions"]
 
 
+def test_a_given_region_that_a_budget_leaves_out_is_refused():
+    """A target on a left out image is counted; a question is never asked without what it gives."""
+    few = Decoder("array", Budget(max_pixels=100 * 784, max_images=2))
+    made = row((56, 56), (0, 0, 28, 28), count=3) | {"masks": None}
+    target, given = (region(1, (0, 0, 28, 28), role=role) for role in ("target", "given"))
+    assert few(made | {"regions": [target]})["left_out"]["regions"] == [target]
+    with pytest.raises(InputError, match=r"record r1, regions\[1\]: is given, on image 1"):
+        few(made | {"regions": [target, given]})
+    shown = few(made | {"regions": [{**given, "image": 2}]})["regions"]
+    assert [(one["image"], one["role"]) for one in shown] == [(1, "given")]
+
+
 def test_the_decoded_record_is_a_truth_of_its_own():
     """Stored sizes, boxes and masks of a decoded record are all those of the shown images."""
+    size = {"width": 560, "height": 280, "reader": None, "instance": None}
     found = Decoder("array", Budget(max_pixels=100 * 784, max_images=2))(
-        row((560, 280), (56, 28, 112, 56), count=5) | {"answer": "a"}
+        row((560, 280), (56, 28, 112, 56), count=5)
+        | {"answer": "a", "kind": "open", "mask_info": [{"image": n, **size} for n in range(5)]}
     )
     seen = [(facts["width"], facts["height"]) for facts in found["shown"]]
     truth = truth_of_record(found, seen_sizes=seen, masks=found["masks"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from qoqdata.boxes import Box, from_stored, to_stored
 from qoqdata.errors import InputError, Misaligned
 from qoqdata.stream.decode import Budget, ShownImage, Transform
-from qoqtrain.rewards.truth import truth_of_record
+from qoqtrain.rewards import truth_of_record
 
 SIDE = st.integers(1, 4000)
 EDGE = st.floats(0, 1, width=32)
@@ -89,6 +89,7 @@ def test_truth_of_a_stored_record_takes_the_shown_sizes():
     row = {
         "id": "r",
         "answer": "nodule",
+        "kind": "open",
         "regions": [region(0, (64, 48, 320, 240), area=None)],
         "image_info": [{"width": 640, "height": 480}],
     }
