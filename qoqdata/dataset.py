@@ -40,6 +40,7 @@ METADATA = (
     "domain",
     "modality",
     "task",
+    "kind",
     "split",
     "patient",
     "study",
@@ -50,6 +51,7 @@ METADATA = (
     "answer",
     "labels.list.element",
     "uncertain.list.element",
+    "absent.list.element",
 )
 
 

@@ -37,12 +37,21 @@ def stats_command(
 
 def show(stats: Stats) -> None:
     """Domains and sources, with one line on where the difficulty comes from."""
-    columns = ("n_records", "n_patients", "share", "rarity", "label_entropy", "success_rate")
-    heads = ("records", "patients", "share", "rarity", "label bits", "success rate")
+    columns = {
+        "n_records": "questions",
+        "n_studies": "studies",
+        "n_patients": "patients",
+        "n_images": "images",
+        "share": "share",
+        "rarity": "rarity",
+        "label_entropy": "label bits",
+        "success_rate": "success rate",
+    }
     for title, frame in (("domain", stats.domains), ("source", stats.sources)):
-        rows = frame.sort("n_records", "key", descending=[True, False]).select("key", *columns)
-        console.table((title, *heads), rows.iter_rows())
+        rows = frame.sort("n_studies", "key", descending=[True, False]).select("key", *columns)
+        console.table((title, *columns.values()), rows.iter_rows())
         console.say()
     policies = stats.domains["policy"].drop_nulls().unique().sort().to_list()
     difficulty = ", ".join(policies) if policies else "none yet; see `qoqdata difficulty --help`"
+    console.say("share and rarity count studies, however many questions ask about one")
     console.say(f"difficulty from: {difficulty}")

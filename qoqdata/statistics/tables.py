@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -16,13 +15,6 @@ from qoqdata.contract.types import Table
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.statistics.counts import clusters, counts_by, label_table
-
-#: What columns of statistics and difficulty tables were called in version 1.
-_FORMER_NAMES = {
-    "mean": "success_rate",
-    "mu": "success_rate",
-    "mu_variance": "success_rate_variance",
-}
 
 
 @dataclass(frozen=True)
@@ -40,20 +32,19 @@ class Stats:
 
     @classmethod
     def read(cls, layout: Layout) -> Stats:
-        """The tables on disk; raises DatasetError when there are none."""
+        """The tables on disk; raises DatasetError when there are none or they are of an earlier
+        version, which did not count studies."""
         paths = [layout.statistics(table.name) for table in statistics.TABLES]
+        fix = f"qoqdata stats {layout.root}"
         if lacking := [path for path in paths if not path.is_file()]:
-            fix = f"qoqdata stats {layout.root}"
             raise DatasetError("there are no statistics yet", where=str(lacking[0]), fix=fix)
+        for table, path in zip(statistics.TABLES, paths, strict=True):
+            if set(table.names) - set(pl.read_parquet_schema(path)):
+                what = f"is not of version {statistics.VERSION}, which counts studies"
+                raise DatasetError(what, where=str(path), fix=fix)
         digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
-        domains, sources, labels, bins = (read_table(path) for path in paths)
+        domains, sources, labels, bins = (pl.read_parquet(path, glob=False) for path in paths)
         return cls(domains, sources, labels, bins, digest)
-
-
-def read_table(path: Path) -> pl.DataFrame:
-    """A statistics or difficulty table, its columns called as in the present contract, whichever
-    version wrote it."""
-    return pl.read_parquet(path, glob=False).rename(_FORMER_NAMES, strict=False)
 
 
 def compute(records: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:

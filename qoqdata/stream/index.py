@@ -46,9 +46,9 @@ _DERIVED = ("n_images", "pixels", "text_tokens")
 class Index:
     """The records of a stream in manifest order.
 
-    `frame`: id, source, domain, labels (where asked for), pixels, and the place: `shard` (number in
-    the manifest), `row_group` (in the shard), `row` (in the row group). `bad` are shards whose
-    metadata cannot be read.
+    `frame`: id, source, domain, labels and study (where asked for), pixels, and the place: `shard`
+    (number in the manifest), `row_group` (in the shard), `row` (in the row group). `bad` are shards
+    whose metadata cannot be read.
     """
 
     frame: pl.DataFrame
@@ -110,7 +110,7 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
         what = f"holds no record of {settings.split} for this stream"
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
     light = ["id", "source", "domain", "pixels", *_PLACE]
-    light += ["labels"] if "labels" in frame.columns else []
+    light += [name for name in ("labels", "study") if name in frame.columns]
     return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards), bad)
 
 
@@ -127,6 +127,8 @@ def _extra(settings: StreamSettings) -> list[str]:
     names: set[str] = set()
     if settings.mix is not None and settings.mix.by == "label":
         names.add("labels")
+    if settings.mix is not None and settings.mix.weights == "rarity":
+        names.add("study")
     if settings.where is not None:
         names |= set(settings.where.meta.root_names()) - set(_DERIVED)
     for name in sorted(names):

@@ -30,7 +30,8 @@ class Mix:
     - "proportional": as often as there are records (n)
     - "temperature": n ** (1 / temperature)
     - "uniform": all components alike
-    - "rarity": n times the group's rarity in the statistics tables, sqrt(N / (D n))
+    - "rarity": the group's studies in the stream times its rarity in the statistics tables,
+      sqrt(N / (D n)) in studies, whatever the number of questions about each
 
     A component that is drawn more often than it has records starts a new pass over them, shuffled
     anew; no record is drawn again before all of its component were. `max_repeats` bounds the mean
@@ -72,7 +73,7 @@ def parse_mix(mix: Mix | str | None) -> Mix | None:
 
 
 def weights(mix: Mix, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:
-    """The weights of the components, from the number of records of each.
+    """The weights of the components, from the number of records (for "rarity" studies) of each.
 
     Raises UsageError for a name that is no component or a component without a weight, DatasetError
     (from the tables) when rarity is asked for and was not computed.

@@ -70,6 +70,12 @@ class RecordSequence:
         """Records of each component, int64."""
         return np.array([len(members) for members in self.members.values()], np.int64)
 
+    @property
+    def studies(self) -> dict[str, int]:
+        """Distinct studies of each component, of an index that has the column."""
+        study = self.index.frame["study"]
+        return {name: study.gather(members).n_unique() for name, members in self.members.items()}
+
     def stretch(self, positions: np.ndarray, segment: DrawSegment | None) -> Stretch:
         """The draws at ascending global `positions`, int64, not empty."""
         components, turns, turns_after = self._draws(positions, segment)
