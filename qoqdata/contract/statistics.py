@@ -8,6 +8,7 @@ and 2 counted questions alone; their tables are refused, with the command that w
 from __future__ import annotations
 
 from qoqdata.contract.types import FLOAT64, INT32, INT64, STRING, Field, Scalar, Table
+from qoqdata.contract.vocabulary import LABEL_STATES, SPLITS
 
 VERSION = 3
 
@@ -106,4 +107,26 @@ CLUSTERS = Table(
     ),
 )
 
+CONCEPTS = Table(
+    "concepts",
+    VERSION,
+    "Counts by concept, where a table of concepts was asked for, and of labels that have none.",
+    (
+        Field("table", STRING, "name of the table that says what labels stand for"),
+        Field("digest", STRING, "sha256 of its content"),
+        Field("concept", STRING, "null for a label without one", nullable=True),
+        Field("system", STRING, "coding system of the code", nullable=True),
+        Field("code", STRING, "code of the concept", nullable=True),
+        Field("label", STRING, "the label without a concept", nullable=True),
+        Field("domain", STRING, "its domain"),
+        Field("source", STRING, "its source; null: all of the domain together", nullable=True),
+        Field("split", Scalar("string", SPLITS), "the split of the questions"),
+        Field("state", Scalar("string", LABEL_STATES), "what the questions say of it"),
+        Field("n_records", INT64, "kept questions that say so"),
+        Field("n_studies", INT64, "distinct studies of them"),
+        Field("n_patients", INT64, "distinct patients among them", nullable=True),
+    ),
+)
+
+#: What every data set with statistics has; `CONCEPTS` is there where it was asked for.
 TABLES = (DOMAINS, SOURCES, LABELS, CLUSTERS)

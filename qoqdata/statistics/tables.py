@@ -9,11 +9,13 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import file_digest, replacing
+from qoqdata.concepts import ConceptTable
 from qoqdata.contract import statistics
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.types import Table
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
+from qoqdata.statistics.concept_counts import concept_counts
 from qoqdata.statistics.counts import clusters, counts_by, label_table
 
 
@@ -29,6 +31,8 @@ class Stats:
     labels: pl.DataFrame
     clusters: pl.DataFrame
     digest: str
+    #: Counts by concept, where they were asked for; no number of DRPO depends on them.
+    concepts: pl.DataFrame | None = None
 
     @classmethod
     def read(cls, layout: Layout) -> Stats:
@@ -44,12 +48,18 @@ class Stats:
                 raise DatasetError(what, where=str(path), fix=fix)
         digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
         domains, sources, labels, bins = (pl.read_parquet(path, glob=False) for path in paths)
-        return cls(domains, sources, labels, bins, digest)
+        path = layout.statistics(statistics.CONCEPTS.name)
+        concepts = pl.read_parquet(path, glob=False) if path.is_file() else None
+        return cls(domains, sources, labels, bins, digest, concepts)
 
 
-def compute(records: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+def compute(
+    records: pl.DataFrame,
+    difficulty: pl.DataFrame | None,
+    concepts: ConceptTable | None = None,
+) -> dict[str, pl.DataFrame]:
     """All statistics tables by name, from a difficulty table (or none) and kept records
-    (`Dataset.kept`).
+    (`Dataset.kept`), with that of `concepts` where it is given.
 
     Raises DatasetError when no training record is left.
     """
@@ -68,13 +78,21 @@ def compute(records: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str,
         "sources": _with_success(train, success, "source").join(domain_of, on="key").sort("key"),
         "labels": label_table(records, success.drop_nulls("success_rate")),
         "clusters": pl.concat([clusters(success, "domain"), clusters(success, "source")]),
+        **({} if concepts is None else {"concepts": concept_counts(records, concepts)}),
     }
 
 
 def write_statistics(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:
-    """Write the tables under `stats/` in the contract's schema, and read them back."""
+    """Write the tables under `stats/` in the contract's schema, and read them back.
+
+    Counts by concept that an earlier call left go where `tables` has none: they would be stale.
+    """
     for table in statistics.TABLES:
         _write(layout, table, tables[table.name])
+    if statistics.CONCEPTS.name in tables:
+        _write(layout, statistics.CONCEPTS, tables[statistics.CONCEPTS.name])
+    else:
+        layout.statistics(statistics.CONCEPTS.name).unlink(missing_ok=True)
     return Stats.read(layout)
 
 
