@@ -14,6 +14,7 @@ from qoqdata.atomic import write_json
 from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 from qoqdata.sources.catalogue import find_source
+from qoqdata.statistics.tables import compute, write_statistics
 from qoqdata.stream import Mix
 from tests.stream.sets import Part, write
 
@@ -102,6 +103,7 @@ def test_what_cannot_be(dataset: Dataset, table: Path, tmp_path: Path) -> None:
         dataset.stream(mix="concept:uniform")
     with pytest.raises(UsageError, match="harmonise='findings'"):
         dataset.stream(where=pl.col("concepts").list.contains("Shadow"))
+    write_statistics(dataset.layout, compute(dataset.kept(), None))
     with pytest.raises(UsageError, match="rarity of concepts"):
         dataset.stream(mix="concept:rarity", harmonise=table)
     with pytest.raises(UsageError, match="in the mix"):
