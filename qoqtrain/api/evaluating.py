@@ -14,8 +14,8 @@ from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from qoqtrain.evaluate.benchmarks import Benchmark
-    from qoqtrain.evaluate.concepts import ConceptResults
     from qoqtrain.evaluate.comparison import ScoreDifference
+    from qoqtrain.evaluate.concepts import ConceptResults
     from qoqtrain.evaluate.report import EvaluationRun
     from qoqtrain.evaluate.results import Evaluation, QuestionOutcome
 
@@ -63,8 +63,8 @@ def evaluate_predictions(
     file (see `qoqdata.concepts`). With `out`, figures and rows are written into that folder.
 
     Raises MissingFile, BadTable and DuplicateKey for predictions that cannot be read, MissingKey
-    for ids that the set does not hold, UsageError for a table of concepts at fault, DatasetError for
-    a split without records.
+    for ids that the set does not hold, UsageError for a table of concepts at fault, DatasetError
+    for a split without records.
     """
     from qoqtrain import evaluate
     from qoqtrain.evaluate import report
