@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from qoqdata import items, notebook
+from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_unknown_labels
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import VERSION
@@ -40,6 +41,7 @@ METADATA = (
     "domain",
     "modality",
     "task",
+    "kind",
     "split",
     "patient",
     "study",
@@ -50,6 +52,7 @@ METADATA = (
     "answer",
     "labels.list.element",
     "uncertain.list.element",
+    "absent.list.element",
 )
 
 
@@ -153,7 +156,8 @@ class Dataset:
 
     @property
     def stats(self) -> Stats:
-        """The statistics tables; raises DatasetError when `qoqdata stats` has not run."""
+        """The statistics tables; raises DatasetError when `qoqdata stats` has not run, or an
+        earlier version of it."""
         layout = self.files.layout("stats")
         try:
             return Stats.read(layout)
@@ -202,6 +206,16 @@ class Dataset:
         """`metadata` without the records that curation dropped and without annotation-only ones."""
         return without_dropped(self.metadata().filter("shows"), self.files.layout("curation"))
 
+    def concepts(self, table: str | Path) -> ConceptTable:
+        """The table of concepts of a name or file (see `qoqdata.concepts`).
+
+        Raises UsageError, which names file and line, for one that is at fault or names a label that
+        a source of this data set does not have.
+        """
+        found = read_concepts(table)
+        refuse_unknown_labels(found, known_labels(self.metadata(), self.cards))
+        return found
+
     def refuse_unknown(
         self,
         ids: Iterable[str],
@@ -235,16 +249,18 @@ class Dataset:
         split: str = "train",
         *,
         mix: Mix | str | None = None,
+        harmonise: str | Path | None = None,
         columns: Sequence[str] | None = None,
         bad_log: str | Path | None = None,
         **settings: Any,
     ) -> Stream:
         """Records of a split in an exact order, for training.
 
-        `mix`: a `qoqdata.stream.Mix`, or "domain", "source" or "label" and a rule, as in
-        "domain:uniform". `columns`: those of a record, None for all. `settings` are the fields of
-        `qoqdata.stream.StreamSettings`: seed, shuffle, where, max_pixels, max_tokens, images,
-        budget, workers, on_bad, rank, world, epochs and others.
+        `mix`: a `qoqdata.stream.Mix`, or "domain", "source", "label" or "concept" and a rule, as in
+        "domain:uniform". `harmonise`: name or file of a table of concepts (see `qoqdata.concepts`),
+        by which `where` and `mix` know concepts. `columns`: those of a record, None for all.
+        `settings` are the fields of `qoqdata.stream.StreamSettings`: seed, shuffle, where,
+        max_pixels, max_tokens, images, budget, workers, on_bad, rank, world, epochs and others.
 
         Raises UsageError for settings that cannot be met, DatasetError when no record is left, when
         a shard cannot be read, or when statistics are asked for that are not there.
@@ -253,10 +269,13 @@ class Dataset:
         from qoqdata.stream.settings import parse_stream_settings
         from qoqdata.stream.stream import open_stream
 
+        mix = mixing.parse_mix(mix)
+        named = mixing.table_of(mix, harmonise)
         request = parse_stream_settings(
             settings,
             split=split,
-            mix=mixing.parse_mix(mix),
+            mix=mix,
+            concepts=None if named is None else self.concepts(named),
             columns=None if columns is None else tuple(columns),
             bad_log=None if bad_log is None else Path(bad_log),
         )

@@ -75,21 +75,30 @@ def curate(
     return verdicts.curate(target, recipe, progress or silent)
 
 
-def stats(dataset: DatasetLike, *, policy: str | None = None, prior: bool = False) -> Stats:
+def stats(
+    dataset: DatasetLike,
+    *,
+    policy: str | None = None,
+    prior: bool = False,
+    harmonise: str | Path | None = None,
+) -> Stats:
     """Write how rare and how hard every part of the set is into its stats/, and return the tables.
 
     `policy` says whose difficulty counts, where there are several; `prior` first writes the
-    difficulty that follows from label entropy. Raises UsageError when the policy has none or the
-    choice is open, and for a set behind a URL; DatasetError when no training record is left.
+    difficulty that follows from label entropy; `harmonise` also counts by concept, of the table of
+    that name or file (see `qoqdata.concepts`). Raises UsageError when the policy has none or the
+    choice is open, for a table at fault, and for a set behind a URL; DatasetError when no training
+    record is left.
     """
     from qoqdata.statistics import difficulty, tables
     from qoqdata.statistics.prior import write_prior
 
     target = dataset_in_folder(dataset, command="stats")
+    concepts = None if harmonise is None else target.concepts(harmonise)
     if prior:
         write_prior(target)
     scores = difficulty.choose(target.layout, policy)
-    return tables.write_statistics(target.layout, tables.compute(target.kept(), scores))
+    return tables.write_statistics(target.layout, tables.compute(target.kept(), scores, concepts))
 
 
 def difficulty(

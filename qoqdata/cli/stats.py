@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import polars as pl
 import typer
 
 import qoqdata
 from qoqdata import console
+from qoqdata.contract.vocabulary import LABEL_STATES
 from qoqdata.statistics.tables import Stats
 
 
@@ -21,15 +23,20 @@ def stats_command(
         bool, typer.Option("--prior", help="First make the difficulty prior from label entropy.")
     ] = False,
     policy: Annotated[str | None, typer.Option(help="Whose difficulty to use.")] = None,
+    harmonise: Annotated[
+        str | None, typer.Option(help="Count by concept too: a table's name, or its CSV file.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Tables as JSON.")] = False,
 ) -> None:
     """Write how rare and how hard every part is.
 
-    The tables are stats/*.parquet, by domain, source, label and question difficulty.
+    The tables are stats/*.parquet, by domain, source, label and question difficulty, and by concept
+    where --harmonise names a table that says which labels mean the same.
     """
-    stats = qoqdata.stats(dataset, policy=policy, prior=prior)
+    stats = qoqdata.stats(dataset, policy=policy, prior=prior, harmonise=harmonise)
     if json:
         frames = {"domains": stats.domains, "sources": stats.sources, "labels": stats.labels}
+        frames |= {} if stats.concepts is None else {"concepts": stats.concepts}
         console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})
         return
     show(stats)
@@ -37,12 +44,44 @@ def stats_command(
 
 def show(stats: Stats) -> None:
     """Domains and sources, with one line on where the difficulty comes from."""
-    columns = ("n_records", "n_patients", "share", "rarity", "label_entropy", "success_rate")
-    heads = ("records", "patients", "share", "rarity", "label bits", "success rate")
+    columns = {
+        "n_records": "questions",
+        "n_studies": "studies",
+        "n_patients": "patients",
+        "n_images": "images",
+        "share": "share",
+        "rarity": "rarity",
+        "label_entropy": "label bits",
+        "success_rate": "success rate",
+    }
     for title, frame in (("domain", stats.domains), ("source", stats.sources)):
-        rows = frame.sort("n_records", "key", descending=[True, False]).select("key", *columns)
-        console.table((title, *heads), rows.iter_rows())
+        rows = frame.sort("n_studies", "key", descending=[True, False]).select("key", *columns)
+        console.table((title, *columns.values()), rows.iter_rows())
         console.say()
     policies = stats.domains["policy"].drop_nulls().unique().sort().to_list()
     difficulty = ", ".join(policies) if policies else "none yet; see `qoqdata difficulty --help`"
+    console.say("share and rarity count studies, however many questions ask about one")
     console.say(f"difficulty from: {difficulty}")
+    if stats.concepts is not None:
+        console.say()
+        show_concepts(stats.concepts)
+
+
+def show_concepts(concepts: pl.DataFrame) -> None:
+    """Studies of each concept by domain and state, over all splits; then labels without one."""
+    studies = [
+        pl.col("n_studies").filter(pl.col("state") == state).sum().alias(state)
+        for state in LABEL_STATES
+    ]
+    sources = pl.col("source").drop_nulls().unique().sort().str.join(", ")
+    keys = ("concept", "code", "domain")
+    named = concepts.drop_nulls("concept")
+    origin = named.group_by(keys).agg(sources=sources)
+    rows = named.filter(pl.col("source").is_null()).group_by(keys).agg(studies)
+    rows = rows.join(origin, on=keys, nulls_equal=True).sort("concept", "domain")
+    heads = ("concept", "code", "domain", *LABEL_STATES, "sources")
+    console.table(heads, rows.select(heads).iter_rows())
+    console.say("asserted, uncertain and absent count studies, of all splits\n")
+    bare = concepts.filter(pl.col("concept").is_null()).group_by("source", "label").agg(studies)
+    rows = bare.sort("source", "label").select("label", "source", *LABEL_STATES)
+    console.table(("label without a concept", "source", *LABEL_STATES), rows.iter_rows())

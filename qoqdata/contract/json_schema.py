@@ -12,6 +12,7 @@ from typing import Any
 from qoqdata.contract import card, manifest
 from qoqdata.contract.record import RECORD
 from qoqdata.contract.side_tables import TABLES as SIDE_TABLES
+from qoqdata.contract.statistics import CONCEPTS
 from qoqdata.contract.statistics import TABLES as STATISTICS_TABLES
 from qoqdata.contract.types import EncodedImage, Field, ListOf, Scalar, Struct, Table, Type
 from qoqdata.shipped import shipped_folder
@@ -67,7 +68,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
     """Every published schema by file name."""
     tables = {
         f"{table.name}.v{table.version}.json": table_schema(table)
-        for table in (RECORD, *STATISTICS_TABLES, *SIDE_TABLES)
+        for table in (RECORD, *STATISTICS_TABLES, CONCEPTS, *SIDE_TABLES)
     }
     documents = {
         f"{name}.v{version}.json": {"$schema": DIALECT, **model.model_json_schema()}

@@ -1,7 +1,7 @@
 """Side tables keyed by unit or record id: quarantine, verdicts, difficulty.
 
-Version 1 of the difficulty table called the success rate `mean`; `qoqdata.statistics.tables` reads
-both.
+Version 1 of the difficulty table called the success rate `mean`;
+`qoqdata.statistics.difficulty` reads both.
 """
 
 from __future__ import annotations

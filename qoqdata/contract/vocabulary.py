@@ -27,6 +27,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 TaskKind = Literal["single", "multi", "choice", "number", "boxes", "open"]
 TASK_KINDS: tuple[TaskKind, ...] = ("single", "multi", "choice", "number", "boxes", "open")
 
+#: What a source says of a label; one in none of them is unmentioned.
+LABEL_STATES = ("asserted", "uncertain", "absent")
+
 #: Whether a region is to be found, or part of the question.
 ROLES = ("target", "given")
 

@@ -85,7 +85,7 @@ def croissant(facts: Facts, url: str | None) -> dict[str, Any]:
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": facts.manifest.name,
         "description": (
-            f"{facts.records} clinical question/answer records from "
+            f"{facts.records} clinical question/answer records about {facts.studies} studies from "
             f"{len(facts.manifest.sources)} sources."
         ),
         "license": sorted({_licence(facts, slug) for slug in facts.manifest.sources}),

@@ -11,15 +11,15 @@ from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.dataset import Dataset
-from qoqdata.errors import DatasetError
 from qoqdata.publication.licences import Term, configs, terms
+from qoqdata.statistics.counts import distinct_images
 from qoqdata.statistics.tables import Stats
 
 
 @dataclass(frozen=True)
 class Facts:
-    """`sources` and `domains`: records, patients and records by split; `overlap`: patients and
-    studies in all and in more than one split."""
+    """`sources` and `domains`: records, studies, patients, images (as in the statistics) and
+    records by split; `overlap`: patients and studies in all and in more than one split."""
 
     manifest: Manifest
     cards: Mapping[str, Card]
@@ -35,15 +35,20 @@ class Facts:
         """Records with their pixels."""
         return sum(shard.rows for shard in self.manifest.shards)
 
+    @property
+    def studies(self) -> int:
+        """Distinct studies that the records ask about."""
+        return self.overlap["study"][0]
+
 
 def gather_facts(dataset: Dataset) -> Facts:
-    """The facts of a data set; statistics are left out where there are none."""
+    """The facts of a data set; statistics are left out where there are none.
+
+    Raises DatasetError for statistics of an earlier version.
+    """
     light = dataset.metadata() if dataset.manifest.shards else _no_records()
     cards = dataset.cards
-    try:
-        stats = dataset.stats
-    except DatasetError:
-        stats = None
+    written = dataset.layout.statistics("domains").is_file()
     return Facts(
         manifest=dataset.manifest,
         cards=cards,
@@ -52,7 +57,7 @@ def gather_facts(dataset: Dataset) -> Facts:
         sources=_counts(light, "source"),
         domains=_counts(light, "domain"),
         overlap={key: _overlap(light, key) for key in ("patient", "study")},
-        stats=stats,
+        stats=dataset.stats if written else None,
     )
 
 
@@ -69,10 +74,11 @@ def _counts(light: pl.DataFrame, key: str) -> pl.DataFrame:
         light.group_by(key)
         .agg(
             pl.len().alias("records"),
+            pl.col("study").n_unique().alias("studies"),
             pl.col("patient").drop_nulls().n_unique().alias("patients"),
-            pl.col("n_images").sum().alias("images"),
             *by_split,
         )
+        .join(distinct_images(light, key).rename({"n_images": "images"}), on=key)
         .sort(key)
     )
 

@@ -41,9 +41,10 @@ def _title(facts: Facts) -> str:
     version = f"Version {release.version}. " if release else ""
     return (
         f"# {escape(facts.manifest.name)}\n\n"
-        f"{version}{facts.records:,} question/answer records from {len(facts.manifest.sources)} "
-        f"clinical sources in {facts.domains.height} domains, built with qoqdata "
-        f"{facts.manifest.qoqdata_version}. One row is one question about one study; images, "
+        f"{version}{facts.records:,} question/answer records about {facts.studies:,} studies from "
+        f"{len(facts.manifest.sources)} clinical sources in {facts.domains.height} domains, built "
+        f"with qoqdata {facts.manifest.qoqdata_version}. One row is one question about one study; "
+        "images, "
         "ECG signals, boxes and masks are in the row.\n"
     )
 
@@ -77,6 +78,7 @@ def _contents(facts: Facts, figures: tuple[str, ...]) -> str:
         (
             row["domain"],
             row["records"],
+            row["studies"],
             row["patients"] or None,
             row["images"] or None,
             row["train"],
@@ -85,11 +87,13 @@ def _contents(facts: Facts, figures: tuple[str, ...]) -> str:
         )
         for row in facts.domains.iter_rows(named=True)
     )
-    heads = ("domain", "records", "patients", "images", "train", "validation", "test")
+    heads = ("domain", "records", "studies", "patients", "images", "train", "validation", "test")
     configs = ", ".join(f"`{name}` ({', '.join(slugs)})" for name, slugs in facts.configs.items())
     image = _figure(figures, FIGURES[0], "Records by domain and split")
     return (
-        f"## Contents\n\n{table(heads, rows)}\n{image}"
+        f"## Contents\n\n{table(heads, rows)}\n"
+        "train, validation and test count records. An image that several questions of a study "
+        f"show counts once.\n\n{image}"
         f"Configs: {configs or 'none'}. No config mixes licences.\n"
     )
 
@@ -99,9 +103,9 @@ def _sources(facts: Facts) -> str:
     rows = []
     for slug in facts.manifest.sources:
         card, row = facts.cards[slug], counts.get(slug, {})
-        patients = row.get("patients") or None
-        rows.append((card.name, card.domain, row.get("records", 0), patients, card.licence.name))
-    heads = ("source", "domain", "records", "patients", "licence")
+        counted = (row.get("records", 0), row.get("studies", 0), row.get("patients") or None)
+        rows.append((card.name, card.domain, *counted, card.licence.name))
+    heads = ("source", "domain", "records", "studies", "patients", "licence")
     text = f"## Sources and their licences\n\n{table(heads, rows)}"
     open_ = [facts.terms[slug] for slug in facts.manifest.sources]
     if limited := [t.source for t in open_ if t.noncommercial]:
@@ -138,6 +142,7 @@ def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
     heads = {
         "key": "domain",
         "n_records": "records",
+        "n_studies": "studies",
         "share": "share",
         "rarity": "rarity",
         "label_entropy": "label bits",
@@ -145,13 +150,14 @@ def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
         "success_rate": "success rate",
     }
     rows = facts.stats.domains.select(list(heads)).sort(
-        "n_records", "key", descending=[True, False]
+        "n_studies", "key", descending=[True, False]
     )
     policies = facts.stats.domains["policy"].drop_nulls().unique().sort().to_list()
     return (
         "## Rarity and success rate\n\n"
-        "Over training records. Rarity is sqrt(N / (D n)) for N records in D domains, n of them "
-        "in this one; the success rate is the mean reward of a policy, 0 for hard and 1 for easy"
+        "Over training records. Share and rarity count studies, however many questions ask about "
+        "one: rarity is sqrt(N / (D n)) for N studies in D domains, n of them in this one; the "
+        "success rate is the mean reward of a policy, 0 for hard and 1 for easy"
         f"{f' (from {escape(policies[0])})' if policies else ''}.\n\n"
         f"{table(tuple(heads.values()), rows.iter_rows())}\n"
         f"{_figure(figures, FIGURES[1], 'Rarity and success rate by domain')}"

@@ -199,7 +199,7 @@ def _describe(dataset: Dataset, staged: Dataset) -> None:
         return
     records = staged.kept()
     for path in sorted(dataset.layout.difficulty.glob("*.parquet")):
-        table = tables.read_table(path).join(records.select("id"), on="id", how="semi")
+        table = difficulty.read_difficulty(path).join(records.select("id"), on="id", how="semi")
         if table.height:
             difficulty.write_difficulty(staged.layout, table)
     policy = _policy(dataset)
@@ -213,5 +213,5 @@ def _policy(dataset: Dataset) -> str | None:
     path = dataset.layout.statistics("domains")
     if not path.is_file():
         return None
-    policies = tables.read_table(path)["policy"].drop_nulls()
+    policies = pl.read_parquet(path, columns=["policy"], glob=False)["policy"].drop_nulls()
     return policies[0] if policies.len() else None

@@ -73,7 +73,9 @@ def files_of(
     if part == "curation":
         return ["curation/verdicts.parquet"]
     if part == "stats":
-        return [f"stats/{table.name}.parquet" for table in statistics.TABLES]
+        return [
+            f"stats/{table.name}.parquet" for table in (*statistics.TABLES, statistics.CONCEPTS)
+        ]
     if part != "difficulty":
         raise ValueError(f"no part of a data set: {part!r}")
     if scheme(url) in ("http", "https"):

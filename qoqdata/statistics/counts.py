@@ -29,12 +29,20 @@ def entropy(counts: Sequence[int]) -> float:
 
 
 def counts_by(train: pl.DataFrame, key: str) -> pl.DataFrame:
-    """Counts, share, rarity, label entropy and imbalance by `key` ("domain" or "source")."""
-    groups = train.group_by(key).agg(
-        n_records=pl.len().cast(pl.Int64),
-        n_patients=pl.col("patient").drop_nulls().n_unique().cast(pl.Int64),
-        n_images=pl.col("n_images").sum(),
+    """Counts, share, rarity, label entropy and imbalance by `key` ("domain" or "source").
+
+    A study with questions of two groups counts once in each.
+    """
+    groups = (
+        train.group_by(key)
+        .agg(
+            n_records=pl.len().cast(pl.Int64),
+            n_studies=pl.col("study").n_unique().cast(pl.Int64),
+            n_patients=pl.col("patient").drop_nulls().n_unique().cast(pl.Int64),
+        )
+        .join(distinct_images(train, key), on=key)
     )
+    total = int(groups["n_studies"].sum())
     rows = []
     for row in groups.sort(key).iter_rows(named=True):
         labels = label_counts(train.filter(pl.col(key) == row[key]))
@@ -42,11 +50,12 @@ def counts_by(train: pl.DataFrame, key: str) -> pl.DataFrame:
             {
                 "key": row[key],
                 "n_records": row["n_records"],
+                "n_studies": row["n_studies"],
                 # No patient named by the source means unknown, not none.
                 "n_patients": row["n_patients"] or None,
                 "n_images": row["n_images"],
-                "share": row["n_records"] / train.height,
-                "rarity": rarity(train.height, groups.height, row["n_records"]),
+                "share": row["n_studies"] / total,
+                "rarity": rarity(total, groups.height, row["n_studies"]),
                 "label_entropy": entropy(labels) if labels else None,
                 "imbalance_ratio": max(labels) / min(labels) if labels else None,
             }
@@ -54,48 +63,88 @@ def counts_by(train: pl.DataFrame, key: str) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+def distinct_images(records: pl.DataFrame, key: str) -> pl.DataFrame:
+    """`key` and `n_images`: of each study the most that one of its questions shows, summed.
+
+    The light columns do not tell images apart. Where the questions of a study show the same images,
+    or some of those that one of them shows, that is their number; else it is less.
+    """
+    shown = records.group_by(key, "study").agg(pl.col("n_images").max())
+    return shown.group_by(key).agg(pl.col("n_images").sum())
+
+
 def label_counts(frame: pl.DataFrame) -> list[int]:
-    """How often each label of each source and task is asserted, those never asserted left out."""
-    exploded = frame.select("source", "task", pl.col("labels")).explode("labels").drop_nulls()
-    return exploded.group_by("source", "task", "labels").len()["len"].sort().to_list()
+    """How many studies assert each label of each source and task, those never asserted left out."""
+    named = frame.select("source", "task", "study", label="labels").explode("label").drop_nulls()
+    counts = named.unique().group_by("source", "task", "label").len()
+    return counts["len"].sort().to_list()
+
+
+#: What a label's row is of.
+_TASK = ("source", "domain", "task")
 
 
 def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
-    """One row an option of each task, options never asserted included.
+    """One row a label of each task: its options, never asserted ones too, and what else is named.
 
+    The options of a `choice` are texts of one question; they are labels where a record names them.
     `records` are of all splits; `success` has `id` and `success_rate` of those of training.
     """
-    keys = ["source", "domain", "task"]
-    options = records.select(*keys, label="options").explode("label").drop_nulls().unique()
-    assertions = records.select(*keys, "split", "id", label="labels").explode("label").drop_nulls()
-    counts = assertions.group_by(*keys, "label").agg(
-        n_train=(pl.col("split") == "train").sum().cast(pl.Int64),
-        n_validation=(pl.col("split") == "validation").sum().cast(pl.Int64),
-        n_test=(pl.col("split") == "test").sum().cast(pl.Int64),
+    on = [*_TASK, "label"]
+    assertions, doubts, denials = (
+        _named(records, column) for column in ("labels", "uncertain", "absent")
     )
-    doubts = records.select(*keys, label="uncertain").explode("label").drop_nulls()
-    uncertain = doubts.group_by(*keys, "label").agg(n_uncertain=pl.len().cast(pl.Int64))
-    totals = (
-        records.filter(pl.col("split") == "train")
-        .group_by(*keys)
-        .agg(n_task=pl.len().cast(pl.Int64))
+    options = _named(records.filter(pl.col("kind") != "choice"), "options")
+    labels = pl.concat([part.select(on) for part in (options, assertions, doubts, denials)])
+    counts = assertions.group_by(on).agg(
+        _questions("n_train", "train"),
+        _questions("n_validation", "validation"),
+        _questions("n_test", "test"),
+        _studies("n_train_studies", "train"),
+        _studies("n_validation_studies", "validation"),
+        _studies("n_test_studies", "test"),
     )
+    totals = records.group_by(*_TASK).agg(_studies("n_task", "train"))
     rates = (
         assertions.join(success.select("id", "success_rate"), on="id")
-        .group_by(*keys, "label")
+        .group_by(on)
         .agg(success_rate=pl.col("success_rate").sort().mean())
     )
-    on = [*keys, "label"]
     return (
-        options.join(counts, on=on, how="left")
-        .join(uncertain, on=on, how="left")
-        .join(totals, on=keys, how="left")
+        labels.unique()
+        .join(counts, on=on, how="left")
+        .join(doubts.group_by(on).agg(_questions("n_uncertain")), on=on, how="left")
+        .join(denials.group_by(on).agg(_questions("n_absent")), on=on, how="left")
+        .with_columns(pl.col("^n_.*$").fill_null(0))
+        .join(totals, on=list(_TASK), how="left")
         .join(rates, on=on, how="left")
-        .with_columns(pl.col("n_train", "n_validation", "n_test", "n_uncertain").fill_null(0))
-        .with_columns(prevalence=pl.col("n_train") / pl.col("n_task"))
+        .with_columns(
+            prevalence=pl.when(pl.col("n_task") > 0).then(
+                pl.col("n_train_studies") / pl.col("n_task")
+            )
+        )
         .drop("n_task")
         .sort("source", "task", "label")
     )
+
+
+def _named(records: pl.DataFrame, column: str) -> pl.DataFrame:
+    """A row for each label that a record lists in `column`, with whose it is."""
+    return (
+        records.select(*_TASK, "split", "study", "id", label=column)
+        .explode("label")
+        .drop_nulls("label")
+    )
+
+
+def _questions(name: str, split: str | None = None) -> pl.Expr:
+    here = pl.lit(True) if split is None else pl.col("split") == split
+    return pl.col("id").filter(here).len().cast(pl.Int64).alias(name)
+
+
+def _studies(name: str, split: str) -> pl.Expr:
+    here = pl.col("split") == split
+    return pl.col("study").filter(here).n_unique().cast(pl.Int64).alias(name)
 
 
 def clusters(success: pl.DataFrame, key: str) -> pl.DataFrame:

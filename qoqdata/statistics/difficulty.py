@@ -14,7 +14,6 @@ from qoqdata.contract.side_tables import DIFFICULTY
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
 from qoqdata.statistics.rollouts import read_rewards
-from qoqdata.statistics.tables import read_table
 
 #: Names of what stands in for a policy: a linear probe, and label entropy alone.
 PROBE, PRIOR = "linear-probe", "prior-label-entropy"
@@ -23,6 +22,16 @@ _ESTIMATES = (PROBE, PRIOR)
 
 #: An estimate's table before `from_estimates`: the question's id and its success rate in [0, 1].
 ESTIMATE = {"id": pl.String, "success_rate": pl.Float64}
+
+
+#: What columns were called in version 1 of the table.
+_FORMER_NAMES = {"mean": "success_rate"}
+
+
+def read_difficulty(path: Path) -> pl.DataFrame:
+    """A difficulty table, its columns called as in the present contract, whichever version wrote
+    it."""
+    return pl.read_parquet(path, glob=False).rename(_FORMER_NAMES, strict=False)
 
 
 def write_difficulty(layout: Layout, table: pl.DataFrame) -> Path:
@@ -75,11 +84,11 @@ def choose(layout: Layout, policy: str | None = None) -> pl.DataFrame | None:
         if policy not in paths:
             names = ", ".join(paths) or "none"
             raise UsageError(f"no difficulty of the policy {policy!r}", fix=f"there is: {names}")
-        return read_table(paths[policy])
+        return read_difficulty(paths[policy])
     real = [name for name in paths if name not in _ESTIMATES]
     if len(real) > 1:
         raise UsageError(
             f"difficulty of {len(real)} policies: {', '.join(real)}", fix="choose with --policy"
         )
     name = next((name for name in (*real, *_ESTIMATES) if name in paths), None)
-    return None if name is None else read_table(paths[name])
+    return None if name is None else read_difficulty(paths[name])

@@ -6,12 +6,12 @@ With p the frequency of the answer among K options, a question scores
     1 - (1 - 1/K) * log(1/p) / log(K)        cut to [0, 1]
 
 whose mean over a source is 1 for a constant label and the chance level 1/K for a balanced one. A
-multi-label question is the mean over its options, each a question with K = 2 (present or not).
+multi-label question is the mean over its options, each a question with K = 2 (present or not). A
+choice among options of its own scores chance, 1/K: no other question says how likely they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,19 +31,16 @@ SCORER = "chance-corrected label surprisal"
 def write_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
     """Write the prior of the kept training records; returns its difficulty table and the path."""
     train = dataset.kept().filter(pl.col("split") == "train")
-    table = prior_difficulty(train, dataset.task_kinds)
+    table = prior_difficulty(train)
     return table, write_difficulty(dataset.layout, table)
 
 
-def prior_difficulty(train: pl.DataFrame, kinds: Mapping[tuple[str, str], str]) -> pl.DataFrame:
-    """Rows of the difficulty table for the training records that have options.
-
-    `kinds` gives the card's kind ("single" or "multi") by source and task.
-    """
+def prior_difficulty(train: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the difficulty table for the training records that have options."""
     parts = [
-        _task(frame, kinds.get((source, task), "multi"))
-        for (source, task), frame in train.filter(pl.col("options").is_not_null()).group_by(
-            ["source", "task"], maintain_order=True
+        _task(frame, str(kind))
+        for (_, _, kind), frame in train.filter(pl.col("options").is_not_null()).group_by(
+            ["source", "task", "kind"], maintain_order=True
         )
     ]
     return from_estimates(parts, policy=PRIOR, scorer=SCORER)
@@ -65,20 +62,24 @@ def multi_score(present: NDArray[np.bool_]) -> NDArray[np.float64]:
     return scores
 
 
-def answer_matrix(questions: pl.DataFrame) -> NDArray[np.bool_]:
+def answer_matrix(questions: pl.DataFrame, *, several: bool) -> NDArray[np.bool_]:
     """Which options each `answer` names, (questions, options): of all that any question offers,
-    sorted."""
+    sorted. `several`: an answer may join some."""
     options = sorted({option for row in questions["options"] for option in row})
     place = {option: number for number, option in enumerate(options)}
     present = np.zeros((questions.height, len(options)), np.bool_)
     for row, answer in enumerate(questions["answer"]):
-        present[row, [place[option] for option in answer.split(ANSWER_JOIN)]] = True
+        named = answer.split(ANSWER_JOIN) if several else [answer]
+        present[row, [place[option] for option in named]] = True
     return present
 
 
 def _task(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
-    present = answer_matrix(frame)
-    if kind == "single":
+    if kind == "choice":
+        chance = 1 / frame["options"].list.len()
+        return pl.DataFrame({"id": frame["id"], "success_rate": chance.cast(pl.Float64)})
+    present = answer_matrix(frame, several=kind == "multi")
+    if kind != "multi":
         answers = present.argmax(axis=1)
         scores = single_score(present.mean(axis=0)[answers], present.shape[1])
     else:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import file_digest, replacing
+from qoqdata.concepts import ConceptTable
 from qoqdata.contract import statistics
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.types import Table
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
+from qoqdata.statistics.concept_counts import concept_counts
 from qoqdata.statistics.counts import clusters, counts_by, label_table
-
-#: What columns of statistics and difficulty tables were called in version 1.
-_FORMER_NAMES = {
-    "mean": "success_rate",
-    "mu": "success_rate",
-    "mu_variance": "success_rate_variance",
-}
 
 
 @dataclass(frozen=True)
@@ -37,28 +31,35 @@ class Stats:
     labels: pl.DataFrame
     clusters: pl.DataFrame
     digest: str
+    #: Counts by concept, where they were asked for; no number of DRPO depends on them.
+    concepts: pl.DataFrame | None = None
 
     @classmethod
     def read(cls, layout: Layout) -> Stats:
-        """The tables on disk; raises DatasetError when there are none."""
+        """The tables on disk; raises DatasetError when there are none or they are of an earlier
+        version, which did not count studies."""
         paths = [layout.statistics(table.name) for table in statistics.TABLES]
+        fix = f"qoqdata stats {layout.root}"
         if lacking := [path for path in paths if not path.is_file()]:
-            fix = f"qoqdata stats {layout.root}"
             raise DatasetError("there are no statistics yet", where=str(lacking[0]), fix=fix)
+        for table, path in zip(statistics.TABLES, paths, strict=True):
+            if set(table.names) - set(pl.read_parquet_schema(path)):
+                what = f"is not of version {statistics.VERSION}, which counts studies"
+                raise DatasetError(what, where=str(path), fix=fix)
         digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
-        domains, sources, labels, bins = (read_table(path) for path in paths)
-        return cls(domains, sources, labels, bins, digest)
+        domains, sources, labels, bins = (pl.read_parquet(path, glob=False) for path in paths)
+        path = layout.statistics(statistics.CONCEPTS.name)
+        concepts = pl.read_parquet(path, glob=False) if path.is_file() else None
+        return cls(domains, sources, labels, bins, digest, concepts)
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """A statistics or difficulty table, its columns called as in the present contract, whichever
-    version wrote it."""
-    return pl.read_parquet(path, glob=False).rename(_FORMER_NAMES, strict=False)
-
-
-def compute(records: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+def compute(
+    records: pl.DataFrame,
+    difficulty: pl.DataFrame | None,
+    concepts: ConceptTable | None = None,
+) -> dict[str, pl.DataFrame]:
     """All statistics tables by name, from a difficulty table (or none) and kept records
-    (`Dataset.kept`).
+    (`Dataset.kept`), with that of `concepts` where it is given.
 
     Raises DatasetError when no training record is left.
     """
@@ -77,13 +78,21 @@ def compute(records: pl.DataFrame, difficulty: pl.DataFrame | None) -> dict[str,
         "sources": _with_success(train, success, "source").join(domain_of, on="key").sort("key"),
         "labels": label_table(records, success.drop_nulls("success_rate")),
         "clusters": pl.concat([clusters(success, "domain"), clusters(success, "source")]),
+        **({} if concepts is None else {"concepts": concept_counts(records, concepts)}),
     }
 
 
 def write_statistics(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:
-    """Write the tables under `stats/` in the contract's schema, and read them back."""
+    """Write the tables under `stats/` in the contract's schema, and read them back.
+
+    Counts by concept that an earlier call left go where `tables` has none: they would be stale.
+    """
     for table in statistics.TABLES:
         _write(layout, table, tables[table.name])
+    if statistics.CONCEPTS.name in tables:
+        _write(layout, statistics.CONCEPTS, tables[statistics.CONCEPTS.name])
+    else:
+        layout.statistics(statistics.CONCEPTS.name).unlink(missing_ok=True)
     return Stats.read(layout)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from qoqdata.concepts import VIEWS, with_concepts
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import RECORD
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
@@ -46,9 +47,9 @@ _DERIVED = ("n_images", "pixels", "text_tokens")
 class Index:
     """The records of a stream in manifest order.
 
-    `frame`: id, source, domain, labels (where asked for), pixels, and the place: `shard` (number in
-    the manifest), `row_group` (in the shard), `row` (in the row group). `bad` are shards whose
-    metadata cannot be read.
+    `frame`: id, source, domain, labels, concepts and study (where asked for), pixels, and the
+    place: `shard` (number in the manifest), `row_group` (in the shard), `row` (in the row group).
+    `bad` are shards whose metadata cannot be read.
     """
 
     frame: pl.DataFrame
@@ -103,6 +104,8 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     columns = [*_LEAVES, *(leaf for name in extra for leaf in _LEAVES_OF.get(name, (name,)))]
     table, bad = _read(files, manifest, list(dict.fromkeys(columns)), settings)
     frame = _derived(_placed(table), settings)
+    if settings.concepts is not None and set(VIEWS) <= set(frame.columns):
+        frame = with_concepts(frame, settings.concepts)
     frame = _with_bad_shards(frame, bad, manifest).filter(pl.col("split") == settings.split)
     frame = without_dropped(frame.filter("shows"), files.layout("curation"))
     frame = _filtered(frame, settings)
@@ -110,7 +113,7 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
         what = f"holds no record of {settings.split} for this stream"
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
     light = ["id", "source", "domain", "pixels", *_PLACE]
-    light += ["labels"] if "labels" in frame.columns else []
+    light += [name for name in ("labels", "concepts", "study") if name in frame.columns]
     return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards), bad)
 
 
@@ -118,7 +121,7 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
 _LEAVES_OF = {
     field.name: (f"{field.name}.list.element",)
     for field in RECORD.fields
-    if field.name in ("options", "labels", "uncertain")
+    if field.name in ("options", "labels", "uncertain", "absent")
 }
 
 
@@ -127,8 +130,17 @@ def _extra(settings: StreamSettings) -> list[str]:
     names: set[str] = set()
     if settings.mix is not None and settings.mix.by == "label":
         names.add("labels")
+    if settings.mix is not None and settings.mix.weights == "rarity":
+        names.add("study")
+    if settings.mix is not None and settings.mix.by == "concept":
+        names |= set(VIEWS)
     if settings.where is not None:
         names |= set(settings.where.meta.root_names()) - set(_DERIVED)
+        if views := names & set(VIEWS.values()):
+            if settings.concepts is None:
+                fix = "name a table of concepts, as in harmonise='findings'"
+                raise UsageError(f"{min(views)!r} needs one", where="where", fix=fix)
+            names = names - views | set(VIEWS)
     for name in sorted(names):
         if name not in RECORD.names or name in _MEDIA:
             light = sorted({*RECORD.names, *_DERIVED} - set(_MEDIA))

@@ -1,10 +1,11 @@
-"""Mixing: how often records of each domain, source or label are drawn."""
+"""Mixing: how often records of each domain, source, label or concept are drawn."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -15,7 +16,7 @@ from qoqdata.errors import UsageError
 if TYPE_CHECKING:
     from qoqdata.statistics.tables import Stats
 
-By = Literal["domain", "source", "label"]
+By = Literal["domain", "source", "label", "concept"]
 Rule = Literal["proportional", "temperature", "uniform", "rarity"]
 
 
@@ -23,14 +24,16 @@ Rule = Literal["proportional", "temperature", "uniform", "rarity"]
 class Mix:
     """Weights of the components of a data set.
 
-    `by`: what a component is. A record with several labels belongs to the one that is rarest in
-    the stream, and one without labels to the component "". `weights`: a rule, or a weight for
+    `by`: what a component is. A record with several labels (or concepts) belongs to the one that is
+    rarest in the stream, and one without to the component "". Concepts are those of the table
+    `harmonise`, by name or file. `weights`: a rule, or a weight for
     every component by name, of any scale.
 
     - "proportional": as often as there are records (n)
     - "temperature": n ** (1 / temperature)
     - "uniform": all components alike
-    - "rarity": n times the group's rarity in the statistics tables, sqrt(N / (D n))
+    - "rarity": the group's studies in the stream times its rarity in the statistics tables,
+      sqrt(N / (D n)) in studies, whatever the number of questions about each
 
     A component that is drawn more often than it has records starts a new pass over them, shuffled
     anew; no record is drawn again before all of its component were. `max_repeats` bounds the mean
@@ -41,6 +44,7 @@ class Mix:
     weights: Rule | Mapping[str, float] = "proportional"
     temperature: float = 2.0
     max_repeats: float | None = None
+    harmonise: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
@@ -63,7 +67,7 @@ class Mix:
 def parse_mix(mix: Mix | str | None) -> Mix | None:
     """A mix as given: None, a `Mix`, or text of a key and a rule, as in "source:temperature".
 
-    A key alone ("domain", "source", "label") is mixed uniformly. Raises UsageError.
+    A key alone ("domain", "source", "label", "concept") is mixed uniformly. Raises UsageError.
     """
     if mix is None or isinstance(mix, Mix):
         return mix
@@ -71,8 +75,23 @@ def parse_mix(mix: Mix | str | None) -> Mix | None:
     return Mix(by, rule or "uniform")  # type: ignore[arg-type]
 
 
+def table_of(mix: Mix | None, harmonise: str | Path | None) -> str | Path | None:
+    """The table of concepts that a stream and its mix name, if any.
+
+    Raises UsageError when they name different ones, and for a mix by concept without one.
+    """
+    named = None if mix is None else mix.harmonise
+    if named is not None and harmonise is not None and str(named) != str(harmonise):
+        raise UsageError(f"{named} in the mix, {harmonise} beside it", where="harmonise")
+    table = harmonise if named is None else named
+    if mix is not None and mix.by == "concept" and table is None:
+        fix = "name one, as in harmonise='findings'"
+        raise UsageError("a mix by concept needs a table of concepts", where="mix", fix=fix)
+    return table
+
+
 def weights(mix: Mix, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:
-    """The weights of the components, from the number of records of each.
+    """The weights of the components, from the number of records (for "rarity" studies) of each.
 
     Raises UsageError for a name that is no component or a component without a weight, DatasetError
     (from the tables) when rarity is asked for and was not computed.
@@ -137,9 +156,9 @@ def probabilities(
 
 
 def _rarity(by: By, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:
-    if by == "label" or stats is None:
+    if by in ("label", "concept") or stats is None:
         fix = "mix by domain or source, or give the weights"
-        raise UsageError("statistics tell no rarity of labels", where="mix.weights", fix=fix)
+        raise UsageError(f"statistics tell no rarity of {by}s", where="mix.weights", fix=fix)
     table = stats.domains if by == "domain" else stats.sources
     rarity = dict(table.select("key", "rarity").iter_rows())
     if lacking := [name for name in records if name not in rarity]:

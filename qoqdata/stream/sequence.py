@@ -70,6 +70,12 @@ class RecordSequence:
         """Records of each component, int64."""
         return np.array([len(members) for members in self.members.values()], np.int64)
 
+    @property
+    def studies(self) -> dict[str, int]:
+        """Distinct studies of each component, of an index that has the column."""
+        study = self.index.frame["study"]
+        return {name: study.gather(members).n_unique() for name, members in self.members.items()}
+
     def stretch(self, positions: np.ndarray, segment: DrawSegment | None) -> Stretch:
         """The draws at ascending global `positions`, int64, not empty."""
         components, turns, turns_after = self._draws(positions, segment)
@@ -160,26 +166,27 @@ def sequence(
 def components(frame: pl.DataFrame, by: By) -> dict[str, np.ndarray]:
     """The records of each component, by name; every record is in exactly one.
 
-    By label, a record belongs to the rarest of its labels (of equally rare ones the first by name)
-    and to "" when it has none.
+    By label or concept, a record belongs to the rarest of its own (of equally rare ones the first
+    by name) and to "" when it has none.
     """
-    keys = _rarest_label(frame) if by == "label" else frame[by].fill_null("")
+    lists = {"label": "labels", "concept": "concepts"}
+    keys = _rarest(frame, lists[by]) if by in lists else frame[by].fill_null("")
     # One sort instead of a scan a component.
     order = keys.to_frame("key").with_row_index("at").sort("key", maintain_order=True)
     groups = order.group_by("key", maintain_order=True).agg("at")
     return {name: np.asarray(at, np.int64) for name, at in groups.iter_rows()}
 
 
-def _rarest_label(frame: pl.DataFrame) -> pl.Series:
-    pairs = frame.select("labels").with_row_index("at").explode("labels").drop_nulls("labels")
+def _rarest(frame: pl.DataFrame, column: str) -> pl.Series:
+    pairs = frame.select(label=column).with_row_index("at").explode("label").drop_nulls("label")
     pairs = pairs.unique()
-    counts = pairs.group_by("labels").len()
+    counts = pairs.group_by("label").len()
     rarest = (
-        pairs.join(counts, on="labels")
-        .sort("at", "len", "labels")
+        pairs.join(counts, on="label")
+        .sort("at", "len", "label")
         .group_by("at", maintain_order=True)
         .first()
     )
     rows = frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("at"))
     labels = rows.join(rarest, on="at", how="left", maintain_order="left")
-    return labels["labels"].fill_null("")
+    return labels["label"].fill_null("")

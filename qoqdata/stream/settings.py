@@ -15,6 +15,7 @@ from qoqdata.stream.mixing import Mix
 if TYPE_CHECKING:
     import polars as pl
 
+    from qoqdata.concepts import ConceptTable
     from qoqdata.stream.decode import Budget
 
 Images = Literal["bytes", "array", "pil"]
@@ -27,8 +28,9 @@ class StreamSettings:
     """What is streamed, in which order, and how it is read.
 
     Which records: `split`, `where` (a polars expression over light record columns, `n_images`,
-    `pixels` and `text_tokens`), `max_pixels` (width x height summed over the images as stored)
-    and `max_tokens` (of text, estimated from its length; see `qoqdata.stream.index`).
+    `pixels`, `text_tokens` and, with a table of `concepts`, the lists `concepts`,
+    `uncertain_concepts` and `absent_concepts`), `max_pixels` (width x height summed over the images
+    as stored) and `max_tokens` (of text, estimated from its length; see `qoqdata.stream.index`).
 
     Order: `seed`, `shuffle`, `mix`, and how far rows are mixed: about `lanes` x `window` row groups
     are open at a time (and one a component of a mix), fewer when they would take more than `memory`
@@ -47,6 +49,7 @@ class StreamSettings:
 
     split: str = "train"
     where: pl.Expr | None = None
+    concepts: ConceptTable | None = None
     max_pixels: int | None = None
     max_tokens: int | None = None
     seed: int = 0
@@ -112,6 +115,9 @@ class StreamSettings:
             return {"shuffle": False}
         keys = ("seed", "lanes", "window", "unit", "memory")
         order = {"shuffle": True} | {key: getattr(self, key) for key in keys}
+        if self.mix is not None and self.mix.by == "concept":
+            assert self.concepts is not None
+            order["concepts"] = self.concepts.digest[:16]
         return order | ({} if self.mix is None else {"mix": self.mix.fingerprint})
 
 

@@ -84,7 +84,10 @@ def open_stream(
     if (mix := settings.mix) is not None:
         sizes = order.sizes
         records = dict(zip(order.members, sizes.tolist(), strict=True))
-        weights = mixing.weights(mix, records, stats() if mix.weights == "rarity" else None)
+        if mix.weights == "rarity":
+            weights = mixing.weights(mix, order.studies, stats())
+        else:
+            weights = mixing.weights(mix, records, None)
         chances = mixing.probabilities(weights, records, max_repeats=mix.max_repeats)
         segment = DrawSegment(order.key, 0, np.zeros_like(sizes), units(chances))
     bad = BadRows(settings.bad_log)

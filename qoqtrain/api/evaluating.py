@@ -15,6 +15,7 @@ from qoqdata.progress import ProgressCallback, silent
 if TYPE_CHECKING:
     from qoqtrain.evaluate.benchmarks import Benchmark
     from qoqtrain.evaluate.comparison import ScoreDifference
+    from qoqtrain.evaluate.concepts import ConceptResults
     from qoqtrain.evaluate.report import EvaluationRun
     from qoqtrain.evaluate.results import Evaluation, QuestionOutcome
 
@@ -25,11 +26,13 @@ PREDICTIONS_FILE = "predictions.jsonl"
 
 @dataclass(frozen=True)
 class DatasetEvaluation:
-    """What was evaluated, the figures, and what became of each question."""
+    """What was evaluated, the figures, what became of each question, and results by concept where
+    they were asked for."""
 
     run: EvaluationRun
     figures: Evaluation
     outcomes: list[QuestionOutcome]
+    concepts: ConceptResults | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def evaluate_predictions(
     predictions: str | Path,
     *,
     split: Split = "test",
+    harmonise: str | Path | None = None,
     frame: BoxFrame = "pixels",
     bootstrap: int = 1000,
     seed: int = 0,
@@ -55,23 +59,28 @@ def evaluate_predictions(
     `predictions` is Parquet or JSON lines with an id and a response each, and may have scores, one
     number an option. `frame` is what boxes are written in. Records without prediction stay in
     every denominator and count as wrong. 95 % intervals come from `bootstrap` draws of patients
-    (0: none). With `out`, figures and rows are written into that folder.
+    (0: none). `harmonise` gives results by concept too, over sources, of the table of that name or
+    file (see `qoqdata.concepts`). With `out`, figures and rows are written into that folder.
 
     Raises MissingFile, BadTable and DuplicateKey for predictions that cannot be read, MissingKey
-    for ids that the set does not hold, DatasetError for a split without records.
+    for ids that the set does not hold, UsageError for a table of concepts at fault, DatasetError
+    for a split without records.
     """
     from qoqtrain import evaluate
     from qoqtrain.evaluate import report
+    from qoqtrain.evaluate.concepts import by_concept
 
     target, path = dataset_of(dataset), Path(predictions)
+    table = None if harmonise is None else target.concepts(harmonise)
     answers = evaluate.read_predictions(path)
     target.refuse_unknown(answers, of="prediction", where=str(path), error=MissingKey)
     outcomes = evaluate.judge(evaluate.questions_of(target, split), answers, frame=frame)
     figures = evaluate.summarise(outcomes, bootstrap=bootstrap, seed=seed)
     run = report.run_of(target, path, answers, outcomes, split=split, frame=frame)
+    concepts = None if table is None else by_concept(outcomes, table)
     if out is not None:
-        report.write_evaluation(Path(out), run, figures, outcomes)
-    return DatasetEvaluation(run, figures, outcomes)
+        report.write_evaluation(Path(out), run, figures, outcomes, concepts)
+    return DatasetEvaluation(run, figures, outcomes, concepts)
 
 
 def evaluate_model(
@@ -79,6 +88,7 @@ def evaluate_model(
     model: str | Path,
     *,
     split: Split = "test",
+    harmonise: str | Path | None = None,
     predictions: str | Path | None = None,
     max_tokens: int = 1024,
     batch: int = 8,
@@ -93,8 +103,8 @@ def evaluate_model(
     the file `predictions`, or into the folder `out`; those that are there already are kept, so that
     an interrupted evaluation loses one batch. `progress` hears of questions answered.
 
-    Raises UsageError without a place for the answers, for a model that cannot be loaded and for a
-    split without records.
+    Raises UsageError without a place for the answers, for a table of concepts at fault, for a model
+    that cannot be loaded and for a split without records.
     """
     import torch
 
@@ -103,6 +113,9 @@ def evaluate_model(
     from qoqtrain.model.loading import load_policy
 
     target, path = dataset_of(dataset), _place(predictions, out)
+    if harmonise is not None:
+        # Before the model answers, which takes longest.
+        target.concepts(harmonise)
     with quiet_libraries():
         policy, processor = load_policy(model)
         policy.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -110,7 +123,14 @@ def evaluate_model(
         # The family of the model says what its boxes are in.
         frame = answer(target, split, policy, processor, path, settings, progress or silent)
     return evaluate_predictions(
-        target, path, split=split, frame=frame, bootstrap=bootstrap, seed=seed, out=out
+        target,
+        path,
+        split=split,
+        harmonise=harmonise,
+        frame=frame,
+        bootstrap=bootstrap,
+        seed=seed,
+        out=out,
     )
 
 

@@ -15,6 +15,7 @@ from qoqtrain.api.evaluating import Split
 
 if TYPE_CHECKING:
     from qoqtrain.api.evaluating import BenchmarkEvaluation
+    from qoqtrain.evaluate.concepts import ConceptResults
     from qoqtrain.evaluate.report import EvaluationRun
     from qoqtrain.evaluate.results import (
         AnswerCounts,
@@ -66,6 +67,9 @@ def evaluate_command(
     ] = None,
     split: Annotated[Split, typer.Option(help="The split whose questions count.")] = "test",
     by: Annotated[Rows, typer.Option(help="Rows of the table.")] = "source",
+    harmonise: Annotated[
+        str | None, typer.Option(help="Labels by concept too: a table's name, or its CSV file.")
+    ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Replicates; 0: no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     frame: Annotated[BoxFrame, typer.Option(help="What boxes are written in.")] = "pixels",
@@ -78,8 +82,9 @@ def evaluate_command(
     Records without prediction stay in every denominator and count as wrong.
     """
     if rules is not None or questions is not None:
-        if rules is None or questions is None or data is not None or predictions is None:
-            fix = "add --predictions, leave --data out"
+        others = data is not None or harmonise is not None
+        if rules is None or questions is None or predictions is None or others:
+            fix = "add --predictions, leave --data and --harmonise out"
             raise UsageError("--rules, --questions and --predictions go together", fix=fix)
         benchmark = qoqtrain.evaluate_benchmark(rules, questions, predictions, out=out)
         if json:
@@ -95,6 +100,7 @@ def evaluate_command(
                 data,
                 model,
                 split=split,
+                harmonise=harmonise,
                 predictions=predictions,
                 max_tokens=max_tokens,
                 batch=batch,
@@ -105,7 +111,14 @@ def evaluate_command(
             )
     elif predictions is not None:
         evaluation = qoqtrain.evaluate_predictions(
-            data, predictions, split=split, frame=frame, bootstrap=bootstrap, seed=seed, out=out
+            data,
+            predictions,
+            split=split,
+            harmonise=harmonise,
+            frame=frame,
+            bootstrap=bootstrap,
+            seed=seed,
+            out=out,
         )
     else:
         raise UsageError("there is nothing to score", fix="pass --predictions or --model")
@@ -116,9 +129,11 @@ def evaluate_command(
     if json:
         from qoqtrain.evaluate.report import evaluation_json
 
-        console.emit_json(evaluation_json(evaluation.run, evaluation.figures))
+        console.emit_json(evaluation_json(evaluation.run, evaluation.figures, evaluation.concepts))
         return
     show(evaluation.figures, evaluation.run, by)
+    if evaluation.concepts is not None:
+        show_concepts(evaluation.concepts)
     if out is not None:
         console.say(f"\nfigures and rows: {out}")
 
@@ -187,6 +202,33 @@ def show_tasks(evaluation: Evaluation) -> None:
         console.say()
         heads = ("task", "kind", "accuracy", "chance", "mean absolute error", "in", "over")
         console.table(heads, rows)
+
+
+def show_concepts(results: ConceptResults) -> None:
+    """One row a concept over all its sources, then the labels that have none."""
+    figures = ("records", "support", "answered", "precision", "recall", "specificity", "f1")
+    console.say()
+    console.table(
+        ("concept", "code", *figures, "sources"),
+        [
+            (
+                one.concept,
+                one.code,
+                *(getattr(one.pooled, name) for name in figures),
+                ", ".join(one.sources),
+            )
+            for one in results.concepts
+        ],
+    )
+    if results.without_concept:
+        console.say()
+        console.table(
+            ("label without a concept", "source", *figures[:3]),
+            [
+                (one.label, one.source, one.records, one.support, one.answered)
+                for one in results.without_concept
+            ],
+        )
 
 
 def show_groups(attribute: str, groups: DemographicGroups, metrics: list[str]) -> None:

@@ -129,11 +129,12 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
         console.say()
         key = settings.drpo.domain_key
         console.table(
-            (key, "records", "success rate", "weight", "bounded"),
+            (key, "questions", "studies", "success rate", "weight", "bounded"),
             [
                 (
                     row["domain"],
                     row["n_records"],
+                    row["n_studies"],
                     row["success_rate"],
                     row["weight"],
                     row["weight_bounded"],

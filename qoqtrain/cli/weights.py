@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 EPILOG = """Example:  qoqtrain weights ./set --by domain
 
-A weight of 2 means: a rollout of this domain counts twice as much as the average record's."""
+A weight of 2 means: a rollout of this domain counts twice as much as the average study's."""
+
+_HEADS = ("share", "rarity", "success rate", "weight", "bounded", "from")
 
 
 def add(app: typer.Typer) -> None:
@@ -39,7 +41,7 @@ def weights_command(
 
 def show(weights: Sequence[WeightRow], by: str) -> None:
     """Weights from the largest to the smallest group, and what they are made of."""
-    heads = (by, "records", "share", "rarity", "success rate", "weight", "bounded", "from")
+    heads = (by, "questions", "studies", *_HEADS)
     rows = sorted(weights, key=lambda row: -(row["n_records"] or 0))
     console.table(
         heads,
@@ -47,6 +49,7 @@ def show(weights: Sequence[WeightRow], by: str) -> None:
             (
                 row["domain"],
                 row["n_records"],
+                row["n_studies"],
                 row["share"],
                 row["rarity"],
                 row["success_rate"],
@@ -57,7 +60,8 @@ def show(weights: Sequence[WeightRow], by: str) -> None:
             for row in rows
         ],
     )
-    console.say("\nweight: the published DRPO factor, with mean 1 over records")
+    console.say("\nshare and rarity count studies; in the published presets, questions")
+    console.say("weight: the published DRPO factor, with mean 1 over what they count")
     console.say("bounded: what training uses")
     console.say("success rate: mean reward, 0 hard to 1 easy; from: where it was measured")
 

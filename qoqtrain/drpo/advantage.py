@@ -85,18 +85,19 @@ def _centred(batch: RolloutBatch, values: Floats) -> tuple[Floats, Floats]:
 def record_counts(
     history: Mapping[str, Memory], priors: Priors, settings: DRPOSettings
 ) -> tuple[dict[str, float], list[str]]:
-    """N_d of each domain in `history`, and the domains among them that have no record count.
+    """N_d of each domain in `history`, and the domains among them that were not counted.
 
-    With rarity "prior" N_d is the record count. A domain without one gets its questions seen,
-    times the records per question seen of the counted domains: under proportional sampling that
-    estimates its record count, on the same scale as theirs. Without any counted domain, N_d is
-    the number of questions seen. Raises UsageError for such a domain when `strict_domains` is set.
+    With rarity "prior" N_d is the number of studies (of records, where a prior counts only those).
+    A domain without one gets its questions seen, times the studies per question seen of the
+    counted domains: under proportional sampling that estimates its size on their scale. Without
+    any counted domain, N_d is the number of questions seen. Raises UsageError for such a
+    domain when `strict_domains` is set.
     """
     n_seen = {domain: float(memory.n_seen) for domain, memory in history.items()}
     counts = {
-        domain: float(priors.domains[domain].n_records or 0)
+        domain: float(count)
         for domain in n_seen
-        if domain in priors.domains and priors.domains[domain].n_records
+        if (count := priors.domains.get(domain, DomainPrior()).count(settings.rarity))
     }
     uncounted = sorted(n_seen.keys() - counts.keys())
     if uncounted and settings.strict_domains:

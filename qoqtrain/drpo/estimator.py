@@ -93,7 +93,7 @@ class DRPO:
         priors: Mapping[Any, Any] | None = None,
         **settings: Any,
     ) -> Self:
-        """An estimator whose record counts and success rates start from the statistics of the data.
+        """An estimator whose sizes and success rates of domains start from the data's statistics.
 
         `domain_key` "domain" or "source" reads the table of that name; any other column needs
         `priors`, a mapping of its values to record counts or DomainPrior fields (which replaces

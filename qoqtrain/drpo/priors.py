@@ -1,4 +1,4 @@
-"""What is known of each domain before the first rollout: record count and success rate."""
+"""What is known of each domain before the first rollout: its counts and its success rate."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qoqdata.errors import BadTable, DuplicateKey, UsageError
 from qoqtrain.drpo.clustering.bins import Bins, bin_of
+from qoqtrain.drpo.settings import Rarity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # of its own clusters comes from another policy or another set of questions.
 RATE_TOLERANCE = 1 / 64
 
-COLUMNS = ("key", "n_records", "success_rate", "n_questions")
+COLUMNS = ("key", "n_records", "n_studies", "success_rate", "n_questions")
 CLUSTER_COLUMNS = ("level", "key", "centre", "count", "variance")
 
 
@@ -43,7 +44,8 @@ class Statistics(Protocol):
 class DomainPrior:
     """Prior of one domain.
 
-    `n_records` rows of the curated data, None when not counted; `success_rate` mean reward in
+    `n_records` rows of the curated data, one a question, None when not counted; `n_studies` that
+    they ask about, None where only records were counted; `success_rate` mean reward in
     [0, 1] of a policy on its questions, 0 hard to 1 easy, None when none has been run;
     `n_questions` behind it, 0 when it comes from a formula; `histogram` (centre, count, variance)
     of the questions' success rates, bin by bin, empty when only their mean is known.
@@ -53,6 +55,15 @@ class DomainPrior:
     success_rate: float | None = None
     n_questions: int = 0
     histogram: tuple[tuple[float, float, float], ...] = ()
+    n_studies: int | None = None
+
+    def count(self, rarity: Rarity) -> int | None:
+        """The size that N_d stands for, None when not counted.
+
+        Rarity "prior" counts studies, so that it does not depend on how many questions an author
+        writes about one; "seen", as published, counts questions.
+        """
+        return self.n_records if rarity == "seen" else self.n_studies or self.n_records
 
     def mass(self, strength: float) -> float:
         """Questions that this prior counts for: `strength`, but never more than were asked."""
@@ -83,12 +94,17 @@ class DomainPrior:
         return Bins(tally(weight), tally(weight * offset), tally(weight * square))
 
     def to_state(self) -> dict[str, Any]:
-        """The fields under the names of saved states, where the success rate is `mu`."""
+        """The fields under the names of saved states, where the success rate is `mu`.
+
+        Studies that were not counted are left out, as in states of earlier versions.
+        """
+        studies = {} if self.n_studies is None else {"n_studies": self.n_studies}
         return {
             "n_records": self.n_records,
             "mu": self.success_rate,
             "n_questions": self.n_questions,
             "histogram": self.histogram,
+            **studies,
         }
 
     @classmethod
@@ -98,6 +114,7 @@ class DomainPrior:
             state["mu"],
             state["n_questions"],
             tuple((float(a), float(b), float(c)) for a, b, c in state["histogram"]),
+            state.get("n_studies"),
         )
 
 
@@ -143,6 +160,7 @@ def read_statistics(stats: Statistics, level: str) -> Priors:
                 row["success_rate"],
                 row["n_questions"] or 0,
                 histogram if row["success_rate"] is not None else (),
+                row["n_studies"] or None,
             ),
             f"{name}, key {row['key']}",
         )
@@ -163,8 +181,8 @@ def read_mapping(priors: Mapping[Any, Any], digest: str = "") -> Priors:
             raise UsageError(
                 f"{value!r} is no prior ({error})",
                 where=f"priors[{key!r}]",
-                fix="pass a record count, or n_records, success_rate, n_questions and histogram"
-                " by name",
+                fix="pass a record count, or n_records, n_studies, success_rate, n_questions and"
+                " histogram by name",
             ) from error
     text = json.dumps([digest, Priors(domains).to_state()], sort_keys=True)
     return Priors(domains, hashlib.sha256(text.encode()).hexdigest())
@@ -206,6 +224,10 @@ def _bin(row: Mapping[str, Any]) -> tuple[float, float, float]:
 def _checked(prior: DomainPrior, where: str) -> DomainPrior:
     if prior.n_records is not None and prior.n_records < 1:
         raise BadTable(f"counts {prior.n_records} records", where=where)
+    if prior.n_studies is not None and not 1 <= prior.n_studies <= (prior.n_records or 0):
+        raise BadTable(
+            f"counts {prior.n_studies} studies of {prior.n_records} records", where=where
+        )
     if prior.n_questions < 0:
         raise BadTable(f"counts {prior.n_questions} questions", where=where)
     rate = prior.success_rate

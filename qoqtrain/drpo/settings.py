@@ -46,7 +46,7 @@ class DRPOSettings:
     Weights
       mu_domain        mu_d from the success rates mu_c of the clusters: "inverse_cluster" (weights
                        1 / N_c) or "mean" (plain mean)
-      rarity           N_d is the number of questions "seen", or of records in the data ("prior")
+      rarity           N_d is the number of questions "seen", or of studies in the data ("prior")
       strength         questions that the difficulty prior of a domain counts for; 0 is no prior
       floor            T_c below eps is raised to "eps"; "none" lets it be 0 or negative, "guarded"
                        leaves scores unscaled where that is not finite
@@ -56,7 +56,7 @@ class DRPOSettings:
       kl_damping       "rollout_abs" or "question_pos" (see `advantage`), at `kl_quantile`
       batch_norm       divide the batch by its "std", or "none"
       eps              the small constant of every denominator and floor
-      strict_domains   a domain without a record count is an error, not a line in the report
+      strict_domains   a domain without a count is an error, not a line in the report
     """
 
     reward_range: tuple[float, float] | None = (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""What each domain weighs before the next step, from its record count and its success rate."""
+"""What each domain weighs before the next step, from its size and its success rate."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ ALWAYS_FAILED = 1e-9
 class WeightRow(TypedDict):
     """Weight of one domain.
 
-    `n_records` None when not counted; `share` of all records; `rarity` sqrt(N / (D n));
+    `n_records` questions and `n_studies`, None when not counted; N_d is the latter, or the former
+    in the published presets; `share` of the sum of N_d; `rarity` sqrt(N / (D N_d));
     `success_rate` mean reward, 0 hard to 1 easy, None when unknown; `weighted_success_rate` the
     mean over the clusters that enters T_d; `temperature` T_d; `k` clusters; `weight` and
-    `weight_bounded` with a record-weighted mean of 1; `success_rate_from` what is behind the
+    `weight_bounded` with a mean of 1 that N_d weighs; `success_rate_from` what is behind the
     success rate: "prior", questions "seen", "both", or "none".
     """
 
     domain: str
     n_records: int | None
+    n_studies: int | None
     share: float
     rarity: float
     success_rate: float | None
@@ -61,10 +63,10 @@ def weight_rows(
 
     `weight` is the mean over the domain's questions of 1 / (T_d T_c): what the published formula
     gives a question drawn from it. `weight_bounded` is the same after alpha and the clip, taken
-    around the record-weighted median over all questions; the ESS floor depends on the batch and
+    around the median over all questions, weighed by N_d; the ESS floor depends on the batch and
     is left out. Clusters that always fail are left out of both means. A domain without a success
     rate, or with one of 0, is weighed by its rarity alone, at the difficulty of the others on
-    average. Both columns are scaled to a record-weighted mean of 1.
+    average. Both columns are scaled to a mean of 1 that N_d weighs.
     """
     counts = _counts(priors, history, settings)
     domains = sorted(counts)
@@ -90,6 +92,7 @@ def weight_rows(
             {
                 "domain": domain,
                 "n_records": prior.n_records,
+                "n_studies": prior.n_studies,
                 "share": float(n[i] / total),
                 "rarity": float(np.sqrt(total / (len(domains) * n[i]))),
                 "success_rate": clustering.success_rate if clustering else None,
@@ -107,11 +110,11 @@ def weight_rows(
 def _counts(
     priors: Priors, history: Mapping[str, Memory], settings: DRPOSettings
 ) -> dict[str, float]:
-    """N_d of every domain; a domain that has not been seen yet stands with its record count."""
+    """N_d of every domain; one that has not been seen yet stands with its size in the data."""
     counts, _ = record_counts(history, priors, settings)
     for domain, prior in priors.domains.items():
-        if prior.n_records:
-            counts.setdefault(domain, float(prior.n_records))
+        if size := prior.count(settings.rarity):
+            counts.setdefault(domain, float(size))
     return {domain: n for domain, n in counts.items() if n > 0}
 
 
@@ -141,7 +144,7 @@ def _live_cells(clustering: Clustering, temperature: Temperatures) -> _Cells:
 def _rarity_alone(
     domains: list[str], others: Mapping[str, _Cells], counts: Mapping[str, float]
 ) -> dict[str, _Cells]:
-    """1 / N_d times the record-weighted mean of the other domains' difficulty multipliers."""
+    """1 / N_d times the mean of the other domains' difficulty multipliers, weighed by N_d."""
     records = sum(counts[d] for d in others)
     multiplier = sum(counts[d] ** 2 * others[d].mean_weight() for d in others) / (records or 1.0)
     return {d: _Cells(np.log([counts[d] / (multiplier or 1.0)]), np.ones(1)) for d in domains}

@@ -14,6 +14,7 @@ from qoqdata.atomic import file_digest, replacing, write_json
 from qoqdata.dataset import Dataset
 from qoqdata.errors import BadTable, MissingFile, UsageError
 from qoqdata.manifest import shards_digest
+from qoqtrain.evaluate.concepts import ConceptResults
 from qoqtrain.evaluate.predictions import Prediction
 from qoqtrain.evaluate.results import Evaluation, QuestionOutcome
 
@@ -74,18 +75,25 @@ def run_of(
     )
 
 
-def evaluation_json(run: EvaluationRun, evaluation: Evaluation) -> dict[str, Any]:
-    """The run and its figures as JSON values."""
-    return {"run": asdict(run), **asdict(evaluation)}
+def evaluation_json(
+    run: EvaluationRun, evaluation: Evaluation, concepts: ConceptResults | None = None
+) -> dict[str, Any]:
+    """The run and its figures as JSON values, with `concepts` where results go by them too."""
+    by_concept = {} if concepts is None else {"concepts": asdict(concepts)}
+    return {"run": asdict(run), **asdict(evaluation), **by_concept}
 
 
 def write_evaluation(
-    folder: Path, run: EvaluationRun, evaluation: Evaluation, outcomes: Sequence[QuestionOutcome]
+    folder: Path,
+    run: EvaluationRun,
+    evaluation: Evaluation,
+    outcomes: Sequence[QuestionOutcome],
+    concepts: ConceptResults | None = None,
 ) -> None:
     """Write both files into `folder`, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     write_outcomes(folder / RECORDS_FILE, outcomes)
-    write_json(folder / FIGURES_FILE, evaluation_json(run, evaluation))
+    write_json(folder / FIGURES_FILE, evaluation_json(run, evaluation, concepts))
 
 
 def read_run(path: Path) -> tuple[dict[str, Any], list[QuestionOutcome]]:

@@ -14,16 +14,24 @@ KEPT = frame(
     record(2, "y", split="validation"),
     record(3, "x", split="test", uncertain=["y"]),
     record(4, "y", uncertain=["x"]),
+    # A second question about the study of record 0.
+    record(7, "x", study="s0", absent=["y", "z"]),
     # Another task of the same source, without training records.
     record(5, "mild", task="severity", split="test", options=["mild", "severe"]),
-    # Another source; open answers have no row.
-    record(6, source="b", domain="ecg", options=None, labels=None, answer="free"),
+    # Another source; open answers and the texts of a choice have no row.
+    record(6, source="b", domain="ecg", kind="open", options=None, labels=None, answer="free"),
+    record(8, source="b", domain="ecg", kind="choice", options=["A, b", "c"], labels=None),
+    # What is named without being an option has one.
+    record(9, "q", source="b", domain="ecg", kind="open", options=None, absent=["p"]),
 )
 SCORED = pl.DataFrame({"id": ["r000", "r001", "r004"], "success_rate": [1.0, 0.5, 0.0]})
 
 
 def test_counts_by_hand() -> None:
     table = label_table(KEPT, SCORED)
+    other = table.filter(pl.col("source") == "b").select("label", "n_train", "n_absent")
+    assert other.rows() == [("p", 0, 1), ("q", 1, 0)]
+    table = table.filter(pl.col("source") == "a")
     rows = {(row["task"], row["label"]): row for row in table.to_dicts()}
     assert list(rows) == [
         ("diagnosis", "x"),
@@ -32,18 +40,23 @@ def test_counts_by_hand() -> None:
         ("severity", "mild"),
         ("severity", "severe"),
     ]
+    states = ("n_train", "n_validation", "n_test", "n_uncertain", "n_absent")
+    studies = ("n_train_studies", "n_validation_studies", "n_test_studies", "prevalence")
 
-    def counts(task: str, label: str) -> tuple:
-        row = rows[task, label]
-        return tuple(
-            row[name] for name in ("n_train", "n_validation", "n_test", "n_uncertain", "prevalence")
-        )
+    def counts(task: str, label: str, names: tuple[str, ...]) -> tuple:
+        return tuple(rows[task, label][name] for name in names)
 
-    assert counts("diagnosis", "x") == (2, 0, 1, 1, pytest.approx(2 / 3))
-    assert counts("diagnosis", "y") == (2, 1, 0, 1, pytest.approx(2 / 3))
-    assert counts("diagnosis", "z") == (0, 0, 0, 0, 0.0)
-    assert counts("severity", "mild") == (0, 0, 1, 0, None)
-    assert counts("severity", "severe") == (0, 0, 0, 0, None)
+    assert counts("diagnosis", "x", states) == (3, 0, 1, 1, 0)
+    assert counts("diagnosis", "y", states) == (2, 1, 0, 1, 1)
+    assert counts("diagnosis", "z", states) == (0, 0, 0, 0, 1)
+    assert counts("severity", "mild", states) == (0, 0, 1, 0, 0)
+    assert counts("severity", "severe", states) == (0, 0, 0, 0, 0)
+    # Four training questions about three studies: s0 twice, s1 and s4.
+    assert counts("diagnosis", "x", studies) == (2, 0, 1, pytest.approx(2 / 3))
+    assert counts("diagnosis", "y", studies) == (2, 1, 0, pytest.approx(2 / 3))
+    assert counts("diagnosis", "z", studies) == (0, 0, 0, 0.0)
+    assert counts("severity", "mild", studies) == (0, 0, 1, None)
+    assert counts("severity", "severe", studies) == (0, 0, 0, None)
     # Training questions that assert x score 1 and 0.5, those that assert y 0.5 and 0.
     assert rows["diagnosis", "x"]["success_rate"] == 0.75
     assert rows["diagnosis", "y"]["success_rate"] == 0.25

@@ -13,12 +13,9 @@ from qoqdata.statistics.difficulty import PRIOR
 from qoqdata.statistics.prior import SCORER, multi_score, prior_difficulty, single_score
 from tests.statistics.training_rows import frame, record
 
-SINGLE = {("a", "diagnosis"): "single"}
-MULTI = {("a", "diagnosis"): "multi"}
 
-
-def scores(*records: dict, kinds: dict = SINGLE) -> dict[str, float]:
-    table = prior_difficulty(frame(*records), kinds)
+def scores(*records: dict, kind: str = "single") -> dict[str, float]:
+    table = prior_difficulty(frame(*(one | {"kind": kind} for one in records)))
     return dict(table.select("id", "success_rate").iter_rows())
 
 
@@ -60,7 +57,9 @@ def test_multi_label_by_hand() -> None:
     So a state of frequency 3/4 scores 0.792481, one of 1/4 scores 0:
     x alone has the states 3/4, 3/4, 3/4; x and y have 3/4, 1/4, 3/4; z alone has 1/4, 3/4, 1/4.
     """
-    found = scores(record(0, "x"), record(1, "x"), record(2, "x", "y"), record(3, "z"), kinds=MULTI)
+    found = scores(
+        record(0, "x"), record(1, "x"), record(2, "x", "y"), record(3, "z"), kind="multi"
+    )
     assert found == {
         "r000": pytest.approx(0.792481, abs=1e-6),
         "r001": pytest.approx(0.792481, abs=1e-6),
@@ -80,8 +79,8 @@ def test_the_score_functions() -> None:
 @given(st.lists(st.sampled_from("xyz"), min_size=1, max_size=40))
 def test_scores_lie_between_0_and_1(answers: list[str]) -> None:
     records = [record(n, answer) for n, answer in enumerate(answers)]
-    for kinds in (SINGLE, MULTI):
-        assert all(0 <= score <= 1 for score in scores(*records, kinds=kinds).values())
+    for kind in ("single", "multi"):
+        assert all(0 <= score <= 1 for score in scores(*records, kind=kind).values())
 
 
 @given(st.lists(st.integers(1, 30), min_size=2, max_size=3))
@@ -106,18 +105,34 @@ def test_the_answer_counts_even_where_no_finding_is_listed() -> None:
 
 def test_tasks_and_sources_are_scored_apart() -> None:
     records = (record(0, "x"), record(1, "y", task="severity"), record(2, "z", source="b"))
-    asked = (("a", "diagnosis"), ("a", "severity"), ("b", "diagnosis"))
-    found = scores(*records, kinds=dict.fromkeys(asked, "single"))
+    found = scores(*records)
     assert set(found.values()) == {1.0}
 
 
+def test_a_choice_among_options_of_its_own_scores_chance() -> None:
+    """Its answers are never split; four options and two."""
+    found = scores(
+        record(0, options=["a, b", "c", "d", "e"], answer="a, b"),
+        record(1, options=["f", "g and h"], answer="g and h"),
+        kind="choice",
+    )
+    assert found == {"r000": 0.25, "r001": 0.5}
+
+
+def test_grades_are_scored_like_single_labels() -> None:
+    """A number in a unit has no options, and no prior."""
+    graded = [record(n, "xxxy"[n]) for n in range(4)]
+    measured = record(9, options=None, answer="12 mm")
+    assert scores(*graded, measured, kind="number") == scores(*graded)
+
+
 def test_open_questions_have_no_prior() -> None:
-    table = prior_difficulty(frame(record(0, "x"), record(1, options=None, answer="free")), SINGLE)
+    table = prior_difficulty(frame(record(0, "x"), record(1, options=None, answer="free")))
     assert table["id"].to_list() == ["r000"]
 
 
 def test_rows_of_the_table() -> None:
-    (row,) = prior_difficulty(frame(record(7, "x")), SINGLE).to_dicts()
+    (row,) = prior_difficulty(frame(record(7, "x"))).to_dicts()
     assert row == {
         "id": "r007",
         "rewards": [],
@@ -129,6 +144,6 @@ def test_rows_of_the_table() -> None:
 
 
 def test_no_record_is_an_empty_table() -> None:
-    table = prior_difficulty(frame(), SINGLE)
+    table = prior_difficulty(frame())
     assert table.height == 0
     assert table.columns == ["id", "rewards", "success_rate", "n_rollouts", "policy", "scorer"]

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+import qoqdata
 from qoqdata.contract import statistics
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import DIFFICULTY
@@ -80,6 +81,8 @@ def test_counts_are_those_of_the_kept_training_records(dataset: Dataset) -> None
         own = train.filter(pl.col("source") == row["key"])
         assert row["n_records"] == own.height
         assert row["n_images"] == own["images"].list.len().fill_null(0).sum()
+        # None of the three asks twice about a study.
+        assert row["n_studies"] == own.height
         assert row["share"] == own.height / total
         assert row["rarity"] == pytest.approx(math.sqrt(total / (table.height * own.height)))
         assert row["success_rate"] is None and row["n_questions"] == 0 and row["policy"] is None
@@ -208,23 +211,23 @@ def test_no_statistics_yet(dataset: Dataset) -> None:
     assert "qoqdata stats" in str(raised.value)
 
 
-def version_1(table: pl.DataFrame) -> pl.DataFrame:
-    """The table under the names that version 1 gave its columns."""
-    names = {"success_rate": "mu", "success_rate_variance": "mu_variance"}
-    return table.rename(names, strict=False)
-
-
-def test_tables_of_version_1_are_read_under_the_present_names(dataset: Dataset) -> None:
-    rates = scores(dataset, ham10000=0.25, ptb_xl=1.0)
-    computed = tables.compute(dataset.kept(), rates)
-    stats = tables.write_statistics(dataset.layout, computed)
-    for table in statistics.TABLES:
-        path = dataset.layout.statistics(table.name)
-        version_1(pl.read_parquet(path)).write_parquet(path)
-    assert "mu" in pl.read_parquet_schema(dataset.layout.statistics("labels"))
-    old = open_dataset(dataset.root).stats
-    for table in statistics.TABLES:
-        assert getattr(old, table.name).equals(getattr(stats, table.name))
+@pytest.mark.parametrize(
+    "older", [{}, {"success_rate": "mu", "success_rate_variance": "mu_variance"}]
+)
+def test_tables_that_count_no_studies_are_refused(dataset: Dataset, older: dict[str, str]) -> None:
+    """Those of versions 1 and 2; one line says how to make them anew, and that does."""
+    computed = tables.compute(dataset.kept(), None)
+    tables.write_statistics(dataset.layout, computed)
+    for name in ("domains", "sources", "labels"):
+        path = dataset.layout.statistics(name)
+        table = pl.read_parquet(path).drop("^n_.*studies$", "n_absent", strict=False)
+        table.rename(older, strict=False).write_parquet(path)
+    with pytest.raises(DatasetError, match="counts studies") as raised:
+        open_dataset(dataset.root).stats  # noqa: B018
+    assert f"qoqdata stats {dataset.root}" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    qoqdata.stats(dataset.root)
+    assert open_dataset(dataset.root).stats.sources.columns == list(statistics.SOURCES.names)
 
 
 def test_a_difficulty_table_of_version_1_gives_the_same_statistics(

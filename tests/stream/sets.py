@@ -21,13 +21,17 @@ from tests.records.sound_rows import image_row, table
 
 @dataclass(frozen=True)
 class Part:
-    """A source: its domain, the rows of each shard, and the split of all of them."""
+    """A source: its domain, the rows of each shard, and the split of all of them.
+
+    `asked` questions in a row are about one study.
+    """
 
     source: str
     domain: str
     shards: tuple[int, ...]
     split: str = "train"
     labels: tuple[str, ...] = ("Opacity",)
+    asked: int = 1
 
 
 def rows_of(part: Part, shard: int) -> list[dict[str, Any]]:
@@ -39,6 +43,7 @@ def rows_of(part: Part, shard: int) -> list[dict[str, Any]]:
             domain=part.domain,
             split=part.split,
             patient=None,
+            study=f"{part.source}/{part.split}/{shard}/{row // part.asked}",
             regions=None,
             masks=None,
             mask_info=None,

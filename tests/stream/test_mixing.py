@@ -117,6 +117,21 @@ def test_rarity_is_that_of_the_tables(tmp_path: Path) -> None:
         opened(dataset, Mix("label", "rarity"))
 
 
+def test_rarity_does_not_count_questions(tmp_path: Path) -> None:
+    """Three questions about each scan leave it as likely as one; of a stream that a filter halves,
+    half of the films' studies stay: 18 sqrt(1 / 36) to 4 sqrt(1 / 4) is 3 to 2."""
+    parts = [Part("films", "chest_xray", (36,)), Part("scans", "ct", (12,), asked=3)]
+    dataset = write(tmp_path, parts)
+    write_stats(dataset.layout, compute(dataset.kept(), None))
+    mix = Mix("domain", "rarity")
+    found = {name: s.probability for name, s in opened(dataset, mix).sampling().items()}
+    assert found == pytest.approx({"chest_xray": 0.75, "ct": 0.25})
+    assert {name: s.records for name, s in opened(dataset, mix).sampling().items()}["ct"] == 12
+    half = (pl.col("domain") == "ct") | (pl.col("age") < 18)
+    found = {name: s.probability for name, s in opened(dataset, mix, where=half).sampling().items()}
+    assert found == pytest.approx({"chest_xray": 0.6, "ct": 0.4})
+
+
 def test_components_by_label() -> None:
     """B occurs twice, A thrice: a record with both is of B; ties go by name."""
     labels = [["A"], ["A", "B"], ["A", "B", "B"], None, [], ["D", "C"]]

@@ -49,6 +49,7 @@ def probe_difficulty(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Rows of the difficulty table for training questions with options, and the tasks left out.
 
+    A choice among options of its own is not probed: no other question has the same classes.
     At most `limit` questions of a source and task are probed, those with the lowest hashes of
     their ids. Folds are whole patients, or studies where no patient is known. A task whose
     questions all fall into one fold is left out. `progress` hears of records read and their total.
@@ -63,9 +64,8 @@ def probe_difficulty(
             features[name] = values
             count += 1
             progress(count, sample.height)
-        for (task,), questions in mine.group_by(["task"], maintain_order=True):
-            single = dataset.task_kinds.get((str(source), str(task))) == "single"
-            rates = _rates(questions, features, single=single)
+        for (task, kind), questions in mine.group_by(["task", "kind"], maintain_order=True):
+            rates = _rates(questions, features, single=kind != "multi")
             if rates is None:
                 left_out.append(f"{source}, {task}")
             else:
@@ -112,14 +112,23 @@ def rewards(
 
 def _sample(dataset: Dataset, limit: int) -> pl.DataFrame:
     """The questions to probe, by source and task, with the group that a fold keeps together."""
-    train = dataset.kept().filter((pl.col("split") == "train") & pl.col("options").is_not_null())
+    closed = pl.col("options").is_not_null() & (pl.col("kind") != "choice")
+    train = dataset.kept().filter((pl.col("split") == "train") & closed)
     lots = [hashlib.sha256(name.encode()).hexdigest() for name in train["id"]]
     return (
         train.with_columns(lot=pl.Series(lots, dtype=pl.String))
         .with_columns(place=pl.col("lot").rank("ordinal").over("source", "task"))
         .filter(pl.col("place") <= limit)
         .sort("source", "task", "id")
-        .select("id", "source", "task", "options", "answer", group=pl.coalesce("patient", "study"))
+        .select(
+            "id",
+            "source",
+            "task",
+            "kind",
+            "options",
+            "answer",
+            group=pl.coalesce("patient", "study"),
+        )
     )
 
 
@@ -147,7 +156,7 @@ def _rates(
     questions: pl.DataFrame, features: dict[str, Features], *, single: bool
 ) -> pl.DataFrame | None:
     """`id` and `success_rate` of the questions of one task; None where there is one fold."""
-    present = answer_matrix(questions)
+    present = answer_matrix(questions, several=not single)
     matrix = np.stack([features[name] for name in questions["id"]])
     scores = out_of_fold(matrix, present, questions["group"].to_list())
     if scores is None:

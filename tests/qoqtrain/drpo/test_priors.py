@@ -16,7 +16,8 @@ from qoqtrain import DRPO
 def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """The domains (or sources) table of a data set, with nulls where a row says nothing."""
     schema = {
-        "key": pl.String, "n_records": pl.Int64, "n_patients": pl.Int64, "n_images": pl.Int64,
+        "key": pl.String, "n_records": pl.Int64, "n_studies": pl.Int64, "n_patients": pl.Int64,
+        "n_images": pl.Int64,
         "share": pl.Float64, "rarity": pl.Float64, "label_entropy": pl.Float64,
         "imbalance_ratio": pl.Float64, "success_rate": pl.Float64,
         "success_rate_variance": pl.Float64,
@@ -204,6 +205,52 @@ def test_missing_success_rates_and_unseen_domains_are_in_the_report() -> None:
     assert np.isfinite(step.advantages).all()
 
 
+def asked(times: int) -> Stats:
+    """STATS with so many questions about each ultrasound study, and one about each other."""
+    n_studies = pl.col("n_records")
+    questions = pl.when(pl.col("key") == "ultrasound").then(times * n_studies).otherwise(n_studies)
+    return replace(
+        STATS, domains=STATS.domains.with_columns(n_studies=n_studies, n_records=questions)
+    )
+
+
+def test_questions_about_the_same_studies_change_no_starting_weight() -> None:
+    before, after = (by_domain(DRPO.from_stats(asked(times))) for times in (1, 2))
+    assert after["ultrasound"]["n_records"] == 1_800 and after["ultrasound"]["n_studies"] == 900
+    # sqrt(100,000 / (3 * 900)), and shares of studies.
+    assert after["ultrasound"]["rarity"] == pytest.approx(6.085806194501846)
+    assert after["chest_xray"]["share"] == pytest.approx(0.9)
+    for domain, row in before.items():
+        assert after[domain] == row | {"n_records": after[domain]["n_records"]}
+
+
+@pytest.mark.parametrize("preset", ["paper", "authors_mirl", "authors_qoq_med"])
+def test_published_presets_count_questions(preset: str) -> None:
+    row = by_domain(DRPO.from_stats(asked(2), preset=preset))["ultrasound"]
+    assert row["share"] == pytest.approx(1_800 / 100_900)
+    assert row["rarity"] == pytest.approx(np.sqrt(100_900 / (3 * 1_800)))
+
+
+def test_n_is_the_studies_in_a_step_too() -> None:
+    """10,000 studies asked about 4 times each weigh like 10,000 and not like 40,000."""
+    priors = {
+        "a": {"n_records": 40_000, "n_studies": 10_000, "success_rate": 0.5},
+        "b": {"n_records": 2_500, "success_rate": 0.5},
+    }
+    rollouts = batch("a", [[0.0, 1.0]] * 2) | {"domains": ["a"] * 2 + ["b"] * 2}
+    step = DRPO.from_stats(None, priors=priors).step(**rollouts)
+    assert [step.report["domains"][name]["N"] for name in "ab"] == [10_000, 2_500]
+    # The divisor T_d T_c goes with N: 4 to 1.
+    assert step.factors[0] / step.factors[2] == pytest.approx(4)
+
+
+def test_counted_studies_survive_a_state() -> None:
+    drpo = DRPO.from_stats(asked(2))
+    assert DRPO.from_state(drpo.state_dict()).priors == drpo.priors
+    plain = DRPO.from_stats(None, priors={"a": 5}).state_dict()["priors"]["domains"]["a"]
+    assert "n_studies" not in plain
+
+
 def test_sources_and_other_columns() -> None:
     rows = DRPO.from_stats(STATS, domain_key="source").weights()
     assert [(row["domain"], row["temperature"]) for row in rows] == [("busi", pytest.approx(7.5))]
@@ -231,6 +278,7 @@ def test_other_data_has_another_digest() -> None:
     [
         ([{"key": None, "n_records": 5}], histogram(), "no key"),
         ([{"key": "a", "n_records": -5}], histogram(), "counts -5 records"),
+        ([{"key": "a", "n_records": 5, "n_studies": 6}], histogram(), "6 studies of 5 records"),
         ([{"key": "a", "n_records": 5, "success_rate": 1.5}], histogram(), "success_rate = 1.5"),
         (
             [{"key": "a", "n_records": 5, "success_rate": float("nan")}],
@@ -259,6 +307,8 @@ def test_impossible_tables_are_refused(
 def test_incomplete_tables_are_refused() -> None:
     with pytest.raises(BadTable, match="lacks success_rate"):
         DRPO.from_stats(replace(STATS, domains=STATS.domains.drop("success_rate")))
+    with pytest.raises(BadTable, match="lacks n_studies"):
+        DRPO.from_stats(replace(STATS, domains=STATS.domains.drop("n_studies")))
     with pytest.raises(BadTable, match="lacks centre"):
         DRPO.from_stats(replace(STATS, clusters=STATS.clusters.drop("centre")))
     with pytest.raises(DuplicateKey, match="'ecg' is listed twice"):

@@ -64,14 +64,17 @@ def written_statistics(folder: Path, scores: list[dict[str, Any]], ids: list[str
             "domain": [name.split("-")[0] for name in names],
             "split": ["train"] * len(names),
             "patient": names,
+            "study": names,
+            "kind": ["single"] * len(names),
             "task": ["diagnosis"] * len(names),
             "answer": ["Melanoma"] * len(names),
             "options": [OPTIONS] * len(names),
             "labels": [["Melanoma"]] * len(names),
             "uncertain": [[]] * len(names),
+            "absent": [[]] * len(names),
             "n_images": [1] * len(names),
         },
-        schema_overrides={"uncertain": pl.List(pl.String)},
+        schema_overrides=dict.fromkeys(("uncertain", "absent"), pl.List(pl.String)),
     )
     found = tables.compute(kept, table)
     return Stats(

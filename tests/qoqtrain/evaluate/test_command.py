@@ -78,6 +78,21 @@ def written(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
     return path
 
 
+def test_results_by_concept(built: Path, records: list, run: Callable, tmp_path: Path) -> None:
+    answers = written(tmp_path / "a.jsonl", map(perfect, records))
+    given = ("--data", built, "--predictions", answers, "--split", "train", "--bootstrap", 0)
+    code, out, _ = run("evaluate", *given, "--harmonise", "malignancy", "--out", tmp_path / "out")
+    assert code == 0 and "Malignant neoplasm" in out and "label without a concept" in out
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())["concepts"]
+    assert [one["concept"] for one in found["concepts"]] == ["Benign lesion", "Malignant neoplasm"]
+    assert all(one["pooled"]["f1"] == 1 for one in found["concepts"])
+    malignant = [r for r in records if r["answer"] in ("Melanoma", "Basal cell carcinoma")]
+    assert malignant and found["concepts"][1]["pooled"]["support"] == len(malignant)
+    assert "Normal ECG" in [one["label"] for one in found["without_concept"]]
+    code, out, _ = run("evaluate", *given, "--json")
+    assert code == 0 and "concepts" not in json.loads(out)
+
+
 def test_a_perfect_policy(built: Path, records: list, run: Callable, tmp_path: Path) -> None:
     answers = written(tmp_path / "a.jsonl", map(perfect, records))
     arguments = ("--data", built, "--predictions", answers, "--split", "train")
