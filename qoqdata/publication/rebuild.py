@@ -96,7 +96,9 @@ def _rebuild(
         raise UsageError(what, fix=fix)
     scratch = out / ".rebuild" / recipe.source
     entry = recipe.entry
-    request = SourceRequest(source=recipe.source, raw=raw, options=entry.options)
+    request = SourceRequest(
+        source=recipe.source, raw=raw, options=entry.options, storage=entry.storage
+    )
     config = BuildConfig(sources=(request,), limit=entry.limit, shard_units=entry.shard_units)
     build_requests([(source, request)], scratch, setting, config)
     outcome = _compare(recipe, rows, scratch, out)
