@@ -21,6 +21,15 @@ from qoqdata.verdicts import without_dropped
 COLUMNS = (*PLACE, "row")
 
 
+def all_places(files: Files) -> pl.DataFrame:
+    """`id` and where its record lies, of all records in manifest order; columns of COLUMNS (Int32).
+
+    Raises DatasetError when metadata cannot be read.
+    """
+    ids = pl.DataFrame(files.leaves(["id"]))
+    return ids.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over(PLACE))
+
+
 def kept_places(files: Files, manifest: Manifest) -> pl.DataFrame:
     """Where the records that no verdict drops lie, in manifest order; columns of COLUMNS (Int32).
 
@@ -28,9 +37,7 @@ def kept_places(files: Files, manifest: Manifest) -> pl.DataFrame:
     """
     if not manifest.shards:
         return pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.Int32))
-    ids = pl.DataFrame(files.leaves(["id"]))
-    places = ids.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over(PLACE))
-    return without_dropped(places, files.layout("curation")).select(COLUMNS)
+    return without_dropped(all_places(files), files.layout("curation")).select(COLUMNS)
 
 
 def read_records(

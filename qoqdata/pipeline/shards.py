@@ -84,19 +84,20 @@ def rewrite_shard(
 
 
 def _write(path: Path, tables: Iterator[pa.Table]) -> dict[str, Any] | None:
-    """Rows, bytes and sha256 of the shard; None, and no file, when there are no tables."""
+    """What a manifest says of the file; None, and no file, when there are no tables."""
     first = next(tables, None)
     if first is None:
         path.unlink(missing_ok=True)
         return None
-    rows = 0
+    groups: list[int] = []
     with replacing(path) as draft:
         with pq.ParquetWriter(draft, SCHEMA, **_settings(first)) as writer:
             for table in chain([first], tables):
                 writer.write_table(table, row_group_size=ROW_GROUP)
-                rows += table.num_rows
+                rows = table.num_rows
+                groups += [min(ROW_GROUP, rows - at) for at in range(0, rows, ROW_GROUP)]
         size, digest = draft.stat().st_size, file_digest(draft)
-    return {"rows": rows, "bytes": size, "sha256": digest}
+    return {"rows": sum(groups), "row_groups": tuple(groups), "bytes": size, "sha256": digest}
 
 
 def _table(part: pa.RecordBatch) -> pa.Table:

@@ -109,6 +109,7 @@ class RowGroups:
             if self._verify:
                 self._check(number, path)
             footer = self._footer(number, path)
+            self._require_rows(number, row_group, footer)
             with pq.ParquetFile(
                 path,
                 metadata=footer,
@@ -131,6 +132,14 @@ class RowGroups:
             while len(self._footers) > _FOOTERS:
                 self._footers.popitem(last=False)
         return footer
+
+    def _require_rows(self, number: int, row_group: int, footer: pq.FileMetaData) -> None:
+        shard = self._shards[number]
+        groups, wanted = footer.num_row_groups, shard.row_groups[row_group]
+        rows = footer.row_group(row_group).num_rows if row_group < groups else 0
+        if rows != wanted:
+            what = f"row group {row_group} has {rows} rows, {wanted} by the manifest"
+            raise DatasetError(what, where=self._files.origin(shard.path))
 
     def _check(self, number: int, path: Path) -> None:
         if number in self._sound:
