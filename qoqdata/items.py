@@ -15,6 +15,7 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
 from qoqdata.remote.files import Files
 from qoqdata.remote.leaves import PLACE
+from qoqdata.stream.row_groups import stored_once
 from qoqdata.verdicts import without_dropped
 
 #: Number of the shard in the manifest, of the row group in the shard, of the row in the group.
@@ -59,7 +60,9 @@ def read_records(
 
 def _row_group(path: Path, group: int, columns: Sequence[str] | None, *, where: str) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
+        footer = pq.read_metadata(path)
+        once = stored_once(footer, group)
+        with pq.ParquetFile(path, metadata=footer, read_dictionary=once) as file:
             return file.read_row_group(group, columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]

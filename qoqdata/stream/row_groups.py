@@ -113,7 +113,7 @@ class RowGroups:
             with pq.ParquetFile(
                 path,
                 metadata=footer,
-                read_dictionary=_stored_once(footer, row_group),
+                read_dictionary=stored_once(footer, row_group),
                 pre_buffer=False,
                 page_checksum_verification=True,
             ) as file:
@@ -151,7 +151,7 @@ class RowGroups:
         self._sound.add(number)
 
 
-def _stored_once(footer: pq.FileMetaData, group: int) -> list[str]:
+def stored_once(footer: pq.FileMetaData, group: int) -> list[str]:
     """Media leaves of which the row group holds equal values once; in memory they stay so."""
     columns = footer.row_group(group)
     chunks = (columns.column(number) for number in range(columns.num_columns))

@@ -283,6 +283,13 @@ def test_what_is_no_manifest(site: Site, content: bytes) -> None:
         opened(site)
 
 
+def test_a_set_of_schema_1(site: Site, local: Dataset) -> None:
+    save(local.root, load(local.root) | {"schema_version": 1, "manifest_version": 1})
+    said = rf"^{site.url}/set: has schema version 1, this is 2. Fix: build it anew: qoqdata build films"
+    with pytest.raises(DatasetError, match=said):
+        opened(site)
+
+
 def test_nothing_there(site: Site) -> None:
     with pytest.raises(DatasetError, match=r"/none: there is no such data set. Fix: check the URL"):
         qoqdata.open(f"{site.url}/none")
