@@ -60,7 +60,7 @@ def test_front_matter_as_the_hub_reads_it(release: Dataset, page: str) -> None:
     (info,) = [info for info in data["dataset_info"] if info["config_name"] == "ecg"]
     read = Features._from_yaml_list(info["features"])
     assert read == Features.from_dict(features(RECORD))
-    assert sum(split["num_examples"] for split in info["splits"]) == 5
+    assert sum(split["num_examples"] for split in info["splits"]) == 4
 
 
 def test_page_says_what_is_not_there(page: str) -> None:

@@ -285,7 +285,7 @@ def test_what_is_no_manifest(site: Site, content: bytes) -> None:
 
 def test_a_set_of_schema_1(site: Site, local: Dataset) -> None:
     save(local.root, load(local.root) | {"schema_version": 1, "manifest_version": 1})
-    said = rf"^{site.url}/set: has schema version 1, this is 2. Fix: build it anew: qoqdata build films"
+    said = rf"^{site.url}/set: has schema version 1, this is 2. Fix: build it anew: qoqdata build f"
     with pytest.raises(DatasetError, match=said):
         opened(site)
 
