@@ -17,7 +17,6 @@ from qoqdata import items, notebook
 from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_unknown_labels
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
-from qoqdata.contract.record import VERSION
 from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.layout import Layout
@@ -323,9 +322,4 @@ def open_dataset(
     files, manifest = open_files(
         root, cache=cache, cache_bytes=cache_bytes, storage_options=storage_options
     )
-    if manifest.schema_version != VERSION:
-        raise DatasetError(
-            f"has schema version {manifest.schema_version}, this is {VERSION}",
-            where=files.origin(),
-        )
     return Dataset(files.root, manifest, files)

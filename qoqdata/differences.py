@@ -11,8 +11,18 @@ from qoqdata.dataset import Dataset
 #: Kinds of change, in the order in which they are told; a record has one kind.
 KINDS = ("added", "removed", "moved", "relabelled", "changed")
 
-_LABELS = ("question", "options", "answer", "labels", "uncertain")
-_OTHER = ("patient", "study", "domain", "task", "context", "regions", "reasoning", "provenance")
+_LABELS = ("kind", "question", "options", "answer", "number", "labels", "uncertain", "absent")
+_OTHER = (
+    "patient",
+    "study",
+    "domain",
+    "task",
+    "item",
+    "context",
+    "regions",
+    "reasoning",
+    "provenance",
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class SetDifference:
     """`records`: id, source, kind and, for moved records, `before` and `after` (the splits).
 
     moved       in another split
-    relabelled  another question, options, answer or label
+    relabelled  another kind, question, options, answer or label
     changed     anything else: images (by the digest of their raw files and converter), boxes,
                 texts, keys
     """
@@ -36,6 +46,13 @@ class SetDifference:
     def count(self, kind: str) -> int:
         """Records of one kind."""
         return self.records.filter(pl.col("kind") == kind).height
+
+
+#: Between sets of two schema versions: ids and columns differ, so records do not compare.
+NOT_COMPARED = SetDifference(
+    pl.DataFrame(schema=dict.fromkeys(("id", "source", "kind", "before", "after"), pl.String)),
+    schema_changed=True,
+)
 
 
 def difference(before: Dataset, after: Dataset) -> SetDifference:
@@ -68,8 +85,7 @@ def difference(before: Dataset, after: Dataset) -> SetDifference:
         .drop_nulls("kind")
         .sort("source", "id")
     )
-    versions = {dataset.manifest.schema_version for dataset in (before, after)}
-    return SetDifference(records, schema_changed=len(versions) > 1)
+    return SetDifference(records, schema_changed=False)
 
 
 def _light(dataset: Dataset) -> pl.DataFrame:

@@ -15,10 +15,20 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
 from qoqdata.remote.files import Files
 from qoqdata.remote.leaves import PLACE
+from qoqdata.stream.row_groups import stored_once
 from qoqdata.verdicts import without_dropped
 
 #: Number of the shard in the manifest, of the row group in the shard, of the row in the group.
 COLUMNS = (*PLACE, "row")
+
+
+def all_places(files: Files) -> pl.DataFrame:
+    """`id` and where its record lies, of all records in manifest order; columns of COLUMNS (Int32).
+
+    Raises DatasetError when metadata cannot be read.
+    """
+    ids = pl.DataFrame(files.leaves(["id"]))
+    return ids.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over(PLACE))
 
 
 def kept_places(files: Files, manifest: Manifest) -> pl.DataFrame:
@@ -28,9 +38,7 @@ def kept_places(files: Files, manifest: Manifest) -> pl.DataFrame:
     """
     if not manifest.shards:
         return pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.Int32))
-    ids = pl.DataFrame(files.leaves(["id"]))
-    places = ids.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over(PLACE))
-    return without_dropped(places, files.layout("curation")).select(COLUMNS)
+    return without_dropped(all_places(files), files.layout("curation")).select(COLUMNS)
 
 
 def read_records(
@@ -52,7 +60,9 @@ def read_records(
 
 def _row_group(path: Path, group: int, columns: Sequence[str] | None, *, where: str) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
+        footer = pq.read_metadata(path)
+        once = stored_once(footer, group)
+        with pq.ParquetFile(path, metadata=footer, read_dictionary=once) as file:
             return file.read_row_group(group, columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]

@@ -56,6 +56,10 @@ class Layout:
     def shard(self, source: str, name: str) -> Path:
         return self.shards(source) / f"{name}.parquet"
 
+    def metadata(self, source: str) -> Path:
+        """All columns of the source's records but media and signals."""
+        return self.root / "meta" / f"{source}.parquet"
+
     def receipts(self, source: str) -> Path:
         return self.build / "receipts" / source
 

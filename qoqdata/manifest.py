@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from qoqdata.atomic import digest, write_json
 from qoqdata.contract.manifest import VERSION, Manifest, Shard, SourceEntry
+from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 
@@ -27,7 +29,10 @@ def read_manifest(root: Path) -> Manifest:
 
 
 def parse_manifest(content: bytes, *, where: str) -> Manifest:
-    """The manifest that `content` is the JSON of; raises DatasetError, which names `where`."""
+    """The manifest that `content` is the JSON of; raises DatasetError, which names `where`.
+
+    One of another version is told before its fields are, with the command that builds it anew.
+    """
     _check_version(content, where)
     try:
         return Manifest.model_validate_json(content)
@@ -57,11 +62,33 @@ def config_digest(sources: Mapping[str, SourceEntry]) -> str:
 
 
 def _check_version(content: bytes, where: str) -> None:
-    """A newer manifest has fields that this version cannot judge: say so before they are met."""
+    """Another version has fields that this one cannot judge: say so before they are met."""
     try:
-        version = json.loads(content)["manifest_version"]
-    except (ValueError, TypeError, KeyError):
+        found = json.loads(content)
+        versions = int(found["schema_version"]), int(found["manifest_version"])
+        builds = _builds(found)
+    except (ValueError, TypeError, KeyError, AttributeError):
         return
-    if version != VERSION:
-        what = f"is a manifest of version {version}, this is {VERSION}"
-        raise DatasetError(what, where=where, fix="use the qoqdata that wrote it")
+    if versions == (SCHEMA_VERSION, VERSION):
+        return
+    kind, found_, this = (
+        ("schema", versions[0], SCHEMA_VERSION)
+        if versions[0] != SCHEMA_VERSION
+        else ("manifest", versions[1], VERSION)
+    )
+    fix = "use the qoqdata that wrote it" if found_ > this else f"build it anew: {builds}"
+    what, root = (
+        f"has {kind} version {found_}, this is {this}",
+        where.removesuffix("/manifest.json"),
+    )
+    raise DatasetError(what, where=root, fix=fix)
+
+
+def _builds(content: dict[str, Any]) -> str:
+    """The commands that build the sources of an older manifest."""
+    known = [(slug, entry["converter"]) for slug, entry in content["sources"].items()]
+    plain = [slug for slug, converter in known if slug == converter]
+    # A source of one's own is named by its mapping, and each has one.
+    own = [f"{converter} --mapping FILE" for slug, converter in known if slug != converter]
+    asked = [" ".join(plain), *own] if plain else own
+    return " and ".join(f"qoqdata build {one} --raw DIR --out NEW" for one in asked)

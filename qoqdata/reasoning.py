@@ -10,7 +10,6 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Manifest, Shard
@@ -18,6 +17,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import BadTable, UsageError
 from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest, write_manifest
+from qoqdata.metadata import write_metadata
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.statistics.rollouts import read_rollouts, reading
 
@@ -116,14 +116,23 @@ def write_traced_set(
     dataset.refuse_unknown(traces["id"], of="rollout")
     columns = ("id", "reasoning", "policy")
     by_id = {id_: (text, who) for id_, text, who in traces.select(columns).iter_rows()}
-    shards = tuple(_shard(dataset, shard, out, by_id) for shard in dataset.manifest.shards)
+    ids = pl.DataFrame(dataset.files.leaves(["id"]))
+    changed = set(ids.join(traces, on="id", how="semi")["shard"])
+    shards = tuple(
+        _shard(dataset, shard, out, by_id if number in changed else {})
+        for number, shard in enumerate(dataset.manifest.shards)
+    )
     beside = dataset.files.layout(*_BESIDE).root
     for name in _BESIDE:
         if (beside / name).is_dir():
             # Files that came from a store have a note of their version beside them.
             shutil.copytree(beside / name, out / name, ignore=shutil.ignore_patterns(".*.tag"))
     manifest = dataset.manifest.model_copy(
-        update={"shards": shards, "digest": shards_digest(shards)}
+        update={
+            "shards": shards,
+            "meta": write_metadata(out, shards),
+            "digest": shards_digest(shards),
+        }
     )
     write_manifest(Layout(out), manifest)
     return manifest
@@ -132,8 +141,7 @@ def write_traced_set(
 def _shard(dataset: Dataset, shard: Shard, out: Path, traces: Traces) -> Shard:
     target = out / shard.path
     with dataset.files.holding(shard) as source:
-        ids = pq.read_table(source, columns=["id"])["id"].to_pylist()
-        if not traces.keys() & set(ids):
+        if not traces:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             return shard.model_copy(update={"sha256": file_digest(target)})

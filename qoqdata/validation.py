@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qoqdata import metadata
 from qoqdata.atomic import digest, file_digest
-from qoqdata.contract.manifest import Manifest, Shard, SourceEntry
+from qoqdata.contract.manifest import Manifest, MetadataFile, Shard, SourceEntry
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, RecordError
 from qoqdata.manifest import shards_digest
@@ -51,7 +52,9 @@ def find(dataset: Dataset) -> Iterator[Finding]:
     yield from _manifest_faults(dataset)
     for slug, entry in dataset.manifest.sources.items():
         yield from _source_faults(dataset, slug, entry)
-    if readable:
+    faults = list(_metadata_faults(dataset, compare=readable))
+    yield from faults
+    if readable and not faults:
         frame = dataset.metadata()
         yield from _set_faults(frame)
         yield from _hidden_faults(frame, dataset.manifest)
@@ -60,12 +63,21 @@ def find(dataset: Dataset) -> Iterator[Finding]:
 def _file_faults(path: Path, shard: Shard) -> Iterator[Finding]:
     if not path.is_file():
         yield Finding(shard.path, "every shard is there", "is missing")
-    elif path.stat().st_size != shard.bytes or file_digest(path) != shard.sha256:
+        return
+    if path.stat().st_size != shard.bytes or file_digest(path) != shard.sha256:
         yield Finding(shard.path, "shards are as built", "differs from its digest")
-    elif (schema := pq.read_schema(path)) != SCHEMA or schema.metadata != SCHEMA.metadata:
+        return
+    schema = pq.read_schema(path)
+    if schema != SCHEMA or schema.metadata != SCHEMA.metadata:
         yield Finding(shard.path, "shards have the record schema", "has another schema")
-    elif (rows := pq.read_metadata(path).num_rows) != shard.rows:
-        yield Finding(shard.path, "row counts agree", f"{rows} rows, manifest {shard.rows}")
+        return
+    footer = pq.read_metadata(path)
+    groups = tuple(footer.row_group(n).num_rows for n in range(footer.num_row_groups))
+    if footer.num_rows != shard.rows:
+        what = f"{footer.num_rows} rows, manifest {shard.rows}"
+        yield Finding(shard.path, "row counts agree", what)
+    elif groups != shard.row_groups:
+        yield Finding(shard.path, "row groups are counted", "differ from the manifest's")
 
 
 def _row_faults(path: Path, shard: Shard) -> Iterator[Finding]:
@@ -89,11 +101,74 @@ def _manifest_faults(dataset: Dataset) -> Iterator[Finding]:
     for shard in manifest.shards:
         if shard.source not in manifest.sources:
             yield Finding(shard.path, "every shard has its source", f"{shard.source} is not listed")
-    paths = {dataset.root / shard.path for shard in manifest.shards}
-    for path in sorted((dataset.root / "data").rglob("*")):
-        if path.is_file() and path not in paths:
-            where = str(path.relative_to(dataset.root))
-            yield Finding(where, "no stray files under data/", "is not in the manifest")
+    for folder, files in (("data", manifest.shards), ("meta", manifest.meta.values())):
+        paths = {dataset.root / file.path for file in files}
+        for path in sorted((dataset.root / folder).rglob("*")):
+            if path.is_file() and path not in paths:
+                where = str(path.relative_to(dataset.root))
+                yield Finding(where, f"no stray files under {folder}/", "is not in the manifest")
+
+
+def _metadata_faults(dataset: Dataset, *, compare: bool) -> Iterator[Finding]:
+    """Metadata that lack, are altered, or where `compare` are not those of the shards."""
+    by_source: dict[str, list[Shard]] = {}
+    for shard in dataset.manifest.shards:
+        by_source.setdefault(shard.source, []).append(shard)
+    for source, shards in by_source.items():
+        if (entry := dataset.manifest.meta.get(source)) is None:
+            what = "the manifest names none"
+            yield Finding(f"meta/{source}.parquet", "every source has its metadata", what)
+            continue
+        try:
+            with dataset.files.holding(entry) as path:
+                faults = list(_metadata_file_faults(path, entry, shards))
+                yield from faults
+                if compare and not faults:
+                    yield from _metadata_row_faults(dataset, path, entry, shards)
+        except (pa.ArrowException, OSError, DatasetError) as error:
+            what = error.what if isinstance(error, DatasetError) else str(error).splitlines()[0]
+            yield Finding(entry.path, "metadata can be read", what)
+
+
+def _metadata_file_faults(
+    path: Path, entry: MetadataFile, shards: Sequence[Shard]
+) -> Iterator[Finding]:
+    if not path.is_file():
+        yield Finding(entry.path, "every source has its metadata", "is missing")
+        return
+    if path.stat().st_size != entry.bytes or file_digest(path) != entry.sha256:
+        yield Finding(entry.path, "metadata are as built", "differs from its digest")
+        return
+    rows, wanted = pq.read_metadata(path).num_rows, sum(shard.rows for shard in shards)
+    schema = pq.read_schema(path)
+    if schema != metadata.SCHEMA or schema.metadata != metadata.SCHEMA.metadata:
+        yield Finding(entry.path, "metadata have their schema", "has another schema")
+    elif not rows == entry.rows == wanted:
+        what = f"{rows} rows, manifest {entry.rows}, shards {wanted}"
+        yield Finding(entry.path, "row counts agree", what)
+
+
+def _metadata_row_faults(
+    dataset: Dataset, path: Path, entry: MetadataFile, shards: Sequence[Shard]
+) -> Iterator[Finding]:
+    """Each shard whose records the metadata tell otherwise, with the first of them."""
+    with pq.ParquetFile(path) as file:
+        told = pa.Table.from_batches([], metadata.SCHEMA)
+        groups = iter(range(file.num_row_groups))
+        for shard in shards:
+            while told.num_rows < shard.rows:
+                told = pa.concat_tables([told, file.read_row_group(next(groups))])
+            with dataset.files.holding(shard) as place:
+                own = pl.DataFrame(metadata.shard_metadata(place, where=shard.path))
+            here, told = pl.DataFrame(told.slice(0, shard.rows)), told.slice(shard.rows)
+            # Polars takes NaN for equal to itself; Arrow does not.
+            if not here.equals(own):
+                pairs = zip(own.iter_rows(named=True), here.iter_rows(named=True), strict=True)
+                true, false = next((a, b) for a, b in pairs if repr(a) != repr(b))
+                columns = [name for name in true if repr(true[name]) != repr(false[name])]
+                where = f"{entry.path}, record {true['id']}"
+                what = f"{', '.join(columns)} differ from {shard.path}"
+                yield Finding(where, "metadata are those of the shards", what)
 
 
 def _source_faults(dataset: Dataset, slug: str, entry: SourceEntry) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 QOQDATA = (
     ("errors", "version", "shipped", "progress"),
     ("atomic", "layout", "settings", "contract", "converters"),
-    ("boxes", "concepts", "person", "manifest", "rollouts", "verdicts"),
+    ("boxes", "concepts", "person", "manifest", "metadata", "rollouts", "verdicts"),
     ("readers", "question"),
     ("records",),
     ("sources",),

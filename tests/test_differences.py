@@ -59,6 +59,20 @@ def test_kinds(found) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"absent": ["Clear"]}, "relabelled"),
+        ({"kind": "choice"}, "relabelled"),
+        ({"number": {"value": 1.0, "unit": "mm", "tolerance": 0.5}}, "relabelled"),
+        ({"item": "left"}, "changed"),
+    ],
+)
+def test_columns_of_schema_2(tmp_path: Path, changes, kind) -> None:
+    change = difference(write(tmp_path / "a", [row(1)]), write(tmp_path / "b", [row(1) | changes]))
+    assert change.records["kind"].to_list() == [kind]
+
+
+@pytest.mark.parametrize(
     ("after", "version"),
     [
         (BEFORE, "1.2.4"),

@@ -17,6 +17,7 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import RECORD
 from qoqdata.dataset import open_dataset
 from qoqdata.layout import Layout
+from qoqdata.metadata import write_metadata
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.records.rows import SCHEMA
 
@@ -47,6 +48,7 @@ def write(rows: list[dict[str, Any]], out: Path, *, rows_a_shard: int = SHARD) -
         digest=manifests.shards_digest(shards),
         sources={},
         shards=tuple(shards),
+        meta=write_metadata(out, shards),
     )
     manifests.write_manifest(Layout(out), manifest)
 

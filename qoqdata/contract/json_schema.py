@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qoqdata.contract import card, manifest
-from qoqdata.contract.record import RECORD
+from qoqdata.contract.record import METADATA, RECORD
 from qoqdata.contract.side_tables import TABLES as SIDE_TABLES
 from qoqdata.contract.statistics import CONCEPTS
 from qoqdata.contract.statistics import TABLES as STATISTICS_TABLES
@@ -68,7 +68,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
     """Every published schema by file name."""
     tables = {
         f"{table.name}.v{table.version}.json": table_schema(table)
-        for table in (RECORD, *STATISTICS_TABLES, CONCEPTS, *SIDE_TABLES)
+        for table in (RECORD, METADATA, *STATISTICS_TABLES, CONCEPTS, *SIDE_TABLES)
     }
     documents = {
         f"{name}.v{version}.json": {"$schema": DIALECT, **model.model_json_schema()}

@@ -49,11 +49,21 @@ class SourceEntry(_Part):
 
 
 class Shard(_Part):
-    """One Parquet file."""
+    """One Parquet file of records."""
 
     path: str
     source: str
     split: Split
+    rows: int
+    row_groups: tuple[int, ...] = Field(description="rows of each row group, in order")
+    bytes: int
+    sha256: Sha256
+
+
+class MetadataFile(_Part):
+    """One Parquet file of the records of a source without media, in the order of its shards."""
+
+    path: str
     rows: int
     bytes: int
     sha256: Sha256
@@ -85,4 +95,5 @@ class Manifest(_Part):
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="over all shard digests")]
     sources: dict[str, SourceEntry]
     shards: tuple[Shard, ...]
+    meta: dict[str, MetadataFile] = Field(description="by source, of each that has shards")
     release: Release | None = Field(None, description="null for a data set as built")

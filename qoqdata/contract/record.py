@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qoqdata.contract.types import (
     BOOL,
     FLOAT32,
@@ -163,4 +165,23 @@ RECORD = Table(
         Field("redistribution", Scalar("string", REDISTRIBUTION), "from the source card"),
         Field("provenance", PROVENANCE, "where the record comes from"),
     ),
+)
+
+#: Columns, and members of the signal's column, that only shards hold.
+MEDIA = ("images", "masks")
+SIGNALS = ("signal", "valid")
+
+
+def _without_signals(field: Field) -> Field:
+    if field.type is not ECG:
+        return field
+    light = Struct(tuple(member for member in ECG.fields if member.name not in SIGNALS))
+    return replace(field, type=light, doc="leads and rate; the signal is in the shard")
+
+
+METADATA = Table(
+    "metadata",
+    VERSION,
+    "A record without images, masks and signals: what passes over a whole source read.",
+    tuple(_without_signals(field) for field in RECORD.fields if field.name not in MEDIA),
 )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from qoqdata import items
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.stream.decode import Budget, Decoder
@@ -32,6 +33,7 @@ FINGERPRINTS = {
 }
 _COLUMNS = ["id", "source", "split", "images", "image_info"]
 _AT_ONCE = 100_000
+_DECODED_AT_ONCE = 100
 #: Enough for a thumbnail, and cheap to decode.
 _BUDGET = Budget(min_pixels=28 * 28, max_pixels=256 * 256)
 
@@ -108,22 +110,10 @@ def _each(
     def views(row: Mapping[str, Any]) -> list[T]:
         return [look(image) for image in decoder(row)["images"]] if row["images"] else []
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for shard in dataset.manifest.shards:
-            with pq.ParquetFile(dataset.files.local(shard)) as file:
-                for group in range(file.num_row_groups):
-                    rows = _rows(file, group, ids)
-                    yield from zip(rows, pool.map(views, rows), strict=True)
-
-
-def _rows(file: pq.ParquetFile, group: int, ids: frozenset[str] | None) -> list[dict[str, Any]]:
-    places = None
+    places = items.all_places(dataset.files)
     if ids is not None:
-        # The column of ids tells whether the images have to be read at all.
-        names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
-        places = [place for place, name in enumerate(names) if name in ids]
-        if not places:
-            return []
-    table = file.read_row_group(group, columns=_COLUMNS)
-    rows: list[dict[str, Any]] = (table if places is None else table.take(places)).to_pylist()
-    return rows
+        places = places.filter(pl.col("id").is_in(list(ids)))
+    rows = items.read_records(dataset.files, dataset.manifest, places.drop("id"), _COLUMNS)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while part := list(islice(rows, _DECODED_AT_ONCE)):
+            yield from zip(part, pool.map(views, part), strict=True)

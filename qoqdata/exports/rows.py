@@ -16,8 +16,11 @@ from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.dataset import Dataset
 from qoqdata.question import question_text
+from qoqdata.stream.row_groups import stored_once
 
 Row = Mapping[str, Any]
+
+_ROWS = 10
 
 #: Stands for an image in a prompt.
 PLACEHOLDER = "<image>"
@@ -53,11 +56,17 @@ def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
 
 def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Iterator[Row]:
     for shard in shards:
-        with dataset.files.holding(shard) as path, pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                for row in file.read_row_group(group).to_pylist():
-                    if row["id"] in ids:
-                        yield row
+        with dataset.files.holding(shard) as path:
+            footer = pq.read_metadata(path)
+            once = stored_once(footer, 0)
+            with pq.ParquetFile(path, metadata=footer, read_dictionary=once) as file:
+                for group in range(file.num_row_groups):
+                    table = file.read_row_group(group)
+                    for first in range(0, table.num_rows, _ROWS):
+                        # A few at a time: each dictionary has its own copy of the media.
+                        for row in table.slice(first, _ROWS).to_pylist():
+                            if row["id"] in ids:
+                                yield row
 
 
 def prompt_text(row: Row) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
-from itertools import count, islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,23 @@ def write_webdataset(dataset: Dataset, out: Path) -> Tally:
     out.mkdir(parents=True, exist_ok=True)
     for split, records in by_split(dataset):
         for number in count():
-            part = list(islice(records, SAMPLES))
-            if not part:
+            if (first := next(records, None)) is None:
                 break
-            _write_tar(out / f"{split}-{number:05d}.tar", part)
-            for _ in part:
+            part = chain([first], islice(records, SAMPLES - 1))
+            for _ in range(_write_tar(out / f"{split}-{number:05d}.tar", part)):
                 tally.wrote(split)
     return tally
 
 
-def _write_tar(path: Path, part: list[Row]) -> None:
+def _write_tar(path: Path, part: Iterable[Row]) -> int:
+    """Write samples as they come, so that one is in memory; returns how many."""
+    rows = 0
     with replacing(path) as draft, tarfile.open(draft, "w") as tar:
         for row in part:
+            rows += 1
             for name, data in _members(row):
                 tar.addfile(_entry(f"{row['id']}.{name}", data), io.BytesIO(data))
+    return rows
 
 
 def _members(row: Row) -> Iterator[tuple[str, bytes]]:

@@ -146,4 +146,5 @@ def _assemble(layout: Layout, name: str, salt: Salt) -> Manifest:
         digest=manifest.shards_digest(shards),
         sources=sources,
         shards=shards,
+        meta={one.slug: one.metadata for one in summaries if one.metadata is not None},
     )

@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import digest, write_json
-from qoqdata.contract.manifest import Counts, Shard, SourceEntry
+from qoqdata.contract.manifest import Counts, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
+from qoqdata.metadata import write_metadata
 from qoqdata.pipeline import progress, quarantine, receipts
 from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.conversion import ChunkTask
@@ -26,13 +27,14 @@ WHOLE_SOURCE = "(the whole source)"
 
 
 class SourceSummary(BaseModel):
-    """One finished source: its manifest entry and shards."""
+    """One finished source: its manifest entry, shards, and metadata where it has shards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     slug: str
     entry: SourceEntry
     shards: tuple[Shard, ...]
+    metadata: MetadataFile | None
 
 
 @dataclass
@@ -99,7 +101,7 @@ class SourceBuild:
         listen(progress.Finished(self.slug, chunk.name, units, receipt.records, failures, reused))
 
     def close(self, listen: progress.Listener) -> None:
-        """Write the quarantine table, the card as built, and the summary."""
+        """Write the quarantine table, the card as built, the metadata and the summary."""
         receipts_ = [self.receipts[name] for name in sorted(self.receipts)]
         rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
         quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
@@ -129,8 +131,11 @@ class SourceBuild:
             counts=counts,
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
+        metadata = write_metadata(self.layout.root, shards).get(self.slug)
+        if metadata is None:
+            self.layout.metadata(self.slug).unlink(missing_ok=True)
         # Later builds of other sources list this one from its summary.
-        summary = SourceSummary(slug=self.slug, entry=entry, shards=shards)
+        summary = SourceSummary(slug=self.slug, entry=entry, shards=shards, metadata=metadata)
         write_json(self.layout.summary(self.slug), summary.model_dump(mode="json"))
 
     def _make_plan(self, listen: progress.Listener) -> None:

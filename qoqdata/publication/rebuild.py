@@ -18,6 +18,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest
+from qoqdata.metadata import write_metadata
 from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.shards import rewrite_shard
@@ -96,7 +97,9 @@ def _rebuild(
         raise UsageError(what, fix=fix)
     scratch = out / ".rebuild" / recipe.source
     entry = recipe.entry
-    request = SourceRequest(source=recipe.source, raw=raw, options=entry.options)
+    request = SourceRequest(
+        source=recipe.source, raw=raw, options=entry.options, storage=entry.storage
+    )
     config = BuildConfig(sources=(request,), limit=entry.limit, shard_units=entry.shard_units)
     build_requests([(source, request)], scratch, setting, config)
     outcome = _compare(recipe, rows, scratch, out)
@@ -155,10 +158,11 @@ def _finish(
     shards.sort(key=lambda shard: shard.path)
     manifest = release.manifest.model_copy(
         update={
-            "sources": entries_of(release.manifest, out, tuple(shards), entries),
             "shards": tuple(shards),
+            "meta": write_metadata(out, shards),
             "digest": shards_digest(shards),
         }
     )
+    manifest = manifest.model_copy(update={"sources": entries_of(manifest, out, entries)})
     manifests.write_manifest(Layout(out), manifest)
     return manifest

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.curation.phi import require_phi_receipt
 from qoqdata.dataset import Dataset
-from qoqdata.differences import KINDS, SetDifference, difference
+from qoqdata.differences import KINDS, NOT_COMPARED, SetDifference, difference
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import privacy
@@ -60,14 +62,17 @@ def prepare(
     require_phi_receipt(dataset)
     _require_review(dataset, reviewed)
     root = dataset.layout.release
-    staged, previous = stage(dataset, root), target.open()
-    if previous is None:
-        change, older = None, ""
-        staged = seal(staged, version=version or FIRST, previous=None)
-    else:
+    staged, older = stage(dataset, root), (target.read(CHANGELOG) or b"").decode()
+    change: SetDifference | None = None
+    if (outdated := _outdated(target)) is not None:
+        change = NOT_COMPARED
+        version = _version_after(outdated.version, change, version)
+        staged = seal(staged, version=version, previous=outdated.digest)
+    elif (previous := target.open()) is not None:
         change = difference(previous, staged)
-        older = (target.read(CHANGELOG) or b"").decode()
         staged = _succeed(staged, previous, change, version)
+    else:
+        older, staged = "", seal(staged, version=version or FIRST, previous=None)
     assert staged.manifest.release is not None
     final = staged.manifest.release.version
     text = older if f"\n## {final}\n" in older else changelog(final, change, older)
@@ -113,7 +118,7 @@ def changelog(version: str, difference: SetDifference | None, older: str = "") -
     lines = [f"## {version}", ""]
     if difference is None:
         lines.append("First release.")
-    elif difference.records.height == 0:
+    elif difference.records.height == 0 and not difference.schema_changed:
         lines.append("The same records.")
     else:
         for kind in KINDS:
@@ -140,13 +145,34 @@ def _succeed(
     before = last.version if last else "0.0.0"
     if version is None and last is not None and last.content == content_digest(staged):
         return seal(staged, version=before, previous=last.previous)
-    if version is not None:
-        check_order(before, version)
-    return seal(
-        staged,
-        version=version or next_version(before, change),
-        previous=previous.manifest.digest,
-    )
+    version = _version_after(before, change, version)
+    return seal(staged, version=version, previous=previous.manifest.digest)
+
+
+def _version_after(before: str, change: SetDifference, asked: str | None) -> str:
+    if asked is not None:
+        check_order(before, asked)
+    return asked or next_version(before, change)
+
+
+@dataclass(frozen=True)
+class _Outdated:
+    """A release of an older schema: only what names it can be read."""
+
+    version: str
+    digest: str
+
+
+def _outdated(target: Target) -> _Outdated | None:
+    """The present release where its schema is an older one; None for any other."""
+    try:
+        content = json.loads(target.read("manifest.json") or "{}")
+        if content["schema_version"] >= SCHEMA_VERSION:
+            return None
+        return _Outdated(content["release"]["version"], content["digest"])
+    except (ValueError, KeyError, TypeError):
+        # No release; opening it says what is wrong.
+        return None
 
 
 def _require_review(dataset: Dataset, reviewed: Collection[str]) -> None:

@@ -15,11 +15,19 @@ import pyarrow.parquet as pq
 from qoqdata import manifest as manifests
 from qoqdata import verdicts
 from qoqdata.atomic import digest, file_digest, write_json
-from qoqdata.contract.manifest import Counts, Manifest, Release, Shard, SourceEntry
+from qoqdata.contract.manifest import (
+    Counts,
+    Manifest,
+    MetadataFile,
+    Release,
+    Shard,
+    SourceEntry,
+)
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.manifest import config_digest, shards_digest
+from qoqdata.metadata import write_metadata
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.licences import Term, terms
@@ -44,7 +52,9 @@ def stage(dataset: Dataset, root: Path) -> Dataset:
     if not shards:
         what = "nothing of this data set may be published"
         raise DatasetError(what, where=str(dataset.root), fix="see the terms in its cards")
-    entries = entries_of(dataset.manifest, root, shards)
+    metadata = _metadata(dataset, root, shards)
+    own_manifest = dataset.manifest.model_copy(update={"shards": shards, "meta": metadata})
+    entries = entries_of(own_manifest, root)
     for slug in entries:
         write_json(Layout(root).card(slug), dataset.cards[slug].model_dump(mode="json"))
     closed = [slug for slug in entries if allowed[slug].form == "recipe"]
@@ -56,6 +66,7 @@ def stage(dataset: Dataset, root: Path) -> Dataset:
         )
         recipes.write_recipe(root, recipe, ((s.path, pq.read_table(root / s.path)) for s in own))
         shutil.rmtree(Layout(root).shards(slug))
+        Layout(root).metadata(slug).unlink()
     open_ = {slug: entry for slug, entry in entries.items() if slug not in closed}
     release = Release(
         version=FIRST,
@@ -64,8 +75,7 @@ def stage(dataset: Dataset, root: Path) -> Dataset:
         dropped=_dropped_by_rule(dataset),
         shared_images=_shared_images(dataset, shards),
     )
-    pixels = tuple(shard for shard in shards if shard.source in open_)
-    manifests.write_manifest(Layout(root), _manifest(dataset.manifest, open_, pixels, release))
+    manifests.write_manifest(Layout(root), _manifest(own_manifest, open_, release))
     staged = open_dataset(root)
     _describe(dataset, staged)
     return staged
@@ -91,26 +101,22 @@ def content_digest(staged: Dataset) -> str:
 
 
 def entries_of(
-    manifest: Manifest,
-    root: Path,
-    shards: tuple[Shard, ...],
-    more: Mapping[str, SourceEntry] | None = None,
+    manifest: Manifest, root: Path, more: Mapping[str, SourceEntry] | None = None
 ) -> dict[str, SourceEntry]:
     """Entries of the sources that have shards below `root`, with the counts of these records.
 
     What was quarantined or filtered stays at home with its table, so units are those that gave
     the records. `more` are entries beside those of `manifest`.
     """
-    if not shards:
+    if not manifest.shards:
         return {}
-    own = manifest.model_copy(update={"shards": shards})
-    light = Dataset(root, own, LocalFiles(root, own)).metadata()
+    light = Dataset(root, manifest, LocalFiles(root, manifest)).metadata()
     entries = {**manifest.sources, **(more or {})}
     return {
         slug: entries[slug].model_copy(
             update={"counts": _counts(light.filter(pl.col("source") == slug))}
         )
-        for slug in sorted({shard.source for shard in shards})
+        for slug in sorted({shard.source for shard in manifest.shards})
     }
 
 
@@ -129,16 +135,33 @@ def _counts(own: pl.DataFrame) -> Counts:
 
 def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple[Shard, ...]:
     dropped = _dropped(dataset)
+    ids = pl.DataFrame(dataset.files.leaves(["id"]))
+    torn = ids.join(pl.DataFrame({"id": dropped}), on="id", how="semi")["shard"].unique()
+    changed = {dataset.manifest.shards[number].path for number in torn}
     outgoing = []
     for shard in shards:
         source, target = dataset.root / shard.path, root / shard.path
-        ids = pq.read_table(source, columns=["id"]).column("id")
-        if not pc.any(pc.is_in(ids, dropped)).as_py():
+        if shard.path not in changed:
             _link(source, target)
             outgoing.append(shard)
         elif rest := rewrite_shard(source, target, shard, lambda table: _keep(table, dropped)):
             outgoing.append(rest)
     return tuple(outgoing)
+
+
+def _metadata(dataset: Dataset, root: Path, shards: tuple[Shard, ...]) -> dict[str, MetadataFile]:
+    """The metadata of outgoing shards: linked of sources that lose no record, else written."""
+    entries = {}
+    for slug in sorted({shard.source for shard in shards}):
+        before, after = (
+            [s for s in some if s.source == slug] for some in (dataset.manifest.shards, shards)
+        )
+        if before == after:
+            _link(dataset.layout.metadata(slug), Layout(root).metadata(slug))
+            entries[slug] = dataset.manifest.meta[slug]
+        else:
+            entries |= write_metadata(root, after)
+    return entries
 
 
 def _dropped(dataset: Dataset) -> pa.Array:
@@ -179,15 +202,16 @@ def _withheld(allowed: dict[str, Term]) -> dict[str, str]:
     return {slug: term.reason or "" for slug, term in allowed.items() if term.form == "withheld"}
 
 
-def _manifest(
-    manifest: Manifest, entries: dict[str, SourceEntry], shards: tuple[Shard, ...], release: Release
-) -> Manifest:
+def _manifest(manifest: Manifest, entries: dict[str, SourceEntry], release: Release) -> Manifest:
+    """The manifest of those sources alone whose pixels leave."""
+    shards = tuple(shard for shard in manifest.shards if shard.source in entries)
     return manifest.model_copy(
         update={
             "config_digest": config_digest(entries),
             "digest": shards_digest(shards),
             "sources": entries,
             "shards": shards,
+            "meta": {slug: entry for slug, entry in manifest.meta.items() if slug in entries},
             "release": release,
         }
     )

@@ -16,17 +16,24 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from qoqdata.contract.arrow import arrow_schema
-from qoqdata.contract.manifest import Manifest, Shard
-from qoqdata.contract.record import RECORD
+from qoqdata.contract.manifest import Manifest, MetadataFile, Shard
+from qoqdata.contract.record import METADATA, RECORD
+from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.remote import leaves
+
+#: A file that the manifest binds by digest; shards also by their path in the data set.
+Bound = Shard | MetadataFile | str
+
+#: Columns that metadata holds as shards do; of the signal it has leads and rate alone.
+_LIGHT = frozenset(METADATA.names) - {"ecg"}
 
 
 class Files(Protocol):
     """What a data set asks of its files; any thread may call.
 
-    A shard is given as the manifest's `Shard` or by its path in the data set. Everything raises
-    DatasetError or UsageError when the store cannot be read or its content is not the manifest's.
+    Everything raises DatasetError or UsageError when the store cannot be read or its content is not
+    the manifest's.
     """
 
     @property
@@ -36,17 +43,17 @@ class Files(Protocol):
     def origin(self, name: str = "") -> str:
         """The path or URL of the data set or of a file in it, for messages."""
 
-    def local(self, shard: Shard | str) -> Path:
-        """The shard's path on this machine, whole and checked; stays until `release`, `close`."""
+    def local(self, file: Bound) -> Path:
+        """The file's path on this machine, whole and checked; stays until `release`, `close`."""
 
-    def release(self, shard: Shard | str) -> None:
+    def release(self, file: Bound) -> None:
         """End the stay that `local` began."""
 
-    def holding(self, shard: Shard | str) -> AbstractContextManager[Path]:
-        """The shard's path, which stays while the `with` block runs."""
+    def holding(self, file: Bound) -> AbstractContextManager[Path]:
+        """The file's path, which stays while the `with` block runs."""
 
-    def prefetch(self, shards: Iterable[Shard | str]) -> None:
-        """Begin to bring shards, in this order and in the background; faults show in `local`."""
+    def prefetch(self, files: Iterable[Bound]) -> None:
+        """Begin to bring files, in this order and in the background; faults show in `local`."""
 
     def layout(self, *parts: str) -> Layout:
         """The layout of `root` with the parts `cards`, `stats`, `curation`, `difficulty` there.
@@ -56,12 +63,13 @@ class Files(Protocol):
         """
 
     def records(self) -> pl.LazyFrame:
-        """All records lazily, in manifest order."""
+        """All records lazily, in manifest order; see `scan_records`."""
 
     def leaves(self, columns: Sequence[str]) -> pa.Table:
-        """Leaf columns (Parquet paths) of all shards, in manifest order, without other columns.
+        """Leaf columns (Parquet paths) of all records, in manifest order, without other columns.
 
-        Two int32 columns follow: `shard` (number in the manifest) and `row_group` (in the shard).
+        They come from the metadata of the sources, so they are none of media and signals. Two int32
+        columns follow: `shard` (number in the manifest) and `row_group` (in the shard).
         """
 
     def close(self) -> None:
@@ -78,41 +86,39 @@ class LocalFiles:
     def origin(self, name: str = "") -> str:
         return str(self.root / name)
 
-    def local(self, shard: Shard | str) -> Path:
-        return self.root / (shard if isinstance(shard, str) else shard.path)
+    def local(self, file: Bound) -> Path:
+        return self.root / (file if isinstance(file, str) else file.path)
 
-    def release(self, shard: Shard | str) -> None:
+    def release(self, file: Bound) -> None:
         """Nothing to end."""
 
     @contextmanager
-    def holding(self, shard: Shard | str) -> Iterator[Path]:
-        yield self.local(shard)
+    def holding(self, file: Bound) -> Iterator[Path]:
+        yield self.local(file)
 
-    def prefetch(self, shards: Iterable[Shard | str]) -> None:
+    def prefetch(self, files: Iterable[Bound]) -> None:
         """Nothing to bring."""
 
     def layout(self, *parts: str) -> Layout:
         return Layout(self.root)
 
     def records(self) -> pl.LazyFrame:
-        paths = [self.local(shard) for shard in self.manifest.shards]
-        return pl.scan_parquet(paths, hive_partitioning=False, glob=False)
+        return scan_records(self, self.manifest)
 
     def leaves(self, columns: Sequence[str]) -> pa.Table:
-        shards = enumerate(self.manifest.shards)
-        return pa.concat_tables(
-            leaves.read_leaves(self.local(shard), columns, shard=number) for number, shard in shards
-        )
+        return leaves.read_leaves(self, self.manifest, columns)
 
     def close(self) -> None:
         """Nothing to end."""
 
 
-def scan_shards(files: Files, shards: Sequence[Shard]) -> pl.LazyFrame:
-    """All records of `shards` in their order, columns as in `qoqdata.contract.record`.
+def scan_records(files: Files, manifest: Manifest) -> pl.LazyFrame:
+    """All records in manifest order, lazily; columns as in `qoqdata.contract.record`.
 
-    A shard is held while it is read and the next one comes meanwhile; columns, filters and limits
-    of the query are applied shard by shard, so a query needs the memory of one shard's result.
+    A query that asks for media or signals reads the shards, one that does not the metadata. A file
+    is held while it is read and the next one comes meanwhile; columns, filters and limits of the
+    query are applied file by file, so a query needs the memory of one file's result. Raises
+    DatasetError for a file that cannot be read.
     """
 
     def source(
@@ -121,20 +127,47 @@ def scan_shards(files: Files, shards: Sequence[Shard]) -> pl.LazyFrame:
         n_rows: int | None,
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
+        asked = set(RECORD.names if columns is None else columns)
+        asked |= set() if predicate is None else set(predicate.meta.root_names())
+        stretches = list(_stretches(files, manifest, light=asked <= _LIGHT))
         limit = n_rows
-        for number, shard in enumerate(shards):
+        for number, (file, first, rows) in enumerate(stretches):
             if limit == 0:
                 return
-            files.prefetch(shards[number + 1 : number + 2])
-            with files.holding(shard) as path:
+            files.prefetch(one for one, _, _ in stretches[number + 1 : number + 2])
+            # A limit comes before a filter here, as in a scan of local files.
+            taken = rows if limit is None else min(limit, rows)
+            limit = None if limit is None else limit - taken
+            with files.holding(file) as path, _named(files.origin(file.path)):
                 frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
-                if limit is not None:
-                    # A limit comes before a filter here, as in a scan of local files.
-                    frame = frame.head(limit)
-                    limit -= min(limit, shard.rows)
+                if (first, taken) != (0, file.rows):
+                    frame = frame.slice(first, taken)
                 if predicate is not None:
                     frame = frame.filter(predicate)
-                yield frame.select(columns or pl.all()).collect()
+                yield frame.select(pl.all() if columns is None else columns).collect()
 
-    schema = pl.DataFrame(arrow_schema(RECORD).empty_table()).schema
-    return register_io_source(source, schema=schema, is_pure=True, explain_name="qoqdata shards")
+    # An empty Arrow table would import pandas, which takes longer than most queries.
+    schema = pl.Schema(arrow_schema(RECORD))
+    return register_io_source(source, schema=schema, is_pure=True, explain_name="qoqdata records")
+
+
+def _stretches(
+    files: Files, manifest: Manifest, *, light: bool
+) -> Iterator[tuple[Shard | MetadataFile, int, int]]:
+    """Files in manifest order, and which rows of each: the first and how many."""
+    if light:
+        for source, first, rows in leaves.runs(manifest):
+            yield leaves.metadata_of(files, manifest, source), first, rows
+    else:
+        for shard in manifest.shards:
+            yield shard, 0, shard.rows
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        fix = "run `qoqdata validate`"
+        raise DatasetError(f"cannot be read: {reason}", where=where, fix=fix) from error

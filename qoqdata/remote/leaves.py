@@ -1,69 +1,86 @@
-"""Leaf columns of shards, on disk or behind a URL, without their images and signals."""
+"""Leaf columns of all records, from the metadata of their sources."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qoqdata.contract.manifest import Manifest, MetadataFile
 from qoqdata.errors import DatasetError
 
 if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
+    from qoqdata.remote.files import Files
 
 #: Where a row is: its shard in manifest order and its row group in the shard.
 PLACE = ("shard", "row_group")
 
 
-def read_leaves(path: Path, columns: Sequence[str], *, shard: int) -> pa.Table:
-    """The leaf `columns` (Parquet paths, such as `labels.list.element`) of one shard on disk.
+def read_leaves(files: Files, manifest: Manifest, columns: Sequence[str]) -> pa.Table:
+    """The leaf `columns` (Parquet paths, such as `labels.list.element`) of all records.
 
-    The table has a row a record in the shard's order, and the columns of `PLACE` (int32). Raises
-    DatasetError when the shard is missing or damaged.
+    The table has a row a record in manifest order, and the columns of `PLACE` (int32). Raises
+    DatasetError when a source's metadata is missing, damaged, or of another number of records.
     """
-    try:
-        # Only this reader picks single leaves of nested columns, which spares images and signals.
-        with pq.ParquetFile(path) as file:
-            return _read(file, columns, shard)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        fix = "run `qoqdata validate`"
-        raise DatasetError(f"cannot be read: {reason}", where=str(path), fix=fix) from error
-
-
-def read_remote(
-    system: AbstractFileSystem, source: str, size: int, columns: Sequence[str], *, shard: int
-) -> pa.Table:
-    """`read_leaves` over an fsspec file system: footer and column chunks asked for, no more.
-
-    `size` is the shard's size in bytes by the manifest. Raises DatasetError when the file has
-    another size, whatever its content.
-    """
-    stream = _ranges(system, source)
-    if (length := getattr(stream, "size", size)) != size:
-        stream.close()
-        raise DatasetError(f"has {length} bytes, {size} by the manifest", where=source)
-    with stream, pq.ParquetFile(stream, pre_buffer=True) as file:
-        return _read(file, columns, shard)
-
-
-def _ranges(system: AbstractFileSystem, source: str) -> Any:
-    # Arrow coalesces its reads itself; a cache of whole blocks would only fetch more.
-    return system.open(source, "rb", block_size=2**20, cache_type="none")
-
-
-def _read(file: pq.ParquetFile, columns: Sequence[str], shard: int) -> pa.Table:
-    table = file.read(columns=list(columns))
-    groups = file.metadata.num_row_groups
-    rows = [file.metadata.row_group(group).num_rows for group in range(groups)]
-    places = np.full(table.num_rows, shard), np.repeat(np.arange(groups), rows)
-    for name, place in zip(PLACE, places, strict=True):
+    entries = {source: metadata_of(files, manifest, source) for source, _, _ in runs(manifest)}
+    files.prefetch(list(entries.values()))
+    tables = {source: _read(files, entry, columns) for source, entry in entries.items()}
+    parts = [tables[source].slice(first, rows) for source, first, rows in runs(manifest)]
+    table = pa.concat_tables(parts)
+    groups = [shard.row_groups for shard in manifest.shards]
+    if torn := next((s for s in manifest.shards if sum(s.row_groups) != s.rows), None):
+        what = f"{torn.path} has {torn.rows} rows, and {sum(torn.row_groups)} in its row groups"
+        raise DatasetError(what, where=files.origin("manifest.json"), fix=_FIX)
+    shard = np.repeat(np.arange(len(groups)), [sum(own) for own in groups])
+    numbers = np.concatenate([np.arange(len(own)) for own in groups])
+    group = np.repeat(numbers, np.concatenate(groups))
+    for name, place in zip(PLACE, (shard, group), strict=True):
         table = table.append_column(name, _int32(place))
     return table
+
+
+def runs(manifest: Manifest) -> Iterator[tuple[str, int, int]]:
+    """Stretches of the manifest's order in one source: source, first row in it, number of rows."""
+    taken: Counter[str] = Counter()
+    for source, shards in groupby(manifest.shards, key=lambda shard: shard.source):
+        rows = sum(shard.rows for shard in shards)
+        yield source, taken[source], rows
+        taken[source] += rows
+
+
+def metadata_of(files: Files, manifest: Manifest, source: str) -> MetadataFile:
+    """The manifest's entry of a source's metadata; raises DatasetError when it does not fit."""
+    entry = manifest.meta.get(source)
+    rows = sum(shard.rows for shard in manifest.shards if shard.source == source)
+    if entry is None or entry.rows != rows:
+        found = "names no metadata" if entry is None else f"names metadata of {entry.rows} rows"
+        what = f"{found} of {source}, which has {rows} records"
+        raise DatasetError(what, where=files.origin("manifest.json"), fix=_FIX)
+    return entry
+
+
+def _read(files: Files, entry: MetadataFile, columns: Sequence[str]) -> pa.Table:
+    where = files.origin(entry.path)
+    with files.holding(entry) as path:
+        try:
+            # Only this reader picks single leaves of nested columns.
+            with pq.ParquetFile(path) as file:
+                table = file.read(columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise DatasetError(f"cannot be read: {reason}", where=where, fix=_FIX) from error
+    if table.num_rows != entry.rows:
+        what = f"holds {table.num_rows} rows, {entry.rows} by the manifest"
+        raise DatasetError(what, where=where, fix=_FIX)
+    return table
+
+
+_FIX = "run the same `qoqdata build` again, which writes it anew from the shards"
 
 
 def _int32(values: np.ndarray) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Files of a data set behind a URL: shards through the cache, the rest beside it."""
+"""Files of a data set behind a URL: shards and metadata through the cache, the rest beside it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from qoqdata.atomic import digest, file_digest
-from qoqdata.contract.manifest import Manifest, Shard
+from qoqdata.atomic import file_digest
+from qoqdata.contract.manifest import Manifest, MetadataFile, Shard
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote import leaves, side_files
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.faults import retried
-from qoqdata.remote.files import scan_shards
+from qoqdata.remote.files import Bound, scan_records
 from qoqdata.remote.urls import file_system, shown
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _PREFETCH_THREADS = 4
-_LEAF_THREADS = 16
 
 
 class RemoteFiles:
@@ -56,40 +54,40 @@ class RemoteFiles:
     def origin(self, name: str = "") -> str:
         return f"{shown(self._url)}/{name}" if name else shown(self._url)
 
-    def local(self, shard: Shard | str) -> Path:
-        shard = self._shard(shard)
+    def local(self, file: Bound) -> Path:
+        file = self._bound(file)
         with self._lock:
-            if shard.sha256 in self._holds:
-                return self._path(shard)
-        entry = self._bring(shard)
+            if file.sha256 in self._holds:
+                return self._path(file)
+        entry = self._bring(file)
         with self._lock:
-            hold = self._holds.setdefault(shard.sha256, entry)
+            hold = self._holds.setdefault(file.sha256, entry)
         if hold is not entry:
             entry.close()
-        return self._path(shard)
+        return self._path(file)
 
-    def release(self, shard: Shard | str) -> None:
+    def release(self, file: Bound) -> None:
         with self._lock:
-            entry = self._holds.pop(self._shard(shard).sha256, None)
+            entry = self._holds.pop(self._bound(file).sha256, None)
         if entry is not None:
             entry.close()
 
     @contextmanager
-    def holding(self, shard: Shard | str) -> Iterator[Path]:
-        shard = self._shard(shard)
-        with self._bring(shard):
-            yield self._path(shard)
+    def holding(self, file: Bound) -> Iterator[Path]:
+        file = self._bound(file)
+        with self._bring(file):
+            yield self._path(file)
 
-    def prefetch(self, shards: Iterable[Shard | str]) -> None:
+    def prefetch(self, files: Iterable[Bound]) -> None:
         room = self._cache.max_bytes // 2
         with self._lock:
-            for shard in map(self._shard, shards):
-                room -= shard.bytes
+            for file in map(self._bound, files):
+                room -= file.bytes
                 if room < 0:
                     return
-                future = self._downloads.get(shard.sha256)
+                future = self._downloads.get(file.sha256)
                 if future is None or future.done():
-                    self._downloads[shard.sha256] = self._pool.submit(self._fetch, shard)
+                    self._downloads[file.sha256] = self._pool.submit(self._fetch, file)
 
     def layout(self, *names: str) -> Layout:
         parts = set(names or side_files.PARTS)
@@ -106,21 +104,10 @@ class RemoteFiles:
         return Layout(self._root)
 
     def records(self) -> pl.LazyFrame:
-        return scan_shards(self, self._manifest.shards)
+        return scan_records(self, self._manifest)
 
     def leaves(self, columns: Sequence[str]) -> pa.Table:
-        shards = [[shard.sha256, shard.rows] for shard in self._manifest.shards]
-        key = digest({"columns": list(columns), "shards": shards})
-        name = f"leaves/{key[:2]}/{key}.parquet"
-        with self._cache.guarded(f"{key}.reading"):
-            if (table := self._cached_table(name)) is not None:
-                return table
-            table = self._read_leaves(columns)
-            sink = pa.BufferOutputStream()
-            pq.write_table(table, sink, compression="zstd")
-            content = sink.getvalue()
-            self._cache.obtain(name, content.size, _writer(content)).close()
-        return table
+        return leaves.read_leaves(self, self._manifest, columns)
 
     def close(self) -> None:
         self._finish()
@@ -145,86 +132,44 @@ class RemoteFiles:
         # fsspec keeps one instance a thread and process, so this is a look-up.
         return file_system(self._url, self._options)
 
-    def _shard(self, shard: Shard | str) -> Shard:
-        if not isinstance(shard, str):
-            return shard
-        if shard not in self._by_path:
-            raise UsageError("is no shard of the data set", where=self.origin(shard))
-        return self._by_path[shard]
+    def _bound(self, file: Bound) -> Shard | MetadataFile:
+        if not isinstance(file, str):
+            return file
+        if file not in self._by_path:
+            raise UsageError("is no shard of the data set", where=self.origin(file))
+        return self._by_path[file]
 
-    def _path(self, shard: Shard) -> Path:
-        return self._cache.root / _entry(shard)
+    def _path(self, file: Shard | MetadataFile) -> Path:
+        return self._cache.root / _entry(file)
 
-    def _fetch(self, shard: Shard) -> None:
-        self._bring(shard).close()
+    def _fetch(self, file: Shard | MetadataFile) -> None:
+        self._bring(file).close()
 
-    def _bring(self, shard: Shard) -> BinaryIO:
+    def _bring(self, file: Shard | MetadataFile) -> BinaryIO:
         def write(draft: Path) -> None:
-            url = self.origin(shard.path)
+            url = self.origin(file.path)
             try:
-                retried(lambda: self._download(shard, draft), url=url)
+                retried(lambda: self._download(file, draft), url=url)
             except FileNotFoundError as error:
                 fix = "publish the data set again"
                 what = "is in the manifest and not in the store"
                 raise DatasetError(what, where=url, fix=fix) from error
 
-        return self._cache.obtain(_entry(shard), shard.bytes, write)
+        return self._cache.obtain(_entry(file), file.bytes, write)
 
-    def _download(self, shard: Shard, draft: Path) -> None:
+    def _download(self, file: Shard | MetadataFile, draft: Path) -> None:
         system, inside = self._place()
         draft.unlink(missing_ok=True)
-        system.get_file(f"{inside}/{shard.path}", str(draft))
-        if (length := draft.stat().st_size) < shard.bytes:
-            raise ConnectionError(f"{length} of {shard.bytes} bytes came")
-        if length != shard.bytes or file_digest(draft) != shard.sha256:
+        system.get_file(f"{inside}/{file.path}", str(draft))
+        if (length := draft.stat().st_size) < file.bytes:
+            raise ConnectionError(f"{length} of {file.bytes} bytes came")
+        if length != file.bytes or file_digest(draft) != file.sha256:
             # The next try must not trust a remembered listing.
             system.invalidate_cache()
             fix = "open the data set again, as it may have changed; else publish it again"
             raise DatasetError(
-                "differs from its digest in the manifest", where=self.origin(shard.path), fix=fix
+                "differs from its digest in the manifest", where=self.origin(file.path), fix=fix
             )
-
-    def _read_leaves(self, columns: Sequence[str]) -> pa.Table:
-        def one(number: int) -> pa.Table:
-            return self._leaves_of(self._manifest.shards[number], columns, number)
-
-        with ThreadPoolExecutor(_LEAF_THREADS, thread_name_prefix="qoqdata-leaves") as pool:
-            return pa.concat_tables(pool.map(one, range(len(self._manifest.shards))))
-
-    def _leaves_of(self, shard: Shard, columns: Sequence[str], number: int) -> pa.Table:
-        url = self.origin(shard.path)
-
-        def attempt() -> pa.Table:
-            system, inside = self._place()
-            source = f"{inside}/{shard.path}"
-            return leaves.read_remote(system, source, shard.bytes, columns, shard=number)
-
-        entry = self._cache.held(_entry(shard), shard.bytes)
-        if entry is None:
-            try:
-                table = retried(attempt, url=url)
-                if table.num_rows == shard.rows:
-                    return table
-            except UsageError:
-                raise
-            except (DatasetError, FileNotFoundError):
-                # A store without ranges, or damage: the whole shard tells, and is checked.
-                entry = None
-            entry = self._bring(shard)
-        with entry:
-            return leaves.read_leaves(self._path(shard), columns, shard=number)
-
-    def _cached_table(self, name: str) -> pa.Table | None:
-        entry = self._cache.held(name)
-        if entry is None:
-            return None
-        with entry:
-            try:
-                with pq.ParquetFile(entry) as file:
-                    return file.read()
-            except (pa.ArrowException, OSError):
-                self._cache.drop(name)
-                return None
 
 
 def set_folder(cache: Cache, url: str, manifest: bytes) -> Path:
@@ -233,12 +178,9 @@ def set_folder(cache: Cache, url: str, manifest: bytes) -> Path:
     return cache.root / "sets" / key
 
 
-def _entry(shard: Shard) -> str:
-    return f"shards/{shard.sha256[:2]}/{shard.sha256}.parquet"
-
-
-def _writer(content: pa.Buffer) -> Any:
-    return lambda draft: draft.write_bytes(content)
+def _entry(file: Shard | MetadataFile) -> str:
+    kind = "shards" if isinstance(file, Shard) else "meta"
+    return f"{kind}/{file.sha256[:2]}/{file.sha256}.parquet"
 
 
 def _finish(entries: dict[str, BinaryIO], pool: ThreadPoolExecutor) -> None:

@@ -13,30 +13,26 @@ from qoqdata.errors import DatasetError
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row, or a whole shard (`row_group` and `row` None), that cannot be read.
+    """A row that cannot be read.
 
     `row` counts within its row group. `position` is where the order first met it and `instead` the
-    id of the record that was given in its place; both None for a whole shard.
+    id of the record that was given in its place.
     """
 
     shard: str
-    row_group: int | None
-    row: int | None
-    id: str | None
+    row_group: int
+    row: int
+    id: str
     reason: str
     position: int | None = None
     instead: str | None = None
 
     def error(self) -> DatasetError:
         """The error that stops a run at this row."""
-        place = [self.shard]
-        if self.row_group is not None:
-            place += [f"row group {self.row_group}", f"row {self.row}"]
-        what = f"cannot be read: {self.reason}"
-        if self.id is not None:
-            what = f"record {self.id} {what}"
+        where = f"{self.shard}, row group {self.row_group}, row {self.row}"
+        what = f"record {self.id} cannot be read: {self.reason}"
         fix = 'restore the shard, or stream with on_bad="next"'
-        return DatasetError(what, where=", ".join(place), fix=fix)
+        return DatasetError(what, where=where, fix=fix)
 
 
 @dataclass
@@ -45,7 +41,7 @@ class BadRows:
 
     log: Path | None = None
     rows: list[BadRow] = field(default_factory=list)
-    _known: set[tuple[str, int | None, int | None]] = field(default_factory=set, repr=False)
+    _known: set[tuple[str, int, int]] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:

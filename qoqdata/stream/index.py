@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,10 +13,8 @@ import pyarrow as pa
 from qoqdata.concepts import VIEWS, with_concepts
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import RECORD
-from qoqdata.errors import DatasetError, QoqdataError, UsageError
-from qoqdata.remote import leaves
-from qoqdata.remote.files import Files
-from qoqdata.stream.bad_rows import BadRow
+from qoqdata.errors import DatasetError, UsageError
+from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.stream.order import RecordPlaces
 from qoqdata.stream.settings import StreamSettings
 from qoqdata.verdicts import without_dropped
@@ -25,9 +22,6 @@ from qoqdata.verdicts import without_dropped
 #: Characters of text that count as a token. Byte-pair vocabularies of about 150,000 entries take
 #: three to five characters of clinical English a token, so this estimate is on the high side.
 CHARACTERS_A_TOKEN = 3
-
-#: Row groups that a shard is taken to have when nothing in it can be read (the writer's default).
-_ROW_GROUP = 100
 
 _LEAVES = (
     "id",
@@ -49,12 +43,10 @@ class Index:
 
     `frame`: id, source, domain, labels, concepts and study (where asked for), pixels, and the
     place: `shard` (number in the manifest), `row_group` (in the shard), `row` (in the row group).
-    `bad` are shards whose metadata cannot be read.
     """
 
     frame: pl.DataFrame
     paths: tuple[str, ...]
-    bad: tuple[BadRow, ...] = ()
 
     def __len__(self) -> int:
         return self.frame.height
@@ -93,20 +85,25 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     """Read the metadata of a data set and select the records of a stream.
 
     Left out: other splits, annotation-only records, records that curation dropped, and what
-    `where`, `max_pixels` and `max_tokens` refuse. A shard whose metadata cannot be read stops the
-    run; with on_bad="next" its rows keep their places by the manifest's count, unless a filter or
-    a verdict has to look at them.
+    `where`, `max_pixels` and `max_tokens` refuse. A run that stops at the first fault looks for
+    shards in a folder that are lost or cut; what is inside is seen when it is read.
 
-    Raises DatasetError when no record is left, when a shard cannot be read or is not the
+    Raises DatasetError when no record is left, when metadata cannot be read or a shard is not the
     manifest's; UsageError for a filter over unknown columns or over images and signals.
     """
+    if not manifest.shards:
+        raise DatasetError("holds no record", where=files.origin(), fix="see its quarantine")
     extra = _extra(settings)
     columns = [*_LEAVES, *(leaf for name in extra for leaf in _LEAVES_OF.get(name, (name,)))]
-    table, bad = _read(files, manifest, list(dict.fromkeys(columns)), settings)
+    if settings.on_bad == "stop" and isinstance(files, LocalFiles):
+        _require_shards(files, manifest)
+    table = files.leaves(list(dict.fromkeys(columns)))
+    splits = pl.Series([shard.split for shard in manifest.shards])
     frame = _derived(_placed(table), settings)
     if settings.concepts is not None and set(VIEWS) <= set(frame.columns):
         frame = with_concepts(frame, settings.concepts)
-    frame = _with_bad_shards(frame, bad, manifest).filter(pl.col("split") == settings.split)
+    frame = frame.with_columns(split=splits.gather(frame["shard"]))
+    frame = frame.filter(pl.col("split") == settings.split)
     frame = without_dropped(frame.filter("shows"), files.layout("curation"))
     frame = _filtered(frame, settings)
     if frame.height == 0:
@@ -114,7 +111,16 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
     light = ["id", "source", "domain", "pixels", *_PLACE]
     light += [name for name in ("labels", "concepts", "study") if name in frame.columns]
-    return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards), bad)
+    return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards))
+
+
+def _require_shards(files: LocalFiles, manifest: Manifest) -> None:
+    for shard in manifest.shards:
+        path = files.local(shard)
+        size = path.stat().st_size if path.is_file() else None
+        if size != shard.bytes:
+            what = "is missing" if size is None else f"{size} bytes, {shard.bytes} by the manifest"
+            raise DatasetError(what, where=str(path), fix="run `qoqdata validate`")
 
 
 #: How Parquet names the leaves of columns that are not a leaf themselves.
@@ -156,47 +162,6 @@ def _mentions(where: pl.Expr | None, name: str) -> bool:
     return where is not None and name in where.meta.root_names()
 
 
-def _read(
-    files: Files, manifest: Manifest, columns: list[str], settings: StreamSettings
-) -> tuple[pa.Table, tuple[BadRow, ...]]:
-    if not manifest.shards:
-        raise DatasetError("holds no record", where=files.origin(), fix="see its quarantine")
-    try:
-        table = files.leaves(columns)
-        if table.num_rows == sum(shard.rows for shard in manifest.shards):
-            return table, ()
-    except UsageError:
-        raise
-    except (pa.ArrowException, OSError, DatasetError):
-        # Damaged somewhere: shard by shard tells where.
-        pass
-    return _read_apart(files, manifest, columns, settings)
-
-
-def _read_apart(
-    files: Files, manifest: Manifest, columns: Sequence[str], settings: StreamSettings
-) -> tuple[pa.Table, tuple[BadRow, ...]]:
-    tables, bad = [], []
-    for number, shard in enumerate(manifest.shards):
-        try:
-            with files.holding(shard) as path:
-                table = leaves.read_leaves(path, columns, shard=number)
-            if table.num_rows != shard.rows:
-                what = f"{table.num_rows} rows, {shard.rows} by the manifest"
-                raise DatasetError(what, where=files.origin(shard.path))
-        except (pa.ArrowException, OSError, DatasetError) as error:
-            reason = error.what if isinstance(error, QoqdataError) else str(error).splitlines()[0]
-            row = BadRow(shard.path, None, None, None, reason)
-            if settings.on_bad == "stop":
-                raise row.error() from error
-            bad.append(row)
-        else:
-            tables.append(table)
-    if not tables:
-        raise bad[0].error()
-    return pa.concat_tables(tables), tuple(bad)
-
-
 def _placed(table: pa.Table) -> pl.DataFrame:
     frame = pl.DataFrame(table)
     return frame.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over("shard", "row_group"))
@@ -219,30 +184,6 @@ def _derived(frame: pl.DataFrame, settings: StreamSettings) -> pl.DataFrame:
         tokens = (characters + CHARACTERS_A_TOKEN - 1) // CHARACTERS_A_TOKEN
         frame = frame.with_columns(text_tokens=tokens.cast(pl.Int64))
     return frame
-
-
-def _with_bad_shards(
-    frame: pl.DataFrame, bad: Sequence[BadRow], manifest: Manifest
-) -> pl.DataFrame:
-    """Add the split by the manifest, and rows of which only the place is known."""
-    numbers = {shard.path: number for number, shard in enumerate(manifest.shards)}
-    splits = pl.Series([shard.split for shard in manifest.shards])
-    frame = frame.drop("split", strict=False)
-    for row in bad:
-        shard = manifest.shards[numbers[row.shard]]
-        entry = manifest.sources.get(shard.source)
-        at = pl.int_range(shard.rows, dtype=pl.Int32, eager=True)
-        places = pl.DataFrame({"row": at % _ROW_GROUP, "row_group": at // _ROW_GROUP})
-        places = places.with_columns(
-            shard=pl.lit(numbers[row.shard], pl.Int32),
-            source=pl.lit(shard.source),
-            domain=pl.lit(entry.domain if entry else None, pl.String),
-            shows=pl.lit(True),
-            pixels=pl.lit(0, pl.Int64),
-        )
-        frame = pl.concat([frame, places], how="diagonal")
-    frame = frame.sort("shard", maintain_order=True) if bad else frame
-    return frame.with_columns(split=splits.gather(frame["shard"]))
 
 
 def _filtered(frame: pl.DataFrame, settings: StreamSettings) -> pl.DataFrame:

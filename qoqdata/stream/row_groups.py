@@ -31,6 +31,7 @@ FAULTS = (pa.ArrowException, OSError, ValueError, DatasetError, InputError)
 
 #: Leaves that are read for a column, where these are not all that it has.
 _MEDIA_LEAVES = {"images": ("images.list.element.bytes",), "masks": ("masks.list.element.bytes",)}
+_ENCODED = frozenset(leaf for leaves in _MEDIA_LEAVES.values() for leaf in leaves)
 _FOOTERS = 256
 _SPARE = 8
 
@@ -107,9 +108,12 @@ class RowGroups:
         with self._files.holding(self._shards[number]) as path:
             if self._verify:
                 self._check(number, path)
+            footer = self._footer(number, path)
+            self._require_rows(number, row_group, footer)
             with pq.ParquetFile(
                 path,
-                metadata=self._footer(number, path),
+                metadata=footer,
+                read_dictionary=stored_once(footer, row_group),
                 pre_buffer=False,
                 page_checksum_verification=True,
             ) as file:
@@ -129,6 +133,14 @@ class RowGroups:
                 self._footers.popitem(last=False)
         return footer
 
+    def _require_rows(self, number: int, row_group: int, footer: pq.FileMetaData) -> None:
+        shard = self._shards[number]
+        groups, wanted = footer.num_row_groups, shard.row_groups[row_group]
+        rows = footer.row_group(row_group).num_rows if row_group < groups else 0
+        if rows != wanted:
+            what = f"row group {row_group} has {rows} rows, {wanted} by the manifest"
+            raise DatasetError(what, where=self._files.origin(shard.path))
+
     def _check(self, number: int, path: Path) -> None:
         if number in self._sound:
             return
@@ -137,6 +149,14 @@ class RowGroups:
             what = "differs from its digest in the manifest"
             raise DatasetError(what, where=self._files.origin(shard.path))
         self._sound.add(number)
+
+
+def stored_once(footer: pq.FileMetaData, group: int) -> list[str]:
+    """Media leaves of which the row group holds equal values once; in memory they stay so."""
+    columns = footer.row_group(group)
+    chunks = (columns.column(number) for number in range(columns.num_columns))
+    paths = [chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page]
+    return [path for path in paths if path in _ENCODED]
 
 
 def column_leaves(columns: Iterable[str]) -> list[str]:
@@ -177,20 +197,21 @@ def _encoded(array: pa.ListArray) -> Value:
     absent = _nulls(array)
     items = array.values
     content = items.field("bytes") if items.null_count == 0 else items.flatten()[0]
+    places: Sequence[int | None] = range(len(content))
+    if isinstance(content, pa.DictionaryArray):
+        places, content = content.indices.to_pylist(), content.dictionary
+    elif content.null_count:
+        places = [None if null else at for at, null in enumerate(content.is_null().to_pylist())]
     borders = np.frombuffer(content.buffers()[1], np.int32, len(content) + 1, content.offset * 4)
     edges = borders.tolist()
-    lacking = _nulls(content)
     data = content.buffers()[2]
     view = memoryview(data if data is not None else b"")
 
     def value(row: int) -> list[bytes | None] | None:
         if absent is not None and absent[row]:
             return None
-        items = range(starts[row], starts[row + 1])
-        return [
-            None if lacking is not None and lacking[i] else bytes(view[edges[i] : edges[i + 1]])
-            for i in items
-        ]
+        own = places[starts[row] : starts[row + 1]]
+        return [None if at is None else bytes(view[edges[at] : edges[at + 1]]) for at in own]
 
     return value
 

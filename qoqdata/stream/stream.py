@@ -91,8 +91,6 @@ def open_stream(
         chances = mixing.probabilities(weights, records, max_repeats=mix.max_repeats)
         segment = DrawSegment(order.key, 0, np.zeros_like(sizes), units(chances))
     bad = BadRows(settings.bad_log)
-    for row in index.bad:
-        bad.add(row)
     return Stream(files, manifest, settings, sequence=order, segment=segment, bad=bad)
 
 

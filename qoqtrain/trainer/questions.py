@@ -9,8 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from qoqdata.errors import DatasetError, InputError, QoqdataError, UsageError
 from qoqtrain.drpo import DRPO
@@ -45,11 +43,7 @@ def train_records(dataset: Dataset) -> pl.DataFrame:
 
 def ecg_ids(dataset: Dataset) -> list[str]:
     """Ids of the records that hold an ECG; signals stay on disk."""
-    tables = []
-    for path in dataset.paths:
-        with pq.ParquetFile(path) as file:
-            tables.append(file.read(columns=["id", "ecg.fs"]))
-    frame = pl.DataFrame(pa.concat_tables(tables))
+    frame = pl.DataFrame(dataset.files.leaves(["id", "ecg.fs"]))
     return frame.filter(pl.col("ecg").struct.field("fs").is_not_null())["id"].to_list()
 
 

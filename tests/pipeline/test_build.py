@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -13,9 +14,10 @@ import qoqdata
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
-from qoqdata.pipeline import progress
+from qoqdata.pipeline import progress, shards
 from qoqdata.pipeline.build import build, build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.readers import encode
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.suite.scaffold import scaffold
@@ -42,6 +44,28 @@ def test_shards_do_not_depend_on_workers(films: Films, tmp_path: Path, workers: 
     alone = run(tmp_path / "alone", request)
     assert len(alone.shards) > 8
     assert digests(run(tmp_path / "pool", request, workers=workers)) == digests(alone)
+
+
+def test_four_questions_about_a_film_store_it_once(
+    films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = films(8)
+    lines = ["file,label,patient,item"]
+    for number in range(8):
+        pixels = np.random.default_rng(number).integers(0, 256, (250, 250), np.uint8)
+        (request.raw / f"{number:04d}.png").write_bytes(encode.png(pixels))
+        lines += [f"{number:04d}.png,{label},p{number},{k}" for k, label in enumerate("abab")]
+    (request.raw / "labels.csv").write_text("\n".join(lines) + "\n")
+    assert isinstance(request.mapping, dict)
+    request.mapping["table"]["item"] = "item"
+    once = run(tmp_path / "once", request)
+    monkeypatch.setattr(shards, "_REPEATED_SHARE", 1)
+    each = run(tmp_path / "each", request)
+    size = {name: sum(s.bytes for s in m.shards) for name, m in (("once", once), ("each", each))}
+    assert sum(shard.rows for shard in once.shards) == 32
+    assert size["once"] < 0.3 * size["each"]
+    both = [qoqdata.open(tmp_path / name).records.collect() for name in ("once", "each")]
+    assert both[0].equals(both[1])
 
 
 def test_a_second_run_does_no_work(films: Films, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +19,8 @@ from qoqdata.pipeline import shards
 from qoqdata.pipeline.shards import rewrite_shard, write_shard
 
 Row = dict[str, Any]
+
+SIGNAL = "ecg.signal.list.element.list.element"
 
 
 def image(number: int, size: int = 14_000) -> Row:
@@ -32,6 +36,32 @@ def ecg(number: int) -> Row:
     signal = (rng.integers(-3000, 3000, (2, 500)) / 1000).astype(np.float32)
     valid = np.ones(500, np.bool_)
     said = {"leads": ["I", "II"], "fs": 250.0, "signal": list(signal), "valid": [valid, valid]}
+    return _row(number) | {"ecg": said}
+
+
+def asked(make: Callable[[int], Row], times: int, count: int = 240) -> list[Row]:
+    """`count` records, `times` neighbours of which show the same; names of files are their own."""
+    rows = []
+    for number in range(count):
+        row = make(number // times)
+        images = [item | {"path": f"{number}.jpg"} for item in row["images"] or ()]
+        rows.append(_row(number) | {"images": images or None, "ecg": row["ecg"]})
+    return rows
+
+
+def encodings(path: Path, leaf: str) -> set[str]:
+    """How the first row group stores a column."""
+    group = pq.read_metadata(path).row_group(0)
+    chunks = map(group.column, range(group.num_columns))
+    return {name for one in chunks if one.path_in_schema == leaf for name in one.encodings}
+
+
+def recording(number: int) -> Row:
+    """A record with an ECG of two long leads in steps of 1 microvolt."""
+    rng = np.random.default_rng(number)
+    signal = (rng.integers(-200, 200, (2, 2000)) / 1000).astype(np.float32)
+    valid = np.ones(2000, np.bool_)
+    said = {"leads": ["I", "II"], "fs": 500.0, "signal": list(signal), "valid": [valid, valid]}
     return _row(number) | {"ecg": said}
 
 
@@ -88,6 +118,85 @@ def test_a_shard_rewritten_without_a_change_is_the_same_file(make: Callable, tmp
     assert rewrite_shard(path, target, shard, lambda table: table) == shard
     assert target.read_bytes() == path.read_bytes()
     assert hashlib.sha256(target.read_bytes()).hexdigest() == shard.sha256
+
+
+def test_four_questions_about_a_study_store_its_image_once(tmp_path, monkeypatch):
+    rows = asked(image, 4)
+    once = written(tmp_path / "a.parquet", rows)
+    assert written(tmp_path / "b.parquet", iter(rows)) == once
+    monkeypatch.setattr(shards, "_REPEATED_SHARE", 1)
+    plain = written(tmp_path / "c.parquet", rows)
+    assert len(once) < 0.3 * len(plain)
+    assert pq.read_table(tmp_path / "a.parquet") == pq.read_table(tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_four_questions_about_a_recording_store_its_signal_once(dictionary, tmp_path, monkeypatch):
+    if not dictionary:
+        monkeypatch.setattr(shards, "_SAMPLES_A_VALUE", 10**9)
+    path = tmp_path / "train-00000.parquet"
+    each = written(path, asked(recording, 1))
+    assert ("RLE_DICTIONARY" in encodings(path, SIGNAL)) is dictionary
+    assert len(written(path, asked(recording, 4))) < 0.35 * len(each)
+
+
+def test_masks_are_stored_once_where_images_are_not(tmp_path):
+    path = tmp_path / "train-00000.parquet"
+    mask = {"bytes": image(1)["images"][0]["bytes"], "path": "m.png"}
+    written(path, [image(n) | {"masks": [mask, mask]} for n in range(100)])
+    assert "RLE_DICTIONARY" in encodings(path, "masks.list.element.bytes")
+    assert "RLE_DICTIONARY" not in encodings(path, "images.list.element.bytes")
+
+
+def test_a_dictionary_is_there_where_it_pays(tmp_path):
+    path, leaf = tmp_path / "train-00000.parquet", "images.list.element.bytes"
+    for times, wanted in ((1, False), (2, True), (100, True)):
+        written(path, asked(image, times))
+        assert ("RLE_DICTIONARY" in encodings(path, leaf)) is wanted
+    one_pair = [image(0), *asked(image, 1)[:99]]
+    written(path, one_pair)
+    assert "RLE_DICTIONARY" not in encodings(path, leaf)
+
+
+def test_computed_signals_have_no_dictionary(tmp_path):
+    path = tmp_path / "train-00000.parquet"
+    rows = [recording(n) for n in range(20)]
+    for row in rows:
+        row["ecg"]["signal"] = [np.cumsum(np.exp(lead)) for lead in row["ecg"]["signal"]]
+    written(path, rows)
+    assert encodings(path, SIGNAL) == {"RLE", "BYTE_STREAM_SPLIT"}
+
+
+@pytest.mark.parametrize("make", [image, recording])
+def test_a_rewritten_shard_stores_once_what_repeats(make: Callable, tmp_path):
+    path, target = tmp_path / "train-00000.parquet", tmp_path / "rewritten.parquet"
+    shard = write_shard(path, asked(make, 4), source="films", split="train")
+    assert shard is not None
+    assert rewrite_shard(path, target, shard, lambda table: table) == shard
+    assert target.read_bytes() == path.read_bytes()
+    less = rewrite_shard(path, target, shard, lambda table: table.slice(1))
+    assert less is not None and less.bytes < 1.01 * shard.bytes
+
+
+def test_images_stored_once_are_read_by_everyone(tmp_path):
+    from datasets import Image, load_dataset
+
+    path = tmp_path / "train-00000.parquet"
+    rows = asked(image, 4)
+    written(path, rows)
+    wanted = [hashlib.sha256(row["images"][0]["bytes"]).hexdigest() for row in rows]
+    by_polars = pl.read_parquet(path)["images"].to_list()
+    loaded = [
+        load_dataset("parquet", data_files=str(path), split="train", streaming=streaming)
+        for streaming in (True, False)
+    ]
+    for items in (
+        by_polars,
+        *(one.cast_column("images", [Image(decode=False)])["images"] for one in loaded),
+    ):
+        assert [hashlib.sha256(item[0]["bytes"]).hexdigest() for item in items] == wanted
+    found = duckdb.sql(f"select sha256(images[1].bytes) from '{path}'").fetchall()
+    assert [digest for (digest,) in found] == wanted
 
 
 def test_a_rewritten_shard_without_rows_is_no_file(tmp_path):

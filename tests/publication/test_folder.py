@@ -55,6 +55,22 @@ def test_first_and_second_release(mixed: Dataset, smaller: Dataset, target: Fold
     assert "- 1 records removed: ptb_xl" in log
 
 
+def test_a_release_of_schema_1_is_followed_by_a_major_one(
+    mixed: Dataset, target: Folder, tmp_path: Path
+) -> None:
+    publish(mixed, target)
+    path = tmp_path / "releases/1.0.0/manifest.json"
+    manifest = json.loads(path.read_bytes()) | {"schema_version": 1, "manifest_version": 1}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match=r"0\.9\.0 does not come after 1\.0\.0"):
+        publish(mixed, target, version="0.9.0")
+    assert publish(mixed, target).revision == "2.0.0"
+    release = open_dataset(tmp_path / "releases").manifest.release
+    assert release is not None and release.previous == manifest["digest"]
+    log = (tmp_path / "releases/2.0.0/CHANGELOG.md").read_text()
+    assert "## 2.0.0\n\n- another schema version\n\n## 1.0.0" in log
+
+
 def test_the_same_again_sends_nothing(mixed: Dataset, target: Folder) -> None:
     publish(mixed, target)
     again = publish(mixed, target)

@@ -9,12 +9,15 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from qoqdata.contract.storage import Storage
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import UsageError
-from qoqdata.pipeline.config import BuildSetting
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.publication.rebuild import rebuild
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
+from qoqdata.suite.examples import SALT
 from qoqdata.validation import find
 from tests.publication.conftest import raw_of
 from tests.publication.test_staging import drop
@@ -53,6 +56,21 @@ def test_pseudonyms_are_the_publishers(mixed: Dataset, staged: Dataset, tmp_path
     mine = open_dataset(tmp_path / "out").metadata().select(keys).sort("id")
     theirs = mixed.metadata().select(keys).join(mine.select("id"), on="id", how="semi")
     assert mine.equals(theirs.sort("id"))
+
+
+def test_pixels_are_stored_as_the_publisher_stored_them(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(raw_of("lc25000"), raw)
+    for tile in raw.rglob("*.jpeg"):
+        Image.open(tile).resize((96, 96)).save(tile)
+    request = SourceRequest(source="lc25000", raw=raw)
+    config = BuildConfig(name="small", sources=(request,), storage=Storage(max_pixels=4096))
+    build(config, tmp_path / "set", BuildSetting(SALT, workers=0))
+    dataset = open_dataset(tmp_path / "set")
+    assert dataset[0]["image_info"][0]["stored_as"] == "training"
+    staged = stage(dataset, tmp_path / "release")
+    _, (outcome,) = rebuild(staged, {"lc25000": raw}, tmp_path / "out", ELSEWHERE)
+    assert (outcome.same, outcome.whole) == (10, True)
 
 
 def test_without_dropped_records(mixed: Dataset, tmp_path: Path) -> None:

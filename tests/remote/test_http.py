@@ -19,6 +19,7 @@ from tests.remote.servers import Site
 from tests.validation.written_set import load, reseal, save
 
 SHARD = "set/data/films/train-00000.parquet"
+METADATA = "set/meta/films.parquet"
 VERDICTS = "set/curation/verdicts.parquet"
 
 
@@ -69,14 +70,18 @@ def test_queries(site: Site, local: Dataset, number: int) -> None:
     assert_frame_equal(ask(opened(site).records).collect(), ask(local.records).collect())
 
 
-def test_metadata_fetches_no_images(site: Site, local: Dataset) -> None:
+def test_metadata_is_one_file_a_source(site: Site, local: Dataset) -> None:
     remote = opened(site)
     remote.metadata()
-    for shard in local.manifest.shards:
-        assert 0 < site.sent[f"set/{shard.path}"] < shard.bytes / 2
     before = site.gets.total()
+    assert site.gets[METADATA] == 1 and before == 2  # the other is the manifest
+    assert site.sent[METADATA] == local.manifest.meta["films"].bytes
     assert_frame_equal(opened(site).metadata(), local.metadata())
-    assert site.gets.total() == before + 1  # the manifest
+    light = opened(site).records.filter(pl.col("split") == "test").select("id", "question")
+    assert_frame_equal(
+        light.collect(), local.records.filter(split="test").select("id", "question").collect()
+    )
+    assert site.gets.total() == before + 2  # the manifests
 
 
 def test_leaves_say_where_rows_are(site: Site, local: Dataset) -> None:
@@ -161,7 +166,7 @@ def test_lasting_faults_of_a_shard(site: Site, cache: Path, fault: str, said: st
     assert "\n" not in str(raised.value)
     assert shards(cache) == [] and drafts(cache) == []
     with pytest.raises(DatasetError, match="train-00000"):
-        remote.records.select("id").collect()
+        remote.records.select("id", "images").collect()
 
 
 def test_a_wrong_shard_is_not_fetched_over_and_over(site: Site) -> None:
@@ -177,13 +182,15 @@ def test_a_shard_that_changed_after_the_open(site: Site, local: Dataset) -> None
     path.write_bytes(path.read_bytes() + b"more")
     with pytest.raises(DatasetError, match="differs from its digest"):
         remote.files.local(SHARD.removeprefix("set/"))
-    with pytest.raises(DatasetError, match="differs from its digest"):
+    path = site.folder / METADATA
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(DatasetError, match=r"films.parquet: differs from its digest"):
         remote.metadata()
 
 
 @pytest.mark.parametrize("fault", ["500", "cut", "wrong", "reset"])
 def test_passing_faults_while_metadata_is_read(site: Site, local: Dataset, fault: str) -> None:
-    site.faults[SHARD] = [fault]
+    site.faults[METADATA] = [fault]
     assert_frame_equal(opened(site).metadata(), local.metadata())
 
 
@@ -276,6 +283,13 @@ def test_what_is_no_manifest(site: Site, content: bytes) -> None:
         opened(site)
 
 
+def test_a_set_of_schema_1(site: Site, local: Dataset) -> None:
+    save(local.root, load(local.root) | {"schema_version": 1, "manifest_version": 1})
+    said = rf"^{site.url}/set: has schema version 1, this is 2. Fix: build it anew: qoqdata build f"
+    with pytest.raises(DatasetError, match=said):
+        opened(site)
+
+
 def test_nothing_there(site: Site) -> None:
     with pytest.raises(DatasetError, match=r"/none: there is no such data set. Fix: check the URL"):
         qoqdata.open(f"{site.url}/none")
@@ -348,11 +362,3 @@ def test_faults_of_a_prefetch_show_where_the_shard_is_asked_for(site: Site) -> N
 def test_no_such_shard(site: Site) -> None:
     with pytest.raises(UsageError, match="is no shard"):
         opened(site).files.local("data/films/none.parquet")
-
-
-def test_a_damaged_metadata_table_is_read_again(site: Site, local: Dataset, cache: Path) -> None:
-    opened(site).metadata()
-    (table,) = (cache / "leaves").glob("*/*")
-    table.write_bytes(b"PAR1 no table PAR1")
-    assert_frame_equal(opened(site).metadata(), local.metadata())
-    assert_frame_equal(opened(site).metadata(), local.metadata())

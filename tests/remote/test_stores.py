@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,13 @@ def test_a_shard_that_is_wrong_or_gone(store: Store, local: Dataset, cache: Path
         remote.files.local(wrong)
     with pytest.raises(DatasetError, match=f"{gone.path}: is in the manifest and not in the store"):
         remote.files.local(gone)
-    with pytest.raises(DatasetError, match=f"{gone.path}: is in the manifest and not in the store"):
-        remote.metadata()
+    assert remote.metadata().equals(local.metadata())
+    system.rm(f"{root}/meta/films.parquet")
+    shutil.rmtree(cache / "meta")
+    with pytest.raises(
+        DatasetError, match=r"meta/films.parquet: is in the manifest and not in the s"
+    ):
+        opened(store).metadata()
     assert not list(cache.glob("shards/*/*"))
 
 

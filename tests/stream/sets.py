@@ -16,6 +16,7 @@ from qoqdata.contract.record import VERSION
 from qoqdata.contract.storage import Storage
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.layout import Layout
+from qoqdata.metadata import write_metadata
 from tests.records.sound_rows import image_row, table
 
 
@@ -84,6 +85,7 @@ def write_rows(
         source=part.source,
         split=part.split,  # type: ignore[arg-type]
         rows=len(rows),
+        row_groups=tuple(len(rows[at : at + row_group]) for at in range(0, len(rows), row_group)),
         bytes=path.stat().st_size,
         sha256=file_digest(path),
     )
@@ -127,6 +129,7 @@ def seal(root: Path, shards: list[Shard], sources: dict[str, SourceEntry]) -> Da
         digest=manifests.shards_digest(shards),
         sources=sources,
         shards=tuple(shards),
+        meta=write_metadata(root, shards),
     )
     manifests.write_manifest(Layout(root), manifest)
     return open_dataset(root)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import digest
 from qoqdata.contract.card import Card
+from qoqdata.contract.manifest import Shard
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import DatasetError
+from qoqdata.metadata import write_metadata
 from tests.contract.test_card import CONTENT
 from tests.records.sound_rows import table
 
@@ -69,6 +74,7 @@ def write(root: Path, rows: Iterable[Row], **changes: Any) -> Dataset:
             "salt_fingerprint": "0" * 16,
             "digest": "0" * 64,
             "sources": {"films": source},
+            "meta": {},
             "shards": [
                 {"path": f"data/films/{split}-00000.parquet", "source": "films", "split": split}
                 for split in sorted(by_split)
@@ -87,14 +93,23 @@ def load(root: Path) -> dict[str, Any]:
 
 
 def reseal(root: Path) -> Dataset:
-    """State the digests and sizes of the shards as they are now; open the data set."""
+    """State the digests and sizes of the shards as they are now; open the data set.
+
+    Metadata are written anew where every shard can still be read.
+    """
     manifest = load(root)
     for shard in manifest["shards"]:
         path = root / shard["path"]
         shard["bytes"], shard["sha256"] = path.stat().st_size, sha256(path)
-        if "rows" not in shard:
-            shard["rows"] = pq.read_metadata(path).num_rows
+        with suppress(pa.ArrowInvalid):
+            footer = pq.read_metadata(path)
+            shard.setdefault("rows", footer.num_rows)
+            groups = map(footer.row_group, range(footer.num_row_groups))
+            shard["row_groups"] = [group.num_rows for group in groups]
     lines = sorted(f"{shard['path']} {shard['sha256']}\n" for shard in manifest["shards"])
     manifest["digest"] = hashlib.sha256("".join(lines).encode()).hexdigest()
+    with suppress(DatasetError):
+        written = write_metadata(root, map(Shard.model_validate, manifest["shards"]))
+        manifest["meta"] = {source: file.model_dump() for source, file in written.items()}
     save(root, manifest)
     return open_dataset(root)
