@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from qoqdata.contract.storage import Storage
-from qoqdata.errors import InputError, RecordError
+from qoqdata.errors import InputError, RecordError, UnreadableFile
 from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, receipts
 from qoqdata.pipeline.planning import Chunk
-from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.receipts import ShardReceipt, Stamps
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.readers.raw_file import DIGEST, taking_digests
 from qoqdata.records.content import Record
@@ -32,7 +32,12 @@ class ChunkTask:
     salt: Salt
     storage: Storage
     layout: Layout
-    fingerprint: str
+
+    def fingerprint(self, stamped: Iterable[Stamps] | None = None) -> str:
+        """The fingerprint of the chunk, by default with its files as they are now."""
+        return receipts.fingerprint(
+            self.chunk, self.source, self.job, self.salt, self.storage, stamped
+        )
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,31 @@ class UnitOutcome:
 def convert_chunk(
     task: ChunkTask, convert: Callable[[Unit], UnitOutcome] | None = None
 ) -> ShardReceipt:
-    """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt."""
+    """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt.
+
+    The receipt is about the files as they were before each unit was read; a unit whose files
+    changed meanwhile is quarantined, so no row can be of other bytes than its receipt says.
+    """
     tally = _Tally()
     convert = convert or (lambda unit: convert_unit(unit, task))
     slug, name = task.job.card.slug, task.chunk.name
+    stamped: list[Stamps] = []
+
+    def convert_still(unit: Unit) -> UnitOutcome:
+        stamped.append(before := receipts.stamps(unit, task.job))
+        outcome = convert(unit)
+        if outcome.failure is None and receipts.stamps(unit, task.job) != before:
+            return UnitOutcome((), _changed_row(unit, task.job))
+        return outcome
+
     shard = write_shard(
         task.layout.shard(slug, name),
-        tally.rows(map(convert, task.chunk.units)),
+        tally.rows(map(convert_still, task.chunk.units)),
         source=slug,
         split=task.chunk.split,
     )
     receipt = ShardReceipt(
-        fingerprint=task.fingerprint,
+        fingerprint=task.fingerprint(stamped),
         shard=shard,
         converted=tally.converted,
         records=tally.records,
@@ -84,6 +102,15 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
     except Exception as error:
         return UnitOutcome((), quarantine.failure_row(unit.key, unit.files, stage, error, job))
     return UnitOutcome(rows, None)
+
+
+def _changed_row(unit: Unit, job: Job) -> quarantine.Row:
+    error = UnreadableFile(
+        "its files changed while they were read",
+        where=unit.key,
+        fix="build again once nothing writes to the raw folder",
+    )
+    return quarantine.failure_row(unit.key, unit.files, "convert", error, job)
 
 
 def _rows(records: list[Record], unit: Unit, task: ChunkTask, digest: str) -> list[dict[str, Any]]:

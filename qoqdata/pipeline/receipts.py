@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.contract.storage import Storage
 from qoqdata.pipeline.planning import Chunk
 from qoqdata.records.identity import Salt
-from qoqdata.sources.protocol import Job, Source
+from qoqdata.sources.protocol import Job, Source, Unit
 from qoqdata.version import VERSION
+
+#: Of each file of a unit.
+Stamps = tuple[tuple[int, int] | None, ...]
 
 
 class ShardReceipt(BaseModel):
@@ -31,12 +35,26 @@ class ShardReceipt(BaseModel):
     quarantine: tuple[dict[str, Any], ...]
 
 
-def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt, storage: Storage) -> str:
+def stamps(unit: Unit, job: Job) -> Stamps:
+    """Size and modification time of the unit's files as they are now; None where one is missing."""
+    return tuple(map(job.raw.stamp, unit.files))
+
+
+def fingerprint(
+    chunk: Chunk,
+    source: Source,
+    job: Job,
+    salt: Salt,
+    storage: Storage,
+    stamped: Iterable[Stamps] | None = None,
+) -> str:
     """A digest of everything that the chunk's shard depends on.
 
     Versions, the card, the converter's code, options, mapping, limits, storage, the salt, and each
-    unit with the size and modification time of its files.
+    unit with the stamps of its files: those in `stamped`, by default those of this moment.
     """
+    if stamped is None:
+        stamped = (stamps(unit, job) for unit in chunk.units)
     return digest(
         {
             "schema": SCHEMA_VERSION,
@@ -49,7 +67,8 @@ def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt, storage: Sto
             "storage": storage.model_dump(mode="json"),
             "salt": salt.fingerprint,
             "units": [
-                [asdict(unit), [job.raw.stamp(path) for path in unit.files]] for unit in chunk.units
+                [vars(unit) | {"facts": dict(unit.facts)}, found]
+                for unit, found in zip(chunk.units, stamped, strict=True)
             ],
         }
     )
