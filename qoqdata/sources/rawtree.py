@@ -193,7 +193,7 @@ def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
 def _parts(relative: str) -> list[str]:
     """The parts of a path that names something below a root; raises OutsideRoot for any other."""
     path = relative.replace("\\", "/")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
+    parts = [part for part in path.split("/") if part and part != "."]
     if not relative or "\0" in relative or path.startswith("/") or ".." in parts:
         raise OutsideRoot(
             "does not stay inside the raw root", where=relative, fix="use a relative path"
@@ -203,7 +203,7 @@ def _parts(relative: str) -> list[str]:
 
 def _is_link(status: os.stat_result) -> bool:
     """Whether it is a link, or what Windows has of the kind."""
-    return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_reparse_tag", 0))
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) != 0
 
 
 def _refuse_escape(path: str, base: Path, relative: str) -> None:
