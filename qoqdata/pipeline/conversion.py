@@ -117,8 +117,8 @@ def _rows(records: list[Record], unit: Unit, task: ChunkTask, digest: str) -> li
     if not records:
         raise InputError("the converter gave no record", where=unit.key)
     card, salt = task.job.card, task.salt
-    private = card.raw_paths == "keyed"
     namespace = card.keys.namespace or card.slug
+    common = _common_facts(unit, task, digest)
     store = MediaStore(task.storage)
     rows: dict[str, dict[str, Any]] = {}
     for record in records:
@@ -127,32 +127,45 @@ def _rows(records: list[Record], unit: Unit, task: ChunkTask, digest: str) -> li
             raise InputError(
                 f"the study {study!r} does not begin with the unit's key", where=unit.key
             )
-        facts = RecordFacts(
-            id=record_id(
-                card.slug, study, record.task, record.item, salt=salt if private else None
-            ),
-            source=card.slug,
-            domain=card.domain,
-            modality=card.modality,
-            split=str(unit.split),
-            patient=unit.patient and keyed("patient", namespace, unit.patient, salt=salt),
+        facts = common._replace(
+            id=record_id(card.slug, study, record.task, record.item, salt=_path_salt(task)),
             study=keyed("study", namespace, study, salt=salt),
-            licence=card.licence.name,
-            redistribution=card.redistribution,
-            raw=tuple(
-                keyed("path", card.slug, path, salt=salt) if private else path
-                for path in unit.files
-            ),
-            digest=digest,
-            algorithm=DIGEST,
-            converter=task.source.card.slug,
-            version=str(card.version),
         )
         if facts.id in rows:
             rule = "one record a study, task and item"
             raise RecordError("occurs twice", record=facts.id, column="id", rule=rule)
         rows[facts.id] = row(record, store.store(record), facts)
     return list(rows.values())
+
+
+def _common_facts(unit: Unit, task: ChunkTask, digest: str) -> RecordFacts:
+    """What all records of a unit have in common; `id` and `study` are each record's own."""
+    card, salt, path_salt = task.job.card, task.salt, _path_salt(task)
+    raw = unit.files
+    if path_salt is not None:
+        raw = tuple([keyed("path", card.slug, path, salt=path_salt) for path in raw])
+    namespace = card.keys.namespace or card.slug
+    return RecordFacts(
+        id="",
+        source=card.slug,
+        domain=card.domain,
+        modality=card.modality,
+        split=str(unit.split),
+        patient=unit.patient and keyed("patient", namespace, unit.patient, salt=salt),
+        study="",
+        licence=card.licence.name,
+        redistribution=card.redistribution,
+        raw=raw,
+        digest=digest,
+        algorithm=DIGEST,
+        converter=task.source.card.slug,
+        version=str(card.version),
+    )
+
+
+def _path_salt(task: ChunkTask) -> Salt | None:
+    """The salt of record ids and raw paths, None where both are public."""
+    return task.salt if task.job.card.raw_paths == "keyed" else None
 
 
 class _Tally:

@@ -71,6 +71,8 @@ def _images(row: Row) -> Iterable[Breach]:
 
 
 def _masks(row: Row) -> Iterable[Breach]:
+    if not row["mask_info"]:
+        return
     sizes = canvas_sizes(row)
     if row["image_info"] is None and sorted(sizes) != list(range(len(sizes))):
         yield "mask_info", "canvases are numbered from 0", f"{sorted(sizes)}"
@@ -90,8 +92,10 @@ def _masks(row: Row) -> Iterable[Breach]:
 
 
 def _regions(row: Row) -> Iterable[Breach]:
+    if not row["regions"]:
+        return
     sizes = canvas_sizes(row)
-    for index, region in enumerate(row["regions"] or ()):
+    for index, region in enumerate(row["regions"]):
         path = f"regions[{index}]"
         if region["image"] not in sizes:
             yield f"{path}.image", "names a stored image", f"{region['image']} of {len(sizes)}"

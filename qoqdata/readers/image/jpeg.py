@@ -62,8 +62,7 @@ class JpegLayout:
         return b"".join([*out, b"\xff\xd9"])
 
 
-@dataclass(frozen=True)
-class JpegFrame:
+class JpegFrame(NamedTuple):
     """The frame header (SOFn): process number n, bits per sample, size and component count."""
 
     process: int
