@@ -62,9 +62,10 @@ def convert_chunk(
     stamped: list[Stamps] = []
 
     def convert_still(unit: Unit) -> UnitOutcome:
-        stamped.append(before := receipts.stamps(unit, task.job))
+        before = receipts.stamps([unit], task.job)
+        stamped.extend(before)
         outcome = convert(unit)
-        if outcome.failure is None and receipts.stamps(unit, task.job) != before:
+        if outcome.failure is None and receipts.stamps([unit], task.job) != before:
             return UnitOutcome((), _changed_row(unit, task.job))
         return outcome
 

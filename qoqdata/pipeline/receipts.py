@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from qoqdata.contract.storage import Storage
 from qoqdata.pipeline.planning import Chunk
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source, Unit
+from qoqdata.sources.rawtree import Stamp
 from qoqdata.version import VERSION
 
 #: Of each file of a unit.
-Stamps = tuple[tuple[int, int] | None, ...]
+Stamps = tuple[Stamp | None, ...]
 
 
 class ShardReceipt(BaseModel):
@@ -35,9 +37,10 @@ class ShardReceipt(BaseModel):
     quarantine: tuple[dict[str, Any], ...]
 
 
-def stamps(unit: Unit, job: Job) -> Stamps:
-    """Size and modification time of the unit's files as they are now; None where one is missing."""
-    return tuple(map(job.raw.stamp, unit.files))
+def stamps(units: Sequence[Unit], job: Job) -> list[Stamps]:
+    """Of each unit the stamps of its files as they are now; None for one that is missing."""
+    found = iter(job.raw.stamps([path for unit in units for path in unit.files]))
+    return [tuple(islice(found, len(unit.files))) for unit in units]
 
 
 def fingerprint(
@@ -54,7 +57,7 @@ def fingerprint(
     unit with the stamps of its files: those in `stamped`, by default those of this moment.
     """
     if stamped is None:
-        stamped = (stamps(unit, job) for unit in chunk.units)
+        stamped = stamps(chunk.units, job)
     return digest(
         {
             "schema": SCHEMA_VERSION,
