@@ -53,8 +53,8 @@ def convert_chunk(
 ) -> ShardReceipt:
     """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt.
 
-    The receipt is about the files as they were before each unit was read; a unit whose files
-    changed meanwhile is quarantined, so no row can be of other bytes than its receipt says.
+    The receipt is about the files as they were before each unit was read. A unit whose files
+    changed meanwhile is quarantined, and the receipt never holds: the next build tries again.
     """
     tally = _Tally()
     convert = convert or (lambda unit: convert_unit(unit, task))
@@ -62,11 +62,15 @@ def convert_chunk(
     stamped: list[Stamps] = []
 
     def convert_still(unit: Unit) -> UnitOutcome:
-        before = receipts.stamps([unit], task.job)
-        stamped.extend(before)
+        (before,) = receipts.stamps([unit], task.job)
         outcome = convert(unit)
-        if outcome.failure is None and receipts.stamps([unit], task.job) != before:
-            return UnitOutcome((), _changed_row(unit, task.job))
+        (after,) = receipts.stamps([unit], task.job)
+        if after != before:
+            # No unit has twice its stamps, so no later fingerprint equals this one.
+            before += after
+            if outcome.failure is None:
+                outcome = UnitOutcome((), _changed_row(unit, task.job))
+        stamped.append(before)
         return outcome
 
     shard = write_shard(
