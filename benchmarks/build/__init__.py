@@ -1,0 +1,1 @@
+"""What a build costs beside pixels: `python -m benchmarks.build.records`."""

@@ -58,13 +58,13 @@ def convert_chunk(
     """
     tally = _Tally()
     convert = convert or (lambda unit: convert_unit(unit, task))
-    slug, name = task.job.card.slug, task.chunk.name
+    slug, name, raw = task.job.card.slug, task.chunk.name, task.job.raw
     stamped: list[Stamps] = []
 
     def convert_still(unit: Unit) -> UnitOutcome:
-        (before,) = receipts.stamps([unit], task.job)
+        before = tuple(map(raw.stamp, unit.files))
         outcome = convert(unit)
-        (after,) = receipts.stamps([unit], task.job)
+        after = tuple(map(raw.stamp, unit.files))
         if after != before:
             # No unit has twice its stamps, so no later fingerprint equals this one.
             before += after
