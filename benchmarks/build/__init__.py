@@ -1,1 +1,0 @@
-"""What a build costs beside pixels: `python -m benchmarks.build.records`."""
