@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from qoqdata.contract.storage import Storage
-from qoqdata.errors import InputError, RecordError
+from qoqdata.errors import InputError, RecordError, UnreadableFile
 from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, receipts
 from qoqdata.pipeline.planning import Chunk
-from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.receipts import ShardReceipt, Stamps
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.readers.raw_file import DIGEST, taking_digests
 from qoqdata.records.content import Record
@@ -32,7 +32,12 @@ class ChunkTask:
     salt: Salt
     storage: Storage
     layout: Layout
-    fingerprint: str
+
+    def fingerprint(self, stamped: Iterable[Stamps] | None = None) -> str:
+        """The fingerprint of the chunk, by default with its files as they are now."""
+        return receipts.fingerprint(
+            self.chunk, self.source, self.job, self.salt, self.storage, stamped
+        )
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,36 @@ class UnitOutcome:
 def convert_chunk(
     task: ChunkTask, convert: Callable[[Unit], UnitOutcome] | None = None
 ) -> ShardReceipt:
-    """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt."""
+    """Convert a chunk unit by unit, with one row group in memory, and leave shard and receipt.
+
+    The receipt is about the files as they were before each unit was read. A unit whose files
+    changed meanwhile is quarantined, and the receipt never holds: the next build tries again.
+    """
     tally = _Tally()
     convert = convert or (lambda unit: convert_unit(unit, task))
-    slug, name = task.job.card.slug, task.chunk.name
+    slug, name, raw = task.job.card.slug, task.chunk.name, task.job.raw
+    stamped: list[Stamps] = []
+
+    def convert_still(unit: Unit) -> UnitOutcome:
+        before = tuple(map(raw.stamp, unit.files))
+        outcome = convert(unit)
+        after = tuple(map(raw.stamp, unit.files))
+        if after != before:
+            # No unit has twice its stamps, so no later fingerprint equals this one.
+            before += after
+            if outcome.failure is None:
+                outcome = UnitOutcome((), _changed_row(unit, task.job))
+        stamped.append(before)
+        return outcome
+
     shard = write_shard(
         task.layout.shard(slug, name),
-        tally.rows(map(convert, task.chunk.units)),
+        tally.rows(map(convert_still, task.chunk.units)),
         source=slug,
         split=task.chunk.split,
     )
     receipt = ShardReceipt(
-        fingerprint=task.fingerprint,
+        fingerprint=task.fingerprint(stamped),
         shard=shard,
         converted=tally.converted,
         records=tally.records,
@@ -86,12 +109,21 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
     return UnitOutcome(rows, None)
 
 
+def _changed_row(unit: Unit, job: Job) -> quarantine.Row:
+    error = UnreadableFile(
+        "its files changed while they were read",
+        where=unit.key,
+        fix="build again once nothing writes to the raw folder",
+    )
+    return quarantine.failure_row(unit.key, unit.files, "convert", error, job)
+
+
 def _rows(records: list[Record], unit: Unit, task: ChunkTask, digest: str) -> list[dict[str, Any]]:
     if not records:
         raise InputError("the converter gave no record", where=unit.key)
     card, salt = task.job.card, task.salt
-    private = card.raw_paths == "keyed"
     namespace = card.keys.namespace or card.slug
+    common = _common_facts(unit, task, digest)
     store = MediaStore(task.storage)
     rows: dict[str, dict[str, Any]] = {}
     for record in records:
@@ -100,32 +132,45 @@ def _rows(records: list[Record], unit: Unit, task: ChunkTask, digest: str) -> li
             raise InputError(
                 f"the study {study!r} does not begin with the unit's key", where=unit.key
             )
-        facts = RecordFacts(
-            id=record_id(
-                card.slug, study, record.task, record.item, salt=salt if private else None
-            ),
-            source=card.slug,
-            domain=card.domain,
-            modality=card.modality,
-            split=str(unit.split),
-            patient=unit.patient and keyed("patient", namespace, unit.patient, salt=salt),
+        facts = common._replace(
+            id=record_id(card.slug, study, record.task, record.item, salt=_path_salt(task)),
             study=keyed("study", namespace, study, salt=salt),
-            licence=card.licence.name,
-            redistribution=card.redistribution,
-            raw=tuple(
-                keyed("path", card.slug, path, salt=salt) if private else path
-                for path in unit.files
-            ),
-            digest=digest,
-            algorithm=DIGEST,
-            converter=task.source.card.slug,
-            version=str(card.version),
         )
         if facts.id in rows:
             rule = "one record a study, task and item"
             raise RecordError("occurs twice", record=facts.id, column="id", rule=rule)
         rows[facts.id] = row(record, store.store(record), facts)
     return list(rows.values())
+
+
+def _common_facts(unit: Unit, task: ChunkTask, digest: str) -> RecordFacts:
+    """What all records of a unit have in common; `id` and `study` are each record's own."""
+    card, salt, path_salt = task.job.card, task.salt, _path_salt(task)
+    raw = unit.files
+    if path_salt is not None:
+        raw = tuple([keyed("path", card.slug, path, salt=path_salt) for path in raw])
+    namespace = card.keys.namespace or card.slug
+    return RecordFacts(
+        id="",
+        source=card.slug,
+        domain=card.domain,
+        modality=card.modality,
+        split=str(unit.split),
+        patient=unit.patient and keyed("patient", namespace, unit.patient, salt=salt),
+        study="",
+        licence=card.licence.name,
+        redistribution=card.redistribution,
+        raw=raw,
+        digest=digest,
+        algorithm=DIGEST,
+        converter=task.source.card.slug,
+        version=str(card.version),
+    )
+
+
+def _path_salt(task: ChunkTask) -> Salt | None:
+    """The salt of record ids and raw paths, None where both are public."""
+    return task.salt if task.job.card.raw_paths == "keyed" else None
 
 
 class _Tally:

@@ -5,9 +5,11 @@ Splits go by group: official ones win, the rest follow a public hash, and no gro
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from qoqdata.contract.card import Card
@@ -42,10 +44,11 @@ def make_plan(source: Source, job: Job, *, limit: int | None = None) -> SourcePl
     sorted by class as raw folders are. With `limit`, only the first so many are kept, and nothing
     else is counted. Errors of `plan` itself pass through: they refuse the source as a whole.
     """
-    units, refusals, filtered = _sort_out(source.plan(job))
-    units, duplicates = _refuse_duplicates(units)
-    units, torn_units = assign_splits(units, job.card)
-    units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
+    with _without_collector():
+        units, refusals, filtered = _sort_out(source.plan(job))
+        units, duplicates = _refuse_duplicates(units)
+        units, torn_units = assign_splits(units, job.card)
+        units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
     if limit is not None:
         return SourcePlan(tuple(units[:limit]), ())
     rows = [quarantine.refusal_row(item, job) for item in (*refusals, *duplicates, *torn_units)]
@@ -126,6 +129,18 @@ def assign_splits(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[R
             continue
         with_split += [replace(unit, split=split, group=group) for unit in members]
     return with_split, refusals
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """No garbage collection: a plan only grows, and to walk it again and again doubles its time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _sort_out(planned: Iterable[Planned]) -> tuple[list[Unit], list[Refused], list[Filtered]]:

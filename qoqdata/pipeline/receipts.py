@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.contract.storage import Storage
 from qoqdata.pipeline.planning import Chunk
 from qoqdata.records.identity import Salt
-from qoqdata.sources.protocol import Job, Source
+from qoqdata.sources.protocol import Job, Source, Unit
+from qoqdata.sources.rawtree import Stamp
 from qoqdata.version import VERSION
+
+#: Of each file of a unit.
+Stamps = tuple[Stamp | None, ...]
 
 
 class ShardReceipt(BaseModel):
@@ -31,12 +37,27 @@ class ShardReceipt(BaseModel):
     quarantine: tuple[dict[str, Any], ...]
 
 
-def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt, storage: Storage) -> str:
+def stamps(units: Sequence[Unit], job: Job) -> list[Stamps]:
+    """Of each unit the stamps of its files as they are now; None for one that is missing."""
+    found = iter(job.raw.stamps([path for unit in units for path in unit.files]))
+    return [tuple(islice(found, len(unit.files))) for unit in units]
+
+
+def fingerprint(
+    chunk: Chunk,
+    source: Source,
+    job: Job,
+    salt: Salt,
+    storage: Storage,
+    stamped: Iterable[Stamps] | None = None,
+) -> str:
     """A digest of everything that the chunk's shard depends on.
 
     Versions, the card, the converter's code, options, mapping, limits, storage, the salt, and each
-    unit with the size and modification time of its files.
+    unit with the stamps of its files: those in `stamped`, by default those of this moment.
     """
+    if stamped is None:
+        stamped = stamps(chunk.units, job)
     return digest(
         {
             "schema": SCHEMA_VERSION,
@@ -49,7 +70,8 @@ def fingerprint(chunk: Chunk, source: Source, job: Job, salt: Salt, storage: Sto
             "storage": storage.model_dump(mode="json"),
             "salt": salt.fingerprint,
             "units": [
-                [asdict(unit), [job.raw.stamp(path) for path in unit.files]] for unit in chunk.units
+                [vars(unit) | {"facts": dict(unit.facts)}, found]
+                for unit, found in zip(chunk.units, stamped, strict=True)
             ],
         }
     )

@@ -70,21 +70,15 @@ class SourceBuild:
         setting.listen(progress.Planned(self.slug, *counts))
         self._remove_stale({chunk.name for chunk in chunks})
         for chunk in chunks:
-            print_ = receipts.fingerprint(chunk, self.source, self.job, setting.salt, self.storage)
+            task = ChunkTask(chunk, self.source, self.job, setting.salt, self.storage, self.layout)
             path = self.layout.receipt(self.slug, chunk.name)
             receipt = receipts.read_receipt(path) if setting.resume else None
-            if receipt is not None and receipts.holds(receipt, print_, self.layout.root):
+            if receipt is not None and receipts.holds(
+                receipt, task.fingerprint(), self.layout.root
+            ):
                 self.finished(chunk, receipt, setting.listen, reused=True)
             else:
-                yield ChunkTask(
-                    chunk,
-                    self.source,
-                    self.job,
-                    setting.salt,
-                    self.storage,
-                    self.layout,
-                    print_,
-                )
+                yield task
 
     def finished(
         self,

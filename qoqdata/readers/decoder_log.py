@@ -8,6 +8,7 @@ it off the terminal.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
@@ -20,6 +21,8 @@ from typing import IO
 _STDERR = 2
 _KEPT_BYTES = 1 << 16
 _ONE_AT_A_TIME = threading.RLock()
+#: An empty file and the process that made it: a forked child would write into its parent's.
+_SPARE: list[tuple[int, IO[bytes]]] = []
 
 _DECODER = re.compile(
     r"\[[\w,.\- ]+ @ 0x[0-9a-f]+\] "  # FFmpeg: [h264 @ 0x55...] error while decoding MB
@@ -60,17 +63,40 @@ def decoder_log() -> Iterator[list[str]]:
             else:
                 os.dup2(original, _STDERR)
                 os.close(original)
-            sink.seek(0)
-            others = _sort(sink.read(_KEPT_BYTES).decode("utf-8", "replace"), messages)
+            others = _sort(_taken(sink).decode("utf-8", "replace"), messages)
             if others and original is not None:
                 os.write(_STDERR, others.encode())
 
 
-def _sink() -> IO[bytes]:
-    """A file in memory where the system has such, for a build may have no writable /tmp."""
+@contextmanager
+def _sink() -> Iterator[IO[bytes]]:
+    """An empty file, in memory where the system has such: a build may have no writable /tmp."""
+    process = os.getpid()
+    maker, file = _SPARE.pop() if _SPARE else (None, None)
+    if file is None or maker != process:
+        file = _empty_file()
+        atexit.register(file.close)
+    try:
+        yield file
+    finally:
+        _SPARE[:] = [(process, file)]
+
+
+def _empty_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("decoder_log"), "w+b")
-    return tempfile.TemporaryFile()
+        return os.fdopen(os.memfd_create("decoder_log"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
+def _taken(sink: IO[bytes]) -> bytes:
+    """The beginning of what was written, after which the file is empty again."""
+    if sink.tell() == 0:
+        return b""
+    sink.seek(0)
+    content = sink.read(_KEPT_BYTES)
+    sink.seek(0)
+    sink.truncate()
+    return content
 
 
 def _sort(text: str, messages: list[str]) -> str:

@@ -7,7 +7,6 @@ The secret never enters a data set: only its fingerprint does.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -104,5 +103,6 @@ def _create_once(path: Path, text: str) -> None:
 
 def _hmac(secret: bytes, *parts: str) -> str:
     # Length prefixes keep ("ab", "c") and ("a", "bc") apart.
-    message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
-    return hmac.new(secret, message, hashlib.sha256).hexdigest()
+    encoded = [part.encode() for part in parts]
+    message = b"".join([piece for e in encoded for piece in (len(e).to_bytes(4, "big"), e)])
+    return hmac.digest(secret, message, "sha256").hex()

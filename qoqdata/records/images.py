@@ -33,9 +33,10 @@ def image_from_file(
     Raises the errors of `reader.read_image`.
     """
     data = reader.read_image_bytes(path, limits)
-    raw_image = reader.image_from_bytes(data, where=str(path), limits=limits)
-    if verbatim.storable(data) and bits is None and window is None:
-        bare, removals = verbatim.strip(data)
+    file = verbatim.parsed(data, str(path)) or data
+    raw_image = reader.image_from_bytes(file, where=str(path), limits=limits)
+    if bits is None and window is None and verbatim.storable(file):
+        bare, removals = verbatim.strip(file)
         return Image(raw_image.pixels, bare), raw_image.repairs + removals
     pixels, notes = raw_image.pixels, raw_image.repairs
     if pixels.dtype != np.uint8 or window is not None:

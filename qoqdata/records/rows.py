@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -17,8 +16,7 @@ from qoqdata.records.storage import StoredImage, StoredMask, StoredMedia
 SCHEMA = arrow_schema(RECORD)
 
 
-@dataclass(frozen=True)
-class RecordFacts:
+class RecordFacts(NamedTuple):
     """What the build knows about a record beside its content."""
 
     id: str

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from qoqdata.contract.record import RECORD
-from qoqdata.contract.types import EncodedImage, Field, ListOf, Scalar, Struct, Table, Type
 from qoqdata.contract.vocabulary import AGE_CAP, ANSWER_JOIN, LABEL_SEPARATORS
 from qoqdata.errors import RecordError
+from qoqdata.readers.image import jpeg, png
+from qoqdata.records.shapes import Breach, Row, is_shaped, shape_breaches
 
-Row = Mapping[str, Any]
-#: A breach: column, rule, what was found.
-Breach = tuple[str, str, str]
-
-_PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS = ("question", "answer", "context", "reasoning", "licence", "task", "source", "item")
 _MEDIA = (("images", "image_info", "an image"), ("masks", "mask_info", "a mask"))
 #: What a source may say of a label.
 _STATES = ("labels", "uncertain", "absent")
+_SEPARATOR = re.compile("|".join(map(re.escape, LABEL_SEPARATORS)))
 
 
 def validate(row: Row) -> None:
@@ -32,54 +29,16 @@ def validate(row: Row) -> None:
 
 def breaches(row: Row) -> Iterable[Breach]:
     """Every breach of the record contract in `row`, the shape of its columns first."""
-    shape = list(shape_breaches(row, RECORD))
+    shape = () if is_shaped(row) else tuple(shape_breaches(row, RECORD))
     yield from shape
     if not shape:
         for rule in RULES:
             yield from rule(row)
 
 
-def shape_breaches(row: Row, table: Table) -> Iterable[Breach]:
-    """Missing and unknown columns, nulls where none may be, and values outside a vocabulary."""
-    for name in sorted(set(row) - set(table.names)):
-        yield name, "no other columns", "the schema has no such column"
-    for field in table.fields:
-        if field.name not in row:
-            yield field.name, "every column is there", "the column is missing"
-        else:
-            yield from _field_breaches(row[field.name], field, field.name)
-
-
-def _field_breaches(value: Any, field: Field, path: str) -> Iterable[Breach]:
-    if value is None:
-        if not field.nullable:
-            yield path, "not null", "is null"
-        return
-    yield from _value_breaches(value, field.type, path)
-
-
-def _value_breaches(value: Any, kind: Type, path: str) -> Iterable[Breach]:
-    match kind:
-        case Scalar(choices=choices) if choices and value not in choices:
-            yield path, "one of the vocabulary", f"{value!r} is not among {', '.join(choices)}"
-        case ListOf(item=Struct() | EncodedImage() | Scalar("string")):
-            # Lists of numbers are left to the ECG rule: walking them one by one takes seconds.
-            for index, item in enumerate(value):
-                if item is not None:
-                    yield from _value_breaches(item, kind.item, f"{path}[{index}]")
-                else:
-                    yield f"{path}[{index}]", "not null", "is null"
-        case Struct(fields=fields):
-            for field in fields:
-                if field.name not in value:
-                    yield f"{path}.{field.name}", "every member is there", "the member is missing"
-                else:
-                    yield from _field_breaches(value[field.name], field, f"{path}.{field.name}")
-
-
 def _null_and_empty(row: Row) -> Iterable[Breach]:
     for column in _TEXTS:
-        if row[column] is not None and not row[column].strip():
+        if (text := row[column]) is not None and (not text or text.isspace()):
             yield column, "absent text is null, not empty", "is an empty text"
     for column in ("images", "masks", "options"):
         if row[column] is not None and len(row[column]) == 0:
@@ -112,12 +71,14 @@ def _images(row: Row) -> Iterable[Breach]:
 
 
 def _masks(row: Row) -> Iterable[Breach]:
+    if not row["mask_info"]:
+        return
     sizes = canvas_sizes(row)
     if row["image_info"] is None and sorted(sizes) != list(range(len(sizes))):
         yield "mask_info", "canvases are numbered from 0", f"{sorted(sizes)}"
     for index, (mask, info) in enumerate(_pairs(row["masks"], row["mask_info"])):
         path = f"masks[{index}]"
-        if not (mask["bytes"] or b"").startswith(_PNG):
+        if not (mask["bytes"] or b"").startswith(png.MAGIC):
             yield path, "masks are lossless: PNG", "is no PNG"
         if (size := sizes.get(info["image"])) is None:
             yield (
@@ -131,8 +92,10 @@ def _masks(row: Row) -> Iterable[Breach]:
 
 
 def _regions(row: Row) -> Iterable[Breach]:
+    if not row["regions"]:
+        return
     sizes = canvas_sizes(row)
-    for index, region in enumerate(row["regions"] or ()):
+    for index, region in enumerate(row["regions"]):
         path = f"regions[{index}]"
         if region["image"] not in sizes:
             yield f"{path}.image", "names a stored image", f"{region['image']} of {len(sizes)}"
@@ -146,11 +109,17 @@ def _regions(row: Row) -> Iterable[Breach]:
 
 def _labels(row: Row) -> Iterable[Breach]:
     for column in ("options", *_STATES):
-        values = row[column] or ()
+        if not (values := row[column]):
+            continue
         # Only answers that join several labels are ever split again.
-        for value in values if row["kind"] in ("single", "multi") else ():
-            if mark := next((mark for mark in LABEL_SEPARATORS if mark in value), None):
-                yield column, "labels survive the scorer's separators", f"{value!r} holds {mark!r}"
+        if row["kind"] in ("single", "multi") and _SEPARATOR.search("\0".join(values)):
+            for value in values:
+                if mark := next((mark for mark in LABEL_SEPARATORS if mark in value), None):
+                    yield (
+                        column,
+                        "labels survive the scorer's separators",
+                        f"{value!r} holds {mark!r}",
+                    )
         if len(set(values)) < len(values):
             yield column, "no repeats", f"{list(values)} repeats a value"
     options = None if row["options"] is None else set(row["options"])
@@ -236,11 +205,7 @@ def canvas_sizes(row: Row) -> dict[int, tuple[int, int]]:
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int]:
-    """(width, height) from the encoded header; (0, 0) when it is no image."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(BytesIO(image["bytes"])) as file:
-            return file.size
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-        return 0, 0
+    """(width, height) from the encoded header; (0, 0) when it is neither JPEG nor PNG."""
+    data = image["bytes"] or b""
+    size = jpeg.size(data) if data.startswith(jpeg.MAGIC) else png.size(data)
+    return size or (0, 0)

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from fnmatch import translate
+from pathlib import Path
+from time import perf_counter
 
 import polars as pl
 from blake3 import blake3
 
 from qoqdata.errors import BadTable, MissingFile, OutsideRoot, UnreadableFile, UsageError
 from qoqdata.readers.raw_file import RawDigests
+
+#: Size of a file and its modification time in ns.
+Stamp = tuple[int, int]
+#: Seconds a look at a file takes where it pays to have many under way, as over a network; how many
+#: files tell, and how many looks at a time.
+_SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
+#: What a look at a path that names nothing ends in.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -25,54 +37,40 @@ class RawTree:
 
     root: Path
     mounts: Mapping[str, Path] = field(default_factory=dict)
+    _listings: dict[str, list[str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def resolve(self, relative: str) -> Path:
         """The file or folder at `relative`.
 
         Raises OutsideRoot when it leaves the root, links included, and MissingFile.
         """
-        path = self.locate(relative)
-        if not _exists(path, relative):
+        path, status = self._trace(relative)
+        if not _is_there(status, relative):
             raise MissingFile("no such file", where=relative, fix="fetch it, or drop the row")
-        return path
+        return Path(path)
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
-        return _exists(self.locate(relative), relative)
+        return _is_there(self._trace(relative)[1], relative)
 
     def locate(self, relative: str) -> Path:
         """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
-        pure = PurePosixPath(relative.replace("\\", "/"))
-        if not relative or "\0" in relative or pure.is_absolute() or ".." in pure.parts:
-            raise OutsideRoot(
-                "does not stay inside the raw root", where=relative, fix="use a relative path"
-            )
-        base, parts = self.root, pure.parts
-        if parts and parts[0] in self.mounts:
-            base, parts = self.mounts[parts[0]], parts[1:]
-        path = base.joinpath(*parts)
-        real = os.path.realpath(path)
-        if not Path(real).is_relative_to(os.path.realpath(base)):
-            raise OutsideRoot(
-                "is a link that leaves the raw root",
-                where=relative,
-                fix="name its target as a further root under `raw:` in build.yaml",
-            )
-        return path
+        return Path(self._trace(relative)[0])
 
     def files(self, *patterns: str, under: str = "") -> list[str]:
         """Sorted relative paths of the files below `under` whose name matches a pattern.
 
         Patterns are shell patterns on the file name, case ignored; none means all. Linked folders
-        are not followed, and hidden files are left out. Raises UnreadableFile for a folder that
-        cannot be listed and for a name that is not UTF-8, which no record or table can hold.
+        are not followed, and hidden files are left out. Folders are listed once: later calls tell
+        what was there at the first. Raises UnreadableFile for a folder that cannot be listed and
+        for a name that is not UTF-8, which no record or table can hold.
         """
-        names = [pattern.lower() for pattern in patterns]
-        return sorted(
-            _utf8(path)
-            for path in self._walk(under)
-            if not names or any(fnmatchcase(path.rpartition("/")[2].lower(), n) for n in names)
-        )
+        if (listing := self._listings.get(under)) is None:
+            listing = self._listings[under] = sorted(self._walk(under))
+        shape = re.compile("|".join(translate(pattern.lower()) for pattern in patterns or ("*",)))
+        return [_utf8(path) for path in listing if shape.match(path.rpartition("/")[2].lower())]
 
     def csv(
         self,
@@ -139,27 +137,65 @@ class RawTree:
                 raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
         return total.hexdigest()
 
-    def stamp(self, relative: str) -> tuple[int, int] | None:
+    def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
+        """As `stamp`, for many files: several at a time where the file system answers slowly."""
+        first, rest = relatives[:_TRIED], relatives[_TRIED:]
+        begin = perf_counter()
+        stamps = list(map(self.stamp, first))
+        if perf_counter() - begin < _SLOW * len(first):
+            return [*stamps, *map(self.stamp, rest)]
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            return [*stamps, *pool.map(self.stamp, rest)]
+
+    def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, or None when the file is not there."""
         try:
-            status = self.locate(relative).stat()
-        except (OSError, OutsideRoot):
+            _, status = self._trace(relative)
+        except OutsideRoot:
             return None
-        return status.st_size, status.st_mtime_ns
+        return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
+
+    def _trace(self, relative: str) -> tuple[str, os.stat_result | OSError]:
+        """The path that `relative` names, and the state of what is there or why there is none.
+
+        Every part of the path is looked at, and only one that is a link can lead outside.
+        """
+        base, parts = self.root, _parts(relative)
+        if parts and parts[0] in self.mounts:
+            base, parts = self.mounts[parts[0]], parts[1:]
+        step = str(base).rstrip(os.sep)
+        path = "/".join((step, *parts)) if parts else str(base)
+        try:
+            for part in parts:
+                step = f"{step}/{part}"
+                status = os.lstat(step)
+                if _is_link(status):
+                    _refuse_escape(path, base, relative)
+                    return path, Path(path).stat()
+            return path, status if parts else base.stat()
+        except OSError as error:
+            # Nothing lies below a part that is not there, so no link either.
+            return path, error
 
     def _walk(self, under: str) -> Iterator[str]:
-        starts = [under] if under else ["", *self.mounts]
-        for start in starts:
-            base = self.locate(start) if start else self.root
-            for folder, names, files in os.walk(base, onerror=_refuse_unlistable):
-                inside = Path(folder).relative_to(base).as_posix()
-                prefix = "/".join(part for part in (start, inside) if part not in ("", "."))
-                # A mount hides what the root holds under its name.
-                hidden = self.mounts if not prefix else ()
-                names[:] = [n for n in names if not n.startswith(".") and n not in hidden]
-                for name in files:
-                    if not name.startswith(".") and name not in hidden:
-                        yield f"{prefix}/{name}" if prefix else name
+        for start in [under] if under else ["", *self.mounts]:
+            folders = [(str(self.locate(start) if start else self.root), start)]
+            while folders:
+                folder, prefix = folders.pop()
+                for entry in _entries(folder):
+                    name = entry.name
+                    # A mount hides what the root holds under its name.
+                    if name.startswith(".") or (not prefix and name in self.mounts):
+                        continue
+                    path = f"{prefix}/{name}" if prefix else name
+                    if not _is_folder(entry):
+                        yield path
+                    elif not entry.is_symlink():
+                        folders.append((entry.path, path))
+
+    def __reduce__(self) -> tuple[type[RawTree], tuple[Path, dict[str, Path]]]:
+        # Listings stay behind: a worker has no use for them.
+        return RawTree, (self.root, dict(self.mounts))
 
 
 def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
@@ -170,20 +206,56 @@ def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
     return RawTree(root, dict(mounts or {}))
 
 
-def _exists(path: Path, relative: str) -> bool:
+def _parts(relative: str) -> list[str]:
+    """The parts of a path that names something below a root; raises OutsideRoot for any other."""
+    path = relative.replace("\\", "/")
+    parts = [part for part in path.split("/") if part and part != "."]
+    if not relative or "\0" in relative or path.startswith("/") or ".." in parts:
+        raise OutsideRoot(
+            "does not stay inside the raw root", where=relative, fix="use a relative path"
+        )
+    return parts
+
+
+def _is_link(status: os.stat_result) -> bool:
+    """Whether it is a link, or what Windows has of the kind."""
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) != 0
+
+
+def _refuse_escape(path: str, base: Path, relative: str) -> None:
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(base)):
+        raise OutsideRoot(
+            "is a link that leaves the raw root",
+            where=relative,
+            fix="name its target as a further root under `raw:` in build.yaml",
+        )
+
+
+def _is_there(status: os.stat_result | OSError, relative: str) -> bool:
+    if not isinstance(status, OSError):
+        return True
+    if status.errno in _NOT_THERE:
+        return False
+    what = f"cannot be looked up: {status.strerror}"
+    raise UnreadableFile(what, where=relative) from status
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
-        return path.exists()
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return False
-        what = f"cannot be looked up: {error.strerror}"
-        raise UnreadableFile(what, where=relative) from error
-
-
-def _refuse_unlistable(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
         what = f"the folder cannot be listed: {error.strerror}"
         raise UnreadableFile(what, where=str(error.filename)) from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _utf8(path: str) -> str:

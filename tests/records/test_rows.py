@@ -176,7 +176,7 @@ def test_an_ecg_goes_to_arrow_as_float32_millivolts() -> None:
     ecg = Ecg(("I", "II"), 500.0, signal, signal > 0)
     made = made_row(
         Record(task="t", kind="open", forms=("q",), answer="a", ecg=ecg),
-        replace(SETTING, modality="ecg"),
+        SETTING._replace(modality="ecg"),
     )
     validate(made)
     (back,) = batch([made]).to_pylist()

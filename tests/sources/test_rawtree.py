@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from qoqdata.errors import (
     UnreadableFile,
     UsageError,
 )
+from qoqdata.sources import rawtree
 from qoqdata.sources.rawtree import RawTree, open_raw, read_text
 
 
@@ -119,6 +121,61 @@ def test_links(raw: RawTree) -> None:
         raw.resolve("loop")
 
 
+NAMES = ("a", "b", "c")
+#: A tree of folders, files and links by path; a link's target is a path from the root or beside it.
+TREES = st.dictionaries(
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join),
+    st.sampled_from(["folder", "file", "root", "root/a", "root/b/c", "beside", "beside/a", "none"]),
+    max_size=8,
+)
+
+
+@given(TREES, st.lists(st.sampled_from(NAMES), min_size=1, max_size=5).map("/".join))
+@settings(max_examples=150, deadline=None)
+def test_links_anywhere_in_a_path_are_judged_by_where_it_really_leads(
+    tree: dict[str, str], path: str
+) -> None:
+    """Against the definition: the real path lies below the real root, or is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, beside = Path(folder) / "root", Path(folder) / "beside"
+        (beside / "a").mkdir(parents=True)
+        root.mkdir()
+        for name, kind in sorted(tree.items()):
+            place = root / name
+            if os.path.lexists(place) or not place.parent.is_dir():
+                continue
+            if kind == "folder":
+                place.mkdir()
+            elif kind == "file":
+                place.write_text(name)
+            else:
+                place.symlink_to(Path(folder) / kind)
+        raw = RawTree(root)
+        inside = Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
+        if not inside:
+            for ask in (raw.resolve, raw.exists, raw.locate):
+                with pytest.raises(OutsideRoot):
+                    ask(path)
+            assert raw.stamp(path) is None
+            return
+        there = (root / path).exists()
+        assert raw.locate(path) == root / path
+        assert raw.exists(path) == there
+        assert (raw.stamp(path) is not None) == there
+        if there:
+            status = (root / path).stat()
+            assert raw.stamp(path) == (status.st_size, status.st_mtime_ns)
+            assert raw.resolve(path) == root / path
+
+
+def test_a_link_made_after_a_listing_is_seen(raw: RawTree) -> None:
+    assert raw.resolve("deep/b.PNG") and raw.files()
+    (raw.root / "deep").rename(raw.root / "old")
+    (raw.root / "deep").symlink_to(raw.root.parent)
+    with pytest.raises(OutsideRoot):
+        raw.resolve("deep/secret.png")
+
+
 def test_a_sibling_whose_name_begins_alike_is_outside(raw: RawTree) -> None:
     twin = raw.root.with_name("root-of-others")
     twin.mkdir()
@@ -193,6 +250,15 @@ def test_listing(raw: RawTree) -> None:
     assert raw.files(under="none") == raw.files(under="a.png") == []
 
 
+def test_folders_are_listed_once(raw: RawTree) -> None:
+    assert raw.files("*.jpg") == ["deep/er/c.jpg"]
+    (raw.root / "late.png").write_text("")
+    assert raw.files("*.png") == ["a.png", "deep/b.PNG"]
+    assert open_raw(raw.root).files("*.png") == ["a.png", "deep/b.PNG", "late.png"]
+    assert pickle.loads(pickle.dumps(raw)) == raw
+    assert pickle.loads(pickle.dumps(raw)).files("late*") == ["late.png"]
+
+
 def test_listing_under_a_folder_that_leaves(raw: RawTree) -> None:
     with pytest.raises(OutsideRoot):
         raw.files(under="../")
@@ -258,6 +324,16 @@ def test_stamp(raw: RawTree) -> None:
     stamp = raw.stamp("a.png")
     assert stamp is not None
     assert stamp[0] == len("a.png")
+
+
+@pytest.mark.parametrize("slow", [0.0, 1.0], ids=["several at a time", "one by one"])
+def test_stamps_of_many(raw: RawTree, monkeypatch: pytest.MonkeyPatch, slow: float) -> None:
+    monkeypatch.setattr(rawtree, "_SLOW", slow)
+    monkeypatch.setattr(rawtree, "_TRIED", 2)
+    paths = ["a.png", "none.png", "../secret.png", "deep/b.PNG", "deep/er/c.jpg", "a.png/x"] * 5
+    assert raw.stamps(paths) == [raw.stamp(path) for path in paths]
+    assert [stamp and stamp[0] for stamp in raw.stamps(paths)[:6]] == [5, None, None, 10, 13, None]
+    assert raw.stamps([]) == []
 
 
 # Tables.

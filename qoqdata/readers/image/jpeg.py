@@ -6,6 +6,8 @@ import re
 import struct
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.image import exif, opencv
@@ -24,8 +26,7 @@ _MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 
 
-@dataclass(frozen=True)
-class JpegSegment:
+class JpegSegment(NamedTuple):
     """One marker segment. `payload` follows the length field; `scan` is what follows a SOS."""
 
     marker: int
@@ -41,9 +42,27 @@ class JpegLayout:
     stray: int
     trailing: int
 
+    @cached_property
+    def bare(self) -> bytes:
+        """The file with only what decoding needs, in its order; scans are copied as they are.
 
-@dataclass(frozen=True)
-class JpegFrame:
+        The spectral fields of sequential scans, which mean nothing and which some cameras fill
+        wrongly, get the values that T.81 prescribes: libjpeg warns once per file, and of the first
+        oddity only.
+        """
+        sequential = any(segment.marker in _SEQUENTIAL for segment in self.segments)
+        out = [b"\xff\xd8"]
+        for segment in self.segments:
+            payload = kept_payload(segment)
+            if payload is not None:
+                if segment.marker == SOS and sequential:
+                    payload = payload[:-3] + b"\x00\x3f\x00"
+                head = struct.pack(">BBH", 0xFF, segment.marker, len(payload) + 2)
+                out += [head, payload, segment.scan]
+        return b"".join([*out, b"\xff\xd9"])
+
+
+class JpegFrame(NamedTuple):
     """The frame header (SOFn): process number n, bits per sample, size and component count."""
 
     process: int
@@ -60,10 +79,10 @@ def layout(data: bytes, where: str | None = None) -> JpegLayout:
     length.
     """
     segments: list[JpegSegment] = []
-    position, stray = 2, 0
+    position, stray, size = 2, 0, len(data)
     while True:
         start = data.find(b"\xff", position)
-        if start < 0 or start + 2 > len(data):
+        if start < 0 or start + 2 > size:
             raise _cut(where)
         stray += start - position
         marker = data[start + 1]
@@ -71,17 +90,17 @@ def layout(data: bytes, where: str | None = None) -> JpegLayout:
         if marker == 0xFF:
             position = start + 1
         elif marker == EOI:
-            return JpegLayout(tuple(segments), stray, len(data) - position)
+            return JpegLayout(tuple(segments), stray, size - position)
         elif marker == 0x00 or marker == SOI or 0xD0 <= marker <= 0xD7 or marker == 0x01:
             stray += 2
         else:
-            if position + 2 > len(data):
+            if position + 2 > size:
                 raise _cut(where)
-            (length,) = struct.unpack_from(">H", data, position)
+            length = data[position] << 8 | data[position + 1]
             end = position + length
             if length < 2:
                 raise UnreadableFile(f"JPEG segment FF{marker:02X} has no length", where=where)
-            if end > len(data):
+            if end > size:
                 raise _cut(where)
             payload = data[position + 2 : end]
             position = end
@@ -103,6 +122,20 @@ def _cut(where: str | None) -> UnreadableFile:
     )
 
 
+def size(data: bytes) -> tuple[int, int] | None:
+    """(columns, rows) as the frame header states them; None where the file ends before it."""
+    position = 2
+    while position + 9 <= len(data):
+        marker = data[position + 1]
+        if data[position] != 0xFF or marker in (SOS, EOI):
+            return None
+        if marker in _FRAMES:
+            rows, columns = struct.unpack_from(">HH", data, position + 5)
+            return columns, rows
+        position += 1 if marker == 0xFF else 2 + (data[position + 2] << 8 | data[position + 3])
+    return None
+
+
 def frame(structure: JpegLayout, where: str | None = None) -> JpegFrame:
     """The frame header. Raises UnreadableFile unless there is one, UnsupportedFormat for DNL."""
     headers = [segment for segment in structure.segments if segment.marker in _FRAMES]
@@ -122,24 +155,29 @@ def check_scans(structure: JpegLayout, header: JpegFrame, where: str | None = No
 
     A progressive file that lost its last scans still decodes, to a blurred image (T.81 G.1).
     """
-    missing_bits: dict[int, list[int]] = defaultdict(lambda: [99] * 64)
-    for segment in structure.segments:
-        if segment.marker != SOS:
-            continue
-        payload = segment.payload
-        if not payload or len(payload) != 4 + 2 * payload[0]:
-            raise UnreadableFile("JPEG scan header has an impossible length", where=where)
-        first, last, approximation = payload[-3:]
-        if 0xC0 + header.process not in _PROGRESSIVE:
-            first, last, approximation = 0, 63, 0
-        for component in payload[1:-3:2]:
-            missing_bits[component][first : last + 1] = [approximation & 15] * (last - first + 1)
-    if any(any(missing_bits[component][:64]) for component in header.components):
+    scans = [segment.payload for segment in structure.segments if segment.marker == SOS]
+    if any(not payload or len(payload) != 4 + 2 * payload[0] for payload in scans):
+        raise UnreadableFile("JPEG scan header has an impossible length", where=where)
+    if 0xC0 + header.process in _PROGRESSIVE:
+        whole = _refined(scans)
+    else:
+        whole = {component for payload in scans for component in payload[1:-3:2]}
+    if not whole.issuperset(header.components):
         raise UnreadableFile(
             "JPEG is incomplete: some of its scans are missing",
             where=where,
             fix="fetch the file again",
         )
+
+
+def _refined(scans: list[bytes]) -> set[int]:
+    """The components of which progressive scans carry every bit of every coefficient."""
+    missing_bits: dict[int, list[int]] = defaultdict(lambda: [99] * 64)
+    for payload in scans:
+        first, last, approximation = payload[-3:]
+        for component in payload[1:-3:2]:
+            missing_bits[component][first : last + 1] = [approximation & 15] * (last - first + 1)
+    return {component for component, bits in missing_bits.items() if not any(bits[:64])}
 
 
 def orientation(structure: JpegLayout) -> tuple[int, tuple[str, ...]]:
@@ -166,24 +204,6 @@ def kept_payload(segment: JpegSegment) -> bytes | None:
     return None
 
 
-def bare(structure: JpegLayout) -> bytes:
-    """The file with only what decoding needs, in its order; scans are copied as they are.
-
-    The spectral fields of sequential scans, which mean nothing and which some cameras fill wrongly,
-    get the values that T.81 prescribes: libjpeg warns once per file, and of the first oddity only.
-    """
-    sequential = any(segment.marker in _SEQUENTIAL for segment in structure.segments)
-    out = [b"\xff\xd8"]
-    for segment in structure.segments:
-        payload = kept_payload(segment)
-        if payload is not None:
-            if segment.marker == SOS and sequential:
-                payload = payload[:-3] + b"\x00\x3f\x00"
-            head = struct.pack(">BBH", 0xFF, segment.marker, len(payload) + 2)
-            out += [head, payload, segment.scan]
-    return b"".join([*out, b"\xff\xd9"])
-
-
 def decode_jpeg(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
     """Samples of an 8-bit grey or three-component JPEG; (rows, columns) or (rows, columns, 3) RGB.
 
@@ -191,7 +211,13 @@ def decode_jpeg(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> 
     fill the rest with grey); UnsupportedFormat for 12-bit samples and for four components, because
     CMYK cannot be shown without guessing the press it was made for; TooLarge.
     """
-    structure = layout(data, where)
+    return decode_layout(layout(data, where), where=where, limits=limits)
+
+
+def decode_layout(
+    structure: JpegLayout, *, where: str, limits: Limits = DEFAULT_LIMITS
+) -> StoredValues:
+    """As `decode_jpeg`, for a file whose segments are known."""
     header = frame(structure, where)
     limits.check_shape("image_pixels", (header.rows, header.columns), where=where)
     if header.bits != 8:
@@ -203,7 +229,7 @@ def decode_jpeg(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> 
             fix="convert it to RGB with its colour profile first",
         )
     check_scans(structure, header, where)
-    values, log = opencv.decoded(bare(structure))
+    values, log = opencv.decoded(structure.bare)
     shape = (header.rows, header.columns) + (3,) * (len(header.components) == 3)
     if values is None or values.shape != shape:
         reason = f": {log[0]}" if log else ""

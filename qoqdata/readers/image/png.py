@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,12 +26,18 @@ _DEPTHS = {
 NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
-@dataclass(frozen=True)
-class PngChunk:
+class PngChunk(NamedTuple):
     """One chunk: its four-letter type and its data."""
 
     kind: bytes
     data: bytes
+
+
+class PngLayout(NamedTuple):
+    """The chunks up to and with IEND, and the number of bytes after it."""
+
+    chunks: tuple[PngChunk, ...]
+    trailing: int
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class PngHeader:
     colour: int
 
 
-def chunks(data: bytes, where: str | None = None) -> tuple[tuple[PngChunk, ...], int]:
-    """The chunks up to and with IEND, and the number of bytes after it.
+def chunks(data: bytes, where: str | None = None) -> PngLayout:
+    """The chunks of a file, and what follows them.
 
     Raises UnreadableFile when the file ends before IEND (it was cut short) or a checksum is wrong.
     """
@@ -71,7 +78,7 @@ def chunks(data: bytes, where: str | None = None) -> tuple[tuple[PngChunk, ...],
             )
         position = end
         if parts[-1].kind == b"IEND":
-            return tuple(parts), len(data) - position
+            return PngLayout(tuple(parts), len(data) - position)
 
 
 def _cut(where: str | None) -> UnreadableFile:
@@ -90,6 +97,13 @@ def header(parts: tuple[PngChunk, ...], where: str | None = None) -> PngHeader:
     if depth not in _DEPTHS.get(colour, ()):
         raise UnreadableFile(f"PNG states colour type {colour} at depth {depth}", where=where)
     return PngHeader(columns, rows, depth, colour)
+
+
+def size(data: bytes) -> tuple[int, int] | None:
+    """(columns, rows) as a whole header chunk states them; None where there is none."""
+    if data[8:16] != b"\0\0\0\rIHDR" or zlib.crc32(data[12:29]) != int.from_bytes(data[29:33]):
+        return None
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
 
 
 def orientation(parts: tuple[PngChunk, ...]) -> tuple[int, tuple[str, ...]]:
@@ -116,7 +130,14 @@ def decode_png(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> S
     Raises UnreadableFile (cut, bad checksum, short pixel data), UnsupportedFormat (animated),
     TooLarge.
     """
-    parts, trailing = chunks(data, where)
+    return decode_chunks(chunks(data, where), where=where, limits=limits)
+
+
+def decode_chunks(
+    structure: PngLayout, *, where: str, limits: Limits = DEFAULT_LIMITS
+) -> StoredValues:
+    """As `decode_png`, for a file whose chunks are known."""
+    parts, trailing = structure
     head = header(parts, where)
     limits.check_shape("image_pixels", (head.rows, head.columns), where=where)
     kinds = {chunk.kind: chunk.data for chunk in parts}

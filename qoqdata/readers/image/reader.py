@@ -24,6 +24,7 @@ from qoqdata.errors import InputError, MissingFile, UnreadableFile, UnsupportedF
 from qoqdata.readers.image import bmp, gif, jpeg, jpeg2000, png, webp
 from qoqdata.readers.image.exif import upright
 from qoqdata.readers.image.stored_values import StoredValues
+from qoqdata.readers.image.verbatim import Parsed
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.raw_file import read_raw_file
 
@@ -51,9 +52,11 @@ def read_image(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> DecodedI
     return image_from_bytes(read_image_bytes(Path(path), limits), where=str(path), limits=limits)
 
 
-def image_from_bytes(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
-    """As `read_image`, for the bytes of an image file; `where` names it in errors."""
-    samples = decode_image(data, where=where, limits=limits)
+def image_from_bytes(
+    file: bytes | Parsed, *, where: str, limits: Limits = DEFAULT_LIMITS
+) -> DecodedImage:
+    """As `read_image`, for the bytes or the parts of an image file; `where` names it in errors."""
+    samples = decode_image(file, where=where, limits=limits)
     pixels, bits, repairs = _shown(samples)
     if samples.orientation != 1:
         pixels = upright(pixels, samples.orientation)
@@ -78,9 +81,17 @@ def read_image_bytes(path: Path, limits: Limits) -> bytes:
         raise UnreadableFile(f"cannot be read: {error}", where=str(path)) from error
 
 
-def decode_image(data: bytes, *, where: str, limits: Limits = DEFAULT_LIMITS) -> StoredValues:
+def decode_image(
+    file: bytes | Parsed, *, where: str, limits: Limits = DEFAULT_LIMITS
+) -> StoredValues:
     """Samples of an encoded image held in memory; the format is told by its first bytes."""
-    samples = _decode(data, where, limits)
+    match file:
+        case jpeg.JpegLayout():
+            samples = jpeg.decode_layout(file, where=where, limits=limits)
+        case png.PngLayout():
+            samples = png.decode_chunks(file, where=where, limits=limits)
+        case _:
+            samples = _decode(file, where, limits)
     if samples.palette is not None and int(samples.values.max()) >= len(samples.palette):
         raise UnreadableFile("uses colours that its palette lacks", where=where)
     return samples

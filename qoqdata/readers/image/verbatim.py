@@ -7,8 +7,20 @@ from qoqdata.readers.image import jpeg, png
 
 _APPLICATION = range(0xE0, 0xF0)
 
+#: A file of which the parts are known already, so that they need not be looked for again.
+Parsed = jpeg.JpegLayout | png.PngLayout
 
-def strip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+
+def parsed(data: bytes, where: str | None = None) -> Parsed | None:
+    """The parts of a JPEG or PNG, None for another format; raises UnreadableFile for damage."""
+    if data.startswith(jpeg.MAGIC):
+        return jpeg.layout(data, where)
+    if data.startswith(png.MAGIC):
+        return png.chunks(data, where)
+    return None
+
+
+def strip(file: bytes | Parsed) -> tuple[bytes, tuple[str, ...]]:
     """A JPEG or PNG without anything that may hold text, and the names of what was removed.
 
     JPEG keeps tables, frame, scans, the JFIF segment without thumbnail and the Adobe segment;
@@ -20,17 +32,21 @@ def strip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     for animated PNG, and when Exif turns the image: without Exif it would lie on its side, so it
     has to be decoded and encoded again.
     """
-    if data.startswith(jpeg.MAGIC):
-        return _strip_jpeg(data)
-    if data.startswith(png.MAGIC):
-        return _strip_png(data)
-    raise UnsupportedFormat(
-        f"metadata can be stripped from JPEG and PNG only; this begins with {data[:8]!r}",
-        fix="decode the image and encode it as PNG",
-    )
+    if not isinstance(file, bytes):
+        structure = file
+    elif (found := parsed(file)) is not None:
+        structure = found
+    else:
+        raise UnsupportedFormat(
+            f"metadata can be stripped from JPEG and PNG only; this begins with {file[:8]!r}",
+            fix="decode the image and encode it as PNG",
+        )
+    if isinstance(structure, jpeg.JpegLayout):
+        return _strip_jpeg(structure)
+    return _strip_png(structure)
 
 
-def storable(data: bytes) -> bool:
+def storable(file: bytes | Parsed) -> bool:
     """Whether these bytes may be stored as they are once `strip` has been applied.
 
     True for one whole 8-bit image that every viewer shows alike: baseline or progressive
@@ -38,34 +54,40 @@ def storable(data: bytes) -> bool:
     not animated; Exif orientation absent or 1. Pixels are not decoded.
     """
     try:
-        if data.startswith(jpeg.MAGIC):
-            structure = jpeg.layout(data)
-            frame = jpeg.frame(structure)
-            jpeg.check_scans(structure, frame)
-            return (
-                frame.process in (0, 1, 2)
-                and frame.bits == 8
-                and len(frame.components) in (1, 3)
-                and jpeg.orientation(structure)[0] == 1
-            )
-        if data.startswith(png.MAGIC):
-            chunks, _ = png.chunks(data)
-            header = png.header(chunks)
-            kinds = {chunk.kind for chunk in chunks}
-            return (
-                header.depth == 8
-                and header.colour in (png.GREY, png.RGB)
-                and b"IDAT" in kinds
-                and not kinds & {b"tRNS", b"acTL"}
-                and png.orientation(chunks)[0] == 1
-            )
+        match parsed(file) if isinstance(file, bytes) else file:
+            case jpeg.JpegLayout() as structure:
+                return _storable_jpeg(structure)
+            case png.PngLayout(chunks=chunks):
+                return _storable_png(chunks)
     except InputError:
-        return False
+        pass
     return False
 
 
-def _strip_jpeg(data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    structure = jpeg.layout(data)
+def _storable_jpeg(structure: jpeg.JpegLayout) -> bool:
+    frame = jpeg.frame(structure)
+    jpeg.check_scans(structure, frame)
+    return (
+        frame.process in (0, 1, 2)
+        and frame.bits == 8
+        and len(frame.components) in (1, 3)
+        and jpeg.orientation(structure)[0] == 1
+    )
+
+
+def _storable_png(chunks: tuple[png.PngChunk, ...]) -> bool:
+    header = png.header(chunks)
+    kinds = {chunk.kind for chunk in chunks}
+    return (
+        header.depth == 8
+        and header.colour in (png.GREY, png.RGB)
+        and b"IDAT" in kinds
+        and not kinds & {b"tRNS", b"acTL"}
+        and png.orientation(chunks)[0] == 1
+    )
+
+
+def _strip_jpeg(structure: jpeg.JpegLayout) -> tuple[bytes, tuple[str, ...]]:
     jpeg.frame(structure)
     _refuse_turned(jpeg.orientation(structure)[0])
     names = []
@@ -79,7 +101,7 @@ def _strip_jpeg(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         names.append(f"{structure.stray} bytes between segments")
     if structure.trailing:
         names.append(f"{structure.trailing} bytes after the end")
-    return jpeg.bare(structure), tuple(names)
+    return structure.bare, tuple(names)
 
 
 def _jpeg_name(segment: jpeg.JpegSegment) -> str:
@@ -91,8 +113,8 @@ def _jpeg_name(segment: jpeg.JpegSegment) -> str:
     return f"FF{segment.marker:02X}"
 
 
-def _strip_png(data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    chunks, trailing = png.chunks(data)
+def _strip_png(structure: png.PngLayout) -> tuple[bytes, tuple[str, ...]]:
+    chunks, trailing = structure
     png.header(chunks)
     kinds = [chunk.kind for chunk in chunks]
     if b"IDAT" not in kinds:

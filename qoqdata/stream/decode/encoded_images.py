@@ -216,7 +216,7 @@ def _jpeg(data: bytes, where: str, limits: Limits) -> Encoded:
         )
     _check_upright(jpeg.orientation(structure)[0], where)
     jpeg.check_scans(structure, frame, where)
-    return Encoded(jpeg.bare(structure), "JPEG", frame.columns, frame.rows, channels, 8)
+    return Encoded(structure.bare, "JPEG", frame.columns, frame.rows, channels, 8)
 
 
 def _png(data: bytes, where: str, limits: Limits) -> Encoded:
