@@ -114,7 +114,11 @@ def entries_of(
     entries = {**manifest.sources, **(more or {})}
     return {
         slug: entries[slug].model_copy(
-            update={"counts": _counts(light.filter(pl.col("source") == slug))}
+            update={
+                "counts": _counts(light.filter(pl.col("source") == slug)),
+                # What a complete copy should hold says nothing of what left.
+                "expected": None,
+            }
         )
         for slug in sorted({shard.source for shard in manifest.shards})
     }

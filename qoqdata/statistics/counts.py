@@ -124,7 +124,7 @@ def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
             )
         )
         .drop("n_task")
-        .sort("source", "task", "label")
+        .sort("source", "task", "label", "domain")
     )
 
 
