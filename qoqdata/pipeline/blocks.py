@@ -68,7 +68,8 @@ def keep_out(units: Sequence[Unit], blocks: Sequence[CardBlock], job: Job) -> Bl
     if not blocks:
         return BlockOutcome(tuple(units), (), {}, ())
     hits: dict[str, list[CardBlock]] = defaultdict(list)
-    messages, counts = [], {}
+    messages: list[str] = []
+    counts: dict[str, int] = {}
     for one in blocks:
         found, groups = _cases(units, one.block, job.raw)
         n_units = sum(unit.group in groups for unit in units)

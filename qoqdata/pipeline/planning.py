@@ -141,7 +141,7 @@ def assign_splits(
     for (_, group), members in groups.items():
         official: set[Split] = {unit.split for unit in members if unit.split}
         if listed is not None:
-            official |= {split for unit in members if (split := listed(unit))}
+            official |= {one for unit in members if (one := listed(unit))}
         split: Split
         if not official:
             split = hashed_split(namespace, group, card.splits.shares)

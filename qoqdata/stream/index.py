@@ -111,7 +111,8 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     frame = frame.with_columns(split=splits.gather(frame["shard"]))
     frame = frame.filter(pl.col("split") == settings.split)
     frame = without_dropped(frame.filter("shows"), files.layout("curation"))
-    frame, left_out = _filtered(frame, settings), {}
+    frame = _filtered(frame, settings)
+    left_out: dict[str, int] = {}
     if settings.purpose == "training":
         frame, left_out = for_training(frame, manifest, where=files.origin())
     if frame.height == 0:
