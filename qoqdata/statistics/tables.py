@@ -59,7 +59,7 @@ def compute(
     concepts: ConceptTable | None = None,
 ) -> dict[str, pl.DataFrame]:
     """All statistics tables by name, from a difficulty table (or none) and kept records
-    (`Dataset.kept`), with that of `concepts` where it is given.
+    (`Dataset.for_training`), with that of `concepts` where it is given.
 
     Raises DatasetError when no training record is left.
     """
