@@ -186,7 +186,7 @@ def test_their_images_are_held_out_whatever_the_split(tmp_path: Path) -> None:
         requests.append(SourceRequest(source="image_table", raw=raw, mapping=said))
     build(BuildConfig(sources=tuple(requests)), tmp_path / "set", BuildSetting(SALT, workers=0))
     dataset = open_dataset(tmp_path / "set")
-    settings = {"radius": 3, "correlation": 0.9}
+    settings: dict[str, Any] = {"radius": 3, "correlation": 0.9}
     assert find_leaks(dataset, **settings).height == 0
     (leak,) = find_leaks(as_evaluation(dataset, "quiz"), **settings).to_dicts()
     assert (leak["source"], leak["other_source"], leak["other_split"]) == ("films", "quiz", "train")

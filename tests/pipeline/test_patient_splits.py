@@ -130,7 +130,8 @@ def test_nothing_is_guessed(films: Path, hearts: Path, tmp_path: Path) -> None:
 
 
 def test_hashing_is_possible_when_it_is_said(films: Path, hearts: Path, tmp_path: Path) -> None:
-    out, said = tmp_path / "set", {"patient_splits": {"hospital": "hash"}}
+    out: Path = tmp_path / "set"
+    said: dict[str, Any] = {"patient_splits": {"hospital": "hash"}}
     manifest = run(out, (HEARTS, hearts), **said)
     assert manifest.sources["hearts"].patient_splits == "hash"
     for n in range(20, 60):

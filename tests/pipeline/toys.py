@@ -68,7 +68,11 @@ def run(
         (source, SourceRequest(source=source.card.slug, raw=raw, mounts=mounts or {}))
         for source, raw in sources
     ]
-    listen = progress.silent if events is None else events.append
+
+    def listen(event: progress.Event) -> None:
+        if events is not None:
+            events.append(event)
+
     return build_requests(
         requests,
         out,
