@@ -18,6 +18,7 @@
     |   |-- TornGroup           official splits that tear a patient or group apart
     |   |-- WorkerDied          a decoder crashed the process that ran it
     |   `-- Misaligned          image, mask or boxes do not share a grid
+    |-- ConverterError          a converter breaks the protocol, or asks what its card lacks
     |-- RecordError             a record breaks the schema: id, column, rule
     `-- DatasetError            a data set on disk is incomplete, altered or of another version
 
@@ -122,6 +123,10 @@ class WorkerDied(InputError):
 
 class Misaligned(InputError):
     code = "misaligned"
+
+
+class ConverterError(QoqdataError):
+    code = "converter_error"
 
 
 class RecordError(QoqdataError):

@@ -24,14 +24,17 @@ from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.planning import Chunk, SourcePlan, cut_chunks, make_plan
-from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, total_skips
 from qoqdata.sources.protocol import Job, Source
 
 WHOLE_SOURCE = "(the whole source)"
 
 
 class SourceSummary(BaseModel):
-    """One finished source: its manifest entry, shards, and metadata where it has shards."""
+    """One finished source: its manifest entry, shards, and metadata where it has shards.
+
+    `skipped` counts as the entry does, with examples, whose words do not leave the site.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +42,7 @@ class SourceSummary(BaseModel):
     entry: SourceEntry
     shards: tuple[Shard, ...]
     metadata: MetadataFile | None
+    skipped: tuple[SkipCount, ...] = ()
 
 
 @dataclass
@@ -100,9 +104,8 @@ class SourceBuild:
     ) -> None:
         """Take in the receipt of a chunk."""
         self.receipts[chunk.name] = receipt
-        failures = len(receipt.quarantine)
-        units = len(chunk.units)
-        listen(progress.Finished(self.slug, chunk.name, units, receipt.records, failures, reused))
+        counts = (len(chunk.units), receipt.records, receipt.quarantined)
+        listen(progress.Finished(self.slug, chunk.name, *counts, reused))
 
     def close(self, listen: progress.Listener) -> None:
         """Write the quarantine table, the card as built, the metadata and the summary."""
@@ -145,7 +148,13 @@ class SourceBuild:
         if metadata is None:
             self.layout.metadata(self.slug).unlink(missing_ok=True)
         # Later builds of other sources list this one from its summary.
-        summary = SourceSummary(slug=self.slug, entry=entry, shards=shards, metadata=metadata)
+        summary = SourceSummary(
+            slug=self.slug,
+            entry=entry,
+            shards=shards,
+            metadata=metadata,
+            skipped=total_skips(one for receipt in receipts_ for one in receipt.skipped),
+        )
         write_json(self.layout.summary(self.slug), summary.model_dump(mode="json"))
 
     def _make_plan(self, listen: progress.Listener) -> None:
@@ -185,22 +194,26 @@ class SourceBuild:
 
 def _count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any]]) -> Counts:
     """Counts that reconcile: units = converted + quarantined + filtered."""
-    receipts, left_out = list(receipts), list(left_out)
-    outcomes = Counter(row["outcome"] for row in left_out)
+    receipts = list(receipts)
+    rows = [*left_out, *(row for receipt in receipts for row in receipt.quarantine)]
+    outcomes = Counter(row["outcome"] for row in rows)
     by_split: Counter[str] = Counter()
     for receipt in receipts:
         if receipt.shard is not None:
             by_split[receipt.shard.split] += receipt.shard.rows
     conversions = sum(receipt.converted for receipt in receipts)
-    quarantined = outcomes["quarantined"] + sum(len(receipt.quarantine) for receipt in receipts)
+    skipped: dict[str, dict[str, int]] = {}
+    for one in total_skips(one for receipt in receipts for one in receipt.skipped):
+        skipped.setdefault(one.task, {})[one.reason] = one.questions
     return Counts(
-        units=conversions + quarantined + outcomes["filtered"],
+        units=conversions + outcomes.total(),
         converted=conversions,
-        quarantined=quarantined,
+        quarantined=outcomes["quarantined"],
         filtered=outcomes["filtered"],
         records=sum(receipt.records for receipt in receipts),
         annotation_only=sum(receipt.annotation_only for receipt in receipts),
         by_split=dict(by_split),
+        skipped=skipped,
     )
 
 

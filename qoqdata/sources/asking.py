@@ -16,6 +16,7 @@ from qoqdata.contract.task import Task
 from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.errors import BadLabel
 from qoqdata.records.content import Number, Region
+from qoqdata.sources.card import task_of
 
 #: How options are listed, by kind. An ordinal task lists them as a number task with options.
 _RULES = {
@@ -152,7 +153,7 @@ def translate(card: Card, raw: str, *, where: str, task: str | None = None) -> s
 
     Raises BadLabel for an unmapped one.
     """
-    labels = card.labels | (card.tasks[task].labels if task else {})
+    labels = card.labels | (task_of(card, task).labels if task else {})
     try:
         return labels[raw]
     except KeyError:
@@ -164,7 +165,7 @@ def translate(card: Card, raw: str, *, where: str, task: str | None = None) -> s
 
 def _task(card: Card, task: str, *kinds: str) -> Task:
     """The definition of a task that is of one of `kinds`."""
-    definition = card.tasks[task]
+    definition = task_of(card, task)
     kind: str = definition.kind
     if kind == "number":
         kind = "ordinal" if definition.ordinal else "quantity"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from qoqdata.contract.card import Card
-from qoqdata.errors import CardError, UsageError
+from qoqdata.contract.task import Task
+from qoqdata.errors import CardError, ConverterError, UsageError
 from qoqdata.settings import checked, load_yaml
 from qoqdata.sources.card_tables import fill_in, table_files
 
@@ -37,6 +38,14 @@ def parse_card(content: Any, *, where: str) -> Card:
     return checked(
         Card, content, where=where, fix="see schemas/published/card.v1.json", error=CardError
     )
+
+
+def task_of(card: Card, name: str) -> Task:
+    """The card's task of that name; raises ConverterError where it has none."""
+    if not isinstance(name, str) or name not in card.tasks:
+        fix = f"it has: {', '.join(card.tasks) or 'none'}"
+        raise ConverterError(f"the card has no task {name!r}", where=card.slug, fix=fix)
+    return card.tasks[name]
 
 
 def settle_options(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The converter protocol: a source is a card and two functions, `plan` and `convert`.
 
     plan(job)          -> Unit | Refused | Filtered, one for everything that exists; no pixels
-    convert(unit, job) -> list[Record]; pure; raises, and the build quarantines
+    convert(unit, job) -> list of Record | Skipped; pure; raises, and the build quarantines
 
 A source folder holds `card.yaml`, `source.py` with these two functions, and `example/`. Sources
 driven by a user's mapping also define `configure(card, mapping) -> (Card, settings)`.
@@ -57,7 +57,21 @@ class Filtered:
     files: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A question that cannot be asked of a unit, in the list that `convert` returns.
+
+    It is counted by `task`, which the card has, and `reason`, a short code such as `no_view`; the
+    unit's other questions stand. `message` is for a person, and stays where the set is built.
+    """
+
+    task: str
+    reason: str
+    message: str = ""
+
+
 Planned = Unit | Refused | Filtered
+Converted = Record | Skipped
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ class Job:
 
 
 PlanFunction = Callable[[Job], Iterable[Planned]]
-ConvertFunction = Callable[[Unit, Job], list[Record]]
+ConvertFunction = Callable[[Unit, Job], list[Record] | list[Converted]]
 
 
 @dataclass(frozen=True)
