@@ -145,3 +145,7 @@ class RecordError(QoqdataError):
 
 class DatasetError(QoqdataError):
     code = "bad_dataset"
+
+
+class CatalogueWarning(UserWarning):
+    """A package or a source that the catalogue leaves out, and why."""

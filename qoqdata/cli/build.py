@@ -58,7 +58,8 @@ def build_command(
 ) -> None:
     """Build a data set from raw sources.
 
-    Exit code 1 means that something ended in quarantine; the rest is built.
+    Exit code 1 means that something ended in quarantine, 3 that a source failed as a whole; the
+    rest is built.
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
@@ -80,8 +81,11 @@ def build_command(
             progress=progress,
         )
     report(manifest, out, as_json=json)
-    failed = any(e.counts.quarantined or e.refused for e in manifest.sources.values())
-    console.leave(console.FINDINGS if failed else console.DONE)
+    entries = manifest.sources.values()
+    if any(entry.refused for entry in entries):
+        console.leave(console.FAILED)
+    quarantined = any(entry.counts.quarantined for entry in entries)
+    console.leave(console.FINDINGS if quarantined else console.DONE)
 
 
 def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:

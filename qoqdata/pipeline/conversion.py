@@ -109,8 +109,10 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
         rows = tuple(_rows(records, unit, task, digest))
         for one in rows:
             validate(one, job.card.role)
-    except Exception as error:
-        return UnitOutcome((), quarantine.failure_row(unit.key, unit.files, stage, error, job))
+    # A converter that calls `exit` ends its unit, and not the build.
+    except (Exception, SystemExit) as error:
+        row = quarantine.failure_row(unit.key, unit.files, stage, error, job, task.source)
+        return UnitOutcome((), row)
     if not rows:
         return UnitOutcome((), _skipped_row(unit, skips, job), skips)
     return UnitOutcome(rows, None, skips)
@@ -191,6 +193,23 @@ def _common_facts(unit: Unit, task: ChunkTask, digest: str) -> RecordFacts:
 def _path_salt(task: ChunkTask) -> Salt | None:
     """The salt of record ids and raw paths, None where both are public."""
     return task.salt if task.job.card.raw_paths == "keyed" else None
+
+
+def failed_chunk(task: ChunkTask, error: Exception) -> ShardReceipt:
+    """The receipt, which nobody keeps, of a chunk that failed as a whole: all its units are
+    quarantined, and the next build tries again."""
+    rows = (
+        quarantine.failure_row(unit.key, unit.files, "validate", error, task.job, task.source)
+        for unit in task.chunk.units
+    )
+    return ShardReceipt(
+        fingerprint="",
+        shard=None,
+        converted=0,
+        records=0,
+        annotation_only=0,
+        quarantine=tuple(rows),
+    )
 
 
 class _Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import QUARANTINE
 from qoqdata.errors import ConverterError, QoqdataError
-from qoqdata.sources.protocol import Filtered, Job, Refused
+from qoqdata.sources.protocol import Filtered, Job, Refused, Source
 
 Stage = Literal["plan", "convert", "validate"]
 Row = dict[str, Any]
@@ -24,11 +25,22 @@ ALL_SKIPPED = "all_skipped"
 
 
 def failure_row(
-    key: str, files: tuple[str, ...], stage: Stage, error: BaseException, job: Job
+    key: str,
+    files: tuple[str, ...],
+    stage: Stage,
+    error: BaseException,
+    job: Job,
+    source: Source | None = None,
 ) -> Row:
-    """The row of a unit that failed with `error`; paths in it are made relative to the raw root."""
+    """The row of a unit that failed with `error`; paths in it are made relative to the raw root.
+
+    Of a fault of the converter the message names the line of `source` that it passed last.
+    """
     code = error.code if isinstance(error, QoqdataError) else CONVERTER_ERROR
-    message = without_roots(str(error) or type(error).__name__, job)
+    message = _in_words(error)
+    if code == CONVERTER_ERROR and (line := converter_line(error, source)) is not None:
+        message = f"{message} ({line})"
+    message = without_roots(message, job)
     return {
         "source": job.card.slug,
         "unit": key,
@@ -40,6 +52,32 @@ def failure_row(
         "message": message,
         "converter_version": str(job.card.version),
     }
+
+
+def converter_line(error: BaseException, source: Source | None) -> str | None:
+    """`ecg/ptb_xl/source.py, line 80`: the innermost place of the source's own code."""
+    if source is None:
+        return None
+    root = source.root or source.folder
+    modules = {source.module, source.plan.__module__, source.convert.__module__}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(root):
+            return f"{path.relative_to(root).as_posix()}, line {line}"
+        if frame.f_globals.get("__name__") in modules:
+            return f"{path.name}, line {line}"
+    return None
+
+
+def _in_words(error: BaseException) -> str:
+    """What an error says; of one that is none of ours, its type as well."""
+    if isinstance(error, QoqdataError):
+        text = str(error)
+    else:
+        name = type(error).__name__
+        text = f"{name}: {error}" if str(error) else name
+    # A table holds UTF-8, and a message may quote what is none.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def without_roots(message: str, job: Job) -> str:

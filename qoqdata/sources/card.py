@@ -14,6 +14,9 @@ from qoqdata.errors import CardError, ConverterError, UsageError
 from qoqdata.settings import checked, load_yaml
 from qoqdata.sources.card_tables import fill_in, table_files
 
+#: The unit of a quantity without dimension.
+DIMENSIONLESS = "1"
+
 _SCALARS = (bool, int, float, str)
 
 
@@ -40,6 +43,14 @@ def parse_card(content: Any, *, where: str) -> Card:
     )
 
 
+class OptionValues(dict[str, Any]):
+    """The values of a card's options by name."""
+
+    def __missing__(self, name: str) -> Any:
+        fix = f"it has: {', '.join(self) or 'none'}"
+        raise ConverterError(f"the card has no option {name!r}", fix=fix)
+
+
 def task_of(card: Card, name: str) -> Task:
     """The card's task of that name; raises ConverterError where it has none."""
     if not isinstance(name, str) or name not in card.tasks:
@@ -57,12 +68,14 @@ def settle_options(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
         names = ", ".join(sorted(card.options)) or "none"
         where = f"source {card.slug}"
         raise UsageError(f"has no option {unknown[0]!r}", where=where, fix=f"known: {names}")
-    return {
-        name: _typed(card.slug, name, option.default, option.choices, values[name])
-        if name in values
-        else option.default
-        for name, option in sorted(card.options.items())
-    }
+    return OptionValues(
+        {
+            name: _typed(card.slug, name, option.default, option.choices, values[name])
+            if name in values
+            else option.default
+            for name, option in sorted(card.options.items())
+        }
+    )
 
 
 def _typed(slug: str, name: str, default: Any, choices: tuple[str, ...] | None, value: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import Split
-from qoqdata.errors import InputError
+from qoqdata.errors import QoqdataError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.records.content import Record
 from qoqdata.sources.rawtree import RawTree
@@ -43,7 +43,7 @@ class Refused:
     """Something that exists and cannot be a unit: it ends in quarantine with this error."""
 
     key: str
-    error: InputError
+    error: QoqdataError
     files: tuple[str, ...] = ()
 
 
@@ -97,7 +97,8 @@ ConvertFunction = Callable[[Unit, Job], list[Record] | list[Converted]]
 class Source:
     """A registered source: its card, its folder and its functions.
 
-    `module` is the import name of its `source.py`, by which worker processes find it again.
+    `module` is the import name of its `source.py`, by which worker processes find it again; `root`
+    is the folder of the package that the source is in, None where it stands alone.
     """
 
     card: Card
@@ -108,3 +109,4 @@ class Source:
     configure: Callable[[Card, Mapping[str, Any]], tuple[Card, Any]] | None
     card_digest: str
     code_digest: str
+    root: Path | None = None
