@@ -159,7 +159,7 @@ def _warnings_in_a_line() -> Iterator[None]:
             else:
                 show(message, category, *rest, **more)
 
-        warnings.showwarning = show_line  # type: ignore[assignment]
+        warnings.showwarning = show_line
         yield
 
 

@@ -198,6 +198,7 @@ def _path_salt(task: ChunkTask) -> Salt | None:
 def failed_chunk(task: ChunkTask, error: Exception) -> ShardReceipt:
     """The receipt, which nobody keeps, of a chunk that failed as a whole: all its units are
     quarantined, and the next build tries again."""
+    task.layout.shard(task.job.card.slug, task.chunk.name).unlink(missing_ok=True)
     rows = (
         quarantine.failure_row(unit.key, unit.files, "validate", error, task.job, task.source)
         for unit in task.chunk.units
