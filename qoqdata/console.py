@@ -148,7 +148,7 @@ def leave(code: int) -> None:
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("once", CatalogueWarning)
+        warnings.simplefilter("always", CatalogueWarning)
         show = warnings.showwarning
 
         def show_line(

@@ -45,7 +45,7 @@ def cards() -> dict[str, Card]:
         try:
             found[slug] = _card(_only(slug, places).folder)
         except QoqdataError as error:
-            _warn(error)
+            _warn(str(error))
     return found
 
 
@@ -55,7 +55,7 @@ def sources() -> Iterator[Source]:
         try:
             yield find_source(slug)
         except QoqdataError as error:
-            _warn(error)
+            _warn(str(error))
 
 
 def blocking_cards() -> tuple[Card, ...]:
@@ -106,8 +106,8 @@ def _places() -> dict[str, list[_Place]]:
             package = importlib.import_module(entry.value)
             roots = [Path(path) for path in package.__path__]
         except (Exception, SystemExit) as error:
-            what = f"cannot be imported: {type(error).__name__}: {error}"
-            _warn(CardError(what, where=f"package {entry.value}", fix="mend or uninstall it"))
+            reason = f"{type(error).__name__}: {error}"
+            _warn(f"package {entry.value}: cannot be imported: {reason}. Fix: mend or uninstall it")
             continue
         for root in roots:
             for folder in _source_folders(root):
@@ -126,8 +126,10 @@ def _only(slug: str, places: list[_Place]) -> _Place:
     return places[0]
 
 
-def _warn(error: QoqdataError) -> None:
-    warnings.warn(str(error), CatalogueWarning, stacklevel=3)
+@cache
+def _warn(text: str) -> None:
+    """Warn once a process: Python forgets what it has shown whenever its filters change."""
+    warnings.warn(text, CatalogueWarning, stacklevel=3)
 
 
 def _source_folders(root: Path) -> Iterator[Path]:
