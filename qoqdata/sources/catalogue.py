@@ -60,9 +60,16 @@ def sources() -> Iterator[Source]:
 
 def blocking_cards() -> tuple[Card, ...]:
     """The cards of the registered sources that have block lists, by slug."""
-    paths = [folder / "card.yaml" for folder, *_ in _folders().values()]
-    # A card is parsed only where its text has the field: most have none.
-    return tuple(load_card(path) for path in paths if "\nblock:" in path.read_text("utf-8"))
+    found = []
+    for place in (place for places in _places().values() for place in places):
+        path = place.folder / "card.yaml"
+        # A card is parsed only where its text has the field: most have none.
+        if b"\nblock:" in path.read_bytes():
+            try:
+                found.append(load_card(path))
+            except QoqdataError as error:
+                _warn(str(error))
+    return tuple(found)
 
 
 def find_source(slug: str) -> Source:

@@ -100,7 +100,7 @@ def test_a_chunk_that_fails_as_a_whole_is_accounted_for_and_tried_again(
     assert (bad.units, bad.converted, bad.quarantined, bad.records) == (3, 0, 3, 0)
     assert {row["reason"] for row in left_out(tmp_path, "bad").values()} == {"converter_error"}
     assert list(find(qoqdata.open(tmp_path / "set"))) == []
-    again = build(tmp_path, source(slug="bad"), source(), workers=workers)
+    again = build(tmp_path, source(slug="bad"), source())
     assert again.sources["bad"].counts.records == 3
 
 
