@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -21,12 +22,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from qoqdata.errors import QoqdataError, UsageError
+from qoqdata.errors import CatalogueWarning, QoqdataError, UsageError
 from qoqdata.pipeline import progress as events
 from qoqdata.progress import ProgressCallback, silent
 
-#: Exit codes of every command.
-DONE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
+#: Exit codes of every command; 3 is of a source that failed as a whole.
+DONE, FINDINGS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 #: Off a terminal, tables may be wide: nobody folds them.
 WIDE = 160
@@ -144,6 +145,24 @@ def leave(code: int) -> None:
     raise typer.Exit(code)
 
 
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CatalogueWarning)
+        show = warnings.showwarning
+
+        def show_line(
+            message: Warning | str, category: type[Warning], *rest: Any, **more: Any
+        ) -> None:
+            if issubclass(category, CatalogueWarning):
+                complain(f"warning: {message}")
+            else:
+                show(message, category, *rest, **more)
+
+        warnings.showwarning = show_line
+        yield
+
+
 def _cell(value: Any) -> str:
     match value:
         case None:
@@ -221,9 +240,13 @@ class _SourceBars:
 
 
 def guard(command: Callable[[], object]) -> None:
-    """Run a command; 2 for usage errors, 1 for other errors of ours, 130 when interrupted."""
+    """Run a command; 2 for usage errors, 1 for other errors of ours, 130 when interrupted.
+
+    A warning of ours is one line on standard error.
+    """
     try:
-        command()
+        with _warnings_in_a_line():
+            command()
     except UsageError as error:
         complain(f"error: {error}")
         sys.exit(USAGE)

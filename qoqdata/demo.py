@@ -14,6 +14,7 @@ from qoqdata.atomic import replacing
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
+from qoqdata.sources.protocol import Source
 
 #: The demo's ids are the same everywhere; it hashes nobody's data.
 SALT = Salt(b"the demo holds only public files")
@@ -52,7 +53,7 @@ def stage(raw: Path) -> BuildConfig:
     """Copy the raw files below `raw` and return the build that reads them."""
     requests = [_dicom(domain, raw / f"dicom_{domain}") for domain in REAL]
     requests.append(_volume(raw / "nifti"))
-    requests += [_example(slug, raw / slug) for slug in catalogue.cards()]
+    requests += [_example(source, raw / source.card.slug) for source in catalogue.sources()]
     return BuildConfig(name="qoqdata demo", sources=tuple(requests))
 
 
@@ -75,12 +76,12 @@ def _volume(raw: Path) -> SourceRequest:
     return SourceRequest(source="nifti_pairs", raw=raw, mapping=mapping)
 
 
-def _example(slug: str, raw: Path) -> SourceRequest:
-    example = catalogue.find_source(slug).folder / "example"
+def _example(source: Source, raw: Path) -> SourceRequest:
+    example = source.folder / "example"
     shutil.copytree(example / "raw", raw, dirs_exist_ok=True)
     mapping = example / "mapping.yaml"
     content = yaml.safe_load(mapping.read_text(encoding="utf-8")) if mapping.is_file() else None
-    return SourceRequest(source=slug, raw=raw, mapping=content)
+    return SourceRequest(source=source.card.slug, raw=raw, mapping=content)
 
 
 def _mapping(slug: str, domain: str) -> dict[str, Any]:

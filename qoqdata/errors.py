@@ -18,6 +18,7 @@
     |   |-- TornGroup           official splits that tear a patient or group apart
     |   |-- WorkerDied          a decoder crashed the process that ran it
     |   `-- Misaligned          image, mask or boxes do not share a grid
+    |-- ConverterError          a converter breaks the protocol, or asks what its card lacks
     |-- RecordError             a record breaks the schema: id, column, rule
     `-- DatasetError            a data set on disk is incomplete, altered or of another version
 
@@ -124,6 +125,10 @@ class Misaligned(InputError):
     code = "misaligned"
 
 
+class ConverterError(QoqdataError):
+    code = "converter_error"
+
+
 class RecordError(QoqdataError):
     """A record that breaks the schema; names the record id, the column and the rule."""
 
@@ -140,3 +145,7 @@ class RecordError(QoqdataError):
 
 class DatasetError(QoqdataError):
     code = "bad_dataset"
+
+
+class CatalogueWarning(UserWarning):
+    """A package or a source that the catalogue leaves out, and why."""

@@ -48,6 +48,7 @@ def test_codes_are_unique_and_stable() -> None:
         "TornGroup": "torn_group",
         "WorkerDied": "worker_died",
         "Misaligned": "misaligned",
+        "ConverterError": "converter_error",
         "RecordError": "bad_record",
         "DatasetError": "bad_dataset",
     }

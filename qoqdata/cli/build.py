@@ -58,7 +58,8 @@ def build_command(
 ) -> None:
     """Build a data set from raw sources.
 
-    Exit code 1 means that something ended in quarantine; the rest is built.
+    Exit code 1 means that something ended in quarantine, 3 that a source failed as a whole; the
+    rest is built.
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
@@ -80,8 +81,11 @@ def build_command(
             progress=progress,
         )
     report(manifest, out, as_json=json)
-    failed = any(e.counts.quarantined or e.refused for e in manifest.sources.values())
-    console.leave(console.FINDINGS if failed else console.DONE)
+    entries = manifest.sources.values()
+    if any(entry.refused for entry in entries):
+        console.leave(console.FAILED)
+    quarantined = any(entry.counts.quarantined for entry in entries)
+    console.leave(console.FINDINGS if quarantined else console.DONE)
 
 
 def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
@@ -110,6 +114,8 @@ def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
     console.table(columns, rows)
     expectations(manifest)
     console.say(f"\ndata set {out}  digest {manifest.digest[:16]}")
+    if any(entry.counts.skipped for entry in manifest.sources.values()):
+        skips(out, manifest)
     if any(entry.counts.quarantined for entry in manifest.sources.values()):
         quarantine(out, manifest)
 
@@ -137,6 +143,20 @@ def _named(difference: CountDifference) -> str:
     if difference.table is not None:
         return f"rows of {difference.table}"
     return difference.what if difference.split is None else f"{difference.what}, {difference.split}"
+
+
+def skips(out: Path, manifest: Manifest) -> None:
+    """Questions that could not be asked, by source, task and reason, with one example each."""
+    from qoqdata.layout import Layout
+    from qoqdata.pipeline.source_build import read_summary
+
+    rows = [
+        (slug, one.task, one.reason, one.questions, one.example)
+        for slug in manifest.sources
+        for one in read_summary(Layout(out).summary(slug)).skipped
+    ]
+    console.say("\nskipped: these questions could not be asked")
+    console.table(("source", "task", "reason", "questions", "for example"), rows)
 
 
 def quarantine(out: Path, manifest: Manifest) -> None:

@@ -19,7 +19,10 @@ class _Part(BaseModel):
 
 
 class Counts(_Part):
-    """units = converted + quarantined + filtered, always."""
+    """units = converted + quarantined + filtered, always.
+
+    A unit all of whose questions are skipped is filtered.
+    """
 
     units: int = Field(description="everything that planning discovered")
     converted: int
@@ -28,6 +31,9 @@ class Counts(_Part):
     records: int
     annotation_only: int = Field(description="records that show the policy nothing")
     by_split: dict[str, int]
+    skipped: dict[str, dict[str, int]] = Field(
+        {}, description="questions that could not be asked of a unit, by task and reason"
+    )
 
 
 class CountDifference(_Part):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from qoqdata import manifest
+from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import UsageError
@@ -48,9 +51,8 @@ def build_requests(
     """As `build`, for sources at hand, registered or not; `config` gives the common settings."""
     layout = Layout(out)
     config = config or BuildConfig(sources=tuple(request for _, request in requests))
-    jobs = [
-        (source, make_job(source, request, limits=config.limits)) for source, request in requests
-    ]
+    made = [_job_or_fault(source, request, config.limits) for source, request in requests]
+    jobs = [(source, job) for (source, _), (job, _) in zip(requests, made, strict=True)]
     _check(layout, jobs, setting.salt)
     lists = patient_splits.gather(
         [job for _, job in jobs], config.patient_splits, layout, setting.salt
@@ -77,8 +79,11 @@ def build_requests(
                         layout,
                         lists.get(job.card.keys.namespace or ""),
                         blocking,
+                        fault,
                     )
-                    for (source, job), storage in zip(jobs, storages, strict=True)
+                    for (source, _), (job, fault), storage in zip(
+                        requests, made, storages, strict=True
+                    )
                 ],
                 setting,
             )
@@ -94,18 +99,45 @@ def build_requests(
 
 def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:
     """The job of a request; raises UsageError for anything that does not fit."""
-    card, mapping = source.card, None
     settings = _mapping(request)
-    if source.configure is not None:
-        if settings is None:
-            fix = "pass --mapping FILE; `qoqdata sources " + card.slug + "` shows an example"
-            raise UsageError("needs a mapping", where=f"source {card.slug}", fix=fix)
-        card, mapping = source.configure(card, settings)
-    elif settings is not None:
-        raise UsageError("takes no mapping", where=f"source {card.slug}", fix="leave it out")
+    job = _unconfigured_job(source, request, limits)
+    where = f"source {source.card.slug}"
+    if source.configure is None:
+        if settings is not None:
+            raise UsageError("takes no mapping", where=where, fix="leave it out")
+        return job
+    if settings is None:
+        fix = f"pass --mapping FILE; `qoqdata sources {source.card.slug}` shows an example"
+        raise UsageError("needs a mapping", where=where, fix=fix)
+    card, mapping = source.configure(source.card, settings)
+    return replace(job, card=card, mapping=mapping)
+
+
+def _job_or_fault(
+    source: Source, request: SourceRequest, limits: Limits
+) -> tuple[Job, BaseException | None]:
+    """The job; where the converter itself cannot configure it, one to be refused, and why.
+
+    What a user got wrong is told before anything is built: UsageError passes through.
+    """
+    try:
+        return make_job(source, request, limits=limits), None
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        job = _unconfigured_job(source, request, limits)
+        # It is to be refused under the name that it would have had.
+        slug = (_mapping(request) or {}).get("slug")
+        try:
+            card = Card.model_validate(job.card.model_dump() | {"slug": slug})
+        except ValidationError:
+            card = job.card
+        return replace(job, card=card), error
+
+
+def _unconfigured_job(source: Source, request: SourceRequest, limits: Limits) -> Job:
     raw = open_raw(request.raw, request.mounts)
-    options = settle_options(source.card, request.options)
-    return Job(card, raw, options, mapping, limits)
+    return Job(source.card, raw, settle_options(source.card, request.options), None, limits)
 
 
 def _mapping(request: SourceRequest) -> Mapping[str, Any] | None:

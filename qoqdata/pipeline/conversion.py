@@ -11,7 +11,7 @@ from qoqdata.errors import InputError, RecordError, UnreadableFile
 from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, receipts
 from qoqdata.pipeline.planning import Chunk
-from qoqdata.pipeline.receipts import ShardReceipt, Stamps
+from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.readers.raw_file import DIGEST, taking_digests
 from qoqdata.records.content import Record
@@ -19,7 +19,8 @@ from qoqdata.records.identity import Salt, keyed, record_id
 from qoqdata.records.rows import RecordFacts, row, shows_something
 from qoqdata.records.rules import validate
 from qoqdata.records.storage import MediaStore
-from qoqdata.sources.protocol import Job, Source, Unit
+from qoqdata.sources.conformance import sort_converted
+from qoqdata.sources.protocol import Filtered, Job, Skipped, Source, Unit
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class ChunkTask:
 
 @dataclass(frozen=True)
 class UnitOutcome:
-    """Rows of a converted unit, or its quarantine row."""
+    """Rows of a converted unit, or the quarantine row of one that gave none; skipped questions."""
 
     rows: tuple[dict[str, Any], ...]
-    failure: quarantine.Row | None
+    left_out: quarantine.Row | None
+    skips: tuple[SkipCount, ...] = ()
 
 
 def convert_chunk(
@@ -68,7 +70,7 @@ def convert_chunk(
         if after != before:
             # No unit has twice its stamps, so no later fingerprint equals this one.
             before += after
-            if outcome.failure is None:
+            if outcome.left_out is None:
                 outcome = UnitOutcome((), _changed_row(unit, task.job))
         stamped.append(before)
         return outcome
@@ -85,7 +87,8 @@ def convert_chunk(
         converted=tally.converted,
         records=tally.records,
         annotation_only=tally.annotation_only,
-        quarantine=tuple(tally.failures),
+        quarantine=tuple(tally.left_out),
+        skipped=total_skips(tally.skips),
     )
     receipts.write_receipt(task.layout.receipt(slug, name), receipt)
     return receipt
@@ -97,16 +100,35 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
     stage: quarantine.Stage = "convert"
     try:
         with taking_digests() as digests:
-            records = task.source.convert(unit, job)
+            converted = task.source.convert(unit, job)
         # Refuses missing files and paths that leave the root also where no converter looked.
         digest = job.raw.digest(unit.files, digests)
         stage = "validate"
+        records, skipped = sort_converted(converted, unit, job.card)
+        skips = total_skips(_skip(one, unit, job) for one in skipped)
         rows = tuple(_rows(records, unit, task, digest))
         for one in rows:
             validate(one, job.card.role)
-    except Exception as error:
-        return UnitOutcome((), quarantine.failure_row(unit.key, unit.files, stage, error, job))
-    return UnitOutcome(rows, None)
+    # A converter that calls `exit` ends its unit, and not the build.
+    except (Exception, SystemExit) as error:
+        row = quarantine.failure_row(unit.key, unit.files, stage, error, job, task.source)
+        return UnitOutcome((), row)
+    if not rows:
+        return UnitOutcome((), _skipped_row(unit, skips, job), skips)
+    return UnitOutcome(rows, None, skips)
+
+
+def _skip(item: Skipped, unit: Unit, job: Job) -> SkipCount:
+    example = quarantine.without_roots(f"{unit.key}: {item.message}", job)
+    return SkipCount(task=item.task, reason=item.reason, questions=1, example=example)
+
+
+def _skipped_row(unit: Unit, skips: Iterable[SkipCount], job: Job) -> quarantine.Row:
+    """A unit of which nothing can be asked is left out by that rule, and is no failure."""
+    reasons = ", ".join(f"{one.task} ({one.reason})" for one in skips)
+    message = f"every question is skipped: {reasons}"
+    item = Filtered(unit.key, quarantine.ALL_SKIPPED, message, unit.files)
+    return quarantine.filtered_row(item, job, "convert")
 
 
 def _changed_row(unit: Unit, job: Job) -> quarantine.Row:
@@ -118,9 +140,9 @@ def _changed_row(unit: Unit, job: Job) -> quarantine.Row:
     return quarantine.failure_row(unit.key, unit.files, "convert", error, job)
 
 
-def _rows(records: list[Record], unit: Unit, task: ChunkTask, digest: str) -> list[dict[str, Any]]:
-    if not records:
-        raise InputError("the converter gave no record", where=unit.key)
+def _rows(
+    records: Iterable[Record], unit: Unit, task: ChunkTask, digest: str
+) -> list[dict[str, Any]]:
     card, salt = task.job.card, task.salt
     namespace = card.keys.namespace or card.slug
     common = _common_facts(unit, task, digest)
@@ -173,17 +195,37 @@ def _path_salt(task: ChunkTask) -> Salt | None:
     return task.salt if task.job.card.raw_paths == "keyed" else None
 
 
+def failed_chunk(task: ChunkTask, error: Exception) -> ShardReceipt:
+    """The receipt, which nobody keeps, of a chunk that failed as a whole: all its units are
+    quarantined, and the next build tries again."""
+    task.layout.shard(task.job.card.slug, task.chunk.name).unlink(missing_ok=True)
+    rows = (
+        quarantine.failure_row(unit.key, unit.files, "validate", error, task.job, task.source)
+        for unit in task.chunk.units
+    )
+    return ShardReceipt(
+        fingerprint="",
+        shard=None,
+        converted=0,
+        records=0,
+        annotation_only=0,
+        quarantine=tuple(rows),
+    )
+
+
 class _Tally:
     """Counts outcomes while their rows stream into the shard."""
 
     def __init__(self) -> None:
         self.converted = self.records = self.annotation_only = 0
-        self.failures: list[quarantine.Row] = []
+        self.left_out: list[quarantine.Row] = []
+        self.skips: list[SkipCount] = []
 
     def rows(self, outcomes: Iterable[UnitOutcome]) -> Iterator[dict[str, Any]]:
         for outcome in outcomes:
-            if outcome.failure is not None:
-                self.failures.append(outcome.failure)
+            self.skips += outcome.skips
+            if outcome.left_out is not None:
+                self.left_out.append(outcome.left_out)
                 continue
             self.converted += 1
             self.records += len(outcome.rows)

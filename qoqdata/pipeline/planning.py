@@ -18,6 +18,7 @@ from qoqdata.errors import DuplicateKey, TornGroup
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.blocks import CardBlock, keep_out
 from qoqdata.records.identity import PUBLIC_SALT
+from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
 
 #: The official split of a unit by a list of its namespace, if it is in it.
@@ -63,7 +64,7 @@ def make_plan(
     else is counted. Errors of `plan` itself pass through: they refuse the source as a whole.
     """
     with _without_collector():
-        units, refusals, filtered = _sort_out(source.plan(job))
+        units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
         units, duplicates = _refuse_duplicates(units)
         units, torn_units = assign_splits(units, job.card, listed)
         outcome = keep_out(units, blocks, job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,24 +12,35 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import QUARANTINE
-from qoqdata.errors import QoqdataError
-from qoqdata.sources.protocol import Filtered, Job, Refused
+from qoqdata.errors import ConverterError, QoqdataError
+from qoqdata.sources.protocol import Filtered, Job, Refused, Source
 
 Stage = Literal["plan", "convert", "validate"]
 Row = dict[str, Any]
 
 #: Reason of an exception that is none of ours: the converter, or a library under it, is at fault.
-CONVERTER_ERROR = "converter_error"
+CONVERTER_ERROR = ConverterError.code
+#: Reason of a unit of which no question could be asked.
+ALL_SKIPPED = "all_skipped"
 
 
 def failure_row(
-    key: str, files: tuple[str, ...], stage: Stage, error: BaseException, job: Job
+    key: str,
+    files: tuple[str, ...],
+    stage: Stage,
+    error: BaseException,
+    job: Job,
+    source: Source | None = None,
 ) -> Row:
-    """The row of a unit that failed with `error`; paths in it are made relative to the raw root."""
+    """The row of a unit that failed with `error`; paths in it are made relative to the raw root.
+
+    Of a fault of the converter the message names the line of `source` that it passed last.
+    """
     code = error.code if isinstance(error, QoqdataError) else CONVERTER_ERROR
-    message = str(error) or type(error).__name__
-    for root in (job.raw.root, *job.raw.mounts.values()):
-        message = message.replace(f"{root}/", "").replace(str(root), ".")
+    message = _in_words(error)
+    if code == CONVERTER_ERROR and (line := converter_line(error, source)) is not None:
+        message = f"{message} ({line})"
+    message = without_roots(message, job)
     return {
         "source": job.card.slug,
         "unit": key,
@@ -42,19 +54,52 @@ def failure_row(
     }
 
 
+def converter_line(error: BaseException, source: Source | None) -> str | None:
+    """`ecg/ptb_xl/source.py, line 80`: the innermost place of the source's own code."""
+    if source is None:
+        return None
+    root = source.root or source.folder
+    modules = {source.module, source.plan.__module__, source.convert.__module__}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(root):
+            return f"{path.relative_to(root).as_posix()}, line {line}"
+        if frame.f_globals.get("__name__") in modules:
+            return f"{path.name}, line {line}"
+    return None
+
+
+def _in_words(error: BaseException) -> str:
+    """What an error says; of one that is none of ours, its type as well."""
+    if isinstance(error, QoqdataError):
+        text = str(error)
+    else:
+        name = type(error).__name__
+        text = f"{name}: {error}" if str(error) else name
+    # A table holds UTF-8, and a message may quote what is none.
+    return text.encode(errors="backslashreplace").decode()
+
+
+def without_roots(message: str, job: Job) -> str:
+    """A message whose paths are relative to the raw root."""
+    for root in (job.raw.root, *job.raw.mounts.values()):
+        message = message.replace(f"{root}/", "").replace(str(root), ".")
+    return message
+
+
 def refusal_row(item: Refused, job: Job) -> Row:
     """The row of something that planning refused."""
     return failure_row(item.key, item.files, "plan", item.error, job)
 
 
-def filtered_row(item: Filtered, job: Job) -> Row:
+def filtered_row(item: Filtered, job: Job, stage: Stage = "plan") -> Row:
     """The row of something that a stated rule leaves out."""
     return {
         "source": job.card.slug,
         "unit": item.key,
         "raw": list(item.files),
         "outcome": "filtered",
-        "stage": "plan",
+        "stage": stage,
         "reason": item.reason,
         "error": None,
         "message": item.message,

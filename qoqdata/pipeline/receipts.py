@@ -24,6 +24,17 @@ from qoqdata.version import VERSION
 Stamps = tuple[Stamp | None, ...]
 
 
+class SkipCount(BaseModel):
+    """Questions of one task skipped for one reason; `example` is the first of them, in words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    reason: str
+    questions: int
+    example: str
+
+
 class ShardReceipt(BaseModel):
     """What one chunk gave; written after its shard."""
 
@@ -35,6 +46,12 @@ class ShardReceipt(BaseModel):
     records: int
     annotation_only: int
     quarantine: tuple[dict[str, Any], ...]
+    skipped: tuple[SkipCount, ...] = ()
+
+    @property
+    def quarantined(self) -> int:
+        """Units that failed; the table also names those that were filtered."""
+        return sum(row["outcome"] == "quarantined" for row in self.quarantine)
 
 
 def stamps(units: Sequence[Unit], job: Job) -> list[Stamps]:
@@ -83,6 +100,19 @@ def read_receipt(path: Path) -> ShardReceipt | None:
         return ShardReceipt.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def total_skips(counts: Iterable[SkipCount]) -> tuple[SkipCount, ...]:
+    """Counts of the same task and reason added up, in sorted order, each with its first example."""
+    totals: dict[tuple[str, str], SkipCount] = {}
+    for one in counts:
+        key = (one.task, one.reason)
+        before = totals.get(key)
+        if before is not None:
+            questions = before.questions + one.questions
+            one = before.model_copy(update={"questions": questions})
+        totals[key] = one
+    return tuple(totals[key] for key in sorted(totals))
 
 
 def write_receipt(path: Path, receipt: ShardReceipt) -> None:

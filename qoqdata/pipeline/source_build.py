@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,17 @@ from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.planning import Chunk, SourcePlan, cut_chunks, make_plan
-from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, total_skips
 from qoqdata.sources.protocol import Job, Source
 
 WHOLE_SOURCE = "(the whole source)"
 
 
 class SourceSummary(BaseModel):
-    """One finished source: its manifest entry, shards, and metadata where it has shards."""
+    """One finished source: its manifest entry, shards, and metadata where it has shards.
+
+    `skipped` counts as the entry does, with examples, whose words do not leave the site.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +43,7 @@ class SourceSummary(BaseModel):
     entry: SourceEntry
     shards: tuple[Shard, ...]
     metadata: MetadataFile | None
+    skipped: tuple[SkipCount, ...] = ()
 
 
 @dataclass
@@ -54,6 +59,7 @@ class SourceBuild:
     patients: NamespaceSplits | None = None
     #: Cards whose block lists may name the source.
     blocking: tuple[Card, ...] = ()
+    fault: BaseException | None = None
     plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
     refusal: str | None = None
     receipts: dict[str, ShardReceipt] = field(default_factory=dict)
@@ -68,12 +74,27 @@ class SourceBuild:
         self.layout.summary(self.slug).unlink(missing_ok=True)
 
     def tasks(self, setting: BuildSetting) -> Iterator[ChunkTask]:
-        """Plan the source, and yield a task for every chunk whose receipt does not hold."""
-        self._make_plan(setting.listen)
-        shard_units = self.config.shard_units or self.job.card.shard_units
-        chunks = cut_chunks(self.plan.units, self.slug, shard_units=shard_units)
+        """Plan the source, and yield a task for every chunk whose receipt does not hold.
+
+        A source whose `fault` is known, or that cannot be planned, is refused as a whole.
+        """
+        if self.fault is not None:
+            self.refuse(self.fault, "plan", setting.listen)
+            return
+        with self._refusing("plan", setting.listen):
+            if self.patients is not None:
+                self.patients.refuse_guess(self.job.card)
+            self.plan = make_plan(
+                self.source,
+                self.job,
+                limit=self.config.limit,
+                blocks=blocks_of(self.job.card, self.blocking),
+                listed=None if self.patients is None else self.patients.of,
+            )
         if self.refusal is not None:
             return
+        shard_units = self.config.shard_units or self.job.card.shard_units
+        chunks = cut_chunks(self.plan.units, self.slug, shard_units=shard_units)
         counts = (len(self.plan.units), len(chunks), len(self.plan.left_out))
         setting.listen(progress.Planned(self.slug, *counts))
         for message in self.plan.messages:
@@ -83,9 +104,12 @@ class SourceBuild:
             task = ChunkTask(chunk, self.source, self.job, setting.salt, self.storage, self.layout)
             path = self.layout.receipt(self.slug, chunk.name)
             receipt = receipts.read_receipt(path) if setting.resume else None
-            if receipt is not None and receipts.holds(
-                receipt, task.fingerprint(), self.layout.root
-            ):
+            with self._refusing("plan", setting.listen):
+                if not receipts.holds(receipt, task.fingerprint(), self.layout.root):
+                    receipt = None
+            if self.refusal is not None:
+                return
+            if receipt is not None:
                 self.finished(chunk, receipt, setting.listen, reused=True)
             else:
                 yield task
@@ -100,19 +124,19 @@ class SourceBuild:
     ) -> None:
         """Take in the receipt of a chunk."""
         self.receipts[chunk.name] = receipt
-        failures = len(receipt.quarantine)
-        units = len(chunk.units)
-        listen(progress.Finished(self.slug, chunk.name, units, receipt.records, failures, reused))
+        counts = (len(chunk.units), receipt.records, receipt.quarantined)
+        listen(progress.Finished(self.slug, chunk.name, *counts, reused))
 
     def close(self, listen: progress.Listener) -> None:
-        """Write the quarantine table, the card as built, the metadata and the summary."""
-        receipts_ = [self.receipts[name] for name in sorted(self.receipts)]
-        rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
-        quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
-        # Block lists name raw keys and patients: they stay with the source that has them.
-        card = self.job.card.model_copy(update={"block": ()}).model_dump(mode="json")
-        write_json(self.layout.card(self.slug), card)
-        counts = _count(receipts_, left_out=self.plan.left_out)
+        """Write the quarantine table, the card as built, the metadata and the summary.
+
+        A source that cannot be summed up is refused, and its shards stay out of the manifest.
+        """
+        counts = None
+        with self._refusing("validate", listen):
+            counts = self._sum_up()
+        # Once refused there is little to write; what fails again is the disk.
+        counts = counts or self._sum_up()
         if counts.annotation_only:
             message = (
                 f"{counts.annotation_only} of {counts.records} records carry annotations only, "
@@ -120,6 +144,32 @@ class SourceBuild:
                 f"images: {' '.join(self.job.card.get.split())}"
             )
             listen(progress.Warned(self.slug, message))
+
+    def refuse(
+        self, error: BaseException, stage: quarantine.Stage, listen: progress.Listener
+    ) -> None:
+        """Refuse the source as a whole and say why; the other sources go on."""
+        row = quarantine.failure_row(WHOLE_SOURCE, (), stage, error, self.job, self.source)
+        self.plan = SourcePlan((), (row,))
+        self.refusal = f"{row['reason']}: {row['message']}"
+        listen(progress.SourceRefused(self.slug, row["reason"], row["message"]))
+
+    @contextmanager
+    def _refusing(self, stage: quarantine.Stage, listen: progress.Listener) -> Iterator[None]:
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            self.refuse(error, stage, listen)
+
+    def _sum_up(self) -> Counts:
+        names = sorted(self.receipts) if self.refusal is None else ()
+        receipts_ = [self.receipts[name] for name in names]
+        rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
+        quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
+        # Block lists name raw keys and patients: they stay with the source that has them.
+        card = self.job.card.model_copy(update={"block": ()}).model_dump(mode="json")
+        write_json(self.layout.card(self.slug), card)
+        counts = _count(receipts_, left_out=self.plan.left_out)
         entry = SourceEntry(
             role=self.job.card.role,
             converter=self.source.card.slug,
@@ -145,26 +195,15 @@ class SourceBuild:
         if metadata is None:
             self.layout.metadata(self.slug).unlink(missing_ok=True)
         # Later builds of other sources list this one from its summary.
-        summary = SourceSummary(slug=self.slug, entry=entry, shards=shards, metadata=metadata)
+        summary = SourceSummary(
+            slug=self.slug,
+            entry=entry,
+            shards=shards,
+            metadata=metadata,
+            skipped=total_skips(one for receipt in receipts_ for one in receipt.skipped),
+        )
         write_json(self.layout.summary(self.slug), summary.model_dump(mode="json"))
-
-    def _make_plan(self, listen: progress.Listener) -> None:
-        """Plan, or refuse the source as a whole and say why; the other sources go on."""
-        try:
-            if self.patients is not None:
-                self.patients.refuse_guess(self.job.card)
-            self.plan = make_plan(
-                self.source,
-                self.job,
-                limit=self.config.limit,
-                blocks=blocks_of(self.job.card, self.blocking),
-                listed=None if self.patients is None else self.patients.of,
-            )
-        except Exception as error:
-            row = quarantine.failure_row(WHOLE_SOURCE, (), "plan", error, self.job)
-            self.plan = SourcePlan((), (row,))
-            self.refusal = f"{row['reason']}: {row['message']}"
-            listen(progress.SourceRefused(self.slug, row["reason"], row["message"]))
+        return counts
 
     def _compared(self, counts: Counts) -> Comparison | None:
         skipped = None
@@ -185,22 +224,26 @@ class SourceBuild:
 
 def _count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any]]) -> Counts:
     """Counts that reconcile: units = converted + quarantined + filtered."""
-    receipts, left_out = list(receipts), list(left_out)
-    outcomes = Counter(row["outcome"] for row in left_out)
+    receipts = list(receipts)
+    rows = [*left_out, *(row for receipt in receipts for row in receipt.quarantine)]
+    outcomes = Counter(row["outcome"] for row in rows)
     by_split: Counter[str] = Counter()
     for receipt in receipts:
         if receipt.shard is not None:
             by_split[receipt.shard.split] += receipt.shard.rows
     conversions = sum(receipt.converted for receipt in receipts)
-    quarantined = outcomes["quarantined"] + sum(len(receipt.quarantine) for receipt in receipts)
+    skipped: dict[str, dict[str, int]] = {}
+    for one in total_skips(one for receipt in receipts for one in receipt.skipped):
+        skipped.setdefault(one.task, {})[one.reason] = one.questions
     return Counts(
-        units=conversions + quarantined + outcomes["filtered"],
+        units=conversions + outcomes.total(),
         converted=conversions,
-        quarantined=quarantined,
+        quarantined=outcomes["quarantined"],
         filtered=outcomes["filtered"],
         records=sum(receipt.records for receipt in receipts),
         annotation_only=sum(receipt.annotation_only for receipt in receipts),
         by_split=dict(by_split),
+        skipped=skipped,
     )
 
 

@@ -11,16 +11,23 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from qoqdata.errors import UsageError, WorkerDied
 from qoqdata.pipeline import quarantine
-from qoqdata.pipeline.conversion import ChunkTask, UnitOutcome, convert_chunk, convert_unit
+from qoqdata.pipeline.conversion import (
+    ChunkTask,
+    UnitOutcome,
+    convert_chunk,
+    convert_unit,
+    failed_chunk,
+)
 from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.sources.protocol import Source, Unit
 
@@ -47,7 +54,7 @@ def _run_local(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
     """
     if workers == 0:
         for task in tasks:
-            yield task, convert_chunk(task)
+            yield task, _receipt(task, partial(convert_chunk, task))
         return
     queue = iter(tasks)
     suspects: list[ChunkTask] = []
@@ -57,7 +64,20 @@ def _run_local(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
             break
         suspects += orphans
     for task in suspects:
-        yield task, _run_isolated(task)
+        yield task, _receipt(task, partial(_run_isolated, task))
+
+
+def _receipt(task: ChunkTask, run: Callable[[], ShardReceipt]) -> ShardReceipt:
+    """What `run` gives, or the failure of the whole chunk, so that the other chunks go on.
+
+    A fault of the machine, such as a full disk, concerns all chunks and passes through.
+    """
+    try:
+        return run()
+    except OSError:
+        raise
+    except Exception as error:
+        return failed_chunk(task, error)
 
 
 def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, None, list[ChunkTask]]:
@@ -77,7 +97,8 @@ def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, Non
             ready, _ = wait(in_flight, return_when=FIRST_COMPLETED)
             broken = {f for f in ready if isinstance(f.exception(), BrokenProcessPool)}
             for future in ready - broken:
-                yield in_flight.pop(future), future.result()
+                task = in_flight.pop(future)
+                yield task, _receipt(task, future.result)
             if broken:
                 return list(in_flight.values())
     finally:
@@ -162,8 +183,8 @@ def _without_interrupts() -> Iterator[None]:
 def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
     """Run tasks as Ray tasks, two a worker in flight; joins a running cluster or starts one.
 
-    Ray itself retries a task whose process died; one that kills it every time ends the build
-    with an error that names the chunk.
+    Ray itself retries a task whose process died; one that kills it every time quarantines its
+    chunk.
     """
     try:
         import ray
@@ -181,7 +202,8 @@ def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
             return
         ready, _ = ray.wait(list(in_flight))
         for reference in ready:
-            yield in_flight.pop(reference), ray.get(reference)
+            task = in_flight.pop(reference)
+            yield task, _receipt(task, partial(ray.get, reference))
 
 
 def _convert_prepared(task: ChunkTask) -> ShardReceipt:

@@ -10,6 +10,7 @@ from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import Split
 from qoqdata.records.content import Region
 from qoqdata.sources.asking import ask, ask_boxes, ask_choice, ask_number, ask_open, translate
+from qoqdata.sources.card import task_of
 from qoqdata.sources.protocol import Unit
 
 #: Members of an annotation that belong to its study, not to one question about it.
@@ -96,7 +97,7 @@ def _question(annotation: Annotation) -> dict[str, Any]:
 def _fields(
     card: Card, task: str, facts: dict[str, Any], regions: Iterable[Region], *, where: str
 ) -> dict[str, Any]:
-    definition, question = card.tasks[task], facts["question"]
+    definition, question = task_of(card, task), facts["question"]
     if definition.kind == "choice":
         return ask_choice(card, task, facts["options"], facts["answer"], question=question)
     if definition.kind == "open":

@@ -16,6 +16,7 @@ from qoqdata.contract.task import Task
 from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.errors import BadLabel
 from qoqdata.records.content import Number, Region
+from qoqdata.sources.card import DIMENSIONLESS, task_of
 
 #: How options are listed, by kind. An ordinal task lists them as a number task with options.
 _RULES = {
@@ -24,7 +25,6 @@ _RULES = {
     "choice": "Choose exactly one:",
     "number": "Choose exactly one, from lowest to highest:",
 }
-_DIMENSIONLESS = "1"
 
 
 def ask(
@@ -108,7 +108,7 @@ def ask_number(
         raise BadLabel(what, where=card.slug, fix="convert it first")
     if not math.isfinite(value):
         raise BadLabel(f"{value} is no number", where=card.slug, fix="leave the unit out")
-    text, own = _decimal(value), None if unit == _DIMENSIONLESS else unit
+    text, own = _decimal(value), None if unit == DIMENSIONLESS else unit
     fields = _fields(task, definition, f"{text} {own}" if own else text, None, question)
     return fields | {"number": Number(float(value), own, definition.tolerance or 0.0)}
 
@@ -152,7 +152,7 @@ def translate(card: Card, raw: str, *, where: str, task: str | None = None) -> s
 
     Raises BadLabel for an unmapped one.
     """
-    labels = card.labels | (card.tasks[task].labels if task else {})
+    labels = card.labels | (task_of(card, task).labels if task else {})
     try:
         return labels[raw]
     except KeyError:
@@ -164,7 +164,7 @@ def translate(card: Card, raw: str, *, where: str, task: str | None = None) -> s
 
 def _task(card: Card, task: str, *kinds: str) -> Task:
     """The definition of a task that is of one of `kinds`."""
-    definition = card.tasks[task]
+    definition = task_of(card, task)
     kind: str = definition.kind
     if kind == "number":
         kind = "ordinal" if definition.ordinal else "quantity"

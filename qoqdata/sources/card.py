@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from qoqdata.contract.card import Card
-from qoqdata.errors import CardError, UsageError
+from qoqdata.contract.task import Task
+from qoqdata.errors import CardError, ConverterError, UsageError
 from qoqdata.settings import checked, load_yaml
 from qoqdata.sources.card_tables import fill_in, table_files
+
+#: The unit of a quantity without dimension.
+DIMENSIONLESS = "1"
 
 _SCALARS = (bool, int, float, str)
 
@@ -39,6 +43,22 @@ def parse_card(content: Any, *, where: str) -> Card:
     )
 
 
+class OptionValues(dict[str, Any]):
+    """The values of a card's options by name."""
+
+    def __missing__(self, name: str) -> Any:
+        fix = f"it has: {', '.join(self) or 'none'}"
+        raise ConverterError(f"the card has no option {name!r}", fix=fix)
+
+
+def task_of(card: Card, name: str) -> Task:
+    """The card's task of that name; raises ConverterError where it has none."""
+    if not isinstance(name, str) or name not in card.tasks:
+        fix = f"it has: {', '.join(card.tasks) or 'none'}"
+        raise ConverterError(f"the card has no task {name!r}", where=card.slug, fix=fix)
+    return card.tasks[name]
+
+
 def settle_options(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
     """The card's options with the user's values, typed like their defaults.
 
@@ -48,12 +68,14 @@ def settle_options(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
         names = ", ".join(sorted(card.options)) or "none"
         where = f"source {card.slug}"
         raise UsageError(f"has no option {unknown[0]!r}", where=where, fix=f"known: {names}")
-    return {
-        name: _typed(card.slug, name, option.default, option.choices, values[name])
-        if name in values
-        else option.default
-        for name, option in sorted(card.options.items())
-    }
+    return OptionValues(
+        {
+            name: _typed(card.slug, name, option.default, option.choices, values[name])
+            if name in values
+            else option.default
+            for name, option in sorted(card.options.items())
+        }
+    )
 
 
 def _typed(slug: str, name: str, default: Any, choices: tuple[str, ...] | None, value: Any) -> Any:

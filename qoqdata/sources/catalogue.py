@@ -4,57 +4,93 @@ An entry point names a package; each folder below it that holds a `card.yaml` is
 new source is a new folder and nothing else, here and in outside packages. What the sources of a
 domain share is a module in the domain's folder: `from ..snomed import TABLE` in
 `ecg/ptb_xl/source.py` means `ecg/snomed.py`.
+
+A package or source at fault is one CatalogueWarning, and all others are there.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from qoqdata.contract.card import Card
-from qoqdata.errors import CardError, UnknownSource
+from qoqdata.errors import CardError, CatalogueWarning, QoqdataError, UnknownSource
 from qoqdata.sources.card import card_digest, load_card
+from qoqdata.sources.code import code_digest, package_root
 from qoqdata.sources.protocol import Source
 
 GROUP = "qoqdata.sources"
 
 
+class _Place(NamedTuple):
+    folder: Path
+    module: str
+    root: Path
+
+
 def cards() -> dict[str, Card]:
-    """The cards of all registered sources by slug, sorted; no converter code is imported."""
-    return {slug: load_card(folder / "card.yaml") for slug, (folder, *_) in _folders().items()}
+    """The cards of all registered sources by slug, sorted; no converter code is imported.
+
+    A card at fault is a CatalogueWarning.
+    """
+    found = {}
+    for slug, places in _places().items():
+        try:
+            found[slug] = _card(_only(slug, places).folder)
+        except QoqdataError as error:
+            _warn(str(error))
+    return found
+
+
+def sources() -> Iterator[Source]:
+    """All registered sources by slug; one whose code cannot be imported is a CatalogueWarning."""
+    for slug in cards():
+        try:
+            yield find_source(slug)
+        except QoqdataError as error:
+            _warn(str(error))
 
 
 def blocking_cards() -> tuple[Card, ...]:
     """The cards of the registered sources that have block lists, by slug."""
-    paths = [folder / "card.yaml" for folder, *_ in _folders().values()]
-    # A card is parsed only where its text has the field: most have none.
-    return tuple(load_card(path) for path in paths if "\nblock:" in path.read_text("utf-8"))
+    found = []
+    for place in (place for places in _places().values() for place in places):
+        path = place.folder / "card.yaml"
+        # A card is parsed only where its text has the field: most have none.
+        if b"\nblock:" in path.read_bytes():
+            try:
+                found.append(load_card(path))
+            except QoqdataError as error:
+                _warn(str(error))
+    return tuple(found)
 
 
 def find_source(slug: str) -> Source:
-    """The source called `slug`; UnknownSource suggests the nearest names."""
-    folders = _folders()
-    if slug not in folders:
-        near = difflib.get_close_matches(slug, folders, n=3)
+    """The source called `slug`; UnknownSource suggests the nearest names.
+
+    Raises CardError for a card or code at fault, and for a name that two sources have.
+    """
+    places = _places()
+    if slug not in places:
+        near = difflib.get_close_matches(slug, places, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "`qoqdata sources` lists them"
         raise UnknownSource(f"no source is called {slug!r}", fix=hint)
-    return load_source(*folders[slug])
+    return load_source(*_only(slug, places[slug]))
 
 
 def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
-    """The source in `folder`, whose code is the importable `module`, of a package at `root`."""
-    card = load_card(folder / "card.yaml")
-    if card.slug != folder.name:
-        raise CardError(
-            f"slug {card.slug!r} is not the folder's name", where=str(folder / "card.yaml")
-        )
+    """The source in `folder`, whose code is the importable `module`, of a package at `root` (by
+    default the topmost that `module` names)."""
+    card = _card(folder)
     code = _import(module, folder)
+    root = root or package_root(folder, module)
     return Source(
         card=card,
         folder=folder,
@@ -63,24 +99,44 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
         convert=code.convert,
         configure=getattr(code, "configure", None),
         card_digest=card_digest(folder / "card.yaml"),
-        code_digest=_code_digest(folder, root or folder),
+        code_digest=code_digest(folder, module, root),
+        root=root,
     )
 
 
 @cache
-def _folders() -> dict[str, tuple[Path, str, Path]]:
-    folders: dict[str, tuple[Path, str, Path]] = {}
+def _places() -> dict[str, list[_Place]]:
+    """Where the sources of each name are: one place, unless two packages use a name."""
+    places: dict[str, list[_Place]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
-        package = importlib.import_module(entry.value)
-        for root in map(Path, package.__path__):
+        try:
+            package = importlib.import_module(entry.value)
+            roots = [Path(path) for path in package.__path__]
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {error}"
+            _warn(f"package {entry.value}: cannot be imported: {reason}. Fix: mend or uninstall it")
+            continue
+        for root in roots:
             for folder in _source_folders(root):
                 inside = ".".join(folder.relative_to(root).parts)
                 module = ".".join(part for part in (entry.value, inside, "source") if part)
-                if folder.name in folders and folders[folder.name][0] != folder:
-                    where = f"{folders[folder.name][0]} and {folder}"
-                    raise CardError(f"two sources are called {folder.name!r}", where=where)
-                folders[folder.name] = (folder, module, root)
-    return dict(sorted(folders.items()))
+                known = places.setdefault(folder.name, [])
+                if folder not in (place.folder for place in known):
+                    known.append(_Place(folder, module, root))
+    return dict(sorted(places.items()))
+
+
+def _only(slug: str, places: list[_Place]) -> _Place:
+    if len(places) > 1:
+        where = " and ".join(str(place.folder) for place in places)
+        raise CardError(f"two sources are called {slug!r}", where=where, fix="rename one")
+    return places[0]
+
+
+@cache
+def _warn(text: str) -> None:
+    """Warn once a process: Python forgets what it has shown whenever its filters change."""
+    warnings.warn(text, CatalogueWarning, stacklevel=3)
 
 
 def _source_folders(root: Path) -> Iterator[Path]:
@@ -89,24 +145,26 @@ def _source_folders(root: Path) -> Iterator[Path]:
             yield card.parent
 
 
+def _card(folder: Path) -> Card:
+    path = folder / "card.yaml"
+    card = load_card(path)
+    if card.slug != folder.name:
+        raise CardError(f"slug {card.slug!r} is not the folder's name", where=str(path))
+    return card
+
+
 def _import(module: str, folder: Path) -> ModuleType:
+    where = str(folder / "source.py")
     try:
         code = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise CardError(f"has no importable {module}", where=str(folder)) from error
-    if absent := [name for name in ("plan", "convert") if not hasattr(code, name)]:
-        raise CardError(f"does not define {absent[0]}", where=str(folder / "source.py"))
+        if error.name is not None and f"{module}.".startswith(f"{error.name}."):
+            raise CardError(f"has no importable {module}", where=str(folder)) from error
+        raise CardError(f"cannot be imported: {error}", where=where) from error
+    except (Exception, SystemExit) as error:
+        what = f"cannot be imported: {type(error).__name__}: {error}"
+        raise CardError(what, where=where) from error
+    for name in ("plan", "convert"):
+        if not callable(getattr(code, name, None)):
+            raise CardError(f"does not define {name}", where=where)
     return code
-
-
-def _code_digest(folder: Path, root: Path) -> str:
-    """sha256 over the Python files and tables of the source's folder, its example left out, and of
-    the folders between it and its package, where its domain's shared modules lie."""
-    total = hashlib.sha256()
-    for part in (folder, *(root / parent for parent in folder.relative_to(root).parents)):
-        for path in sorted(part.iterdir()):
-            # A package's own `__init__.py` differs between a checkout and an installation.
-            own = part == root and path.name == "__init__.py"
-            if path.is_file() and path.suffix in (".py", ".csv", ".tsv", ".json") and not own:
-                total.update(path.name.encode() + b"\0" + path.read_bytes())
-    return total.hexdigest()

@@ -1,7 +1,7 @@
 """The converter protocol: a source is a card and two functions, `plan` and `convert`.
 
     plan(job)          -> Unit | Refused | Filtered, one for everything that exists; no pixels
-    convert(unit, job) -> list[Record]; pure; raises, and the build quarantines
+    convert(unit, job) -> list of Record | Skipped; pure; raises, and the build quarantines
 
 A source folder holds `card.yaml`, `source.py` with these two functions, and `example/`. Sources
 driven by a user's mapping also define `configure(card, mapping) -> (Card, settings)`.
@@ -16,7 +16,7 @@ from typing import Any
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import Split
-from qoqdata.errors import InputError
+from qoqdata.errors import QoqdataError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.records.content import Record
 from qoqdata.sources.rawtree import RawTree
@@ -43,7 +43,7 @@ class Refused:
     """Something that exists and cannot be a unit: it ends in quarantine with this error."""
 
     key: str
-    error: InputError
+    error: QoqdataError
     files: tuple[str, ...] = ()
 
 
@@ -57,7 +57,21 @@ class Filtered:
     files: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A question that cannot be asked of a unit, in the list that `convert` returns.
+
+    It is counted by `task`, which the card has, and `reason`, a short code such as `no_view`; the
+    unit's other questions stand. `message` is for a person, and stays where the set is built.
+    """
+
+    task: str
+    reason: str
+    message: str = ""
+
+
 Planned = Unit | Refused | Filtered
+Converted = Record | Skipped
 
 
 @dataclass(frozen=True)
@@ -76,14 +90,15 @@ class Job:
 
 
 PlanFunction = Callable[[Job], Iterable[Planned]]
-ConvertFunction = Callable[[Unit, Job], list[Record]]
+ConvertFunction = Callable[[Unit, Job], list[Record] | list[Converted]]
 
 
 @dataclass(frozen=True)
 class Source:
     """A registered source: its card, its folder and its functions.
 
-    `module` is the import name of its `source.py`, by which worker processes find it again.
+    `module` is the import name of its `source.py`, by which worker processes find it again; `root`
+    is the folder of the package that the source is in, None where it stands alone.
     """
 
     card: Card
@@ -94,3 +109,4 @@ class Source:
     configure: Callable[[Card, Mapping[str, Any]], tuple[Card, Any]] | None
     card_digest: str
     code_digest: str
+    root: Path | None = None

@@ -31,6 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     from qoqdata.sources import catalogue
 
-    slugs = metafunc.config.getoption("--qoqdata-source") or list(catalogue.cards())
-    sources = [catalogue.find_source(slug) for slug in slugs]
-    metafunc.parametrize(FIXTURE, sources, ids=slugs)
+    slugs = metafunc.config.getoption("--qoqdata-source")
+    sources = map(catalogue.find_source, slugs) if slugs else catalogue.sources()
+    by_slug = {source.card.slug: source for source in sources}
+    metafunc.parametrize(FIXTURE, by_slug.values(), ids=list(by_slug))

@@ -52,7 +52,7 @@ REFUSED = st.builds(
 FILTERED = st.builds(
     Filtered, st.integers(0, 12).map(lambda n: f"f{n}"), st.just("no_label"), st.just("no label")
 )
-ITEMS = st.lists(UNIT | REFUSED | FILTERED, max_size=25)
+ITEMS = st.lists(UNIT | REFUSED | FILTERED, min_size=1, max_size=25)
 
 
 @given(ITEMS)

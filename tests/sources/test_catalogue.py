@@ -97,6 +97,11 @@ def test_digests_follow_code_and_card(package: Path) -> None:
         (None, {}, "no importable"),
         ("def plan(job): ...\n", {}, "does not define convert"),
         ("def convert(unit, job): ...\n", {}, "does not define plan"),
+        ("plan = convert = 1\n", {}, "does not define plan"),
+        ("def plan(job) ...\n", {}, "cannot be imported: SyntaxError"),
+        ("import no_such_library\n", {}, "cannot be imported: No module named 'no_such_library'"),
+        ("{}['key']\n", {}, "cannot be imported: KeyError: 'key'"),
+        ("raise SystemExit(3)\n", {}, "cannot be imported: SystemExit: 3"),
     ],
 )
 def test_folders_at_fault(package: Path, code: str | None, changes: dict, said: str) -> None:
@@ -142,9 +147,79 @@ def test_sources_of_other_packages(tmp_path: Path) -> None:
 
 
 def test_one_name_for_two_sources(tmp_path: Path) -> None:
+    """Neither is meant for sure, so neither is there; all others are."""
     make(tmp_path / "mine" / "ham10000")
+    make(tmp_path / "mine" / "films")
     entry_point(tmp_path, "mine")
-    assert "two sources are called 'ham10000'" in elsewhere(tmp_path, LIST).stdout
+    done = elsewhere(tmp_path, LIST + "catalogue.find_source('ham10000')")
+    listed = done.stdout.split()
+    assert {"films", "ptb_xl"} <= set(listed) and "ham10000" not in listed
+    warned, *_, error = done.stderr.splitlines()
+    for text in (warned, error):
+        assert f"{tmp_path / 'mine' / 'ham10000'}" in text
+        assert "two sources are called 'ham10000'" in text
+
+
+COMMAND = (
+    "from qoqdata.cli.main import run\n"
+    "import sys; sys.argv = ['qoqdata', 'sources', *sys.argv[1:]]; run()\n"
+)
+FAULTY = {
+    "card": "licence.name: Field required",
+    "yaml": "is not YAML",
+    "name": "slug 'films' is not the folder's name",
+    "table": "codes.csv",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_broken_card_is_one_warning(tmp_path: Path, fault: str) -> None:
+    """Once it took the whole catalogue with it, and so every command."""
+    changes: dict[str, object] = {
+        "card": {"licence": {}},
+        "name": {"slug": "films"},
+        "table": {"labels": {"file": "codes.csv", "key": "a", "value": "b"}},
+    }.get(fault, {})  # type: ignore[assignment]
+    folder = make(tmp_path / "mine" / "broken", **changes)
+    if fault == "yaml":
+        (folder / "card.yaml").write_text("{")
+    make(tmp_path / "mine" / "sound")
+    entry_point(tmp_path, "mine")
+    done = elsewhere(tmp_path, COMMAND)
+    listed = {line.split()[0] for line in done.stdout.splitlines() if line}
+    assert done.returncode == 0
+    assert {"sound", "ptb_xl"} <= listed and "broken" not in listed
+    # YAML's own words take several lines.
+    warned = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert len(warned) == 1 and "Traceback" not in done.stderr
+    assert str(folder) in warned[0] and FAULTY[fault] in warned[0]
+
+
+def test_a_source_that_cannot_be_imported_is_one_warning(tmp_path: Path) -> None:
+    make(tmp_path / "mine" / "broken", "1 / 0\n")
+    make(tmp_path / "mine" / "sound")
+    entry_point(tmp_path, "mine")
+    code = (
+        "from qoqdata.sources import catalogue\n"
+        "for _ in range(2): print(*(source.card.slug for source in catalogue.sources()))\n"
+    )
+    done = elsewhere(tmp_path, code)
+    for line in done.stdout.splitlines():
+        assert {"sound", "ptb_xl"} <= set(line.split()) and "broken" not in line.split()
+    assert done.stderr.count("CatalogueWarning") == 1
+    assert "cannot be imported: ZeroDivisionError: division by zero" in done.stderr
+
+
+def test_a_package_that_cannot_be_imported_is_one_warning(tmp_path: Path) -> None:
+    make(tmp_path / "mine" / "films")
+    (tmp_path / "mine" / "__init__.py").write_text("import no_such_library\n")
+    entry_point(tmp_path, "mine")
+    entry_point(tmp_path, "gone")
+    done = elsewhere(tmp_path, COMMAND)
+    assert done.returncode == 0 and "ptb_xl" in done.stdout and "films" not in done.stdout
+    gone, mine = done.stderr.splitlines()
+    assert gone.startswith("warning: package gone: cannot be imported: ModuleNotFoundError")
+    assert mine.startswith("warning: package mine: cannot be imported: ModuleNotFoundError")
 
 
 def test_listing_imports_no_converter(tmp_path: Path) -> None:

@@ -1,0 +1,183 @@
+"""Whether what a converter gives keeps the protocol and fits its card."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qoqdata.contract.card import Card
+from qoqdata.contract.task import Task
+from qoqdata.errors import ConverterError, InputError
+from qoqdata.records.content import Record
+from qoqdata.sources.card import DIMENSIONLESS, task_of
+from qoqdata.sources.field_types import Fault, field_fault, is_text, plain_json, type_name
+from qoqdata.sources.protocol import Filtered, Planned, Refused, Skipped, Unit
+
+_REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def sound_plan(planned: Any, card: Card) -> Iterator[Planned]:
+    """What `plan` gave, with facts as plain JSON values; a faulty item with a key is refused.
+
+    Raises ConverterError for what is no Unit, Refused or Filtered or has no key, and InputError for
+    a plan of nothing.
+    """
+    if not isinstance(planned, Iterable) or isinstance(planned, str | bytes | dict):
+        what = f"plan gave {type_name(planned)}, not its units"
+        raise ConverterError(what, where=card.slug, fix="yield a Unit for everything that exists")
+    place = -1
+    for place, item in enumerate(planned):
+        match item:
+            case Unit():
+                yield _sound_unit(item, f"{card.slug}, item {place} of plan")
+            case Refused() | Filtered():
+                yield _sound(item, f"{card.slug}, item {place} of plan")
+            case _:
+                what = f"plan yielded {type_name(item)}"
+                where = f"{card.slug}, item {place} of plan"
+                raise ConverterError(what, where=where, fix="yield Unit, Refused or Filtered")
+    if place < 0:
+        layout = " ".join(card.layout.split())
+        fix = f"check the raw folder; its layout is: {layout}"
+        raise InputError("nothing was found to plan", where=card.slug, fix=fix)
+
+
+def sort_converted(
+    converted: Any, unit: Unit, card: Card
+) -> tuple[tuple[Record, ...], tuple[Skipped, ...]]:
+    """The records and the skipped questions among what `convert` returned.
+
+    Raises ConverterError for anything else, an empty list, fields of a wrong type, and what does
+    not fit the card.
+    """
+    if not isinstance(converted, list):
+        what = f"convert returned {type_name(converted)}"
+        raise ConverterError(what, where=unit.key, fix="return a list of Record and Skipped")
+    if not converted:
+        fix = "return a Skipped for each question that cannot be asked"
+        raise ConverterError("the converter gave no record", where=unit.key, fix=fix)
+    records, skipped = [], []
+    for place, item in enumerate(converted):
+        where = f"{unit.key}, item {place} of convert"
+        if isinstance(item, Record):
+            _check_record(item, card, where)
+            records.append(item)
+        elif isinstance(item, Skipped):
+            _check_skipped(item, card, where)
+            skipped.append(item)
+        else:
+            fix = "return a list of Record and Skipped"
+            raise ConverterError(f"convert returned {type_name(item)}", where=where, fix=fix)
+    return tuple(records), tuple(skipped)
+
+
+def _sound_unit(unit: Unit, where: str) -> Planned:
+    if isinstance(refused := _sound(unit, where), Refused):
+        return refused
+    try:
+        given = unit.facts if isinstance(unit.facts, dict) else dict(unit.facts)
+        facts = plain_json(given, "facts")
+    except TypeError as error:
+        fix = "facts are texts, finite numbers, truth values, None, and lists and dicts of them"
+        return Refused(unit.key, ConverterError(str(error), where=where, fix=fix), unit.files)
+    return unit if facts is unit.facts else replace(unit, facts=facts)
+
+
+def _sound(item: Planned, where: str) -> Planned:
+    """The item, or its refusal where a field is of a wrong type."""
+    if not isinstance(item.key, str) or not item.key:
+        named = "empty" if item.key == "" else type_name(item.key)
+        what = f"the key of a {type(item).__name__} is {named}"
+        raise ConverterError(what, where=where, fix="a key is a text that names it in the source")
+    fault = field_fault(item) or _emptiness(item)
+    if fault is None:
+        return item
+    path, what = fault
+    error = ConverterError(f"{type(item).__name__}{path} {what}", where=where)
+    key = item.key.encode(errors="backslashreplace").decode()
+    return Refused(key, error)
+
+
+def _emptiness(item: Planned) -> Fault | None:
+    names = ("group", "patient") if isinstance(item, Unit) else ()
+    empty = next((name for name in names if getattr(item, name) == ""), None)
+    return None if empty is None else (f".{empty}", "is empty; None is what is not there")
+
+
+def _check_skipped(item: Skipped, card: Card, where: str) -> None:
+    task_of(card, item.task)
+    if not (isinstance(item.reason, str) and _REASON.fullmatch(item.reason)):
+        what = f"the reason {item.reason!r} of a Skipped is no short code"
+        fix = "such as no_view; the particulars belong into its message"
+        raise ConverterError(what, where=where, fix=fix)
+    if not is_text(item.message):
+        what = f"the message of a Skipped is {type_name(item.message)}"
+        raise ConverterError(what, where=where, fix="give a text that UTF-8 can hold")
+
+
+def _check_record(record: Record, card: Card, where: str) -> None:
+    fault = field_fault(record) or _array_fault(record)
+    if fault is not None:
+        raise ConverterError(f"Record{fault[0]} {fault[1]}", where=where)
+    if not record.forms:
+        raise ConverterError("the record has no wording", where=where, fix="give one in forms")
+    task = task_of(card, record.task)
+    if (misfit := _misfit(record, task)) is not None:
+        what = f"{misfit}, and the card's task {record.task} {_described(task)}"
+        fix = "ask it with qoqdata.sources.asking, which takes all of this from the card"
+        raise ConverterError(what, where=where, fix=fix)
+
+
+def _misfit(record: Record, task: Task) -> str | None:
+    """In what a record is no question of its task."""
+    if record.kind != task.kind:
+        return f"the record is of kind {record.kind!r}"
+    if task.kind != "choice" and record.options != task.options:
+        return f"the record has the options {record.options}"
+    if record.number is not None:
+        unit = None if task.unit == DIMENSIONLESS else task.unit
+        if record.number.unit != unit:
+            return f"the number is in {record.number.unit!r}"
+        if record.number.tolerance != (task.tolerance or 0.0):
+            return f"the number has the tolerance {record.number.tolerance:g}"
+    return None
+
+
+def _described(task: Task) -> str:
+    parts = [f"is of kind {task.kind!r}"]
+    if task.kind != "choice":
+        parts.append(f"with the options {task.options}" if task.options else "without options")
+    if task.unit is not None:
+        parts.append(f"in {task.unit!r}")
+    if task.tolerance is not None:
+        parts.append(f"within {task.tolerance:g}")
+    return " ".join(parts)
+
+
+def _array_fault(record: Record) -> Fault | None:
+    """The first array of another dtype or shape than its class documents."""
+    for n, image in enumerate(record.images or ()):
+        pixels = image.pixels
+        if not _is_array(pixels, ("uint8",), (2, 3)) or pixels.shape[2:] not in ((), (3,)):
+            return _array(f".images[{n}].pixels", pixels, "uint8, grey or RGB")
+    for n, mask in enumerate(record.masks or ()):
+        if not _is_array(mask.codes, ("uint8", "uint16"), (2,)):
+            return _array(f".masks[{n}].codes", mask.codes, "uint8 or uint16 (rows, columns)")
+    if (ecg := record.ecg) is not None:
+        if not _is_array(ecg.signal, ("float32",), (2,)):
+            return _array(".ecg.signal", ecg.signal, "float32 (lead, sample)")
+        if not _is_array(ecg.valid, ("bool",), (2,)):
+            return _array(".ecg.valid", ecg.valid, "bool (lead, sample)")
+    return None
+
+
+def _is_array(array: np.ndarray, kinds: tuple[str, ...], dimensions: tuple[int, ...]) -> bool:
+    return array.dtype.name in kinds and array.ndim in dimensions and array.size > 0
+
+
+def _array(path: str, array: np.ndarray, wanted: str) -> Fault:
+    return path, f"is {array.dtype} of shape {array.shape}, not {wanted}"
