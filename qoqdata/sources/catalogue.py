@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import importlib
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -23,11 +23,20 @@ from qoqdata.sources.card import card_digest, load_card
 from qoqdata.sources.protocol import Source
 
 GROUP = "qoqdata.sources"
+#: Beside a `source.py`; what it holds changes no record.
+SIMULATOR = "simulate.py"
 
 
 def cards() -> dict[str, Card]:
     """The cards of all registered sources by slug, sorted; no converter code is imported."""
     return {slug: load_card(folder / "card.yaml") for slug, (folder, *_) in _folders().items()}
+
+
+def simulated() -> tuple[str, ...]:
+    """The slugs of the sources that have a simulator, sorted; no converter code is imported."""
+    return tuple(
+        slug for slug, (folder, *_) in _folders().items() if (folder / SIMULATOR).is_file()
+    )
 
 
 def find_source(slug: str) -> Source:
@@ -57,7 +66,15 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
         configure=getattr(code, "configure", None),
         card_digest=card_digest(folder / "card.yaml"),
         code_digest=_code_digest(folder, root or folder),
+        simulate=partial(_simulate, folder, module) if (folder / SIMULATOR).is_file() else None,
     )
+
+
+def quirks(source: Source) -> frozenset[str]:
+    """The reasons of quarantine that QUIRKS of its `simulate.py` names; none without one."""
+    if source.simulate is None:
+        return frozenset()
+    return frozenset(getattr(_simulator(source.folder, source.module), "QUIRKS", ()))
 
 
 @cache
@@ -92,14 +109,29 @@ def _import(module: str, folder: Path) -> ModuleType:
     return code
 
 
+def _simulate(
+    folder: Path, module: str, out: Path, n: int, *, seed: int = 0, quirks: bool = False
+) -> None:
+    _simulator(folder, module).simulate(out, n, seed=seed, quirks=quirks)
+
+
+def _simulator(folder: Path, module: str) -> ModuleType:
+    """The module `simulate` beside `source`."""
+    code = importlib.import_module(f"{module.rpartition('.')[0]}.simulate")
+    if not hasattr(code, "simulate"):
+        raise CardError("does not define simulate", where=str(folder / SIMULATOR))
+    return code
+
+
 def _code_digest(folder: Path, root: Path) -> str:
-    """sha256 over the Python files and tables of the source's folder, its example left out, and of
-    the folders between it and its package, where its domain's shared modules lie."""
+    """sha256 over the Python files and tables of the source's folder, its example and simulator
+    left out, and of the folders up to its package, where its domain's shared modules lie."""
     total = hashlib.sha256()
     for part in (folder, *(root / parent for parent in folder.relative_to(root).parents)):
         for path in sorted(part.iterdir()):
             # A package's own `__init__.py` differs between a checkout and an installation.
             own = part == root and path.name == "__init__.py"
-            if path.is_file() and path.suffix in (".py", ".csv", ".tsv", ".json") and not own:
+            counts = path.suffix in (".py", ".csv", ".tsv", ".json") and path.name != SIMULATOR
+            if path.is_file() and counts and not own:
                 total.update(path.name.encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

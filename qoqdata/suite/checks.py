@@ -124,4 +124,8 @@ def _damage(path: Path, how: str) -> None:
 
 def _raw_files(source: Source) -> list[str]:
     root = source.folder / "example" / "raw"
-    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+    return sorted(
+        p.relative_to(root).as_posix()
+        for p in root.rglob("*")
+        if p.is_file() and not p.name.startswith(".")
+    )
