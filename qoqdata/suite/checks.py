@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from qoqdata.contract.card import Card
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Source
-from qoqdata.suite import damage, examples, survivors
-from qoqdata.suite.examples import BuiltExample, build_example
-from qoqdata.suite.losses import read_losses
+from qoqdata.suite import damage, examples
+from qoqdata.suite.examples import build_example
+from qoqdata.suite.findings import (
+    built_card,
+    media_findings,
+    raw_bytes,
+    raw_files,
+    raw_folder,
+    raw_labels,
+    table_findings,
+    unused,
+)
 from qoqdata.suite.repetition import digest, digest_elsewhere
 from qoqdata.validation import find
 
@@ -106,7 +113,7 @@ def test_damaged_tables_are_accounted_for(
     """With rows, columns or all of a table lost, records are the same or said to be missing."""
     whole = build_example(qoqdata_source, tmp_path / "whole")
     labels = raw_labels(built_card(whole))
-    cases = damage.table_damages(_raw_bytes(qoqdata_source), labels)
+    cases = damage.table_damages(raw_bytes(qoqdata_source), labels)
     some = damage.spread(cases, damage.TABLE_CASES)
     if left := len(cases) - len(some):
         note = f"{left} of {len(cases)} damages to tables were not tried"
@@ -117,7 +124,7 @@ def test_damaged_tables_are_accounted_for(
 def test_damaged_media_are_accounted_for(qoqdata_source: Source, tmp_path: Path) -> None:
     """With an image, a signal or a mask lost or cut, the same."""
     whole = build_example(qoqdata_source, tmp_path / "whole")
-    cases = damage.media_damages(_raw_bytes(qoqdata_source))
+    cases = damage.media_damages(raw_bytes(qoqdata_source))
     assert media_findings(qoqdata_source, whole, cases, tmp_path / "damaged") == []
 
 
@@ -135,101 +142,6 @@ def test_simulated_tree_builds(qoqdata_source: Source, tmp_path: Path, quirks: b
     assert len(example.records) + len(example.quarantine) >= SIMULATED
     assert example.records
     assert list(find(example.dataset)) == []
-
-
-def table_findings(
-    source: Source, whole: BuiltExample, cases: list[damage.Damage], work: Path
-) -> list[str]:
-    """What is wrong with the builds of a source's example under damages to its tables, in words.
-
-    What `losses.yaml` states may go unnoticed, but for one row's loss only in one study.
-    """
-    official = built_card(whole).splits.rule == "official"
-    stated = read_losses(source)
-    unused_statements = {(path, kind) for path, kinds in stated.items() for kind in kinds}
-    findings = []
-    builds = survivors.damaged_builds(source, raw_folder(source), cases, work)
-    for case, example in builds:
-        if case.kind == "order" and not survivors.same(whole, example):
-            found = ["columns are read by their place, not by their name"]
-        elif case.kind == "headers" and survivors.same(whole, example):
-            found = ["the columns are read by their place, or not at all"]
-        elif case.kind in ("order", "headers"):
-            found = []
-        else:
-            found = survivors.unsaid(whole, example, official=official)
-        if found and case.kind in stated.get(case.path, ()):
-            unused_statements.discard((case.path, case.kind))
-            studies = survivors.studies_touched(whole, example)
-            several = case.row is not None and len(studies) > 1
-            found = [f"{len(studies)} studies are not what they were"] if several else []
-        findings += [f"{case}: {what}" for what in found]
-    findings += [
-        f"losses.yaml states {kind} of {path}, of which every loss is noticed"
-        for path, kind in sorted(unused_statements)
-    ]
-    return findings
-
-
-def media_findings(
-    source: Source, whole: BuiltExample, cases: list[damage.Damage], work: Path
-) -> list[str]:
-    """As `table_findings`, for files that are no tables."""
-    official = built_card(whole).splits.rule == "official"
-    builds = survivors.damaged_builds(source, raw_folder(source), cases, work)
-    return [
-        f"{case}: {what}"
-        for case, example in builds
-        for what in survivors.unsaid(whole, example, official=official)
-    ]
-
-
-def unused(records: Sequence[dict[str, Any]], card: Card) -> list[str]:
-    """Tasks without a record, and options and label maps of which no record has one."""
-    words: dict[str, set[str]] = {name: set() for name in card.tasks}
-    asked = {record["task"] for record in records}
-    for record in records:
-        for name in ("labels", "uncertain", "absent"):
-            words[record["task"]] |= set(record.get(name) or ())
-        words[record["task"]].add(str(record.get("answer")))
-    findings = [f"no record has the task {name}" for name in card.tasks if name not in asked]
-    for name, task in card.tasks.items():
-        if name in asked and task.options and not words[name] & set(task.options):
-            findings.append(f"no record has an option of the task {name}")
-        if name in asked and task.labels and not words[name] & set(task.labels.values()):
-            findings.append(f"no record has a label of the map of the task {name}")
-    if card.labels and not set(card.labels.values()) & set().union(*words.values()):
-        findings.append("no record has a label of the card's map")
-    return findings
-
-
-def built_card(example: BuiltExample) -> Card:
-    """The card as the example was built: completed by the mapping, if the source takes one."""
-    (card,) = example.dataset.cards.values()
-    return card
-
-
-def raw_labels(card: Card) -> frozenset[str]:
-    """All raw labels and options, by which the columns of labels are known."""
-    maps = [card.labels, *(task.labels or {} for task in card.tasks.values())]
-    options = [option for task in card.tasks.values() for option in task.options or ()]
-    return frozenset(options).union(*maps)
-
-
-def raw_folder(source: Source) -> Path:
-    """The raw tree of the example."""
-    return source.folder / "example" / "raw"
-
-
-def raw_files(source: Source) -> list[str]:
-    """The example's raw files, sorted; hidden ones, which no source lists, left out."""
-    root = raw_folder(source)
-    paths = (path for path in root.rglob("*") if path.is_file() and path.name[0] != ".")
-    return sorted(path.relative_to(root).as_posix() for path in paths)
-
-
-def _raw_bytes(source: Source) -> dict[str, bytes]:
-    return {path: (raw_folder(source) / path).read_bytes() for path in raw_files(source)}
 
 
 def _texts(value: object) -> Iterator[str]:
