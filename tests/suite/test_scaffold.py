@@ -31,13 +31,14 @@ def test_what_is_made(tmp_path: Path) -> None:
         "example/raw/images/0002.png",
         "example/raw/images/0003.png",
         "example/raw/labels.csv",
+        "simulate.py",
         "source.py",
     ]
     records = examples.read_expected(source, examples.RECORDS)
     assert {record["source"] for record in records} == {"busi_new"}
     assert {record["domain"] for record in records} == {"ultrasound"}
     assert {record["answer"] for record in records} <= {"Normal", "Abnormal"}
-    for path in ("card.yaml", "source.py"):
+    for path in ("card.yaml", "simulate.py", "source.py"):
         assert not {"NAME", "DOMAIN"} & set((source.folder / path).read_text().split())
 
 
