@@ -14,6 +14,8 @@ from qoqdata.suite import examples
 from qoqdata.suite.scaffold import scaffold, write_expected
 from tests.sources.test_catalogue import entry_point
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 
 def listing(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -52,7 +54,7 @@ def test_it_passes_its_suite(tmp_path: Path) -> None:
         *("--qoqdata-source", "busi_new", "-p", "no:cacheprovider", "-c", os.devnull),
         *("--basetemp", str(tmp_path / "base"), "--rootdir", str(tmp_path)),
     ]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{REPOSITORY}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
