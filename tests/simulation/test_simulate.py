@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import qoqdata
+from qoqdata.cli import main
 from qoqdata.errors import CardError, UsageError
 from qoqdata.sources import catalogue
 from qoqdata.suite import examples
@@ -18,10 +19,8 @@ from tests.cli.conftest import runner
 
 
 @pytest.fixture
-def command() -> Callable:
-    from qoqdata.cli import main
-
-    return runner(main.app)
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable:
+    return runner("qoqdata", main.run, monkeypatch, capsys)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -138,7 +137,6 @@ def test_a_simulator_is_imported_when_it_is_called(folder: Path, tmp_path: Path)
     (folder / "simulate.py").write_text("QUIRKS = {'bad_table': 'why'}\n")
     source = catalogue.load_source(folder, "toy_lab.lc25000.source")
     assert "toy_lab.lc25000.simulate" not in sys.modules
-    assert catalogue.quirks(source) == {"bad_table"}
     assert source.simulate is not None
     with pytest.raises(CardError, match="does not define simulate"):
         source.simulate(tmp_path / "raw", 3)

@@ -15,13 +15,27 @@ from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.simulation import blob, film, write_csv, write_png
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.card import parse_card
-from qoqdata.sources.protocol import Job, PlanFunction, Planned, Refused, Source, Unit
+from qoqdata.sources.protocol import (
+    ConvertFunction,
+    Job,
+    PlanFunction,
+    Planned,
+    Refused,
+    Source,
+    Unit,
+)
 
 LABELS = {"0": "Benign", "1": "Malignant"}
 
 
-def toy(folder: Path, plan: PlanFunction, *, rule: str = "hash") -> Source:
-    """A source with one task, whose `convert` shows an image with the masks behind it."""
+def toy(
+    folder: Path,
+    plan: PlanFunction,
+    convert: ConvertFunction | None = None,
+    *,
+    rule: str = "hash",
+) -> Source:
+    """A source with one task; by default an image with the masks behind it."""
     card = {
         "slug": "toy",
         "name": "Toy",
@@ -47,10 +61,12 @@ def toy(folder: Path, plan: PlanFunction, *, rule: str = "hash") -> Source:
         "splits": {"rule": rule},
     }
     digests = ("0" * 64, "0" * 64)
-    return Source(parse_card(card, where="toy"), folder, __name__, plan, convert, None, *digests)
+    return Source(
+        parse_card(card, where="toy"), folder, __name__, plan, convert or with_masks, None, *digests
+    )
 
 
-def convert(unit: Unit, job: Job) -> list[Record]:
+def with_masks(unit: Unit, job: Job) -> list[Record]:
     image, notes = image_from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
     regions = []
     for path in unit.files[1:]:
