@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 import polars as pl
 
-from qoqdata import items, notebook
+from qoqdata import items, notebook, roles
 from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_unknown_labels
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
     from qoqdata.stream import Mix, Stream
+    from qoqdata.stream.settings import Purpose
 
 #: Leaf columns that statistics and curation need; images and signals stay on disk.
 METADATA = (
@@ -205,6 +206,13 @@ class Dataset:
         """`metadata` without the records that curation dropped and without annotation-only ones."""
         return without_dropped(self.metadata().filter("shows"), self.files.layout("curation"))
 
+    def for_training(self) -> pl.DataFrame:
+        """`kept` without the records of evaluation sources, which are never trained on.
+
+        Raises UsageError where no others are there.
+        """
+        return roles.for_training(self.kept(), self.manifest, where=self.where)[0]
+
     def concepts(self, table: str | Path) -> ConceptTable:
         """The table of concepts of a name or file (see `qoqdata.concepts`).
 
@@ -255,13 +263,18 @@ class Dataset:
     ) -> Stream:
         """Records of a split in an exact order, for training.
 
+        Records of evaluation sources are left out, logged and counted (`Stream.left_out`);
+        `purpose="evaluation"` takes them too.
+
         `mix`: a `qoqdata.stream.Mix`, or "domain", "source", "label" or "concept" and a rule, as in
         "domain:uniform". `harmonise`: name or file of a table of concepts (see `qoqdata.concepts`),
         by which `where` and `mix` know concepts. `columns`: those of a record, None for all.
-        `settings` are the fields of `qoqdata.stream.StreamSettings`: seed, shuffle, where,
-        max_pixels, max_tokens, images, budget, workers, on_bad, rank, world, epochs and others.
+        `settings` are the fields of `qoqdata.stream.StreamSettings`: purpose, seed, shuffle,
+        where, max_pixels, max_tokens, images, budget, workers, on_bad, rank, world, epochs and
+        others.
 
-        Raises UsageError for settings that cannot be met, DatasetError when no record is left, when
+        Raises UsageError for settings that cannot be met and for a data set of evaluation sources
+        only, DatasetError when no record is left, when
         a shard cannot be read, or when statistics are asked for that are not there.
         """
         from qoqdata.stream import mixing
@@ -280,13 +293,24 @@ class Dataset:
         )
         return open_stream(self.files, self.manifest, lambda: self.stats, request)
 
-    def to_hf(self) -> DatasetDict:
-        """A Hugging Face DatasetDict by split, images as PIL images."""
+    def to_hf(self, *, purpose: Purpose = "training") -> DatasetDict:
+        """A Hugging Face DatasetDict by split, images as PIL images.
+
+        For training it has no records of evaluation sources; raises UsageError where no others are
+        there. `purpose="evaluation"` has all.
+        """
         from datasets import DatasetDict, load_dataset
 
         self._check_some()
         files: dict[str, list[str]] = {}
-        for shard, path in zip(self.manifest.shards, self.paths, strict=True):
+        shards = self.manifest.shards
+        if purpose == "training":
+            benchmarks = roles.evaluation_sources(self.manifest)
+            shards = tuple(shard for shard in shards if shard.source not in benchmarks)
+            if not shards:
+                raise roles.training_refusal(benchmarks, where=self.where)
+        for shard in shards:
+            path = self.files.local(shard)
             # Hugging Face takes paths for patterns.
             files.setdefault(shard.split, []).append(glob.escape(str(path)))
         loaded = load_dataset("parquet", data_files=files)

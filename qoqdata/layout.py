@@ -70,6 +70,10 @@ class Layout:
         """The planning result of a source, for the manifest of later builds."""
         return self.build / "sources" / f"{source}.json"
 
+    def patient_splits(self, namespace: str) -> Path:
+        """The official splits of a namespace by keyed patient, for later builds of its sources."""
+        return self.build / "patient_splits" / f"{namespace}.json"
+
     def quarantine(self, source: str) -> Path:
         return self.root / "quarantine" / f"{source}.parquet"
 

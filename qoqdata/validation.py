@@ -42,7 +42,7 @@ def find(dataset: Dataset) -> Iterator[Finding]:
         try:
             with dataset.files.holding(shard) as path:
                 faults = list(_file_faults(path, shard))
-                yield from faults or _row_faults(path, shard)
+                yield from faults or _row_faults(path, shard, dataset.manifest)
             readable = readable and not faults
         except (pa.ArrowException, OSError, DatasetError) as error:
             # Behind a URL a shard is checked on its way here.
@@ -80,12 +80,14 @@ def _file_faults(path: Path, shard: Shard) -> Iterator[Finding]:
         yield Finding(shard.path, "row groups are counted", "differ from the manifest's")
 
 
-def _row_faults(path: Path, shard: Shard) -> Iterator[Finding]:
+def _row_faults(path: Path, shard: Shard, manifest: Manifest) -> Iterator[Finding]:
+    entry = manifest.sources.get(shard.source)
+    role = "training" if entry is None else entry.role
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             frame = pl.DataFrame(file.read_row_group(group))
             for row in frame.iter_rows(named=True):
-                for column, rule, what in breaches(row):
+                for column, rule, what in breaches(row, role):
                     error = RecordError(what, record=row["id"], column=column, rule=rule)
                     yield Finding(f"{shard.path}, {error.where}", rule, what)
                 for column, value in (("source", shard.source), ("split", shard.split)):

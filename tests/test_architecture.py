@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 QOQDATA = (
     ("errors", "version", "shipped", "progress"),
     ("atomic", "layout", "settings", "contract", "converters"),
-    ("boxes", "concepts", "person", "manifest", "metadata", "rollouts", "verdicts"),
+    ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
     ("readers", "question", "simulation"),
     ("records",),
     ("sources",),
@@ -46,7 +46,7 @@ QOQTRAIN = (
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
     *("", "api", "atomic", "boxes", "concepts", "console", "contract", "dataset", "errors"),
-    *("manifest", "progress", "question", "readers", "settings", "stream"),
+    *("manifest", "progress", "question", "readers", "roles", "settings", "stream"),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
 FOR_CONVERTERS = tuple(name for row in QOQDATA[:6] for name in row)

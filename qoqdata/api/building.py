@@ -86,6 +86,7 @@ def build(
     workers: int | None = None,
     engine: str = "local",
     storage: Storage | StoragePolicy | Mapping[str, Any] | None = None,
+    patient_splits: Mapping[str, str | Path] | None = None,
     limit: int | None = None,
     resume: bool = True,
     salt_file: str | Path | None = None,
@@ -101,7 +102,9 @@ def build(
     source only. `config` stands in place of these: a file, its content, or a BuildConfig. `storage`
     is how pixels are stored: "training" (the default: at most about a megapixel, JPEG) or "native"
     (lossless, full size), or the fields of `qoqdata.contract.storage.Storage`; a source's own
-    in the file or mapping stays. `limit` takes the first units of each source only.
+    in the file or mapping stays. `patient_splits` names the table of the official splits of a
+    namespace's patients, or "hash", where no source of the build has it. `limit` takes the first
+    units of each source only.
 
     `workers` are processes: None one a core, 0 none but this one. `engine` is "local" or "ray".
     `resume` keeps finished shards. `salt_file` holds the site's secret salt; by default it is in
@@ -118,7 +121,9 @@ def build(
     from qoqdata.records.identity import load_salt
 
     slugs = [sources] if isinstance(sources, str) else list(sources or ())
-    request = _build_config(slugs, raw, config, mapping, options or {}, storage, limit)
+    request = _build_config(
+        slugs, raw, config, mapping, options or {}, storage, patient_splits, limit
+    )
     salt_path = None if salt_file is None else Path(salt_file)
     salt = load_salt(salt_path, create=salt_path is None)
     setting = BuildSetting(
@@ -196,11 +201,12 @@ def _build_config(
     mapping: Mapping[str, Any] | str | Path | None,
     options: Mapping[str, Any],
     storage: Storage | str | Mapping[str, Any] | None,
+    patient_splits: Mapping[str, str | Path] | None,
     limit: int | None,
 ) -> BuildConfig:
     from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
 
-    changes = {"storage": storage, "limit": limit}
+    changes = {"storage": storage, "patient_splits": patient_splits or None, "limit": limit}
     changes = {name: value for name, value in changes.items() if value is not None}
     if config is not None:
         if slugs or raw or mapping or options:

@@ -86,9 +86,9 @@ def stats(
 
     `policy` says whose difficulty counts, where there are several; `prior` first writes the
     difficulty that follows from label entropy; `harmonise` also counts by concept, of the table of
-    that name or file (see `qoqdata.concepts`). Raises UsageError when the policy has none or the
-    choice is open, for a table at fault, and for a set behind a URL; DatasetError when no training
-    record is left.
+    that name or file (see `qoqdata.concepts`). Records of evaluation sources count nowhere. Raises
+    UsageError when the policy has none or the choice is open, for a table at fault, and for a set
+    behind a URL or of evaluation sources only; DatasetError when no training record is left.
     """
     from qoqdata.statistics import difficulty, tables
     from qoqdata.statistics.prior import write_prior
@@ -98,7 +98,9 @@ def stats(
     if prior:
         write_prior(target)
     scores = difficulty.choose(target.layout, policy)
-    return tables.write_statistics(target.layout, tables.compute(target.kept(), scores, concepts))
+    return tables.write_statistics(
+        target.layout, tables.compute(target.for_training(), scores, concepts)
+    )
 
 
 def difficulty(

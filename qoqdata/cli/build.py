@@ -10,7 +10,7 @@ import yaml
 
 import qoqdata
 from qoqdata import console
-from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.manifest import CountDifference, Manifest
 from qoqdata.contract.storage import StoragePolicy
 from qoqdata.errors import UsageError
 
@@ -42,6 +42,13 @@ def build_command(
         StoragePolicy | None,
         typer.Option(help="training (bounded, JPEG; the default) or native (lossless, full size)."),
     ] = None,
+    patient_splits: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMESPACE=FILE",
+            help="Official splits of patients that sources share; NAMESPACE=hash: none.",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="First N units of each source.")] = None,
     resume: Annotated[bool, typer.Option(help="Reuse finished shards.")] = True,
     salt_file: Annotated[
@@ -66,6 +73,7 @@ def build_command(
             workers=workers,
             engine=engine,
             storage=storage,
+            patient_splits=dict(map(_patient_splits, patient_splits or [])),
             limit=limit,
             resume=resume,
             salt_file=salt_file,
@@ -100,9 +108,35 @@ def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
             (slug, counts.units, counts.records, *splits, counts.quarantined, counts.filtered)
         )
     console.table(columns, rows)
+    expectations(manifest)
     console.say(f"\ndata set {out}  digest {manifest.digest[:16]}")
     if any(entry.counts.quarantined for entry in manifest.sources.values()):
         quarantine(out, manifest)
+
+
+def expectations(manifest: Manifest) -> None:
+    """Where counts are not those that the cards expect of a complete copy."""
+    found = {slug: one.expected for slug, one in manifest.sources.items() if one.expected}
+    rows = [
+        (slug, _named(one), one.expected, one.found if one.found is not None else "cannot be read")
+        for slug, comparison in found.items()
+        for one in comparison.differences
+    ]
+    if rows:
+        console.say("\nother counts than the card expects of a complete copy")
+        console.table(("source", "count", "expected", "found"), rows)
+    whole = [slug for slug, one in found.items() if not one.skipped and not one.differences]
+    if whole:
+        console.say(f"\ncounts are as the card expects: {', '.join(whole)}")
+    for slug, comparison in found.items():
+        if comparison.skipped:
+            console.say(f"\ncounts of {slug} are not compared: {comparison.skipped}")
+
+
+def _named(difference: CountDifference) -> str:
+    if difference.table is not None:
+        return f"rows of {difference.table}"
+    return difference.what if difference.split is None else f"{difference.what}, {difference.split}"
 
 
 def quarantine(out: Path, manifest: Manifest) -> None:
@@ -121,6 +155,13 @@ def quarantine(out: Path, manifest: Manifest) -> None:
     )
     console.say("\nquarantined (all rows: quarantine/<source>.parquet)")
     console.table(("source", "reason", "units", "for example"), reasons.iter_rows())
+
+
+def _patient_splits(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not value:
+        raise UsageError(f"{text!r} is not NAMESPACE=FILE", where="--patient-splits")
+    return name, value
 
 
 def _option(text: str) -> tuple[str, Any]:

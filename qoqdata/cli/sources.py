@@ -62,6 +62,7 @@ def show(card: Card) -> None:
     console.say(f"{card.slug}: {card.name}")
     console.say(card.summary)
     facts = [
+        ("role", "evaluation only: never trained on" if card.role == "evaluation" else None),
         ("domain", _domain(card)),
         ("licence", card.licence.name),
         ("note", card.licence.note),

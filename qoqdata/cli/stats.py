@@ -10,6 +10,7 @@ import typer
 import qoqdata
 from qoqdata import console
 from qoqdata.contract.vocabulary import LABEL_STATES
+from qoqdata.roles import evaluation_sources
 from qoqdata.statistics.tables import Stats
 
 
@@ -40,6 +41,8 @@ def stats_command(
         console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})
         return
     show(stats)
+    if benchmarks := evaluation_sources(qoqdata.open(dataset).manifest):
+        console.say(f"evaluation sources count nowhere: {', '.join(benchmarks)}")
 
 
 def show(stats: Stats) -> None:

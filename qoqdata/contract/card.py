@@ -6,8 +6,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from qoqdata.contract.holdout import Block, PatientSplits
 from qoqdata.contract.task import LabelsTable, Task, Text, or_table
-from qoqdata.contract.vocabulary import ACCESS, DOMAINS, MODALITIES, REDISTRIBUTION, Split
+from qoqdata.contract.vocabulary import (
+    ACCESS,
+    MODALITIES,
+    OTHER_DOMAIN,
+    RECORD_DOMAINS,
+    REDISTRIBUTION,
+    SourceRole,
+    Split,
+)
 
 VERSION = 1
 
@@ -52,6 +61,9 @@ class Splits(_Part):
     conflict: Literal["refuse"] | Split = Field(
         "refuse", description="where a group that an official split tears goes"
     )
+    patients: PatientSplits | None = Field(
+        None, description="the official list that all sources of the namespace follow"
+    )
 
     @field_validator("shares")
     @classmethod
@@ -69,12 +81,21 @@ class Option(_Part):
     choices: tuple[str, ...] | None = None
 
 
-class Expected(_Part):
-    """Counts of a complete copy, for the report of what is missing."""
+class ExpectedCounts(_Part):
+    """Counts of a complete copy; null is not compared."""
 
-    units: int | None = None
+    units: int | None = Field(None, description="everything that planning discovers")
     records: int | None = None
-    patients: int | None = None
+    patients: int | None = Field(None, description="distinct ones of the units that are converted")
+
+
+class Expected(ExpectedCounts):
+    """Counts of a complete copy, which every build compares with its own."""
+
+    by_split: dict[Split, ExpectedCounts] = Field(
+        {}, description="units of a split are those that planning left nothing to say against"
+    )
+    tables: dict[Text, int] = Field({}, description="rows of a table, by its path below the root")
     note: str | None = None
 
 
@@ -84,7 +105,10 @@ class Card(_Part):
     slug: Slug
     name: Text
     version: Annotated[int, Field(ge=1, description="raise it when conversion changes")]
-    domain: Literal[DOMAINS]  # type: ignore[valid-type]
+    role: SourceRole = Field(
+        "training", description="evaluation: a benchmark, refused in training whatever the split"
+    )
+    domain: Literal[RECORD_DOMAINS]  # type: ignore[valid-type]
     modality: Literal[MODALITIES]  # type: ignore[valid-type]
     summary: Text
     licence: Licence
@@ -103,6 +127,9 @@ class Card(_Part):
     )
     mask_codes: dict[MaskCode, Text] = Field({}, description="code in stored masks to its name")
     splits: Splits
+    block: tuple[Block, ...] = Field(
+        (), description="cases of other sources, or its own, that must not be in train"
+    )
     options: dict[Slug, Option] = {}
     expected: Expected = Expected()
     raw_paths: Literal["public", "keyed"] = Field(
@@ -118,6 +145,18 @@ class Card(_Part):
     def _public_sources_have_a_home(self) -> Self:
         if self.homepage is None and self.access != "own":
             raise ValueError("homepage is missing: where does the source live?")
+        return self
+
+    @model_validator(mode="after")
+    def _training_has_a_domain(self) -> Self:
+        if self.domain == OTHER_DOMAIN and self.role != "evaluation":
+            raise ValueError(f"the domain {OTHER_DOMAIN} is for evaluation sources only")
+        return self
+
+    @model_validator(mode="after")
+    def _lists_of_patients_have_a_namespace(self) -> Self:
+        if self.splits.patients is not None and self.keys.namespace is None:
+            raise ValueError("splits.patients needs keys.namespace: whose patients are they?")
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from qoqdata.contract.storage import Storage
-from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split
+from qoqdata.contract.vocabulary import RECORD_DOMAINS, REDISTRIBUTION, SourceRole, Split
 
 VERSION = 2
 
@@ -30,12 +30,31 @@ class Counts(_Part):
     by_split: dict[str, int]
 
 
+class CountDifference(_Part):
+    """A count of the card that the build does not reach, or exceeds."""
+
+    what: str = Field(description="units, records, patients or rows")
+    split: Split | None = Field(None, description="null: of all splits")
+    table: str | None = Field(None, description="whose rows; null for the other counts")
+    expected: int
+    found: int | None = Field(description="null for a table that is not there or cannot be read")
+
+
+class Comparison(_Part):
+    """What a build counts against what the card expects of a complete copy."""
+
+    compared: int = Field(description="how many counts of the card were compared")
+    differences: tuple[CountDifference, ...] = ()
+    skipped: str | None = Field(None, description="why nothing was compared")
+
+
 class SourceEntry(_Part):
     """One source of the data set."""
 
     converter: str
     version: int
-    domain: Literal[DOMAINS]  # type: ignore[valid-type]
+    role: SourceRole = "training"
+    domain: Literal[RECORD_DOMAINS]  # type: ignore[valid-type]
     licence: str
     redistribution: Literal[REDISTRIBUTION]  # type: ignore[valid-type]
     card_digest: Sha256
@@ -46,6 +65,14 @@ class SourceEntry(_Part):
     shard_units: int | None = Field(None, description="null: the card's own")
     refused: str | None = Field(None, description="why planning refused the source as a whole")
     counts: Counts
+    expected: Comparison | None = Field(None, description="null: the card expects no counts")
+    blocked: dict[str, int] = Field(
+        {}, description="units that a block list kept out of train, by the card that lists them"
+    )
+    namespace: str | None = Field(None, description="of its patients, where it shares them")
+    patient_splits: str | None = Field(
+        None, description="the list of its namespace: a digest, or hash where the user chose so"
+    )
 
 
 class Shard(_Part):

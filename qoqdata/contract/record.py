@@ -20,8 +20,8 @@ from qoqdata.contract.types import (
 )
 from qoqdata.contract.vocabulary import (
     DIGESTS,
-    DOMAINS,
     MODALITIES,
+    RECORD_DOMAINS,
     REDISTRIBUTION,
     ROLES,
     SEXES,
@@ -120,7 +120,7 @@ RECORD = Table(
     (
         Field("id", STRING, "stable hash of source, study key, task and item"),
         Field("source", STRING, "slug of the source"),
-        Field("domain", Scalar("string", DOMAINS), "clinical domain"),
+        Field("domain", Scalar("string", RECORD_DOMAINS), "clinical domain; other: none of them"),
         Field("modality", Scalar("string", MODALITIES), "what the policy is shown"),
         Field("task", STRING, "diagnosis, grounding, severity ..."),
         Field("kind", Scalar("string", TASK_KINDS), "what an answer is"),

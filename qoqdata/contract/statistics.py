@@ -58,7 +58,12 @@ SOURCES = Table(
     "sources",
     VERSION,
     "Rarity and success rate by source.",
-    (Field("key", STRING, "source"), Field("domain", STRING, "its domain"), *_COUNTS, *_SUCCESS),
+    (
+        Field("key", STRING, "source"),
+        Field("domain", STRING, "its domain; of several that of most of its records"),
+        *_COUNTS,
+        *_SUCCESS,
+    ),
 )
 
 LABELS = Table(

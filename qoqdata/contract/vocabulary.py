@@ -1,4 +1,4 @@
-"""Closed vocabularies of the contract: domains, modalities, splits, redistribution terms."""
+"""Closed vocabularies of the contract: domains, roles, modalities, splits, redistribution terms."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ DOMAINS = (
     "ecg",
     "multimodal",
 )
+
+#: What a record of an evaluation source may carry that belongs to none of them. It is no domain of
+#: training: in no statistic, rarity, weight or mix.
+OTHER_DOMAIN = "other"
+RECORD_DOMAINS = (*DOMAINS, OTHER_DOMAIN)
+
+#: What a source is for. Evaluation sources are benchmarks: never trained on, whatever the split.
+SourceRole = Literal["training", "evaluation"]
 
 MODALITIES = ("image_2d", "volume_3d", "video", "ecg", "multimodal")
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from qoqdata.curation.fingerprints import fingerprints, thumbnails
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
+from qoqdata.roles import evaluation_sources
 
 _BANDS, _BITS = 4, 16
 RADIUS_MOST = 11
@@ -59,10 +60,15 @@ def find_leaks(
     thumbnails correlate by `correlation` or more; columns of LEAKS, sorted.
 
     `id` is in the split that is trained on sooner (train, validation, test), `other` in the later.
+    Records of evaluation sources are in the latest, whatever their split is called.
     Of two records that show several images at least half of the first one's must be the second's:
     single slices of different people, and single frames, can look the same.
     """
     images = fingerprints(dataset, progress)
+    # A benchmark's images are held out whatever its parts are called.
+    benchmark = pl.col("source").is_in(evaluation_sources(dataset.manifest))
+    side = pl.when(benchmark).then(pl.lit("test")).otherwise("split")
+    images = images.with_columns(side=side)
     near = pl.concat([_between(images, *splits, radius) for splits in _SPLITS]).sort(_PLACES)
     parts = near.iter_slices(_IMAGES_AT_ONCE)
     values = [value for part in parts for value in _correlations(dataset, part)]
@@ -127,7 +133,7 @@ def _ranges(first: Indices, last: Indices) -> Iterator[tuple[Indices, Indices]]:
 
 def _between(images: pl.DataFrame, split: str, later: str, radius: int) -> pl.DataFrame:
     """Pairs of images of two splits that are near by fingerprint; their correlation is null."""
-    mine, others = (images.filter(pl.col("split") == name) for name in (split, later))
+    mine, others = (images.filter(pl.col("side") == name) for name in (split, later))
     some, theirs = mine["fingerprint"].to_numpy(), others["fingerprint"].to_numpy()
     here, there = neighbours(some, theirs, radius)
     distance = np.bitwise_count(some[here] ^ theirs[there])

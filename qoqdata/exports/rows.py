@@ -16,6 +16,7 @@ from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.dataset import Dataset
 from qoqdata.question import question_text
+from qoqdata.roles import evaluation_sources
 from qoqdata.stream.row_groups import stored_once
 
 Row = Mapping[str, Any]
@@ -46,10 +47,16 @@ class Tally:
 
 def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
     """The splits that have shards, each with its kept records in shard order, as dictionaries in
-    the record schema."""
-    ids = set(dataset.kept()["id"])
+    the record schema.
+
+    Without evaluation sources, since exports are for trainers; raises UsageError where no others
+    are there.
+    """
+    ids = set(dataset.for_training()["id"])
+    benchmarks = evaluation_sources(dataset.manifest)
+    own = [shard for shard in dataset.manifest.shards if shard.source not in benchmarks]
     for split in SPLITS:
-        shards = [shard for shard in dataset.manifest.shards if shard.split == split]
+        shards = [shard for shard in own if shard.split == split]
         if shards:
             yield split, _rows(dataset, shards, ids)
 

@@ -13,7 +13,9 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
+from qoqdata.pipeline import patient_splits
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.source_build import SourceBuild, read_summary
 from qoqdata.pipeline.workers import run_tasks
 from qoqdata.readers.limits import Limits
@@ -50,6 +52,11 @@ def build_requests(
         (source, make_job(source, request, limits=config.limits)) for source, request in requests
     ]
     _check(layout, jobs, setting.salt)
+    lists = patient_splits.gather(
+        [job for _, job in jobs], config.patient_splits, layout, setting.salt
+    )
+    _refuse_other_lists(layout, {job.card.slug for _, job in jobs}, lists)
+    blocking = (*catalogue.blocking_cards(), *(job.card for _, job in jobs))
     storages = [
         request.storage or getattr(job.mapping, "storage", None) or config.storage
         for (_, request), (_, job) in zip(requests, jobs, strict=True)
@@ -59,9 +66,18 @@ def build_requests(
         with FileLock(layout.lock, timeout=0):
             # Until the new manifest is there the data set is unfinished, and must look it.
             layout.manifest.unlink(missing_ok=True)
+            patient_splits.write_lists(lists.values(), layout)
             _run(
                 [
-                    SourceBuild(source, job, config, storage, layout)
+                    SourceBuild(
+                        source,
+                        job,
+                        config,
+                        storage,
+                        layout,
+                        lists.get(job.card.keys.namespace or ""),
+                        blocking,
+                    )
                     for (source, job), storage in zip(jobs, storages, strict=True)
                 ],
                 setting,
@@ -127,6 +143,25 @@ def _check(layout: Layout, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
                 f"holds {', '.join(sorted(others))} built with another salt",
                 where=str(layout.root),
                 fix="use the same salt file, or another --out",
+            )
+
+
+def _refuse_other_lists(
+    layout: Layout, slugs: set[str], lists: Mapping[str, NamespaceSplits]
+) -> None:
+    """Sources that stay as they are must have followed the same list of their patients."""
+    for path in sorted(layout.summary("x").parent.glob("*.json")):
+        if path.stem in slugs:
+            continue
+        entry = read_summary(path).entry
+        own = lists.get(entry.namespace or "")
+        if own is None or None in (entry.patient_splits, own.name):
+            continue
+        if entry.patient_splits != own.name:
+            raise UsageError(
+                f"{path.stem} was built with other splits of the patients of {own.namespace}",
+                where=str(layout.root),
+                fix=f"build {path.stem} again in the same command, or use another --out",
             )
 
 

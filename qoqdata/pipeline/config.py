@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,6 +39,9 @@ class BuildConfig(BaseModel):
     storage: Storage = Storage()
     limit: int | None = Field(None, ge=1, description="first units of each source only")
     shard_units: int | None = Field(None, ge=1, description="instead of the cards' own")
+    patient_splits: dict[str, Literal["hash"] | Path] = Field(
+        {}, description="by namespace: the table of its patients' official splits, or hash"
+    )
 
     @model_validator(mode="after")
     def _mapping_tells_repeats_apart(self) -> Self:
@@ -64,7 +67,13 @@ def load_config(path: Path) -> BuildConfig:
     config = parse_config(load_mapping(path), where=str(path))
     base = path.resolve().parent
     return config.model_copy(
-        update={"sources": tuple(_anchored(request, base) for request in config.sources)}
+        update={
+            "sources": tuple(_anchored(request, base) for request in config.sources),
+            "patient_splits": {
+                name: base / choice if isinstance(choice, Path) else choice
+                for name, choice in config.patient_splits.items()
+            },
+        }
     )
 
 

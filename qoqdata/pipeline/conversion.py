@@ -103,7 +103,7 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
         stage = "validate"
         rows = tuple(_rows(records, unit, task, digest))
         for one in rows:
-            validate(one)
+            validate(one, job.card.role)
     except Exception as error:
         return UnitOutcome((), quarantine.failure_row(unit.key, unit.files, stage, error, job))
     return UnitOutcome(rows, None)

@@ -8,24 +8,33 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import DuplicateKey, TornGroup
 from qoqdata.pipeline import quarantine
+from qoqdata.pipeline.blocks import CardBlock, keep_out
 from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
+
+#: The official split of a unit by a list of its namespace, if it is in it.
+Listed = Callable[[Unit], Split | None]
 
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """Units in build order, and quarantine rows of what planning left out."""
+    """Units in build order, and quarantine rows of what planning left out.
+
+    `blocked` counts the units that block lists kept out of train, by card, and `messages` say so.
+    """
 
     units: tuple[Unit, ...]
     left_out: tuple[quarantine.Row, ...]
+    blocked: Mapping[str, int] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,17 @@ class Chunk:
     units: tuple[Unit, ...]
 
 
-def make_plan(source: Source, job: Job, *, limit: int | None = None) -> SourcePlan:
+def make_plan(
+    source: Source,
+    job: Job,
+    *,
+    limit: int | None = None,
+    blocks: Sequence[CardBlock] = (),
+    listed: Listed | None = None,
+) -> SourcePlan:
     """Run the source's `plan` and settle keys and splits.
+
+    `listed` tells official splits beside those of the units; `blocks` keep cases out of train.
 
     Units come in the order of a public hash of their key: independent of listing order, and not
     sorted by class as raw folders are. With `limit`, only the first so many are kept, and nothing
@@ -47,13 +65,15 @@ def make_plan(source: Source, job: Job, *, limit: int | None = None) -> SourcePl
     with _without_collector():
         units, refusals, filtered = _sort_out(source.plan(job))
         units, duplicates = _refuse_duplicates(units)
-        units, torn_units = assign_splits(units, job.card)
+        units, torn_units = assign_splits(units, job.card, listed)
+        outcome = keep_out(units, blocks, job)
+        units = list(outcome.units)
         units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
     if limit is not None:
         return SourcePlan(tuple(units[:limit]), ())
     rows = [quarantine.refusal_row(item, job) for item in (*refusals, *duplicates, *torn_units)]
-    rows += [quarantine.filtered_row(item, job) for item in filtered]
-    return SourcePlan(tuple(units), tuple(rows))
+    rows += [quarantine.filtered_row(item, job) for item in (*filtered, *outcome.filtered)]
+    return SourcePlan(tuple(units), tuple(rows), outcome.counts, outcome.messages)
 
 
 def order_key(source: str, key: str) -> int:
@@ -103,9 +123,12 @@ def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> S
     return offered[-1]
 
 
-def assign_splits(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[Refused]]:
+def assign_splits(
+    units: Iterable[Unit], card: Card, listed: Listed | None = None
+) -> tuple[list[Unit], list[Refused]]:
     """Units with their split and group settled, and those whose group official splits tear.
 
+    Official are the unit's own split and that of the list of its namespace.
     A group with an official split takes its unassigned members along. Where official splits
     disagree within a group, the card's `conflict` says which wins, or all its units are refused.
     """
@@ -117,6 +140,8 @@ def assign_splits(units: Iterable[Unit], card: Card) -> tuple[list[Unit], list[R
     namespace = card.keys.namespace or card.slug
     for (_, group), members in groups.items():
         official: set[Split] = {unit.split for unit in members if unit.split}
+        if listed is not None:
+            official |= {one for unit in members if (one := listed(unit))}
         split: Split
         if not official:
             split = hashed_split(namespace, group, card.splits.shares)

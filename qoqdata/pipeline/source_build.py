@@ -11,14 +11,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import digest, write_json
-from qoqdata.contract.manifest import Counts, MetadataFile, Shard, SourceEntry
+from qoqdata.contract.card import Card
+from qoqdata.contract.manifest import Comparison, Counts, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline import progress, quarantine, receipts
+from qoqdata.pipeline.blocks import blocks_of
 from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.conversion import ChunkTask
+from qoqdata.pipeline.expectations import compare_counts
+from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.planning import Chunk, SourcePlan, cut_chunks, make_plan
 from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.sources.protocol import Job, Source
@@ -46,6 +50,10 @@ class SourceBuild:
     config: BuildConfig
     storage: Storage
     layout: Layout
+    #: The splits of the patients of its namespace, where its card needs them.
+    patients: NamespaceSplits | None = None
+    #: Cards whose block lists may name the source.
+    blocking: tuple[Card, ...] = ()
     plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
     refusal: str | None = None
     receipts: dict[str, ShardReceipt] = field(default_factory=dict)
@@ -68,6 +76,8 @@ class SourceBuild:
             return
         counts = (len(self.plan.units), len(chunks), len(self.plan.left_out))
         setting.listen(progress.Planned(self.slug, *counts))
+        for message in self.plan.messages:
+            setting.listen(progress.Warned(self.slug, message))
         self._remove_stale({chunk.name for chunk in chunks})
         for chunk in chunks:
             task = ChunkTask(chunk, self.source, self.job, setting.salt, self.storage, self.layout)
@@ -99,7 +109,8 @@ class SourceBuild:
         receipts_ = [self.receipts[name] for name in sorted(self.receipts)]
         rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
         quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
-        card = self.job.card.model_dump(mode="json")
+        # Block lists name raw keys and patients: they stay with the source that has them.
+        card = self.job.card.model_copy(update={"block": ()}).model_dump(mode="json")
         write_json(self.layout.card(self.slug), card)
         counts = _count(receipts_, left_out=self.plan.left_out)
         if counts.annotation_only:
@@ -110,6 +121,7 @@ class SourceBuild:
             )
             listen(progress.Warned(self.slug, message))
         entry = SourceEntry(
+            role=self.job.card.role,
             converter=self.source.card.slug,
             version=self.source.card.version,
             domain=self.job.card.domain,
@@ -123,6 +135,10 @@ class SourceBuild:
             shard_units=self.config.shard_units,
             refused=self.refusal,
             counts=counts,
+            expected=self._compared(counts),
+            blocked=dict(self.plan.blocked),
+            namespace=self.job.card.keys.namespace,
+            patient_splits=None if self.patients is None or self.refusal else self.patients.name,
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
         metadata = write_metadata(self.layout.root, shards).get(self.slug)
@@ -135,12 +151,28 @@ class SourceBuild:
     def _make_plan(self, listen: progress.Listener) -> None:
         """Plan, or refuse the source as a whole and say why; the other sources go on."""
         try:
-            self.plan = make_plan(self.source, self.job, limit=self.config.limit)
+            if self.patients is not None:
+                self.patients.refuse_guess(self.job.card)
+            self.plan = make_plan(
+                self.source,
+                self.job,
+                limit=self.config.limit,
+                blocks=blocks_of(self.job.card, self.blocking),
+                listed=None if self.patients is None else self.patients.of,
+            )
         except Exception as error:
             row = quarantine.failure_row(WHOLE_SOURCE, (), "plan", error, self.job)
             self.plan = SourcePlan((), (row,))
             self.refusal = f"{row['reason']}: {row['message']}"
             listen(progress.SourceRefused(self.slug, row["reason"], row["message"]))
+
+    def _compared(self, counts: Counts) -> Comparison | None:
+        skipped = None
+        if self.refusal is not None:
+            skipped = "the source was refused"
+        elif self.config.limit is not None:
+            skipped = f"only the first {self.config.limit} units were built"
+        return compare_counts(self.job.card, counts, self.plan.units, self.job.raw, skipped=skipped)
 
     def _remove_stale(self, names: set[str]) -> None:
         """Remove shards, receipts and drafts of chunks that no longer exist."""

@@ -13,6 +13,7 @@ import polars as pl
 
 from qoqdata.publication.facts import Facts
 from qoqdata.publication.front_matter import front_matter
+from qoqdata.roles import evaluation_sources
 
 FIGURES = ("records_by_domain.svg", "rarity_and_success_rate.svg")
 
@@ -55,6 +56,10 @@ def _loading(facts: Facts, url: str | None) -> str:
     config = next(iter(facts.configs))
     split = next(s.split for s in facts.manifest.shards if s.source in facts.configs[config])
     address = url or "PATH"
+    own = {s.source for s in facts.manifest.shards if s.split == split}
+    asked = f'"{split}"'
+    if own <= set(evaluation_sources(facts.manifest)):
+        asked += ', purpose="evaluation"'
     where = address.removeprefix("hf://datasets/").partition("@")[0]
     return (
         "## Load\n\n"
@@ -66,7 +71,7 @@ def _loading(facts: Facts, url: str | None) -> str:
         "or, with exact resume, mixing and boxes that follow the image:\n\n"
         "```python\n"
         "import qoqdata\n\n"
-        f'for record in qoqdata.open("{address}").stream("{split}"):\n'
+        f'for record in qoqdata.open("{address}").stream({asked}):\n'
         '    print(record["question"], record["answer"])\n'
         "    break\n"
         "```\n"

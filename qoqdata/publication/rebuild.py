@@ -21,6 +21,7 @@ from qoqdata.manifest import shards_digest
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.pipeline.patient_splits import HASH
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.recipe import ReleaseRecipe
@@ -100,7 +101,13 @@ def _rebuild(
     request = SourceRequest(
         source=recipe.source, raw=raw, options=entry.options, storage=entry.storage
     )
-    config = BuildConfig(sources=(request,), limit=entry.limit, shard_units=entry.shard_units)
+    hashed = {entry.namespace: HASH} if entry.namespace and entry.patient_splits == HASH else {}
+    config = BuildConfig(
+        sources=(request,),
+        limit=entry.limit,
+        shard_units=entry.shard_units,
+        patient_splits=hashed,
+    )
     build_requests([(source, request)], scratch, setting, config)
     outcome = _compare(recipe, rows, scratch, out)
     shutil.rmtree(out / ".rebuild")

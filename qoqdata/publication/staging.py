@@ -33,6 +33,7 @@ from qoqdata.publication import recipe as recipes
 from qoqdata.publication.licences import Term, terms
 from qoqdata.publication.recipe import ReleaseRecipe
 from qoqdata.remote.files import LocalFiles
+from qoqdata.roles import evaluation_sources
 from qoqdata.statistics import difficulty, tables
 
 #: The version of a first release.
@@ -114,7 +115,11 @@ def entries_of(
     entries = {**manifest.sources, **(more or {})}
     return {
         slug: entries[slug].model_copy(
-            update={"counts": _counts(light.filter(pl.col("source") == slug))}
+            update={
+                "counts": _counts(light.filter(pl.col("source") == slug)),
+                # What a complete copy should hold says nothing of what left.
+                "expected": None,
+            }
         )
         for slug in sorted({shard.source for shard in manifest.shards})
     }
@@ -227,9 +232,11 @@ def _describe(dataset: Dataset, staged: Dataset) -> None:
         if table.height:
             difficulty.write_difficulty(staged.layout, table)
     policy = _policy(dataset)
-    if policy is not None and (records["split"] == "train").any():
+    benchmark = pl.col("source").is_in(evaluation_sources(staged.manifest))
+    trained_on = records.filter(~benchmark)
+    if policy is not None and (trained_on["split"] == "train").any():
         success = difficulty.choose(staged.layout, policy)
-        tables.write_statistics(staged.layout, tables.compute(records, success))
+        tables.write_statistics(staged.layout, tables.compute(trained_on, success))
 
 
 def _policy(dataset: Dataset) -> str | None:

@@ -105,9 +105,9 @@ class Record:
     """One question about one study. None means absent; an empty tuple is a value.
 
     `forms` are wordings of the same question, of which the record's id picks one. `item` tells
-    several questions of one task about one study apart. `study` defaults to the unit's key.
-    `notes` are repairs and choices that belong into the provenance. Images and masks that several
-    records of a unit share are best the same objects: they are encoded once.
+    several questions of one task about one study apart. `study` defaults to the unit's key,
+    `domain` to the card's. `notes` are repairs and choices that belong into the provenance. Images
+    and masks that several records of a unit share are best the same objects: they are encoded once.
     """
 
     task: str
@@ -128,4 +128,5 @@ class Record:
     age: int | None = None
     sex: str | None = None
     study: str | None = None
+    domain: str | None = None
     notes: tuple[str, ...] = ()

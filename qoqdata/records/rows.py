@@ -41,7 +41,7 @@ def row(record: Record, media: StoredMedia, facts: RecordFacts) -> dict[str, Any
     return {
         "id": facts.id,
         "source": facts.source,
-        "domain": facts.domain,
+        "domain": record.domain or facts.domain,
         "modality": facts.modality,
         "task": record.task,
         "kind": record.kind,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qoqdata.contract.record import RECORD
-from qoqdata.contract.vocabulary import AGE_CAP, ANSWER_JOIN, LABEL_SEPARATORS
+from qoqdata.contract.vocabulary import AGE_CAP, ANSWER_JOIN, LABEL_SEPARATORS, OTHER_DOMAIN
 from qoqdata.errors import RecordError
 from qoqdata.readers.image import jpeg, png
 from qoqdata.records.shapes import Breach, Row, is_shaped, shape_breaches
@@ -21,19 +21,27 @@ _STATES = ("labels", "uncertain", "absent")
 _SEPARATOR = re.compile("|".join(map(re.escape, LABEL_SEPARATORS)))
 
 
-def validate(row: Row) -> None:
-    """Raise RecordError for the first breach of the record contract in `row`."""
-    for column, rule, what in breaches(row):
+def validate(row: Row, role: str = "training") -> None:
+    """Raise RecordError for the first breach of the record contract in `row`.
+
+    `role` is that of the record's source.
+    """
+    for column, rule, what in breaches(row, role):
         raise RecordError(what, record=str(row.get("id")), column=column, rule=rule)
 
 
-def breaches(row: Row) -> Iterable[Breach]:
-    """Every breach of the record contract in `row`, the shape of its columns first."""
+def breaches(row: Row, role: str = "training") -> Iterable[Breach]:
+    """Every breach of the record contract in `row`, the shape of its columns first.
+
+    `role` is that of the record's source.
+    """
     shape = () if is_shaped(row) else tuple(shape_breaches(row, RECORD))
     yield from shape
     if not shape:
         for rule in RULES:
             yield from rule(row)
+        if row["domain"] == OTHER_DOMAIN and role != "evaluation":
+            yield "domain", "other is for evaluation sources", f"is {OTHER_DOMAIN}"
 
 
 def _null_and_empty(row: Row) -> Iterable[Breach]:

@@ -1,7 +1,8 @@
-"""Options and label maps that a card keeps in a file beside it, such as a code list of hundreds.
+"""Options, label maps and block lists that a card keeps in a file beside it.
 
     options: {file: classes.csv, column: name}    labels: {file: codes.csv, key: code, value: name}
     options: {file: classes.yaml}                 labels: {file: codes.yaml}
+    block: [{source: films, keys: {file: cases.csv, column: key}, reason: ...}]
 
 The card as built holds what the files say, so a data set's cards need no file beside them.
 """
@@ -17,6 +18,8 @@ from qoqdata.errors import CardError, InputError, OutsideRoot
 from qoqdata.settings import checked, load_yaml
 from qoqdata.sources.rawtree import RawTree
 
+#: Of a block list.
+_CASES = ("keys", "patients", "digests")
 _TABLES, _YAML = (".csv", ".tsv"), (".yaml", ".yml")
 
 
@@ -35,6 +38,12 @@ def fill_in(content: Any, card: Path) -> Any:
             name: _filled(task, card, f"tasks.{name}.", both) if isinstance(task, dict) else task
             for name, task in tasks.items()
         }
+    if isinstance(blocks := filled.get("block"), list):
+        cases = dict.fromkeys(_CASES, OptionsTable)
+        filled["block"] = [
+            _filled(block, card, f"block.{number}.", cases) if isinstance(block, dict) else block
+            for number, block in enumerate(blocks)
+        ]
     return filled
 
 
@@ -46,9 +55,11 @@ def table_files(content: Any) -> list[str]:
 def _names(content: Any) -> Iterator[str]:
     if isinstance(content, dict):
         tasks = content.get("tasks")
-        for part in (content, *(tasks.values() if isinstance(tasks, dict) else ())):
+        blocks = content.get("block")
+        parts = [content, *(tasks.values() if isinstance(tasks, dict) else ())]
+        for part in (*parts, *(blocks if isinstance(blocks, list) else ())):
             if isinstance(part, dict):
-                values = (part.get("labels"), part.get("options"))
+                values = [part.get(name) for name in ("labels", "options", *_CASES)]
                 yield from (str(value["file"]) for value in values if _names_file(value))
 
 

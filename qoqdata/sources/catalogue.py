@@ -39,6 +39,13 @@ def simulated() -> tuple[str, ...]:
     )
 
 
+def blocking_cards() -> tuple[Card, ...]:
+    """The cards of the registered sources that have block lists, by slug."""
+    paths = [folder / "card.yaml" for folder, *_ in _folders().values()]
+    # A card is parsed only where its text has the field: most have none.
+    return tuple(load_card(path) for path in paths if "\nblock:" in path.read_text("utf-8"))
+
+
 def find_source(slug: str) -> Source:
     """The source called `slug`; UnknownSource suggests the nearest names."""
     folders = _folders()

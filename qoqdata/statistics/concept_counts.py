@@ -13,9 +13,9 @@ _KEYS = ("concept", "label", "domain", "source", "split", "state")
 def concept_counts(records: pl.DataFrame, table: ConceptTable) -> pl.DataFrame:
     """Questions, studies and patients by concept, domain, source, split and state.
 
-    `records` are kept ones (`Dataset.kept`). In the rows without a source all sources of the domain
-    are together: a study that two of them share counts once. A label without a concept has rows of
-    its own, by source; its concept is null.
+    `records` are kept ones (`Dataset.for_training`). In the rows without a source all sources of
+    the domain are together: a study that two of them share counts once. A label without a concept
+    has rows of its own, by source; its concept is null.
     """
     views = with_concepts(records, table)
     parts = []

@@ -1,6 +1,6 @@
 """How rare each domain, source and label is, and how far a policy gets with it.
 
-Pure functions over the light metadata of kept records (`Dataset.kept`).
+Pure functions over the light metadata of kept records (`Dataset.for_training`).
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
             )
         )
         .drop("n_task")
-        .sort("source", "task", "label")
+        .sort("source", "task", "label", "domain")
     )
 
 

@@ -30,7 +30,7 @@ SCORER = "chance-corrected label surprisal"
 
 def write_prior(dataset: Dataset) -> tuple[pl.DataFrame, Path]:
     """Write the prior of the kept training records; returns its difficulty table and the path."""
-    train = dataset.kept().filter(pl.col("split") == "train")
+    train = dataset.for_training().filter(pl.col("split") == "train")
     table = prior_difficulty(train)
     return table, write_difficulty(dataset.layout, table)
 

@@ -59,7 +59,7 @@ def compute(
     concepts: ConceptTable | None = None,
 ) -> dict[str, pl.DataFrame]:
     """All statistics tables by name, from a difficulty table (or none) and kept records
-    (`Dataset.kept`), with that of `concepts` where it is given.
+    (`Dataset.for_training`), with that of `concepts` where it is given.
 
     Raises DatasetError when no training record is left.
     """
@@ -72,7 +72,7 @@ def compute(
     )
     rates = empty if difficulty is None else difficulty.select(empty.columns)
     success = train.join(rates, on="id", how="left", maintain_order="left")
-    domain_of = train.select(key="source", domain="domain").unique()
+    domain_of = _main_domains(train)
     return {
         "domains": _with_success(train, success, "domain"),
         "sources": _with_success(train, success, "source").join(domain_of, on="key").sort("key"),
@@ -80,6 +80,13 @@ def compute(
         "clusters": pl.concat([clusters(success, "domain"), clusters(success, "source")]),
         **({} if concepts is None else {"concepts": concept_counts(records, concepts)}),
     }
+
+
+def _main_domains(train: pl.DataFrame) -> pl.DataFrame:
+    """`key` (source) and `domain`: where a source spans several, that of most of its records."""
+    counts = train.group_by(key="source", domain="domain").len()
+    order = counts.sort("key", "len", "domain", descending=[False, True, False])
+    return order.unique("key", keep="first", maintain_order=True).select("key", "domain")
 
 
 def write_statistics(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +16,7 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import RECORD
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.remote.files import Files, LocalFiles
+from qoqdata.roles import for_training
 from qoqdata.stream.order import RecordPlaces
 from qoqdata.stream.settings import StreamSettings
 from qoqdata.verdicts import without_dropped
@@ -47,6 +49,8 @@ class Index:
 
     frame: pl.DataFrame
     paths: tuple[str, ...]
+    #: Records of evaluation sources that training does without, by source.
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.frame.height
@@ -84,12 +88,14 @@ class Index:
 def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     """Read the metadata of a data set and select the records of a stream.
 
-    Left out: other splits, annotation-only records, records that curation dropped, and what
-    `where`, `max_pixels` and `max_tokens` refuse. A run that stops at the first fault looks for
-    shards in a folder that are lost or cut; what is inside is seen when it is read.
+    Left out: other splits, annotation-only records, records that curation dropped, what `where`,
+    `max_pixels` and `max_tokens` refuse and, for training, records of evaluation sources. A run
+    that stops at the first fault looks for shards in a folder that are lost or cut; what is inside
+    is seen when it is read.
 
     Raises DatasetError when no record is left, when metadata cannot be read or a shard is not the
-    manifest's; UsageError for a filter over unknown columns or over images and signals.
+    manifest's; UsageError for a filter over unknown columns or over images and signals, and where
+    training would be on evaluation sources alone.
     """
     if not manifest.shards:
         raise DatasetError("holds no record", where=files.origin(), fix="see its quarantine")
@@ -106,12 +112,15 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     frame = frame.filter(pl.col("split") == settings.split)
     frame = without_dropped(frame.filter("shows"), files.layout("curation"))
     frame = _filtered(frame, settings)
+    left_out: dict[str, int] = {}
+    if settings.purpose == "training":
+        frame, left_out = for_training(frame, manifest, where=files.origin())
     if frame.height == 0:
         what = f"holds no record of {settings.split} for this stream"
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
     light = ["id", "source", "domain", "pixels", *_PLACE]
     light += [name for name in ("labels", "concepts", "study") if name in frame.columns]
-    return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards))
+    return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards), left_out)
 
 
 def _require_shards(files: LocalFiles, manifest: Manifest) -> None:

@@ -73,6 +73,11 @@ class RecordStream:
         return self.__dict__ | {"_reader": None, "_run": None}
 
     @property
+    def left_out(self) -> dict[str, int]:
+        """Records of evaluation sources that training does without, by source."""
+        return dict(self._sequence.index.left_out)
+
+    @property
     def n_records(self) -> int:
         """Records of the stream, which is also the number of draws in an epoch."""
         return len(self._sequence.index)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qoqdata.stream.decode import Budget
 
 Images = Literal["bytes", "array", "pil"]
+Purpose = Literal["training", "evaluation"]
 Unit = Literal["row_group", "shard"]
 OnBad = Literal["stop", "next"]
 
@@ -31,6 +32,9 @@ class StreamSettings:
     `pixels`, `text_tokens` and, with a table of `concepts`, the lists `concepts`,
     `uncertain_concepts` and `absent_concepts`), `max_pixels` (width x height summed over the images
     as stored) and `max_tokens` (of text, estimated from its length; see `qoqdata.stream.index`).
+
+    For which `purpose`: training leaves out the records of evaluation sources, whatever the split
+    (`Stream.left_out` counts them); evaluation takes those of all sources, without a mix.
 
     Order: `seed`, `shuffle`, `mix`, and how far rows are mixed: about `lanes` x `window` row groups
     are open at a time (and one a component of a mix), fewer when they would take more than `memory`
@@ -48,6 +52,7 @@ class StreamSettings:
     """
 
     split: str = "train"
+    purpose: Purpose = "training"
     where: pl.Expr | None = None
     concepts: ConceptTable | None = None
     max_pixels: int | None = None
@@ -74,6 +79,7 @@ class StreamSettings:
     def __post_init__(self) -> None:
         for name, choices in (
             ("split", SPLITS),
+            ("purpose", get_args(Purpose)),
             ("images", get_args(Images)),
             ("unit", get_args(Unit)),
             ("on_bad", get_args(OnBad)),
@@ -94,6 +100,8 @@ class StreamSettings:
             raise UsageError("encoded images cannot be resized", where="budget", fix=fix)
         if self.mix is not None and not self.shuffle:
             raise UsageError("draws at random, so it needs shuffle=True", where="mix")
+        if self.mix is not None and self.purpose != "training":
+            raise UsageError("is for training", where="mix", fix="leave it out, or purpose too")
         for name in self.columns or ():
             if name not in RECORD.names:
                 fix = f"one of {', '.join(RECORD.names)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import RECORD
 from qoqdata.errors import UsageError
 from qoqdata.remote.files import Files
+from qoqdata.roles import in_words
 from qoqdata.stream import index as indices
 from qoqdata.stream import mixing
 from qoqdata.stream.bad_rows import BadRows
@@ -75,9 +77,12 @@ def open_stream(
 ) -> Stream:
     """The stream that `settings` ask for; `stats` is called for the statistics if they are needed.
 
-    Raises as `index.build` and `mixing.weights` do.
+    What training leaves out is logged once, by rank 0. Raises as `index.build` and `mixing.weights`
+    do.
     """
     index = indices.build(files, manifest, settings)
+    if index.left_out and settings.rank == 0:
+        logging.getLogger(__name__).warning("%s: %s", files.origin(), in_words(index.left_out))
     group_bytes = _mean_group_bytes(manifest, index)
     order = sequence(index, settings, digest=manifest.digest, group_bytes=group_bytes)
     segment = None

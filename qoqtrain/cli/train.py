@@ -9,6 +9,7 @@ import typer
 
 import qoqtrain
 from qoqdata import console
+from qoqdata.roles import in_words
 
 if TYPE_CHECKING:
     from qoqtrain.trainer.plan.dry_run import DryRun
@@ -100,6 +101,7 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
             ("trained", f"{result.sizes.trained:,} parameters"),
             ("ECG branch", "new, untrained: align it first" if plan.branch else None),
             ("training records", plan.records.height),
+            ("left out", in_words(result.left_out) if result.left_out else None),
             ("steps", shape.steps),
             ("questions a step", f"{settings.questions}, {shape.questions} on each of {world}"),
             ("micro-batches", f"{shape.updates} x {shape.micro_batches} of {settings.micro_batch}"),

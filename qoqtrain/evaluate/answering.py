@@ -72,6 +72,7 @@ def answer(
     ids = _ids_in(out)
     stream = dataset.stream(
         split,
+        purpose="evaluation",
         shuffle=False,
         epochs=1,
         columns=COLUMNS,

@@ -29,8 +29,11 @@ COLUMNS = (
 
 
 def train_records(dataset: Dataset) -> pl.DataFrame:
-    """The kept training records, a light row each; raises UsageError when there are none."""
-    records = dataset.kept().filter(pl.col("split") == "train")
+    """The kept training records, a light row each; raises UsageError when there are none.
+
+    Records of evaluation sources are none, whatever their split.
+    """
+    records = dataset.for_training().filter(pl.col("split") == "train")
     if records.height == 0:
         splits = ", ".join(dataset.metadata()["split"].unique().sort().to_list())
         raise UsageError(

@@ -35,6 +35,21 @@ def test_every_card_of_the_checkout_is_registered() -> None:
     assert all(slug == card.slug for slug, card in catalogue.cards().items())
 
 
+def test_sources_of_a_namespace_split_by_one_rule() -> None:
+    """A build holds its own sources against each other; here all that are registered are."""
+    rules: dict[str, set[object]] = {}
+    for card in catalogue.cards().values():
+        if (namespace := card.keys.namespace) is not None:
+            rule = (tuple(sorted(card.splits.shares.items())), card.splits.patients is None)
+            rules.setdefault(namespace, set()).add(rule)
+    assert {namespace: len(own) for namespace, own in rules.items()} == dict.fromkeys(rules, 1)
+
+
+def test_only_cards_with_a_block_list_are_read_for_it() -> None:
+    listed = [card for card in catalogue.cards().values() if card.block]
+    assert list(catalogue.blocking_cards()) == listed
+
+
 def test_a_source() -> None:
     source = catalogue.find_source("ham10000")
     assert source.card.slug == source.folder.name == "ham10000"

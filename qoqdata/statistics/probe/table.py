@@ -113,7 +113,7 @@ def rewards(
 def _sample(dataset: Dataset, limit: int) -> pl.DataFrame:
     """The questions to probe, by source and task, with the group that a fold keeps together."""
     closed = pl.col("options").is_not_null() & (pl.col("kind") != "choice")
-    train = dataset.kept().filter((pl.col("split") == "train") & closed)
+    train = dataset.for_training().filter((pl.col("split") == "train") & closed)
     lots = [hashlib.sha256(name.encode()).hexdigest() for name in train["id"]]
     return (
         train.with_columns(lot=pl.Series(lots, dtype=pl.String))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qoqdata.errors import UsageError
@@ -28,7 +28,8 @@ FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
 @dataclass(frozen=True, eq=False)
 class DryRun:
     """`prompt_tokens` are those of the first step's questions on this rank; `mix` and `weights`
-    one row a component and a domain; `deepspeed` the engine's configuration, or None."""
+    one row a component and a domain; `deepspeed` the engine's configuration, or None; `left_out`
+    records of evaluation sources, by source."""
 
     plan: TrainingPlan
     sizes: Sizes
@@ -38,6 +39,7 @@ class DryRun:
     mix: list[dict[str, Any]]
     weights: list[dict[str, Any]]
     deepspeed: dict[str, Any] | None
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
@@ -88,6 +90,7 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         )
         if deepspeed
         else None,
+        left_out=stream.left_out,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_every_question_is_answered_once(dataset: Dataset, model: Path, tmp_path
     assert all(isinstance(line["response"], str) for line in lines)
     images = dict(train.select("id", "n_images").iter_rows())
     assert all(len(line.get("seen_sizes", ())) == images[line["id"]] for line in lines)
+
+
+def test_a_benchmark_is_asked(dataset: Dataset, model: Path, tmp_path: Path) -> None:
+    """Evaluation sources are refused in training only."""
+    sources = {
+        slug: entry.model_copy(update={"role": "evaluation"})
+        for slug, entry in dataset.manifest.sources.items()
+    }
+    benchmark = replace(dataset, manifest=dataset.manifest.model_copy(update={"sources": sources}))
+    with pytest.raises(UsageError, match="never trained on"):
+        benchmark.stream("test")
+    _, lines = run(benchmark, model, tmp_path / "a.jsonl", split="test")
+    assert len(lines) == dataset.kept().filter(split="test").height > 0
 
 
 def test_batches_do_not_matter(dataset: Dataset, model: Path, tmp_path: Path) -> None:
