@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
     from qoqdata.api.publishing import card, export, publish
+    from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
     from qoqdata.dataset import open_dataset as open
     from qoqdata.errors import QoqdataError
@@ -48,6 +49,7 @@ _MODULES = {
     ),
     "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
     "qoqdata.api.publishing": ("card", "export", "publish"),
+    "qoqdata.api.simulating": ("simulate", "simulated"),
     "qoqdata.dataset": ("Dataset",),
     "qoqdata.errors": ("QoqdataError",),
 }
@@ -74,6 +76,8 @@ __all__ = [
     "open",
     "publish",
     "rebuild",
+    "simulate",
+    "simulated",
     "stats",
     "traces",
     "validate",

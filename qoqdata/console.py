@@ -140,6 +140,19 @@ def counter(unit: str, *, quiet: bool = False) -> Iterator[ProgressCallback]:
         yield lambda done, total: _say_tenth(done, total, unit)
 
 
+@contextmanager
+def tally(unit: str, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A function of what is done, of an unknown total: a line on a terminal, one at every
+    thousand off a terminal."""
+    if quiet:
+        yield lambda done: None
+    elif err.is_terminal:
+        with err.status(f"0 {unit}") as status:
+            yield lambda done: status.update(f"{done:,} {unit}")
+    else:
+        yield lambda done: None if done % 1000 else complain(f"{done:,} {unit}")
+
+
 def leave(code: int) -> None:
     """End the command with an exit code."""
     raise typer.Exit(code)

@@ -17,7 +17,7 @@ QOQDATA = (
     ("errors", "version", "shipped", "progress"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
-    ("readers", "question"),
+    ("readers", "question", "simulation"),
     ("records",),
     ("sources",),
     ("pipeline", "statistics"),

@@ -14,6 +14,7 @@ from qoqdata.cli import (
     new_source,
     publish,
     rebuild,
+    simulate,
     sources,
     stats,
     traces,
@@ -38,6 +39,7 @@ COMMANDS = (
     publish,
     rebuild,
     new_source,
+    simulate,
 )
 for command in COMMANDS:
     command.add(app)

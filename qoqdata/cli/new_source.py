@@ -32,10 +32,11 @@ def new_source_command(
 
     source = qoqdata.new_source(name, domain, out=out)
     parent, records = source.folder.parent, len(read_expected(source, RECORDS))
-    console.say(f"{source.folder}: card.yaml, source.py, example/ with {records} records")
+    made = "card.yaml, source.py, simulate.py, example/"
+    console.say(f"{source.folder}: {made} with {records} records")
     console.say("next")
     console.say("  1. fill in card.yaml; change plan and convert in source.py")
-    console.say("  2. replace example/raw by a tiny tree in the source's own layout")
+    console.say("  2. change simulate.py to the source's own layout, and write example/raw with it")
     suite = "pytest --pyargs qoqdata.suite.checks --qoqdata-source"
     console.say(f"  3. {suite} {name} --qoqdata-accept, and read expected.jsonl")
     if not parent.resolve().is_relative_to(Path("converters").resolve()):

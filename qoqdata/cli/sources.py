@@ -29,6 +29,8 @@ def sources_command(
             console.emit_json(card.model_dump(mode="json"))
             return
         show(card)
+        if slug in qoqdata.simulated():
+            console.say(f"\nmade-up files: qoqdata simulate {slug} --n 50 --out DIR")
         if mapping := qoqdata.example_mapping(slug):
             console.say("\nmapping, for example")
             console.say(_indented(mapping))
@@ -37,12 +39,22 @@ def sources_command(
     if json:
         console.emit_json({name: card.model_dump(mode="json") for name, card in cards.items()})
         return
+    simulators = qoqdata.simulated()
     rows = [
-        (name, _domain(card), card.expected.records, card.access, card.redistribution, card.name)
+        (
+            name,
+            _domain(card),
+            card.expected.records,
+            card.access,
+            card.redistribution,
+            "yes" if name in simulators else "",
+            card.name,
+        )
         for name, card in cards.items()
     ]
-    console.table(("source", "domain", "records", "access", "redistribution", "name"), rows)
-    console.say("\none in full: qoqdata sources SLUG")
+    columns = ("source", "domain", "records", "access", "redistribution", "simulated", "name")
+    console.table(columns, rows)
+    console.say("\none in full: qoqdata sources SLUG; made-up files of one: qoqdata simulate SLUG")
 
 
 def show(card: Card) -> None:

@@ -14,7 +14,7 @@ import difflib
 import importlib
 import warnings
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +27,8 @@ from qoqdata.sources.code import code_digest, package_root
 from qoqdata.sources.protocol import Source
 
 GROUP = "qoqdata.sources"
+#: Beside a `source.py`; what it holds changes no record.
+SIMULATOR = "simulate.py"
 
 
 class _Place(NamedTuple):
@@ -56,6 +58,15 @@ def sources() -> Iterator[Source]:
             yield find_source(slug)
         except QoqdataError as error:
             _warn(str(error))
+
+
+def simulated() -> tuple[str, ...]:
+    """The slugs of the sources that have a simulator, sorted; no converter code is imported."""
+    return tuple(
+        slug
+        for slug, places in _places().items()
+        if any((place.folder / SIMULATOR).is_file() for place in places)
+    )
 
 
 def blocking_cards() -> tuple[Card, ...]:
@@ -101,7 +112,15 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
         card_digest=card_digest(folder / "card.yaml"),
         code_digest=code_digest(folder, module, root),
         root=root,
+        simulate=partial(_simulate, folder, module) if (folder / SIMULATOR).is_file() else None,
     )
+
+
+def quirks(source: Source) -> frozenset[str]:
+    """The reasons of quarantine that QUIRKS of its `simulate.py` names; none without one."""
+    if source.simulate is None:
+        return frozenset()
+    return frozenset(getattr(_simulator(source.folder, source.module), "QUIRKS", ()))
 
 
 @cache
@@ -167,4 +186,18 @@ def _import(module: str, folder: Path) -> ModuleType:
     for name in ("plan", "convert"):
         if not callable(getattr(code, name, None)):
             raise CardError(f"does not define {name}", where=where)
+    return code
+
+
+def _simulate(
+    folder: Path, module: str, out: Path, n: int, *, seed: int = 0, quirks: bool = False
+) -> None:
+    _simulator(folder, module).simulate(out, n, seed=seed, quirks=quirks)
+
+
+def _simulator(folder: Path, module: str) -> ModuleType:
+    """The module `simulate` beside `source`."""
+    code = importlib.import_module(f"{module.rpartition('.')[0]}.simulate")
+    if not hasattr(code, "simulate"):
+        raise CardError("does not define simulate", where=str(folder / SIMULATOR))
     return code

@@ -4,7 +4,8 @@
     convert(unit, job) -> list of Record | Skipped; pure; raises, and the build quarantines
 
 A source folder holds `card.yaml`, `source.py` with these two functions, and `example/`. Sources
-driven by a user's mapping also define `configure(card, mapping) -> (Card, settings)`.
+driven by a user's mapping also define `configure(card, mapping) -> (Card, settings)`. Beside it,
+`simulate.py` writes raw trees of made-up files, on the kit of `qoqdata.simulation`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import Split
@@ -93,12 +94,25 @@ PlanFunction = Callable[[Job], Iterable[Planned]]
 ConvertFunction = Callable[[Unit, Job], list[Record] | list[Converted]]
 
 
+class SimulateFunction(Protocol):
+    """`simulate` of a `simulate.py`: n units in the source's own layout below `out`.
+
+    With `quirks`, the known faults of the real source are among them; the constant QUIRKS beside
+    the function says for which reasons of quarantine, such as {"missing_file": "rows of films that
+    were never published"}.
+    """
+
+    def __call__(self, out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None: ...
+
+
 @dataclass(frozen=True)
 class Source:
     """A registered source: its card, its folder and its functions.
 
     `module` is the import name of its `source.py`, by which worker processes find it again; `root`
     is the folder of the package that the source is in, None where it stands alone.
+    `module` is the import name of its `source.py`, by which worker processes find it again.
+    `simulate` is None for a source without a `simulate.py`, which is imported at the first call.
     """
 
     card: Card
@@ -110,3 +124,4 @@ class Source:
     card_digest: str
     code_digest: str
     root: Path | None = None
+    simulate: SimulateFunction | None = None

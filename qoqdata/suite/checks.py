@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from qoqdata.contract.manifest import Counts
+from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Source
-from qoqdata.suite import examples
-from qoqdata.suite.examples import BuiltExample, build_example
+from qoqdata.suite import damage, examples
+from qoqdata.suite.examples import build_example
+from qoqdata.suite.findings import (
+    built_card,
+    media_findings,
+    raw_bytes,
+    raw_files,
+    raw_folder,
+    raw_labels,
+    table_findings,
+    unused,
+)
+from qoqdata.suite.repetition import digest, digest_elsewhere
 from qoqdata.validation import find
 
-#: Raw files that the damage tests try, spread over the sorted list.
-DAMAGED = 6
+#: Units of a simulated tree.
+SIMULATED = 50
 
 
 def test_card_tells_what_a_user_needs(qoqdata_source: Source) -> None:
@@ -35,13 +46,30 @@ def test_card_tells_what_a_user_needs(qoqdata_source: Source) -> None:
 def test_example_gives_the_expected_records(
     qoqdata_source: Source, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """The example's records and quarantine are those written down beside it."""
+    """The example's records, their splits and the quarantine are those written down beside it."""
     example = build_example(qoqdata_source, tmp_path / "set")
     if request.config.getoption("--qoqdata-accept"):
         examples.accept(qoqdata_source, example)
-    assert example.records == examples.read_expected(qoqdata_source, examples.RECORDS)
+    expected = examples.read_expected(qoqdata_source, examples.RECORDS)
+    (entry,) = example.dataset.manifest.sources.values()
+    assert entry.counts.by_split == Counter(record["split"] for record in expected)
+    assert example.records == expected
     assert example.quarantine == examples.read_expected(qoqdata_source, examples.QUARANTINE)
     assert example.records
+
+
+def test_example_asks_every_task(qoqdata_source: Source, tmp_path: Path) -> None:
+    """Every task of the card has a record, and every list of options and map of labels a use.
+
+    What the card's options choose between may need another choice than the default.
+    """
+    example = build_example(qoqdata_source, tmp_path / "set")
+    records, card = list(example.records), built_card(example)
+    for name, option in card.options.items():
+        for choice in option.choices or () if unused(records, card) else ():
+            out = tmp_path / f"{name}-{choice}"
+            records += build_example(qoqdata_source, out, options={name: choice}).records
+    assert unused(records, card) == []
 
 
 def test_example_is_valid(qoqdata_source: Source, tmp_path: Path) -> None:
@@ -50,15 +78,21 @@ def test_example_is_valid(qoqdata_source: Source, tmp_path: Path) -> None:
 
 
 def test_build_does_not_depend_on_the_disk(qoqdata_source: Source, tmp_path: Path) -> None:
-    """A copy whose files were created in reverse order gives the same bytes."""
+    """A second build, of a copy whose files were created in reverse order, gives the same bytes."""
     first = build_example(qoqdata_source, tmp_path / "a")
     copy = tmp_path / "raw"
-    for path in reversed(_raw_files(qoqdata_source)):
+    for path in reversed(raw_files(qoqdata_source)):
         target = copy / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(qoqdata_source.folder / "example" / "raw" / path, target)
-    second = build_example(qoqdata_source, tmp_path / "b", raw=copy)
-    assert first.dataset.manifest.digest == second.dataset.manifest.digest
+        shutil.copyfile(raw_folder(qoqdata_source) / path, target)
+    assert digest(first) == digest(build_example(qoqdata_source, tmp_path / "b", raw=copy))
+
+
+def test_build_does_not_depend_on_the_process(qoqdata_source: Source, tmp_path: Path) -> None:
+    """A new process, in which sets of texts have another order, gives the same bytes."""
+    first = build_example(qoqdata_source, tmp_path / "a")
+    second = digest_elsewhere(qoqdata_source, raw_folder(qoqdata_source), tmp_path / "b")
+    assert digest(first) == second
 
 
 def test_private_paths_stay_out(qoqdata_source: Source, tmp_path: Path) -> None:
@@ -67,41 +101,47 @@ def test_private_paths_stay_out(qoqdata_source: Source, tmp_path: Path) -> None:
         pytest.skip("raw paths of this source are public")
     example = build_example(qoqdata_source, tmp_path / "set")
     texts = list(_texts(list(example.records)))
-    stems = {Path(path).name.partition(".")[0] for path in _raw_files(qoqdata_source)}
+    paths = raw_files(qoqdata_source)
+    stems = {Path(path).name.partition(".")[0] for path in paths}
     assert [text for text in texts if any(text.startswith(stem) for stem in stems)] == []
-    assert [text for text in texts if any(p in text for p in _raw_files(qoqdata_source))] == []
+    assert [text for text in texts if any(path in text for path in paths)] == []
 
 
-@pytest.mark.parametrize("damage", ["lost", "cut", "emptied"])
-def test_damage_is_accounted_for(qoqdata_source: Source, tmp_path: Path, damage: str) -> None:
-    """With a raw file lost or cut, counts reconcile and no surviving record changes silently."""
+def test_damaged_tables_are_accounted_for(
+    qoqdata_source: Source, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """With rows, columns or all of a table lost, records are the same or said to be missing."""
     whole = build_example(qoqdata_source, tmp_path / "whole")
-    before = {record["id"]: _content(record) for record in whole.records}
-    files = _raw_files(qoqdata_source)
-    for number, path in enumerate(files[:: max(1, len(files) // DAMAGED)]):
-        raw = tmp_path / f"raw-{number}"
-        shutil.copytree(qoqdata_source.folder / "example" / "raw", raw)
-        _damage(raw / path, damage)
-        example = build_example(qoqdata_source, tmp_path / f"set-{number}", raw=raw)
-        _check_survivors(example, before, path)
+    labels = raw_labels(built_card(whole))
+    cases = damage.table_damages(raw_bytes(qoqdata_source), labels)
+    some = damage.spread(cases, damage.TABLE_CASES)
+    if left := len(cases) - len(some):
+        note = f"{left} of {len(cases)} damages to tables were not tried"
+        request.node.user_properties.append(("qoqdata", (qoqdata_source.card.slug, note)))
+    assert table_findings(qoqdata_source, whole, some, tmp_path / "damaged") == []
 
 
-def _check_survivors(example: BuiltExample, before: dict[str, dict[str, Any]], path: str) -> None:
-    for entry in example.dataset.manifest.sources.values():
-        counts: Counts = entry.counts
-        assert counts.units == counts.converted + counts.quarantined + counts.filtered
-    for record in example.records:
-        if not {"images", "ecg", "context"} & set(record):
-            continue  # annotation-only: it says so, and training leaves it out
-        assert record["id"] in before, f"damage to {path} made a new record"
-        assert _content(record) == before[record["id"]], f"damage to {path} changed a record"
+def test_damaged_media_are_accounted_for(qoqdata_source: Source, tmp_path: Path) -> None:
+    """With an image, a signal or a mask lost or cut, the same."""
+    whole = build_example(qoqdata_source, tmp_path / "whole")
+    cases = damage.media_damages(raw_bytes(qoqdata_source))
+    assert media_findings(qoqdata_source, whole, cases, tmp_path / "damaged") == []
 
 
-def _content(record: dict[str, Any]) -> dict[str, Any]:
-    # A lost group list or table may move a unit to another split; what it shows must not change.
-    facts = {name: value for name, value in record.items() if name != "split"}
-    provenance = {n: v for n, v in record["provenance"].items() if n not in ("digest", "raw")}
-    return facts | {"provenance": provenance}
+@pytest.mark.parametrize("quirks", [False, True], ids=["plain", "quirks"])
+def test_simulated_tree_builds(qoqdata_source: Source, tmp_path: Path, quirks: bool) -> None:
+    """A simulated tree gives records, and quarantine for what QUIRKS of the simulator names."""
+    if qoqdata_source.simulate is None:
+        pytest.skip("this source has no simulator")
+    raw = tmp_path / "raw"
+    qoqdata_source.simulate(raw, SIMULATED, seed=1, quirks=quirks)
+    example = build_example(qoqdata_source, tmp_path / "set", raw=raw)
+    failures = [row for row in example.quarantine if row["outcome"] == "quarantined"]
+    expected = catalogue.quirks(qoqdata_source) if quirks else frozenset()
+    assert {row["reason"]: row["message"] for row in failures}.keys() == expected
+    assert len(example.records) + len(example.quarantine) >= SIMULATED
+    assert example.records
+    assert list(find(example.dataset)) == []
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -112,16 +152,3 @@ def _texts(value: object) -> Iterator[str]:
             yield from (text for member in value.values() for text in _texts(member))
         case list():
             yield from (text for member in value for text in _texts(member))
-
-
-def _damage(path: Path, how: str) -> None:
-    data = path.read_bytes()
-    if how == "lost":
-        path.unlink()
-    else:
-        path.write_bytes(data[: len(data) // 2] if how == "cut" else b"")
-
-
-def _raw_files(source: Source) -> list[str]:
-    root = source.folder / "example" / "raw"
-    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -34,7 +35,13 @@ class BuiltExample:
     quarantine: tuple[dict[str, Any], ...]
 
 
-def build_example(source: Source, out: Path, *, raw: Path | None = None) -> BuiltExample:
+def build_example(
+    source: Source,
+    out: Path,
+    *,
+    raw: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> BuiltExample:
     """Build the example of a source (or another raw tree with its mapping) in this process."""
     folder = source.folder / "example"
     mapping = folder / MAPPING
@@ -42,6 +49,7 @@ def build_example(source: Source, out: Path, *, raw: Path | None = None) -> Buil
         source=source.card.slug,
         raw=raw or folder / "raw",
         mapping=mapping if mapping.is_file() else None,
+        options=dict(options or {}),
     )
     build_requests([(source, request)], out, BuildSetting(SALT, workers=0))
     dataset = open_dataset(out)

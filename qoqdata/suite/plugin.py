@@ -9,6 +9,8 @@ Outside packages get it with qoqdata: their sources are found through the entry-
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 FIXTURE = "qoqdata_source"
@@ -35,3 +37,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     sources = map(catalogue.find_source, slugs) if slugs else catalogue.sources()
     by_slug = {source.card.slug: source for source in sources}
     metafunc.parametrize(FIXTURE, by_slug.values(), ids=list(by_slug))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the suite left out, a line a source."""
+    reports = [one for reports in terminalreporter.stats.values() for one in reports]
+    notes = [
+        content
+        for report in reports
+        for name, content in getattr(report, "user_properties", ())
+        if name == "qoqdata" and getattr(report, "when", "") == "call"
+    ]
+    for slug, note in sorted(set(map(tuple, notes))):
+        terminalreporter.write_line(f"{slug}: {note}")

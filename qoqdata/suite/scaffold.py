@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
+from types import ModuleType
 
-import numpy as np
 import yaml
 
 from qoqdata.errors import UsageError
-from qoqdata.readers import encode
 from qoqdata.sources import catalogue
 from qoqdata.sources.card import parse_card
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import examples
 
-TEXTS = {"card.yaml": "card.yaml", "source.py.txt": "source.py"}
+TEXTS = {
+    "card.yaml": "card.yaml",
+    "source.py.txt": "source.py",
+    "simulate.py.txt": "simulate.py",
+}
+#: Units of the first example, which the simulator writes.
+EXAMPLE = 3
 
 
 def scaffold(name: str, domain: str, parent: Path) -> Source:
-    """Make `parent/name` with card, source, example and expected records.
+    """Make `parent/name` with card, source, simulator and the example that it writes.
 
     Raises UsageError for a bad name or domain, a name in use, or a folder that is there already.
     """
@@ -36,16 +40,13 @@ def scaffold(name: str, domain: str, parent: Path) -> Source:
             for text, target in TEXTS.items()
         }
         parse_card(yaml.safe_load(texts["card.yaml"]), where="the new card")
-        table = (template / "example" / "raw" / "labels.csv").read_text()
-    images = folder / "example" / "raw" / "images"
-    images.mkdir(parents=True)
+    folder.mkdir(parents=True)
     for target, text in texts.items():
         (folder / target).write_text(text, encoding="utf-8")
-    (images.parent / "labels.csv").write_text(table, encoding="utf-8")
-    for number in range(1, 4):
-        ramp = np.add.outer(np.arange(24), np.arange(32)) * number
-        (images / f"{number:04d}.png").write_bytes(encode.png(ramp.astype(np.uint8)))
-    return _load(folder)
+    source = _load(folder)
+    assert source.simulate is not None
+    source.simulate(folder / "example" / "raw", EXAMPLE)
+    return source
 
 
 def write_expected(source: Source, work: Path) -> int:
@@ -56,12 +57,11 @@ def write_expected(source: Source, work: Path) -> int:
 
 
 def _load(folder: Path) -> Source:
-    """The source in a folder that no entry point names yet."""
-    module = f"qoqdata_new_source_{folder.name}"
-    spec = importlib.util.spec_from_file_location(module, folder / "source.py")
-    if spec is None or spec.loader is None:
-        raise UsageError("cannot be imported", where=str(folder / "source.py"))
-    code = importlib.util.module_from_spec(spec)
-    sys.modules[module] = code
-    spec.loader.exec_module(code)
-    return catalogue.load_source(folder, module)
+    """The source in a folder that no entry point names yet, as a package of a name of its own."""
+    name = f"qoqdata_new_source_{folder.name}"
+    package = ModuleType(name)
+    package.__path__ = [str(folder)]
+    for module in [module for module in sys.modules if module.partition(".")[0] == name]:
+        del sys.modules[module]
+    sys.modules[name] = package
+    return catalogue.load_source(folder, f"{name}.source")

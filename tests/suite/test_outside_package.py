@@ -45,5 +45,6 @@ def check_outside_package(python: str | Path, folder: Path) -> None:
     assert "lab_fundus" in listing
     assert "ptb_xl" in listing
     suite = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "qoqdata.suite.checks")
-    # Card, example, validity, disk order, three kinds of damage; its paths are public.
-    assert "7 passed, 1 skipped" in run(*suite, "--qoqdata-source", "lab_fundus")
+    # Card, example, tasks, validity, disk order, process, two kinds of damage, two simulated
+    # trees; its paths are public.
+    assert "10 passed, 1 skipped" in run(*suite, "--qoqdata-source", "lab_fundus")

@@ -14,6 +14,8 @@ from qoqdata.suite import examples
 from qoqdata.suite.scaffold import scaffold, write_expected
 from tests.sources.test_catalogue import entry_point
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 
 def listing(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -31,13 +33,14 @@ def test_what_is_made(tmp_path: Path) -> None:
         "example/raw/images/0002.png",
         "example/raw/images/0003.png",
         "example/raw/labels.csv",
+        "simulate.py",
         "source.py",
     ]
     records = examples.read_expected(source, examples.RECORDS)
     assert {record["source"] for record in records} == {"busi_new"}
     assert {record["domain"] for record in records} == {"ultrasound"}
     assert {record["answer"] for record in records} <= {"Normal", "Abnormal"}
-    for path in ("card.yaml", "source.py"):
+    for path in ("card.yaml", "simulate.py", "source.py"):
         assert not {"NAME", "DOMAIN"} & set((source.folder / path).read_text().split())
 
 
@@ -51,7 +54,7 @@ def test_it_passes_its_suite(tmp_path: Path) -> None:
         *("--qoqdata-source", "busi_new", "-p", "no:cacheprovider", "-c", os.devnull),
         *("--basetemp", str(tmp_path / "base"), "--rootdir", str(tmp_path)),
     ]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{REPOSITORY}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout

@@ -17,6 +17,7 @@ from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 from qoqdata.sources.rawtree import read_text
 
 TABLES = ("kits23.json", "dataset/kits23.json")
+MEMBERS = ("malignant", "gender", "age_at_nephrectomy")
 IMAGING, MASK = "imaging.nii.gz", "segmentation.nii.gz"
 #: Genders of the table beside male and female.
 GENDERS = {"transgender_male_to_female": "other", "transgender_female_to_male": "other"}
@@ -79,6 +80,9 @@ def _cases(job: Job, table: str) -> list[Mapping[str, Any]]:
         raise BadTable("holds no list of cases", where=table, fix="fetch it again")
     if any(not isinstance(case, dict) or not case.get("case_id") for case in cases):
         raise BadTable("a case has no case_id", where=table)
+    for name in MEMBERS:
+        if not any(name in case for case in cases):
+            raise BadTable(f"no case has the member {name!r}", where=table, fix="fetch it again")
     return cases
 
 

@@ -63,11 +63,11 @@ def convert(unit: Unit, job: Job) -> list[Record]:
 
 def _classes(job: Job) -> dict[str, str | None]:
     """The diagnostic class of every SCP code; None for form and rhythm statements."""
-    name = "scp_statements.csv"
-    table = job.raw.csv(name, columns=["diagnostic", "diagnostic_class"])
-    code = table.columns[0]
+    # The column of the codes has no name.
+    columns = ["", "diagnostic", "diagnostic_class"]
+    table = job.raw.csv("scp_statements.csv", columns=columns)
     return {
-        row[code]: row["diagnostic_class"] if row["diagnostic"] else None
+        row[""]: row["diagnostic_class"] if row["diagnostic"] else None
         for row in table.iter_rows(named=True)
     }
 

@@ -60,7 +60,12 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a line; lines that cannot be read are refused one by one."""
     mapping: ClimbJsonl = job.mapping
     for name, split in sorted(mapping.files.items()):
-        for number, text in enumerate(read_text(job.raw, name).splitlines(), start=1):
+        lines = read_text(job.raw, name).splitlines()
+        if not any(map(str.strip, lines)):
+            raise BadTable(
+                "holds no line", where=name, fix="fetch it again, or drop it from `files`"
+            )
+        for number, text in enumerate(lines, start=1):
             if text.strip():
                 where = f"{name}, line {number}"
                 try:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from qoqdata.contract.card import Card
-from qoqdata.errors import InputError, MissingFile
+from qoqdata.errors import InputError, MissingFile, MissingKey
 from qoqdata.readers import ecg
 from qoqdata.readers.ecg.comments import dx
 from qoqdata.readers.ecg.header import read_wfdb_header
@@ -54,8 +54,11 @@ def plan(job: Job) -> Iterator[Planned]:
             records[header.removesuffix(".hea")] = _files(header, job)
         except InputError as error:
             yield Refused(header.removesuffix(".hea"), error, (header,))
-    # A segment is part of its record, not a record of its own.
+    # A segment is part of its record, not a record of its own; a signal file is part of one too.
     segments = {path for _, *rest in records.values() for path in rest}
+    for path in job.raw.files("*.dat", "*.mat"):
+        if path not in segments:
+            yield Refused(path, MissingKey("no header names this file", where=path), (path,))
     records = {key: files for key, files in records.items() if files[0] not in segments}
     if mapping.table is not None:
         yield from units(read_annotations(job, mapping), records, table=mapping.table.file)
