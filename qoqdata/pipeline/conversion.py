@@ -99,7 +99,7 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
         with taking_digests() as digests:
             records = task.source.convert(unit, job)
         # Refuses missing files and paths that leave the root also where no converter looked.
-        digest = job.raw.digest(unit.files, digests)
+        digest = job.raw.digest(unit.files, digests, limits=job.limits)
         stage = "validate"
         rows = tuple(_rows(records, unit, task, digest))
         for one in rows:

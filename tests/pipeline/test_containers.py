@@ -1,0 +1,133 @@
+"""Data sets from members of containers: the same as from the unpacked files, for any workers."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from blake3 import blake3
+
+from qoqdata.contract.manifest import Manifest
+from qoqdata.pipeline.build import build_requests
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.readers import encode
+from qoqdata.readers.container import opened
+from tests.pipeline.conftest import SALT
+from tests.pipeline.container_source import source
+from tests.readers.container_files import FORMATS, LIBRARIES, write_tsv, write_zip
+
+FILMS = {
+    f"{number}.png": encode.png(
+        np.random.default_rng(number).integers(0, 120 + 100 * number, (20, 30), np.uint8)
+    )
+    for number in range(3)
+}
+EACH = [(name, member) for name, (_, member) in FORMATS.items()]
+
+
+def raw_folder(folder: Path, pattern: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "members.txt").write_text(pattern)
+    return folder
+
+
+def run(raw: Path, out: Path, *, workers: int = 0, shard_units: int | None = None) -> Manifest:
+    request = SourceRequest(source="containers", raw=raw)
+    config = BuildConfig(sources=(request,), name="set", shard_units=shard_units)
+    return build_requests(
+        [(source(raw), request)], out, BuildSetting(SALT, workers=workers), config
+    )
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    return pl.read_parquet(out / "data/containers/*.parquet").sort("id").to_dicts()
+
+
+def installed(file: str) -> bool:
+    if library := LIBRARIES.get(Path(file).suffix):
+        pytest.importorskip(library)
+    return True
+
+
+@pytest.mark.parametrize(("file", "member"), EACH)
+def test_members_give_what_their_files_give(file: str, member: str, tmp_path: Path) -> None:
+    assert installed(file)
+    raw = raw_folder(tmp_path / "raw", f"{file}#{member.format('*')}")
+    FORMATS[file][0](raw / file, FILMS)
+    assert run(raw, tmp_path / "set").sources["containers"].counts.converted == 3
+    digests = {
+        f"{file}#{member.format(name)}": blake3(blake3(content).digest()).hexdigest()
+        for name, content in FILMS.items()
+    }
+    rows = records(tmp_path / "set")
+    found = {row["provenance"]["raw"][0]: row["provenance"]["digest"] for row in rows}
+    assert found == digests
+    unpacked = raw_folder(tmp_path / "unpacked", "*.png")
+    for name, content in FILMS.items():
+        (unpacked / name).write_bytes(content)
+    run(unpacked, tmp_path / "plain")
+    images, others = (
+        sorted(str(row["images"]) for row in records(tmp_path / out)) for out in ("set", "plain")
+    )
+    assert images == others
+
+
+def test_any_number_of_workers_gives_the_same(tmp_path: Path) -> None:
+    """Three units of every format in one raw folder, a chunk a unit."""
+    raw = raw_folder(tmp_path / "raw", "")
+    patterns = []
+    for file, (write, member) in FORMATS.items():
+        if (library := LIBRARIES.get(Path(file).suffix)) and find_spec(library) is None:
+            continue
+        write(raw / file, FILMS)
+        patterns.append(f"{file}#{member.format('*')}")
+    (raw / "members.txt").write_text("\n".join(patterns))
+    alone = run(raw, tmp_path / "alone", shard_units=1)
+    assert alone.sources["containers"].counts.converted == 3 * len(patterns) >= 18
+    assert run(raw, tmp_path / "pool", workers=2, shard_units=1).digest == alone.digest
+
+
+def test_a_bad_row_quarantines_its_unit_only(tmp_path: Path) -> None:
+    raw = raw_folder(tmp_path / "raw", "a.tsv#image[index=*]")
+    path = write_tsv(raw / "a.tsv", {**FILMS, "bad.png": b"x"})
+    path.write_text(path.read_text().replace("eA==", "e*A=", 1))
+    counts = run(raw, tmp_path / "set").sources["containers"].counts
+    assert (counts.converted, counts.quarantined) == (3, 1)
+    (row,) = pl.read_parquet(tmp_path / "set/quarantine/containers.parquet").to_dicts()
+    assert (row["unit"], row["reason"]) == ("a.tsv#image[index=bad.png]", "unreadable_file")
+    assert row["message"].startswith("a.tsv#image[index=bad.png]: is no base64")
+
+
+def test_a_container_is_indexed_once_for_all_its_units(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = raw_folder(tmp_path / "raw", "a.zip#*.png")
+    write_zip(raw / "a.zip", FILMS)
+    indexes: list[Path] = []
+    plain = opened._index_function
+
+    def counting(path: Path) -> Any:
+        indexes.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(opened, "_index_function", counting)
+    run(raw, tmp_path / "set", shard_units=1)
+    assert indexes == [raw / "a.zip"]
+
+
+def test_units_are_converted_again_when_their_container_changes(tmp_path: Path) -> None:
+    raw = raw_folder(tmp_path / "raw", "a.zip#*.png")
+    path = write_zip(raw / "a.zip", FILMS)
+    first = run(raw, tmp_path / "set")
+    shard = tmp_path / "set" / first.shards[0].path
+    written = shard.stat().st_mtime_ns
+    assert run(raw, tmp_path / "set").digest == first.digest
+    assert shard.stat().st_mtime_ns == written, "nothing changed, so nothing is converted"
+    write_zip(path, {**FILMS, "0.png": FILMS["2.png"]})
+    os.utime(path, ns=(0, 0))
+    assert run(raw, tmp_path / "set").digest != first.digest
