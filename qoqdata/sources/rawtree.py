@@ -200,14 +200,16 @@ class RawTree:
         A container is looked at once, however many members are named.
         """
         if any(MARK in relative for relative in relatives):
-            return self._stamps_with_members(relatives)
+            looked_at = self._looked_at_once(relatives)
+            stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
+            return [stamps[looked_at[relative]] for relative in relatives]
         first, rest = relatives[:_TRIED], relatives[_TRIED:]
         begin = perf_counter()
-        stamps = list(map(self.stamp, first))
+        found = list(map(self.stamp, first))
         if perf_counter() - begin < _SLOW * len(first):
-            return [*stamps, *map(self.stamp, rest)]
+            return [*found, *map(self.stamp, rest)]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            return [*stamps, *pool.map(self.stamp, rest)]
+            return [*found, *pool.map(self.stamp, rest)]
 
     def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, or None when the file is not there.
@@ -231,21 +233,30 @@ class RawTree:
             if shape.match(path.rpartition("/")[2].lower()):
                 yield _utf8(path)
 
-    def _stamps_with_members(self, relatives: Sequence[str]) -> list[Stamp | None]:
-        stamps: dict[str, Stamp | None] = {}
+    def containers(self, relatives: Sequence[str]) -> dict[str, Path]:
+        """The containers, by relative path, of those `relatives` that are members."""
+        found = {}
+        for one in self._looked_at_once(relatives).values():
+            if (member := self._member(one)) is not None:
+                found[one.removesuffix(f"{MARK}{member.member}")] = member.path
+        return found
+
+    def _looked_at_once(self, relatives: Sequence[str]) -> dict[str, str]:
+        """For each path one that stands for all with its container, itself where it stands alone.
+
+        Members share a container where no other file of its folder begins with its name and the
+        mark: such a file could be what they name.
+        """
         marked: dict[str, list[str]] = {}
-        found = []
+        first: dict[str, str] = {}
+        found = {}
         for relative in relatives:
-            base = relative.partition(MARK)[0]
+            base, mark, _ = relative.partition(MARK)
             folder, _, name = base.rpartition("/")
-            if folder not in marked:
+            if mark and folder not in marked:
                 marked[folder] = self._marked_names(folder)
-            # Without another file that begins like it, only `base` can be the container.
-            shared = not any(other.startswith(f"{name}{MARK}") for other in marked[folder])
-            key = f"{base}{MARK}" if shared and base != relative else relative
-            if key not in stamps:
-                stamps[key] = self.stamp(relative)
-            found.append(stamps[key])
+            alone = not mark or any(one.startswith(name + mark) for one in marked[folder])
+            found[relative] = relative if alone else first.setdefault(base, relative)
         return found
 
     def _marked_names(self, folder: str) -> list[str]:

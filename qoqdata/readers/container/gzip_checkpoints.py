@@ -15,7 +15,7 @@ from qoqdata.errors import UnreadableFile
 
 #: Inflated bytes between two states, doubled whenever there are more than MOST of them. A state
 #: takes about 45 kB.
-SPACING = 16 * 2**20
+SPACING = 4 * 2**20
 MOST = 1024
 _STEP = 2**18
 # Longer than any header of an archive; what is longer is damage.

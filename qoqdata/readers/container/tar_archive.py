@@ -51,9 +51,9 @@ def _entries(file: Any, where: str) -> Iterator[tuple[str, Entry]]:
         if info.offset_data <= last or info.size < 0:
             raise UnreadableFile("its headers go backwards, which is damage", where=where)
         last = info.offset_data
-        archive.members = []  # the list of all that it has seen
+        archive.members = []  # type: ignore[attr-defined]  # all that it has seen
         yield info.name, Entry(info.offset_data, info.size, fault=_fault(info))
-    file.seek(archive.offset)  # type: ignore[attr-defined]
+    file.seek(archive.offset)
     if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         what = "lacks the mark at the end of an archive: it is damaged or cut short"
         raise UnreadableFile(what, where=where, fix="fetch it again")

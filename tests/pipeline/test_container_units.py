@@ -13,6 +13,7 @@ import pytest
 from blake3 import blake3
 
 from qoqdata.contract.manifest import Manifest
+from qoqdata.pipeline import containers
 from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.readers import encode
@@ -23,7 +24,7 @@ from tests.readers.container_files import FORMATS, LIBRARIES, write_tsv, write_z
 
 FILMS = {
     f"{number}.png": encode.png(
-        np.random.default_rng(number).integers(0, 120 + 100 * number, (20, 30), np.uint8)
+        np.random.default_rng(number).integers(0, 120 + 60 * number, (20, 30), np.uint8)
     )
     for number in range(3)
 }
@@ -48,15 +49,10 @@ def records(out: Path) -> list[dict[str, Any]]:
     return pl.read_parquet(out / "data/containers/*.parquet").sort("id").to_dicts()
 
 
-def installed(file: str) -> bool:
-    if library := LIBRARIES.get(Path(file).suffix):
-        pytest.importorskip(library)
-    return True
-
-
 @pytest.mark.parametrize(("file", "member"), EACH)
 def test_members_give_what_their_files_give(file: str, member: str, tmp_path: Path) -> None:
-    assert installed(file)
+    if library := LIBRARIES.get(Path(file).suffix):
+        pytest.importorskip(library)
     raw = raw_folder(tmp_path / "raw", f"{file}#{member.format('*')}")
     FORMATS[file][0](raw / file, FILMS)
     assert run(raw, tmp_path / "set").sources["containers"].counts.converted == 3
@@ -72,9 +68,10 @@ def test_members_give_what_their_files_give(file: str, member: str, tmp_path: Pa
         (unpacked / name).write_bytes(content)
     run(unpacked, tmp_path / "plain")
     images, others = (
-        sorted(str(row["images"]) for row in records(tmp_path / out)) for out in ("set", "plain")
+        sorted(image["bytes"] for row in records(tmp_path / out) for image in row["images"])
+        for out in ("set", "plain")
     )
-    assert images == others
+    assert images == others and len(images) == 3
 
 
 def test_any_number_of_workers_gives_the_same(tmp_path: Path) -> None:
@@ -118,6 +115,30 @@ def test_a_container_is_indexed_once_for_all_its_units(
     monkeypatch.setattr(opened, "_index_function", counting)
     run(raw, tmp_path / "set", shard_units=1)
     assert indexes == [raw / "a.zip"]
+
+
+def test_a_container_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = raw_folder(tmp_path / "raw", "?.zip#*.png")
+    paths = [write_zip(raw / "a.zip", FILMS), write_zip(raw / "b.zip", FILMS)]
+    (raw / "c.zip").write_bytes(paths[0].read_bytes())
+    (raw / "c.zip").rename(raw / "b.zip#0.png")  # a file of that name, which is no member
+    digests: list[Path] = []
+    plain = containers._digest
+
+    def counting(path: Path) -> str:
+        digests.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(containers, "_digest", counting)
+    entry = run(raw, tmp_path / "set", shard_units=1).sources["containers"]
+    expected = {path.name: blake3(path.read_bytes()).hexdigest() for path in paths}
+    assert entry.containers == expected and digests == paths
+    run(raw, tmp_path / "set", shard_units=2)
+    assert digests == paths, "a later build reads none of them again"
+    write_zip(paths[0], {**FILMS, "3.png": FILMS["2.png"]})
+    entry = run(raw, tmp_path / "set").sources["containers"]
+    assert digests == [*paths, paths[0]]
+    assert entry.containers["a.zip"] == blake3(paths[0].read_bytes()).hexdigest()
 
 
 def test_units_are_converted_again_when_their_container_changes(tmp_path: Path) -> None:
