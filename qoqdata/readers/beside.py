@@ -63,7 +63,7 @@ def exists_beside(header: Path, name: str) -> bool:
 def _member_beside(header: Address, name: str) -> Path:
     target = _sibling(header, name)
     try:
-        open_container(target.path).size(target.member)
+        open_container(target.path).check(target.member)
     except MissingFile as error:
         what = f"data file {name!r} is not beside the header"
         raise MissingFile(what, where=str(header)) from error

@@ -138,7 +138,7 @@ def read_raw_array(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray
     return np.frombuffer(read_raw_file(path, limits=limits), dtype).reshape(shape)
 
 
-def raw_state(path: Path) -> tuple[int, int]:
+def raw_state(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
     """Mode and size in bytes of what lies at `path`; a member has the mode of its container.
 
     Raises as `open_raw_file`.
@@ -147,7 +147,10 @@ def raw_state(path: Path) -> tuple[int, int]:
         status = path.stat()
         return status.st_mode, status.st_size
     state = container_state(member.path)
-    return (state.st_mode if state else 0), open_container(member.path).size(member.member)
+    size = open_container(member.path).size(member.member)
+    if size is None:
+        size = len((_DIGESTS.get() or RawDigests()).member_content(member, limits))
+    return (state.st_mode if state else 0), size
 
 
 def is_raw_file(path: Path) -> bool:
@@ -155,7 +158,7 @@ def is_raw_file(path: Path) -> bool:
     if (member := address(path)) is None:
         return path.is_file()
     try:
-        open_container(member.path).size(member.member)
+        open_container(member.path).check(member.member)
     except (MissingFile, MissingKey):
         return False
     return True

@@ -67,7 +67,7 @@ class RawTree:
         also why it cannot be read.
         """
         if (member := self._member(relative)) is not None:
-            open_container(member.path).size(member.member)
+            open_container(member.path).check(member.member)
             return Path(str(member))
         path, status = self._trace(relative)
         if not _is_there(status, relative):
@@ -154,7 +154,7 @@ class RawTree:
         """The content of a file or member. Raises as `resolve`, UnreadableFile and TooLarge."""
         path = self.resolve(relative)
         try:
-            limits.check("file_bytes", raw_state(path)[1], where=relative)
+            limits.check("file_bytes", raw_state(path, limits=limits)[1], where=relative)
             return read_raw_file(path, limits=limits)
         except OSError as error:
             raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error

@@ -17,10 +17,11 @@ from qoqdata.pipeline import containers
 from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.readers import encode
-from qoqdata.readers.container import opened
+from qoqdata.readers.container import delimited_cells, opened
+from qoqdata.readers.limits import Limits
 from tests.pipeline.conftest import SALT
 from tests.pipeline.container_source import source
-from tests.readers.container_files import FORMATS, LIBRARIES, write_tsv, write_zip
+from tests.readers.container_files import FORMATS, LIBRARIES, write_parquet, write_tsv, write_zip
 
 FILMS = {
     f"{number}.png": encode.png(
@@ -37,9 +38,9 @@ def raw_folder(folder: Path, pattern: str) -> Path:
     return folder
 
 
-def run(raw: Path, out: Path, *, workers: int = 0, shard_units: int | None = None) -> Manifest:
+def run(raw: Path, out: Path, *, workers: int = 0, **settings: Any) -> Manifest:
     request = SourceRequest(source="containers", raw=raw)
-    config = BuildConfig(sources=(request,), name="set", shard_units=shard_units)
+    config = BuildConfig(sources=(request,), name="set", **settings)
     return build_requests(
         [(source(raw), request)], out, BuildSetting(SALT, workers=workers), config
     )
@@ -115,6 +116,32 @@ def test_a_container_is_indexed_once_for_all_its_units(
     monkeypatch.setattr(opened, "_index_function", counting)
     run(raw, tmp_path / "set", shard_units=1)
     assert indexes == [raw / "a.zip"]
+
+
+def test_a_cell_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = raw_folder(tmp_path / "raw", "a.tsv#image[index=*]")
+    write_tsv(raw / "a.tsv", FILMS)
+    cells: list[str] = []
+    plain = delimited_cells._decoded
+
+    def counting(cell: bytes, where: str) -> bytes:
+        cells.append(where)
+        return plain(cell, where)
+
+    monkeypatch.setattr(delimited_cells, "_decoded", counting)
+    run(raw, tmp_path / "set")
+    assert len(cells) == len(set(cells)) == 3
+
+
+def test_limits_of_a_build_hold_for_members(tmp_path: Path) -> None:
+    raw = raw_folder(tmp_path / "raw", "a.parquet#image[id=*]")
+    write_parquet(raw / "a.parquet", FILMS)
+    counts = (
+        run(raw, tmp_path / "set", limits=Limits(inflated_bytes=500)).sources["containers"].counts
+    )
+    assert (counts.converted, counts.quarantined) == (0, 3)
+    (reason,) = set(pl.read_parquet(tmp_path / "set/quarantine/containers.parquet")["reason"])
+    assert reason == "too_large"
 
 
 def test_a_container_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from qoqdata.errors import (
     UsageError,
 )
 from qoqdata.readers.container import gzip_checkpoints, opened
-from qoqdata.readers.raw_file import RawDigests, read_raw_file, taking_digests
+from qoqdata.readers.raw_file import RawDigests, raw_state, read_raw_file, taking_digests
 from qoqdata.sources.rawtree import RawTree, open_raw
 from tests.readers.container_files import FORMATS, LIBRARIES, write_tar, write_zip
 
@@ -233,7 +233,8 @@ def test_arrays_of_hdf5(tmp_path: Path) -> None:
         file.create_dataset("jpegs", 2, h5py.vlen_dtype(np.uint8))
         file["jpegs"][0] = np.frombuffer(b"jpeg", np.uint8)
         file["opaque"] = np.void(b"\0png\0")
-        file["odd[0]"] = np.uint8([1, 2])
+        file["strings"] = np.array([b"dicom", b"png"], "S8")
+        file["odd[0]"] = np.array([1, 2], np.uint8)
         file["soft"] = h5py.SoftLink("/opaque")
         file["outside"] = h5py.ExternalLink("b.h5", "/x")
         file["compound"] = np.zeros(1, [("a", "i4")])
@@ -243,6 +244,9 @@ def test_arrays_of_hdf5(tmp_path: Path) -> None:
         raw.digest(["a.h5#g/slices[1]"]) == blake3(blake3(slices[1].tobytes()).digest()).hexdigest()
     )
     assert raw.read_bytes("a.h5#jpegs[0]") == b"jpeg"
+    assert raw.read_bytes("a.h5#strings[1]") == b"png"
+    assert raw_state(raw.resolve("a.h5#jpegs[0]"))[1] == 4
+    assert raw_state(raw.resolve("a.h5#g/slices[0]"))[1] == 24
     assert raw.read_bytes("a.h5#opaque") == b"\0png\0"
     assert raw.read_bytes("a.h5#odd[0]") == b"\1\2", "a dataset of that very name comes first"
     assert raw.members("a.h5", "slices[*]") == ["a.h5#g/slices[0]", "a.h5#g/slices[1]"]

@@ -32,12 +32,16 @@ class Container(Protocol):
         """The members whose name matches a shell pattern, sorted; those at fault as well."""
         ...
 
-    def size(self, member: str) -> int:
-        """Bytes of a member's content; raises MissingFile, or why it cannot be read."""
+    def check(self, member: str) -> None:
+        """Raise MissingFile or MissingKey for a member that is not there, or why it is at fault."""
+        ...
+
+    def size(self, member: str) -> int | None:
+        """Bytes of a member's content, None where only the content tells; raises as `check`."""
         ...
 
     def read(self, member: str, limits: Limits) -> bytes:
-        """A member's content; raises as `size`, UnreadableFile and TooLarge."""
+        """A member's content; raises as `check`, UnreadableFile and TooLarge."""
         ...
 
 
@@ -98,7 +102,10 @@ class Archive:
             name for name, entry in self.entries.items() if entry.fault != "folder" and shape(name)
         )
 
-    def size(self, member: str) -> int:
+    def check(self, member: str) -> None:
+        self._entry(member)
+
+    def size(self, member: str) -> int | None:
         return self._entry(member).size
 
     def read(self, member: str, limits: Limits) -> bytes:

@@ -22,7 +22,7 @@ from qoqdata.readers.container.cell_address import (
     row_of_key,
     rows_by_key,
 )
-from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.limits import Limits
 
 _BOM = b"\xef\xbb\xbf"
 _DATA_URL = re.compile(rb"data:[\w.+-]+/[\w.+-]+;base64,")
@@ -62,10 +62,15 @@ class DelimitedCells:
         check_column(pattern.partition("[")[0], self.columns, where=where)
         return names
 
-    def size(self, member: str) -> int:
-        return len(self.read(member, DEFAULT_LIMITS))
+    def check(self, member: str) -> None:
+        self._place(member)
 
-    def read(self, member: str, limits: Limits) -> bytes:
+    def size(self, member: str) -> int | None:
+        self._place(member)
+        return None
+
+    def _place(self, member: str) -> tuple[str, int]:
+        """The cell's column and its row."""
         where = f"{self.path}#{member}"
         cell = read_cell_address(member, where=where)
         check_column(cell.column, self.columns, where=where)
@@ -76,6 +81,11 @@ class DelimitedCells:
             row = row_of_key(self._rows_by_key(cell.key), cell, where=where)
         if row >= self.rows:
             raise MissingFile(f"the table has {self.rows:,} rows", where=where)
+        return cell.column, row
+
+    def read(self, member: str, limits: Limits) -> bytes:
+        where = f"{self.path}#{member}"
+        column, row = self._place(member)
         start, end = self.places[row], self.places[row + 1]
         limits.check("inflated_bytes", end - start, where=where)
         try:
@@ -87,7 +97,7 @@ class DelimitedCells:
         if len(cells) != len(self.columns):
             what = f"the row has {len(cells)} cells, the table {len(self.columns)} columns"
             raise BadTable(what, where=where)
-        return _decoded(cells[self.columns.index(cell.column)], where)
+        return _decoded(cells[self.columns.index(column)], where)
 
     def _rows_by_key(self, key: str) -> dict[str, int]:
         if (rows := self._keys.get(key)) is None:

@@ -1,8 +1,8 @@
 """Datasets of HDF5 files, whole or one item along their first axis.
 
-Bytes (opaque, strings, variable-length or one-dimensional uint8) are a file's content. Numbers of
-another shape are their values as stored, in C order; `array` gives them their shape. Links to
-other files, and data outside of the file, are refused.
+Bytes (opaque, strings without their padding, variable-length or one-dimensional uint8) are a file's
+content. Numbers of another shape are their values as stored, in C order; `layout` tells the shape.
+Links to other files, and data outside of the file, are refused.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from qoqdata.errors import (
 from qoqdata.readers.container.contents import archive_name, name_pattern
 from qoqdata.readers.limits import Limits
 
+_NUMBERS = "biufc"
 _ITEM = re.compile(r"(?P<name>.+)\[(?P<item>\d{1,18})\]", re.DOTALL)
 
 
@@ -56,11 +57,15 @@ class Hdf5Datasets:
             return [f"{name}[{item}]" for name, count in names for item in range(count)]
         return sorted(name for name, _ in names)
 
-    def size(self, member: str) -> int:
+    def check(self, member: str) -> None:
+        self.size(member)
+
+    def size(self, member: str) -> int | None:
         where = f"{self.path}#{member}"
         with self.opened(where) as file:
             dataset, item = _find(file, member, where)
-            return _declared_bytes(dataset, item)
+            is_fixed = dataset.dtype.kind in _NUMBERS
+            return _declared_bytes(dataset, item) if is_fixed else None
 
     def read(self, member: str, limits: Limits) -> bytes:
         where = f"{self.path}#{member}"
@@ -158,12 +163,12 @@ def _value(dataset: Any, item: int | None, limits: Limits, where: str) -> bytes 
         raise MissingFile("the dataset is empty", where=where)
     value = dataset[()] if item is None else dataset[item]
     if isinstance(value, bytes):
-        return value
+        return bytes(value)
     if isinstance(value, np.void) and value.dtype.names is None:
         return value.tobytes()
     value = np.asarray(value)
     if value.dtype.kind == "O" and value.size == 1:
         value = np.asarray(value.reshape(-1)[0])
-    if value.dtype.kind not in "biufc" or value.size == 0:
+    if value.dtype.kind not in _NUMBERS or value.size == 0:
         raise UnsupportedFormat(f"holds {dataset.dtype}, no bytes or numbers", where=where)
     return value

@@ -59,7 +59,10 @@ class LmdbEntries:
         shape = re.compile(translate(pattern.replace("[", "[[]")))
         return sorted(key for key in self.keys if shape.match(key))
 
-    def size(self, member: str) -> int:
+    def check(self, member: str) -> None:
+        self._key(member)
+
+    def size(self, member: str) -> int | None:
         with self._value(member) as value:
             return len(value)
 
@@ -70,6 +73,11 @@ class LmdbEntries:
 
     @contextmanager
     def _value(self, member: str) -> Iterator[bytes]:
+        key = self._key(member)
+        with _reading(self.path, f"{self.path}#{member}") as transaction:
+            yield transaction.get(key)
+
+    def _key(self, member: str) -> bytes:
         where = f"{self.path}#{member}"
         text = member_text(member)
         key = self.keys.get(text)
@@ -77,8 +85,7 @@ class LmdbEntries:
             if text in self.keys:
                 raise DuplicateKey("several keys differ in doubled slashes only", where=where)
             raise MissingKey("the environment has no such key", where=where)
-        with _reading(self.path, where) as transaction:
-            yield transaction.get(key)
+        return key
 
 
 @contextmanager

@@ -6,6 +6,7 @@ so the columns of the last row groups are kept.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from qoqdata.readers.container.cell_address import (
     row_of_key,
     rows_by_key,
 )
-from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.limits import Limits
 
 #: Bytes of columns that are kept for the next cell, at least the last one.
 KEPT_BYTES = 256 * 2**20
@@ -70,10 +71,25 @@ class ParquetCells:
         check_column(pattern.partition("[")[0], self.schema.names, where=where)
         return names
 
-    def size(self, member: str) -> int:
-        return len(self.read(member, DEFAULT_LIMITS))
+    def check(self, member: str) -> None:
+        self._place(member)
+
+    def size(self, member: str) -> int | None:
+        self._place(member)
+        return None
 
     def read(self, member: str, limits: Limits) -> bytes:
+        cell, row = self._place(member)
+        where = f"{self.path}#{member}"
+        group = bisect_right(self.ends, row)
+        before = self.ends[group - 1] if group else 0
+        column = self._column(group, cell.column, limits, where)
+        content = _bytes_of(column[row - before].as_py(), cell, where)
+        limits.check("inflated_bytes", len(content), where=where)
+        return content
+
+    def _place(self, member: str) -> tuple[Cell, int]:
+        """The cell and its row."""
         where = f"{self.path}#{member}"
         cell = read_cell_address(member, where=where)
         check_column(cell.column, self.schema.names, where=where)
@@ -82,12 +98,7 @@ class ParquetCells:
             row = row_of_key(self._rows_by_key(cell.key), cell, where=where)
         if row >= self.rows:
             raise MissingFile(f"the table has {self.rows:,} rows", where=where)
-        group = next(number for number, end in enumerate(self.ends) if row < end)
-        before = self.ends[group - 1] if group else 0
-        column = self._column(group, cell.column, limits, where)
-        content = _bytes_of(column[row - before].as_py(), cell, where)
-        limits.check("inflated_bytes", len(content), where=where)
-        return content
+        return cell, row
 
     def _rows_by_key(self, key: str) -> dict[str, int]:
         if (rows := self._keys.get(key)) is None:

@@ -77,7 +77,7 @@ def open_dataset(path: Path, *, limits: Limits, pixels: bool = True) -> OpenFile
     where = str(path)
     with located(where):
         try:
-            size = raw_state(path)[1]
+            size = raw_state(path, limits=limits)[1]
             limits.check("file_bytes", size, where=where)
             file = open_raw_file(path, limits=limits)
             # Pixel data in memory are read from there later, as those in a file are from the file.

@@ -32,7 +32,7 @@ def read_cpsc2018(path: Path, limits: Limits) -> Recording:
     UnsupportedFormat (MATLAB 7.3).
     """
     where = str(path)
-    limits.check("file_bytes", raw_state(path)[1], where=where)
+    limits.check("file_bytes", raw_state(path, limits=limits)[1], where=where)
     data = read_raw_file(path, limits=limits)
     if data.startswith(_MAGIC_HDF):
         raise UnsupportedFormat("MATLAB 7.3 (HDF5) file", where=where, fix="save it with -v7")

@@ -131,7 +131,7 @@ def _signal_file(
     file, repair = beside(path, name)
     if repair:
         repairs.append(repair)
-    size = raw_state(file)[1]
+    size = raw_state(file, limits=limits)[1]
     limits.check("file_bytes", size, where=str(file))
     if fmt in formats.FLAC:
         length = flac_frames(file, lines)

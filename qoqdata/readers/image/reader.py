@@ -73,7 +73,7 @@ def read_stored_values(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> 
 def read_image_bytes(path: Path, limits: Limits) -> bytes:
     """The bytes of a file. Raises MissingFile, UnreadableFile, TooLarge (before reading)."""
     try:
-        limits.check("file_bytes", raw_state(path)[1], where=str(path))
+        limits.check("file_bytes", raw_state(path, limits=limits)[1], where=str(path))
         return read_raw_file(path, limits=limits)
     except FileNotFoundError as error:
         raise MissingFile("no such file", where=str(path)) from error

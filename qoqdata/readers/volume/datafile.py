@@ -18,7 +18,7 @@ NUMBER_FORMAT = re.compile(r"%(0?)(\d{0,2})[diu]")
 def file_bytes(path: Path, limits: Limits) -> int:
     """Length of a regular file; raises MissingFile, UnreadableFile or TooLarge otherwise."""
     try:
-        mode, size = raw_state(path)
+        mode, size = raw_state(path, limits=limits)
     except FileNotFoundError as error:
         raise MissingFile("no such file", where=str(path)) from error
     except (OSError, ValueError) as error:
