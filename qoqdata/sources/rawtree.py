@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,6 +34,15 @@ from qoqdata.readers.raw_file import (
     read_raw_array,
     read_raw_file,
 )
+from qoqdata.sources.raw_paths import (
+    folder_entries,
+    is_folder,
+    is_link,
+    is_there,
+    path_parts,
+    refuse_escape,
+    utf8_path,
+)
 from qoqdata.sources.raw_tables import read_delimited, read_parquet
 
 #: Size of a file and its modification time in ns.
@@ -43,8 +50,6 @@ Stamp = tuple[int, int]
 #: Seconds a look at a file takes where it pays to have many under way, as over a network; how many
 #: files tell, and how many looks at a time.
 _SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
-#: What a look at a path that names nothing ends in.
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class RawTree:
             open_container(member.path).check(member.member)
             return Path(str(member))
         path, status = self._trace(relative)
-        if not _is_there(status, relative):
+        if not is_there(status, relative):
             raise MissingFile("no such file", where=relative, fix="fetch it, or drop the row")
         return Path(path)
 
@@ -82,7 +87,7 @@ class RawTree:
             except (MissingFile, MissingKey):
                 return False
             return True
-        return _is_there(self._trace(relative)[1], relative)
+        return is_there(self._trace(relative)[1], relative)
 
     def locate(self, relative: str) -> Path:
         """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
@@ -100,7 +105,9 @@ class RawTree:
         if (listing := self._listings.get(under)) is None:
             listing = self._listings[under] = sorted(self._walk(under))
         shape = re.compile("|".join(translate(pattern.lower()) for pattern in patterns or ("*",)))
-        files = [_utf8(path) for path in listing if shape.match(path.rpartition("/")[2].lower())]
+        files = [
+            utf8_path(path) for path in listing if shape.match(path.rpartition("/")[2].lower())
+        ]
         members = {
             member
             for container, pattern in (one.split(MARK, 1) for one in patterns if MARK in one)
@@ -148,7 +155,7 @@ class RawTree:
         library for it is not installed.
         """
         names = open_container(self.resolve(container)).names(pattern)
-        return [_utf8(f"{container}{MARK}{name}") for name in names]
+        return [utf8_path(f"{container}{MARK}{name}") for name in names]
 
     def read_bytes(self, relative: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
         """The content of a file or member. Raises as `resolve`, UnreadableFile and TooLarge."""
@@ -231,7 +238,7 @@ class RawTree:
         for path in listing:
             path = path.removesuffix(f"/{LMDB_FILE}")
             if shape.match(path.rpartition("/")[2].lower()):
-                yield _utf8(path)
+                yield utf8_path(path)
 
     def containers(self, relatives: Sequence[str]) -> dict[str, Path]:
         """The containers, by relative path, of those `relatives` that are members."""
@@ -264,7 +271,7 @@ class RawTree:
             path = self.locate(folder) if folder else self.root
         except OutsideRoot:
             return []
-        return [entry.name for entry in _entries(str(path)) if MARK in entry.name]
+        return [entry.name for entry in folder_entries(str(path)) if MARK in entry.name]
 
     def _member(self, relative: str) -> Address | None:
         """The member that `relative` names; None for a file, also one that is not there."""
@@ -295,7 +302,7 @@ class RawTree:
 
         Every part of the path is looked at, and only one that is a link can lead outside.
         """
-        base, parts = self.root, _parts(relative)
+        base, parts = self.root, path_parts(relative)
         if parts and parts[0] in self.mounts:
             base, parts = self.mounts[parts[0]], parts[1:]
         step = str(base).rstrip(os.sep)
@@ -304,8 +311,8 @@ class RawTree:
             for part in parts:
                 step = f"{step}/{part}"
                 status = os.lstat(step)
-                if _is_link(status):
-                    _refuse_escape(path, base, relative)
+                if is_link(status):
+                    refuse_escape(path, base, relative)
                     return path, Path(path).stat()
             return path, status if parts else base.stat()
         except OSError as error:
@@ -317,13 +324,13 @@ class RawTree:
             folders = [(str(self.locate(start) if start else self.root), start)]
             while folders:
                 folder, prefix = folders.pop()
-                for entry in _entries(folder):
+                for entry in folder_entries(folder):
                     name = entry.name
                     # A mount hides what the root holds under its name.
                     if name.startswith(".") or (not prefix and name in self.mounts):
                         continue
                     path = f"{prefix}/{name}" if prefix else name
-                    if not _is_folder(entry):
+                    if not is_folder(entry):
                         yield path
                     elif not entry.is_symlink():
                         folders.append((entry.path, path))
@@ -339,67 +346,6 @@ def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
         if not folder.is_dir():
             raise UsageError("there is no such raw folder", where=str(folder), fix="check --raw")
     return RawTree(root, dict(mounts or {}))
-
-
-def _parts(relative: str) -> list[str]:
-    """The parts of a path that names something below a root; raises OutsideRoot for any other."""
-    path = relative.replace("\\", "/")
-    parts = [part for part in path.split("/") if part and part != "."]
-    if not relative or "\0" in relative or path.startswith("/") or ".." in parts:
-        raise OutsideRoot(
-            "does not stay inside the raw root", where=relative, fix="use a relative path"
-        )
-    return parts
-
-
-def _is_link(status: os.stat_result) -> bool:
-    """Whether it is a link, or what Windows has of the kind."""
-    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) != 0
-
-
-def _refuse_escape(path: str, base: Path, relative: str) -> None:
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(base)):
-        raise OutsideRoot(
-            "is a link that leaves the raw root",
-            where=relative,
-            fix="name its target as a further root under `raw:` in build.yaml",
-        )
-
-
-def _is_there(status: os.stat_result | OSError, relative: str) -> bool:
-    if not isinstance(status, OSError):
-        return True
-    if status.errno in _NOT_THERE:
-        return False
-    what = f"cannot be looked up: {status.strerror}"
-    raise UnreadableFile(what, where=relative) from status
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        what = f"the folder cannot be listed: {error.strerror}"
-        raise UnreadableFile(what, where=str(error.filename)) from error
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _utf8(path: str) -> str:
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        what = "the name of the file is not UTF-8"
-        raise UnreadableFile(what, where=ascii(path), fix="rename the file") from error
-    return path
 
 
 def read_text(raw: RawTree, relative: str, *, limit: int = 64 * 2**20) -> str:
