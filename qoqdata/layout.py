@@ -66,6 +66,10 @@ class Layout:
     def receipt(self, source: str, name: str) -> Path:
         return self.receipts(source) / f"{name}.json"
 
+    def containers(self, source: str) -> Path:
+        """Digests of the containers that the source's units lie in, with their stamps."""
+        return self.build / "containers" / f"{source}.json"
+
     def summary(self, source: str) -> Path:
         """The planning result of a source, for the manifest of later builds."""
         return self.build / "sources" / f"{source}.json"

@@ -12,6 +12,7 @@ from qoqdata.contract.vocabulary import RECORD_DOMAINS, REDISTRIBUTION, SourceRo
 VERSION = 2
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Blake3 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Part(BaseModel):
@@ -78,6 +79,9 @@ class SourceEntry(_Part):
     namespace: str | None = Field(None, description="of its patients, where it shares them")
     patient_splits: str | None = Field(
         None, description="the list of its namespace: a digest, or hash where the user chose so"
+    )
+    containers: dict[str, Blake3] = Field(
+        {}, description="BLAKE3 of each container by raw path; none where raw paths are keyed"
     )
 
 

@@ -102,7 +102,7 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
         with taking_digests() as digests:
             converted = task.source.convert(unit, job)
         # Refuses missing files and paths that leave the root also where no converter looked.
-        digest = job.raw.digest(unit.files, digests)
+        digest = job.raw.digest(unit.files, digests, limits=job.limits)
         stage = "validate"
         records, skipped = sort_converted(converted, unit, job.card)
         skips = total_skips(_skip(one, unit, job) for one in skipped)

@@ -21,6 +21,7 @@ from qoqdata.metadata import write_metadata
 from qoqdata.pipeline import progress, quarantine, receipts
 from qoqdata.pipeline.blocks import blocks_of
 from qoqdata.pipeline.config import BuildConfig, BuildSetting
+from qoqdata.pipeline.containers import container_digests
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
 from qoqdata.pipeline.patient_splits import NamespaceSplits
@@ -189,6 +190,7 @@ class SourceBuild:
             blocked=dict(self.plan.blocked),
             namespace=self.job.card.keys.namespace,
             patient_splits=None if self.patients is None or self.refusal else self.patients.name,
+            containers=self._containers(),
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
         metadata = write_metadata(self.layout.root, shards).get(self.slug)
@@ -204,6 +206,12 @@ class SourceBuild:
         )
         write_json(self.layout.summary(self.slug), summary.model_dump(mode="json"))
         return counts
+
+    def _containers(self) -> dict[str, str]:
+        if self.job.card.raw_paths == "keyed":
+            return {}
+        stored = self.layout.containers(self.slug)
+        return container_digests(self.plan.units, self.job, stored)
 
     def _compared(self, counts: Counts) -> Comparison | None:
         skipped = None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path, PureWindowsPath
 
 from qoqdata.errors import MissingFile, OutsideRoot, UnreadableFile
+from qoqdata.readers.container.address import Address, address
+from qoqdata.readers.container.opened import open_container
+from qoqdata.readers.raw_file import is_raw_file
 
 
 def resolve_beside(header: Path, name: str) -> Path:
@@ -13,7 +16,8 @@ def resolve_beside(header: Path, name: str) -> Path:
     The folder is the one that holds the header as named or, where the header is itself a link, the
     one that holds its target: content-addressed caches link header and data alike. Raises
     OutsideRoot for absolute names (POSIX or Windows), for "..", and for links that lead out of the
-    folder; MissingFile and UnreadableFile otherwise.
+    folder; MissingFile and UnreadableFile otherwise. The folder of a member is that in its
+    container.
     """
     where = str(header)
     if not name or "\0" in name:
@@ -25,6 +29,8 @@ def resolve_beside(header: Path, name: str) -> Path:
             where=where,
             fix="put the data file beside the header and name it without a folder",
         )
+    if (member := address(header)) is not None:
+        return _member_beside(member, name)
     try:
         target = (header.parent / name).resolve()
         folders = {header.parent.resolve(), header.resolve().parent}
@@ -45,3 +51,25 @@ def resolve_beside(header: Path, name: str) -> Path:
     if not regular:
         raise UnreadableFile(f"data file {name!r} is not a regular file", where=where)
     return target
+
+
+def exists_beside(header: Path, name: str) -> bool:
+    """Whether anything of that name lies in the header's folder, links not looked through."""
+    if (member := address(header)) is not None:
+        return is_raw_file(Path(str(_sibling(member, name))))
+    return (header.parent / name).exists()
+
+
+def _member_beside(header: Address, name: str) -> Path:
+    target = _sibling(header, name)
+    try:
+        open_container(target.path).check(target.member)
+    except MissingFile as error:
+        what = f"data file {name!r} is not beside the header"
+        raise MissingFile(what, where=str(header)) from error
+    return Path(str(target))
+
+
+def _sibling(header: Address, name: str) -> Address:
+    folder, slash, _ = header.member.rpartition("/")
+    return header._replace(member=f"{folder}{slash}{name}")

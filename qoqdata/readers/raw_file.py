@@ -1,15 +1,18 @@
 """Raw files as readers get them: read once, with the digest of the very bytes that are decoded.
 
-Readers open files here and nowhere else. Inside `taking_digests` a file of up to WHOLE_BYTES comes
-into memory as a whole, is digested there, and every reader is given those bytes, however many
-look at it; a larger one, and one that a library opens by its path, is digested on its own
-afterwards.
+Readers look at files and open them here and nowhere else, and so read members of containers
+(`file#member`, see `qoqdata.readers.container`) as they read files. Inside `taking_digests` a file
+of up to WHOLE_BYTES comes into memory as a whole, is digested there, and every reader is given
+those bytes, however many look at it; a larger one, and one that a library opens by its path, is
+digested on its own afterwards. A member always comes into memory; its digest is that of its
+content, the same as of the unpacked file.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,7 +20,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from blake3 import blake3
+
+from qoqdata.errors import MissingFile, MissingKey, UnsupportedFormat
+from qoqdata.readers.container.address import Address, address, container_state
+from qoqdata.readers.container.contents import HoldsArrays
+from qoqdata.readers.container.opened import State, file_state, open_container
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 #: What makes the digests: BLAKE3 needs no SHA instructions to be fast. Published SHA256SUMS are
 #: checked where files are fetched, not here.
@@ -26,19 +36,24 @@ DIGEST = "blake3"
 WHOLE_BYTES = 256 * 2**20
 _STEP = 1 << 20
 
-State = tuple[int, int, int, int]
-
 
 @dataclass
 class RawDigests:
-    """Digests of the files that were read, by device, inode, size and modification time."""
+    """Digests of what was read, by device, inode, size and modification time, and by member."""
 
-    _by_state: dict[State, bytes] = field(default_factory=dict)
-    _contents: dict[State, bytes] = field(default_factory=dict)
+    _by_state: dict[Hashable, bytes] = field(default_factory=dict)
+    _contents: dict[Hashable, bytes] = field(default_factory=dict)
 
-    def of(self, path: Path) -> bytes:
-        """The 32-byte digest of a file: as it was read, or else of what lies there now."""
-        state = _state(path.stat())
+    def of(self, path: Path, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+        """The 32-byte digest of a file or member: as it was read, or else of what lies there now.
+
+        Raises OSError, and for a member what its container raises.
+        """
+        if (member := address(path)) is not None:
+            if (known := self._by_state.get(_member_state(member))) is not None:
+                return known
+            return blake3(self.member_content(member, limits)).digest()
+        state = file_state(path.stat())
         if (digest := self._by_state.get(state)) is None:
             hasher = blake3()
             with path.open("rb", buffering=0) as file:
@@ -52,11 +67,19 @@ class RawDigests:
         if (content := self._contents.get(state)) is None:
             content = file.read()
             if len(content) == state[2]:
-                self._by_state[state] = blake3(content).digest()
                 self._keep(state, content)
         return content
 
-    def _keep(self, state: State, content: bytes) -> None:
+    def member_content(self, member: Address, limits: Limits) -> bytes:
+        """As `content`, for a member of a container."""
+        state = _member_state(member)
+        if (content := self._contents.get(state)) is None:
+            content = open_container(member.path).read(member.member, limits)
+            self._keep(state, content)
+        return content
+
+    def _keep(self, state: Hashable, content: bytes) -> None:
+        self._by_state[state] = blake3(content).digest()
         self._contents[state] = content
         while sum(map(len, self._contents.values())) > WHOLE_BYTES:
             del self._contents[next(iter(self._contents))]
@@ -76,24 +99,92 @@ def taking_digests() -> Iterator[RawDigests]:
         _DIGESTS.reset(token)
 
 
-def open_raw_file(path: Path) -> BinaryIO:
-    """A file to read from: the file itself, or its content in memory. Raises OSError."""
-    file = path.open("rb")
+def open_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+    """A file to read from: the file itself, or its content in memory.
+
+    Raises OSError; for a member, MissingFile, TooLarge and what else its container raises.
+    """
     digests = _DIGESTS.get()
+    if (member := address(path)) is not None:
+        return BytesIO((digests or RawDigests()).member_content(member, limits))
+    file = path.open("rb")
     if digests is None:
         return file
-    state = _state(os.fstat(file.fileno()))
+    state = file_state(os.fstat(file.fileno()))
     if state[2] > WHOLE_BYTES:
         return file
     with file:
         return BytesIO(digests.content(state, file))
 
 
-def read_raw_file(path: Path) -> bytes:
-    """The content of a file. Raises OSError."""
-    with open_raw_file(path) as file:
+def read_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """The content of a file or member. Raises as `open_raw_file`."""
+    with open_raw_file(path, limits=limits) as file:
         return file.getvalue() if isinstance(file, BytesIO) else file.read()
 
 
-def _state(status: os.stat_result) -> State:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+def read_raw_array(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+    """The values of a dataset of an HDF5 file, in their own dtype and shape; not writable.
+
+    Raises as `open_raw_file`, and UnsupportedFormat for anything else.
+    """
+    member = address(path)
+    container = None if member is None else open_container(member.path)
+    if member is None or not isinstance(container, HoldsArrays):
+        raise UnsupportedFormat("holds no array", where=str(path), fix="read its bytes")
+    dtype, shape = container.layout(member.member)
+    if dtype.kind not in "biufc":
+        raise UnsupportedFormat(f"holds {dtype}, no numbers", where=str(path))
+    return np.frombuffer(read_raw_file(path, limits=limits), dtype).reshape(shape)
+
+
+def raw_state(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
+    """Mode and size in bytes of what lies at `path`; a member has the mode of its container.
+
+    Raises as `open_raw_file`.
+    """
+    if (member := address(path)) is None:
+        status = path.stat()
+        return status.st_mode, status.st_size
+    state = container_state(member.path)
+    size = open_container(member.path).size(member.member)
+    if size is None:
+        size = len((_DIGESTS.get() or RawDigests()).member_content(member, limits))
+    return (state.st_mode if state else 0), size
+
+
+def is_raw_file(path: Path) -> bool:
+    """Whether `path` is a regular file or a member; raises for a member that cannot be read."""
+    if (member := address(path)) is None:
+        return path.is_file()
+    try:
+        open_container(member.path).check(member.member)
+    except (MissingFile, MissingKey):
+        return False
+    return True
+
+
+def raw_name(path: Path) -> str:
+    """The last part of the name, of a member without the container."""
+    member = address(path)
+    return path.name if member is None else member.member.rpartition("/")[2]
+
+
+@contextmanager
+def local_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Path]:
+    """A file that a library can open by its path: a member lies there for the while.
+
+    The suffix is that of `path`. Raises as `open_raw_file`.
+    """
+    if address(path) is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="qoqdata-member-") as folder:
+        copy = Path(folder) / f"member{path.suffix}"
+        copy.write_bytes(read_raw_file(path, limits=limits))
+        yield copy
+
+
+def _member_state(member: Address) -> Hashable:
+    status = container_state(member.path)
+    return status and file_state(status), member.member

@@ -59,7 +59,7 @@ def read_video(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAUL
     """
     where = str(path)
     try:
-        with open_raw_file(Path(path)) as file:
+        with open_raw_file(Path(path), limits=limits) as file:
             size = file.seek(0, io.SEEK_END)
             limits.check("file_bytes", size, where=where)
             file.seek(0)

@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import polars as pl
 from blake3 import blake3
 
-from qoqdata.errors import BadTable, MissingFile, OutsideRoot, UnreadableFile, UsageError
-from qoqdata.readers.raw_file import RawDigests
+from qoqdata.errors import (
+    BadTable,
+    MissingFile,
+    MissingKey,
+    OutsideRoot,
+    UnreadableFile,
+    UsageError,
+)
+from qoqdata.readers.container.address import LMDB_FILE, MARK, Address, container_state, splits
+from qoqdata.readers.container.opened import open_container
+from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.raw_file import (
+    RawDigests,
+    local_file,
+    raw_state,
+    read_raw_array,
+    read_raw_file,
+)
+from qoqdata.sources.raw_paths import (
+    folder_entries,
+    is_folder,
+    is_link,
+    is_there,
+    path_parts,
+    refuse_escape,
+    utf8_path,
+)
+from qoqdata.sources.raw_tables import read_delimited, read_parquet
 
 #: Size of a file and its modification time in ns.
 Stamp = tuple[int, int]
 #: Seconds a look at a file takes where it pays to have many under way, as over a network; how many
 #: files tell, and how many looks at a time.
 _SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
-#: What a look at a path that names nothing ends in.
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -42,18 +66,28 @@ class RawTree:
     )
 
     def resolve(self, relative: str) -> Path:
-        """The file or folder at `relative`.
+        """The file or folder at `relative`, or the member of a container, which readers can open.
 
-        Raises OutsideRoot when it leaves the root, links included, and MissingFile.
+        Raises OutsideRoot when it leaves the root, links included, and MissingFile; for a member
+        also why it cannot be read.
         """
+        if (member := self._member(relative)) is not None:
+            open_container(member.path).check(member.member)
+            return Path(str(member))
         path, status = self._trace(relative)
-        if not _is_there(status, relative):
+        if not is_there(status, relative):
             raise MissingFile("no such file", where=relative, fix="fetch it, or drop the row")
         return Path(path)
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
-        return _is_there(self._trace(relative)[1], relative)
+        if self._member(relative) is not None:
+            try:
+                self.resolve(relative)
+            except (MissingFile, MissingKey):
+                return False
+            return True
+        return is_there(self._trace(relative)[1], relative)
 
     def locate(self, relative: str) -> Path:
         """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
@@ -62,7 +96,8 @@ class RawTree:
     def files(self, *patterns: str, under: str = "") -> list[str]:
         """Sorted relative paths of the files below `under` whose name matches a pattern.
 
-        Patterns are shell patterns on the file name, case ignored; none means all. Linked folders
+        Patterns are shell patterns on the file name, case ignored; none means all. `*.zip#*.png`
+        lists the members that match of the containers that match, as `members` does. Linked folders
         are not followed, and hidden files are left out. Folders are listed once: later calls tell
         what was there at the first. Raises UnreadableFile for a folder that cannot be listed and
         for a name that is not UTF-8, which no record or table can hold.
@@ -70,7 +105,16 @@ class RawTree:
         if (listing := self._listings.get(under)) is None:
             listing = self._listings[under] = sorted(self._walk(under))
         shape = re.compile("|".join(translate(pattern.lower()) for pattern in patterns or ("*",)))
-        return [_utf8(path) for path in listing if shape.match(path.rpartition("/")[2].lower())]
+        files = [
+            utf8_path(path) for path in listing if shape.match(path.rpartition("/")[2].lower())
+        ]
+        members = {
+            member
+            for container, pattern in (one.split(MARK, 1) for one in patterns if MARK in one)
+            for file in self._containers(container, listing)
+            for member in self.members(file, pattern)
+        }
+        return sorted({*files, *members}) if members else files
 
     def csv(
         self,
@@ -85,82 +129,180 @@ class RawTree:
         Raises BadTable when one of `columns` is missing, occurs twice or is not UTF-8, when the
         table cannot be parsed, or when it has no row and `empty` is false.
         """
-        path = self.resolve(relative)
-        if path.is_dir():
-            raise BadTable("is a folder", where=relative)
-        try:
-            table = pl.read_csv(
-                path,
-                separator=separator,
-                infer_schema=False,
-                encoding="utf8-lossy",
-                glob=False,
-            )
-            table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
-            # Tables that quote every cell write an absent one as "".
-            table = table.with_columns(pl.all().replace("", None))
-        except pl.exceptions.NoDataError as error:
-            raise BadTable("the table is empty", where=relative, fix="fetch it again") from error
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise BadTable(f"cannot be parsed: {reason}", where=relative) from error
-        if absent := [name for name in columns if name not in table.columns]:
-            raise BadTable(
-                f"lacks the column {absent[0]!r}",
-                where=relative,
-                fix=f"it has: {', '.join(table.columns)}",
-            )
-        # polars keeps a repeated column under a name of its own.
-        if repeated := [name for name in columns if f"{name}_duplicated_0" in table.columns]:
-            raise BadTable(f"the column {repeated[0]!r} occurs twice", where=relative)
-        if table.height == 0 and not empty:
-            raise BadTable("the table has no rows", where=relative, fix="fetch it again")
-        for name in columns:
-            # What is not UTF-8 arrives as U+FFFD, which makes different keys and texts alike.
-            if (places := table[name].str.contains("\ufffd", literal=True).arg_true()).len():
-                where = f"{relative}, row {places[0] + 2}, column {name}"
-                raise BadTable("is not UTF-8", where=where, fix="convert the table to UTF-8")
-        return table
+        source = self._table(relative)
+        return read_delimited(
+            source, columns=columns, separator=separator, empty=empty, where=relative
+        )
 
-    def digest(self, relatives: Sequence[str], digests: RawDigests | None = None) -> str:
+    def parquet(
+        self, relative: str, *, columns: Sequence[str], empty: bool = False
+    ) -> pl.DataFrame:
+        """Columns of a Parquet table in their own types; no others are read.
+
+        Raises BadTable when one is missing, when the table cannot be parsed, or when it has no row
+        and `empty` is false.
+        """
+        source = self._table(relative)
+        return read_parquet(source, columns=columns, empty=empty, where=relative)
+
+    def members(self, container: str, pattern: str = "*") -> list[str]:
+        """Sorted `container#member` of the members whose name matches a shell pattern.
+
+        Of archives and HDF5 the last part of the name counts, or all of it where the pattern has a
+        slash; of a table `column[*]` lists rows by number, `column[key=*]` by key. Folders are left
+        out. Members at fault are listed, and refused when they are read. Raises MissingFile,
+        UnreadableFile for a container that is damaged or cut short, and UsageError where the
+        library for it is not installed.
+        """
+        names = open_container(self.resolve(container)).names(pattern)
+        return [utf8_path(f"{container}{MARK}{name}") for name in names]
+
+    def read_bytes(self, relative: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+        """The content of a file or member. Raises as `resolve`, UnreadableFile and TooLarge."""
+        path = self.resolve(relative)
+        try:
+            limits.check("file_bytes", raw_state(path, limits=limits)[1], where=relative)
+            return read_raw_file(path, limits=limits)
+        except OSError as error:
+            raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
+
+    def read_array(self, relative: str, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+        """The values of an HDF5 dataset or item, in their own dtype and shape; not writable.
+
+        Raises as `read_bytes`, and UnsupportedFormat for a member of another container.
+        """
+        return read_raw_array(self.resolve(relative), limits=limits)
+
+    @contextmanager
+    def local_file(self, relative: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Path]:
+        """A path for libraries that open files themselves: a member lies there for the while."""
+        with local_file(self.resolve(relative), limits=limits) as path:
+            yield path
+
+    def digest(
+        self,
+        relatives: Sequence[str],
+        digests: RawDigests | None = None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> str:
         """BLAKE3 over the BLAKE3 digests of the files, in the order given.
 
-        `digests` are those of files that were read already. Raises as `resolve`, and
+        A member counts as the file that it would be unpacked. `digests` are those of files that
+        were read already. Raises as `resolve`, and
         UnreadableFile for a folder or a failing disk.
         """
         digests = digests or RawDigests()
         total = blake3()
         for relative in relatives:
             try:
-                total.update(digests.of(self.resolve(relative)))
+                total.update(digests.of(self.resolve(relative), limits=limits))
             except OSError as error:
                 raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
         return total.hexdigest()
 
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
-        """As `stamp`, for many files: several at a time where the file system answers slowly."""
+        """As `stamp`, for many files: several at a time where the file system answers slowly.
+
+        A container is looked at once, however many members are named.
+        """
+        if any(MARK in relative for relative in relatives):
+            looked_at = self._looked_at_once(relatives)
+            stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
+            return [stamps[looked_at[relative]] for relative in relatives]
         first, rest = relatives[:_TRIED], relatives[_TRIED:]
         begin = perf_counter()
-        stamps = list(map(self.stamp, first))
+        found = list(map(self.stamp, first))
         if perf_counter() - begin < _SLOW * len(first):
-            return [*stamps, *map(self.stamp, rest)]
+            return [*found, *map(self.stamp, rest)]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            return [*stamps, *pool.map(self.stamp, rest)]
+            return [*found, *pool.map(self.stamp, rest)]
 
     def stamp(self, relative: str) -> Stamp | None:
-        """Size and modification time in ns, or None when the file is not there."""
+        """Size and modification time in ns, or None when the file is not there.
+
+        Those of a member are its container's.
+        """
+        if (member := self._member(relative)) is not None:
+            state = container_state(member.path)
+            return None if state is None else (state.st_size, state.st_mtime_ns)
         try:
             _, status = self._trace(relative)
         except OutsideRoot:
             return None
         return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
 
+    def _containers(self, pattern: str, listing: Sequence[str]) -> Iterator[str]:
+        """The listed files whose name matches, LMDB's folders among them."""
+        shape = re.compile(translate(pattern.lower()))
+        for path in listing:
+            path = path.removesuffix(f"/{LMDB_FILE}")
+            if shape.match(path.rpartition("/")[2].lower()):
+                yield utf8_path(path)
+
+    def containers(self, relatives: Sequence[str]) -> dict[str, Path]:
+        """The containers, by relative path, of those `relatives` that are members."""
+        found = {}
+        for one in self._looked_at_once(relatives).values():
+            if (member := self._member(one)) is not None:
+                found[one.removesuffix(f"{MARK}{member.member}")] = member.path
+        return found
+
+    def _looked_at_once(self, relatives: Sequence[str]) -> dict[str, str]:
+        """For each path one that stands for all with its container, itself where it stands alone.
+
+        Members share a container where no other file of its folder begins with its name and the
+        mark: such a file could be what they name.
+        """
+        marked: dict[str, list[str]] = {}
+        first: dict[str, str] = {}
+        found = {}
+        for relative in relatives:
+            base, mark, _ = relative.partition(MARK)
+            folder, _, name = base.rpartition("/")
+            if mark and folder not in marked:
+                marked[folder] = self._marked_names(folder)
+            alone = not mark or any(one.startswith(name + mark) for one in marked[folder])
+            found[relative] = relative if alone else first.setdefault(base, relative)
+        return found
+
+    def _marked_names(self, folder: str) -> list[str]:
+        try:
+            path = self.locate(folder) if folder else self.root
+        except OutsideRoot:
+            return []
+        return [entry.name for entry in folder_entries(str(path)) if MARK in entry.name]
+
+    def _member(self, relative: str) -> Address | None:
+        """The member that `relative` names; None for a file, also one that is not there."""
+        if MARK not in relative:
+            return None
+        try:
+            if not isinstance(self._trace(relative)[1], OSError):
+                return None
+        except OutsideRoot:  # as the name of a file; a member may have any
+            pass
+        for file, member in splits(relative):
+            try:
+                path = Path(self._trace(file)[0])
+            except OutsideRoot:
+                continue
+            if container_state(path) is not None:
+                return Address(path, member)
+        return None
+
+    def _table(self, relative: str) -> Path | bytes:
+        path = self.resolve(relative)
+        if path.is_dir():
+            raise BadTable("is a folder", where=relative)
+        return path if self._member(relative) is None else self.read_bytes(relative)
+
     def _trace(self, relative: str) -> tuple[str, os.stat_result | OSError]:
         """The path that `relative` names, and the state of what is there or why there is none.
 
         Every part of the path is looked at, and only one that is a link can lead outside.
         """
-        base, parts = self.root, _parts(relative)
+        base, parts = self.root, path_parts(relative)
         if parts and parts[0] in self.mounts:
             base, parts = self.mounts[parts[0]], parts[1:]
         step = str(base).rstrip(os.sep)
@@ -169,8 +311,8 @@ class RawTree:
             for part in parts:
                 step = f"{step}/{part}"
                 status = os.lstat(step)
-                if _is_link(status):
-                    _refuse_escape(path, base, relative)
+                if is_link(status):
+                    refuse_escape(path, base, relative)
                     return path, Path(path).stat()
             return path, status if parts else base.stat()
         except OSError as error:
@@ -182,13 +324,13 @@ class RawTree:
             folders = [(str(self.locate(start) if start else self.root), start)]
             while folders:
                 folder, prefix = folders.pop()
-                for entry in _entries(folder):
+                for entry in folder_entries(folder):
                     name = entry.name
                     # A mount hides what the root holds under its name.
                     if name.startswith(".") or (not prefix and name in self.mounts):
                         continue
                     path = f"{prefix}/{name}" if prefix else name
-                    if not _is_folder(entry):
+                    if not is_folder(entry):
                         yield path
                     elif not entry.is_symlink():
                         folders.append((entry.path, path))
@@ -206,73 +348,12 @@ def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
     return RawTree(root, dict(mounts or {}))
 
 
-def _parts(relative: str) -> list[str]:
-    """The parts of a path that names something below a root; raises OutsideRoot for any other."""
-    path = relative.replace("\\", "/")
-    parts = [part for part in path.split("/") if part and part != "."]
-    if not relative or "\0" in relative or path.startswith("/") or ".." in parts:
-        raise OutsideRoot(
-            "does not stay inside the raw root", where=relative, fix="use a relative path"
-        )
-    return parts
-
-
-def _is_link(status: os.stat_result) -> bool:
-    """Whether it is a link, or what Windows has of the kind."""
-    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) != 0
-
-
-def _refuse_escape(path: str, base: Path, relative: str) -> None:
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(base)):
-        raise OutsideRoot(
-            "is a link that leaves the raw root",
-            where=relative,
-            fix="name its target as a further root under `raw:` in build.yaml",
-        )
-
-
-def _is_there(status: os.stat_result | OSError, relative: str) -> bool:
-    if not isinstance(status, OSError):
-        return True
-    if status.errno in _NOT_THERE:
-        return False
-    what = f"cannot be looked up: {status.strerror}"
-    raise UnreadableFile(what, where=relative) from status
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        what = f"the folder cannot be listed: {error.strerror}"
-        raise UnreadableFile(what, where=str(error.filename)) from error
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _utf8(path: str) -> str:
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        what = "the name of the file is not UTF-8"
-        raise UnreadableFile(what, where=ascii(path), fix="rename the file") from error
-    return path
-
-
 def read_text(raw: RawTree, relative: str, *, limit: int = 64 * 2**20) -> str:
     """A text file in UTF-8 of at most `limit` bytes; raises UnreadableFile."""
     path = raw.resolve(relative)
-    if path.stat().st_size > limit:
+    if raw_state(path)[1] > limit:
         raise UnreadableFile(f"is larger than {limit:,} bytes for a text file", where=relative)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_raw_file(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"cannot be read as text: {error}", where=relative) from error

@@ -27,7 +27,7 @@ from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.pixel_data import HELD_BYTES, UNDEFINED_LENGTH
 from qoqdata.readers.limits import Limits
-from qoqdata.readers.raw_file import open_raw_file
+from qoqdata.readers.raw_file import open_raw_file, raw_state
 
 _PREAMBLE = 128
 _INFLATE_STEP = 1 << 20
@@ -77,9 +77,9 @@ def open_dataset(path: Path, *, limits: Limits, pixels: bool = True) -> OpenFile
     where = str(path)
     with located(where):
         try:
-            size = path.stat().st_size
+            size = raw_state(path, limits=limits)[1]
             limits.check("file_bytes", size, where=where)
-            file = open_raw_file(path)
+            file = open_raw_file(path, limits=limits)
             # Pixel data in memory are read from there later, as those in a file are from the file.
             with nullcontext(file) if isinstance(file, BytesIO) else file:
                 return _parse(file, size, limits=limits, pixels=pixels, where=where)

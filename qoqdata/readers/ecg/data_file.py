@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qoqdata.errors import UnsupportedFormat
-from qoqdata.readers.beside import resolve_beside
+from qoqdata.readers.beside import exists_beside, resolve_beside
 
 
 def beside(header: Path, name: str) -> tuple[Path, str | None]:
@@ -19,7 +19,7 @@ def beside(header: Path, name: str) -> tuple[Path, str | None]:
     name = name.replace("\\", "/")
     folder, _, last = name.rpartition("/")
     if folder and ".." not in name and "\0" not in name:
-        lies_beside = (header.parent / last).exists() and not (header.parent / name).exists()
+        lies_beside = exists_beside(header, last) and not exists_beside(header, name)
         if lies_beside and not name.startswith("/") and ":" not in name:
             repair = "the header puts its data into a folder; the file beside the header taken"
             return resolve_beside(header, last), repair

@@ -12,7 +12,7 @@ import numpy as np
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg.formats import FLAC
 from qoqdata.readers.ecg.header import SignalLine
-from qoqdata.readers.raw_file import open_raw_file
+from qoqdata.readers.raw_file import local_file, open_raw_file
 
 UNKNOWN_LENGTH = 2**40
 # wfdb 4.3 fails to return the big-endian integers of format 61.
@@ -56,18 +56,19 @@ def _through_wfdb(path: Path, lines: Sequence[SignalLine], frames: int) -> list[
     with tempfile.TemporaryDirectory(prefix="qoqdata-wfdb-") as name:
         folder = Path(name)
         (folder / "record.hea").write_text("\n".join(header) + "\n", encoding="ascii")
-        try:
-            (folder / "samples.dat").symlink_to(path.resolve())
-        except OSError:  # no right to make links on some systems
-            shutil.copyfile(path, folder / "samples.dat")
-        try:
-            record = wfdb.rdrecord(
-                str(folder / "record"), physical=False, smooth_frames=False, ignore_skew=True
-            )
-        except Exception as error:  # wfdb has no common base class for damaged files
-            raise UnreadableFile(
-                f"wfdb cannot decode format {lines[0].fmt} ({error})", where=str(path)
-            ) from error
+        with local_file(path) as samples:
+            try:
+                (folder / "samples.dat").symlink_to(samples.resolve())
+            except OSError:  # no right to make links on some systems
+                shutil.copyfile(samples, folder / "samples.dat")
+            try:
+                record = wfdb.rdrecord(
+                    str(folder / "record"), physical=False, smooth_frames=False, ignore_skew=True
+                )
+            except Exception as error:  # wfdb has no common base class for damaged files
+                raise UnreadableFile(
+                    f"wfdb cannot decode format {lines[0].fmt} ({error})", where=str(path)
+                ) from error
     return list(record.e_d_signal)
 
 
@@ -90,7 +91,8 @@ def flac_frames(path: Path, lines: Sequence[SignalLine]) -> int | None:
     try:
         with open_raw_file(path) as file:
             signature = file.read(4)
-        info = soundfile.info(str(path))
+        with local_file(path) as stream:
+            info = soundfile.info(str(stream))
     except (RuntimeError, OSError) as error:
         raise UnreadableFile("is not a readable FLAC stream", where=where) from error
     if signature != b"fLaC":

@@ -19,7 +19,7 @@ from qoqdata.readers.ecg.leads import TWELVE
 from qoqdata.readers.ecg.mat5 import MAGIC, read_struct
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.limits import Limits
-from qoqdata.readers.raw_file import read_raw_file
+from qoqdata.readers.raw_file import raw_state, read_raw_file
 
 CPSC2018_FS = 500.0
 _MAGIC_HDF = b"MATLAB 7.3 MAT-file"
@@ -32,8 +32,8 @@ def read_cpsc2018(path: Path, limits: Limits) -> Recording:
     UnsupportedFormat (MATLAB 7.3).
     """
     where = str(path)
-    limits.check("file_bytes", path.stat().st_size, where=where)
-    data = read_raw_file(path)
+    limits.check("file_bytes", raw_state(path, limits=limits)[1], where=where)
+    data = read_raw_file(path, limits=limits)
     if data.startswith(_MAGIC_HDF):
         raise UnsupportedFormat("MATLAB 7.3 (HDF5) file", where=where, fix="save it with -v7")
     if not data.startswith(MAGIC):

@@ -7,7 +7,7 @@ from pathlib import Path
 from qoqdata.errors import MissingFile, UnreadableFile
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.raw_file import open_raw_file
+from qoqdata.readers.raw_file import is_raw_file, open_raw_file
 
 
 def read_ecg(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Recording:
@@ -49,18 +49,18 @@ def _header(path: Path) -> Path | None:
     if path.suffix.lower() == ".hea":
         return path
     stem = path.with_name(path.name + ".hea")
-    if stem.is_file():
+    if is_raw_file(stem):
         return stem
     beside = path.with_suffix(".hea")
-    if path.suffix and path.is_file() and beside.is_file():
+    if path.suffix and is_raw_file(path) and is_raw_file(beside):
         return beside
-    if not path.exists():
+    if not (path.exists() or is_raw_file(path)):
         raise MissingFile("no such record", where=str(path))
     return None
 
 
 def _head(path: Path) -> bytes:
-    if not path.is_file():
+    if not is_raw_file(path):
         raise UnreadableFile("is not a regular file", where=str(path))
     with open_raw_file(path) as file:
         return file.read(132)

@@ -16,6 +16,7 @@ from qoqdata.readers.ecg.leads import arrange
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.ecg.wfdb_signal import read_samples
 from qoqdata.readers.limits import Limits
+from qoqdata.readers.raw_file import raw_name
 
 GAP = "~"
 
@@ -28,7 +29,7 @@ def read_wfdb(path: Path, limits: Limits) -> Recording:
     """
     header = read_wfdb_header(path)
     notes = list(header.repairs)
-    if header.record != path.stem:
+    if header.record != Path(raw_name(path)).stem:
         notes.append("the record line names another record than the file name")
     if header.segments:
         return _joined(header, path, limits, notes)

@@ -25,7 +25,7 @@ from qoqdata.readers.ecg.decoding import decode_signals, flac_frames
 from qoqdata.readers.ecg.header import SignalLine, WfdbHeader
 from qoqdata.readers.ecg.mat4 import HEADER_BYTES, matrix_header
 from qoqdata.readers.limits import Limits
-from qoqdata.readers.raw_file import open_raw_file
+from qoqdata.readers.raw_file import open_raw_file, raw_state
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _signal_file(
     file, repair = beside(path, name)
     if repair:
         repairs.append(repair)
-    size = file.stat().st_size
+    size = raw_state(file, limits=limits)[1]
     limits.check("file_bytes", size, where=str(file))
     if fmt in formats.FLAC:
         length = flac_frames(file, lines)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from qoqdata.errors import MissingFile, UnreadableFile
 from qoqdata.readers.limits import Limits
-from qoqdata.readers.raw_file import open_raw_file
+from qoqdata.readers.raw_file import open_raw_file, raw_state
 
 # A printf pattern with one whole number, as MetaIO and Teem write them: slice%03d.raw
 NUMBER_FORMAT = re.compile(r"%(0?)(\d{0,2})[diu]")
@@ -18,22 +18,22 @@ NUMBER_FORMAT = re.compile(r"%(0?)(\d{0,2})[diu]")
 def file_bytes(path: Path, limits: Limits) -> int:
     """Length of a regular file; raises MissingFile, UnreadableFile or TooLarge otherwise."""
     try:
-        status = path.stat()
+        mode, size = raw_state(path, limits=limits)
     except FileNotFoundError as error:
         raise MissingFile("no such file", where=str(path)) from error
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"cannot be opened: {error}", where=str(path)) from error
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(mode):
         raise UnreadableFile("is not a regular file", where=str(path))
-    limits.check("file_bytes", status.st_size, where=str(path))
-    return status.st_size
+    limits.check("file_bytes", size, where=str(path))
+    return size
 
 
 def open_regular(path: Path, limits: Limits) -> BinaryIO:
     """Open a regular file of acceptable length for reading; raises as `file_bytes`."""
     file_bytes(path, limits)
     try:
-        return open_raw_file(path)
+        return open_raw_file(path, limits=limits)
     except OSError as error:
         raise UnreadableFile(f"cannot be opened: {error}", where=str(path)) from error
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from qoqdata.errors import MissingFile, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.beside import resolve_beside
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.raw_file import is_raw_file, raw_name
 from qoqdata.readers.volume.datafile import open_regular
 from qoqdata.readers.volume.grid import (
     Volume,
@@ -131,15 +132,15 @@ def _header_path(path: Path) -> Path:
     if not name.endswith((".img", ".img.gz")):
         return path
     for candidate in _with_stem(path, ".hdr"):
-        if candidate.is_file():
+        if is_raw_file(candidate):
             return candidate
     raise MissingFile("the .hdr that belongs to this .img is absent", where=str(path))
 
 
 def _partner(header: Path) -> Path:
     for candidate in _with_stem(header, ".img"):
-        if candidate.is_file():
-            return resolve_beside(header, candidate.name)
+        if is_raw_file(candidate):
+            return resolve_beside(header, raw_name(candidate))
     raise MissingFile("the .img that belongs to this .hdr is absent", where=str(header))
 
 

@@ -1,0 +1,72 @@
+"""Digests of whole containers: each file read once, for all its units and for later builds.
+
+A record's digest is over the members that it was decoded from. These are over the files that the
+publisher hands out, so that whoever has one can tell whether it is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from qoqdata.atomic import write_json
+from qoqdata.readers.container.address import LMDB_FILE, MARK, container_state
+from qoqdata.sources.protocol import Job, Unit
+from qoqdata.sources.rawtree import Stamp
+
+
+class ContainerDigest(BaseModel):
+    """BLAKE3 of a container, and the stamp that its file had."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stamp: Stamp
+    digest: str
+
+
+_STORED = TypeAdapter(dict[str, ContainerDigest])
+
+
+def container_digests(units: Iterable[Unit], job: Job, stored: Path) -> dict[str, str]:
+    """BLAKE3 by raw path of every container that a unit names a member of.
+
+    Those of the last build lie at `stored`, and hold while size and modification time do. A file
+    that is no longer there, or cannot be read, is left out: its units are in quarantine.
+    """
+    named = job.raw.containers([path for unit in units for path in unit.files if MARK in path])
+    before = _read(stored)
+    found = {}
+    for relative, path in sorted(named.items()):
+        state = container_state(path)
+        if state is None:
+            continue
+        stamp = (state.st_size, state.st_mtime_ns)
+        known = before.get(relative)
+        if known is None or known.stamp != stamp:
+            try:
+                known = ContainerDigest(stamp=stamp, digest=_digest(path))
+            except OSError:
+                continue
+        found[relative] = known
+    if found:
+        write_json(stored, {name: one.model_dump(mode="json") for name, one in found.items()})
+    else:
+        stored.unlink(missing_ok=True)
+    return {name: one.digest for name, one in found.items()}
+
+
+def _digest(path: Path) -> str:
+    file = path / LMDB_FILE if path.is_dir() else path
+    hasher = blake3(max_threads=blake3.AUTO)
+    hasher.update_mmap(file)
+    return hasher.hexdigest()
+
+
+def _read(path: Path) -> dict[str, ContainerDigest]:
+    try:
+        return _STORED.validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return {}
