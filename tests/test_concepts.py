@@ -78,7 +78,7 @@ def test_tables_at_fault(tmp_path: Path, text: str, line: int | None, message: s
 
 
 def test_what_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one of findings, malignancy"):
+    with pytest.raises(UsageError, match="one of ecg_groups, findings, malignancy"):
         read_concepts("finding")
     with pytest.raises(UsageError, match="is no table"):
         read_concepts(tmp_path)

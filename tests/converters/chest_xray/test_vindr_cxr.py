@@ -1,0 +1,151 @@
+"""VinDr-CXR: votes and boxes of three readers, written down by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qoqdata.records.content import Record
+from qoqdata.simulation import write_csv, write_dicom
+from qoqdata.sources.catalogue import find_source
+from qoqdata.sources.protocol import Job, Refused, Skipped, Unit
+from qoqdata.sources.rawtree import open_raw
+
+SOURCE = find_source("vindr_cxr")
+FINDINGS, DISEASES = SOURCE.card.tasks["findings"], SOURCE.card.tasks["diseases"]
+#: Columns of the label table of the training part.
+COLUMNS = [*FINDINGS.labels, *(raw for raw in DISEASES.labels if raw != "No finding")]
+CORNERS = ("x_min", "y_min", "x_max", "y_max")
+#: Label rows and boxes of one training image, by reader.
+Reading = dict[str, tuple[set[str], list[tuple[str, float, float, float, float]]]]
+
+
+def _converted(raw: Path, readings: Reading, **dicom: Any) -> dict[str, Record | Skipped] | Refused:
+    """What comes of one image of 20 x 40 pixels, by task."""
+    labels = [
+        {"image_id": "a", "rad_id": reader} | {raw: int(raw in said) for raw in COLUMNS}
+        for reader, (said, _) in readings.items()
+    ]
+    boxes = [
+        {"image_id": "a", "rad_id": reader, "class_name": name}
+        | dict(zip(CORNERS, corners, strict=True))
+        for reader, (_, drawn) in readings.items()
+        for name, *corners in drawn
+    ]
+    columns = ["image_id", "rad_id", *COLUMNS]
+    write_csv(raw / "annotations/image_labels_train.csv", labels, columns=columns)
+    columns = ["image_id", "rad_id", "class_name", *CORNERS]
+    nothing = {"image_id": "z", "rad_id": "R1", "class_name": "No finding"}
+    nothing |= dict.fromkeys(CORNERS, "")
+    write_csv(raw / "annotations/annotations_train.csv", boxes or [nothing], columns=columns)
+    test = {"image_id": "t"} | {r.replace("diseases", "disease"): 0 for r in COLUMNS}
+    write_csv(raw / "annotations/image_labels_test.csv", [test | {"No finding": 1}])
+    del nothing["rad_id"]
+    write_csv(raw / "annotations/annotations_test.csv", [nothing | {"image_id": "t"}])
+    ramp = np.linspace(0, 4095, 800).reshape(20, 40).astype(np.uint16)
+    write_dicom(raw / "train/a.dicom", ramp, BitsStored=12, HighBit=11, **dicom)
+    write_dicom(raw / "test/t.dicom", ramp, BitsStored=12, HighBit=11)
+    job = Job(SOURCE.card, open_raw(raw))
+    (planned,) = (one for one in SOURCE.plan(job) if one.key == "a")
+    if not isinstance(planned, Unit):
+        assert isinstance(planned, Refused)
+        return planned
+    return {one.task: one for one in SOURCE.convert(planned, job)}
+
+
+def test_two_of_three_readers_decide(tmp_path: Path) -> None:
+    """Two votes assert, one makes uncertain, none denies; boxes stay with who drew them."""
+    asked = _converted(
+        tmp_path,
+        {
+            "R8": ({"ILD", "Edema", "COPD"}, [("ILD", 1, 2, 11, 12), ("Edema", 0, 0, 4, 4)]),
+            "R9": ({"ILD", "COPD"}, [("ILD", 2, 2, 12, 12)]),
+            "R1": ({"No finding"}, []),
+        },
+    )
+    assert isinstance(asked, dict)
+    findings, diseases, boxes = (asked[task] for task in ("findings", "diseases", "boxes"))
+    assert isinstance(findings, Record) and isinstance(diseases, Record)
+    assert isinstance(boxes, Record)
+    assert findings.labels == ("Interstitial lung disease",)
+    assert findings.uncertain == ("Edema", "No finding")
+    assert len(findings.absent or ()) == 23 - 3
+    assert diseases.answer == "Chronic obstructive pulmonary disease"
+    assert findings.notes[-1] == (
+        "votes of 3 readers: Edema 1, Interstitial lung disease 2, No finding 1"
+    )
+    drawn = [(r.reader, r.label, r.x_min, r.y_min, r.x_max, r.y_max) for r in boxes.regions or ()]
+    assert drawn == [
+        ("R8", "Edema", 0, 0, 4, 4),
+        ("R8", "Interstitial lung disease", 1, 2, 11, 12),
+        ("R9", "Interstitial lung disease", 2, 2, 12, 12),
+    ]
+
+
+def test_no_majority_takes_one_question_and_not_the_other(tmp_path: Path) -> None:
+    """Three readers who see three things agree on no finding; on the disease two do."""
+    asked = _converted(
+        tmp_path,
+        {
+            "R1": ({"Edema", "Pneumonia"}, [("Edema", 1, 1, 5, 5)]),
+            "R2": ({"Consolidation", "Pneumonia"}, [("Consolidation", 1, 1, 5, 5)]),
+            "R3": ({"Atelectasis"}, [("Atelectasis", 1, 1, 5, 5)]),
+        },
+    )
+    assert isinstance(asked, dict)
+    assert isinstance(asked["findings"], Skipped) and asked["findings"].reason == "no_majority"
+    assert isinstance(asked["diseases"], Record) and asked["diseases"].answer == "Pneumonia"
+    assert isinstance(asked["boxes"], Record)
+    assert asked["boxes"].answer == "Edema, Consolidation, Atelectasis"
+
+
+def test_labels_without_their_box_are_no_boxes(tmp_path: Path) -> None:
+    """A lost row of the table of boxes does not make a smaller truth."""
+    asked = _converted(
+        tmp_path,
+        {
+            "R1": ({"Edema", "ILD"}, [("Edema", 1, 1, 5, 5)]),
+            "R2": ({"Edema"}, [("Edema", 1, 1, 5, 5)]),
+            "R3": ({"Edema"}, [("Edema", 1, 1, 5, 5)]),
+        },
+    )
+    assert isinstance(asked, dict)
+    assert isinstance(asked["boxes"], Skipped) and asked["boxes"].reason == "boxes_and_labels"
+
+
+@pytest.mark.parametrize(
+    ("right", "reason"), [(1000.0, None), (-1.0, "box_outside"), (1.0, "box_outside")]
+)
+def test_boxes_end_at_the_edge(tmp_path: Path, right: float, reason: str | None) -> None:
+    """The film has 40 columns: what reaches over it is cut, and what has no area is not asked."""
+    said = ({"Edema"}, [("Edema", 1.0, 1.0, right, 5.0)])
+    asked = _converted(tmp_path, dict.fromkeys(("R1", "R2", "R3"), said))
+    assert isinstance(asked, dict)
+    boxes = asked["boxes"]
+    if reason:
+        assert isinstance(boxes, Skipped) and boxes.reason == reason
+    else:
+        assert isinstance(boxes, Record)
+        assert [region.x_max for region in boxes.regions or ()] == [40, 40, 40]
+        assert boxes.notes[-1] == "3 boxes cut at the image's edge"
+
+
+def test_monochrome1_is_shown_the_right_way_round(tmp_path: Path) -> None:
+    """In MONOCHROME1 the lowest value is white."""
+    readings: Reading = dict.fromkeys(("R1", "R2", "R3"), ({"No finding"}, []))
+    asked = _converted(tmp_path, readings, PhotometricInterpretation="MONOCHROME1")
+    assert isinstance(asked, dict) and isinstance(asked["findings"], Record)
+    (image,) = asked["findings"].images or ()
+    assert (image.pixels[0, 0], image.pixels[-1, -1], image.view) == (255, 0, "PA")
+    assert isinstance(asked["boxes"], Skipped)
+
+
+@pytest.mark.parametrize("readers", [("R1", "R2"), ("R1", "R2", "R3", "R4")])
+def test_an_image_has_three_readers(tmp_path: Path, readers: tuple[str, ...]) -> None:
+    """With a row lost or one too many, nobody knows the majority."""
+    planned = _converted(tmp_path, dict.fromkeys(readers, ({"No finding"}, [])))
+    assert isinstance(planned, Refused)
+    assert "3 are expected" in planned.error.what

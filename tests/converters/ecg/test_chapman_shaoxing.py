@@ -1,0 +1,107 @@
+"""Chapman-Shaoxing-Ningbo: the real headers, and a made-up copy with the known faults."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from qoqdata.pipeline.planning import assign_splits
+from qoqdata.sources.catalogue import find_source, quirks
+from qoqdata.sources.protocol import Job, Unit
+from qoqdata.sources.rawtree import open_raw
+from qoqdata.suite.examples import build_example
+
+SOURCE = find_source("chapman_shaoxing")
+simulate = import_module(SOURCE.module.removesuffix("source") + "simulate").simulate
+
+
+def test_real_headers(realdata: Path, tmp_path: Path) -> None:
+    """Four recordings of the release, of which an index lists a hundred."""
+    raw = realdata / "ecg" / "chapman-shaoxing"
+    built = build_example(SOURCE, tmp_path / "set", raw=raw)
+    facts = {
+        (record["provenance"]["raw"][0][-11:-4], record["task"]): (
+            record["answer"],
+            record["age"],
+            record["sex"],
+        )
+        for record in built.records
+    }
+    assert facts == {
+        ("JS00001", "rhythm"): ("Atrial fibrillation", 85, "male"),
+        ("JS00001", "findings"): ("T wave abnormality, Right bundle branch block", 85, "male"),
+        ("JS00002", "rhythm"): ("Sinus bradycardia", 59, "female"),
+        ("JS00002", "findings"): ("T wave abnormality", 59, "female"),
+        ("JS00004", "rhythm"): ("Sinus bradycardia", 66, "male"),
+        ("JS00005", "rhythm"): ("Atrial flutter", 73, "female"),
+        ("JS00005", "findings"): ("ST depression, Nonspecific ST-T abnormality", 73, "female"),
+    }
+    assert all(record["ecg"]["samples"] == 5000 for record in built.records)
+    counts = built.dataset.manifest.sources[SOURCE.card.slug].counts
+    listed = (raw / "WFDBRecords/01/010/RECORDS").read_text().split()
+    assert counts.units == len(listed) and counts.converted == 4
+    assert counts.quarantined == len(listed) - 4
+    assert counts.skipped == {"findings": {"no_finding": 1}}
+
+
+def test_known_faults(tmp_path: Path) -> None:
+    simulate(tmp_path / "raw", 17, seed=3, quirks=True, seconds=0.5)
+    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
+    counts = built.dataset.manifest.sources[SOURCE.card.slug].counts
+    assert (counts.units, counts.converted, counts.quarantined, counts.filtered) == (17, 10, 5, 2)
+    quarantined = {row["reason"] for row in built.quarantine if row["outcome"] == "quarantined"}
+    assert quarantined == quirks(SOURCE) == {"unreadable_file", "missing_file"}
+    reasons = {row["unit"]: row["reason"] for row in built.quarantine}
+    assert reasons == {
+        "JS01052": "unreadable_file",
+        "JS23074": "unreadable_file",
+        "JS00009": "all_skipped",  # two rhythms, no finding
+        "JS00011": "no_label",
+        "JS00013": "unreadable_file",  # half a signal
+        "JS00014": "missing_file",  # its signal
+        "JS00015": "missing_file",  # all of it, but the index names it
+    }
+    assert counts.skipped["rhythm"] == {"several_rhythms": 2, "no_rhythm": 1, "unknown_code": 1}
+    by_unit = {
+        (record["provenance"]["raw"][0][-11:-4], record["task"]): record for record in built.records
+    }
+    odd = by_unit["JS00010", "findings"]
+    assert odd["labels"] == ["T wave abnormality"] and odd["absent"] == []
+    assert odd["provenance"]["notes"] == ["the code 999999999 is not known, left out"]
+    missing = by_unit["JS00012", "rhythm"]
+    assert "age" not in missing and "sex" not in missing
+    assert missing["ecg"]["valid"] == round(1 - 0.5 / 12, 3)
+
+
+def test_one_signal_under_two_names_stays_in_one_split(tmp_path: Path) -> None:
+    folds = set()
+    for seed in range(12):
+        raw = tmp_path / str(seed)
+        simulate(raw, 14, seed=seed, quirks=True, seconds=0.2)
+        planned = SOURCE.plan(Job(SOURCE.card, open_raw(raw)))
+        units, _ = assign_splits([one for one in planned if isinstance(one, Unit)], SOURCE.card)
+        split = {unit.key: unit.split for unit in units}
+        group = {unit.key: unit.group for unit in units}
+        assert split["JS00003"] == split["JS00004"]
+        assert group["JS00003"] == group["JS00004"]
+        assert len(set(group.values())) == len(group) - 1
+        folds.add(split["JS00003"])
+    assert len(folds) > 1
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+def test_a_seed_is_a_tree(tmp_path: Path, faulty: bool) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        simulate(tmp_path / name, 14, seed=seed, quirks=faulty, seconds=0.2)
+    trees = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in files(tmp_path / name)}
+        for name in "abc"
+    ]
+    assert trees[0] == trees[1] != trees[2]
+    assert sum(path.suffix == ".hea" for path in trees[0]) == (13 if faulty else 14)
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

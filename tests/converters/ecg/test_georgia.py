@@ -1,0 +1,78 @@
+"""Georgia: real recordings in the layout of the release, and a made-up copy with odd ones."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from qoqdata.sources.catalogue import find_source, quirks
+from qoqdata.sources.protocol import Job, Unit
+from qoqdata.sources.rawtree import open_raw
+from qoqdata.suite.examples import build_example
+
+SOURCE = find_source("georgia")
+simulate = import_module(SOURCE.module.removesuffix("source") + "simulate").simulate
+
+
+@pytest.fixture
+def release(realdata: Path, tmp_path: Path) -> Path:
+    """Eleven real recordings, as the release lays them out."""
+    folder = tmp_path / "raw" / "training" / "georgia" / "g8"
+    folder.mkdir(parents=True)
+    for path in (realdata / "ecg" / "cinc2021").glob("E*"):
+        shutil.copy(path, folder)
+    return tmp_path / "raw"
+
+
+def test_real_recordings(release: Path, tmp_path: Path) -> None:
+    built = build_example(SOURCE, tmp_path / "set", raw=release)
+    counts = built.dataset.manifest.sources["georgia"].counts
+    assert (counts.units, counts.converted, counts.quarantined) == (11, 11, 0)
+    assert counts.skipped == {"rhythm": {"no_rhythm": 3}, "findings": {"no_finding": 2}}
+    answers = {
+        (record["provenance"]["raw"][0][-10:-4], record["task"]): record["answer"]
+        for record in built.records
+    }
+    assert len(answers) == 8 + 9
+    assert answers["E07500", "rhythm"] == "Sinus bradycardia"
+    assert answers["E07500", "findings"] == "Left atrial enlargement"
+    assert answers["E07507", "findings"] == "Prolonged QT interval, Nonspecific ST-T abnormality"
+    assert ("E07507", "rhythm") not in answers
+
+
+def test_a_recording_that_the_release_has_twice(release: Path) -> None:
+    folder = release / "training" / "georgia" / "g8"
+    assert (folder / "E07509.mat").read_bytes() == (folder / "E07510.mat").read_bytes()
+    planned = SOURCE.plan(Job(SOURCE.card, open_raw(release)))
+    groups = {unit.key: unit.group for unit in planned if isinstance(unit, Unit)}
+    assert groups["E07509"] == groups["E07510"] is not None
+    assert len(groups) == 11 and len(set(groups.values())) == 10
+
+
+def test_odd_recordings(tmp_path: Path) -> None:
+    simulate(tmp_path / "raw", 14, seed=5, quirks=True, seconds=(0.4, 0.6))
+    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
+    counts = built.dataset.manifest.sources["georgia"].counts
+    assert (counts.units, counts.converted, counts.quarantined, counts.filtered) == (14, 10, 3, 1)
+    rows = {row["unit"]: row for row in built.quarantine}
+    assert {unit: row["reason"] for unit, row in rows.items()} == {
+        "E00007": "unreadable_file",  # the gain of 2020
+        "E00012": "no_label",
+        "E00013": "unreadable_file",
+        "E00014": "missing_file",
+    }
+    assert "4880 steps a mV" in rows["E00007"]["message"]
+    assert quirks(SOURCE) == {"unreadable_file", "missing_file"}
+    by_unit = {
+        (record["provenance"]["raw"][0][-10:-4], record["task"]): record for record in built.records
+    }
+    assert not {"age", "sex"} & set(by_unit["E00008", "findings"])
+    assert by_unit["E00009", "findings"]["labels"] == ["Bradycardia"]
+    assert ("E00009", "rhythm") not in by_unit and ("E00010", "rhythm") not in by_unit
+    assert by_unit["E00010", "findings"]["provenance"]["notes"] == [
+        "the code 713423005 is not known, left out"
+    ]
+    assert by_unit["E00011", "rhythm"]["sex"] == "female"

@@ -1,0 +1,529 @@
+"""CBIS-DDSM: which mask, row and split, on films drawn by hand and on simulated ones."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from qoqdata.errors import BadLabel, BadTable, InputError
+from qoqdata.pipeline.planning import make_plan
+from qoqdata.records.content import Record
+from qoqdata.simulation import write_csv, write_dicom
+from qoqdata.sources import catalogue
+from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
+from qoqdata.sources.rawtree import open_raw
+
+SOURCE = catalogue.find_source("cbis_ddsm")
+SIMULATE = importlib.import_module(f"{SOURCE.module.rpartition('.')[0]}.simulate")
+SHAPE = (40, 30)
+COMMON = ["patient_id", "left or right breast", "image view", "abnormality id", "abnormality type"]
+PATHS = ["image file path", "cropped image file path", "ROI mask file path"]
+GRADES = ["assessment", "pathology", "subtlety"]
+OWN = {"mass": ["mass shape", "mass margins"], "calc": ["calc type", "calc distribution"]}
+DENSITY = {"mass": "breast_density", "calc": "breast density"}
+#: What the tables' words are in answers, written down apart from the card.
+WORDS = {
+    "MALIGNANT": "Malignant",
+    "BENIGN": "Benign after callback",
+    "BENIGN_WITHOUT_CALLBACK": "Benign without callback",
+    "mass": "Mass",
+    "calcification": "Calcification",
+    "OVAL": "Oval",
+    "LOBULATED": "Lobulated",
+    "ROUND": "Round",
+    "IRREGULAR-ARCHITECTURAL_DISTORTION": "Architectural distortion, Irregular",
+    "CIRCUMSCRIBED": "Circumscribed",
+    "ILL_DEFINED-SPICULATED": "Ill-defined, Spiculated",
+    "OBSCURED": "Obscured",
+    "PLEOMORPHIC": "Pleomorphic",
+    "ROUND_AND_REGULAR-LUCENT_CENTERED": "Lucent-centred, Round regular",
+    "LUCENT_CENTER": "Lucent-centred",
+    "CLUSTERED": "Clustered",
+    "CLUSTERED-LINEAR": "Clustered, Linear",
+    "REGIONAL-REGIONAL": "Regional",
+    **{str(grade): f"BI-RADS {grade}" for grade in range(1, 6)},
+}
+COLUMN = {
+    "lesion_type": "abnormality type",
+    "mass_shape": "mass shape",
+    "mass_margins": "mass margins",
+    "calc_type": "calc type",
+    "calc_distribution": "calc distribution",
+}
+
+
+class Tree:
+    """A raw tree by hand: films of one grey, lesions as rectangles (top, left, rows, columns)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.rows: dict[str, list[dict[str, Any]]] = {
+            f"{kind}_{split}": [] for kind in ("mass", "calc") for split in ("train", "test")
+        }
+
+    def film(self, name: str, grey: int = 1000) -> Path:
+        """A film with one brighter pixel, in the folder `name`."""
+        pixels = np.full(SHAPE, grey, np.uint16)
+        pixels[0, 0] = 4000
+        return self.file(name, "1-1", pixels)
+
+    def lesion(
+        self,
+        name: str,
+        box: tuple[int, int, int, int] = (10, 8, 6, 5),
+        *,
+        mask_first: bool = True,
+        shape: tuple[int, int] = SHAPE,
+        white: int = 255,
+        **cells: Any,
+    ) -> dict[str, Any]:
+        """Mask and crop in the folder `name`, and its row with `cells`."""
+        top, left, rows, columns = box
+        mask = np.zeros(shape, np.uint8)
+        mask[top : top + rows, left : left + columns] = white
+        crop = np.arange(rows * columns, dtype=np.uint16).reshape(rows, columns)
+        for number, pixels in enumerate((mask, crop) if mask_first else (crop, mask), start=1):
+            self.file(name, f"1-{number}", pixels)
+        return self.row(name, **cells)
+
+    def row(self, name: str, **cells: Any) -> dict[str, Any]:
+        """The row of the lesion `name`, in the table of its beginning."""
+        case, patient, side, view, number = name.replace("P_", "P").split("_")
+        kind, part = case.split("-")
+        film = name.rpartition("_")[0]
+        row = dict.fromkeys([*COMMON, DENSITY[kind.lower()], *OWN[kind.lower()], *GRADES], "")
+        row |= zip(COMMON, [f"P_{patient[1:]}", side, view, number, ""], strict=True)
+        row |= {"abnormality type": "mass" if kind == "Mass" else "calcification"}
+        row |= {DENSITY[kind.lower()]: 2, "assessment": 4, "pathology": "BENIGN", "subtlety": 3}
+        paths = [f"{film}/1/2/000000.dcm", f"{name}/3/4/0.dcm", f"{name}/3/4/1.dcm\n"]
+        row |= zip(PATHS, paths, strict=True)
+        row |= cells
+        self.rows[f"{kind.lower()}_{'train' if part == 'Training' else 'test'}"].append(row)
+        return row
+
+    def file(self, name: str, stem: str, pixels: np.ndarray, patient: str | None = None) -> Path:
+        path = self.root / "CBIS-DDSM" / name / "08-29-2017" / "1.0-any" / f"{stem}.dcm"
+        write_dicom(path, pixels, modality="MG", patient=patient or name)
+        return path
+
+    def write(self) -> Job:
+        """Write the tables; the job on this tree."""
+        for table, rows in self.rows.items():
+            kind, split = table.split("_")
+            columns = [*COMMON, DENSITY[kind], *OWN[kind], *GRADES, *PATHS]
+            write_csv(self.root / f"{kind}_case_description_{split}_set.csv", rows, columns=columns)
+        return job(self.root)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """An empty tree; all four tables need a row, so three other films are there."""
+    tree = Tree(tmp_path / "raw")
+    for number, case in enumerate(("Mass-Training", "Mass-Test", "Calc-Training", "Calc-Test")):
+        tree.film(f"{case}_P_0090{number}_LEFT_CC")
+        tree.lesion(f"{case}_P_0090{number}_LEFT_CC_1")
+    return tree
+
+
+def job(raw: Path) -> Job:
+    return Job(SOURCE.card, open_raw(raw), options={})
+
+
+def planned(of: Job, key: str) -> Planned:
+    """What planning says of a film; one thing."""
+    (item,) = (item for item in SOURCE.plan(of) if item.key == key)
+    return item
+
+
+def unit(of: Job, key: str) -> Unit:
+    item = planned(of, key)
+    assert isinstance(item, Unit), item
+    return item
+
+
+def converted(of: Job, key: str) -> list[Record | Skipped]:
+    return SOURCE.convert(unit(of, key), of)
+
+
+def answers(items: Iterable[Record | Skipped]) -> dict[tuple[str, str | None], str]:
+    """Answers by task and item, of skipped questions the reason in brackets."""
+    return {
+        (one.task, one.item if isinstance(one, Record) else None): one.answer
+        if isinstance(one, Record)
+        else f"({one.reason})"
+        for one in items
+    }
+
+
+def corners(record: Record) -> list[tuple[str, str, float, float, float, float]]:
+    return [(r.label, r.role, r.x_min, r.y_min, r.x_max, r.y_max) for r in record.regions or ()]
+
+
+def test_each_lesion_has_its_own_mask_box_and_answers(tree: Tree) -> None:
+    """Two masses and a calcification of one film, masks and crops in either order."""
+    for name in ("Mass-Training_P_00001_LEFT_MLO", "Calc-Training_P_00001_LEFT_MLO"):
+        tree.film(name)
+    tree.lesion(
+        "Mass-Training_P_00001_LEFT_MLO_1", (2, 3, 4, 5), pathology="MALIGNANT", assessment=5
+    )
+    tree.lesion(
+        "Mass-Training_P_00001_LEFT_MLO_2",
+        (20, 10, 8, 6),
+        mask_first=False,
+        assessment=2,
+        **{"mass shape": "OVAL-LYMPH_NODE", "mass margins": "CIRCUMSCRIBED"},
+    )
+    tree.lesion(
+        "Calc-Training_P_00001_LEFT_MLO_1",
+        (3, 4, 10, 2),
+        pathology="BENIGN_WITHOUT_CALLBACK",
+        **{"calc type": "ROUND_AND_REGULAR-LUCENT_CENTER", "calc distribution": "LINEAR-LINEAR"},
+    )
+    items = converted(tree.write(), "P_00001_LEFT_MLO")
+    assert answers(items) == {
+        ("density", None): "Density 2",
+        ("lesions", None): "calcification, mass",
+        ("any_malignancy", None): "Yes",
+        ("lesion_type", "calc_1"): "Calcification",
+        ("pathology", "calc_1"): "Benign without callback",
+        ("assessment", "calc_1"): "BI-RADS 4",
+        ("calc_type", "calc_1"): "Lucent-centred, Round regular",
+        ("calc_distribution", "calc_1"): "Linear",
+        ("lesion_type", "mass_1"): "Mass",
+        ("pathology", "mass_1"): "Malignant",
+        ("assessment", "mass_1"): "BI-RADS 5",
+        ("mass_shape", None): "(not_stated)",
+        ("mass_margins", None): "(not_stated)",
+        ("lesion_type", "mass_2"): "Mass",
+        ("pathology", "mass_2"): "Benign after callback",
+        ("assessment", "mass_2"): "BI-RADS 2",
+        ("mass_shape", "mass_2"): "Lymph node, Oval",
+        ("mass_margins", "mass_2"): "Circumscribed",
+    }
+    boxes = {"calc_1": (4, 3, 6, 13), "mass_1": (3, 2, 8, 6), "mass_2": (10, 20, 16, 28)}
+    records = [one for one in items if isinstance(one, Record)]
+    for one in records:
+        if one.item:
+            assert corners(one) == [("lesion", "given", *boxes[one.item])]
+            assert one.masks is None
+    by_task = {one.task: one for one in records}
+    assert by_task["density"].regions is None
+    assert corners(by_task["any_malignancy"]) == [("lesion", "given", *b) for b in boxes.values()]
+    labels = ("calcification", "mass", "mass")
+    everything = [(label, "target", *b) for label, b in zip(labels, boxes.values(), strict=True)]
+    assert corners(by_task["lesions"]) == everything
+    drawn = [
+        (m.instance, m.image, int(m.codes.max()), int((m.codes > 0).sum()))
+        for m in by_task["lesions"].masks or ()
+    ]
+    assert drawn == [(1, 0, 2, 20), (2, 0, 1, 20), (3, 0, 1, 48)]
+    assert {one.images for one in records} == {records[0].images}
+    image = (records[0].images or ())[0]
+    assert (image.view, image.laterality, image.pixels.shape) == ("MLO", "left", SHAPE)
+
+
+def test_no_words_of_a_question_tell_its_answer(tree: Tree) -> None:
+    """What a given region is called is the same for every lesion, whatever is asked."""
+    items = converted(tree.write(), "P_00900_LEFT_CC") + converted(tree.write(), "P_00902_LEFT_CC")
+    given = {
+        r.label
+        for one in items
+        if isinstance(one, Record)
+        for r in one.regions or ()
+        if r.role == "given"
+    }
+    assert given == {"lesion"}
+    for task, definition in SOURCE.card.tasks.items():
+        assert 2 <= len(definition.forms) <= 3, task
+        if definition.kind == "multi":
+            told = " ".join((definition.question, *definition.forms)).lower()
+            assert not [option for option in definition.options or () if option.lower() in told]
+
+
+def test_a_mask_of_another_size_places_nothing(tree: Tree) -> None:
+    """Its lesion's questions and those about all lesions are skipped; the others stand."""
+    tree.film("Mass-Training_P_00001_LEFT_CC")
+    tree.lesion("Mass-Training_P_00001_LEFT_CC_1")
+    tree.lesion("Mass-Training_P_00001_LEFT_CC_2", shape=(SHAPE[0] + 1, SHAPE[1]))
+    items = converted(tree.write(), "P_00001_LEFT_CC")
+    asked = [one.item for one in items if isinstance(one, Record)]
+    assert asked == [None, "mass_1", "mass_1", "mass_1"]
+    skips = Counter((one.task, one.reason) for one in items if isinstance(one, Skipped))
+    assert (
+        skips["lesions", "mask_of_other_size"] == skips["any_malignancy", "mask_of_other_size"] == 1
+    )
+    assert skips["pathology", "mask_of_other_size"] == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "reason"),
+    [
+        ({"assessment": 0}, "assessment", "not_stated"),
+        ({"assessment": ""}, "assessment", "not_stated"),
+        ({"breast_density": 0}, "density", "not_stated"),
+        ({"pathology": ""}, "any_malignancy", "not_stated"),
+        ({"mass shape": "N/A"}, "mass_shape", "not_stated"),
+    ],
+)
+def test_what_a_row_does_not_say_is_not_asked(
+    tree: Tree, cells: dict[str, Any], task: str, reason: str
+) -> None:
+    tree.film("Mass-Training_P_00001_LEFT_CC")
+    tree.lesion("Mass-Training_P_00001_LEFT_CC_1", **cells)
+    items = converted(tree.write(), "P_00001_LEFT_CC")
+    assert [
+        (one.task, one.reason) for one in items if one.task == task and isinstance(one, Skipped)
+    ]
+    assert task not in {one.task for one in items if isinstance(one, Record)}
+
+
+def test_density_is_asked_where_the_rows_of_a_film_agree(tree: Tree) -> None:
+    for number, (patient, grades) in enumerate({"1": (3, 3), "2": (3, 0), "3": (3, 2)}.items()):
+        tree.film(f"Mass-Test_P_0000{patient}_LEFT_CC", 900 + number)
+        for place, grade in enumerate(grades, start=1):
+            tree.lesion(f"Mass-Test_P_0000{patient}_LEFT_CC_{place}", breast_density=grade)
+    of = tree.write()
+    said = [answers(converted(of, f"P_0000{n}_LEFT_CC"))["density", None] for n in (1, 2, 3)]
+    assert said == ["Density 3", "Density 3", "(disputed)"]
+
+
+def test_a_word_that_the_card_lacks_is_refused(tree: Tree) -> None:
+    tree.film("Mass-Training_P_00001_LEFT_CC")
+    tree.lesion("Mass-Training_P_00001_LEFT_CC_1", **{"mass shape": "OVAL-TRIANGULAR"})
+    with pytest.raises(BadLabel, match="TRIANGULAR"):
+        converted(tree.write(), "P_00001_LEFT_CC")
+
+
+def faulty_trees() -> list[Any]:
+    """A film and what is wrong with it, by the reason that refuses it."""
+
+    def twice(tree: Tree) -> None:
+        tree.row("Mass-Training_P_00900_LEFT_CC_1", pathology="MALIGNANT")
+
+    def stray(tree: Tree) -> None:
+        tree.lesion("Calc-Training_P_00900_LEFT_CC_1")
+        tree.film("Calc-Training_P_00900_LEFT_CC")
+        tree.rows["calc_train"].pop()
+
+    def misled(tree: Tree) -> None:
+        tree.rows["mass_train"][0]["ROI mask file path"] = (
+            "Mass-Training_P_00900_LEFT_CC_2/3/4/1.dcm"
+        )
+
+    def other_table(tree: Tree) -> None:
+        tree.rows["calc_train"].append(
+            tree.rows["mass_train"].pop()
+            | {"breast density": 2, "calc type": "", "calc distribution": ""}
+        )
+        for name in (DENSITY["mass"], *OWN["mass"]):
+            del tree.rows["calc_train"][-1][name]
+        tree.row("Mass-Training_P_00950_LEFT_CC_1")
+
+    def other_type(tree: Tree) -> None:
+        tree.rows["mass_train"][0]["abnormality type"] = "calcification"
+
+    def no_mask(tree: Tree) -> None:
+        tree.file("Mass-Training_P_00900_LEFT_CC_1", "1-1", np.ones((3, 3), np.uint16))
+        (
+            tree.root / "CBIS-DDSM/Mass-Training_P_00900_LEFT_CC_1/08-29-2017/1.0-any/1-2.dcm"
+        ).unlink()
+
+    def two_masks(tree: Tree) -> None:
+        tree.file("Mass-Training_P_00900_LEFT_CC_1", "1-3", np.zeros(SHAPE, np.uint8))
+
+    def grey_mask(tree: Tree) -> None:
+        grey = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE).astype(np.uint16)
+        tree.file("Mass-Training_P_00900_LEFT_CC_1", "1-1", grey)
+
+    def empty_mask(tree: Tree) -> None:
+        tree.file("Mass-Training_P_00900_LEFT_CC_1", "1-1", np.zeros(SHAPE, np.uint8))
+
+    def borrowed_mask(tree: Tree) -> None:
+        mask = np.pad(np.full((4, 4), 255, np.uint8), ((0, SHAPE[0] - 4), (0, SHAPE[1] - 4)))
+        owner = "Mass-Training_P_00900_LEFT_CC_2"
+        tree.file("Mass-Training_P_00900_LEFT_CC_1", "1-1", mask, patient=owner)
+
+    def two_films(tree: Tree) -> None:
+        tree.file("Mass-Training_P_00900_LEFT_CC", "1-2", np.ones(SHAPE, np.uint16))
+
+    def no_film(tree: Tree) -> None:
+        next((tree.root / "CBIS-DDSM/Mass-Training_P_00900_LEFT_CC").rglob("*.dcm")).unlink()
+
+    def other_copy(tree: Tree) -> None:
+        tree.film("Calc-Training_P_00900_LEFT_CC", 1001)
+        tree.lesion("Calc-Training_P_00900_LEFT_CC_1")
+
+    reasons = {
+        twice: "duplicate_key",
+        stray: "missing_key",
+        misled: "bad_table",
+        other_table: "bad_table",
+        other_type: "bad_table",
+        no_mask: "missing_file",
+        two_masks: "duplicate_key",
+        grey_mask: "bad_label",
+        empty_mask: "bad_label",
+        borrowed_mask: "missing_key",
+        two_films: "duplicate_key",
+        no_film: "missing_file",
+        other_copy: "misaligned",
+    }
+    return [pytest.param(fault, code, id=fault.__name__) for fault, code in reasons.items()]
+
+
+@pytest.mark.parametrize(("fault", "code"), faulty_trees())
+def test_a_faulty_film_is_refused_and_no_other(tree: Tree, fault: Any, code: str) -> None:
+    fault(tree)
+    of = tree.write()
+    item = planned(of, "P_00900_LEFT_CC")
+    if isinstance(item, Refused):
+        assert item.error.code == code
+    else:
+        assert isinstance(item, Unit)
+        with pytest.raises(InputError) as error:
+            SOURCE.convert(item, of)
+        assert error.value.code == code
+    assert isinstance(planned(of, "P_00901_LEFT_CC"), Unit)
+
+
+def test_a_lost_table_refuses_the_source(tree: Tree) -> None:
+    """Films of two tables would keep the labels of one."""
+    of = tree.write()
+    (tree.root / "calc_case_description_test_set.csv").unlink()
+    with pytest.raises(BadTable, match="fetch all four"):
+        list(SOURCE.plan(of))
+
+
+@pytest.mark.parametrize("table", ["mass_train", "calc_train"])
+def test_a_table_cut_after_any_row_changes_no_survivor(tmp_path: Path, table: str) -> None:
+    """Lesions are lost with their film, never from it."""
+    SIMULATE.simulate(tmp_path, 16, seed=3)
+    whole = {item.key: item for item in SOURCE.plan(job(tmp_path)) if isinstance(item, Unit)}
+    kind, split = table.split("_")
+    path = tmp_path / f"{kind}_case_description_{split}_set.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for count in range(1, len(rows)):
+        write_csv(path, rows[:count])
+        items = list(SOURCE.plan(job(tmp_path)))
+        survivors = {item.key: item for item in items if isinstance(item, Unit)}
+        assert {item.key for item in items} == set(whole)
+        assert 0 < len(survivors) < len(whole)
+        assert all(whole[key] == item for key, item in survivors.items())
+
+
+def test_the_table_decides_the_split(tree: Tree) -> None:
+    of = tree.write()
+    splits = {one.key: one.split for one in make_plan(SOURCE, of).units}
+    assert list(map(splits.get, (f"P_0090{n}_LEFT_CC" for n in range(4)))) == ["train", "test"] * 2
+
+
+def test_every_word_of_the_tables_is_mapped_to_its_likeness() -> None:
+    """Descriptors begin as they do in the tables, and grades hold their digit."""
+    tasks = SOURCE.card.tasks
+    for name in ("mass_shape", "mass_margins", "calc_type", "calc_distribution", "lesion_type"):
+        for raw, option in tasks[name].labels.items():
+            assert raw[:4].lower() == option.replace("-", "_")[:4].lower(), name
+        assert set(tasks[name].labels.values()) == set(tasks[name].options or ())
+    for name, count in (("density", 4), ("assessment", 5)):
+        digits = [str(grade) for grade in range(1, count + 1)]
+        assert [option.split()[1] for option in tasks[name].options or ()] == digits
+        assert all(option.split()[1] == raw for raw, option in tasks[name].labels.items())
+    verdicts = tasks["any_malignancy"].labels
+    assert verdicts == {"MALIGNANT": "Yes", "BENIGN": "No", "BENIGN_WITHOUT_CALLBACK": "No"}
+
+
+def test_patients_in_train_and_test_go_to_test_whole(tree: Tree) -> None:
+    """Of two films, one in both tables: neither trains."""
+    for name in (
+        "Mass-Training_P_00001_LEFT_CC",
+        "Mass-Training_P_00002_LEFT_CC",
+        "Calc-Test_P_00002_LEFT_CC",
+        "Mass-Training_P_00002_LEFT_MLO",
+    ):
+        tree.film(name)
+        tree.lesion(f"{name}_1")
+    of = tree.write()
+    splits = {one.key: (one.split, one.group) for one in make_plan(SOURCE, of).units}
+    assert splits["P_00001_LEFT_CC"] == ("train", "P_00001")
+    assert splits["P_00002_LEFT_CC"] == splits["P_00002_LEFT_MLO"] == ("test", "P_00002")
+    strict = of.card.model_copy(
+        update={"splits": of.card.splits.model_copy(update={"conflict": "refuse"})}
+    )
+    item = planned(replace(of, card=strict), "P_00002_LEFT_CC")
+    assert isinstance(item, Refused) and item.error.code == "torn_group"
+
+
+@pytest.mark.parametrize("loss", ["row", "files"])
+def test_a_lost_film_moves_no_other_of_its_patient(tree: Tree, loss: str) -> None:
+    """The patient is one of the test, whatever is lost of the film that says so."""
+    for name in ("Mass-Training_P_00002_LEFT_MLO", "Calc-Test_P_00002_LEFT_CC"):
+        tree.film(name)
+        tree.lesion(f"{name}_1")
+    if loss == "row":
+        tree.rows["calc_test"].pop()
+    of = tree.write()
+    if loss == "files":
+        for path in (tree.root / "CBIS-DDSM").glob("Calc-Test_P_00002*/*/*/*.dcm"):
+            path.unlink()
+    plan = make_plan(SOURCE, job(of.raw.root))
+    assert {one.key: one.split for one in plan.units}["P_00002_LEFT_MLO"] == "test"
+    assert [row["unit"] for row in plan.left_out] == ["P_00002_LEFT_CC"]
+
+
+def test_simulated_films_agree_with_their_tables_and_masks(tmp_path: Path) -> None:
+    """Every answer and box, held against tables and files that are read in another way."""
+    SIMULATE.simulate(tmp_path, 24, seed=1)
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for path in tmp_path.glob("*_set.csv"):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                film = "_".join(
+                    row[name] for name in ("patient_id", "left or right breast", "image view")
+                )
+                rows[film, f"{path.name[:4]}_{row['abnormality id']}"] = row
+    of, seen = job(tmp_path), set()
+    for item in SOURCE.plan(of):
+        assert isinstance(item, Unit), item
+        for one in SOURCE.convert(item, of):
+            assert isinstance(one, Record), one
+            if one.item is None:
+                continue
+            row = rows[item.key, one.item]
+            assert one.answer == WORDS[row[COLUMN.get(one.task, one.task)]]
+            assert corners(one) == [("lesion", "given", *box_of(tmp_path, row))]
+            seen.add((item.key, one.item))
+    assert seen == set(rows)
+
+
+def box_of(root: Path, row: dict[str, str]) -> tuple[int, int, int, int]:
+    """The box of a row's mask: of the files of its folder, the larger one."""
+    name = row["ROI mask file path"].split("/")[0]
+    arrays = [pydicom.dcmread(path).pixel_array for path in root.glob(f"*/*/{name}/*/*/*.dcm")]
+    rows, columns = max(arrays, key=np.size).nonzero()
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+def test_quirks_end_where_the_simulator_says(tmp_path: Path) -> None:
+    """The reasons of QUIRKS and no others; without quirks nothing is refused (see above)."""
+    SIMULATE.simulate(tmp_path, 26, seed=2, quirks=True)
+    of, reasons = job(tmp_path), set()
+    for item in SOURCE.plan(of):
+        if isinstance(item, Refused):
+            reasons.add(item.error.code)
+            continue
+        assert isinstance(item, Unit)
+        try:
+            SOURCE.convert(item, of)
+        except InputError as error:
+            reasons.add(error.code)
+    assert reasons == set(SIMULATE.QUIRKS)
