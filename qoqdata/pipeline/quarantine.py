@@ -81,9 +81,11 @@ def _in_words(error: BaseException) -> str:
 
 
 def without_roots(message: str, job: Job) -> str:
-    """A message whose paths are relative to the raw root."""
+    """A message whose paths are relative to the raw root, however a reader spells it."""
     for root in (job.raw.root, *job.raw.mounts.values()):
-        message = message.replace(f"{root}/", "").replace(str(root), ".")
+        # The longest first: a relative root is part of the absolute one.
+        for spelled in (str(root.resolve()), str(root.absolute()), str(root)):
+            message = message.replace(f"{spelled}/", "").replace(spelled, ".")
     return message
 
 
