@@ -124,4 +124,4 @@ def test_the_command(
     code, out, _ = run("stats", built, "--harmonise", "malignancy", "--json")
     assert code == 0 and {row["table"] for row in json.loads(out)["concepts"]} == {"malignancy"}
     code, _, err = run("stats", built, "--harmonise", "malignant")
-    assert code == 2 and "one of findings, malignancy" in err
+    assert code == 2 and "one of ecg_groups, findings, malignancy" in err
