@@ -17,7 +17,6 @@ from qoqdata import items, notebook, roles
 from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_unknown_labels
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
-from qoqdata.contract.vocabulary import TaskKind
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote.files import Files, LocalFiles
@@ -192,15 +191,6 @@ class Dataset:
         return frame.with_columns(n_images=n_images, shows=shows).drop(
             "image_info", "ecg", "context"
         )
-
-    @cached_property
-    def task_kinds(self) -> dict[tuple[str, str], TaskKind]:
-        """Kind of question by source and task, as the cards say: single, multi, boxes or open."""
-        return {
-            (slug, name): task.kind
-            for slug, card in self.cards.items()
-            for name, task in card.tasks.items()
-        }
 
     def kept(self) -> pl.DataFrame:
         """`metadata` without the records that curation dropped and without annotation-only ones."""
