@@ -79,7 +79,7 @@ def show(card: Card) -> None:
     console.facts(facts)
     console.say("\nraw folder\n" + _indented(card.layout))
     for name, task in card.tasks.items():
-        console.say(f"task {name} ({task.kind}): {task.question}")
+        console.say(f"task {name} ({task.kind}): {task.question or 'as each record asks'}")
         lines = [f"or: {form}" for form in task.forms] + list(task.options or ())
         if task.kind == "number":
             places = "places" if task.ordinal else task.unit

@@ -61,7 +61,9 @@ class Task(_Part):
     """
 
     kind: TaskKind
-    question: Text
+    question: Text | None = Field(
+        None, description="left out where each record brings its own, as published questions do"
+    )
     forms: tuple[Text, ...] = Field((), description="further wordings; a record's id picks one")
     options: tuple[Text, ...] | None = Field(
         None,
@@ -88,8 +90,15 @@ class Task(_Part):
         """Whether the answer is one of options that ascend."""
         return self.kind == "number" and self.options is not None
 
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """The question and its further forms; none where each record brings its own."""
+        return () if self.question is None else (self.question, *self.forms)
+
     @model_validator(mode="after")
     def _wordings_differ(self) -> Self:
+        if self.question is None and (self.forms or self.kind not in ("choice", "open")):
+            raise ValueError("only a choice or open task without forms may leave out its question")
         if len({self.question, *self.forms}) <= len(self.forms):
             raise ValueError("forms repeat a wording")
         return self

@@ -119,7 +119,8 @@ def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
 
 
 def _skip(item: Skipped, unit: Unit, job: Job) -> SkipCount:
-    example = quarantine.without_roots(f"{unit.key}: {item.message}", job)
+    asked = unit.key if item.item is None else f"{unit.key}, {item.item}"
+    example = quarantine.without_roots(f"{asked}: {item.message}", job)
     return SkipCount(task=item.task, reason=item.reason, questions=1, example=example)
 
 

@@ -29,19 +29,21 @@ from qoqdata.sources.rawtree import RawTree
 HASH: Literal["hash"] = "hash"
 #: By namespace.
 Choices = Mapping[str, Path | Literal["hash"]]
+#: By raw patient key, or by its hash.
+_Listed = dict[str, frozenset[Split]]
 
 
 @dataclass(frozen=True)
 class NamespaceSplits:
     """What is known of the patients of a namespace.
 
-    `by_patient` is the split by keyed hash, None where no list was found; `hashed`: the user wants
-    no list; `fault`: why the list cannot be read.
+    `by_patient` has the splits by keyed hash, several where a list tears its patient, and is None
+    where no list was found; `hashed`: the user wants no list; `fault`: why the list cannot be read.
     """
 
     namespace: str
     salt: Salt
-    by_patient: Mapping[str, Split] | None = None
+    by_patient: Mapping[str, frozenset[Split]] | None = None
     hashed: bool = False
     fault: InputError | None = None
 
@@ -50,12 +52,14 @@ class NamespaceSplits:
         """What the manifest calls the list: its digest, "hash", or None."""
         if self.by_patient is None:
             return HASH if self.hashed else None
-        return digest(dict(sorted(self.by_patient.items())))
+        words = {key: " ".join(sorted(splits)) for key, splits in self.by_patient.items()}
+        return digest(dict(sorted(words.items())))
 
-    def of(self, unit: Unit) -> Split | None:
-        """The official split of the unit's patient (where it names none, of its group)."""
+    def of(self, unit: Unit) -> frozenset[Split]:
+        """The official splits of the unit's patient (where it names none, of its group)."""
         patient = unit.patient or unit.group or unit.key
-        return (self.by_patient or {}).get(_keyed(self.namespace, patient, self.salt))
+        hashed = _keyed(self.namespace, patient, self.salt)
+        return (self.by_patient or {}).get(hashed, frozenset())
 
     def refuse_guess(self, card: Card) -> None:
         """Raise what is wrong with the list, or MissingFile where the card needs one."""
@@ -105,7 +109,7 @@ def write_lists(lists: Iterable[NamespaceSplits], layout: Layout) -> None:
     for one in lists:
         if one.by_patient is not None:
             splits = {
-                split: sorted(key for key, own in one.by_patient.items() if own == split)
+                split: sorted(key for key, own in one.by_patient.items() if split in own)
                 for split in SPLITS
             }
             content = {"salt": one.salt.fingerprint, "splits": splits}
@@ -130,56 +134,61 @@ def _gather(
     except InputError as error:
         return NamespaceSplits(namespace, salt, fault=error)
     if tables:
-        hashes = {_keyed(namespace, key, salt): split for key, split in by_patient.items()}
+        hashes = {_keyed(namespace, key, salt): splits for key, splits in by_patient.items()}
         return NamespaceSplits(namespace, salt, hashes)
     if choice == HASH:
         return NamespaceSplits(namespace, salt, hashed=True)
     return NamespaceSplits(namespace, salt, _earlier(layout.patient_splits(namespace), salt))
 
 
-def _own_table(job: Job) -> tuple[str, dict[str, Split]] | None:
+def _own_table(job: Job) -> tuple[str, _Listed] | None:
     table = job.card.splits.patients
     if table is None or not job.raw.exists(table.file):
         return None
     return f"{job.card.slug}, {table.file}", _read(job.raw, table.file, table)
 
 
-def _read(raw: RawTree, path: str, table: PatientSplits) -> dict[str, Split]:
-    """The split of each raw patient key; BadTable for a word or a patient that has no one split."""
+def _read(raw: RawTree, path: str, table: PatientSplits) -> _Listed:
+    """The splits of each raw patient key; BadTable for a word that means none.
+
+    A patient whom the table puts into two splits tears the group of his units, and no other.
+    """
     separator = "\t" if ".tsv" in Path(path).suffixes else ","
     rows = raw.csv(path, columns=[table.key, table.split], separator=separator)
     cells = rows.select(pl.col(table.key, table.split).str.strip_chars()).unique().drop_nulls()
-    splits: dict[str, Split] = {}
+    splits: _Listed = {}
     for key, word in sorted(cells.iter_rows()):
         if word not in table.values:
             fix = "map it in splits.patients.values of the card"
             raise BadTable(f"{word!r} is no split", where=f"{path}, {table.split}", fix=fix)
-        split = table.values[word]
-        if splits.setdefault(key, split) != split:
-            what = f"puts {key!r} into {splits[key]} and into {split}"
-            raise BadTable(what, where=path, fix="fetch it again")
+        splits[key] = splits.get(key, frozenset()) | {table.values[word]}
     return splits
 
 
-def _united(tables: Iterable[tuple[str, dict[str, Split]]]) -> dict[str, Split]:
-    united: dict[str, Split] = {}
+def _united(tables: Iterable[tuple[str, _Listed]]) -> _Listed:
+    united: _Listed = {}
     origin: dict[str, str] = {}
-    for where, splits in sorted(tables, key=lambda table: table[0]):
-        for key, split in splits.items():
-            if united.setdefault(key, split) != split:
-                what = f"puts {key!r} into {split}, {origin[key]} puts it into {united[key]}"
+    for where, listed in sorted(tables, key=lambda table: table[0]):
+        for key, splits in listed.items():
+            if united.setdefault(key, splits) != splits:
+                own, others = (" and ".join(sorted(one)) for one in (splits, united[key]))
+                what = f"puts {key!r} into {own}, {origin[key]} puts it into {others}"
                 raise BadTable(what, where=where, fix="use one version of the list")
             origin.setdefault(key, where)
     return united
 
 
-def _earlier(path: Path, salt: Salt) -> dict[str, Split] | None:
+def _earlier(path: Path, salt: Salt) -> _Listed | None:
     """The list that an earlier build left; None where there is none under this salt."""
     try:
         content = json.loads(path.read_bytes())
         if content["salt"] != salt.fingerprint:
             return None
-        return {key: split for split in SPLITS for key in content["splits"][split]}
+        splits: _Listed = {}
+        for split in SPLITS:
+            for key in content["splits"][split]:
+                splits[key] = splits.get(key, frozenset()) | {split}
+        return splits
     except (OSError, ValueError, KeyError):
         return None
 

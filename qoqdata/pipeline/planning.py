@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,8 +21,8 @@ from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
 
-#: The official split of a unit by a list of its namespace, if it is in it.
-Listed = Callable[[Unit], Split | None]
+#: The official splits of a unit by a list of its namespace; none where it is not in it.
+Listed = Callable[[Unit], frozenset[Split]]
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,14 @@ def make_plan(
     with _without_collector():
         units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
         units, duplicates = _refuse_duplicates(units)
-        units, torn_units = assign_splits(units, job.card, listed)
+        refusals += duplicates
+        units, torn_units = assign_splits(units, job.card, listed, refused=refusals)
         outcome = keep_out(units, blocks, job)
         units = list(outcome.units)
         units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
     if limit is not None:
         return SourcePlan(tuple(units[:limit]), ())
-    rows = [quarantine.refusal_row(item, job) for item in (*refusals, *duplicates, *torn_units)]
+    rows = [quarantine.refusal_row(item, job) for item in (*refusals, *torn_units)]
     rows += [quarantine.filtered_row(item, job) for item in (*filtered, *outcome.filtered)]
     return SourcePlan(tuple(units), tuple(rows), outcome.counts, outcome.messages)
 
@@ -125,11 +126,16 @@ def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> S
 
 
 def assign_splits(
-    units: Iterable[Unit], card: Card, listed: Listed | None = None
+    units: Iterable[Unit],
+    card: Card,
+    listed: Listed | None = None,
+    *,
+    refused: Iterable[Refused] = (),
 ) -> tuple[list[Unit], list[Refused]]:
     """Units with their split and group settled, and those whose group official splits tear.
 
-    Official are the unit's own split and that of the list of its namespace.
+    Official are the unit's own split, that of the list of its namespace, and those of `refused`
+    members of its group: a film that cannot be read still says where its patient belongs.
     A group with an official split takes its unassigned members along. Where official splits
     disagree within a group, the card's `conflict` says which wins, or all its units are refused.
     """
@@ -137,12 +143,18 @@ def assign_splits(
     groups: dict[tuple[bool, str], list[Unit]] = defaultdict(list)
     for unit in units:
         groups[(unit.group is None, unit.group or unit.key)].append(unit)
+    witnessed: dict[str, set[Split]] = defaultdict(set)
+    for item in refused:
+        if item.group is not None and item.split is not None:
+            witnessed[item.group].add(item.split)
     with_split, refusals = [], []
     namespace = card.keys.namespace or card.slug
-    for (_, group), members in groups.items():
+    for (alone, group), members in groups.items():
         official: set[Split] = {unit.split for unit in members if unit.split}
+        if not alone:
+            official |= witnessed.get(group, set())
         if listed is not None:
-            official |= {one for unit in members if (one := listed(unit))}
+            official = official.union(*map(listed, members))
         split: Split
         if not official:
             split = hashed_split(namespace, group, card.splits.shares)
@@ -185,22 +197,26 @@ def _sort_out(planned: Iterable[Planned]) -> tuple[list[Unit], list[Refused], li
 
 
 def _refuse_duplicates(units: list[Unit]) -> tuple[list[Unit], list[Refused]]:
-    """All units of a key that occurs twice are refused: none is known to be the right one."""
-    counts = Counter(unit.key for unit in units)
-    refusals = [
-        Refused(
-            unit.key,
-            DuplicateKey(
-                f"occurs {counts[unit.key]} times in the source",
-                where=unit.key,
-                fix="remove the extra rows or files, or use a key that tells them apart",
-            ),
-            unit.files,
-        )
-        for unit in units
-        if counts[unit.key] > 1
-    ]
-    return [unit for unit in units if counts[unit.key] == 1], refusals
+    """All units of a key that occurs twice are refused: none is known to be the right one.
+
+    Their split still holds for their group where all of them agree on it.
+    """
+    by_key: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        by_key[unit.key].append(unit)
+    refusals = []
+    for key, repeated in by_key.items():
+        if len(repeated) == 1:
+            continue
+        what = f"occurs {len(repeated)} times in the source"
+        fix = "remove the extra rows or files, or use a key that tells them apart"
+        splits = {unit.split for unit in repeated}
+        split = splits.pop() if len(splits) == 1 else None
+        refusals += [
+            Refused(key, DuplicateKey(what, where=key, fix=fix), unit.files, unit.group, split)
+            for unit in repeated
+        ]
+    return [unit for unit in units if len(by_key[unit.key]) == 1], refusals
 
 
 def _torn(unit: Unit, group: str, splits: set[Split]) -> Refused:

@@ -1,13 +1,13 @@
 """Questions and answers from a card's tasks: one function for each kind of question.
 
 Each gives the fields of a Record that a task and its answer decide. `question` is the record's own
-wording, in place of those of the task.
+wording, or several of which its id picks one, in place of those of the task.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,8 @@ from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.errors import BadLabel
 from qoqdata.records.content import Number, Region
 from qoqdata.sources.card import DIMENSIONLESS, task_of
+
+Wording = str | Sequence[str] | None
 
 #: How options are listed, by kind. An ordinal task lists them as a number task with options.
 _RULES = {
@@ -34,7 +36,7 @@ def ask(
     *,
     uncertain: Collection[str] = (),
     absent: Collection[str] = (),
-    question: str | None = None,
+    question: Wording = None,
 ) -> dict[str, Any]:
     """A single, multi or ordinal question.
 
@@ -58,7 +60,7 @@ def ask(
         what = f"the task {task} needs {number}, got {sorted(answers)}"
         raise BadLabel(what, where=card.slug, fix="leave the unit out as filtered, or mend its row")
     in_order = tuple(option for option in options if option in answers)
-    fields = _fields(task, definition, ANSWER_JOIN.join(in_order), options, question)
+    fields = _fields(card, task, definition, ANSWER_JOIN.join(in_order), options, question)
     if definition.ordinal:
         place = float(options.index(in_order[0]))
         fields["number"] = Number(place, None, definition.tolerance or 0.0)
@@ -70,7 +72,7 @@ def ask(
 
 
 def ask_choice(
-    card: Card, task: str, options: Iterable[str], answer: str, *, question: str | None = None
+    card: Card, task: str, options: Iterable[str], answer: str, *, question: Wording = None
 ) -> dict[str, Any]:
     """A choice among the record's own options, which are any text, in the order given.
 
@@ -80,7 +82,7 @@ def ask_choice(
     definition = _task(card, task, "choice")
     offered = tuple(options)
     check_choice(offered, answer, where=card.slug)
-    return _fields(task, definition, answer, offered, question)
+    return _fields(card, task, definition, answer, offered, question)
 
 
 def check_choice(options: tuple[str, ...], answer: str, *, where: str) -> None:
@@ -96,7 +98,7 @@ def check_choice(options: tuple[str, ...], answer: str, *, where: str) -> None:
 
 
 def ask_number(
-    card: Card, task: str, value: float, *, unit: str, question: str | None = None
+    card: Card, task: str, value: float, *, unit: str, question: Wording = None
 ) -> dict[str, Any]:
     """A quantity: `value` in `unit` (UCUM), which must be the task's; nothing is converted.
 
@@ -109,12 +111,12 @@ def ask_number(
     if not math.isfinite(value):
         raise BadLabel(f"{value} is no number", where=card.slug, fix="leave the unit out")
     text, own = _decimal(value), None if unit == DIMENSIONLESS else unit
-    fields = _fields(task, definition, f"{text} {own}" if own else text, None, question)
+    fields = _fields(card, task, definition, f"{text} {own}" if own else text, None, question)
     return fields | {"number": Number(float(value), own, definition.tolerance or 0.0)}
 
 
 def ask_boxes(
-    card: Card, task: str, regions: Iterable[Region], *, question: str | None = None
+    card: Card, task: str, regions: Iterable[Region], *, question: Wording = None
 ) -> dict[str, Any]:
     """Boxes to find: those of the record's regions that are targets; the answer names their labels.
 
@@ -125,15 +127,15 @@ def ask_boxes(
     names = dict.fromkeys(region.label for region in regions if region.role == "target")
     if not names:
         raise BadLabel(f"the task {task} has no box to find", where=card.slug, fix="filter it")
-    return _fields(task, definition, ANSWER_JOIN.join(names), None, question)
+    return _fields(card, task, definition, ANSWER_JOIN.join(names), None, question)
 
 
-def ask_open(card: Card, task: str, answer: str, *, question: str | None = None) -> dict[str, Any]:
+def ask_open(card: Card, task: str, answer: str, *, question: Wording = None) -> dict[str, Any]:
     """A question with free text for an answer; BadLabel for an empty one."""
     definition = _task(card, task, "open")
     if not answer.strip():
         raise BadLabel(f"the answer to the task {task} is empty", where=card.slug, fix="filter it")
-    return _fields(task, definition, answer, None, question)
+    return _fields(card, task, definition, answer, None, question)
 
 
 def prompt(
@@ -186,13 +188,18 @@ _ASKED_WITH = {
 
 
 def _fields(
+    card: Card,
     task: str,
     definition: Task,
     answer: str,
     options: tuple[str, ...] | None,
-    question: str | None,
+    question: Wording,
 ) -> dict[str, Any]:
-    wordings = (question,) if question else (definition.question, *definition.forms)
+    own = (question,) if isinstance(question, str) else tuple(question or ())
+    wordings = own or definition.wordings
+    if not wordings:
+        what = f"the task {task} has no wording of its own"
+        raise BadLabel(what, where=card.slug, fix="give the record's as question=")
     kind, unit = definition.kind, definition.unit
     return {
         "task": task,

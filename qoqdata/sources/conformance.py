@@ -114,9 +114,11 @@ def _check_skipped(item: Skipped, card: Card, where: str) -> None:
         what = f"the reason {item.reason!r} of a Skipped is no short code"
         fix = "such as no_view; the particulars belong into its message"
         raise ConverterError(what, where=where, fix=fix)
-    if not is_text(item.message):
-        what = f"the message of a Skipped is {type_name(item.message)}"
-        raise ConverterError(what, where=where, fix="give a text that UTF-8 can hold")
+    for name in ("message", "item"):
+        text = getattr(item, name)
+        if not is_text(text) and not (name == "item" and text is None):
+            what = f"the {name} of a Skipped is {type_name(text)}"
+            raise ConverterError(what, where=where, fix="give a text that UTF-8 can hold")
 
 
 def _check_record(record: Record, card: Card, where: str) -> None:

@@ -41,11 +41,17 @@ class Unit:
 
 @dataclass(frozen=True)
 class Refused:
-    """Something that exists and cannot be a unit: it ends in quarantine with this error."""
+    """Something that exists and cannot be a unit: it ends in quarantine with this error.
+
+    `group` and `split` are as of a Unit, where they are known: a patient whose film cannot be used
+    stays in the split that the film is officially in.
+    """
 
     key: str
     error: QoqdataError
     files: tuple[str, ...] = ()
+    group: str | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +69,14 @@ class Skipped:
     """A question that cannot be asked of a unit, in the list that `convert` returns.
 
     It is counted by `task`, which the card has, and `reason`, a short code such as `no_view`; the
-    unit's other questions stand. `message` is for a person, and stays where the set is built.
+    unit's other questions stand. `message` is for a person, and stays where the set is built, as
+    does `item`, which tells the question from others of the task as a record's does.
     """
 
     task: str
     reason: str
     message: str = ""
+    item: str | None = None
 
 
 Planned = Unit | Refused | Filtered

@@ -55,6 +55,7 @@ def grades(**changes: Any) -> dict[str, Any]:
         grades(options=["Mild, or none", "Moderate and severe"]),
         grades(labels={"g1": "Grade 1"}),
         task(forms=["Which is it?", "Say which."]),
+        {"tasks": {"quiz": {"kind": "choice"}, "free": {"kind": "open"}}, "labels": {}},
     ],
 )
 def test_sound_tasks(changes: dict[str, Any]) -> None:
@@ -83,6 +84,11 @@ BREACHES: dict[str, tuple[dict[str, Any], str]] = {
     "line break in an option": (task(options=["Mass\nnode", "Opacity"]), "scorer splits"),
     "a wording twice": (task(forms=["What?"]), "forms repeat"),
     "forms that repeat": (task(forms=["Which?", "Which?"]), "forms repeat"),
+    "no question of a closed task": (task(question=None), "may leave out its question"),
+    "forms of no question": (
+        {"tasks": {"quiz": {"kind": "choice", "forms": ["Which?"]}}, "labels": {}},
+        "may leave out its question",
+    ),
     "label of a task to no option": (task(labels={"x": "Normal"}), "the task does not offer"),
     "unit of a single task": (task(unit="mm"), "neither unit nor tolerance"),
     "options of a choice": (task(kind="choice") | {"labels": {}}, "each record brings its own"),

@@ -179,7 +179,6 @@ def test_a_list_under_another_salt_is_none(films: Path, hearts: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (("p3,TRAIN\n", "p3,TEST\n"), "puts 'p3' into"),
         (("p3,TRAIN", "p3,VAL"), "'VAL' is no split"),
         (("subject,part", "person,part"), "lacks the column 'subject'"),
     ],
@@ -211,6 +210,18 @@ def test_a_source_that_contradicts_the_list_is_torn(films: Path, tmp_path: Path)
     manifest = run(tmp_path / "set", (FILMS, raw))
     assert manifest.sources["films"].counts.quarantined == 1
     assert manifest.sources["films"].counts.by_split == {"train": 1}
+
+
+def test_a_patient_whom_the_list_tears_is_refused_alone(films: Path, tmp_path: Path) -> None:
+    (films / "official.csv").write_text(TABLE + "p3,TEST\n")
+    manifest = run(tmp_path / "set", (FILMS, films))
+    entry = manifest.sources["films"]
+    assert entry.refused is None
+    # Films 3 and 43 are of patient 3.
+    assert (entry.counts.quarantined, entry.counts.converted) == (2, 48)
+    # The next build, without the table, reads the same from what the first one left.
+    (films / "official.csv").unlink()
+    assert run(tmp_path / "set", (FILMS, films)).sources["films"].counts == entry.counts
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_all_of_a_repeated_key_are_refused(items: list[Planned]) -> None:
 
 
 def test_a_repeated_key_does_not_tear_its_group() -> None:
-    """The refused units take no part in settling the split of those that stay."""
+    """Rows of one key that disagree on its split say nothing about the split of their group."""
     items = [
         Unit("a", (), "p", split="test"),
         Unit("a", (), "p"),

@@ -8,7 +8,9 @@ import pytest
 
 import qoqdata
 from qoqdata.cli.build import report
+from qoqdata.layout import Layout
 from qoqdata.pipeline import progress
+from qoqdata.pipeline.source_build import read_summary
 from qoqdata.records.content import Record
 from qoqdata.sources.asking import ask
 from qoqdata.sources.protocol import Converted, Job, Skipped, Unit
@@ -29,6 +31,23 @@ def one_view(unit: Unit, job: Job) -> list[Converted]:
         "c.txt": [no_label, no_view],
     }
     return answers[unit.key]
+
+
+def test_a_skipped_question_can_be_told_from_others_of_its_task(tmp_path: Path) -> None:
+    def convert(unit: Unit, job: Job) -> list[Converted]:
+        return [Skipped("view", "no_view", f"{unit.key} is blank", item="lesion 2")]
+
+    build(tmp_path, source(convert=convert))
+    (skip,) = read_summary(Layout(tmp_path / "set").summary("films")).skipped
+    # The example is the first in the order of building.
+    assert (skip.questions, skip.example) == (3, "c.txt, lesion 2: c.txt is blank")
+
+    def nameless(unit: Unit, job: Job) -> list[Converted]:
+        return [Skipped("view", "no_view", item=2)]  # type: ignore[arg-type]
+
+    (tmp_path / "other").mkdir()
+    build(tmp_path / "other", source(convert=nameless))
+    assert "the item of a Skipped is an int" in left_out(tmp_path / "other")["a.txt"]["message"]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

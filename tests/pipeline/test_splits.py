@@ -42,6 +42,24 @@ def test_the_hash_is_the_documented_one(namespace: str, group: str) -> None:
     assert hashed_split(namespace, group, SHARES) == by_hand(namespace, group)
 
 
+@given(st.sampled_from(SPLITS))
+def test_a_refused_film_keeps_its_patient_in_its_split(split: Split) -> None:
+    """By hash alone p would be anywhere; a film of p that nobody can read is officially in one."""
+    error = TornGroup("cannot be read")
+    refused = [Refused("lost", error, (), "p", split), Refused("other", error, (), "q", "train")]
+    assigned, torn = assign_splits([unit("kept", "p")], card(), refused=refused)
+    assert [one.split for one in assigned] == [split] and torn == []
+    # A unit that stands alone is no member of a group that its key names.
+    (alone,), _ = assign_splits([unit("p")], card(), refused=refused)
+    assert alone.split == by_hand(card().slug, "p")
+
+
+def test_a_refused_film_can_tear_its_patient() -> None:
+    refused = [Refused("lost", TornGroup("cannot be read"), (), "p", "test")]
+    assigned, torn = assign_splits([unit("kept", "p", "train")], card(), refused=refused)
+    assert assigned == [] and [item.key for item in torn] == ["kept"]
+
+
 def test_splits_never_change() -> None:
     """Written down: a site that built last year holds these."""
     found = [hashed_split("ptb_xl", str(patient), SHARES) for patient in range(14)]

@@ -33,6 +33,7 @@ CARD = Card.model_validate(
             },
             "report": {"kind": "open", "question": "Describe it.", "forms": ["What is there?"]},
             "quiz": {"kind": "choice", "question": "Which is it?"},
+            "own": {"kind": "choice"},
             "where": {"kind": "boxes", "question": "Where is it?"},
             "size": {
                 "kind": "number",
@@ -116,6 +117,16 @@ def test_a_choice_among_the_records_own_options() -> None:
     }
     own = ask_choice(CARD, "quiz", ["a", "b"], "b", question="Which lobe?")
     assert own["forms"] == ("Which lobe? Choose exactly one:\na\nb",)
+
+
+def test_a_record_may_bring_several_wordings() -> None:
+    own = ask_choice(CARD, "own", ["a", "b"], "b", question=["Which lobe?", "In which lobe?"])
+    assert own["forms"] == (
+        "Which lobe? Choose exactly one:\na\nb",
+        "In which lobe? Choose exactly one:\na\nb",
+    )
+    with pytest.raises(BadLabel, match=r"no wording of its own.*Fix: give the record's"):
+        ask_choice(CARD, "own", ["a", "b"], "b")
 
 
 @pytest.mark.parametrize(
