@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
 from qoqdata.remote.files import Files
+from qoqdata.remote.integrity import FAULTS, FIX
 from qoqdata.remote.leaves import PLACE
 from qoqdata.stream.row_groups import stored_once
 from qoqdata.verdicts import without_dropped
@@ -62,10 +63,10 @@ def _row_group(path: Path, group: int, columns: Sequence[str] | None, *, where: 
     try:
         footer = pq.read_metadata(path)
         once = stored_once(footer, group)
-        with pq.ParquetFile(path, metadata=footer, read_dictionary=once) as file:
+        with pq.ParquetFile(
+            path, metadata=footer, read_dictionary=once, page_checksum_verification=True
+        ) as file:
             return file.read_row_group(group, columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError) as error:
+    except FAULTS as error:
         reason = str(error).splitlines()[0]
-        raise DatasetError(
-            f"cannot be read: {reason}", where=where, fix="run `qoqdata validate`"
-        ) from error
+        raise DatasetError(f"cannot be read: {reason}", where=where, fix=FIX) from error

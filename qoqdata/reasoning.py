@@ -140,7 +140,7 @@ def write_traced_set(
 
 def _shard(dataset: Dataset, shard: Shard, out: Path, traces: Traces) -> Shard:
     target = out / shard.path
-    with dataset.files.holding(shard) as source:
+    with dataset.files.holding(shard, verify=True) as source:
         if not traces:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from qoqdata.errors import DatasetError, RecordError
 from qoqdata.manifest import shards_digest
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.rules import breaches
+from qoqdata.remote.files import Files
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def find(dataset: Dataset) -> Iterator[Finding]:
     readable = bool(dataset.manifest.shards)
     for shard in dataset.manifest.shards:
         try:
-            with dataset.files.holding(shard) as path:
+            with _unchecked(dataset.files, shard) as path:
                 faults = list(_file_faults(path, shard))
                 yield from faults or _row_faults(path, shard, dataset.manifest)
             readable = readable and not faults
@@ -58,6 +60,15 @@ def find(dataset: Dataset) -> Iterator[Finding]:
         frame = dataset.metadata()
         yield from _set_faults(frame)
         yield from _hidden_faults(frame, dataset.manifest)
+
+
+@contextmanager
+def _unchecked(files: Files, file: Shard | MetadataFile) -> Iterator[Path]:
+    """The file as it lies there: what is wrong with it is a finding of its own."""
+    try:
+        yield files.local(file)
+    finally:
+        files.release(file)
 
 
 def _file_faults(path: Path, shard: Shard) -> Iterator[Finding]:
@@ -122,7 +133,7 @@ def _metadata_faults(dataset: Dataset, *, compare: bool) -> Iterator[Finding]:
             yield Finding(f"meta/{source}.parquet", "every source has its metadata", what)
             continue
         try:
-            with dataset.files.holding(entry) as path:
+            with _unchecked(dataset.files, entry) as path:
                 faults = list(_metadata_file_faults(path, entry, shards))
                 yield from faults
                 if compare and not faults:
@@ -160,7 +171,7 @@ def _metadata_row_faults(
         for shard in shards:
             while told.num_rows < shard.rows:
                 told = pa.concat_tables([told, file.read_row_group(next(groups))])
-            with dataset.files.holding(shard) as place:
+            with _unchecked(dataset.files, shard) as place:
                 own = pl.DataFrame(metadata.shard_metadata(place, where=shard.path))
             here, told = pl.DataFrame(told.slice(0, shard.rows)), told.slice(shard.rows)
             # Polars takes NaN for equal to itself; Arrow does not.

@@ -63,7 +63,7 @@ def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
 
 def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Iterator[Row]:
     for shard in shards:
-        with dataset.files.holding(shard) as path:
+        with dataset.files.holding(shard, verify=True) as path:
             footer = pq.read_metadata(path)
             once = stored_once(footer, 0)
             with pq.ParquetFile(path, metadata=footer, read_dictionary=once) as file:

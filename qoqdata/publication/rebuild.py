@@ -76,7 +76,7 @@ def rebuild(
 
 def _copy_pixels(release: Dataset, out: Path) -> None:
     for shard in release.manifest.shards:
-        with release.files.holding(shard) as path:
+        with release.files.holding(shard, verify=True) as path:
             _copy(path, out / shard.path)
     layout = release.files.layout("cards")
     for slug in release.manifest.sources:

@@ -20,7 +20,7 @@ from qoqdata.contract.manifest import Manifest, MetadataFile, Shard
 from qoqdata.contract.record import METADATA, RECORD
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
-from qoqdata.remote import leaves
+from qoqdata.remote import integrity, leaves
 
 #: A file that the manifest binds by digest; shards also by their path in the data set.
 Bound = Shard | MetadataFile | str
@@ -49,8 +49,11 @@ class Files(Protocol):
     def release(self, file: Bound) -> None:
         """End the stay that `local` began."""
 
-    def holding(self, file: Bound) -> AbstractContextManager[Path]:
-        """The file's path, which stays while the `with` block runs."""
+    def holding(self, file: Bound, *, verify: bool = False) -> AbstractContextManager[Path]:
+        """The path of a file with a sound footer, which stays while the `with` block runs.
+
+        `verify` also compares its bytes with its digest, once; what comes from a store always is.
+        """
 
     def prefetch(self, files: Iterable[Bound]) -> None:
         """Begin to bring files, in this order and in the background; faults show in `local`."""
@@ -78,7 +81,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """A data set in a folder: its own paths, nothing is copied or checked."""
+    """A data set in a folder: its own paths, nothing is copied."""
 
     root: Path
     manifest: Manifest
@@ -93,8 +96,12 @@ class LocalFiles:
         """Nothing to end."""
 
     @contextmanager
-    def holding(self, file: Bound) -> Iterator[Path]:
-        yield self.local(file)
+    def holding(self, file: Bound, *, verify: bool = False) -> Iterator[Path]:
+        path = self.local(file)
+        if not isinstance(file, str):
+            require = integrity.require_digest if verify else integrity.require_footer
+            require(path, file, where=self.origin(file.path))
+        yield path
 
     def prefetch(self, files: Iterable[Bound]) -> None:
         """Nothing to bring."""
@@ -138,7 +145,9 @@ def scan_records(files: Files, manifest: Manifest) -> pl.LazyFrame:
             # A limit comes before a filter here, as in a scan of local files.
             taken = rows if limit is None else min(limit, rows)
             limit = None if limit is None else limit - taken
-            with files.holding(file) as path, _named(files.origin(file.path)):
+            # Polars does not look at the checksums of pages.
+            whole = files.holding(file, verify=True)
+            with whole as path, _named(files.origin(file.path)):
                 frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
                 if (first, taken) != (0, file.rows):
                     frame = frame.slice(first, taken)
@@ -167,7 +176,6 @@ def _stretches(
 def _named(where: str) -> Iterator[None]:
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).splitlines()[0]
-        fix = "run `qoqdata validate`"
-        raise DatasetError(f"cannot be read: {reason}", where=where, fix=fix) from error
+        raise DatasetError(f"cannot be read: {reason}", where=where, fix=integrity.FIX) from error

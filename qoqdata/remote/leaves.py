@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from qoqdata.contract.manifest import Manifest, MetadataFile
 from qoqdata.errors import DatasetError
+from qoqdata.remote import integrity
 
 if TYPE_CHECKING:
     from qoqdata.remote.files import Files
@@ -35,7 +36,7 @@ def read_leaves(files: Files, manifest: Manifest, columns: Sequence[str]) -> pa.
     groups = [shard.row_groups for shard in manifest.shards]
     if torn := next((s for s in manifest.shards if sum(s.row_groups) != s.rows), None):
         what = f"{torn.path} has {torn.rows} rows, and {sum(torn.row_groups)} in its row groups"
-        raise DatasetError(what, where=files.origin("manifest.json"), fix=_FIX)
+        raise DatasetError(what, where=files.origin("manifest.json"), fix=integrity.FIX_METADATA)
     shard = np.repeat(np.arange(len(groups)), [sum(own) for own in groups])
     numbers = np.concatenate([np.arange(len(own)) for own in groups])
     group = np.repeat(numbers, np.concatenate(groups))
@@ -60,7 +61,7 @@ def metadata_of(files: Files, manifest: Manifest, source: str) -> MetadataFile:
     if entry is None or entry.rows != rows:
         found = "names no metadata" if entry is None else f"names metadata of {entry.rows} rows"
         what = f"{found} of {source}, which has {rows} records"
-        raise DatasetError(what, where=files.origin("manifest.json"), fix=_FIX)
+        raise DatasetError(what, where=files.origin("manifest.json"), fix=integrity.FIX_METADATA)
     return entry
 
 
@@ -69,18 +70,14 @@ def _read(files: Files, entry: MetadataFile, columns: Sequence[str]) -> pa.Table
     with files.holding(entry) as path:
         try:
             # Only this reader picks single leaves of nested columns.
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 table = file.read(columns=list(columns))
-        except (pa.ArrowException, OSError) as error:
+        except integrity.FAULTS as error:
             reason = str(error).splitlines()[0]
-            raise DatasetError(f"cannot be read: {reason}", where=where, fix=_FIX) from error
-    if table.num_rows != entry.rows:
-        what = f"holds {table.num_rows} rows, {entry.rows} by the manifest"
-        raise DatasetError(what, where=where, fix=_FIX)
+            raise DatasetError(
+                f"cannot be read: {reason}", where=where, fix=integrity.FIX_METADATA
+            ) from error
     return table
-
-
-_FIX = "run the same `qoqdata build` again, which writes it anew from the shards"
 
 
 def _int32(values: np.ndarray) -> pa.Array:

@@ -19,7 +19,7 @@ from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Manifest, MetadataFile, Shard
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
-from qoqdata.remote import leaves, side_files
+from qoqdata.remote import integrity, leaves, side_files
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.faults import retried
 from qoqdata.remote.files import Bound, scan_records
@@ -73,10 +73,12 @@ class RemoteFiles:
             entry.close()
 
     @contextmanager
-    def holding(self, file: Bound) -> Iterator[Path]:
+    def holding(self, file: Bound, *, verify: bool = False) -> Iterator[Path]:
         file = self._bound(file)
         with self._bring(file):
-            yield self._path(file)
+            path = self._path(file)
+            integrity.require_footer(path, file, where=self.origin(file.path))
+            yield path
 
     def prefetch(self, files: Iterable[Bound]) -> None:
         room = self._cache.max_bytes // 2

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Shard
 from qoqdata.errors import DatasetError, InputError
+from qoqdata.remote import integrity
 from qoqdata.remote.files import Files
 
 #: The value of a column at a row of the table.
@@ -27,7 +27,7 @@ Value = Callable[[int], Any]
 #: The columns of a row group and how to get a value of each.
 Columns = tuple[tuple[str, Value], ...]
 #: What reading and decoding raise for damaged input.
-FAULTS = (pa.ArrowException, OSError, ValueError, DatasetError, InputError)
+FAULTS = (*integrity.FAULTS, DatasetError, InputError)
 
 #: Leaves that are read for a column, where these are not all that it has.
 _MEDIA_LEAVES = {"images": ("images.list.element.bytes",), "masks": ("masks.list.element.bytes",)}
@@ -59,7 +59,6 @@ class RowGroups:
         self._users: Counter[int] = Counter()
         self._spare: OrderedDict[int, Columns] = OrderedDict()
         self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
-        self._sound: set[int] = set()
         self._lock = threading.Lock()
 
     def open(self, groups: Sequence[int]) -> None:
@@ -105,9 +104,7 @@ class RowGroups:
 
     def _load(self, group: int) -> Columns:
         number, row_group = group >> 32, group & 0xFFFFFFFF
-        with self._files.holding(self._shards[number]) as path:
-            if self._verify:
-                self._check(number, path)
+        with self._files.holding(self._shards[number], verify=self._verify) as path:
             footer = self._footer(number, path)
             self._require_rows(number, row_group, footer)
             with pq.ParquetFile(
@@ -140,15 +137,6 @@ class RowGroups:
         if rows != wanted:
             what = f"row group {row_group} has {rows} rows, {wanted} by the manifest"
             raise DatasetError(what, where=self._files.origin(shard.path))
-
-    def _check(self, number: int, path: Path) -> None:
-        if number in self._sound:
-            return
-        shard = self._shards[number]
-        if path.stat().st_size != shard.bytes or file_digest(path) != shard.sha256:
-            what = "differs from its digest in the manifest"
-            raise DatasetError(what, where=self._files.origin(shard.path))
-        self._sound.add(number)
 
 
 def stored_once(footer: pq.FileMetaData, group: int) -> list[str]:
