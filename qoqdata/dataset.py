@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from qoqdata import items, notebook, roles
+from qoqdata.atomic import digest
 from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_unknown_labels
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
@@ -173,9 +174,12 @@ class Dataset:
         A release also has the cards of the sources that left as recipe.
         """
         layout, release = self.files.layout("cards"), self.manifest.release
+        digests = {slug: entry.card_digest for slug, entry in self.manifest.sources.items()}
         return {
-            slug: _card(layout.card(slug), where=self.files.origin(f"cards/{slug}.json"))
-            for slug in (*self.manifest.sources, *(release.recipes if release else ()))
+            slug: _card(
+                layout.card(slug), digests.get(slug), where=self.files.origin(f"cards/{slug}.json")
+            )
+            for slug in (*digests, *(release.recipes if release else ()))
         }
 
     def metadata(self) -> pl.DataFrame:
@@ -308,12 +312,17 @@ class Dataset:
         return loaded
 
 
-def _card(path: Path, *, where: str) -> Card:
+def _card(path: Path, wanted: str | None, *, where: str) -> Card:
+    fix = "build its source again, or fetch the data set anew"
     try:
-        return parse_card(load_yaml(path), where=where)
+        content = load_yaml(path)
+        card = parse_card(content, where=where)
     except UsageError as error:
-        fix = "build its source again"
         raise DatasetError("holds no card as built", where=where, fix=fix) from error
+    # Gates decide by what cards say, so one that was edited since says nothing.
+    if wanted is not None and digest(content) != wanted:
+        raise DatasetError("differs from its digest in the manifest", where=where, fix=fix)
+    return card
 
 
 def open_dataset(

@@ -1,11 +1,16 @@
-"""The schema of manifest.json: what a data set on disk consists of."""
+"""The schema of manifest.json: what a data set on disk consists of.
+
+A manifest may come from anyone, so every name in it that becomes a path is bounded here: files lie
+where the layout puts them, and nowhere else.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from qoqdata.contract.card import Slug
 from qoqdata.contract.storage import Storage
 from qoqdata.contract.vocabulary import RECORD_DOMAINS, REDISTRIBUTION, SourceRole, Split
 
@@ -13,6 +18,7 @@ VERSION = 2
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Blake3 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
 
 
 class _Part(BaseModel):
@@ -58,7 +64,7 @@ class Comparison(_Part):
 class SourceEntry(_Part):
     """One source of the data set."""
 
-    converter: str
+    converter: Slug
     version: int
     role: SourceRole = "training"
     domain: Literal[RECORD_DOMAINS]  # type: ignore[valid-type]
@@ -76,7 +82,7 @@ class SourceEntry(_Part):
     blocked: dict[str, int] = Field(
         {}, description="units that a block list kept out of train, by the card that lists them"
     )
-    namespace: str | None = Field(None, description="of its patients, where it shares them")
+    namespace: Slug | None = Field(None, description="of its patients, where it shares them")
     patient_splits: str | None = Field(
         None, description="the list of its namespace: a digest, or hash where the user chose so"
     )
@@ -86,23 +92,29 @@ class SourceEntry(_Part):
 
 
 class Shard(_Part):
-    """One Parquet file of records."""
+    """One Parquet file of records, in the folder of its source."""
 
-    path: str
-    source: str
+    path: Annotated[str, Field(pattern=r"^data/[a-z][a-z0-9_]{1,63}/[A-Za-z0-9_-]+\.parquet$")]
+    source: Slug
     split: Split
-    rows: int
-    row_groups: tuple[int, ...] = Field(description="rows of each row group, in order")
-    bytes: int
+    rows: Count
+    row_groups: tuple[Count, ...] = Field(description="rows of each row group, in order")
+    bytes: Count
     sha256: Sha256
+
+    @model_validator(mode="after")
+    def _lies_with_its_source(self) -> Self:
+        if self.path.split("/")[1] != self.source:
+            raise ValueError(f"the shard {self.path} does not lie in data/{self.source}")
+        return self
 
 
 class MetadataFile(_Part):
     """One Parquet file of the records of a source without media, in the order of its shards."""
 
-    path: str
-    rows: int
-    bytes: int
+    path: Annotated[str, Field(pattern=r"^meta/[a-z][a-z0-9_]{1,63}\.parquet$")]
+    rows: Count
+    bytes: Count
     sha256: Sha256
 
 
@@ -112,8 +124,8 @@ class Release(_Part):
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", description="semantic version")]
     previous: Sha256 | None = Field(None, description="data digest of the release before")
     content: Sha256 | None = Field(None, description="over shards, recipes, cards, statistics")
-    recipes: tuple[str, ...] = Field((), description="sources that left as recipe")
-    withheld: dict[str, str] = Field({}, description="sources that did not leave, and why")
+    recipes: tuple[Slug, ...] = Field((), description="sources that left as recipe")
+    withheld: dict[Slug, str] = Field({}, description="sources that did not leave, and why")
     dropped: dict[str, int] = Field({}, description="records that curation left out, by rule")
     shared_images: int | None = Field(
         None, description="records that show an image of a later split; null: not compared"
@@ -130,7 +142,18 @@ class Manifest(_Part):
     config_digest: Sha256
     salt_fingerprint: str = Field(description="tells two sites' salts apart, reveals neither")
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="over all shard digests")]
-    sources: dict[str, SourceEntry]
+    sources: dict[Slug, SourceEntry]
     shards: tuple[Shard, ...]
-    meta: dict[str, MetadataFile] = Field(description="by source, of each that has shards")
+    meta: dict[Slug, MetadataFile] = Field(description="by source, of each that has shards")
     release: Release | None = Field(None, description="null for a data set as built")
+
+    @model_validator(mode="after")
+    def _each_file_once(self) -> Self:
+        paths = [shard.path for shard in self.shards]
+        if len(set(paths)) < len(paths):
+            repeated = next(path for place, path in enumerate(paths) if path in paths[:place])
+            raise ValueError(f"the shard {repeated} is listed twice")
+        for source, file in self.meta.items():
+            if file.path != f"meta/{source}.parquet":
+                raise ValueError(f"the metadata of {source} do not lie in meta/{source}.parquet")
+        return self

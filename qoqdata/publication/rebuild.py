@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
+from qoqdata.atomic import digest
 from qoqdata.contract.manifest import Manifest, Shard, SourceEntry
 from qoqdata.dataset import Dataset
-from qoqdata.errors import UsageError
+from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest
 from qoqdata.metadata import write_metadata
@@ -28,9 +29,6 @@ from qoqdata.publication.recipe import ReleaseRecipe
 from qoqdata.publication.staging import entries_of
 from qoqdata.sources import catalogue
 from qoqdata.version import VERSION
-
-#: Pseudonyms come from the publisher's secret salt, so they are taken from the recipe.
-_PSEUDONYMS = ("patient", "study")
 
 
 @dataclass(frozen=True)
@@ -58,19 +56,30 @@ def rebuild(
     are. `out` becomes a data set with the release's pixel shards and the rebuilt ones; records
     that do not agree with their digest are reported, and their shard is left out.
 
-    Raises UsageError when a recipe was made by another converter version, or when `raw` names a
-    source without a recipe.
+    A file is compared with its digest before it is copied. Raises UsageError when a recipe was
+    made by another converter version, or when `raw` names a source without a recipe; DatasetError
+    for a release that is not what its manifest and recipes say.
     """
     folder = release.files.layout("cards", "recipes").root
     by_source = {recipe.source: (recipe, rows) for recipe, rows in recipes.read_recipes(folder)}
+    entries = {slug: recipe.entry for slug, (recipe, _) in by_source.items()}
+    if both := sorted(set(entries) & set(release.manifest.sources)):
+        what = f"{both[0]} is there with its pixels and as a recipe"
+        raise DatasetError(what, where=release.where, fix="download the release again")
     if stray := sorted(set(raw) - set(by_source)):
         fix = f"it has recipes of: {', '.join(by_source) or 'no source'}"
         raise UsageError(f"the release holds no recipe of {stray[0]}", fix=fix)
+    # Cards are compared with their digests as they are read.
+    cards = release.cards
     _copy_pixels(release, out)
     outcomes = [_rebuild(*by_source[slug], raw[slug], out, setting) for slug in sorted(raw)]
     for outcome in outcomes:
-        _copy(Layout(folder).card(outcome.source), Layout(out).card(outcome.source))
-    entries = {slug: recipe.entry for slug, (recipe, _) in by_source.items()}
+        slug = outcome.source
+        if digest(cards[slug].model_dump(mode="json")) != entries[slug].card_digest:
+            where = release.files.origin(f"cards/{slug}.json")
+            what, fix = "is not the card of its recipe", "download the release again"
+            raise DatasetError(what, where=where, fix=fix)
+        _copy(Layout(folder).card(slug), Layout(out).card(slug))
     return _finish(release, out, entries, outcomes), outcomes
 
 
@@ -147,11 +156,11 @@ def _compare(recipe: ReleaseRecipe, rows: pl.DataFrame, scratch: Path, out: Path
 
 def _as_released(table: pa.Table, rows: pl.DataFrame) -> pa.Table:
     """The released records of `table`, with the pseudonyms of the release."""
-    by_id = {row["id"]: row for row in rows.select("id", *_PSEUDONYMS).iter_rows(named=True)}
+    by_id = {row["id"]: row for row in rows.select("id", *recipes.PSEUDONYMS).iter_rows(named=True)}
     ids = table.column("id").to_pylist()
     table = table.filter(pa.array([id_ in by_id for id_ in ids], pa.bool_()))
     rows_in_order = [by_id[id_] for id_ in table.column("id").to_pylist()]
-    for name in _PSEUDONYMS:
+    for name in recipes.PSEUDONYMS:
         index = table.schema.get_field_index(name)
         values = pa.array([row[name] for row in rows_in_order], pa.string())
         table = table.set_column(index, table.schema.field(index), values)

@@ -18,10 +18,14 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import canonical, replacing, write_json
+from qoqdata.contract.card import Slug
 from qoqdata.contract.manifest import Shard, SourceEntry
 from qoqdata.errors import DatasetError
 
 FOLDER = "recipes"
+#: They come from the publisher's secret salt, so a rebuild takes them from the recipe.
+PSEUDONYMS = ("patient", "study")
+_FIX = "download the recipe again"
 #: Columns of the record that a recipe may show.
 ANNOTATIONS = (
     "id",
@@ -53,7 +57,7 @@ class ReleaseRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str
+    source: Slug
     qoqdata_version: str
     entry: SourceEntry
     shards: tuple[Shard, ...]
@@ -77,15 +81,35 @@ def write_recipe(
 
 
 def read_recipes(root: Path) -> Iterator[tuple[ReleaseRecipe, pl.DataFrame]]:
-    """The recipes below `root` with their annotations; raises DatasetError for damaged ones."""
+    """The recipes below `root` with their annotations.
+
+    Raises DatasetError for damaged ones, and for one that is not about the source that its file and
+    its shards name.
+    """
     for path in sorted((root / FOLDER).glob("*.json")):
         try:
             recipe = ReleaseRecipe.model_validate_json(path.read_bytes())
-            annotations = pl.read_parquet(path.with_suffix(".parquet"), glob=False)
-        except (ValidationError, OSError, pl.exceptions.PolarsError) as error:
-            fix = "download the recipe again"
-            raise DatasetError("is not a whole recipe", where=str(path), fix=fix) from error
+            with pq.ParquetFile(path.with_suffix(".parquet")) as file:
+                annotations = pl.DataFrame(file.read())
+        except (ValidationError, OSError, pa.ArrowException) as error:
+            raise DatasetError("is not a whole recipe", where=str(path), fix=_FIX) from error
+        if (fault := _fault(recipe, annotations, path.stem)) is not None:
+            raise DatasetError(f"is not a whole recipe: {fault}", where=str(path), fix=_FIX)
         yield recipe, annotations
+
+
+def _fault(recipe: ReleaseRecipe, annotations: pl.DataFrame, name: str) -> str | None:
+    paths = [shard.path for shard in recipe.shards]
+    keys = {name: annotations.schema.get(name) for name in ("id", "shard", "digest", *PSEUDONYMS)}
+    if stray := next((name for name, kind in keys.items() if kind != pl.String), None):
+        return f"its annotations have no texts {stray!r}"
+    if {recipe.source, *(shard.source for shard in recipe.shards)} != {name}:
+        return f"it is about another source than {name}"
+    if len(set(paths)) < len(paths):
+        return "it lists a shard twice"
+    if not set(annotations["shard"]) <= set(paths):
+        return "its annotations are of shards that it does not list"
+    return "an id occurs twice" if annotations["id"].is_duplicated().any() else None
 
 
 def record_digests(table: pa.Table) -> list[str]:
