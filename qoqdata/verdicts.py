@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.layout import Layout
+from qoqdata.side_table import read_side_table
 
 
 def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
@@ -12,7 +14,8 @@ def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
     names = ["id", *columns]
     if not layout.verdicts.is_file():
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-    verdicts = pl.read_parquet(layout.verdicts, columns=[*names, "keep"], glob=False)
+    fix = "run `qoqdata curate` again, or fetch the data set anew"
+    verdicts = read_side_table(layout.verdicts, VERDICTS, [*names, "keep"], fix=fix)
     return verdicts.filter(~pl.col("keep")).select(names)
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 QOQDATA = (
     ("errors", "version", "shipped", "progress"),
     ("atomic", "layout", "settings", "contract", "converters"),
+    ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
     ("readers", "question", "simulation"),
     ("records",),
@@ -49,7 +50,7 @@ FOR_QOQTRAIN = (
     *("manifest", "progress", "question", "readers", "roles", "settings", "stream"),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
-FOR_CONVERTERS = tuple(name for row in QOQDATA[:6] for name in row)
+FOR_CONVERTERS = tuple(name for row in QOQDATA[:7] for name in row)
 
 
 class Import(NamedTuple):

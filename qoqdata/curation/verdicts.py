@@ -15,6 +15,7 @@ from qoqdata.curation.phi import PhiReceipt, scan_texts, write_phi_receipt
 from qoqdata.curation.recipe import Accepted, CurationRecipe, Leakage
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
+from qoqdata.side_table import read_side_table
 
 PHI, LEAKAGE = "phi", "leakage"
 
@@ -120,6 +121,8 @@ def _with_others(dataset: Dataset, own: list[pl.DataFrame]) -> pl.DataFrame:
     """The verdicts of this pass and those of rules that are not its own."""
     path = dataset.layout.verdicts
     if path.is_file():
-        others = pl.read_parquet(path, glob=False).filter(~pl.col("rule").is_in([PHI, LEAKAGE]))
+        fix = "put the verdicts of other rules there again, or remove the file and lose them"
+        others = read_side_table(path, VERDICTS, fix=fix)
+        others = others.filter(~pl.col("rule").is_in([PHI, LEAKAGE]))
         own = [others.select(own[0].columns), *own]
     return pl.concat(own).sort("id", "rule")

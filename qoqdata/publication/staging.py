@@ -241,8 +241,7 @@ def _describe(dataset: Dataset, staged: Dataset) -> None:
 
 def _policy(dataset: Dataset) -> str | None:
     """The policy behind the data set's statistics; None when it has none."""
-    path = dataset.layout.statistics("domains")
-    if not path.is_file():
+    if not dataset.layout.statistics("domains").is_file():
         return None
-    policies = pl.read_parquet(path, columns=["policy"], glob=False)["policy"].drop_nulls()
+    policies = dataset.stats.domains["policy"].drop_nulls()
     return policies[0] if policies.len() else None

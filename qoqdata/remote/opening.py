@@ -15,6 +15,7 @@ from qoqdata.errors import DatasetError
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.faults import retried
 from qoqdata.remote.files import Files, LocalFiles
+from qoqdata.remote.links import refuse_links
 from qoqdata.remote.urls import file_system, local_path, shown
 
 #: In a folder of releases, the file that names the present one.
@@ -37,6 +38,8 @@ def open_files(
     path = local_path(root)
     if path is not None:
         path = _current_folder(path)
+        if path.is_dir():
+            refuse_links(path)
         manifest = manifests.read_manifest(path)
         return LocalFiles(path, manifest), manifest
     from qoqdata.remote.remote_files import RemoteFiles, set_folder

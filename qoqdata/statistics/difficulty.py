@@ -13,6 +13,7 @@ from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import DIFFICULTY
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
+from qoqdata.side_table import read_side_table
 from qoqdata.statistics.rollouts import read_rewards
 
 #: Names of what stands in for a policy: a linear probe, and label entropy alone.
@@ -30,8 +31,9 @@ _FORMER_NAMES = {"mean": "success_rate"}
 
 def read_difficulty(path: Path) -> pl.DataFrame:
     """A difficulty table, its columns called as in the present contract, whichever version wrote
-    it."""
-    return pl.read_parquet(path, glob=False).rename(_FORMER_NAMES, strict=False)
+    it; raises DatasetError for one that is damaged."""
+    fix = "run `qoqdata difficulty` again, or fetch the data set anew"
+    return read_side_table(path, DIFFICULTY, fix=fix, former=_FORMER_NAMES)
 
 
 def write_difficulty(layout: Layout, table: pl.DataFrame) -> Path:

@@ -15,6 +15,7 @@ from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.types import Table
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
+from qoqdata.side_table import read_side_table
 from qoqdata.statistics.concept_counts import concept_counts
 from qoqdata.statistics.counts import clusters, counts_by, label_table
 
@@ -36,20 +37,21 @@ class Stats:
 
     @classmethod
     def read(cls, layout: Layout) -> Stats:
-        """The tables on disk; raises DatasetError when there are none or they are of an earlier
-        version, which did not count studies."""
+        """The tables on disk; raises DatasetError when there are none, when they are damaged or of
+        an earlier version, which did not count studies."""
         paths = [layout.statistics(table.name) for table in statistics.TABLES]
         fix = f"qoqdata stats {layout.root}"
         if lacking := [path for path in paths if not path.is_file()]:
             raise DatasetError("there are no statistics yet", where=str(lacking[0]), fix=fix)
-        for table, path in zip(statistics.TABLES, paths, strict=True):
-            if set(table.names) - set(pl.read_parquet_schema(path)):
-                what = f"is not of version {statistics.VERSION}, which counts studies"
-                raise DatasetError(what, where=str(path), fix=fix)
+        domains, sources, labels, bins = (
+            read_side_table(path, table, fix=fix)
+            for table, path in zip(statistics.TABLES, paths, strict=True)
+        )
         digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
-        domains, sources, labels, bins = (pl.read_parquet(path, glob=False) for path in paths)
         path = layout.statistics(statistics.CONCEPTS.name)
-        concepts = pl.read_parquet(path, glob=False) if path.is_file() else None
+        concepts = None
+        if path.is_file():
+            concepts = read_side_table(path, statistics.CONCEPTS, fix=fix)
         return cls(domains, sources, labels, bins, digest, concepts)
 
 

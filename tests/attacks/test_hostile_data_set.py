@@ -1,0 +1,283 @@
+"""A data set from anyone: what its manifest, recipes and files may not do to who reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import qoqdata
+from qoqdata.atomic import file_digest
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import DatasetError, QoqdataError
+from qoqdata.manifest import shards_digest
+from qoqdata.pipeline.config import BuildSetting
+from qoqdata.publication.rebuild import rebuild
+from qoqdata.publication.staging import stage
+from qoqdata.records.identity import Salt
+from qoqdata.remote import integrity
+from qoqdata.validation import find
+from tests.publication.conftest import build_set, raw_of
+
+ELSEWHERE = BuildSetting(Salt(b"the secret of quite another site"), workers=0)
+OUTSIDE = (
+    "/etc/passwd",
+    "../../outside.parquet",
+    "data/../../outside.parquet",
+    "data/ham10000/../../../outside.parquet",
+    "data/ham10000/deeper/train-00000.parquet",
+    "data/lc25000/train-00000.parquet",
+    "data/ham10000/train 0.parquet",
+    "data\\ham10000\\train-00000.parquet",
+    "data/ham10000/train-00000.parquet\n",
+    "",
+)
+SLUGS_OUTSIDE = ("../ham10000", "/tmp/ham10000", ".", "Ham", "a/b", "ham10000\n", "")
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release with pixels of one source and a recipe of another."""
+    folder = tmp_path_factory.mktemp("hostile")
+    dataset = build_set(folder / "set", "ham10000", "lc25000")
+    return stage(dataset, folder / "release").root
+
+
+@pytest.fixture
+def release(released: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(released, tmp_path / "release"))
+
+
+def change(path: Path, how: Callable[[Any], None]) -> None:
+    content = json.loads(path.read_text())
+    how(content)
+    path.write_text(json.dumps(content))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def rebuilt(release: Path, out: Path) -> None:
+    rebuild(open_dataset(release), {"lc25000": raw_of("lc25000")}, out, ELSEWHERE)
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_shard_lies_in_the_folder_of_its_source(release: Path, path: str) -> None:
+    change(release / "manifest.json", lambda own: own["shards"][0].update(path=path))
+    with pytest.raises(DatasetError, match=r"manifest.json.*is not a manifest: shards\.0"):
+        open_dataset(release)
+
+
+@pytest.mark.parametrize("slug", SLUGS_OUTSIDE)
+@pytest.mark.parametrize("field", ["sources", "meta", "recipes"])
+def test_a_source_is_named_by_a_slug(release: Path, field: str, slug: str) -> None:
+    def rename(own: dict[str, Any]) -> None:
+        if field == "recipes":
+            own["release"]["recipes"] = [slug]
+        else:
+            own[field][slug] = own[field].pop("ham10000")
+
+    change(release / "manifest.json", rename)
+    with pytest.raises(DatasetError, match=f"is not a manifest: .*{field}"):
+        open_dataset(release)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"source": "../../lc25000"}, "is not a whole recipe"),
+        ({"source": "ham10000"}, "another source than lc25000"),
+        ({"shards": 0, "path": "../../../planted.parquet"}, "is not a whole recipe"),
+        ({"shards": 0, "path": "/planted.parquet"}, "is not a whole recipe"),
+        ({"shards": 0, "path": "data/ham10000/a.parquet"}, "is not a whole recipe"),
+        ({"shards": 0, "path": "data/lc25000/other.parquet"}, "shards that it does not list"),
+    ],
+)
+def test_a_recipe_writes_nothing_outside(
+    release: Path, tmp_path: Path, changes: dict[str, Any], what: str
+) -> None:
+    def plant(own: dict[str, Any]) -> None:
+        own["shards"][0]["path"] = changes["path"]
+
+    how = plant if "path" in changes else lambda own: own.update(changes)
+    change(release / "recipes" / "lc25000.json", how)
+    before = everything(tmp_path)
+    with pytest.raises(DatasetError, match=what):
+        rebuilt(release, tmp_path / "out")
+    assert everything(tmp_path) == before
+
+
+def test_a_recipe_of_a_source_that_came_with_pixels(release: Path, tmp_path: Path) -> None:
+    for suffix in (".json", ".parquet"):
+        path = (release / "recipes" / "lc25000").with_suffix(suffix)
+        path.rename(path.with_stem("ham10000"))
+    change(release / "recipes" / "ham10000.json", lambda own: own.update(source="ham10000"))
+    with pytest.raises(DatasetError, match="is not a whole recipe"):
+        rebuilt(release, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "name", ["cards/lc25000.json", "cards/ham10000.json", "data/ham10000/train-00000.parquet"]
+)
+def test_nothing_is_copied_that_differs_from_its_digest(
+    release: Path, tmp_path: Path, name: str
+) -> None:
+    path = release / name
+    if path.suffix == ".json":
+        change(path, lambda own: own.update(summary="Another one."))
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(bytes(content))
+    with pytest.raises(DatasetError, match=rf"{name}.*(digest|recipe).*Fix: "):
+        rebuilt(release, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["cards/ham10000.json", "data/ham10000/train-00000.parquet", "data"]
+)
+def test_a_link_that_leaves_the_data_set(release: Path, tmp_path: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (release / name).rename(elsewhere)
+    (release / name).symlink_to(elsewhere)
+    with pytest.raises(DatasetError, match=f"{name}.*link that leaves the data set.*Fix: "):
+        open_dataset(release)
+
+
+def test_links_of_the_hugging_face_cache_are_followed(release: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "datasets--a--b" / "snapshots" / "0123"
+    snapshot.parent.mkdir(parents=True)
+    shutil.move(release, snapshot)
+    blob = tmp_path / "datasets--a--b" / "blobs" / "abc"
+    blob.parent.mkdir()
+    shard = snapshot / "data" / "ham10000" / "train-00000.parquet"
+    shard.rename(blob)
+    shard.symlink_to(os.path.relpath(blob, shard.parent))
+    assert open_dataset(snapshot).records.select("id").collect().height > 0
+    # The blobs of another data set are none of its own.
+    other = tmp_path / "datasets--c--d" / "blobs" / "abc"
+    other.parent.mkdir(parents=True)
+    blob.rename(other)
+    shard.unlink()
+    shard.symlink_to(os.path.relpath(other, shard.parent))
+    with pytest.raises(DatasetError, match="leaves the data set"):
+        open_dataset(snapshot)
+
+
+@pytest.mark.parametrize("name", ["cards/ham10000.json", "data/ham10000/train-00000.parquet"])
+def test_a_pipe_is_not_opened(release: Path, name: str) -> None:
+    (release / name).unlink()
+    os.mkfifo(release / name)
+    with pytest.raises(DatasetError, match=f"{name}.*neither a file nor a folder"):
+        open_dataset(release)
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"PAR1" + bytes(200) + b"PAR1")
+
+
+def other_schema(path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a"]}), path)
+
+
+def fewer_columns(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["reasoning"]), path)
+
+
+def flipped_media(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    # Images lie at the front of a shard, in pages of their own.
+    content[content.index(b"\xff\xd8\xff") + 400] ^= 4
+    path.write_bytes(bytes(content))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+DAMAGES = (garbage, other_schema, fewer_columns, flipped_media, cut)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_set(tmp_path_factory.mktemp("whole") / "set", "ham10000").root
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["damaged", "with the digest of the damage"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_shard_is_told_by_whoever_answers_from_it(
+    whole: Path, tmp_path: Path, damage: Callable[[Path], None], known: bool
+) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+    path = root / "data" / "ham10000" / "train-00000.parquet"
+    damage(path)
+    if known:
+        if damage is flipped_media:
+            pytest.skip("bytes that their digest confirms are what the publisher wrote")
+        write_digest(root, path)
+    dataset = open_dataset(root)
+    where = r"data/ham10000/train-00000.parquet.*Fix: "
+    answers: dict[str, Callable[[], object]] = {
+        "records": lambda: dataset.records.collect(),
+        "number": lambda: list(dataset),
+        "export": lambda: qoqdata.export(root, to="climb", out=tmp_path / "climb"),
+        "stream": lambda: list(dataset.stream("train", epochs=1)),
+    }
+    for name, answer in answers.items():
+        with pytest.raises(DatasetError, match=where):
+            answer()
+            pytest.fail(name)
+    assert "data/ham10000/train-00000.parquet" in {found.where for found in find(dataset)}
+
+
+def write_digest(root: Path, path: Path) -> None:
+    """Make the manifest confirm what lies at `path`, as who made the damage would."""
+    name = path.relative_to(root).as_posix()
+
+    def confirm(own: dict[str, Any]) -> None:
+        (shard,) = [shard for shard in own["shards"] if shard["path"] == name]
+        shard |= {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+
+    change(root / "manifest.json", confirm)
+    manifest = open_dataset(root).manifest
+    digest = shards_digest(manifest.shards)
+    change(root / "manifest.json", lambda own: own.update(digest=digest))
+
+
+def test_a_row_group_larger_than_memory_is_not_read(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+    monkeypatch.setattr(integrity, "LARGEST_ROW_GROUP", 1000)
+    with pytest.raises(DatasetError, match=r"takes [0-9,]+ bytes of memory"):
+        open_dataset(root).records.collect()
+
+
+@pytest.mark.parametrize("name", ["stats/domains.parquet", "curation/verdicts.parquet"])
+def test_side_tables_of_another_kind(whole: Path, tmp_path: Path, name: str) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+    qoqdata.stats(root)
+    qoqdata.curate(root)
+    for damage in (garbage, other_schema, cut):
+        damage(root / name)
+
+        def answer(dataset: Dataset) -> object:
+            return dataset.stats if name.startswith("stats") else len(dataset)
+
+        with pytest.raises(QoqdataError, match=f"{Path(name).stem}.*Fix: "):
+            answer(open_dataset(root))
