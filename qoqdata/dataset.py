@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from qoqdata.remote.opening import open_files
 from qoqdata.settings import load_yaml
 from qoqdata.sources.card import parse_card
 from qoqdata.statistics.tables import Stats
-from qoqdata.verdicts import without_dropped
+from qoqdata.verdicts import dropped, without_dropped
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -43,6 +43,7 @@ METADATA = (
     "task",
     "kind",
     "split",
+    "redistribution",
     "patient",
     "study",
     "image_info.list.element.width",
@@ -147,12 +148,15 @@ class Dataset:
 
     @property
     def records(self) -> pl.LazyFrame:
-        """All records, lazily; columns as in `qoqdata.contract.record`.
+        """The kept records of all splits in manifest order, lazily; columns as in
+        `qoqdata.contract.record`.
 
         Behind a URL, shards are fetched one after another while a query runs.
         """
         self._check_some()
-        return self.files.records()
+        records = self.files.records()
+        lost = dropped(self.files.layout("curation"))["id"]
+        return records.filter(~pl.col("id").is_in(lost.implode())) if lost.len() else records
 
     @property
     def stats(self) -> Stats:
@@ -288,7 +292,7 @@ class Dataset:
         return open_stream(self.files, self.manifest, lambda: self.stats, request)
 
     def to_hf(self, *, purpose: Purpose = "training") -> DatasetDict:
-        """A Hugging Face DatasetDict by split, images as PIL images.
+        """The kept records as a Hugging Face DatasetDict by split, images as PIL images.
 
         For training it has no records of evaluation sources; raises UsageError where no others are
         there. `purpose="evaluation"` has all.
@@ -307,9 +311,23 @@ class Dataset:
             path = self.files.local(shard)
             # Hugging Face takes paths for patterns.
             files.setdefault(shard.split, []).append(glob.escape(str(path)))
+        kept = dict(self._kept_rows({shard.path for shard in shards}))
         loaded = load_dataset("parquet", data_files=files)
         assert isinstance(loaded, DatasetDict)
-        return loaded
+        return DatasetDict({split: rows.select(kept[split]) for split, rows in loaded.items()})
+
+    def _kept_rows(self, paths: Collection[str]) -> Iterator[tuple[str, list[int]]]:
+        """By split, which of the rows of the shards `paths`, one after another, are kept."""
+        lost = set(dropped(self.files.layout("curation"))["id"])
+        ids = pl.DataFrame(self.files.leaves(["id"]))
+        for split in dict.fromkeys(shard.split for shard in self.manifest.shards):
+            own = [
+                number
+                for number, shard in enumerate(self.manifest.shards)
+                if shard.split == split and shard.path in paths
+            ]
+            rows = ids.filter(pl.col("shard").is_in(own))["id"]
+            yield split, [place for place, id_ in enumerate(rows) if id_ not in lost]
 
 
 def _card(path: Path, wanted: str | None, *, where: str) -> Card:

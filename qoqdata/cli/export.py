@@ -16,6 +16,7 @@ verl, trl    Parquet with images in the rows; records with an ECG are left out a
 sharegpt     JSON lines and image files; likewise
 webdataset   tar files; images, masks and ECGs
 climb        JSON lines of CLIMB and QoQ-Med with image, mask and NumPy files
+records      the records as they are, in Parquet whose splits plain clients find
 
 All images of a record are kept, in order. An export is for use where it lies: what may leave is
 for `qoqdata publish` to decide."""
@@ -27,7 +28,7 @@ def add(app: typer.Typer) -> None:
 
 def export_command(
     dataset: Annotated[str, typer.Argument(help="The data set: folder or URL.")],
-    to: Annotated[str, typer.Option(help="verl, trl, sharegpt, webdataset or climb.")],
+    to: Annotated[str, typer.Option(help="verl, trl, sharegpt, webdataset, climb or records.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:

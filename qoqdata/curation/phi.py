@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qoqdata.atomic import write_json
+from qoqdata.atomic import file_digest, write_json
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 
@@ -95,7 +95,8 @@ def scan_texts(dataset: Dataset) -> pl.DataFrame:
     `start` and `length` count characters. The matched text itself stays where it is, so that the
     table of findings is no second place to protect.
     """
-    frame = dataset.records.select("id", "source", *TEXTS).collect()
+    # Those of records that were dropped before, too: a verdict may be taken back.
+    frame = dataset.files.records().select("id", "source", *TEXTS).collect()
     rows = [row for column in TEXTS for row in _column(frame, column)]
     return pl.DataFrame(rows, schema=FINDINGS, orient="row").sort("id", "column", "start", "rule")
 
@@ -119,11 +120,13 @@ def _matches(text: str) -> list[tuple[str, int, int]]:
 
 
 class PhiReceipt(BaseModel):
-    """`open` findings are those of records that stay and that nobody has accepted."""
+    """`open` findings are those of records that stay and that nobody has accepted; `verdicts` is
+    the sha256 of the verdicts that the pass left, without which dropped records would leave."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: str
+    verdicts: str
     rules: int
     records: int
     findings: dict[str, int]
@@ -139,6 +142,7 @@ def write_phi_receipt(
     by_rule = findings.group_by("rule").agg(n=pl.len()).sort("rule")
     receipt = PhiReceipt(
         data=dataset.manifest.digest,
+        verdicts=file_digest(dataset.layout.verdicts),
         rules=RULES_VERSION,
         records=sum(shard.rows for shard in dataset.manifest.shards),
         findings=dict(by_rule.iter_rows()),
@@ -153,8 +157,8 @@ def write_phi_receipt(
 def require_phi_receipt(dataset: Dataset) -> PhiReceipt:
     """The receipt of a scan that covers the data as they are and left nothing open.
 
-    Raises DatasetError when the rules have not run, ran over other data or older rules, or when
-    findings are open.
+    Raises DatasetError when the rules have not run, ran over other data or older rules, when the
+    verdicts are not those that they left, or when findings are open.
     """
     path = dataset.layout.phi_receipt
     fix = f"qoqdata curate {dataset.root}"
@@ -166,6 +170,10 @@ def require_phi_receipt(dataset: Dataset) -> PhiReceipt:
         raise DatasetError("is not a PHI receipt", where=str(path), fix=fix) from error
     if receipt.data != dataset.manifest.digest:
         raise DatasetError("the PHI rules ran over other data", where=str(path), fix=fix)
+    verdicts = dataset.layout.verdicts
+    if not verdicts.is_file() or file_digest(verdicts) != receipt.verdicts:
+        what = "are not those that curation left"
+        raise DatasetError(what, where=str(verdicts), fix=f"{fix}, which writes them anew")
     if receipt.rules != RULES_VERSION:
         raise DatasetError("the PHI rules have changed since", where=str(path), fix=fix)
     if receipt.open:

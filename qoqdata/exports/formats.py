@@ -9,6 +9,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 from qoqdata.exports.json_lines import write_climb, write_sharegpt
 from qoqdata.exports.parquet import write_trl, write_verl
+from qoqdata.exports.records import write_records
 from qoqdata.exports.rows import Tally
 from qoqdata.exports.webdataset import write_webdataset
 from qoqdata.roles import for_training
@@ -19,6 +20,7 @@ FORMATS: Mapping[str, Callable[[Dataset, Path], Tally]] = {
     "sharegpt": write_sharegpt,
     "webdataset": write_webdataset,
     "climb": write_climb,
+    "records": write_records,
 }
 
 

@@ -13,8 +13,7 @@ truth), `domain`, and `extra_info`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,9 @@ from qoqdata.exports.rows import (
     shows_images,
 )
 
+#: A row group is written at these: readers take one into memory whole.
 ROW_GROUP = 100
+ROW_GROUP_BYTES = 256 * 2**20
 
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -171,8 +172,21 @@ def _write_tables(
             replacing(out / f"{split}.parquet") as draft,
             pq.ParquetWriter(draft, schema, compression="zstd") as writer,
         ):
-            while group := list(islice(rows, ROW_GROUP)):
+            for group in _row_groups(rows):
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))
                 for _ in group:
                     tally.wrote(split)
     return tally
+
+
+def _row_groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    weight = 0
+    for row in rows:
+        group.append(row)
+        weight += sum(len(image["bytes"]) for image in row["images"])
+        if len(group) == ROW_GROUP or weight >= ROW_GROUP_BYTES:
+            yield group
+            group, weight = [], 0
+    if group:
+        yield group

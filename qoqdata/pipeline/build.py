@@ -19,6 +19,7 @@ from qoqdata.layout import Layout
 from qoqdata.pipeline import patient_splits
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.patient_splits import NamespaceSplits
+from qoqdata.pipeline.readme import write_readme
 from qoqdata.pipeline.source_build import SourceBuild, read_summary
 from qoqdata.pipeline.workers import run_tasks
 from qoqdata.readers.limits import Limits
@@ -89,6 +90,7 @@ def build_requests(
             )
             name = config.name or out.resolve().name
             result = _assemble(layout, name, setting.salt)
+            write_readme(layout.root, result)
             manifest.write_manifest(layout, result)
             return result
     except Timeout as error:

@@ -1,7 +1,8 @@
 """The licence gate: from a source's card to what of it may leave the building.
 
 The card alone decides; no option of any command changes it. A source whose terms were settled
-otherwise needs another card, and another build.
+otherwise needs another card, and another build. The card as built lies beside the data and could be
+edited, so the records themselves and the installed source's card have to say the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import polars as pl
+
 from qoqdata.contract.card import Card
+from qoqdata.dataset import Dataset
+from qoqdata.errors import DatasetError, UsageError
+from qoqdata.sources import catalogue
 
 #: pixels: whole records leave. recipe: questions, answers, boxes and the way to the same records.
 #: withheld: nothing but the source's name and where to get it.
@@ -69,6 +75,32 @@ def term(card: Card) -> Term:
 def terms(cards: Mapping[str, Card]) -> dict[str, Term]:
     """The term of each source, by slug."""
     return {slug: term(cards[slug]) for slug in sorted(cards)}
+
+
+def require_terms(dataset: Dataset) -> None:
+    """Raise DatasetError where the terms of a source are not those of its records or, of a source
+    that needs no mapping, those of its card as installed."""
+    light = dataset.metadata().group_by("source").agg(pl.col("redistribution").unique())
+    by_record = {source: set(found) for source, found in light.iter_rows()}
+    for slug, entry in dataset.manifest.sources.items():
+        card, where = dataset.cards[slug], dataset.files.origin(f"cards/{slug}.json")
+        said = {card.redistribution, entry.redistribution, *by_record.get(slug, ())}
+        if len(said) > 1:
+            what = f"card, manifest and records differ on redistribution: {', '.join(sorted(said))}"
+            raise DatasetError(what, where=where, fix="build the source again")
+        if card.access == "own" and slug != entry.converter:
+            continue
+        try:
+            installed = catalogue.find_source(entry.converter).card
+        except UsageError as error:
+            fix = "install the package that has it: the terms are read from its card"
+            what = f"the source {entry.converter} is not installed"
+            raise DatasetError(what, where=where, fix=fix) from error
+        for name in ("redistribution", "access"):
+            own, now = getattr(card, name), getattr(installed, name)
+            if own != now and not installed.needs_mapping:
+                what = f"{name} is {own!r}, and {now!r} on the card of the installed source"
+                raise DatasetError(what, where=where, fix="build the source again")
 
 
 def configs(cards: Mapping[str, Card]) -> dict[str, tuple[str, ...]]:

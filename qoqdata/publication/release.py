@@ -14,7 +14,7 @@ from qoqdata.differences import KINDS, NOT_COMPARED, SetDifference, difference
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import privacy
-from qoqdata.publication.licences import terms
+from qoqdata.publication.licences import require_terms, terms
 from qoqdata.publication.pages import write_pages
 from qoqdata.publication.staging import FIRST, content_digest, seal, stage
 from qoqdata.publication.target import Delivery, Outgoing, Target, outgoing_files
@@ -52,13 +52,14 @@ def prepare(
     """Pass the gates and write the outgoing tree; nothing leaves yet.
 
     `reviewed` names private sources whose images a person has looked through for burned-in
-    text. Raises DatasetError when the PHI rules have not run or have open findings, when private
-    images were not reviewed, or when a secret is found in an outgoing file; UsageError for a
-    salt that is not the set's, or a version that does not rise.
+    text. Raises DatasetError when the terms of a source are in doubt, when the PHI rules have not
+    run or have open findings, when private images were not reviewed, or when a secret is found in
+    an outgoing file; UsageError for a salt that is not the set's, or a version that does not rise.
     """
     if salt.fingerprint != dataset.manifest.salt_fingerprint:
         fix = "name the salt that the set was built with: --salt-file"
         raise UsageError("the salt is another one; raw keys could not be recognised", fix=fix)
+    require_terms(dataset)
     require_phi_receipt(dataset)
     _require_review(dataset, reviewed)
     root = dataset.layout.release
