@@ -81,7 +81,7 @@ def export(dataset: DatasetLike, *, to: str, out: str | Path) -> Tally:
     """Write the kept records at `out` in the format `to`, and return counts by split.
 
     Formats: verl, trl, sharegpt, webdataset, climb and records. Records that a format cannot hold
-    are left out and counted by reason. Raises UsageError for another format and for a folder in use.
+    are left out and counted by reason. Raises UsageError for another format and a folder in use.
     """
     from qoqdata.exports.formats import write_export
 

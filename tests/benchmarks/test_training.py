@@ -30,6 +30,7 @@ def record(count: int) -> dict[str, object]:
         pixels = rng.integers(0, 255, (40 + 30 * index, 70, 3), dtype=np.uint8)
         images.append({"bytes": cv2.imencode(".png", pixels)[1].tobytes()})
     held = {"id": f"r{count}", "images": images, "question": QUESTION, "options": OPTIONS}
+    held["kind"] = "single"
     return {**held, "answer": "No", "labels": ["No"], "domain": "ct", "source": "s", "ecg": None}
 
 
