@@ -64,7 +64,10 @@ def build_requests(
         request.storage or getattr(job.mapping, "storage", None) or config.storage
         for (_, request), (_, job) in zip(requests, jobs, strict=True)
     ]
-    layout.build.mkdir(parents=True, exist_ok=True)
+    for folder in (layout.build, layout.quarantine("x").parent):
+        # They name raw files and what is in them: for whoever builds, and nobody else.
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
     try:
         with FileLock(layout.lock, timeout=0):
             # Until the new manifest is there the data set is unfinished, and must look it.

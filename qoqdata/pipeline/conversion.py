@@ -75,8 +75,9 @@ def convert_chunk(
         stamped.append(before)
         return outcome
 
+    path = task.layout.shard(slug, name)
     shard = write_shard(
-        task.layout.shard(slug, name),
+        path,
         tally.rows(map(convert_still, task.chunk.units)),
         source=slug,
         split=task.chunk.split,
@@ -84,6 +85,7 @@ def convert_chunk(
     receipt = ShardReceipt(
         fingerprint=task.fingerprint(stamped),
         shard=shard,
+        tail=None if shard is None else receipts.tail_digest(path),
         converted=tally.converted,
         records=tally.records,
         annotation_only=tally.annotation_only,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -20,6 +21,7 @@ from qoqdata.sources.protocol import Job, Source, Unit
 from qoqdata.sources.rawtree import Stamp
 from qoqdata.version import VERSION
 
+_TAIL = 2**16
 #: Of each file of a unit.
 Stamps = tuple[Stamp | None, ...]
 
@@ -36,12 +38,13 @@ class SkipCount(BaseModel):
 
 
 class ShardReceipt(BaseModel):
-    """What one chunk gave; written after its shard."""
+    """What one chunk gave; written after its shard, whose last bytes have the digest `tail`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fingerprint: str
     shard: Shard | None
+    tail: str | None = None
     converted: int
     records: int
     annotation_only: int
@@ -121,7 +124,8 @@ def write_receipt(path: Path, receipt: ShardReceipt) -> None:
 
 
 def holds(receipt: ShardReceipt | None, current: str, root: Path) -> bool:
-    """Whether the chunk needs no work: same fingerprint, and its shard is there in full size.
+    """Whether the chunk needs no work: same fingerprint, and its shard is there, of the same size
+    and with the same footer, so that another shard in its place is noticed.
 
     The shard's digest is left to `qoqdata validate`: reading terabytes again is no resume.
     """
@@ -130,4 +134,13 @@ def holds(receipt: ShardReceipt | None, current: str, root: Path) -> bool:
     if receipt.shard is None:
         return True
     path = root / receipt.shard.path
-    return path.is_file() and path.stat().st_size == receipt.shard.bytes
+    if not path.is_file() or path.stat().st_size != receipt.shard.bytes:
+        return False
+    return tail_digest(path) == receipt.tail
+
+
+def tail_digest(path: Path) -> str:
+    """sha256 of the last bytes of a file: of a shard, its footer, which holds ids and checksums."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _TAIL))
+        return hashlib.sha256(stream.read()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -145,11 +146,15 @@ def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple
     changed = {dataset.manifest.shards[number].path for number in torn}
     outgoing = []
     for shard in shards:
-        source, target = dataset.root / shard.path, root / shard.path
-        if shard.path not in changed:
-            _link(source, target)
-            outgoing.append(shard)
-        elif rest := rewrite_shard(source, target, shard, lambda table: _keep(table, dropped)):
+        target = root / shard.path
+        # A flipped bit is found before anything is sent.
+        with dataset.files.holding(shard, verify=True) as source:
+            rest: Shard | None = shard
+            if shard.path in changed:
+                rest = rewrite_shard(source, target, shard, partial(_keep, dropped=dropped))
+            else:
+                _link(source, target)
+        if rest is not None:
             outgoing.append(rest)
     return tuple(outgoing)
 
@@ -162,7 +167,8 @@ def _metadata(dataset: Dataset, root: Path, shards: tuple[Shard, ...]) -> dict[s
             [s for s in some if s.source == slug] for some in (dataset.manifest.shards, shards)
         )
         if before == after:
-            _link(dataset.layout.metadata(slug), Layout(root).metadata(slug))
+            with dataset.files.holding(dataset.manifest.meta[slug], verify=True) as source:
+                _link(source, Layout(root).metadata(slug))
             entries[slug] = dataset.manifest.meta[slug]
         else:
             entries |= write_metadata(root, after)
