@@ -99,11 +99,13 @@ def _signal_files(
     header: WfdbHeader, path: Path, limits: Limits, repairs: list[str]
 ) -> list[SignalFile]:
     groups: dict[str, list[int]] = {}
+    before: str | None = None
     for index, line in enumerate(header.signals):
-        if line.fmt == formats.NULL:
+        if line.fmt == formats.NULL:  # in no file, so it parts none
             continue
         group = groups.setdefault(line.file, [])
-        if group and group[-1] != index - 1:
+        previous, before = before, line.file
+        if group and previous != line.file:
             raise UnreadableFile(
                 f"the signals in {line.file!r} are not listed together", where=str(path)
             )
