@@ -1,8 +1,10 @@
-"""Multi-segment records are one unit with all their files."""
+"""WFDB folders: which files are one unit, and that no file goes without a row."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,6 +13,9 @@ import qoqdata
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.records.identity import Salt
+from qoqdata.sources.catalogue import find_source
+from qoqdata.sources.protocol import Filtered, Job, Planned, Unit
+from qoqdata.sources.rawtree import open_raw
 
 MAPPING = {
     "slug": "ecgs",
@@ -40,3 +45,120 @@ def test_a_record_of_segments_is_one_unit(tmp_path: Path) -> None:
     assert len(record["provenance"]["raw"]) == 5
     expected = [*range(1, 9), *range(2, 10)]
     assert np.allclose(record["ecg"]["signal"][0], np.array(expected) / 1000, atol=1e-7)
+
+
+def _write(raw: Path, name: str, first: int = 1, comment: str = "") -> None:
+    """One lead of eight ascending samples, 1000 a mV, at 100 Hz."""
+    raw.mkdir(parents=True, exist_ok=True)
+    samples = np.arange(first, first + 8, dtype="<i2")
+    samples.tofile(raw / f"{name}.dat")
+    line = f"{name}.dat 16 1000/mV 16 0 {samples[0]} {samples.sum()} 0 II"
+    (raw / f"{name}.hea").write_text(f"{name} 1 100 8\n{line}\n{comment}\n")
+
+
+def _planned(raw: Path, **mapping: object) -> list[Planned]:
+    source = find_source("wfdb_folder")
+    card, settings = source.configure(source.card, MAPPING | mapping)
+    return list(source.plan(Job(card, open_raw(raw), mapping=settings)))
+
+
+def _told(raw: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """What becomes of each key, and its files."""
+    told = {}
+    for item in _planned(raw):
+        what = {Unit: "unit", Filtered: "filtered"}.get(type(item)) or item.error.code
+        assert item.key not in told
+        told[item.key] = (what, item.files)
+    return told
+
+
+def test_a_variable_layout_with_a_lost_segment_is_one_unit(tmp_path: Path) -> None:
+    raw = tmp_path / "p00" / "p000020"
+    _write(raw, "r_1")
+    (raw / "r_layout.hea").write_text("r_layout 1 100 0\n~ 0 1000/mV 16 0 0 0 0 II\n")
+    (raw / "r.hea").write_text("r/4 1 100 21\nr_layout 0\nr_1 8\n~ 5\nr_2 8\n#Dx: 1\n")
+    names = ("r.hea", "r_layout.hea", "r_1.hea", "r_1.dat")
+    files = tuple(f"p00/p000020/{name}" for name in names)
+    assert _told(tmp_path) == {"p00/p000020/r": ("unit", files)}
+    (unit,) = _planned(tmp_path)
+    source = find_source("wfdb_folder")
+    card, settings = source.configure(source.card, MAPPING)
+    (record,) = source.convert(unit, Job(card, open_raw(tmp_path), mapping=settings))
+    assert record.ecg.valid.tolist() == [[True] * 8 + [False] * 13]
+    assert record.notes == ("segment 3: masked (a file of it is missing)",)
+
+
+def test_damaged_segments_and_their_files_stay_with_their_record(tmp_path: Path) -> None:
+    _write(tmp_path, "r_1")
+    _write(tmp_path, "r_2")
+    (tmp_path / "r_2.hea").write_text("r_2 1 1")
+    (tmp_path / "r.hea").write_text("r/2 1 100 16\nr_1 8\nr_2 8\n#Dx: 1\n")
+    files = ("r.hea", "r_1.hea", "r_1.dat", "r_2.hea", "r_2.dat")
+    assert _told(tmp_path) == {"r": ("unit", files)}
+
+
+def test_null_signals_name_no_file(tmp_path: Path) -> None:
+    _write(tmp_path, "a", comment="#Dx: 1")
+    path = tmp_path / "a.hea"
+    null = "~ 0 200/mV 16 0 0 0 0 V1\nnone.dat 0 200/mV 16 0 0 0 0 V2\n"
+    path.write_text(path.read_text().replace("a 1 ", "a 3 ").replace("#Dx", f"{null}#Dx"))
+    assert _told(tmp_path) == {"a": ("unit", ("a.hea", "a.dat"))}
+
+
+def test_every_signal_file_has_a_row(tmp_path: Path) -> None:
+    """Alone, in a folder, of another's name, of a header that cannot be read; each in one row."""
+    _write(tmp_path, "a", comment="#Dx: 1")
+    _write(tmp_path / "sub", "b", comment="#Dx: 1")
+    _write(tmp_path, "torn")
+    (tmp_path / "torn.hea").write_text("torn 1 100 8\n")
+    (tmp_path / "alone.dat").write_bytes(bytes(16))
+    (tmp_path / "sub" / "alone.mat").write_bytes(bytes(16))
+    (tmp_path / "sub" / "a.dat").write_bytes(bytes(16))
+    header = tmp_path / "sub" / "b.hea"
+    header.write_text(header.read_text().replace("b.dat", "data/b.dat"))  # as PTB-XL+ has it
+    assert _told(tmp_path) == {
+        "a": ("unit", ("a.hea", "a.dat")),
+        "sub/b": ("unit", ("sub/b.hea", "sub/b.dat")),
+        "torn": ("unreadable_file", ("torn.hea", "torn.dat")),
+        "alone.dat": ("missing_key", ("alone.dat",)),
+        "sub/alone.mat": ("missing_key", ("sub/alone.mat",)),
+        "sub/a.dat": ("missing_key", ("sub/a.dat",)),
+    }
+
+
+def test_masters_that_name_themselves_or_each_other(tmp_path: Path) -> None:
+    """Neither is a segment, so neither is lost; the reader refuses both."""
+    _write(tmp_path, "part")
+    (tmp_path / "own.hea").write_text("own/1 1 100 8\nown 8\n#Dx: 1\n")
+    (tmp_path / "one.hea").write_text("one/2 1 100 16\ntwo 8\npart 8\n#Dx: 1\n")
+    (tmp_path / "two.hea").write_text("two/1 1 100 8\none 8\n#Dx: 1\n")
+    assert _told(tmp_path) == {
+        "own": ("unit", ("own.hea",)),
+        "one": ("unit", ("one.hea", "part.hea", "part.dat")),
+        "two": ("unit", ("two.hea",)),
+    }
+
+
+def test_names_that_leave_the_folder_take_no_record_along(tmp_path: Path) -> None:
+    _write(tmp_path, "a", comment="#Dx: 1")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "r.hea").write_text("r/1 1 100 8\n../a 8\n#Dx: 1\n")
+    (tmp_path / "sub" / "s.hea").write_text("s 1 100 8\n../a.dat 16 1000/mV\n#Dx: 1\n")
+    assert _told(tmp_path) == {
+        "a": ("unit", ("a.hea", "a.dat")),
+        "sub/r": ("outside_root", ("sub/r.hea",)),
+        "sub/s": ("outside_root", ("sub/s.hea",)),
+    }
+
+
+def test_every_header_is_parsed_once(tmp_path: Path) -> None:
+    """However many masters name it."""
+    for number in range(30):
+        _write(tmp_path, f"s{number}")
+    segments = "".join(f"s{number} 8\n" for number in range(30))
+    for name in ("m", "n"):
+        (tmp_path / f"{name}.hea").write_text(f"{name}/30 1 100 240\n{segments}#Dx: 1\n")
+    module = import_module(find_source("wfdb_folder").module)
+    with patch.object(module, "read_wfdb_header", wraps=module.read_wfdb_header) as parses:
+        assert [item.key for item in _planned(tmp_path)] == ["m", "n"]
+    assert parses.call_count == 32

@@ -8,7 +8,8 @@ The number of frames: where header and file agree, that is it. Where they do not
   the header gives matches over the file's count, and either the shape stored in a MATLAB file is
   exactly that count, or every signal has a checksum and the file does not end in a frame of zeros
   (zeros leave a checksum as it is, so a cut there would go unseen). The change is a repair;
-- anything else is a truncated or altered file and is refused.
+- anything else is a truncated or altered file and is refused: a checksum covers all samples of its
+  lead, so nothing proves the samples that are left, and no mask could be true.
 """
 
 from __future__ import annotations
