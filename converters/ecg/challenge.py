@@ -7,12 +7,13 @@ group, which stays in one split; no signal is read for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from qoqdata.errors import InputError, MissingFile
 from qoqdata.readers.ecg import Recording, read_ecg
 from qoqdata.readers.ecg.comments import dx
+from qoqdata.readers.ecg.data_file import signal_names
 from qoqdata.readers.ecg.header import WfdbHeader, read_wfdb_header
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.asking import ask
@@ -36,10 +37,11 @@ def plan_recordings(
     for stem in stems:
         key = stem.rpartition("/")[2]
         try:
-            header = read_wfdb_header(job.raw.resolve(f"{stem}.hea"))
+            path = job.raw.resolve(f"{stem}.hea")
+            header = read_wfdb_header(path)
             if check is not None:
                 check(header)
-            yield _unit(key, stem, header)
+            yield _unit(key, stem, header, signal_names(header, path))
         except InputError as error:
             yield Refused(key, error, (f"{stem}.hea", f"{stem}.mat"))
 
@@ -92,10 +94,9 @@ def _stems(job: Job, under: str) -> list[str]:
     return sorted(stems)
 
 
-def _unit(key: str, stem: str, header: WfdbHeader) -> Unit | Filtered:
+def _unit(key: str, stem: str, header: WfdbHeader, signals: Sequence[str]) -> Unit | Filtered:
     folder = stem.rpartition("/")[0]
-    signals = dict.fromkeys(f"{folder}/{line.file}" for line in header.signals)
-    files = (f"{stem}.hea", *signals)
+    files = (f"{stem}.hea", *(f"{folder}/{name}" for name in signals))
     codes = dx(header.comments)
     if not codes:
         return Filtered(key, "no_label", "the header states no code", files)
