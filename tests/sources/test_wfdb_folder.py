@@ -162,3 +162,26 @@ def test_every_header_is_parsed_once(tmp_path: Path) -> None:
     with patch.object(module, "read_wfdb_header", wraps=module.read_wfdb_header) as parses:
         assert [item.key for item in _planned(tmp_path)] == ["m", "n"]
     assert parses.call_count == 32
+
+
+def test_records_that_share_a_signal_are_one_group(tmp_path: Path) -> None:
+    """Also over a third: a and b share a file, b and c share a segment."""
+    for name in ("a", "seg", "d"):
+        _write(tmp_path, name, comment="#Dx: 1")
+    (tmp_path / "b.hea").write_text("b/2 1 100 16\nseg 8\na_again 8\n#Dx: 1\n")
+    (tmp_path / "a_again.hea").write_text((tmp_path / "a.hea").read_text())
+    (tmp_path / "c.hea").write_text("c/1 1 100 8\nseg 8\n#Dx: 1\n")
+    groups = {item.key: item.group for item in _planned(tmp_path)}  # type: ignore[union-attr]
+    assert groups == {"a": "a", "b": "a", "c": "a", "d": None}
+
+
+def test_a_table_that_names_a_segment_is_told_so(tmp_path: Path) -> None:
+    _write(tmp_path, "r_1")
+    (tmp_path / "r.hea").write_text("r/1 1 100 8\nr_1 8\n")
+    (tmp_path / "labels.csv").write_text("key,label\nr_1,1\nr,1\ngone,1\n")
+    table = {"file": "labels.csv", "key": "key", "labels": "label"}
+    planned = {item.key: item for item in _planned(tmp_path, table=table, label_header=None)}
+    assert isinstance(planned["r"], Unit) and len(planned) == 3
+    assert planned["gone"].error.code == "missing_file"
+    assert planned["r_1"].error.code == "missing_key"
+    assert "is a segment of r" in planned["r_1"].error.what

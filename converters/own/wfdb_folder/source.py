@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -54,28 +54,42 @@ def plan(job: Job) -> Iterator[Planned]:
         except InputError as error:
             faults[header] = error
     # A segment is part of its record, not a record of its own; a signal file is part of one too.
-    parts = {path for files in records.values() for path in files[1:]}
-    named = {path for files in records.values() for path in files}
-    for header, error in sorted(faults.items()):
-        if header not in parts:
-            beside = tuple(path for path in _beside(header, job) if path not in named)
-            named.update(beside)
-            yield Refused(header.removesuffix(".hea"), error, (header, *beside))
-    for path in job.raw.files("*.dat", "*.mat"):
-        if path not in named:
-            fix = "fetch its header, or move it out of the raw folder"
-            error = MissingKey("no header names this file", where=path, fix=fix)
-            yield Refused(path, error, (path,))
+    owners = {path: files[0] for files in records.values() for path in files[1:]}
+    yield from _strays(faults, owners.keys() | records.keys(), owners.keys(), job)
     records = {
         header.removesuffix(".hea"): files
         for header, files in records.items()
-        if header not in parts
+        if header not in owners
     }
     if mapping.table is not None:
-        yield from units(read_annotations(job, mapping), records, table=mapping.table.file)
+        for item in units(read_annotations(job, mapping), records, table=mapping.table.file):
+            owner = owners.get(f"{item.key}.hea")
+            yield item if owner is None else _named_segment(item, owner, mapping.table.file)
         return
+    groups = _groups(records)
     for key, files in records.items():
-        yield _from_comments(key, files, parsed[files[0]], job)
+        yield _from_comments(key, files, groups.get(key), parsed[files[0]], job)
+
+
+def _strays(
+    faults: Mapping[str, InputError], named: Set[str], parts: Set[str], job: Job
+) -> Iterator[Refused]:
+    """Headers at fault that are no part of a record, with the signals by their name; other signals.
+
+    `named` are the files of all records.
+    """
+    taken = set(named)
+    for header, error in sorted(faults.items()):
+        if header not in parts:
+            own = [path for path in _beside(header, job) if path not in taken]
+            taken.update(own)
+            yield Refused(header.removesuffix(".hea"), error, (header, *own))
+    for path in job.raw.files("*.dat", "*.mat"):
+        if path not in taken:
+            fix = "fetch its header, or move it out of the raw folder"
+            yield Refused(
+                path, MissingKey("no header names this file", where=path, fix=fix), (path,)
+            )
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -134,11 +148,40 @@ def _beside(header: str, job: Job) -> list[str]:
     return [path for path in (f"{stem}.dat", f"{stem}.mat") if job.raw.exists(path)]
 
 
-def _from_comments(key: str, files: tuple[str, ...], header: WfdbHeader, job: Job) -> Planned:
+def _named_segment(item: Planned, owner: str, table: str) -> Planned:
+    """The refusal of a key that is a segment's, with its true reason."""
+    if not isinstance(item, Refused):
+        return item
+    what = f"{table} names it, but it is a segment of {owner.removesuffix('.hea')}"
+    error = MissingKey(what, where=item.key, fix="name the whole record, or move the segment out")
+    return Refused(item.key, error, (f"{item.key}.hea",))
+
+
+def _groups(records: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """For records that share a signal file, the first of them: they belong into one split."""
+    keys_of: dict[str, list[str]] = {}
+    for key, files in records.items():
+        for file in files:
+            if not file.endswith(".hea"):  # a layout is no signal
+                keys_of.setdefault(file, []).append(key)
+    groups: dict[str, str] = {}
+    for first in sorted(records):
+        found = [first]
+        while found:
+            key = found.pop()
+            if groups.setdefault(key, first) == first:
+                found += (other for file in records[key] for other in keys_of.pop(file, ()))
+    shared = {first for key, first in groups.items() if key != first}
+    return {key: first for key, first in groups.items() if first in shared}
+
+
+def _from_comments(
+    key: str, files: tuple[str, ...], group: str | None, header: WfdbHeader, job: Job
+) -> Planned:
     mapping: WfdbFolder = job.mapping
     codes = dx(header.comments)
     if mapping.unmapped == "ignore":
         codes = tuple(code for code in codes if code in job.card.labels)
     if not codes:
         return Filtered(key, "no_label", "the header's Dx names no label of the mapping", files)
-    return Annotation(codes).unit(key, files)
+    return Annotation(codes, group=group).unit(key, files)
