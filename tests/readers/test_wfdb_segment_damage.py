@@ -201,3 +201,38 @@ def test_notes_about_many_segments_are_one(tmp_path: Path) -> None:
     recording = read_ecg(write_master(tmp_path, "m", [(name, 9) for name in names], 1))
     (note,) = recording.repairs
     assert note.startswith("segments 1, 3, 5, 7, 9, 11, 13, 15 and 12 more: masked (")
+
+
+@pytest.mark.parametrize("rate", ["0", "nan", "-250", "inf", "0/999", "1e999"])
+def test_rates_that_are_none(record: Path, rate: str) -> None:
+    record.write_text(record.read_text().replace("r/4 2 250", f"r/4 2 {rate}"))
+    with pytest.raises(UnreadableFile, match="the sampling frequency is not a positive number"):
+        read_ecg(record)
+
+
+def test_a_gain_of_zero_is_the_default_of_the_format_and_said_so(record: Path) -> None:
+    """header(5) and wfdb: 200 steps a unit. The gain of the other segments is 100."""
+    wfdb = pytest.importorskip("wfdb")
+    path = record.parent / "r_2.hea"
+    path.write_text(path.read_text().replace(" 100/mV", " 0/mV"))
+    recording = read_ecg(record)
+    theirs = wfdb.rdrecord(str(record)[:-4]).p_signal.T
+    assert np.array_equal(recording.signal, theirs.astype(np.float32))
+    assert recording.repairs == (
+        "segment 2: signal 0, 1: no gain; the WFDB default of 200 adu per unit assumed",
+    )
+
+
+@pytest.mark.parametrize("name", ["r.hea", "r_layout.hea", "r_2.hea"])
+def test_flipped_bits_of_headers_give_our_errors_or_a_whole_record(record: Path, name: str) -> None:
+    path = record.parent / name
+    sound = path.read_bytes()
+    for bit in range(0, len(sound) * 8, 5):
+        flipped = bytearray(sound)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bytes(flipped))
+        try:
+            recording = read_ecg(record)
+        except InputError:
+            continue
+        assert recording.signal.shape[1] == 80 and np.isfinite(recording.signal).all(), bit

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 import qoqdata
 from qoqdata.pipeline.build import build
@@ -185,3 +186,19 @@ def test_a_table_that_names_a_segment_is_told_so(tmp_path: Path) -> None:
     assert planned["gone"].error.code == "missing_file"
     assert planned["r_1"].error.code == "missing_key"
     assert "is a segment of r" in planned["r_1"].error.what
+
+
+@pytest.mark.parametrize("name", ["r.hea", "r_layout.hea", "r_1.hea", "a.hea"])
+def test_whatever_header_is_damaged_every_file_has_a_row(tmp_path: Path, name: str) -> None:
+    _write(tmp_path, "a", comment="#Dx: 1")
+    _write(tmp_path, "r_1")
+    (tmp_path / "r_layout.hea").write_text("r_layout 1 100 0\n~ 0 1000/mV 16 0 0 0 0 II\n")
+    (tmp_path / "r.hea").write_text("r/3 1 100 13\nr_layout 0\nr_1 8\n~ 5\n#Dx: 1\n")
+    everything = {path.name for path in tmp_path.iterdir()}
+    sound = (tmp_path / name).read_bytes()
+    for bit in range(0, len(sound) * 8, 7):
+        flipped = bytearray(sound)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (tmp_path / name).write_bytes(bytes(flipped))
+        rows = [file for item in _planned(tmp_path) for file in item.files]
+        assert everything <= set(rows), bit
