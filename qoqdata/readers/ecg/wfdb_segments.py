@@ -105,8 +105,8 @@ def read_segments(
     for segment, part in parts.items():
         for note in part.repairs:
             about.add(numbers[segment], note)
-    for segment, error in faults.items():
-        about.add(numbers[segment], _masked(error, segment))
+    for segment, fault in faults.items():
+        about.add(numbers[segment], _masked(fault, segment))
     if not parts:
         raise _nothing_left(list(faults.values()), where)
     return _joined(header, parts, limits, (*notes, *about.lines()), where)
