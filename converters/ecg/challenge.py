@@ -7,12 +7,14 @@ group, which stays in one split; no signal is read for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from qoqdata.errors import InputError, MissingFile
+from qoqdata.errors import InputError, MissingFile, UnreadableFile
 from qoqdata.readers.ecg import Recording, read_ecg
 from qoqdata.readers.ecg.comments import dx
+from qoqdata.readers.ecg.data_file import signal_names
 from qoqdata.readers.ecg.header import WfdbHeader, read_wfdb_header
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.asking import ask
@@ -33,13 +35,15 @@ def plan_recordings(
     stems = _stems(job, under)
     if not stems:
         raise MissingFile("no recording", where=under, fix="check --raw")
+    known = set(stems)
     for stem in stems:
         key = stem.rpartition("/")[2]
         try:
-            header = read_wfdb_header(job.raw.resolve(f"{stem}.hea"))
+            path = job.raw.resolve(f"{stem}.hea")
+            header = read_wfdb_header(path)
             if check is not None:
                 check(header)
-            yield _unit(key, stem, header)
+            yield _unit(key, stem, header, _signals(stem, header, path, known))
         except InputError as error:
             yield Refused(key, error, (f"{stem}.hea", f"{stem}.mat"))
 
@@ -92,9 +96,19 @@ def _stems(job: Job, under: str) -> list[str]:
     return sorted(stems)
 
 
-def _unit(key: str, stem: str, header: WfdbHeader) -> Unit | Filtered:
+def _signals(stem: str, header: WfdbHeader, path: Path, stems: Collection[str]) -> list[str]:
+    """Paths of the signal files; raises UnreadableFile for one that is another recording's."""
     folder = stem.rpartition("/")[0]
-    signals = dict.fromkeys(f"{folder}/{line.file}" for line in header.signals)
+    signals = [f"{folder}/{name}" for name in signal_names(header, path)]
+    for signal in signals:
+        other = signal.rpartition(".")[0]
+        if other != stem and other in stems:
+            what = f"names the signal file of another recording, {signal}"
+            raise UnreadableFile(what, where=f"{stem}.hea", fix="fetch the header again")
+    return signals
+
+
+def _unit(key: str, stem: str, header: WfdbHeader, signals: Sequence[str]) -> Unit | Filtered:
     files = (f"{stem}.hea", *signals)
     codes = dx(header.comments)
     if not codes:

@@ -20,15 +20,7 @@ def resolve_beside(header: Path, name: str) -> Path:
     container.
     """
     where = str(header)
-    if not name or "\0" in name:
-        raise UnreadableFile(f"names no data file: {name!r}", where=where)
-    windows = PureWindowsPath(name)
-    if Path(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
-        raise OutsideRoot(
-            f"names a data file outside of its folder: {name!r}",
-            where=where,
-            fix="put the data file beside the header and name it without a folder",
-        )
+    refuse_outside(header, name)
     if (member := address(header)) is not None:
         return _member_beside(member, name)
     try:
@@ -51,6 +43,23 @@ def resolve_beside(header: Path, name: str) -> Path:
     if not regular:
         raise UnreadableFile(f"data file {name!r} is not a regular file", where=where)
     return target
+
+
+def refuse_outside(header: Path, name: str) -> None:
+    """Raise for a `name` that cannot be of a file in the folder of `header`, as `resolve_beside`.
+
+    Nothing is looked at on the disk.
+    """
+    where = str(header)
+    if not name or "\0" in name:
+        raise UnreadableFile(f"names no data file: {name!r}", where=where)
+    windows = PureWindowsPath(name)
+    if Path(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        raise OutsideRoot(
+            f"names a data file outside of its folder: {name!r}",
+            where=where,
+            fix="put the data file beside the header and name it without a folder",
+        )
 
 
 def exists_beside(header: Path, name: str) -> bool:

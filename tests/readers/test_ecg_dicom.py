@@ -213,6 +213,115 @@ def test_channels_that_mislead(tmp_path: Path) -> None:
     assert recording.leads == ("II",) and "left out" in recording.repairs[0]
 
 
+def named(code: str | None, meaning: str | None, label: str | None) -> Dataset:
+    """A channel called so in the three places that can name its lead."""
+    item = channel("I")
+    del item.ChannelSourceSequence
+    if code or meaning:
+        item.ChannelSourceSequence = [
+            coded(code or "99", "MDC" if code else "LOCAL", meaning or "")
+        ]
+    if label:
+        item.ChannelLabel = label
+    return item
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "label", "lead"),
+    [
+        ("2:3", None, None, "V1"),
+        ("2:3", "Lead V1", "V1", "V1"),
+        ("2:3", "chest", "ECG 7", "V1"),
+        (None, "Lead V1", "V1", "V1"),
+        (None, "chest", "v1", "V1"),
+        (None, "chest", None, "chest"),
+        (None, None, "chest", "chest"),
+        (None, None, None, "signal 0"),
+    ],
+)
+def test_a_lead_is_named_in_three_places(
+    tmp_path: Path, code: str | None, meaning: str | None, label: str | None, lead: str
+) -> None:
+    item = group((), noise(channels=1), [named(code, meaning, label)])
+    assert read_ecg(save(tmp_path / "a.dcm", item)).leads == (lead,)
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "label"),
+    [
+        ("2:3", "Lead V2", None),
+        ("2:3", "Lead V1", "V2"),
+        ("2:3", None, "V7"),
+        ("2:3", "Lead X", None),
+        (None, "Lead V1", "V2"),
+    ],
+)
+def test_a_lead_that_is_called_two_names_is_refused(
+    tmp_path: Path, code: str | None, meaning: str | None, label: str | None
+) -> None:
+    item = group((), noise(channels=1), [named(code, meaning, label)])
+    with pytest.raises(UnreadableFile, match=r"a channel is (coded|described) as lead"):
+        read_ecg(save(tmp_path / "a.dcm", item))
+
+
+def test_one_lead_twice_over_the_same_time(tmp_path: Path) -> None:
+    """In one group or two: equal copies are one lead, and of two that differ none is the truer."""
+    stored = noise(channels=2)
+    with pytest.raises(UnreadableFile, match="two channels are lead II"):
+        read_ecg(save(tmp_path / "a.dcm", group(("II", "II"), stored)))
+    with pytest.raises(UnreadableFile, match="two channels are lead II"):
+        one, two = group(("I", "II"), stored), group(("II", "V1"), stored)
+        read_ecg(save(tmp_path / "b.dcm", one, two))
+    stored[:, 1] = stored[:, 0]
+    recording = read_ecg(save(tmp_path / "c.dcm", group(("II", "II"), stored)))
+    assert recording.leads == ("II",)
+    assert recording.repairs == ("lead II is listed twice with identical samples; kept once",)
+    odd = [channel("II"), channel("II", sensitivity=5)]
+    with pytest.raises(UnreadableFile, match="two channels are lead II"):
+        read_ecg(save(tmp_path / "d.dcm", group((), stored, odd)))
+
+
+def test_of_equal_stretches_one_after_the_other_the_first_is_kept(tmp_path: Path) -> None:
+    one, two = noise(50, 2, 1), noise(50, 2, 2)
+    later = group(("V1", "II"), two, MultiplexGroupTimeOffset=100)
+    recording = read_ecg(save(tmp_path / "a.dcm", group(("I", "II"), one), later))
+    np.testing.assert_allclose(recording.signal[1, :50], one[:, 1] * 2.5 / 1000, rtol=1e-6)
+    assert recording.valid[1, :50].all() and not recording.valid[1, 50:].any()
+    assert recording.repairs == (
+        "lead II recorded twice for the same length; the first stretch kept",
+    )
+
+
+def test_channels_without_a_known_name_are_all_kept(tmp_path: Path) -> None:
+    stored = noise()
+    bare = [named(None, None, label) for label in ("ECG", "ECG", None)]
+    recording = read_ecg(save(tmp_path / "a.dcm", group((), stored, bare)))
+    assert recording.leads == ("ECG", "ECG #2", "signal 2")
+    np.testing.assert_allclose(recording.signal, stored.T * 2.5 / 1000, rtol=1e-6)
+
+
+@pytest.mark.parametrize("lost", ["ChannelSensitivity", "ChannelSensitivityUnitsSequence"])
+def test_uncalibrated_channels_are_no_leads(tmp_path: Path, lost: str) -> None:
+    """Without sensitivity or unit a sample is a number of nothing."""
+    bare = channel("I")
+    delattr(bare, lost)
+    recording = read_ecg(
+        save(tmp_path / "a.dcm", group((), noise(channels=2), [bare, channel("II")]))
+    )
+    assert recording.leads == ("II",) and len(recording.repairs) == 1
+    with pytest.raises(UnsupportedFormat, match="no channel is in volts"):
+        read_ecg(save(tmp_path / "b.dcm", group((), noise(channels=1), [bare])))
+
+
+def test_a_correction_factor_that_is_not_stated_is_noted(tmp_path: Path) -> None:
+    bare = channel("I")
+    del bare.ChannelSensitivityCorrectionFactor
+    stored = noise(channels=1)
+    recording = read_ecg(save(tmp_path / "a.dcm", group((), stored, [bare])))
+    np.testing.assert_allclose(recording.signal, stored.T * 2.5 / 1000, rtol=1e-6)
+    assert any("correction factor" in repair for repair in recording.repairs)
+
+
 def test_limits_and_truncation(tmp_path: Path) -> None:
     path = save(tmp_path / "a.dcm", group(("I", "II", "V1"), noise()))
     with pytest.raises(TooLarge):

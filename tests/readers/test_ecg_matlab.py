@@ -107,6 +107,25 @@ def test_other_variables_are_refused(tmp_path: Path) -> None:
         read_ecg(tmp_path / "x.mat")
 
 
+@pytest.mark.parametrize("field", ["fs", "unit", "leads", "gain"])
+def test_a_struct_that_says_more_than_cpsc2018_is_refused(tmp_path: Path, field: str) -> None:
+    """Rate, unit and lead order are the documentation's, where the file does not state its own."""
+    with pytest.raises(UnsupportedFormat, match=f"the field '{field}'"):
+        read_ecg(mat(tmp_path, **{field: 250}))
+
+
+@pytest.mark.parametrize("kind", ["f8", "i2"])
+@pytest.mark.parametrize("gain", [200, 1000])
+def test_steps_of_a_converter_are_no_millivolts(tmp_path: Path, kind: str, gain: int) -> None:
+    """Samples without a gain would be several hundred mV; 1 to 10 mV are what hearts make."""
+    steps = np.round(samples(400) * gain)
+    steps[:, 0] = 300  # an electrode's offset
+    with pytest.raises(UnreadableFile, match="its unit is not mV"):
+        read_ecg(mat(tmp_path, data=steps.astype(kind)))
+    truth = read_ecg(mat(tmp_path, data=steps / gain)).signal
+    assert np.array_equal(truth, np.float32(steps / gain))
+
+
 def test_inflation_is_bounded(tmp_path: Path) -> None:
     path = mat(tmp_path, data=np.zeros((12, 50_000)))
     with pytest.raises(TooLarge, match="inflate"):

@@ -47,3 +47,21 @@ def test_limb_leads_obey_einthoven() -> None:
     np.testing.assert_allclose(left, one - two / 2, atol=1e-9)
     np.testing.assert_allclose(foot, two - one / 2, atol=1e-9)
     assert abs(chest - two).max() > 0.1
+
+
+def test_a_lead_is_the_sum_of_its_waves() -> None:
+    """The sum over beats and waves, written out: two seconds at 250 Hz, all of it random."""
+    signal = ecg(np.random.default_rng(3), 250, 2, ["V1"])[0]
+    rng = np.random.default_rng(3)
+    times = np.arange(500) / 250
+    starts = np.arange(rng.uniform(0, 0.5), 3, 60 / rng.uniform(50, 110))
+    for lead in range(3):  # I and II are drawn whether or not they are asked for
+        wander = 0.05 * np.sin(2 * np.pi * (0.3 * times + rng.uniform()))
+        expected = wander + 0.01 * rng.standard_normal(500)
+        scale = rng.uniform(0.5, 1.3)
+        waves = [(-0.16, 0.025, 0.12), (-0.02, 0.008, -0.1), (0, 0.011, 1.0), (0.025, 0.009, -0.2)]
+        for place, width, height in [*waves, (0.26, 0.05, 0.3)]:
+            size = height * scale * rng.uniform(0.8, 1.2)
+            for start in starts:
+                expected += size * np.exp(-(((times - start - place) / width) ** 2) / 2)
+        assert lead < 2 or np.allclose(signal, expected, rtol=0, atol=1e-12)

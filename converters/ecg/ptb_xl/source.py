@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qoqdata.contract.vocabulary import AGE_CAP, Split
-from qoqdata.errors import BadLabel, BadTable, InputError, MissingKey
+from qoqdata.errors import BadLabel, BadTable, InputError, MissingKey, UnreadableFile
 from qoqdata.person import read_age
 from qoqdata.readers import ecg
+from qoqdata.readers.ecg.data_file import signal_names
+from qoqdata.readers.ecg.header import read_wfdb_header
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.cells import integer
@@ -38,15 +40,17 @@ def plan(job: Job) -> Iterator[Planned]:
             yield _unit(row, files, classes)
         except InputError as error:
             yield Refused(str(row["ecg_id"]), error, files)
-    for header in job.raw.files("*.hea", under=folder) if job.raw.exists(folder) else ():
-        if header not in row_files:
-            what = "no row of ptbxl_database.csv names this record"
-            yield Refused(header, MissingKey(what, where=header), (header,))
+    yield from _without_row(job, folder, row_files)
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
     """All leads in mV at the rate of the file."""
-    recording = ecg.read_ecg(job.raw.resolve(unit.files[0]), limits=job.limits)
+    path = job.raw.resolve(unit.files[0])
+    signal = unit.files[1].rpartition("/")[2]
+    if (names := signal_names(read_wfdb_header(path), path)) != [signal]:
+        what = f"the header names {', '.join(names) or 'no file'} for its signal, not {signal}"
+        raise UnreadableFile(what, where=unit.files[0], fix="fetch the header again")
+    recording = ecg.read_ecg(path, limits=job.limits)
     facts = unit.facts
     labels = [translate(job.card, name, where=unit.key) for name in facts["classes"]]
     uncertain = [translate(job.card, name, where=unit.key) for name in facts["uncertain"]]
@@ -59,6 +63,20 @@ def convert(unit: Unit, job: Job) -> list[Record]:
             notes=recording.repairs,
         )
     ]
+
+
+def _without_row(job: Job, folder: str, row_files: set[str]) -> Iterator[Refused]:
+    """The files of records, headers and signals, that no row names."""
+    if not job.raw.exists(folder):
+        return
+    records: dict[str, list[str]] = {}
+    for path in job.raw.files("*.hea", "*.dat", under=folder):
+        if path not in row_files:
+            records.setdefault(path.rpartition(".")[0], []).append(path)
+    for paths in records.values():
+        files = tuple(sorted(paths, reverse=True))  # the header first
+        what = "no row of ptbxl_database.csv names this record"
+        yield Refused(files[0], MissingKey(what, where=files[0]), files)
 
 
 def _classes(job: Job) -> dict[str, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -11,16 +11,14 @@ from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, MissingFile, MissingKey
 from qoqdata.readers import ecg
 from qoqdata.readers.ecg.comments import dx
-from qoqdata.readers.ecg.header import read_wfdb_header
+from qoqdata.readers.ecg.data_file import segment_names, signal_names
+from qoqdata.readers.ecg.header import WfdbHeader, read_wfdb_header
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.annotation_table import read_annotations, units
 from qoqdata.sources.annotations import Annotation, answered, with_person
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
-
-#: How a multi-segment header names a stretch without recording.
-GAP = "~"
 
 
 class WfdbFolder(SourceMapping):
@@ -48,23 +46,50 @@ def plan(job: Job) -> Iterator[Planned]:
     headers = job.raw.files("*.hea")
     if not headers:
         raise MissingFile("no .hea file", where="the raw folder", fix="check --raw")
+    parsed, faults = _parsed(headers, job)
     records: dict[str, tuple[str, ...]] = {}
-    for header in headers:
+    for header in parsed:
         try:
-            records[header.removesuffix(".hea")] = _files(header, job)
+            records[header] = _files(header, parsed, faults, job)
         except InputError as error:
-            yield Refused(header.removesuffix(".hea"), error, (header,))
+            faults[header] = error
     # A segment is part of its record, not a record of its own; a signal file is part of one too.
-    segments = {path for _, *rest in records.values() for path in rest}
-    for path in job.raw.files("*.dat", "*.mat"):
-        if path not in segments:
-            yield Refused(path, MissingKey("no header names this file", where=path), (path,))
-    records = {key: files for key, files in records.items() if files[0] not in segments}
+    owners = {path: files[0] for files in records.values() for path in files[1:]}
+    yield from _strays(faults, owners.keys() | records.keys(), owners.keys(), job)
+    records = {
+        header.removesuffix(".hea"): files
+        for header, files in records.items()
+        if header not in owners
+    }
     if mapping.table is not None:
-        yield from units(read_annotations(job, mapping), records, table=mapping.table.file)
+        for item in units(read_annotations(job, mapping), records, table=mapping.table.file):
+            owner = owners.get(f"{item.key}.hea")
+            yield item if owner is None else _named_segment(item, owner, mapping.table.file)
         return
+    groups = _groups(records)
     for key, files in records.items():
-        yield _from_comments(key, files, job)
+        yield _from_comments(key, files, groups.get(key), parsed[files[0]], job)
+
+
+def _strays(
+    faults: Mapping[str, InputError], named: Set[str], parts: Set[str], job: Job
+) -> Iterator[Refused]:
+    """Headers at fault that are no part of a record, with the signals by their name; other signals.
+
+    `named` are the files of all records.
+    """
+    taken = set(named)
+    for header, error in sorted(faults.items()):
+        if header not in parts:
+            own = [path for path in _beside(header, job) if path not in taken]
+            taken.update(own)
+            yield Refused(header.removesuffix(".hea"), error, (header, *own))
+    for path in job.raw.files("*.dat", "*.mat"):
+        if path not in taken:
+            fix = "fetch its header, or move it out of the raw folder"
+            yield Refused(
+                path, MissingKey("no header names this file", where=path, fix=fix), (path,)
+            )
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -79,23 +104,84 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     ]
 
 
-def _files(header: str, job: Job) -> tuple[str, ...]:
-    """The header and the signal files that it names, those of its segments included."""
-    folder = header.rpartition("/")[0]
-    prefix = f"{folder}/" if folder else ""
-    record = read_wfdb_header(job.raw.resolve(header))
-    files = [header, *(f"{prefix}{line.file}" for line in record.signals)]
-    for line in record.segments:
-        if line.name != GAP:
-            files += _files(f"{prefix}{line.name}.hea", job)
+def _parsed(
+    headers: Sequence[str], job: Job
+) -> tuple[dict[str, WfdbHeader], dict[str, InputError]]:
+    """Every header by path, and why others cannot be read; each is read once."""
+    parsed: dict[str, WfdbHeader] = {}
+    faults: dict[str, InputError] = {}
+    for header in headers:
+        try:
+            parsed[header] = read_wfdb_header(job.raw.resolve(header))
+        except InputError as error:
+            faults[header] = error
+    return parsed, faults
+
+
+def _files(
+    header: str, parsed: Mapping[str, WfdbHeader], faults: Mapping[str, InputError], job: Job
+) -> tuple[str, ...]:
+    """The header and the signal files that it names; of its segments, those that are there.
+
+    The reader masks what is lost of a segment. One that itself has segments is none of this record.
+    """
+    record, path = parsed[header], job.raw.resolve(header)
+    files = [header, *_in_folder(header, signal_names(record, path))]
+    for segment in _in_folder(header, segment_names(record, path)):
+        if segment in faults:
+            files += [segment, *_beside(segment, job)]
+        elif segment in parsed and not parsed[segment].segments:
+            own = signal_names(parsed[segment], job.raw.resolve(segment))
+            files += [segment, *filter(job.raw.exists, _in_folder(segment, own))]
     return tuple(dict.fromkeys(files))
 
 
-def _from_comments(key: str, files: tuple[str, ...], job: Job) -> Planned:
+def _in_folder(header: str, names: Sequence[str]) -> list[str]:
+    """Names beside a header as paths in the raw tree."""
+    folder, slash, _ = header.rpartition("/")
+    return [f"{folder}{slash}{name}" for name in names]
+
+
+def _beside(header: str, job: Job) -> list[str]:
+    """Signal files of a header's own name, for one that does not tell what it names."""
+    stem = header.removesuffix(".hea")
+    return [path for path in (f"{stem}.dat", f"{stem}.mat") if job.raw.exists(path)]
+
+
+def _named_segment(item: Planned, owner: str, table: str) -> Planned:
+    """The refusal of a key that is a segment's, with its true reason."""
+    if not isinstance(item, Refused):
+        return item
+    what = f"{table} names it, but it is a segment of {owner.removesuffix('.hea')}"
+    error = MissingKey(what, where=item.key, fix="name the whole record, or move the segment out")
+    return Refused(item.key, error, (f"{item.key}.hea",))
+
+
+def _groups(records: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """For records that share a signal file, the first of them: they belong into one split."""
+    keys_of: dict[str, list[str]] = {}
+    for key, files in records.items():
+        for file in files:
+            if not file.endswith(".hea"):  # a layout is no signal
+                keys_of.setdefault(file, []).append(key)
+    groups: dict[str, str] = {}
+    for first in sorted(records):
+        found = [first]
+        while found:
+            key = found.pop()
+            if groups.setdefault(key, first) == first:
+                found += (other for file in records[key] for other in keys_of.pop(file, ()))
+    shared = {first for key, first in groups.items() if key != first}
+    return {key: first for key, first in groups.items() if first in shared}
+
+
+def _from_comments(
+    key: str, files: tuple[str, ...], group: str | None, header: WfdbHeader, job: Job
+) -> Planned:
     mapping: WfdbFolder = job.mapping
-    codes = dx(read_wfdb_header(job.raw.resolve(files[0])).comments)
+    codes = dx(header.comments)
     if mapping.unmapped == "ignore":
         codes = tuple(code for code in codes if code in job.card.labels)
     if not codes:
         return Filtered(key, "no_label", "the header's Dx names no label of the mapping", files)
-    return Annotation(codes).unit(key, files)
+    return Annotation(codes, group=group).unit(key, files)

@@ -41,8 +41,11 @@ def assemble(
     where: str,
     comments: Sequence[str] = (),
     repairs: Iterable[str] = (),
+    whole: bool = True,
 ) -> Recording:
     """Build a Recording from channels that span the same frames at `fs` frames per second.
+
+    `whole`: the channels are all of a recording, and not a segment (see `quality.validity`).
 
     Channels that are not voltages, and channels without a single stored sample, are left out and
     named in the repairs. Channels of different rates are brought to the fastest rate that divides
@@ -71,13 +74,13 @@ def assemble(
     common = gcd(*(channel.per_frame for channel, _ in voltages))
     rows, masks = [], []
     for channel, factor in voltages:
-        row, mask = _calibrated(channel, factor, fs * channel.per_frame, where)
+        row, mask = _calibrated(channel, factor, fs * channel.per_frame, where, whole)
         ratio = channel.per_frame // common
         if ratio > 1:
             notes.append(
                 f"channel {channel.name!r} averaged over {ratio} samples to the common rate"
             )
-            row, mask = _averaged(row, mask, ratio)
+            row, mask = averaged(row, mask, ratio)
         rows.append(row.astype(np.float32))
         masks.append(mask)
     names, order, name_notes = arrange([c.name for c, _ in voltages], rows, where=where)
@@ -97,7 +100,7 @@ def assemble(
 
 
 def _calibrated(
-    channel: Channel, factor: float, fs: float, where: str
+    channel: Channel, factor: float, fs: float, where: str, whole: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """float64 mV with 0.0 where missing, and the validity mask."""
     row = to_millivolts(channel.samples, channel.gain, channel.baseline, factor)
@@ -115,10 +118,10 @@ def _calibrated(
         low, high = to_millivolts(ends, channel.gain, channel.baseline, factor)
         rails = float(low), float(high)
     millivolts = np.where(channel.missing, np.nan, row)
-    return row, validity(millivolts, fs, rails)
+    return row, validity(millivolts, fs, rails, whole=whole)
 
 
-def _averaged(row: np.ndarray, mask: np.ndarray, ratio: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means over `ratio` neighbours; valid where all of them are, 0.0 elsewhere."""
+def averaged(row: np.ndarray, mask: np.ndarray, ratio: int) -> tuple[np.ndarray, np.ndarray]:
+    """A lead and its mask as means over `ratio` neighbours; valid where all are, 0.0 elsewhere."""
     valid = np.all(mask.reshape(-1, ratio), axis=1)
     return np.where(valid, row.reshape(-1, ratio).mean(axis=1), 0.0), valid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.header import patient
 from qoqdata.readers.ecg.assembly import Channel, assemble
-from qoqdata.readers.ecg.leads import TWELVE, canonical
+from qoqdata.readers.ecg.leads import ORDER, TWELVE, canonical, is_known
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.limits import Limits
 
@@ -83,18 +83,58 @@ def _time_line(
         raise UnreadableFile("a waveform group declares no samples or no channels")
     limits.check("ecg_samples", total * sum(counts), where=where)
     notes: list[str] = []
-    by_lead: dict[str, Channel] = {}
-    longest: dict[str, int] = {}
-    for group, start, length in zip(groups, starts, lengths, strict=True):
-        for channel in _channels(group, little, notes):
-            if length <= longest.get(channel.name, 0):
-                notes.append(f"lead {channel.name} recorded twice; the longer stretch kept")
-                continue
-            if channel.name in longest:
-                notes.append(f"lead {channel.name} recorded twice; the longer stretch kept")
-            longest[channel.name] = length
-            by_lead[channel.name] = _padded(channel, start, total)
-    return fs, list(by_lead.values()), list(dict.fromkeys(notes))
+    kept: dict[str, _Stretch] = {}
+    for number, (group, start) in enumerate(zip(groups, starts, strict=True)):
+        for index, channel in enumerate(_channels(group, little, notes)):
+            stretch = _Stretch(channel, start)
+            # Only leads are known by their names; what else repeats one is a channel of its own.
+            lead = channel.name if channel.name in ORDER else f"{number} {index}"
+            if (other := kept.get(lead)) is not None:
+                notes.append(_choice(other, stretch))
+                if other.length >= stretch.length:
+                    continue
+            kept[lead] = stretch
+    channels = [_padded(stretch.channel, stretch.start, total) for stretch in kept.values()]
+    return fs, channels, list(dict.fromkeys(notes))
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A channel and the sample of the time line at which it starts."""
+
+    channel: Channel
+    start: int
+
+    @property
+    def length(self) -> int:
+        return int(self.channel.samples.size)
+
+
+def _choice(one: _Stretch, two: _Stretch) -> str:
+    """Which of two stretches of a lead is kept, as a note.
+
+    The longer one is, as of a rhythm strip that goes on where a group of leads ends. Of two that
+    were recorded over the same time none is the truer: raises UnreadableFile unless they are equal.
+    """
+    lead = one.channel.name
+    if one.length != two.length:
+        return f"lead {lead} recorded twice; the longer stretch kept"
+    if one.start != two.start:
+        return f"lead {lead} recorded twice for the same length; the first stretch kept"
+    if not _equal(one.channel, two.channel):
+        raise UnreadableFile(
+            f"two channels are lead {lead} over the same time, and differ",
+            fix="correct the lead names in the source",
+        )
+    return f"lead {lead} is listed twice with identical samples; kept once"
+
+
+def _equal(one: Channel, two: Channel) -> bool:
+    return (
+        one.unit == two.unit
+        and np.array_equal(one.missing, two.missing)
+        and np.array_equal(one.samples, two.samples)
+    )
 
 
 def _padded(channel: Channel, start: int, total: int) -> Channel:
@@ -145,6 +185,8 @@ def _channel(
     unit = elements.text(units, "CodeValue") if units is not None else None
     sensitivity = elements.number(definition, "ChannelSensitivity")
     correction = elements.number(definition, "ChannelSensitivityCorrectionFactor")
+    if correction is None and sensitivity:
+        notes.append("no correction factor of a channel's sensitivity; 1 assumed")
     scale = (sensitivity or 0.0) * (1.0 if correction is None else correction)
     offset = elements.number(definition, "ChannelBaseline") or 0.0
     if any(elements.number(definition, key) for key in ("ChannelTimeSkew", "ChannelSampleSkew")):
@@ -163,11 +205,18 @@ def _channel(
 
 
 def _lead(definition: Dataset) -> str:
+    """The lead's name: by its code, else its meaning, else the label of the channel.
+
+    Raises UnreadableFile where two of these say different leads.
+    """
     source = elements.item(definition, "ChannelSourceSequence")
-    meaning = elements.text(source, "CodeMeaning") if source is not None else None
     code = elements.text(source, "CodeValue") if source is not None else None
-    by_name = canonical(meaning or elements.text(definition, "ChannelLabel") or "")
+    meaning = elements.text(source, "CodeMeaning") if source is not None else None
+    names = [canonical(meaning or ""), canonical(elements.text(definition, "ChannelLabel") or "")]
     by_code = LEAD_CODES.get(code or "")
-    if by_code and by_name in TWELVE and by_code != by_name:
-        raise UnreadableFile(f"a channel is coded as lead {by_code} and called {by_name}")
-    return by_code or by_name
+    known = [name for name in names if is_known(name)]
+    said = list(dict.fromkeys([by_code, *known] if by_code else known))
+    if len(said) > 1:
+        how = "coded as" if by_code else "described as"
+        raise UnreadableFile(f"a channel is {how} lead {said[0]} and called {said[1]}")
+    return said[0] if said else next(filter(None, names), "")

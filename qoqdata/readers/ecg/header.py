@@ -20,6 +20,8 @@ HEADER_BYTES = 4 * 2**20
 MOST_SIGNALS = 4096
 MOST_SEGMENTS = 100_000
 DEFAULT_FS = 250.0
+#: The name of a segment without recording.
+GAP = "~"
 
 _REAL = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _INTEGER = re.compile(r"([-+]?[0-9]{1,18})(\.0*)?")

@@ -27,6 +27,7 @@ _SPELLINGS = (
     | {f"v{k}": f"V{k}" for k in (7, 8, 9)}
     | {f"v{k}r": f"V{k}R" for k in range(1, 10)}
 )
+_KNOWN = frozenset(_SPELLINGS.values())
 
 
 def canonical(name: str) -> str:
@@ -41,6 +42,11 @@ def canonical(name: str) -> str:
     bare = _SUFFIX.sub("", _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text)
     key = re.sub(r"^(a?v)[ _]", r"\1", bare.lower())
     return _SPELLINGS.get(key, text)
+
+
+def is_known(name: str) -> bool:
+    """Whether `name` is the canonical name of a lead that `canonical` knows."""
+    return name in _KNOWN
 
 
 def rank(name: str) -> int:

@@ -22,14 +22,19 @@ from qoqdata.readers.limits import Limits
 from qoqdata.readers.raw_file import raw_state, read_raw_file
 
 CPSC2018_FS = 500.0
+#: What the struct holds, and all that the documentation speaks of.
+_FIELDS = frozenset({"sex", "age", "data"})
+#: From the lowest to the highest value of a lead. The published recordings are of 16 bits at
+#: 1000 steps a mV; a lead that spans more is of another unit, such as steps of the converter.
+_MOST_MILLIVOLTS = 100.0
 _MAGIC_HDF = b"MATLAB 7.3 MAT-file"
 
 
 def read_cpsc2018(path: Path, limits: Limits) -> Recording:
     """Read one CPSC2018 `.mat` file; `data` is (12, samples) in mV, NaN where missing.
 
-    Raises UnreadableFile (damaged, or no such struct), TooLarge (file or inflated size) and
-    UnsupportedFormat (MATLAB 7.3).
+    Raises UnreadableFile (damaged, no such struct, or values in another unit), TooLarge (file or
+    inflated size) and UnsupportedFormat (MATLAB 7.3, or fields that CPSC2018 has not).
     """
     where = str(path)
     limits.check("file_bytes", raw_state(path, limits=limits)[1], where=where)
@@ -39,6 +44,10 @@ def read_cpsc2018(path: Path, limits: Limits) -> Recording:
     if not data.startswith(MAGIC):
         raise UnreadableFile("no MATLAB 5 file and no header beside it", where=where)
     fields = read_struct(data, "ECG", most_bytes=limits.inflated_bytes, where=where)
+    if others := sorted(set(fields) - _FIELDS):
+        # It may be a rate, unit or lead order, which would belie the documentation.
+        what = f"ECG has the field {others[0]!r}, which no CPSC2018 recording has"
+        raise UnsupportedFormat(what, where=where, fix="convert the recording to WFDB")
     samples = fields.get("data")
     if not isinstance(samples, np.ndarray) or samples.ndim != 2 or len(samples) != len(TWELVE):
         raise UnreadableFile("ECG.data is no array of 12 leads", where=where)
@@ -46,6 +55,16 @@ def read_cpsc2018(path: Path, limits: Limits) -> Recording:
         raise UnreadableFile("ECG.data is empty", where=where)
     limits.check("ecg_samples", samples.size, where=where)
     missing = np.isnan(samples)
+    if any(
+        float(row[~gone].max()) - float(row[~gone].min()) > _MOST_MILLIVOLTS
+        for row, gone in zip(samples, missing, strict=True)
+        if not gone.all()
+    ):
+        raise UnreadableFile(
+            f"a lead spans more than {_MOST_MILLIVOLTS:g}, so its unit is not mV",
+            where=where,
+            fix="convert the recording to WFDB, with its gain",
+        )
     recording = assemble(
         [
             Channel(lead, row, mask, "mV")

@@ -31,14 +31,14 @@ def _cover(starts: np.ndarray, lengths: np.ndarray, choice: np.ndarray, size: in
     return np.cumsum(edges[:-1]) > 0
 
 
-def flat(millivolts: np.ndarray, fs: float) -> np.ndarray:
-    """True where one value is held for 2 s or more, or by the whole lead.
+def flat(millivolts: np.ndarray, fs: float, *, whole: bool = True) -> np.ndarray:
+    """True where one value is held for 2 s or more or, where `whole`, by the whole lead.
 
     `millivolts` is 1-D with NaN for missing samples, `fs` in Hz. Lost electrodes and zero-padded
     records look like this; a beating or asystolic heart does not.
     """
     starts, lengths = runs(millivolts)
-    choice = (lengths >= FLAT_SECONDS * fs) | (lengths == millivolts.size)
+    choice = (lengths >= FLAT_SECONDS * fs) | (whole & (lengths == millivolts.size))
     return _cover(starts, lengths, choice, millivolts.size)
 
 
@@ -65,8 +65,17 @@ def saturated(millivolts: np.ndarray, fs: float, rails: tuple[float, float] | No
 
 
 def validity(
-    millivolts: np.ndarray, fs: float, rails: tuple[float, float] | None = None
+    millivolts: np.ndarray,
+    fs: float,
+    rails: tuple[float, float] | None = None,
+    *,
+    whole: bool = True,
 ) -> np.ndarray:
-    """Bool mask of one lead: True where the sample is neither missing (NaN), flat nor saturated."""
+    """Bool mask of one lead: True where the sample is neither missing (NaN), flat nor saturated.
+
+    `whole`: the samples are all of a lead, and not those of a segment.
+    """
     missing = np.isnan(millivolts)
-    return np.asarray(~(missing | flat(millivolts, fs) | saturated(millivolts, fs, rails)))
+    return np.asarray(
+        ~(missing | flat(millivolts, fs, whole=whole) | saturated(millivolts, fs, rails))
+    )

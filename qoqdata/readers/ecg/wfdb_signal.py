@@ -8,7 +8,8 @@ The number of frames: where header and file agree, that is it. Where they do not
   the header gives matches over the file's count, and either the shape stored in a MATLAB file is
   exactly that count, or every signal has a checksum and the file does not end in a frame of zeros
   (zeros leave a checksum as it is, so a cut there would go unseen). The change is a repair;
-- anything else is a truncated or altered file and is refused.
+- anything else is a truncated or altered file and is refused: a checksum covers all samples of its
+  lead, so nothing proves the samples that are left, and no mask could be true.
 """
 
 from __future__ import annotations
@@ -99,11 +100,13 @@ def _signal_files(
     header: WfdbHeader, path: Path, limits: Limits, repairs: list[str]
 ) -> list[SignalFile]:
     groups: dict[str, list[int]] = {}
+    before: str | None = None
     for index, line in enumerate(header.signals):
-        if line.fmt == formats.NULL:
+        if line.fmt == formats.NULL:  # in no file, so it parts none
             continue
         group = groups.setdefault(line.file, [])
-        if group and group[-1] != index - 1:
+        previous, before = before, line.file
+        if group and previous != line.file:
             raise UnreadableFile(
                 f"the signals in {line.file!r} are not listed together", where=str(path)
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qoqdata.sources.catalogue import find_source, quirks
-from qoqdata.sources.protocol import Job, Unit
+from qoqdata.sources.protocol import Job, Refused, Unit
 from qoqdata.sources.rawtree import open_raw
 from qoqdata.suite.examples import build_example
 
@@ -76,3 +76,25 @@ def test_odd_recordings(tmp_path: Path) -> None:
         "the code 713423005 is not known, left out"
     ]
     assert by_unit["E00011", "rhythm"]["sex"] == "female"
+
+
+def test_a_header_that_names_the_signal_of_another_recording(tmp_path: Path) -> None:
+    """Another patient's signal: first values and checksums are right, for they are its own."""
+    simulate(tmp_path, 2, seed=5, seconds=(0.4, 0.6))
+    folder = tmp_path / "training" / "georgia" / "g1"
+    shutil.copy(folder / "E00002.hea", folder / "E00001.hea")
+    one, two = SOURCE.plan(Job(SOURCE.card, open_raw(tmp_path)))
+    assert isinstance(two, Unit) and two.files[1] == "training/georgia/g1/E00002.mat"
+    assert isinstance(one, Refused) and one.error.code == "unreadable_file"
+    assert "the signal file of another recording" in one.error.what
+
+
+def test_a_null_signal_in_a_header_is_no_file(tmp_path: Path) -> None:
+    simulate(tmp_path, 1, seed=5, seconds=(0.4, 0.6))
+    header = tmp_path / "training" / "georgia" / "g1" / "E00001.hea"
+    text = header.read_text().replace("E00001 12 ", "E00001 13 ")
+    header.write_text(text.replace("#", "~ 0 1000/mV 16 0 0 0 0 V7\n#", 1))
+    job = Job(SOURCE.card, open_raw(tmp_path))
+    (unit,) = SOURCE.plan(job)
+    assert isinstance(unit, Unit) and len(unit.files) == 2
+    assert SOURCE.convert(unit, job)[0].ecg.signal.shape[0] == 12
