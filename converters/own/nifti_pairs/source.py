@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
-from qoqdata.contract.card import Card
+from qoqdata.contract.card import Card, MaskCode
 from qoqdata.errors import BadLabel, MissingFile, MissingKey
 from qoqdata.readers import volume
 from qoqdata.readers.dicom import Window
-from qoqdata.readers.volume import Plane, SlicePolicy
+from qoqdata.readers.volume import Plane, SlicePolicy, Volume
 from qoqdata.records import slices
 from qoqdata.records.content import Record
 from qoqdata.sources.annotation_table import read_annotations, units
@@ -32,6 +32,18 @@ class NiftiPairs(SourceMapping):
     slices: int = Field(8, ge=1)
     policy: Literal["uniform", "mask", "all"] = "uniform"
     window: tuple[float, float] | None = Field(None, description="[centre, width]; default: range")
+    channel: int | None = Field(
+        None, ge=0, description="of files of several volumes the one to show, from 0"
+    )
+    mask_channel: int | None = Field(None, ge=0, description="the same, of mask files")
+    nonfinite: Literal["background"] | FiniteFloat | None = Field(
+        None,
+        description="in place of NaN and infinite voxels: background (the lowest finite value) or "
+        "a number; default: refused",
+    )
+    mask_nonfinite: MaskCode | None = Field(
+        None, description="code in place of NaN and infinite voxels of masks, such as 0"
+    )
 
     @field_validator("image", "mask")
     @classmethod
@@ -85,12 +97,10 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """Slices with masks and boxes; the label is the table's, or what the masks contain."""
     mapping: NiftiPairs = job.mapping
-    image, *rest = (
-        volume.read_volume(job.raw.resolve(path), limits=job.limits) for path in unit.files
-    )
-    mask = rest[0] if rest else None
-    if mask is not None:
-        volume.check_same_grid(image, mask, where=unit.key)
+    image = _read(job, unit.files[0], mapping.channel, mapping.nonfinite)
+    mask = None
+    if len(unit.files) > 1:
+        mask = _read(job, unit.files[1], mapping.mask_channel, mapping.mask_nonfinite)
     policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
     stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
@@ -99,7 +109,12 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     else:
         structures = {region.label for region in stack.regions or ()}
         if not structures:
-            raise BadLabel("the chosen slices show no structure of the mask", where=unit.key)
+            assert mask is not None
+            what, fix = "the mask is empty: no structure is drawn in it", "leave the case out"
+            if mask.voxels.any():
+                what = "the chosen slices show no structure of the mask"
+                fix = "take more of them (`slices`), or those through it (`policy: mask`)"
+            raise BadLabel(what, where=mask.where, fix=fix)
         several = [ask(job.card, mapping.task, structures)]
     return [
         Record(
@@ -111,6 +126,14 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         )
         for fields in several
     ]
+
+
+def _read(
+    job: Job, path: str, channel: int | None, nonfinite: float | Literal["background"] | None
+) -> Volume:
+    """One volume of a file; NaN and infinity stay where the mapping gives them no value."""
+    one = volume.read_volume(job.raw.resolve(path), channel=channel, limits=job.limits)
+    return one if nonfinite is None else volume.without_nonfinite(one, nonfinite)
 
 
 def _matches(job: Job, pattern: str) -> dict[str, str]:
