@@ -1,9 +1,9 @@
 """Label volumes: whole-number codes from the values of a mask, however they were stored.
 
 Programs that save labels as scaled integers (nibabel, for a float64 array under an integer
-header) bring them off the whole numbers: 3 comes back as 3.0000002. Values stored in steps are known
-to half a step (`Volume.step`), so a whole number within that distance is the one that was drawn, as
-long as no second one is.
+header) bring them off the whole numbers: 3 comes back as 3.0000002. Values stored in steps are
+known to half a step (`Volume.step`), so a whole number within that distance is the one that was
+drawn, as long as no second one is.
 """
 
 from __future__ import annotations

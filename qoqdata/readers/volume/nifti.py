@@ -317,7 +317,7 @@ def _affine(
 
 
 def _check_unstated_unit(header: Nifti1Header, where: str) -> None:
-    """Raise UnreadableFile where voxels are too small to be in mm and no unit of length is named."""
+    """Raise UnreadableFile where no unit is named and voxels are too small to be in mm."""
     used = min(3, int(header["dim"][0]))
     sizes = np.asarray(header["pixdim"][1 : 1 + used], dtype=np.float64)
     if 0 < sizes.max() < SMALLEST_UNSTATED_MM:
