@@ -59,6 +59,8 @@ class NiftiPairs(SourceMapping):
 
     @model_validator(mode="after")
     def _structures_are_options(self) -> Self:
+        if self.mask == self.image:
+            raise ValueError("image and mask name the same files: the answer would be shown")
         if self.mask is None and (self.table is None or self.policy == "mask"):
             raise ValueError("without masks, labels come from a table and slices not from masks")
         stray = [name for name in self.mask_codes.values() if name not in self.answers]
@@ -137,8 +139,9 @@ def _read(
 
 
 def _matches(job: Job, pattern: str) -> dict[str, str]:
-    """Paths by key of a pattern such as labels/{key}.nii.gz."""
+    """Paths by key of a pattern such as labels/{key}.nii.gz or labels.zip#{key}.nii.gz."""
     head, tail = (re.escape(part) for part in pattern.split("{key}"))
     shape = re.compile(f"{head}(?P<key>.+?){tail}")
-    matches = ((shape.fullmatch(path), path) for path in job.raw.files())
+    paths = job.raw.files(pattern.replace("{key}", "*")) if "#" in pattern else job.raw.files()
+    matches = ((shape.fullmatch(path), path) for path in paths)
     return {match["key"]: path for match, path in matches if match}
