@@ -114,7 +114,8 @@ def test_gaps_need_a_value(tmp_path: Path) -> None:
     rows, (message,) = built(raw)
     assert not rows and "labels/a.nii.gz" in message and "`mask_nonfinite: 0`" in message
     rows, (message,) = built(raw, mask_nonfinite=0)
-    assert not rows and "NaN" in message and "`nonfinite: background`" in message
+    assert not rows and message.startswith("images/a.nii.gz: ") and "NaN" in message
+    assert "`nonfinite: background`" in message
     lowest = grey()[brain].min()
     for nonfinite, value in (("background", lowest), (-50, -50)):
         ((record,), left_out) = built(raw, mask_nonfinite=0, nonfinite=nonfinite)
@@ -140,6 +141,26 @@ def test_an_empty_mask_and_slices_beside_the_structure(tmp_path: Path) -> None:
     assert "`policy: mask`" in messages[1]
     rows, _ = built(raw, policy="mask", slices=1)
     assert [row["labels"] for row in rows] == [["Liver"]]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("{key}.nii.gz", "{key}_seg.nii.gz"), ("{key}_ct.nii.gz", "{key}.nii.gz")],
+)
+def test_patterns_of_one_folder(tmp_path: Path, image: str, mask: str) -> None:
+    """One of the patterns matches both files of a case, which is one case, and no second one."""
+    raw = tmp_path / "raw"
+    for key in ("a", "b"):
+        put(raw / image.format(key=key), grey())
+        put(raw / mask.format(key=key), drawn())
+    put(raw / image.format(key="c"), grey())
+    rows, (message,) = built(raw, image=image, mask=mask)
+    assert len(rows) == 2
+    assert (
+        "c.nii.gz: has no mask" if image == "{key}.nii.gz" else "c_ct.nii.gz: has no"
+    ) in message
+    for row in rows:
+        np.testing.assert_array_equal(pixels(row, "masks")[1], shown(drawn(), 1))
 
 
 def test_pairs_in_archives(tmp_path: Path) -> None:

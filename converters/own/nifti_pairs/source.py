@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from qoqdata.contract.card import Card, MaskCode
-from qoqdata.errors import BadLabel, MissingFile, MissingKey
+from qoqdata.errors import BadLabel, InputError, MissingFile, MissingKey
 from qoqdata.readers import volume
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import Plane, SlicePolicy, Volume
@@ -84,7 +84,7 @@ def plan(job: Job) -> Iterator[Planned]:
         raise MissingFile("no volume matches", where="the raw folder", fix=fix)
     pairs: dict[str, tuple[str, ...]] = {key: (path,) for key, path in images.items()}
     if mapping.mask is not None:
-        masks = _matches(job, mapping.mask)
+        images, masks = _told_apart(images, _matches(job, mapping.mask))
         for key in sorted(images.keys() ^ masks.keys()):
             path, partner = (images[key], "mask") if key in images else (masks[key], "volume")
             yield Refused(key, MissingKey(f"has no {partner}", where=path), (path,))
@@ -105,7 +105,11 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         mask = _read(job, unit.files[1], mapping.mask_channel, mapping.mask_nonfinite)
     policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
-    stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
+    try:
+        stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
+    except InputError as error:
+        error.where = error.where or image.where
+        raise
     if mapping.table is not None or mapping.kind == "boxes":
         several = answered(job.card, mapping.task, unit, stack.regions or ())
     else:
@@ -128,6 +132,21 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         )
         for fields in several
     ]
+
+
+def _told_apart(
+    images: dict[str, str], masks: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Each file on one side: where both patterns match it, the one that finds its partner counts.
+
+    The pattern {key}.nii.gz of images also matches what {key}_seg.nii.gz names: a mask, and no
+    image of a case "a_seg".
+    """
+    pairs = images.keys() & masks.keys()
+    paired = {masks[key] for key in pairs}
+    images = {key: path for key, path in images.items() if key in pairs or path not in paired}
+    taken = set(images.values())
+    return images, {k: path for k, path in masks.items() if k in pairs or path not in taken}
 
 
 def _read(

@@ -151,7 +151,11 @@ def _check_image(header: MetaImageHeader) -> None:
     }
     for key, bad in faults.items():
         if bad:
-            raise UnsupportedFormat(f"{key} = {header.fields[key]} is not read", where=header.where)
+            raise UnsupportedFormat(
+                f"{key} = {header.fields[key]} is not read",
+                where=header.where,
+                fix="save it as an image of the values themselves",
+            )
 
 
 def _channels(header: MetaImageHeader, sides: list[int], channel: int | None) -> int:
