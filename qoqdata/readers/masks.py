@@ -247,6 +247,12 @@ def align(
             small = np.ascontiguousarray(codes[factor // 2 :: factor, factor // 2 :: factor])
             losses = sorted(set(np.unique(codes).tolist()) - set(np.unique(small).tolist()))
             if losses:
-                raise Misaligned(f"{difference}; shrinking would lose the codes {losses}")
+                raise Misaligned(
+                    f"{difference}; shrinking would lose the codes {losses}",
+                    fix="use images of the masks' size",
+                )
             return small
-    raise Misaligned(f"{difference}: no whole factor on both axes")
+    raise Misaligned(
+        f"{difference}: no whole factor on both axes",
+        fix="use images of the masks' size, or made smaller by one whole number on both axes",
+    )

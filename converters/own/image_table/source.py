@@ -58,10 +58,9 @@ class ImageTable(SourceMapping):
     def read_mask(self, path: Path, *, limits: Limits) -> masks.LabelMap:
         """The label map of a mask file, read as the mapping says."""
         is_threshold = self.binarise is not None and not isinstance(self.binarise, bool)
-        colours = self.mask_colours and {
-            (int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)): code
-            for name, code in self.mask_colours.items()
-        }
+        colours = None
+        if self.mask_colours is not None:
+            colours = {_rgb(name): code for name, code in self.mask_colours.items()}
         return masks.read_mask(
             path,
             codes=self.mask_codes,
@@ -123,6 +122,12 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         )
         for fields in answered(job.card, mapping.task, unit, regions or ())
     ]
+
+
+def _rgb(colour: str) -> masks.Colour:
+    """Red, green and blue, 0 to 255, of #rrggbb."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
 
 
 def _mask_path(path: str, mapping: ImageTable) -> str | None:
