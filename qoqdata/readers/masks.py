@@ -87,7 +87,8 @@ def read_mask(
         )
     notes = samples.repairs
     if binarise is None:
-        binarise = samples.lossy and set(codes) - {0} == {255} and leave_no_doubt(samples.values)
+        is_white = colours is None and set(codes) - {0} == {255}
+        binarise = samples.lossy and is_white and leave_no_doubt(samples.values)
     if samples.lossy and not binarise:
         raise UnsupportedFormat(
             f"{samples.format} compression is lossy: stored codes are not the drawn ones",

@@ -66,6 +66,9 @@ def test_a_jpeg_is_read_untold_only_where_all_thresholds_agree(tmp_path: Path) -
         with pytest.raises(UnsupportedFormat, match="lossy") as caught:
             masks.read_mask(file, codes=codes, binarise=None)
         assert "`binarise: true`" in str(caught.value.fix)
+    table = {(0, 0, 0): 0, (255, 255, 255): 255}
+    with pytest.raises(UnsupportedFormat, match="lossy"):
+        masks.read_mask(path, codes=LESION, colours=table, binarise=None)
     # Lossless levels are the codes, whatever the threshold would give.
     with pytest.raises(BadLabel):
         masks.read_mask(saved(tmp_path / "soft.png", soft()), codes=LESION, binarise=None)
