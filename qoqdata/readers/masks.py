@@ -20,19 +20,21 @@ from qoqdata.readers.image import reader
 from qoqdata.readers.image.exif import upright
 from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.mask_levels import binarised, leave_no_doubt
 
 Colour = tuple[int, int, int]
-_BLURRED = 0.05  # share of mid-grey pixels above which an image is no binary mask
+THRESHOLD = 128
 
 
 @dataclass(frozen=True)
 class LabelMap:
     """codes: uint8 or uint16, (rows, columns); table: label of each code; ignore: codes that stand
-    for "not annotated", which are neither background nor any label."""
+    for "not annotated", which are neither background nor any label; notes: what was settled."""
 
     codes: np.ndarray
     table: dict[int, str]
     ignore: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def read_mask(
     *,
     codes: Mapping[int, str],
     ignore: Collection[int] = (),
-    binarise: bool = False,
-    threshold: int = 128,
+    binarise: bool | None = False,
+    threshold: int = THRESHOLD,
     colours: Mapping[Colour, int] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> LabelMap:
@@ -63,31 +65,47 @@ def read_mask(
     codes: code -> label; 255 -> "lesion" describes the usual 0/255 mask.
     binarise: 8-bit values of at least `threshold` become the one foreground code of `codes`, the
     rest 0. Needed for lossy files (JPEG), whose codes have wandered. Refused when more than 5 % of
-    the pixels lie between 64 and 191: such an image is not a binary mask.
+    the pixels lie between 64 and 191: such an image is not a binary mask. None: done where a lossy
+    file leaves no doubt, that is, where the one code is 255 and no pixel lies between 64 and 191,
+    so that every threshold between gives the same map.
     colours: RGB colour -> code, for masks painted in colours; all colours must be listed. Without
     it, RGB masks are accepted only if their three channels are equal.
 
     Raises BadLabel with the codes or colours that nothing explains, UnsupportedFormat (lossy
-    without `binarise`, transparency), and whatever `read_image` raises.
+    without `binarise`, transparency), and whatever `read_image` raises. Fixes name the fields of a
+    mapping.
     """
     if binarise and colours is not None:
         raise ValueError("give binarise or colours, not both")
     where = str(path)
     samples = reader.read_stored_values(path, limits=limits)
     if samples.alpha is not None:
-        raise UnsupportedFormat("mask with transparent pixels", where=where)
+        raise UnsupportedFormat(
+            "mask with transparent pixels",
+            where=where,
+            fix="save it without an alpha channel, so that its values alone say what is drawn",
+        )
+    notes = samples.repairs
+    if binarise is None:
+        is_white = colours is None and set(codes) - {0} == {255}
+        binarise = samples.lossy and is_white and leave_no_doubt(samples.values)
     if samples.lossy and not binarise:
         raise UnsupportedFormat(
             f"{samples.format} compression is lossy: stored codes are not the drawn ones",
             where=where,
-            fix="get a lossless mask, or set binarise if it has one foreground label",
+            fix="get a lossless mask or, if it shows one structure, set `binarise: true` "
+            f"(levels from {THRESHOLD} on are it; `binarise: 100` for another threshold)",
         )
     if colours is not None:
         values = _from_colours(samples, colours, where)
+    elif binarise:
+        levels = samples.values if samples.palette is None else _single_channel(samples, where)
+        if samples.bits == 1 and samples.palette is None:
+            levels = levels * np.uint8(255)
+        values, note = binarised(levels, codes, threshold, where)
+        notes += (note,)
     else:
         values = _single_channel(samples, where)
-        if binarise:
-            values = _binarised(values, codes, threshold, where)
     table = {0, *codes, *ignore}
     present = np.unique(values)
     unknown = [int(code) for code in present if int(code) not in table]
@@ -96,9 +114,25 @@ def read_mask(
         raise BadLabel(
             f"mask holds {len(unknown)} codes that the table lacks: {listing}",
             where=where,
-            fix="name them in codes or ignore",
+            fix=_fix_of_unknown(present, codes),
         )
-    return LabelMap(upright(values, samples.orientation), dict(codes), tuple(sorted(set(ignore))))
+    return LabelMap(
+        upright(values, samples.orientation), dict(codes), tuple(sorted(set(ignore))), notes
+    )
+
+
+def _fix_of_unknown(present: np.ndarray, codes: Mapping[int, str]) -> str:
+    """What to write for a mask that holds the values `present`, some of which `codes` lacks."""
+    drawn = [int(value) for value in present if value != 0]
+    foreground = [code for code in codes if code != 0]
+    if len(foreground) == 1 and len(drawn) == 1:
+        return f"its one structure has the code {drawn[0]}: name that under mask_codes"
+    if len(foreground) == 1 and present.dtype == np.uint8 and drawn[-1] >= THRESHOLD:
+        return (
+            "if it shows one structure with soft edges, set `binarise: true`; else name them "
+            "under mask_codes"
+        )
+    return "name them under mask_codes"
 
 
 def _single_channel(samples: StoredValues, where: str) -> np.ndarray:
@@ -111,7 +145,7 @@ def _single_channel(samples: StoredValues, where: str) -> np.ndarray:
             raise BadLabel(
                 "mask is coloured and no colour table is given",
                 where=where,
-                fix="pass colours: RGB colour -> code",
+                fix='name its colours in the mapping, mask_colours: {"#000000": 0, "#ff0000": 1}',
             )
         return np.ascontiguousarray(values[..., 0])
     return values
@@ -121,7 +155,11 @@ def _from_colours(samples: StoredValues, colours: Mapping[Colour, int], where: s
     """Codes (rows, columns), uint8 or uint16, of an 8-bit colour or palette mask."""
     pixels = samples.values if samples.palette is None else samples.palette[samples.values]
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
-        raise BadLabel("a colour table needs an 8-bit RGB or palette mask", where=where)
+        raise BadLabel(
+            "a colour table needs an 8-bit RGB or palette mask",
+            where=where,
+            fix="leave mask_colours out: name the stored values under mask_codes",
+        )
     words = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
     values, inverse = np.unique(words, return_inverse=True)
     table = {(r << 16) | (g << 8) | b: code for (r, g, b), code in colours.items()}
@@ -130,30 +168,11 @@ def _from_colours(samples: StoredValues, colours: Mapping[Colour, int], where: s
         raise BadLabel(
             f"mask holds {len(unknown)} colours that the table lacks: {', '.join(unknown[:10])}",
             where=where,
+            fix="name them under mask_colours",
         )
     codes = np.array([table[int(value)] for value in values])
     dtype = np.uint8 if codes.max(initial=0) < 256 else np.uint16
     return codes.astype(dtype)[inverse.reshape(words.shape)]
-
-
-def _binarised(
-    values: np.ndarray, codes: Mapping[int, str], threshold: int, where: str
-) -> np.ndarray:
-    foreground = [code for code in codes if code != 0]
-    if len(foreground) != 1:
-        raise BadLabel(
-            f"binarise needs exactly one foreground code, the table has {len(foreground)}",
-            where=where,
-        )
-    if values.dtype != np.uint8:
-        raise UnsupportedFormat("binarise needs an 8-bit mask", where=where)
-    middle = float(((values >= 64) & (values < 192)).mean())
-    if middle > _BLURRED:
-        raise BadLabel(
-            f"{middle:.0%} of the pixels are mid-grey: this is not a binary mask", where=where
-        )
-    dtype = np.uint8 if foreground[0] < 256 else np.uint16
-    return np.where(values >= threshold, foreground[0], 0).astype(dtype)
 
 
 def boxes(
@@ -229,6 +248,12 @@ def align(
             small = np.ascontiguousarray(codes[factor // 2 :: factor, factor // 2 :: factor])
             losses = sorted(set(np.unique(codes).tolist()) - set(np.unique(small).tolist()))
             if losses:
-                raise Misaligned(f"{difference}; shrinking would lose the codes {losses}")
+                raise Misaligned(
+                    f"{difference}; shrinking would lose the codes {losses}",
+                    fix="use images of the masks' size",
+                )
             return small
-    raise Misaligned(f"{difference}: no whole factor on both axes")
+    raise Misaligned(
+        f"{difference}: no whole factor on both axes",
+        fix="use images of the masks' size, or made smaller by one whole number on both axes",
+    )

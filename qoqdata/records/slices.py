@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qoqdata.errors import BadLabel, InputError
+from qoqdata.errors import InputError
 from qoqdata.readers import masks, volume
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy, Volume
@@ -37,22 +37,30 @@ def cut_slices(
 
     Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the 0.5th to
     99.5th percentile of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
-    are unions by code and slice. Raises Misaligned for grids that differ,
-    BadLabel for a stray code, InputError for a volume over time.
+    are unions by code and slice. Raises Misaligned for grids that differ, what `label_volume`
+    raises for the mask, InputError for a file of several volumes.
     """
     grid = image or mask
     if grid is None:
         raise ValueError("neither image nor mask")
     for part in (image, mask):
         if part is not None and part.voxels.ndim != 3:
-            raise InputError(f"is a series over time of shape {part.voxels.shape}")
-    if image is not None and mask is not None:
-        volume.check_same_grid(image, mask, where="mask")
+            raise InputError(
+                f"holds {part.voxels.shape[3]} volumes, over time or of several channels",
+                where=part.where or None,
+                fix=volume.channel_fix(part.voxels.shape[3]),
+            )
+    notes: tuple[str, ...] = () if image is None else image.repairs
+    if mask is not None:
+        if image is not None:
+            notes += volume.check_same_grid(image, mask, where=mask.where or "mask")
+        mask = volume.label_volume(mask, codes)
+        of_mask = "" if image is None else "mask: "
+        notes += tuple(of_mask + repair for repair in mask.repairs)
     # The record names the function that was applied (DICOM PS3.3 C.11.2.1.3.2).
     window = window and replace(window, function="LINEAR_EXACT")
     axis, indices = volume.choose_slices(policy, grid, mask=mask)
-    labels = None if mask is None else _codes(mask.voxels, codes)
-    notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *grid.repairs)
+    notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *notes)
     images: list[Image] = []
     label_maps: list[Mask] = []
     regions: list[Region] = []
@@ -60,14 +68,14 @@ def cut_slices(
     for place, index in enumerate(indices):
         if image is not None and grey is not None:
             images.append(_image(image, axis, index, grey, window))
-        if labels is not None:
-            plane = volume.slice_image(labels, grid.affine, axis, index, labels=True)
+        if mask is not None:
+            plane = volume.slice_image(mask.voxels, grid.affine, axis, index, labels=True)
             label_maps.append(Mask(plane, place))
             regions += regions_from_boxes(masks.boxes(plane, codes), image=place)
     return CutSlices(
         images=tuple(images) if image is not None else None,
-        masks=tuple(label_maps) if labels is not None else None,
-        regions=tuple(regions) if labels is not None else None,
+        masks=tuple(label_maps) if mask is not None else None,
+        regions=tuple(regions) if mask is not None else None,
         notes=notes if grey is None else (*notes, grey.note),
     )
 
@@ -98,13 +106,3 @@ def _image(image: Volume, axis: int, index: int, grey: _Grey, window: Window | N
         index=index,
         spacing=(*frame.spacing, image.spacing[axis]),
     )
-
-
-def _codes(voxels: np.ndarray, codes: Mapping[int, str]) -> np.ndarray:
-    """Label codes as uint16; masks stored as floats must hold whole numbers."""
-    values = np.unique(voxels)
-    stray = [value for value in values.tolist() if value != 0 and value not in codes]
-    if stray:
-        names = ", ".join(f"{code} {name}" for code, name in sorted(codes.items()))
-        raise BadLabel(f"the mask holds the code {stray[0]:g}", fix=f"the card knows: {names}")
-    return voxels.astype(np.uint16)

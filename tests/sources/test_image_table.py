@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 import qoqdata
+from qoqdata.errors import UsageError
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.records.identity import Salt, record_id
@@ -113,6 +114,93 @@ def test_boxes(tmp_path: Path) -> None:
     (region,) = rows[0]["regions"]
     edges = [region[name] for name in ("x_min", "y_min", "x_max", "y_max")]
     assert edges == [2.0, 1.0, 5.0, 3.0] and region["role"] == "target"
+
+
+def masked(folder: Path, mask: Image.Image, name: str, **changes: Any) -> tuple[list[Any], Any]:
+    """Records of two films of 64 x 64 with the same mask, and their quarantine's messages."""
+    raw = folder / "raw"
+    (raw / "masks").mkdir(parents=True, exist_ok=True)
+    for film in ("a", "b"):
+        Image.fromarray(np.full((64, 64), 90, np.uint8)).save(raw / f"{film}.png")
+        mask.save(raw / "masks" / f"{film}{name}", **({"quality": 90} if name == ".jpg" else {}))
+    (raw / "t.csv").write_text("file\na.png\nb.png\n")
+    mapping = MAPPING | {"table": {"file": "t.csv", "key": "file"}, "kind": "boxes"}
+    mapping |= {"mask": "masks/{stem}" + name, "mask_codes": {255: "lesion"}} | changes
+    request = SourceRequest(source="image_table", raw=raw, mapping=mapping)
+    out = folder / f"set{len(list(folder.iterdir()))}"
+    build(BuildConfig(sources=(request,)), out, BuildSetting(SALT, workers=0))
+    dataset = qoqdata.open(out)
+    rows = [row for path in dataset.paths for row in pq.read_table(path).to_pylist()]
+    quarantine = dataset.layout.quarantine("films")
+    left_out = pl.read_parquet(quarantine)["message"].to_list() if quarantine.exists() else []
+    return rows, left_out
+
+
+def rectangle(level: int = 255) -> np.ndarray:
+    """Columns 10 to 49, rows 20 to 39."""
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:40, 10:50] = level
+    return mask
+
+
+def edges(rows: list[Any]) -> list[list[float]]:
+    names = ("x_min", "y_min", "x_max", "y_max")
+    return [[region[name] for name in names] for row in rows for region in row["regions"]]
+
+
+def test_jpeg_masks_whose_levels_leave_no_doubt(tmp_path: Path) -> None:
+    rows, left_out = masked(tmp_path, Image.fromarray(rectangle()).convert("RGB"), ".jpg")
+    assert edges(rows) == [[10, 20, 50, 40]] * 2 and not left_out
+    assert (
+        "mask: binarised at 128, 0 of 4,096 pixels between 64 and 191"
+        in (rows[0]["provenance"]["notes"])
+    )
+
+
+def test_a_refused_mask_names_the_field_that_mends_it(tmp_path: Path) -> None:
+    """Soft edges a pixel wide around columns 10 to 49: at 128 the inner half is the structure."""
+    drawn = rectangle()
+    drawn[19:41, 9] = drawn[19:41, 50] = drawn[19, 9:51] = drawn[40, 9:51] = 127
+    for name in (".png", ".jpg"):
+        folder = tmp_path / name[1:]
+        rows, left_out = masked(folder, Image.fromarray(drawn), name)
+        assert not rows and len(left_out) == 2
+        assert all("set `binarise: true`" in message for message in left_out)
+    rows, left_out = masked(tmp_path / "png", Image.fromarray(drawn), ".png", binarise=True)
+    assert edges(rows) == [[10, 20, 50, 40]] * 2 and not left_out
+    rows, left_out = masked(tmp_path / "png", Image.fromarray(drawn), ".png", binarise=127)
+    assert edges(rows) == [[9, 19, 51, 41]] * 2 and not left_out
+    rows, left_out = masked(tmp_path / "jpg", Image.fromarray(drawn), ".jpg", binarise=64)
+    assert edges(rows) == [[9, 19, 51, 41]] * 2 and not left_out
+
+
+def test_painted_masks(tmp_path: Path) -> None:
+    colours = np.zeros((64, 64, 3), np.uint8)
+    colours[rectangle() > 0] = (0, 128, 0)
+    image = Image.fromarray(colours)
+    rows, left_out = masked(tmp_path, image, ".png")
+    assert not rows and all("mask_colours:" in message for message in left_out)
+    rows, left_out = masked(tmp_path, image, ".png", mask_colours={"#000000": 0, "#008000": 255})
+    assert edges(rows) == [[10, 20, 50, 40]] * 2 and not left_out
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"binarise": True, "mask_codes": {1: "a", 2: "b"}}, "one code under mask_codes, not 2"),
+        ({"binarise": 300}, "binarise"),
+        ({"binarise": True, "mask_colours": {"#000000": 0}}, "not both"),
+        ({"mask_colours": {"#00000": 0}}, "mask_colours"),
+        ({"mask_colours": {"#ff0000": 3}}, "code 3, which mask_codes does not name"),
+    ],
+)
+def test_settings_of_masks_that_contradict(changes: dict[str, Any], told: str) -> None:
+    source = catalogue.find_source("image_table")
+    assert source.configure is not None
+    own = {"kind": "boxes", "mask": "m/{stem}.png", "mask_codes": {1: "lesion"}}
+    own |= {"table": {"file": "t.csv", "key": "file"}}
+    with pytest.raises(UsageError, match=told):
+        source.configure(source.card, MAPPING | own | changes)
 
 
 def test_denied_labels(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from qoqdata.contract.card import Card
+from qoqdata.contract.card import Card, MaskCode
 from qoqdata.errors import InputError, Misaligned, MissingFile
 from qoqdata.readers import masks
+from qoqdata.readers.limits import Limits
 from qoqdata.records.content import Mask, Record
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.annotation_table import join, read_annotations
@@ -18,6 +20,7 @@ from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
+HexColour = Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")]
 IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
 
 
@@ -25,12 +28,47 @@ class ImageTable(SourceMapping):
     """The mapping of an image table."""
 
     mask: str | None = Field(None, description="mask path: {stem} and {folder} of the image")
+    binarise: bool | Annotated[int, Field(ge=1, le=255)] | None = Field(
+        None,
+        description="masks of one structure in grey levels (JPEG, soft edges): true for levels "
+        "from 128 on, or a threshold; default: only where a lossy mask leaves no doubt",
+    )
+    mask_colours: dict[HexColour, MaskCode] | None = Field(
+        None, description='code of each colour of painted masks: {"#000000": 0, "#ff0000": 1}'
+    )
     bits: int | None = Field(None, ge=1, le=16, description="bits in use in 16-bit files")
 
     @property
     def draws_boxes(self) -> bool:
         """Masks have boxes."""
         return self.mask is not None
+
+    @model_validator(mode="after")
+    def _masks_have_one_reading(self) -> Self:
+        structures = set(self.mask_codes) - {0}
+        if self.binarise and len(structures) != 1:
+            raise ValueError(f"binarise needs one code under mask_codes, not {len(structures)}")
+        if self.binarise and self.mask_colours:
+            raise ValueError("give binarise or mask_colours, not both")
+        for colour, code in (self.mask_colours or {}).items():
+            if code not in {0, *self.mask_codes}:
+                raise ValueError(f"{colour} has the code {code}, which mask_codes does not name")
+        return self
+
+    def read_mask(self, path: Path, *, limits: Limits) -> masks.LabelMap:
+        """The label map of a mask file, read as the mapping says."""
+        is_threshold = self.binarise is not None and not isinstance(self.binarise, bool)
+        colours = None
+        if self.mask_colours is not None:
+            colours = {_rgb(name): code for name, code in self.mask_colours.items()}
+        return masks.read_mask(
+            path,
+            codes=self.mask_codes,
+            binarise=None if self.binarise is None else bool(self.binarise),
+            threshold=int(self.binarise or 0) if is_threshold else masks.THRESHOLD,
+            colours=colours,
+            limits=limits,
+        )
 
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]:
@@ -64,12 +102,14 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     image, notes = image_from_file(path, bits=mapping.bits, limits=job.limits)
     mask = regions = None
     if len(unit.files) > 1:
-        label_map = masks.read_mask(
-            job.raw.resolve(unit.files[1]), codes=mapping.mask_codes, limits=job.limits
-        )
+        mask_path = job.raw.resolve(unit.files[1])
+        label_map = mapping.read_mask(mask_path, limits=job.limits)
+        notes += tuple(f"mask: {note}" for note in label_map.notes)
         shape = (image.height, image.width)
         if label_map.codes.shape != shape:
-            raise Misaligned(f"mask {label_map.codes.shape}, image {shape}", where=unit.key)
+            fix = "bring the mask to the pixels of its image, by nearest neighbour"
+            what = f"mask {label_map.codes.shape}, image {shape}"
+            raise Misaligned(what, where=str(mask_path), fix=fix)
         mask = (Mask(label_map.codes),)
         regions = regions_from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
     return [
@@ -82,6 +122,12 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         )
         for fields in answered(job.card, mapping.task, unit, regions or ())
     ]
+
+
+def _rgb(colour: str) -> masks.Colour:
+    """Red, green and blue, 0 to 255, of #rrggbb."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
 
 
 def _mask_path(path: str, mapping: ImageTable) -> str | None:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
-from qoqdata.contract.card import Card
-from qoqdata.errors import BadLabel, MissingFile, MissingKey
+from qoqdata.contract.card import Card, MaskCode
+from qoqdata.errors import BadLabel, InputError, MissingFile, MissingKey
 from qoqdata.readers import volume
 from qoqdata.readers.dicom import Window
-from qoqdata.readers.volume import Plane, SlicePolicy
+from qoqdata.readers.volume import Plane, SlicePolicy, Volume
 from qoqdata.records import slices
 from qoqdata.records.content import Record
 from qoqdata.sources.annotation_table import read_annotations, units
@@ -32,6 +32,18 @@ class NiftiPairs(SourceMapping):
     slices: int = Field(8, ge=1)
     policy: Literal["uniform", "mask", "all"] = "uniform"
     window: tuple[float, float] | None = Field(None, description="[centre, width]; default: range")
+    channel: int | None = Field(
+        None, ge=0, description="of files of several volumes the one to show, from 0"
+    )
+    mask_channel: int | None = Field(None, ge=0, description="the same, of mask files")
+    nonfinite: Literal["background"] | FiniteFloat | None = Field(
+        None,
+        description="in place of NaN and infinite voxels: background (the lowest finite value) or "
+        "a number; default: refused",
+    )
+    mask_nonfinite: MaskCode | None = Field(
+        None, description="code in place of NaN and infinite voxels of masks, such as 0"
+    )
 
     @field_validator("image", "mask")
     @classmethod
@@ -47,6 +59,8 @@ class NiftiPairs(SourceMapping):
 
     @model_validator(mode="after")
     def _structures_are_options(self) -> Self:
+        if self.mask == self.image:
+            raise ValueError("image and mask name the same files: the answer would be shown")
         if self.mask is None and (self.table is None or self.policy == "mask"):
             raise ValueError("without masks, labels come from a table and slices not from masks")
         stray = [name for name in self.mask_codes.values() if name not in self.answers]
@@ -70,7 +84,7 @@ def plan(job: Job) -> Iterator[Planned]:
         raise MissingFile("no volume matches", where="the raw folder", fix=fix)
     pairs: dict[str, tuple[str, ...]] = {key: (path,) for key, path in images.items()}
     if mapping.mask is not None:
-        masks = _matches(job, mapping.mask)
+        images, masks = _told_apart(images, _matches(job, mapping.mask))
         for key in sorted(images.keys() ^ masks.keys()):
             path, partner = (images[key], "mask") if key in images else (masks[key], "volume")
             yield Refused(key, MissingKey(f"has no {partner}", where=path), (path,))
@@ -85,21 +99,28 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Record]:
     """Slices with masks and boxes; the label is the table's, or what the masks contain."""
     mapping: NiftiPairs = job.mapping
-    image, *rest = (
-        volume.read_volume(job.raw.resolve(path), limits=job.limits) for path in unit.files
-    )
-    mask = rest[0] if rest else None
-    if mask is not None:
-        volume.check_same_grid(image, mask, where=unit.key)
+    image = _read(job, unit.files[0], mapping.channel, mapping.nonfinite)
+    mask = None
+    if len(unit.files) > 1:
+        mask = _read(job, unit.files[1], mapping.mask_channel, mapping.mask_nonfinite)
     policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
-    stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
+    try:
+        stack = slices.cut_slices(image, mask, mapping.mask_codes, policy=policy, window=window)
+    except InputError as error:
+        error.where = error.where or image.where
+        raise
     if mapping.table is not None or mapping.kind == "boxes":
         several = answered(job.card, mapping.task, unit, stack.regions or ())
     else:
         structures = {region.label for region in stack.regions or ()}
         if not structures:
-            raise BadLabel("the chosen slices show no structure of the mask", where=unit.key)
+            assert mask is not None
+            what, fix = "the mask is empty: no structure is drawn in it", "leave the case out"
+            if mask.voxels.any():
+                what = "the chosen slices show no structure of the mask"
+                fix = "take more of them (`slices`), or those through it (`policy: mask`)"
+            raise BadLabel(what, where=mask.where, fix=fix)
         several = [ask(job.card, mapping.task, structures)]
     return [
         Record(
@@ -113,9 +134,33 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     ]
 
 
+def _told_apart(
+    images: dict[str, str], masks: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Each file on one side: where both patterns match it, the one that finds its partner counts.
+
+    The pattern {key}.nii.gz of images also matches what {key}_seg.nii.gz names: a mask, and no
+    image of a case "a_seg".
+    """
+    pairs = images.keys() & masks.keys()
+    paired = {masks[key] for key in pairs}
+    images = {key: path for key, path in images.items() if key in pairs or path not in paired}
+    taken = set(images.values())
+    return images, {k: path for k, path in masks.items() if k in pairs or path not in taken}
+
+
+def _read(
+    job: Job, path: str, channel: int | None, nonfinite: float | Literal["background"] | None
+) -> Volume:
+    """One volume of a file; NaN and infinity stay where the mapping gives them no value."""
+    one = volume.read_volume(job.raw.resolve(path), channel=channel, limits=job.limits)
+    return one if nonfinite is None else volume.without_nonfinite(one, nonfinite)
+
+
 def _matches(job: Job, pattern: str) -> dict[str, str]:
-    """Paths by key of a pattern such as labels/{key}.nii.gz."""
+    """Paths by key of a pattern such as labels/{key}.nii.gz or labels.zip#{key}.nii.gz."""
     head, tail = (re.escape(part) for part in pattern.split("{key}"))
     shape = re.compile(f"{head}(?P<key>.+?){tail}")
-    matches = ((shape.fullmatch(path), path) for path in job.raw.files())
+    paths = job.raw.files(pattern.replace("{key}", "*")) if "#" in pattern else job.raw.files()
+    matches = ((shape.fullmatch(path), path) for path in paths)
     return {match["key"]: path for match, path in matches if match}

@@ -17,12 +17,15 @@ from qoqdata.readers.volume.datafile import open_regular
 from qoqdata.readers.volume.grid import (
     Volume,
     axis_codes,
+    channel_fix,
     check_same_grid,
     grid_difference,
     voxel_from_world,
     world_from_voxel,
 )
 from qoqdata.readers.volume.inflate import leading_bytes
+from qoqdata.readers.volume.labels import label_volume
+from qoqdata.readers.volume.nonfinite import without_nonfinite
 from qoqdata.readers.volume.orientation import (
     Plane,
     anatomical_axes,
@@ -53,12 +56,14 @@ __all__ = [
     "anatomical_axes",
     "axis_codes",
     "axis_of_plane",
+    "channel_fix",
     "check_same_grid",
     "choose",
     "choose_slices",
     "describe",
     "describe_window",
     "grid_difference",
+    "label_volume",
     "percentile_range",
     "plane_of_axis",
     "read_volume",
@@ -70,6 +75,7 @@ __all__ = [
     "to_uint8_range",
     "voxel_from_stored",
     "voxel_from_world",
+    "without_nonfinite",
     "world_from_voxel",
 ]
 
@@ -80,9 +86,13 @@ SUFFIXES = {
 READERS = {"nifti": nifti.read_nifti, "metaimage": metaimage.read_metaimage, "nrrd": nrrd.read_nrrd}
 
 
-def read_volume(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_volume(
+    path: Path | str, *, channel: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Volume:
     """Read a volume of any format known here; the content decides, the name must not contradict.
 
+    channel: of a file of several volumes (times, contrasts, colours, components of a vector) the
+    one to take, counted from 0; without it, a series keeps its fourth axis and colours are refused.
     A gzipped NIfTI may lack the .gz and the other way round. Raises UnsupportedFormat for a file
     that neither its name nor its content gives to one of the readers, UnreadableFile for one that
     is not what its name says, and what the reader of its format raises.
@@ -102,7 +112,7 @@ def read_volume(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
         )
     if name_kind and kind != name_kind:
         raise UnreadableFile(f"named as {name_kind}, but holds {kind}", where=str(path))
-    return READERS[kind](path, limits=limits)
+    return READERS[kind](path, channel=channel, limits=limits)
 
 
 def _format_of_content(path: Path, limits: Limits) -> str | None:

@@ -8,19 +8,21 @@ where the two meet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqdata.errors import Misaligned, UnreadableFile
+from qoqdata.errors import InputError, Misaligned, UnreadableFile
 
 # Voxel edges outside of this range come from damaged headers or from wrong units.
 SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 1e-4, 500.0
 # The volume of the unit cell over that of a box with the same edges; 0 means axes in one plane.
 FLATTEST_CELL = 1e-3
+# How far the grids of an image and its mask may be apart, as a share of a voxel edge.
+SAME_GRID = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,9 @@ class Volume:
     spacing: mm between voxel centres along i, j, k (lengths of the affine's columns).
     source_format: "nifti1", "nifti1 pair", "nifti2", "nifti2 pair", "metaimage" or "nrrd".
     repairs: what the reader had to settle because the file left it open or contradicted itself.
+    where: the file, for messages.
+    step: what one step of the stored integers is worth where they are scaled, else 0. A value is
+        known to half of it.
     """
 
     voxels: NDArray[Any]
@@ -40,6 +45,8 @@ class Volume:
     spacing: tuple[float, float, float]
     source_format: str
     repairs: tuple[str, ...] = ()
+    where: str = ""
+    step: float = 0.0
 
 
 def checked_volume(
@@ -49,11 +56,13 @@ def checked_volume(
     source_format: str,
     repairs: tuple[str, ...] = (),
     where: str,
+    step: float = 0.0,
+    channel: int | None = None,
 ) -> Volume:
-    """A Volume from voxels (3-D or 4-D) and an RAS+ mm affine (4, 4).
+    """A Volume from voxels (3-D or 4-D) and an RAS+ mm affine (4, 4); of one channel if asked.
 
-    Raises UnreadableFile when the affine is not finite, cannot be inverted, or gives voxel edges
-    outside of 0.0001 to 500 mm.
+    Raises InputError for a channel that is not there, UnreadableFile when the affine is not finite,
+    cannot be inverted, or gives voxel edges outside of 0.0001 to 500 mm.
     """
     affine = np.array(affine, dtype=np.float64)
     fault = affine_fault(affine)
@@ -61,7 +70,33 @@ def checked_volume(
         raise UnreadableFile(fault, where=where, fix="fetch the file again or correct its header")
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     spacing = (float(edges[0]), float(edges[1]), float(edges[2]))
-    return Volume(voxels, affine, spacing, source_format, repairs)
+    volume = Volume(voxels, affine, spacing, source_format, repairs, where, step)
+    return volume if channel is None else one_channel(volume, channel)
+
+
+def one_channel(volume: Volume, channel: int) -> Volume:
+    """One of the volumes that a file holds along its fourth axis, counted from 0, as (i, j, k).
+
+    A file of one volume has channel 0 only. Raises InputError for a channel that is not there.
+    """
+    count = volume.voxels.shape[3] if volume.voxels.ndim == 4 else 1
+    if not 0 <= channel < count:
+        raise InputError(
+            f"has no channel {channel}: it holds {count}",
+            where=volume.where or None,
+            fix=channel_fix(count) if count > 1 else "leave the channel out",
+        )
+    voxels = volume.voxels[..., channel].copy(order="K") if count > 1 else volume.voxels
+    note = f"channel {channel} of {count} taken (counted from 0)"
+    return replace(volume, voxels=voxels.reshape(voxels.shape[:3]), repairs=(*volume.repairs, note))
+
+
+def channel_fix(count: int) -> str:
+    """How to choose one of `count` volumes of a file."""
+    return (
+        f"name the one to take in the mapping, 0 to {count - 1}: `channel: 0` for the image, "
+        "`mask_channel: 0` for the mask"
+    )
 
 
 def affine_fault(affine: NDArray[Any]) -> str | None:
@@ -138,12 +173,21 @@ def grid_difference(a: Volume, b: Volume, *, tolerance_mm: float = 1e-3) -> str 
     return f"corner voxels are up to {apart:.4g} mm apart"
 
 
-def check_same_grid(a: Volume, b: Volume, *, where: str, tolerance_mm: float = 1e-3) -> None:
-    """Raise Misaligned with what differs when a mask and its image do not share one grid."""
-    difference = grid_difference(a, b, tolerance_mm=tolerance_mm)
-    if difference:
+def check_same_grid(image: Volume, mask: Volume, *, where: str) -> tuple[str, ...]:
+    """Raise Misaligned with what differs when a mask and its image do not share one grid.
+
+    Corner voxels may be a twentieth of the image's smallest voxel edge apart, which float32 headers
+    and quaternions explain and which moves no label to another pixel; a distance of more than
+    0.001 mm is then returned as a note.
+    """
+    difference = grid_difference(image, mask)
+    if difference is None:
+        return ()
+    tolerance_mm = SAME_GRID * min(image.spacing)
+    if grid_difference(image, mask, tolerance_mm=tolerance_mm):
         raise Misaligned(
-            f"image and mask do not share a grid: {difference}",
+            f"image and mask do not share a grid: {difference}, {tolerance_mm:.2g} mm may be",
             where=where,
             fix="resample the mask onto the image, or pair it with the image it was drawn on",
         )
+    return (f"grids of image and mask taken as one: {difference}",)

@@ -20,7 +20,13 @@ from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.beside import resolve_beside
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.volume.datafile import expand_pattern, open_regular
-from qoqdata.readers.volume.grid import Volume, affine_from_axes, checked_volume, ras_from_lps
+from qoqdata.readers.volume.grid import (
+    Volume,
+    affine_from_axes,
+    channel_fix,
+    checked_volume,
+    ras_from_lps,
+)
 from qoqdata.readers.volume.payload import (
     Payload,
     PayloadEncoding,
@@ -56,17 +62,22 @@ class MetaImageHeader:
     where: str
 
 
-def read_metaimage(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_metaimage(
+    path: Path | str, *, channel: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Volume:
     """Read a MetaImage through its header (.mhd or .mha).
 
-    voxels: (i, j, k), or (i, j, k, t) for NDims 4; 2-D images are (i, j, 1). Native byte order.
+    voxels: (i, j, k), or (i, j, k, t) for NDims 4; 2-D images are (i, j, 1). With `channel`,
+    (i, j, k) of one time point or, of elements with several numbers, one of these. Native byte
+    order.
     affine: column n is TransformMatrix row n times ElementSpacing n, origin Offset, as ITK reads
     them (CenterOfRotation and AnatomicalOrientation are not used), turned from LPS to RAS.
     What the header leaves out follows ITK and is named in `repairs`: spacing 1 mm, identity
     directions, little-endian data, ElementSize for ElementSpacing.
 
-    Raises MissingFile, OutsideRoot, TooLarge, UnreadableFile, and UnsupportedFormat for several
-    channels, arrays, other object types and intensity functions.
+    Raises MissingFile, OutsideRoot, TooLarge, UnreadableFile, InputError for a channel that is not
+    there, and UnsupportedFormat for several numbers an element without `channel`, other object
+    types and intensity functions.
     """
     header_path = Path(path)
     header = read_metaimage_header(header_path, limits=limits)
@@ -77,18 +88,27 @@ def read_metaimage(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volu
         raise UnsupportedFormat(f"{n_dims} dimensions: not an image", where=header.where)
     if len(sides) != n_dims:
         raise UnreadableFile(f"DimSize has {len(sides)} numbers, not {n_dims}", where=header.where)
-    limits.check_shape("voxels", tuple(sides), where=header.where)
+    channels = _channels(header, sides, channel)
+    limits.check_shape("voxels", (channels, *sides), where=header.where)
     dtype, repairs = _element_dtype(header)
     payloads = _payloads(header, header_path, sides, limits)
-    slack = padding_allowed(sides[0] * sides[1] * dtype.itemsize)
-    values, value_repairs = read_values(payloads, dtype, prod(sides), slack=slack, limits=limits)
+    slack = padding_allowed(sides[0] * sides[1] * dtype.itemsize * channels)
+    count = prod(sides) * channels
+    values, value_repairs = read_values(payloads, dtype, count, slack=slack, limits=limits)
     affine, affine_repairs = _affine(header, n_dims)
+    grid = sides if n_dims > 2 else [*sides, 1]
+    voxels = (
+        values.reshape(grid, order="F")
+        if channels == 1
+        else np.moveaxis(values.reshape([channels, *grid], order="F"), 0, -1)
+    )
     return checked_volume(
-        values.reshape(sides if n_dims > 2 else [*sides, 1], order="F"),
+        voxels,
         affine,
         source_format="metaimage",
         repairs=repairs + value_repairs + affine_repairs,
         where=header.where,
+        channel=channel,
     )
 
 
@@ -124,7 +144,6 @@ def read_metaimage_header(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Met
 def _check_image(header: MetaImageHeader) -> None:
     faults = {
         "ObjectType": header.fields.get("ObjectType", "Image") != "Image",
-        "ElementNumberOfChannels": header.fields.get("ElementNumberOfChannels", "1") != "1",
         "ElementToIntensityFunctionSlope": _float(header, "ElementToIntensityFunctionSlope", 1)
         != 1,
         "ElementToIntensityFunctionOffset": _float(header, "ElementToIntensityFunctionOffset", 0)
@@ -132,11 +151,33 @@ def _check_image(header: MetaImageHeader) -> None:
     }
     for key, bad in faults.items():
         if bad:
-            raise UnsupportedFormat(f"{key} = {header.fields[key]} is not read", where=header.where)
+            raise UnsupportedFormat(
+                f"{key} = {header.fields[key]} is not read",
+                where=header.where,
+                fix="save it as an image of the values themselves",
+            )
+
+
+def _channels(header: MetaImageHeader, sides: list[int], channel: int | None) -> int:
+    """How many numbers an element has; several need a `channel`, and no further axis."""
+    count = _integer(header, "ElementNumberOfChannels", default=1)
+    if count < 1:
+        raise UnreadableFile(f"ElementNumberOfChannels = {count}", where=header.where)
+    series = len(sides) == 4 and sides[3] > 1
+    if count > 1 and (channel is None or series):
+        raise UnsupportedFormat(
+            f"ElementNumberOfChannels = {count} is not read",
+            where=header.where,
+            fix="split it into volumes" if series else channel_fix(count),
+        )
+    return count
 
 
 def _element_dtype(header: MetaImageHeader) -> tuple[np.dtype, tuple[str, ...]]:
     name = header.fields.get("ElementType", "")
+    # MetaIO's name for an element of several numbers; ElementNumberOfChannels says how many.
+    if name.endswith("_ARRAY") and "ElementNumberOfChannels" in header.fields:
+        name = name.removesuffix("_ARRAY")
     if name.endswith("_ARRAY"):
         raise UnsupportedFormat(f"ElementType {name} is not read", where=header.where)
     if name not in ELEMENT_TYPES:

@@ -22,6 +22,7 @@ from qoqdata.readers.volume.datafile import open_regular
 from qoqdata.readers.volume.grid import (
     Volume,
     affine_fault,
+    channel_fix,
     checked_volume,
     grid_corners,
 )
@@ -43,14 +44,17 @@ DTYPES = {
     1024: "i8", 1280: "u8",
 }  # fmt: skip
 REFUSED_DTYPES = {
-    1: "1-bit", 32: "complex64", 128: "RGB", 1536: "float128", 1792: "complex128",
-    2048: "complex256", 2304: "RGBA",
+    1: "1-bit", 32: "complex64", 1536: "float128", 1792: "complex128", 2048: "complex256",
 }  # fmt: skip
+# Datatypes of 8-bit colours, interleaved voxel by voxel: RGB24 and RGBA32.
+COLOURS = {128: 3, 2304: 4}
 
 MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 # sform and qform written by one program differ by float32 rounding; more is a contradiction.
 FORMS_AGREE_MM = 0.01
 SIZES_AGREE = 0.01
+# Voxels with no longer edge are in metres or an unknown unit, unless the header says millimetres.
+SMALLEST_UNSTATED_MM = 0.01
 
 
 @dataclass(frozen=True)
@@ -76,19 +80,23 @@ def recognise(head: bytes) -> _Kind | None:
     return None
 
 
-def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_nifti(
+    path: Path | str, *, channel: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Volume:
     """Read a NIfTI file; of a pair either the .hdr or the .img may be named.
 
-    voxels: (i, j, k) or (i, j, k, t); single axes beyond the third are dropped. The file's dtype in
-    native byte order, or float32 when scl_slope/scl_inter say more than "times 1 plus 0" (computed
-    in float64). A slope of 0 or NaN means no scaling (nifti1.h).
+    voxels: (i, j, k) or (i, j, k, t); single axes beyond the third are dropped. With `channel`,
+    (i, j, k) of one time point, component of a vector, or colour (0 red to 2 blue). The file's
+    dtype in native byte order, or float32 when scl_slope/scl_inter say more than "times 1 plus 0"
+    (computed in float64). A slope of 0 or NaN means no scaling (nifti1.h).
     affine: sform where its code is above 0, else qform, as nibabel chooses; millimetres unless the
     header names metres or microns, which are converted. Contradictions go to `repairs`: forms more
     than 0.01 mm apart, forms that cannot be used, neither form set (then left and right are not
     known; nibabel's default, the first axis to the left, is taken and said so).
 
-    Raises MissingFile, OutsideRoot, TooLarge, UnreadableFile, and UnsupportedFormat for complex,
-    colour, 1-bit and 128-bit types, vectors, surfaces and Analyze 7.5 files.
+    Raises MissingFile, OutsideRoot, TooLarge, UnreadableFile, InputError for a channel that is not
+    there, and UnsupportedFormat for complex, 1-bit and 128-bit types, colours and vectors without
+    `channel`, matrices, surfaces and Analyze 7.5 files.
     """
     header_path = _header_path(Path(path))
     where = str(header_path)
@@ -97,9 +105,10 @@ def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     if kind is None:
         raise _not_nifti(head, where)
     header = _parse(head, kind, where)
-    shape, repairs = _shape(header, where)
-    limits.check_shape("voxels", shape, where=where)
     dtype, dtype_repairs = _dtype(header, kind, where)
+    colours = COLOURS.get(int(header["datatype"]), 1)
+    shape, repairs = _shape(header, colours, channel, where)
+    limits.check_shape("voxels", shape, where=where)
     offset = _voxel_offset(header, kind, where)
     if kind.source_format.endswith("pair"):
         data_path = _partner(header_path)
@@ -112,17 +121,23 @@ def read_nifti(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
         if is_gzip
         else Payload(data_path, "raw", offset=offset)
     )
-    slack = padding_allowed(shape[0] * shape[1] * dtype.itemsize)
+    slack = padding_allowed(shape[0] * shape[1] * dtype.itemsize * colours)
     count = int(np.prod(shape, dtype=np.int64))
     values, value_repairs = read_values([payload], dtype, count, slack=slack, limits=limits)
     with np.errstate(all="ignore"):
         affine, affine_repairs = _affine(header, shape, where)
+    if colours > 1:
+        voxels, step = np.moveaxis(values.reshape((colours, *shape[:3]), order="F"), 0, 3), 0.0
+    else:
+        voxels, step = _scaled(values.reshape(shape, order="F"), header, where)
     return checked_volume(
-        _scaled(values, header, shape, where),
+        voxels,
         affine,
         source_format=kind.source_format,
         repairs=repairs + dtype_repairs + value_repairs + affine_repairs,
         where=where,
+        step=step,
+        channel=channel,
     )
 
 
@@ -182,8 +197,13 @@ def _parse(head: bytes, kind: _Kind, where: str) -> Nifti1Header:
     return header
 
 
-def _shape(header: Nifti1Header, where: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """(i, j, k) or (i, j, k, t) from dim[], with what was dropped."""
+def _shape(
+    header: Nifti1Header, colours: int, channel: int | None, where: str
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """(i, j, k) or (i, j, k, t) from dim[], with what was dropped; t may be colours.
+
+    Components of a vector, on the fifth axis, and colours need a `channel`.
+    """
     dims = [int(side) for side in header["dim"]]
     if not 1 <= dims[0] <= 7:
         raise UnreadableFile(f"declares {dims[0]} dimensions", where=where)
@@ -193,19 +213,27 @@ def _shape(header: Nifti1Header, where: str) -> tuple[tuple[int, ...], tuple[str
     shape = list(sides)
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
-    if len(shape) > 4:
+    several = [side for side in (*shape[3:], colours) if side > 1]
+    if len(several) > 1 or (channel is None and (len(shape) > 4 or colours > 1)):
+        what = "colours" if colours > 1 else "vectors and matrices"
         raise UnsupportedFormat(
-            f"shape {tuple(sides)}: vectors and matrices per voxel are not read", where=where
+            f"shape {tuple(sides)}: {what} per voxel are not read"
+            + (f" ({colours} colours, RGB)" if colours > 1 else ""),
+            where=where,
+            fix=channel_fix(several[0]) if len(several) == 1 else "split it into volumes",
         )
     if len(shape) < 2:
         raise UnsupportedFormat(f"shape {tuple(sides)}: not an image", where=where)
     is_shorter = len(shape) < len(sides)
     repairs = (f"shape {tuple(sides)}: single axes beyond the third dropped",) if is_shorter else ()
-    return tuple(shape) if len(shape) > 2 else (*shape, 1), repairs
+    grid = (*shape[:3], 1)[:3]
+    return (*grid, *several), repairs
 
 
 def _dtype(header: Nifti1Header, kind: _Kind, where: str) -> tuple[np.dtype, tuple[str, ...]]:
     code = int(header["datatype"])
+    if code in COLOURS:
+        return np.dtype("u1"), ()
     if code in REFUSED_DTYPES:
         raise UnsupportedFormat(f"{REFUSED_DTYPES[code]} voxels are not read", where=where)
     if code not in DTYPES:
@@ -225,24 +253,21 @@ def _voxel_offset(header: Nifti1Header, kind: _Kind, where: str) -> int:
     return int(offset)
 
 
-def _scaled(
-    values: NDArray[Any], header: Nifti1Header, shape: tuple[int, ...], where: str
-) -> NDArray[Any]:
-    """Voxels in the file's index order (first index fastest), scaled to float32 where asked."""
-    voxels = values.reshape(shape, order="F")
+def _scaled(voxels: NDArray[Any], header: Nifti1Header, where: str) -> tuple[NDArray[Any], float]:
+    """Voxels, as float32 where scaled, and what one step of scaled integers is worth (else 0)."""
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or np.isnan(slope) or (slope == 1 and inter == 0):
-        return voxels
+        return voxels, 0.0
     if not (np.isfinite(slope) and np.isfinite(inter)):
         raise UnreadableFile(f"scl_slope {slope}, scl_inter {inter}", where=where)
-    output = np.empty(shape, np.float32, order="F")
+    output = np.empty(voxels.shape, np.float32, order="F")
     with np.errstate(over="ignore", invalid="ignore"):
-        for last in range(shape[-1]):
+        for last in range(voxels.shape[-1]):
             source = voxels[..., last]
             output[..., last] = source.astype(np.float64) * slope + inter
             if (np.isinf(output[..., last]) & np.isfinite(source)).any():
                 raise UnreadableFile(f"scl_slope {slope:g} takes voxels past float32", where=where)
-    return output
+    return output, abs(slope) if voxels.dtype.kind in "iu" else 0.0
 
 
 def _affine(
@@ -252,7 +277,9 @@ def _affine(
     repairs = _settle_pixdim(header)
     unit = int(header["xyzt_units"]) & 7
     scale = MM_PER_UNIT.get(unit, 1.0)
-    if unit not in MM_PER_UNIT:
+    if unit == 0:
+        _check_unstated_unit(header, where)
+    elif unit not in MM_PER_UNIT:
         repairs.append(f"unknown unit of length {unit}: millimetres taken")
     elif scale != 1:
         repairs.append(f"lengths converted to mm (times {scale:g})")
@@ -287,6 +314,19 @@ def _affine(
         text = " x ".join(f"{size:g}" for size in sizes)
         repairs.append(f"pixdim says {text} mm, the affine says otherwise: affine taken")
     return affine, tuple(repairs)
+
+
+def _check_unstated_unit(header: Nifti1Header, where: str) -> None:
+    """Raise UnreadableFile where no unit is named and voxels are too small to be in mm."""
+    used = min(3, int(header["dim"][0]))
+    sizes = np.asarray(header["pixdim"][1 : 1 + used], dtype=np.float64)
+    if 0 < sizes.max() < SMALLEST_UNSTATED_MM:
+        text = " x ".join(f"{size:g}" for size in sizes)
+        raise UnreadableFile(
+            f"voxels of {text} in no stated unit of length: not mm in a clinical image",
+            where=where,
+            fix="name the unit in the header's xyzt_units",
+        )
 
 
 def _settle_pixdim(header: Nifti1Header) -> list[str]:

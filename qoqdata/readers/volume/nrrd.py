@@ -16,7 +16,7 @@ from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.beside import resolve_beside
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.volume.datafile import expand_pattern, open_regular
-from qoqdata.readers.volume.grid import Volume, checked_volume, ras_from_lps
+from qoqdata.readers.volume.grid import Volume, channel_fix, checked_volume, ras_from_lps
 from qoqdata.readers.volume.nrrd_header import TYPES, NrrdHeader, is_list, read_nrrd_header
 from qoqdata.readers.volume.payload import (
     Payload,
@@ -39,20 +39,28 @@ SPACES = {
 UNNAMED_SPACES = {"scanner-xyz", "3d-right-handed"}
 SPACE_KINDS = {"domain", "space", "???", "none"}
 SERIES_KINDS = {"list", "time", "domain", "???", "none"}
+CHANNEL_KINDS = {
+    "vector", "covariant-vector", "2-vector", "3-vector", "4-vector", "3-gradient", "3-normal",
+    "point", "rgb-color", "rgba-color", "3-color", "4-color",
+}  # fmt: skip
 MM_PER_UNIT = {"": 1.0, "mm": 1.0, "um": 0.001, "micron": 0.001, "cm": 10.0, "m": 1000.0}
 
 
-def read_nrrd(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_nrrd(
+    path: Path | str, *, channel: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Volume:
     """Read a NRRD file through its header (.nrrd or .nhdr).
 
     voxels: (i, j, k), or (i, j, k, t) when one more axis (kind list, time or unstated) is there;
-    that axis is moved last, spatial axes keep the file's order. 2-D images are (i, j, 1). Native
-    byte order.
+    that axis is moved last, spatial axes keep the file's order. 2-D images are (i, j, 1). With
+    `channel`, (i, j, k) of one place on that axis, which may then be of colours or of components of
+    a vector. Native byte order.
     affine: from space directions and space origin, or from spacings (then LPS axes and origin 0, as
     ITK assumes); units um, cm and m are converted. What was assumed goes to `repairs`.
 
-    Raises MissingFile, OutsideRoot, TooLarge, UnreadableFile, and UnsupportedFormat for block type,
-    colour, vector and tensor axes, other encodings, left-handed or 4-D spaces, and axis mins/maxs.
+    Raises MissingFile, OutsideRoot, TooLarge, UnreadableFile, InputError for a channel that is not
+    there, and UnsupportedFormat for block type, colours and vectors without `channel`, tensors,
+    other encodings, left-handed or 4-D spaces, and axis mins/maxs.
     """
     header_path = Path(path)
     header = read_nrrd_header(header_path, limits=limits)
@@ -63,7 +71,7 @@ def read_nrrd(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
     if len(sizes) != n_axes:
         raise UnreadableFile(f"{len(sizes)} sizes for {n_axes} axes", where=header.where)
     limits.check_shape("voxels", tuple(sizes), where=header.where)
-    space_axes, series_axis = _axes(header, sizes)
+    space_axes, series_axis = _axes(header, sizes, channel)
     affine, repairs = _affine(header, space_axes)
     dtype, encoding = _element(header)
     payloads = _payloads(header, header_path, sizes, encoding, limits)
@@ -80,11 +88,16 @@ def read_nrrd(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> Volume:
         source_format="nrrd",
         repairs=repairs + value_repairs,
         where=header.where,
+        channel=channel,
     )
 
 
-def _axes(header: NrrdHeader, sizes: list[int]) -> tuple[list[int], int | None]:
+def _axes(
+    header: NrrdHeader, sizes: list[int], channel: int | None
+) -> tuple[list[int], int | None]:
     """The spatial axes in file order, and the axis of a series (list or time) if there is one.
+
+    With a `channel`, that axis may also be of colours or components.
 
     An axis is spatial when it has a space direction; without directions, when its kind says so;
     without kinds, when it is among the first three. Further axes of size 1 are dropped.
@@ -102,17 +115,16 @@ def _axes(header: NrrdHeader, sizes: list[int]) -> tuple[list[int], int | None]:
     else:
         spatial = list(range(min(n_axes, 3)))
     rest = [axis for axis in range(n_axes) if axis not in spatial and sizes[axis] > 1]
-    vector = [
-        kinds[axis]
-        for axes, choices in ((spatial, SPACE_KINDS), (rest, SERIES_KINDS))
-        for axis in axes
-        if kinds and kinds[axis] not in choices
-    ]
-    if vector or len(rest) > 1 or not 2 <= len(spatial) <= 3:
+    choices = ((spatial, SPACE_KINDS), (rest, SERIES_KINDS | CHANNEL_KINDS))
+    odd = kinds and any(kinds[axis] not in known for axes, known in choices for axis in axes)
+    is_volume = not odd and len(rest) < 2 and 2 <= len(spatial) <= 3
+    needs_channel = bool(kinds) and any(kinds[axis] not in SERIES_KINDS for axis in rest)
+    if not is_volume or (needs_channel and channel is None):
         raise UnsupportedFormat(
             f"{len(spatial)} spatial axes and kinds {' '.join(kinds) or 'unstated'}: not a volume "
             "or a series of volumes",
             where=header.where,
+            fix=channel_fix(sizes[rest[0]]) if is_volume else "split it into volumes",
         )
     return spatial, (rest[0] if rest else None)
 

@@ -112,6 +112,8 @@ def choose_slices(
         check_same_grid(volume, mask, where="mask")
         is_label = mask.voxels != 0
         profile = is_label.sum(axis=tuple(a for a in range(is_label.ndim) if a != axis))
+        if not profile.any():
+            raise InputError("the mask touches no slice", where=mask.where or None)
     upwards = anatomical_axes(volume.affine)[axis][1]
     n_slices = volume.voxels.shape[axis]
     return axis, choose(policy, n_slices, mask_profile=profile, descending=not upwards)

@@ -73,6 +73,7 @@ def _finite(values: ArrayLike) -> NDArray[np.floating]:
     if bad:
         raise UnreadableFile(
             f"{bad:,} of {floats.size:,} values are NaN or infinite",
-            fix="choose slices without them, or mask them with a stated value",
+            fix="say what they stand for, in the mapping: `nonfinite: background` for the volume's "
+            "lowest finite value, or `nonfinite: -1000` for a number",
         )
     return floats
