@@ -87,6 +87,10 @@ class Lut:
         return np.asarray(self.entries[np.clip(index, 0, last).astype(np.intp)], np.float64)
 
 
+#: A VOI transform: a window, a table, or the low and high end of a range of modality values.
+Voi = Window | Lut | tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Modality:
     """How stored values become modality values: `lut`, or stored * slope + intercept."""
@@ -145,6 +149,20 @@ def range_fraction(values: NDArray[Any], low: float, high: float) -> NDArray[np.
     if not high > low:
         return np.zeros(x.shape)
     return np.clip((x - low) / (high - low), 0.0, 1.0)
+
+
+def displayed(values: NDArray[Any], voi: Voi, *, inverted: bool = False) -> NDArray[np.uint8]:
+    """Modality values as 8-bit grey, in their shape: VOI, then presentation.
+
+    The one chain of frames, of slices of a series and of slices of a volume.
+    """
+    if isinstance(voi, Window):
+        fraction = window_fraction(values, voi)
+    elif isinstance(voi, Lut):
+        fraction = lut_fraction(values, voi)
+    else:
+        fraction = range_fraction(values, *voi)
+    return grey(fraction, inverted=inverted)
 
 
 def grey(fraction: NDArray[Any], *, inverted: bool) -> NDArray[np.uint8]:
