@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qoqdata.errors import BadLabel, InputError
 from qoqdata.readers import masks, volume
 from qoqdata.readers.dicom import Window
+from qoqdata.readers.dicom.windowing import Voi, describe_window, displayed
+from qoqdata.readers.square_pixels import resample_linear
 from qoqdata.readers.volume import SlicePolicy, Volume
 from qoqdata.records.content import Image, Mask, Region
 from qoqdata.records.images import regions_from_boxes
+
+#: The 8-bit plane (in the order of the other two voxel axes) at an index along an axis, and the
+#: window that was applied to it.
+ShownPlane = Callable[[int, int], tuple[NDArray[np.uint8], Window | None]]
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,12 @@ def cut_slices(
     policy: SlicePolicy,
     window: Window | None = None,
 ) -> CutSlices:
-    """Cut slices by `policy` from a volume, its mask, or both on one grid.
+    """Cut slices by `policy` from a volume, its mask, or both on one grid; pixels are square.
 
-    Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the 0.5th to
-    99.5th percentile of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
-    are unions by code and slice. Raises Misaligned for grids that differ,
-    BadLabel for a stray code, InputError for a volume over time.
+    Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the
+    `percentile_range` of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
+    are unions by code and slice, in pixels of the image. Raises Misaligned for grids that differ,
+    BadLabel for a stray code, InputError for a volume over time or slices of a single row.
     """
     grid = image or mask
     if grid is None:
@@ -48,56 +55,80 @@ def cut_slices(
             raise InputError(f"is a series over time of shape {part.voxels.shape}")
     if image is not None and mask is not None:
         volume.check_same_grid(image, mask, where="mask")
-    # The record names the function that was applied (DICOM PS3.3 C.11.2.1.3.2).
-    window = window and replace(window, function="LINEAR_EXACT")
     axis, indices = volume.choose_slices(policy, grid, mask=mask)
-    labels = None if mask is None else _codes(mask.voxels, codes)
     notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *grid.repairs)
-    images: list[Image] = []
-    label_maps: list[Mask] = []
-    regions: list[Region] = []
-    grey = None if image is None else _Grey(image, window)
-    for place, index in enumerate(indices):
-        if image is not None and grey is not None:
-            images.append(_image(image, axis, index, grey, window))
-        if labels is not None:
-            plane = volume.slice_image(labels, grid.affine, axis, index, labels=True)
-            label_maps.append(Mask(plane, place))
-            regions += regions_from_boxes(masks.boxes(plane, codes), image=place)
-    return CutSlices(
-        images=tuple(images) if image is not None else None,
-        masks=tuple(label_maps) if labels is not None else None,
-        regions=tuple(regions) if labels is not None else None,
-        notes=notes if grey is None else (*notes, grey.note),
-    )
+    images = label_maps = regions = None
+    if image is not None:
+        grey, note = _volume_grey(image, window)
+        notes = (*notes, note)
+        images = slice_images(image, axis, indices, grey)
+    if mask is not None:
+        labels = _codes(mask.voxels, codes)
+        label_maps = tuple(
+            Mask(volume.slice_image(labels, grid.affine, axis, index, square=True, labels=True), n)
+            for n, index in enumerate(indices)
+        )
+        regions = tuple(
+            region
+            for one in label_maps
+            for region in regions_from_boxes(masks.boxes(one.codes, codes), image=one.image)
+        )
+    return CutSlices(images, label_maps, regions, notes)
 
 
-class _Grey:
-    """The map from voxel values to 8 bits, one for all slices of a volume."""
+def slice_images(
+    grid: Volume, axis: int, indices: Sequence[int], shown: ShownPlane
+) -> tuple[Image, ...]:
+    """The slices `indices` along voxel axis `axis` of the grid, upright, with square pixels.
 
-    def __init__(self, image: Volume, window: Window | None) -> None:
-        if window is not None:
-            half = window.width / 2
-            self.bottom, self.top = window.centre - half, window.centre + half
-            self.note = f"grey: {volume.describe_window(window.centre, window.width)}"
-        else:
-            self.bottom, self.top = volume.percentile_range(image.voxels)
-            self.note = f"grey: percentiles 0.5 to 99.5, {self.bottom:g} to {self.top:g}"
+    Grey first, then resampled, as frames are: so neither padding nor what a window cuts off bleeds
+    into its surroundings.
+    """
+    images = []
+    for index in indices:
+        frame = volume.slice_frame(grid.voxels.shape, grid.affine, axis, index, square=True)
+        pixels, window = shown(axis, index)
+        rows, columns = frame.voxel_shape
+        images.append(
+            Image(
+                resample_linear(volume.upright(pixels, frame), frame.shape),
+                original_width=columns,
+                original_height=rows,
+                view=frame.plane,
+                window=window,
+                index=index,
+                spacing=(*frame.spacing, grid.spacing[axis]),
+            )
+        )
+    return tuple(images)
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        return volume.to_uint8_range(values, self.bottom, self.top)
+
+def _volume_grey(image: Volume, window: Window | None) -> tuple[ShownPlane, str]:
+    """Grey through a window, as LINEAR_EXACT, or through the range of the whole volume; its note.
+
+    Raises UnreadableFile when a value to be shown is NaN or infinite.
+    """
+    voi: Voi
+    if window is not None:
+        # The record names the function that was applied (DICOM PS3.3 C.11.2.1.3.2).
+        voi = window = replace(window, function="LINEAR_EXACT")
+        note = f"grey: {describe_window(window)}"
+    else:
+        voi = volume.percentile_range(image.voxels)
+        note = range_note(*voi)
+
+    def plane(axis: int, index: int) -> tuple[NDArray[np.uint8], Window | None]:
+        values = volume.finite(np.take(image.voxels, index, axis=axis))
+        return displayed(values, voi), window
+
+    return plane, note
 
 
-def _image(image: Volume, axis: int, index: int, grey: _Grey, window: Window | None) -> Image:
-    frame = volume.slice_frame(image.voxels.shape, image.affine, axis, index)
-    plane = volume.slice_image(image.voxels, image.affine, axis, index)
-    return Image(
-        grey(plane),
-        view=frame.plane,
-        window=window,
-        index=index,
-        spacing=(*frame.spacing, image.spacing[axis]),
-    )
+def range_note(bottom: float, top: float) -> str:
+    """The range as recorded with an image."""
+    if bottom == top:
+        return f"grey: every voxel is {bottom:g}, shown black"
+    return f"grey: percentiles 0.5 to 99.5, {bottom:g} to {top:g}"
 
 
 def _codes(voxels: np.ndarray, codes: Mapping[int, str]) -> np.ndarray:

@@ -16,9 +16,9 @@ from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
 from qoqdata.readers.dicom.grey import Frames, grey_frames, grey_plan, words
 from qoqdata.readers.dicom.header import header
-from qoqdata.readers.dicom.hounsfield import not_hounsfield, refuse_window
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
+from qoqdata.readers.dicom.units import not_hounsfield, refuse_window
 from qoqdata.readers.dicom.windowing import Window, ct_window
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.square_pixels import resample_linear, square_size

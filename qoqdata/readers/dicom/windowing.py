@@ -69,6 +69,11 @@ def ct_window(name: str) -> Window:
         ) from error
 
 
+def describe_window(window: Window) -> str:
+    """The window as recorded with an image: "C40 W400"."""
+    return f"C{window.centre:g} W{window.width:g}"
+
+
 @dataclass(frozen=True, eq=False)
 class Lut:
     """A lookup table (PS3.3 C.11.1.1): `entries[0]` is the output for the input `first`.
@@ -80,6 +85,16 @@ class Lut:
     first: int
     entries: NDArray[np.uint16]
     bits: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lut) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def _content(self) -> tuple[int, int, bytes]:
+        return self.first, self.bits, self.entries.tobytes()
 
     def __call__(self, values: NDArray[Any]) -> NDArray[np.float64]:
         index = np.rint(np.asarray(values, np.float64)) - self.first

@@ -10,12 +10,19 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_windowing
 
 from qoqdata.errors import UnreadableFile, UsageError
-from qoqdata.readers.volume import (
-    describe_window,
-    percentile_range,
-    to_uint8,
-    to_uint8_range,
-)
+from qoqdata.readers.dicom import Window
+from qoqdata.readers.dicom.windowing import describe_window, displayed
+from qoqdata.readers.volume import finite, percentile_range
+
+
+def to_uint8(values: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """Values of a volume through a window."""
+    return displayed(finite(values), Window(centre, width, "LINEAR_EXACT"))
+
+
+def to_uint8_range(values: np.ndarray, bottom: float, top: float) -> np.ndarray:
+    """Values of a volume through a range."""
+    return displayed(finite(values), (bottom, top))
 
 
 def spread(values: np.ndarray, low: float = 0.5, high: float = 99.5) -> np.ndarray:
@@ -108,5 +115,5 @@ def test_impossible_percentiles_are_refused(low: float, high: float) -> None:
 
 
 def test_the_window_is_named() -> None:
-    assert describe_window(-600, 1500) == "C-600 W1500"
-    assert describe_window(0.5, 2.25) == "C0.5 W2.25"
+    assert describe_window(Window(-600, 1500)) == "C-600 W1500"
+    assert describe_window(Window(0.5, 2.25)) == "C0.5 W2.25"
