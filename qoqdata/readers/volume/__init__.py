@@ -1,8 +1,8 @@
 """Volume readers (NIfTI, MetaImage, NRRD) and the geometry between voxels, patient and image.
 
 `read_volume` takes any of them; `choose_slices` and `slice_image` turn a volume into images, and
-`percentile_range` gives a range of grey where no window is known. For annotations that are points in
-millimetres, `voxel_from_world` and `stored_from_voxel` lead to the stored image, and
+`percentile_range` gives a range of grey where no window is known. For annotations that are points
+in millimetres, `voxel_from_world` and `stored_from_voxel` lead to the stored image, and
 `voxel_from_stored` and `world_from_voxel` lead back.
 """
 
