@@ -26,14 +26,16 @@ def square_size(rows: int, columns: int, aspect: float) -> tuple[int, int]:
 def resample_linear(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Grey or RGB uint8, float32 or float64 at `size` (rows, columns); itself when it has it.
 
-    Bilinear in the image's dtype, pixel centres at +0.5, edges held.
+    Bilinear in floating point, pixel centres at +0.5, edges held; uint8 is rounded once, half up.
     """
     if image.shape[:2] == size:
         return image
     import cv2
 
     rows, columns = size
-    return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR))
+    floats = image.astype(np.float32) if image.dtype == np.uint8 else image
+    out = np.asarray(cv2.resize(floats, (columns, rows), interpolation=cv2.INTER_LINEAR))
+    return np.floor(out + 0.5).astype(np.uint8) if image.dtype == np.uint8 else out
 
 
 def resample_nearest(codes: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
