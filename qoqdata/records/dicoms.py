@@ -112,7 +112,8 @@ def _series_grey(
     if any(lost):
         present = series.values if series.void is None else series.values[~series.void]
         whole = volume.percentile_range(present) if present.size else whole
-        notes.append(slices.range_note(*whole))
+        some = "" if all(lost) else "slices without a window: "
+        notes.append(f"{some}{slices.range_note(*whole)}")
     vois = [
         voi if voi is not None and not gone else whole for voi, gone in zip(own, lost, strict=True)
     ]

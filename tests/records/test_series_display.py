@@ -160,7 +160,7 @@ def test_only_slices_without_a_window_take_the_range(tmp_path: Path) -> None:
     change(slices[1], WindowCenter=None, WindowWidth=None)
     of_series, of_files, notes = both(tmp_path, slices)
     assert of_series[1].window is None
-    assert [note for note in notes if note.startswith("grey: percentiles")]
+    assert [note for note in notes if note.startswith("slices without a window: grey: percentiles")]
     for k in (0, 2):
         assert np.array_equal(of_series[k].pixels, of_files[k].pixels)
 
