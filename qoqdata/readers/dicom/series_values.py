@@ -129,7 +129,7 @@ def _decoded(
         with located(file.where):
             pixel = value_pixel(file, limits=limits)
             said = _said(path, file.dataset, pixel, sorted(frames))
-            padding = transforms.padding(file.dataset, pixel)
+            padding = next(iter(said.values())).presentation.padding
             for one in value_frames(file, pixel, sorted(frames), padding):
                 yield frames[one.index], one, said[one.index]
 
