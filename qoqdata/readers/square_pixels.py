@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: How an image says that it was made square.
+RESAMPLED = "pixels were not square: resampled to square"
+
 
 def square_size(rows: int, columns: int, aspect: float) -> tuple[int, int]:
     """Rows and columns with square pixels, to the nearest whole number.

@@ -84,7 +84,7 @@ def series_images(
     for request in windows:
         grey, told = _series_grey(series, _window_of(series, request))
         stacks.append(slices.slice_images(grid, axis, indices, grey))
-        notes += told
+        notes += (*told, *slices.square_notes(stacks[-1]))
     images = tuple(image for slice_ in zip(*stacks, strict=True) for image in slice_)
     return images, tuple(dict.fromkeys((*notes, *series.repairs)))
 

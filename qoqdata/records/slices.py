@@ -12,7 +12,7 @@ from qoqdata.errors import BadLabel, InputError
 from qoqdata.readers import masks, volume
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.dicom.windowing import Voi, describe_window, displayed
-from qoqdata.readers.square_pixels import resample_linear
+from qoqdata.readers.square_pixels import RESAMPLED, resample_linear
 from qoqdata.readers.volume import SlicePolicy, Volume
 from qoqdata.records.content import Image, Mask, Region
 from qoqdata.records.images import regions_from_boxes
@@ -60,8 +60,8 @@ def cut_slices(
     images = label_maps = regions = None
     if image is not None:
         grey, note = _volume_grey(image, window)
-        notes = (*notes, note)
         images = slice_images(image, axis, indices, grey)
+        notes = (*notes, note, *square_notes(images))
     if mask is not None:
         labels = _codes(mask.voxels, codes)
         label_maps = tuple(
@@ -101,6 +101,14 @@ def slice_images(
             )
         )
     return tuple(images)
+
+
+def square_notes(images: Sequence[Image]) -> tuple[str, ...]:
+    """What to note about images that were enlarged to square pixels."""
+    enlarged = any(
+        (one.width, one.height) != (one.original_width, one.original_height) for one in images
+    )
+    return (RESAMPLED,) if enlarged else ()
 
 
 def _volume_grey(image: Volume, window: Window | None) -> tuple[ShownPlane, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
 
-from qoqdata.errors import InputError
+from qoqdata.errors import InputError, UnreadableFile
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy
@@ -97,7 +97,9 @@ SAME_AS_FILES = {
 
 @pytest.mark.parametrize("name", SAME_AS_FILES)
 def test_slices_show_what_their_files_show(name: str, tmp_path: Path) -> None:
-    of_series, of_files, _ = both(tmp_path, SAME_AS_FILES[name])
+    of_series, of_files, notes = both(tmp_path, SAME_AS_FILES[name])
+    square = "pixels were not square: resampled to square"
+    assert (square in notes) == (of_files[0].pixels.shape != (6, 8))
     for one, other in zip(of_series, of_files, strict=True):
         assert np.ptp(other.pixels) > 50
         assert np.array_equal(one.pixels, other.pixels)
@@ -105,6 +107,23 @@ def test_slices_show_what_their_files_show(name: str, tmp_path: Path) -> None:
         assert one.spacing is not None and other.spacing is not None
         assert one.spacing[:2] == pytest.approx(other.spacing)
         assert (one.original_width, one.original_height) == (8, 6)
+
+
+def test_a_damaged_window_is_refused_by_name_unless_another_is_given(tmp_path: Path) -> None:
+    slices = series(**WINDOW)
+    table = lut(300)
+    change(slices[1], VOILUTSequence=[table])
+    table.LUTData = table.LUTData[:100]
+    volume = dicom.read_series(paths := written(tmp_path, slices))
+    for show in (
+        lambda: series_images(volume, ALL, [None]),
+        lambda: file_images(paths[1], [None], frames=1),
+    ):
+        with pytest.raises(UnreadableFile, match=r"1\.dcm: LUTData is not as long"):
+            show()
+    window = Window(400, 300)
+    images, _ = series_images(volume, ALL, [window])
+    assert np.array_equal(images[1].pixels, file_images(paths[1], [window], frames=1)[0][0].pixels)
 
 
 @pytest.mark.parametrize("window", [Window(400, 300), Window(300, 90, "SIGMOID")])

@@ -66,7 +66,8 @@ def grey_plan(
     for index in indices:
         modalities[index], notes = transforms.modality(dataset, index, pixel)
         repairs += notes
-    shown, notes = presentations(dataset, pixel, modalities, window)
+    own, notes = presentations(dataset, pixel, modalities)
+    shown = {index: one.through(window) for index, one in own.items()}
     repairs += notes
     padding = shown[indices[0]].padding
     vois: dict[int, Voi] = {}

@@ -21,7 +21,7 @@ from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
 from qoqdata.readers.dicom.units import not_hounsfield, refuse_window
 from qoqdata.readers.dicom.windowing import Window, ct_window
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.square_pixels import resample_linear, square_size
+from qoqdata.readers.square_pixels import RESAMPLED, resample_linear, square_size
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _read(
         rows, columns = square_size(rows, columns, pixel_aspect(dataset, spacing))
         limits.check_shape("image_pixels", (rows, columns), where=file.where)
     if (rows, columns) != (pixel.rows, pixel.columns):
-        repairs.append("pixels were not square: resampled to square")
+        repairs.append(RESAMPLED)
         if spacing is not None:
             spacing = (spacing[0] * pixel.rows / rows, spacing[1] * pixel.columns / columns)
     images, voi, notes = _shown(file, pixel, frames, indices, window)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
+from qoqdata.errors import UnreadableFile
 from qoqdata.readers.dicom import transforms
 from qoqdata.readers.dicom.image_pixel import ImagePixel
 from qoqdata.readers.dicom.windowing import Modality, Voi, Window, stored_values
@@ -23,39 +24,46 @@ class Presentation:
     inverted: white and black swap after the VOI transform.
     padding: stored values, with both ends, that stand for no data and are black.
     notes: what was repaired about the VOI transform.
+    fault: why the file's VOI transform cannot be read; only a window from outside helps then.
     """
 
     voi: Voi | None
     inverted: bool
     padding: tuple[float, float] | None
     notes: tuple[str, ...] = ()
+    fault: UnreadableFile | None = None
 
     def through(self, window: Window | None) -> Presentation:
-        """The same with a window from outside in place of the file's own; itself for None."""
-        return self if window is None else replace(self, voi=window, notes=())
+        """The same with a window from outside in place of the file's own; itself for None.
+
+        Raises UnreadableFile for None when the file's own cannot be read.
+        """
+        if window is not None:
+            return replace(self, voi=window, notes=(), fault=None)
+        if self.fault is not None:
+            raise self.fault
+        return self
 
 
 def presentations(
-    dataset: Dataset,
-    pixel: ImagePixel,
-    modalities: Mapping[int, Modality],
-    window: Window | None = None,
+    dataset: Dataset, pixel: ImagePixel, modalities: Mapping[int, Modality]
 ) -> tuple[dict[int, Presentation], tuple[str, ...]]:
-    """The presentation of each 0-based frame in `modalities`, and what was repaired.
-
-    With a `window` from outside the file's own is not looked at. Raises UnreadableFile when a
-    window or table cannot be read.
-    """
+    """The presentation of each 0-based frame in `modalities`, and what was repaired."""
     padding = transforms.padding(dataset, pixel)
     inverted, repairs = transforms.inverted(dataset, pixel)
-    if window is not None:
-        return {frame: Presentation(window, inverted, padding) for frame in modalities}, repairs
     first = next(iter(modalities.values()))
-    table = transforms.voi_lut(dataset, pixel, first)
+    plain = Presentation(None, inverted, padding)
+    try:
+        table = transforms.voi_lut(dataset, pixel, first)
+    except UnreadableFile as fault:
+        return dict.fromkeys(modalities, replace(plain, fault=fault)), repairs
     found = {}
     for frame in modalities:
-        voi, notes = (table, ()) if table is not None else _voi(dataset, pixel, frame, first)
-        found[frame] = Presentation(voi, inverted, padding, notes)
+        try:
+            voi, notes = (table, ()) if table is not None else _voi(dataset, pixel, frame, first)
+            found[frame] = replace(plain, voi=voi, notes=notes)
+        except UnreadableFile as fault:
+            found[frame] = replace(plain, fault=fault)
     return found, repairs
 
 

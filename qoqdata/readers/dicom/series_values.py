@@ -143,6 +143,9 @@ def _said(
         modalities[index], notes = transforms.modality(dataset, index, pixel)
         repairs += notes
     shown, notes = presentations(dataset, pixel, modalities)
+    for one in shown.values():
+        if one.fault is not None:  # it is raised later, if at all
+            one.fault.where = str(path)
     return {
         index: _Said(
             path=path,
