@@ -134,6 +134,33 @@ def test_a_given_window_goes_before_the_files_own(window: Window, tmp_path: Path
     assert {one.window for one in of_series} == {window}
 
 
+def test_frames_of_an_enhanced_object_are_slices_with_windows_of_their_own(tmp_path: Path) -> None:
+    stored = np.stack([np.arange(48).reshape(6, 8) * 20 + 10 * k for k in range(3)])
+    one = image(stored.astype("<i2"), Modality="MR", PresentationLUTShape="INVERSE")
+    one.SharedFunctionalGroupsSequence = [
+        item(
+            PlaneOrientationSequence=[item(ImageOrientationPatient=AXIAL)],
+            PixelMeasuresSequence=[item(PixelSpacing=[1.4, 0.7], SliceThickness=2)],
+        )
+    ]
+    one.PerFrameFunctionalGroupsSequence = [
+        item(
+            PlanePositionSequence=[item(ImagePositionPatient=[0.0, 0.0, 2.0 * k])],
+            PixelValueTransformationSequence=[item(RescaleSlope=1 + k, RescaleIntercept=-k)],
+            FrameVOILUTSequence=[item(WindowCenter=400 * (1 + k), WindowWidth=300)],
+        )
+        for k in (2, 0, 1)
+    ]
+    path = save(one, tmp_path / "enhanced.dcm")
+    of_series, _ = series_images(dicom.read_series(path), ALL, [None])
+    of_frames, _, _ = file_images(path, [None], frames=3)
+    assert [one.index for one in of_series] == [0, 1, 2]
+    for place, frame in enumerate((1, 2, 0)):
+        assert of_series[place].pixels.shape == (12, 8)
+        assert np.array_equal(of_series[place].pixels, of_frames[frame].pixels)
+    assert {one.window and one.window.centre for one in of_series} == {400, 800, 1200}
+
+
 def test_the_whole_chain_by_hand(tmp_path: Path) -> None:
     """PS3.3: rescale, LINEAR window, inversion; padding black. Numbers as DCMTK's dcm2img has."""
     one = series(1, RescaleSlope=2, RescaleIntercept=-100, PhotometricInterpretation="MONOCHROME1")

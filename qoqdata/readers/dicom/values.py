@@ -79,6 +79,7 @@ def value_frames(
     padding: stored values that stand for no data, with both ends.
     """
     tables: dict[Modality, NDArray[np.float32]] = {}
+    void: NDArray[np.bool_] | None
     is_padding = transforms.padded(pixel.word, padding) if pixel.tabled and padding else None
     for frame in stored_frames(file.dataset, pixel, indices):
         modality, _ = transforms.modality(file.dataset, frame.index, pixel)

@@ -57,7 +57,7 @@ def percentile_range(
 def _background(array: NDArray[Any], median: float, width: float) -> NDArray[np.bool_] | None:
     """Where the background is, by the two rules of `percentile_range`; None without one."""
     for distance, share in ((0.0, _HALF), (width * _NEARLY_ONE, _NEARLY_ALL)):
-        near: NDArray[np.bool_] = np.abs(array - median) <= distance
+        near: NDArray[np.bool_] = (array >= median - distance) & (array <= median + distance)
         if np.count_nonzero(near) > share * near.size:
             return near
     return None
