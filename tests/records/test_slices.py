@@ -160,7 +160,7 @@ def test_the_only_plane_is_cut_and_a_row_of_voxels_is_no_picture(
     assert min(stack.images[0].pixels.shape) > 1
     right = stack.images[0].view
     for plane in {"axial", "coronal", "sagittal"} - {right}:
-        with pytest.raises(InputError, match=rf"no picture.*cut the plane {right}"):
+        with pytest.raises(InputError, match=rf"no picture.*set the plane to {right}"):
             cut_slices(single, None, {}, policy=SlicePolicy("all", plane=plane))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="line of voxels"):
         cut_slices(volume(np.zeros((9, 1, 1)), np.eye(4)), None, {}, policy=SlicePolicy("all"))
