@@ -17,9 +17,15 @@ from qoqdata.records.content import Image
 from qoqdata.records.dicoms import file_images, series_images
 from tests.readers.dicom_objects import change, image, item, save
 
-AXIAL, CORONAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1]
+AXIAL: list[float] = [1, 0, 0, 0, 1, 0]
+CORONAL: list[float] = [1, 0, 0, 0, 0, -1]
 #: Anatomical order: upwards for axial, from the back to the front for coronal.
-STEP = {"axial": (AXIAL, [0, 0, 1]), "coronal": (CORONAL, [0, -1, 0])}
+STEP: dict[str, tuple[list[float], list[float]]] = {
+    "axial": (AXIAL, [0, 0, 1]),
+    "coronal": (CORONAL, [0, -1, 0]),
+    # Axial, with the front lifted by the angle of 3, 4, 5.
+    "oblique": ([1, 0, 0, 0, 0.8, 0.6], [0, -0.6, 0.8]),
+}
 ALL = SlicePolicy("all")
 
 
@@ -91,6 +97,7 @@ SAME_AS_FILES = {
     "pixels that are not square": series(PixelSpacing=[1.4, 0.7], **WINDOW),
     "wide pixels": series(PixelSpacing=[0.5, 0.8], **WINDOW),
     "coronal": series(view="coronal", **WINDOW),
+    "oblique": series(view="oblique", PixelSpacing=[0.9, 0.6], **WINDOW),
     "near-isotropic coronal": series(5, view="coronal", PixelSpacing=[2.0, 2.0], **WINDOW),
 }
 

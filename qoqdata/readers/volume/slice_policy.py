@@ -129,9 +129,9 @@ def _check_picture(volume: Volume, axis: int) -> None:
     if min(sides) > 1:
         return
     single = [n for n, side in enumerate(volume.voxels.shape[:3]) if side == 1]
+    plane = plane_of_axis(volume.affine, axis)
     raise InputError(
-        f"{plane_of_axis(volume.affine, axis)} slices of this volume are {min(sides)} x {max(sides)} "
-        "voxels, which is no picture",
+        f"{plane} slices of this volume are {min(sides)} x {max(sides)} voxels: no picture",
         fix=f"set the plane to {plane_of_axis(volume.affine, single[0])}"
         if len(single) == 1
         else "leave it out: it is a line of voxels, not an image",
