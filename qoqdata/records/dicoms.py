@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from qoqdata.errors import InputError
-from qoqdata.readers import dicom, video_frames
+from qoqdata.readers import dicom, video_frames, volume
 from qoqdata.readers.dicom import DicomImage, Series, Window
-from qoqdata.readers.dicom.windowing import ct_window
+from qoqdata.readers.dicom.presentation import BITS_RANGE, Presentation
+from qoqdata.readers.dicom.units import refuse_window
+from qoqdata.readers.dicom.windowing import Voi, ct_window, displayed
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.video_frames import FramePolicy
 from qoqdata.readers.volume import SlicePolicy, Volume
@@ -66,23 +68,76 @@ def series_images(
 ) -> tuple[tuple[Image, ...], tuple[str, ...]]:
     """Slices of an ordered series, in anatomical order, each through every window, with notes.
 
+    A slice is shown as `file_images` shows its file: through a given window or, for None, through
+    its file's own VOI LUT or window, then inverted where the file says so, padding black. Slices
+    whose files have neither share one range, the `percentile_range` of all voxels but padding.
+    Without a plane in `policy` the slices are those that were acquired, whatever their orientation.
+
     Raises UsageError for an unknown window name, InputError for a named window on values that are
-    not Hounsfield units.
+    not Hounsfield units and for slices of a single row.
     """
     grid = Volume(series.values, _RAS_FROM_LPS @ series.affine, series.spacing, "dicom series")
-    stacks = [
-        slices.cut_slices(grid, None, {}, policy=policy, window=_window_of(series, window))
-        for window in windows
+    policy = replace(policy, plane=policy.plane or volume.plane_of_axis(grid.affine, 0))
+    axis, indices = volume.choose_slices(policy, grid)
+    notes = [f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}"]
+    stacks = []
+    for request in windows:
+        grey, told = _series_grey(series, _window_of(series, request))
+        stacks.append(slices.slice_images(grid, axis, indices, grey))
+        notes += (*told, *slices.square_notes(stacks[-1]))
+    images = tuple(image for slice_ in zip(*stacks, strict=True) for image in slice_)
+    return images, tuple(dict.fromkeys((*notes, *series.repairs)))
+
+
+def _window_of(series: Series, request: Window | str | None) -> Window | None:
+    if not isinstance(request, str):
+        return request
+    window = ct_window(request)
+    if series.not_hounsfield is not None:
+        raise refuse_window(request, series.not_hounsfield)
+    return window
+
+
+def _series_grey(
+    series: Series, window: Window | None
+) -> tuple[slices.ShownPlane, tuple[str, ...]]:
+    """The grey of a plane in any direction, each slice by its own presentation, and notes."""
+    shown = [presentation.through(window) for presentation in series.presentations]
+    own = [one.voi for one in shown]
+    # The range of stored bits means one thing for all slices only where they share a rescale.
+    ranges = {voi for voi in own if isinstance(voi, tuple)}
+    lost = [voi is None or (isinstance(voi, tuple) and len(ranges) > 1) for voi in own]
+    notes = [note for one in shown for note in one.notes if len(ranges) < 2 or note != BITS_RANGE]
+    whole = (0.0, 0.0)
+    if any(lost):
+        present = series.values if series.void is None else series.values[~series.void]
+        whole = volume.percentile_range(present) if present.size else whole
+        some = "" if all(lost) else "slices without a window: "
+        notes.append(f"{some}{slices.range_note(*whole)}")
+    vois = [
+        voi if voi is not None and not gone else whole for voi, gone in zip(own, lost, strict=True)
     ]
-    by_slice = zip(*(stack.images or () for stack in stacks), strict=True)
-    notes = dict.fromkeys(note for stack in stacks for note in stack.notes)
-    return tuple(image for slice_ in by_slice for image in slice_), (*notes, *series.repairs)
+    differ = any(voi != vois[0] for voi in vois)
+    if differ:
+        notes.append("windows differ between slices: each slice is shown with its own")
+
+    def plane(axis: int, index: int) -> tuple[np.ndarray, Window | None]:
+        values = np.take(series.values, index, axis=axis)
+        void = None if series.void is None else np.take(series.void, index, axis=axis)
+        if void is not None:
+            values = np.where(void, np.float32(0), values)
+        if axis == 0:
+            grey = _displayed(values, vois[index], shown[index])
+        else:
+            rows = zip(values, vois, shown, strict=True)
+            grey = np.stack([_displayed(row, voi, one) for row, voi, one in rows])
+        if void is not None:
+            grey[void] = 0
+        first = vois[index if axis == 0 else 0]
+        return grey, first if isinstance(first, Window) and (axis == 0 or not differ) else None
+
+    return plane, tuple(notes)
 
 
-def _window_of(series: Series, window: Window | str | None) -> Window | None:
-    if not isinstance(window, str):
-        return window
-    if series.header.modality != "CT" or series.header.rescale_type not in (None, "HU"):
-        what = f"the window {window!r} is in Hounsfield units, and these values are not"
-        raise InputError(what, fix="give the window as [centre, width]")
-    return ct_window(window)
+def _displayed(values: np.ndarray, voi: Voi, shown: Presentation) -> np.ndarray:
+    return displayed(values, voi, inverted=shown.inverted)

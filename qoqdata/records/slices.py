@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
 from qoqdata.readers import masks, volume
 from qoqdata.readers.dicom import Window
+from qoqdata.readers.dicom.windowing import Voi, describe_window, displayed
+from qoqdata.readers.square_pixels import RESAMPLED, resample_linear
 from qoqdata.readers.volume import SlicePolicy, Volume
 from qoqdata.records.content import Image, Mask, Region
 from qoqdata.records.images import regions_from_boxes
+
+#: The 8-bit plane (in the order of the other two voxel axes) at an index along an axis, and the
+#: window that was applied to it.
+ShownPlane = Callable[[int, int], tuple[NDArray[np.uint8], Window | None]]
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,13 @@ def cut_slices(
     policy: SlicePolicy,
     window: Window | None = None,
 ) -> CutSlices:
-    """Cut slices by `policy` from a volume, its mask, or both on one grid.
+    """Cut slices by `policy` from a volume, its mask, or both on one grid; pixels are square.
 
-    Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the 0.5th to
-    99.5th percentile of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
-    are unions by code and slice. Raises Misaligned for grids that differ, what `label_volume`
-    raises for the mask, InputError for a file of several volumes.
+    Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the
+    `percentile_range` of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
+    are unions by code and slice, in pixels of the image. Raises Misaligned for grids that differ,
+    what `label_volume` raises for the mask, InputError for a file of several volumes and for slices
+    of a single row.
     """
     grid = image or mask
     if grid is None:
@@ -57,52 +65,87 @@ def cut_slices(
         mask = volume.label_volume(mask, codes)
         of_mask = "" if image is None else "mask: "
         notes += tuple(of_mask + repair for repair in mask.repairs)
-    # The record names the function that was applied (DICOM PS3.3 C.11.2.1.3.2).
-    window = window and replace(window, function="LINEAR_EXACT")
     axis, indices = volume.choose_slices(policy, grid, mask=mask)
     notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *notes)
-    images: list[Image] = []
-    label_maps: list[Mask] = []
-    regions: list[Region] = []
-    grey = None if image is None else _Grey(image, window)
-    for place, index in enumerate(indices):
-        if image is not None and grey is not None:
-            images.append(_image(image, axis, index, grey, window))
-        if mask is not None:
-            plane = volume.slice_image(mask.voxels, grid.affine, axis, index, labels=True)
-            label_maps.append(Mask(plane, place))
-            regions += regions_from_boxes(masks.boxes(plane, codes), image=place)
-    return CutSlices(
-        images=tuple(images) if image is not None else None,
-        masks=tuple(label_maps) if mask is not None else None,
-        regions=tuple(regions) if mask is not None else None,
-        notes=notes if grey is None else (*notes, grey.note),
+    images = label_maps = regions = None
+    if image is not None:
+        grey, note = _volume_grey(image, window)
+        images = slice_images(image, axis, indices, grey)
+        notes = (*notes, note, *square_notes(images))
+    if mask is not None:
+        label_maps = tuple(
+            Mask(
+                volume.slice_image(mask.voxels, grid.affine, axis, index, square=True, labels=True),
+                place,
+            )
+            for place, index in enumerate(indices)
+        )
+        regions = tuple(
+            region
+            for one in label_maps
+            for region in regions_from_boxes(masks.boxes(one.codes, codes), image=one.image)
+        )
+    return CutSlices(images, label_maps, regions, notes)
+
+
+def slice_images(
+    grid: Volume, axis: int, indices: Sequence[int], shown: ShownPlane
+) -> tuple[Image, ...]:
+    """The slices `indices` along voxel axis `axis` of the grid, upright, with square pixels.
+
+    Grey first, then resampled, as frames are: so neither padding nor what a window cuts off bleeds
+    into its surroundings.
+    """
+    images = []
+    for index in indices:
+        frame = volume.slice_frame(grid.voxels.shape, grid.affine, axis, index, square=True)
+        pixels, window = shown(axis, index)
+        rows, columns = frame.voxel_shape
+        images.append(
+            Image(
+                resample_linear(volume.upright(pixels, frame), frame.shape),
+                original_width=columns,
+                original_height=rows,
+                view=frame.plane,
+                window=window,
+                index=index,
+                spacing=(*frame.spacing, grid.spacing[axis]),
+            )
+        )
+    return tuple(images)
+
+
+def square_notes(images: Sequence[Image]) -> tuple[str, ...]:
+    """What to note about images that were enlarged to square pixels."""
+    enlarged = any(
+        (one.width, one.height) != (one.original_width, one.original_height) for one in images
     )
+    return (RESAMPLED,) if enlarged else ()
 
 
-class _Grey:
-    """The map from voxel values to 8 bits, one for all slices of a volume."""
+def _volume_grey(image: Volume, window: Window | None) -> tuple[ShownPlane, str]:
+    """Grey through a window, as LINEAR_EXACT, or through the range of the whole volume; its note.
 
-    def __init__(self, image: Volume, window: Window | None) -> None:
-        if window is not None:
-            half = window.width / 2
-            self.bottom, self.top = window.centre - half, window.centre + half
-            self.note = f"grey: {volume.describe_window(window.centre, window.width)}"
-        else:
-            self.bottom, self.top = volume.percentile_range(image.voxels)
-            self.note = f"grey: percentiles 0.5 to 99.5, {self.bottom:g} to {self.top:g}"
+    Raises UnreadableFile when a value to be shown is NaN or infinite.
+    """
+    voi: Voi
+    if window is not None:
+        # The record names the function that was applied (DICOM PS3.3 C.11.2.1.3.2).
+        voi = window = replace(window, function="LINEAR_EXACT")
+        note = f"grey: {describe_window(window)}"
+    else:
+        voi = volume.percentile_range(image.voxels)
+        note = range_note(*voi)
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        return volume.to_uint8_range(values, self.bottom, self.top)
+    def plane(axis: int, index: int) -> tuple[NDArray[np.uint8], Window | None]:
+        values = volume.finite(np.take(image.voxels, index, axis=axis))
+        return displayed(values, voi), window
+
+    return plane, note
 
 
-def _image(image: Volume, axis: int, index: int, grey: _Grey, window: Window | None) -> Image:
-    frame = volume.slice_frame(image.voxels.shape, image.affine, axis, index)
-    plane = volume.slice_image(image.voxels, image.affine, axis, index)
-    return Image(
-        grey(plane),
-        view=frame.plane,
-        window=window,
-        index=index,
-        spacing=(*frame.spacing, image.spacing[axis]),
-    )
+def range_note(bottom: float, top: float) -> str:
+    """The range as recorded with an image."""
+    if bottom == top:
+        return f"grey: every voxel is {bottom:g}, shown black"
+    return f"grey: percentiles 0.5 to 99.5, {bottom:g} to {top:g}"

@@ -128,8 +128,8 @@ def test_gantry_tilt_is_noticed_and_in_the_affine(tmp_path: Path) -> None:
     [
         ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "mixed orientations"),
         ({"PixelSpacing": [0.5, 0.3]}, "mixed pixel spacings"),
-        ({"RescaleSlope": 1}, "mixed rescales"),
-        ({"RescaleType": "US"}, "differ in rescale type"),
+        ({"RescaleType": "US"}, r"differ in rescale type.*in US, 0\.dcm in HU"),
+        ({"RescaleSlope": None, "RescaleIntercept": None}, "differ in rescale type"),
         ({"Modality": "MR"}, "differ in modality"),
         ({"SeriesInstanceUID": "1.2.3"}, "differ in series instance uid"),
         ({"ImagePositionPatient": [5.0, 60.0, 4.0]}, "straight line"),
@@ -146,6 +146,31 @@ def test_mixed_sizes_are_refused(tmp_path: Path) -> None:
     change(other, Rows=3, Columns=2)
     with pytest.raises(InputError, match="differ in rows"):
         read_series(write(tmp_path / "s", [*axial([0.0, 2.0]), other]))
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "NM"])
+def test_each_slice_goes_through_its_own_rescale(tmp_path: Path, modality: str) -> None:
+    slices = axial([0.0, 2.0, 4.0], Modality=modality, RescaleIntercept=0)
+    slices[1].RescaleSlope, slices[2].RescaleIntercept = "0.5", 7
+    found = read_series(write(tmp_path / "s", slices))
+    # Stored 1, 11 and 21 in the second column.
+    assert found.values[:, 0, 1].tolist() == [2.0, 5.5, 49.0]
+
+
+def test_slices_with_and_without_a_rescale_are_told_apart(tmp_path: Path) -> None:
+    slices = axial([0.0, 2.0], Modality="MR", RescaleIntercept=0)
+    change(slices[1], RescaleSlope=None, RescaleIntercept=None)
+    with pytest.raises(InputError, match="this slice has no rescale, 0"):
+        read_series(write(tmp_path / "s", slices))
+    slices[0].RescaleSlope = 1
+    assert read_series(write(tmp_path / "t", slices)).values[:, 0, 1].tolist() == [1.0, 11.0]
+
+
+def test_pet_slices_in_different_units_are_refused(tmp_path: Path) -> None:
+    slices = axial([0.0, 2.0], Modality="PT", RescaleIntercept=0, Units="BQML")
+    slices[1].Units = "CNTS"
+    with pytest.raises(InputError, match=r"1\.dcm: .* this one is in CNTS, 0"):
+        read_series(write(tmp_path / "s", slices))
 
 
 def test_pet_slices_may_have_their_own_rescale(tmp_path: Path) -> None:

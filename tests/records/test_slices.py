@@ -7,11 +7,11 @@ import pytest
 
 from qoqdata.errors import BadLabel, InputError, Misaligned
 from qoqdata.readers.dicom import Window
-from qoqdata.readers.volume import SlicePolicy, Volume
+from qoqdata.readers.volume import Plane, SlicePolicy, Volume
 from qoqdata.records.slices import CutSlices, cut_slices
 
-#: 4 x 3 x 5 voxels of 1 x 2 x 4 mm, axes along R, A, S.
-AFFINE = np.diag([1.0, 2.0, 4.0, 1.0])
+#: 4 x 3 x 5 voxels of 2 x 2 x 4 mm, axes along R, A, S.
+AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 SHAPE = (4, 3, 5)
 ALL = SlicePolicy("all", plane="axial")
 
@@ -46,13 +46,13 @@ def test_images_are_windowed_and_upright() -> None:
         expected = np.clip(axial(ramp()[:, :, image.index]), 0, 255)
         assert np.array_equal(image.pixels, expected)
         assert (image.width, image.height) == (4, 3)
-        assert image.spacing == (2.0, 1.0, 4.0)
+        assert image.spacing == (2.0, 2.0, 4.0)
         assert image.view == "axial"
     assert stack.notes == ("slices: all slices, axial, of 5", "grey: C127.5 W255")
 
 
 def test_a_volume_stored_upside_down_gives_the_same_images() -> None:
-    turned = np.diag([1.0, 2.0, -4.0, 1.0])
+    turned = np.diag([2.0, 2.0, -4.0, 1.0])
     window = Window(127.5, 255.0, "LINEAR_EXACT")
     one = cut_slices(volume(ramp()), None, {}, policy=ALL, window=window)
     two = cut_slices(volume(ramp()[:, :, ::-1], turned), None, {}, policy=ALL, window=window)
@@ -113,6 +113,73 @@ def test_boxes_in_pixels_of_their_image() -> None:
     }
     assert found == {"kidney": (3, 1, 2, 3, 3), "cyst": (3, 0, 0, 1, 1)}
     assert {region.label: region.area for region in stack.regions} == {"kidney": 2, "cyst": 1}
+
+
+@pytest.mark.parametrize(
+    ("plane", "shape", "spacing"),
+    [
+        # 3 rows of 2 mm beside 4 columns of 1 mm; 5 x 4 mm over 4 x 1 mm; 5 x 4 mm over 3 x 2 mm.
+        ("axial", (6, 4), (1.0, 1.0, 4.0)),
+        ("coronal", (20, 4), (1.0, 1.0, 2.0)),
+        ("sagittal", (10, 3), (2.0, 2.0, 1.0)),
+    ],
+)
+def test_pixels_are_square_in_every_plane_and_masks_and_boxes_follow(
+    plane: Plane, shape: tuple[int, int], spacing: tuple[float, float, float]
+) -> None:
+    anisotropic = np.diag([1.0, 2.0, 4.0, 1.0])
+    codes = np.zeros(SHAPE, np.uint8)
+    codes[1, 1, 2] = 1
+    stack = cut_slices(
+        volume(codes * 200, anisotropic),
+        volume(codes, anisotropic),
+        {1: "x"},
+        policy=SlicePolicy("mask", 1, plane=plane),
+        window=Window(100, 200, "LINEAR_EXACT"),
+    )
+    assert stack.images is not None and stack.masks is not None and stack.regions is not None
+    (image,), (mask,), (box,) = stack.images, stack.masks, stack.regions
+    assert image.pixels.shape == mask.codes.shape == shape
+    assert image.spacing == spacing
+    assert (image.original_height, image.original_width) != (None, None)
+    # The voxel is as large in mm in the image as it is in the volume, and where it shows.
+    size = {"axial": (2, 1), "coronal": (4, 1), "sagittal": (4, 2)}[plane]
+    assert ((box.y_max - box.y_min) * spacing[0], (box.x_max - box.x_min) * spacing[1]) == size
+    rows, columns = np.nonzero(mask.codes)
+    assert (image.pixels[rows, columns] > 100).all()
+    assert (box.y_min, box.y_max) == (rows.min(), rows.max() + 1)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 5), (4, 3, 1), (1, 3, 5)])
+def test_the_only_plane_is_cut_and_a_row_of_voxels_is_no_picture(
+    shape: tuple[int, int, int],
+) -> None:
+    single = volume(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), np.eye(4))
+    stack = cut_slices(single, None, {}, policy=SlicePolicy("all"))
+    assert stack.images is not None and len(stack.images) == 1
+    assert min(stack.images[0].pixels.shape) > 1
+    right = stack.images[0].view
+    for plane in {"axial", "coronal", "sagittal"} - {right}:
+        with pytest.raises(InputError, match=rf"no picture.*set the plane to {right}"):
+            cut_slices(single, None, {}, policy=SlicePolicy("all", plane=plane))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="line of voxels"):
+        cut_slices(volume(np.zeros((9, 1, 1)), np.eye(4)), None, {}, policy=SlicePolicy("all"))
+
+
+def test_windows_cut_off_before_pixels_are_made_square() -> None:
+    """Bone beside air: the pixel between them is half of what is shown, not half of the values."""
+    voxels = np.full((2, 2, 2), -1000, np.int16)
+    voxels[:, 0] = 3000
+    stack = cut_slices(
+        volume(voxels, np.diag([1.0, 3.0, 1.0, 1.0])),
+        None,
+        {},
+        policy=ALL,
+        window=Window(0, 200),
+    )
+    assert stack.images is not None
+    # Anterior is air. Centres of pixels lie at -1/3, 0, 1/3, 2/3, 1, 4/3 of the way.
+    assert np.abs(stack.images[0].pixels[:, 0] - np.array([0, 0, 85, 170, 255, 255])).max() <= 1
 
 
 def test_regions_count_stored_images_not_raw_slices() -> None:

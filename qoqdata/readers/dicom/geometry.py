@@ -1,7 +1,4 @@
-"""Where pixels lie: spacing, aspect and the plane of a frame in the patient (PS3.3 C.7.6.2).
-
-Pixels that are not square are resampled once, so that one is as wide as it is high.
-"""
+"""Where pixels lie: spacing, aspect and the plane of a frame in the patient (PS3.3 C.7.6.2)."""
 
 from __future__ import annotations
 
@@ -15,8 +12,6 @@ from qoqdata.errors import UnreadableFile
 from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.functional_groups import holder
 
-# Spacings written with few digits differ by less than this; resampling them would only blur.
-_SQUARE_TOLERANCE = 0.01
 # How far the two direction cosines may be from unit length and a right angle.
 _COSINE_TOLERANCE = 1e-2
 # Pixels between an atom and a mountain, positions within a kilometre of the origin: in mm.
@@ -74,28 +69,6 @@ def pixel_aspect(dataset: Dataset, spacing: tuple[float, float] | None) -> float
     if ratio is None or len(ratio) != 2 or min(ratio) <= 0:
         return 1.0
     return ratio[0] / ratio[1]
-
-
-def square_size(rows: int, columns: int, aspect: float) -> tuple[int, int]:
-    """Rows and columns with square pixels; `aspect` is the height of a stored pixel over its width.
-
-    The coarser direction is enlarged, so no detail is lost. Within 1 % of square, as given.
-    """
-    if abs(aspect - 1.0) <= _SQUARE_TOLERANCE:
-        return rows, columns
-    if aspect > 1.0:
-        return max(1, round(rows * aspect)), columns
-    return rows, max(1, round(columns / aspect))
-
-
-def resample_square(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A grey or RGB frame at `size` (rows, columns), bilinear; itself when it has that size."""
-    if frame.shape[:2] == size:
-        return frame
-    import cv2
-
-    rows, columns = size
-    return np.asarray(cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def plane(dataset: Dataset, frame: int) -> ImagePlane:

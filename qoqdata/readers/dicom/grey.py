@@ -14,22 +14,10 @@ from pydicom.dataset import Dataset
 from qoqdata.readers.dicom import transforms
 from qoqdata.readers.dicom.decode import StoredFrame
 from qoqdata.readers.dicom.image_pixel import ImagePixel
-from qoqdata.readers.dicom.windowing import (
-    Lut,
-    Modality,
-    Window,
-    grey,
-    lut_fraction,
-    range_fraction,
-    stored_values,
-    window_fraction,
-)
+from qoqdata.readers.dicom.presentation import presentations
+from qoqdata.readers.dicom.windowing import Modality, Voi, Window, displayed, stored_values
 
-BITS_RANGE = "no window: full range of the stored bits"
 VALUE_RANGE = "no window: full range of the values in the file, padding left out"
-
-# A VOI transform: a window, a table, or the low and high end of a range of modality values.
-Voi = Window | Lut | tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -42,14 +30,7 @@ class GreyTransform:
 
     def __call__(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
         """8-bit grey of stored values, in their shape."""
-        values = self.modality(samples)
-        if isinstance(self.voi, Window):
-            fraction = window_fraction(values, self.voi)
-        elif isinstance(self.voi, Lut):
-            fraction = lut_fraction(values, self.voi)
-        else:
-            fraction = range_fraction(values, *self.voi)
-        return grey(fraction, inverted=self.inverted)
+        return displayed(self.modality(samples), self.voi, inverted=self.inverted)
 
 
 @dataclass(frozen=True)
@@ -85,31 +66,31 @@ def grey_plan(
     for index in indices:
         modalities[index], notes = transforms.modality(dataset, index, pixel)
         repairs += notes
-    first = modalities[indices[0]]
-    padding = transforms.padding(dataset, pixel)
-    inverted, notes = transforms.inverted(dataset, pixel)
+    own, notes = presentations(dataset, pixel, modalities)
+    shown = {index: one.through(window) for index, one in own.items()}
     repairs += notes
-    table = transforms.voi_lut(dataset, pixel, first) if window is None else None
+    padding = shown[indices[0]].padding
     vois: dict[int, Voi] = {}
     whole: tuple[float, float] | None = None
     for index in indices:
-        voi: Voi | None = window or table
-        if voi is None:
-            voi, notes = transforms.window(dataset, index)
-            repairs += notes
+        voi = shown[index].voi
+        repairs += shown[index].notes
         if voi is None:
             if whole is None:
-                whole = _whole_range(dataset, pixel, frames, padding, first)
+                whole = _whole_range(dataset, pixel, frames, padding)
             voi = whole
-            repairs.append(BITS_RANGE if _narrow(pixel) else VALUE_RANGE)
+            repairs.append(VALUE_RANGE)
         vois[index] = voi
-    first_voi = vois[indices[0]]
+    first = vois[indices[0]]
     if len(set(vois.values())) > 1:
         repairs.append("windows differ between frames: each frame is shown with its own")
     return GreyPlan(
-        transforms={i: GreyTransform(modalities[i], vois[i], inverted) for i in indices},
+        transforms={
+            index: GreyTransform(modalities[index], vois[index], shown[index].inverted)
+            for index in indices
+        },
         padding=padding,
-        window=first_voi if isinstance(first_voi, Window) else None,
+        window=first if isinstance(first, Window) else None,
         repairs=tuple(dict.fromkeys(repairs)),
     )
 
@@ -176,16 +157,18 @@ def _wide_grey(
     padding: tuple[float, float] | None,
 ) -> NDArray[np.uint8]:
     values = whole_values(pixel, frame.values)
-    void = ~np.isfinite(values)
-    if padding is not None:
-        void |= (values >= padding[0]) & (values <= padding[1])
+    void = no_data(values, padding)
     image = transform(np.where(void, 0, values))
     image[void] = 0
     return image
 
 
-def _narrow(pixel: ImagePixel) -> bool:
-    return pixel.bits_stored <= 8
+def no_data(values: NDArray[Any], padding: tuple[float, float] | None) -> NDArray[np.bool_]:
+    """Where stored values too wide for a table are padding, NaN or infinite; in their shape."""
+    void: NDArray[np.bool_] = ~np.isfinite(values)
+    if padding is not None:
+        void |= (values >= padding[0]) & (values <= padding[1])
+    return void
 
 
 def _whole_range(
@@ -193,12 +176,8 @@ def _whole_range(
     pixel: ImagePixel,
     frames: Frames,
     padding: tuple[float, float] | None,
-    first: Modality,
 ) -> tuple[float, float]:
-    """Lowest and highest modality value: of the stored bits, or of the values in all frames."""
-    if _narrow(pixel):
-        values = first(stored_values(*pixel.word))
-        return float(values.min()), float(values.max())
+    """Lowest and highest modality value in all frames, padding left out."""
     low, high = np.inf, -np.inf
     is_padding = transforms.padded(pixel.word, padding) if pixel.tabled else None
     word_values = stored_values(*pixel.word) if pixel.tabled else None
@@ -208,9 +187,7 @@ def _whole_range(
             samples: NDArray[Any] = word_values[present]
         else:
             samples = whole_values(pixel, frame.values)
-            samples = samples[np.isfinite(samples)]
-            if padding is not None:
-                samples = samples[(samples < padding[0]) | (samples > padding[1])]
+            samples = samples[~no_data(samples, padding)]
         if samples.size:
             values = transforms.modality(dataset, frame.index, pixel)[0](samples)
             low, high = min(low, float(values.min())), max(high, float(values.max()))

@@ -10,23 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
-from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
 from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
-from qoqdata.readers.dicom.functional_groups import holder
-from qoqdata.readers.dicom.geometry import (
-    pixel_aspect,
-    pixel_spacing,
-    resample_square,
-    square_size,
-)
+from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
 from qoqdata.readers.dicom.grey import Frames, grey_frames, grey_plan, words
 from qoqdata.readers.dicom.header import header
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
+from qoqdata.readers.dicom.units import not_hounsfield, refuse_window
 from qoqdata.readers.dicom.windowing import Window, ct_window
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.square_pixels import RESAMPLED, resample_linear, square_size
 
 
 @dataclass(frozen=True)
@@ -112,10 +107,10 @@ def read_windows(
     file = open_dataset(Path(path), limits=limits)
     with located(file.where):
         pixel = image_pixel(file, limits=limits)
-        for request, window in zip(windows, choices, strict=True):
-            if window is not None:
-                _check_window(file, pixel, by_name=isinstance(request, str))
         indices = wanted_frames(frames, pixel)
+        for request in windows:
+            if request is not None:
+                _check_window(file, pixel, request, indices)
         source = _frames(file, pixel)
         return tuple(
             _read(file, pixel, source, indices, window, square=square, limits=limits)
@@ -158,18 +153,18 @@ def _read(
         rows, columns = square_size(rows, columns, pixel_aspect(dataset, spacing))
         limits.check_shape("image_pixels", (rows, columns), where=file.where)
     if (rows, columns) != (pixel.rows, pixel.columns):
-        repairs.append("pixels were not square: resampled to square")
+        repairs.append(RESAMPLED)
         if spacing is not None:
             spacing = (spacing[0] * pixel.rows / rows, spacing[1] * pixel.columns / columns)
     images, voi, notes = _shown(file, pixel, frames, indices, window)
     place = places(indices)
     grey = pixel.photometric in GREY
     if grey and len(indices) == 1:  # a new array: no need to copy it
-        out = resample_square(next(images)[1], (rows, columns))[np.newaxis]
+        out = resample_linear(next(images)[1], (rows, columns))[np.newaxis]
     else:
         out = np.empty((len(indices), rows, columns) + (() if grey else (3,)), np.uint8)
         for index, image in images:
-            out[place[index]] = resample_square(image, (rows, columns))
+            out[place[index]] = resample_linear(image, (rows, columns))
     return DicomImage(
         frames=out,
         window=voi,
@@ -216,20 +211,13 @@ def _shown(
     return ((frame.index, rgb(pixel, frame)) for frame in frames(indices)), None, ()
 
 
-def _check_window(file: OpenFile, pixel: ImagePixel, *, by_name: bool) -> None:
+def _check_window(
+    file: OpenFile, pixel: ImagePixel, request: Window | str, indices: Sequence[int]
+) -> None:
     """Raise InputError for a window on colour, or for a CT window on values that are not HU."""
     if pixel.photometric not in GREY:
         raise InputError(f"a window was asked for, the image is {pixel.photometric}")
-    if not by_name:
-        return
-    facts = header(file.dataset)
-    if facts.modality != "CT":
-        raise InputError(f"a CT window was asked for, the modality is {facts.modality}")
-    macro = "PixelValueTransformationSequence"
-    item = holder(file.dataset, 0, macro, "RescaleIntercept")
-    has_rescale = elements.number(item, "RescaleIntercept") is not None
-    if not has_rescale or not (facts.rescale_type or "HU").startswith("HU"):
-        raise InputError(
-            "a CT window was asked for, but the values are not in Hounsfield units",
-            fix="give a Window in the units of the file",
-        )
+    if isinstance(request, str):
+        reasons = (not_hounsfield(file.dataset, index) for index in indices)
+        if reason := next((one for one in reasons if one is not None), None):
+            raise refuse_window(request, reason)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,9 @@ from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import holder
 from qoqdata.readers.dicom.geometry import ImagePlane, plane
 from qoqdata.readers.dicom.header import DicomHeader, header
-from qoqdata.readers.dicom.stack import Gap, SeriesStack, stack
-from qoqdata.readers.dicom.values import modality_frames, value_pixel
-from qoqdata.readers.dicom.windowing import Modality
+from qoqdata.readers.dicom.presentation import Presentation
+from qoqdata.readers.dicom.series_values import series_values
+from qoqdata.readers.dicom.stack import Gap, stack
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 
@@ -37,7 +36,10 @@ class SeriesIds:
 class Series:
     """A volume of modality values.
 
-    `values` is float32 (slice, row, column), HU for CT. `affine` (4, 4) maps (slice, row, column)
+    `values` is float32 (slice, row, column), each slice through its own rescale, HU for CT unless
+    `not_hounsfield` says why not. `void`, of the same shape, is True where the files say that there
+    are no data; None when that is nowhere. `presentations` are the files' own windows, tables,
+    polarity and padding, one for each slice. `affine` (4, 4) maps (slice, row, column)
     indices to patient coordinates (LPS, mm), homogeneous. `spacing` is (slice, row, column) in mm,
     `positions` the mm of each slice along the normal, rising. `gaps` are missing slices,
     `duplicates` the files of slices that were there twice with the same pixels, and were dropped.
@@ -45,6 +47,9 @@ class Series:
     """
 
     values: NDArray[np.float32]
+    void: NDArray[np.bool_] | None
+    presentations: tuple[Presentation, ...]
+    not_hounsfield: str | None
     affine: NDArray[np.float64]
     spacing: tuple[float, float, float]
     positions: tuple[float, ...]
@@ -92,15 +97,15 @@ def read_series(
 
     Slices are ordered by the position of their first pixel along the normal of the image plane
     (PS3.3 C.7.6.2.1.1), never by name or number. Slices at one place with the same pixels are kept
-    once. Rescale is applied per slice. Gaps, uneven steps and gantry tilt are told.
+    once. Each slice goes through its own rescale. Gaps, uneven steps and gantry tilt are told.
 
-    Raises InputError for mixed series, orientations, sizes, spacings or rescales (but each PET
-    slice may have its own), for different slices at one place, and for slices that cannot be
-    placed; UnreadableFile, UnsupportedFormat, NoPixels, MissingFile, TooLarge as `read_dicom`.
+    Raises InputError for mixed series, orientations, sizes, spacings or units, for a rescale that
+    only some slices have, for different slices at one place, and for slices that cannot be placed;
+    UnreadableFile, UnsupportedFormat, NoPixels, MissingFile, TooLarge as `read_dicom`.
     """
     slices, repairs = _slices(files, limits=limits)
     first = slices[0].header
-    for name in ("series_instance_uid", "rows", "columns", "modality", "rescale_type"):
+    for name in ("series_instance_uid", "rows", "columns", "modality"):
         if len({getattr(one.header, name) for one in slices}) > 1:
             raise InputError(
                 f"the files differ in {name.replace('_', ' ')}",
@@ -112,20 +117,24 @@ def read_series(
         layout = stack([one.plane for one in slices], thickness=slices[0].thickness)
         shape = (len(layout.order), first.rows or 0, first.columns or 0)
         limits.check_shape("voxels", shape, where=where)
-        values = _decode(slices, layout, shape, limits=limits)
+        sources = [(one.path, one.frame) for one in slices]
+        decoded = series_values(sources, layout, shape, limits=limits)
     firsts = [slices[numbers[0]] for numbers in layout.order]
     duplicates = tuple(slices[number].path for numbers in layout.order for number in numbers[1:])
     if duplicates:
         repairs.append(f"{len(duplicates)} slices were there twice with the same pixels: kept once")
     return Series(
-        values=values,
+        values=decoded.values,
+        void=decoded.void,
+        presentations=decoded.presentations,
+        not_hounsfield=decoded.not_hounsfield,
         affine=layout.affine,
         spacing=layout.spacing,
         positions=layout.positions,
         gaps=layout.gaps,
         duplicates=duplicates,
         tilt_degrees=layout.tilt_degrees,
-        repairs=tuple(dict.fromkeys((*repairs, *layout.repairs))),
+        repairs=tuple(dict.fromkeys((*repairs, *decoded.repairs, *layout.repairs))),
         header=firsts[0].header,
         ids=SeriesIds(
             patient_id=first.patient_id,
@@ -189,48 +198,3 @@ def _thickness(dataset: Dataset, frame: int) -> float | None:
         if distance is not None and distance > 0:
             return distance
     return None
-
-
-def _decode(
-    slices: Sequence[_Slice], layout: SeriesStack, shape: tuple[int, int, int], *, limits: Limits
-) -> NDArray[np.float32]:
-    """The values of every place; raises InputError when slices at one place differ."""
-    out = np.empty(shape, np.float32)
-    place = {numbers[0]: k for k, numbers in enumerate(layout.order)}
-    again = {number: k for k, numbers in enumerate(layout.order) for number in numbers[1:]}
-    rescales: set[tuple[Any, ...]] = set()
-    for number, values, modality in _values(slices, place, limits=limits):
-        out[place[number]] = values
-        rescales.add(_signature(modality))
-    for number, values, modality in _values(slices, again, limits=limits):
-        rescales.add(_signature(modality))
-        if not np.array_equal(out[again[number]], values, equal_nan=True):
-            raise InputError(
-                "different slices lie at one place",
-                fix="split time points, echoes or phases into series of their own",
-            )
-    if len(rescales) > 1 and slices[0].header.modality != "PT":
-        raise InputError("the slices have mixed rescales")
-    return out
-
-
-def _values(
-    slices: Sequence[_Slice], numbers: Iterable[int], *, limits: Limits
-) -> Iterator[tuple[int, NDArray[np.float32], Modality]]:
-    """Number, modality values and transform of the wanted slices; each file is opened once."""
-    files: dict[Path, dict[int, int]] = {}
-    for number in numbers:
-        files.setdefault(slices[number].path, {})[slices[number].frame] = number
-    for path, frames in files.items():
-        file = open_dataset(path, limits=limits)
-        with located(file.where):
-            pixel = value_pixel(file, limits=limits)
-            for frame, values, modality in modality_frames(file, pixel, list(frames)):
-                yield frames[frame], values, modality
-
-
-def _signature(modality: Modality) -> tuple[Any, ...]:
-    table = modality.lut
-    if table is not None:
-        return table.first, table.entries.tobytes()
-    return modality.slope, modality.intercept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,24 @@ from qoqdata.readers.dicom import transforms
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.frames import places, wanted_frames
-from qoqdata.readers.dicom.grey import look_up, whole_values, words
+from qoqdata.readers.dicom.grey import look_up, no_data, whole_values, words
 from qoqdata.readers.dicom.header import DicomHeader, header
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.windowing import Modality, stored_values
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True, eq=False)
+class ValueFrame:
+    """Modality values of one frame, float32 (rows, columns), and the transform that gave them.
+
+    `void` is True where the file says that there are no data (padding, NaN); None for nowhere.
+    """
+
+    index: int
+    values: NDArray[np.float32]
+    modality: Modality
+    void: NDArray[np.bool_] | None
 
 
 def read_values(
@@ -36,13 +50,13 @@ def read_values(
         pixel = value_pixel(file, limits=limits)
         indices = wanted_frames(frames, pixel)
         place = places(indices)
-        decoder = modality_frames(file, pixel, indices)
+        decoder = value_frames(file, pixel, indices)
         if len(indices) == 1:  # a new array: no need to copy it
-            out = next(decoder)[1][np.newaxis]
+            out = next(decoder).values[np.newaxis]
         else:
             out = np.empty((len(indices), pixel.rows, pixel.columns), np.float32)
-            for index, values, _ in decoder:
-                out[place[index]] = values
+            for one in decoder:
+                out[place[one.index]] = one.values
         return out, header(file.dataset, frame=indices[0])
 
 
@@ -54,18 +68,30 @@ def value_pixel(file: OpenFile, *, limits: Limits) -> ImagePixel:
     return pixel
 
 
-def modality_frames(
-    file: OpenFile, pixel: ImagePixel, indices: Sequence[int]
-) -> Iterator[tuple[int, NDArray[np.float32], Modality]]:
-    """Index, modality values (rows, columns) and their transform, per frame in ascending order."""
+def value_frames(
+    file: OpenFile,
+    pixel: ImagePixel,
+    indices: Sequence[int],
+    padding: tuple[float, float] | None = None,
+) -> Iterator[ValueFrame]:
+    """Modality values of the wanted frames, in ascending order.
+
+    padding: stored values that stand for no data, with both ends.
+    """
     tables: dict[Modality, NDArray[np.float32]] = {}
+    void: NDArray[np.bool_] | None
+    is_padding = transforms.padded(pixel.word, padding) if pixel.tabled and padding else None
     for frame in stored_frames(file.dataset, pixel, indices):
         modality, _ = transforms.modality(file.dataset, frame.index, pixel)
         if not pixel.tabled:
-            values = whole_values(pixel, frame.values)
-            yield frame.index, modality(values).astype(np.float32), modality
+            stored = whole_values(pixel, frame.values)
+            void = no_data(stored, padding)
+            values = modality(stored).astype(np.float32)
+            yield ValueFrame(frame.index, values, modality, void if void.any() else None)
             continue
         if modality not in tables:
             every = stored_values(*pixel.word)
             tables[modality] = modality(every).astype(np.float32)
-        yield frame.index, look_up(words(frame.values), tables[modality]), modality
+        index = words(frame.values)
+        void = None if is_padding is None else np.take(is_padding, index)
+        yield ValueFrame(frame.index, look_up(index, tables[modality]), modality, void)

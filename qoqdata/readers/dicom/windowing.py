@@ -69,6 +69,11 @@ def ct_window(name: str) -> Window:
         ) from error
 
 
+def describe_window(window: Window) -> str:
+    """The window as recorded with an image: "C40 W400"."""
+    return f"C{window.centre:g} W{window.width:g}"
+
+
 @dataclass(frozen=True, eq=False)
 class Lut:
     """A lookup table (PS3.3 C.11.1.1): `entries[0]` is the output for the input `first`.
@@ -81,10 +86,24 @@ class Lut:
     entries: NDArray[np.uint16]
     bits: int
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lut) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def _content(self) -> tuple[int, int, bytes]:
+        return self.first, self.bits, self.entries.tobytes()
+
     def __call__(self, values: NDArray[Any]) -> NDArray[np.float64]:
         index = np.rint(np.asarray(values, np.float64)) - self.first
         last = len(self.entries) - 1
         return np.asarray(self.entries[np.clip(index, 0, last).astype(np.intp)], np.float64)
+
+
+#: A VOI transform: a window, a table, or the low and high end of a range of modality values.
+Voi = Window | Lut | tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -145,6 +164,20 @@ def range_fraction(values: NDArray[Any], low: float, high: float) -> NDArray[np.
     if not high > low:
         return np.zeros(x.shape)
     return np.clip((x - low) / (high - low), 0.0, 1.0)
+
+
+def displayed(values: NDArray[Any], voi: Voi, *, inverted: bool = False) -> NDArray[np.uint8]:
+    """Modality values as 8-bit grey, in their shape: VOI, then presentation.
+
+    The one chain of frames, of slices of a series and of slices of a volume.
+    """
+    if isinstance(voi, Window):
+        fraction = window_fraction(values, voi)
+    elif isinstance(voi, Lut):
+        fraction = lut_fraction(values, voi)
+    else:
+        fraction = range_fraction(values, *voi)
+    return grey(fraction, inverted=inverted)
 
 
 def grey(fraction: NDArray[Any], *, inverted: bool) -> NDArray[np.uint8]:

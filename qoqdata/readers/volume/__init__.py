@@ -1,9 +1,9 @@
 """Volume readers (NIfTI, MetaImage, NRRD) and the geometry between voxels, patient and image.
 
-`read_volume` takes any of them; `choose_slices` and `slice_image` turn a volume into images,
-`to_uint8` and `to_uint8_range` into grey levels. For annotations that are points in millimetres,
-`voxel_from_world` and `stored_from_voxel` lead to the stored image, and `voxel_from_stored` and
-`world_from_voxel` lead back.
+`read_volume` takes any of them; `choose_slices` and `slice_image` turn a volume into images, and
+`percentile_range` gives a range of grey where no window is known. For annotations that are points
+in millimetres, `voxel_from_world` and `stored_from_voxel` lead to the stored image, and
+`voxel_from_stored` and `world_from_voxel` lead back.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.volume import metaimage, nifti, nrrd
 from qoqdata.readers.volume.datafile import open_regular
+from qoqdata.readers.volume.grey_range import finite, percentile_range
 from qoqdata.readers.volume.grid import (
     Volume,
     axis_codes,
@@ -39,13 +40,8 @@ from qoqdata.readers.volume.slices import (
     slice_frame,
     slice_image,
     stored_from_voxel,
+    upright,
     voxel_from_stored,
-)
-from qoqdata.readers.volume.window import (
-    describe_window,
-    percentile_range,
-    to_uint8,
-    to_uint8_range,
 )
 
 __all__ = [
@@ -61,7 +57,7 @@ __all__ = [
     "choose",
     "choose_slices",
     "describe",
-    "describe_window",
+    "finite",
     "grid_difference",
     "label_volume",
     "percentile_range",
@@ -71,8 +67,7 @@ __all__ = [
     "slice_image",
     "stored_from_voxel",
     "through_plane_axis",
-    "to_uint8",
-    "to_uint8_range",
+    "upright",
     "voxel_from_stored",
     "voxel_from_world",
     "without_nonfinite",

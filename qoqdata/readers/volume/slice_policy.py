@@ -15,7 +15,12 @@ import numpy as np
 
 from qoqdata.errors import InputError, UsageError
 from qoqdata.readers.volume.grid import Volume, check_same_grid
-from qoqdata.readers.volume.orientation import Plane, anatomical_axes, through_plane_axis
+from qoqdata.readers.volume.orientation import (
+    Plane,
+    anatomical_axes,
+    plane_of_axis,
+    through_plane_axis,
+)
 
 Kind = Literal["uniform", "all", "mask", "index"]
 
@@ -105,8 +110,10 @@ def choose_slices(
     """The slice axis of a volume and the array indices along it, in anatomical order.
 
     mask: a label volume on the same grid (else Misaligned); only the policy "mask" reads it.
+    Raises InputError for slices of a single row or column, which are no pictures.
     """
     axis = through_plane_axis(volume, policy.plane)
+    _check_picture(volume, axis)
     profile = None
     if policy.kind == "mask" and mask is not None:
         check_same_grid(volume, mask, where="mask")
@@ -117,6 +124,20 @@ def choose_slices(
     upwards = anatomical_axes(volume.affine)[axis][1]
     n_slices = volume.voxels.shape[axis]
     return axis, choose(policy, n_slices, mask_profile=profile, descending=not upwards)
+
+
+def _check_picture(volume: Volume, axis: int) -> None:
+    sides = [side for n, side in enumerate(volume.voxels.shape[:3]) if n != axis]
+    if min(sides) > 1:
+        return
+    single = [n for n, side in enumerate(volume.voxels.shape[:3]) if side == 1]
+    plane = plane_of_axis(volume.affine, axis)
+    raise InputError(
+        f"{plane} slices of this volume are {min(sides)} x {max(sides)} voxels: no picture",
+        fix=f"set the plane to {plane_of_axis(volume.affine, single[0])}"
+        if len(single) == 1
+        else "leave it out: it is a line of voxels, not an image",
+    )
 
 
 def describe(policy: SlicePolicy) -> str:

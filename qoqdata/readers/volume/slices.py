@@ -5,7 +5,8 @@
     sagittal  superior at the top, anterior on the image's left
 
 The image comes from transposes and flips that the affine calls for: voxel axes are matched to
-the nearest anatomical ones, oblique volumes are not resampled. Only `square=True` resamples, once.
+the nearest anatomical ones, oblique volumes are not resampled. Only `square=True` resamples, once,
+by the rule of `qoqdata.readers.square_pixels`.
 
 Stored-image coordinates are (x, y) in pixels from the image's upper left corner, x to the
 right, y down; the centre of pixel (0, 0) is at (0.5, 0.5).
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from qoqdata.errors import InputError, UsageError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.square_pixels import resample_linear, resample_nearest, square_size
 from qoqdata.readers.volume.orientation import (
     Plane,
     anatomical_axes,
@@ -67,8 +69,10 @@ def slice_frame(
     """The frame of slice `index` of a volume of `shape` (i, j, k), along a plane or a voxel axis.
 
     square: make pixels square by enlarging the coarser direction to the finer spacing; whole pixel
-    counts leave a rest, so the spacing given is the one reached. Raises InputError for an index
-    beyond the volume, TooLarge for an image beyond the limits, UsageError for other arguments.
+        counts leave a rest, so the spacing given is the one reached.
+
+    Raises InputError for an index beyond the volume, TooLarge for an image beyond the limits,
+    UsageError for other arguments.
     """
     if len(shape) != 3:
         raise UsageError(f"a slice of an array of shape {shape}", fix="choose one time point first")
@@ -85,11 +89,7 @@ def slice_frame(
     voxel_mm = (float(edges[row_axis]), float(edges[column_axis]))
     image_shape = voxel_shape
     if square:
-        finest = min(voxel_mm)
-        image_shape = (
-            max(1, round(voxel_shape[0] * voxel_mm[0] / finest)),
-            max(1, round(voxel_shape[1] * voxel_mm[1] / finest)),
-        )
+        image_shape = square_size(*voxel_shape, voxel_mm[0] / voxel_mm[1])
     limits.check_shape("image_pixels", image_shape, where=f"{name} slice {index}")
     return SliceFrame(
         plane=name,
@@ -126,34 +126,26 @@ def slice_image(
     Raises as `slice_frame`, which describes the same image.
     """
     frame = slice_frame(array.shape, affine, plane, index, square=square, limits=limits)
-    image = np.take(array, frame.index, axis=frame.axis)
-    if frame.row_axis > frame.column_axis:
-        image = image.T
+    image = upright(np.take(array, frame.index, axis=frame.axis), frame)
+    if frame.shape == frame.voxel_shape:
+        return image
+    if labels:
+        return resample_nearest(image, frame.shape)
+    wide = image.dtype == np.float64
+    return resample_linear(image.astype(np.float64 if wide else np.float32), frame.shape)
+
+
+def upright(plane: NDArray[Any], frame: SliceFrame) -> NDArray[Any]:
+    """A plane of voxels, in the order of their axes, as the image of `frame` before resampling.
+
+    Only transposed and turned over: shape `frame.voxel_shape`, the plane's own values.
+    """
+    image = plane.T if frame.row_axis > frame.column_axis else plane
     if frame.row_reversed:
         image = image[::-1]
     if frame.column_reversed:
         image = image[:, ::-1]
-    image = np.ascontiguousarray(image)
-    if frame.shape == frame.voxel_shape:
-        return image
-    return _nearest(image, frame.shape) if labels else _linear(image, frame.shape)
-
-
-def _nearest(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    rows, columns = (
-        (2 * np.arange(count) + 1) * voxels // (2 * count)
-        for count, voxels in zip(shape, image.shape, strict=True)
-    )
-    return image[np.ix_(rows, columns)]
-
-
-def _linear(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Linear interpolation with pixel centres at +0.5; edges are held."""
-    import cv2
-
-    wide = image.dtype == np.float64
-    floats: NDArray[np.floating] = image.astype(np.float64 if wide else np.float32)
-    return cv2.resize(floats, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(image)
 
 
 def stored_from_voxel(frame: SliceFrame, ijk: NDArray[Any]) -> NDArray[np.float64]:

@@ -10,12 +10,19 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_windowing
 
 from qoqdata.errors import UnreadableFile, UsageError
-from qoqdata.readers.volume import (
-    describe_window,
-    percentile_range,
-    to_uint8,
-    to_uint8_range,
-)
+from qoqdata.readers.dicom import Window
+from qoqdata.readers.dicom.windowing import describe_window, displayed
+from qoqdata.readers.volume import finite, percentile_range
+
+
+def to_uint8(values: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """Values of a volume through a window."""
+    return displayed(finite(values), Window(centre, width, "LINEAR_EXACT"))
+
+
+def to_uint8_range(values: np.ndarray, bottom: float, top: float) -> np.ndarray:
+    """Values of a volume through a range."""
+    return displayed(finite(values), (bottom, top))
 
 
 def spread(values: np.ndarray, low: float = 0.5, high: float = 99.5) -> np.ndarray:
@@ -101,6 +108,73 @@ def test_constants_and_sparse_masks_do_not_divide_by_zero() -> None:
     assert grey.sum() == 255
 
 
+def vessels(share: float, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A volume whose `share` of brightest voxels, 200 to 1000, lie on a background; and where."""
+    rng = np.random.default_rng(8)
+    bright = rng.random(background.shape) < share
+    return np.where(bright, rng.integers(200, 1001, background.shape), background), bright
+
+
+EMPTY = np.zeros((40, 40, 40))
+NOISE = np.abs(np.random.default_rng(9).normal(10, 4, (40, 40, 40)))
+
+
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+@pytest.mark.parametrize(
+    ("share", "background"),
+    [(0.004, EMPTY), (0.0005, EMPTY), (0.02, EMPTY), (0.004, NOISE), (0.008, NOISE)],
+)
+def test_sparse_vessels_have_shades(share: float, background: np.ndarray, dtype: str) -> None:
+    volume, bright = vessels(share, background.astype(dtype))
+    volume = volume.astype(dtype)
+    grey = spread(volume)
+    # Over all values both percentiles would lie in the background, and vessels would be one level.
+    assert len(np.unique(grey[bright])) > 25
+    assert np.mean(grey[bright] == 255) < 0.05
+    # 200 of 1000 is a fifth, and the background is dark.
+    assert np.abs(grey[bright] / 255 - volume[bright] / 1000).max() < 0.03
+    assert grey[~bright].max() < 10
+
+
+def test_dark_structures_on_a_white_ground_have_shades_too() -> None:
+    volume, bright = vessels(0.004, EMPTY)
+    grey = spread(1000 - volume)
+    assert (grey[~bright] == 255).all()
+    assert len(np.unique(grey[bright])) > 25
+
+
+def test_a_filling_value_takes_no_share_of_the_range() -> None:
+    tissue = np.random.default_rng(1).integers(0, 1001, 4000).astype(np.int16)
+    for filling in (-32768, -10000, 30000):
+        volume = np.concatenate([np.full(6000, filling, np.int16), tissue])
+        assert percentile_range(volume) == percentile_range(tissue)
+    # Zero around a brain is no filling value: it stays black, and the darkest tissue does not.
+    brain = np.concatenate([np.zeros(6000), tissue + 400])
+    assert percentile_range(brain) == (0, percentile_range(tissue)[1] + 400)
+
+
+def test_volumes_with_tissue_keep_the_percentiles_of_all_values() -> None:
+    rng = np.random.default_rng(2)
+    head = np.concatenate([rng.rayleigh(5, 5000), rng.normal(300, 80, 5000), [9000] * 8])
+    assert percentile_range(head) == tuple(np.percentile(head, [0.5, 99.5]))
+    assert percentile_range(head)[1] < 600
+
+
+@given(
+    st.lists(st.integers(-2000, 3000), min_size=1, max_size=60),
+    st.integers(-4, 4),
+)
+def test_a_range_is_ordered_within_the_values_and_follows_their_unit(
+    values: list[int], power: int
+) -> None:
+    array = np.array(values, np.float64)
+    bottom, top = percentile_range(array)
+    assert array.min() <= bottom <= top <= array.max()
+    assert (bottom == top) == (np.ptp(array) == 0)
+    scaled = percentile_range(array * 2.0**power)
+    assert scaled == pytest.approx((bottom * 2.0**power, top * 2.0**power))
+
+
 @pytest.mark.parametrize(("low", "high"), [(50, 50), (90, 10), (-1, 50), (0, 101)])
 def test_impossible_percentiles_are_refused(low: float, high: float) -> None:
     with pytest.raises(UsageError):
@@ -108,5 +182,5 @@ def test_impossible_percentiles_are_refused(low: float, high: float) -> None:
 
 
 def test_the_window_is_named() -> None:
-    assert describe_window(-600, 1500) == "C-600 W1500"
-    assert describe_window(0.5, 2.25) == "C0.5 W2.25"
+    assert describe_window(Window(-600, 1500)) == "C-600 W1500"
+    assert describe_window(Window(0.5, 2.25)) == "C0.5 W2.25"
