@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ from qoqdata.layout import Layout
 from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.remote.leaves import PLACE
 from qoqdata.remote.opening import open_files
-from qoqdata.settings import load_yaml
 from qoqdata.sources.card import parse_card
 from qoqdata.statistics.tables import Stats
 from qoqdata.verdicts import without_dropped
@@ -310,8 +310,8 @@ class Dataset:
 
 def _card(path: Path, *, where: str) -> Card:
     try:
-        return parse_card(load_yaml(path), where=where)
-    except UsageError as error:
+        return parse_card(json.loads(path.read_bytes()), where=where)
+    except (OSError, ValueError, UsageError) as error:
         fix = "build its source again"
         raise DatasetError("holds no card as built", where=where, fix=fix) from error
 
