@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import operator
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from qoqdata import items, notebook, roles
 from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_unknown_labels
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
-from qoqdata.errors import DatasetError, QoqdataError, UsageError
+from qoqdata.errors import DatasetError, FailedSourceWarning, QoqdataError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.remote.leaves import PLACE
@@ -329,11 +330,16 @@ def open_dataset(
     `cache_bytes` (else QOQDATA_CACHE and QOQDATA_CACHE_BYTES, else ~/.cache/qoqdata and 50 GB);
     every shard is checked against the manifest. `storage_options` go to the fsspec file system.
 
-    Raises DatasetError when there is no data set, when its build has not finished, when its store
+    A FailedSourceWarning tells of each source that failed as a whole. Raises DatasetError when
+    there is no data set, when its build has not finished, when its store
     stays out of reach or when its schema version is another one; UsageError for a URL that nothing
     can read, for credentials that lack and for a cache size that is none.
     """
     files, manifest = open_files(
         root, cache=cache, cache_bytes=cache_bytes, storage_options=storage_options
     )
+    for slug, entry in manifest.sources.items():
+        if entry.failure is not None:
+            what = f"{files.origin()}: the source {slug} failed as a whole: {entry.failure}"
+            warnings.warn(what, FailedSourceWarning, stacklevel=2)
     return Dataset(files.root, manifest, files)

@@ -55,6 +55,7 @@ class SourceBuild:
     job: Job
     config: BuildConfig
     storage: Storage
+    max_quarantine: float
     layout: Layout
     #: The splits of the patients of its namespace, where its card needs them.
     patients: NamespaceSplits | None = None
@@ -186,6 +187,7 @@ class SourceBuild:
             shard_units=self.config.shard_units,
             refused=self.refusal,
             counts=counts,
+            max_quarantine=self.max_quarantine,
             expected=self._compared(counts),
             blocked=dict(self.plan.blocked),
             namespace=self.job.card.keys.namespace,
