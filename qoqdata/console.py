@@ -175,18 +175,6 @@ def leave(code: int) -> None:
 
 
 @contextmanager
-def finishing() -> Iterator[None]:
-    """What fails inside, other than by wrong usage, leaves the work unfinished: exit code 3."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except QoqdataError as error:
-        complain(f"error: {error}")
-        leave(FAILED)
-
-
-@contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
         for kind in OURS:

@@ -151,7 +151,7 @@ class Dataset:
 
         Behind a URL, shards are fetched one after another while a query runs.
         """
-        self._check_some()
+        self.check_some()
         return self.files.records()
 
     @property
@@ -184,7 +184,7 @@ class Dataset:
 
         `shows` is false for annotation-only records, which training leaves out.
         """
-        self._check_some()
+        self.check_some()
         frame = pl.DataFrame(self.files.leaves(METADATA).drop_columns(list(PLACE)))
         n_images = pl.col("image_info").list.len().fill_null(0).cast(pl.Int64)
         has_ecg = pl.col("ecg").struct.field("fs").is_not_null()
@@ -226,7 +226,7 @@ class Dataset:
 
         `of` is what they are ids of, as in "rollout"; `where` is by default this data set.
         """
-        self._check_some()
+        self.check_some()
         request = pl.DataFrame({"id": list(ids)}, schema={"id": pl.String})
         records = pl.DataFrame(self.files.leaves(["id"]))
         unknown = request.join(records, on="id", how="anti")["id"].sort()
@@ -238,7 +238,8 @@ class Dataset:
                 fix=f"use the {of}s of this data set",
             )
 
-    def _check_some(self) -> None:
+    def check_some(self) -> None:
+        """Raise DatasetError where no source gave a record."""
         if not self.manifest.shards:
             raise DatasetError("holds no record", where=self.where, fix="see its quarantine")
 
@@ -292,7 +293,7 @@ class Dataset:
         """
         from datasets import DatasetDict, load_dataset
 
-        self._check_some()
+        self.check_some()
         files: dict[str, list[str]] = {}
         shards = self.manifest.shards
         if purpose == "training":

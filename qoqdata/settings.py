@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,8 @@ from qoqdata.errors import UsageError
 from qoqdata.yaml_document import parse_yaml
 
 M = TypeVar("M", bound=BaseModel)
+
+_TRIED = re.compile(r"(?:lax-or-strict|function-\w+|json-or-python|literal|tuple|list|dict)\[.+\]$")
 
 #: Far above any file that a person writes; a raw file named by mistake is not parsed for hours.
 LARGEST_FILE = 16 * 2**20
@@ -64,8 +67,10 @@ def checked(
         return model.model_validate(content)
     except ValidationError as invalid:
         fault = invalid.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in fault["loc"]) or "the document"
-        what = fault["msg"].removeprefix("Value error, ")
+        # Where a field takes several types, pydantic names the one that it tried.
+        parts = [str(part) for part in fault["loc"] if not _TRIED.match(str(part))]
+        field = ".".join(parts) or "the document"
+        what = fault["msg"].removeprefix("Value error, ").partition(" for <class")[0]
         if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float):
             what = f"{what}, and {str(fault['input']).lower()} unquoted is none"
             fix = "write it in quotes, as it should read"

@@ -197,6 +197,9 @@ def traces(
 
 
 def _processes(workers: int | None) -> int:
+    if workers is not None and workers < 0:
+        fix = "0 stays in this process; leave it out for one a core"
+        raise UsageError(f"{workers} is no number of processes", where="workers", fix=fix)
     return (os.cpu_count() or 1) if workers is None else workers
 
 

@@ -78,7 +78,7 @@ def build_command(
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
-    with console.finishing(), console.listener(quiet=json) as progress:
+    with console.listener(quiet=json) as progress:
         manifest = qoqdata.build(
             slugs,
             out=out,

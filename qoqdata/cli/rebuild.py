@@ -37,7 +37,7 @@ def rebuild_command(
     Exit code 1 means that records differ or are missing; their shard is left out; 3, that a source
     gave none of them.
     """
-    with console.finishing(), console.listener(quiet=json) as progress:
+    with console.listener(quiet=json) as progress:
         manifest, outcomes = qoqdata.rebuild(
             release, raw=raw, out=out, workers=workers, progress=progress
         )

@@ -60,7 +60,7 @@ def build_requests(
     )
     _refuse_other_lists(layout, {job.card.slug for _, job in jobs}, lists)
     blocking = (*catalogue.blocking_cards(), *(job.card for _, job in jobs))
-    layout.build.mkdir(parents=True, exist_ok=True)
+    _make_folder(layout)
     try:
         with FileLock(layout.lock, timeout=0):
             # Until the new manifest is there the data set is unfinished, and must look it.
@@ -91,6 +91,14 @@ def build_requests(
         raise UsageError(
             "another build is writing this data set", where=str(out), fix="wait for it to end"
         ) from error
+
+
+def _make_folder(layout: Layout) -> None:
+    try:
+        layout.build.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        what = f"no folder can be made there: {(error.strerror or str(error)).lower()}"
+        raise UsageError(what, where=str(layout.root), fix="name another --out") from error
 
 
 def _storage(

@@ -22,13 +22,15 @@ def parse_share(value: Any) -> Any:
 
     Raises ValueError for others; 1 alone could be 1 % or all.
     """
-    if isinstance(value, bool | None) or not isinstance(value, str | int | float):
-        return value
+    if value is None:
+        return None
     text = str(value).strip()
     try:
         share = Decimal(text.removesuffix("%").rstrip())
-    except InvalidOperation as error:
-        raise ValueError(f"{value!r} is no share: write it as 0.01 or 1%") from error
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not share.is_finite():
+        raise ValueError(f"{value!r} is no share: write it as 0.01 or 1%")
     if text.endswith("%"):
         share /= 100
     elif share >= 1:
