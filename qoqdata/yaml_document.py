@@ -18,7 +18,7 @@ so each of these is a wrong label. Here, after the core schema of YAML 1.2 (yaml
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -46,7 +46,6 @@ _PATTERNS = {
 class _Loader(yaml.SafeLoader):
     """PyYAML's grammar with the scalars above."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
     depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
@@ -64,6 +63,8 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what either version of YAML would not read as text."""
 
 
+# None of those that PyYAML's own have.
+_Loader.yaml_implicit_resolvers = {}
 for _name, (_pattern, _first) in _PATTERNS.items():
     _regex = re.compile(f"^(?:{_pattern})$")
     _Loader.add_implicit_resolver(_TAG + _name, _regex, _first)

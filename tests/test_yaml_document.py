@@ -100,12 +100,9 @@ TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12),
     st.sampled_from(["no", "1e5", "007", "1", "~", "", "true", "<<", "12:30", "-", "a: b", "# c"]),
 )
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXTS,
+    st.none() | st.booleans() | st.integers() | FINITE | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
