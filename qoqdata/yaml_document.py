@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         self.depth += 1
         if self.depth > DEEPEST:
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             what = f"values are nested more than {DEEPEST} deep"
             raise yaml.composer.ComposerError(None, None, what, mark)
         node = super().compose_node(parent, index)
@@ -98,7 +98,8 @@ def dump_yaml(content: Any, *, width: int = 100) -> str:
 
 def parse_scalar(text: str) -> str | int | float | bool | None:
     """The value of `text` as a plain scalar; ValueError for a number that is too large."""
-    return _scalar(_Loader("").resolve(ScalarNode, text, (True, False)), text)
+    tag = _Loader("").resolve(ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return _scalar(tag, text)
 
 
 def _compose(text: str) -> Node | None:
