@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +23,26 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from qoqdata.errors import CatalogueWarning, QoqdataError, UsageError
+from qoqdata.errors import (
+    CatalogueWarning,
+    FailedSourceWarning,
+    QoqdataError,
+    UnfinishedBuild,
+    UsageError,
+)
 from qoqdata.pipeline import progress as events
 from qoqdata.progress import ProgressCallback, silent
 
-#: Exit codes of every command; 3 is of a source that failed as a whole.
+#: Exit codes of every command.
 DONE, FINDINGS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+#: The end of every help, so that scripts need no other page.
+EXIT_CODES = (
+    "Exit codes:  0 done; 1 findings, or input that cannot be used; 2 wrong arguments or"
+    " configuration; 3 a source failed as a whole, or the work is unfinished; 130 interrupted"
+)
+
+#: Warnings that are a line on standard error.
+OURS = (CatalogueWarning, FailedSourceWarning)
 
 #: Off a terminal, tables may be wide: nobody folds them.
 WIDE = 160
@@ -50,6 +65,7 @@ def application(name: str, *, about: str) -> typer.Typer:
         rich_markup_mode=None,
         add_completion=False,
         pretty_exceptions_enable=False,
+        epilog=EXIT_CODES,
     )
     app.callback()(_root)
     return app
@@ -161,13 +177,14 @@ def leave(code: int) -> None:
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("always", CatalogueWarning)
+        for kind in OURS:
+            warnings.simplefilter("always", kind)
         show = warnings.showwarning
 
         def show_line(
             message: Warning | str, category: type[Warning], *rest: Any, **more: Any
         ) -> None:
-            if issubclass(category, CatalogueWarning):
+            if issubclass(category, OURS):
                 complain(f"warning: {message}")
             else:
                 show(message, category, *rest, **more)
@@ -253,9 +270,10 @@ class _SourceBars:
 
 
 def guard(command: Callable[[], object]) -> None:
-    """Run a command; 2 for usage errors, 1 for other errors of ours, 130 when interrupted.
+    """Run a command; 2 for usage errors, 3 for unfinished builds and what the system or we got
+    wrong, 1 for other errors of ours, 130 when interrupted.
 
-    A warning of ours is one line on standard error.
+    A warning of ours is one line on standard error; a traceback is of a fault of this program.
     """
     try:
         with _warnings_in_a_line():
@@ -265,7 +283,7 @@ def guard(command: Callable[[], object]) -> None:
         sys.exit(USAGE)
     except QoqdataError as error:
         complain(f"error: {error}")
-        sys.exit(FINDINGS)
+        sys.exit(FAILED if isinstance(error, UnfinishedBuild) else FINDINGS)
     except SystemExit as end:
         # Typer turns Ctrl-C into this code without a word.
         if end.code == INTERRUPTED:
@@ -273,4 +291,8 @@ def guard(command: Callable[[], object]) -> None:
         raise
     except OSError as error:
         complain(f"error: {error.filename or 'system'}: {error.strerror or error}")
-        sys.exit(FINDINGS)
+        sys.exit(FAILED)
+    except Exception:
+        # Python's own code for this, 1, would read as findings.
+        traceback.print_exc()
+        sys.exit(FAILED)

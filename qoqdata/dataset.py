@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import json
 import operator
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,12 +20,11 @@ from qoqdata.atomic import digest
 from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_unknown_labels
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
-from qoqdata.errors import DatasetError, QoqdataError, UsageError
+from qoqdata.errors import DatasetError, FailedSourceWarning, QoqdataError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.remote.leaves import PLACE
 from qoqdata.remote.opening import open_files
-from qoqdata.settings import load_yaml
 from qoqdata.sources.card import parse_card
 from qoqdata.statistics.tables import Stats
 from qoqdata.verdicts import dropped, without_dropped
@@ -153,7 +154,7 @@ class Dataset:
 
         Behind a URL, shards are fetched one after another while a query runs.
         """
-        self._check_some()
+        self.check_some()
         records = self.files.records()
         lost = dropped(self.files.layout("curation"))["id"]
         return records.filter(~pl.col("id").is_in(lost.implode())) if lost.len() else records
@@ -191,7 +192,7 @@ class Dataset:
 
         `shows` is false for annotation-only records, which training leaves out.
         """
-        self._check_some()
+        self.check_some()
         frame = pl.DataFrame(self.files.leaves(METADATA).drop_columns(list(PLACE)))
         n_images = pl.col("image_info").list.len().fill_null(0).cast(pl.Int64)
         has_ecg = pl.col("ecg").struct.field("fs").is_not_null()
@@ -233,7 +234,7 @@ class Dataset:
 
         `of` is what they are ids of, as in "rollout"; `where` is by default this data set.
         """
-        self._check_some()
+        self.check_some()
         request = pl.DataFrame({"id": list(ids)}, schema={"id": pl.String})
         records = pl.DataFrame(self.files.leaves(["id"]))
         unknown = request.join(records, on="id", how="anti")["id"].sort()
@@ -245,7 +246,8 @@ class Dataset:
                 fix=f"use the {of}s of this data set",
             )
 
-    def _check_some(self) -> None:
+    def check_some(self) -> None:
+        """Raise DatasetError where no source gave a record."""
         if not self.manifest.shards:
             raise DatasetError("holds no record", where=self.where, fix="see its quarantine")
 
@@ -299,7 +301,7 @@ class Dataset:
         """
         from datasets import DatasetDict, load_dataset
 
-        self._check_some()
+        self.check_some()
         files: dict[str, list[str]] = {}
         shards = self.manifest.shards
         if purpose == "training":
@@ -333,9 +335,9 @@ class Dataset:
 def _card(path: Path, wanted: str | None, *, where: str) -> Card:
     fix = "build its source again, or fetch the data set anew"
     try:
-        content = load_yaml(path)
+        content = json.loads(path.read_bytes())
         card = parse_card(content, where=where)
-    except UsageError as error:
+    except (OSError, ValueError, UsageError) as error:
         raise DatasetError("holds no card as built", where=where, fix=fix) from error
     # Gates decide by what cards say, so one that was edited since says nothing.
     if wanted is not None and digest(content) != wanted:
@@ -356,11 +358,16 @@ def open_dataset(
     `cache_bytes` (else QOQDATA_CACHE and QOQDATA_CACHE_BYTES, else ~/.cache/qoqdata and 50 GB);
     every shard is checked against the manifest. `storage_options` go to the fsspec file system.
 
-    Raises DatasetError when there is no data set, when its build has not finished, when its store
+    A FailedSourceWarning tells of each source that failed as a whole. Raises DatasetError when
+    there is no data set, when its build has not finished, when its store
     stays out of reach or when its schema version is another one; UsageError for a URL that nothing
     can read, for credentials that lack and for a cache size that is none.
     """
     files, manifest = open_files(
         root, cache=cache, cache_bytes=cache_bytes, storage_options=storage_options
     )
+    for slug, entry in manifest.sources.items():
+        if entry.failure is not None:
+            what = f"{files.origin()}: the source {slug} failed as a whole: {entry.failure}"
+            warnings.warn(what, FailedSourceWarning, stacklevel=2)
     return Dataset(files.root, manifest, files)

@@ -8,11 +8,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qoqdata.atomic import replacing
 from qoqdata.pipeline.config import BuildConfig, SourceRequest
 from qoqdata.records.identity import Salt
+from qoqdata.settings import load_mapping
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Source
 
@@ -86,7 +85,7 @@ def _example(source: Source, raw: Path) -> SourceRequest:
     example = source.folder / "example"
     shutil.copytree(example / "raw", raw, dirs_exist_ok=True)
     mapping = example / "mapping.yaml"
-    content = yaml.safe_load(mapping.read_text(encoding="utf-8")) if mapping.is_file() else None
+    content = load_mapping(mapping) if mapping.is_file() else None
     return SourceRequest(source=source.card.slug, raw=raw, mapping=content)
 
 

@@ -21,6 +21,7 @@
     |-- ConverterError          a converter breaks the protocol, or asks what its card lacks
     |-- RecordError             a record breaks the schema: id, column, rule
     `-- DatasetError            a data set on disk is incomplete, altered or of another version
+        `-- UnfinishedBuild     its build was interrupted                         exit code 3
 
 `code` is stable: it is the reason in quarantine tables and in `--json` output.
 """
@@ -145,6 +146,14 @@ class RecordError(QoqdataError):
 
 class DatasetError(QoqdataError):
     code = "bad_dataset"
+
+
+class UnfinishedBuild(DatasetError):
+    code = "unfinished"
+
+
+class FailedSourceWarning(UserWarning):
+    """A data set of which a source failed as a whole, and why."""
 
 
 class CatalogueWarning(UserWarning):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from qoqdata.atomic import digest, write_json
 from qoqdata.contract.manifest import VERSION, Manifest, Shard, SourceEntry
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
-from qoqdata.errors import DatasetError
+from qoqdata.errors import DatasetError, UnfinishedBuild
 from qoqdata.layout import Layout
 
 
@@ -25,7 +25,8 @@ def read_manifest(root: Path) -> Manifest:
     except FileNotFoundError as error:
         what = "holds no manifest.json" if root.is_dir() else "there is no such data set"
         fix = "finish the build first: run the same `qoqdata build` again"
-        raise DatasetError(what, where=str(root), fix=fix) from error
+        kind = UnfinishedBuild if Layout(root).build.is_dir() else DatasetError
+        raise kind(what, where=str(root), fix=fix) from error
 
 
 def parse_manifest(content: bytes, *, where: str) -> Manifest:
@@ -56,8 +57,10 @@ def shards_digest(shards: Iterable[Shard]) -> str:
 def config_digest(sources: Mapping[str, SourceEntry]) -> str:
     """sha256 over what was asked of each source: its entry without what came out of it."""
     outcome = {"containers", "counts", "refused", "expected", "blocked", "patient_splits"}
+    # What is allowed in quarantine changes no record.
+    apart = outcome | {"max_quarantine"}
     return digest(
-        {slug: entry.model_dump(mode="json", exclude=outcome) for slug, entry in sources.items()}
+        {slug: entry.model_dump(mode="json", exclude=apart) for slug, entry in sources.items()}
     )
 
 

@@ -189,6 +189,8 @@ def _source_faults(dataset: Dataset, slug: str, entry: SourceEntry) -> Iterator[
     if counts.units != counts.converted + counts.quarantined + counts.filtered:
         parts = f"{counts.converted} + {counts.quarantined} + {counts.filtered}"
         yield Finding(where, "counts reconcile", f"{counts.units} units, {parts} accounted")
+    if entry.failure is not None:
+        yield Finding(where, "every source gave records", entry.failure)
     by_split: Counter[str] = Counter()
     for shard in dataset.manifest.shards:
         by_split[shard.split] += shard.rows if shard.source == slug else 0

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qoqdata.sources.catalogue import GROUP
+from qoqdata.yaml_document import parse_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -140,7 +139,7 @@ class Reader:
 
     def _try_file(self, text: str) -> None:
         for key, (before, name, command) in self.files.items():
-            if key in yaml.safe_load(text):
+            if key in parse_yaml(text, where="snippet"):
                 Path(name).write_text(self._here(before + text), encoding="utf-8")
                 self.execute(command)
                 return

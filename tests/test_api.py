@@ -27,6 +27,7 @@ from qoqdata.errors import DatasetError, UnknownSource, UsageError
 from qoqdata.pipeline.config import BuildConfig
 from qoqdata.pipeline.progress import Finished, Planned
 from qoqdata.suite.examples import SALT
+from qoqdata.yaml_document import parse_yaml
 from tests.cli.conftest import runner
 from tests.publication.conftest import raw_of
 from tests.remote.servers import Site, serving
@@ -291,7 +292,7 @@ def test_the_catalogue() -> None:
 
 def test_build_from_a_slug_and_a_mapping(tmp_path: Path) -> None:
     example = qoqdata.find_source("image_table").folder / "example"
-    mapping = yaml.safe_load(qoqdata.example_mapping("image_table") or "")
+    mapping = parse_yaml(qoqdata.example_mapping("image_table") or "", where="mapping")
     by_content, by_file = (
         qoqdata.build(
             "image_table",

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: row or below. The longest name that fits counts.
 QOQDATA = (
     ("errors", "version", "shipped", "progress"),
+    ("yaml_document",),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
@@ -47,7 +48,16 @@ QOQTRAIN = (
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
     *("", "api", "atomic", "boxes", "concepts", "console", "contract", "dataset", "errors"),
-    *("manifest", "progress", "question", "readers", "roles", "settings", "stream"),
+    *(
+        "manifest",
+        "progress",
+        "question",
+        "readers",
+        "roles",
+        "settings",
+        "stream",
+        "yaml_document",
+    ),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
 FOR_CONVERTERS = tuple(name for row in QOQDATA[:7] for name in row)

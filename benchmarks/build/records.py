@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.cpu import cpu_seconds
 from qoqdata import console
+from qoqdata.contract.storage import Storage
 from qoqdata.pipeline.build import build, make_job
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.planning import cut_chunks, make_plan
@@ -80,7 +81,7 @@ def _plan(request: SourceRequest, config: BuildConfig) -> None:
     job = make_job(source, request, limits=config.limits)
     units = make_plan(source, job).units
     for chunk in cut_chunks(units, job.card.slug, shard_units=job.card.shard_units):
-        fingerprint(chunk, source, job, SALT, config.storage)
+        fingerprint(chunk, source, job, SALT, config.storage or Storage())
 
 
 if __name__ == "__main__":

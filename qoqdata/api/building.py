@@ -87,6 +87,7 @@ def build(
     engine: str = "local",
     storage: Storage | StoragePolicy | Mapping[str, Any] | None = None,
     patient_splits: Mapping[str, str | Path] | None = None,
+    max_quarantine: float | str | None = None,
     limit: int | None = None,
     resume: bool = True,
     salt_file: str | Path | None = None,
@@ -101,8 +102,8 @@ def build(
     `mapping` goes with a bring-your-own source, `options` are those of its card; both with one
     source only. `config` stands in place of these: a file, its content, or a BuildConfig. `storage`
     is how pixels are stored: "training" (the default: at most about a megapixel, JPEG) or "native"
-    (lossless, full size), or the fields of `qoqdata.contract.storage.Storage`; a source's own
-    in the file or mapping stays. `patient_splits` names the table of the official splits of a
+    (lossless, full size), or the fields of `qoqdata.contract.storage.Storage`; it goes before what
+    mapping, file and card say. `patient_splits` names the table of the official splits of a
     namespace's patients, or "hash", where no source of the build has it. `limit` takes the first
     units of each source only.
 
@@ -112,18 +113,22 @@ def build(
     `qoqdata.pipeline.progress`.
 
     A unit that cannot be converted ends in quarantine, and a source that cannot be planned is
-    refused; the manifest counts both. Raises UsageError for a configuration that does not fit and
+    refused; the manifest counts both. Its `outcome`, and that of each of its `sources`, is "done";
+    "findings" where more than the share `max_quarantine` of a source's units is in quarantine
+    (0.01, "1%"; by default that of the file, or 1 %); or "failed" where a source gave no record at
+    all, and `failure` says why. Raises UsageError for a configuration that does not fit and
     for a second build of the same folder.
     """
     from qoqdata.pipeline import build as pipeline
-    from qoqdata.pipeline.config import BuildSetting
+    from qoqdata.pipeline.config import BuildSetting, Overrides
     from qoqdata.pipeline.progress import silent
     from qoqdata.records.identity import load_salt
+    from qoqdata.settings import checked
 
     slugs = [sources] if isinstance(sources, str) else list(sources or ())
-    request = _build_config(
-        slugs, raw, config, mapping, options or {}, storage, patient_splits, limit
-    )
+    request = _build_config(slugs, raw, config, mapping, options or {}, patient_splits, limit)
+    asked = {"storage": storage, "max_quarantine": max_quarantine}
+    overrides = checked(Overrides, asked, where="command line")
     salt_path = None if salt_file is None else Path(salt_file)
     salt = load_salt(salt_path, create=salt_path is None)
     setting = BuildSetting(
@@ -132,6 +137,7 @@ def build(
         engine=engine,
         resume=resume,
         listen=progress or silent,
+        overrides=overrides,
     )
     return pipeline.build(request, Path(out), setting)
 
@@ -191,6 +197,9 @@ def traces(
 
 
 def _processes(workers: int | None) -> int:
+    if workers is not None and workers < 0:
+        fix = "0 stays in this process; leave it out for one a core"
+        raise UsageError(f"{workers} is no number of processes", where="workers", fix=fix)
     return (os.cpu_count() or 1) if workers is None else workers
 
 
@@ -200,13 +209,12 @@ def _build_config(
     config: BuildConfig | Mapping[str, Any] | str | Path | None,
     mapping: Mapping[str, Any] | str | Path | None,
     options: Mapping[str, Any],
-    storage: Storage | str | Mapping[str, Any] | None,
     patient_splits: Mapping[str, str | Path] | None,
     limit: int | None,
 ) -> BuildConfig:
     from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
 
-    changes = {"storage": storage, "patient_splits": patient_splits or None, "limit": limit}
+    changes = {"patient_splits": patient_splits or None, "limit": limit}
     changes = {name: value for name, value in changes.items() if value is not None}
     if config is not None:
         if slugs or raw or mapping or options:

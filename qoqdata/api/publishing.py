@@ -30,12 +30,14 @@ def card(dataset: DatasetLike, *, repo_id: str | None = None) -> tuple[Path, ...
     """Write the set's README.md, croissant.json and figures, and return their paths.
 
     `repo_id` (ORG/NAME on the Hub) is for the loading snippet. Raises UsageError for a set behind
-    a URL, and when matplotlib is not installed.
+    a URL, and when matplotlib is not installed, DatasetError for one without records.
     """
     from qoqdata.publication.pages import write_pages
 
     url = f"hf://datasets/{repo_id}" if repo_id else None
-    return write_pages(dataset_in_folder(dataset, command="card"), url)
+    target = dataset_in_folder(dataset, command="card")
+    target.check_some()
+    return write_pages(target, url)
 
 
 def publish(

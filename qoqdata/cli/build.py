@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 import qoqdata
 from qoqdata import console
-from qoqdata.contract.manifest import CountDifference, Manifest
+from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
 from qoqdata.contract.storage import StoragePolicy
 from qoqdata.errors import UsageError
 
-EPILOG = """Example:  qoqdata build ptb_xl --raw /data/ptb-xl --out ./set
+#: The exit code of what a build came to.
+CODES: dict[Outcome, int] = {
+    "done": console.DONE,
+    "findings": console.FINDINGS,
+    "failed": console.FAILED,
+}
+
+EPILOG = f"""Example:  qoqdata build ptb_xl --raw /data/ptb-xl --out ./set
 
 With your own files:  qoqdata build image_table --raw ./raw --mapping mapping.yaml --out ./set
 
-A build that was interrupted or changed goes on where it stopped: run the same command again."""
+A build that was interrupted or changed goes on where it stopped: run the same command again.
+
+{console.EXIT_CODES}"""
 
 
 def add(app: typer.Typer) -> None:
@@ -49,6 +57,13 @@ def build_command(
             help="Official splits of patients that sources share; NAMESPACE=hash: none.",
         ),
     ] = None,
+    max_quarantine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Of a source's units, as 0.01 or 1% (the default); more in quarantine: exit 1.",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="First N units of each source.")] = None,
     resume: Annotated[bool, typer.Option(help="Reuse finished shards.")] = True,
     salt_file: Annotated[
@@ -58,8 +73,8 @@ def build_command(
 ) -> None:
     """Build a data set from raw sources.
 
-    Exit code 1 means that something ended in quarantine, 3 that a source failed as a whole; the
-    rest is built.
+    What cannot be used ends in quarantine, and the rest is built. Exit code 1 means that a source
+    has more there than --max-quarantine allows, 3 that a source gave no record at all.
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
@@ -70,29 +85,27 @@ def build_command(
             raw=raw,
             config=config,
             mapping=mapping,
-            options=dict(map(_option, option or [])),
+            options=_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
             workers=workers,
             engine=engine,
             storage=storage,
-            patient_splits=dict(map(_patient_splits, patient_splits or [])),
+            patient_splits=_pairs(patient_splits, name="--patient-splits", form="NAMESPACE=FILE"),
+            max_quarantine=max_quarantine,
             limit=limit,
             resume=resume,
             salt_file=salt_file,
             progress=progress,
         )
     report(manifest, out, as_json=json)
-    entries = manifest.sources.values()
-    if any(entry.refused for entry in entries):
-        console.leave(console.FAILED)
-    quarantined = any(entry.counts.quarantined for entry in entries)
-    console.leave(console.FINDINGS if quarantined else console.DONE)
+    console.leave(CODES[manifest.outcome])
 
 
 def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
     """The counts by source, and where the quarantine is."""
     if as_json:
         content = manifest.model_dump(mode="json", exclude={"shards"})
-        console.emit_json({"out": str(out), **content})
+        outcomes = {slug: entry.outcome for slug, entry in manifest.sources.items()}
+        console.emit_json({"out": str(out), "outcomes": outcomes, **content})
         return
     columns = (
         "source",
@@ -175,17 +188,30 @@ def quarantine(out: Path, manifest: Manifest) -> None:
     )
     console.say("\nquarantined (all rows: quarantine/<source>.parquet)")
     console.table(("source", "reason", "units", "for example"), reasons.iter_rows())
+    console.say()
+    for slug, entry in manifest.sources.items():
+        if entry.failure is not None:
+            console.say(f"{slug} failed as a whole: {entry.failure}")
+        elif entry.counts.quarantined:
+            share, most = _per_cent(entry.quarantined_share), _per_cent(entry.max_quarantine)
+            verdict = "within" if entry.outcome == "done" else "more than"
+            console.say(f"{slug}: {share} of its units, {verdict} --max-quarantine {most}")
 
 
-def _patient_splits(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not value:
-        raise UsageError(f"{text!r} is not NAMESPACE=FILE", where="--patient-splits")
-    return name, value
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
-def _option(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"{text!r} is not NAME=VALUE", where="--option")
-    return name, yaml.safe_load(value)
+def _pairs(
+    texts: list[str] | None, *, name: str, form: str, may_be_empty: bool = False
+) -> dict[str, str]:
+    """NAME=VALUE by name; UsageError for another form and for a name that is given twice."""
+    pairs: dict[str, str] = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key or not (value or may_be_empty):
+            raise UsageError(f"{text!r} is not {form}", where=name)
+        if key in pairs:
+            raise UsageError(f"{key} is given twice", where=name, fix="leave one of them out")
+        pairs[key] = value
+    return pairs

@@ -34,7 +34,8 @@ def rebuild_command(
 ) -> None:
     """Rebuild what a release holds as recipe, and check every record against its digest.
 
-    Exit code 1 means that records differ or are missing; their shard is left out.
+    Exit code 1 means that records differ or are missing; their shard is left out; 3, that a source
+    gave none of them.
     """
     with console.listener(quiet=json) as progress:
         manifest, outcomes = qoqdata.rebuild(
@@ -46,6 +47,8 @@ def rebuild_command(
         rows = [(o.source, o.same, len(o.differ), len(o.missing)) for o in outcomes]
         console.table(("source", "as released", "differ", "missing"), rows)
         console.say(f"\ndata set {out}  digest {manifest.digest[:16]}")
+    if any(not outcome.same and not outcome.differ for outcome in outcomes):
+        console.leave(console.FAILED)
     whole = all(outcome.whole for outcome in outcomes)
     console.leave(console.DONE if whole else console.FINDINGS)
 

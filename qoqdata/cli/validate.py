@@ -29,11 +29,14 @@ def validate_command(
 ) -> None:
     """Check a data set against all its promises.
 
-    Schema, digests, record rules, counts and split safety; exit 1 and a list on any breach.
+    Schema, digests, record rules, counts and split safety; exit 1 and a list on any breach, 3 where
+    a source failed as a whole.
     """
     target = qoqdata.open(dataset)
     findings = qoqdata.validate(target)
     show(findings, target.manifest, as_json=json)
+    if target.manifest.outcome == "failed":
+        console.leave(console.FAILED)
     console.leave(console.FINDINGS if findings else console.DONE)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from qoqdata.contract.holdout import Block, PatientSplits
+from qoqdata.contract.storage import Storage
 from qoqdata.contract.task import LabelsTable, Task, Text, or_table
 from qoqdata.contract.vocabulary import (
     ACCESS,
@@ -21,8 +22,17 @@ from qoqdata.contract.vocabulary import (
 VERSION = 1
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
+
+
+def _one_spelling(code: object) -> object:
+    """Keys are text in YAML: 1 and 01 would be one code, and one of their names would be lost."""
+    if isinstance(code, str) and not (code.isdecimal() and str(int(code)) == code):
+        raise ValueError(f"{code!r} is no whole number as it is written")
+    return code
+
+
 #: Masks are stored as PNG of 8 or 16 bits.
-MaskCode = Annotated[int, Field(ge=0, le=65535)]
+MaskCode = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_one_spelling)]
 
 
 class _Part(BaseModel):
@@ -89,13 +99,22 @@ class ExpectedCounts(_Part):
     patients: int | None = Field(None, description="distinct ones of the units that are converted")
 
 
+class ExpectedTable(_Part):
+    """A table that copies of the source have under different names."""
+
+    rows: int
+    other_names: tuple[Text, ...] = Field(description="counted where the first is not there")
+
+
 class Expected(ExpectedCounts):
     """Counts of a complete copy, which every build compares with its own."""
 
     by_split: dict[Split, ExpectedCounts] = Field(
         {}, description="units of a split are those that planning left nothing to say against"
     )
-    tables: dict[Text, int] = Field({}, description="rows of a table, by its path below the root")
+    tables: dict[Text, int | ExpectedTable] = Field(
+        {}, description="rows of a table, by its path below the root"
+    )
     note: str | None = None
 
 
@@ -136,6 +155,9 @@ class Card(_Part):
         "public", description="keyed: raw paths and ids enter records only as keyed hashes"
     )
     shard_units: Annotated[int, Field(ge=1)] = Field(512, description="largest mean units a shard")
+    storage: Storage | None = Field(
+        None, description="how its pixels are stored where no user says so; null: the default"
+    )
     known_issues: tuple[Text, ...] = ()
     needs_mapping: bool = Field(
         False, description="the source is driven by the user's mapping, which completes the card"

@@ -16,6 +16,11 @@ from qoqdata.contract.vocabulary import RECORD_DOMAINS, REDISTRIBUTION, SourceRo
 
 VERSION = 2
 
+#: What became of a source, or of all: as asked; more in quarantine than allowed; no record.
+Outcome = Literal["done", "findings", "failed"]
+#: The share of a source's units that may be in quarantine where nobody says another.
+MAX_QUARANTINE = 0.01
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Blake3 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -78,6 +83,9 @@ class SourceEntry(_Part):
     shard_units: int | None = Field(None, description="null: the card's own")
     refused: str | None = Field(None, description="why planning refused the source as a whole")
     counts: Counts
+    max_quarantine: float = Field(
+        MAX_QUARANTINE, ge=0, le=1, description="share of the units that may be in quarantine"
+    )
     expected: Comparison | None = Field(None, description="null: the card expects no counts")
     blocked: dict[str, int] = Field(
         {}, description="units that a block list kept out of train, by the card that lists them"
@@ -89,6 +97,25 @@ class SourceEntry(_Part):
     containers: dict[str, Blake3] = Field(
         {}, description="BLAKE3 of each container by raw path; none where raw paths are keyed"
     )
+
+    @property
+    def quarantined_share(self) -> float:
+        """The share of the units that are in quarantine, 0 to 1."""
+        return self.counts.quarantined / self.counts.units if self.counts.units else 0.0
+
+    @property
+    def failure(self) -> str | None:
+        """Why the source failed as a whole: it was refused, or none of its units gave a record."""
+        if self.refused is not None or self.counts.records:
+            return self.refused
+        return f"none of its {self.counts.units} units gave a record"
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the build of this source came to."""
+        if self.failure is not None:
+            return "failed"
+        return "findings" if self.quarantined_share > self.max_quarantine else "done"
 
 
 class Shard(_Part):
@@ -157,3 +184,10 @@ class Manifest(_Part):
             if file.path != f"meta/{source}.parquet":
                 raise ValueError(f"the metadata of {source} do not lie in meta/{source}.parquet")
         return self
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst outcome of its sources."""
+        outcomes = {entry.outcome for entry in self.sources.values()}
+        ranked: tuple[Outcome, ...] = ("failed", "findings")
+        return next((outcome for outcome in ranked if outcome in outcomes), "done")

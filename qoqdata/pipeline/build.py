@@ -14,6 +14,7 @@ from qoqdata import manifest
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
+from qoqdata.contract.storage import Storage
 from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
 from qoqdata.pipeline import patient_splits
@@ -60,14 +61,7 @@ def build_requests(
     )
     _refuse_other_lists(layout, {job.card.slug for _, job in jobs}, lists)
     blocking = (*catalogue.blocking_cards(), *(job.card for _, job in jobs))
-    storages = [
-        request.storage or getattr(job.mapping, "storage", None) or config.storage
-        for (_, request), (_, job) in zip(requests, jobs, strict=True)
-    ]
-    for folder in (layout.build, layout.quarantine("x").parent):
-        # They name raw files and what is in them: for whoever builds, and nobody else.
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+    _make_folders(layout)
     try:
         with FileLock(layout.lock, timeout=0):
             # Until the new manifest is there the data set is unfinished, and must look it.
@@ -79,15 +73,14 @@ def build_requests(
                         source,
                         job,
                         config,
-                        storage,
+                        _storage(request, job, config, setting),
+                        _max_quarantine(request, config, setting),
                         layout,
                         lists.get(job.card.keys.namespace or ""),
                         blocking,
                         fault,
                     )
-                    for (source, _), (job, fault), storage in zip(
-                        requests, made, storages, strict=True
-                    )
+                    for (source, request), (job, fault) in zip(requests, made, strict=True)
                 ],
                 setting,
             )
@@ -100,6 +93,31 @@ def build_requests(
         raise UsageError(
             "another build is writing this data set", where=str(out), fix="wait for it to end"
         ) from error
+
+
+def _make_folders(layout: Layout) -> None:
+    """Those that name raw files and what is in them: for whoever builds, and nobody else."""
+    try:
+        for folder in (layout.build, layout.quarantine("x").parent):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        what = f"no folder can be made there: {(error.strerror or str(error)).lower()}"
+        raise UsageError(what, where=str(layout.root), fix="name another --out") from error
+
+
+def _storage(
+    request: SourceRequest, job: Job, config: BuildConfig, setting: BuildSetting
+) -> Storage:
+    """How a source's pixels are stored: the first that says so, from the command to the card."""
+    mapping: Storage | None = getattr(job.mapping, "storage", None)
+    asked = (setting.overrides.storage, mapping, request.storage, config.storage, job.card.storage)
+    return next((storage for storage in asked if storage is not None), Storage())
+
+
+def _max_quarantine(request: SourceRequest, config: BuildConfig, setting: BuildSetting) -> float:
+    asked = (setting.overrides.max_quarantine, request.max_quarantine)
+    return next((share for share in asked if share is not None), config.max_quarantine)
 
 
 def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:

@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from qoqdata.contract.manifest import MAX_QUARANTINE
 from qoqdata.contract.storage import Storage
 from qoqdata.pipeline import progress
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
 from qoqdata.settings import checked, load_mapping
+
+
+def parse_share(value: Any) -> Any:
+    """A share from 0 to 1 as a float: of a number below 1, or of per cent as text ("1%").
+
+    Raises ValueError for others; 1 alone could be 1 % or all.
+    """
+    if value is None:
+        return None
+    text = str(value).strip()
+    try:
+        share = Decimal(text.removesuffix("%").rstrip())
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not share.is_finite():
+        raise ValueError(f"{value!r} is no share: write it as 0.01 or 1%")
+    if text.endswith("%"):
+        share /= 100
+    elif share >= 1:
+        raise ValueError(f"{value} is no share below 1: write 1% or 100%, if that is meant")
+    if not 0 <= share <= 1:
+        raise ValueError(f"{value!r} is no share: it lies between 0 and 1, or 0% and 100%")
+    return float(share)
+
+
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(parse_share)]
 
 
 class SourceRequest(BaseModel):
@@ -26,6 +54,7 @@ class SourceRequest(BaseModel):
     options: dict[str, Any] = {}
     mapping: Path | dict[str, Any] | None = None
     storage: Storage | None = Field(None, description="instead of the build's own")
+    max_quarantine: Share | None = Field(None, description="instead of the build's own")
 
 
 class BuildConfig(BaseModel):
@@ -36,7 +65,10 @@ class BuildConfig(BaseModel):
     name: str | None = None
     sources: tuple[SourceRequest, ...] = Field(min_length=1)
     limits: Limits = Limits()
-    storage: Storage = Storage()
+    storage: Storage | None = Field(None, description="instead of the cards' own")
+    max_quarantine: Share = Field(
+        MAX_QUARANTINE, description="share of a source's units that may be in quarantine"
+    )
     limit: int | None = Field(None, ge=1, description="first units of each source only")
     shard_units: int | None = Field(None, ge=1, description="instead of the cards' own")
     patient_splits: dict[str, Literal["hash"] | Path] = Field(
@@ -51,6 +83,18 @@ class BuildConfig(BaseModel):
         return self
 
 
+class Overrides(BaseModel):
+    """What is asked for all sources of one run, before any file says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    storage: Storage | None = None
+    max_quarantine: Share | None = None
+
+
+NO_OVERRIDES = Overrides()
+
+
 @dataclass(frozen=True)
 class BuildSetting:
     """How to run a build. `workers` 0 stays in this process; `resume` False redoes every chunk."""
@@ -60,6 +104,7 @@ class BuildSetting:
     engine: str = "local"
     resume: bool = True
     listen: progress.Listener = progress.silent
+    overrides: Overrides = NO_OVERRIDES
 
 
 def load_config(path: Path) -> BuildConfig:

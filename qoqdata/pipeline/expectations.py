@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from qoqdata.contract.card import Card, ExpectedCounts
+from qoqdata.contract.card import Card, ExpectedCounts, ExpectedTable
 from qoqdata.contract.manifest import Comparison, CountDifference, Counts
 from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import InputError
@@ -31,7 +31,7 @@ def compare_counts(
     `units` are those of the plan. `skipped` says why there is nothing to compare, as for the first
     units of a source. A table is read once more to count its rows.
     """
-    pairs = list(_expected(card))
+    pairs = list(_expected(card, raw))
     if not pairs:
         return None
     if skipped is not None:
@@ -47,8 +47,9 @@ def compare_counts(
     return Comparison(compared=len(pairs), differences=tuple(differences))
 
 
-def _expected(card: Card) -> Iterator[tuple[str, Split | None, str | None, int]]:
-    """What, split, table and count of everything that the card expects."""
+def _expected(card: Card, raw: RawTree) -> Iterator[tuple[str, Split | None, str | None, int]]:
+    """What, split, table and count of all that the card expects; of a table's names the first that
+    is there."""
     own: list[tuple[Split | None, ExpectedCounts]] = [(None, card.expected)]
     own += card.expected.by_split.items()
     for split, counts in own:
@@ -56,7 +57,16 @@ def _expected(card: Card) -> Iterator[tuple[str, Split | None, str | None, int]]
             if (count := getattr(counts, what)) is not None:
                 yield what, split, None, count
     for table, rows in card.expected.tables.items():
-        yield "rows", None, table, rows
+        one = ExpectedTable(rows=rows, other_names=()) if isinstance(rows, int) else rows
+        names = (table, *one.other_names)
+        yield "rows", None, next((name for name in names if _is_there(raw, name)), table), one.rows
+
+
+def _is_there(raw: RawTree, table: str) -> bool:
+    try:
+        return raw.exists(table)
+    except InputError:
+        return False
 
 
 def _found(counts: Counts, units: Sequence[Unit]) -> dict[tuple[str, Split | None], int]:

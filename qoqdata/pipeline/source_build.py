@@ -15,7 +15,7 @@ from qoqdata.atomic import digest, write_json
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Comparison, Counts, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.storage import Storage
-from qoqdata.errors import DatasetError
+from qoqdata.errors import UnfinishedBuild
 from qoqdata.layout import Layout
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline import progress, quarantine, receipts
@@ -55,6 +55,7 @@ class SourceBuild:
     job: Job
     config: BuildConfig
     storage: Storage
+    max_quarantine: float
     layout: Layout
     #: The splits of the patients of its namespace, where its card needs them.
     patients: NamespaceSplits | None = None
@@ -186,6 +187,7 @@ class SourceBuild:
             shard_units=self.config.shard_units,
             refused=self.refusal,
             counts=counts,
+            max_quarantine=self.max_quarantine,
             expected=self._compared(counts),
             blocked=dict(self.plan.blocked),
             namespace=self.job.card.keys.namespace,
@@ -256,9 +258,9 @@ def _count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any
 
 
 def read_summary(path: Path) -> SourceSummary:
-    """The summary of a finished source; raises DatasetError when it is none."""
+    """The summary of a finished source; raises UnfinishedBuild when it is none."""
     try:
         return SourceSummary.model_validate_json(path.read_bytes())
     except ValidationError as error:
         fix = "delete it and run the build of that source again"
-        raise DatasetError("is not a build summary", where=str(path), fix=fix) from error
+        raise UnfinishedBuild("is not a build summary", where=str(path), fix=fix) from error

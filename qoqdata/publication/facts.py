@@ -53,7 +53,8 @@ def gather_facts(dataset: Dataset) -> Facts:
         manifest=dataset.manifest,
         cards=cards,
         terms=terms(cards),
-        configs=configs({slug: cards[slug] for slug in dataset.manifest.sources}),
+        # A source that failed as a whole has nothing to load.
+        configs=configs({shard.source: cards[shard.source] for shard in dataset.manifest.shards}),
         sources=_counts(light, "source"),
         domains=_counts(light, "domain"),
         overlap={key: _overlap(light, key) for key in ("patient", "study")},

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
 from qoqdata.contract.features import features
 from qoqdata.contract.record import RECORD
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.publication.facts import Facts
 from qoqdata.publication.licences import licence_id
+from qoqdata.yaml_document import dump_yaml
 
 #: Identifiers of the Hub's licence list for SPDX ones; all else is "other" with its name.
 _HUB_LICENCES = {
@@ -41,8 +40,7 @@ _SIZES = (
 
 def front_matter(facts: Facts) -> str:
     """The block, between its two lines of dashes."""
-    text = yaml.safe_dump(_content(facts), sort_keys=False, allow_unicode=True, width=100)
-    return f"---\n{text}---\n"
+    return f"---\n{dump_yaml(_content(facts))}---\n"
 
 
 def _content(facts: Facts) -> dict[str, Any]:

@@ -4,14 +4,15 @@
     options: {file: classes.yaml}                 labels: {file: codes.yaml}
     block: [{source: films, keys: {file: cases.csv, column: key}, reason: ...}]
 
-The card as built holds what the files say, so a data set's cards need no file beside them.
+`../codes.csv` is a table that the sources of a domain share, in the domain's folder. The card as
+built holds what the files say, so a data set's cards need no file beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from qoqdata.contract.task import LabelsTable, OptionsTable
 from qoqdata.errors import CardError, InputError, OutsideRoot
@@ -20,28 +21,36 @@ from qoqdata.sources.rawtree import RawTree
 
 #: Of a block list.
 _CASES = ("keys", "patients", "digests")
+_ABOVE = "../"
 _TABLES, _YAML = (".csv", ".tsv"), (".yaml", ".yml")
 
 
-def fill_in(content: Any, card: Path) -> Any:
+class _Place(NamedTuple):
+    card: Path
+    domain: Path | None
+
+
+def fill_in(content: Any, card: Path, domain: Path | None = None) -> Any:
     """The content of card.yaml with options and labels in place of the files that it names.
 
-    Raises CardError for a file that is not there, leaves the card's folder, or cannot be read so.
+    `domain` is the folder above the card's where sources of one domain lie. Raises CardError for a
+    file that is not there, leaves the two folders, or cannot be read so.
     """
     if not isinstance(content, dict):
         return content
-    filled = _filled(content, card, "", {"labels": LabelsTable})
+    place = _Place(card, domain)
+    filled = _filled(content, place, "", {"labels": LabelsTable})
     tasks = filled.get("tasks")
     if isinstance(tasks, dict):
         both = {"options": OptionsTable, "labels": LabelsTable}
         filled["tasks"] = {
-            name: _filled(task, card, f"tasks.{name}.", both) if isinstance(task, dict) else task
+            name: _filled(task, place, f"tasks.{name}.", both) if isinstance(task, dict) else task
             for name, task in tasks.items()
         }
     if isinstance(blocks := filled.get("block"), list):
         cases = dict.fromkeys(_CASES, OptionsTable)
         filled["block"] = [
-            _filled(block, card, f"block.{number}.", cases) if isinstance(block, dict) else block
+            _filled(block, place, f"block.{number}.", cases) if isinstance(block, dict) else block
             for number, block in enumerate(blocks)
         ]
     return filled
@@ -73,11 +82,12 @@ def _names_file(value: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def _filled(
-    part: dict[str, Any], card: Path, inside: str, fields: dict[str, Any]
+    part: dict[str, Any], place: _Place, inside: str, fields: dict[str, Any]
 ) -> dict[str, Any]:
     changes = {
         name: _read(
-            checked(model, part[name], where=f"{card}, {inside}{name}", error=CardError), card
+            checked(model, part[name], where=f"{place.card}, {inside}{name}", error=CardError),
+            place,
         )
         for name, model in fields.items()
         if _names_file(part.get(name))
@@ -85,26 +95,29 @@ def _filled(
     return part | changes
 
 
-def _read(table: OptionsTable | LabelsTable, card: Path) -> Any:
-    folder = RawTree(card.parent)
+def _read(table: OptionsTable | LabelsTable, place: _Place) -> Any:
     columns = [table.column] if isinstance(table, OptionsTable) else [table.key, table.value]
-    where = f"{card}, {table.file}"
+    where = f"{place.card}, {table.file}"
+    folder, name = RawTree(place.card.parent), table.file
+    if place.domain is not None and name.startswith(_ABOVE):
+        folder, name = RawTree(place.domain), name.removeprefix(_ABOVE)
     try:
-        path = folder.resolve(table.file)
+        path = folder.resolve(name)
         if not path.is_file():
             raise CardError("is no file", where=where)
         if path.suffix in _YAML:
             if any(columns):
                 raise CardError("a YAML file has no columns", where=where, fix="name the file only")
             return load_yaml(path)
-        names = [name for name in columns if name]
-        if len(names) < len(columns):
+        named = [column for column in columns if column]
+        if len(named) < len(columns):
             wanted = "column" if len(columns) == 1 else "key and value"
             raise CardError(f"the card does not say which {wanted} it means", where=where)
         separator = "\t" if path.suffix == ".tsv" else ","
-        rows = folder.csv(table.file, columns=names, separator=separator).select(names).rows()
+        rows = folder.csv(name, columns=named, separator=separator).select(named).rows()
     except OutsideRoot as error:
         what = "does not stay inside the card's folder"
+        what += "" if place.domain is None else " or its domain's"
         raise CardError(what, where=where, fix="put the file beside card.yaml") from error
     except InputError as error:
         raise CardError(error.what, where=where, fix=error.fix) from error

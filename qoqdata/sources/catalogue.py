@@ -45,7 +45,8 @@ def cards() -> dict[str, Card]:
     found = {}
     for slug, places in _places().items():
         try:
-            found[slug] = _card(_only(slug, places).folder)
+            place = _only(slug, places)
+            found[slug] = _card(place.folder, place.root)
         except QoqdataError as error:
             _warn(str(error))
     return found
@@ -77,7 +78,7 @@ def blocking_cards() -> tuple[Card, ...]:
         # A card is parsed only where its text has the field: most have none.
         if b"\nblock:" in path.read_bytes():
             try:
-                found.append(load_card(path))
+                found.append(load_card(path, _domain(place.folder, place.root)))
             except QoqdataError as error:
                 _warn(str(error))
     return tuple(found)
@@ -99,9 +100,9 @@ def find_source(slug: str) -> Source:
 def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
     """The source in `folder`, whose code is the importable `module`, of a package at `root` (by
     default the topmost that `module` names)."""
-    card = _card(folder)
-    code = _import(module, folder)
     root = root or package_root(folder, module)
+    card = _card(folder, root)
+    code = _import(module, folder)
     return Source(
         card=card,
         folder=folder,
@@ -164,9 +165,14 @@ def _source_folders(root: Path) -> Iterator[Path]:
             yield card.parent
 
 
-def _card(folder: Path) -> Card:
+def _domain(folder: Path, root: Path) -> Path | None:
+    """The folder of the domain that the source in `folder` is in, where its package has domains."""
+    return folder.parent if root in folder.parent.parents else None
+
+
+def _card(folder: Path, root: Path) -> Card:
     path = folder / "card.yaml"
-    card = load_card(path)
+    card = load_card(path, _domain(folder, root))
     if card.slug != folder.name:
         raise CardError(f"slug {card.slug!r} is not the folder's name", where=str(path))
     return card

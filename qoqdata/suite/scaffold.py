@@ -7,13 +7,12 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from types import ModuleType
 
-import yaml
-
 from qoqdata.errors import UsageError
 from qoqdata.sources import catalogue
 from qoqdata.sources.card import parse_card
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import examples
+from qoqdata.yaml_document import parse_yaml
 
 TEXTS = {
     "card.yaml": "card.yaml",
@@ -39,7 +38,7 @@ def scaffold(name: str, domain: str, parent: Path) -> Source:
             target: (template / text).read_text().replace("NAME", name).replace("DOMAIN", domain)
             for text, target in TEXTS.items()
         }
-        parse_card(yaml.safe_load(texts["card.yaml"]), where="the new card")
+        parse_card(parse_yaml(texts["card.yaml"], where="the new card"), where="the new card")
     folder.mkdir(parents=True)
     for target, text in texts.items():
         (folder / target).write_text(text, encoding="utf-8")

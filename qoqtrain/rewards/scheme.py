@@ -45,6 +45,10 @@ class Part(NamedTuple):
     reason: str | None = None
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Scheme:
     """Weights and rules of a reward. Raises UsageError for a value that makes no sense.
@@ -82,7 +86,8 @@ class Scheme:
                 raise _refuse("weights", unknown, f"the parts are {', '.join(PARTS)}")
             weights = tuple(weights.get(part, 0.0) for part in PARTS)
             object.__setattr__(self, "weights", weights)
-        if len(weights) != len(PARTS) or not all(0 <= w < math.inf for w in weights):
+        numbers = isinstance(weights, tuple | list) and all(map(_is_number, weights))
+        if not numbers or len(weights) != len(PARTS) or not all(0 <= w < math.inf for w in weights):
             raise _refuse("weights", weights, "four numbers of 0 or more")
         if not sum(weights):
             raise _refuse("weights", weights, "give one part a weight")
@@ -93,11 +98,14 @@ class Scheme:
         ):
             if (value := getattr(self, name)) not in choices:
                 raise _refuse(name, value, f"choose one of {', '.join(choices)}")
+        for name in ("labelled_boxes", "inclusive_boxes"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise _refuse(name, value, "true or false")
         for name in ("think_share", "min_precision"):
-            if not 0 <= (value := getattr(self, name)) <= 1:
+            if not (_is_number(value := getattr(self, name)) and 0 <= value <= 1):
                 raise _refuse(name, value, "0 to 1")
         for name in ("full_words", "overlong_words"):
-            if not (value := getattr(self, name)) >= 1:
+            if not (_is_number(value := getattr(self, name)) and value >= 1):
                 raise _refuse(name, value, "1 or more")
 
     @cached_property

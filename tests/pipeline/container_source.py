@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from qoqdata.contract.card import Card
 from qoqdata.records.content import Record
 from qoqdata.records.images import image_from_file
 from qoqdata.sources.asking import ask
 from qoqdata.sources.protocol import Job, Planned, Source, Unit
 from qoqdata.sources.rawtree import read_text
+from qoqdata.yaml_document import parse_yaml
 
 CARD = """
 slug: containers
@@ -54,5 +53,5 @@ def convert(unit: Unit, job: Job) -> list[Record]:
 
 def source(folder: Path) -> Source:
     """This module as a source."""
-    card = Card.model_validate(yaml.safe_load(CARD))
+    card = Card.model_validate(parse_yaml(CARD, where="card"))
     return Source(card, folder, __name__, plan, convert, None, "0" * 64, "0" * 64)

@@ -95,6 +95,20 @@ def test_tables_of_several_kinds(raw: Path, tmp_path: Path) -> None:
     }
 
 
+def test_the_first_name_of_a_table_that_is_there_is_counted(raw: Path, tmp_path: Path) -> None:
+    tables = {"new.csv": {"rows": 1, "other_names": ["old.csv", "studies.csv"]}}
+    (raw / "old.csv").write_text("a\n1\n")
+    assert compared(tmp_path / "a", raw, {"tables": tables}) == Comparison(compared=1)
+    (raw / "new.csv").write_text("a\n1\n2\n")
+    found = compared(tmp_path / "b", raw, {"tables": tables})
+    assert found is not None
+    assert [(one.table, one.found) for one in found.differences] == [("new.csv", 2)]
+    lost = {"rows": 1, "other_names": ["../outside.csv", "gone.csv"]}
+    found = compared(tmp_path / "c", raw, {"tables": {"none.csv": lost}})
+    assert found is not None
+    assert [(one.table, one.found) for one in found.differences] == [("none.csv", None)]
+
+
 def test_a_part_of_a_source_is_not_compared(raw: Path, tmp_path: Path) -> None:
     found = compared(tmp_path / "set", raw, COMPLETE, limit=2)
     assert found == Comparison(compared=0, skipped="only the first 2 units were built")

@@ -11,7 +11,7 @@ import pytest
 
 import qoqdata
 from qoqdata.contract.card import Card
-from qoqdata.errors import UsageError
+from qoqdata.errors import FailedSourceWarning, UsageError
 from qoqdata.pipeline import conversion, progress, source_build
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.sources.protocol import Job, Planned, Source
@@ -64,7 +64,15 @@ def test_a_source_at_fault_stops_no_other(tmp_path: Path, fault: str) -> None:
     assert (bad.counts.units, bad.counts.quarantined, bad.counts.records) == (1, 1, 0)
     refused = [event for event in events if isinstance(event, progress.SourceRefused)]
     assert [event.source for event in refused] == ["bad"]
-    assert list(find(qoqdata.open(tmp_path / "set"))) == []
+    assert failed(tmp_path / "set") == ["manifest.json, bad"]
+
+
+def failed(root: Path) -> list[str]:
+    """Where a set is at fault, which is for one reason: a source that failed as a whole."""
+    with pytest.warns(FailedSourceWarning, match="failed as a whole"):
+        findings = list(find(qoqdata.open(root)))
+    assert {finding.rule for finding in findings} == {"every source gave records"}
+    return [finding.where for finding in findings]
 
 
 def test_what_the_user_got_wrong_is_told_before_anything_is_built(tmp_path: Path) -> None:
@@ -99,7 +107,7 @@ def test_a_chunk_that_fails_as_a_whole_is_accounted_for_and_tried_again(
     assert (good.records, good.quarantined) == (3, 0)
     assert (bad.units, bad.converted, bad.quarantined, bad.records) == (3, 0, 3, 0)
     assert {row["reason"] for row in left_out(tmp_path, "bad").values()} == {"converter_error"}
-    assert list(find(qoqdata.open(tmp_path / "set"))) == []
+    assert failed(tmp_path / "set") == ["manifest.json, bad"]
     again = build(tmp_path, source(slug="bad"), source())
     assert again.sources["bad"].counts.records == 3
 
@@ -137,8 +145,10 @@ def test_a_source_that_cannot_be_closed_stops_no_other(
     assert (bad.counts.units, bad.counts.records) == (1, 0)
     assert {shard.source for shard in manifest.shards} == {"films"}
     # Its shards wait for the next build, as those of any refused source.
-    (stray,) = find(qoqdata.open(tmp_path / "set"))
+    with pytest.warns(FailedSourceWarning, match="bad failed as a whole"):
+        stray, failed = find(qoqdata.open(tmp_path / "set"))
     assert stray.where == "data/bad/train-00000.parquet"
+    assert (failed.where, failed.rule) == ("manifest.json, bad", "every source gave records")
     monkeypatch.undo()
     events: list = []
     again = build(tmp_path, source(slug="bad"), source(), events=events)

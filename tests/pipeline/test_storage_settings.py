@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 import qoqdata
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import UsageError
+from qoqdata.sources import catalogue
 from tests.pipeline.conftest import mapping
 
 
@@ -72,6 +74,41 @@ def test_a_source_may_differ_from_its_build(raw: Path, tmp_path: Path) -> None:
         for shard in manifest.shards
     }
     assert {slug: width.as_py() for slug, width in widths.items()} == {"one": 1500, "two": 122}
+
+
+PLACES = ("card", "build", "source", "mapping", "command")
+
+
+@pytest.mark.parametrize("last", range(len(PLACES)))
+def test_the_place_nearest_to_the_command_says_how_pixels_are_stored(
+    last: int, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of card < build.yaml < its source < mapping < command, those up to `last` speak."""
+    said = {place: {"max_pixels": 5_000 + 1_000 * number} for number, place in enumerate(PLACES)}
+    said = {place: said[place] for place in PLACES[: last + 1]}
+    found = catalogue.find_source("image_table")
+    card = found.card.model_copy(update={"storage": Storage(**said["card"])})
+    monkeypatch.setattr(catalogue, "find_source", lambda slug: replace(found, card=card))
+    own = {"storage": said["mapping"]} if "mapping" in said else {}
+    source: dict[str, Any] = {
+        "source": "image_table",
+        "raw": raw,
+        "mapping": mapping("films") | own,
+    }
+    config: dict[str, Any] = {"sources": [source]}
+    if "source" in said:
+        source["storage"] = said["source"]
+    if "build" in said:
+        config["storage"] = said["build"]
+    manifest = qoqdata.build(
+        config=config, out=tmp_path / "set", workers=0, storage=said.get("command")
+    )
+    assert manifest.sources["films"].storage == Storage(max_pixels=5_000 + 1_000 * last)
+
+
+def test_film_mammograms_are_stored_at_four_megapixels() -> None:
+    """A calcification of 10 pixels of 3328 x 4096 is 6 at four megapixels, and 3 at one."""
+    assert catalogue.cards()["cbis_ddsm"].storage == Storage(max_pixels=4 * 1024 * 1024)
 
 
 def test_another_policy_builds_anew(raw: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ OPTIONS = {
     "masks": {"default": "required", "choices": ["required", "optional"], "doc": "whether"},
     "strict": {"default": True, "doc": "whether"},
     "path": {"default": None, "doc": "where"},
+    "rate": {"default": "500", "choices": ["500", "100"], "doc": "Hz"},
+    "code": {"default": "001", "doc": "which"},
 }
 
 
@@ -51,7 +53,8 @@ def test_faults_name_file_and_field(tmp_path: Path) -> None:
 def test_options_default_and_are_sorted(card: Card) -> None:
     settled = settle_options(card, {})
     assert settled == {
-        "margin": 0.5, "masks": "required", "path": None, "slices": 8, "strict": True,
+        "code": "001", "margin": 0.5, "masks": "required", "path": None, "rate": "500",
+        "slices": 8, "strict": True,
     }  # fmt: skip
     assert list(settled) == sorted(OPTIONS)
 
@@ -70,6 +73,19 @@ def test_options_default_and_are_sorted(card: Card) -> None:
         ("path", "x", "x"),
         ("path", 3, 3),
         ("path", None, None),
+        ("path", "3", "3"),
+        # As on the command line, as numbers of build.yaml, and as codes that must stay text.
+        ("rate", "100", "100"),
+        ("rate", 100, "100"),
+        ("code", "007", "007"),
+        ("code", "1e2", "1e2"),
+        ("code", "no", "no"),
+        ("code", 7, "7"),
+        ("slices", "1e1", 10),
+        ("slices", 4.0, 4),
+        ("margin", "1e-1", 0.1),
+        ("strict", "no", False),
+        ("strict", "on", True),
     ],
 )
 def test_given_options_are_typed_like_their_defaults(
@@ -82,8 +98,15 @@ def test_given_options_are_typed_like_their_defaults(
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("slice", 4, "no option 'slice'.*known: margin, masks, path, slices, strict"),
-        ("slices", "four", "'four' is no int"),
+        ("slice", 4, "no option 'slice'.*known: code, margin, masks, path, rate, slices, strict"),
+        ("slices", "four", "'four' is no int.*give a whole number; without it: 8"),
+        ("slices", "010", "no int"),
+        ("slices", "1_0", "no int"),
+        ("slices", "9" * 5000, "no int"),
+        ("rate", "50", "'50' is no choice.*one of 500, 100"),
+        ("rate", 100.0, "no choice.*one of 500, 100"),
+        ("code", 1.1, "1.1 is no str.*give text"),
+        ("code", True, "no str"),
         ("slices", 4.5, "4.5 is no int"),
         ("slices", "4.5", "no int"),
         ("slices", True, "True is no int"),
@@ -92,7 +115,7 @@ def test_given_options_are_typed_like_their_defaults(
         ("margin", "wide", "no float"),
         ("margin", "nan", "no float"),
         ("masks", "maybe", "no choice.*required, optional"),
-        ("strict", "maybe", "no bool"),
+        ("strict", "maybe", "no bool.*give true or false; without it: true"),
         ("strict", 2, "no bool"),
         ("strict", 1, "no bool"),
         ("margin", float("inf"), "no float"),

@@ -12,6 +12,7 @@ import yaml
 from qoqdata.contract.card import Card
 from qoqdata.contract.json_schema import all_schemas
 from qoqdata.errors import CardError, UsageError
+from qoqdata.sources import catalogue
 from qoqdata.sources.card import card_digest, load_card, parse_card
 from tests.contract.test_card import CONTENT
 
@@ -95,6 +96,50 @@ def test_files_at_fault(tmp_path: Path, name: str) -> None:
     with pytest.raises(CardError, match=said) as raised:
         load_card(card)
     assert str(folder) in str(raised.value)
+
+
+def test_a_table_of_the_domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`../codes.csv` lies in the domain's folder, and a change of it is one of the card."""
+    domain = tmp_path / "lab_domains" / "ecg"
+    folder = domain / "films"
+    folder.mkdir(parents=True)
+    (domain / "codes.csv").write_text(CODES)
+    card = write(folder, options={"file": "../codes.csv", "column": "name"})
+    (folder / "codes.csv").unlink()
+    found = load_card(card, domain)
+    assert found.tasks["rhythm"].options == ("Sinus rhythm", "Atrial fibrillation")
+    before = card_digest(card)
+    (domain / "codes.csv").write_text(CODES + "13,Flutter,\n")
+    assert card_digest(card) != before
+    (folder / "source.py").write_text("def plan(job): ...\ndef convert(unit, job): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    source = catalogue.load_source(folder, "lab_domains.ecg.films.source")
+    assert (source.card.tasks["rhythm"].options or ())[2:] == ("Flutter",)
+    assert source.card_digest == card_digest(card)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../codes.csv", "../../ecg/../codes.csv", "../other/../../codes.csv", "../link.csv"]
+)
+def test_a_table_above_the_domain(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "ecg" / "films"
+    (tmp_path / "ecg" / "other").mkdir(parents=True)
+    folder.mkdir()
+    (tmp_path / "codes.csv").write_text(CODES)
+    (tmp_path / "ecg" / "link.csv").symlink_to(tmp_path / "codes.csv")
+    card = write(folder, options={"file": name, "column": "name"})
+    with pytest.raises(CardError, match="inside the card's folder or its domain's"):
+        load_card(card, tmp_path / "ecg")
+
+
+def test_a_code_has_one_spelling(tmp_path: Path) -> None:
+    card = write(tmp_path)
+    text = card.read_text()
+    card.write_text(f"{text}mask_codes: {{1: mass, 2: calcification}}\n")
+    assert load_card(card).mask_codes == {1: "mass", 2: "calcification"}
+    card.write_text(f"{text}mask_codes: {{1: mass, 01: calcification}}\n")
+    with pytest.raises(CardError, match="'01' is no whole number"):
+        load_card(card)
 
 
 def test_a_raw_label_with_two_options(tmp_path: Path) -> None:

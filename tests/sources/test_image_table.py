@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from PIL import Image
 
 import qoqdata
@@ -18,6 +17,7 @@ from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.records.identity import Salt, record_id
 from qoqdata.sources import catalogue
+from qoqdata.yaml_document import parse_yaml
 
 SALT = Salt(b"s" * 32)
 MAPPING: dict[str, Any] = {"slug": "films", "name": "Films", "domain": "ct", "question": "What?"}
@@ -222,7 +222,7 @@ def documented() -> list[dict[str, Any]]:
             blocks[-1].append(line.removeprefix("#   "))
         elif blocks[-1]:
             blocks.append([])
-    return [yaml.safe_load("\n".join(block)) for block in blocks if block]
+    return [parse_yaml("\n".join(block), where="block") for block in blocks if block]
 
 
 def test_every_kind_is_documented() -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import FailedSourceWarning
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
 from qoqdata.validation import Finding, find
@@ -280,6 +281,7 @@ def test_damaged_pages_that_have_their_digest(tmp_path: Path) -> None:
 
 
 def test_an_empty_set(tmp_path: Path) -> None:
-    """A source that gave no record, only quarantine, is no finding by itself."""
-    dataset = write(tmp_path / "set", [])
-    assert list(find(dataset)) == []
+    """A set without a record must not pass for a sound one."""
+    with pytest.warns(FailedSourceWarning, match="films failed as a whole"):
+        dataset = write(tmp_path / "set", [])
+    assert [finding.rule for finding in find(dataset)] == ["every source gave records"]

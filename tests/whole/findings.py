@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from qoqdata.contract.card import Card
 from qoqdata.readers import encode
@@ -15,6 +14,7 @@ from qoqdata.records.content import Mask, Record, Region
 from qoqdata.records.images import image_from_file
 from qoqdata.sources.asking import ask, ask_boxes, ask_choice, ask_number, ask_open
 from qoqdata.sources.protocol import Job, Planned, Source, Unit
+from qoqdata.yaml_document import parse_yaml
 
 CARD = """
 slug: findings
@@ -117,7 +117,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
 
 def source(folder: Path) -> Source:
     """This module as a source."""
-    card = Card.model_validate(yaml.safe_load(CARD))
+    card = Card.model_validate(parse_yaml(CARD, where="card"))
     return Source(card, folder, __name__, plan, convert, None, "0" * 64, "0" * 64)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from qoqdata.atomic import digest
 from qoqdata.errors import UsageError
 from qoqdata.settings import checked, load_mapping
+from qoqdata.yaml_document import dump_yaml, parse_yaml
 
 
 class _Section(BaseModel):
@@ -182,7 +182,7 @@ def read_settings(
 
 def as_yaml(settings: TrainSettings) -> str:
     """The settings as the YAML that `read_settings` reads."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    return dump_yaml(settings.model_dump(mode="json"))
 
 
 def _assign(fields: dict[str, Any], assignment: str) -> None:
@@ -190,10 +190,7 @@ def _assign(fields: dict[str, Any], assignment: str) -> None:
     if not sign or not name:
         fix = "write it as section.name=value"
         raise UsageError(f"{assignment!r} is no assignment", where="--set", fix=fix)
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"the value of {assignment!r} is no YAML", where="--set") from error
+    value = parse_yaml(text, where=f"--set {name}")
     *sections, last = name.split(".")
     for section in sections:
         inner = fields.get(section)

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from qoqdata.errors import UsageError
+from qoqtrain.rewards.scheme import scheme_of
 from qoqtrain.trainer.plan.plan import shape_of
 from qoqtrain.trainer.plan.settings import Optimizer, as_yaml, read_settings
 from qoqtrain.trainer.step.update import learning_rate
@@ -43,11 +44,40 @@ def test_yaml_round_trip(tmp_path):
         ("rollouts.temperature=0", "rollouts.temperature"),
         ("stage=ppo", "stage"),
         ("questions", "assignment"),
+        ("mix={by: domain, by: source}", "--set mix, line 1: the key 'by' is written twice"),
+        ("data=5", "unquoted"),
+        ("steps=1e-1", "steps"),
     ],
 )
 def test_a_wrong_setting_is_named(assignment, named):
     with pytest.raises(UsageError, match=named):
         settings(assignment)
+
+
+def test_numbers_are_numbers_in_every_section(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "data: set\nmodel: m\nsteps: 1e2\noptimizer: {learning_rate: 1e-1}\n"
+        "drpo: {settings: {alpha: 1e-1}}\nmix: {by: source, max_repeats: 2e0}\n"
+        "reward: {settings: {min_precision: 1e-1}}\nlog: {rollouts: no, wandb: 007}\n"
+    )
+    found = read_settings(path, assignments=["loss.kl=1e-3", "drpo.settings.eps=1e-5"])
+    assert (found.steps, found.optimizer.learning_rate, found.loss.kl) == (100, 0.1, 0.001)
+    assert found.drpo.settings == {"alpha": 0.1, "eps": 1e-5}
+    assert found.mix == {"by": "source", "max_repeats": 2.0}
+    assert scheme_of("qoq_med_code", **found.reward.settings).min_precision == 0.1
+    assert (found.log.rollouts, found.log.wandb) == (False, "007")
+    (tmp_path / "again.yaml").write_text(as_yaml(found))
+    assert read_settings(tmp_path / "again.yaml") == found
+
+
+@pytest.mark.parametrize("given", ["labelled_boxes: no", "min_precision: x", "weights: 5"])
+def test_words_are_no_reward_settings(tmp_path, given):
+    """The section is not declared here; a truthy `no` must not switch anything on."""
+    (tmp_path / "t.yaml").write_text(f"data: s\nmodel: m\nreward: {{settings: {{{given}}}}}\n")
+    found = read_settings(tmp_path / "t.yaml")
+    with pytest.raises(UsageError, match="is not a valid reward setting"):
+        scheme_of("qoq_med_code", **found.reward.settings)
 
 
 def test_unreadable_files(tmp_path):
