@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from qoqdata.errors import InputError, OutsideRoot, UnreadableFile
+from qoqdata.printable import printable
 from qoqdata.readers.raw_file import refuse_special
 from qoqdata.sources.raw_paths import folder_entries
 
@@ -65,7 +66,7 @@ def list_tree(
                 if not prefix and name in shadows:
                     continue
                 path = f"{prefix}/{name}" if prefix else name
-                if name[0] == "." or name.lower() in LITTER:
+                if is_litter(name):
                     listing.litter.append(path)
                 elif ignore and (pattern := ignored_by(path, ignore)) is not None:
                     listing.ignored[path] = pattern
@@ -86,6 +87,11 @@ def list_tree(
     return listing
 
 
+def is_litter(name: str) -> bool:
+    """Whether a name is hidden or one that a system gives to what is its own."""
+    return name[0] == "." or name.lower() in LITTER
+
+
 def ignored_by(path: str, patterns: Sequence[str]) -> str | None:
     """The first of the patterns that leaves `path`, or a folder that it lies in, out.
 
@@ -100,11 +106,6 @@ def ignored_by(path: str, patterns: Sequence[str]) -> str | None:
         if any(_matches(parts[:end], shapes) for end in range(1, len(parts) + 1)):
             return pattern
     return None
-
-
-def printable(path: str) -> str:
-    """The path in characters that UTF-8 has; another byte as an escape."""
-    return path.encode(errors="backslashreplace").decode()
 
 
 def _matches(parts: Sequence[str], shapes: Sequence[str]) -> bool:
