@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, UnsupportedFormat
+from qoqdata.sources.protocol import Refused
 
 Row = dict[str, str | None]
 #: The files of each unit, by what the source calls it: a path, a record, the key of a pattern.
@@ -89,19 +90,25 @@ def match_keys(
     return {key: found[key] for key in asked}
 
 
-def paths_by_key(paths: Iterable[str], pattern: str) -> dict[str, tuple[str, ...]]:
+def paths_by_key(paths: Iterable[str], pattern: str) -> tuple[dict[str, str], list[Refused]]:
     """The paths that a pattern such as `images/{key}.png` names, by what stands for the key.
 
     `{key}` may span folders, `{name}` and `{stem}` may not, and `*` is any text within one part.
-    A key of several paths has them all: which one is meant, nobody knows.
+    A key of several paths is refused: which one is meant, nobody knows.
     """
     parts = re.split(r"(\{(?:key|name|stem)\}|\*)", path_text(pattern))
     shape = re.compile("".join(_SHAPES.get(part, re.escape(part)) for part in parts))
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for path in paths:
         if match := shape.fullmatch(path_text(path)):
-            found[match["key"]] = (*found.get(match["key"], ()), path)
-    return found
+            found.setdefault(match["key"], []).append(path)
+    refused = []
+    for key, several in found.items():
+        if len(several) > 1:
+            what = f"{len(several)} files fit the pattern {pattern}: {_listed(several)}"
+            fix = "make the pattern narrower, or move all but one out of the raw folder"
+            refused.append(Refused(key, DuplicateKey(what, where=key, fix=fix), tuple(several)))
+    return {key: several[0] for key, several in found.items() if len(several) == 1}, refused
 
 
 def check_pattern(pattern: str) -> str:

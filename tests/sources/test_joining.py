@@ -182,23 +182,29 @@ def test_a_file_that_the_source_does_not_read_is_not_missing() -> None:
 @pytest.mark.parametrize(
     ("pattern", "paths"),
     [
-        ("images/{key}.png", {"a": ("images/a.png",), "s/c": ("images/s/c.png",)}),
-        ("images\\{stem}.png", {"a": ("images/a.png",)}),
-        ("./images/{stem}.*", {"a": ("images/a.png",), "b": ("images/b.jpg", "images/b.tif")}),
-        ("images/{name}", {n: (f"images/{n}",) for n in ("a.png", "b.jpg", "b.tif")}),
-        ("*/{stem}.tif", {"b": ("images/b.tif",)}),
+        ("images/{key}.png", {"a": "images/a.png", "s/c": "images/s/c.png"}),
+        ("images\\{stem}.png", {"a": "images/a.png"}),
+        ("./images/{stem}.*", {"a": "images/a.png"}),
+        ("images/{name}", {n: f"images/{n}" for n in ("a.png", "b.jpg", "b.tif")}),
+        ("*/{stem}.tif", {"b": "images/b.tif"}),
         ("{key}_image.png", {}),
     ],
 )
-def test_patterns(pattern: str, paths: dict[str, tuple[str, ...]]) -> None:
+def test_patterns(pattern: str, paths: dict[str, str]) -> None:
     listing = ["images/a.png", "images/b.jpg", "images/b.tif", "images/s/c.png", "a.png"]
-    assert paths_by_key(listing, pattern) == paths
+    found, refused = paths_by_key(listing, pattern)
+    assert found == paths
+    # Both files of b are there for any extension, and neither is taken.
+    assert [one.files for one in refused] == [("images/b.jpg", "images/b.tif")] * (
+        "*" in pattern[2:]
+    )
 
 
 def test_a_pattern_says_what_of_a_key_counts() -> None:
     listing = ["images/a.png", "images/b.png"]
     for pattern in ("images/{stem}.png", "images/{name}"):
-        files = paths_by_key(listing, pattern)
+        found, _ = paths_by_key(listing, pattern)
+        files = {key: (path,) for key, path in found.items()}
         name = next(iter(files))
         assert meant("D:\\raw\\2019\\a.png", files, pattern=pattern) == name
         both = match_keys(["2019/a.png", "2020/a.png"], files, table="t", pattern=pattern)
