@@ -61,6 +61,7 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a file or series with pixels; headers are read, pixels are not."""
     mapping: DicomFolder = job.mapping
     headers: dict[str, DicomHeader] = {}
+    told: list[str] = []
     for path in job.raw.files():
         if mapping.table and path == mapping.table.file:
             continue
@@ -68,9 +69,11 @@ def plan(job: Job) -> Iterator[Planned]:
             facts = read_dicom_header(job.raw.resolve(path), limits=job.limits)
         except InputError as error:
             yield Refused(path, error, (path,))
+            told.append(path)
             continue
         if (left_out := _left_out(path, facts, mapping)) is not None:
             yield left_out
+            told.append(path)
         else:
             headers[path] = facts
     groups = _groups(headers, mapping)
@@ -84,7 +87,9 @@ def plan(job: Job) -> Iterator[Planned]:
         row = _row_key(paths[0], headers[paths[0]], mapping)
         by_row.setdefault(row, []).append(key)
         files[row] = (*files.get(row, ()), *paths)
-    for item in join(read_annotations(job, mapping), files, table=mapping.table.file):
+    exact = mapping.key != "path"
+    table = read_annotations(job, mapping)
+    for item in join(table, files, table=mapping.table.file, exact=exact, told=told):
         if not isinstance(item, tuple):
             yield item
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
@@ -18,6 +17,7 @@ from qoqdata.records.content import Record
 from qoqdata.sources.annotation_table import read_annotations, units
 from qoqdata.sources.annotations import Annotation, answered
 from qoqdata.sources.asking import ask
+from qoqdata.sources.joining import paths_by_key
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
@@ -64,22 +64,32 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, NiftiPairs]
 def plan(job: Job) -> Iterator[Planned]:
     """One unit a key that has both files; a file without its partner is refused."""
     mapping: NiftiPairs = job.mapping
-    images = _matches(job, mapping.image)
-    if not images:
+    listing = job.raw.files()
+    images, refused = paths_by_key(listing, mapping.image)
+    if not images and not refused:
         fix = f"the mapping's image pattern is {mapping.image}"
         raise MissingFile("no volume matches", where="the raw folder", fix=fix)
     pairs: dict[str, tuple[str, ...]] = {key: (path,) for key, path in images.items()}
     if mapping.mask is not None:
-        masks = _matches(job, mapping.mask)
-        for key in sorted(images.keys() ^ masks.keys()):
+        masks, more = paths_by_key(listing, mapping.mask)
+        refused += more
+        known = {item.key for item in refused}
+        for key in sorted((images.keys() ^ masks.keys()) - known):
             path, partner = (images[key], "mask") if key in images else (masks[key], "volume")
-            yield Refused(key, MissingKey(f"has no {partner}", where=path), (path,))
+            refused.append(Refused(key, MissingKey(f"has no {partner}", where=path), (path,)))
         pairs = {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
+    yield from refused
     if mapping.table is None:
         for key, files in pairs.items():
             yield Annotation(()).unit(key, files)
         return
-    yield from units(read_annotations(job, mapping), pairs, table=mapping.table.file)
+    yield from units(
+        read_annotations(job, mapping),
+        pairs,
+        table=mapping.table.file,
+        listing=listing,
+        told=[item.key for item in refused],
+    )
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -111,11 +121,3 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         )
         for fields in several
     ]
-
-
-def _matches(job: Job, pattern: str) -> dict[str, str]:
-    """Paths by key of a pattern such as labels/{key}.nii.gz."""
-    head, tail = (re.escape(part) for part in pattern.split("{key}"))
-    shape = re.compile(f"{head}(?P<key>.+?){tail}")
-    matches = ((shape.fullmatch(path), path) for path in job.raw.files())
-    return {match["key"]: path for match, path in matches if match}
