@@ -8,15 +8,16 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from qoqdata.contract.card import Card
-from qoqdata.errors import InputError, Misaligned, MissingFile
+from qoqdata.errors import Misaligned
 from qoqdata.readers import masks
 from qoqdata.records.content import Mask, Record
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.annotation_table import join, read_annotations
 from qoqdata.sources.annotations import annotated_unit, answered
-from qoqdata.sources.joining import check_pattern, path_text, paths_by_key
+from qoqdata.sources.joining import check_pattern, paths_by_key
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
+from qoqdata.sources.missing import with_reason
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
 IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
@@ -72,7 +73,7 @@ def plan(job: Job) -> Iterator[Planned]:
     )
     for item in pairs:
         if not isinstance(item, tuple):
-            yield _explain(item, job) if isinstance(item, Refused) else item
+            yield with_reason(item, job.raw) if isinstance(item, Refused) else item
             continue
         _, (path,), annotations = item
         mask = _mask_path(path, mapping)
@@ -111,13 +112,3 @@ def _mask_path(path: str, mapping: ImageTable) -> str | None:
         return None
     folder, _, name = path.rpartition("/")
     return mapping.mask.format(stem=name.rpartition(".")[0], folder=folder)
-
-
-def _explain(item: Refused, job: Job) -> Refused:
-    """A row without a file may name one that leaves the raw folder: then that is the reason."""
-    if isinstance(item.error, MissingFile):
-        try:
-            job.raw.locate(path_text(item.key) or item.key)
-        except InputError as error:
-            return Refused(item.key, error, item.files)
-    return item
