@@ -21,12 +21,12 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         name, patient = f"E{number:04}", number // 2
         rows.append(
             {
-                "clip": name,
                 "function": ("normal", "reduced")[number % 3 == 0],
                 "patient": f"p{patient}",
                 "age": 40 + patient % 50,
                 "sex": "FM"[patient % 2],
                 "set": SETS[patient % len(SETS)],
+                "clip": name,
             }
         )
         frames = _beating(rng, count=6 + number % 5)

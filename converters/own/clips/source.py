@@ -82,7 +82,10 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
-    """Frames at the centres of equal parts; age and sex of a DICOM header where the table's lack."""
+    """Frames at the centres of equal parts.
+
+    Age and sex are those of a DICOM header where the table has none.
+    """
     mapping: Clips = job.mapping
     path = job.raw.resolve(unit.files[0])
     age = sex = None
