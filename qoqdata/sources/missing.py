@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from qoqdata.errors import InputError, MissingFile
+from qoqdata.errors import InputError, MissingFile, UnsupportedFormat
 from qoqdata.sources.joining import path_text
 from qoqdata.sources.protocol import Refused
 from qoqdata.sources.raw_listing import ignored_by
 from qoqdata.sources.rawtree import RawTree
 
 
-def with_reason(item: Refused, raw: RawTree) -> Refused:
+def with_reason(item: Refused, raw: RawTree, *, reads: Sequence[str]) -> Refused:
     """The refusal of a row without a file, as what the path says: that it leaves the raw root, is a
-    pipe, a folder or a link to nothing, or that the mapping ignores it."""
+    pipe, a folder or a link to nothing, or that the mapping ignores it; of a file of a format that
+    the source does not read, those that it does, given as patterns."""
+    if type(item.error) is UnsupportedFormat:
+        fix = f"convert it, or drop the row; read are {', '.join(reads)}"
+        return Refused(
+            item.key, UnsupportedFormat(item.error.what, where=item.key, fix=fix), item.files
+        )
     if type(item.error) is not MissingFile:
         return item
     path = path_text(item.key) or item.key
@@ -29,5 +36,6 @@ def with_reason(item: Refused, raw: RawTree) -> Refused:
     if found.is_dir():
         what, fix = "is a folder", "name a file"
     else:
-        what, fix = "lies behind a linked folder", "name it by the path where it really lies"
+        what = "lies behind a linked folder"
+        fix = "put the folder in place of the link, or name it by the path where it really lies"
     return Refused(item.key, MissingFile(what, where=item.key, fix=fix), item.files)

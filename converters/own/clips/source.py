@@ -75,7 +75,7 @@ def plan(job: Job) -> Iterator[Planned]:
     )
     for item in pairs:
         if not isinstance(item, tuple):
-            yield with_reason(item, job.raw) if isinstance(item, Refused) else item
+            yield with_reason(item, job.raw, reads=CLIPS) if isinstance(item, Refused) else item
             continue
         _, (path,), annotations = item
         yield _with_patient(annotated_unit(path, (path,), annotations), job)

@@ -17,9 +17,11 @@ from qoqdata.records import dicoms
 from qoqdata.records.content import Record
 from qoqdata.sources.annotation_table import join, read_annotations
 from qoqdata.sources.annotations import Annotation, annotated_unit, answered, with_person
+from qoqdata.sources.companions import beside_the_data
+from qoqdata.sources.joining import path_text
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
-from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
+from qoqdata.sources.protocol import Filtered, Job, Planned, Unit
 
 NO_PIXELS = "no_pixels"
 #: Objects whose pixels are no image of a patient: masks, dose grids, parametric maps.
@@ -63,12 +65,12 @@ def plan(job: Job) -> Iterator[Planned]:
     headers: dict[str, DicomHeader] = {}
     told: list[str] = []
     for path in job.raw.files():
-        if mapping.table and path == mapping.table.file:
+        if mapping.table and path == path_text(mapping.table.file):
             continue
         try:
             facts = read_dicom_header(job.raw.resolve(path), limits=job.limits)
         except InputError as error:
-            yield Refused(path, error, (path,))
+            yield beside_the_data(path, error)
             told.append(path)
             continue
         if (left_out := _left_out(path, facts, mapping)) is not None:

@@ -73,7 +73,7 @@ def plan(job: Job) -> Iterator[Planned]:
     )
     for item in pairs:
         if not isinstance(item, tuple):
-            yield with_reason(item, job.raw) if isinstance(item, Refused) else item
+            yield with_reason(item, job.raw, reads=IMAGES) if isinstance(item, Refused) else item
             continue
         _, (path,), annotations = item
         mask = _mask_path(path, mapping)

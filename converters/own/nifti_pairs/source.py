@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -17,6 +18,7 @@ from qoqdata.records.content import Record
 from qoqdata.sources.annotation_table import read_annotations, units
 from qoqdata.sources.annotations import Annotation, answered
 from qoqdata.sources.asking import ask
+from qoqdata.sources.companions import data_files, without_data_files
 from qoqdata.sources.joining import paths_by_key
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
@@ -65,19 +67,26 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a key that has both files; a file without its partner is refused."""
     mapping: NiftiPairs = job.mapping
     listing = job.raw.files()
+    listed = frozenset(listing)
     images, refused = paths_by_key(listing, mapping.image)
+    data = {path: data_files(path, job.raw, listed) for path in images.values()}
+    images = without_data_files(images, chain(*data.values()))
     if not images and not refused:
         fix = f"the mapping's image pattern is {mapping.image}"
         raise MissingFile("no volume matches", where="the raw folder", fix=fix)
     pairs: dict[str, tuple[str, ...]] = {key: (path,) for key, path in images.items()}
     if mapping.mask is not None:
         masks, more = paths_by_key(listing, mapping.mask)
+        data |= {path: data_files(path, job.raw, listed) for path in masks.values()}
+        masks = without_data_files(masks, chain(*data.values()))
         refused += more
         known = {item.key for item in refused}
         for key in sorted((images.keys() ^ masks.keys()) - known):
             path, partner = (images[key], "mask") if key in images else (masks[key], "volume")
             refused.append(Refused(key, MissingKey(f"has no {partner}", where=path), (path,)))
         pairs = {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
+    # Their pixels are looked at as well, so that a build notices when they change.
+    pairs = {key: (*files, *chain(*(data[path] for path in files))) for key, files in pairs.items()}
     yield from refused
     if mapping.table is None:
         for key, files in pairs.items():
@@ -96,7 +105,8 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     """Slices with masks and boxes; the label is the table's, or what the masks contain."""
     mapping: NiftiPairs = job.mapping
     image, *rest = (
-        volume.read_volume(job.raw.resolve(path), limits=job.limits) for path in unit.files
+        volume.read_volume(job.raw.resolve(path), limits=job.limits)
+        for path in unit.files[: 1 if mapping.mask is None else 2]
     )
     mask = rest[0] if rest else None
     if mask is not None:
