@@ -14,14 +14,22 @@ _TEXT_HEADERS = (".mhd", ".nhdr")
 _PAIRS = {".hdr": (".img", ".img.gz"), ".hdr.gz": (".img", ".img.gz")}
 _HEADER_BYTES = 2**20
 #: By name or extension, in lower case, what publishers and tools put beside the data.
+# fmt: off
 _DOCUMENTS = frozenset(
-    ("readme", "license", "licence", "copying", "citation", "changelog", "changes", "manifest")
-    + ("records", "checksums", "sha512sums", "sha256sums", "sha1sums", "md5sums")
+    {
+        "readme", "license", "licence", "copying", "citation", "changelog", "changes",
+        "manifest", "records", "checksums", "sha512sums", "sha256sums", "sha1sums",
+        "md5sums"
+    }
 )
 _EXTENSIONS = frozenset(
-    ("md", "rst", "txt", "pdf", "html", "htm", "docx", "csv", "tsv", "xlsx", "xls", "json", "jsonl")
-    + ("xml", "yaml", "yml", "log", "md5", "sha1", "sha256", "sha512", "bib", "cff", "sh", "py")
+    {
+        "md", "rst", "txt", "pdf", "html", "htm", "docx", "csv", "tsv", "xlsx", "xls",
+        "json", "jsonl", "xml", "yaml", "yml", "log", "md5", "sha1", "sha256", "sha512",
+        "bib", "cff", "sh", "py"
+    }
 )
+# fmt: on
 #: A numbered series in a header: a name with a place for the number, first, last and step.
 _SERIES = re.compile(r"([^%]*)%0?(\d{0,2})d([^%\s]*)\s+(\d{1,6})\s+(\d{1,6})(?:\s+(\d{1,4}))?")
 

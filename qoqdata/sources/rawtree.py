@@ -256,12 +256,13 @@ class RawTree:
 
     def _listed(self, under: str) -> list[str]:
         """The sorted files below a folder, from a listing of all files where there is one."""
+        under = "/".join(path_parts(under)) if under else ""
         if (listing := self._listings.get(under)) is not None:
             return listing.files
-        top = under.strip("/")
-        if (everything := self._listings.get("")) is not None and "/".join(path_parts(top)) == top:
-            begin = bisect_left(everything.files, f"{top}/")
-            if found := everything.files[begin : bisect_left(everything.files, f"{top}0")]:
+        if (everything := self._listings.get("")) is not None:
+            begin = bisect_left(everything.files, f"{under}/")
+            # The character after the slash is the 0.
+            if found := everything.files[begin : bisect_left(everything.files, f"{under}0")]:
                 return found
         starts = [under] if under else ["", *self.mounts]
         listing = self._listings[under] = list_tree(
