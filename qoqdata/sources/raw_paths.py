@@ -24,6 +24,11 @@ def path_parts(relative: str) -> list[str]:
     return parts
 
 
+def is_plain(name: str) -> bool:
+    """Whether a part of a path is a name as it stands."""
+    return name not in ("", ".", "..") and "\\" not in name and "\0" not in name
+
+
 def is_link(status: os.stat_result) -> bool:
     """Whether it is a link, or what Windows has of the kind."""
     return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) != 0

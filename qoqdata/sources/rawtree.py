@@ -43,6 +43,7 @@ from qoqdata.sources.raw_paths import (
     absent,
     folder_entries,
     is_link,
+    is_plain,
     is_there,
     path_parts,
     utf8_path,
@@ -226,19 +227,36 @@ class RawTree:
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
         """As `stamp`, for many files: several at a time where the file system answers slowly.
 
-        A container is looked at once, however many members are named.
+        A container is looked at once, however many members are named, and so are the folders that
+        lead to the files.
         """
         if any(MARK in relative for relative in relatives):
             looked_at = self._looked_at_once(relatives)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
+        folders: dict[str, str | None] = {}
+
+        def stamp(relative: str) -> Stamp | None:
+            folder, _, name = relative.rpartition("/")
+            if folder not in folders:
+                folders[folder] = self._unlinked(folder)
+            if (place := folders[folder]) is None or not is_plain(name):
+                return self.stamp(relative)
+            try:
+                status = os.lstat(f"{place}/{name}")
+            except OSError:
+                return None
+            if is_link(status):
+                return self.stamp(relative)
+            return status.st_size, status.st_mtime_ns
+
         first, rest = relatives[:_TRIED], relatives[_TRIED:]
         begin = perf_counter()
-        found = list(map(self.stamp, first))
+        found = list(map(stamp, first))
         if perf_counter() - begin < _SLOW * len(first):
-            return [*found, *map(self.stamp, rest)]
+            return [*found, *map(stamp, rest)]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            return [*found, *pool.map(self.stamp, rest)]
+            return [*found, *pool.map(stamp, rest)]
 
     def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, or None when the file is not there.
@@ -253,6 +271,26 @@ class RawTree:
         except OutsideRoot:
             return None
         return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
+
+    def _unlinked(self, folder: str) -> str | None:
+        """The path of a folder below the root that no link leads to; None for any other."""
+        try:
+            base, parts = self._split(folder)
+            step = str(base).rstrip(os.sep)
+            for part in parts:
+                step = f"{step}/{part}"
+                if is_link(os.lstat(step)):
+                    return None
+        except (OutsideRoot, OSError):
+            return None
+        return step
+
+    def _split(self, relative: str) -> tuple[Path, list[str]]:
+        """The root or mount that a path lies below, and its parts from there on."""
+        parts = path_parts(relative)
+        if parts and parts[0] in self.mounts:
+            return self.mounts[parts[0]], parts[1:]
+        return self.root, parts
 
     def _listed(self, under: str) -> list[str]:
         """The sorted files below a folder, from a listing of all files where there is one."""
@@ -343,9 +381,7 @@ class RawTree:
 
         Every part of the path is looked at, and only one that is a link can lead outside.
         """
-        base, parts = self.root, path_parts(relative)
-        if parts and parts[0] in self.mounts:
-            base, parts = self.mounts[parts[0]], parts[1:]
+        base, parts = self._split(relative)
         step = str(base).rstrip(os.sep)
         path = "/".join((step, *parts)) if parts else str(base)
         try:
