@@ -61,7 +61,8 @@ def plan(job: Job) -> Iterator[Planned]:
     table = read_annotations(job, mapping)
     assert mapping.table is not None
     listing = job.raw.files()
-    clips, several = {path: path for path in job.raw.files(*CLIPS)}, []
+    clips = {path: path for path in job.raw.files(*CLIPS)}
+    several: list[Refused] = []
     if mapping.clip is not None:
         clips, several = paths_by_key(listing, mapping.clip)
         yield from several
