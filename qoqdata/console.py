@@ -31,6 +31,7 @@ from qoqdata.errors import (
     UsageError,
 )
 from qoqdata.pipeline import progress as events
+from qoqdata.printable import printable
 from qoqdata.progress import ProgressCallback, silent
 
 #: Exit codes of every command.
@@ -90,12 +91,12 @@ def _root(
 
 def say(line: str = "") -> None:
     """One line on standard output."""
-    out.print(line, markup=False)
+    out.print(printable(line, lines=True), markup=False)
 
 
 def complain(line: str) -> None:
     """One line on standard error."""
-    err.print(line, markup=False)
+    err.print(printable(line, lines=True), markup=False)
 
 
 def emit_json(value: Any) -> None:
@@ -204,7 +205,7 @@ def _cell(value: Any) -> str:
         case float():
             return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     # A table cell is text, not markup: labels may hold square brackets.
-    return escape(str(value))
+    return escape(printable(str(value)))
 
 
 def _say_tenth(done: int, total: int, unit: str) -> None:

@@ -133,7 +133,8 @@ def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:
         fix = f"pass --mapping FILE; `qoqdata sources {source.card.slug}` shows an example"
         raise UsageError("needs a mapping", where=where, fix=fix)
     card, mapping = source.configure(source.card, settings)
-    return replace(job, card=card, mapping=mapping)
+    raw = job.raw.ignoring(getattr(mapping, "ignore", ()))
+    return replace(job, card=card, raw=raw, mapping=mapping)
 
 
 def _job_or_fault(

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS, Split
-from qoqdata.errors import DuplicateKey, TornGroup
+from qoqdata.errors import DuplicateKey, InputError, TornGroup
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.blocks import CardBlock, keep_out
+from qoqdata.pipeline.raw_leftovers import leftover_messages, refused_files
 from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
+from qoqdata.sources.raw_level import with_level
 
 #: The official splits of a unit by a list of its namespace; none where it is not in it.
 Listed = Callable[[Unit], frozenset[Split]]
@@ -29,7 +31,8 @@ Listed = Callable[[Unit], frozenset[Split]]
 class SourcePlan:
     """Units in build order, and quarantine rows of what planning left out.
 
-    `blocked` counts the units that block lists kept out of train, by card, and `messages` say so.
+    `blocked` counts the units that block lists kept out of train, by card, and `messages` say so,
+    and what of the raw tree was not looked at.
     """
 
     units: tuple[Unit, ...]
@@ -64,7 +67,11 @@ def make_plan(
     else is counted. Errors of `plan` itself pass through: they refuse the source as a whole.
     """
     with _without_collector():
-        units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
+        try:
+            units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
+        except InputError as error:
+            raise with_level(error, job) from error
+        refusals += refused_files(job.raw, (*units, *refusals, *filtered))
         units, duplicates = _refuse_duplicates(units)
         refusals += duplicates
         units, torn_units = assign_splits(units, job.card, listed, refused=refusals)
@@ -75,7 +82,8 @@ def make_plan(
         return SourcePlan(tuple(units[:limit]), ())
     rows = [quarantine.refusal_row(item, job) for item in (*refusals, *torn_units)]
     rows += [quarantine.filtered_row(item, job) for item in (*filtered, *outcome.filtered)]
-    return SourcePlan(tuple(units), tuple(rows), outcome.counts, outcome.messages)
+    messages = (*outcome.messages, *leftover_messages(job.raw))
+    return SourcePlan(tuple(units), tuple(rows), outcome.counts, messages)
 
 
 def order_key(source: str, key: str) -> int:

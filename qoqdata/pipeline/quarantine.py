@@ -13,6 +13,7 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import QUARANTINE
 from qoqdata.errors import ConverterError, QoqdataError
+from qoqdata.printable import printable
 from qoqdata.sources.protocol import Filtered, Job, Refused, Source
 
 Stage = Literal["plan", "convert", "validate"]
@@ -36,22 +37,23 @@ def failure_row(
 
     Of a fault of the converter the message names the line of `source` that it passed last.
     """
-    code = error.code if isinstance(error, QoqdataError) else CONVERTER_ERROR
-    message = _in_words(error)
-    if code == CONVERTER_ERROR and (line := converter_line(error, source)) is not None:
-        message = f"{message} ({line})"
-    message = without_roots(message, job)
     return {
         "source": job.card.slug,
         "unit": key,
         "raw": list(files),
         "outcome": "quarantined",
         "stage": stage,
-        "reason": code,
+        "reason": _reason(error),
         "error": type(error).__name__,
-        "message": message,
+        "message": without_roots(failure_message(error, source), job),
         "converter_version": str(job.card.version),
     }
+
+
+def failure_message(error: BaseException, source: Source | None = None) -> str:
+    """What an error says, in one line; of a fault of the converter, also where it is."""
+    line = converter_line(error, source) if _reason(error) == CONVERTER_ERROR else None
+    return _in_words(error) if line is None else f"{_in_words(error)} ({line})"
 
 
 def converter_line(error: BaseException, source: Source | None) -> str | None:
@@ -69,6 +71,10 @@ def converter_line(error: BaseException, source: Source | None) -> str | None:
     return None
 
 
+def _reason(error: BaseException) -> str:
+    return error.code if isinstance(error, QoqdataError) else CONVERTER_ERROR
+
+
 def _in_words(error: BaseException) -> str:
     """What an error says; of one that is none of ours, its type as well."""
     if isinstance(error, QoqdataError):
@@ -76,8 +82,8 @@ def _in_words(error: BaseException) -> str:
     else:
         name = type(error).__name__
         text = f"{name}: {error}" if str(error) else name
-    # A table holds UTF-8, and a message may quote what is none.
-    return text.encode(errors="backslashreplace").decode()
+    # A table holds UTF-8, and a message may quote any bytes of a file or its name.
+    return printable(text)
 
 
 def without_roots(message: str, job: Job) -> str:

@@ -154,7 +154,9 @@ class SourceBuild:
         row = quarantine.failure_row(WHOLE_SOURCE, (), stage, error, self.job, self.source)
         self.plan = SourcePlan((), (row,))
         self.refusal = f"{row['reason']}: {row['message']}"
-        listen(progress.SourceRefused(self.slug, row["reason"], row["message"]))
+        # What is shown at the site may name its folders; what is written may not.
+        told = quarantine.failure_message(error, self.source)
+        listen(progress.SourceRefused(self.slug, row["reason"], told))
 
     @contextmanager
     def _refusing(self, stage: quarantine.Stage, listen: progress.Listener) -> Iterator[None]:

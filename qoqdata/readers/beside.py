@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PureWindowsPath
 
 from qoqdata.errors import MissingFile, OutsideRoot, UnreadableFile
+from qoqdata.readers.blob_store import blob_store
 from qoqdata.readers.container.address import Address, address
 from qoqdata.readers.container.opened import open_container
 from qoqdata.readers.raw_file import is_raw_file
@@ -14,7 +15,8 @@ def resolve_beside(header: Path, name: str) -> Path:
     """The existing regular file that `header` names, inside the header's own folder.
 
     The folder is the one that holds the header as named or, where the header is itself a link, the
-    one that holds its target: content-addressed caches link header and data alike. Raises
+    one that holds its target, or the content-addressed store of that: caches link header and data
+    alike. Raises
     OutsideRoot for absolute names (POSIX or Windows), for "..", and for links that lead out of the
     folder; MissingFile and UnreadableFile otherwise. The folder of a member is that in its
     container.
@@ -26,6 +28,8 @@ def resolve_beside(header: Path, name: str) -> Path:
     try:
         target = (header.parent / name).resolve()
         folders = {header.parent.resolve(), header.resolve().parent}
+        if (store := blob_store(str(header.resolve()))) is not None:
+            folders.add(Path(store.folder))
     except (OSError, RuntimeError) as error:
         raise UnreadableFile(f"data file {name!r}: {error}", where=where) from error
     if not any(target.is_relative_to(folder) for folder in folders):

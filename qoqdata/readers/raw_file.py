@@ -11,6 +11,7 @@ content, the same as of the unpacked file.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from typing import BinaryIO
 import numpy as np
 from blake3 import blake3
 
-from qoqdata.errors import MissingFile, MissingKey, UnsupportedFormat
+from qoqdata.errors import MissingFile, MissingKey, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.container.address import Address, address, container_state
 from qoqdata.readers.container.contents import HoldsArrays
 from qoqdata.readers.container.opened import State, file_state, open_container
@@ -35,6 +36,13 @@ DIGEST = "blake3"
 #: Larger files are not taken into memory for their digest.
 WHOLE_BYTES = 256 * 2**20
 _STEP = 1 << 20
+#: What is not opened: a pipe waits for a writer, and a device may do anything.
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @dataclass
@@ -56,7 +64,7 @@ class RawDigests:
         state = file_state(path.stat())
         if (digest := self._by_state.get(state)) is None:
             hasher = blake3()
-            with path.open("rb", buffering=0) as file:
+            with open_regular(path) as file:
                 while block := file.read(_STEP):
                     hasher.update(block)
             digest = hasher.digest()
@@ -107,7 +115,7 @@ def open_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
     digests = _DIGESTS.get()
     if (member := address(path)) is not None:
         return BytesIO((digests or RawDigests()).member_content(member, limits))
-    file = path.open("rb")
+    file = open_regular(path)
     if digests is None:
         return file
     state = file_state(os.fstat(file.fileno()))
@@ -115,6 +123,19 @@ def open_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
         return file
     with file:
         return BytesIO(digests.content(state, file))
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file on disk to read from. Raises OSError, and UnreadableFile for a pipe or device."""
+    refuse_special(path.stat().st_mode, where=str(path))
+    return path.open("rb")
+
+
+def refuse_special(mode: int, *, where: str) -> None:
+    """Raise UnreadableFile for the mode of a pipe, a socket or a device."""
+    if (kind := _SPECIAL.get(stat.S_IFMT(mode))) is not None:
+        fix = "put a regular file in its place, or take it out of the raw folder"
+        raise UnreadableFile(f"is {kind}, which is never opened", where=where, fix=fix)
 
 
 def read_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -177,6 +198,7 @@ def local_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Path]
     The suffix is that of `path`. Raises as `open_raw_file`.
     """
     if address(path) is None:
+        refuse_special(path.stat().st_mode, where=str(path))
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="qoqdata-member-") as folder:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from qoqdata.contract.vocabulary import SPLITS, Split
-from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
+from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingKey
 from qoqdata.person import read_age
 from qoqdata.sources import cells
 from qoqdata.sources.annotations import SHARED, Annotation, annotated_unit
 from qoqdata.sources.asking import check_choice
+from qoqdata.sources.joining import Files, Unmatched, match_keys
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import TableColumns
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused
@@ -21,7 +23,6 @@ _ABSENT = frozenset({"0", "0.0", "false", "no", "n"})
 _UNCERTAIN = frozenset({"-1", "-1.0", "uncertain"})
 
 Row = Mapping[str, str | None]
-Files = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -70,34 +71,55 @@ def read_annotations(job: Job, mapping: SourceMapping) -> Annotations:
 
 
 def join(
-    annotations: Annotations, files: Files, *, table: str
+    annotations: Annotations,
+    files: Files,
+    *,
+    table: str,
+    pattern: str | None = None,
+    exact: bool = False,
+    listing: Collection[str] = (),
+    told: Collection[str] = (),
 ) -> Iterator[tuple[str, tuple[str, ...], tuple[Annotation, ...]] | Refused | Filtered]:
-    """Pair rows with files by key.
+    """Pair rows with files by key, as `match_keys` does with `pattern`, `exact` and `listing`.
 
-    Yields (key, files, annotations); Refused for a key without file, a file without row and the
-    table's own faults; Filtered for a row that answers nothing.
+    Yields (name, files, annotations) with the name that `files` has; Refused for a key that means
+    no file, a file that no key means and the table's own faults; Filtered for a row that answers
+    nothing. A key of one of the files `told`, of which the source has said already why they
+    are no units, yields nothing more.
     """
     yield from annotations.refused
+    known = {path: (path,) for path in told} | dict(files)
+    names = match_keys(
+        annotations.keys, known, table=table, pattern=pattern, exact=exact, listing=listing
+    )
     for key, rows in annotations.rows.items():
-        if key not in files:
-            what = f"{table} names it, but it is not there"
-            yield Refused(key, MissingFile(what, where=key, fix="fetch it, or drop the row"))
+        name = names[key]
+        if isinstance(name, Unmatched):
+            paths = tuple(path for one in name.names for path in known[one])
+            yield Refused(key, name.error, paths)
+            continue
+        if name not in files:
             continue
         for row in rows:
             if not row.answers:
                 what = f"{table} asserts no label; the mapping's `none` can name an option for that"
-                yield Filtered(_name(key, row.item), "no_label", what, files[key])
+                yield Filtered(_name(name, row.item), "no_label", what, files[name])
         if some := tuple(row for row in rows if row.answers):
-            yield key, files[key], some
-    for key in sorted(set(files) - annotations.keys):
+            yield name, files[name], some
+    meant: set[str] = set()
+    for found in names.values():
+        meant.update((found,) if isinstance(found, str) else found.names)
+    for name in sorted(files.keys() - meant):
         what = f"{table} has no row for it"
         fix = "add a row, or move the file out of the raw folder"
-        yield Refused(key, MissingKey(what, where=files[key][0], fix=fix), files[key])
+        yield Refused(name, MissingKey(what, where=files[name][0], fix=fix), files[name])
 
 
-def units(annotations: Annotations, files: Files, *, table: str) -> Iterator[Planned]:
+def units(
+    annotations: Annotations, files: Files, *, table: str, **matching: Any
+) -> Iterator[Planned]:
     """As `join`, with pairs as units."""
-    for item in join(annotations, files, table=table):
+    for item in join(annotations, files, table=table, **matching):
         yield annotated_unit(*item) if isinstance(item, tuple) else item
 
 

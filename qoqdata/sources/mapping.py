@@ -92,6 +92,9 @@ class Mapping(_Part):
     )
     mask_codes: dict[MaskCode, Text] = {}
     table: TableColumns | None = None
+    ignore: tuple[Text, ...] = Field(
+        (), description="patterns of files that are not looked at, as *.txt or backup/**"
+    )
     split_values: dict[str, Split] = Field({}, description="the split column's words to splits")
     sex_values: dict[str, Literal["female", "male", "other"]] = {}
     shares: dict[Split, float] | None = Field(None, description="for groups without a split")

@@ -1,4 +1,4 @@
-"""Paths below a raw root: their parts, links that leave it, and what folders list."""
+"""Paths below a raw root: their parts, what is there, and what a folder lists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from qoqdata.errors import OutsideRoot, UnreadableFile
+from qoqdata.errors import InputError, MissingFile, OutsideRoot, UnreadableFile
 
 #: What a look at a path that names nothing ends in.
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
@@ -24,19 +24,14 @@ def path_parts(relative: str) -> list[str]:
     return parts
 
 
+def is_plain(name: str) -> bool:
+    """Whether a part of a path is a name as it stands."""
+    return name not in ("", ".", "..") and "\\" not in name and "\0" not in name
+
+
 def is_link(status: os.stat_result) -> bool:
     """Whether it is a link, or what Windows has of the kind."""
     return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) != 0
-
-
-def refuse_escape(path: str, base: Path, relative: str) -> None:
-    """Raise OutsideRoot for a link at `path` whose target lies outside of `base`."""
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(base)):
-        raise OutsideRoot(
-            "is a link that leaves the raw root",
-            where=relative,
-            fix="name its target as a further root under `raw:` in build.yaml",
-        )
 
 
 def is_there(status: os.stat_result | OSError, relative: str) -> bool:
@@ -49,6 +44,17 @@ def is_there(status: os.stat_result | OSError, relative: str) -> bool:
     raise UnreadableFile(what, where=relative) from status
 
 
+def absent(path: str, reason: OSError, relative: str) -> InputError:
+    """Why nothing was found at `path`, in words."""
+    if reason.errno == errno.ELOOP:
+        fix = "put the file in its place"
+        return UnreadableFile("is a link that leads back to itself", where=relative, fix=fix)
+    if reason.errno == errno.ENOENT and Path(path).is_symlink():
+        fix = "fetch it (dvc pull, git annex get, the download once more), or drop the row"
+        return MissingFile("is a link to a file that is not there", where=relative, fix=fix)
+    return MissingFile("no such file", where=relative, fix="fetch it, or drop the row")
+
+
 def folder_entries(folder: str) -> list[os.DirEntry[str]]:
     """What a folder lists, nothing for one that is not there; raises UnreadableFile."""
     try:
@@ -59,14 +65,6 @@ def folder_entries(folder: str) -> list[os.DirEntry[str]]:
     except OSError as error:
         what = f"the folder cannot be listed: {error.strerror}"
         raise UnreadableFile(what, where=str(error.filename)) from error
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder; False where the disk does not tell."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
 
 
 def utf8_path(path: str) -> str:

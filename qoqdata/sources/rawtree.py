@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 
@@ -33,14 +35,17 @@ from qoqdata.readers.raw_file import (
     raw_state,
     read_raw_array,
     read_raw_file,
+    refuse_special,
 )
+from qoqdata.sources.raw_links import follow_link
+from qoqdata.sources.raw_listing import Listing, list_tree
 from qoqdata.sources.raw_paths import (
+    absent,
     folder_entries,
-    is_folder,
     is_link,
+    is_plain,
     is_there,
     path_parts,
-    refuse_escape,
     utf8_path,
 )
 from qoqdata.sources.raw_tables import read_delimited, read_parquet
@@ -56,27 +61,37 @@ _SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
 class RawTree:
     """A raw root, and further roots that appear as top-level folders of it (`mounts`).
 
-    All paths are relative, with forward slashes, in sorted order.
+    All paths are relative, with forward slashes, in sorted order. `ignore` are patterns of what is
+    not listed, see `raw_listing.ignored_by`.
     """
 
     root: Path
     mounts: Mapping[str, Path] = field(default_factory=dict)
-    _listings: dict[str, list[str]] = field(
+    ignore: tuple[str, ...] = ()
+    _listings: dict[str, Listing] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def ignoring(self, patterns: Sequence[str]) -> RawTree:
+        """The same tree without what the patterns match in its listings."""
+        return replace(self, ignore=tuple(patterns))
 
     def resolve(self, relative: str) -> Path:
         """The file or folder at `relative`, or the member of a container, which readers can open.
 
-        Raises OutsideRoot when it leaves the root, links included, and MissingFile; for a member
-        also why it cannot be read.
+        Raises OutsideRoot when it leaves the root, links included (see `raw_links`), MissingFile,
+        and UnreadableFile for a pipe, a socket or a device; for a member also why it cannot be
+        read.
         """
         if (member := self._member(relative)) is not None:
             open_container(member.path).check(member.member)
             return Path(str(member))
         path, status = self._trace(relative)
-        if not is_there(status, relative):
-            raise MissingFile("no such file", where=relative, fix="fetch it, or drop the row")
+        if isinstance(status, OSError):
+            if not is_there(status, relative):
+                raise absent(path, status, relative) from status
+        else:
+            refuse_special(status.st_mode, where=relative)
         return Path(path)
 
     def exists(self, relative: str) -> bool:
@@ -97,24 +112,32 @@ class RawTree:
         """Sorted relative paths of the files below `under` whose name matches a pattern.
 
         Patterns are shell patterns on the file name, case ignored; none means all. `*.zip#*.png`
-        lists the members that match of the containers that match, as `members` does. Linked folders
-        are not followed, and hidden files are left out. Folders are listed once: later calls tell
-        what was there at the first. Raises UnreadableFile for a folder that cannot be listed and
-        for a name that is not UTF-8, which no record or table can hold.
+        lists the members that match of the containers that match, as `members` does. Left out are
+        linked folders, hidden files and litter, what is no regular file, and names that are not
+        UTF-8: `left_out` tells. Folders are listed once: later calls tell what was there at the
+        first. Raises UnreadableFile for a folder that cannot be listed.
         """
-        if (listing := self._listings.get(under)) is None:
-            listing = self._listings[under] = sorted(self._walk(under))
-        shape = re.compile("|".join(translate(pattern.lower()) for pattern in patterns or ("*",)))
-        files = [
-            utf8_path(path) for path in listing if shape.match(path.rpartition("/")[2].lower())
-        ]
+        listing = self._listed(under)
+        files = listing
+        if patterns:
+            shape = re.compile("|".join(translate(pattern.lower()) for pattern in patterns))
+            files = [path for path in listing if shape.match(path.rpartition("/")[2].lower())]
         members = {
             member
             for container, pattern in (one.split(MARK, 1) for one in patterns if MARK in one)
             for file in self._containers(container, listing)
             for member in self.members(file, pattern)
         }
-        return sorted({*files, *members}) if members else files
+        return sorted({*files, *members}) if members else list(files)
+
+    def left_out(self) -> Listing:
+        """What the listings so far left out; its `files` are empty."""
+        together = Listing()
+        for listing in self._listings.values():
+            together.faults.update(listing.faults)
+            together.ignored.update(listing.ignored)
+            together.litter.extend(listing.litter)
+        return replace(together, litter=sorted(set(together.litter)))
 
     def csv(
         self,
@@ -204,19 +227,36 @@ class RawTree:
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
         """As `stamp`, for many files: several at a time where the file system answers slowly.
 
-        A container is looked at once, however many members are named.
+        A container is looked at once, however many members are named, and so are the folders that
+        lead to the files.
         """
         if any(MARK in relative for relative in relatives):
             looked_at = self._looked_at_once(relatives)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
+        folders: dict[str, str | None] = {}
+
+        def stamp(relative: str) -> Stamp | None:
+            folder, _, name = relative.rpartition("/")
+            if folder not in folders:
+                folders[folder] = self._unlinked(folder)
+            if (place := folders[folder]) is None or not is_plain(name):
+                return self.stamp(relative)
+            try:
+                status = os.lstat(f"{place}/{name}")
+            except OSError:
+                return None
+            if is_link(status):
+                return self.stamp(relative)
+            return status.st_size, status.st_mtime_ns
+
         first, rest = relatives[:_TRIED], relatives[_TRIED:]
         begin = perf_counter()
-        found = list(map(self.stamp, first))
+        found = list(map(stamp, first))
         if perf_counter() - begin < _SLOW * len(first):
-            return [*found, *map(self.stamp, rest)]
+            return [*found, *map(stamp, rest)]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            return [*found, *pool.map(self.stamp, rest)]
+            return [*found, *pool.map(stamp, rest)]
 
     def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, or None when the file is not there.
@@ -232,13 +272,52 @@ class RawTree:
             return None
         return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
 
+    def _unlinked(self, folder: str) -> str | None:
+        """The path of a folder below the root that no link leads to; None for any other."""
+        try:
+            base, parts = self._split(folder)
+            step = str(base).rstrip(os.sep)
+            for part in parts:
+                step = f"{step}/{part}"
+                if is_link(os.lstat(step)):
+                    return None
+        except (OutsideRoot, OSError):
+            return None
+        return step
+
+    def _split(self, relative: str) -> tuple[Path, list[str]]:
+        """The root or mount that a path lies below, and its parts from there on."""
+        parts = path_parts(relative)
+        if parts and parts[0] in self.mounts:
+            return self.mounts[parts[0]], parts[1:]
+        return self.root, parts
+
+    def _listed(self, under: str) -> list[str]:
+        """The sorted files below a folder, from a listing of all files where there is one."""
+        under = "/".join(path_parts(under)) if under else ""
+        if (listing := self._listings.get(under)) is not None:
+            return listing.files
+        if (everything := self._listings.get("")) is not None:
+            begin = bisect_left(everything.files, f"{under}/")
+            # The character after the slash is the 0.
+            if found := everything.files[begin : bisect_left(everything.files, f"{under}0")]:
+                return found
+        starts = [under] if under else ["", *self.mounts]
+        listing = self._listings[under] = list_tree(
+            [(str(self.locate(start) if start else self.root), start) for start in starts],
+            mounts=self.mounts if not under else (),
+            ignore=self.ignore,
+            follow=self._trace,
+        )
+        return listing.files
+
     def _containers(self, pattern: str, listing: Sequence[str]) -> Iterator[str]:
         """The listed files whose name matches, LMDB's folders among them."""
         shape = re.compile(translate(pattern.lower()))
         for path in listing:
             path = path.removesuffix(f"/{LMDB_FILE}")
             if shape.match(path.rpartition("/")[2].lower()):
-                yield utf8_path(path)
+                yield path
 
     def containers(self, relatives: Sequence[str]) -> dict[str, Path]:
         """The containers, by relative path, of those `relatives` that are members."""
@@ -302,9 +381,7 @@ class RawTree:
 
         Every part of the path is looked at, and only one that is a link can lead outside.
         """
-        base, parts = self.root, path_parts(relative)
-        if parts and parts[0] in self.mounts:
-            base, parts = self.mounts[parts[0]], parts[1:]
+        base, parts = self._split(relative)
         step = str(base).rstrip(os.sep)
         path = "/".join((step, *parts)) if parts else str(base)
         try:
@@ -312,32 +389,26 @@ class RawTree:
                 step = f"{step}/{part}"
                 status = os.lstat(step)
                 if is_link(status):
-                    refuse_escape(path, base, relative)
-                    return path, Path(path).stat()
+                    return path, follow_link(path, *self._bounds(base), relative)
             return path, status if parts else base.stat()
         except OSError as error:
             # Nothing lies below a part that is not there, so no link either.
             return path, error
 
-    def _walk(self, under: str) -> Iterator[str]:
-        for start in [under] if under else ["", *self.mounts]:
-            folders = [(str(self.locate(start) if start else self.root), start)]
-            while folders:
-                folder, prefix = folders.pop()
-                for entry in folder_entries(folder):
-                    name = entry.name
-                    # A mount hides what the root holds under its name.
-                    if name.startswith(".") or (not prefix and name in self.mounts):
-                        continue
-                    path = f"{prefix}/{name}" if prefix else name
-                    if not is_folder(entry):
-                        yield path
-                    elif not entry.is_symlink():
-                        folders.append((entry.path, path))
+    def _bounds(self, base: Path) -> tuple[str, Sequence[str]]:
+        """The real path of a root, and those that links of it may lead to as well."""
+        if base is self.root:
+            return self._homes[0], self._homes[1:]
+        return os.path.realpath(base), ()
 
-    def __reduce__(self) -> tuple[type[RawTree], tuple[Path, dict[str, Path]]]:
+    @cached_property
+    def _homes(self) -> list[str]:
+        """The real paths of the root and the mounts."""
+        return [os.path.realpath(folder) for folder in (self.root, *self.mounts.values())]
+
+    def __reduce__(self) -> tuple[type[RawTree], tuple[Path, dict[str, Path], tuple[str, ...]]]:
         # Listings stay behind: a worker has no use for them.
-        return RawTree, (self.root, dict(self.mounts))
+        return RawTree, (self.root, dict(self.mounts), self.ignore)
 
 
 def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:

@@ -17,9 +17,11 @@ from qoqdata.records import dicoms
 from qoqdata.records.content import Record
 from qoqdata.sources.annotation_table import join, read_annotations
 from qoqdata.sources.annotations import Annotation, annotated_unit, answered, with_person
+from qoqdata.sources.companions import beside_the_data
+from qoqdata.sources.joining import path_text
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
-from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
+from qoqdata.sources.protocol import Filtered, Job, Planned, Unit
 
 NO_PIXELS = "no_pixels"
 #: Objects whose pixels are no image of a patient: masks, dose grids, parametric maps.
@@ -61,16 +63,19 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a file or series with pixels; headers are read, pixels are not."""
     mapping: DicomFolder = job.mapping
     headers: dict[str, DicomHeader] = {}
+    told: list[str] = []
     for path in job.raw.files():
-        if mapping.table and path == mapping.table.file:
+        if mapping.table and path == path_text(mapping.table.file):
             continue
         try:
             facts = read_dicom_header(job.raw.resolve(path), limits=job.limits)
         except InputError as error:
-            yield Refused(path, error, (path,))
+            yield beside_the_data(path, error)
+            told.append(path)
             continue
         if (left_out := _left_out(path, facts, mapping)) is not None:
             yield left_out
+            told.append(path)
         else:
             headers[path] = facts
     groups = _groups(headers, mapping)
@@ -84,7 +89,9 @@ def plan(job: Job) -> Iterator[Planned]:
         row = _row_key(paths[0], headers[paths[0]], mapping)
         by_row.setdefault(row, []).append(key)
         files[row] = (*files.get(row, ()), *paths)
-    for item in join(read_annotations(job, mapping), files, table=mapping.table.file):
+    exact = mapping.key != "path"
+    table = read_annotations(job, mapping)
+    for item in join(table, files, table=mapping.table.file, exact=exact, told=told):
         if not isinstance(item, tuple):
             yield item
             continue

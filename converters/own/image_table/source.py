@@ -6,18 +6,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from qoqdata.contract.card import Card, MaskCode
-from qoqdata.errors import InputError, Misaligned, MissingFile
+from qoqdata.errors import Misaligned
 from qoqdata.readers import masks
 from qoqdata.readers.limits import Limits
 from qoqdata.records.content import Mask, Record
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.annotation_table import join, read_annotations
 from qoqdata.sources.annotations import annotated_unit, answered
+from qoqdata.sources.joining import check_pattern, paths_by_key
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
+from qoqdata.sources.missing import with_reason
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
 HexColour = Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")]
@@ -27,6 +29,11 @@ IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.j
 class ImageTable(SourceMapping):
     """The mapping of an image table."""
 
+    image: str | None = Field(
+        None,
+        description="image paths below the raw folder, such as images/{key}.png: {key} is the "
+        "table's key, {name} its last part, {stem} that without extension, * any text",
+    )
     mask: str | None = Field(None, description="mask path: {stem} and {folder} of the image")
     binarise: bool | Annotated[int, Field(ge=1, le=255)] | None = Field(
         None,
@@ -37,6 +44,11 @@ class ImageTable(SourceMapping):
         None, description='code of each colour of painted masks: {"#000000": 0, "#ff0000": 1}'
     )
     bits: int | None = Field(None, ge=1, le=16, description="bits in use in 16-bit files")
+
+    @field_validator("image")
+    @classmethod
+    def _names_a_key(cls, pattern: str | None) -> str | None:
+        return pattern if pattern is None else check_pattern(pattern)
 
     @property
     def draws_boxes(self) -> bool:
@@ -83,16 +95,27 @@ def plan(job: Job) -> Iterator[Planned]:
     table = read_annotations(job, mapping)
     assert mapping.table is not None
     image_paths = job.raw.files(*IMAGES)
-    mask_paths = {_mask_path(path, mapping) for path in image_paths} if mapping.mask else set()
-    files = {path: (path,) for path in image_paths if path not in mask_paths}
-    for item in join(table, files, table=mapping.table.file):
+    masks = {_mask_path(path, mapping) for path in image_paths} if mapping.mask else set()
+    images = [path for path in image_paths if path not in masks]
+    by_key, several = {path: path for path in images}, []
+    if mapping.image is not None:
+        by_key, several = paths_by_key(images, mapping.image)
+        yield from several
+    pairs = join(
+        table,
+        {key: (path,) for key, path in by_key.items()},
+        table=mapping.table.file,
+        pattern=mapping.image,
+        listing=[path for path in job.raw.files() if path not in masks],
+        told=[item.key for item in several],
+    )
+    for item in pairs:
         if not isinstance(item, tuple):
-            yield _explain(item, job) if isinstance(item, Refused) else item
+            yield with_reason(item, job.raw, reads=IMAGES) if isinstance(item, Refused) else item
             continue
-        path, paths, annotations = item
-        if (mask := _mask_path(path, mapping)) is not None:
-            paths = (*paths, mask)
-        yield annotated_unit(path, paths, annotations)
+        _, (path,), annotations = item
+        mask = _mask_path(path, mapping)
+        yield annotated_unit(path, (path,) if mask is None else (path, mask), annotations)
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -135,13 +158,3 @@ def _mask_path(path: str, mapping: ImageTable) -> str | None:
         return None
     folder, _, name = path.rpartition("/")
     return mapping.mask.format(stem=name.rpartition(".")[0], folder=folder)
-
-
-def _explain(item: Refused, job: Job) -> Refused:
-    """A row without a file may name one that leaves the raw folder: then that is the reason."""
-    if isinstance(item.error, MissingFile):
-        try:
-            job.raw.locate(item.key)
-        except InputError as error:
-            return Refused(item.key, error, item.files)
-    return item

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, field_validator, model_validator
@@ -18,6 +18,8 @@ from qoqdata.records.content import Record
 from qoqdata.sources.annotation_table import read_annotations, units
 from qoqdata.sources.annotations import Annotation, answered
 from qoqdata.sources.asking import ask
+from qoqdata.sources.companions import data_files, without_data_files
+from qoqdata.sources.joining import paths_by_key
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
@@ -78,22 +80,40 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, NiftiPairs]
 def plan(job: Job) -> Iterator[Planned]:
     """One unit a key that has both files; a file without its partner is refused."""
     mapping: NiftiPairs = job.mapping
-    images = _matches(job, mapping.image)
-    if not images:
+    listing = _listing(job, mapping.image)
+    listed = frozenset(listing)
+    images, refused = paths_by_key(listing, mapping.image)
+    data = {path: data_files(path, job.raw, listed) for path in images.values()}
+    images = without_data_files(images, chain(*data.values()))
+    if not images and not refused:
         fix = f"the mapping's image pattern is {mapping.image}"
         raise MissingFile("no volume matches", where="the raw folder", fix=fix)
     pairs: dict[str, tuple[str, ...]] = {key: (path,) for key, path in images.items()}
     if mapping.mask is not None:
-        images, masks = _told_apart(images, _matches(job, mapping.mask))
-        for key in sorted(images.keys() ^ masks.keys()):
+        masks, more = paths_by_key(_listing(job, mapping.mask), mapping.mask)
+        data |= {path: data_files(path, job.raw, listed) for path in masks.values()}
+        masks = without_data_files(masks, chain(*data.values()))
+        images, masks = _told_apart(images, masks)
+        refused += more
+        known = {item.key for item in refused}
+        for key in sorted((images.keys() ^ masks.keys()) - known):
             path, partner = (images[key], "mask") if key in images else (masks[key], "volume")
-            yield Refused(key, MissingKey(f"has no {partner}", where=path), (path,))
+            refused.append(Refused(key, MissingKey(f"has no {partner}", where=path), (path,)))
         pairs = {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
+    # Their pixels are looked at as well, so that a build notices when they change.
+    pairs = {key: (*files, *chain(*(data[path] for path in files))) for key, files in pairs.items()}
+    yield from refused
     if mapping.table is None:
         for key, files in pairs.items():
             yield Annotation(()).unit(key, files)
         return
-    yield from units(read_annotations(job, mapping), pairs, table=mapping.table.file)
+    yield from units(
+        read_annotations(job, mapping),
+        pairs,
+        table=mapping.table.file,
+        listing=listing,
+        told=[item.key for item in refused],
+    )
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -101,7 +121,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     mapping: NiftiPairs = job.mapping
     image = _read(job, unit.files[0], mapping.channel, mapping.nonfinite)
     mask = None
-    if len(unit.files) > 1:
+    if mapping.mask is not None:
         mask = _read(job, unit.files[1], mapping.mask_channel, mapping.mask_nonfinite)
     policy = SlicePolicy(mapping.policy, count=mapping.slices, plane=mapping.plane)
     window = Window(*mapping.window, "LINEAR_EXACT") if mapping.window else None
@@ -157,10 +177,6 @@ def _read(
     return one if nonfinite is None else volume.without_nonfinite(one, nonfinite)
 
 
-def _matches(job: Job, pattern: str) -> dict[str, str]:
-    """Paths by key of a pattern such as labels/{key}.nii.gz or labels.zip#{key}.nii.gz."""
-    head, tail = (re.escape(part) for part in pattern.split("{key}"))
-    shape = re.compile(f"{head}(?P<key>.+?){tail}")
-    paths = job.raw.files(pattern.replace("{key}", "*")) if "#" in pattern else job.raw.files()
-    matches = ((shape.fullmatch(path), path) for path in paths)
-    return {match["key"]: path for match, path in matches if match}
+def _listing(job: Job, pattern: str) -> Sequence[str]:
+    """What the pattern may name: the members of an archive, or the files of the tree."""
+    return job.raw.files(pattern.replace("{key}", "*")) if "#" in pattern else job.raw.files()
