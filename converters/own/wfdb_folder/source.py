@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -62,9 +63,16 @@ def plan(job: Job) -> Iterator[Planned]:
         if header not in owners
     }
     if mapping.table is not None:
-        for item in units(read_annotations(job, mapping), records, table=mapping.table.file):
+        # A key means a record by its header: a segment's file is none of its spellings.
+        heads = {key: files[:1] for key, files in records.items()}
+        told = [header.removesuffix(".hea") for header in faults if header not in owners]
+        annotations = read_annotations(job, mapping)
+        for item in units(annotations, heads, table=mapping.table.file, told=told):
             owner = owners.get(f"{item.key}.hea")
-            yield item if owner is None else _named_segment(item, owner, mapping.table.file)
+            if owner is not None:
+                yield _named_segment(item, owner, mapping.table.file)
+            else:
+                yield replace(item, files=records.get(item.key, item.files))
         return
     groups = _groups(records)
     for key, files in records.items():
