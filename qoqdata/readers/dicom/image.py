@@ -129,9 +129,9 @@ def _frames(file: OpenFile, pixel: ImagePixel) -> Frames:
 
     def frames(indices: Sequence[int]) -> Iterator[StoredFrame]:
         if pixel.frames > 1:
-            return stored_frames(file.dataset, pixel, indices)
+            return stored_frames(pixel, indices)
         if not once:
-            once.extend(stored_frames(file.dataset, pixel, indices))
+            once.extend(stored_frames(pixel, indices))
         return iter(once)
 
     return frames

@@ -59,7 +59,7 @@ def modality_frames(
 ) -> Iterator[tuple[int, NDArray[np.float32], Modality]]:
     """Index, modality values (rows, columns) and their transform, per frame in ascending order."""
     tables: dict[Modality, NDArray[np.float32]] = {}
-    for frame in stored_frames(file.dataset, pixel, indices):
+    for frame in stored_frames(pixel, indices):
         modality, _ = transforms.modality(file.dataset, frame.index, pixel)
         if not pixel.tabled:
             values = whole_values(pixel, frame.values)
