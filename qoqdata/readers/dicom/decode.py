@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -14,7 +14,6 @@ from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSTransferSyntaxes, RLELossless
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
-from qoqdata.readers.dicom import colour_space
 from qoqdata.readers.dicom.codestream import (
     Codestream,
     check_rle,
@@ -39,14 +38,12 @@ class StoredFrame:
 
     `values` is (rows, columns) or (rows, columns, samples) in native byte order, of the container
     dtype; bits above BitsStored may hold anything. `photometric` is that of the decoded values:
-    JPEG 2000 decoders return RGB for YBR_RCT and YBR_ICT. `repairs` names what was not as the
-    header says.
+    JPEG 2000 decoders return RGB for YBR_RCT and YBR_ICT.
     """
 
     index: int
     values: NDArray[Any]
     photometric: str
-    repairs: tuple[str, ...] = ()
 
 
 def stored_frames(pixel: ImagePixel, frames: Sequence[int]) -> Iterator[StoredFrame]:
@@ -99,11 +96,9 @@ def _decoded(pixel: ImagePixel, decoder: Decoder, index: int) -> StoredFrame:
     source, stream = _encapsulated(pixel, index)
     with source:
         values, photometric = _first_that_decodes(pixel, decoder, index, source)
-    if stream is None:
-        return _checked(pixel, index, values, photometric)
-    if stream.precision > pixel.bits_stored and not pixel.sign_in_doubt:
+    if stream is not None and stream.precision > pixel.bits_stored and not pixel.sign_in_doubt:
         _check_range(pixel, index, values)
-    return _in_its_colour(pixel, stream, _checked(pixel, index, values, photometric))
+    return _checked(pixel, index, values, photometric)
 
 
 def _first_that_decodes(
@@ -193,39 +188,15 @@ def _inspected(pixel: ImagePixel, index: int, frame: bytes) -> Codestream:
             f"the compressed frame {index + 1} has {stream.precision} bits per sample, "
             f"BitsAllocated is {pixel.bits_allocated}"
         )
-    if stream.signed is not None and samples == 1:
-        if (stream.signed != pixel.signed) != pixel.sign_in_doubt:
-            raise UnreadableFile(f"frame {index + 1} differs in sign from the first")
+    differs = stream.signed is not None and stream.signed != pixel.signed
+    if samples == 1 and differs and not pixel.sign_in_doubt:
+        raise UnreadableFile(f"frame {index + 1} differs in sign from the first")
     colour = stream.colour if pixel.transfer_syntax in DCT else None
     if colour is not None and colour[:3] != pixel.photometric[:3]:
         raise UnreadableFile(
             f"the compressed frame {index + 1} is {colour}, the image is {pixel.photometric}"
         )
     return stream
-
-
-def _in_its_colour(pixel: ImagePixel, stream: Codestream, frame: StoredFrame) -> StoredFrame:
-    """The frame with the colour space of its values, where the JPEG 2000 stream and the label differ.
-
-    A label of YCC goes with a transform in the stream, which decoders undo (PS3.5 8.2.4); where one
-    of them is missing the values have to tell. Raises UnreadableFile when they do not.
-    """
-    label, transformed = pixel.photometric, stream.transformed
-    if pixel.samples != 3 or transformed is None or not label.startswith("YBR"):
-        return frame
-    if transformed == (label in ("YBR_RCT", "YBR_ICT")):
-        return frame
-    space = colour_space.of_values(frame.values, pixel.bits_stored)
-    stated = "with" if transformed else "without"
-    if space is None:
-        raise UnreadableFile(
-            f"labelled {label}, the JPEG 2000 stream is {stated} a colour transform, "
-            "and the values do not tell which is right"
-        )
-    note = (
-        f"labelled {label}, a JPEG 2000 stream {stated} a colour transform: its values are {space}"
-    )
-    return replace(frame, photometric=space, repairs=(note,))
 
 
 def _check_range(pixel: ImagePixel, index: int, values: NDArray[Any]) -> None:

@@ -7,6 +7,7 @@ own beginning, so the tables are asked only where it does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pydicom.dataset import Dataset
 
@@ -77,12 +78,12 @@ def begins(head: bytes, *, rle: bool) -> bool:
     count, *offsets = (int.from_bytes(head[k : k + 4], "little") for k in range(0, 64, 4))
     if not 1 <= count <= _MOST_SEGMENTS or offsets[0] != 64 or any(offsets[count:]):
         return False
-    return all(a < b for a, b in zip(offsets, offsets[1:count], strict=False))
+    return all(a < b for a, b in pairwise(offsets[:count]))
 
 
 def _items_at(fragments: Sequence[Fragment], table: Sequence[int]) -> list[int] | None:
     """The numbers of the fragments at the offsets of a table; None unless each is at one."""
     places = {one.offset - fragments[0].offset: k for k, one in enumerate(fragments)}
     starts = [places.get(offset, -1) for offset in table]
-    rising = all(a < b for a, b in zip(starts, starts[1:], strict=False))
+    rising = all(a < b for a, b in pairwise(starts))
     return starts if rising and starts and starts[0] == 0 else None

@@ -26,6 +26,7 @@ from qoqdata.readers.dicom.windowing import (
 )
 
 BITS_RANGE = "no window: full range of the stored bits"
+LOSSY_PADDING = "PixelPaddingValue is one value, the codec is lossy: not applied"
 VALUE_RANGE = "no window: full range of the values in the file, padding left out"
 
 # A VOI transform: a window, a table, or the low and high end of a range of modality values.
@@ -87,6 +88,8 @@ def grey_plan(
         repairs += notes
     first = modalities[indices[0]]
     padding = transforms.padding(dataset, pixel)
+    if padding is None and "PixelPaddingValue" in dataset:
+        repairs.append(LOSSY_PADDING)
     inverted, notes = transforms.inverted(dataset, pixel)
     repairs += notes
     table = transforms.voi_lut(dataset, pixel, first) if window is None else None

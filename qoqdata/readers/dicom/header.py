@@ -18,6 +18,7 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import group
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
+from qoqdata.readers.dicom.sop_classes import sop_class
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 #: Any of them dates the examination well enough to tell an infant.
@@ -108,7 +109,7 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
         rows=_whole(dataset, "Rows"),
         columns=_whole(dataset, "Columns"),
         frames=_whole(dataset, "NumberOfFrames") or 1,
-        sop_class_uid=elements.text(dataset, "SOPClassUID"),
+        sop_class_uid=sop_class(dataset),
         sop_instance_uid=elements.text(dataset, "SOPInstanceUID"),
         series_instance_uid=elements.text(dataset, "SeriesInstanceUID"),
         study_instance_uid=elements.text(dataset, "StudyInstanceUID"),

@@ -37,8 +37,8 @@ class ImagePixel:
     """Layout of the pixel data `data`. `photometric` is the stored one, `keyword` their element.
 
     `bits_allocated` is 1, 8, 16, 32 or 64; `fragments` are those of each compressed frame;
-    `sign_in_doubt` says that header and codestream differ in sign and that the values have to tell
-    (`signedness.settled`); `repairs` names what was wrong and what was believed instead.
+    `sign_in_doubt` and `colour_in_doubt` say that header and codestream differ and that the values
+    have to tell (`belief.believed`); `repairs` names what was wrong and what was believed instead.
     """
 
     rows: int
@@ -55,6 +55,7 @@ class ImagePixel:
     transfer_syntax: UID
     fragments: Frames = ()
     sign_in_doubt: bool = False
+    colour_in_doubt: bool = False
     repairs: tuple[str, ...] = ()
 
     @property
@@ -221,19 +222,24 @@ def _as_coded(pixel: ImagePixel, stream: Codestream) -> ImagePixel:
     The size is not replaced: a frame of another size is another frame, and is refused.
     """
     notes = []
+    label = pixel.photometric
     if pixel.samples == 3:
         colour = stream.colour if pixel.transfer_syntax in DCT else None
-        if colour is not None and colour[:3] != pixel.photometric[:3]:
-            notes.append(f"labelled {pixel.photometric}, the JPEG stream is {colour}: read so")
+        if colour is not None and colour[:3] != label[:3]:
+            notes.append(f"labelled {label}, the JPEG stream is {colour}: read so")
             pixel = replace(pixel, photometric=colour)
-    elif stream.signed is not None:
-        if stream.signed != pixel.signed:
-            pixel = replace(pixel, sign_in_doubt=True)
-        elif stream.signed and pixel.bits_stored < stream.precision <= pixel.bits_allocated:
-            notes.append(
-                f"BitsStored is {pixel.bits_stored}, the codestream has {stream.precision} bits"
-            )
-            pixel = replace(pixel, bits_stored=stream.precision)
-    elif pixel.signed and stream.precision < pixel.bits_stored:
-        pixel = replace(pixel, sign_in_doubt=True)
+        if stream.transformed is not None and label.startswith("YBR"):
+            # A label of YCC goes with a transform in the stream, which decoders undo (PS3.5 8.2.4).
+            in_doubt = stream.transformed != (label in ("YBR_RCT", "YBR_ICT"))
+            pixel = replace(pixel, colour_in_doubt=in_doubt)
+    elif stream.signed is not None and stream.signed != pixel.signed:
+        bits = min(stream.precision, pixel.word_bits)
+        pixel = replace(pixel, sign_in_doubt=True, bits_stored=bits)
+    elif pixel.signed and stream.precision < pixel.bits_stored and stream.signed is None:
+        pixel = replace(pixel, sign_in_doubt=True, bits_stored=stream.precision)
+    elif stream.signed and pixel.bits_stored < stream.precision <= pixel.bits_allocated:
+        notes.append(
+            f"BitsStored is {pixel.bits_stored}, the codestream has {stream.precision} bits"
+        )
+        pixel = replace(pixel, bits_stored=stream.precision)
     return replace(pixel, repairs=(*pixel.repairs, *notes))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
 from qoqdata.readers.dicom import transforms
+from qoqdata.readers.dicom.belief import believed
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.frames import places, wanted_frames
@@ -58,14 +59,17 @@ def modality_frames(
     file: OpenFile, pixel: ImagePixel, indices: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.float32], Modality]]:
     """Index, modality values (rows, columns) and their transform, per frame in ascending order."""
-    tables: dict[Modality, NDArray[np.float32]] = {}
-    for frame in stored_frames(pixel, indices):
+    tables: dict[tuple[Modality, bool], NDArray[np.float32]] = {}
+    declared = pixel
+    for frame in stored_frames(declared, indices):
+        pixel = believed(file.dataset, declared, frame)
         modality, _ = transforms.modality(file.dataset, frame.index, pixel)
         if not pixel.tabled:
             values = whole_values(pixel, frame.values)
             yield frame.index, modality(values).astype(np.float32), modality
             continue
-        if modality not in tables:
+        key = modality, pixel.signed
+        if key not in tables:
             every = stored_values(*pixel.word)
-            tables[modality] = modality(every).astype(np.float32)
-        yield frame.index, look_up(words(frame.values), tables[modality]), modality
+            tables[key] = modality(every).astype(np.float32)
+        yield frame.index, look_up(words(frame.values), tables[key]), modality
