@@ -12,7 +12,6 @@ from qoqdata.errors import InputError
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import DicomHeader, Window
 from qoqdata.readers.dicom.header import read_dicom_header
-from qoqdata.readers.dicom.sop_classes import NO_PICTURES
 from qoqdata.readers.volume import SlicePolicy
 from qoqdata.records import dicoms
 from qoqdata.records.content import Record
@@ -23,7 +22,7 @@ from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 
 NO_PIXELS, NO_PICTURE = "no_pixels", "no_picture"
-#: Objects whose pixels are no image of a patient: masks, dose grids, parametric maps.
+#: Modalities whose pixels are no image of a patient: masks, dose grids. The SOP class tells more.
 DERIVED = frozenset({"SEG", "RTDOSE", "REG", "PR", "KO"})
 
 
@@ -121,13 +120,13 @@ def _left_out(path: str, facts: DicomHeader, mapping: DicomFolder) -> Filtered |
     if facts.rows is None or facts.columns is None:
         kind = facts.modality or "object"
         return Filtered(path, NO_PIXELS, f"a DICOM {kind} without an image", (path,))
-    what = NO_PICTURES.get(facts.sop_class_uid or "")
-    if what is not None:
-        return Filtered(path, NO_PICTURE, f"{what}, no picture of a patient", (path,))
     modalities = mapping.modalities
-    if facts.modality in modalities or (not modalities and facts.modality not in DERIVED):
-        return None
-    return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
+    if facts.modality not in modalities and (modalities or facts.modality in DERIVED):
+        return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
+    if facts.no_picture is not None:
+        what = f"{facts.no_picture}, no picture of a patient"
+        return Filtered(path, NO_PICTURE, what, (path,))
+    return None
 
 
 def _groups(headers: Mapping[str, DicomHeader], mapping: DicomFolder) -> dict[str, tuple[str, ...]]:

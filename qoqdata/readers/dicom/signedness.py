@@ -1,7 +1,7 @@
 """Whether stored values are signed, by the picture that either reading makes.
 
-The wrong reading tears the picture where values pass zero or the half of their range, so its
-neighbours differ far more. Nothing is decided where the two readings do not differ clearly.
+The two readings differ where a value has the highest bit and its neighbour has not. There they are
+`d` apart in one reading and the whole range less `d` in the other; pictures prefer small steps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# How many times rougher the wrong reading must be; tears reach far more, chance does not.
+# How many times wider the steps of the wrong reading must be; chance does not reach it.
 _CLEARLY = 1.5
 
 
@@ -21,23 +21,20 @@ def smoother_sign(values: NDArray[Any], bits: int) -> bool | None:
     False when as unsigned numbers only, None when neither is clearly smoother.
     """
     unsigned = _unsigned(values, bits)
-    signed = np.where(unsigned >= 2 ** (bits - 1), unsigned - 2**bits, unsigned)
-    rough_signed, rough_unsigned = roughness(signed), roughness(unsigned)
-    if rough_unsigned > _CLEARLY * rough_signed:
+    past = unsigned >= 2 ** (bits - 1)
+    as_unsigned = as_signed = 0
+    for axis in (0, 1):
+        steps = np.abs(np.diff(unsigned, axis=axis))[np.diff(past, axis=axis)]
+        as_unsigned += int(steps.sum())
+        as_signed += int((2**bits - steps).sum())
+    if as_unsigned > _CLEARLY * as_signed:
         return True
-    return False if rough_signed > _CLEARLY * rough_unsigned else None
+    return False if as_signed > _CLEARLY * as_unsigned else None
 
 
 def past_half(values: NDArray[Any], bits: int) -> bool:
     """Whether any value has the highest of its lowest `bits`, so that the sign matters."""
     return bool((_unsigned(values, bits) >= 2 ** (bits - 1)).any())
-
-
-def roughness(image: NDArray[Any]) -> float:
-    """Mean absolute difference of neighbours in rows and in columns."""
-    steps = [np.abs(np.diff(image, axis=axis)) for axis in (0, 1)]
-    count = sum(step.size for step in steps)
-    return float(sum(float(step.sum()) for step in steps) / count) if count else 0.0
 
 
 def _unsigned(values: NDArray[Any], bits: int) -> NDArray[np.int64]:

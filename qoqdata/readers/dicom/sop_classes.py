@@ -30,8 +30,24 @@ _NO_PICTURES = {
     "81.1": "an ophthalmic thickness map",
     "82.1": "a corneal topography map",
 }
-#: Objects whose pixels are neither a picture of a patient nor frames in time, and what they are.
-NO_PICTURES = {_STORAGE + end: what for end, what in _NO_PICTURES.items()}
+# Attributes that only such objects have, whatever class and modality they claim.
+_TELLTALE = {
+    "SegmentSequence": "a segmentation",
+    "DoseGridScaling": "a radiotherapy dose grid",
+    "TotalPixelMatrixColumns": "tiles of a whole slide",
+}
+
+
+def no_picture(dataset: Dataset) -> str | None:
+    """What an object is whose pixels are neither a picture of a patient nor frames in time.
+
+    None for pictures. Its SOP class tells, and attributes that no picture has.
+    """
+    for keyword, what in _TELLTALE.items():
+        if keyword in dataset:
+            return what
+    uid = sop_class(dataset) or ""
+    return _NO_PICTURES.get(uid.removeprefix(_STORAGE)) if uid.startswith(_STORAGE) else None
 
 
 def sop_class(dataset: Dataset) -> str | None:
