@@ -21,6 +21,7 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.codestream import Codestream, declared
 from qoqdata.readers.dicom.dataset import OpenFile
 from qoqdata.readers.dicom.fragments import Frames, frame_fragments, offset_tables
+from qoqdata.readers.dicom.packages import EXPORT_AGAIN
 from qoqdata.readers.dicom.pixel_data import PixelData, pixel_data
 from qoqdata.readers.limits import Limits
 
@@ -155,7 +156,7 @@ def _keyword(file: OpenFile) -> str:
 def _transfer_syntax(dataset: Dataset) -> UID:
     syntax = UID(elements.text(dataset.file_meta, "TransferSyntaxUID") or "")
     if not syntax.is_transfer_syntax:
-        raise UnsupportedFormat("the transfer syntax is private or unknown")
+        raise UnsupportedFormat("the transfer syntax is private or unknown", fix=EXPORT_AGAIN)
     return syntax
 
 

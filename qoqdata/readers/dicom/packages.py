@@ -23,6 +23,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+EXPORT_AGAIN = "export it again in another transfer syntax, such as Explicit VR Little Endian"
 # Packages by the name that pydicom has for the decoder that they bring, in order of preference.
 _JPEG = {
     "pylibjpeg": "pylibjpeg pylibjpeg-libjpeg",
@@ -51,7 +52,7 @@ def with_decoder(syntax: UID) -> str:
     """What to do about a file in a syntax for which nothing is installed."""
     packages = list(PACKAGES.get(syntax, {}).values())
     if not packages:
-        return "export it again in another transfer syntax, such as Explicit VR Little Endian"
+        return EXPORT_AGAIN
     return f"pip install {packages[0]}"
 
 
