@@ -13,7 +13,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, JPEGLSNearLossless
 from qoqdata.errors import UnreadableFile
 from qoqdata.readers.dicom import read_dicom, read_values
 from qoqdata.readers.dicom.header import read_dicom_header
-from qoqdata.readers.dicom.signedness import smoother_sign
+from qoqdata.readers.dicom.smoothness import smoother_sign
 from tests.readers.dicom_objects import change, image, item, save, shown
 
 XA, XRF, DX = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("12.1", "12.2", "1.1"))

@@ -198,3 +198,33 @@ def test_ybr_full_of_two_thirds_of_its_length_is_ybr_full_422(tmp_path: Path) ->
     several.PixelData = bytes(24)
     with pytest.raises(UnreadableFile, match="hold 24 bytes, the header declares 36"):
         shown(change(several, NumberOfFrames=3), tmp_path)
+
+
+def gradients() -> np.ndarray:
+    """Three smooth planes that differ, (64, 48, 3)."""
+    y, x = np.mgrid[0:1:64j, 0:1:48j]
+    planes = (200 * x + 20 * y, 180 * y, 100 + 100 * np.sin(4 * x) * y)
+    return np.stack(planes, axis=-1).astype("u1")
+
+
+@pytest.mark.parametrize("stored", [0, 1])
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_samples_are_found_where_they_lie(
+    tmp_path: Path, stored: int, label: int, frames: int
+) -> None:
+    samples = gradients()
+    content = samples if stored == 0 else np.moveaxis(samples, -1, 0)
+    dataset = colour(samples, PlanarConfiguration=label, NumberOfFrames=frames)
+    dataset.PixelData = content.tobytes() * frames
+    found = shown(dataset, tmp_path)
+    assert all(np.array_equal(frame, samples) for frame in found.frames)
+    note = f"PlanarConfiguration is {label}, the samples lie as with {stored}"
+    assert found.repairs == (() if stored == label else (note,))
+
+
+def test_noise_follows_its_planar_configuration(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 48, 3)).astype("u1")
+    found = shown(colour(noise), tmp_path)
+    assert np.array_equal(found.frames[0], noise)
+    assert found.repairs == ()

@@ -1,7 +1,7 @@
-"""Whether stored values are signed, by the picture that either reading makes.
+"""Which of two readings of the same bytes is a picture: pictures prefer small steps.
 
-The two readings differ where a value has the highest bit and its neighbour has not. There they are
-`d` apart in one reading and the whole range less `d` in the other; pictures prefer small steps.
+Signed and unsigned numbers differ where a value has the highest bit and its neighbour has not.
+There they are `d` apart in one reading and the whole range less `d` in the other.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 # How many times wider the steps of the wrong reading must be; chance does not reach it.
 _CLEARLY = 1.5
+_SIDE = 512
 
 
 def smoother_sign(values: NDArray[Any], bits: int) -> bool | None:
@@ -35,6 +36,16 @@ def smoother_sign(values: NDArray[Any], bits: int) -> bool | None:
 def past_half(values: NDArray[Any], bits: int) -> bool:
     """Whether any value has the highest of its lowest `bits`, so that the sign matters."""
     return bool((_unsigned(values, bits) >= 2 ** (bits - 1)).any())
+
+
+def roughness(values: NDArray[Any]) -> float:
+    """Mean step between neighbours, in rows and in columns, of values (rows, columns, ...).
+
+    Of large pictures the middle is judged.
+    """
+    rows, columns = (max(0, (side - _SIDE) // 2) for side in values.shape[:2])
+    wide = values[rows : rows + _SIDE, columns : columns + _SIDE].astype(np.int64)
+    return float(sum(np.abs(np.diff(wide, axis=axis)).mean() for axis in (0, 1)))
 
 
 def _unsigned(values: NDArray[Any], bits: int) -> NDArray[np.int64]:
