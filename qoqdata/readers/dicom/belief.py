@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from qoqdata.errors import UnreadableFile
@@ -93,6 +95,7 @@ def _of_planes(pixel: ImagePixel, frame: StoredFrame) -> ImagePixel:
     """
     values = frame.values
     rows, columns, samples = values.shape
+    other: NDArray[Any]
     if pixel.planar == 0:
         other = np.moveaxis(values.reshape(samples, rows, columns), 0, -1)
     else:

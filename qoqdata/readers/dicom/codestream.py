@@ -106,7 +106,7 @@ def without_application_data(frame: bytes) -> bytes:
 
 def _jpeg(frame: bytes) -> Codestream:
     at = 2
-    applications = []
+    applications: list[tuple[int, bytes]] = []
     while True:
         if frame[at] != 0xFF:
             raise UnreadableFile("a compressed frame has a damaged JPEG header")
