@@ -23,8 +23,8 @@ from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
 from qoqdata.sources.protocol import Filtered, Job, Planned, Unit
 
-NO_PIXELS = "no_pixels"
-#: Objects whose pixels are no image of a patient: masks, dose grids, parametric maps.
+NO_PIXELS, NO_PICTURE = "no_pixels", "no_picture"
+#: Modalities whose pixels are no image of a patient: masks, dose grids. The SOP class tells more.
 DERIVED = frozenset({"SEG", "RTDOSE", "REG", "PR", "KO"})
 
 
@@ -128,9 +128,12 @@ def _left_out(path: str, facts: DicomHeader, mapping: DicomFolder) -> Filtered |
         kind = facts.modality or "object"
         return Filtered(path, NO_PIXELS, f"a DICOM {kind} without an image", (path,))
     modalities = mapping.modalities
-    if facts.modality in modalities or (not modalities and facts.modality not in DERIVED):
-        return None
-    return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
+    if facts.modality not in modalities and (modalities or facts.modality in DERIVED):
+        return Filtered(path, "other_modality", f"modality {facts.modality}", (path,))
+    if facts.no_picture is not None:
+        what = f"{facts.no_picture}, no picture of a patient"
+        return Filtered(path, NO_PICTURE, what, (path,))
+    return None
 
 
 def _groups(headers: Mapping[str, DicomHeader], mapping: DicomFolder) -> dict[str, tuple[str, ...]]:

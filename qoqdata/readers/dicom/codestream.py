@@ -20,14 +20,34 @@ _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _TAIL = 64
 
 
+# Component identifiers that stand for red, green and blue by custom.
+_RGB_NAMES = (b"RGB", b"rgb")
+
+
 @dataclass(frozen=True)
 class Codestream:
-    """Declared rows, columns, components (`samples`) and bits per component (`precision`)."""
+    """Declared rows, columns, components (`samples`) and bits per component (`precision`).
+
+    `signed` is the sign of a JPEG 2000 component; the others declare none (None). `colour` is what
+    a JPEG stream proves about its three components, RGB or YBR_FULL, None when nothing does.
+    `transformed` tells of a JPEG 2000 stream whose decoder turns YCC into RGB.
+    """
 
     rows: int
     columns: int
     samples: int
     precision: int
+    signed: bool | None = None
+    colour: str | None = None
+    transformed: bool | None = None
+
+
+def declared(head: bytes) -> Codestream | None:
+    """The layout that the first bytes of a frame declare; None when they do not tell."""
+    try:
+        return _jpeg(head) if head[:2] == _SOI else _jpeg_2000(head)
+    except (IndexError, UnreadableFile):
+        return None
 
 
 def inspect(frame: bytes) -> Codestream:
@@ -66,8 +86,27 @@ def check_rle(frame: bytes, pixels: int) -> None:
             raise UnreadableFile("an RLE segment does not unpack to the size of the image")
 
 
+def without_application_data(frame: bytes) -> bytes:
+    """A JPEG frame without its APPn segments, by which decoders convert colour on their own.
+
+    The frame as it is when its header is damaged; its decoder says so.
+    """
+    out, at = [frame[:2]], 2
+    while at + 4 <= len(frame) and frame[at] == 0xFF:
+        marker, end = frame[at + 1], at + 2 + _u16(frame, at + 2)
+        if marker in _START_OF_FRAME or marker == 0xDA:
+            return b"".join([*out, frame[at:]])
+        if marker == 0xFF or marker in _WITHOUT_LENGTH or end < at + 4:
+            break
+        if not 0xE0 <= marker <= 0xEF:
+            out.append(frame[at:end])
+        at = end
+    return frame
+
+
 def _jpeg(frame: bytes) -> Codestream:
     at = 2
+    applications: list[tuple[int, bytes]] = []
     while True:
         if frame[at] != 0xFF:
             raise UnreadableFile("a compressed frame has a damaged JPEG header")
@@ -77,12 +116,34 @@ def _jpeg(frame: bytes) -> Codestream:
         elif marker in _WITHOUT_LENGTH:
             at += 2
         elif marker in _START_OF_FRAME:
-            rows, columns = _u16(frame, at + 5), _u16(frame, at + 7)
-            return Codestream(rows, columns, samples=frame[at + 9], precision=frame[at + 4])
+            rows, columns, samples = _u16(frame, at + 5), _u16(frame, at + 7), frame[at + 9]
+            components = frame[at + 10 : at + 10 + 3 * samples]
+            if len(components) < 3 * samples:
+                raise IndexError
+            colour = _jpeg_colour(components, applications) if samples == 3 else None
+            return Codestream(rows, columns, samples, precision=frame[at + 4], colour=colour)
         elif marker in (0xD8, 0xD9, 0xDA):
             raise UnreadableFile("a compressed frame has no JPEG frame header")
         else:
-            at += 2 + max(2, _u16(frame, at + 2))
+            length = max(2, _u16(frame, at + 2))
+            if 0xE0 <= marker <= 0xEF:
+                applications.append((marker, frame[at + 4 : at + 2 + length]))
+            at += 2 + length
+
+
+def _jpeg_colour(components: bytes, applications: list[tuple[int, bytes]]) -> str | None:
+    """What markers say of three components, the most explicit first.
+
+    The transform of an Adobe segment (T.872 6.5.3), components named RGB, chroma sampled less than
+    luma (RGB never is), a JFIF segment (T.871 7: always YCbCr).
+    """
+    for marker, payload in applications:
+        if marker == 0xEE and payload.startswith(b"Adobe") and len(payload) >= 12:
+            return "YBR_FULL" if payload[11] == 1 else "RGB"
+    if components[::3] in _RGB_NAMES:
+        return "RGB"
+    jfif = any(payload.startswith(b"JFIF\0") for _, payload in applications)
+    return "YBR_FULL" if jfif or len(set(components[1::3])) > 1 else None
 
 
 def _jpeg_2000(frame: bytes) -> Codestream:
@@ -96,7 +157,18 @@ def _jpeg_2000(frame: bytes) -> Codestream:
         columns=right - left,
         samples=_u16(frame, siz + 36),
         precision=(frame[siz + 38] & 0x7F) + 1,
+        signed=frame[siz + 38] > 0x7F,
+        transformed=_component_transform(frame, siz + _u16(frame, siz)),
     )
+
+
+def _component_transform(frame: bytes, at: int) -> bool:
+    """Whether the default coding style (COD, 15444-1 A.6.1) transforms the first components."""
+    while at + 8 < len(frame) and frame[at] == 0xFF and frame[at + 1] != 0x90:
+        if frame[at + 1] == 0x52:
+            return frame[at + 8] == 1
+        at += 2 + _u16(frame, at + 2)
+    return False
 
 
 def _codestream_box(frame: bytes) -> int:

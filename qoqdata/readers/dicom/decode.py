@@ -9,15 +9,19 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames, get_frame
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSTransferSyntaxes, RLELossless
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
-from qoqdata.readers.dicom import elements
-from qoqdata.readers.dicom.codestream import check_rle, inspect
-from qoqdata.readers.dicom.image_pixel import ImagePixel
+from qoqdata.readers.dicom.codestream import (
+    Codestream,
+    check_rle,
+    inspect,
+    without_application_data,
+)
+from qoqdata.readers.dicom.image_pixel import DCT, ImagePixel
+from qoqdata.readers.dicom.packages import other_decoder, with_decoder
 
 # The fastest first, where their results are the same: libjpeg-turbo (Pillow) for 8-bit JPEG,
 # CharLS (pyjpegls) for JPEG-LS when it is installed, pylibjpeg for all others.
@@ -42,9 +46,7 @@ class StoredFrame:
     photometric: str
 
 
-def stored_frames(
-    dataset: Dataset, pixel: ImagePixel, frames: Sequence[int]
-) -> Iterator[StoredFrame]:
+def stored_frames(pixel: ImagePixel, frames: Sequence[int]) -> Iterator[StoredFrame]:
     """Decode the 0-based `frames`, each once, in ascending order.
 
     Raises UnsupportedFormat when no decoder for the transfer syntax is installed, UnreadableFile
@@ -53,16 +55,18 @@ def stored_frames(
     try:
         decoder = get_decoder(pixel.transfer_syntax)
     except NotImplementedError as error:
-        raise UnsupportedFormat(f"no decoder for {pixel.transfer_syntax.name}") from error
+        raise UnsupportedFormat(
+            f"no decoder for {pixel.transfer_syntax.name}", fix=with_decoder(pixel.transfer_syntax)
+        ) from error
     if not decoder.is_available:
-        missing = "; ".join(decoder.missing_dependencies)
         raise UnsupportedFormat(
             f"no decoder for {pixel.transfer_syntax.name} is installed",
-            fix=f"install one of: {missing}" if missing else None,
+            fix=with_decoder(pixel.transfer_syntax),
         )
     indices = sorted(set(frames))
     if decoder.is_encapsulated:
-        yield from _encapsulated(dataset, pixel, decoder, indices)
+        for index in indices:
+            yield _decoded(pixel, decoder, index)
     else:
         yield from _native(pixel, decoder, indices)
 
@@ -87,38 +91,20 @@ def _native(pixel: ImagePixel, decoder: Decoder, indices: Sequence[int]) -> Iter
             yield _checked(pixel, index, values, str(properties["photometric_interpretation"]))
 
 
-def _encapsulated(
-    dataset: Dataset, pixel: ImagePixel, decoder: Decoder, indices: Sequence[int]
-) -> Iterator[StoredFrame]:
-    with pixel.data.open() as file:
-        if pixel.frames == 1:
-            yield _decoded(pixel, decoder, 0, file)
-            return
-        items = _compressed_frames(dataset, pixel, file)
-        choice = set(indices)
-        for index in range(indices[-1] + 1):
-            try:
-                frame = next(items, None)
-            except Exception as error:
-                what = f"the compressed frames cannot be separated: {error}"
-                raise UnreadableFile(what) from error
-            if not frame:
-                raise UnreadableFile(f"frame {index + 1} of {pixel.frames} is missing")
-            if index in choice:
-                yield _decoded(pixel, decoder, index, BytesIO(encapsulate([frame])))
+def _decoded(pixel: ImagePixel, decoder: Decoder, index: int) -> StoredFrame:
+    """Decode one compressed frame with the first decoder that can."""
+    source, stream = _encapsulated(pixel, index)
+    with source:
+        values, photometric = _first_that_decodes(pixel, decoder, index, source)
+    if stream is not None and stream.precision > pixel.bits_stored and not pixel.sign_in_doubt:
+        _check_range(pixel, index, values)
+    return _checked(pixel, index, values, photometric)
 
 
-def _compressed_frames(dataset: Dataset, pixel: ImagePixel, file: BinaryIO) -> Iterator[bytes]:
-    offsets = elements.value(dataset, "ExtendedOffsetTable")
-    lengths = elements.value(dataset, "ExtendedOffsetTableLengths")
-    table = None if offsets is None or lengths is None else (offsets, lengths)
-    return generate_frames(file, number_of_frames=pixel.frames, extended_offsets=table)
-
-
-def _decoded(pixel: ImagePixel, decoder: Decoder, index: int, source: BinaryIO) -> StoredFrame:
-    """Decode the only frame in the encapsulated items that begin at the position of `source`."""
-    rle = pixel.transfer_syntax == RLELossless
-    precision = pixel.bits_stored if rle else _declared_precision(pixel, index, _frame(source))
+def _first_that_decodes(
+    pixel: ImagePixel, decoder: Decoder, index: int, source: BinaryIO
+) -> tuple[NDArray[Any], str]:
+    """As `_pixels`, of the first plugin that can. Raises UnreadableFile with each one's reason."""
     reasons, start = [], source.tell()
     order = _ORDER_OF.get(pixel.transfer_syntax, _ORDER)
     for plugin in [name for name in order if name in decoder.available_plugins]:
@@ -126,25 +112,31 @@ def _decoded(pixel: ImagePixel, decoder: Decoder, index: int, source: BinaryIO) 
         try:
             if plugin == "pydicom":
                 # Its RLE decoder cuts runs that are too long, which hides damage.
-                check_rle(_frame(source), pixel.rows * pixel.columns)
-            values, photometric = _pixels(pixel, decoder, source, plugin)
+                check_rle(get_frame(source, 0, number_of_frames=1), pixel.rows * pixel.columns)
+            return _pixels(pixel, decoder, source, plugin)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # panics of the decoder in Rust are not an Exception
             reasons.append(f"{plugin}: {_reason(error)}")
-            continue
-        if precision > pixel.bits_stored:
-            _check_range(pixel, index, values)
-        return _checked(pixel, index, values, photometric)
-    raise UnreadableFile(f"no decoder can read frame {index + 1} ({'; '.join(reasons)})")
+    raise UnreadableFile(
+        f"no decoder can read frame {index + 1} ({'; '.join(reasons)})",
+        fix=other_decoder(pixel.transfer_syntax, decoder.available_plugins),
+    )
 
 
-def _frame(source: BinaryIO) -> bytes:
-    """The compressed bytes of the only frame in `source`, whose position stays."""
-    try:
-        return get_frame(source, 0, number_of_frames=1)
-    except Exception as error:
-        raise UnreadableFile(f"the compressed frames cannot be separated: {error}") from error
+def _encapsulated(pixel: ImagePixel, index: int) -> tuple[BinaryIO, Codestream | None]:
+    """One compressed frame as the only one of encapsulated data, and what it declares.
+
+    A frame of one fragment that is alone in its file stays there until a decoder reads it.
+    """
+    frame = pixel.data.joined(pixel.fragments[index])
+    rle = pixel.transfer_syntax == RLELossless
+    stream = None if rle else _inspected(pixel, index, frame)
+    if pixel.transfer_syntax in DCT and pixel.photometric.startswith("YBR"):
+        return BytesIO(encapsulate([without_application_data(frame)], has_bot=False)), stream
+    if len(pixel.data.fragments) == 1:
+        return pixel.data.open(), stream
+    return BytesIO(encapsulate([frame], has_bot=False)), stream
 
 
 def _pixels(
@@ -175,27 +167,42 @@ def _layout(pixel: ImagePixel, *, frames: int) -> dict[str, Any]:
         "planar_configuration": pixel.planar,
         "pixel_keyword": pixel.keyword,
         "correct_unused_bits": False,
+        "apply_j2k_sign_correction": not pixel.sign_in_doubt,
     }
     if not pixel.floating:
         layout["pixel_representation"] = int(pixel.signed)
     return layout
 
 
-def _declared_precision(pixel: ImagePixel, index: int, frame: bytes) -> int:
-    """Bits per component of a frame whose declared size is that of the header, else an error."""
-    codestream = inspect(frame)
-    rows, columns, samples = codestream.rows, codestream.columns, codestream.samples
+def _inspected(pixel: ImagePixel, index: int, frame: bytes) -> Codestream:
+    """What a frame declares. Raises UnreadableFile when it is not what the other frames are."""
+    stream = inspect(frame)
+    rows, columns, samples = stream.rows, stream.columns, stream.samples
     if (rows, columns, samples) != (pixel.rows, pixel.columns, pixel.samples):
         raise UnreadableFile(
             f"the compressed frame {index + 1} is {rows} x {columns} with {samples} samples, "
             f"the header says {pixel.rows} x {pixel.columns} with {pixel.samples}"
         )
-    return codestream.precision
+    if stream.precision > pixel.word_bits:
+        raise UnreadableFile(
+            f"the compressed frame {index + 1} has {stream.precision} bits per sample, "
+            f"BitsAllocated is {pixel.bits_allocated}"
+        )
+    differs = stream.signed is not None and stream.signed != pixel.signed
+    if samples == 1 and differs and not pixel.sign_in_doubt:
+        raise UnreadableFile(f"frame {index + 1} differs in sign from the first")
+    colour = stream.colour if pixel.transfer_syntax in DCT else None
+    if colour is not None and colour[:3] != pixel.photometric[:3]:
+        raise UnreadableFile(
+            f"the compressed frame {index + 1} is {colour}, the image is {pixel.photometric}"
+        )
+    return stream
 
 
 def _check_range(pixel: ImagePixel, index: int, values: NDArray[Any]) -> None:
     """Raise when a codestream of more bits than BitsStored holds values that need them."""
     low = -(2 ** (pixel.bits_stored - 1)) if pixel.signed else 0
+    # Codecs without a sign return negative values as large ones.
     if values.min() < low or values.max() > 2**pixel.bits_stored - 1:
         raise UnreadableFile(
             f"frame {index + 1} holds values that do not fit BitsStored {pixel.bits_stored}"
@@ -206,7 +213,8 @@ def _checked(pixel: ImagePixel, index: int, values: NDArray[Any], photometric: s
     shape = (pixel.rows, pixel.columns) + ((pixel.samples,) if pixel.samples > 1 else ())
     if values.shape != shape:
         raise UnreadableFile(f"frame {index + 1} decodes to {values.shape}, expected {shape}")
-    native = values.dtype.newbyteorder("=")
+    kind = values.dtype.kind
+    native = np.dtype(f"{kind}{pixel.word_bits // 8}")  # decoders use the codestream's precision
     return StoredFrame(index, np.ascontiguousarray(values, native), photometric)
 
 

@@ -18,6 +18,7 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import group
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
+from qoqdata.readers.dicom.sop_classes import no_picture, sop_class
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
 #: Any of them dates the examination well enough to tell an infant.
@@ -48,7 +49,8 @@ class DicomHeader:
     `rows`, `columns` and `frames` as stored; `spacing` is (between rows, between columns) in mm,
     `spacing_kind` the element it comes from; `pixel_aspect` the height of a stored pixel over its
     width; `laterality` L, R, B or U; `patient_orientation` the directions of a row and of a column;
-    `age` and `sex` as `qoqdata.person` reads them; `rescale_type` the unit of the modality values.
+    `age` and `sex` as `qoqdata.person` reads them; `rescale_type` the unit of the modality values;
+    `no_picture` what the object is when its pixels are no picture of a patient (a dose grid).
     The identifiers are raw.
     """
 
@@ -68,6 +70,7 @@ class DicomHeader:
     columns: int | None
     frames: int
     sop_class_uid: str | None
+    no_picture: str | None
     sop_instance_uid: str | None
     series_instance_uid: str | None
     study_instance_uid: str | None
@@ -108,7 +111,8 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
         rows=_whole(dataset, "Rows"),
         columns=_whole(dataset, "Columns"),
         frames=_whole(dataset, "NumberOfFrames") or 1,
-        sop_class_uid=elements.text(dataset, "SOPClassUID"),
+        sop_class_uid=sop_class(dataset),
+        no_picture=no_picture(dataset),
         sop_instance_uid=elements.text(dataset, "SOPInstanceUID"),
         series_instance_uid=elements.text(dataset, "SeriesInstanceUID"),
         study_instance_uid=elements.text(dataset, "StudyInstanceUID"),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
+from qoqdata.readers.dicom.belief import agreeing, asks_values, believed
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
 from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
@@ -84,9 +85,10 @@ def read_dicom(
     Colour is RGB: YBR and palettes are converted, samples of more than 8 bits keep the top 8; ICC
     profiles are not applied. Overlays and burned-in text are left as they are.
 
-    Raises MissingFile, UnreadableFile (damaged; names each decoder tried), UnsupportedFormat,
-    NoPixels, TooLarge; InputError when the file lacks a frame that was asked for or cannot take the
-    window; UsageError for an unknown window name.
+    Raises MissingFile, UnreadableFile (damaged, or header, codestream and values contradict each
+    other; names each decoder tried), UnsupportedFormat, NoPixels, TooLarge; InputError when the
+    file lacks a frame that was asked for or cannot take the window; UsageError for an unknown
+    window name.
     """
     return read_windows(path, (window,), frames=frames, square=square, limits=limits)[0]
 
@@ -111,22 +113,35 @@ def read_windows(
         for request in windows:
             if request is not None:
                 _check_window(file, pixel, request, indices)
-        source = _frames(file, pixel)
+        pixel, source = _borne_out(file, pixel, _frames(pixel), indices[0])
         return tuple(
             _read(file, pixel, source, indices, window, square=square, limits=limits)
             for window in choices
         )
 
 
-def _frames(file: OpenFile, pixel: ImagePixel) -> Frames:
+def _borne_out(
+    file: OpenFile, pixel: ImagePixel, frames: Frames, index: int
+) -> tuple[ImagePixel, Frames]:
+    """The layout that the values of one frame bear out, and the frames while they do so too."""
+    dataset = file.dataset
+    if not asks_values(dataset, pixel, index):
+        return pixel, frames
+    known = believed(dataset, pixel, next(frames([index])))
+    if pixel.samples == 3 and not pixel.colour_in_doubt:  # one order of samples holds for all
+        return known, frames if known == pixel else _frames(known)
+    return known, lambda indices: agreeing(dataset, pixel, known, frames(indices))
+
+
+def _frames(pixel: ImagePixel) -> Frames:
     """Stored frames by index; a file of one frame is decoded once, however often it is asked."""
     once: list[StoredFrame] = []
 
     def frames(indices: Sequence[int]) -> Iterator[StoredFrame]:
         if pixel.frames > 1:
-            return stored_frames(file.dataset, pixel, indices)
+            return stored_frames(pixel, indices)
         if not once:
-            once.extend(stored_frames(file.dataset, pixel, indices))
+            once.extend(stored_frames(pixel, indices))
         return iter(once)
 
     return frames

@@ -6,24 +6,40 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from qoqdata.errors import NoPixels, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.codestream import Codestream, declared
 from qoqdata.readers.dicom.dataset import OpenFile
+from qoqdata.readers.dicom.fragments import Frames, frame_fragments, offset_tables
+from qoqdata.readers.dicom.packages import EXPORT_AGAIN
 from qoqdata.readers.dicom.pixel_data import PixelData, pixel_data
 from qoqdata.readers.limits import Limits
 
 _FLOATS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_STARTS = (b"\xff\xd8", b"\xff\x4f")  # JPEG and JPEG-LS, JPEG 2000
 GREY = ("MONOCHROME1", "MONOCHROME2")
+DCT = (JPEGBaseline8Bit, JPEGExtended12Bit)
+_LOSSY = (*DCT, JPEGLSNearLossless, JPEG2000, HTJ2K)
+# Enough of a frame for its header, with a thumbnail or a colour profile in front.
+_HEAD = 1 << 17
 
 
 @dataclass(frozen=True)
 class ImagePixel:
     """Layout of the pixel data `data`. `photometric` is the stored one, `keyword` their element.
 
-    `bits_allocated` is 1, 8, 16, 32 or 64; `repairs` names what was wrong and harmless.
+    `bits_allocated` is 1, 8, 16, 32 or 64; `fragments` are those of each compressed frame;
+    `sign_in_doubt` and `colour_in_doubt` say that header and codestream differ and that the values
+    have to tell (`belief.believed`); `repairs` names what was wrong and what was believed instead.
     """
 
     rows: int
@@ -38,12 +54,20 @@ class ImagePixel:
     keyword: str
     data: PixelData
     transfer_syntax: UID
+    fragments: Frames = ()
+    sign_in_doubt: bool = False
+    colour_in_doubt: bool = False
     repairs: tuple[str, ...] = ()
 
     @property
     def floating(self) -> bool:
         """True when the stored values are floating point numbers."""
         return self.keyword in _FLOATS
+
+    @property
+    def lossy(self) -> bool:
+        """True when the stored values went through a lossy codec."""
+        return self.transfer_syntax in _LOSSY
 
     @property
     def tabled(self) -> bool:
@@ -63,6 +87,8 @@ class ImagePixel:
 
 def image_pixel(file: OpenFile, *, limits: Limits) -> ImagePixel:
     """The layout that the header declares, after checks of sense, limits and actual length.
+
+    Where the length or the first codestream proves the header wrong, they are believed.
 
     Raises NoPixels for an object without an image, UnreadableFile when the header contradicts
     itself or the data are shorter than it says, UnsupportedFormat for layouts outside DICOM's
@@ -100,8 +126,19 @@ def image_pixel(file: OpenFile, *, limits: Limits) -> ImagePixel:
         transfer_syntax=syntax,
     )
     _check_bits(pixel, elements.integer(dataset, "HighBit"))
-    repairs += _check_length(pixel)
-    return replace(pixel, repairs=tuple(repairs))
+    if not syntax.is_encapsulated:
+        return _of_actual_length(replace(pixel, repairs=tuple(repairs)))
+    fragments, notes = frame_fragments(
+        pixel.data.fragments,
+        frames,
+        offset_tables(dataset, pixel.data.table),
+        rle=syntax == RLELossless,
+    )
+    pixel = replace(pixel, fragments=fragments, repairs=(*repairs, *notes))
+    stream = None
+    if syntax != RLELossless:
+        stream = declared(pixel.data.joined(fragments[0], most=_HEAD))
+    return pixel if stream is None else _as_coded(pixel, stream)
 
 
 def _keyword(file: OpenFile) -> str:
@@ -119,7 +156,7 @@ def _keyword(file: OpenFile) -> str:
 def _transfer_syntax(dataset: Dataset) -> UID:
     syntax = UID(elements.text(dataset.file_meta, "TransferSyntaxUID") or "")
     if not syntax.is_transfer_syntax:
-        raise UnsupportedFormat("the transfer syntax is private or unknown")
+        raise UnsupportedFormat("the transfer syntax is private or unknown", fix=EXPORT_AGAIN)
     return syntax
 
 
@@ -143,30 +180,67 @@ def _check_bits(pixel: ImagePixel, high_bit: int | None) -> None:
         )
 
 
-def _check_length(pixel: ImagePixel) -> list[str]:
-    """Raise UnreadableFile when uncompressed data are shorter than declared; tell of excess."""
+def _of_actual_length(pixel: ImagePixel) -> ImagePixel:
+    """The layout of uncompressed data that fits their length; tells of excess.
+
+    YBR_FULL and YBR_FULL_422 differ in length only (PS3.3 C.7.6.3.1.2), so the length decides
+    between them. Raises UnreadableFile when the data are shorter than declared.
+    """
     length = pixel.data.length
-    if pixel.transfer_syntax.is_encapsulated or length is None:
-        _check_items(pixel)
-        return []
-    bits = pixel.rows * pixel.columns * pixel.samples * pixel.bits_allocated
-    if pixel.photometric == "YBR_FULL_422":
-        bits = bits * 2 // 3
-    size = ceil(bits * pixel.frames / 8)
+    if length is None:
+        raise UnreadableFile("uncompressed pixel data without a length")
+    samples = pixel.rows * pixel.columns * pixel.samples * pixel.frames
+    bits = samples * pixel.bits_allocated
+    size = full = ceil(bits / 8)
+    if pixel.samples == 3:
+        halved = ceil(bits * 2 // 3 / 8)
+        # A third of the frames may be missing, which looks the same.
+        is_halved = 0 <= length - halved <= 1 and pixel.columns % 2 == 0 and pixel.frames % 3 != 0
+        if pixel.photometric == "YBR_FULL_422":
+            if 0 <= length - full <= 1:
+                note = "YBR_FULL_422 of full length: the chroma is whole, read as YBR_FULL"
+                return replace(pixel, photometric="YBR_FULL", repairs=(*pixel.repairs, note))
+            size = halved
+        elif is_halved and pixel.photometric == "YBR_FULL":
+            note = "YBR_FULL of two thirds of its length: read as YBR_FULL_422"
+            return replace(pixel, photometric="YBR_FULL_422", repairs=(*pixel.repairs, note))
+        elif is_halved:
+            raise UnreadableFile(
+                f"{pixel.photometric} of two thirds of its length, as only YBR_FULL_422 has: "
+                "either the label is wrong or the data are cut"
+            )
     if length < size:
         raise UnreadableFile(f"the pixel data hold {length:,} bytes, the header declares {size:,}")
     if length - size > 1:
-        return ["pixel data longer than declared: the excess bytes are left out"]
-    return []
+        note = "pixel data longer than declared: the excess bytes are left out"
+        return replace(pixel, repairs=(*pixel.repairs, note))
+    return pixel
 
 
-def _check_items(pixel: ImagePixel) -> None:
-    """Raise UnreadableFile unless the compressed items can be the declared number of frames."""
-    count = len(pixel.data.items)
-    starts = sum(start in _STARTS for start in pixel.data.items)
-    frames = count if pixel.transfer_syntax == RLELossless else starts
-    if count < pixel.frames or frames > pixel.frames:
-        raise UnreadableFile(
-            f"the pixel data hold {max(count, frames)} compressed items, "
-            f"the header declares {pixel.frames} frames"
+def _as_coded(pixel: ImagePixel, stream: Codestream) -> ImagePixel:
+    """The layout that the first codestream declares where the header says otherwise.
+
+    The size is not replaced: a frame of another size is another frame, and is refused.
+    """
+    notes = []
+    label = pixel.photometric
+    if pixel.samples == 3:
+        colour = stream.colour if pixel.transfer_syntax in DCT else None
+        if colour is not None and colour[:3] != label[:3]:
+            notes.append(f"labelled {label}, the JPEG stream is {colour}: read so")
+            pixel = replace(pixel, photometric=colour)
+        if stream.transformed is not None and label.startswith("YBR"):
+            # A label of YCC goes with a transform in the stream, which decoders undo (PS3.5 8.2.4).
+            in_doubt = stream.transformed != (label in ("YBR_RCT", "YBR_ICT"))
+            pixel = replace(pixel, colour_in_doubt=in_doubt)
+    elif stream.signed is not None and stream.signed != pixel.signed:
+        bits = min(stream.precision, pixel.word_bits)
+        pixel = replace(pixel, sign_in_doubt=True, bits_stored=bits)
+    elif pixel.signed and stream.precision < pixel.bits_stored and stream.signed is None:
+        pixel = replace(pixel, sign_in_doubt=True, bits_stored=stream.precision)
+    elif stream.signed and pixel.bits_stored < stream.precision <= pixel.bits_allocated:
+        notes.append(
+            f"BitsStored is {pixel.bits_stored}, the codestream has {stream.precision} bits"
         )
+        pixel = replace(pixel, bits_stored=stream.precision)
+    return replace(pixel, repairs=(*pixel.repairs, *notes))

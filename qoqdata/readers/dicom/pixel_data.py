@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
@@ -19,6 +20,19 @@ from qoqdata.readers.dicom import elements
 HELD_BYTES = 1 << 16
 UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+# What tells a compressed stream by its beginning: an RLE header has 64 bytes (PS3.5 G.5).
+_HEAD = 64
+# An offset of four bytes for each of more frames than any limit lets through.
+_LONGEST_TABLE = 1 << 24
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """One compressed item: where its content begins for `PixelData.open`, its bytes, the first."""
+
+    offset: int
+    length: int
+    head: bytes
 
 
 @dataclass(frozen=True)
@@ -26,8 +40,8 @@ class PixelData:
     """The value of a pixel data element: in `content`, or in the file at `path`.
 
     `length` is in bytes, None for items that end with a delimiter; `offset` is the place of the
-    first byte in `content` or the file; `vr` is the value representation; `items` holds the first
-    two bytes of each compressed item (PS3.5 A.4).
+    first byte in `content` or the file; `vr` is the value representation; `fragments` are the
+    compressed items (PS3.5 A.4), `table` the bytes of the Basic Offset Table before them.
     """
 
     vr: str
@@ -35,7 +49,18 @@ class PixelData:
     path: Path | None = None
     offset: int = 0
     content: bytes = b""
-    items: tuple[bytes, ...] = ()
+    fragments: tuple[Fragment, ...] = ()
+    table: bytes = b""
+
+    def joined(self, fragments: Sequence[Fragment], most: int | None = None) -> bytes:
+        """The content of fragments one after the other, at most `most` bytes of each."""
+        parts = []
+        with self.open() as file:
+            for fragment in fragments:
+                file.seek(fragment.offset)
+                length = fragment.length if most is None else min(most, fragment.length)
+                parts.append(bytes(file.read(length)))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def open(self) -> BinaryIO:
         """A file at the first byte of the value. Raises UnreadableFile when it is gone."""
@@ -89,19 +114,20 @@ def pixel_data(dataset: Dataset, keyword: str, *, encapsulated: bool) -> PixelDa
         data = _in_place(dataset, element, length)
         if not encapsulated and length is not None:
             return data
-        items, end = _items(data) if encapsulated and length is None else ((), b"")
-        if end == _DELIMITER:
-            return replace(data, items=items)
+        if encapsulated and length is None:
+            itemised, end = _itemised(data)
+            if end == _DELIMITER:
+                return itemised
     value = elements.value(dataset, keyword)
     if not isinstance(value, bytes) or not value:
         raise UnreadableFile("the pixel data are empty")
     data = PixelData(dataset[keyword].VR, len(value), content=value)
     if not encapsulated:
         return data
-    items, end = _items(data)
+    data, end = _itemised(data)
     if len(end) == 4 and end != _DELIMITER:
         raise UnreadableFile("the compressed pixel data are damaged or truncated")
-    return replace(data, items=items)
+    return data
 
 
 def _in_place(dataset: Dataset, element: RawDataElement, length: int | None) -> PixelData:
@@ -113,15 +139,19 @@ def _in_place(dataset: Dataset, element: RawDataElement, length: int | None) -> 
     return PixelData(vr, length, Path(dataset.filename), offset)
 
 
-def _items(data: PixelData) -> tuple[tuple[bytes, ...], bytes]:
-    """First two bytes of each item behind the offset table, and the tag after the last item."""
-    starts = []
+def _itemised(data: PixelData) -> tuple[PixelData, bytes]:
+    """The data with their fragments and offset table, and the tag after the last item."""
+    fragments = []
     with data.open() as file:
         try:
             while (tag := file.read(4)) == _ITEM:
                 length = int.from_bytes(file.read(4), "little")
-                starts.append(file.read(min(length, 2)))
-                file.seek(length - len(starts[-1]), 1)
+                offset = file.tell()
+                fragments.append(Fragment(offset, length, file.read(min(length, _HEAD))))
+                file.seek(offset + length)
         except OSError as error:
             raise UnreadableFile(f"the file cannot be read ({error.strerror})") from error
-    return tuple(starts[1:]), tag
+    if not fragments:
+        return data, tag
+    table = data.joined(fragments[:1], most=_LONGEST_TABLE)
+    return replace(data, fragments=tuple(fragments[1:]), table=table), tag

@@ -13,6 +13,7 @@ from qoqdata.readers.dicom.image_pixel import ImagePixel
 from qoqdata.readers.dicom.windowing import Modality, Voi, Window, stored_values
 
 BITS_RANGE = "no window: full range of the stored bits"
+LOSSY_PADDING = "PixelPaddingValue is one value, the codec is lossy: not applied"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def presentations(
     """The presentation of each 0-based frame in `modalities`, and what was repaired."""
     padding = transforms.padding(dataset, pixel)
     inverted, repairs = transforms.inverted(dataset, pixel)
+    if padding is None and "PixelPaddingValue" in dataset:
+        repairs = (LOSSY_PADDING, *repairs)
     first = next(iter(modalities.values()))
     plain = Presentation(None, inverted, padding)
     try:

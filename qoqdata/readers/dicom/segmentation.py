@@ -148,7 +148,7 @@ def _pixels(dataset: Dataset, pixel: ImagePixel, kind: str, numbers: set[int]) -
     shape = (pixel.frames, pixel.rows, pixel.columns)
     dtype = np.float32 if kind == "FRACTIONAL" else np.dtype(f"u{pixel.word_bits // 8}")
     out = np.empty(shape, dtype)
-    for frame in stored_frames(dataset, pixel, range(pixel.frames)):
+    for frame in stored_frames(pixel, range(pixel.frames)):
         values = words(frame.values)
         if kind == "LABELMAP":
             unknown = set(np.unique(values).tolist()) - numbers - {0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,8 @@ def series_values(
     told: dict[int, _Said] = {}
     for number, frame, said in _decoded(sources, place, limits=limits):
         at = place[number]
-        values[at], told[at] = frame.values, said
+        values[at] = frame.values
+        told[at] = replace(said, repairs=(*said.repairs, *frame.repairs))
         if frame.void is not None:
             void = np.zeros(shape, np.bool_) if void is None else void
             void[at] = frame.void

@@ -11,6 +11,7 @@ from qoqdata.readers.dicom import elements
 from qoqdata.readers.dicom.functional_groups import holder
 from qoqdata.readers.dicom.image_pixel import ImagePixel
 from qoqdata.readers.dicom.lookup import lut
+from qoqdata.readers.dicom.sop_classes import ANGIOGRAPHY, sop_class
 from qoqdata.readers.dicom.windowing import FUNCTIONS, Lut, Modality, Window, stored_values
 
 _ABSURD = 1e15
@@ -25,9 +26,14 @@ def modality(dataset: Dataset, frame: int, pixel: ImagePixel) -> tuple[Modality,
     """How the stored values of a 0-based frame become modality values, and what was repaired.
 
     The Modality LUT sequence, else the frame's own rescale, else the shared one, else the one at
-    the root, else identity (PS3.3 C.11.1, C.7.6.16.2.9). Raises UnreadableFile for a slope of 0.
+    the root, else identity (PS3.3 C.11.1, C.7.6.16.2.9). The sequence of an X-ray angiogram leads
+    back to the intensity of the beam and is not for display (PS3.17 FFF.2.3.1.3.4): it is left out
+    and told. Raises UnreadableFile for a slope of 0.
     """
     item = elements.item(dataset, "ModalityLUTSequence")
+    notes: tuple[str, ...] = ()
+    if item is not None and sop_class(dataset) in ANGIOGRAPHY:
+        item, notes = None, ("the Modality LUT of an angiogram is not for display: not applied",)
     if item is not None and not pixel.floating:
         little = pixel.transfer_syntax.is_little_endian
         return Modality(lut=lut(item, negative=pixel.signed, little=little)), ()
@@ -41,9 +47,9 @@ def modality(dataset: Dataset, frame: int, pixel: ImagePixel) -> tuple[Modality,
     if slope == 0:
         raise UnreadableFile("RescaleSlope is 0, all pixels would be the same")
     if (slope is None) == (intercept is None):
-        return Modality(1.0 if slope is None else slope, intercept or 0.0), ()
+        return Modality(1.0 if slope is None else slope, intercept or 0.0), notes
     note = "half a rescale: the missing slope is read as 1, the missing intercept as 0"
-    return Modality(1.0 if slope is None else slope, intercept or 0.0), (note,)
+    return Modality(1.0 if slope is None else slope, intercept or 0.0), (*notes, note)
 
 
 def voi_lut(dataset: Dataset, pixel: ImagePixel, first: Modality) -> Lut | None:
@@ -95,12 +101,18 @@ def inverted(dataset: Dataset, pixel: ImagePixel) -> tuple[bool, tuple[str, ...]
 
 
 def padding(dataset: Dataset, pixel: ImagePixel) -> tuple[float, float] | None:
-    """The stored values that stand for no data, a range with both ends (PS3.3 C.7.5.1.1.2)."""
+    """The stored values that stand for no data, a range with both ends (PS3.3 C.7.5.1.1.2).
+
+    None for a single value in a lossy codestream: the codec spreads it, and where what it stands
+    for meets the same value by chance, single pixels and stripes of them would go black.
+    """
     value_keyword, limit_keyword = _PADDING[pixel.keyword]
     value = elements.number(dataset, value_keyword)
     if value is None:
         return None
     limit = elements.number(dataset, limit_keyword)
+    if pixel.lossy and limit in (None, value):
+        return None
     ends = [value, value if limit is None else limit]
     if not pixel.floating:
         # The VR may be US or SS, and writers choose the wrong one: take the bits.

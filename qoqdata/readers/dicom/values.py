@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
 from qoqdata.readers.dicom import transforms
+from qoqdata.readers.dicom.belief import believed
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import stored_frames
 from qoqdata.readers.dicom.frames import places, wanted_frames
@@ -26,12 +27,14 @@ class ValueFrame:
     """Modality values of one frame, float32 (rows, columns), and the transform that gave them.
 
     `void` is True where the file says that there are no data (padding, NaN); None for nowhere.
+    `repairs` tells where values and header contradicted each other.
     """
 
     index: int
     values: NDArray[np.float32]
     modality: Modality
     void: NDArray[np.bool_] | None
+    repairs: tuple[str, ...]
 
 
 def read_values(
@@ -78,20 +81,24 @@ def value_frames(
 
     padding: stored values that stand for no data, with both ends.
     """
-    tables: dict[Modality, NDArray[np.float32]] = {}
+    tables: dict[tuple[Modality, bool], NDArray[np.float32]] = {}
     void: NDArray[np.bool_] | None
-    is_padding = transforms.padded(pixel.word, padding) if pixel.tabled and padding else None
-    for frame in stored_frames(file.dataset, pixel, indices):
+    declared = pixel
+    for frame in stored_frames(declared, indices):
+        pixel = believed(file.dataset, declared, frame)
+        notes = pixel.repairs
         modality, _ = transforms.modality(file.dataset, frame.index, pixel)
         if not pixel.tabled:
             stored = whole_values(pixel, frame.values)
             void = no_data(stored, padding)
             values = modality(stored).astype(np.float32)
-            yield ValueFrame(frame.index, values, modality, void if void.any() else None)
+            yield ValueFrame(frame.index, values, modality, void if void.any() else None, notes)
             continue
-        if modality not in tables:
+        key = modality, pixel.signed
+        if key not in tables:
             every = stored_values(*pixel.word)
-            tables[modality] = modality(every).astype(np.float32)
+            tables[key] = modality(every).astype(np.float32)
         index = words(frame.values)
+        is_padding = transforms.padded(pixel.word, padding) if padding else None
         void = None if is_padding is None else np.take(is_padding, index)
-        yield ValueFrame(frame.index, look_up(index, tables[modality]), modality, void)
+        yield ValueFrame(frame.index, look_up(index, tables[key]), modality, void, notes)
