@@ -29,12 +29,14 @@ Listed = Callable[[Unit], Split | None]
 class SourcePlan:
     """Units in build order, and quarantine rows of what planning left out.
 
-    `blocked` counts the units that block lists kept out of train, by card, and `messages` say so.
+    `blocked` counts the units that block lists kept out of train, by card; `ungrouped` those that
+    nothing ties to others, so that one patient's may lie in several splits. `messages` say so.
     """
 
     units: tuple[Unit, ...]
     left_out: tuple[quarantine.Row, ...]
     blocked: Mapping[str, int] = field(default_factory=dict)
+    ungrouped: int = 0
     messages: tuple[str, ...] = ()
 
 
@@ -66,15 +68,21 @@ def make_plan(
     with _without_collector():
         units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
         units, duplicates = _refuse_duplicates(units)
+        loose = loose_keys(units, job.card, listed)
         units, torn_units = assign_splits(units, job.card, listed)
         outcome = keep_out(units, blocks, job)
         units = list(outcome.units)
         units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
     if limit is not None:
-        return SourcePlan(tuple(units[:limit]), ())
+        units = units[:limit]
+    ungrouped = sum(unit.key in loose for unit in units)
+    messages = (_ungrouped_message(ungrouped, len(units), job),) if ungrouped else ()
+    if limit is not None:
+        return SourcePlan(tuple(units), (), ungrouped=ungrouped, messages=messages)
     rows = [quarantine.refusal_row(item, job) for item in (*refusals, *duplicates, *torn_units)]
     rows += [quarantine.filtered_row(item, job) for item in (*filtered, *outcome.filtered)]
-    return SourcePlan(tuple(units), tuple(rows), outcome.counts, outcome.messages)
+    messages = (*outcome.messages, *messages)
+    return SourcePlan(tuple(units), tuple(rows), outcome.counts, ungrouped, messages)
 
 
 def order_key(source: str, key: str) -> int:
@@ -124,6 +132,21 @@ def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> S
     return offered[-1]
 
 
+def loose_keys(units: Sequence[Unit], card: Card, listed: Listed | None = None) -> frozenset[str]:
+    """Keys of units that the hash puts into a split each on its own.
+
+    They have neither group nor official split, and there are several units and splits; whether two
+    of them are of one patient is not known.
+    """
+    if len(units) < 2 or sum(share > 0 for share in card.splits.shares.values()) < 2:
+        return frozenset()
+    return frozenset(
+        unit.key
+        for unit in units
+        if unit.group is None and unit.split is None and (listed is None or listed(unit) is None)
+    )
+
+
 def assign_splits(
     units: Iterable[Unit], card: Card, listed: Listed | None = None
 ) -> tuple[list[Unit], list[Refused]]:
@@ -155,6 +178,16 @@ def assign_splits(
             continue
         with_split += [replace(unit, split=split, group=group) for unit in members]
     return with_split, refusals
+
+
+def _ungrouped_message(ungrouped: int, units: int, job: Job) -> str:
+    message = (
+        f"{ungrouped} of {units} units name no patient, study or group: splits cannot be kept apart,"
+        " and images of one patient may be in several"
+    )
+    if job.mapping is None:
+        return message
+    return f"{message}. Fix: name the table's patient or group column in the mapping"
 
 
 @contextmanager

@@ -188,6 +188,7 @@ class SourceBuild:
             counts=counts,
             expected=self._compared(counts),
             blocked=dict(self.plan.blocked),
+            ungrouped=self.plan.ungrouped,
             namespace=self.job.card.keys.namespace,
             patient_splits=None if self.patients is None or self.refusal else self.patients.name,
             containers=self._containers(),

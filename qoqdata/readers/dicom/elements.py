@@ -122,6 +122,17 @@ def code_string(item: Dataset, keyword: str) -> str | None:
     return code.upper()
 
 
+def code_strings(item: Dataset, keyword: str) -> tuple[str, ...]:
+    """All values of a CS element in upper case; none when it is absent or one breaks the rules."""
+    try:
+        content = value(item, keyword)
+    except UnreadableFile:
+        return ()
+    several = content if isinstance(content, list | tuple | MultiValue) else (content or "",)
+    codes = tuple(str(one).strip(" \0").upper() for one in several)
+    return codes if all(not code or _CODE_STRING.fullmatch(code) for code in codes) else ()
+
+
 def item(dataset: Dataset, keyword: str, index: int = 0) -> Dataset | None:
     """One item of a sequence; None when it is absent. Raises UnreadableFile when damaged."""
     sequence = value(dataset, keyword)
