@@ -55,7 +55,8 @@ def shards_digest(shards: Iterable[Shard]) -> str:
 
 def config_digest(sources: Mapping[str, SourceEntry]) -> str:
     """sha256 over what was asked of each source: its entry without what came out of it."""
-    outcome = {"containers", "counts", "refused", "expected", "blocked", "patient_splits"}
+    counted = {"containers", "counts", "expected", "blocked", "ungrouped"}
+    outcome = {*counted, "refused", "patient_splits"}
     return digest(
         {slug: entry.model_dump(mode="json", exclude=outcome) for slug, entry in sources.items()}
     )

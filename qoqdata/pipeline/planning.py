@@ -182,8 +182,8 @@ def assign_splits(
 
 def _ungrouped_message(ungrouped: int, units: int, job: Job) -> str:
     message = (
-        f"{ungrouped} of {units} units name no patient, study or group: splits cannot be kept apart,"
-        " and images of one patient may be in several"
+        f"{ungrouped} of {units} units name no patient, study or group: their splits cannot be kept"
+        " apart, and one patient may be in several"
     )
     if job.mapping is None:
         return message

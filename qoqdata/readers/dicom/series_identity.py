@@ -48,7 +48,7 @@ class _Part:
 
 
 def find_series(headers: Headers) -> tuple[SeriesFiles, ...]:
-    """The series of files by name, sorted by key; every file is in exactly one of them."""
+    """The series of files by name, sorted by file; every file is in exactly one of them."""
     named: dict[str, list[str]] = defaultdict(list)
     unnamed: list[str] = []
     for path in sorted(headers):
@@ -67,7 +67,7 @@ def find_series(headers: Headers) -> tuple[SeriesFiles, ...]:
             replace(part, notes=(note, *part.notes)) for part in _parts(paths, headers, first=fact)
         ]
         found += _keyed(f"{what.replace(' ', '_')}={name}", some, headers, named=False)
-    return tuple(sorted(found, key=lambda one: one.key))
+    return tuple(sorted(found, key=lambda one: one.files))
 
 
 def _by_next_best(paths: Sequence[str], headers: Headers) -> dict[tuple[str, str], list[str]]:
@@ -123,11 +123,13 @@ def _take_in(unnamed: list[str], parts: dict[str, list[_Part]], headers: Headers
 
 
 def _alike(path: str, other: str, headers: Headers) -> bool:
+    if not headers[path].acquisition.placed:
+        return False
     for fact in IDENTITY:
         one, two = fact.value(path, headers[path]), fact.value(other, headers[other])
-        if fact.told and None in (one, two):
+        if one == two or (fact.told and None in (one, two)):
             continue
-        if one is None or two is None or not (fact.same(one, two) if fact.same else one == two):
+        if one is None or two is None or fact.same is None or not fact.same(one, two):
             return False
     return True
 

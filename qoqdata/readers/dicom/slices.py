@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,11 +136,12 @@ def check_one_series(slices: Sequence[Slice]) -> list[str]:
 def _refuse_difference(
     slices: Sequence[Slice], values: Sequence[object], what: str, *, say: bool = False
 ) -> None:
-    """Raise InputError at the first slice that says something else than the first that says it.
+    """Raise InputError at the first slice that says something else than most.
 
     With `say` the values are told, and one that is missing differs.
     """
-    at = next((k for k, value in enumerate(values) if value is not None), 0)
+    counts = Counter(value for value in values if say or value is not None)
+    at = values.index(counts.most_common(1)[0][0]) if counts else 0
     for one, value in zip(slices, values, strict=True):
         if value == values[at] or (value is None and not say):
             continue
