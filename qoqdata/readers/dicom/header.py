@@ -129,7 +129,11 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
 
 def patient(dataset: Dataset) -> tuple[int | None, str | None]:
     """Age in whole years and sex of the patient, as `qoqdata.person` reads them."""
-    age = read_age(elements.text(dataset, "PatientAge"), infant=_born_within_a_year(dataset))
+    stated = elements.text(dataset, "PatientAge")
+    age = read_age(stated)
+    # Dates are slow to read, and tell only whether zero years are an age.
+    if age is None and (young := read_age(stated, infant=True)) is not None:
+        age = young if _born_within_a_year(dataset) else None
     return age, read_sex(elements.code_string(dataset, "PatientSex"))
 
 

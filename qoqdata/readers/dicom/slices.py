@@ -54,14 +54,15 @@ def no_slice(header: DicomHeader) -> str | None:
     file is damaged, and reading the series says so.
     """
     kind = header.modality or "image"
-    if header.photometric not in _GREY:
-        return f"a {kind} in colour has no modality values: no slice of a volume"
     if "LOCALIZER" in header.acquisition.image_type:
         return f"a {kind} localizer is no slice of a volume"
     secondary = f"{header.sop_class_uid}.".startswith(_SECONDARY_CAPTURE)
-    if header.acquisition.placed or (header.modality in _CROSS_SECTIONAL and not secondary):
-        return None
-    return f"a {kind} without a place in the patient is no slice of a volume"
+    must_lie = header.modality in _CROSS_SECTIONAL and not secondary
+    if not (header.acquisition.placed or must_lie):
+        return f"a {kind} without a place in the patient is no slice of a volume"
+    if header.photometric not in _GREY:
+        return f"a {kind} in colour has no modality values: no slice of a volume"
+    return None
 
 
 def read_slices(

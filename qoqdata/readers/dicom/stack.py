@@ -79,7 +79,8 @@ def stack(
             raise InputError(what, where=names[0], fix="read it as an image (`unit: file`)")
         usual, direction = thickness, normal
     else:
-        usual = float(np.median(steps))
+        # The lower median: of two steps, one a gap, the other is the usual one.
+        usual = float(np.sort(steps)[(len(steps) - 1) // 2])
         direction = corners[firsts[-1]] - corners[firsts[0]]
         direction = direction / np.linalg.norm(direction)
     _check_straight(corners[firsts], direction, first.spacing, [names[k] for k in firsts])
