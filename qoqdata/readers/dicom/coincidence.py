@@ -68,6 +68,14 @@ def stacks_at_one_place(
     return None
 
 
+def mixed_contrasts(headers: Mapping[str, DicomHeader]) -> tuple[str, ...]:
+    """Names of the facts of contrast in which the slices of one stack differ."""
+    names = ("echo time", "inversion time", "b-value")
+    return tuple(
+        name for name in names if len({_value(path, headers, name) for path in headers}) > 1
+    )
+
+
 def _clean(stacks: Sequence[Sequence[int]], fullest: int, *, even: bool) -> bool:
     if len(stacks) != fullest or any(len(set(some)) < len(some) for some in stacks):
         return False

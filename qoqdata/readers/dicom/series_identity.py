@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qoqdata.errors import InputError
-from qoqdata.readers.dicom.coincidence import occupied, stacks_at_one_place
+from qoqdata.readers.dicom.coincidence import mixed_contrasts, occupied, stacks_at_one_place
 from qoqdata.readers.dicom.header import DicomHeader
 from qoqdata.readers.dicom.shared_facts import FOLDER, IDENTITY, SharedFact, folder_of
 
@@ -186,9 +186,12 @@ def _split(part: _Part, fact: SharedFact, headers: Headers) -> list[_Part]:
 
 def _acquisitions(part: _Part, headers: Headers) -> list[_Part]:
     """Stacks that lie at one place as parts of their own, where a fact tells them apart."""
-    apart = stacks_at_one_place({path: headers[path] for path in part.files})
+    own = {path: headers[path] for path in part.files}
+    apart = stacks_at_one_place(own)
     if apart is None:
-        return [part]
+        mixed = mixed_contrasts(own)
+        note = f"the slices differ in {' and '.join(mixed)}, and lie at different places"
+        return [replace(part, notes=(*part.notes, note)) if mixed else part]
     names, stacks = apart
     said = " and ".join(names)
     return [

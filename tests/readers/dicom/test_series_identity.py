@@ -178,6 +178,11 @@ def test_directions_at_one_b_value_need_two_facts() -> None:
     assert {one.apart for one in series} == {("b-value", "gradient")}
 
 
+def test_contrasts_that_lie_beside_each_other_are_told() -> None:
+    (series,) = find_series(named("a", [*stack(3, EchoTime=30), *stack(3, 6.0, EchoTime=80)]))
+    assert series.notes == ("the slices differ in echo time, and lie at different places",)
+
+
 def test_overlapping_runs_are_told_apart_by_their_acquisition() -> None:
     chest, abdomen = stack(5, AcquisitionNumber=1), stack(4, 6.0, AcquisitionNumber=2)
     series = find_series(named("a", [*chest, *abdomen]))
