@@ -11,6 +11,7 @@
     |   |-- UnsupportedFormat   intact, but no decoder here can read it
     |   |-- TooLarge            a declared or real size beyond the limits
     |   |-- NoPixels            a valid DICOM object without an image
+    |   |-- NotAVolume          images that are no slices of a volume
     |   |-- BadTable            a table lacks a column, is empty or cannot be parsed
     |   |-- BadLabel            a raw label that the card does not map
     |   |-- DuplicateKey        a key that must be unique and is not
@@ -96,6 +97,10 @@ class TooLarge(InputError):
 
 class NoPixels(InputError):
     code = "no_pixels"
+
+
+class NotAVolume(InputError):
+    code = "not_a_volume"
 
 
 class BadTable(InputError):

@@ -56,9 +56,9 @@ def shards_digest(shards: Iterable[Shard]) -> str:
 
 def config_digest(sources: Mapping[str, SourceEntry]) -> str:
     """sha256 over what was asked of each source: its entry without what came out of it."""
-    outcome = {"containers", "counts", "refused", "expected", "blocked", "patient_splits"}
+    counted = {"containers", "counts", "expected", "blocked", "ungrouped"}
     # What is allowed in quarantine changes no record.
-    apart = outcome | {"max_quarantine"}
+    apart = {*counted, "refused", "patient_splits", "max_quarantine"}
     return digest(
         {slug: entry.model_dump(mode="json", exclude=apart) for slug, entry in sources.items()}
     )

@@ -41,6 +41,7 @@ def test_codes_are_unique_and_stable() -> None:
         "UnsupportedFormat": "unsupported_format",
         "TooLarge": "too_large",
         "NoPixels": "no_pixels",
+        "NotAVolume": "not_a_volume",
         "BadTable": "bad_table",
         "BadLabel": "bad_label",
         "DuplicateKey": "duplicate_key",

@@ -90,6 +90,9 @@ class SourceEntry(_Part):
     blocked: dict[str, int] = Field(
         {}, description="units that a block list kept out of train, by the card that lists them"
     )
+    ungrouped: int = Field(
+        0, description="units without patient, study or group: their splits cannot be kept apart"
+    )
     namespace: Slug | None = Field(None, description="of its patients, where it shares them")
     patient_splits: str | None = Field(
         None, description="the list of its namespace: a digest, or hash where the user chose so"

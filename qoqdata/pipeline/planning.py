@@ -31,13 +31,15 @@ Listed = Callable[[Unit], frozenset[Split]]
 class SourcePlan:
     """Units in build order, and quarantine rows of what planning left out.
 
-    `blocked` counts the units that block lists kept out of train, by card, and `messages` say so,
-    and what of the raw tree was not looked at.
+    `blocked` counts the units that block lists kept out of train, by card; `ungrouped` those that
+    nothing ties to others, so that one patient's may lie in several splits. `messages` say so, and
+    what of the raw tree was not looked at.
     """
 
     units: tuple[Unit, ...]
     left_out: tuple[quarantine.Row, ...]
     blocked: Mapping[str, int] = field(default_factory=dict)
+    ungrouped: int = 0
     messages: tuple[str, ...] = ()
 
 
@@ -74,16 +76,21 @@ def make_plan(
         refusals += refused_files(job.raw, (*units, *refusals, *filtered))
         units, duplicates = _refuse_duplicates(units)
         refusals += duplicates
+        loose = loose_keys(units, job.card, listed)
         units, torn_units = assign_splits(units, job.card, listed, refused=refusals)
         outcome = keep_out(units, blocks, job)
         units = list(outcome.units)
         units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
     if limit is not None:
-        return SourcePlan(tuple(units[:limit]), ())
+        units = units[:limit]
+    ungrouped = sum(unit.key in loose for unit in units)
+    messages = (_ungrouped_message(ungrouped, len(units), job),) if ungrouped else ()
+    if limit is not None:
+        return SourcePlan(tuple(units), (), ungrouped=ungrouped, messages=messages)
     rows = [quarantine.refusal_row(item, job) for item in (*refusals, *torn_units)]
     rows += [quarantine.filtered_row(item, job) for item in (*filtered, *outcome.filtered)]
-    messages = (*outcome.messages, *leftover_messages(job.raw))
-    return SourcePlan(tuple(units), tuple(rows), outcome.counts, messages)
+    messages = (*outcome.messages, *messages, *leftover_messages(job.raw))
+    return SourcePlan(tuple(units), tuple(rows), outcome.counts, ungrouped, messages)
 
 
 def order_key(source: str, key: str) -> int:
@@ -133,6 +140,21 @@ def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> S
     return offered[-1]
 
 
+def loose_keys(units: Sequence[Unit], card: Card, listed: Listed | None = None) -> frozenset[str]:
+    """Keys of units that the hash puts into a split each on its own.
+
+    They have neither group nor official split, and there are several units and splits; whether two
+    of them are of one patient is not known.
+    """
+    if len(units) < 2 or sum(share > 0 for share in card.splits.shares.values()) < 2:
+        return frozenset()
+    return frozenset(
+        unit.key
+        for unit in units
+        if unit.group is None and unit.split is None and not (listed and listed(unit))
+    )
+
+
 def assign_splits(
     units: Iterable[Unit],
     card: Card,
@@ -175,6 +197,16 @@ def assign_splits(
             continue
         with_split += [replace(unit, split=split, group=group) for unit in members]
     return with_split, refusals
+
+
+def _ungrouped_message(ungrouped: int, units: int, job: Job) -> str:
+    message = (
+        f"{ungrouped} of {units} units name no patient, study or group: their splits cannot be kept"
+        " apart, and one patient may be in several"
+    )
+    if job.mapping is None:
+        return message
+    return f"{message}. Fix: name the table's patient or group column in the mapping"
 
 
 @contextmanager

@@ -192,6 +192,7 @@ class SourceBuild:
             max_quarantine=self.max_quarantine,
             expected=self._compared(counts),
             blocked=dict(self.plan.blocked),
+            ungrouped=self.plan.ungrouped,
             namespace=self.job.card.keys.namespace,
             patient_splits=None if self.patients is None or self.refusal else self.patients.name,
             containers=self._containers(),

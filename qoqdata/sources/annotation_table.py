@@ -34,22 +34,25 @@ class Annotations:
     keys: frozenset[str]
 
 
-def read_annotations(job: Job, mapping: SourceMapping) -> Annotations:
+def read_annotations(
+    job: Job, mapping: SourceMapping, *, shared: Collection[str] = ()
+) -> Annotations:
     """The mapping's table by key, with one row a key or, with an item column, a key and item.
 
     A row at fault is refused; so are all rows of a repeated key (and item), and all rows of a key
-    that disagree about its patient, group, split, age or sex. Raises BadTable for a missing column
-    or an empty table.
+    that disagree about its patient, group, split, age or sex. Rows whose key is `shared` by several
+    patients are told apart by the patient column too: their key is `shared_key`. Raises BadTable
+    for a missing column or an empty table.
     """
     columns = mapping.table
     if columns is None:
         raise BadTable("the mapping names no table", where=mapping.slug)
     table = job.raw.csv(columns.file, columns=_wanted(columns), separator=columns.separator)
-    counts = Counter(_place(row, columns) for row in table.iter_rows(named=True))
+    counts = Counter(_place(row, columns, shared) for row in table.iter_rows(named=True))
     rows: dict[str, list[Annotation]] = {}
     refusals = []
     for number, row in enumerate(table.iter_rows(named=True), start=2):
-        key, item = _place(row, columns)
+        key, item = _place(row, columns, shared)
         where = f"{columns.file}, row {number}"
         try:
             if key is None:
@@ -131,10 +134,20 @@ def _wanted(columns: TableColumns) -> list[str]:
     return [columns.key, *several, *filter(None, (*single, *texts))]
 
 
-def _place(row: Row, columns: TableColumns) -> tuple[str | None, str | None]:
+def shared_key(key: str, patient: str | None) -> str:
+    """The key of a patient's rows where a key alone names several patients."""
+    return f"{key}, patient {patient or 'not named'}"
+
+
+def _place(
+    row: Row, columns: TableColumns, shared: Collection[str] = ()
+) -> tuple[str | None, str | None]:
     """Key and item of a row."""
     item = cells.text(row[columns.item]) if columns.item else None
-    return cells.text(row[columns.key]), item
+    key = cells.text(row[columns.key])
+    if key in shared and key is not None and columns.patient:
+        key = shared_key(key, cells.text(row[columns.patient]))
+    return key, item
 
 
 def _name(key: str, item: str | None) -> str:

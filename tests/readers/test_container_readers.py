@@ -23,7 +23,7 @@ from tests.readers.video_clips import ALL, written_clip
 
 LIMITED = {"exists", "is_file", "is_dir", "iterdir", "stat", "open", "read_bytes", "read_text"}
 #: Where the files themselves are looked at, and the one reader that takes a folder.
-DOORS = ("raw_file.py", "beside.py", "series.py")
+DOORS = ("raw_file.py", "beside.py", "slices.py")
 
 
 def packed(folder: Path, file: str) -> RawTree:

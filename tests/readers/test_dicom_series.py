@@ -88,6 +88,12 @@ def test_gaps_are_told(tmp_path: Path) -> None:
     assert found.repairs == ("1 gaps between slices: the affine holds up to the first",)
 
 
+def test_a_gap_of_two_steps_is_not_taken_for_the_usual_step(tmp_path: Path) -> None:
+    found = read_series(write(tmp_path / "s", axial([0.0, 90.0, 92.0])))
+    assert (found.spacing[0], found.gaps) == (2.0, (Gap(after=0, distance=90.0),))
+    assert found.repairs == ("1 gaps between slices: the affine holds up to the first",)
+
+
 def test_uneven_steps_are_told(tmp_path: Path) -> None:
     found = read_series(write(tmp_path / "s", axial([0.0, 2.0, 4.5, 6.5])))
     assert found.repairs == ("uneven slice spacing: 2.000 to 2.500 mm",)

