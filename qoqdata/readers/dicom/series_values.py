@@ -76,9 +76,11 @@ def series_values(
     slices = [told[at] for at in range(len(layout.order))]
     _check_alike(slices)
     for number, frame, said in _decoded(sources, again, limits=limits):
-        if not np.array_equal(values[again[number]], frame.values, equal_nan=True):
+        at = again[number]
+        if not np.array_equal(values[at], frame.values, equal_nan=True):
             raise InputError(
-                f"different slices lie at one place, this one and {told[again[number]].path.name}",
+                f"different slices lie at one place, {layout.positions[at]:g} mm along the normal: "
+                f"this one and {told[at].path.name}",
                 where=str(said.path),
                 fix="split time points, echoes or phases into series of their own",
             )

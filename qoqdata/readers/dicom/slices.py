@@ -22,7 +22,7 @@ _CROSS_SECTIONAL = frozenset({"CT", "MR", "PT"})
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7."
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2", None})
 #: What slices must agree in; of identifiers the messages say that they differ, and not how.
-_SHARED = ("rows", "columns", "modality", "rescale_type")
+_SHARED = ("rows", "columns", "modality")
 _IDENTIFIERS = (
     "patient_id",
     "study_instance_uid",
