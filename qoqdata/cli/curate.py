@@ -84,13 +84,13 @@ def show(result: Curation) -> None:
     held = len(_held(result))
     console.say(
         f"{result.phi.records:,} records read: {result.findings.height} findings, "
-        f"{len(_dropped(result))} records dropped, {held} held back, "
-        f"{result.phi.open} findings open"
+        f"{len(_dropped(result))} records dropped, {result.phi.open} findings open"
     )
     if held:
         console.say(
-            "Records that are held back are not trained on and do not leave. Their ids and places "
-            "are in curation/phi.parquet; accept or drop them in a recipe: qoqdata curate --help"
+            f"{held:,} records are held back: not trained on, and they do not leave. Their ids and "
+            "places are in curation/phi.parquet; a recipe accepts or drops them: "
+            "qoqdata curate --help"
         )
 
 

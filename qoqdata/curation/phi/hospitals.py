@@ -21,11 +21,15 @@ _NOT_AFTER = _PLACES["not-after"] | _GENERAL
 
 def _is_hospital(match: re.Match[str]) -> bool:
     """Whether one of the words before the kind names it: Mercy General Hospital, Pain Clinic."""
-    before = re.findall(r"[\w'’.-]+", match["name"])
-    return is_named(match["kind"]) and any(
-        is_named(word) and len(word) > 2 and folded(word.strip(".")) not in _GENERAL
-        for word in before
-    )
+    if not is_named(match["kind"]):
+        return False
+    for word in reversed(re.findall(r"[\w'’.-]+", match["name"])):
+        if is_named(word):
+            if len(word) > 2 and folded(word.strip(".")) not in _GENERAL:
+                return True
+        elif word not in ("of", "the", "and"):
+            break
+    return False
 
 
 def _is_named_after(match: re.Match[str]) -> bool:

@@ -161,7 +161,11 @@ class _Walk:
     def _after_introducer(self, kind: str, first: int, place: int) -> int | None:
         if not self._follows(place, _AFTER_LABEL):
             return None
-        word = self.words[place]
+        word, said = self.words[place], self.words[place - 1]
+        # `Pat. Müller`, but not the end of a sentence: `No patients are named. Recordings ...`
+        stopped = self.text[said.end : said.end + 1] == "."
+        if stopped and (len(said.text) > 4 or said.key in _SMALL["before"]):
+            return None
         colon = self._follows(place, _COLON)
         label = kind == "label" and self._is_label(first, place, colon)
         if word.is_initial and self._gap_is(place, _INITIAL) and self._follows(place + 1, _INITIAL):

@@ -155,6 +155,10 @@ RULES = (
         r"(?<![\w.-])\(0?\d{2,5}\)[ .-]?\d{3,5}[ .-]?\d{3,5}(?![\w-]|[.,]\d)",
         _is_telephone,
     ),
+    rule(
+        "phone",
+        r"(?<!\w)(?:at|reach|dial|ring|contact|number|is)[\s:]{1,2}[2-9]\d\d[-.]\d{4}(?![\w-])",
+    ),
     rule("phone", r"(?<![\w.,-])0[1-9](?:[ .-]\d\d){4}(?![\w-]|[.,]\d)"),
     rule(
         "phone",

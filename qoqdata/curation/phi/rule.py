@@ -55,6 +55,7 @@ def matches(rules: Iterable[Rule], text: str) -> Iterator[Span]:
 
 
 _UNIT = re.compile(
+    r"(?:\s?(?:-|–|to|or|bis|à|a)\s?(?=\d))?"
     rf"[\s-]{{0,2}}(?:\d{{1,6}}(?:[.,]\d{{1,4}})?\s?)?(?:{one_of(words('units'))})(?!\w)",
     re.IGNORECASE,
 )

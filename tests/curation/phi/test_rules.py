@@ -58,6 +58,7 @@ FOUND = [
 ]
 
 HARMLESS = [
+    "No patients are named. Recordings with one signal are left out.",
     "LVEF 35 %, LVIDd 62 mm, aortic root 3.1 cm",
     "T2 signal at L4/5 and C5-C6",
     "nodule of 8 x 12 x 9 mm, SUV 3.4-5.6",
@@ -70,6 +71,8 @@ HARMLESS = [
     "grade 3/5 power, ASA 2, TNM T2 N0 M0",
     "may be normal; mar. 2 cm",
 ]
+
+PARTS = ("given", "own", "held", "unseen", "fresh")
 
 #: What the text of a finding is, exactly.
 PLACES = [
@@ -100,15 +103,15 @@ def test_the_sentences_are_many_and_of_many_languages() -> None:
     """Half of each kind, so that neither finding all nor nothing scores."""
     some = sentences()
     assert len({one.text for one in some}) == len(some) > 500
-    for part in ("given", "own", "held", "unseen"):
+    for part in PARTS:
         of_part = [one for one in some if one.part == part]
         share = sum(one.class_ == "phi" for one in of_part) / len(of_part)
-        assert 0.4 < share < 0.65
+        assert 0.4 < share < 0.67
     for language in ("en", "de", "fr", "es", "zh", "ru", "it", "pt"):
         assert {one.class_ for one in some if one.language == language} == {"phi", "harmless"}
 
 
-@pytest.mark.parametrize("part", ["given", "own", "held", "unseen"])
+@pytest.mark.parametrize("part", PARTS)
 def test_recall_and_precision(part: str) -> None:
     quality = measure()[part, ALL]
     assert quality.recall >= 0.95
