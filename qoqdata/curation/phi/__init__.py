@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from qoqdata.curation.phi.receipt import PhiReceipt, require_phi_receipt, write_phi_receipt
 from qoqdata.curation.phi.recogniser import Recogniser
-from qoqdata.curation.phi.rules import RULES_VERSION, Span, find
+from qoqdata.curation.phi.rule import Span
+from qoqdata.curation.phi.rules import RULES_VERSION, find
 from qoqdata.curation.phi.scan import FINDINGS, scan_texts
 
 __all__ = [

@@ -36,7 +36,9 @@ def _is_street(match: re.Match[str]) -> bool:
 
 
 def _is_street_by_number(match: re.Match[str]) -> bool:
-    return _is_street(match) and is_named(match["kind"])
+    # `12 Axial CT` is no court.
+    kind = match["kind"]
+    return _is_street(match) and is_named(kind) and kind not in ("CT", "ST")
 
 
 def _is_glued(match: re.Match[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 
 from qoqdata.curation.phi.rule import Rule, Span, is_measured, matches, rule, said_before
 from qoqdata.curation.phi.words import one_of, phrases, words
@@ -20,7 +21,7 @@ _LINK = (
 )
 # A word of letters ends before its number, but for MRN and in scripts without blanks.
 _END = r"(?:(?<=[^\x00-\x7f])|(?<=mrn)|(?<=#)|(?!\w))"
-#: Figures that a number of this kind has at least.
+#: Figures that a number of a kind has at least, else four.
 _FIGURES = {"vehicle": 2}
 
 
@@ -28,20 +29,20 @@ def _figures(text: str) -> str:
     return "".join(character for character in text if character.isdigit())
 
 
-def _is_number(match: re.Match[str]) -> bool:
+def _is_number(match: re.Match[str], *, least: int) -> bool:
     value = match["value"]
-    count = len(_figures(value))
-    kind = match.re.groupindex.keys() & _FIGURES.keys()
-    if count < (_FIGURES[next(iter(kind))] if kind else 4):
-        return False
     # A year alone is none, nor is a dose: `account 2019`, `specimen 1200 ml`.
     year = re.fullmatch(r"(?:19|20)\d\d", value)
-    return not year and not is_measured(match)
+    return len(_figures(value)) >= least and not year and not is_measured(match)
 
 
 def _introduced(name: str, introducers: frozenset[tuple[str, ...]]) -> Rule:
     said = one_of(" ".join(phrase) for phrase in introducers)
-    return rule(name, rf"(?<![^\W_])(?P<{name}>{said}){_END}{_LINK}{_VALUE}", _is_number)
+    return rule(
+        name,
+        rf"(?<![^\W_])(?:{said}){_END}{_LINK}{_VALUE}",
+        partial(_is_number, least=_FIGURES.get(name, 4)),
+    )
 
 
 def _is_telephone(match: re.Match[str]) -> bool:

@@ -9,7 +9,8 @@ import polars as pl
 from qoqdata.curation.phi.columns import text_columns
 from qoqdata.curation.phi.language import language_of
 from qoqdata.curation.phi.recogniser import Recogniser
-from qoqdata.curation.phi.rules import Span, find, merged
+from qoqdata.curation.phi.rule import Span
+from qoqdata.curation.phi.rules import find, merged
 from qoqdata.dataset import Dataset
 
 FINDINGS = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from qoqdata.curation.phi import require_phi_receipt
 from qoqdata.curation.recipe import CurationRecipe, load_recipe
@@ -139,3 +141,11 @@ def test_a_receipt_of_older_rules_asks_for_a_new_scan(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"rules": 2', '"rules": 1'))
     with pytest.raises(DatasetError, match="have changed since"):
         require_phi_receipt(dataset)
+
+
+def test_the_recipes_of_the_docs_are_recipes() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "curation.md").read_text(encoding="utf-8")
+    snippets = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    recipes = [CurationRecipe.model_validate(yaml.safe_load(snippet)) for snippet in snippets]
+    assert [recipe.phi.on_finding for recipe in recipes] == ["hold", "hold"]
+    assert recipes[0].phi.accept[0].source == "ptb_xl" and recipes[1].phi.presidio
