@@ -15,6 +15,7 @@ from qoqdata.statistics.probe import LIMIT
 if TYPE_CHECKING:
     import polars as pl
 
+    from qoqdata.curation.phi import Recogniser
     from qoqdata.curation.recipe import CurationRecipe
     from qoqdata.curation.verdicts import Curation
     from qoqdata.differences import SetDifference
@@ -52,13 +53,16 @@ def curate(
     dataset: DatasetLike,
     *,
     recipe: CurationRecipe | Mapping[str, Any] | str | Path | None = None,
+    recogniser: Recogniser | None = None,
     progress: ProgressCallback | None = None,
 ) -> Curation:
     """Decide which records stay, write the verdicts into the set's curation/, and return them.
 
-    Looks for protected health information in texts and for images that stand in two splits.
-    `recipe` holds your decisions: a file, its content, or a CurationRecipe. `progress` hears of
-    records whose images were looked at.
+    Looks for protected health information in texts and for images that stand in two splits. Records
+    with a finding are held back by default: they are not trained on, do not leave, and stay in the
+    set until the recipe accepts or drops them. `recipe` holds your decisions: a file, its content,
+    or a CurationRecipe. `recogniser` (see `qoqdata.curation.phi.Recogniser`) joins the rules.
+    `progress` hears of records whose images were looked at.
 
     Raises UsageError for a recipe at fault and for a set behind a URL, InputError for an image that
     cannot be decoded.
@@ -72,7 +76,7 @@ def curate(
         recipe = checked(CurationRecipe, dict(recipe), where="recipe")
     elif not isinstance(recipe, CurationRecipe):
         recipe = load_recipe(None if recipe is None else Path(recipe))
-    return verdicts.curate(target, recipe, progress or silent)
+    return verdicts.curate(target, recipe, progress or silent, recogniser=recogniser)
 
 
 def stats(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,9 +22,12 @@ With decisions:  qoqdata curate ./set --recipe curation.yaml
 \b
   # curation.yaml
   phi:
-    on_finding: open            # drop (default) or open
-    accept:
+    on_finding: hold            # hold (default), drop, or open: keep, and nothing can be published
+    accept:                     # by rule, id, source, column; what is left out matches all
       - {rule: date, source: ptb_xl, column: context, why: "dates are shifted by the source"}
+    drop:
+      - {id: 0f3a..., why: "names the patient"}
+    presidio: {en: en_core_web_lg}   # spaCy models you have; needs pip install 'qoqdata[phi]'
   leakage:
     on_finding: drop            # drop (default), report or skip"""
 
@@ -40,39 +43,82 @@ def curate_command(
 ) -> None:
     """Decide which records stay: protected health information in texts, images in two splits.
 
-    Verdicts go to curation/verdicts.parquet, findings without their text to curation/phi.parquet,
-    pairs of images to curation/leakage.parquet. Text burned into images is not looked for, nor
-    are flipped, turned or cropped copies. Exit code 1 means that findings are open.
+    Records with a finding in a text are held back: not trained on and not published until the
+    recipe accepts or drops them. Verdicts go to curation/verdicts.parquet, findings without their
+    text to curation/phi.parquet, pairs of images to curation/leakage.parquet. Text burned into
+    images is not looked for, nor are flipped, turned or cropped copies. Exit code 1 means that
+    findings are open.
     """
     with console.counter("records", quiet=json) as progress:
         result = qoqdata.curate(dataset, recipe=recipe, progress=progress)
     if json:
-        leaks = None if result.leaks is None else result.leaks["id"].n_unique()
-        console.emit_json({**result.phi.model_dump(), "records_in_two_splits": leaks})
+        console.emit_json(counts(result))
     else:
         show(result)
     console.leave(console.FINDINGS if result.phi.open else console.DONE)
 
 
-def show(result: Curation) -> None:
-    """Findings by rule and outcome, and where they are."""
-    import polars as pl
+def counts(result: Curation) -> dict[str, Any]:
+    """The receipt, findings by place, rule, language and outcome, and how many records they hold.
 
-    counts = (
-        result.findings.group_by("source", "column", "rule", "outcome")
-        .agg(findings=pl.len(), records=pl.col("id").n_unique())
-        .sort("source", "column", "rule", "outcome")
-    )
-    if counts.height:
-        console.table(counts.columns, counts.iter_rows())
+    A record is counted once, under the heaviest of its verdicts.
+    """
+    leaks = None if result.leaks is None else result.leaks["id"].n_unique()
+    return {
+        **result.phi.model_dump(),
+        "dropped_records": len(_dropped(result)),
+        "held_records": len(_held(result)),
+        "by_place": _by_place(result).to_dicts(),
+        "records_in_two_splits": leaks,
+    }
+
+
+def show(result: Curation) -> None:
+    """Findings by place, rule, language and outcome, and what is left to decide."""
+    table = _by_place(result)
+    if table.height:
+        console.table(table.columns, table.iter_rows())
         console.say()
     if result.leaks is not None and result.leaks.height:
         _show_leaks(result.leaks)
-    dropped = result.verdicts.filter(~pl.col("keep"))["id"].n_unique()
+    held = len(_held(result))
     console.say(
         f"{result.phi.records:,} records read: {result.findings.height} findings, "
-        f"{dropped} records dropped, {result.phi.open} findings open"
+        f"{len(_dropped(result))} records dropped, {result.phi.open} findings open"
     )
+    if held:
+        console.say(
+            f"{held:,} records are held back: not trained on, and they do not leave. Their ids and "
+            "places are in curation/phi.parquet; a recipe accepts or drops them: "
+            "qoqdata curate --help"
+        )
+
+
+def _by_place(result: Curation) -> pl.DataFrame:
+    import polars as pl
+
+    keys = ("source", "column", "rule", "language", "outcome")
+    return (
+        result.findings.group_by(*keys)
+        .agg(findings=pl.len(), records=pl.col("id").n_unique())
+        .sort(*keys)
+    )
+
+
+def _held(result: Curation) -> set[str]:
+    from qoqdata.curation.verdicts import HELD
+
+    return set(result.verdicts.filter(rule=HELD)["id"]) - _dropped(result)
+
+
+def _dropped(result: Curation) -> set[str]:
+    from qoqdata.curation.verdicts import HELD
+
+    return {
+        id_
+        for id_, keep, rule in result.verdicts.select("id", "keep", "rule").iter_rows()
+        if not keep and rule != HELD
+    }
 
 
 def _show_leaks(leaks: pl.DataFrame) -> None:

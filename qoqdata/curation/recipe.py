@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from qoqdata.curation.leakage import RADIUS_MOST
 from qoqdata.settings import checked, load_mapping
 
 
-class Accepted(BaseModel):
-    """Findings that a person has looked at and calls harmless. Fields left out match all."""
+class Decision(BaseModel):
+    """What a person has decided about findings. Fields left out match all; one of them is given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rule: str
-    why: str = Field(min_length=1, description="kept in the report")
+    why: str = Field(min_length=1, description="kept with the recipe, for whoever reads it")
+    rule: str | None = None
     id: str | None = None
     source: str | None = None
     column: str | None = None
 
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.model_fields_set <= {"why"}:
+            raise ValueError("name a rule, id, source or column: it would match every finding")
+        return self
+
 
 class Phi(BaseModel):
-    """`drop` removes records with findings from the data set; `open` leaves them to be decided,
-    and nothing can be published until they are."""
+    """What becomes of records with protected health information.
+
+    `hold` holds them back until somebody decides: they are not trained on and do not leave. `drop`
+    leaves them out for good, `open` keeps them for work on this machine, and nothing can be
+    published. `accept` calls findings harmless, `drop` drops the records of others, and wins.
+    `presidio` has spaCy models that are on this machine, by language, as in {en: en_core_web_lg}.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    on_finding: Literal["drop", "open"] = "drop"
-    accept: tuple[Accepted, ...] = ()
+    on_finding: Literal["hold", "drop", "open"] = "hold"
+    accept: tuple[Decision, ...] = ()
+    drop: tuple[Decision, ...] = ()
+    presidio: dict[str, str] = {}
 
 
 class Leakage(BaseModel):

@@ -11,20 +11,22 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation.leakage import find_leaks
-from qoqdata.curation.phi import PhiReceipt, scan_texts, write_phi_receipt
-from qoqdata.curation.recipe import Accepted, CurationRecipe, Leakage
+from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
+from qoqdata.curation.phi.recogniser import Presidio
+from qoqdata.curation.recipe import CurationRecipe, Decision, Leakage, Phi
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
 
-PHI, LEAKAGE = "phi", "leakage"
+#: Rules of verdicts. Records that are held are not kept either, until somebody decides.
+PHI, HELD, LEAKAGE = "phi", "phi_held", "leakage"
 
 
 @dataclass(frozen=True)
 class Curation:
     """What a pass decided. `findings` of protected health information have a column `outcome`:
-    dropped, accepted or open; `leaks` one: dropped or reported, and are None where none were looked
-    for."""
+    dropped, held, accepted or open; `leaks` one: dropped or reported, and are None where none were
+    looked for."""
 
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
@@ -36,22 +38,21 @@ def curate(
     dataset: Dataset,
     recipe: CurationRecipe,
     progress: ProgressCallback = silent,
+    *,
+    recogniser: Recogniser | None = None,
 ) -> Curation:
     """Run the rules over all texts and images and write curation/: verdicts, findings, receipt.
 
-    A record with an open finding is dropped or left open, as the recipe says; findings it accepts
-    change nothing. A record that shows an image of a later split is dropped or reported. Verdicts
-    of other rules are kept. `progress` hears of records whose images were looked at, and their
-    total.
+    A record with a finding is held back, dropped or left open, as the recipe says; findings it
+    accepts change nothing. A record that shows an image of a later split is dropped or reported.
+    Verdicts of other rules are kept. `recogniser` joins the rules, in place of the recipe's.
+    `progress` hears of records whose images were looked at, and their total.
     """
-    findings = scan_texts(dataset)
-    harmless = pl.any_horizontal(pl.lit(False), *map(_matches, recipe.phi.accept))
-    doubtful = "dropped" if recipe.phi.on_finding == "drop" else "open"
-    findings = findings.with_columns(
-        outcome=pl.when(harmless).then(pl.lit("accepted")).otherwise(pl.lit(doubtful))
-    )
+    if recogniser is None and recipe.phi.presidio:
+        recogniser = Presidio(recipe.phi.presidio)
+    findings = scan_texts(dataset, recogniser).with_columns(outcome=_outcome(recipe.phi))
     leaks = _leaks(dataset, recipe.leakage, progress)
-    own = [_of_phi(findings)] if leaks is None else [_of_phi(findings), _of_leaks(leaks)]
+    own = [_of_phi(findings), *([] if leaks is None else [_of_leaks(leaks)])]
     verdicts = _with_others(dataset, own)
     layout = dataset.layout
     with replacing(layout.verdicts) as draft:
@@ -62,13 +63,8 @@ def curate(
             continue
         with replacing(path) as draft:
             table.write_parquet(draft)
-    counts = dict(findings.group_by("outcome").agg(n=pl.len()).iter_rows())
-    phi = write_phi_receipt(
-        dataset,
-        findings,
-        dropped=counts.get("dropped", 0),
-        accepted=counts.get("accepted", 0),
-    )
+    name = None if recogniser is None else recogniser.name
+    phi = write_phi_receipt(dataset, findings, recogniser=name)
     return Curation(findings, leaks, verdicts, phi)
 
 
@@ -82,20 +78,41 @@ def _leaks(dataset: Dataset, recipe: Leakage, progress: ProgressCallback) -> pl.
     return leaks.with_columns(outcome=pl.lit(outcome))
 
 
-def _matches(accepted: Accepted) -> pl.Expr:
-    fields = accepted.model_dump(include={"rule", "id", "source", "column"}, exclude_none=True)
+def _outcome(recipe: Phi) -> pl.Expr:
+    doubtful = {"hold": "held", "drop": "dropped", "open": "open"}[recipe.on_finding]
+    return (
+        pl.when(_decided(recipe.drop))
+        .then(pl.lit("dropped"))
+        .when(_decided(recipe.accept))
+        .then(pl.lit("accepted"))
+        .otherwise(pl.lit(doubtful))
+    )
+
+
+def _decided(decisions: tuple[Decision, ...]) -> pl.Expr:
+    """Whether one of the decisions is about a finding."""
+    return pl.any_horizontal(pl.lit(False), *map(_matches, decisions))
+
+
+def _matches(decision: Decision) -> pl.Expr:
+    fields = decision.model_dump(exclude={"why"}, exclude_none=True)
     return pl.all_horizontal(pl.col(name) == value for name, value in fields.items())
 
 
 def _of_phi(findings: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts on records with protected health information."""
-    records = (
-        findings.filter(pl.col("outcome") == "dropped")
-        .group_by("id")
-        .agg(kinds=pl.col("rule").unique().sort(), columns=pl.col("column").unique().sort())
-    )
+    """Verdicts on records with protected health information; what is dropped is not held."""
     lists = (pl.col(name).list.join(", ") for name in ("kinds", "columns"))
-    return _drop(records, PHI, pl.format("{} in {}", *lists), pl.lit(None, pl.String))
+    records = (
+        findings.filter(pl.col("outcome").is_in(["dropped", "held"]))
+        .group_by("id")
+        .agg(
+            kinds=pl.col("rule").unique().sort(),
+            columns=pl.col("column").unique().sort(),
+            lost=(pl.col("outcome") == "dropped").any(),
+        )
+    )
+    rule = pl.when("lost").then(pl.lit(PHI)).otherwise(pl.lit(HELD))
+    return _drop(records, rule, pl.format("{} in {}", *lists), pl.lit(None, pl.String))
 
 
 def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
@@ -107,14 +124,12 @@ def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
         .first()
     )
     reason = pl.format("shows an image of the {} split", "other_split")
-    return _drop(records, LEAKAGE, reason, pl.col("other"))
+    return _drop(records, pl.lit(LEAKAGE), reason, pl.col("other"))
 
 
-def _drop(records: pl.DataFrame, rule: str, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:
-    """A verdict that drops each of the records."""
-    return records.select(
-        "id", keep=pl.lit(False), rule=pl.lit(rule), reason=reason, evidence=evidence
-    )
+def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:
+    """A verdict that each of the records does not stay."""
+    return records.select("id", keep=pl.lit(False), rule=rule, reason=reason, evidence=evidence)
 
 
 def _with_others(dataset: Dataset, own: list[pl.DataFrame]) -> pl.DataFrame:
@@ -123,6 +138,6 @@ def _with_others(dataset: Dataset, own: list[pl.DataFrame]) -> pl.DataFrame:
     if path.is_file():
         fix = "put the verdicts of other rules there again, or remove the file and lose them"
         others = read_side_table(path, VERDICTS, fix=fix)
-        others = others.filter(~pl.col("rule").is_in([PHI, LEAKAGE]))
+        others = others.filter(~pl.col("rule").is_in([PHI, HELD, LEAKAGE]))
         own = [others.select(own[0].columns), *own]
     return pl.concat(own).sort("id", "rule")

@@ -1,0 +1,79 @@
+"""A rule: a pattern, and a check of what it matched. Both take time linear in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from qoqdata.curation.phi.words import keyed_words, one_of, words
+
+
+class Span(NamedTuple):
+    """Characters `start` up to `end` of a text, and the rule that found them."""
+
+    rule: str
+    start: int
+    end: int
+
+
+def _always(_match: re.Match[str]) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Matches of `pattern` of which `holds` is true are findings called `name`.
+
+    No quantifier of a pattern is open where another one begins, so that a search over a text of n
+    characters takes a number of steps that grows with n.
+    """
+
+    name: str
+    pattern: re.Pattern[str]
+    holds: Callable[[re.Match[str]], bool] = _always
+
+
+def rule(
+    name: str,
+    pattern: str,
+    holds: Callable[[re.Match[str]], bool] = _always,
+    *,
+    case: bool = False,
+) -> Rule:
+    """A rule from the text of its pattern; upper and lower case are one unless `case`."""
+    return Rule(name, re.compile(pattern, 0 if case else re.IGNORECASE), holds)
+
+
+def matches(rules: Iterable[Rule], text: str) -> Iterator[Span]:
+    """What the rules find, rule by rule."""
+    for one in rules:
+        for match in one.pattern.finditer(text):
+            if one.holds(match):
+                yield Span(one.name, match.start(), match.end())
+
+
+_UNIT = re.compile(
+    r"(?:\s?(?:-|–|to|or|bis|à|a)\s?(?=\d))?"
+    rf"[\s-]{{0,2}}(?:\d{{1,6}}(?:[.,]\d{{1,4}})?\s?)?(?:{one_of(words('units'))})(?!\w)",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(
+    rf"(?<!\w)(?:{one_of(keyed_words('calendar')['numbered'])})[\s.:#=-]{{0,3}}$", re.IGNORECASE
+)
+
+
+def is_measured(match: re.Match[str]) -> bool:
+    """Whether a unit or a counted thing follows: `3-4-12 mm`, `Dec 10 mg`."""
+    return _UNIT.match(match.string, match.end()) is not None
+
+
+def is_numbered(match: re.Match[str]) -> bool:
+    """Whether a word stands before it that has numbers with dots and strokes: `version 1.2.3`."""
+    return said_before(match, _NUMBERED)
+
+
+def said_before(match: re.Match[str], pattern: re.Pattern[str], within: int = 28) -> bool:
+    """Whether `pattern`, which ends with `$`, holds of the few characters before a match."""
+    return pattern.search(match.string[max(0, match.start() - within) : match.start()]) is not None

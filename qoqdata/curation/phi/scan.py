@@ -1,0 +1,80 @@
+"""The search of all texts of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from qoqdata.curation.phi.columns import text_columns
+from qoqdata.curation.phi.language import language_of
+from qoqdata.curation.phi.recogniser import Recogniser
+from qoqdata.curation.phi.rule import Span
+from qoqdata.curation.phi.rules import find, merged
+from qoqdata.dataset import Dataset
+
+FINDINGS = {
+    "id": pl.String,
+    "source": pl.String,
+    "column": pl.String,
+    "member": pl.Int32,
+    "language": pl.String,
+    "rule": pl.String,
+    "start": pl.Int32,
+    "length": pl.Int32,
+}
+
+
+def scan_texts(dataset: Dataset, recogniser: Recogniser | None = None) -> pl.DataFrame:
+    """Every finding of every rule and of the recogniser: record id, source and place in the text.
+
+    `column` is as in `text_columns`, `member` the place in a list or null, `start` and `length`
+    count characters. The text itself stays where it is, so that the table of findings is no second
+    place to protect.
+    """
+    # Those of records that were dropped before, too: a verdict may be taken back.
+    parts = [
+        _findings(_texts(dataset, name, path), name, recogniser)
+        for name, path in text_columns().items()
+    ]
+    return pl.concat(parts).sort("id", "column", "member", "start", "rule")
+
+
+def _texts(dataset: Dataset, name: str, path: str) -> pl.DataFrame:
+    """Columns id, source, member and text: a row a string of one column of the record."""
+    table = dataset.files.leaves(["id", "source", path]).select(
+        ["id", "source", name.split(".")[0]]
+    )
+    frame = pl.DataFrame(table.rename_columns(["id", "source", "text"]))
+    frame = frame.with_columns(member=pl.lit(None, pl.Int32))
+    while not isinstance(kind := frame.schema["text"], pl.String):
+        if isinstance(kind, pl.List):
+            members = pl.int_ranges(pl.col("text").list.len(), dtype=pl.Int32)
+            frame = frame.drop_nulls("text").filter(pl.col("text").list.len() > 0)
+            frame = frame.with_columns(member=members).explode("text", "member")
+        else:
+            assert isinstance(kind, pl.Struct)
+            frame = frame.with_columns(text=pl.col("text").struct.field(kind.fields[0].name))
+    return frame.drop_nulls("text")
+
+
+def _findings(frame: pl.DataFrame, column: str, recogniser: Recogniser | None) -> pl.DataFrame:
+    # Questions repeat by the million: each distinct text is searched once.
+    distinct = frame.get_column("text").unique()
+    found = [row for text in distinct for row in _rows(text, recogniser)]
+    types = {"text": pl.String, **{name: FINDINGS[name] for name in _OF_TEXT}}
+    by_text = pl.DataFrame(found, schema=types, orient="row")
+    hits = frame.join(by_text, on="text", how="inner").with_columns(column=pl.lit(column))
+    return hits.select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())
+
+
+_OF_TEXT = ("language", "rule", "start", "length")
+
+
+def _rows(text: str, recogniser: Recogniser | None) -> Iterator[tuple[str, str, str, int, int]]:
+    spans: tuple[Span, ...] = find(text)
+    language = language_of(text) if spans or recogniser else ""
+    if recogniser is not None:
+        spans = merged((*spans, *recogniser.find(text, language)))
+    for rule, start, end in spans:
+        yield text, language, rule, start, end - start
