@@ -148,7 +148,7 @@ def _sighting(text: Normal, start: int, end: int, search: KeySearch) -> Sighting
         after=int(text.gaps[end]),
         preceding=(middle, first),
         following=last,
-        marked=_is_marked(text, start),
+        between=_between(text, start),
         rivals=search.lengths[end - start],
         vocabulary=search.vocabulary,
     )
@@ -178,9 +178,10 @@ def _word_after(text: Normal, start: int) -> str:
     return _string(text.codes[start:end])
 
 
-def _is_marked(text: Normal, start: int) -> bool:
-    """Whether a number sign stands right before."""
-    return text.folded[max(0, int(text.raw[start]) - 2) : text.raw[start]].rstrip().endswith("#")
+def _between(text: Normal, start: int) -> str:
+    """What stands before `start` and after the character before it, or the text before."""
+    first = int(text.raw[start - 1]) + 1 if start > 0 else 0
+    return text.folded[first : text.raw[start]]
 
 
 def _string(codes: np.ndarray) -> str:

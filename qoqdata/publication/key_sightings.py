@@ -3,8 +3,8 @@
 What is found has the hash of a key for certain; the question is whether it is one there. A key of
 at least four telling characters is, wherever it stands and whatever letters it is glued to; telling
 are digits, and letters of no common word. Digits alone are telling from six on, and five where so
-few keys have five characters that a number of the text is hardly one of them by chance: `2019`, `512`
-or `15709` are also years, sizes and counts. Anything weaker names somebody only
+few keys have five characters that a number of the text is hardly one of them by chance: `2019`,
+`512` or `15709` are also years, sizes and counts. Anything weaker names somebody only
 
 - where it is letters and digits, stands alone and is no short form of medicine or measures
   (`q7` does; `t2`, `v1`, `5mm` do not);
@@ -12,8 +12,8 @@ or `15709` are also years, sizes and counts. Anything weaker names somebody only
   unit of time or size follows (`patient 65 years`), or after a number sign;
 - as the name of a raw file (`7.dcm`).
 
-So keys of one to three characters, and of up to four or five digits, are not found in running text without
-such a sign; a set that holds them is better keyed by longer ones.
+So keys of one to three characters, and of up to four or five digits, are not found in running text
+without such a sign; a set that holds them is better keyed by longer ones.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from qoqdata.publication.identity_words import (
 from qoqdata.records.raw_keys import DOT, LOOSE, NO_GAP, TIGHT
 
 _RUNS = re.compile(r"[0-9]+|[^0-9]+")
+#: Not the bars, commas and lines of a table.
+_ANNOUNCES = re.compile(r"[ :#=_.(\[/'\"-]*")
 #: Of the 90,000 numbers of five digits: one in a thousand.
 _FEW = 90
 _HEX = re.compile(r"(?=[0-9a-f]*[0-9])[0-9a-f]{16,}")
@@ -43,7 +45,7 @@ class Sighting:
 
     `exact`: separated as the key itself is. `inner`, `before`, `after`: the widest gap inside, and
     those around it. `preceding`: two words before; `following`: one after, or what is glued to it.
-    `marked`: a number sign stands before. `rivals`: how many keys are of this length.
+    `between`: all that separates it from the word before. `rivals`: how many keys have its length.
     """
 
     words: tuple[str, ...]
@@ -53,7 +55,7 @@ class Sighting:
     after: int
     preceding: tuple[str, str]
     following: str
-    marked: bool
+    between: str
     rivals: int
     vocabulary: frozenset[str]
 
@@ -124,7 +126,7 @@ def _is_announced(one: Sighting, runs: list[str], length: int) -> bool:
         and one.before >= (LOOSE if length < 3 else TIGHT)
     ):
         return True
-    if one.marked and not (number and length < 3):
+    if one.between.rstrip().endswith("#") and not (number and length < 3):
         return True
     # `Patient-0` announces itself.
     itself = one.exact and runs[0] in ANNOUNCING and one.before != NO_GAP
@@ -134,6 +136,8 @@ def _is_announced(one: Sighting, runs: list[str], length: int) -> bool:
 
 def _follows_announcement(one: Sighting) -> bool:
     second, first = one.preceding
+    if not _ANNOUNCES.fullmatch(one.between):
+        return False
     return first in ANNOUNCING or (first in NUMBERING and second in ANNOUNCING)
 
 

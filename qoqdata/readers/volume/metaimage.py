@@ -280,7 +280,9 @@ def _affine(header: MetaImageHeader, n_dims: int) -> tuple[NDArray[np.float64], 
     matrix = _vector(header, "TransformMatrix", n_dims**2)
     if matrix is None:
         stated = header.fields.get("AnatomicalOrientation")
-        note = " (AnatomicalOrientation is not used)" if stated else ""
+        # Three letters, or `???`; what else stands there may be anything.
+        code = f" {stated}" if re.fullmatch(r"[RLAPSI?]{3}", stated or "") else ""
+        note = f" (AnatomicalOrientation{code} is not used)" if stated else ""
         repairs.append(f"no TransformMatrix: axes taken to point to L, P, S{note}")
         matrix = np.eye(n_dims).ravel()
     origin = _vector(header, "Offset", n_dims)
