@@ -19,9 +19,9 @@ ANNOUNCING = _words(
 )
 #: These may stand between: `patient no. 7`.
 NUMBERING = _words("id ids no nr num number nummer numero key code uid")
-#: Of a key that holds them, they say nothing.
+#: Of a key that holds them, they say nothing; `pat` and its like are made for keys.
 COMMON = (
-    ANNOUNCING
+    (ANNOUNCING - _words("pat pt mrn pid acc"))
     | NUMBERING
     | _words(
         """
