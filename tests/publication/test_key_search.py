@@ -60,6 +60,15 @@ def names(key: str, text: str) -> bool:
         ("0f" * 16, "0f" * 16),
         ("0f" * 16, f"see {'0f' * 16}"),
         ("Meyer", "Mr. Meyer has"),
+        ("b3456", "0f" * 8 + " b3456 " + "0f" * 8),
+        ("123456", "is 123456"),
+        ("12345678", "is 1234-5678"),
+        ("123456789012", "is 1234 5678 9012"),
+        ("AB12345", "is ab 12345"),
+        ("AB-123", "is ab 123"),
+        ("123", "a_123.dcm"),
+        ("7", "see 7.dcm"),
+        ("123", "see #123"),
     ],
 )
 def test_a_key_is_found(key: str, text: str) -> None:
@@ -94,6 +103,13 @@ def test_a_key_is_found(key: str, text: str) -> None:
         ("patient7", "patient 70"),
         ("case 5", "case 5 mm"),
         ("ab", "ab and cd"),
+        ("b3456", "0" * 12 + "b3456"),
+        ("b3456", "b3456" + "f" * 12),
+        ("1234567", "is 123-4567"),
+        ("12345678901", "is 123 4567 8901"),
+        ("AB1234", "is ab 1234"),
+        ("12", "x_12.png"),
+        ("12", "see #12"),
     ],
 )
 def test_what_is_no_key_there_is_not_found(key: str, text: str) -> None:
