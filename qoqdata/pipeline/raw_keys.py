@@ -8,6 +8,7 @@ whose raw paths are public, paths and ids of studies are as well; its patients a
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,11 +16,17 @@ import numpy as np
 
 from qoqdata.atomic import replacing
 from qoqdata.contract.card import Card
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.planning import SourcePlan
 from qoqdata.readers.identifiers import Identifiers
 from qoqdata.records.identity import Salt
 from qoqdata.records.raw_keys import ENTRY, distinct, pack
+
+_DIGIT = re.compile(r"\d")
+_SEVERAL_WORDS = re.compile(r"\w[\W_]+\w")
+#: As every data set calls its own shards.
+_SHARD = re.compile(rf"(?:{'|'.join(SPLITS)})[-_ ]?[0-9]{{5}}(?:\..*)?", re.IGNORECASE)
 
 
 def packed(identifiers: Identifiers, card: Card, salt: Salt) -> str:
@@ -51,14 +58,18 @@ def write_raw_keys(path: Path, entries: np.ndarray, in_receipts: Iterable[str]) 
 
 
 def _to_be_found(identifiers: Identifiers, card: Card) -> set[str]:
+    keys = set(identifiers.persons)
     if card.raw_paths == "keyed":
-        return identifiers.persons | identifiers.objects
-    return identifiers.persons
+        keys |= identifiers.objects
+    return {key for key in keys if not _SHARD.fullmatch(key)}
 
 
 def _names(paths: Iterable[str]) -> Iterator[str]:
-    """Each folder, file and member that paths name, and files without their extensions."""
+    """Each folder, file and member that paths name, and files without their extensions.
+
+    One word without a digit is nobody's: `labels.csv`, `films`.
+    """
     for part in {part for path in paths for part in path.replace("#", "/").split("/")}:
-        yield part
-        yield part.partition(".")[0]
-        yield part.rpartition(".")[0]
+        for name in (part, part.partition(".")[0], part.rpartition(".")[0]):
+            if _DIGIT.search(name) or (_SEVERAL_WORDS.search(name) and "." not in name):
+                yield name
