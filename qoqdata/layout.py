@@ -66,6 +66,10 @@ class Layout:
     def receipt(self, source: str, name: str) -> Path:
         return self.receipts(source) / f"{name}.json"
 
+    def raw_keys(self, source: str) -> Path:
+        """Keyed hashes of the source's raw keys, by which a publication recognises them."""
+        return self.build / "raw_keys" / f"{source}.bin"
+
     def containers(self, source: str) -> Path:
         """Digests of the containers that the source's units lie in, with their stamps."""
         return self.build / "containers" / f"{source}.json"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import InputError, RecordError, UnreadableFile
 from qoqdata.layout import Layout
-from qoqdata.pipeline import quarantine, receipts
+from qoqdata.pipeline import quarantine, raw_keys, receipts
 from qoqdata.pipeline.planning import Chunk
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
+from qoqdata.readers.identifiers import Identifiers, taking_identifiers
 from qoqdata.readers.raw_file import DIGEST, taking_digests
 from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
@@ -43,11 +44,14 @@ class ChunkTask:
 
 @dataclass(frozen=True)
 class UnitOutcome:
-    """Rows of a converted unit, or the quarantine row of one that gave none; skipped questions."""
+    """Rows of a converted unit, or the quarantine row of one that gave none; skipped questions,
+    and the identifiers in the headers of its files.
+    """
 
     rows: tuple[dict[str, Any], ...]
     left_out: quarantine.Row | None
     skips: tuple[SkipCount, ...] = ()
+    identifiers: Identifiers = field(default_factory=Identifiers)
 
 
 def convert_chunk(
@@ -71,7 +75,8 @@ def convert_chunk(
             # No unit has twice its stamps, so no later fingerprint equals this one.
             before += after
             if outcome.left_out is None:
-                outcome = UnitOutcome((), _changed_row(unit, task.job))
+                changed = _changed_row(unit, task.job)
+                outcome = replace(outcome, rows=(), left_out=changed, skips=())
         stamped.append(before)
         return outcome
 
@@ -91,6 +96,7 @@ def convert_chunk(
         annotation_only=tally.annotation_only,
         quarantine=tuple(tally.left_out),
         skipped=total_skips(tally.skips),
+        raw_keys=raw_keys.packed(tally.identifiers, task.job.card, task.salt),
     )
     receipts.write_receipt(task.layout.receipt(slug, name), receipt)
     return receipt
@@ -98,6 +104,12 @@ def convert_chunk(
 
 def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
     """Run the source's `convert` on a unit; whatever it raises ends in the quarantine row."""
+    with taking_identifiers() as identifiers:
+        outcome = _outcome(unit, task)
+    return replace(outcome, identifiers=identifiers)
+
+
+def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
     job = task.job
     stage: quarantine.Stage = "convert"
     try:
@@ -149,6 +161,7 @@ def _rows(
     card, salt = task.job.card, task.salt
     namespace = card.keys.namespace or card.slug
     common = _common_facts(unit, task, digest)
+    keyed_paths = card.raw_paths == "keyed"
     store = MediaStore(task.storage)
     rows: dict[str, dict[str, Any]] = {}
     for record in records:
@@ -164,8 +177,18 @@ def _rows(
         if facts.id in rows:
             rule = "one record a study, task and item"
             raise RecordError("occurs twice", record=facts.id, column="id", rule=rule)
+        if keyed_paths:
+            record = replace(record, notes=_without_names(record.notes, unit))
         rows[facts.id] = row(record, store.store(record), facts)
     return list(rows.values())
+
+
+def _without_names(notes: Iterable[str], unit: Unit) -> tuple[str, ...]:
+    """Notes of readers without the names of raw files, where these do not enter records."""
+    names = {path.rpartition("/")[2] for path in unit.files} | set(unit.files)
+    for name in sorted(names, key=len, reverse=True):
+        notes = [note.replace(name, "the file") for note in notes]
+    return tuple(notes)
 
 
 def _common_facts(unit: Unit, task: ChunkTask, digest: str) -> RecordFacts:
@@ -223,10 +246,12 @@ class _Tally:
         self.converted = self.records = self.annotation_only = 0
         self.left_out: list[quarantine.Row] = []
         self.skips: list[SkipCount] = []
+        self.identifiers = Identifiers()
 
     def rows(self, outcomes: Iterable[UnitOutcome]) -> Iterator[dict[str, Any]]:
         for outcome in outcomes:
             self.skips += outcome.skips
+            self.identifiers.add(outcome.identifiers)
             if outcome.left_out is not None:
                 self.left_out.append(outcome.left_out)
                 continue

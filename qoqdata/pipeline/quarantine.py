@@ -23,6 +23,8 @@ Row = dict[str, Any]
 CONVERTER_ERROR = ConverterError.code
 #: Reason of a unit of which no question could be asked.
 ALL_SKIPPED = "all_skipped"
+#: The unit of a source that was refused as a whole.
+WHOLE_SOURCE = "(the whole source)"
 
 
 def failure_row(

@@ -38,7 +38,10 @@ class SkipCount(BaseModel):
 
 
 class ShardReceipt(BaseModel):
-    """What one chunk gave; written after its shard, whose last bytes have the digest `tail`."""
+    """What one chunk gave; written after its shard, whose last bytes have the digest `tail`.
+
+    `raw_keys` are keyed hashes of identifiers that its files' headers hold (see `raw_keys`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,6 +53,7 @@ class ShardReceipt(BaseModel):
     annotation_only: int
     quarantine: tuple[dict[str, Any], ...]
     skipped: tuple[SkipCount, ...] = ()
+    raw_keys: str = ""
 
     @property
     def quarantined(self) -> int:

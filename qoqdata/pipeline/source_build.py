@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import digest, write_json
@@ -18,7 +19,7 @@ from qoqdata.contract.storage import Storage
 from qoqdata.errors import UnfinishedBuild
 from qoqdata.layout import Layout
 from qoqdata.metadata import write_metadata
-from qoqdata.pipeline import progress, quarantine, receipts
+from qoqdata.pipeline import progress, quarantine, raw_keys, receipts
 from qoqdata.pipeline.blocks import blocks_of
 from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.containers import container_digests
@@ -27,9 +28,9 @@ from qoqdata.pipeline.expectations import compare_counts
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.planning import Chunk, SourcePlan, cut_chunks, make_plan
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, total_skips
+from qoqdata.readers.identifiers import taking_identifiers
+from qoqdata.records.raw_keys import ENTRY
 from qoqdata.sources.protocol import Job, Source
-
-WHOLE_SOURCE = "(the whole source)"
 
 
 class SourceSummary(BaseModel):
@@ -65,6 +66,8 @@ class SourceBuild:
     plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
     refusal: str | None = None
     receipts: dict[str, ShardReceipt] = field(default_factory=dict)
+    #: Of what planning found.
+    raw_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, ENTRY))
 
     @property
     def slug(self) -> str:
@@ -83,7 +86,7 @@ class SourceBuild:
         if self.fault is not None:
             self.refuse(self.fault, "plan", setting.listen)
             return
-        with self._refusing("plan", setting.listen):
+        with self._refusing("plan", setting.listen), taking_identifiers() as found:
             if self.patients is not None:
                 self.patients.refuse_guess(self.job.card)
             self.plan = make_plan(
@@ -93,6 +96,7 @@ class SourceBuild:
                 blocks=blocks_of(self.job.card, self.blocking),
                 listed=None if self.patients is None else self.patients.of,
             )
+            self.raw_keys = raw_keys.plan_keys(self.plan, found, self.job.card, setting.salt)
         if self.refusal is not None:
             return
         shard_units = self.config.shard_units or self.job.card.shard_units
@@ -151,7 +155,9 @@ class SourceBuild:
         self, error: BaseException, stage: quarantine.Stage, listen: progress.Listener
     ) -> None:
         """Refuse the source as a whole and say why; the other sources go on."""
-        row = quarantine.failure_row(WHOLE_SOURCE, (), stage, error, self.job, self.source)
+        row = quarantine.failure_row(
+            quarantine.WHOLE_SOURCE, (), stage, error, self.job, self.source
+        )
         self.plan = SourcePlan((), (row,))
         self.refusal = f"{row['reason']}: {row['message']}"
         # What is shown at the site may name its folders; what is written may not.
@@ -170,6 +176,9 @@ class SourceBuild:
         receipts_ = [self.receipts[name] for name in names]
         rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
         quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
+        of_receipts = (receipt.raw_keys for receipt in receipts_)
+        path = self.layout.raw_keys(self.slug)
+        raw_keys.write_raw_keys(path, self.raw_keys, of_receipts)
         # Block lists name raw keys and patients: they stay with the source that has them.
         card = self.job.card.model_copy(update={"block": ()}).model_dump(mode="json")
         write_json(self.layout.card(self.slug), card)

@@ -1,8 +1,13 @@
-"""The privacy gate: what must not leave, looked for in every byte that would.
+"""The privacy gate: what must not leave, looked for in every text that would.
 
-Three things are searched for: the site's salt in any spelling, absolute paths of this machine,
-and raw keys of private sources. Raw keys are not kept anywhere, so they are recognised by their
-keyed hash: a word whose hash is a patient or study of the set is that patient's or study's key.
+Three things are searched for: the site's salt in any spelling, absolute paths of this machine, and
+raw keys. Raw keys are not kept anywhere, so a build leaves keyed hashes of all that it saw beside
+its receipts (`records.raw_keys` says of what form), and a text is searched for whatever has one of
+these hashes (`key_search`), and is an id where it stands (`key_sightings` says when). Searched are
+all columns of all Parquet files, all other files, and the names of files.
+
+Raw paths, and the ids of studies in them, of a source whose card calls them public are no secret;
+its patients are.
 """
 
 from __future__ import annotations
@@ -10,24 +15,31 @@ from __future__ import annotations
 import base64
 import mmap
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 
+from qoqdata.contract.card import Card
 from qoqdata.dataset import Dataset
-from qoqdata.records.identity import Salt, keyed
+from qoqdata.errors import DatasetError
+from qoqdata.publication.key_search import KeySearch, key_search
+from qoqdata.publication.outgoing_texts import strings_of, texts_of
+from qoqdata.records.identity import Salt
+from qoqdata.records.raw_keys import ENTRY, distinct, normal
+from qoqdata.sources import catalogue
 
+#: Texts searched at once, in characters, so that memory stays bounded.
+_BATCH = 1 << 20
+#: Texts found clean that are remembered: data and metadata hold the same ones.
+_REMEMBERED = 1 << 20
 #: Folders in which people keep data; a path below one names a machine, often a person.
 _PATH = re.compile(
     r"(?<![\w./:-])(?:/(?:home|users|root|mnt|media|scratch|gpfs|lustre|nfs|tmp|var|private)/"
     r"|[a-z]:\\(?:users|data)\\)[^\s\"']+",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[\w.-]{4,64}")
 
 
 @dataclass(frozen=True)
@@ -40,23 +52,27 @@ class Leak:
 
 @dataclass(frozen=True)
 class Secrets:
-    """What to look for: byte strings by kind, and who can be recognised by hash."""
+    """What to look for: byte strings by kind, and raw keys.
+
+    `public` are sources whose raw paths are; `shipped` what installed cards say, with file names
+    of the publishers, which is public wherever a data set repeats it.
+    """
 
     needles: Mapping[str, tuple[bytes, ...]]
-    salt: Salt
-    pseudonyms: frozenset[str]
-    namespaces: tuple[str, ...]
+    keys: KeySearch
+    public: frozenset[str]
+    shipped: frozenset[str]
 
 
 def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
-    """The secrets of a data set as built with `salt`."""
-    private = {slug: card for slug, card in dataset.cards.items() if card.raw_paths == "keyed"}
-    light = dataset.metadata().filter(pl.col("source").is_in(list(private)))
-    names = {*light["patient"].drop_nulls(), *light["study"]}
-    spaces = {space for s, card in private.items() for space in (s, card.keys.namespace) if space}
+    """The secrets of a data set as built with `salt`.
+
+    Raises DatasetError where the build left no hashes of a source's raw keys.
+    """
     secret = salt.secret
     spellings = (secret.hex(), secret.hex().upper(), base64.b64encode(secret).decode())
     home = str(Path.home())
+    shipped = _shipped_texts()
     return Secrets(
         needles={
             "the site's salt": (secret, *(text.encode() for text in spellings)),
@@ -64,19 +80,55 @@ def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
                 {str(dataset.root.resolve()).encode(), *([home.encode()] if len(home) > 5 else [])}
             ),
         },
-        salt=salt,
-        pseudonyms=frozenset(names),
-        namespaces=tuple(sorted(spaces)),
+        keys=key_search(_raw_keys(dataset), salt, _vocabulary(dataset.cards, shipped)),
+        public=frozenset(s for s, card in dataset.cards.items() if card.raw_paths == "public"),
+        shipped=shipped,
     )
 
 
+def _raw_keys(dataset: Dataset) -> np.ndarray:
+    entries = [np.zeros(0, ENTRY)]
+    for slug in dataset.manifest.sources:
+        path = dataset.layout.raw_keys(slug)
+        try:
+            entries.append(np.frombuffer(path.read_bytes(), ENTRY))
+        except (OSError, ValueError) as error:
+            what = f"nothing tells which raw keys {slug} has, so no file can be searched for them"
+            fix = f"run the build of {slug} again; it goes on where it stopped"
+            raise DatasetError(what, where=str(path), fix=fix) from error
+    return distinct(np.concatenate(entries))
+
+
+def _shipped_texts() -> frozenset[str]:
+    contents = [card.model_dump(mode="json") for card in catalogue.cards().values()]
+    return frozenset(strings_of(contents))
+
+
+def _vocabulary(cards: Mapping[str, Card], shipped: Iterable[str]) -> frozenset[str]:
+    """Words of answers, and of all that the installed cards say: none of them is anybody's."""
+    texts = list(shipped)
+    for card in cards.values():
+        texts += card.labels.values()
+        texts += [option for task in card.tasks.values() for option in task.options or ()]
+    joined = normal(texts)
+    cut = np.where(joined.codes == 0, ord(" "), joined.codes)
+    marked = np.insert(cut, np.flatnonzero(joined.gaps), ord(" "))
+    words = marked.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass").split()
+    return frozenset(word for word in words if word.isalpha())
+
+
 def scan_outgoing(root: Path, secrets: Secrets) -> list[Leak]:
-    """Every leak in the files below `root`, by file."""
+    """Every leak in the files below `root` and in their names, by file."""
     leaks: set[tuple[str, str]] = set()
+    clean: set[int] = set()
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        name = str(path.relative_to(root))
+        relative = path.relative_to(root)
+        name = relative.as_posix()
         leaks |= {(name, what) for what in _in_bytes(path, secrets)}
-        leaks |= {(name, what) for text in _texts(path) for what in _in_text(text, secrets)}
+        public = bool(secrets.public.intersection((relative.stem, *relative.parts[:-1])))
+        of_file = texts_of(path, raw_paths=not public and name != "manifest.json")
+        for texts in (list(relative.parts), *of_file):
+            leaks |= {(name, what) for what in _in_texts(texts, secrets, clean)}
     return [Leak(file, what) for file, what in sorted(leaks)]
 
 
@@ -89,55 +141,34 @@ def _in_bytes(path: Path, secrets: Secrets) -> Iterator[str]:
                 yield what
 
 
-def _in_text(text: str, secrets: Secrets) -> Iterator[str]:
-    raw = text.encode()
+def _in_texts(texts: Sequence[str], secrets: Secrets, clean: set[int]) -> Iterator[str]:
+    for batch in _batches([text for text in texts if hash(text) not in clean]):
+        found = frozenset(_kinds(batch, secrets))
+        yield from found
+        if not found and len(clean) < _REMEMBERED:
+            clean.update(map(hash, batch))
+
+
+def _kinds(texts: Sequence[str], secrets: Secrets) -> Iterator[str]:
+    together = "\n".join(texts)
+    raw = together.encode(errors="surrogatepass")
     for what, needles in secrets.needles.items():
         if any(needle in raw for needle in needles):
             yield what
-    if _PATH.search(text):
+    if _PATH.search(together):
         yield "an absolute path"
-    if secrets.pseudonyms and any(_names(word, secrets) for word in set(_WORD.findall(text))):
+    if secrets.keys.naming([text for text in texts if text not in secrets.shipped]):
         yield "a raw patient or study key"
 
 
-def _names(word: str, secrets: Secrets) -> bool:
-    return any(
-        keyed(kind, space, word, salt=secrets.salt) in secrets.pseudonyms
-        for kind in ("patient", "study")
-        for space in secrets.namespaces
-    )
-
-
-def _texts(path: Path) -> Iterator[str]:
-    """The texts in a file: strings of a Parquet file (they are compressed), others whole."""
-    if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
-            columns = [leaf for field in file.schema_arrow for leaf in _strings(field)]
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=columns)
-                yield "\n".join(sorted({text for column in table for text in _flat(column)}))
-    elif path.suffix in (".json", ".md", ".csv", ".svg", ".yaml", ".jsonl"):
-        yield path.read_text(encoding="utf-8", errors="replace")
-
-
-def _strings(field: pa.Field, path: str = "") -> Iterator[str]:
-    path = f"{path}.{field.name}" if path else field.name
-    kind = field.type
-    while pa.types.is_list(kind):
-        path, kind = f"{path}.list.element", kind.value_type
-    if pa.types.is_struct(kind):
-        for member in kind:
-            yield from _strings(member, path)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        yield path
-
-
-def _flat(column: pa.ChunkedArray | pa.Array) -> Iterator[str]:
-    for array in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
-        if pa.types.is_list(array.type):
-            yield from _flat(array.flatten())
-        elif pa.types.is_struct(array.type):
-            for member in array.flatten():
-                yield from _flat(member)
-        else:
-            yield from array.drop_null().unique().to_pylist()
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from qoqdata.errors import BadTable
+from qoqdata.readers import identifiers
+
+#: Names of columns, without case and separators, whose values are identifiers.
+_OF_PERSONS = re.compile(
+    r"(?:patient|subject|person|participant|hadm|admission)(?:id|key|no|nr|number|uid)?|"
+    r"patients?names?|mrn|pid|(?:medicalrecord|accession)(?:id|no|nr|number)?"
+)
+_OF_OBJECTS = re.compile(
+    r"(?:study|series|exam|case|visit|encounter|record|image|img|dicom|sop|sopinstance|instance|"
+    r"studyinstance|seriesinstance|lesion|specimen|slide|file|scan)(?:id|key|uid|number)|"
+    r"file(?:name|path)?|path"
+)
 
 
 def read_delimited(
@@ -40,6 +53,7 @@ def read_delimited(
         if (places := table[name].str.contains("\ufffd", literal=True).arg_true()).len():
             cell = f"{where}, row {places[0] + 2}, column {name}"
             raise BadTable("is not UTF-8", where=cell, fix="convert the table to UTF-8")
+    _note_identifiers(table)
     return table
 
 
@@ -54,7 +68,20 @@ def read_parquet(
         reason = str(error).splitlines()[0]
         raise BadTable(f"cannot be parsed: {reason}", where=where) from error
     _check_height(table, empty, where)
+    _note_identifiers(table)
     return table
+
+
+def _note_identifiers(table: pl.DataFrame) -> None:
+    if not identifiers.are_taken():
+        return
+    for name in table.columns:
+        plain = re.sub(r"[^a-z]", "", name.lower())
+        persons, objects = _OF_PERSONS.fullmatch(plain), _OF_OBJECTS.fullmatch(plain)
+        if persons or objects:
+            values = table[name].unique().drop_nulls().cast(pl.String, strict=False).drop_nulls()
+            noted = {"persons" if persons else "objects": values.to_list()}
+            identifiers.note_identifiers(**noted)
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import base64
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pydicom import dcmread
 
+import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import DatasetError
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.publication.privacy import Leak, scan_outgoing, secrets_of
@@ -17,6 +25,8 @@ from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 from tests.records.sound_rows import image_row
 from tests.validation.written_set import write
+
+SETTING = BuildSetting(SALT, workers=0)
 
 
 def test_a_staged_release_has_no_leak(mixed: Dataset, tmp_path: Path) -> None:
@@ -79,8 +89,6 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def test_raw_patient_id_of_a_private_source(private: Dataset, tmp_path: Path) -> None:
-    from pydicom import dcmread
-
     raw = catalogue.find_source("dicom_folder").folder / "example" / "raw" / "export" / "IM0"
     patient = str(dcmread(raw).PatientID)
     (tmp_path / "README.md").write_text(f"Thanks to {patient} for taking part.")
@@ -94,3 +102,129 @@ def test_ids_are_recognised_with_the_right_salt_only(private: Dataset, tmp_path:
     other = Salt(b"the secret of quite another site")
     (tmp_path / "README.md").write_text("P1 P-001 PAT001")
     assert scan_outgoing(tmp_path, secrets_of(private, other)) == []
+
+
+KEY = "a raw patient or study key"
+
+
+def scan(root: Path, dataset: Dataset) -> list[Leak]:
+    return scan_outgoing(root, secrets_of(dataset, SALT))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.list_(pa.string()),
+        pa.large_list(pa.string()),
+        pa.list_(pa.struct([("a", pa.list_(pa.string()))])),
+        pa.struct([("a", pa.string())]),
+        pa.map_(pa.string(), pa.string()),
+    ],
+    ids=str,
+)
+def test_a_key_in_any_kind_of_column(private: Dataset, tmp_path: Path, kind: pa.DataType) -> None:
+    def holding(kind: pa.DataType, text: str) -> Any:
+        if pa.types.is_map(kind):
+            return [("k", text)]
+        if pa.types.is_struct(kind):
+            return {kind[0].name: holding(kind[0].type, text)}
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            return [holding(kind.value_type, text)]
+        return text
+
+    for name, text in (("bad", "of patient-0"), ("good", "of patients")):
+        values = pa.array([None, holding(kind, "clean"), holding(kind, text)], kind)
+        pq.write_table(pa.table({"n": [1, 2, 3], "x": values}), tmp_path / f"{name}.parquet")
+    assert scan(tmp_path, private) == [Leak("bad.parquet", KEY)]
+
+
+def test_a_key_in_names_footers_and_escapes(private: Dataset, tmp_path: Path) -> None:
+    table = pa.table({"n": [1]})
+    pq.write_table(table.rename_columns(["PATIENT-0"]), tmp_path / "column.parquet")
+    noted = table.replace_schema_metadata({"note": "patient 0"})
+    pq.write_table(noted, tmp_path / "footer.parquet")
+    pq.write_table(table, tmp_path / "sound.parquet")
+    (tmp_path / "patient_0").mkdir()
+    (tmp_path / "patient_0" / "x.txt").touch()
+    escaped = "".join(f"\\u{ord(one):04x}" for one in "PATIENT-0")
+    (tmp_path / "value.json").write_text(f'{{"a": [{{"b": "{escaped}"}}]}}')
+    (tmp_path / "key.json").write_text(f'{{"{escaped}": 1}}')
+    (tmp_path / "broken.json").write_text('{"PATIENT-0"')
+    (tmp_path / "table.unheardof").write_text("PATIENT-0")
+    found = {leak.file for leak in scan(tmp_path, private)}
+    everything = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
+    assert found == everything - {"sound.parquet"}
+
+
+def test_each_file_with_a_leak_is_told(private: Dataset, tmp_path: Path) -> None:
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text("PATIENT-0 in /home/somebody/x")
+    (tmp_path / "c.md").write_text("clean")
+    both = ("a raw patient or study key", "an absolute path")
+    assert scan(tmp_path, private) == [Leak(f, what) for f in ("a.md", "b.md") for what in both]
+
+
+def test_long_texts_are_searched_to_their_end(private: Dataset, tmp_path: Path) -> None:
+    texts = [f"{number} " + "clean text " * 60_000 for number in range(3)] + ["of PATIENT-0"]
+    pq.write_table(pa.table({"x": texts}), tmp_path / "a.parquet")
+    assert scan(tmp_path, private) == [Leak("a.parquet", KEY)]
+
+
+def test_identifiers_of_headers_are_searched_for(private: Dataset, tmp_path: Path) -> None:
+    raw = catalogue.find_source("dicom_folder").folder / "example" / "raw" / "export" / "IM0"
+    header = dcmread(raw)
+    said = (header.SOPInstanceUID, header.StudyInstanceUID, "Example Doe", "export/IM0")
+    for number, text in enumerate(map(str, said)):
+        (tmp_path / f"{number}.md").write_text(f"see {text}, again")
+    assert {leak.file for leak in scan(tmp_path, private)} == {f"{n}.md" for n in range(4)}
+
+
+def test_patients_of_public_sources_but_not_their_paths(tmp_path: Path) -> None:
+    outgoing, out = tmp_path / "outgoing", tmp_path / "set"
+    kits = catalogue.find_source("kits23").folder / "example" / "raw"
+    build(BuildConfig(sources=(SourceRequest(source="kits23", raw=kits),)), out, SETTING)
+    outgoing.mkdir()
+    dataset = open_dataset(out)
+    patient = sorted(path.name for path in kits.rglob("case_*") if path.is_dir())[0]
+    (outgoing / "README.md").write_text(f"Thanks to {patient.upper().replace('_', '-')}.")
+    assert scan(outgoing, dataset) == [Leak("README.md", KEY)]
+    qoqdata.curate(dataset)
+    assert scan(stage(dataset, tmp_path / "staged").root, dataset) == []
+    public = secrets_of(dataset, SALT)
+    row = image_row(options=None)
+    row["provenance"] |= {"raw": [f"{patient}/imaging.nii.gz"]}
+    written = write(tmp_path / "films", [row])
+    files = ["data/films/train-00000.parquet", "meta/films.parquet"]
+    assert [leak.file for leak in scan_outgoing(written.root, public)] == files
+    shown = replace(public, public=frozenset({"films"}))
+    assert scan_outgoing(written.root, shown) == []
+
+
+def test_a_set_without_hashes_of_its_keys_cannot_be_searched(
+    private: Dataset, tmp_path: Path
+) -> None:
+    copy = open_dataset(Path(shutil.copytree(private.root, tmp_path / "set")))
+    path = copy.layout.raw_keys("our_dicom")
+    assert path.stat().st_mode & 0o077 == 0 or path.parent.parent.stat().st_mode & 0o077 == 0
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DatasetError, match="run the build of our_dicom again"):
+        secrets_of(copy, SALT)
+    path.unlink()
+    with pytest.raises(DatasetError, match="which raw keys our_dicom has"):
+        secrets_of(copy, SALT)
+
+
+def test_a_build_that_goes_on_keeps_the_hashes(tmp_path: Path) -> None:
+    folder = catalogue.find_source("dicom_folder").folder / "example"
+    mapping = folder / "mapping.yaml"
+    request = SourceRequest(source="dicom_folder", raw=folder / "raw", mapping=mapping)
+    kept = []
+    for _ in range(2):
+        build(BuildConfig(sources=(request,)), tmp_path / "set", SETTING)
+        path = open_dataset(tmp_path / "set").layout.raw_keys("our_dicom")
+        kept.append(path.read_bytes())
+        path.unlink()
+    assert kept[0] == kept[1] != b""

@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile
-from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom import elements, identifiers
 from qoqdata.readers.dicom.pixel_data import HELD_BYTES, UNDEFINED_LENGTH
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.raw_file import open_raw_file, raw_state
@@ -108,6 +108,7 @@ def _parse(file: BinaryIO, size: int, *, limits: Limits, pixels: bool, where: st
             raise UnreadableFile("the file is not DICOM")
         repairs.append("no preamble: read as DICOM from the first byte")
     _check_complete(dataset, size)
+    identifiers.note(dataset)
     repairs += _supply_transfer_syntax(dataset)
     return OpenFile(dataset, where, tuple(repairs))
 

@@ -1,5 +1,6 @@
 """The facts that a header may give: never names or dates.
 
+What belongs to be a code (`defined_terms`) is left out where it is none; `free_text_notes` says so.
 The raw identifiers are here because the caller hashes them, and the description of the series,
 which is free text, to join by; neither is to be stored.
 """
@@ -15,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from qoqdata.errors import UnreadableFile
 from qoqdata.person import read_age, read_sex
-from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom import defined_terms, elements
 from qoqdata.readers.dicom.acquisition import Acquisition, acquisition
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import group
@@ -27,6 +28,11 @@ from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 _EXAMINATION_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _LATERALITY = ("L", "R", "B", "U")
 _ORIENTATION = re.compile(r"[ALRPFH]{1,3}")
+_CODED = {
+    "Modality": defined_terms.modality,
+    "BodyPartExamined": defined_terms.body_part,
+    "ViewPosition": defined_terms.view_position,
+}
 # Mammography views (PS3.16 CID 4014), SNOMED CT and the older SNOMED RT codes.
 _VIEW_CODES = {
     "399162004": "CC",
@@ -103,8 +109,8 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
     spacing, kind = measure if measure is not None else (None, None)
     age, sex = patient(dataset)
     return DicomHeader(
-        modality=elements.code_string(dataset, "Modality"),
-        body_part=elements.code_string(dataset, "BodyPartExamined"),
+        modality=_coded(dataset, "Modality"),
+        body_part=_coded(dataset, "BodyPartExamined"),
         view=_view(dataset),
         laterality=_laterality(dataset, frame),
         patient_orientation=_orientation(dataset),
@@ -129,6 +135,20 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
         frame_of_reference_uid=elements.text(dataset, "FrameOfReferenceUID"),
         patient_id=elements.text(dataset, "PatientID"),
     )
+
+
+def free_text_notes(dataset: Dataset) -> tuple[str, ...]:
+    """Which elements hold text where a code belongs; never the text itself."""
+    return tuple(
+        f"{keyword} is no defined term: left out"
+        for keyword in _CODED
+        if elements.text(dataset, keyword) and _coded(dataset, keyword) is None
+    )
+
+
+def _coded(dataset: Dataset, keyword: str) -> str | None:
+    code = elements.code_string(dataset, keyword)
+    return None if code is None else _CODED[keyword](code)
 
 
 def patient(dataset: Dataset) -> tuple[int | None, str | None]:
@@ -184,7 +204,7 @@ def _positive(dataset: Dataset, keyword: str) -> float | None:
 
 
 def _view(dataset: Dataset) -> str | None:
-    position = elements.code_string(dataset, "ViewPosition")
+    position = _coded(dataset, "ViewPosition")
     if position is not None:
         return position
     try:

@@ -16,7 +16,7 @@ from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
 from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
 from qoqdata.readers.dicom.grey import Frames, grey_frames, grey_plan, words
-from qoqdata.readers.dicom.header import header
+from qoqdata.readers.dicom.header import free_text_notes, header
 from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
 from qoqdata.readers.dicom.units import not_hounsfield, refuse_window
@@ -159,7 +159,7 @@ def _read(
 ) -> DicomImage:
     dataset = file.dataset
     facts = header(dataset, frame=indices[0])
-    repairs = [*file.repairs, *pixel.repairs]
+    repairs = [*file.repairs, *pixel.repairs, *free_text_notes(dataset)]
     rows, columns, spacing = pixel.rows, pixel.columns, facts.spacing
     measure = pixel_spacing(dataset, indices[0])
     if any(pixel_spacing(dataset, index) != measure for index in indices[1:]):

@@ -10,7 +10,7 @@ import numpy as np
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg import comments as comment_lines
-from qoqdata.readers.ecg.leads import arrange
+from qoqdata.readers.ecg.leads import arrange, called
 from qoqdata.readers.ecg.quality import validity
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.ecg.units import millivolts_per, to_millivolts
@@ -59,31 +59,36 @@ def assemble(
     """
     notes = list(repairs)
     voltages = []
-    for channel in channels:
+    for index, channel in enumerate(channels):
         factor = millivolts_per(channel.unit)
         if factor is None:
-            notes.append(f"channel {channel.name!r} left out: its unit is no voltage")
+            notes.append(f"channel {called(channel.name, index)} left out: its unit is no voltage")
         elif channel.missing.all():
-            notes.append(f"channel {channel.name!r} left out: all its samples are missing")
+            notes.append(
+                f"channel {called(channel.name, index)} left out: all its samples are missing"
+            )
         else:
-            voltages.append((channel, factor))
+            voltages.append((index, channel, factor))
     if not any(millivolts_per(channel.unit) for channel in channels):
         raise UnsupportedFormat("no channel is in volts", where=where)
     if not voltages:
         raise UnreadableFile("every sample of every lead is marked as missing", where=where)
-    common = gcd(*(channel.per_frame for channel, _ in voltages))
+    common = gcd(*(channel.per_frame for _, channel, _ in voltages))
     rows, masks = [], []
-    for channel, factor in voltages:
+    for index, channel, factor in voltages:
         row, mask = _calibrated(channel, factor, fs * channel.per_frame, where, whole)
         ratio = channel.per_frame // common
         if ratio > 1:
             notes.append(
-                f"channel {channel.name!r} averaged over {ratio} samples to the common rate"
+                f"channel {called(channel.name, index)} averaged over {ratio} samples "
+                "to the common rate"
             )
             row, mask = averaged(row, mask, ratio)
         rows.append(row.astype(np.float32))
         masks.append(mask)
-    names, order, name_notes = arrange([c.name for c, _ in voltages], rows, where=where)
+    names, order, name_notes = arrange(
+        [channel.name for _, channel, _ in voltages], rows, where=where
+    )
     age, age_notes = comment_lines.age(comments)
     sex, sex_notes = comment_lines.sex(comments)
     return Recording(

@@ -28,6 +28,23 @@ _SPELLINGS = (
     | {f"v{k}r": f"V{k}R" for k in range(1, 10)}
 )
 _KNOWN = frozenset(_SPELLINGS.values())
+# Modified, monitoring, EASI and bipolar leads, each alone, inverted, or against another.
+_LEAD = "|".join(sorted(map(re.escape, _KNOWN), key=len, reverse=True)) + (
+    r"|ML(?:III|II|I|[1-6])|MCL[1-6]?|V|C[MCBRHS]?[1-6]|mod\.? ?V[1-6]|NASA|[ESAI]|E[SA]|A[SI]"
+)
+_ELECTRODE = r"(?:Fp|AF|FC|FT|CP|TP|PO|F|C|P|O|T|A|M)(?:z|[0-9]{1,2})"
+_WORD = (
+    "ECG|EKG|EEG|EOG|EMG|RESP|ABP|ART|PAP|CVP|ICP|BP|NBP|NIBP|PLETH|PPG|SpO2|SaO2|CO2|PULSE|STIM|"
+    "lead|signal|sig|channel|chan|ch|val"
+)
+_PLACE = r"chest|limb|abdo|abdomen|nasal|left|right|[LR]|\([LR]\)"
+_CODED = re.compile(
+    rf"-?(?:{_LEAD})(?:[-/](?:{_LEAD}))?|"
+    rf"(?:EEG )?{_ELECTRODE}(?:-{_ELECTRODE})?|"
+    rf"(?:{_WORD})(?:[ _.:-]?(?:[0-9]{{1,2}}|{_LEAD}|{_PLACE}))?|{_PLACE}",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r" #[0-9]{1,4}$")
 
 
 def canonical(name: str) -> str:
@@ -47,6 +64,20 @@ def canonical(name: str) -> str:
 def is_known(name: str) -> bool:
     """Whether `name` is the canonical name of a lead that `canonical` knows."""
     return name in _KNOWN
+
+
+def is_coded(name: str) -> bool:
+    """Whether a canonical name says what was measured, and nothing that a person wrote freely.
+
+    Coded are the known leads, modified, inverted, bipolar, monitoring and scalp leads in usual
+    spelling, kinds of signal with a number (`ECG 2`), and repeated ones (`ECG #2`).
+    """
+    return _CODED.fullmatch(_NUMBERED.sub("", name)) is not None
+
+
+def called(name: str, index: int) -> str:
+    """How notes call channel `index`: by its name where that is coded, else by number alone."""
+    return repr(name) if is_coded(canonical(name)) else str(index)
 
 
 def rank(name: str) -> int:
@@ -84,7 +115,8 @@ def arrange(
             number = 2
             while f"{name} #{number}" in first:
                 number += 1
-            repairs.append(f"channel {index} repeats the name {name!r}; numbered {number}")
+            of = f" {name!r}" if is_coded(name) else ""
+            repairs.append(f"channel {index} repeats the name{of}; numbered {number}")
             name = f"{name} #{number}"
         first[name] = index
         pairs.append((name, index))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from qoqdata.errors import MissingFile, UnreadableFile
+from qoqdata.readers.ecg.leads import is_coded
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.raw_file import is_raw_file, open_raw_file
@@ -14,12 +17,30 @@ def read_ecg(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Recording:
     """Read an ECG: float32 mV (lead, sample) with mask, native rate and length.
 
     `path` is a WFDB record stem, its `.hea` header or one of its signal files (the header beside it
-    is taken), a CPSC2018 `.mat` file without a header, or a DICOM waveform object.
+    is taken), a CPSC2018 `.mat` file without a header, or a DICOM waveform object. A channel whose
+    description is no lead's name (`leads.is_coded`) is numbered.
 
     Raises MissingFile, OutsideRoot, UnreadableFile, UnsupportedFormat and TooLarge; never any other
     exception for damaged input, and never a signal that its own header contradicts.
     """
-    path = Path(path)
+    return _without_free_names(_read(Path(path), limits))
+
+
+def _without_free_names(recording: Recording) -> Recording:
+    """Channels whose description is no name of a lead are numbered: it may say anything."""
+    free = [row for row, name in enumerate(recording.leads) if not is_coded(name)]
+    if not free:
+        return recording
+    leads = list(recording.leads)
+    unused = (name for number in count() if (name := f"signal {number}") not in recording.leads)
+    for row in free:
+        leads[row] = next(unused)
+    names = ", ".join(leads[row] for row in free)
+    note = f"free text in place of a lead's name left out; called {names}"
+    return replace(recording, leads=tuple(leads), repairs=(*recording.repairs, note))
+
+
+def _read(path: Path, limits: Limits) -> Recording:
     try:
         header = _header(path)
         if header is not None:

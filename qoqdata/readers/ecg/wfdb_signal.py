@@ -24,6 +24,7 @@ from qoqdata.readers.ecg import formats
 from qoqdata.readers.ecg.data_file import beside
 from qoqdata.readers.ecg.decoding import decode_signals, flac_frames
 from qoqdata.readers.ecg.header import SignalLine, WfdbHeader
+from qoqdata.readers.ecg.leads import canonical, is_coded
 from qoqdata.readers.ecg.mat4 import HEADER_BYTES, matrix_header
 from qoqdata.readers.limits import Limits
 from qoqdata.readers.raw_file import open_raw_file, raw_state
@@ -87,7 +88,7 @@ def read_samples(
         if file.frames > frames or extra > 0:
             repairs.append("bytes after the last sample ignored")
     names = [
-        line.name or f"signal {index}"
+        line.name if is_coded(canonical(line.name)) else f"signal {index}"
         for index, (line, values) in enumerate(zip(header.signals, samples, strict=True))
         if values is not None and (line.checksum is None or not _agrees(line, values))
     ]

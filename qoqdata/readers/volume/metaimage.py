@@ -279,8 +279,10 @@ def _affine(header: MetaImageHeader, n_dims: int) -> tuple[NDArray[np.float64], 
         spacing = np.ones(n_dims)
     matrix = _vector(header, "TransformMatrix", n_dims**2)
     if matrix is None:
-        orientation = header.fields.get("AnatomicalOrientation")
-        note = f" (AnatomicalOrientation {orientation} is not used)" if orientation else ""
+        stated = header.fields.get("AnatomicalOrientation")
+        # Three letters, or `???`; what else stands there may be anything.
+        code = f" {stated}" if re.fullmatch(r"[RLAPSI?]{3}", stated or "") else ""
+        note = f" (AnatomicalOrientation{code} is not used)" if stated else ""
         repairs.append(f"no TransformMatrix: axes taken to point to L, P, S{note}")
         matrix = np.eye(n_dims).ravel()
     origin = _vector(header, "Offset", n_dims)
