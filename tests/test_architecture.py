@@ -60,7 +60,7 @@ FOR_QOQTRAIN = (
     ),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
-FOR_CONVERTERS = tuple(name for row in QOQDATA[:7] for name in row)
+FOR_CONVERTERS = tuple(name for row in QOQDATA[:8] for name in row)
 
 
 class Import(NamedTuple):

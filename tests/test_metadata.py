@@ -16,7 +16,7 @@ import pytest
 import qoqdata
 from qoqdata import metadata
 from qoqdata.dataset import Dataset
-from qoqdata.errors import DatasetError
+from qoqdata.errors import DatasetError, FailedSourceWarning
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.publication.staging import stage
@@ -94,7 +94,9 @@ def test_a_source_without_records_has_none(dataset: Dataset, tmp_path: Path) -> 
     manifest = build(BuildConfig(sources=requests), dataset.root, BuildSetting(SALT, workers=0))
     assert sorted(manifest.meta) == ["ham10000", "ptb_xl"]
     assert not dataset.layout.metadata("lc25000").exists()
-    assert {f.where for f in find(qoqdata.open(dataset.root))} == set()
+    with pytest.warns(FailedSourceWarning, match="none of its 10 units gave a record"):
+        built = qoqdata.open(dataset.root)
+    assert {f.rule for f in find(built)} == {"every source gave records"}
 
 
 def test_row_groups_are_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from qoqdata.atomic import write_json
-from qoqdata.dataset import Dataset
+from qoqdata.atomic import digest, write_json
+from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import UsageError
+from qoqdata.manifest import write_manifest
 from qoqdata.sources.catalogue import find_source
 from qoqdata.statistics.tables import compute, write_statistics
 from qoqdata.stream import Mix
@@ -31,10 +32,13 @@ PARTS = (
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Its cards are of another source; the labels are known from the records."""
     made = write(tmp_path_factory.mktemp("concepts"), PARTS)
-    for slug in made.manifest.sources:
+    entries = {}
+    for slug, entry in made.manifest.sources.items():
         card = find_source("ham10000").card.model_dump(mode="json") | {"slug": slug}
         write_json(made.layout.card(slug), card)
-    return made
+        entries[slug] = entry.model_copy(update={"card_digest": digest(card)})
+    write_manifest(made.layout, made.manifest.model_copy(update={"sources": entries}))
+    return open_dataset(made.root)
 
 
 @pytest.fixture

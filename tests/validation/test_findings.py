@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.errors import FailedSourceWarning
+from qoqdata.errors import DatasetError, FailedSourceWarning
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
 from qoqdata.validation import Finding, find
@@ -232,8 +232,15 @@ def test_a_shard_under_another_split_or_source(tmp_path: Path) -> None:
         ("data/films/test-00000.parquet, record r4", "one split"),
         ("manifest.json, films", "splits are counted"),
     ]
-    dataset = changed(tmp_path / "b", lambda manifest: manifest["shards"][0].update(source="x"))
-    assert ("data/films/test-00000.parquet, record r4", "one source") in found(dataset)
+    with pytest.raises(DatasetError, match="does not lie in data/others"):
+        changed(tmp_path / "b", lambda manifest: manifest["shards"][0].update(source="others"))
+
+
+def test_a_shard_of_a_source_that_is_not_listed(tmp_path: Path) -> None:
+    def leave_out(manifest: dict[str, Any]) -> None:
+        manifest["sources"]["others"] = manifest["sources"].pop("films")
+
+    dataset = changed(tmp_path, leave_out)
     assert ("data/films/test-00000.parquet", "every shard has its source") in found(dataset)
 
 
