@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from qoqdata.curation.recipe import CurationRecipe
     from qoqdata.curation.verdicts import Curation
+    from qoqdata.dataset import Dataset
     from qoqdata.differences import SetDifference
     from qoqdata.statistics.tables import Stats
     from qoqdata.validation import Finding
@@ -52,11 +53,15 @@ def curate(
     dataset: DatasetLike,
     *,
     recipe: CurationRecipe | Mapping[str, Any] | str | Path | None = None,
+    burned_in: bool | None = None,
     progress: ProgressCallback | None = None,
 ) -> Curation:
     """Decide which records stay, write the verdicts into the set's curation/, and return them.
 
-    Looks for protected health information in texts and for images that stand in two splits.
+    Looks for protected health information in texts, for images that stand in two splits, and for
+    text burned into images: of all sources with `burned_in`, of none with False, by default of
+    private ones and of those whose pixels may leave, which they do only after it.
+
     `recipe` holds your decisions: a file, its content, or a CurationRecipe. `progress` hears of
     records whose images were looked at.
 
@@ -64,6 +69,7 @@ def curate(
     cannot be decoded.
     """
     from qoqdata.curation import verdicts
+    from qoqdata.curation.burned_in import pixels
     from qoqdata.curation.recipe import CurationRecipe, load_recipe
     from qoqdata.settings import checked
 
@@ -72,7 +78,12 @@ def curate(
         recipe = checked(CurationRecipe, dict(recipe), where="recipe")
     elif not isinstance(recipe, CurationRecipe):
         recipe = load_recipe(None if recipe is None else Path(recipe))
-    return verdicts.curate(target, recipe, progress or silent)
+    # First, because the receipt of the texts is bound to the verdicts of all rules.
+    sources = _with_pixels_to_look_at(target, burned_in)
+    looked = None
+    if sources:
+        looked = pixels.curate_pixels(target, recipe.burned_in, sources, progress or silent)
+    return replace(verdicts.curate(target, recipe, progress or silent), pixels=looked)
 
 
 def stats(
@@ -154,6 +165,19 @@ def diff(before: DatasetLike, after: DatasetLike) -> SetDifference:
     from qoqdata.differences import difference
 
     return difference(dataset_of(before), dataset_of(after))
+
+
+def _with_pixels_to_look_at(dataset: Dataset, asked: bool | None) -> list[str]:
+    """Sources whose images are looked at for text."""
+    from qoqdata.publication.licences import terms
+
+    if asked is not None:
+        return sorted(dataset.cards) if asked else []
+    return [
+        slug
+        for slug, term in terms(dataset.cards).items()
+        if term.form == "pixels" or dataset.cards[slug].access == "own"
+    ]
 
 
 def _is_file_name(policy: str | None) -> bool:

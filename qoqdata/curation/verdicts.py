@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
+from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, scan_texts, write_phi_receipt
 from qoqdata.curation.recipe import Accepted, CurationRecipe, Leakage
@@ -24,12 +25,13 @@ PHI, LEAKAGE = "phi", "leakage"
 class Curation:
     """What a pass decided. `findings` of protected health information have a column `outcome`:
     dropped, accepted or open; `leaks` one: dropped or reported, and are None where none were looked
-    for."""
+    for, as `pixels` are."""
 
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
     verdicts: pl.DataFrame
     phi: PhiReceipt
+    pixels: PixelCuration | None = None
 
 
 def curate(

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from qoqdata.errors import InputError, NoPixels, UnreadableFile
 from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.burned_in import burned_in_notes
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import holder
 from qoqdata.readers.dicom.geometry import ImagePlane, plane
@@ -164,7 +165,7 @@ def _slices(
                 raise
             repairs.append(f"left out: {path.name}, not DICOM")
             continue
-        repairs += file.repairs
+        repairs += (*file.repairs, *burned_in_notes(file.dataset))
     if not slices:
         raise InputError("no slices to make a volume of", where=str(files) if folder else None)
     return slices, repairs
