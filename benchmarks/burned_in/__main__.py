@@ -30,7 +30,7 @@ from qoqdata.curation.burned_in.screen import marks
 
 _MOST = 60
 #: Lines of each modality, spread over its images.
-_LINES = 60
+_LINES = 32
 
 
 class Trial(NamedTuple):
@@ -134,9 +134,9 @@ def _costs(held: list[Picture]) -> None:
     cv2.setNumThreads(1)
     large = [p.pixels for p in held if p.pixels.shape[0] * p.pixels.shape[1] > 900_000]
     grey = [np.ascontiguousarray(p[..., 0]) for p in large]
-    per = 1000 / len(large)
-    console.say(f"\nscreen, ms of CPU an image of a megapixel: {per * best(lambda: [*map(marks, grey)]):.0f}"
-                f" grey, {per * best(lambda: [*map(marks, large)]):.0f} colour")  # fmt: skip
+    for name, some in (("grey", grey), ("colour", large)):
+        cost = best(lambda some=some: [*map(marks, some)]) * 1000 / len(some)  # type: ignore[misc]
+        console.say(f"screen, ms of CPU a {name} image of a megapixel: {cost:.0f}")
     if recogniser_name():
         cost = best(lambda: [*map(readings, large[:4])]) * 1000 / len(large[:4])
         console.say(f"OCR, ms of CPU an image of a megapixel: {cost:.0f}")

@@ -24,8 +24,8 @@ from qoqdata.curation.burned_in.strokes import Strokes, strokes
 MOST_PIXELS = 1 << 20
 #: Of the logistic model: an intercept, and a weight for each of `measures`.
 WEIGHTS = np.array([
-    -31.4424314, 6.83785287, 0.71486031, 3.53756928, -6.04354999, -1.71398475, 0.29237622,
-    -0.83625986, 1.94094596, 1.84376609, 1.51802347, 3.17156603, 10.05665092,
+    -31.493882, 6.7619159, 0.70098072, 3.5336093, -5.8014914, -1.704746, 0.26423835,
+    -0.84457684, 1.947359, 1.8798575, 1.3570635, 3.1068284, 10.089116,
 ])  # fmt: skip
 #: Scores from which a line is marked, and from which it is a finding whatever OCR reads there.
 MARKED, CERTAIN = 0.8, 0.96

@@ -54,10 +54,10 @@ def _of_level(
     hat: NDArray[np.uint8], grey: NDArray[np.uint8], level: int, *, bright: bool
 ) -> Iterator[Strokes]:
     mask = cv2.threshold(hat, level, 255, cv2.THRESH_BINARY)[1]
-    left, top, columns, rows = cv2.boundingRect(mask)
-    mask = mask[top : top + rows, left : left + columns]
     if not 0 < cv2.countNonZero(mask) < _FULLEST * mask.size:
         return
+    left, top, columns, rows = cv2.boundingRect(mask)
+    mask = mask[top : top + rows, left : left + columns]
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     _, _, width, height, area = stats.T
     box = width * height
