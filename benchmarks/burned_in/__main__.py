@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -29,17 +30,28 @@ from qoqdata.curation.burned_in.recogniser import readings, recogniser_name
 from qoqdata.curation.burned_in.screen import marks
 
 _MOST = 60
-#: Lines of each modality, spread over its images.
-_LINES = 32
+#: Lines of each modality, spread over its images, and how many of them OCR reads: it takes long.
+_LINES, _READ = 48, 16
+_PROCESSES = 2
 
 
 class Trial(NamedTuple):
-    """An image with a line, or without (None), and what was found without and with OCR."""
+    """An image with a line, or without (None), and what was found without and with OCR, None where
+    OCR was not asked."""
 
     modality: str
     burned: Burned | None
     screen: list[Seen]
-    both: list[Seen]
+    both: list[Seen] | None
+
+
+class Task(NamedTuple):
+    """An image to look at, with its line, and whether OCR takes part."""
+
+    modality: str
+    pixels: np.ndarray
+    burned: Burned | None
+    ocr: bool
 
 
 def main(folder: Path, *, fit: bool) -> None:
@@ -52,7 +64,8 @@ def main(folder: Path, *, fit: bool) -> None:
         console.say(", ".join(f"{weight:.8g}" for weight in weights))
         return
     held = [p for p in usable if is_held_out(p)]
-    trials = list(chain(_clean(held), _written(held)))
+    with ProcessPoolExecutor(_PROCESSES) as pool:
+        trials = list(pool.map(_trial, chain(_clean(held), _written(held)), chunksize=2))
     console.say(f"{recogniser_name() or 'no OCR'}; {len(held)} clean images")
     clean = [t for t in trials if t.burned is None]
     legible = [t for t in trials if t.burned is not None and t.burned.legible]
@@ -62,8 +75,8 @@ def main(folder: Path, *, fit: bool) -> None:
              for n in names]  # fmt: skip
     rows = [(name, *_flagged(some), *_found(others)) for name, some, others in parts]
     rows.append(("all", *_flagged(clean), *_found(legible)))
-    console.table(("modality", "clean", "flagged: screen", "with OCR", "lines", "found: screen",
-                   "with OCR", "box covered"), rows)  # fmt: skip
+    console.table(("modality", "clean", "flagged by screen", "with OCR", "lines",
+                   "found by screen", "of lines", "with OCR", "box covered"), rows)  # fmt: skip
     console.say()
     ways: tuple[tuple[str, Callable[[Burned], object]], ...] = (
         ("language", lambda b: b.language),
@@ -76,16 +89,18 @@ def main(folder: Path, *, fit: bool) -> None:
         for value in sorted({way(t.burned) for t in legible if t.burned}, key=str):
             own = [t for t in legible if t.burned and way(t.burned) == value]
             cells.append((what, str(value), *_found(own)))
-    console.table(("by", "", "lines", "found: screen", "with OCR", "box covered"), cells)
+    console.table(
+        ("by", "", "lines", "found by screen", "of lines", "with OCR", "box covered"), cells
+    )
     _costs(held)
 
 
-def _clean(held: list[Picture]) -> Iterable[Trial]:
+def _clean(held: list[Picture]) -> Iterable[Task]:
     for picture in held:
-        yield _trial(picture.modality, picture.pixels, None)
+        yield Task(picture.modality, picture.pixels, None, True)
 
 
-def _written(held: list[Picture]) -> Iterable[Trial]:
+def _written(held: list[Picture]) -> Iterable[Task]:
     rng = random.Random(11)
     faces = (*OPENCV, *HERSHEY, *MATPLOTLIB)
     for modality in dict.fromkeys(p.modality for p in held):
@@ -93,30 +108,37 @@ def _written(held: list[Picture]) -> Iterable[Trial]:
         for number in range(_LINES):
             burned = burn(own[number % len(own)].pixels, rng, faces)
             if burned is not None:
-                yield _trial(modality, burned.pixels, burned)
+                yield Task(modality, burned.pixels, burned, number < _READ)
 
 
-def _trial(modality: str, pixels: np.ndarray, burned: Burned | None) -> Trial:
-    suspect = modality == "ultrasound"
-    screen = look(pixels, suspect=suspect, ocr=False)
-    both = look(pixels, suspect=suspect, ocr=True) if recogniser_name() else screen
-    return Trial(modality, burned, screen, both)
+def _trial(task: Task) -> Trial:
+    suspect = task.modality == "ultrasound"
+    screen = look(task.pixels, suspect=suspect, ocr=False)
+    ocr = task.ocr and recogniser_name() is not None
+    both = look(task.pixels, suspect=suspect, ocr=True) if ocr else None
+    return Trial(task.modality, task.burned, screen, both)
 
 
 def _flagged(clean: list[Trial]) -> tuple[int, str, str]:
-    share = (np.mean([any(s.kind == "text" for s in getattr(t, how)) for t in clean])
-             for how in ("screen", "both"))  # fmt: skip
-    return len(clean), *(f"{100 * part:.0f} %" for part in share)
+    """How many images there are, and the share flagged without and with OCR."""
+    return len(clean), *(
+        _percent([any(one.kind == "text" for one in seen) for seen in some if seen is not None])
+        for some in ([t.screen for t in clean], [t.both for t in clean])
+    )
 
 
-def _found(trials: list[Trial]) -> tuple[int, str, str, str]:
-    some = [(t.burned, t.screen, t.both) for t in trials if t.burned is not None]
-    if not some:
-        return 0, "", "", ""
-    screen = np.mean([_covered(b, found) > 0 for b, found, _ in some])
-    shares = [_covered(b, found) for b, _, found in some]
-    both, box = np.mean([share > 0 for share in shares]), np.mean([s for s in shares if s > 0])
-    return len(some), f"{screen:.3f}", f"{both:.3f}", f"{box:.2f}"
+def _found(trials: list[Trial]) -> tuple[int, str, int, str, str]:
+    """Lines and the share found without OCR, the same with it, and the box share covered."""
+    screen = [_covered(t.burned, t.screen) for t in trials if t.burned]
+    both = [_covered(t.burned, t.both) for t in trials if t.burned and t.both is not None]
+    boxes = [share for share in both or screen if share]
+    box = f"{np.mean(boxes):.2f}" if boxes else ""
+    shares = [_percent([share > 0 for share in some]) for some in (screen, both)]
+    return len(screen), shares[0], len(both), shares[1], box
+
+
+def _percent(hits: list[bool]) -> str:
+    return f"{100 * np.mean(hits):.1f} %" if hits else ""
 
 
 def _covered(burned: Burned, found: list[Seen]) -> float:

@@ -25,7 +25,7 @@ def boxes_to_blank(findings: pl.DataFrame) -> Boxes:
     boxes: dict[str, dict[int, list[tuple[int, int, int, int]]]] = defaultdict(dict)
     chosen = findings.filter(pl.col("outcome") == "blank")
     for id_, image, *corners in chosen.select("id", "image", "x0", "y0", "x1", "y1").iter_rows():
-        boxes[id_].setdefault(image, []).append(tuple(corners))  # type: ignore[arg-type]
+        boxes[id_].setdefault(image, []).append(tuple(corners))
     return boxes
 
 

@@ -81,10 +81,10 @@ def find_burned_in(
                     if key not in known:
                         new.setdefault(key, (row, number))
             looked = pool.map(lambda place: _look(*place, ocr=ocr), new.values())
-            for (key, (row, number)), (pixels, seen) in zip(new.items(), looked, strict=True):
+            for (key, (first, number)), (pixels, seen) in zip(new.items(), looked, strict=True):
                 known[key] = seen
                 if seen:
-                    shown(row["id"], number, pixels, seen)
+                    shown(first["id"], number, pixels, seen)
             for row in part:
                 keys = _keys(row)
                 digests[row["source"]].update(keys)

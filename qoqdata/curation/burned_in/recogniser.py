@@ -47,15 +47,14 @@ def readings(pixels: NDArray[np.uint8]) -> list[Reading]:
     with _LOCK:
         found = _engine()(colour)
     lines = zip(found.boxes, found.txts, found.scores, strict=True) if found.txts else ()
+    last = (pixels.shape[1], pixels.shape[0])
     read = []
     for corners, text, confidence in lines:
-        size = [(pixels.shape[1], pixels.shape[0])]
-        low = np.clip(np.floor(corners.min(axis=0)), 0, size).astype(int)[0]
-        high = np.clip(np.ceil(corners.max(axis=0)), 0, size).astype(int)[0]
+        x0, y0 = np.clip(np.floor(corners.min(axis=0)), 0, last).astype(int).tolist()
+        x1, y1 = np.clip(np.ceil(corners.max(axis=0)), 0, last).astype(int).tolist()
         count = letters(text)
         if confidence >= _SURE and count:
-            short = count < _LETTERS
-            read.append(Reading(*low.tolist(), *high.tolist(), float(confidence), count, short))
+            read.append(Reading(x0, y0, x1, y1, float(confidence), count, count < _LETTERS))
     return sorted(read, key=lambda line: (line.y0, line.x0))
 
 

@@ -49,16 +49,12 @@ def marks(pixels: NDArray[np.uint8], least: float = MARKED) -> list[Mark]:
     """Lines of an image (rows, columns) or (rows, columns, 3 RGB) of `least` score, best first."""
     small, scale = _bounded(pixels)
     found = [
-        (*_grown(box, height, small.shape), score, length < _MARKER)
+        _mark(box, height, length, score, scale, pixels.shape)
         for part in strokes(small)
         for box, height, length, score in _scored(part)
         if score >= least
     ]
-    found.sort(key=lambda mark: (-mark[4], mark))
-    return [
-        Mark(*(round(edge / scale) for edge in mark[:4]), float(mark[4]), mark[5])
-        for mark in _apart(found)
-    ]
+    return _apart(sorted(found, key=lambda mark: (-mark.score, mark)))
 
 
 def measures(part: Strokes) -> Iterator[tuple[tuple[float, ...], NDArray[np.float64]]]:
@@ -106,31 +102,42 @@ def _lines(part: Strokes) -> list[NDArray[np.intp]]:
     return [line for line in lines if len(line) > 1 or width[line[0]] >= 2 * height[line[0]]]
 
 
-def _apart(found: list[tuple]) -> list[list]:  # type: ignore[type-arg]
-    """Marks that overlap made one, which spans both and has the score of the best."""
-    kept: list[list] = []  # type: ignore[type-arg]
+def _apart(found: list[Mark]) -> list[Mark]:
+    """Marks that overlap made one, which spans both and has the score of the first, the best."""
+    kept: list[Mark] = []
     for mark in found:
-        for other in kept:
-            width = min(mark[2], other[2]) - max(mark[0], other[0])
-            height = min(mark[3], other[3]) - max(mark[1], other[1])
-            if width > 0 and height > 0.5 * min(mark[3] - mark[1], other[3] - other[1]):
-                other[:4] = [*map(min, mark[:2], other[:2]), *map(max, mark[2:4], other[2:4])]
-                other[5] = other[5] and mark[5]
+        for number, other in enumerate(kept):
+            width = min(mark.x1, other.x1) - max(mark.x0, other.x0)
+            height = min(mark.y1, other.y1) - max(mark.y0, other.y0)
+            if width > 0 and height > 0.5 * min(mark.y1 - mark.y0, other.y1 - other.y0):
+                low = min(mark.x0, other.x0), min(mark.y0, other.y0)
+                high = max(mark.x1, other.x1), max(mark.y1, other.y1)
+                kept[number] = Mark(*low, *high, other.score, other.short and mark.short)
                 break
         else:
-            kept.append(list(mark))
+            kept.append(mark)
     return kept
 
 
-def _grown(box: tuple[float, ...], height: float, shape: tuple[int, ...]) -> tuple[float, ...]:
-    """A fifth of a letter more on each side: thin strokes and accents lie outside."""
+def _mark(
+    box: tuple[float, ...],
+    height: float,
+    length: float,
+    score: float,
+    scale: float,
+    shape: tuple[int, ...],
+) -> Mark:
+    """A line in pixels of the whole image, with a fifth of a letter more on each side: thin strokes
+    and accents lie outside."""
     more = 0.2 * height + 1
     x0, y0, x1, y1 = box
-    return (
-        max(x0 - more, 0),
-        max(y0 - more, 0),
-        min(x1 + more, shape[1]),
-        min(y1 + more, shape[0]),
+    return Mark(
+        max(round((x0 - more) / scale), 0),
+        max(round((y0 - more) / scale), 0),
+        min(round((x1 + more) / scale), shape[1]),
+        min(round((y1 + more) / scale), shape[0]),
+        score,
+        length < _MARKER,
     )
 
 
@@ -140,4 +147,5 @@ def _bounded(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
         return np.ascontiguousarray(pixels), 1.0
     scale = float((MOST_PIXELS / (rows * columns)) ** 0.5)
     size = max(1, round(columns * scale)), max(1, round(rows * scale))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), scale
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), scale

@@ -7,7 +7,7 @@ ground below them; three thresholds part letters from grounds of different unres
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -41,10 +41,10 @@ class Strokes(NamedTuple):
 def strokes(pixels: NDArray[np.uint8]) -> Iterator[Strokes]:
     """Of an image (rows, columns) or (rows, columns, 3 RGB): bright and dark, by level."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (_WIDEST_STROKE, _WIDEST_STROKE))
-    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    grey: Any = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     for bright in (True, False):
         operation = cv2.MORPH_TOPHAT if bright else cv2.MORPH_BLACKHAT
-        hat = cv2.morphologyEx(pixels, operation, kernel)
+        hat: Any = cv2.morphologyEx(pixels, operation, kernel)
         hat = hat if hat.ndim == 2 else hat.max(axis=2)
         for level in _LEVELS:
             yield from _of_level(hat, grey, level, bright=bright)
@@ -58,6 +58,7 @@ def _of_level(
         return
     left, top, columns, rows = cv2.boundingRect(mask)
     mask = mask[top : top + rows, left : left + columns]
+    labels: Any
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     _, _, width, height, area = stats.T
     box = width * height
@@ -71,7 +72,7 @@ def _of_level(
     numbers = numbers[np.argsort(stats[numbers, 0], kind="stable")]
     part = grey[top : top + rows, left : left + columns]
     levels = [_levels(part, labels, number, stats[number], bright) for number in numbers.tolist()]
-    peak, spread = np.float32(levels).T
+    peak, spread = np.array(levels, np.float32).T
     x, y, width, height, area = stats[numbers].T.astype(np.float32)
     yield Strokes(x + left, y + top, width, height, area, peak, spread, level)
 
