@@ -46,6 +46,24 @@ class Layout:
     def leakage_findings(self) -> Path:
         return self.root / "curation" / "leakage.parquet"
 
+    @property
+    def burned_in_findings(self) -> Path:
+        return self.root / "curation" / "burned_in.parquet"
+
+    @property
+    def burned_in_receipt(self) -> Path:
+        return self.root / "curation" / "burned_in.json"
+
+    @property
+    def burned_in_page(self) -> Path:
+        """Findings to look at, with their pixels: for the owner alone."""
+        return self.root / "curation" / "burned_in.html"
+
+    @property
+    def review(self) -> Path:
+        """Who looked through the images of which source."""
+        return self.root / "curation" / "review.json"
+
     def card(self, source: str) -> Path:
         """The card as built, a user's mapping included."""
         return self.root / "cards" / f"{source}.json"

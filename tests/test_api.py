@@ -365,6 +365,9 @@ def test_from_a_url_as_from_the_folder(
     local, remote = tree(tmp_path / "c" / "set"), tree(tmp_path / "d" / "set")
     # Reports of curation stay where the set was built.
     assert {name for name in local if name not in remote} == {
+        "curation/burned_in.html",
+        "curation/burned_in.json",
+        "curation/burned_in.parquet",
         "curation/leakage.parquet",
         "curation/phi.json",
         "curation/phi.parquet",

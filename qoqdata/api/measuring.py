@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qoqdata.curation.phi import Recogniser
     from qoqdata.curation.recipe import CurationRecipe
     from qoqdata.curation.verdicts import Curation
+    from qoqdata.dataset import Dataset
     from qoqdata.differences import SetDifference
     from qoqdata.statistics.tables import Stats
     from qoqdata.validation import Finding
@@ -54,20 +55,26 @@ def curate(
     *,
     recipe: CurationRecipe | Mapping[str, Any] | str | Path | None = None,
     recogniser: Recogniser | None = None,
+    burned_in: bool | None = None,
     progress: ProgressCallback | None = None,
 ) -> Curation:
     """Decide which records stay, write the verdicts into the set's curation/, and return them.
 
-    Looks for protected health information in texts and for images that stand in two splits. Records
-    with a finding are held back by default: they are not trained on, do not leave, and stay in the
-    set until the recipe accepts or drops them. `recipe` holds your decisions: a file, its content,
-    or a CurationRecipe. `recogniser` (see `qoqdata.curation.phi.Recogniser`) joins the rules.
-    `progress` hears of records whose images were looked at.
+    Looks for protected health information in texts, for images that stand in two splits, and for
+    text burned into images: of all sources with `burned_in`, of none with False, by default of
+    private ones and of those whose pixels may leave, which they do only after it. Records with a
+    finding in a text are held back by default: they are not trained on, do not leave, and stay in
+    the set until the recipe accepts or drops them.
+
+    `recipe` holds your decisions: a file, its content, or a CurationRecipe. `recogniser` (see
+    `qoqdata.curation.phi.Recogniser`) joins the rules. `progress` hears of records whose images
+    were looked at.
 
     Raises UsageError for a recipe at fault and for a set behind a URL, InputError for an image that
     cannot be decoded.
     """
     from qoqdata.curation import verdicts
+    from qoqdata.curation.burned_in import pixels
     from qoqdata.curation.recipe import CurationRecipe, load_recipe
     from qoqdata.settings import checked
 
@@ -76,7 +83,13 @@ def curate(
         recipe = checked(CurationRecipe, dict(recipe), where="recipe")
     elif not isinstance(recipe, CurationRecipe):
         recipe = load_recipe(None if recipe is None else Path(recipe))
-    return verdicts.curate(target, recipe, progress or silent, recogniser=recogniser)
+    # First, because the receipt of the texts is bound to the verdicts of all rules.
+    sources = _with_pixels_to_look_at(target, burned_in)
+    looked = None
+    if sources:
+        looked = pixels.curate_pixels(target, recipe.burned_in, sources, progress or silent)
+    passed = verdicts.curate(target, recipe, progress or silent, recogniser=recogniser)
+    return replace(passed, pixels=looked)
 
 
 def stats(
@@ -158,6 +171,19 @@ def diff(before: DatasetLike, after: DatasetLike) -> SetDifference:
     from qoqdata.differences import difference
 
     return difference(dataset_of(before), dataset_of(after))
+
+
+def _with_pixels_to_look_at(dataset: Dataset, asked: bool | None) -> list[str]:
+    """Sources whose images are looked at for text."""
+    from qoqdata.publication.licences import terms
+
+    if asked is not None:
+        return sorted(dataset.cards) if asked else []
+    return [
+        slug
+        for slug, term in terms(dataset.cards).items()
+        if term.form == "pixels" or dataset.cards[slug].access == "own"
+    ]
 
 
 def _is_file_name(policy: str | None) -> bool:

@@ -50,6 +50,7 @@ def publish(
     version: str | None = None,
     dry_run: bool = False,
     pixels_reviewed: Collection[str] = (),
+    reviewer: str | None = None,
     salt_file: str | Path | None = None,
     on_prepared: Callable[[Prepared], None] | None = None,
     progress: ProgressCallback | None = None,
@@ -58,9 +59,11 @@ def publish(
 
     It goes to `repo_id` (ORG/NAME on the Hub; `private` and the branch `revision` are of it), or
     `to` a folder or fsspec URL. `version` follows from what changed unless it is given; `dry_run`
-    sends nothing. `pixels_reviewed` names private sources whose images were looked through for
-    burned-in text; `salt_file` is the salt of the build. `on_prepared` hears of the release once it
-    has passed its gates and nothing is sent, `progress` of files.
+    sends nothing. `pixels_reviewed` names sources whose images the `reviewer` (default: who is
+    logged in) has looked through for burned-in text, which private sources need and open findings
+    are settled by; it holds until data or findings change. `salt_file` is the salt of the
+    build. `on_prepared` hears of the release once it has passed its gates and nothing is sent,
+    `progress` of files.
 
     Raises UsageError when the target is not one of the two, for another salt, for a version that
     does not rise and for a set behind a URL; DatasetError when a gate stays shut or the target is
@@ -72,7 +75,14 @@ def publish(
     target = _target(repo_id, to, private=private, revision=revision)
     source = dataset_in_folder(dataset, command="publish")
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
-    prepared = prepare(source, target, salt=salt, version=version, reviewed=pixels_reviewed)
+    prepared = prepare(
+        source,
+        target,
+        salt=salt,
+        version=version,
+        reviewed=pixels_reviewed,
+        reviewer=reviewer,
+    )
     if on_prepared is not None:
         on_prepared(prepared)
     delivery = None if dry_run else deliver(prepared, target, progress or silent)

@@ -13,6 +13,7 @@ from qoqdata import console
 if TYPE_CHECKING:
     import polars as pl
 
+    from qoqdata.curation.burned_in.pixels import PixelCuration
     from qoqdata.curation.verdicts import Curation
 
 EPILOG = """Example:  qoqdata curate ./set
@@ -29,7 +30,11 @@ With decisions:  qoqdata curate ./set --recipe curation.yaml
       - {id: 0f3a..., why: "names the patient"}
     presidio: {en: en_core_web_lg}   # spaCy models you have; needs pip install 'qoqdata[phi]'
   leakage:
-    on_finding: drop            # drop (default), report or skip"""
+    on_finding: drop            # drop (default), report or skip
+  burned_in:
+    on_finding: blank           # open (default), blank (black boxes in what is published) or drop
+    accept:
+      - {source: echo, evidence: screen, why: "depth scales of the device, looked at"}"""
 
 
 def add(app: typer.Typer) -> None:
@@ -39,23 +44,32 @@ def add(app: typer.Typer) -> None:
 def curate_command(
     dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
     recipe: Annotated[Path | None, typer.Option(help="curation.yaml with your decisions.")] = None,
+    burned_in: Annotated[
+        bool | None,
+        typer.Option(
+            "--burned-in/--no-burned-in",
+            help="Look for text in all images, or none. Default: private ones and what may leave.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
-    """Decide which records stay: protected health information in texts, images in two splits.
+    """Decide which records stay: protected health information in texts and pixels, leakage.
 
     Records with a finding in a text are held back: not trained on and not published until the
     recipe accepts or drops them. Verdicts go to curation/verdicts.parquet, findings without their
     text to curation/phi.parquet, pairs of images to curation/leakage.parquet. Text burned into
-    images is not looked for, nor are flipped, turned or cropped copies. Exit code 1 means that
-    findings are open.
+    images goes to curation/burned_in.parquet with its box, and to burned_in.html to look at.
+    Flipped, turned or cropped copies of images are not looked for. Exit code 1 means that findings
+    are open.
     """
     with console.counter("records", quiet=json) as progress:
-        result = qoqdata.curate(dataset, recipe=recipe, progress=progress)
+        result = qoqdata.curate(dataset, recipe=recipe, burned_in=burned_in, progress=progress)
     if json:
         console.emit_json(counts(result))
     else:
         show(result)
-    console.leave(console.FINDINGS if result.phi.open else console.DONE)
+    in_pixels = 0 if result.pixels is None else result.pixels.receipt.open
+    console.leave(console.FINDINGS if result.phi.open or in_pixels else console.DONE)
 
 
 def counts(result: Curation) -> dict[str, Any]:
@@ -70,6 +84,7 @@ def counts(result: Curation) -> dict[str, Any]:
         "held_records": len(_held(result)),
         "by_place": _by_place(result).to_dicts(),
         "records_in_two_splits": leaks,
+        "burned_in": None if result.pixels is None else result.pixels.receipt.model_dump(),
     }
 
 
@@ -81,6 +96,8 @@ def show(result: Curation) -> None:
         console.say()
     if result.leaks is not None and result.leaks.height:
         _show_leaks(result.leaks)
+    if result.pixels is not None and result.pixels.findings.height:
+        _show_pixels(result.pixels)
     held = len(_held(result))
     console.say(
         f"{result.phi.records:,} records read: {result.findings.height} findings, "
@@ -119,6 +136,19 @@ def _dropped(result: Curation) -> set[str]:
         for id_, keep, rule in result.verdicts.select("id", "keep", "rule").iter_rows()
         if not keep and rule != HELD
     }
+
+
+def _show_pixels(pixels: PixelCuration) -> None:
+    """Lines of text in images, by source and outcome, and how they were read."""
+    rows = [
+        (source, looked.images, outcome, count)
+        for source, looked in pixels.receipt.sources.items()
+        for outcome, count in looked.outcomes.items()
+    ]
+    console.table(("source", "images", "text burned in", "lines"), rows)
+    if pixels.receipt.ocr is None:
+        console.say("nothing read them: pip install 'qoqdata[ocr]' finds fewer that are none")
+    console.say("look at them in curation/burned_in.html\n")
 
 
 def _show_leaks(leaks: pl.DataFrame) -> None:

@@ -37,7 +37,10 @@ def publish_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing.")] = False,
     pixels_reviewed: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE", help="Private images were checked for burned-in text."),
+        typer.Option(metavar="SOURCE", help="You looked through its images for burned-in text."),
+    ] = None,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Who did. Default: who is logged in.")
     ] = None,
     salt_file: Annotated[Path | None, typer.Option(help="The salt of the build.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The outcome as JSON.")] = False,
@@ -57,6 +60,7 @@ def publish_command(
             version=version,
             dry_run=dry_run,
             pixels_reviewed=pixels_reviewed or (),
+            reviewer=reviewer,
             salt_file=salt_file,
             on_prepared=None if json else show,
             progress=progress,

@@ -58,6 +58,30 @@ class Leakage(BaseModel):
     correlation: float = Field(0.98, gt=0, le=1)
 
 
+class AcceptedPixels(BaseModel):
+    """Findings in pixels that a person has looked at and calls harmless, such as the scale of a
+    device. Fields left out match all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    why: str = Field(min_length=1, description="kept in the report")
+    id: str | None = None
+    image: int | None = None
+    evidence: Literal["screen", "ocr", "header"] | None = None
+
+
+class BurnedIn(BaseModel):
+    """Text burned into images. `open` leaves findings to be decided, and their source's pixels
+    cannot be published until they are; `blank` blackens their boxes in what is published, `drop`
+    removes the records."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["open", "blank", "drop"] = "open"
+    accept: tuple[AcceptedPixels, ...] = ()
+
+
 class CurationRecipe(BaseModel):
     """All curation settings."""
 
@@ -65,6 +89,7 @@ class CurationRecipe(BaseModel):
 
     phi: Phi = Phi()
     leakage: Leakage = Leakage()
+    burned_in: BurnedIn = BurnedIn()
 
 
 def load_recipe(path: Path | None) -> CurationRecipe:

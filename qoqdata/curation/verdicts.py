@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
+from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
 from qoqdata.curation.phi.recogniser import Presidio
@@ -26,12 +27,13 @@ PHI, HELD, LEAKAGE = "phi", "phi_held", "leakage"
 class Curation:
     """What a pass decided. `findings` of protected health information have a column `outcome`:
     dropped, held, accepted or open; `leaks` one: dropped or reported, and are None where none were
-    looked for."""
+    looked for, as `pixels` are."""
 
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
     verdicts: pl.DataFrame
     phi: PhiReceipt
+    pixels: PixelCuration | None = None
 
 
 def curate(

@@ -176,7 +176,8 @@ def _curation(facts: Facts) -> str:
     dropped = sum(release.dropped.values())
     text = (
         "## Curation\n\nAll texts were searched for protected health information before release; "
-        "no finding is open. Text burned into images was not searched for.\n"
+        "no finding is open. Images were searched for text burned into them: open findings were "
+        "looked at by a person.\n"
     )
     if dropped:
         text += (

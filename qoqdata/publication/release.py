@@ -7,7 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
+from qoqdata.curation.burned_in.blanking import boxes_to_blank
+from qoqdata.curation.burned_in.gate import require_clean_pixels
+from qoqdata.curation.burned_in.receipt import write_review
 from qoqdata.curation.phi import require_phi_receipt
 from qoqdata.dataset import Dataset
 from qoqdata.differences import KINDS, NOT_COMPARED, SetDifference, difference
@@ -48,22 +53,28 @@ def prepare(
     salt: Salt,
     version: str | None = None,
     reviewed: Collection[str] = (),
+    reviewer: str | None = None,
 ) -> Prepared:
     """Pass the gates and write the outgoing tree; nothing leaves yet.
 
-    `reviewed` names private sources whose images a person has looked through for burned-in
-    text. Raises DatasetError when the terms of a source are in doubt, when the PHI rules have not
-    run or have open findings, when private images were not reviewed, or when a secret is found in
-    an outgoing file; UsageError for a salt that is not the set's, or a version that does not rise.
+    `reviewed` names sources whose images a person, the `reviewer` (default: who is logged in), has
+    looked through for burned-in text; that is recorded in curation/, bound to the data and the
+    findings as they are. Raises DatasetError when the terms of a source are in doubt, when the PHI
+    rules have not run or have open findings, when pixels that leave were not looked at or have open
+    findings, when private images were not reviewed, or when a secret is found in an outgoing file;
+    UsageError for a salt that is not the set's, or a version that does not rise.
     """
     if salt.fingerprint != dataset.manifest.salt_fingerprint:
         fix = "name the salt that the set was built with: --salt-file"
         raise UsageError("the salt is another one; raw keys could not be recognised", fix=fix)
     require_terms(dataset)
     require_phi_receipt(dataset)
-    _require_review(dataset, reviewed)
+    findings = _require_pixels(dataset, reviewed, reviewer)
     root = dataset.layout.release
-    staged, older = stage(dataset, root), (target.read(CHANGELOG) or b"").decode()
+    staged, older = (
+        stage(dataset, root, boxes_to_blank(findings)),
+        (target.read(CHANGELOG) or b"").decode(),
+    )
     change: SetDifference | None = None
     if (outdated := _outdated(target)) is not None:
         change = NOT_COMPARED
@@ -176,15 +187,16 @@ def _outdated(target: Target) -> _Outdated | None:
         return None
 
 
-def _require_review(dataset: Dataset, reviewed: Collection[str]) -> None:
+def _require_pixels(
+    dataset: Dataset, reviewed: Collection[str], reviewer: str | None
+) -> pl.DataFrame:
+    """Record the reviews, pass the gate for pixels, and return the findings in them."""
     if unknown := sorted(set(reviewed) - set(dataset.cards)):
         raise UsageError(f"the set has no source {unknown[0]}", where="--pixels-reviewed")
-    for slug, term in terms(dataset.cards).items():
-        private = dataset.cards[slug].access == "own"
-        if private and term.form == "pixels" and slug not in reviewed:
-            what = f"nobody has looked for text burned into the images of {slug}"
-            fix = f"look through them, then say --pixels-reviewed {slug}"
-            raise DatasetError(what, where=dataset.where, fix=fix)
+    for slug in sorted(set(reviewed)):
+        write_review(dataset, slug, reviewer)
+    allowed = terms(dataset.cards).values()
+    return require_clean_pixels(dataset, {term.source for term in allowed if term.form == "pixels"})
 
 
 def _require_no_leak(root: Path, secrets: privacy.Secrets) -> None:

@@ -24,6 +24,7 @@ from qoqdata.contract.manifest import (
     Shard,
     SourceEntry,
 )
+from qoqdata.curation.burned_in.blanking import Boxes, blank_rows
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
@@ -41,16 +42,18 @@ from qoqdata.statistics import difficulty, tables
 FIRST = "1.0.0"
 
 
-def stage(dataset: Dataset, root: Path) -> Dataset:
+def stage(dataset: Dataset, root: Path, blanked: Boxes | None = None) -> Dataset:
     """Write the outgoing tree of `dataset` at `root` and open it; `seal` then gives it a version.
 
-    Records that curation dropped are not in it. Shards that lose no record are linked, not
-    copied. Raises DatasetError when nothing at all may leave.
+    Records that curation dropped are not in it, and boxes to be `blanked` are black in those whose
+    pixels leave. Shards in which nothing changes are linked, not copied. Raises DatasetError when
+    nothing at all may leave.
     """
     shutil.rmtree(root, ignore_errors=True)
     allowed = terms(dataset.cards)
     leaving = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]
-    shards = _without_dropped(dataset, root, leaving)
+    open_pixels = {slug for slug, term in allowed.items() if term.form == "pixels"}
+    shards = _outgoing(dataset, root, leaving, blanked or {}, open_pixels)
     if not shards:
         what = "nothing of this data set may be published"
         raise DatasetError(what, where=str(dataset.root), fix="see the terms in its cards")
@@ -139,11 +142,19 @@ def _counts(own: pl.DataFrame) -> Counts:
     )
 
 
-def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple[Shard, ...]:
+def _outgoing(
+    dataset: Dataset, root: Path, shards: list[Shard], blanked: Boxes, open_pixels: set[str]
+) -> tuple[Shard, ...]:
+    """Shards below `root` without dropped records and, of sources with `open_pixels`, blanked."""
     dropped = _dropped(dataset)
-    ids = pl.DataFrame(dataset.files.leaves(["id"]))
-    torn = ids.join(pl.DataFrame({"id": dropped}), on="id", how="semi")["shard"].unique()
-    changed = {dataset.manifest.shards[number].path for number in torn}
+    torn = _numbers(dataset, dropped.to_pylist())
+    painted = {
+        number
+        for number in _numbers(dataset, list(blanked))
+        if dataset.manifest.shards[number].source in open_pixels
+    }
+    changed = {dataset.manifest.shards[number].path for number in torn | painted}
+    blacken = {dataset.manifest.shards[number].path for number in painted}
     outgoing = []
     for shard in shards:
         target = root / shard.path
@@ -151,7 +162,9 @@ def _without_dropped(dataset: Dataset, root: Path, shards: list[Shard]) -> tuple
         with dataset.files.holding(shard, verify=True) as source:
             rest: Shard | None = shard
             if shard.path in changed:
-                rest = rewrite_shard(source, target, shard, partial(_keep, dropped=dropped))
+                boxes = blanked if shard.path in blacken else {}
+                change = partial(_changed, dropped=dropped, boxes=boxes)
+                rest = rewrite_shard(source, target, shard, change)
             else:
                 _link(source, target)
         if rest is not None:
@@ -196,8 +209,15 @@ def _shared_images(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
     return verdicts.without_dropped(leaks, dataset.layout)["id"].n_unique()
 
 
-def _keep(table: pa.Table, dropped: pa.Array) -> pa.Table:
-    return table.filter(pc.invert(pc.is_in(table.column("id"), dropped)))
+def _changed(table: pa.Table, dropped: pa.Array, boxes: Boxes) -> pa.Table:
+    return blank_rows(table.filter(pc.invert(pc.is_in(table.column("id"), dropped))), boxes)
+
+
+def _numbers(dataset: Dataset, ids: list[str]) -> set[int]:
+    """Numbers of the shards that hold some of the records."""
+    places = pl.DataFrame(dataset.files.leaves(["id"]))
+    some = pl.DataFrame({"id": ids}, schema={"id": pl.String})
+    return set(places.join(some, on="id", how="semi")["shard"].unique())
 
 
 def _link(source: Path, target: Path) -> None:

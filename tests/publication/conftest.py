@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qoqdata.curation.recipe import CurationRecipe
-from qoqdata.curation.verdicts import curate
+import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
@@ -32,5 +31,5 @@ def build_set(out: Path, *slugs: str, salt=SALT, shard_units: int | None = None)
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Four examples, curated; lc25000 in several shards."""
     dataset = build_set(tmp_path_factory.mktemp("publish") / "set", *SLUGS, shard_units=4)
-    curate(dataset, CurationRecipe())
+    qoqdata.curate(dataset)
     return dataset

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qoqdata.curation.recipe import CurationRecipe
-from qoqdata.curation.verdicts import curate
+import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication.folder import Folder
@@ -35,7 +34,7 @@ def smaller(mixed: Dataset, tmp_path: Path) -> Dataset:
     dataset = open_dataset(tmp_path / "smaller")
     ids = mixed.metadata().filter(source="ptb_xl")["id"].sort()
     drop(dataset, [ids[0]])
-    curate(dataset, CurationRecipe())
+    qoqdata.curate(dataset)
     return dataset
 
 

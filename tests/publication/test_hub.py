@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication import hub
@@ -137,15 +138,13 @@ def test_revision_switch(server: hub_server.Hub, mixed: Dataset, tmp_path: Path)
     publish(mixed, target(server))
     import shutil
 
-    from qoqdata.curation.recipe import CurationRecipe
-    from qoqdata.curation.verdicts import curate
     from tests.publication.test_staging import drop
 
     shutil.copytree(mixed.root, tmp_path / "set")
     smaller = open_dataset(tmp_path / "set")
     gone = mixed.metadata().filter(source_in("ptb_xl"))["id"].sort()[0]
     drop(smaller, [gone])
-    curate(smaller, CurationRecipe())
+    qoqdata.curate(smaller)
     prepared = prepare(smaller, target(server), salt=SALT)
     assert prepared.version == "2.0.0"
     assert prepared.change is not None and prepared.change.count("removed") == 1

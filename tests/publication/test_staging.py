@@ -9,8 +9,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from qoqdata.curation.recipe import CurationRecipe
-from qoqdata.curation.verdicts import curate
+import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
@@ -147,7 +146,7 @@ def test_a_set_of_recipes_only_has_no_shard(tmp_path: Path) -> None:
 
 def test_images_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:
     dataset = build_set(tmp_path / "set", "lc25000")
-    curate(dataset, CurationRecipe())
+    qoqdata.curate(dataset)
     ids = dataset.kept()["id"].to_list()
     found = pl.read_parquet(dataset.layout.leakage_findings).clear()
     assert stage(dataset, tmp_path / "none").manifest.release.shared_images == 0

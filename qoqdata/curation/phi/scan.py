@@ -32,6 +32,7 @@ def scan_texts(dataset: Dataset, recogniser: Recogniser | None = None) -> pl.Dat
     count characters. The text itself stays where it is, so that the table of findings is no second
     place to protect.
     """
+    dataset.check_some()
     # Those of records that were dropped before, too: a verdict may be taken back.
     parts = [
         _findings(_texts(dataset, name, path), name, recogniser)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qoqdata.errors import InputError
 from qoqdata.readers.dicom.belief import agreeing, asks_values, believed
+from qoqdata.readers.dicom.burned_in import burned_in_notes
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
 from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
@@ -83,7 +84,8 @@ def read_dicom(
 
     MONOCHROME1 and PresentationLUTShape INVERSE are inverted, once. Pixel padding is black.
     Colour is RGB: YBR and palettes are converted, samples of more than 8 bits keep the top 8; ICC
-    profiles are not applied. Overlays and burned-in text are left as they are.
+    profiles are not applied. Overlays and burned-in text are left as they are; `repairs` tells
+    what the header says of such text (see `burned_in`).
 
     Raises MissingFile, UnreadableFile (damaged, or header, codestream and values contradict each
     other; names each decoder tried), UnsupportedFormat, NoPixels, TooLarge; InputError when the
@@ -201,7 +203,7 @@ def _read(
         original_rows=pixel.rows,
         original_columns=pixel.columns,
         original_frames=pixel.frames,
-        repairs=tuple(dict.fromkeys((*repairs, *notes))),
+        repairs=tuple(dict.fromkeys((*repairs, *notes, *burned_in_notes(dataset)))),
     )
 
 

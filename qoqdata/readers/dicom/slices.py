@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from qoqdata.errors import InputError, NoPixels, NotAVolume, UnreadableFile
 from qoqdata.readers.dicom import elements
+from qoqdata.readers.dicom.burned_in import burned_in_notes
 from qoqdata.readers.dicom.dataset import located, open_dataset
 from qoqdata.readers.dicom.functional_groups import holder
 from qoqdata.readers.dicom.geometry import ImagePlane, plane
@@ -101,7 +102,7 @@ def read_slices(
                 raise
             repairs.append(f"left out: {path.name}, not DICOM")
             continue
-        repairs += file.repairs
+        repairs += (*file.repairs, *burned_in_notes(file.dataset))
     if not slices:
         raise InputError("no slices to make a volume of", where=str(files) if folder else None)
     return slices, repairs
