@@ -79,6 +79,7 @@ def curate(
     from qoqdata.settings import checked
 
     target = dataset_in_folder(dataset, command="curate")
+    target.check_some()
     if isinstance(recipe, Mapping):
         recipe = checked(CurationRecipe, dict(recipe), where="recipe")
     elif not isinstance(recipe, CurationRecipe):
