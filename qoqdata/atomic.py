@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+#: The name of a draft, with the process that writes it.
+_DRAFT = re.compile(r"\..+\.([1-9][0-9]*)\.tmp")
 
 
 @contextmanager
@@ -27,6 +31,27 @@ def replacing(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove the drafts below a folder that processes left behind which are no more.
+
+    For whoever knows that nobody on another machine writes there.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if (draft := _DRAFT.fullmatch(name)) and not _is_running(int(draft[1])):
+                Path(parent, name).unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write_json(path: Path, content: Any) -> None:

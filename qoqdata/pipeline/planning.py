@@ -17,6 +17,8 @@ from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import DuplicateKey, InputError, TornGroup
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.blocks import CardBlock, keep_out
+from qoqdata.pipeline.faults import RETRIES, UnitStopped, fault_of
+from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.raw_leftovers import leftover_messages, refused_files
 from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.conformance import sound_plan
@@ -25,6 +27,9 @@ from qoqdata.sources.raw_level import with_level
 
 #: The official splits of a unit by a list of its namespace; none where it is not in it.
 Listed = Callable[[Unit], frozenset[Split]]
+
+#: Stands for a unit in the row of a source that is refused.
+WHOLE_SOURCE = "(the whole source)"
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,55 @@ class SourcePlan:
 
 
 @dataclass(frozen=True)
+class SourceFault:
+    """Why a source is refused as a whole: its quarantine row, and the message with full paths."""
+
+    row: quarantine.Row
+    told: str
+
+
+@dataclass(frozen=True)
 class Chunk:
     """The units of one shard; `name` is `<split>-<number>`."""
 
     name: str
     split: Split
     units: tuple[Unit, ...]
+
+
+def plan_or_fault(
+    source: Source,
+    job: Job,
+    limit: int | None,
+    blocks: Sequence[CardBlock],
+    listed: Listed | None,
+) -> SourcePlan | SourceFault:
+    """As `make_plan`; whatever that raises is the source's fault.
+
+    A plan in which the disk or the system failed is made anew, a few times.
+    """
+    for tries in range(1 + RETRIES):
+        try:
+            return make_plan(
+                source, job, limit=limit, blocks=blocks, listed=listed, whole=tries < RETRIES
+            )
+        except BaseException as error:
+            if is_persons(error):
+                raise
+            again = isinstance(error, UnitStopped) or _of_the_machine(error)
+            if not again or tries == RETRIES:
+                return source_fault(source, job, error)
+            job = replace(job, raw=replace(job.raw))
+    raise AssertionError("the last try returns")
+
+
+def source_fault(
+    source: Source, job: Job, error: BaseException, stage: quarantine.Stage = "plan"
+) -> SourceFault:
+    """The fault of a source that is refused because of `error`."""
+    row = quarantine.failure_row(WHOLE_SOURCE, (), stage, error, job, source)
+    # What is shown at the site may name its folders; what is written may not.
+    return SourceFault(row, quarantine.failure_message(error, source))
 
 
 def make_plan(
@@ -59,6 +107,7 @@ def make_plan(
     limit: int | None = None,
     blocks: Sequence[CardBlock] = (),
     listed: Listed | None = None,
+    whole: bool = False,
 ) -> SourcePlan:
     """Run the source's `plan` and settle keys and splits.
 
@@ -66,13 +115,16 @@ def make_plan(
 
     Units come in the order of a public hash of their key: independent of listing order, and not
     sorted by class as raw folders are. With `limit`, only the first so many are kept, and nothing
-    else is counted. Errors of `plan` itself pass through: they refuse the source as a whole.
+    else is counted. Errors of `plan` itself pass through: they refuse the source as a whole. With
+    `whole`, UnitStopped is raised when something is refused because the disk or the system failed.
     """
     with _without_collector():
         try:
             units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
         except InputError as error:
             raise with_level(error, job) from error
+        if whole:
+            _stop_at_fault(refusals)
         refusals += refused_files(job.raw, (*units, *refusals, *filtered))
         units, duplicates = _refuse_duplicates(units)
         refusals += duplicates
@@ -197,6 +249,18 @@ def assign_splits(
             continue
         with_split += [replace(unit, split=split, group=group) for unit in members]
     return with_split, refusals
+
+
+def _stop_at_fault(refusals: Iterable[Refused]) -> None:
+    for item in refusals:
+        fault = fault_of(item.error)
+        if fault is not None and fault.kind == "machine":
+            raise UnitStopped(item.key, fault)
+
+
+def _of_the_machine(error: BaseException) -> bool:
+    fault = fault_of(error)
+    return fault is not None and fault.kind in ("machine", "memory")
 
 
 def _ungrouped_message(ungrouped: int, units: int, job: Job) -> str:
