@@ -20,6 +20,7 @@ from qoqdata.pipeline.blocks import CardBlock, keep_out
 from qoqdata.pipeline.faults import RETRIES, UnitStopped, fault_of
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.raw_leftovers import leftover_messages, refused_files
+from qoqdata.pipeline.unit_limits import TimeIsUp
 from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
@@ -72,7 +73,7 @@ def plan_or_fault(
     blocks: Sequence[CardBlock],
     listed: Listed | None,
 ) -> SourcePlan | SourceFault:
-    """As `make_plan`; whatever that raises is the source's fault.
+    """As `make_plan`; whatever that raises is the source's fault, but for TimeIsUp.
 
     A plan in which the disk or the system failed is made anew, a few times.
     """
@@ -82,7 +83,7 @@ def plan_or_fault(
                 source, job, limit=limit, blocks=blocks, listed=listed, whole=tries < RETRIES
             )
         except BaseException as error:
-            if is_persons(error):
+            if is_persons(error) or isinstance(error, TimeIsUp):
                 raise
             again = isinstance(error, UnitStopped) or _of_the_machine(error)
             if not again or tries == RETRIES:
@@ -122,7 +123,9 @@ def make_plan(
         try:
             units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
         except InputError as error:
-            raise with_level(error, job) from error
+            if (told := with_level(error, job)) is error:
+                raise
+            raise told from error
         if whole:
             _stop_at_fault(refusals)
         refusals += refused_files(job.raw, (*units, *refusals, *filtered))
