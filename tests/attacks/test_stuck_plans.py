@@ -36,7 +36,9 @@ def both(tmp_path: Path) -> None:
 def test_in_the_callers_process(tmp_path: Path, plan, limits: Limits, said: str) -> None:
     both(tmp_path)
     events: list = []
-    manifest = build(tmp_path, unruly("bad", plan=plan), unruly("good"), limits=limits, events=events)
+    manifest = build(
+        tmp_path, unruly("bad", plan=plan), unruly("good"), limits=limits, events=events
+    )
     refused = manifest.sources["bad"].refused
     assert refused is not None and refused.startswith(said)
     assert manifest.sources["good"].counts.records == 2

@@ -59,12 +59,12 @@ def test_a_killed_build_leaves_no_worker_and_no_draft(tmp_path: Path) -> None:
         tmp_path / "set" / folder / f".{name}.{worker}.tmp"
         for folder, name in (("meta", "films.parquet"), ("data/other", "x"), (".", "manifest.json"))
     ]
-    mine = tmp_path / "set" / "meta" / f".films.parquet.{os.getpid()}.tmp"
+    mine = tmp_path / "set" / "meta" / f".other.parquet.{os.getpid()}.tmp"
     for draft in (*drafts, mine):
         draft.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(b"half")
     manifest = build(tmp_path, unruly())
-    assert [path for path in (tmp_path / "set").rglob("*.tmp")] == [mine]
+    assert list((tmp_path / "set").rglob("*.tmp")) == [mine]
     assert shards(manifest) == shards(build(tmp_path, unruly(), out="fresh"))
 
 
@@ -78,8 +78,18 @@ def test_drafts_are_told_by_their_name(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, f".x.{10**30}.tmp"])
 
 
+def test_a_process_that_has_the_number_of_one_that_is_no_more(tmp_path: Path) -> None:
+    """In a container every build may be process 7: a draft from before it began is not its own."""
+    old, new = tmp_path / f".old.{os.getpid()}.tmp", tmp_path / f".new.{os.getpid()}.tmp"
+    for draft in (old, new):
+        draft.touch()
+    os.utime(old, (0, 10**9))
+    atomic.remove_drafts(tmp_path)
+    assert new.exists() and old.exists() == (not Path("/proc/stat").exists())
+
+
 def test_a_full_disk_leaves_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw_units(tmp_path / "films" / "raw", **{letter: "0" for letter in "abcdefgh"})
+    raw_units(tmp_path / "films" / "raw", **dict.fromkeys("abcdefgh", "0"))
     whole = conversion.write_shard
     written: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Units that hang, hog memory, die, exit or meet a failing disk cost themselves and nothing else."""
+"""Units that hang, hog memory, die, exit or meet a failing disk cost themselves alone."""
 
 from __future__ import annotations
 
