@@ -206,14 +206,14 @@ def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
                     continue
                 build.not_finished(task.chunk, result.reason, listen)
                 if result.everywhere:
-                    raise _unfinished(builds)
+                    raise _unfinished(builds, ". Nothing more was begun")
     for build in builds:
         build.close(listen)
     if any(build.unfinished for build in builds):
         raise _unfinished(builds)
 
 
-def _unfinished(builds: Iterable[SourceBuild]) -> UnfinishedBuild:
+def _unfinished(builds: Iterable[SourceBuild], end: str = "") -> UnfinishedBuild:
     """What to say of chunks without a receipt, each with its reason."""
     chunks = [
         f"{build.slug}/{name} ({reason})"
@@ -222,7 +222,7 @@ def _unfinished(builds: Iterable[SourceBuild]) -> UnfinishedBuild:
     ]
     shown = "; ".join(chunks[:_SHOWN]) + ("; ..." if len(chunks) > _SHOWN else "")
     return UnfinishedBuild(
-        f"unfinished after several tries, because the machine failed: {shown}",
+        f"unfinished after several tries, because the machine failed: {shown}{end}",
         fix="see to the disk or mount, or take a file that it has lost out of the raw folder;"
         " then the same command goes on from here",
     )

@@ -191,8 +191,10 @@ class SourceBuild:
         self, error: BaseException, stage: quarantine.Stage, listen: progress.Listener
     ) -> None:
         """Refuse the source as a whole and say why; the other sources go on."""
-        known = isinstance(error, _Refusal)
-        fault = error.fault if known else source_fault(self.source, self.job, error, stage)
+        if isinstance(error, _Refusal):
+            fault = error.fault
+        else:
+            fault = source_fault(self.source, self.job, error, stage)
         row = fault.row
         self.plan = SourcePlan((), (row,))
         self.refusal = f"{row['reason']}: {row['message']}"

@@ -50,7 +50,7 @@ _AHEAD = 2
 
 def run_tasks(
     tasks: Iterable[ChunkTask], *, engine: str, workers: int, listen: progress.Listener
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Run tasks on the engine of that name; raises UsageError for an unknown one.
 
     `listen` hears of units that take long.
@@ -108,7 +108,9 @@ def _here(
         return function(source, *args)
 
 
-def _run_here(tasks: Iterable[ChunkTask], listen: progress.Listener) -> Iterator[Result]:
+def _run_here(
+    tasks: Iterable[ChunkTask], listen: progress.Listener
+) -> Generator[Result, None, None]:
     """Run tasks in this process: no unit of them can be killed."""
     for task in tasks:
         yield task, _finished(task, partial(_convert_chunk_here, task, listen))
@@ -143,7 +145,7 @@ class _Member:
 
 def _run_crew(
     tasks: Iterable[ChunkTask], workers: int, listen: progress.Listener
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Run tasks on `workers` processes.
 
     A chunk of which a unit killed its worker, ran out of time or met a fault of the machine is a
@@ -267,7 +269,8 @@ def _finished(task: ChunkTask, run: Callable[[], ShardReceipt]) -> ShardReceipt 
             if fault is None and not isinstance(error, OSError):
                 return failed_chunk(task, error)
             if fault is None or tries == RETRIES:
-                return Unfinished(f"{type(error).__name__}: {error}", everywhere=True)
+                reason = f"its shard cannot be written: {type(error).__name__}: {error}"
+                return Unfinished(reason, everywhere=True)
     raise AssertionError("the last try returns")
 
 
@@ -312,7 +315,7 @@ def _receive(worker: Worker, tell: Callable[[float], None]) -> Any:
                 tell(passed)
 
 
-def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
+def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Generator[Result, None, None]:
     """Run tasks as Ray tasks, two a worker in flight; joins a running cluster or starts one.
 
     Ray itself retries a task whose process died; one that kills it every time quarantines its
