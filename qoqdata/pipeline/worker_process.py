@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
@@ -141,8 +141,13 @@ def _answer(message: bytes) -> bytes:
     try:
         function, arguments = pickle.loads(message)
         answer = function(*arguments)
-    except BaseException as raised:
+    except Exception as raised:
         error = raised
+    except BaseException as raised:  # Where it is raised again it would end the build.
+        error = ConverterError(f"{type(raised).__name__}: {raised}")
+    with suppress(AttributeError, OSError, ValueError):
+        # What converters print would be lost with the process; not every one has such a stream.
+        sys.stdout.flush()
     try:
         reply = bytes(ForkingPickler.dumps((answer, error)))
         if error is not None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from qoqdata import console
 from qoqdata.errors import UnfinishedBuild
-from qoqdata.pipeline import progress
+from qoqdata.pipeline import progress, unit_limits, workers
 from qoqdata.readers.limits import Limits
 from tests.attacks import unruly_source
 from tests.attacks.unruly_source import ALWAYS, build, raw_units, shards, tries, unruly
@@ -93,10 +94,15 @@ def test_ctrl_c_is_a_persons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert build(tmp_path, unruly()).sources["films"].counts.records == 2
 
 
-def test_a_unit_that_sleeps_in_the_callers_process_is_stopped(tmp_path: Path) -> None:
+def test_a_unit_that_sleeps_in_the_callers_process_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_limits, "SLOW", 0.3)
+    events: list = []
     folder = raw(tmp_path, a="0", b=f"{ALWAYS} sleep", c="0")
-    manifest = build(tmp_path, unruly(), limits=ONE_SECOND)
+    manifest = build(tmp_path, unruly(), limits=ONE_SECOND, events=events)
     assert manifest.sources["films"].counts.records == 2
+    assert named(events) == {("films", "b.txt")}
     row = left_out(tmp_path)["b.txt"]
     assert row["reason"] == "over_limit" and "longer than 1 seconds" in row["message"]
     assert tries(folder, "b.txt") == 2
@@ -121,15 +127,40 @@ def test_limits_of_a_run_keep_shards_and_raised_ones_give_a_stopped_unit_another
     assert tries(folder, "b.txt") == 4
 
 
-def test_units_that_hang_or_die_cost_themselves(tmp_path: Path) -> None:
+def named(events: list) -> set[tuple[str, str]]:
+    """The units that were told to take long."""
+    return {(one.source, one.what) for one in events if isinstance(one, progress.InWork)}
+
+
+def test_units_that_hang_or_die_cost_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One build on a worker process: a hang that no thread can see, and one lost worker."""
+    monkeypatch.setattr(workers, "SLOW", 0.2)
+    monkeypatch.setattr(workers, "_LOOK", 0.1)
+    events: list = []
     folder = raw(tmp_path, a="0", b=f"{ALWAYS} hold", c="1 kill", d="0")
-    manifest = build(tmp_path, unruly(), workers=1, limits=ONE_SECOND)
+    manifest = build(tmp_path, unruly(), workers=1, limits=ONE_SECOND, events=events)
+    assert ("films", "b.txt") in named(events)
     assert manifest.sources["films"].counts.records == 3
     rows = left_out(tmp_path)
     assert set(rows) == {"b.txt"} and rows["b.txt"]["reason"] == "over_limit"
     assert (tries(folder, "b.txt"), tries(folder, "c.txt")) == (2, 1)
     assert not list((tmp_path / "set").rglob("*.tmp"))
+
+
+def test_the_console_names_what_is_in_work_and_what_is_unfinished(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    with console.listener() as listen:
+        listen(progress.Planning("films"))
+        listen(progress.InWork("films", "b.txt", 1234))
+        listen(progress.ChunkUnfinished("films", "train-00000", "b.txt: OSError: Stale"))
+    assert capsys.readouterr().err.splitlines() == [
+        "films: planning",
+        "films: b.txt in work for 1,234 seconds",
+        "films: train-00000 unfinished: b.txt: OSError: Stale",
+    ]
 
 
 @pytest.mark.slow
