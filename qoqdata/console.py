@@ -227,8 +227,6 @@ def _say_faults(event: events.Event) -> None:
 
 def _say_event(event: events.Event) -> None:
     match event:
-        case events.Planning(source=source):
-            complain(f"{source}: planning")
         case events.Planned(source=source, units=units, chunks=chunks, left_out=left_out):
             complain(f"{source}: {units} units in {chunks} shards, {left_out} left out")
         case events.Finished(source=source, chunk=chunk, records=records, quarantined=failed):
@@ -266,10 +264,8 @@ class _SourceBars:
 
     def __call__(self, event: events.Event) -> None:
         match event:
-            case events.Planning(source=source):
-                self.tasks[source] = self.bars.add_task(source, total=None, note="planning")
             case events.Planned(source=source, units=units):
-                self.bars.update(self.tasks[source], total=units, note="")
+                self.tasks[source] = self.bars.add_task(source, total=units, note="")
             case events.Finished(source=source, units=units, quarantined=failed):
                 count = self.failures[source] = self.failures.get(source, 0) + failed
                 note = f"{count} quarantined" if count else ""

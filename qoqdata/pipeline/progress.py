@@ -7,13 +7,6 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Planning:
-    """A source is about to be planned."""
-
-    source: str
-
-
-@dataclass(frozen=True)
 class Planned:
     """A source was planned."""
 
@@ -70,7 +63,7 @@ class Warned:
     message: str
 
 
-Event = Planning | Planned | Finished | InWork | ChunkUnfinished | SourceRefused | Warned
+Event = Planned | Finished | InWork | ChunkUnfinished | SourceRefused | Warned
 
 
 class Listener(Protocol):

@@ -104,7 +104,6 @@ class SourceBuild:
         if self.fault is not None:
             self.refuse(self.fault, "plan", setting.listen)
             return
-        setting.listen(progress.Planning(self.slug))
         with self._refusing("plan", setting.listen):
             self.plan = self._planned(apart)
         if self.refusal is not None:

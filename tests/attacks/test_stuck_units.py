@@ -153,11 +153,11 @@ def test_the_console_names_what_is_in_work_and_what_is_unfinished(
     capsys: pytest.CaptureFixture,
 ) -> None:
     with console.listener() as listen:
-        listen(progress.Planning("films"))
+        listen(progress.InWork("films", "its plan", 45))
         listen(progress.InWork("films", "b.txt", 1234))
         listen(progress.ChunkUnfinished("films", "train-00000", "b.txt: OSError: Stale"))
     assert capsys.readouterr().err.splitlines() == [
-        "films: planning",
+        "films: its plan in work for 45 seconds",
         "films: b.txt in work for 1,234 seconds",
         "films: train-00000 unfinished: b.txt: OSError: Stale",
     ]
