@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+#: The name of a draft, with the process that writes it.
+_DRAFT = re.compile(r"\..+\.([1-9][0-9]*)\.tmp")
+_BOOT = re.compile(r"^btime (\d+)$", re.MULTILINE)
+#: Seconds that the clock of a file server may be behind.
+_SKEW = 60
 
 
 @contextmanager
@@ -27,6 +34,38 @@ def replacing(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove the drafts below a folder that processes left behind which are no more.
+
+    For whoever knows that nobody on another machine writes there.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if draft := _DRAFT.fullmatch(name):
+                path = Path(parent, name)
+                with suppress(FileNotFoundError):
+                    if not _may_write(int(draft[1]), path.stat().st_mtime):
+                        path.unlink()
+
+
+def _may_write(process: int, written: float) -> bool:
+    """Whether a process is running that may be the one which wrote something at that time."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    try:
+        status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        boot = _BOOT.search(Path("/proc/stat").read_text())
+    except OSError:  # No Linux, or it has just ended.
+        return True
+    # An orphan that nobody waits for stays in the table of processes; and numbers come again.
+    began = int(boot[1]) + int(status[19]) / os.sysconf("SC_CLK_TCK") if boot else 0
+    return status[0] not in "ZX" and written > began - _SKEW
 
 
 def write_json(path: Path, content: Any) -> None:

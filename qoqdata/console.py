@@ -219,6 +219,10 @@ def _say_faults(event: events.Event) -> None:
             complain(f"{source}: refused ({reason}): {message}")
         case events.Warned(source=source, message=message):
             complain(f"{source}: {message}")
+        case events.InWork(source=source, what=what, seconds=seconds):
+            complain(f"{source}: {what} in work for {seconds:,} seconds")
+        case events.ChunkUnfinished(source=source, chunk=chunk, reason=reason):
+            complain(f"{source}: {chunk} unfinished: {reason}")
 
 
 def _say_event(event: events.Event) -> None:

@@ -10,6 +10,7 @@
     |   |-- UnreadableFile      damaged, truncated, or not what its name says
     |   |-- UnsupportedFormat   intact, but no decoder here can read it
     |   |-- TooLarge            a declared or real size beyond the limits
+    |   |-- OverLimit           more time or memory than the limits give a unit
     |   |-- NoPixels            a valid DICOM object without an image
     |   |-- NotAVolume          images that are no slices of a volume
     |   |-- BadTable            a table lacks a column, is empty or cannot be parsed
@@ -17,7 +18,7 @@
     |   |-- DuplicateKey        a key that must be unique and is not
     |   |-- MissingKey          a row or file without its partner
     |   |-- TornGroup           official splits that tear a patient or group apart
-    |   |-- WorkerDied          a decoder crashed the process that ran it
+    |   |-- WorkerDied          the process that ran it crashed or was killed
     |   `-- Misaligned          image, mask or boxes do not share a grid
     |-- ConverterError          a converter breaks the protocol, or asks what its card lacks
     |-- RecordError             a record breaks the schema: id, column, rule
@@ -93,6 +94,10 @@ class UnsupportedFormat(InputError):
 
 class TooLarge(InputError):
     code = "too_large"
+
+
+class OverLimit(InputError):
+    code = "over_limit"
 
 
 class NoPixels(InputError):

@@ -117,7 +117,8 @@ def build(
     "findings" where more than the share `max_quarantine` of a source's units is in quarantine
     (0.01, "1%"; by default that of the file, or 1 %); or "failed" where a source gave no record at
     all, and `failure` says why. Raises UsageError for a configuration that does not fit and
-    for a second build of the same folder.
+    for a second build of the same folder, and UnfinishedBuild where a disk or the system failed
+    again and again: the same call later goes on from there.
     """
     from qoqdata.pipeline import build as pipeline
     from qoqdata.pipeline.config import BuildSetting, Overrides

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,21 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from qoqdata import manifest
+from qoqdata.atomic import remove_drafts
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.contract.storage import Storage
-from qoqdata.errors import UsageError
+from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.layout import Layout
 from qoqdata.pipeline import patient_splits
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.pipeline.conversion import Unfinished
+from qoqdata.pipeline.interrupts import is_persons, telling_interrupts
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.readme import write_readme
 from qoqdata.pipeline.source_build import SourceBuild, read_summary
-from qoqdata.pipeline.workers import run_tasks
+from qoqdata.pipeline.workers import planning_apart, run_tasks
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
 from qoqdata.settings import load_mapping
@@ -32,13 +36,17 @@ from qoqdata.sources.protocol import Job, Source
 from qoqdata.sources.rawtree import open_raw
 from qoqdata.version import VERSION
 
+#: Unfinished chunks that a message names.
+_SHOWN = 5
+
 
 def build(config: BuildConfig, out: Path, setting: BuildSetting) -> Manifest:
     """Build or complete the data set at `out` and return its manifest.
 
     The same inputs, configuration and version give byte-identical shards for any number of
     workers and any number of kills in between. Raises UsageError for a configuration that does
-    not fit and for a second build of the same folder; raw input at fault ends in quarantine.
+    not fit and for a second build of the same folder, and UnfinishedBuild where a disk or the
+    system failed again and again; raw input at fault ends in quarantine.
     """
     sources = [(catalogue.find_source(request.source), request) for request in config.sources]
     return build_requests(sources, out, setting, config)
@@ -66,6 +74,7 @@ def build_requests(
         with FileLock(layout.lock, timeout=0):
             # Until the new manifest is there the data set is unfinished, and must look it.
             layout.manifest.unlink(missing_ok=True)
+            remove_drafts(layout.root)
             patient_splits.write_lists(lists.values(), layout)
             _run(
                 [
@@ -84,6 +93,8 @@ def build_requests(
                 ],
                 setting,
             )
+            # Of workers that died in this very build.
+            remove_drafts(layout.root)
             name = config.name or out.resolve().name
             result = _assemble(layout, name, setting.salt)
             write_readme(layout.root, result)
@@ -148,7 +159,9 @@ def _job_or_fault(
         return make_job(source, request, limits=limits), None
     except UsageError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_persons(error):
+            raise
         job = _unconfigured_job(source, request, limits)
         # It is to be refused under the name that it would have had.
         slug = (_mapping(request) or {}).get("slug")
@@ -171,15 +184,48 @@ def _mapping(request: SourceRequest) -> Mapping[str, Any] | None:
 
 
 def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
-    """Run the tasks of all sources through one engine; planning happens as it takes them."""
+    """Run the tasks of all sources through one engine; planning happens as it takes them.
+
+    Raises UnfinishedBuild where chunks have no receipt: at once where nothing can be written.
+    """
     for build in builds:
         build.open()
     by_slug = {build.slug: build for build in builds}
-    tasks = (task for build in builds for task in build.tasks(setting))
-    for task, receipt in run_tasks(tasks, engine=setting.engine, workers=setting.workers):
-        by_slug[task.job.card.slug].finished(task.chunk, receipt, setting.listen)
+    engine, workers, listen = setting.engine, setting.workers, setting.listen
+    with (
+        telling_interrupts(),
+        planning_apart(engine=engine, workers=workers, listen=listen) as apart,
+    ):
+        tasks = (task for build in builds for task in build.tasks(setting, apart))
+        results = run_tasks(tasks, engine=engine, workers=workers, listen=listen)
+        with closing(results):
+            for task, result in results:
+                build = by_slug[task.slug]
+                if not isinstance(result, Unfinished):
+                    build.finished(task.chunk, result, listen)
+                    continue
+                build.not_finished(task.chunk, result.reason, listen)
+                if result.everywhere:
+                    raise _unfinished(builds, ". Nothing more was begun")
     for build in builds:
-        build.close(setting.listen)
+        build.close(listen)
+    if any(build.unfinished for build in builds):
+        raise _unfinished(builds)
+
+
+def _unfinished(builds: Iterable[SourceBuild], end: str = "") -> UnfinishedBuild:
+    """What to say of chunks without a receipt, each with its reason."""
+    chunks = [
+        f"{build.slug}/{name} ({reason})"
+        for build in builds
+        for name, reason in sorted(build.unfinished.items())
+    ]
+    shown = "; ".join(chunks[:_SHOWN]) + ("; ..." if len(chunks) > _SHOWN else "")
+    return UnfinishedBuild(
+        f"unfinished after several tries, because the machine failed: {shown}{end}",
+        fix="see to the disk or mount, or take a file that it has lost out of the raw folder;"
+        " then the same command goes on from here",
+    )
 
 
 def _check(layout: Layout, jobs: list[tuple[Source, Job]], salt: Salt) -> None:

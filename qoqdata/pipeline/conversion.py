@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,9 +10,20 @@ from qoqdata.contract.storage import Storage
 from qoqdata.errors import InputError, RecordError, UnreadableFile
 from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, raw_keys, receipts
+from qoqdata.pipeline.faults import (
+    UnitFault,
+    UnitStopped,
+    fault_of,
+    given_up,
+    may_retry,
+    stopped_at,
+)
+from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.planning import Chunk
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
+from qoqdata.pipeline.unit_limits import TimeIsUp, killing, memory_bound, raising
+from qoqdata.pipeline.worker_process import NOWHERE, at_unit
 from qoqdata.readers.identifiers import Identifiers, taking_identifiers
 from qoqdata.readers.raw_file import DIGEST, taking_digests
 from qoqdata.records.content import Record
@@ -35,6 +46,11 @@ class ChunkTask:
     storage: Storage
     layout: Layout
 
+    @property
+    def slug(self) -> str:
+        """The source's name in the data set."""
+        return self.job.card.slug
+
     def fingerprint(self, stamped: Iterable[Stamps] | None = None) -> str:
         """The fingerprint of the chunk, by default with its files as they are now."""
         return receipts.fingerprint(
@@ -46,12 +62,24 @@ class ChunkTask:
 class UnitOutcome:
     """Rows of a converted unit, or the quarantine row of one that gave none; skipped questions,
     and the identifiers in the headers of its files.
+
+    `fault` is why it is worth another try; `stopped` the limit, with its bound, that ended it.
     """
 
     rows: tuple[dict[str, Any], ...]
     left_out: quarantine.Row | None
     skips: tuple[SkipCount, ...] = ()
     identifiers: Identifiers = field(default_factory=Identifiers)
+    fault: UnitFault | None = None
+    stopped: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Why a chunk has no receipt: a fault of the machine, of one file or `everywhere`."""
+
+    reason: str
+    everywhere: bool
 
 
 def convert_chunk(
@@ -97,6 +125,7 @@ def convert_chunk(
         quarantine=tuple(tally.left_out),
         skipped=total_skips(tally.skips),
         raw_keys=raw_keys.packed(tally.identifiers, task.job.card, task.salt),
+        stopped=dict(sorted(tally.stopped)),
     )
     receipts.write_receipt(task.layout.receipt(slug, name), receipt)
     return receipt
@@ -123,13 +152,72 @@ def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
         rows = tuple(_rows(records, unit, task, digest))
         for one in rows:
             validate(one, job.card.role)
-    # A converter that calls `exit` ends its unit, and not the build.
-    except (Exception, SystemExit) as error:
+    # A converter that calls `exit`, or a decoder that panics, ends its unit and not the build.
+    except BaseException as error:
+        if is_persons(error):
+            raise
         row = quarantine.failure_row(unit.key, unit.files, stage, error, job, task.source)
-        return UnitOutcome((), row)
+        return UnitOutcome((), row, fault=fault_of(error))
     if not rows:
         return UnitOutcome((), _skipped_row(unit, skips, job), skips)
     return UnitOutcome(rows, None, skips)
+
+
+def convert_here(unit: Unit, task: ChunkTask, tell: Callable[[float], None]) -> UnitOutcome:
+    """As `convert_unit`, within the time that a unit has; `tell` hears of one that takes long."""
+    try:
+        with raising(task.job.limits.unit_seconds, tell):
+            return convert_unit(unit, task)
+    except TimeIsUp as error:
+        return UnitOutcome((), None, fault=fault_of(error))
+
+
+def convert_killing(unit: Unit, task: ChunkTask) -> UnitOutcome:
+    """As `convert_unit`, in a worker process that dies when the unit's time is up."""
+    limits = task.job.limits
+    with killing(limits.unit_seconds, memory_bound(limits)):
+        return convert_unit(unit, task)
+
+
+def stopping(task: ChunkTask) -> ShardReceipt:
+    """Convert a chunk in a worker process; raises UnitStopped at the first fault of a unit."""
+    places = {unit.key: place for place, unit in enumerate(task.chunk.units)}
+
+    def convert(unit: Unit) -> UnitOutcome:
+        at_unit(places[unit.key])
+        outcome = convert_killing(unit, task)
+        at_unit(NOWHERE)
+        if outcome.fault is not None:
+            raise UnitStopped(unit.key, outcome.fault)
+        return outcome
+
+    return convert_chunk(task, convert)
+
+
+def persistently(
+    unit: Unit,
+    task: ChunkTask,
+    attempt: Callable[[Unit], UnitOutcome],
+    before: Sequence[UnitFault] = (),
+) -> UnitOutcome:
+    """Attempt a unit until it meets no fault or may not be tried again; `before` are faults so far.
+
+    Then it is quarantined, with what stopped it as the reason. Raises UnitStopped where that is the
+    machine: nothing is known of the unit.
+    """
+    faults = list(before)
+    while True:
+        outcome = attempt(unit)
+        if (fault := outcome.fault) is None:
+            return outcome
+        faults.append(fault)
+        if not may_retry(faults):
+            break
+    limits = task.job.limits
+    if (error := given_up(fault, unit.key, limits)) is None:
+        raise UnitStopped(unit.key, fault)
+    row = quarantine.failure_row(unit.key, unit.files, "convert", error, task.job)
+    return UnitOutcome((), row, stopped=stopped_at(fault, limits))
 
 
 def _skip(item: Skipped, unit: Unit, job: Job) -> SkipCount:
@@ -221,7 +309,7 @@ def _path_salt(task: ChunkTask) -> Salt | None:
     return task.salt if task.job.card.raw_paths == "keyed" else None
 
 
-def failed_chunk(task: ChunkTask, error: Exception) -> ShardReceipt:
+def failed_chunk(task: ChunkTask, error: BaseException) -> ShardReceipt:
     """The receipt, which nobody keeps, of a chunk that failed as a whole: all its units are
     quarantined, and the next build tries again."""
     task.layout.shard(task.job.card.slug, task.chunk.name).unlink(missing_ok=True)
@@ -247,11 +335,14 @@ class _Tally:
         self.left_out: list[quarantine.Row] = []
         self.skips: list[SkipCount] = []
         self.identifiers = Identifiers()
+        self.stopped: set[tuple[str, int]] = set()
 
     def rows(self, outcomes: Iterable[UnitOutcome]) -> Iterator[dict[str, Any]]:
         for outcome in outcomes:
             self.skips += outcome.skips
             self.identifiers.add(outcome.identifiers)
+            if outcome.stopped is not None:
+                self.stopped.add(outcome.stopped)
             if outcome.left_out is not None:
                 self.left_out.append(outcome.left_out)
                 continue

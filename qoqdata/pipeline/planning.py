@@ -17,7 +17,11 @@ from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import DuplicateKey, InputError, TornGroup
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.blocks import CardBlock, keep_out
+from qoqdata.pipeline.faults import RETRIES, UnitStopped, fault_of
+from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.raw_leftovers import leftover_messages, refused_files
+from qoqdata.pipeline.unit_limits import TimeIsUp
+from qoqdata.readers.identifiers import Identifiers, taking_identifiers
 from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
@@ -26,6 +30,8 @@ from qoqdata.sources.raw_level import with_level
 #: The official splits of a unit by a list of its namespace; none where it is not in it.
 Listed = Callable[[Unit], frozenset[Split]]
 
+#: Stands for a unit in the row of a source that is refused.
+
 
 @dataclass(frozen=True)
 class SourcePlan:
@@ -33,7 +39,7 @@ class SourcePlan:
 
     `blocked` counts the units that block lists kept out of train, by card; `ungrouped` those that
     nothing ties to others, so that one patient's may lie in several splits. `messages` say so, and
-    what of the raw tree was not looked at.
+    what of the raw tree was not looked at. `identifiers` are those that headers and tables held.
     """
 
     units: tuple[Unit, ...]
@@ -41,6 +47,15 @@ class SourcePlan:
     blocked: Mapping[str, int] = field(default_factory=dict)
     ungrouped: int = 0
     messages: tuple[str, ...] = ()
+    identifiers: Identifiers = field(default_factory=Identifiers)
+
+
+@dataclass(frozen=True)
+class SourceFault:
+    """Why a source is refused as a whole: its quarantine row, and the message with full paths."""
+
+    row: quarantine.Row
+    told: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,44 @@ class Chunk:
     units: tuple[Unit, ...]
 
 
+def plan_or_fault(
+    source: Source,
+    job: Job,
+    limit: int | None,
+    blocks: Sequence[CardBlock],
+    listed: Listed | None,
+) -> SourcePlan | SourceFault:
+    """As `make_plan`; whatever that raises is the source's fault, but for TimeIsUp.
+
+    A plan in which the disk or the system failed is made anew, a few times.
+    """
+    for tries in range(1 + RETRIES):
+        try:
+            whole = tries < RETRIES
+            with taking_identifiers() as found:
+                plan = make_plan(
+                    source, job, limit=limit, blocks=blocks, listed=listed, whole=whole
+                )
+            return replace(plan, identifiers=found)
+        except BaseException as error:
+            if is_persons(error) or isinstance(error, TimeIsUp):
+                raise
+            again = isinstance(error, UnitStopped) or _of_the_machine(error)
+            if not again or tries == RETRIES:
+                return source_fault(source, job, error)
+            job = replace(job, raw=replace(job.raw))
+    raise AssertionError("the last try returns")
+
+
+def source_fault(
+    source: Source, job: Job, error: BaseException, stage: quarantine.Stage = "plan"
+) -> SourceFault:
+    """The fault of a source that is refused because of `error`."""
+    row = quarantine.failure_row(quarantine.WHOLE_SOURCE, (), stage, error, job, source)
+    # What is shown at the site may name its folders; what is written may not.
+    return SourceFault(row, quarantine.failure_message(error, source))
+
+
 def make_plan(
     source: Source,
     job: Job,
@@ -59,6 +112,7 @@ def make_plan(
     limit: int | None = None,
     blocks: Sequence[CardBlock] = (),
     listed: Listed | None = None,
+    whole: bool = False,
 ) -> SourcePlan:
     """Run the source's `plan` and settle keys and splits.
 
@@ -66,13 +120,18 @@ def make_plan(
 
     Units come in the order of a public hash of their key: independent of listing order, and not
     sorted by class as raw folders are. With `limit`, only the first so many are kept, and nothing
-    else is counted. Errors of `plan` itself pass through: they refuse the source as a whole.
+    else is counted. Errors of `plan` itself pass through: they refuse the source as a whole. With
+    `whole`, UnitStopped is raised when something is refused because the disk or the system failed.
     """
     with _without_collector():
         try:
             units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
         except InputError as error:
-            raise with_level(error, job) from error
+            if (told := with_level(error, job)) is error:
+                raise
+            raise told from error
+        if whole:
+            _stop_at_fault(refusals)
         refusals += refused_files(job.raw, (*units, *refusals, *filtered))
         units, duplicates = _refuse_duplicates(units)
         refusals += duplicates
@@ -197,6 +256,18 @@ def assign_splits(
             continue
         with_split += [replace(unit, split=split, group=group) for unit in members]
     return with_split, refusals
+
+
+def _stop_at_fault(refusals: Iterable[Refused]) -> None:
+    for item in refusals:
+        fault = fault_of(item.error)
+        if fault is not None and fault.kind == "machine":
+            raise UnitStopped(item.key, fault)
+
+
+def _of_the_machine(error: BaseException) -> bool:
+    fault = fault_of(error)
+    return fault is not None and fault.kind in ("machine", "memory")
 
 
 def _ungrouped_message(ungrouped: int, units: int, job: Job) -> str:

@@ -29,6 +29,24 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class InWork:
+    """Something takes long: `what`, the key of a unit or the plan, has been in work for so long."""
+
+    source: str
+    what: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class ChunkUnfinished:
+    """A chunk has no receipt, because the machine failed; the next build tries it again."""
+
+    source: str
+    chunk: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class SourceRefused:
     """A whole source could not be planned; the others go on."""
 
@@ -45,7 +63,7 @@ class Warned:
     message: str
 
 
-Event = Planned | Finished | SourceRefused | Warned
+Event = Planned | Finished | InWork | ChunkUnfinished | SourceRefused | Warned
 
 
 class Listener(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from qoqdata.contract.manifest import Shard
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.contract.storage import Storage
 from qoqdata.pipeline.planning import Chunk
+from qoqdata.pipeline.unit_limits import memory_bound
+from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source, Unit
 from qoqdata.sources.rawtree import Stamp
@@ -54,6 +55,8 @@ class ShardReceipt(BaseModel):
     quarantine: tuple[dict[str, Any], ...]
     skipped: tuple[SkipCount, ...] = ()
     raw_keys: str = ""
+    #: Limits, with their bounds, that stopped units for good.
+    stopped: dict[str, int] = {}
 
     @property
     def quarantined(self) -> int:
@@ -77,8 +80,8 @@ def fingerprint(
 ) -> str:
     """A digest of everything that the chunk's shard depends on.
 
-    Versions, the card, the converter's code, options, mapping, limits, storage, the salt, and each
-    unit with the stamps of its files: those in `stamped`, by default those of this moment.
+    Versions, the card, the converter's code, options, mapping, limits of size, storage, the salt,
+    and each unit with the stamps of its files: those in `stamped`, by default those of this moment.
     """
     if stamped is None:
         stamped = stamps(chunk.units, job)
@@ -90,7 +93,7 @@ def fingerprint(
             "code": source.code_digest,
             "options": dict(job.options),
             "mapping": job.mapping and job.mapping.model_dump(mode="json"),
-            "limits": asdict(job.limits),
+            "limits": job.limits.of_content(),
             "storage": storage.model_dump(mode="json"),
             "salt": salt.fingerprint,
             "units": [
@@ -127,13 +130,17 @@ def write_receipt(path: Path, receipt: ShardReceipt) -> None:
     write_json(path, receipt.model_dump(mode="json"))
 
 
-def holds(receipt: ShardReceipt | None, current: str, root: Path) -> bool:
+def holds(receipt: ShardReceipt | None, current: str, root: Path, limits: Limits) -> bool:
     """Whether the chunk needs no work: same fingerprint, and its shard is there, of the same size
-    and with the same footer, so that another shard in its place is noticed.
+    and with the same footer, so that another shard in its place is noticed. It needs work where a
+    limit was raised that had stopped one of its units.
 
     The shard's digest is left to `qoqdata validate`: reading terabytes again is no resume.
     """
     if receipt is None or receipt.fingerprint != current:
+        return False
+    now = {"unit_seconds": limits.unit_seconds, "unit_bytes": memory_bound(limits)}
+    if any(now.get(name, bound) > bound for name, bound in receipt.stopped.items()):
         return False
     if receipt.shard is None:
         return True

@@ -16,7 +16,7 @@ from qoqdata.atomic import digest, write_json
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Comparison, Counts, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.storage import Storage
-from qoqdata.errors import UnfinishedBuild
+from qoqdata.errors import OverLimit, QoqdataError, UnfinishedBuild, WorkerDied
 from qoqdata.layout import Layout
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline import progress, quarantine, raw_keys, receipts
@@ -25,10 +25,21 @@ from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.containers import container_digests
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
+from qoqdata.pipeline.faults import death
+from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.patient_splits import NamespaceSplits
-from qoqdata.pipeline.planning import Chunk, SourcePlan, cut_chunks, make_plan
+from qoqdata.pipeline.planning import (
+    Chunk,
+    SourceFault,
+    SourcePlan,
+    cut_chunks,
+    plan_or_fault,
+    source_fault,
+)
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, total_skips
-from qoqdata.readers.identifiers import taking_identifiers
+from qoqdata.pipeline.unit_limits import TimeIsUp
+from qoqdata.pipeline.worker_process import ProcessDied
+from qoqdata.pipeline.workers import Apart
 from qoqdata.records.raw_keys import ENTRY
 from qoqdata.sources.protocol import Job, Source
 
@@ -46,6 +57,14 @@ class SourceSummary(BaseModel):
     shards: tuple[Shard, ...]
     metadata: MetadataFile | None
     skipped: tuple[SkipCount, ...] = ()
+
+
+class _Refusal(Exception):
+    """A source is refused, for a fault that was found where it was planned."""
+
+    def __init__(self, fault: SourceFault) -> None:
+        super().__init__(fault.told)
+        self.fault = fault
 
 
 @dataclass
@@ -68,6 +87,8 @@ class SourceBuild:
     receipts: dict[str, ShardReceipt] = field(default_factory=dict)
     #: Of what planning found.
     raw_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, ENTRY))
+    #: Why chunks have no receipt, by name.
+    unfinished: dict[str, str] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -78,24 +99,18 @@ class SourceBuild:
         """A summary says that a source is whole; from here until `close` it is not."""
         self.layout.summary(self.slug).unlink(missing_ok=True)
 
-    def tasks(self, setting: BuildSetting) -> Iterator[ChunkTask]:
+    def tasks(self, setting: BuildSetting, apart: Apart) -> Iterator[ChunkTask]:
         """Plan the source, and yield a task for every chunk whose receipt does not hold.
 
-        A source whose `fault` is known, or that cannot be planned, is refused as a whole.
+        A source whose `fault` is known, or that cannot be planned, is refused as a whole. `apart`
+        runs its plan, see `workers.planning_apart`.
         """
         if self.fault is not None:
             self.refuse(self.fault, "plan", setting.listen)
             return
-        with self._refusing("plan", setting.listen), taking_identifiers() as found:
-            if self.patients is not None:
-                self.patients.refuse_guess(self.job.card)
-            self.plan = make_plan(
-                self.source,
-                self.job,
-                limit=self.config.limit,
-                blocks=blocks_of(self.job.card, self.blocking),
-                listed=None if self.patients is None else self.patients.of,
-            )
+        with self._refusing("plan", setting.listen):
+            self.plan = self._planned(apart)
+            found = self.plan.identifiers
             self.raw_keys = raw_keys.plan_keys(self.plan, found, self.job.card, setting.salt)
         if self.refusal is not None:
             return
@@ -111,7 +126,8 @@ class SourceBuild:
             path = self.layout.receipt(self.slug, chunk.name)
             receipt = receipts.read_receipt(path) if setting.resume else None
             with self._refusing("plan", setting.listen):
-                if not receipts.holds(receipt, task.fingerprint(), self.layout.root):
+                current = task.fingerprint()
+                if not receipts.holds(receipt, current, self.layout.root, self.job.limits):
                     receipt = None
             if self.refusal is not None:
                 return
@@ -119,6 +135,22 @@ class SourceBuild:
                 self.finished(chunk, receipt, setting.listen, reused=True)
             else:
                 yield task
+
+    def _planned(self, apart: Apart) -> SourcePlan:
+        """The plan; raises what stands against it, and `_Refusal` for what its process found."""
+        if self.patients is not None:
+            self.patients.refuse_guess(self.job.card)
+        blocks = blocks_of(self.job.card, self.blocking)
+        listed = None if self.patients is None else self.patients.of
+        seconds = self.job.limits.plan_seconds
+        arguments = (self.job, self.config.limit, blocks, listed)
+        try:
+            plan = apart(plan_or_fault, self.source, seconds, *arguments)
+        except (ProcessDied, TimeIsUp) as error:
+            raise _plan_error(error, self.slug, seconds) from error
+        if isinstance(plan, SourceFault):
+            raise _Refusal(plan)
+        return plan
 
     def finished(
         self,
@@ -133,11 +165,20 @@ class SourceBuild:
         counts = (len(chunk.units), receipt.records, receipt.quarantined)
         listen(progress.Finished(self.slug, chunk.name, *counts, reused))
 
+    def not_finished(self, chunk: Chunk, reason: str, listen: progress.Listener) -> None:
+        """Take in that a chunk has no receipt, and why."""
+        reason = quarantine.without_roots(reason, self.job)
+        self.unfinished[chunk.name] = reason
+        listen(progress.ChunkUnfinished(self.slug, chunk.name, reason))
+
     def close(self, listen: progress.Listener) -> None:
         """Write the quarantine table, the card as built, the metadata and the summary.
 
-        A source that cannot be summed up is refused, and its shards stay out of the manifest.
+        A source that cannot be summed up is refused, and its shards stay out of the manifest. One
+        with unfinished chunks is left as it is, for the next build.
         """
+        if self.unfinished:
+            return
         counts = None
         with self._refusing("validate", listen):
             counts = self._sum_up()
@@ -155,20 +196,22 @@ class SourceBuild:
         self, error: BaseException, stage: quarantine.Stage, listen: progress.Listener
     ) -> None:
         """Refuse the source as a whole and say why; the other sources go on."""
-        row = quarantine.failure_row(
-            quarantine.WHOLE_SOURCE, (), stage, error, self.job, self.source
-        )
+        if isinstance(error, _Refusal):
+            fault = error.fault
+        else:
+            fault = source_fault(self.source, self.job, error, stage)
+        row = fault.row
         self.plan = SourcePlan((), (row,))
         self.refusal = f"{row['reason']}: {row['message']}"
-        # What is shown at the site may name its folders; what is written may not.
-        told = quarantine.failure_message(error, self.source)
-        listen(progress.SourceRefused(self.slug, row["reason"], told))
+        listen(progress.SourceRefused(self.slug, row["reason"], fault.told))
 
     @contextmanager
     def _refusing(self, stage: quarantine.Stage, listen: progress.Listener) -> Iterator[None]:
         try:
             yield
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_persons(error):
+                raise
             self.refuse(error, stage, listen)
 
     def _sum_up(self) -> Counts:
@@ -242,6 +285,15 @@ class SourceBuild:
             for path in folder.glob("*") if folder.is_dir() else ():
                 if path.stem not in names or path.suffix != suffix:
                     path.unlink()
+
+
+def _plan_error(error: ProcessDied | TimeIsUp, slug: str, seconds: int) -> QoqdataError:
+    """Why a plan was not made whose process ended before it."""
+    if isinstance(error, TimeIsUp) or (fault := death(error.exit_code)).kind == "time":
+        what = f"planning took longer than {seconds:,} seconds, and was stopped"
+        return OverLimit(what, where=slug, fix="raise limits.plan_seconds, or mend its plan")
+    what = f"planning ended its process ({fault.message})"
+    return WorkerDied(what, where=slug, fix="mend its plan, which may raise and never exit")
 
 
 def _count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any]]) -> Counts:

@@ -1,186 +1,321 @@
-"""Run chunks on worker processes: a pool on this machine, or a Ray cluster.
+"""Run chunks on worker processes: a crew on this machine, or a Ray cluster.
 
-Both take tasks and yield (task, receipt) as they finish, in any order. The pool survives a decoder
-that crashes its process. Ray runs the same chunks on many machines that share the raw and the
-output folder.
+Both take tasks and yield (task, receipt or why there is none) as they finish, in any order. The
+crew survives a decoder that crashes or hangs. Ray runs the same chunks on many machines that share
+the raw and the output folder.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import sys
-import threading
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain
+from multiprocessing.connection import wait
 from typing import Any
 
-from qoqdata.errors import UsageError, WorkerDied
-from qoqdata.pipeline import quarantine
+from qoqdata.errors import UsageError
+from qoqdata.pipeline import progress, worker_process
 from qoqdata.pipeline.conversion import (
     ChunkTask,
+    Unfinished,
     UnitOutcome,
     convert_chunk,
-    convert_unit,
+    convert_here,
+    convert_killing,
     failed_chunk,
+    persistently,
+    stopping,
 )
+from qoqdata.pipeline.faults import RETRIES, UnitFault, UnitStopped, death, fault_of
+from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.receipts import ShardReceipt
+from qoqdata.pipeline.unit_limits import SLOW, killing, raising
+from qoqdata.pipeline.worker_process import NOWHERE, ProcessDied, Worker
 from qoqdata.sources.protocol import Source, Unit
 
 ENGINES = ("local", "ray")
 
-Result = tuple[ChunkTask, ShardReceipt]
+Result = tuple[ChunkTask, ShardReceipt | Unfinished]
+#: Runs a function on its arguments, for so many seconds at most.
+Apart = Callable[..., Any]
+#: Seconds between looks at what workers are at.
+_LOOK = 5.0
+#: Tasks a worker has: the next is there when it ends one, also while the parent plans.
+_AHEAD = 2
 
 
-def run_tasks(tasks: Iterable[ChunkTask], *, engine: str, workers: int) -> Iterator[Result]:
-    """Run tasks on the engine of that name; raises UsageError for an unknown one."""
+def run_tasks(
+    tasks: Iterable[ChunkTask], *, engine: str, workers: int, listen: progress.Listener
+) -> Generator[Result, None, None]:
+    """Run tasks on the engine of that name; raises UsageError for an unknown one.
+
+    `listen` hears of units that take long.
+    """
     match engine:
         case "local":
-            return _run_local(tasks, workers)
+            return _run_crew(tasks, workers, listen) if workers else _run_here(tasks, listen)
         case "ray":
             return _run_ray(tasks, workers)
     raise UsageError(f"no engine is called {engine!r}", fix=f"one of {', '.join(ENGINES)}")
 
 
-def _run_local(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
-    """Run tasks on `workers` processes; 0 runs them in this one, without crash protection.
+@contextmanager
+def planning_apart(*, engine: str, workers: int, listen: progress.Listener) -> Iterator[Apart]:
+    """Runs `apart(function, source, seconds, *arguments)` in a process of its own.
 
-    At most two tasks a worker are in flight. When a worker dies, the chunks in flight are run
-    again unit by unit in a process of their own, and the unit that kills it is quarantined.
+    What it raises is raised here, ProcessDied where the process ended. Without worker processes it
+    runs in this one.
     """
-    if workers == 0:
-        for task in tasks:
-            yield task, _receipt(task, partial(convert_chunk, task))
+    if engine != "local" or not workers:
+        yield partial(_here, listen)
         return
-    queue = iter(tasks)
-    suspects: list[ChunkTask] = []
-    while True:
-        orphans = yield from _run_pool(queue, workers)
-        if not orphans:
-            break
-        suspects += orphans
-    for task in suspects:
-        yield task, _receipt(task, partial(_run_isolated, task))
+    held: list[Worker] = []
 
+    def apart(function: Callable[..., Any], source: Source, seconds: float, *args: Any) -> Any:
+        if not held:
+            held.append(Worker(source))
+        try:
+            held[0].send(_killing, function, seconds, source, args)
+            return _receive(held[0], partial(_tell, listen, source.card.slug, "its plan"))
+        except ProcessDied:
+            held.pop().end(kill=True)
+            raise
 
-def _receipt(task: ChunkTask, run: Callable[[], ShardReceipt]) -> ShardReceipt:
-    """What `run` gives, or the failure of the whole chunk, so that the other chunks go on.
-
-    A fault of the machine, such as a full disk, concerns all chunks and passes through.
-    """
     try:
-        return run()
-    except OSError:
-        raise
-    except Exception as error:
-        return failed_chunk(task, error)
+        yield apart
+    finally:
+        for worker in held:
+            worker.end(kill=True)
 
 
-def _run_pool(queue: Iterator[ChunkTask], workers: int) -> Generator[Result, None, list[ChunkTask]]:
-    """Run the queue until it ends or the pool breaks; returns the tasks that were in flight."""
-    pool = _pool(workers)
-    in_flight: dict[Future[ShardReceipt], ChunkTask] = {}
+def _killing(function: Callable[..., Any], seconds: float, source: Source, args: Any) -> Any:
+    with killing(seconds):
+        return function(source, *args)
+
+
+def _here(
+    listen: progress.Listener,
+    function: Callable[..., Any],
+    source: Source,
+    seconds: float,
+    *args: Any,
+) -> Any:
+    with raising(seconds, partial(_tell, listen, source.card.slug, "its plan")):
+        return function(source, *args)
+
+
+def _run_here(
+    tasks: Iterable[ChunkTask], listen: progress.Listener
+) -> Generator[Result, None, None]:
+    """Run tasks in this process: no unit of them can be killed."""
+    for task in tasks:
+        yield task, _finished(task, partial(_convert_chunk_here, task, listen))
+
+
+def _convert_chunk_here(task: ChunkTask, listen: progress.Listener) -> ShardReceipt:
+    def attempt(unit: Unit) -> UnitOutcome:
+        return convert_here(unit, task, partial(_tell, listen, task.slug, unit.key))
+
+    return convert_chunk(task, lambda unit: persistently(unit, task, attempt))
+
+
+@dataclass
+class _Suspect:
+    """A chunk that a worker did not finish, and the unit that it was at, if any, with its fault."""
+
+    task: ChunkTask
+    key: str | None = None
+    faults: tuple[UnitFault, ...] = ()
+
+
+@dataclass
+class _Member:
+    """A worker of the crew, its tasks, of which the first is in work, and how long its unit is."""
+
+    worker: Worker
+    tasks: deque[ChunkTask] = field(default_factory=deque)
+    place: int = NOWHERE
+    since: float = 0.0
+    told: float = 0.0
+
+
+def _run_crew(
+    tasks: Iterable[ChunkTask], workers: int, listen: progress.Listener
+) -> Generator[Result, None, None]:
+    """Run tasks on `workers` processes.
+
+    A chunk of which a unit killed its worker, ran out of time or met a fault of the machine is a
+    suspect: it is run again when all else is done, each unit alone in a process.
+    """
+    queue = iter(tasks)
+    while True:
+        suspects, queue = yield from _run_until_full(queue, workers, listen)
+        for suspect in suspects:
+            run = partial(_convert_alone, suspect, listen)
+            yield suspect.task, _finished(suspect.task, run)
+        if (task := next(queue, None)) is None:
+            return
+        queue = chain([task], queue)
+
+
+def _run_until_full(
+    queue: Iterator[ChunkTask], workers: int, listen: progress.Listener
+) -> Generator[Result, None, tuple[list[_Suspect], Iterator[ChunkTask]]]:
+    """Run the queue to its end, or until a chunk cannot be written: then the rest is returned."""
+    crew: list[_Member] = []
+    suspects: list[_Suspect] = []
+    full = False
     try:
         while True:
-            for task in islice(queue, 2 * workers - len(in_flight)):
+            while not full and (len(crew) < workers or any(len(m.tasks) < _AHEAD for m in crew)):
+                if (task := next(queue, None)) is None:
+                    break
+                if (failed := _hand_out(task, crew, workers)) is not None:
+                    yield task, failed
+            busy = [member for member in crew if member.tasks]
+            if not busy:
+                return suspects, queue
+            ready = wait([member.worker.connection for member in busy], _LOOK)
+            for member in busy:
+                if member.worker.connection not in ready:
+                    _look(member, listen)
+                    continue
+                task = member.tasks[0]
                 try:
-                    with _without_interrupts(), _without_main(task.source):
-                        in_flight[pool.submit(convert_chunk, task)] = task
-                except BrokenProcessPool:
-                    return [task, *in_flight.values()]
-            if not in_flight:
-                return []
-            ready, _ = wait(in_flight, return_when=FIRST_COMPLETED)
-            broken = {f for f in ready if isinstance(f.exception(), BrokenProcessPool)}
-            for future in ready - broken:
-                task = in_flight.pop(future)
-                yield task, _receipt(task, future.result)
-            if broken:
-                return list(in_flight.values())
+                    receipt = member.worker.receive()
+                except ProcessDied as death_:
+                    crew.remove(member)
+                    member.worker.end(kill=True)
+                    suspects.append(_suspect(task, death_))
+                    queue = chain(list(member.tasks)[1:], queue)
+                    continue
+                except UnitStopped as stopped:
+                    suspects.append(_Suspect(task, stopped.key, (stopped.fault,)))
+                except Exception as error:
+                    if isinstance(error, OSError) or fault_of(error) is not None:
+                        suspects.append(_Suspect(task))
+                        full = True
+                    else:
+                        yield task, failed_chunk(task, error)
+                else:
+                    yield task, receipt
+                member.tasks.popleft()
+                member.place, member.since, member.told = NOWHERE, time.monotonic(), 0.0
     finally:
-        _end(pool, kill=bool(in_flight))
+        for member in crew:
+            member.worker.end(kill=bool(member.tasks))
 
 
-def _run_isolated(task: ChunkTask) -> ShardReceipt:
-    """Run a chunk with each unit's conversion in a child process that may die."""
-    pool = _pool(1)
+def _hand_out(task: ChunkTask, crew: list[_Member], workers: int) -> ShardReceipt | None:
+    """Give a task to a worker without work, to a new one, or to one that has the least.
+
+    Returns the failure of a task that cannot be sent.
+    """
+    member = min(crew, key=lambda member: len(member.tasks), default=None)
+    if member is None or (member.tasks and len(crew) < workers):
+        member = _Member(Worker(task.source))
+        crew.append(member)
+    if not member.tasks:
+        member.since = time.monotonic()
+    try:
+        member.worker.send(stopping, task)
+    except ProcessDied:
+        pass  # Whoever waits for its receipt learns of it.
+    except Exception as error:
+        return failed_chunk(task, error)
+    member.tasks.append(task)
+    return None
+
+
+def _suspect(task: ChunkTask, died: ProcessDied) -> _Suspect:
+    if not 0 <= died.place < len(task.chunk.units):
+        return _Suspect(task)
+    return _Suspect(task, task.chunk.units[died.place].key, (death(died.exit_code),))
+
+
+def _look(member: _Member, listen: progress.Listener) -> None:
+    """Tell of the unit that a worker has been at for long."""
+    now, task, place = time.monotonic(), member.tasks[0], member.worker.place
+    if place != member.place:
+        member.place, member.since, member.told = place, now, 0.0
+    elif place != NOWHERE and now - member.since >= max(SLOW, 2 * member.told):
+        member.told = now - member.since
+        _tell(listen, task.slug, task.chunk.units[place].key, member.told)
+
+
+def _tell(listen: progress.Listener, slug: str, what: str, seconds: float) -> None:
+    listen(progress.InWork(slug, what, round(seconds)))
+
+
+def _finished(task: ChunkTask, run: Callable[[], ShardReceipt]) -> ShardReceipt | Unfinished:
+    """What `run` gives, why the chunk is unfinished, or its failure as a whole.
+
+    A fault of the machine while the shard is written is tried again: nothing else can be written
+    either. Any other error fails this chunk, so that the other chunks go on.
+    """
+    for tries in range(1 + RETRIES):
+        try:
+            return run()
+        except UnitStopped as stopped:
+            return Unfinished(f"{stopped.key}: {stopped.fault.message}", everywhere=False)
+        except BaseException as error:
+            if is_persons(error):
+                raise
+            fault = fault_of(error)
+            if fault is None and not isinstance(error, OSError):
+                return failed_chunk(task, error)
+            if fault is None or tries == RETRIES:
+                reason = f"its shard cannot be written: {type(error).__name__}: {error}"
+                return Unfinished(reason, everywhere=True)
+    raise AssertionError("the last try returns")
+
+
+def _convert_alone(suspect: _Suspect, listen: progress.Listener) -> ShardReceipt:
+    """Convert a chunk with each unit in a child process, which may die."""
+    task = suspect.task
+    held: list[Worker] = []
+
+    def attempt(unit: Unit) -> UnitOutcome:
+        if not held:
+            held.append(Worker(task.source))
+        try:
+            held[0].send(convert_killing, unit, task)
+            outcome = _receive(held[0], partial(_tell, listen, task.slug, unit.key))
+        except ProcessDied as died:
+            outcome = UnitOutcome((), None, fault=death(died.exit_code))
+        if outcome.fault is not None:  # The next try is in a fresh process.
+            held.pop().end(kill=True)
+        return outcome
 
     def convert(unit: Unit) -> UnitOutcome:
-        nonlocal pool
-        try:
-            with _without_interrupts(), _without_main(task.source):
-                future = pool.submit(convert_unit, unit, task)
-            return future.result()
-        except BrokenProcessPool:
-            _end(pool, kill=True)
-            pool = _pool(1)
-            error = WorkerDied(
-                "its decoder crashed the process",
-                where=unit.key,
-                fix="check the file with another program; report the decoder's crash",
-            )
-            row = quarantine.failure_row(unit.key, unit.files, "convert", error, task.job)
-            return UnitOutcome((), row)
+        faults = suspect.faults if unit.key == suspect.key else ()
+        return persistently(unit, task, attempt, faults)
 
     try:
         return convert_chunk(task, convert)
     finally:
-        _end(pool, kill=False)
+        for worker in held:
+            worker.end(kill=True)
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Polars and OpenCV keep threads, which a forked child would inherit half alive.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_process)
+def _receive(worker: Worker, tell: Callable[[float], None]) -> Any:
+    """The worker's next answer; whoever waits hears what for, at longer and longer intervals."""
+    begin, told = time.monotonic(), 0.0
+    while True:
+        try:
+            return worker.receive(_LOOK)
+        except TimeoutError:
+            passed = time.monotonic() - begin
+            if passed >= max(SLOW, 2 * told):
+                told = passed
+                tell(passed)
 
 
-def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
-    """Stop the pool; a killed chunk leaves neither shard nor receipt, so nothing is half done."""
-    if kill:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-    pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _without_main(source: Source) -> Iterator[None]:
-    """Children started here do not run the caller's script again, which would build again.
-
-    Only a source that the script itself defines needs the script.
-    """
-    main = sys.modules["__main__"]
-    if "__main__" in (source.plan.__module__, source.convert.__module__):
-        yield
-        return
-    names = [name for name in ("__file__", "__spec__") if hasattr(main, name)]
-    before = {name: getattr(main, name) for name in names}
-    try:
-        for name in names:
-            setattr(main, name, None)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(main, name, value)
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Children started here ignore Ctrl-C from birth: stopping them is the parent's business."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
+def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Generator[Result, None, None]:
     """Run tasks as Ray tasks, two a worker in flight; joins a running cluster or starts one.
 
     Ray itself retries a task whose process died; one that kills it every time quarantines its
@@ -192,27 +327,23 @@ def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Iterator[Result]:
         raise UsageError("the ray engine needs Ray", fix="pip install 'qoqdata[ray]'") from error
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, num_cpus=workers or None)
-    remote = ray.remote(_convert_prepared)
+    remote = ray.remote(_convert_on_ray)
     queue = iter(tasks)
     in_flight: dict[Any, ChunkTask] = {}
     while True:
-        for task in islice(queue, max(1, 2 * workers) - len(in_flight)):
+        while len(in_flight) < max(1, _AHEAD * workers) and (task := next(queue, None)):
             in_flight[remote.remote(task)] = task
         if not in_flight:
             return
         ready, _ = ray.wait(list(in_flight))
         for reference in ready:
             task = in_flight.pop(reference)
-            yield task, _receipt(task, partial(ray.get, reference))
+            try:
+                yield task, ray.get(reference)
+            except ray.exceptions.RayError as error:
+                yield task, failed_chunk(task, error)
 
 
-def _convert_prepared(task: ChunkTask) -> ShardReceipt:
-    _prepare_process()
-    return convert_chunk(task)
-
-
-def _prepare_process() -> None:
-    """One core a worker: the pool is the parallelism."""
-    import cv2
-
-    cv2.setNumThreads(1)
+def _convert_on_ray(task: ChunkTask) -> ShardReceipt | Unfinished:
+    worker_process.use_one_core()
+    return _finished(task, partial(_convert_chunk_here, task, progress.silent))

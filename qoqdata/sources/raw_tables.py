@@ -22,6 +22,12 @@ _OF_OBJECTS = re.compile(
     r"file(?:name|path)?|path"
 )
 
+#: Wider tables are refused: every column has a price of its own, and no table of a source that we
+#: know has a third of these.
+MOST_COLUMNS = 100_000
+#: Columns that a message names.
+_SHOWN = 100
+
 
 def read_delimited(
     source: Path | bytes, *, columns: Sequence[str], separator: str, empty: bool, where: str
@@ -35,6 +41,7 @@ def read_delimited(
             encoding="utf8-lossy",
             glob=False,
         )
+        _check_width(table.width, where)
         table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
         # Tables that quote every cell write an absent one as "".
         table = table.with_columns(pl.all().replace("", None))
@@ -43,9 +50,11 @@ def read_delimited(
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadTable(f"cannot be parsed: {reason}", where=where) from error
-    _check_columns(columns, table.columns, where)
+    names = table.columns
+    _check_columns(columns, names, where)
     # polars keeps a repeated column under a name of its own.
-    if repeated := [name for name in columns if f"{name}_duplicated_0" in table.columns]:
+    known = frozenset(names)
+    if repeated := [name for name in columns if f"{name}_duplicated_0" in known]:
         raise BadTable(f"the column {repeated[0]!r} occurs twice", where=where)
     _check_height(table, empty, where)
     for name in columns:
@@ -62,7 +71,9 @@ def read_parquet(
 ) -> pl.DataFrame:
     """See `RawTree.parquet`; `source` is a file or its content."""
     try:
-        _check_columns(columns, list(pl.read_parquet_schema(source)), where)
+        names = list(pl.read_parquet_schema(source))
+        _check_width(len(names), where)
+        _check_columns(columns, names, where)
         table = pl.read_parquet(source, columns=list(columns), glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -85,9 +96,17 @@ def _note_identifiers(table: pl.DataFrame) -> None:
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:
-    if absent := [name for name in wanted if name not in names]:
-        fix = f"it has: {', '.join(names)}"
+    known = frozenset(names)
+    if absent := [name for name in wanted if name not in known]:
+        shown = [*names[:_SHOWN], "..."] if len(names) > _SHOWN else names
+        fix = f"it has: {', '.join(shown)}"
         raise BadTable(f"lacks the column {absent[0]!r}", where=where, fix=fix)
+
+
+def _check_width(width: int, where: str) -> None:
+    if width > MOST_COLUMNS:
+        what = f"has {width:,} columns, and {MOST_COLUMNS:,} are the most"
+        raise BadTable(what, where=where, fix="check its separator, or keep the columns needed")
 
 
 def _check_height(table: pl.DataFrame, empty: bool, where: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import qoqdata
 from qoqdata.contract.card import Card
-from qoqdata.errors import FailedSourceWarning, UsageError
+from qoqdata.errors import FailedSourceWarning, UnfinishedBuild, UsageError
 from qoqdata.pipeline import conversion, progress, source_build
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.sources.protocol import Job, Planned, Source
@@ -123,7 +123,7 @@ def test_a_full_disk_stops_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(conversion, "write_shard", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UnfinishedBuild, match="No space left"):
         build(tmp_path, source())
 
 

@@ -30,7 +30,7 @@ from qoqdata.readers.limits import Limits
 from qoqdata.readers.raw_file import open_raw_file, raw_state
 
 _PREAMBLE = 128
-_INFLATE_STEP = 1 << 20
+_DEFLATED_STEP, _INFLATE_STEP = 1 << 16, 1 << 20
 # No DEFLATE stream grows more: 258 bytes from two bits (RFC 1951, 3.2.5).
 _LARGEST_INFLATION = 1032
 _TRAILING_PADDING = 0xFFFCFFFC
@@ -140,14 +140,13 @@ def _check_inflated(file: BinaryIO, offset: int, *, limits: Limits, where: str) 
         if syntax != DeflatedExplicitVRLittleEndian:
             return
         inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        data = file.read()
-        while data and not inflater.eof:
+        # In small pieces: what one leaves over is copied with every step of inflating it.
+        while not inflater.eof and (data := inflater.unconsumed_tail or file.read(_DEFLATED_STEP)):
             try:
                 size += len(inflater.decompress(data, _INFLATE_STEP))
             except zlib.error as error:
                 raise UnreadableFile("the deflated data set is damaged") from error
             limits.check("inflated_bytes", size, where=where)
-            data = inflater.unconsumed_tail
         return
 
 
