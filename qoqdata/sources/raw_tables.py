@@ -1,4 +1,4 @@
-"""Tables of a raw tree: delimited ones as text, Parquet as it is stored."""
+"""Tables of a raw tree: delimited ones and workbooks as text, Parquet as it is stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from qoqdata.errors import BadTable
+from qoqdata.errors import BadTable, UsageError
 
 
 def read_delimited(
@@ -22,9 +22,7 @@ def read_delimited(
             encoding="utf8-lossy",
             glob=False,
         )
-        table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
-        # Tables that quote every cell write an absent one as "".
-        table = table.with_columns(pl.all().replace("", None))
+        table = _tidy(table)
     except pl.exceptions.NoDataError as error:
         raise BadTable("the table is empty", where=where, fix="fetch it again") from error
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -43,6 +41,28 @@ def read_delimited(
     return table
 
 
+def read_sheet(
+    source: Path | bytes, *, columns: Sequence[str], empty: bool, where: str
+) -> pl.DataFrame:
+    """See `RawTree.sheet`; `source` is a file or its content."""
+    try:
+        import fastexcel
+    except ImportError as error:
+        fix = "pip install 'qoqdata[excel]'"
+        raise UsageError("reading .xlsx needs fastexcel", where=where, fix=fix) from error
+    try:
+        book = fastexcel.read_excel(source)
+        table = _tidy(book.load_sheet(0, dtypes="string").to_polars())
+        # Sheets go on where somebody formatted rows and wrote nothing.
+        table = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    except fastexcel.FastExcelError as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"cannot be parsed: {reason}", where=where, fix="fetch it again") from error
+    _check_columns(columns, table.columns, where)
+    _check_height(table, empty, where)
+    return table
+
+
 def read_parquet(
     source: Path | bytes, *, columns: Sequence[str], empty: bool, where: str
 ) -> pl.DataFrame:
@@ -55,6 +75,12 @@ def read_parquet(
         raise BadTable(f"cannot be parsed: {reason}", where=where) from error
     _check_height(table, empty, where)
     return table
+
+
+def _tidy(table: pl.DataFrame) -> pl.DataFrame:
+    """Names without space and byte order mark; tables that quote every cell write null as ""."""
+    table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
+    return table.with_columns(pl.all().replace("", None))
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:
