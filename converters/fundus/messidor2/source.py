@@ -136,7 +136,11 @@ def _about_eye(
     else:
         answer = "Yes" if grade >= _MODERATE or dme else "No"
         yield ask(job.card, "referable", [answer]) | shown
-    yield ask_side(job, image, side) | {"item": side}
+    if integer(facts["gradable"]) == 0:
+        # Where disc and macula cannot be made out, nothing says which eye it is.
+        yield Skipped("laterality", "not_gradable", item=side)
+    else:
+        yield ask_side(job, image, side) | {"item": side}
 
 
 def _worse(unit: Unit, images: list[Image], job: Job) -> Asked:

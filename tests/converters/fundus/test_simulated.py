@@ -13,7 +13,7 @@ from qoqdata.validation import find
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("slug", ["aptos_2019", "messidor2"])
+@pytest.mark.parametrize("slug", ["aptos_2019", "messidor2", "jichi"])
 def test_500_units_with_quirks(slug: str, tmp_path: Path) -> None:
     source = find_source(slug)
     assert source.simulate is not None
