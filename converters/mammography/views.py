@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from qoqdata.errors import Misaligned
 from qoqdata.records import dicoms
@@ -83,10 +83,10 @@ def compared(left: int, right: int) -> str:
 
 def examination(
     mammograms: Iterable[Mammogram],
-) -> tuple[dict[str, int | str | None], tuple[str, ...]]:
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Age and sex that the headers of an examination agree on, and the notes of all of them."""
     films = tuple(mammograms)
-    person: dict[str, int | str | None] = {}
+    person: dict[str, Any] = {}
     notes = [note for film in films for note in film.notes]
     for name, values in (("age", [f.age for f in films]), ("sex", [f.sex for f in films])):
         said = sorted({str(value) for value in values if value is not None})

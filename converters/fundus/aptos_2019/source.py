@@ -40,11 +40,11 @@ def plan(job: Job) -> Iterator[Planned]:
         files.pop(key.lower(), None)
     yield from _grouped(units, job)
     for key in sorted(unlabelled - set(graded)):
-        paths = tuple(files.pop(key.lower(), ()))
-        yield Filtered(key, "no_label", "grades of the test part are not published", paths)
+        there = tuple(files.pop(key.lower(), ()))
+        yield Filtered(key, "no_label", "grades of the test part are not published", there)
     for key, paths in sorted(files.items()):
-        error = MissingKey(f"neither {TRAIN} nor {TEST} names this file", where=paths[0])
-        yield Refused(key, error, tuple(paths))
+        unknown = MissingKey(f"neither {TRAIN} nor {TEST} names this file", where=paths[0])
+        yield Refused(key, unknown, tuple(paths))
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:

@@ -57,7 +57,9 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
             said[0] = None
         if fault == "grade in capitals":
             said = [word.upper() if word else None for word in said]
-        row = {"Image": f"{name}.jpg"} | dict(zip(ASKED.values(), said, strict=True))
+        row: dict[str, object] = {"Image": f"{name}.jpg"} | dict(
+            zip(ASKED.values(), said, strict=True)
+        )
         rows += [row] * {"row missing": 0, "listed twice": 2}.get(fault, 1)
         if fault != "file missing":
             pixels = fundus(rng, 64, side=SIDES[letter], lesions=LESIONS[grade])

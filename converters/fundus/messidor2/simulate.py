@@ -54,7 +54,7 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
             names.append(f"{name}.JPG" if brest else f"{name}.png")
             blurred = number % 5 == 3 and place == 1
             grade, dme = (number + place * (number % 3)) % 5, int(rng.random() < 0.3)
-            row = {
+            row: dict[str, object] = {
                 "image_id": f"{name}.jpg" if brest else f"{name}.png",
                 "adjudicated_dr_grade": None if blurred else f"{grade}.0",
                 "adjudicated_dme": None if blurred else f"{dme}.0",
@@ -70,7 +70,7 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
                 pixels = fundus(rng, 64, side=side, lesions=LESIONS[grade], exudates=bool(dme),
                                 blurred=blurred)  # fmt: skip
                 (write_jpeg if brest else write_png)(path, pixels)
-        pair = dict(zip(SIDES, names, strict=True))
+        pair: dict[str, object] = dict(zip(SIDES, names, strict=True))
         pairs += [pair] * {"no pair": 0, "in two pairs": 2}.get(fault, 1)
     write_csv(out / PAIRS, pairs, columns=SIDES, separator=";")
     write_csv(out / GRADES, rows, columns=COLUMNS[0])

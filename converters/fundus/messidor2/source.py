@@ -51,8 +51,8 @@ def plan(job: Job) -> Iterator[Planned]:
         except InputError as error:
             yield Refused(key, error, paths)
     for key in sorted((rows.keys() | files.keys()) - uses.keys()):
-        error = MissingKey(f"{PAIRS} has no pair with this photograph", where=key)
-        yield Refused(key, error, tuple(files.get(key, ())))
+        unpaired = MissingKey(f"{PAIRS} has no pair with this photograph", where=key)
+        yield Refused(key, unpaired, tuple(files.get(key, ())))
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:

@@ -54,6 +54,10 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     """Questions about each breast that has a row, and which of two is the malignant one."""
     films = _films(unit, job)
     person, notes = examination(films.values())
+    if (age := unit.facts["age"]) is not None:
+        if person["age"] not in (None, age):
+            notes = (*notes, f"the table says the age is {age}, the headers {person['age']}")
+        person["age"] = age
     asked: list[Asked] = []
     for place in films:
         fields = ask(job.card, "projection", [place.option]) | {"item": place.item}
@@ -68,10 +72,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
         asked += _about_breast(side, facts, shown, job)
     asked.append(_which_side(unit, films, job))
     return [
-        one
-        if isinstance(one, Skipped)
-        else Record(**one, **person | {"age": unit.facts["age"]}, notes=notes)
-        for one in asked
+        one if isinstance(one, Skipped) else Record(**one, **person, notes=notes) for one in asked
     ]
 
 

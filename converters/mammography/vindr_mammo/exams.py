@@ -42,8 +42,8 @@ def plan_exams(job: Job) -> Iterator[Planned]:
             paths = tuple(path for some in lying.values() for path in some)
             yield Refused(study, error, paths, study, _SPLITS.get(rows[0]["split"]))
     for image in sorted(findings.keys() | files.keys()):
-        error = MissingKey(f"{BREASTS} does not name this image", where=image)
-        yield Refused(image, error, tuple(files.get(image, ())))
+        unknown = MissingKey(f"{BREASTS} does not name this image", where=image)
+        yield Refused(image, unknown, tuple(files.get(image, ())))
 
 
 def _exam(

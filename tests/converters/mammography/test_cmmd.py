@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from qoqdata.errors import InputError
 from qoqdata.records.content import Record
@@ -39,9 +42,6 @@ class Tree:
     def film(
         self, patient: str, side: str, view: str, name: str, *, of: str = "", folder: str = ""
     ) -> Path:
-        from pydicom.dataset import Dataset
-        from pydicom.sequence import Sequence
-
         code = Dataset()
         code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = CODES[view], "SCT", view
         path = self.root / "CMMD" / (folder or patient) / "07-18-2010" / "1.0" / f"{name}.dcm"
@@ -199,6 +199,24 @@ def test_films_that_are_not_those_of_the_row(
     with pytest.raises(InputError) as caught:
         tree.converted("D1-0001")
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("cell", "age", "note"),
+    [(44, 44, "the table says the age is 44, the headers 61"), (61, 61, None), ("", 61, None)],
+)
+def test_the_table_knows_the_age(tree: Tree, cell: object, age: int, note: str | None) -> None:
+    """A header stands in where the table is silent, and is told where it differs."""
+    for number, view in enumerate(("CC", "MLO")):
+        path = tree.film("D1-0001", "L", view, f"1-{number}")
+        dataset = pydicom.dcmread(path)
+        dataset.PatientAge = "061Y"
+        dataset.save_as(path)
+    tree.row("D1-0001", "L", Age=cell)
+    for one in tree.converted("D1-0001"):
+        if isinstance(one, Record):
+            told = [text for text in one.notes if "age is" in text]
+            assert (one.age, told) == (age, [note] if note else [])
 
 
 def test_two_tables_are_one_too_many(tree: Tree) -> None:
