@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.errors import InputError
+from qoqdata.pipeline.planning import make_plan
 from qoqdata.records.content import Record
 from qoqdata.simulation import write_csv, write_dicom
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import open_raw
-from qoqdata.suite.examples import build_example
 
 SOURCE = find_source("cmmd")
 TABLE = "CMMD_clinicaldata_revision.csv"
@@ -232,10 +232,7 @@ def test_no_split_is_of_one_verdict(tmp_path: Path) -> None:
     """Rows are sorted by cohort; a cut in their order leaves a test set of cancers alone."""
     assert SOURCE.simulate is not None
     SOURCE.simulate(tmp_path / "raw", 60, seed=2, quirks=False)
-    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
-    records = [record for record in built.records if record["task"] == "diagnosis"]
-    cohorts = Counter(
-        (r["split"], r["provenance"]["raw"][0].split("CMMD/")[1][:2]) for r in records
-    )
-    assert {split for split, cohort in cohorts if cohort == "D1"} == {"train", "validation", "test"}
-    assert {split for split, cohort in cohorts if cohort == "D2"} == {"train", "validation", "test"}
+    plan = make_plan(SOURCE, Job(SOURCE.card, open_raw(tmp_path / "raw")))
+    assert {(unit.key[:2], unit.split) for unit in plan.units} == {
+        (cohort, split) for cohort in ("D1", "D2") for split in SPLITS
+    }
