@@ -132,7 +132,7 @@ def _categories(cell: str | None, where: str) -> list[str]:
     """A list of names, written as Python writes one."""
     try:
         names = ast.literal_eval(cell or "")
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise BadTable(f"finding_categories is {cell!r}, no list of names", where=where)

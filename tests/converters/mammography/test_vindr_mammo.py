@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from qoqdata.errors import BadTable
 from qoqdata.records.content import Record
 from qoqdata.simulation import write_csv, write_dicom
 from qoqdata.sources.catalogue import find_source
@@ -16,6 +20,7 @@ from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, 
 from qoqdata.sources.rawtree import open_raw
 
 SOURCE = find_source("vindr_mammo")
+EXAMS = importlib.import_module(f"{SOURCE.module.rpartition('.')[0]}.exams")
 BREASTS, FINDINGS = "breast-level_annotations.csv", "finding_annotations.csv"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ROWS, COLUMNS = 20, 40
@@ -238,6 +243,7 @@ def test_a_header_that_contradicts_the_table_refuses_the_examination(
         (lambda e: e.finding("LCC", "Mass", "", 1, 2, 3, 4), "bad_table"),
         (lambda e: e.finding("LCC", "__import__('os').getcwd()"), "bad_table"),
         (lambda e: e.finding("LCC", "['No Finding', 'Mass']"), "bad_table"),
+        (lambda e: e.finding("LCC", "{[]: 1}"), "bad_table"),
         (lambda e: (e.root / "images/s1/LCC.dicom").unlink(), "missing_file"),
         (lambda e: e.film("LCC").rename(e.root / "LCC.dcm") and e.film("LCC"), "duplicate_key"),
     ],
@@ -283,3 +289,22 @@ def test_ages_that_differ_are_no_age(exam: Exam) -> None:
     records = [r for r in exam.converted() if isinstance(r, Record)]
     assert {r.age for r in records} == {None}
     assert "headers disagree about the age: 61 and 62" in records[0].notes
+
+
+NAMES = st.lists(st.sampled_from(["Mass", "Asymmetry", "Skin Thickening"]), min_size=1)
+
+
+@given(NAMES)
+def test_a_list_of_categories_reads_back(names: list[str]) -> None:
+    """As Python writes it, which is how the table was made; each name once."""
+    assert EXAMS._categories(str(names), "a cell") == sorted(set(names))
+
+
+@given(st.text(st.sampled_from("[]'\",(){}:1MNo "), max_size=12))
+def test_any_other_cell_is_a_bad_table(cell: str) -> None:
+    """Whatever it is, it is never run, and comes out as names or as an error of the table."""
+    try:
+        names = EXAMS._categories(cell, "a cell")
+    except BadTable:
+        return
+    assert names and all(isinstance(name, str) for name in names)
