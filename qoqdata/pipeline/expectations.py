@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from glob import escape
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from qoqdata.contract.card import Card, ExpectedCounts, ExpectedTable
 from qoqdata.contract.manifest import Comparison, CountDifference, Counts
 from qoqdata.contract.vocabulary import Split
-from qoqdata.errors import InputError
+from qoqdata.errors import InputError, UsageError
 from qoqdata.sources.protocol import Unit
 from qoqdata.sources.rawtree import RawTree
 
@@ -82,12 +83,18 @@ def _found(counts: Counts, units: Sequence[Unit]) -> dict[tuple[str, Split | Non
 
 
 def _rows(raw: RawTree, table: str) -> int | None:
-    """Rows of a table: of a CSV or TSV, gzipped or not, of Parquet, or items of a JSON list.
+    """Rows of a table: of a CSV or TSV, gzipped or not, of Parquet, of a workbook's first sheet, or
+    items of a JSON list.
 
-    None where it is not there or cannot be read.
+    A table that is not in its place counts where its name is found once in the tree, as sources
+    find it. None where it is not there or cannot be read.
     """
     suffixes = Path(table).suffixes
     try:
+        if not raw.exists(table) and len(found := raw.files(escape(Path(table).name))) == 1:
+            table = found[0]
+        if ".xlsx" in suffixes:
+            return raw.sheet(table, columns=(), empty=True).height
         if ".parquet" in suffixes:
             return int(pl.scan_parquet(raw.resolve(table)).select(pl.len()).collect().item())
         if ".json" in suffixes:
@@ -95,5 +102,5 @@ def _rows(raw: RawTree, table: str) -> int | None:
             return len(content) if isinstance(content, list | dict) else None
         separator = "\t" if ".tsv" in suffixes else ","
         return raw.csv(table, separator=separator, empty=True).height
-    except (InputError, OSError, ValueError, pl.exceptions.PolarsError):
+    except (InputError, UsageError, OSError, ValueError, pl.exceptions.PolarsError):
         return None

@@ -13,7 +13,7 @@ from qoqdata.simulation.dicom import uid, write_dicom
 from qoqdata.simulation.drawing import blob, ecg, film, photograph, scan
 from qoqdata.simulation.mark import MARK
 from qoqdata.simulation.picture import write_jpeg, write_png
-from qoqdata.simulation.table import write_csv, write_text
+from qoqdata.simulation.table import write_csv, write_text, write_xlsx
 from qoqdata.simulation.video import write_video
 from qoqdata.simulation.volume import write_nifti
 from qoqdata.simulation.wfdb import write_wfdb
@@ -34,4 +34,5 @@ __all__ = [
     "write_text",
     "write_video",
     "write_wfdb",
+    "write_xlsx",
 ]

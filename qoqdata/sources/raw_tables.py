@@ -1,4 +1,4 @@
-"""Tables of a raw tree: delimited ones as text, Parquet as it is stored."""
+"""Tables of a raw tree: delimited ones and workbooks as text, Parquet as it is stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from qoqdata.errors import BadTable
+from qoqdata.errors import BadTable, UsageError
 from qoqdata.readers import identifiers
 
 #: Names of columns, without case and separators, whose values are identifiers.
@@ -42,9 +42,7 @@ def read_delimited(
             glob=False,
         )
         _check_width(table.width, where)
-        table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
-        # Tables that quote every cell write an absent one as "".
-        table = table.with_columns(pl.all().replace("", None))
+        table = _tidy(table)
     except pl.exceptions.NoDataError as error:
         raise BadTable("the table is empty", where=where, fix="fetch it again") from error
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -62,6 +60,29 @@ def read_delimited(
         if (places := table[name].str.contains("\ufffd", literal=True).arg_true()).len():
             cell = f"{where}, row {places[0] + 2}, column {name}"
             raise BadTable("is not UTF-8", where=cell, fix="convert the table to UTF-8")
+    _note_identifiers(table)
+    return table
+
+
+def read_sheet(
+    source: Path | bytes, *, columns: Sequence[str], empty: bool, where: str
+) -> pl.DataFrame:
+    """See `RawTree.sheet`; `source` is a file or its content."""
+    try:
+        import fastexcel
+    except ImportError as error:
+        fix = "pip install 'qoqdata[excel]'"
+        raise UsageError("reading .xlsx needs fastexcel", where=where, fix=fix) from error
+    try:
+        book = fastexcel.read_excel(source)
+        table = _tidy(book.load_sheet(0, dtypes="string").to_polars())
+        # Sheets go on where somebody formatted rows and wrote nothing.
+        table = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    except fastexcel.FastExcelError as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"cannot be parsed: {reason}", where=where, fix="fetch it again") from error
+    _check_columns(columns, table.columns, where)
+    _check_height(table, empty, where)
     _note_identifiers(table)
     return table
 
@@ -93,6 +114,12 @@ def _note_identifiers(table: pl.DataFrame) -> None:
             values = table[name].unique().drop_nulls().cast(pl.String, strict=False).drop_nulls()
             noted = {"persons" if persons else "objects": values.to_list()}
             identifiers.note_identifiers(**noted)
+
+
+def _tidy(table: pl.DataFrame) -> pl.DataFrame:
+    """Names without space and byte order mark; tables that quote every cell write null as ""."""
+    table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
+    return table.with_columns(pl.all().replace("", None))
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:

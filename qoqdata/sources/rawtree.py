@@ -48,7 +48,7 @@ from qoqdata.sources.raw_paths import (
     path_parts,
     utf8_path,
 )
-from qoqdata.sources.raw_tables import read_delimited, read_parquet
+from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 
 #: Size of a file and its modification time in ns.
 Stamp = tuple[int, int]
@@ -156,6 +156,14 @@ class RawTree:
         return read_delimited(
             source, columns=columns, separator=separator, empty=empty, where=relative
         )
+
+    def sheet(self, relative: str, *, columns: Sequence[str], empty: bool = False) -> pl.DataFrame:
+        """The first sheet of a workbook (.xlsx), all columns as text; empty cells are null.
+
+        Numbers come in the shortest form that reads back (57, 3.5), dates in ISO 8601. Raises
+        BadTable as `csv` does, and UsageError where the library for it is not installed.
+        """
+        return read_sheet(self._table(relative), columns=columns, empty=empty, where=relative)
 
     def parquet(
         self, relative: str, *, columns: Sequence[str], empty: bool = False

@@ -1,6 +1,7 @@
 """The tables of a raw tree, so that the suite can take rows and columns out of them.
 
-Delimited text, JSON, JSON lines and Parquet, gzipped or not; and lists of file names, one a line.
+Delimited text, JSON and JSON lines, gzipped or not; Parquet; workbooks; and lists of file names,
+one a line.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
+
+from qoqdata.simulation.table import workbook
+from qoqdata.sources.raw_tables import read_sheet
 
 Row = dict[str, Any]
 Write = Callable[[Sequence[str], Sequence[Row]], bytes]
@@ -52,6 +56,8 @@ def read_tables(path: str, data: bytes, names: Iterable[str]) -> tuple[Table, ..
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".parquet":
         return _parquet(data)
+    if suffix == ".xlsx":
+        return _sheet(data)
     try:
         text = (gzip.decompress(data) if packed else data).decode("utf-8-sig")
     except (UnicodeDecodeError, OSError):
@@ -167,3 +173,13 @@ def _parquet(data: bytes) -> tuple[Table, ...]:
 
     rows = tuple({"\0place": place, **row} for place, row in enumerate(frame.to_dicts()))
     return (Table(tuple(frame.columns), rows, write),)
+
+
+def _sheet(data: bytes) -> tuple[Table, ...]:
+    """The first sheet of a workbook, with all cells as text."""
+    frame = read_sheet(data, columns=(), empty=True, where="the sheet")
+
+    def write(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
+        return workbook(rows, columns)
+
+    return (Table(tuple(frame.columns), tuple(frame.to_dicts()), write),)

@@ -13,6 +13,7 @@ import pytest
 from qoqdata.cli.build import report
 from qoqdata.contract.manifest import Comparison, Manifest
 from qoqdata.manifest import read_manifest
+from qoqdata.simulation import write_xlsx
 from tests.pipeline.toys import raw_tree, run, toy
 
 #: Five studies of three patients: two in train, two in validation, one in test.
@@ -107,6 +108,24 @@ def test_the_first_name_of_a_table_that_is_there_is_counted(raw: Path, tmp_path:
     found = compared(tmp_path / "c", raw, {"tables": {"none.csv": lost}})
     assert found is not None
     assert [(one.table, one.found) for one in found.differences] == [("none.csv", None)]
+
+
+def test_a_table_that_lies_elsewhere(raw: Path, tmp_path: Path) -> None:
+    """It counts where its name is there once; of two nobody knows which one is meant."""
+    (raw / "deeper").mkdir()
+    (raw / "deeper" / "moved.csv").write_text("a\n1\n2\n")
+    tables = {"tables": {"moved.csv": 2}}
+    assert compared(tmp_path / "a", raw, tables) == Comparison(compared=1)
+    (raw / "twice").mkdir()
+    (raw / "twice" / "moved.csv").write_text("a\n1\n2\n")
+    found = compared(tmp_path / "b", raw, tables)
+    assert found is not None and [one.found for one in found.differences] == [None]
+
+
+def test_rows_of_a_workbook(raw: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fastexcel")
+    write_xlsx(raw / "book.xlsx", [{"a": 1}, {"a": 2}, {"a": 3}])
+    assert compared(tmp_path / "a", raw, {"tables": {"book.xlsx": 3}}) == Comparison(compared=1)
 
 
 def test_a_part_of_a_source_is_not_compared(raw: Path, tmp_path: Path) -> None:

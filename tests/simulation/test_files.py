@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +157,17 @@ def test_tables(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "b.txt.gz").read_bytes()).decode() == "ü\n"
     with pytest.raises(ValueError, match="y"):
         simulation.write_csv(tmp_path / "c.csv", [{"x": 1}, {"x": 1, "y": 2}])
+
+
+def test_workbook(tmp_path: Path) -> None:
+    """What Excel's parsers read: numbers as numbers; the mark stands in its description."""
+    fastexcel = pytest.importorskip("fastexcel")
+    rows = [{"id": "a <b>", "x": 1.5, "y": None}, {"id": " 007 ", "x": 2, "y": "é"}]
+    simulation.write_xlsx(tmp_path / "a.xlsx", rows)
+    sheet = fastexcel.read_excel(tmp_path / "a.xlsx").load_sheet(0).to_polars()
+    assert sheet.rows() == [("a <b>", 1.5, None), (" 007 ", 2.0, "é")]
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as book:
+        assert MARK in book.read("docProps/core.xml").decode()
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from qoqdata.errors import (
     UnreadableFile,
     UsageError,
 )
+from qoqdata.simulation import write_xlsx
 from qoqdata.sources import rawtree
 from qoqdata.sources.rawtree import RawTree, open_raw, read_text
 
@@ -481,3 +482,38 @@ def test_text(raw: RawTree) -> None:
         read_text(raw, "deep")
     with pytest.raises(MissingFile):
         read_text(raw, "none.txt")
+
+
+def test_a_sheet_is_text(tmp_path: Path) -> None:
+    """Numbers in their shortest form, absent cells null, rows without a cell left out."""
+    pytest.importorskip("fastexcel")
+    rows = [
+        {"ID": "D1-0001", " Age ": 57, "note": "a < b & c"},
+        {"ID": None, " Age ": None, "note": None},
+        {"ID": "0017", " Age ": 3.5, "note": ""},
+    ]
+    write_xlsx(tmp_path / "book.xlsx", rows)
+    table = open_raw(tmp_path).sheet("book.xlsx", columns=["ID", "Age"])
+    assert table.rows() == [("D1-0001", "57", "a < b & c"), ("0017", "3.5", None)]
+
+
+@pytest.mark.parametrize("part", [0, 0.5, 0.95])
+def test_a_damaged_workbook_is_a_bad_table(tmp_path: Path, part: float) -> None:
+    """Emptied or cut short, it has no directory of its parts."""
+    pytest.importorskip("fastexcel")
+    path = tmp_path / "book.xlsx"
+    write_xlsx(path, [{"ID": "a"}])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with pytest.raises(BadTable, match="cannot be parsed"):
+        open_raw(tmp_path).sheet("book.xlsx", columns=["ID"])
+
+
+def test_a_sheet_without_its_column_or_rows_is_refused(tmp_path: Path) -> None:
+    """As a delimited table is."""
+    pytest.importorskip("fastexcel")
+    write_xlsx(tmp_path / "book.xlsx", [{"ID": "a"}])
+    write_xlsx(tmp_path / "empty.xlsx", [], columns=["ID"])
+    with pytest.raises(BadTable, match="lacks the column 'Age'"):
+        open_raw(tmp_path).sheet("book.xlsx", columns=["Age"])
+    with pytest.raises(BadTable, match="no rows"):
+        open_raw(tmp_path).sheet("empty.xlsx", columns=["ID"])

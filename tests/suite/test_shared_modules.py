@@ -103,7 +103,9 @@ def test_a_relative_import_between_converters(tmp_path: Path, layout: str) -> No
     (folder / "source.py").write_text((folder / "source.py").read_text() + MISTAKE)
     check = ("--follow-imports=skip", "--ignore-missing-imports", "--config-file=")
     done = run("-m", "mypy", *check, f"--cache-dir={tmp_path}", "-p", f"{package}.fundus")
-    (line,) = [line for line in done.stdout.splitlines() if ": error:" in line]
+    # Shipped sources of the domain lie beside it, and are checked with the project's settings.
+    lines = [line for line in done.stdout.splitlines() if ": error:" in line]
+    (line,) = [line for line in lines if "lab_fundus" in line]
     assert 'expression has type "dict[str, str]", variable has type "int"' in line
 
 
