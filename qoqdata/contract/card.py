@@ -95,7 +95,9 @@ class Expected(ExpectedCounts):
     by_split: dict[Split, ExpectedCounts] = Field(
         {}, description="units of a split are those that planning left nothing to say against"
     )
-    tables: dict[Text, int] = Field({}, description="rows of a table, by its path below the root")
+    tables: dict[Text, int] = Field(
+        {}, description="rows of a table, by its path below the root or by its name alone"
+    )
     note: str | None = None
 
 

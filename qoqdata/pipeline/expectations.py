@@ -74,10 +74,13 @@ def _found(counts: Counts, units: Sequence[Unit]) -> dict[tuple[str, Split | Non
 def _rows(raw: RawTree, table: str) -> int | None:
     """Rows of a table: of a CSV or TSV, gzipped or not, of Parquet, or items of a JSON list.
 
-    None where it is not there or cannot be read.
+    A bare name that is not at the root may lie in one of its folders. None where it is not there,
+    is there several times, or cannot be read.
     """
     suffixes = Path(table).suffixes
     try:
+        if "/" not in table and not raw.exists(table):
+            (table,) = raw.files(table)
         if ".parquet" in suffixes:
             return int(pl.scan_parquet(raw.resolve(table)).select(pl.len()).collect().item())
         if ".json" in suffixes:

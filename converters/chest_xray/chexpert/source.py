@@ -1,0 +1,163 @@
+"""CheXpert: studies of several films, labelled from reports in train, by radiologists elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from qoqdata.contract.vocabulary import Split
+from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
+from qoqdata.person import read_age
+from qoqdata.records.images import image_from_file
+from qoqdata.sources.cells import sex, text
+from qoqdata.sources.joining import Row
+from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
+
+from ..four_states import ask_findings, ask_presence, filled_cells, label_columns, read_states
+from ..studies import FRONTAL, ask_view, show_films
+
+#: The end of a path, which alone is the same in all editions: patient, study, film.
+FILM = re.compile(r"(?:^|/)((patient\d+)/study\d+)/([^/]+)$")
+PERSON = ("Sex", "Age")
+PROJECTION = ("Frontal/Lateral", "AP/PA")
+TRAIN = {
+    "chexpert": "train.csv",
+    "chexbert": "train_cheXbert.csv",
+    "visualchexbert": "train_visualCheXbert.csv",
+}
+#: The parts that radiologists labelled.
+VALIDATION, TEST = "valid.csv", "test_labels.csv"
+
+#: Paths of a study's films by file name: one each, if all is well.
+Films = dict[str, list[str]]
+
+
+def plan(job: Job) -> Iterator[Planned]:
+    """One unit a study, with its rows and films, joined by the ends of their paths."""
+    films: dict[str, Films] = defaultdict(lambda: defaultdict(list))
+    for path in job.raw.files("*.jpg", "*.jpeg"):
+        if found := FILM.search(path):
+            films[found[1]][found[3]].append(path)
+        else:
+            yield Refused(path, MissingKey("no folder names its study", where=path), (path,))
+    stated = (*PERSON, *PROJECTION)
+    yield from _plan_part(job, "train", TRAIN[job.options["labeller"]], stated, films)
+    yield from _plan_part(job, "validation", VALIDATION, stated, films)
+    if job.options["test"] == "released":
+        # The labels were published alone.
+        yield from _plan_part(job, "test", TEST, (), films)
+    for key, left in films.items():
+        fix = "fetch the table again; the test part is read with the option test=released"
+        files = tuple(path for paths in left.values() for path in paths)
+        yield Refused(key, MissingKey("no table names the study", where=key, fix=fix), files)
+
+
+def convert(unit: Unit, job: Job) -> list[Converted]:
+    """Up to three questions about a study; that for the view shows one film."""
+    facts, card = unit.facts, job.card
+
+    def read(path: str) -> Any:
+        return image_from_file(job.raw.resolve(path), limits=job.limits)
+
+    shown_films = list(zip(unit.files, facts["views"], strict=True))
+    images, notes = show_films(shown_films, read, most=job.options["most_images"])
+    shown = {"images": images, "notes": (*notes, *facts["notes"])}
+    shown |= {"age": facts["age"], "sex": facts["sex"]}
+    view = ask_view(card, images, shown, key=unit.key)
+    try:
+        states = read_states(facts["cells"], card.tasks[facts["task"]].labels, where=unit.key)
+    except BadTable as error:
+        return [
+            view,
+            *(Skipped(task, error.code, error.what) for task in (facts["task"], "presence")),
+        ]
+    who = job.options["labeller"] if unit.split == "train" else "radiologists"
+    shown |= {"notes": (*shown["notes"], f"labels by {who}")}
+    findings = ask_findings(card, facts["task"], states, shown)
+    return [view, findings, ask_presence(card, states, shown, key=unit.key)]
+
+
+def _plan_part(
+    job: Job, split: Split, name: str, stated: Sequence[str], films: dict[str, Films]
+) -> Iterator[Planned]:
+    """The studies of a table; their films are taken out of `films`."""
+    where = _table(job, name)
+    table = job.raw.csv(where, columns=("Path", *stated))
+    task = "findings" if split == "train" else "findings_reviewed"
+    columns = label_columns(job, table, task, where=where)
+    studies: dict[str, list[tuple[str, Row]]] = defaultdict(list)
+    for number, row in enumerate(table.iter_rows(named=True), 2):
+        if not (found := FILM.search(row["Path"] or "")):
+            place = f"{where}, row {number}"
+            yield Refused(place, BadTable(f"{row['Path']!r} is no film's path", where=place))
+            continue
+        studies[found[1]].append((found[3], row))
+    for key, rows in studies.items():
+        patient, there = key.partition("/")[0], films.pop(key, {})
+        files = tuple(there[name][0] if name in there else row["Path"] or "" for name, row in rows)
+        try:
+            facts = _facts(key, rows, there, columns) | {"task": task}
+        except InputError as error:
+            yield Refused(key, error, files, patient, split)
+            continue
+        yield Unit(key, files, patient, patient, split, facts)
+
+
+def _table(job: Job, name: str) -> str:
+    """The one table of this name, wherever it lies."""
+    found = job.raw.files(name)
+    if not found:
+        raise MissingFile("the table of labels is not there", where=name, fix="fetch it")
+    if len(found) > 1:
+        fix = "build one edition at a time"
+        raise DuplicateKey("are two tables of the same films", where=" and ".join(found), fix=fix)
+    return found[0]
+
+
+def _facts(
+    key: str, rows: Sequence[tuple[str, Row]], there: Films, columns: Sequence[str]
+) -> dict[str, Any]:
+    names = [name for name, _ in rows]
+    if len(set(names)) < len(names):
+        raise DuplicateKey("a film has two rows", where=key, fix="remove the row that is wrong")
+    if stray := sorted(set(there) - set(names)):
+        # A table that lost rows must not leave a study with some of its films.
+        raise MissingKey(f"the table does not name {stray[0]}", where=key, fix="fetch it again")
+    if twice := next((paths for paths in there.values() if len(paths) > 1), None):
+        fix = "build one edition at a time"
+        raise DuplicateKey("a film is there twice", where=" and ".join(twice), fix=fix)
+    views = [_view(name, row) for name, row in rows]
+    disputed = [name for (name, _), (_, agrees) in zip(rows, views, strict=True) if not agrees]
+    cells = [filled_cells(row, columns) for _, row in rows]
+    ages = {text(row.get("Age")) for _, row in rows}
+    sexes = {sex(row.get("Sex")) for _, row in rows}
+    notes = [f"the view of {name} is disputed" for name in disputed]
+    if len(ages) > 1 or len(sexes) > 1:
+        notes.append("the films' rows disagree about age or sex")
+    return {
+        # The report is of the study, so its films have the same labels.
+        "cells": [one for place, one in enumerate(cells) if one not in cells[:place]],
+        "views": [view for view, _ in views],
+        "age": _age(ages.pop()) if len(ages) == 1 else None,
+        "sex": sexes.pop() if len(sexes) == 1 else None,
+        "notes": notes,
+    }
+
+
+def _view(name: str, row: Row) -> tuple[str | None, bool]:
+    """The projection, as far as the film's name and its row tell, and whether they agree."""
+    stem = name.lower().rpartition(".")[0]
+    plane = next((plane for plane in ("frontal", "lateral") if stem.endswith(plane)), None)
+    stated, projection = (text(row.get(column)) for column in PROJECTION)
+    if stated and plane and stated.lower() != plane:
+        return None, False
+    if plane == "lateral":
+        return "LATERAL", projection not in FRONTAL
+    return (projection if projection in FRONTAL else None), True
+
+
+def _age(cell: str | None) -> int | None:
+    """Completed years; 0 is what the table has for an age that nobody knows."""
+    return read_age(cell) or None
