@@ -45,4 +45,4 @@ def ask_view(
     if not known:
         return Skipped("view", "no_view", "the projection of no film is known")
     image = known[pick(key, len(known))]
-    return Record(**ask(card, "view", [VIEWS[image.view or ""]]), **shown | {"images": (image,)})
+    return Record(**ask(card, "view", [VIEWS[image.view or ""]]), **{**shown, "images": (image,)})

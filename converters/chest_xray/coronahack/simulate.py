@@ -34,7 +34,7 @@ COLUMNS = (
     "Label_2_Virus_category",
     "Label_1_Virus_category",
 )
-OPEN = {"Label_1_Virus_category": None, "Label_2_Virus_category": None}
+OPEN: dict[str, object] = {"Label_1_Virus_category": None, "Label_2_Virus_category": None}
 SHAPE = (80, 92)
 
 Row = dict[str, object]
@@ -87,9 +87,9 @@ def _break(out: Path, rows: list[Row]) -> None:
         lambda row: rows.append(dict(row)),
         lambda row: rows.append(row | {"X_ray_image_name": "COVID19_1.jpg"}),
         lambda row: row.update(Dataset_type="VAL"),
-        lambda row: row.update({"Label": "Unclear"} | OPEN),
+        lambda row: row.update(OPEN | {"Label": "Unclear"}),
         lambda row: row.update(Label="Normal", Label_1_Virus_category="Virus"),
-        lambda row: row.update({"Label": "Pnemonia"} | OPEN),
+        lambda row: row.update(OPEN | {"Label": "Pnemonia"}),
     ]
     for fault, row in zip(
         faults, [row for row in rows if row["Dataset_type"] == "TRAIN"], strict=False
