@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from qoqdata.simulation import write_csv, write_jpeg
+from qoqdata.simulation import write_csv, write_jpeg, write_text
 
-from ..phantom import chest_film
+from ..phantom import ZONES, chest_film
 
 FINDINGS = (
     "No Finding",
@@ -41,6 +42,7 @@ OPAQUE = {
 PARTS = ("train", "train", "valid", "train", "test")
 FIRST = {"train": 1, "valid": 64541, "test": 64741}
 TABLES = {"train": "train.csv", "valid": "valid.csv", "test": "test_labels.csv"}
+CONTOURS = {"valid": "gt_annotations_val.json", "test": "gt_annotations_test.json"}
 LABELLERS = {
     "chexpert": "train.csv",
     "chexbert": "train_cheXbert.csv",
@@ -76,9 +78,10 @@ def simulate(
     edition: str = "full",
     labeller: str = "chexpert",
     test: bool = False,
+    contours: bool = False,
 ) -> None:
     """`n` studies of an `edition` (full, small, aimi), with the training table of one `labeller`,
-    and with some of the test part where `test` is set.
+    with some of the test part where `test` is set, and with `contours` of films of both.
 
     With quirks: rows of blanks, odd labels and paths, films lost, cut, unnamed or listed twice,
     labels that differ within a study, views that contradict each other, no sex, no age.
@@ -87,6 +90,7 @@ def simulate(
     prefix, folders = EDITIONS[edition]
     tables: dict[str, list[Row]] = {part: [] for part in TABLES}
     parts = PARTS if test else PARTS[:-1]
+    drawn: dict[str, dict[str, Row]] = {part: {} for part in CONTOURS}
     numbers, left, part, person, study = dict(FIRST), 0, "", {}, 0
     for _ in range(n):
         if not left:
@@ -107,6 +111,9 @@ def simulate(
             write_jpeg(out / folders[part] / name, pixels, quality=90)
             direction = str(rng.choice(["AP", "PA"])) if kind == "frontal" else None
             projection = {"Frontal/Lateral": kind.capitalize(), "AP/PA": direction}
+            if part in drawn:
+                film = name.removesuffix(".jpg").replace("/", "_")
+                drawn[part][film] = _contours(shape, states)
             who = {"Path": f"{prefix}/{part}/{name}"} | person | projection
             tables[part].append(who | _cells(states))
     if quirks:
@@ -118,6 +125,24 @@ def simulate(
         columns = ("Path", *FINDINGS) if part == "test" else COLUMNS
         rows = [{column: row[column] for column in columns} for row in rows]
         write_csv((out / folders["valid"]).parent / names[part], rows, columns=columns)
+        if contours and part in drawn:
+            write_text(out / "CheXlocalize" / CONTOURS[part], json.dumps(drawn[part]))
+
+
+def _contours(shape: tuple[int, int], states: dict[str, int]) -> Row:
+    """The size of a film, and a square about each zone of its findings."""
+    film: Row = {"img_size": list(shape)}
+    for name, zones in OPAQUE.items():
+        if states.get(name) == 1 and name != "Pneumonia":
+            film[name] = [_square(shape, zone) for zone in zones]
+    return film
+
+
+def _square(shape: tuple[int, int], zone: str) -> list[list[float]]:
+    rows, columns = shape
+    row, column = ZONES[zone]
+    corners = ((-0.08, -0.09), (-0.08, 0.09), (0.08, 0.09), (0.08, -0.09))
+    return [[(column + x) * columns, (row + y) * rows] for x, y in corners]
 
 
 def _states(rng: np.random.Generator, *, certain: bool) -> dict[str, int]:

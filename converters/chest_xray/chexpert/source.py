@@ -15,8 +15,16 @@ from qoqdata.sources.cells import sex, text
 from qoqdata.sources.joining import Row
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
-from ..four_states import ask_findings, ask_presence, filled_cells, label_columns, read_states
+from ..four_states import (
+    States,
+    ask_findings,
+    ask_presence,
+    filled_cells,
+    label_columns,
+    read_states,
+)
 from ..studies import FRONTAL, ask_view, show_films
+from .contours import FILES, Drawn, ask_contours, read_contours
 
 #: The end of a path, which alone is the same in all editions: patient, study, film.
 FILM = re.compile(r"(?:^|/)((patient\d+)/study\d+)/([^/]+)$")
@@ -55,7 +63,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
-    """Up to three questions about a study; that for the view shows one film."""
+    """Questions about a study; those for the view and for boxes show one film."""
     facts, card = unit.facts, job.card
 
     def read(path: str) -> Any:
@@ -66,17 +74,24 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     shown = {"images": images, "notes": (*notes, *facts["notes"])}
     shown |= {"age": facts["age"], "sex": facts["sex"]}
     view = ask_view(card, images, shown, key=unit.key)
+    states: States | None = None
+    asked: list[Converted]
     try:
         states = read_states(facts["cells"], card.tasks[facts["task"]].labels, where=unit.key)
     except BadTable as error:
-        return [
-            view,
-            *(Skipped(task, error.code, error.what) for task in (facts["task"], "presence")),
-        ]
-    who = job.options["labeller"] if unit.split == "train" else "radiologists"
-    shown |= {"notes": (*shown["notes"], f"labels by {who}")}
-    findings = ask_findings(card, facts["task"], states, shown)
-    return [view, findings, ask_presence(card, states, shown, key=unit.key)]
+        asked = [Skipped(task, error.code, error.what) for task in (facts["task"], "presence")]
+    else:
+        who = job.options["labeller"] if unit.split == "train" else "radiologists"
+        labelled = shown | {"notes": (*shown["notes"], f"labels by {who}")}
+        findings = ask_findings(card, facts["task"], states, labelled)
+        asked = [findings, ask_presence(card, states, labelled, key=unit.key)]
+    boxes = []
+    for path in unit.files if "contours" in facts else ():
+        film = _film(unit.key, path.rpartition("/")[2])
+        image, _ = read(path)
+        drawn = facts["contours"][film]
+        boxes.append(ask_contours(card, drawn, states, image, shown, film=film))
+    return [view, *asked, *boxes]
 
 
 def _plan_part(
@@ -87,6 +102,7 @@ def _plan_part(
     table = job.raw.csv(where, columns=("Path", *stated))
     task = "findings" if split == "train" else "findings_reviewed"
     columns = label_columns(job, table, task, where=where)
+    contours = _contours(job, split)
     studies: dict[str, list[tuple[str, Row]]] = defaultdict(list)
     for number, row in enumerate(table.iter_rows(named=True), 2):
         if not (found := FILM.search(row["Path"] or "")):
@@ -99,10 +115,27 @@ def _plan_part(
         files = tuple(there[name][0] if name in there else row["Path"] or "" for name, row in rows)
         try:
             facts = _facts(key, rows, there, columns) | {"task": task}
+            if contours is not None:
+                names = [_film(key, name) for name, _ in rows]
+                facts["contours"] = {name: contours.pop(name, None) for name in names}
         except InputError as error:
             yield Refused(key, error, files, patient, split)
             continue
         yield Unit(key, files, patient, patient, split, facts)
+    for name in contours or ():
+        yield Refused(name, MissingKey(f"{where} does not name this film", where=name))
+
+
+def _contours(job: Job, split: Split) -> dict[str, Drawn] | None:
+    """Contours of the part's films by name, where the option asks for them."""
+    if job.options["contours"] == "absent" or split not in FILES:
+        return None
+    return read_contours(job, _table(job, FILES[split]))
+
+
+def _film(study: str, name: str) -> str:
+    """A film as the contours call it."""
+    return f"{study}/{name.rpartition('.')[0]}".replace("/", "_")
 
 
 def _table(job: Job, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from qoqdata.errors import BadTable, DuplicateKey, MissingFile
 from qoqdata.records.content import Record
-from qoqdata.simulation import write_csv, write_jpeg
+from qoqdata.simulation import write_csv, write_jpeg, write_text
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import open_raw
@@ -39,7 +40,7 @@ def _write(
     write_csv(raw / tables / "train.csv", rows)
     name = "valid/patient64541/study1/view1_frontal.jpg"
     write_jpeg(raw / name, np.full((8, 8), 200, np.uint8))
-    states = dict.fromkeys(COLUMNS, "0.0") | {"Edema": "1.0"}
+    states = dict.fromkeys(COLUMNS, "0.0") | {"Edema": "1.0", "Lung Opacity": "1.0"}
     write_csv(raw / tables / "valid.csv", [_row(f"CheXpert-v1.0/{name}", FRONTAL, states)])
 
 
@@ -120,7 +121,7 @@ def test_validation_is_labelled_by_radiologists(tmp_path: Path) -> None:
     asked = _asked(tmp_path, "patient64541/study1")
     reviewed = asked["findings_reviewed"]
     assert isinstance(reviewed, Record)
-    assert (reviewed.answer, len(reviewed.absent or ())) == ("Edema", 13)
+    assert (reviewed.answer, len(reviewed.absent or ())) == ("Edema, Lung opacity", 12)
     assert reviewed.notes[-1] == "labels by radiologists"
     assert "findings" not in asked
 
@@ -245,3 +246,64 @@ def test_a_table_without_a_label_is_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "train.csv", [row])
     with pytest.raises(BadTable, match="no column for 'Pneumothorax'"):
         _planned(tmp_path)
+
+
+def _drawn(
+    raw: Path, film: dict[str, Any], name: str = "patient64541_study1_view1_frontal"
+) -> None:
+    write_text(raw / "CheXlocalize/gt_annotations_val.json", json.dumps({name: film}))
+
+
+def test_contours_become_masks_and_boxes_of_their_film(tmp_path: Path) -> None:
+    """Drawn on 16 x 16 pixels and shown with 8 x 8: half as large, each part with its box."""
+    _write(tmp_path, [("view1_frontal.jpg", FRONTAL, {})])
+    left, right = [[0, 0], [4, 0], [4, 6], [0, 6]], [[10, 2], [14, 2], [14, 6], [10, 6]]
+    overlapping = [[0, 0], [14, 0], [14, 14], [0, 14]]
+    _drawn(tmp_path, {"img_size": [16, 16], "Edema": [left, right], "Lung Opacity": [overlapping]})
+    boxes = _asked(tmp_path, "patient64541/study1", contours="chexlocalize")["boxes"]
+    assert isinstance(boxes, Record)
+    assert boxes.item == "patient64541_study1_view1_frontal"
+    found = [(r.label, r.x_min, r.y_min, r.x_max, r.y_max) for r in boxes.regions or ()]
+    assert found == [
+        ("Edema", 0, 0, 3, 4),
+        ("Edema", 5, 1, 8, 4),
+        ("Lung opacity", 0, 0, 8, 8),
+    ]
+    edema, opacity = boxes.masks or ()
+    assert (edema.codes[0, 0], edema.codes[1, 4], opacity.codes[1, 4]) == (4, 0, 7)
+    assert edema.instance != opacity.instance
+
+
+@pytest.mark.parametrize(
+    ("film", "reason"),
+    [
+        ({"img_size": [8, 8]}, "no_contour"),
+        ({"img_size": [8, 8], "Edema": [[[1, 1], [2, 2]]]}, "no_contour"),
+        ({"img_size": [8, 8], "Edema": [[[50, 50], [60, 50], [60, 60]]]}, "no_contour"),
+        ({"img_size": [10, 8], "Edema": [[[1, 1], [5, 1], [5, 5]]]}, "other_shape"),
+        ({"img_size": [8, 8], "Atelectasis": [[[1, 1], [5, 1], [5, 5]]]}, "boxes_and_labels"),
+    ],
+)
+def test_contours_that_are_not_of_the_film(
+    tmp_path: Path, film: dict[str, Any], reason: str
+) -> None:
+    """Nothing drawn, a line, something outside of the film, another's sides, an absent finding."""
+    _write(tmp_path, [("view1_frontal.jpg", FRONTAL, {})])
+    _drawn(tmp_path, film)
+    boxes = _asked(tmp_path, "patient64541/study1", contours="chexlocalize")["boxes"]
+    assert isinstance(boxes, Skipped) and boxes.reason == reason
+
+
+def test_contours_of_no_film_and_what_is_none(tmp_path: Path) -> None:
+    """A film that no table names is refused by name, and a file of something else as a whole."""
+    _write(tmp_path, [("view1_frontal.jpg", FRONTAL, {})])
+    _drawn(tmp_path, {"img_size": [8, 8]}, "patient9_study1_view1_frontal")
+    planned, _ = _planned(tmp_path, contours="chexlocalize")
+    assert isinstance(planned["patient9_study1_view1_frontal"], Refused)
+    for content in ({}, {"img_size": [8, 0]}, {"img_size": [8, 8], "Edema": [[1, 2]]}):
+        _drawn(tmp_path, content)
+        with pytest.raises(BadTable, match="no contours"):
+            _planned(tmp_path, contours="chexlocalize")
+    (tmp_path / "CheXlocalize/gt_annotations_val.json").unlink()
+    with pytest.raises(MissingFile):
+        _planned(tmp_path, contours="chexlocalize")
