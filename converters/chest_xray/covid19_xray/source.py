@@ -43,7 +43,11 @@ def plan(job: Job) -> Iterator[Planned]:
     for digest, copies in films.items():
         yield from _plan_film(digest, copies)
     for path in paths[COPIES]:
-        original = films.get(job.raw.digest([path], limits=job.limits))
+        try:
+            original = films.get(job.raw.digest([path], limits=job.limits))
+        except InputError as error:
+            yield Refused(_key(COPIES, path), error, (path,))
+            continue
         told = f"of {original[0][1]}" if original else f"made of others; {COPIES} is not read"
         reason = "copy" if original else "augmented"
         yield Filtered(_key(COPIES, path), reason, f"a copy {told}", (path,))

@@ -181,6 +181,18 @@ def test_a_film_of_another_size_is_another_film(tmp_path: Path) -> None:
         SOURCE.convert(unit, job)
 
 
+def test_films_meet_rows_by_name_and_once(tmp_path: Path) -> None:
+    """One without a row and one in two folders are refused, each by name."""
+    _, job = _planned(tmp_path, SCORED)
+    film = (tmp_path / "dicom_clean/7.dcm").read_bytes()
+    (tmp_path / "dicom_clean/8.dcm").write_bytes(film)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/7.dcm").write_bytes(film)
+    planned = {one.key: one for one in SOURCE.plan(Job(job.card, open_raw(tmp_path), OPTIONS))}
+    codes = {key: one.error.code for key, one in planned.items() if isinstance(one, Refused)}
+    assert codes == {"7": "duplicate_key", "8": "missing_key"}
+
+
 @pytest.mark.parametrize(
     ("group", "context"),
     [
