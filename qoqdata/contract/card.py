@@ -113,7 +113,7 @@ class Expected(ExpectedCounts):
         {}, description="units of a split are those that planning left nothing to say against"
     )
     tables: dict[Text, int | ExpectedTable] = Field(
-        {}, description="rows of a table, by its path below the root"
+        {}, description="rows of a table, by its path below the root or by its name alone"
     )
     note: str | None = None
 

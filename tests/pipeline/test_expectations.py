@@ -128,6 +128,16 @@ def test_rows_of_a_workbook(raw: Path, tmp_path: Path) -> None:
     assert compared(tmp_path / "a", raw, {"tables": {"book.xlsx": 3}}) == Comparison(compared=1)
 
 
+def test_a_table_by_its_name_alone(raw: Path, tmp_path: Path) -> None:
+    """Editions have it in folders of different names; of two that are there neither is counted."""
+    expected = {"tables": {"votes.csv": 2}}
+    for number, name in enumerate(("one", "two")):
+        (raw / name).mkdir()
+        (raw / name / "votes.csv").write_text("vote\n1\n0\n")
+        found = compared(tmp_path / f"set{number}", raw, expected)
+        assert found is not None and [one.found for one in found.differences] == [None] * number
+
+
 def test_a_part_of_a_source_is_not_compared(raw: Path, tmp_path: Path) -> None:
     found = compared(tmp_path / "set", raw, COMPLETE, limit=2)
     assert found == Comparison(compared=0, skipped="only the first 2 units were built")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import BadTable, InputError, MissingKey
 from qoqdata.records import dicoms
 from qoqdata.records.content import Image, Record
 from qoqdata.records.images import image_from_file
-from qoqdata.sources.asking import ask, ask_open, translate
-from qoqdata.sources.cells import integer, text
+from qoqdata.sources.asking import ask_open
+from qoqdata.sources.cells import text
 from qoqdata.sources.joining import Row, rows_by_key
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import read_text
+
+from ..four_states import ask_findings, ask_presence, filled_cells, label_columns, read_states
+from ..studies import ask_view, show_films
 
 SPLITS: dict[str, Split] = {"train": "train", "validate": "validation", "test": "test"}
 SPLIT_TABLE = "mimic-cxr-2.0.0-split.csv.gz"
@@ -27,12 +26,11 @@ METADATA = "mimic-cxr-2.0.0-metadata.csv.gz"
 LABELS = "mimic-cxr-2.0.0-{}.csv.gz"
 REVIEWED = "mimic-cxr-2.1.0-test-set-labeled.csv"
 SUFFIXES = {"jpg": ".jpg", "dicom": ".dcm"}
-FRONTAL = ("PA", "AP")
-NO_FINDING = "No finding"
+#: Sections that say nothing of what the films show.
+CONTEXT = ("INDICATION", "HISTORY", "TECHNIQUE", "COMPARISON")
 #: A heading of a report: capitals at the start of a line, up to a colon.
 HEADING = re.compile(r"^[ \t]*([A-Z][A-Z /,()-]*):", re.MULTILINE)
 
-States = Mapping[str, int]
 #: Filled cells of a study's rows in a label table: one row, if all is well.
 Cells = dict[str, list[dict[str, str]]]
 
@@ -75,43 +73,21 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
-    """Up to three questions about a study, which show the same films."""
-    images, notes = _images(unit, job)
+    """Up to four questions about a study: three show all its films, one a single film."""
     card, facts = job.card, unit.facts
-    impression = _impression(unit, job, {"images": images, "notes": notes})
+    images, notes = _images(unit, job)
+    shown = {"images": images, "notes": notes}
+    others = [_impression(unit, job, shown), ask_view(card, images, shown, key=unit.key)]
     try:
-        states = _states(facts["cells"], card.tasks[facts["task"]].labels, where=unit.key)
+        states = read_states(facts["cells"], card.tasks[facts["task"]].labels, where=unit.key)
     except BadTable as error:
-        # The report says what it says, whatever the label table holds.
+        # Report and views say what they say, whatever the label table holds.
         bad = [Skipped(task, error.code, error.what) for task in (facts["task"], "presence")]
-        return [*bad, impression]
+        return [*bad, *others]
     who = "a radiologist" if facts["task"] == "findings_reviewed" else job.options["labeller"]
     labelled = {"images": images, "notes": (*notes, f"labels by {who}")}
-    findings = _findings(states, facts["task"], card, labelled)
-    return [findings, _presence(states, unit.key, card, labelled), impression]
-
-
-def _findings(states: States, task: str, card: Card, shown: dict[str, Any]) -> Converted:
-    if not states:
-        return Skipped(task, "no_label", "no row, or a row of blanks")
-    labels, absent, uncertain = (_in_state(states, state) for state in (1, 0, -1))
-    if not labels:
-        return Skipped(task, "none_present", "what is mentioned is absent or uncertain")
-    if NO_FINDING in labels and set(labels) - {NO_FINDING, "Support devices"}:
-        return Skipped(task, "contradiction", f"{NO_FINDING} beside {', '.join(labels)}")
-    return Record(**ask(card, task, labels, uncertain=uncertain, absent=absent), **shown)
-
-
-def _presence(states: States, key: str, card: Card, shown: dict[str, Any]) -> Converted:
-    """One finding with a value, picked by a hash of the study's number."""
-    names = sorted(set(states) - {NO_FINDING})
-    if not names:
-        return Skipped("presence", "no_label", "no finding has a value")
-    finding = names[int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % len(names)]
-    state = translate(card, str(states[finding]), where=key, task="presence")
-    fields = ask(card, "presence", [state])
-    fields["forms"] = tuple(form.format(finding=finding.lower()) for form in fields["forms"])
-    return Record(**fields, item=finding, **shown)
+    findings = ask_findings(card, facts["task"], states, labelled)
+    return [findings, ask_presence(card, states, labelled, key=unit.key), *others]
 
 
 def _impression(unit: Unit, job: Job, shown: dict[str, Any]) -> Converted:
@@ -120,26 +96,19 @@ def _impression(unit: Unit, job: Job, shown: dict[str, Any]) -> Converted:
     sections = _sections(read_text(job.raw, unit.files[-1]))
     if not (impression := sections.get("IMPRESSION")):
         return Skipped("impression", "no_impression", "the report has no such section")
-    reason = sections.get("INDICATION")
-    context = f"Indication: {reason}" if reason else None
+    told = [f"{name.capitalize()}: {said}" for name in CONTEXT if (said := sections.get(name))]
+    context = "\n".join(told) or None
     return Record(**ask_open(job.card, "impression", impression), context=context, **shown)
 
 
 def _images(unit: Unit, job: Job) -> tuple[tuple[Image, ...], tuple[str, ...]]:
-    """At most `most_images` films, frontal before others, then by name."""
     views = unit.facts["views"]
-    order = sorted(range(len(views)), key=lambda n: (views[n] not in FRONTAL, unit.files[n]))
-    images, notes = [], list[str]()
-    for number in order[: job.options["most_images"]]:
-        image, repairs = _read(job.raw.resolve(unit.files[number]), job)
-        images.append(replace(image, view=views[number]))
-        notes += repairs
-    if len(order) > len(images):
-        notes.append(f"{len(images)} of {len(order)} films of the study")
-    return tuple(images), tuple(dict.fromkeys(notes))
+    films = list(zip(unit.files[: len(views)], views, strict=True))
+    return show_films(films, lambda path: _read(path, job), most=job.options["most_images"])
 
 
-def _read(path: Path, job: Job) -> tuple[Image, tuple[str, ...]]:
+def _read(relative: str, job: Job) -> tuple[Image, tuple[str, ...]]:
+    path = job.raw.resolve(relative)
     if job.options["images"] == "jpg":
         return image_from_file(path, limits=job.limits)
     images, notes, _ = dicoms.file_images(path, [None], frames=1, limits=job.limits)
@@ -149,29 +118,11 @@ def _read(path: Path, job: Job) -> tuple[Image, tuple[str, ...]]:
 def _labels(job: Job, name: str, task: str) -> Cells:
     """Filled label cells of each study's rows; BadTable where a label of the task has no column."""
     table = job.raw.csv(name, columns=("study_id",))
-    definition = job.card.tasks[task]
-    columns = [raw for raw in definition.labels if raw in table.columns]
-    offered = {definition.labels[raw] for raw in columns}
-    if missing := sorted(set(definition.options or ()) - offered):
-        raise BadTable(f"has no column for {missing[0]!r}", where=name, fix="fetch it again")
+    columns = label_columns(job, table, task, where=name)
     return {
-        study: [{raw: cell for raw in columns if (cell := row[raw])} for row in rows]
+        study: [filled_cells(row, columns) for row in rows]
         for study, rows in rows_by_key(table, "study_id", where=name).items()
     }
-
-
-def _states(
-    rows: Sequence[Mapping[str, str]], labels: Mapping[str, str], *, where: str
-) -> dict[str, int]:
-    """1, 0 or -1 by label; a blank label is not among them."""
-    if len(rows) > 1:
-        raise BadTable(f"has {len(rows)} rows of labels", where=where)
-    states: dict[str, int] = {}
-    for raw, cell in rows[0].items() if rows else ():
-        if (value := integer(cell)) not in (1, 0, -1):
-            raise BadTable(f"{raw} is {cell!r}, not 1, 0, -1 or blank", where=where)
-        states[labels[raw]] = value
-    return states
 
 
 def _film(films: dict[str, str], row: Row, suffix: str) -> str:
@@ -188,10 +139,6 @@ def _one_owner(members: Sequence[Row]) -> tuple[str, Split]:
     if len(owners) > 1 or not patient or part not in SPLITS:
         raise BadTable(f"is of {sorted(owners)}", where=members[0]["study_id"])
     return patient, SPLITS[part]
-
-
-def _in_state(states: States, state: int) -> tuple[str, ...]:
-    return tuple(option for option, value in states.items() if value == state)
 
 
 def _sections(report: str) -> dict[str, str]:

@@ -11,11 +11,13 @@ import polars as pl
 from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import BadTable, InputError, MissingFile, MissingKey
 from qoqdata.records import dicoms
-from qoqdata.records.content import Image, Record, Region
+from qoqdata.records.content import Record
 from qoqdata.sources.asking import ask, ask_boxes, translate
 from qoqdata.sources.cells import integer, number, text
 from qoqdata.sources.joining import Row, rows_by_key
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
+
+from .drawings import one_to_name, regions_of
 
 #: Rows of an image in the label table of each part.
 READERS: dict[Split, int] = {"train": 3, "test": 1}
@@ -33,7 +35,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
-    """The film with up to three questions: findings, diseases, and boxes."""
+    """The film with up to four questions: findings, diseases, all boxes, and what is in one."""
     path = job.raw.resolve(unit.files[0])
     images, notes, header = dicoms.file_images(path, [None], frames=1, limits=job.limits)
     image = replace(images[0], view=images[0].view or "PA")
@@ -48,12 +50,25 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
         counts = ", ".join(f"{label} {count}" for label, count in votes.items() if count)
         tally = (f"votes of {readers} readers: {counts}",) if readers > 1 else ()
         asked.append(Record(**ask(job.card, task, **states), **shared, notes=(*notes, *tally)))
-    drawn = _regions(unit.facts, image)
+    return [*asked, *_about_boxes(unit, job, shared, notes)]
+
+
+def _about_boxes(
+    unit: Unit, job: Job, shared: dict[str, Any], notes: tuple[str, ...]
+) -> list[Converted]:
+    """All boxes to be found, and one of them to be named."""
+    facts = unit.facts
+    drawn = regions_of(facts, shared["images"][0])
     if isinstance(drawn, Skipped):
-        return [*asked, drawn]
+        return [drawn, replace(drawn, task="marked")]
     regions, clipped = drawn
-    fields = ask_boxes(job.card, "boxes", regions)
-    return [*asked, Record(**fields, **shared, regions=regions, notes=(*notes, *clipped))]
+    shown = shared | {"notes": (*notes, *clipped)}
+    found = Record(**ask_boxes(job.card, "boxes", regions), **shown, regions=regions)
+    chosen = one_to_name(regions, facts["votes"]["findings"], facts["readers"], key=unit.key)
+    if isinstance(chosen, Skipped):
+        return [found, chosen]
+    given, label = chosen
+    return [found, Record(**ask(job.card, "marked", [label]), **shown, regions=(given,))]
 
 
 def _plan_part(job: Job, part: Split) -> Iterator[Planned]:
@@ -148,29 +163,3 @@ def _states(votes: Mapping[str, int], readers: int) -> dict[str, Any] | Skipped:
         "uncertain": tuple(label for label, n in votes.items() if 0 < 2 * n <= readers),
         "absent": tuple(label for label, count in votes.items() if not count),
     }
-
-
-def _regions(
-    facts: Mapping[str, Any], image: Image
-) -> tuple[tuple[Region, ...], tuple[str, ...]] | Skipped:
-    """Boxes in pixels of the image, and a note where some reached over its edge."""
-    boxes = facts["boxes"]
-    if not facts["agree"]:
-        what = "readers' boxes and labels name different findings"
-        return Skipped("boxes", "boxes_and_labels", what)
-    if 2 * len({reader for reader, *_ in boxes}) <= facts["readers"]:
-        return Skipped("boxes", "no_majority", "most readers drew no box")
-    width, height = image.width, image.height
-    across = width / (image.original_width or width)
-    down = height / (image.original_height or height)
-    regions, clipped = [], 0
-    for reader, label, (x_min, y_min, x_max, y_max) in boxes:
-        stated = (x_min * across, y_min * down, x_max * across, y_max * down)
-        limits = (width, height, width, height)
-        box = tuple(min(max(c, 0.0), float(most)) for c, most in zip(stated, limits, strict=True))
-        left, top, right, bottom = box
-        if left >= right or top >= bottom:
-            return Skipped("boxes", "box_outside", f"a box of {label} has no area in the image")
-        clipped += box != stated
-        regions.append(Region(label, 0, left, top, right, bottom, reader=reader or None))
-    return tuple(regions), (f"{clipped} boxes cut at the image's edge",) if clipped else ()

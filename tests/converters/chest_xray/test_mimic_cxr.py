@@ -116,6 +116,25 @@ def test_the_impression_is_an_answer_and_the_indication_its_context(tmp_path: Pa
     assert impression.context == "Indication: ___F with cough."
 
 
+def test_technique_and_comparison_are_context_too(tmp_path: Path) -> None:
+    """In a fixed order, whatever the report's; FINDINGS stay out."""
+    _write(tmp_path, "train", {"Edema": "0.0"}, {})
+    parts = (" COMPARISON: ___.", " FINDINGS: Edema.", " HISTORY: Fall.", " IMPRESSION: Edema.")
+    write_text(tmp_path / "files/p10/p10/s5.txt", "\n".join(parts))
+    impression = _asked(tmp_path)["impression"]
+    assert isinstance(impression, Record)
+    assert impression.context == "History: Fall.\nComparison: ___."
+
+
+def test_the_view_is_asked_of_one_film(tmp_path: Path) -> None:
+    """The study's number picks it, and the answer is that film's projection."""
+    _write(tmp_path, "train", {}, {})
+    view = _asked(tmp_path)["view"]
+    assert isinstance(view, Record) and view.images is not None
+    (image,) = view.images
+    assert (image.view, view.answer) in {("AP", "Antero-posterior"), ("LATERAL", "Lateral")}
+
+
 def test_the_radiologist_is_never_replaced(tmp_path: Path) -> None:
     """In the test part the program's label is asked for on request only, as another task."""
     _write(tmp_path, "test", {"Edema": "1.0"}, {"Lung Opacity": "1.0"})

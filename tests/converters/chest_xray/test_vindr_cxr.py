@@ -85,6 +85,27 @@ def test_two_of_three_readers_decide(tmp_path: Path) -> None:
     ]
 
 
+def test_one_clear_box_is_given_to_be_named(tmp_path: Path) -> None:
+    """Not that of a single reader, and none that another finding's box covers."""
+    seen = {"ILD", "Edema", "Consolidation"}
+    boxes = [("ILD", 1.0, 1.0, 9.0, 9.0), ("Edema", 20.0, 1.0, 30.0, 9.0)]
+    boxes.append(("Consolidation", 20.0, 1.0, 30.0, 10.0))
+    fracture = ("Rib fracture", 1.0, 12.0, 9.0, 19.0)
+    asked = _converted(
+        tmp_path,
+        {"R8": (seen, boxes), "R9": (seen, boxes), "R10": ({"Rib fracture"}, [fracture])},
+    )
+    assert isinstance(asked, dict)
+    marked = asked["marked"]
+    assert isinstance(marked, Record) and marked.answer == "Interstitial lung disease"
+    (given,) = marked.regions or ()
+    assert (given.label, given.role, given.reader) in {
+        ("abnormality", "given", "R8"),
+        ("abnormality", "given", "R9"),
+    }
+    assert (given.x_min, given.y_min, given.x_max, given.y_max) == (1, 1, 9, 9)
+
+
 def test_no_majority_takes_one_question_and_not_the_other(tmp_path: Path) -> None:
     """Three readers who see three things agree on no finding; on the disease two do."""
     asked = _converted(
@@ -100,6 +121,7 @@ def test_no_majority_takes_one_question_and_not_the_other(tmp_path: Path) -> Non
     assert isinstance(asked["diseases"], Record) and asked["diseases"].answer == "Pneumonia"
     assert isinstance(asked["boxes"], Record)
     assert asked["boxes"].answer == "Edema, Consolidation, Atelectasis"
+    assert isinstance(asked["marked"], Skipped) and asked["marked"].reason == "no_clear_box"
 
 
 def test_labels_without_their_box_are_no_boxes(tmp_path: Path) -> None:
