@@ -13,7 +13,7 @@ from qoqdata.suite.examples import build_example
 from qoqdata.validation import find
 
 UNITS = 500
-SOURCES = ("pad_ufes_20", "isic_2020")
+SOURCES = ("pad_ufes_20", "isic_2020", "busi")
 
 
 @pytest.mark.slow
@@ -32,6 +32,6 @@ def test_five_hundred_units_are_accounted_for(slug: str, tmp_path: Path) -> None
     assert list(find(built.dataset)) == []
     groups: dict[str, set[str]] = {}
     for record in built.records:
-        groups.setdefault(record["patient"] or record["study"], set()).add(record["split"])
+        groups.setdefault(record.get("patient", record["study"]), set()).add(record["split"])
     assert {len(splits) for splits in groups.values()} == {1}
     assert qoqdata.stats(tmp_path / "set")
