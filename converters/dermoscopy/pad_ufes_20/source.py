@@ -48,7 +48,7 @@ ASKED = {
 INFORMED = ("diagnosis", "group", "biopsy")
 KEYS = ("img_id", "patient_id", "lesion_id")
 COLUMNS = (*KEYS, "age", "gender", *ASKED.values(), *SYMPTOMS, *HISTORY, *ORIGINS, *DIAMETERS)
-YES_OR_NO = {"true": True, "false": False}
+YES_OR_NO = {"true": True, "false": False, "unk": None}
 
 
 def plan(job: Job) -> Iterator[Planned]:
@@ -63,6 +63,9 @@ def plan(job: Job) -> Iterator[Planned]:
         try:
             path = only(paths, key)
             patient = _owner(key, rows)
+            if _said(rows[0]["biopsed"]) is None:
+                # The last column, filled in every row: a row without it was cut.
+                raise BadTable("its row does not say whether there was a biopsy", where=key)
             facts = {column: text(rows[0][column]) for column in COLUMNS}
             facts |= {"age": read_age(rows[0]["age"]), "sex": sex(rows[0]["gender"])}
         except InputError as error:
@@ -79,7 +82,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     image, notes = image_from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
     facts = unit.facts
     biopsied = _said(facts["biopsed"])
-    how = {True: "by biopsy", False: "by clinical consensus", None: "by unstated means"}[biopsied]
+    how = "by biopsy" if biopsied else "by clinical consensus"
     shared: dict[str, Any] = {"images": (image,), "age": facts["age"], "sex": facts["sex"]}
     shared["notes"] = (*notes, f"diagnosis {how}")
     asked: list[Converted] = []
@@ -117,7 +120,11 @@ def _label(task: str, cell: str | None) -> str | None:
 
 
 def _said(cell: str | None) -> bool | None:
-    return YES_OR_NO.get((cell or "").lower())
+    """Yes or no, None where it is unknown; BadTable for another word."""
+    word = (text(cell) or "unk").lower()
+    if word not in YES_OR_NO:
+        raise BadTable(f"a cell is {cell!r}, where True, False or UNK is expected", where=TABLE)
+    return YES_OR_NO[word]
 
 
 def _context(facts: Mapping[str, Any], task: str, how_much: str) -> str | None:

@@ -129,12 +129,19 @@ def test_six_diagnoses_stay_six(tmp_path: Path) -> None:
 
 
 def test_what_is_unknown_is_neither_asked_nor_told(tmp_path: Path) -> None:
-    blank = {"elevation": "UNK", "fitspatrick": "", "biopsed": "", "itch": "UNK", "grew": ""}
+    blank = {"elevation": "UNK", "fitspatrick": "", "itch": "UNK", "grew": ""}
     asked = _asked(_job(tmp_path, ROW | blank))
-    for task in ("elevated", "skin_type", "biopsy"):
+    for task in ("elevated", "skin_type"):
         assert isinstance(asked[task], Skipped) and asked[task].reason == "not_stated"
     assert asked["diagnosis"].context == "Site: neck."
-    assert "diagnosis by unstated means" in asked["diagnosis"].notes
+    assert "diagnosis by biopsy" in asked["diagnosis"].notes
+
+
+@pytest.mark.parametrize("cell", ["", "Tr", "UNK"])
+def test_a_row_that_was_cut_is_refused(cell: str, tmp_path: Path) -> None:
+    """The column of biopsies is the last one, and filled in every row."""
+    (one,) = SOURCE.plan(_job(tmp_path, ROW | {"biopsed": cell}))
+    assert isinstance(one, Refused) and one.error.code == "bad_table"
 
 
 def _planned(job: Job) -> dict[str, Planned]:
