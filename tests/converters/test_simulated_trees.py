@@ -13,7 +13,7 @@ from qoqdata.suite.examples import build_example
 from qoqdata.validation import find
 
 UNITS = 500
-SOURCES = ("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us")
+SOURCES = ("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss")
 
 
 @pytest.mark.slow
