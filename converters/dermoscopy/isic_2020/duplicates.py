@@ -43,7 +43,7 @@ def read_duplicates(job: Job, verdicts: Mapping[str, str | None]) -> Duplicates:
             joined = sets.get(one, {one}) | sets.get(other, {other})
             sets |= dict.fromkeys(joined, joined)
     seconds = {other for _, other in pairs}
-    first, disputed = {}, set[str]()
+    first, disputed = dict[str, str](), set[str]()
     for members in {id(members): members for members in sets.values()}.values():
         kept = min(members, key=lambda key: (key in seconds, key))
         if len({verdicts[key] for key in members}) > 1:

@@ -18,8 +18,10 @@ from .source import HISTORY, ORIGINS, SYMPTOMS
 
 DIAGNOSES = ("BCC", "ACK", "NEV", "SEK", "SCC", "MEL")
 CANCERS = ("BCC", "SCC", "MEL")
-SITES = ("FACE", "FOREARM", "NOSE", "BACK", "CHEST", "ARM", "HAND", "NECK", "EAR", "THIGH")
-SITES += ("SCALP", "FOOT", "ABDOMEN", "LIP")
+SITES = (
+    *("FACE", "FOREARM", "NOSE", "BACK", "CHEST", "ARM", "HAND"),
+    *("NECK", "EAR", "THIGH", "SCALP", "FOOT", "ABDOMEN", "LIP"),
+)
 PARTS = 3
 QUIRKS = {
     "missing_file": "a row whose photograph was not fetched",

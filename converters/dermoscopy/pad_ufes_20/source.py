@@ -66,7 +66,7 @@ def plan(job: Job) -> Iterator[Planned]:
             if _said(rows[0]["biopsed"]) is None:
                 # The last column, filled in every row: a row without it was cut.
                 raise BadTable("its row does not say whether there was a biopsy", where=key)
-            facts = {column: text(rows[0][column]) for column in COLUMNS}
+            facts: dict[str, Any] = {column: text(rows[0][column]) for column in COLUMNS}
             facts |= {"age": read_age(rows[0]["age"]), "sex": sex(rows[0]["gender"])}
         except InputError as error:
             yield Refused(key, error, tuple(paths))

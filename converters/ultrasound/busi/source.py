@@ -184,7 +184,7 @@ def _same_bytes(job: Job, images: Mapping[str, list[str]]) -> tuple[dict[str, st
     for stem, paths in images.items():
         for path in paths:
             by_digest[job.raw.digest([path], limits=job.limits)].add(stem)
-    first, disputed = {}, set[str]()
+    first, disputed = dict[str, str](), set[str]()
     for stems in by_digest.values():
         kept, *others = sorted(stems, key=_place)
         if len({_place(stem)[0] for stem in stems}) > 1:

@@ -99,7 +99,7 @@ def _unit(
     if len(paths) > 1:
         what = f"several clips have its name: {', '.join(paths)}"
         raise DuplicateKey(what, where=key, fix="keep one of them")
-    said = {column: text(label[column]) for column in ASKED.values()}
+    said: dict[str, Any] = {column: text(label[column]) for column in ASKED.values()}
     said |= {
         "type": text(facts["type"]),
         "age": read_age(facts["age"]),

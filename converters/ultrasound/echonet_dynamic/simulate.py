@@ -113,10 +113,11 @@ def _tracing(
     for place in np.linspace(-0.98, 0.98, CHORDS):
         half = across * np.sqrt(1 - place**2)
         lines.append((x - half, y + place * along, x + half, y + place * along))
-    ends = ("X1", "Y1", "X2", "Y2")
-    return [
-        {"FileName": f"{name}.avi"}
-        | {end: round(float(cell), 4) for end, cell in zip(ends, line, strict=True)}
-        | {"Frame": frame}
-        for line in lines
-    ]
+    rows: list[dict[str, object]] = []
+    for line in lines:
+        row: dict[str, object] = {"FileName": f"{name}.avi"}
+        row |= dict(
+            zip(("X1", "Y1", "X2", "Y2"), (round(float(end), 4) for end in line), strict=True)
+        )
+        rows.append(row | {"Frame": frame})
+    return rows

@@ -47,8 +47,8 @@ def plan(job: Job) -> Iterator[Planned]:
         except InputError as error:
             yield Refused(key, error, tuple(paths), split=split)
     for key in sorted({*videos, *tracings}):
-        error = MissingKey(f"no row of {FILES} names this video", where=key)
-        yield Refused(key, error, tuple(videos.get(key, ())))
+        stray = MissingKey(f"no row of {FILES} names this video", where=key)
+        yield Refused(key, stray, tuple(videos.get(key, ())))
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
