@@ -11,7 +11,7 @@ import qoqdata
 from qoqdata import console
 from qoqdata.contract.vocabulary import DOMAINS
 
-EPILOG = """Example:  qoqdata new-source busi --domain ultrasound
+EPILOG = """Example:  qoqdata new-source lab_ultrasound --domain ultrasound
 
 In a package of your own:  qoqdata new-source my_set --domain ct --out my_package/sources"""
 

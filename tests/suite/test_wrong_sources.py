@@ -129,7 +129,7 @@ def test_losses_are_stated_with_a_reason_and_needed(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltExample:
-    return build_example(catalogue.find_source("ham10000"), tmp_path_factory.mktemp("ham") / "set")
+    return build_example(catalogue.find_source("lc25000"), tmp_path_factory.mktemp("tiles") / "set")
 
 
 def test_tasks_options_and_maps_without_a_record(built: BuiltExample) -> None:

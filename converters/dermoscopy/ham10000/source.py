@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from qoqdata.errors import BadTable, MissingFile, MissingKey
 from qoqdata.person import read_age
 from qoqdata.readers import masks
-from qoqdata.records.content import Mask, Record
+from qoqdata.records.content import Mask, Record, Region
 from qoqdata.records.images import image_from_file, regions_from_boxes
-from qoqdata.sources.asking import ask, translate
+from qoqdata.sources.asking import ask, ask_boxes, translate
 from qoqdata.sources.cells import sex, text
-from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
 TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex")
@@ -36,6 +37,8 @@ def plan(job: Job) -> Iterator[Planned]:
             yield Refused(key, MissingFile(what, where=key, fix=fix), files)
             continue
         facts = {"dx": row["dx"], "dx_type": text(row["dx_type"])}
+        # Only the further questions need it.
+        facts["site"] = text(row.get("localization"))
         person = {"age": read_age(row["age"]), "sex": sex(row["sex"])}
         yield Unit(key, files, group=row["lesion_id"], facts=facts | person)
     for path in sorted((*images.values(), *lesions.values())):
@@ -43,8 +46,8 @@ def plan(job: Job) -> Iterator[Planned]:
         yield Refused(path, MissingKey(what, where=path), (path,))
 
 
-def convert(unit: Unit, job: Job) -> list[Record]:
-    """The photograph as it is, its mask, and the mask's box."""
+def convert(unit: Unit, job: Job) -> list[Converted]:
+    """The photograph as it is, its mask, and the mask's box; further questions by the option."""
     facts = unit.facts
     image, notes = image_from_file(job.raw.resolve(unit.files[0]), limits=job.limits)
     mask = regions = None
@@ -58,17 +61,35 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         mask = (Mask(codes),)
         regions = regions_from_boxes(masks.boxes(codes, lesion.table), image=0)
     how = f"diagnosis by {facts['dx_type']}" if facts["dx_type"] else "diagnosis by unstated means"
-    return [
-        Record(
-            **ask(job.card, "diagnosis", [translate(job.card, facts["dx"], where=unit.key)]),
-            images=(image,),
-            masks=mask,
-            regions=regions,
-            age=facts["age"],
-            sex=facts["sex"],
-            notes=(*notes, how),
-        )
-    ]
+    shared: dict[str, Any] = {"images": (image,), "age": facts["age"], "sex": facts["sex"]}
+    shared["notes"] = (*notes, how)
+    diagnosis = [translate(job.card, facts["dx"], where=unit.key)]
+    fields = ask(job.card, "diagnosis", diagnosis)
+    asked: list[Converted] = [Record(**fields, masks=mask, regions=regions, **shared)]
+    if job.options["questions"] == "all":
+        group = [translate(job.card, facts["dx"], where=unit.key, task="group")]
+        asked.append(Record(**ask(job.card, "group", group), **shared))
+        asked += [_lesion(job, mask, regions, shared), _site(job, unit, shared)]
+    return asked
+
+
+def _lesion(
+    job: Job,
+    mask: tuple[Mask, ...] | None,
+    regions: tuple[Region, ...] | None,
+    shared: Mapping[str, Any],
+) -> Converted:
+    if not regions:
+        return Skipped("lesion", "no_mask", "there is no mask of the lesion, or an empty one")
+    fields = ask_boxes(job.card, "lesion", regions)
+    return Record(**fields, masks=mask, regions=regions, **shared)
+
+
+def _site(job: Job, unit: Unit, shared: Mapping[str, Any]) -> Converted:
+    if (site := unit.facts["site"]) is None:
+        return Skipped("site", "not_stated", "localization is unknown or blank")
+    option = translate(job.card, site, where=unit.key, task="site")
+    return Record(**ask(job.card, "site", [option]), **shared)
 
 
 def _stem(path: str) -> str:
