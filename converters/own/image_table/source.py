@@ -97,7 +97,8 @@ def plan(job: Job) -> Iterator[Planned]:
     image_paths = job.raw.files(*IMAGES)
     masks = {_mask_path(path, mapping) for path in image_paths} if mapping.mask else set()
     images = [path for path in image_paths if path not in masks]
-    by_key, several = {path: path for path in images}, []
+    several: list[Refused] = []
+    by_key = {path: path for path in images}
     if mapping.image is not None:
         by_key, several = paths_by_key(images, mapping.image)
         yield from several
