@@ -53,6 +53,7 @@ def test_codes_are_unique_and_stable() -> None:
         "RecordError": "bad_record",
         "DatasetError": "bad_dataset",
         "UnfinishedBuild": "unfinished",
+        "OverLimit": "over_limit",
     }
 
 

@@ -144,7 +144,7 @@ def test_a_prompt_that_is_too_long_is_named_or_left_out(small):
         run(small, "rollouts.prompt_tokens=100")
     with pytest.raises(QoqdataError, match="no question of rank 0 could be shown"):
         run(small, "rollouts.prompt_tokens=5", "rollouts.unfit=leave_out")
-    lines = run(small, "rollouts.prompt_tokens=480", "rollouts.unfit=leave_out", "steps=3")
+    lines = run(small, "rollouts.prompt_tokens=400", "rollouts.unfit=leave_out", "steps=3")
     left_out = [line["left_out"] for line in lines]
     assert sum(left_out) > 0
     asked = [line["drpo"]["n_questions"] for line in lines]
