@@ -65,7 +65,9 @@ class PixelData:
     def open(self) -> BinaryIO:
         """A file at the first byte of the value. Raises UnreadableFile when it is gone."""
         if self.path is None:
-            reader: BinaryIO = _ContentReader(self.content)
+            # Decoders of compressed frames take bytes, and no views.
+            compressed = self.length is None or bool(self.fragments)
+            reader: BinaryIO = (BytesIO if compressed else _ContentReader)(self.content)
             reader.seek(self.offset)
             return reader
         try:
