@@ -30,8 +30,6 @@ from qoqdata.sources.raw_level import with_level
 #: The official splits of a unit by a list of its namespace; none where it is not in it.
 Listed = Callable[[Unit], frozenset[Split]]
 
-#: Stands for a unit in the row of a source that is refused.
-
 
 @dataclass(frozen=True)
 class SourcePlan:

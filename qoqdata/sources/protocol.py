@@ -119,7 +119,6 @@ class Source:
 
     `module` is the import name of its `source.py`, by which worker processes find it again; `root`
     is the folder of the package that the source is in, None where it stands alone.
-    `module` is the import name of its `source.py`, by which worker processes find it again.
     `simulate` is None for a source without a `simulate.py`, which is imported at the first call.
     """
 
