@@ -13,7 +13,10 @@ from qoqdata.suite.examples import build_example
 from qoqdata.validation import find
 
 UNITS = 500
-SOURCES = ("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss")
+SOURCES = (
+    *("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss"),
+    *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
+)
 
 
 @pytest.mark.slow
@@ -34,4 +37,6 @@ def test_five_hundred_units_are_accounted_for(slug: str, tmp_path: Path) -> None
     for record in built.records:
         groups.setdefault(record.get("patient", record["study"]), set()).add(record["split"])
     assert {len(splits) for splits in groups.values()} == {1}
+    assert counts.records == len(built.records)
+    assert qoqdata.curate(built.dataset) is not None
     assert qoqdata.stats(tmp_path / "set")
