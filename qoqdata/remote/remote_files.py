@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from qoqdata.contract.manifest import Manifest, MetadataFile, Shard
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.manifest import is_as_built
 from qoqdata.layout import Layout
+from qoqdata.manifest import is_as_built
 from qoqdata.remote import integrity, leaves, side_files
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.faults import retried
