@@ -51,8 +51,9 @@ WIDE = 160
 def _console(*, stderr: bool = False) -> Console:
     width = None if Console(stderr=stderr).is_terminal else WIDE
     # What is shown is text: labels may hold [brackets] and :colons:.
-    text = {"highlight": False, "markup": False, "emoji": False}
-    return Console(stderr=stderr, width=width, soft_wrap=True, **text)
+    return Console(
+        stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
+    )
 
 
 out, err = _console(), _console(stderr=True)
