@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -274,14 +274,15 @@ def _other_folders(key: str, heads: Collection[str], table: str) -> DuplicateKey
 
 def _shared(found: Mapping[str, str | Unmatched], table: str) -> dict[str, Unmatched]:
     """A refusal for each of the keys that mean one file."""
-    keys: dict[str, list[str]] = defaultdict(list)
-    for key, name in found.items():
-        if isinstance(name, str):
+    counts = Counter(name for name in found.values() if isinstance(name, str))
+    keys: dict[str, list[str]] = {name: [] for name, count in counts.items() if count > 1}
+    for key, name in found.items() if keys else ():
+        if isinstance(name, str) and name in keys:
             keys[name].append(key)
     fix = "write the key the same in each row, or keep one"
     refused = {}
     for name, several in keys.items():
         what = f"{table} names {name} in {len(several)} ways: {_listed(several)}"
-        for key in several if len(several) > 1 else ():
+        for key in several:
             refused[key] = Unmatched(DuplicateKey(what, where=key, fix=fix), (name,))
     return refused
