@@ -66,7 +66,8 @@ def read_annotations(
                 raise MissingKey(f"the column {columns.item} is empty", where=where)
             if (count := counts[key, item]) > 1:
                 raise _duplicate(key, item, count, where)
-            rows.setdefault(key, []).append(_annotation(row, item, columns, mapping, where))
+            annotation = _annotation(row, item, columns, mapping, where)
+            rows.setdefault(key, []).append(annotation)
         except InputError as error:
             refusals.append(Refused(_name(key, item) if key else where, error))
     for key in [key for key, several in rows.items() if _disagreement(several)]:
