@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO
 
 _STDERR = 2
@@ -47,9 +47,12 @@ def decoder_log() -> Iterator[list[str]]:
     thread of a process can be inside at a time.
     """
     messages: list[str] = []
-    with _ONE_AT_A_TIME, _sink() as sink:
-        with suppress(OSError, ValueError, AttributeError):
+    with _ONE_AT_A_TIME:
+        sink = _taken_spare() or _empty_file()
+        try:
             sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
         try:
             original: int | None = os.dup(_STDERR)
         except OSError:
@@ -63,29 +66,27 @@ def decoder_log() -> Iterator[list[str]]:
             else:
                 os.dup2(original, _STDERR)
                 os.close(original)
-            others = _sort(_taken(sink).decode("utf-8", "replace"), messages)
+            text = _taken(sink).decode("utf-8", "replace")
+            _SPARE[:] = [(os.getpid(), sink)]
+            others = _sort(text, messages) if text else ""
             if others and original is not None:
                 os.write(_STDERR, others.encode())
 
 
-@contextmanager
-def _sink() -> Iterator[IO[bytes]]:
-    """An empty file, in memory where the system has such: a build may have no writable /tmp."""
-    process = os.getpid()
+def _taken_spare() -> IO[bytes] | None:
+    """The spare file, if this process made it; a block inside of a block finds none."""
     maker, file = _SPARE.pop() if _SPARE else (None, None)
-    if file is None or maker != process:
-        file = _empty_file()
-        atexit.register(file.close)
-    try:
-        yield file
-    finally:
-        _SPARE[:] = [(process, file)]
+    return file if maker == os.getpid() else None
 
 
 def _empty_file() -> IO[bytes]:
+    """A new file, in memory where the system has such: a build may have no writable /tmp."""
     if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("decoder_log"), "w+b", buffering=0)
-    return tempfile.TemporaryFile(buffering=0)
+        file: IO[bytes] = os.fdopen(os.memfd_create("decoder_log"), "w+b", buffering=0)
+    else:
+        file = tempfile.TemporaryFile(buffering=0)
+    atexit.register(file.close)
+    return file
 
 
 def _taken(sink: IO[bytes]) -> bytes:
