@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 _STDERR = 2
@@ -48,11 +48,9 @@ def decoder_log() -> Iterator[list[str]]:
     """
     messages: list[str] = []
     with _ONE_AT_A_TIME:
-        sink = _taken_spare() or _empty_file()
-        try:
+        sink = _own_file()
+        with suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
-        except (OSError, ValueError, AttributeError):
-            pass
         try:
             original: int | None = os.dup(_STDERR)
         except OSError:
@@ -73,20 +71,20 @@ def decoder_log() -> Iterator[list[str]]:
                 os.write(_STDERR, others.encode())
 
 
-def _taken_spare() -> IO[bytes] | None:
-    """The spare file, if this process made it; a block inside of a block finds none."""
+def _own_file() -> IO[bytes]:
+    """An empty file of this process; a block inside of a block gets one of its own."""
     maker, file = _SPARE.pop() if _SPARE else (None, None)
-    return file if maker == os.getpid() else None
+    if file is None or maker != os.getpid():
+        file = _empty_file()
+        atexit.register(file.close)
+    return file
 
 
 def _empty_file() -> IO[bytes]:
-    """A new file, in memory where the system has such: a build may have no writable /tmp."""
+    """In memory where the system has such: a build may have no writable /tmp."""
     if hasattr(os, "memfd_create"):
-        file: IO[bytes] = os.fdopen(os.memfd_create("decoder_log"), "w+b", buffering=0)
-    else:
-        file = tempfile.TemporaryFile(buffering=0)
-    atexit.register(file.close)
-    return file
+        return os.fdopen(os.memfd_create("decoder_log"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _taken(sink: IO[bytes]) -> bytes:
