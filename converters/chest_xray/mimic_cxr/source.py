@@ -76,8 +76,8 @@ def plan(job: Job) -> Iterator[Planned]:
         yield Unit(key, files, patient, patient, split, facts)
     for name, strays in (*films.items(), *reports.items()):
         for path in strays:
-            error = MissingKey(f"{SPLIT_TABLE} does not name {name}", where=path)
-            yield Refused(path, error, (path,))
+            unnamed = MissingKey(f"{SPLIT_TABLE} does not name {name}", where=path)
+            yield Refused(path, unnamed, (path,))
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
