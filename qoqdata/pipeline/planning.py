@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -137,7 +137,7 @@ def make_plan(
         units, torn_units = assign_splits(units, job.card, listed, refused=refusals)
         outcome = keep_out(units, blocks, job)
         units = list(outcome.units)
-        units.sort(key=lambda unit: (order_key(job.card.slug, unit.key), unit.key))
+        units = _in_order(units, job.card.slug)
     if limit is not None:
         units = units[:limit]
     ungrouped = sum(unit.key in loose for unit in units)
@@ -152,8 +152,19 @@ def make_plan(
 
 def order_key(source: str, key: str) -> int:
     """The 64-bit place of a unit in the build order of its source."""
-    message = b"\0".join((PUBLIC_SALT, b"order", source.encode(), key.encode()))
-    return int.from_bytes(hashlib.sha256(message).digest()[:8], "big")
+    return next(_order_keys(source, [key]))
+
+
+def _order_keys(source: str, keys: Iterable[str]) -> Iterator[int]:
+    begin = b"\0".join((PUBLIC_SALT, b"order", source.encode(), b""))
+    for key in keys:
+        yield int.from_bytes(hashlib.sha256(begin + key.encode()).digest()[:8], "big")
+
+
+def _in_order(units: Sequence[Unit], source: str) -> list[Unit]:
+    keys = [unit.key for unit in units]
+    places = zip(_order_keys(source, keys), keys, range(len(units)), strict=True)
+    return [units[number] for _, _, number in sorted(places)]
 
 
 def cut_chunks(units: Iterable[Unit], source: str, *, shard_units: int) -> list[Chunk]:
@@ -171,8 +182,9 @@ def cut_chunks(units: Iterable[Unit], source: str, *, shard_units: int) -> list[
     for split, members in sorted(by_split.items()):
         bits = max(0, (len(members) - 1) // shard_units).bit_length()
         buckets: dict[int, list[Unit]] = defaultdict(list)
-        for unit in members:
-            buckets[order_key(source, unit.key) >> (64 - bits)].append(unit)
+        places = _order_keys(source, (unit.key for unit in members))
+        for unit, place in zip(members, places, strict=True):
+            buckets[place >> (64 - bits)].append(unit)
         chunks += [
             Chunk(f"{split}-{number:05d}", split, tuple(bucket))
             for number, bucket in sorted(buckets.items())
@@ -252,7 +264,11 @@ def assign_splits(
         else:
             refusals += [_torn(unit, group, official) for unit in members]
             continue
-        with_split += [replace(unit, split=split, group=group) for unit in members]
+        settled = (split, group)
+        with_split += [
+            unit if (unit.split, unit.group) == settled else replace(unit, split=split, group=group)
+            for unit in members
+        ]
     return with_split, refusals
 
 
@@ -310,13 +326,15 @@ def _refuse_duplicates(units: list[Unit]) -> tuple[list[Unit], list[Refused]]:
 
     Their split still holds for their group where all of them agree on it.
     """
+    counts = Counter(unit.key for unit in units)
+    if len(counts) == len(units):
+        return units, []
     by_key: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
-        by_key[unit.key].append(unit)
+        if counts[unit.key] > 1:
+            by_key[unit.key].append(unit)
     refusals = []
     for key, repeated in by_key.items():
-        if len(repeated) == 1:
-            continue
         what = f"occurs {len(repeated)} times in the source"
         fix = "remove the extra rows or files, or use a key that tells them apart"
         splits = {unit.split for unit in repeated}
@@ -325,7 +343,7 @@ def _refuse_duplicates(units: list[Unit]) -> tuple[list[Unit], list[Refused]]:
             Refused(key, DuplicateKey(what, where=key, fix=fix), unit.files, unit.group, split)
             for unit in repeated
         ]
-    return [unit for unit in units if len(by_key[unit.key]) == 1], refusals
+    return [unit for unit in units if counts[unit.key] == 1], refusals
 
 
 def _torn(unit: Unit, group: str, splits: set[Split]) -> Refused:

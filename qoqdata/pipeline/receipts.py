@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from dataclasses import fields
+from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from qoqdata.sources.rawtree import Stamp
 from qoqdata.version import VERSION
 
 _TAIL = 2**16
+#: A unit as a tuple of its fields.
+_UNIT = attrgetter(*(one.name for one in fields(Unit)))
 #: Of each file of a unit.
 Stamps = tuple[Stamp | None, ...]
 
@@ -66,8 +70,9 @@ class ShardReceipt(BaseModel):
 
 def stamps(units: Sequence[Unit], job: Job) -> list[Stamps]:
     """Of each unit the stamps of its files as they are now; None for one that is missing."""
-    found = iter(job.raw.stamps([path for unit in units for path in unit.files]))
-    return [tuple(islice(found, len(unit.files))) for unit in units]
+    files = [unit.files for unit in units]
+    found = iter(job.raw.stamps(list(chain.from_iterable(files))))
+    return [tuple(islice(found, len(own))) for own in files]
 
 
 def fingerprint(
@@ -96,10 +101,7 @@ def fingerprint(
             "limits": job.limits.of_content(),
             "storage": storage.model_dump(mode="json"),
             "salt": salt.fingerprint,
-            "units": [
-                [vars(unit) | {"facts": dict(unit.facts)}, found]
-                for unit, found in zip(chunk.units, stamped, strict=True)
-            ],
+            "units": list(zip(map(_UNIT, chunk.units), stamped, strict=True)),
         }
     )
 

@@ -47,7 +47,8 @@ def decoder_log() -> Iterator[list[str]]:
     thread of a process can be inside at a time.
     """
     messages: list[str] = []
-    with _ONE_AT_A_TIME, _sink() as sink:
+    with _ONE_AT_A_TIME:
+        sink = _own_file()
         with suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
         try:
@@ -63,26 +64,24 @@ def decoder_log() -> Iterator[list[str]]:
             else:
                 os.dup2(original, _STDERR)
                 os.close(original)
-            others = _sort(_taken(sink).decode("utf-8", "replace"), messages)
+            text = _taken(sink).decode("utf-8", "replace")
+            _SPARE[:] = [(os.getpid(), sink)]
+            others = _sort(text, messages) if text else ""
             if others and original is not None:
                 os.write(_STDERR, others.encode())
 
 
-@contextmanager
-def _sink() -> Iterator[IO[bytes]]:
-    """An empty file, in memory where the system has such: a build may have no writable /tmp."""
-    process = os.getpid()
+def _own_file() -> IO[bytes]:
+    """An empty file of this process; a block inside of a block gets one of its own."""
     maker, file = _SPARE.pop() if _SPARE else (None, None)
-    if file is None or maker != process:
+    if file is None or maker != os.getpid():
         file = _empty_file()
         atexit.register(file.close)
-    try:
-        yield file
-    finally:
-        _SPARE[:] = [(process, file)]
+    return file
 
 
 def _empty_file() -> IO[bytes]:
+    """In memory where the system has such: a build may have no writable /tmp."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("decoder_log"), "w+b", buffering=0)
     return tempfile.TemporaryFile(buffering=0)

@@ -103,6 +103,5 @@ def _create_once(path: Path, text: str) -> None:
 
 def _hmac(secret: bytes, *parts: str) -> str:
     # Length prefixes keep ("ab", "c") and ("a", "bc") apart.
-    encoded = [part.encode() for part in parts]
-    message = b"".join([piece for e in encoded for piece in (len(e).to_bytes(4, "big"), e)])
+    message = b"".join([len(e).to_bytes(4, "big") + e for e in map(str.encode, parts)])
     return hmac.digest(secret, message, "sha256").hex()

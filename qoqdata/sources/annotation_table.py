@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
+
+import polars as pl
 
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingKey
@@ -48,12 +51,14 @@ def read_annotations(
     columns = mapping.table
     if columns is None:
         raise BadTable("the mapping names no table", where=mapping.slug)
-    table = job.raw.csv(columns.file, columns=_wanted(columns), separator=columns.separator)
-    counts = Counter(_place(row, columns, shared) for row in table.iter_rows(named=True))
+    wanted = list(dict.fromkeys(_wanted(columns)))
+    table = job.raw.csv(columns.file, columns=wanted, separator=columns.separator).select(wanted)
+    places = _places(table, columns, shared)
+    counts = Counter(places)
     rows: dict[str, list[Annotation]] = {}
     refusals = []
-    for number, row in enumerate(table.iter_rows(named=True), start=2):
-        key, item = _place(row, columns, shared)
+    numbered = enumerate(zip(places, table.iter_rows(named=True), strict=True), start=2)
+    for number, ((key, item), row) in numbered:
         where = f"{columns.file}, row {number}"
         try:
             if key is None:
@@ -108,7 +113,7 @@ def join(
             if not row.answers:
                 what = f"{table} asserts no label; the mapping's `none` can name an option for that"
                 yield Filtered(_name(name, row.item), "no_label", what, files[name])
-        if some := tuple(row for row in rows if row.answers):
+        if some := tuple([row for row in rows if row.answers]):
             yield name, files[name], some
     meant: set[str] = set()
     for found in names.values():
@@ -180,15 +185,19 @@ def shared_key(key: str, patient: str | None) -> str:
     return f"{key}, patient {patient or 'not named'}"
 
 
-def _place(
-    row: Row, columns: TableColumns, shared: Collection[str] = ()
-) -> tuple[str | None, str | None]:
-    """Key and item of a row."""
-    item = cells.text(row[columns.item]) if columns.item else None
-    key = cells.text(row[columns.key])
-    if key in shared and key is not None and columns.patient:
-        key = shared_key(key, cells.text(row[columns.patient]))
-    return key, item
+def _places(
+    table: pl.DataFrame, columns: TableColumns, shared: Collection[str]
+) -> list[tuple[str | None, str | None]]:
+    """Key and item of each row."""
+
+    def texts(column: str | None) -> Iterator[str | None]:
+        return repeat(None) if column is None else map(cells.text, table[column].to_list())
+
+    keys: Iterator[str | None] = texts(columns.key)
+    if shared and columns.patient:
+        pairs = zip(keys, texts(columns.patient), strict=True)
+        keys = (shared_key(key, who) if key in shared and key else key for key, who in pairs)
+    return list(zip(keys, texts(columns.item), strict=False))
 
 
 def _name(key: str, item: str | None) -> str:
@@ -205,7 +214,7 @@ def _duplicate(key: str, item: str | None, count: int, where: str) -> DuplicateK
 
 def _disagreement(rows: list[Annotation]) -> str | None:
     """What the rows of one key should share, and do not."""
-    for name in SHARED:
+    for name in SHARED if len(rows) > 1 else ():
         if len({getattr(row, name) for row in rows}) > 1:
             return name
     return None
@@ -231,7 +240,7 @@ def _annotation(
         patient=cell(columns.patient),
         group=cell(columns.group),
         split=_split(cell(columns.split), mapping.split_values, where),
-        age=read_age(cell(columns.age)),
+        age=None if columns.age is None else read_age(cell(columns.age)),
         sex=cells.sex(cell(columns.sex), mapping.sex_values),
         context=cell(columns.context),
     )
@@ -252,7 +261,7 @@ def _labels(
         if cell not in (mapping.labels or mapping.answers):
             cell = cells.text(cell) or ""
         parts = cell.split(columns.label_separator) if columns.label_separator else [cell]
-        return tuple(part.strip() for part in parts if part.strip()), (), ()
+        return tuple([part.strip() for part in parts if part.strip()]), (), ()
     assertions, uncertain, absent = [], [], []
     for name in columns.labels:
         value = _text(row, name).lower()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import Split
@@ -15,10 +15,14 @@ from qoqdata.sources.protocol import Unit
 
 #: Members of an annotation that belong to its study, not to one question about it.
 SHARED = ("patient", "group", "split", "age", "sex")
+#: Members that a question and its answer need.
+_STATES = ("labels", "uncertain", "absent")
+_TOLD = ("item", "age", "sex", "context")
+_ASKED = (*_STATES, "question", "options", "answer", *_TOLD)
+_of_question = attrgetter(*_ASKED)
 
 
-@dataclass(frozen=True)
-class Annotation:
+class Annotation(NamedTuple):
     """What a row says; labels are raw.
 
     `answer` is the number of a quantity, one of `options`, or free text. `answers` is false where
@@ -51,8 +55,9 @@ def annotated_unit(
     """The unit of a study's annotations, which agree about what they share."""
     first = annotations[0]
     group = first.group or first.patient
-    own = {"questions": [_question(annotation) for annotation in annotations]}
-    return Unit(key, files, group, first.patient, first.split, own | facts)
+    questions = [_question(annotation) for annotation in annotations]
+    own = {"questions": questions, **facts}
+    return Unit(key, files, group, first.patient, first.split, own)
 
 
 def answered(
@@ -66,7 +71,7 @@ def answered(
     found = tuple(regions)
     return [
         _fields(card, task, question, found, where=unit.key)
-        | {name: question[name] for name in ("item", "age", "sex", "context")}
+        | {name: question.get(name) for name in _TOLD}
         for question in unit.facts["questions"]
     ]
 
@@ -79,25 +84,15 @@ def with_person(fields: dict[str, Any], age: int | None, sex: str | None) -> dic
 
 
 def _question(annotation: Annotation) -> dict[str, Any]:
-    """The JSON values that a question and its answer need."""
-    return {
-        "labels": annotation.labels,
-        "uncertain": annotation.uncertain,
-        "absent": annotation.absent,
-        "item": annotation.item,
-        "question": annotation.question,
-        "options": annotation.options,
-        "answer": annotation.answer,
-        "age": annotation.age,
-        "sex": annotation.sex,
-        "context": annotation.context,
-    }
+    """The JSON values that a question and its answer need, as far as they are there."""
+    values = zip(_ASKED, _of_question(annotation), strict=True)
+    return {name: value for name, value in values if value is not None and value != ()}
 
 
 def _fields(
     card: Card, task: str, facts: dict[str, Any], regions: Iterable[Region], *, where: str
 ) -> dict[str, Any]:
-    definition, question = task_of(card, task), facts["question"]
+    definition, question = task_of(card, task), facts.get("question")
     if definition.kind == "choice":
         return ask_choice(card, task, facts["options"], facts["answer"], question=question)
     if definition.kind == "open":
@@ -108,14 +103,8 @@ def _fields(
         unit = definition.unit or ""
         return ask_number(card, task, facts["answer"], unit=unit, question=question)
 
-    def options(raw_labels: Iterable[str]) -> list[str]:
-        return [translate(card, raw, where=where, task=task) for raw in raw_labels]
-
-    return ask(
-        card,
-        task,
-        options(facts["labels"]),
-        uncertain=options(facts["uncertain"]),
-        absent=options(facts["absent"]),
-        question=question,
+    labels, uncertain, absent = (
+        [translate(card, raw, where=where, task=task) for raw in facts.get(state, ())]
+        for state in _STATES
     )
+    return ask(card, task, labels, uncertain=uncertain, absent=absent, question=question)

@@ -33,12 +33,12 @@ def sound_plan(planned: Any, card: Card) -> Iterator[Planned]:
     for place, item in enumerate(planned):
         match item:
             case Unit():
-                yield _sound_unit(item, f"{card.slug}, item {place} of plan")
+                yield _sound_unit(item, card, place)
             case Refused() | Filtered():
-                yield _sound(item, f"{card.slug}, item {place} of plan")
+                yield _sound(item, card, place)
             case _:
                 what = f"plan yielded {type_name(item)}"
-                where = f"{card.slug}, item {place} of plan"
+                where = _item(card, place)
                 raise ConverterError(what, where=where, fix="yield Unit, Refused or Filtered")
     if place < 0:
         layout = " ".join(card.layout.split())
@@ -75,37 +75,44 @@ def sort_converted(
     return tuple(records), tuple(skipped)
 
 
-def _sound_unit(unit: Unit, where: str) -> Planned:
-    if isinstance(refused := _sound(unit, where), Refused):
+def _item(card: Card, place: int) -> str:
+    return f"{card.slug}, item {place} of plan"
+
+
+def _sound_unit(unit: Unit, card: Card, place: int) -> Planned:
+    if isinstance(refused := _sound(unit, card, place), Refused):
         return refused
     try:
         given = unit.facts if isinstance(unit.facts, dict) else dict(unit.facts)
         facts = plain_json(given, "facts")
     except TypeError as error:
         fix = "facts are texts, finite numbers, truth values, None, and lists and dicts of them"
-        return Refused(unit.key, ConverterError(str(error), where=where, fix=fix), unit.files)
+        fault = ConverterError(str(error), where=_item(card, place), fix=fix)
+        return Refused(unit.key, fault, unit.files)
     return unit if facts is unit.facts else replace(unit, facts=facts)
 
 
-def _sound(item: Planned, where: str) -> Planned:
+def _sound(item: Planned, card: Card, place: int) -> Planned:
     """The item, or its refusal where a field is of a wrong type."""
     if not isinstance(item.key, str) or not item.key:
         named = "empty" if item.key == "" else type_name(item.key)
         what = f"the key of a {type(item).__name__} is {named}"
-        raise ConverterError(what, where=where, fix="a key is a text that names it in the source")
+        fix = "a key is a text that names it in the source"
+        raise ConverterError(what, where=_item(card, place), fix=fix)
     fault = field_fault(item) or _emptiness(item)
     if fault is None:
         return item
     path, what = fault
-    error = ConverterError(f"{type(item).__name__}{path} {what}", where=where)
+    error = ConverterError(f"{type(item).__name__}{path} {what}", where=_item(card, place))
     key = item.key.encode(errors="backslashreplace").decode()
     return Refused(key, error)
 
 
 def _emptiness(item: Planned) -> Fault | None:
-    names = ("group", "patient") if isinstance(item, Unit) else ()
-    empty = next((name for name in names if getattr(item, name) == ""), None)
-    return None if empty is None else (f".{empty}", "is empty; None is what is not there")
+    for name in ("group", "patient") if isinstance(item, Unit) else ():
+        if getattr(item, name) == "":
+            return f".{name}", "is empty; None is what is not there"
+    return None
 
 
 def _check_skipped(item: Skipped, card: Card, where: str) -> None:

@@ -42,10 +42,12 @@ def is_text(value: Any) -> bool:
     """Whether it is a text that UTF-8 can hold: no lone surrogate."""
     if not isinstance(value, str):
         return False
-    if value.isascii():
-        return True
+    return value.isascii() or _is_utf8(value)
+
+
+def _is_utf8(text: str) -> bool:
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -77,17 +79,18 @@ def plain_json(value: Any, path: str) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    if value is None or isinstance(value, int):
+    """Asked of every value of every unit: texts and None come first."""
+    if value is None:
         return True
     if isinstance(value, str):
-        return is_text(value)
-    if isinstance(value, float):
-        return math.isfinite(value)
+        return value.isascii() or _is_utf8(value)
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(map(is_text, value)) and all(map(_is_plain, value.values()))
-    return False
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int)
 
 
 def _text_fault(value: Any) -> str:
@@ -152,8 +155,10 @@ def _tuple_check(check: _Check) -> _Check:
     def check_all(value: Any) -> Fault | None:
         if not isinstance(value, tuple):
             return "", f"is {type_name(value)}, not a tuple"
-        found = ((n, fault) for n, member in enumerate(value) if (fault := check(member)))
-        return next(((f"[{n}]{path}", what) for n, (path, what) in found), None)
+        for n, member in enumerate(value):
+            if (fault := check(member)) is not None:
+                return f"[{n}]{fault[0]}", fault[1]
+        return None
 
     return check_all
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -134,6 +134,17 @@ def path_text(key: str) -> str:
 def rows_by_key(table: pl.DataFrame, column: str, *, where: str) -> dict[str, list[Row]]:
     """The rows of each key, in the table's order; keys come in the order of their first row.
 
+    Raises as `keyed_rows`.
+    """
+    rows: dict[str, list[Row]] = {}
+    for key, row in keyed_rows(table, column, where=where):
+        rows.setdefault(key, []).append(row)
+    return rows
+
+
+def keyed_rows(table: pl.DataFrame, column: str, *, where: str) -> Iterator[tuple[str, Row]]:
+    """Each row with its key, for tables of which only a part is kept.
+
     `where` is the table's path. Raises BadTable for a row without a key: what it says is of
     something, and nobody knows of what.
     """
@@ -141,10 +152,8 @@ def rows_by_key(table: pl.DataFrame, column: str, *, where: str) -> dict[str, li
     if blank.len():
         place = f"{where}, row {blank[0] + 2}"
         raise BadTable(f"the key {column} is empty", where=place, fix="mend or drop the row")
-    rows: dict[str, list[Row]] = {}
     for row in table.iter_rows(named=True):
-        rows.setdefault(row[column], []).append(row)
-    return rows
+        yield row[column], row
 
 
 class _Places:
@@ -274,14 +283,15 @@ def _other_folders(key: str, heads: Collection[str], table: str) -> DuplicateKey
 
 def _shared(found: Mapping[str, str | Unmatched], table: str) -> dict[str, Unmatched]:
     """A refusal for each of the keys that mean one file."""
-    keys: dict[str, list[str]] = defaultdict(list)
-    for key, name in found.items():
-        if isinstance(name, str):
+    counts = Counter(name for name in found.values() if isinstance(name, str))
+    keys: dict[str, list[str]] = {name: [] for name, count in counts.items() if count > 1}
+    for key, name in found.items() if keys else ():
+        if isinstance(name, str) and name in keys:
             keys[name].append(key)
     fix = "write the key the same in each row, or keep one"
     refused = {}
     for name, several in keys.items():
         what = f"{table} names {name} in {len(several)} ways: {_listed(several)}"
-        for key in several if len(several) > 1 else ():
+        for key in several:
             refused[key] = Unmatched(DuplicateKey(what, where=key, fix=fix), (name,))
     return refused

@@ -47,17 +47,8 @@ def test_units_carry_the_row(tmp_path: Path) -> None:
         ("a.png", "a-mask.png"),
         group="P1",
         patient="P1",
-        facts={
-            "questions": [
-                {
-                    "labels": ("mass",), "uncertain": (), "absent": (), "item": None,
-                    "question": None, "options": None, "answer": None,
-                    "age": 61, "sex": None, "context": None,
-                }
-            ],
-            "slices": 8,
-        },
-    )  # fmt: skip
+        facts={"questions": [{"labels": ("mass",), "age": 61}], "slices": 8},
+    )
     assert annotated_unit("b.png", (), rows["b.png"]).group is None
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qoqdata.contract.vocabulary import Split
-from qoqdata.errors import BadTable, InputError, MissingKey
+from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingKey
 from qoqdata.records import dicoms
 from qoqdata.records.content import Image, Record
 from qoqdata.records.images import image_from_file
 from qoqdata.sources.asking import ask_open
 from qoqdata.sources.cells import text
-from qoqdata.sources.joining import Row, rows_by_key
+from qoqdata.sources.joining import Row, keyed_rows, rows_by_key
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import read_text
 
@@ -39,21 +39,27 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a study: its films by dicom_id in two tables and on disk, its labels, its report."""
     suffix = SUFFIXES[job.options["images"]]
     columns = ("dicom_id", "study_id", "subject_id", "split")
-    rows = job.raw.csv(SPLIT_TABLE, columns=columns)
-    table = job.raw.csv(METADATA, columns=("dicom_id", "study_id", "ViewPosition"))
-    metadata = rows_by_key(table, "study_id", where=METADATA)
+    table = job.raw.csv(SPLIT_TABLE, columns=columns).select(columns)
+    rows = rows_by_key(table, "study_id", where=SPLIT_TABLE)
+    del table
+    metadata = _views(job)
     labels = _labels(job, LABELS.format(job.options["labeller"]), "findings")
     by_radiologist = job.options["test_labels"] == "radiologist"
     reviewed = _labels(job, REVIEWED, "findings_reviewed") if by_radiologist else None
-    reports = {path.rpartition("/")[2][1:-4]: path for path in job.raw.files("s*.txt")}
-    films = {path.rpartition("/")[2]: path for path in job.raw.files(f"*{suffix}")}
-    for key, members in rows_by_key(rows, "study_id", where=SPLIT_TABLE).items():
+    films, reports = _by_name(job, f"*{suffix}"), _by_name(job, "s*.txt")
+    # What is joined is let go: of 377,000 films memory holds rows or units, and not both.
+    for key in list(rows):
+        members = rows.pop(key)
         paths = {row["dicom_id"]: _film(films, row, suffix) for row in members}
-        report = reports.pop(key, None)
-        files = (*paths.values(), *((report,) if report else ()))
+        report = reports.pop(f"s{key}.txt", ())
+        files = (*(path for found in paths.values() for path in found), *report)
         try:
+            for found in (*paths.values(), report):
+                if len(found) > 1:
+                    what = f"{len(found)} files have one name: {' and '.join(found)}"
+                    raise DuplicateKey(what, where=key, fix="keep the right one")
             patient, split = _one_owner(members)
-            views = {row["dicom_id"]: text(row["ViewPosition"]) for row in metadata.get(key, ())}
+            views = metadata.pop(key, {})
             if len(paths) < len(members) or views.keys() != paths.keys():
                 raise MissingKey(f"{METADATA} names other images", where=key)
             by_hand = split == "test" and reviewed is not None
@@ -68,8 +74,10 @@ def plan(job: Job) -> Iterator[Planned]:
             yield Refused(key, error, files)
             continue
         yield Unit(key, files, patient, patient, split, facts)
-    for name, path in (*films.items(), *reports.items()):
-        yield Refused(path, MissingKey(f"{SPLIT_TABLE} does not name {name}", where=path), (path,))
+    for name, strays in (*films.items(), *reports.items()):
+        for path in strays:
+            unnamed = MissingKey(f"{SPLIT_TABLE} does not name {name}", where=path)
+            yield Refused(path, unnamed, (path,))
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
@@ -119,17 +127,36 @@ def _labels(job: Job, name: str, task: str) -> Cells:
     """Filled label cells of each study's rows; BadTable where a label of the task has no column."""
     table = job.raw.csv(name, columns=("study_id",))
     columns = label_columns(job, table, task, where=name)
-    return {
-        study: [filled_cells(row, columns) for row in rows]
-        for study, rows in rows_by_key(table, "study_id", where=name).items()
-    }
+    cells: Cells = {}
+    for study, row in keyed_rows(table, "study_id", where=name):
+        cells.setdefault(study, []).append(filled_cells(row, columns))
+    return cells
 
 
-def _film(films: dict[str, str], row: Row, suffix: str) -> str:
+def _views(job: Job) -> dict[str, dict[str | None, str | None]]:
+    """The view of each film of a study."""
+    columns = ("dicom_id", "study_id", "ViewPosition")
+    table = job.raw.csv(METADATA, columns=columns).select(columns)
+    views: dict[str, dict[str | None, str | None]] = {}
+    for study, row in keyed_rows(table, "study_id", where=METADATA):
+        views.setdefault(study, {})[row["dicom_id"]] = text(row["ViewPosition"])
+    return views
+
+
+def _by_name(job: Job, pattern: str) -> dict[str, tuple[str, ...]]:
+    """Where files of each name lie, whatever their folders."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in job.raw.files(pattern):
+        name = path.rpartition("/")[2]
+        found[name] = (*found.get(name, ()), path)
+    return found
+
+
+def _film(films: dict[str, tuple[str, ...]], row: Row, suffix: str) -> tuple[str, ...]:
     """Where a film lies, or where it belongs."""
     name, patient = f"{row['dicom_id']}{suffix}", row["subject_id"] or ""
     folder = f"files/p{patient[:2]}/p{patient}/s{row['study_id']}"
-    return films.pop(name, f"{folder}/{name}")
+    return films.pop(name, None) or (f"{folder}/{name}",)
 
 
 def _one_owner(members: Sequence[Row]) -> tuple[str, Split]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoqdata.errors import BadTable, MissingFile
+from qoqdata.errors import BadTable, DuplicateKey, MissingFile
 from qoqdata.records.content import Record
 from qoqdata.simulation import write_csv, write_dicom, write_jpeg, write_text
 from qoqdata.sources.catalogue import find_source
@@ -195,3 +195,15 @@ def test_dicom_films_and_reports_elsewhere(tmp_path: Path) -> None:
     asked = {one.task: one for one in SOURCE.convert(unit, job)}
     assert isinstance(asked["impression"], Record) and isinstance(asked["findings"], Record)
     assert [image.view for image in asked["findings"].images or ()] == ["AP", "LATERAL"]
+
+
+@pytest.mark.parametrize("twice", ["f1.jpg", "s5.txt"])
+def test_two_files_of_one_name_are_refused(tmp_path: Path, twice: str) -> None:
+    """Which of them is the study's is not known; the last one once took the other's place."""
+    _write(tmp_path, "train", {"Edema": "1.0"}, {})
+    copy = tmp_path / "again" / twice
+    copy.parent.mkdir()
+    copy.write_bytes(b"of another patient")
+    (refused,), _ = _planned(tmp_path)
+    assert isinstance(refused, Refused) and isinstance(refused.error, DuplicateKey)
+    assert refused.key == "5" and f"again/{twice}" in refused.files and len(refused.files) == 4
