@@ -195,3 +195,12 @@ def test_dicom_films_and_reports_elsewhere(tmp_path: Path) -> None:
     asked = {one.task: one for one in SOURCE.convert(unit, job)}
     assert isinstance(asked["impression"], Record) and isinstance(asked["findings"], Record)
     assert [image.view for image in asked["findings"].images or ()] == ["AP", "LATERAL"]
+
+
+@pytest.mark.parametrize(
+    ("part", "split"), [("train", "train"), ("validate", "validation"), ("test", "test")]
+)
+def test_the_validation_part_is_not_the_test_part(tmp_path: Path, part: str, split: str) -> None:
+    _write(tmp_path, part, {"Edema": "1.0"}, {"Edema": "1.0"})
+    (unit,), _ = _planned(tmp_path)
+    assert isinstance(unit, Unit) and unit.split == split
