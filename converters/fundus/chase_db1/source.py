@@ -49,7 +49,9 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     image, notes = eye_image(unit.files[0], job, side)
     drawn = []
     for path, observer in zip(unit.files[1:], OBSERVERS, strict=True):
-        mask = masks.read_mask(job.raw.resolve(path), codes=job.card.mask_codes, limits=job.limits)
+        file, codes = job.raw.resolve(path), job.card.mask_codes
+        # The published drawings have one bit, copies eight.
+        mask = masks.read_mask(file, codes=codes, binarise=True, limits=job.limits)
         if mask.codes.shape != (image.height, image.width):
             raise BadTable(f"is of {mask.codes.shape}, its photograph is not", where=path)
         drawn.append(Mask(mask.codes, reader=observer))

@@ -41,6 +41,17 @@ def test_the_first_observer_answers_and_both_drawings_stay_apart(tmp_path: Path)
     assert (side.answer, side.images[0].laterality) == ("Right", None)
 
 
+def test_drawings_of_one_bit_are_read_too(tmp_path: Path) -> None:
+    _eye(tmp_path, "Image_03R", 15, 11)
+    path = tmp_path / "Image_03R_1stHO.png"
+    with Image.open(path) as drawn:
+        drawn.convert("1").save(path)
+    (unit,) = SOURCE.plan(_job(tmp_path))
+    assert isinstance(unit, Unit)
+    vessels, _ = SOURCE.convert(unit, _job(tmp_path))
+    assert isinstance(vessels, Record) and vessels.answer == "7.5 %"
+
+
 def test_both_eyes_of_a_child_are_one_group(tmp_path: Path) -> None:
     for stem in ("Image_01L", "Image_01R", "Image_02L"):
         _eye(tmp_path, stem, 5, 5)
