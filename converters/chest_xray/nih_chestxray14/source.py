@@ -101,10 +101,11 @@ def _regions(boxes: Sequence[tuple[str, list[float]]], image: Image) -> tuple[Re
     found = []
     for label, (left, top, width, height) in boxes:
         right, bottom = min(left + width, SIDE), min(top + height, SIDE)
-        corners = [max(edge, 0) * scale for edge in (left, top, right, bottom)]
-        if image.width != image.height or corners[0] >= corners[2] or corners[1] >= corners[3]:
+        left, top = max(left, 0), max(top, 0)
+        if image.width != image.height or left >= right or top >= bottom:
             return None
-        found.append(Region(label, 0, *corners))
+        edges = (left * scale, top * scale, right * scale, bottom * scale)
+        found.append(Region(label, 0, *edges))
     return tuple(found)
 
 

@@ -31,9 +31,9 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a film that a COCO file lists; its folder is the diagnosis."""
     films = set(job.raw.files("*.png", under=FILMS.rstrip("/")))
     listed: dict[str, list[tuple[Split, Mapping[str, Any]]]] = defaultdict(list)
-    for split, path in FILES.items():
-        for image in _images(job, path):
-            listed[FILMS + image["file_name"]].append((split, image))
+    for part, file in FILES.items():
+        for one in _images(job, file):
+            listed[FILMS + one["file_name"]].append((part, one))
     for path, entries in sorted(listed.items()):
         split, image = entries[0]
         films.discard(path)

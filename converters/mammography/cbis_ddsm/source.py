@@ -86,10 +86,8 @@ def convert(unit: Unit, job: Job) -> list[Record | Skipped]:
     asked = [_projection(image, job), _density(unit, job), *_about_all(lesions, job)]
     for lesion in lesions:
         asked += _about_one(lesion, job)
-    return [
-        one if isinstance(one, Skipped) else Record(**{"images": (image,), "notes": notes} | one)
-        for one in asked
-    ]
+    shown: dict[str, Any] = {"images": (image,), "notes": notes}
+    return [one if isinstance(one, Skipped) else Record(**shown | one) for one in asked]
 
 
 def _settled(splits: set[Split], study: str, job: Job) -> Split:
