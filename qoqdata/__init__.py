@@ -20,14 +20,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qoqdata.api.building import (
-        build,
+    from qoqdata.api.building import build, new_source, rebuild, traces
+    from qoqdata.api.cataloguing import (
         cards,
         example_mapping,
         find_source,
-        new_source,
-        rebuild,
-        traces,
+        overviews,
+        sources_page,
     )
     from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
     from qoqdata.api.publishing import card, export, publish
@@ -38,14 +37,13 @@ if TYPE_CHECKING:
     from qoqdata.version import VERSION as __version__
 
 _MODULES = {
-    "qoqdata.api.building": (
-        "build",
+    "qoqdata.api.building": ("build", "new_source", "rebuild", "traces"),
+    "qoqdata.api.cataloguing": (
         "cards",
         "example_mapping",
         "find_source",
-        "new_source",
-        "rebuild",
-        "traces",
+        "overviews",
+        "sources_page",
     ),
     "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
     "qoqdata.api.publishing": ("card", "export", "publish"),
@@ -74,10 +72,12 @@ __all__ = [
     "find_source",
     "new_source",
     "open",
+    "overviews",
     "publish",
     "rebuild",
     "simulate",
     "simulated",
+    "sources_page",
     "stats",
     "traces",
     "validate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -119,6 +120,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
     for row in rows:
         sheet.add_row(*(_cell(value) for value in row))
     out.print(sheet, soft_wrap=False)
+
+
+def entry(head: str, lines: Iterable[str]) -> None:
+    """A head and what belongs to it, indented; long lines end between words."""
+    say(head)
+    for line in lines:
+        text = textwrap.fill(
+            printable(line),
+            max(out.width, 40),
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        say(text)
 
 
 def facts(rows: Iterable[tuple[str, Any]]) -> None:

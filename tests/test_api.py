@@ -153,15 +153,15 @@ def test_all_functions_are_silent(
     events: list[object] = []
     manifest = qoqdata.build(config=config, out=tmp_path / "set", workers=0, progress=events.append)
     assert {slug: entry.counts.records for slug, entry in manifest.sources.items()} == {
-        "covid_blues": 5,
-        "ham10000": 6,
-        "lc25000": 10,
+        "covid_blues": 23,
+        "ham10000": 24,
+        "lc25000": 30,
     }
     assert {type(event) for event in events} == {Planned, Finished}
     assert qoqdata.validate(fresh) == []
     counts: list[tuple[int, int]] = []
     curation = qoqdata.curate(fresh, progress=lambda done, total: counts.append((done, total)))
-    assert (curation.phi.records, curation.phi.open, counts[-1]) == (21, 0, (21, 21))
+    assert (curation.phi.records, curation.phi.open, counts[-1]) == (77, 0, (77, 77))
     assert qoqdata.stats(fresh, prior=True).sources["key"].to_list() == sorted(SLUGS)
     rollouts = rollouts_of(fresh, tmp_path)
     result = qoqdata.difficulty(fresh, rollouts=rollouts, policy="tiny", scorer="exact")
@@ -176,7 +176,7 @@ def test_all_functions_are_silent(
     pages = qoqdata.card(fresh, repo_id="our-lab/our-set")
     assert pages[:2] == (fresh / "README.md", fresh / "croissant.json")
     tally = qoqdata.export(fresh, to="trl", out=tmp_path / "trl")
-    assert sum(tally.written.values()) == len(qoqdata.open(fresh)) == 21
+    assert sum(tally.written.values()) == len(qoqdata.open(fresh)) == 77
     parts: list[object] = []
     publication = qoqdata.publish(
         fresh, to=tmp_path / "releases", salt_file=salt_file, on_prepared=parts.append
@@ -187,7 +187,7 @@ def test_all_functions_are_silent(
         tmp_path / "releases", raw=raw_of("lc25000"), out=tmp_path / "whole", workers=0
     )
     assert set(rebuilt.sources) == {"ham10000", "lc25000"}
-    assert [(outcome.source, outcome.same) for outcome in outcomes] == [("lc25000", 10)]
+    assert [(outcome.source, outcome.same) for outcome in outcomes] == [("lc25000", 30)]
     assert qoqdata.new_source("my_scans", "ct", out=tmp_path).folder == tmp_path / "my_scans"
     assert capfd.readouterr() == ("", "")
 
@@ -240,7 +240,7 @@ def test_a_command_shows_what_its_function_returns(
     stats = qoqdata.stats(fresh)
     shown = json.loads(command("stats", fresh, "--json")[1])
     assert shown["domains"] == stats.domains.to_dicts()
-    assert json.loads(command("curate", fresh, "--json")[1])["records"] == 21
+    assert json.loads(command("curate", fresh, "--json")[1])["records"] == 77
     shard = next((fresh / "data").rglob("*.parquet"))
     shard.write_bytes(shard.read_bytes()[:-1])
     findings = [vars(finding) for finding in qoqdata.validate(fresh)]
@@ -352,7 +352,7 @@ def test_from_a_url_as_from_the_folder(
 ) -> None:
     assert qoqdata.validate(url) == qoqdata.validate(qoqdata.open(url)) == []
     code, out, _ = command("validate", url)
-    assert code == 0 and out.startswith("valid: 21 records")
+    assert code == 0 and out.startswith("valid: 77 records")
     code, out, _ = command("diff", url, built)
     assert (code, out) == (0, "the same records\n")
     for dataset, name in ((built, "a"), (url, "b")):
@@ -441,7 +441,7 @@ def test_what_writes_into_the_set_needs_its_folder(
 
 def test_records_behind_a_url(built: Path, url: str) -> None:
     local, remote = qoqdata.open(built), qoqdata.open(url)
-    assert len(remote) == len(local) == 21
+    assert len(remote) == len(local) == 77
     assert remote[-1] == local[-1]
     assert repr(remote) == repr(local).replace(str(built), url)
     assert "<img" in local._repr_html_() and "<img" not in remote._repr_html_()

@@ -40,9 +40,13 @@ def show_films(
 def ask_view(
     card: Card, images: Sequence[Image], shown: Mapping[str, Any], *, key: str
 ) -> Converted:
-    """The projection of one of the films with a known view, picked by the study's key."""
+    """The projection of one of the films with a known view, picked by the study's key.
+
+    Prompts caption their images with the view, so this film is shown without.
+    """
     known = [image for image in images if image.view in VIEWS]
     if not known:
         return Skipped("view", "no_view", "the projection of no film is known")
     image = known[pick(key, len(known))]
-    return Record(**ask(card, "view", [VIEWS[image.view or ""]]), **{**shown, "images": (image,)})
+    bare = {**shown, "images": (replace(image, view=None),)}
+    return Record(**ask(card, "view", [VIEWS[image.view or ""]]), **bare)

@@ -13,7 +13,6 @@ from qoqdata.api.opening import DatasetLike, dataset_of
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from qoqdata.contract.card import Card
     from qoqdata.contract.manifest import Manifest
     from qoqdata.contract.storage import Storage, StoragePolicy
     from qoqdata.dataset import Dataset
@@ -31,29 +30,6 @@ class TracedSet:
     rollouts: int
     questions: int
     traces: int
-
-
-def cards() -> dict[str, Card]:
-    """The catalogue: the card of every registered source by slug, sorted."""
-    from qoqdata.sources import catalogue
-
-    return catalogue.cards()
-
-
-def find_source(slug: str) -> Source:
-    """One source of the catalogue; raises UnknownSource, which suggests the nearest names."""
-    from qoqdata.sources import catalogue
-
-    return catalogue.find_source(slug)
-
-
-def example_mapping(slug: str) -> str | None:
-    """The mapping of a source's own example as YAML, to start from; None for one that takes none.
-
-    Raises UnknownSource.
-    """
-    path = find_source(slug).folder / "example" / "mapping.yaml"
-    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def new_source(name: str, domain: str, *, out: str | Path | None = None) -> Source:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import qoqdata
 from qoqdata import console
 from qoqdata.contract.card import Card
+from qoqdata.sources.overview import domain_of, how_verified
+
+if TYPE_CHECKING:
+    from qoqdata.sources.overview import SourceOverview
 
 
 def add(app: typer.Typer) -> None:
@@ -17,44 +21,56 @@ def add(app: typer.Typer) -> None:
 
 def sources_command(
     slug: Annotated[str | None, typer.Argument(help="One source in full.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Only those of a domain; or any.")] = None,
+    access: Annotated[str | None, typer.Option(help="Only those with such access.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Cards as JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All, as a page.")] = False,
 ) -> None:
     """List the sources, or show one card in full.
 
-    A card tells terms, where to get the files, their layout, labels, and the options.
+    Each with its terms, size, tasks, and how far its files are known. A card tells where to get
+    the files, their layout, labels, and the options.
     """
     if slug is not None:
-        card = qoqdata.find_source(slug).card
-        if json:
-            console.emit_json(card.model_dump(mode="json"))
-            return
-        show(card)
-        if slug in qoqdata.simulated():
-            console.say(f"\nmade-up files: qoqdata simulate {slug} --n 50 --out DIR")
-        if mapping := qoqdata.example_mapping(slug):
-            console.say("\nmapping, for example")
-            console.say(_indented(mapping))
-        return
-    cards = qoqdata.cards()
-    if json:
+        show_one(slug, json=json)
+    elif markdown:
+        console.say(qoqdata.sources_page().rstrip("\n"))
+    elif json:
+        cards = qoqdata.cards(domain=domain, access=access)
         console.emit_json({name: card.model_dump(mode="json") for name, card in cards.items()})
-        return
-    simulators = qoqdata.simulated()
-    rows = [
-        (
-            name,
-            _domain(card),
-            card.expected.records,
-            card.access,
-            card.redistribution,
-            "yes" if name in simulators else "",
-            card.name,
+    else:
+        for row in qoqdata.overviews(domain=domain, access=access):
+            console.entry(f"{row.slug}: {row.name}", _lines(row))
+        console.say(
+            "\none in full: qoqdata sources SLUG; made-up files of one: qoqdata simulate SLUG"
         )
-        for name, card in cards.items()
-    ]
-    columns = ("source", "domain", "records", "access", "redistribution", "simulated", "name")
-    console.table(columns, rows)
-    console.say("\none in full: qoqdata sources SLUG; made-up files of one: qoqdata simulate SLUG")
+
+
+def show_one(slug: str, *, json: bool) -> None:
+    """The card called `slug`, and what else there is of it."""
+    card = qoqdata.find_source(slug).card
+    if json:
+        console.emit_json(card.model_dump(mode="json"))
+        return
+    show(card)
+    if slug in qoqdata.simulated():
+        console.say(f"\nmade-up files: qoqdata simulate {slug} --n 50 --out DIR")
+    if mapping := qoqdata.example_mapping(slug):
+        console.say("\nmapping, for example")
+        console.say(_indented(mapping))
+
+
+def _lines(row: SourceOverview) -> tuple[str, ...]:
+    """What the list says below a source's name."""
+    sizes = ((row.units, "units"), (row.records, "records"))
+    counts = [f"{number:,} {what}" for number, what in sizes if number is not None]
+    tasks = ", ".join(f"{name} ({answer})" for name, answer in row.tasks.items())
+    return (
+        f"{row.domain}; {row.access}; {row.licence}; redistribution {row.redistribution}",
+        f"expected {', '.join(counts)}" if counts else "expected: no number",
+        f"tasks {tasks or 'by your mapping'}",
+        f"verified {row.verified}" + ("; simulated" if row.simulated else ""),
+    )
 
 
 def show(card: Card) -> None:
@@ -63,14 +79,16 @@ def show(card: Card) -> None:
     console.say(card.summary)
     facts = [
         ("role", "evaluation only: never trained on" if card.role == "evaluation" else None),
-        ("domain", _domain(card)),
+        ("domain", domain_of(card)),
         ("licence", card.licence.name),
         ("note", card.licence.note),
         ("access", card.access),
         ("redistribution", card.redistribution),
         ("patient key", card.keys.patient or "none in the source"),
         ("split", f"{card.splits.rule}; {card.splits.note or 'by group'}"),
+        ("units", card.expected.units),
         ("records", card.expected.records),
+        ("verified", None if card.needs_mapping else how_verified(card.verified)),
         ("homepage", card.homepage),
         ("citation", " ".join(card.citation.split())),
         ("get it", " ".join(card.get.split())),
@@ -91,10 +109,6 @@ def show(card: Card) -> None:
     if card.known_issues:
         console.say("known issues")
         console.say(_indented("\n".join(f"- {issue}" for issue in card.known_issues)))
-
-
-def _domain(card: Card) -> str:
-    return "any" if card.needs_mapping else str(card.domain)
 
 
 def _indented(text: str) -> str:

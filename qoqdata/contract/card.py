@@ -11,6 +11,7 @@ from qoqdata.contract.storage import Storage
 from qoqdata.contract.task import LabelsTable, Task, Text, or_table
 from qoqdata.contract.vocabulary import (
     ACCESS,
+    BASES,
     MODALITIES,
     OTHER_DOMAIN,
     RECORD_DOMAINS,
@@ -118,6 +119,17 @@ class Expected(ExpectedCounts):
     note: str | None = None
 
 
+Basis = Literal[BASES]  # type: ignore[valid-type]
+
+
+class Verified(_Part):
+    """Where what the converter takes for granted was seen; null where there is no such fact."""
+
+    tables: Basis | None = Field(None, description="names, columns, codes and values of tables")
+    files: Basis | None = Field(None, description="names and content of images, masks, signals")
+    counts: Basis | None = Field(None, description="the counts that are expected")
+
+
 class Card(_Part):
     """One source: what it is, what may be done with it, and how its labels become answers."""
 
@@ -157,6 +169,10 @@ class Card(_Part):
     shard_units: Annotated[int, Field(ge=1)] = Field(512, description="largest mean units a shard")
     storage: Storage | None = Field(
         None, description="how its pixels are stored where no user says so; null: the default"
+    )
+    verified: Verified = Verified()
+    qoq_med: bool = Field(
+        False, description="part of the set of 2.61 million records of QoQ-Med (arXiv 2506.00711)"
     )
     known_issues: tuple[Text, ...] = ()
     needs_mapping: bool = Field(

@@ -50,6 +50,10 @@ SEXES = ("female", "male", "other")
 
 ACCESS = ("open", "registered", "agreement", "credentialed", "own")
 
+#: How a fact about a source is known, from the surest: seen in its real files, in its real tables,
+#: read in documents or public code, or remembered.
+BASES = ("real_files", "real_tables", "documents", "memory")
+
 #: What may leave the building, from the freest to the strictest. `unclear` counts as forbidden.
 REDISTRIBUTION = (
     "allowed",

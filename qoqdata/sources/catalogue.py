@@ -52,6 +52,11 @@ def cards() -> dict[str, Card]:
     return found
 
 
+def folders() -> dict[str, Path]:
+    """The folder of each source that `cards` has, by slug."""
+    return {slug: _places()[slug][0].folder for slug in cards()}
+
+
 def sources() -> Iterator[Source]:
     """All registered sources by slug; one whose code cannot be imported is a CatalogueWarning."""
     for slug, places in _places().items():

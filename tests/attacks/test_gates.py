@@ -113,7 +113,7 @@ def test_without_the_verdicts_nothing_leaves(root: Path, how: Callable[[Path], N
     dataset = open_dataset(root)
     drop(dataset, [dataset.metadata()["id"][0]])
     qoqdata.curate(root)
-    assert published(root).metadata().height == dataset.metadata().height - 1 - 10
+    assert published(root).metadata().height == dataset.metadata().height - 1 - 30
     how(dataset.layout.verdicts)
     with pytest.raises(DatasetError, match=r"verdicts.parquet: are not .*Fix: qoqdata curate"):
         published(root)

@@ -45,12 +45,12 @@ def test_publish_rebuild_diff(qoqdata: Callable, built: Path, tmp_path: Path) ->
     code, out, _ = qoqdata(
         "rebuild", release, "--raw", raw_of("lc25000"), "--out", whole, "--workers", 0
     )
-    assert code == 0 and out.splitlines()[1].split() == ["lc25000", "10", "0", "0"]
+    assert code == 0 and out.splitlines()[1].split() == ["lc25000", "30", "0", "0"]
     code, out, _ = qoqdata("diff", built, whole)
     assert code == 0
     assert [line.split() for line in out.splitlines()] == [
         ["source", "added", "removed", "moved", "relabelled", "changed"],
-        ["covid_blues", "0", "5", "0", "0", "0"],
+        ["covid_blues", "0", "23", "0", "0", "0"],
     ]
 
 

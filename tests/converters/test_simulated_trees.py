@@ -15,7 +15,8 @@ from qoqdata.validation import find
 UNITS = 500
 SOURCES = (
     *("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss"),
-    *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
+    *("vindr_mammo", "cmmd", "cbis_ddsm", "aptos_2019", "messidor2", "jichi"),
+    *("ham10000", "lc25000", "covid_blues", "chase_db1"),
 )
 CHEST = [
     slug

@@ -81,7 +81,7 @@ def test_ptb_xl_at_100_hz(built: Build) -> None:
 
 
 def test_ham10000(built: Build, realdata: Path) -> None:
-    dataset = built("ham10000", "dermoscopy/ham10000_small")
+    dataset = built("ham10000", "dermoscopy/ham10000_small", questions="diagnosis")
     records = rows(dataset)
     assert len(records) == 156
     root = realdata / "dermoscopy/ham10000_small"
@@ -109,7 +109,7 @@ def test_ham10000(built: Build, realdata: Path) -> None:
 
 
 def test_lc25000_without_group_list_stays_in_train(built: Build) -> None:
-    dataset = built("lc25000", "histology/lc25000_224px")
+    dataset = built("lc25000", "histology/lc25000_224px", questions="diagnosis")
     assert dataset.manifest.sources["lc25000"].counts.by_split == {"train": 45}
     answers = dataset.records.select("answer").collect()["answer"].value_counts().to_dicts()
     assert {(row["answer"], row["count"]) for row in answers} == {
@@ -121,7 +121,7 @@ def test_lc25000_without_group_list_stays_in_train(built: Build) -> None:
 
 @pytest.mark.slow
 def test_covid_blues(built: Build, realdata: Path) -> None:
-    dataset = built("covid_blues", "ultrasound/COVID-BLUES")
+    dataset = built("covid_blues", "ultrasound/COVID-BLUES", task="severity")
     clips = sorted((realdata / "ultrasound/COVID-BLUES/lus_videos").glob("*.mp4"))
     records = rows(dataset)
     assert len(records) == len(clips) == 14
@@ -258,7 +258,7 @@ def test_other_readers_open_the_shards(built: Build) -> None:
     import duckdb
     from PIL import Image
 
-    dataset = built("ham10000", "dermoscopy/ham10000_small")
+    dataset = built("ham10000", "dermoscopy/ham10000_small", questions="diagnosis")
     loaded = dataset.to_hf()
     first = loaded["train"][0]
     assert isinstance(first["images"][0], Image.Image)

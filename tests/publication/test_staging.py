@@ -141,7 +141,7 @@ def test_a_set_of_recipes_only_has_no_shard(tmp_path: Path) -> None:
     staged = stage(dataset, tmp_path / "out")
     assert staged.manifest.shards == ()
     assert not (staged.root / "data" / "lc25000").exists()
-    assert pq.read_metadata(staged.root / "recipes" / "lc25000.parquet").num_rows == 10
+    assert pq.read_metadata(staged.root / "recipes" / "lc25000.parquet").num_rows == 30
 
 
 def test_images_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:

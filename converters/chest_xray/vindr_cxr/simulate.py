@@ -59,8 +59,8 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         part = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
         key = rng.bytes(16).hex()
         shape = (SHAPE[0] + int(rng.integers(16)), SHAPE[1] + int(rng.integers(16)))
-        _film(out / part / f"{key}.dicom", rng, shape, seed)
         truth, suspected = _truth(rng, shape)
+        _film(out / part / f"{key}.dicom", rng, shape, truth, seed)
         readers = sorted(rng.choice(READERS, 3, replace=False) + 1) if part == "train" else [0]
         for reader in readers:
             who: Row = {"rad_id": f"R{reader}"} if reader else {}
@@ -81,9 +81,18 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         write_csv(out / f"annotations/annotations_{part}.csv", boxes[part], columns=columns)
 
 
-def _film(path: Path, rng: np.random.Generator, shape: tuple[int, int], seed: int) -> None:
+def _film(
+    path: Path, rng: np.random.Generator, shape: tuple[int, int], truth: list[Box], seed: int
+) -> None:
+    """A film with an opacity in each box."""
     bits = int(rng.choice([10, 12, 14]))
-    pixels = film(rng, shape, bits=bits)
+    bright = film(rng, shape, bits=bits).astype(np.float64)
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    for _, left, top, right, bottom in truth:
+        away = ((columns - (left + right) / 2) / (right - left)) ** 2
+        away = away + ((rows - (top + bottom) / 2) / (bottom - top)) ** 2
+        bright += (2**bits - 1 - bright) * 0.6 * np.exp(-((6 * away) ** 2))
+    pixels = bright.astype(np.uint16)
     inverse = bool(rng.random() < 0.2)
     if inverse:
         pixels = (2**bits - 1 - pixels).astype(np.uint16)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from qoqdata.simulation import blob, film, uid, write_csv, write_dicom
+from qoqdata.simulation import blob, uid, write_csv, write_dicom
+
+from ..phantom import breast
 
 #: Values of the columns, by table.
 DESCRIPTORS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -82,12 +84,15 @@ def _film(
     listed = "both" if fault == "train and test" else LESIONS[number % len(LESIONS)]
     kinds = {"both": ["mass", "calc"], "two masses": ["mass", "mass"]}.get(listed, [listed])
     shape = (int(rng.integers(56, 72)), int(rng.integers(40, 48)))
-    pixels, density = film(rng, shape, bits=16), int(rng.integers(1, 5))
-    for index, kind in enumerate(kinds):
+    density, masks = int(rng.integers(1, 5)), [blob(rng, shape) for _ in kinds]
+    pixels = breast(rng, shape, side.lower(), [], dense=density / 4, bits=16)
+    for mask in masks:
+        pixels[mask] = np.maximum(pixels[mask], 52000) + rng.integers(0, 4000, mask.sum())
+    for index, (kind, mask) in enumerate(zip(kinds, masks, strict=True)):
         own = "test" if fault == "train and test" and index else split
         case = f"{kind.title()}-{SETS[own]}_{patient}_{side}_{view}"
         count = kinds[:index].count(kind) + 1
-        lesion, mask = f"{case}_{count}", blob(rng, shape)
+        lesion = f"{case}_{count}"
         if fault != "film missing":
             _write(root, series, case, "full mammogram images", [pixels])
         own_fault = fault if index == len(kinds) - 1 else "sound"

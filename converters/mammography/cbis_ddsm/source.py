@@ -27,6 +27,7 @@ from qoqdata.records.images import regions_from_boxes
 from qoqdata.sources.asking import ask, ask_boxes, translate
 from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
 
+from ..views import Projection
 from .cases import ASKED, DENSITY, TYPES, Case, patient_of, read_cases, split_of, study_of
 
 #: What a given region is called: its type may be what is asked.
@@ -82,13 +83,11 @@ def convert(unit: Unit, job: Job) -> list[Record | Skipped]:
     """Questions about the film, about all its lesions, and about each of them."""
     image, notes = _film(unit, job)
     lesions = [_lesion(facts, image, job) for facts in unit.facts["lesions"]]
-    asked = [_density(unit, job), *_about_all(lesions, job)]
+    asked = [_projection(image, job), _density(unit, job), *_about_all(lesions, job)]
     for lesion in lesions:
         asked += _about_one(lesion, job)
-    return [
-        one if isinstance(one, Skipped) else Record(**one, images=(image,), notes=notes)
-        for one in asked
-    ]
+    shown: dict[str, Any] = {"images": (image,), "notes": notes}
+    return [one if isinstance(one, Skipped) else Record(**shown | one) for one in asked]
 
 
 def _settled(splits: set[Split], study: str, job: Job) -> Split:
@@ -178,6 +177,13 @@ def _header(path: str, folder: str, job: Job) -> DicomHeader:
     if stated is not None and stated != folder and study_of(stated):
         raise MissingKey("the file is of another film or lesion than its folder", where=path)
     return header
+
+
+def _projection(image: Image, job: Job) -> Asked:
+    """Side and view, of the film without either in its caption."""
+    place = Projection(image.laterality or "", image.view or "")
+    unnamed = replace(image, view=None, laterality=None)
+    return ask(job.card, "projection", [place.option]) | {"images": (unnamed,)}
 
 
 def _density(unit: Unit, job: Job) -> Asked:

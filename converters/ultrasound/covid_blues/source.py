@@ -1,4 +1,4 @@
-"""COVID-BLUES: lung ultrasound clips, one severity score each, grouped by patient."""
+"""COVID-BLUES: lung ultrasound clips with score, lines and comment, grouped by patient."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from qoqdata.person import read_age
 from qoqdata.readers import video
 from qoqdata.records.content import Record
 from qoqdata.records.images import clip_images, clip_notes
-from qoqdata.sources.asking import ask, translate
-from qoqdata.sources.cells import integer
-from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from qoqdata.sources.asking import ask, ask_open, translate
+from qoqdata.sources.cells import integer, text
+from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
 SEX: dict[int | None, str] = {0: "female", 1: "male"}
+#: Columns of severity.csv by what they answer.
+SCORES = {
+    "severity": "Severity Score",
+    "a_lines": "A-lines",
+    "b_lines": "B-lines",
+    "description": "comments",
+}
 COVID = {0: "COVID-19 negative", 1: "COVID-19 positive"}
 
 
 def plan(job: Job) -> Iterator[Planned]:
     """One unit a clip: severity rows joined to clips by stem and to patients by number."""
-    scores = job.raw.csv("severity.csv", columns=["video_file", "Severity Score"])
+    scores = job.raw.csv("severity.csv", columns=["video_file", *SCORES.values()])
     clinical = job.raw.csv(
         "clinical_variables.csv", columns=["patient_id", "cov_test", "pat_sex", "pat_age"]
     )
@@ -33,7 +40,7 @@ def plan(job: Job) -> Iterator[Planned]:
         path = f"lus_videos/{stem}.mp4"
         row_paths.add(path)
         try:
-            yield _unit(stem, path, row["Severity Score"], patients)
+            yield _unit(stem, path, row, patients)
         except InputError as error:
             yield Refused(stem, error, (path,))
     for path in job.raw.files("*.mp4", under="lus_videos") if job.raw.exists("lus_videos") else ():
@@ -42,46 +49,47 @@ def plan(job: Job) -> Iterator[Planned]:
             yield Refused(path, MissingKey(what, where=path), (path,))
 
 
-def convert(unit: Unit, job: Job) -> list[Record]:
-    """Frames at the centres of equal parts of the clip."""
+def convert(unit: Unit, job: Job) -> list[Converted]:
+    """Frames at the centres of equal parts of the clip, asked for each thing that is noted."""
     policy = video.FramePolicy("uniform", count=job.options["frames"])
     clip = video.read_video(job.raw.resolve(unit.files[0]), choose=policy, limits=job.limits)
-    facts, task = unit.facts, job.options["task"]
-    if task == "severity":
-        label = translate(job.card, str(facts["severity"]), where=unit.key)
-    else:
-        label = COVID[facts["covid"]]
-    return [
-        Record(
-            **ask(job.card, task, [label]),
-            images=clip_images(clip, view=facts["point"]),
-            age=facts["age"],
-            sex=facts["sex"],
-            notes=clip_notes(clip, policy),
-        )
-    ]
+    shown = {
+        "images": clip_images(clip, view=unit.facts["point"]),
+        "age": unit.facts["age"],
+        "sex": unit.facts["sex"],
+        "notes": clip_notes(clip, policy),
+    }
+    tasks = job.card.tasks if job.options["task"] == "all" else (job.options["task"],)
+    return [_asked(unit, job, task, shown) for task in tasks]
 
 
-def _unit(stem: str, path: str, score: str | None, patients: dict[str, dict[str, Any]]) -> Unit:
+def _asked(unit: Unit, job: Job, task: str, shown: dict[str, Any]) -> Converted:
+    noted = unit.facts[task]
+    if noted is None:
+        return Skipped(task, "not_stated", f"the cell of {SCORES[task]} is empty")
+    if task == "description":
+        return Record(**ask_open(job.card, task, noted), **shown)
+    label = noted if task == "covid" else translate(job.card, noted, where=unit.key, task=task)
+    return Record(**ask(job.card, task, [label]), **shown)
+
+
+def _unit(stem: str, path: str, row: dict[str, Any], patients: dict[str, dict[str, Any]]) -> Unit:
     parts = stem.split("_")
     if len(parts) < 3 or parts[0] != "patient":
         raise MissingKey("is not named patient_<id>_<point>", where=stem)
     number, point = parts[1], parts[2]
     if number not in patients:
         raise MissingKey(f"patient {number} is not in clinical_variables.csv", where=stem)
-    severity, covid = integer(score), integer(patients[number]["cov_test"])
+    score, covid = row[SCORES["severity"]], integer(patients[number]["cov_test"])
+    severity = integer(score)
     if severity is None or covid not in COVID:
         raise BadTable(f"severity {score!r} or COVID-19 test cannot be read", where=stem)
-    return Unit(
-        key=stem,
-        files=(path,),
-        group=number,
-        patient=number,
-        facts={
-            "severity": severity,
-            "covid": covid,
-            "point": point,
-            "age": read_age(patients[number]["pat_age"]),
-            "sex": SEX.get(integer(patients[number]["pat_sex"])),
-        },
-    )
+    facts = {
+        "severity": str(severity),
+        "covid": COVID[covid],
+        "point": point,
+        "age": read_age(patients[number]["pat_age"]),
+        "sex": SEX.get(integer(patients[number]["pat_sex"])),
+    }
+    facts |= {task: text(row[SCORES[task]]) for task in SCORES if task != "severity"}
+    return Unit(stem, (path,), number, number, facts=facts)

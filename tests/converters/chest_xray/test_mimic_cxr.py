@@ -127,12 +127,13 @@ def test_technique_and_comparison_are_context_too(tmp_path: Path) -> None:
 
 
 def test_the_view_is_asked_of_one_film(tmp_path: Path) -> None:
-    """The study's number picks it, and the answer is that film's projection."""
+    """The study's number picks it; the answer is that film's projection, which it does not tell."""
     _write(tmp_path, "train", {}, {})
     view = _asked(tmp_path)["view"]
     assert isinstance(view, Record) and view.images is not None
     (image,) = view.images
-    assert (image.view, view.answer) in {("AP", "Antero-posterior"), ("LATERAL", "Lateral")}
+    shown = {60: "Antero-posterior", 0: "Lateral"}
+    assert image.view is None and view.answer == shown[int(image.pixels[0, 0])]
 
 
 def test_the_radiologist_is_never_replaced(tmp_path: Path) -> None:
@@ -207,3 +208,12 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path, twice: str) -> None:
     (refused,), _ = _planned(tmp_path)
     assert isinstance(refused, Refused) and isinstance(refused.error, DuplicateKey)
     assert refused.key == "5" and f"again/{twice}" in refused.files and len(refused.files) == 4
+
+
+@pytest.mark.parametrize(
+    ("part", "split"), [("train", "train"), ("validate", "validation"), ("test", "test")]
+)
+def test_the_validation_part_is_not_the_test_part(tmp_path: Path, part: str, split: str) -> None:
+    _write(tmp_path, part, {"Edema": "1.0"}, {"Edema": "1.0"})
+    (unit,), _ = _planned(tmp_path)
+    assert isinstance(unit, Unit) and unit.split == split

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qoqdata.records.content import Record
-from qoqdata.simulation import write_csv, write_dicom
+from qoqdata.simulation import write_csv, write_dicom, write_text
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Job, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import open_raw
@@ -171,3 +171,62 @@ def test_an_image_has_three_readers(tmp_path: Path, readers: tuple[str, ...]) ->
     planned = _converted(tmp_path, dict.fromkeys(readers, ({"No finding"}, [])))
     assert isinstance(planned, Refused)
     assert "3 are expected" in planned.error.what
+
+
+def _plan(raw: Path, train: dict[str, set[str]], test: dict[str, set[str]]) -> dict[str, Unit]:
+    """What is planned for images with the given columns set, listed against the alphabet."""
+    readers = ("R8", "R9", "R10")
+    rows = [
+        {"image_id": key, "rad_id": reader} | {raw: int(raw in said) for raw in COLUMNS}
+        for reader in readers
+        for key, said in reversed(train.items())
+    ]
+    write_csv(raw / "annotations/image_labels_train.csv", rows)
+    renamed = {raw: raw.replace("diseases", "disease") for raw in COLUMNS}
+    rows = [
+        {"image_id": key} | {renamed[raw]: int(raw in said) for raw in COLUMNS}
+        for key, said in reversed(test.items())
+    ]
+    write_csv(raw / "annotations/image_labels_test.csv", rows)
+    nothing = dict.fromkeys(("image_id", "rad_id", "class_name", *CORNERS), "z")
+    nothing |= {"class_name": "No finding"}
+    for part, keys in (("train", train), ("test", test)):
+        key = {"image_id": next(iter(keys))}
+        write_csv(raw / f"annotations/annotations_{part}.csv", [nothing | key])
+        for name in keys:
+            write_text(raw / part / f"{name}.dicom", "no pixels are read while planning")
+    planned = list(SOURCE.plan(Job(SOURCE.card, open_raw(raw))))
+    return {one.key: one for one in planned if isinstance(one, Unit)}
+
+
+def test_labels_meet_their_image_by_name_in_both_parts(tmp_path: Path) -> None:
+    """Three rows an image, in another order than the folder: no position pairs them."""
+    train = {"a": {"Edema"}, "b": {"Emphysema"}, "c": {"ILD"}}
+    test = {"d": {"Edema"}, "e": {"Calcification"}, "f": {"Atelectasis"}}
+    units = _plan(tmp_path, train, test)
+    assert units.keys() == train.keys() | test.keys()
+    for key, said in (train | test).items():
+        votes = units[key].facts["votes"]["findings"]
+        readers = 3 if key in train else 1
+        options = {FINDINGS.labels[raw] for raw in said}
+        assert {label for label, count in votes.items() if count} == options
+        assert set(votes.values()) == {0, readers}
+        assert units[key].files == (f"{'train' if key in train else 'test'}/{key}.dicom",)
+
+
+def test_every_column_is_an_answer_of_its_own(tmp_path: Path) -> None:
+    """No column is left out, and no two are one: tuberculosis is asked for, mediastinal shift is no
+    large heart."""
+    images = {f"i{number:02}": {raw} for number, raw in enumerate(COLUMNS)}
+    units = _plan(tmp_path, images, {"t": {"No finding"}})
+    answers = {}
+    for key, (raw,) in images.items():
+        votes = units[key].facts["votes"]
+        task = "findings" if raw in FINDINGS.labels else "diseases"
+        answers[raw] = [label for label, count in votes[task].items() if count]
+    assert {len(labels) for labels in answers.values()} == {1}
+    # "Other disease" is how the test part spells "Other diseases".
+    assert answers.pop("Other disease") == answers["Other diseases"]
+    assert len({labels[0] for labels in answers.values()}) == len(answers) == 28
+    assert answers["Tuberculosis"] == ["Tuberculosis"]
+    assert answers["Enlarged PA"] == ["Enlarged pulmonary artery"]

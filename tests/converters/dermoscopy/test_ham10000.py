@@ -1,4 +1,4 @@
-"""HAM10000: the further questions about an image, on real files."""
+"""HAM10000: what an image is asked, on real files and made-up ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from qoqdata.simulation import write_csv, write_jpeg
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Job, Skipped, Unit
 from qoqdata.sources.rawtree import open_raw
@@ -54,3 +55,40 @@ def test_one_question_is_asked_unless_all_are_wanted(realdata: Path) -> None:
     job = Job(SOURCE.card, open_raw(raw), options={"masks": "required", "questions": "diagnosis"})
     unit = next(one for one in SOURCE.plan(job) if isinstance(one, Unit))
     assert [one.task for one in SOURCE.convert(unit, job)] == ["diagnosis"]
+
+
+def _made_up(raw: Path, rows: list[tuple[str, str, str]]) -> dict[str, Unit]:
+    """Units of images without masks: lesion, image and diagnosis of each row."""
+    table = [
+        {"lesion_id": lesion, "image_id": image, "dx": dx, "dx_type": "histo"}
+        | {"age": "50.0", "sex": "male", "localization": "back"}
+        for lesion, image, dx in rows
+    ]
+    write_csv(raw / "HAM10000_metadata.csv", table)
+    for _, image, _ in rows:
+        write_jpeg(raw / f"HAM10000_images_part_1/{image}.jpg", np.full((9, 12, 3), 90, np.uint8))
+    planned = list(SOURCE.plan(_job(raw)))
+    return {one.key: one for one in planned if isinstance(one, Unit)}
+
+
+def _job(raw: Path) -> Job:
+    return Job(SOURCE.card, open_raw(raw), options={"masks": "optional", "questions": "diagnosis"})
+
+
+def test_photographs_of_a_lesion_share_a_group(tmp_path: Path) -> None:
+    """Whatever their numbers, all images of a lesion go where its group goes, and once."""
+    rows = [(f"HAM_{n % 4}", f"ISIC_{n:02}", "nv") for n in range(12)]
+    units = _made_up(tmp_path, rows)
+    assert len(units) == 12
+    assert {unit.key: unit.group for unit in units.values()} == {i: lesion for lesion, i, _ in rows}
+    assert {unit.split for unit in units.values()} == {None}
+
+
+def test_seven_diagnoses_stay_seven(tmp_path: Path) -> None:
+    names = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+    units = _made_up(tmp_path, [(f"HAM_{dx}", f"ISIC_{dx}", dx) for dx in names])
+    answers = set()
+    for unit in units.values():
+        (record,) = SOURCE.convert(unit, _job(tmp_path))
+        answers.add(record.answer)
+    assert len(answers) == 7 and not any("ther" in answer for answer in answers)

@@ -25,10 +25,12 @@ from qoqdata.suite.examples import SALT
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Examples of a single-label image source and a multi-label ECG source."""
     out = tmp_path_factory.mktemp("evaluate") / "set"
-    sources = [catalogue.find_source(slug) for slug in ("ham10000", "ptb_xl")]
+    asked = {"ham10000": {"questions": "diagnosis"}, "ptb_xl": {}}
+    sources = [catalogue.find_source(slug) for slug in asked]
+    raws = [source.folder / "example" / "raw" for source in sources]
     requests = [
-        (source, SourceRequest(source=source.card.slug, raw=source.folder / "example" / "raw"))
-        for source in sources
+        (source, SourceRequest(source=source.card.slug, raw=raw, options=asked[source.card.slug]))
+        for source, raw in zip(sources, raws, strict=True)
     ]
     build_requests(requests, out, BuildSetting(SALT, workers=0))
     return out

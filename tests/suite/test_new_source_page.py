@@ -1,4 +1,4 @@
-"""docs/sources.md: the source that it shows reads the tree that its simulator writes."""
+"""docs/new_source.md: the source that it shows reads the tree that its simulator writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_source_of_the_page(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    for snippet in snippets(ROOT / "docs" / "sources.md"):
+    for snippet in snippets(ROOT / "docs" / "new_source.md"):
         if snippet.language == "python":
             exec(compile(snippet.text, str(snippet), "exec"), names)
     names["simulate"](tmp_path / "raw", 6, quirks=quirks)
