@@ -4,7 +4,8 @@
 
 Each mutant is a process of its own, in which one `if`, comparison, `and` or `or` part or condition
 of a comprehension is turned round. Only the tests that reach its line are run, then all tests of
-their files where none of these fails (files share fixtures), or of the gate where none reaches it. Exit 1 where a mutant survives that `EQUIVALENT` does not name,
+their files where none of these fails (files share fixtures), or of the gate where none reaches it.
+Exit 1 where a mutant survives that `EQUIVALENT` does not name,
 or where that table names a condition that is gone.
 """
 
