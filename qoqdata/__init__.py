@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         traces,
     )
     from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
-    from qoqdata.api.publishing import card, export, publish
+    from qoqdata.api.publishing import blanking, card, export, publish
     from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
     from qoqdata.dataset import open_dataset as open
@@ -48,7 +48,7 @@ _MODULES = {
         "traces",
     ),
     "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
-    "qoqdata.api.publishing": ("card", "export", "publish"),
+    "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.simulating": ("simulate", "simulated"),
     "qoqdata.dataset": ("Dataset",),
     "qoqdata.errors": ("QoqdataError",),
@@ -63,6 +63,7 @@ __all__ = [
     "Dataset",
     "QoqdataError",
     "__version__",
+    "blanking",
     "build",
     "card",
     "cards",

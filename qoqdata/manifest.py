@@ -18,6 +18,9 @@ from qoqdata.errors import DatasetError, UnfinishedBuild
 from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.layout import Layout
 
+#: Characters of a fault that are told.
+_MOST = 300
+
 
 def read_manifest(root: Path) -> Manifest:
     """The manifest of the data set at `root`; raises DatasetError."""
@@ -45,7 +48,9 @@ def parse_manifest(content: bytes, *, where: str) -> Manifest:
     except ValidationError as error:
         fault = error.errors()[0]
         field = ".".join(str(part) for part in fault["loc"])
-        raise DatasetError(f"is not a manifest: {field}: {fault['msg']}", where=where) from error
+        # Both may quote what somebody wrote, at any length.
+        what = f"is not a manifest: {field[:_MOST]}: {fault['msg'][:_MOST]}"
+        raise DatasetError(what, where=where) from error
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:

@@ -55,8 +55,8 @@ def read_video(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAUL
     Rotation from the header is applied; frames with non-square pixels keep their stored shape; both
     are noted in `repairs`, as are frame counts and rates that the header gets wrong. Raises
     MissingFile, UnreadableFile (damaged, truncated, no frame, not a video), TooLarge (file bytes,
-    pixels of a frame, frames, or `voxels` over all chosen frames, of a GIF over all), InputError (no
-    such frame).
+    pixels of a frame, frames, or `voxels` over all chosen frames, of a GIF over all), InputError
+    (no such frame).
     """
     where = str(path)
     try:

@@ -35,7 +35,7 @@ from tests.attacks.test_hostile_data_set import ELSEWHERE, everything
 from tests.publication.conftest import build_set, raw_of
 from tests.publication.test_staging import drop
 
-_FEW, _MANY = 20, 1000
+_FEW, _MANY = 20, 400
 _MOST_BYTES = 400 * 2**20
 ROLLOUTS = [
     {"id": "a" * 32, "reward": 0.5, "response": "<answer>a</answer>"},

@@ -24,11 +24,12 @@ from qoqdata.curation.burned_in.strokes import Strokes, strokes
 MOST_PIXELS = 1 << 20
 #: Of the logistic model: an intercept, and a weight for each of `measures`.
 WEIGHTS = np.array([
-    -31.493882, 6.7619159, 0.70098072, 3.5336093, -5.8014914, -1.704746, 0.26423835,
-    -0.84457684, 1.947359, 1.8798575, 1.3570635, 3.1068284, 10.089116,
+    -27.973232, 5.744551, 1.0560364, 3.6646698, -4.0744257, -1.1636227,
+    -0.038796839, -0.90040112, 1.5980241, 1.7257958, 0.038716527, 0.28713442,
+    8.9454301,
 ])  # fmt: skip
 #: Scores from which a line is marked, and from which it is a finding whatever OCR reads there.
-MARKED, CERTAIN = 0.8, 0.96
+MARKED, CERTAIN = 0.8, 0.9
 #: Letters L, R, AP and the numbers of a ruler are no longer than this many times their height.
 _MARKER = 2.0
 

@@ -62,7 +62,8 @@ def strokes(pixels: NDArray[np.uint8]) -> Iterator[Strokes]:
             # Where places overlap, a component is found twice.
             table = np.unique(np.concatenate(parts), axis=0) if parts else np.empty((0, 7))
             if 0 < len(table) <= _MOST_COMPONENTS:
-                yield Strokes(*table.T.astype(np.float32), level)
+                x, y, width, height, area, peak, spread = table.T.astype(np.float32)
+                yield Strokes(x, y, width, height, area, peak, spread, level)
 
 
 def _components(
