@@ -91,6 +91,7 @@ GATES = {
 EQUIVALENT: dict[str, dict[str, str]] = {
     "qoqdata.publication.privacy": {
         "size >= _BATCH": "texts are searched in parts of another size, all the same",
+        "len(clean) < _REMEMBERED": "a text that repeats is searched again, with the same result",
     },
 }
 

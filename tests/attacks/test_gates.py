@@ -20,6 +20,7 @@ from qoqdata.differences import SetDifference
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.publication import privacy, release
 from qoqdata.publication.folder import Folder
 from qoqdata.publication.licences import require_terms
 from qoqdata.publication.release import next_version, prepare
@@ -137,6 +138,27 @@ def test_a_version_tells_whether_figures_still_compare(
 ) -> None:
     records = pl.DataFrame({"kind": kinds}, schema={"kind": pl.String})
     assert next_version("1.2.3", SetDifference(records, another_schema)) == wanted
+
+
+def test_words_that_identify_nobody_are_letters_alone(root: Path) -> None:
+    """What stands in a card's options may be the key of nobody; a number there still may."""
+    words = privacy._vocabulary(open_dataset(root).cards, ["Carcinoma, 12345 of B2"])
+    assert {"carcinoma", "melanoma"} <= words
+    assert not words & {"12345", "b2", "", "carcinoma,"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("hf://datasets/lab/set", "hf://datasets/lab/set"),
+        ("s3://bucket/set", "s3://bucket/set"),
+        ("file:///home/somebody/set", None),
+        ("/home/somebody/set", None),
+        ("releases", None),
+    ],
+)
+def test_no_release_tells_a_folder_of_this_machine(url: str, shown: str | None) -> None:
+    assert release._public(url) == shown
 
 
 def lose(path: Path) -> None:
