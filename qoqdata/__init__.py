@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         sources_page,
     )
     from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
-    from qoqdata.api.publishing import card, export, publish
+    from qoqdata.api.publishing import blanking, card, export, publish
     from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
     from qoqdata.dataset import open_dataset as open
@@ -46,7 +46,7 @@ _MODULES = {
         "sources_page",
     ),
     "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
-    "qoqdata.api.publishing": ("card", "export", "publish"),
+    "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.simulating": ("simulate", "simulated"),
     "qoqdata.dataset": ("Dataset",),
     "qoqdata.errors": ("QoqdataError",),
@@ -61,6 +61,7 @@ __all__ = [
     "Dataset",
     "QoqdataError",
     "__version__",
+    "blanking",
     "build",
     "card",
     "cards",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import operator
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from qoqdata.concepts import ConceptTable, known_labels, read_concepts, refuse_u
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError, FailedSourceWarning, QoqdataError, UsageError
+from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.layout import Layout
 from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.remote.leaves import PLACE
@@ -335,7 +335,7 @@ class Dataset:
 def _card(path: Path, wanted: str | None, *, where: str) -> Card:
     fix = "build its source again, or fetch the data set anew"
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(document_bytes(path))
         card = parse_card(content, where=where)
     except (OSError, ValueError, UsageError) as error:
         raise DatasetError("holds no card as built", where=where, fix=fix) from error

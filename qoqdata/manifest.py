@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,30 @@ from typing import Any
 from pydantic import ValidationError
 
 from qoqdata.atomic import digest, file_digest, write_json
+from qoqdata.contract.card import SLUG
 from qoqdata.contract.manifest import VERSION, Manifest, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import DatasetError, UnfinishedBuild
+from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.layout import Layout
+
+#: Characters of a fault that are told.
+_MOST = 300
 
 
 def read_manifest(root: Path) -> Manifest:
     """The manifest of the data set at `root`; raises DatasetError."""
     path = Layout(root).manifest
     try:
-        return parse_manifest(path.read_bytes(), where=str(path))
+        content = document_bytes(path)
     except FileNotFoundError as error:
         what = "holds no manifest.json" if root.is_dir() else "there is no such data set"
         fix = "finish the build first: run the same `qoqdata build` again"
         kind = UnfinishedBuild if Layout(root).build.is_dir() else DatasetError
         raise kind(what, where=str(root), fix=fix) from error
+    except OSError as error:
+        raise DatasetError(f"cannot be read: {error}", where=str(path)) from error
+    return parse_manifest(content, where=str(path))
 
 
 def is_as_built(path: Path, file: Shard | MetadataFile) -> bool:
@@ -45,7 +53,9 @@ def parse_manifest(content: bytes, *, where: str) -> Manifest:
     except ValidationError as error:
         fault = error.errors()[0]
         field = ".".join(str(part) for part in fault["loc"])
-        raise DatasetError(f"is not a manifest: {field}: {fault['msg']}", where=where) from error
+        # Both may quote what somebody wrote, at any length.
+        what = f"is not a manifest: {field[:_MOST]}: {fault['msg'][:_MOST]}"
+        raise DatasetError(what, where=where) from error
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:
@@ -72,10 +82,10 @@ def config_digest(sources: Mapping[str, SourceEntry]) -> str:
 def _check_version(content: bytes, where: str) -> None:
     """Another version has fields that this one cannot judge: say so before they are met."""
     try:
-        found = json.loads(content)
+        found = parse_json(content)
         versions = int(found["schema_version"]), int(found["manifest_version"])
         builds = _builds(found)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
         return
     if versions == (SCHEMA_VERSION, VERSION):
         return
@@ -93,7 +103,11 @@ def _check_version(content: bytes, where: str) -> None:
 
 
 def _builds(content: dict[str, Any]) -> str:
-    """The commands that build the sources of an older manifest."""
+    """The commands that build the sources of an older manifest; ValueError for names that are none:
+    who reads a command runs it."""
+    for name in (*content["sources"], *(e["converter"] for e in content["sources"].values())):
+        if not re.fullmatch(SLUG, name):
+            raise ValueError(name)
     known = [(slug, entry["converter"]) for slug, entry in content["sources"].items()]
     plain = [slug for slug, converter in known if slug == converter]
     # A source of one's own is named by its mapping, and each has one.

@@ -38,9 +38,7 @@ def read_side_table(
             if lacking := sorted(set(names) - set(called.values())):
                 what = f"lacks the column {lacking[0]!r}: version {table.version} has it"
                 raise DatasetError(what, where=str(path), fix=fix)
-            groups = (file.metadata.row_group(n) for n in range(file.num_row_groups))
-            if (size := sum(group.total_byte_size for group in groups)) > LARGEST:
-                raise DatasetError(f"takes {size:,} bytes of memory", where=str(path), fix=fix)
+            require_size(file)
             own = [name for name, now in called.items() if now in names]
             found = file.read(columns=own)
         found = found.rename_columns([called[name] for name in found.column_names]).select(names)
@@ -50,3 +48,10 @@ def read_side_table(
         what = f"is no whole table of {table.name}: {str(error).splitlines()[0]}"
         raise DatasetError(what, where=str(path), fix=fix) from error
     return pl.DataFrame(found)
+
+
+def require_size(file: pq.ParquetFile) -> None:
+    """Raise ValueError where the footer tells more than `LARGEST` bytes, before a page is read."""
+    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
+    if (size := sum(group.total_byte_size for group in groups)) > LARGEST:
+        raise ValueError(f"takes {size:,} bytes of memory")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from qoqdata.atomic import digest
 from qoqdata.contract.manifest import Manifest, MetadataFile, Shard, SourceEntry
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, RecordError
+from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.manifest import is_as_built, shards_digest
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.rules import breaches
@@ -206,7 +206,7 @@ def _source_faults(dataset: Dataset, slug: str, entry: SourceEntry) -> Iterator[
         what = f"{table} for {counts.quarantined + counts.filtered} units"
         yield Finding(f"quarantine/{slug}.parquet", "every failure has a row", what)
     try:
-        card = json.loads(dataset.files.layout("cards").card(slug).read_bytes())
+        card = parse_json(document_bytes(dataset.files.layout("cards").card(slug)))
     except (OSError, ValueError):
         yield Finding(f"cards/{slug}.json", "every source has its card", "cannot be read")
     else:

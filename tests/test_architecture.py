@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 #: row or below. The longest name that fits counts.
 QOQDATA = (
     ("errors", "version", "shipped", "progress", "printable"),
-    ("yaml_document",),
+    (
+        "json_document",
+        "yaml_document",
+    ),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),

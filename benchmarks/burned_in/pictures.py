@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from qoqdata.readers.volume.window import percentile_range, to_uint8_range
 
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import QoqdataError
 from qoqdata.readers.dicom import read_dicom
 from qoqdata.readers.image.reader import read_image, to_uint8
 from qoqdata.readers.video import FramePolicy, read_video
-from qoqdata.readers.volume import read_volume
+from qoqdata.readers.volume import percentile_range, read_volume
 from qoqdata.records.storage import bounded, shrink_pixels
 
 #: Shorter sides hold no line that a person could read.
@@ -106,6 +105,8 @@ def _pixels(path: Path) -> Iterator[np.ndarray]:
             np.take(voxels, voxels.shape[axis] // 2, axis) for axis in range(3)
         ]  # fmt: skip
         for plane in planes:
-            yield to_uint8_range(plane, *percentile_range(plane))
+            low, high = percentile_range(plane)
+            grey = (plane - low) / max(high - low, 1e-6) * 255
+            yield np.clip(np.round(grey), 0, 255).astype(np.uint8)
     elif suffix in ("", ".dcm"):
         yield from (to_uint8(frame) for frame in read_dicom(path).frames[:2])

@@ -12,6 +12,7 @@ from qoqdata.errors import UsageError
 from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
+    from qoqdata.curation.burned_in.blanking import Blanking
     from qoqdata.exports.rows import Tally
     from qoqdata.publication.release import Prepared
     from qoqdata.publication.target import Delivery, Target
@@ -89,15 +90,33 @@ def publish(
     return Publication(prepared, target.url, delivery)
 
 
-def export(dataset: DatasetLike, *, to: str, out: str | Path) -> Tally:
+def export(
+    dataset: DatasetLike, *, to: str, out: str | Path, blanking: Blanking | None = None
+) -> Tally:
     """Write the kept records at `out` in the format `to`, and return counts by split.
 
     Formats: verl, trl, sharegpt, webdataset, climb and records. Records that a format cannot hold
-    are left out and counted by reason. Raises UsageError for another format and a folder in use.
+    are left out and counted by reason. With `blanking` (see the function of that name) boxes of
+    text burned into images are black. Raises UsageError for another format and a folder in use.
     """
     from qoqdata.exports.formats import write_export
+    from qoqdata.exports.rows import unchanged
 
-    return write_export(dataset_of(dataset), to=to, out=Path(out))
+    return write_export(dataset_of(dataset), to=to, out=Path(out), change=blanking or unchanged)
+
+
+def blanking(dataset: DatasetLike) -> Blanking:
+    """Makes the boxes black that curation calls `blank`, in records: for `export(blanking=)` and
+    `Dataset.stream(change=)`, as `publish` does it.
+
+    Raises DatasetError where no pass of `curate(burned_in=True)` covers the data as they are.
+    """
+    from qoqdata.curation.burned_in import receipt
+    from qoqdata.curation.burned_in.blanking import Blanking, boxes_to_blank
+
+    opened = dataset_of(dataset)
+    receipt.read_receipt(opened)
+    return Blanking(boxes_to_blank(receipt.read_findings(opened)))
 
 
 def _target(repo_id: str | None, to: str | Path | None, *, private: bool, revision: str) -> Target:

@@ -30,10 +30,14 @@ def export_command(
     dataset: Annotated[str, typer.Argument(help="The data set: folder or URL.")],
     to: Annotated[str, typer.Option(help="verl, trl, sharegpt, webdataset, climb or records.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
+    blanked: Annotated[
+        bool, typer.Option("--blanked", help="With boxes of burned-in text black, as published.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
     """Write kept records in the format of another trainer, one file or more a split."""
-    tally = qoqdata.export(dataset, to=to, out=out)
+    blanking = qoqdata.blanking(dataset) if blanked else None
+    tally = qoqdata.export(dataset, to=to, out=out, blanking=blanking)
     if json:
         console.emit_json({"written": tally.written, "left_out": tally.left_out})
         return

@@ -22,7 +22,9 @@ from qoqdata.contract.vocabulary import (
 
 VERSION = 1
 
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
+#: Names of sources, also in paths and commands.
+SLUG = r"^[a-z][a-z0-9_]{1,63}$"
+Slug = Annotated[str, Field(pattern=SLUG)]
 
 
 def _one_spelling(code: object) -> object:

@@ -23,12 +23,14 @@ from qoqdata.dataset import Dataset
 from qoqdata.exports.rows import (
     MARKS,
     PLACEHOLDER,
+    Change,
     Row,
     Tally,
     by_split,
     marks_are_free,
     prompt_text,
     shows_images,
+    unchanged,
     write_images,
     write_mask,
     write_signal,
@@ -42,7 +44,7 @@ SERIES = "<time-series>"
 Convert = Callable[[Row, Tally], dict[str, Any] | None]
 
 
-def write_sharegpt(dataset: Dataset, out: Path) -> Tally:
+def write_sharegpt(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
     """`<split>.jsonl`, and images/."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
@@ -52,10 +54,10 @@ def write_sharegpt(dataset: Dataset, out: Path) -> Tally:
         problem = f"{PLACEHOLDER}\n" * len(images) + prompt_text(row)
         return {"id": row["id"], "images": images, "conversations": _turns(problem, row)}
 
-    return _write_json_lines(dataset, out, convert, name="{}.jsonl")
+    return _write_json_lines(dataset, out, change, convert, name="{}.jsonl")
 
 
-def write_climb(dataset: Dataset, out: Path) -> Tally:
+def write_climb(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
     """`annotation_<split>.jsonl` with images/, masks/ and ecg/ beside it."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
@@ -82,7 +84,7 @@ def write_climb(dataset: Dataset, out: Path) -> Tally:
             line["demo"] = demo
         return line
 
-    return _write_json_lines(dataset, out, convert, name="annotation_{}.jsonl")
+    return _write_json_lines(dataset, out, change, convert, name="annotation_{}.jsonl")
 
 
 def _turns(problem: str, row: Row) -> list[dict[str, str]]:
@@ -109,11 +111,13 @@ def _demo(row: Row) -> str:
     return ", ".join(parts)
 
 
-def _write_json_lines(dataset: Dataset, out: Path, convert: Convert, *, name: str) -> Tally:
+def _write_json_lines(
+    dataset: Dataset, out: Path, change: Change, convert: Convert, *, name: str
+) -> Tally:
     """Write each split's records as `convert` gives them, to the file `name` with its split."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split, records in by_split(dataset):
+    for split, records in by_split(dataset, change):
         path = out / name.format(split)
         with replacing(path) as draft, draft.open("w", encoding="utf-8") as stream:
             for line in _lines(records, convert, tally, split):

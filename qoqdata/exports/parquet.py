@@ -27,12 +27,14 @@ from qoqdata.dataset import Dataset
 from qoqdata.exports.rows import (
     MARKS,
     PLACEHOLDER,
+    Change,
     Row,
     Tally,
     by_split,
     marks_are_free,
     prompt_text,
     shows_images,
+    unchanged,
 )
 
 #: A row group is written at these: readers take one into memory whole.
@@ -83,14 +85,14 @@ _VERL = pa.schema(
 )
 
 
-def write_trl(dataset: Dataset, out: Path) -> Tally:
+def write_trl(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
     """`<split>.parquet`, whose schema tells `datasets` of the images."""
-    return _write_tables(dataset, out, _trl_schema(), _trl)
+    return _write_tables(dataset, out, change, _trl_schema(), _trl)
 
 
-def write_verl(dataset: Dataset, out: Path) -> Tally:
+def write_verl(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
     """`<split>.parquet`."""
-    return _write_tables(dataset, out, _VERL, _verl)
+    return _write_tables(dataset, out, change, _VERL, _verl)
 
 
 def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
@@ -159,6 +161,7 @@ def _feature(kind: pa.DataType) -> Any:
 def _write_tables(
     dataset: Dataset,
     out: Path,
+    change: Change,
     schema: pa.Schema,
     convert: Callable[[Row, Tally], dict[str, Any] | None],
 ) -> Tally:
@@ -166,7 +169,7 @@ def _write_tables(
     leaves one out."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split, records in by_split(dataset):
+    for split, records in by_split(dataset, change):
         rows = (row for record in records if (row := convert(record, tally)) is not None)
         with (
             replacing(out / f"{split}.parquet") as draft,

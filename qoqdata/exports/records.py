@@ -10,16 +10,16 @@ import pyarrow.compute as pc
 
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.dataset import Dataset
-from qoqdata.exports.rows import Tally
+from qoqdata.exports.rows import Change, Tally, unchanged
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.roles import evaluation_sources
 
 
-def write_records(dataset: Dataset, out: Path) -> Tally:
+def write_records(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
     """`data/<split>-<number>.parquet`, in which plain clients find the splits by name."""
     tally = Tally()
     ids = pa.array(dataset.for_training()["id"].to_list(), pa.string())
-    keep = partial(_keep, ids=ids)
+    keep = partial(_kept, ids=ids, change=change)
     benchmarks = evaluation_sources(dataset.manifest)
     for split in SPLITS:
         own = [
@@ -40,5 +40,8 @@ def write_records(dataset: Dataset, out: Path) -> Tally:
     return tally
 
 
-def _keep(table: pa.Table, *, ids: pa.Array) -> pa.Table:
-    return table.filter(pc.is_in(table["id"], value_set=ids))
+def _kept(table: pa.Table, *, ids: pa.Array, change: Change) -> pa.Table:
+    kept = table.filter(pc.is_in(table["id"], value_set=ids))
+    if change is unchanged:
+        return kept
+    return pa.Table.from_pylist([dict(change(row)) for row in kept.to_pylist()], kept.schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,14 @@ from qoqdata.roles import evaluation_sources
 from qoqdata.stream.row_groups import stored_once
 
 Row = Mapping[str, Any]
+#: What becomes of a record before it is written.
+Change = Callable[[Row], Row]
+
+
+def unchanged(row: Row) -> Row:
+    """The record as it is."""
+    return row
+
 
 _ROWS = 10
 
@@ -45,9 +53,9 @@ class Tally:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
 
-def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
+def by_split(dataset: Dataset, change: Change) -> Iterator[tuple[Split, Iterator[Row]]]:
     """The splits that have shards, each with its kept records in shard order, as dictionaries in
-    the record schema.
+    the record schema, as `change` makes them.
 
     Without evaluation sources, since exports are for trainers; raises UsageError where no others
     are there.
@@ -58,7 +66,7 @@ def by_split(dataset: Dataset) -> Iterator[tuple[Split, Iterator[Row]]]:
     for split in SPLITS:
         shards = [shard for shard in own if shard.split == split]
         if shards:
-            yield split, _rows(dataset, shards, ids)
+            yield split, map(change, _rows(dataset, shards, ids))
 
 
 def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Iterator[Row]:

@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 
 from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
-from qoqdata.exports.rows import Row, Tally, by_split, signal
+from qoqdata.exports.rows import Change, Row, Tally, by_split, signal, unchanged
 
 SAMPLES = 1000
 _MEDIA = ("images", "masks", "ecg")
 
 
-def write_webdataset(dataset: Dataset, out: Path) -> Tally:
+def write_webdataset(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
     """Files `<split>-00000.tar` of 1,000 samples."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split, records in by_split(dataset):
+    for split, records in by_split(dataset, change):
         for number in count():
             if (first := next(records, None)) is None:
                 break

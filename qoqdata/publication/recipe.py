@@ -15,12 +15,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from qoqdata.atomic import canonical, replacing, write_json
 from qoqdata.contract.card import Slug
 from qoqdata.contract.manifest import Shard, SourceEntry
 from qoqdata.errors import DatasetError
+from qoqdata.json_document import document_bytes
+from qoqdata.side_table import require_size
 
 FOLDER = "recipes"
 #: They come from the publisher's secret salt, so a rebuild takes them from the recipe.
@@ -88,10 +90,11 @@ def read_recipes(root: Path) -> Iterator[tuple[ReleaseRecipe, pl.DataFrame]]:
     """
     for path in sorted((root / FOLDER).glob("*.json")):
         try:
-            recipe = ReleaseRecipe.model_validate_json(path.read_bytes())
+            recipe = ReleaseRecipe.model_validate_json(document_bytes(path))
             with pq.ParquetFile(path.with_suffix(".parquet")) as file:
+                require_size(file)
                 annotations = pl.DataFrame(file.read())
-        except (ValidationError, OSError, pa.ArrowException) as error:
+        except (ValueError, OSError, MemoryError, pa.ArrowException) as error:
             raise DatasetError("is not a whole recipe", where=str(path), fix=_FIX) from error
         if (fault := _fault(recipe, annotations, path.stem)) is not None:
             raise DatasetError(f"is not a whole recipe: {fault}", where=str(path), fix=_FIX)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from qoqdata.curation.phi import require_phi_receipt
 from qoqdata.dataset import Dataset
 from qoqdata.differences import KINDS, NOT_COMPARED, SetDifference, difference
 from qoqdata.errors import DatasetError, UsageError
+from qoqdata.json_document import parse_json
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import privacy
 from qoqdata.publication.licences import require_terms, terms
@@ -178,7 +178,7 @@ class _Outdated:
 def _outdated(target: Target) -> _Outdated | None:
     """The present release where its schema is an older one; None for any other."""
     try:
-        content = json.loads(target.read("manifest.json") or "{}")
+        content = parse_json(target.read("manifest.json") or "{}")
         if content["schema_version"] >= SCHEMA_VERSION:
             return None
         return _Outdated(content["release"]["version"], content["digest"])

@@ -55,7 +55,8 @@ def read_video(path: str | Path, *, choose: FramePolicy, limits: Limits = DEFAUL
     Rotation from the header is applied; frames with non-square pixels keep their stored shape; both
     are noted in `repairs`, as are frame counts and rates that the header gets wrong. Raises
     MissingFile, UnreadableFile (damaged, truncated, no frame, not a video), TooLarge (file bytes,
-    pixels of a frame, frames, or `voxels` over all chosen frames), InputError (no such frame).
+    pixels of a frame, frames, or `voxels` over all chosen frames, of a GIF over all), InputError
+    (no such frame).
     """
     where = str(path)
     try:
@@ -259,7 +260,8 @@ def _read_gif(data: bytes, policy: FramePolicy, limits: Limits, where: str) -> C
     if count == 0:
         raise UnreadableFile("no frame can be decoded", where=where)
     indices = video_frames.choose(policy, count)
-    limits.check("voxels", len(indices) * blocks.rows * blocks.columns, where=where)
+    # All are decoded, whichever are chosen: a few kilobytes can hold thousands of large frames.
+    limits.check("voxels", count * blocks.rows * blocks.columns, where=where)
     image = pillow.opened(GifImageFile, data, where=where, limits=limits)
     choice, frames, transparent = set(indices), [], 0
     for index in range(count):

@@ -56,7 +56,7 @@ def _state(path: Path, file: Shard | MetadataFile, where: str) -> _State:
     try:
         found = path.stat()
     except OSError as error:
-        raise _refusal(f"cannot be read: {error.strerror or error}", file, where) from error
+        raise _refusal(f"cannot be read: {error.strerror}", file, where) from error
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 

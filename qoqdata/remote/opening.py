@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from qoqdata import manifest as manifests
 from qoqdata.atomic import replacing
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
+from qoqdata.json_document import parse_json
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.faults import retried
 from qoqdata.remote.files import Files, LocalFiles
@@ -65,7 +65,7 @@ def _current_folder(path: Path) -> Path:
 
 def _release(pointer: bytes, *, where: str) -> str:
     try:
-        name = json.loads(pointer)["release"]
+        name = parse_json(pointer)["release"]
     except (ValueError, TypeError, KeyError):
         name = None
     # A name is one folder: a pointer leads nowhere else.

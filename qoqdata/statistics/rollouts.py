@@ -11,6 +11,8 @@ import polars as pl
 from qoqdata.errors import BadTable
 
 _PARQUET = b"PAR1"
+#: What reading raises for damaged input; polars panics over some headers of pages.
+_FAULTS = (pl.exceptions.PolarsError, OSError, ValueError, MemoryError)
 
 
 def read_rollouts(path: Path) -> pl.DataFrame:
@@ -49,8 +51,8 @@ def reading(path: Path) -> Iterator[None]:
     """Columns that are not of the type that is read become BadTable, which names `path`."""
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (*_FAULTS, pl.exceptions.PanicException) as error:
+        reason = str(error).partition("\n")[0][:300]
         raise BadTable(f"cannot be read as rollouts: {reason}", where=str(path)) from error
 
 

@@ -55,7 +55,7 @@ class Reader:
         self._pool = (
             ThreadPoolExecutor(settings.workers, "qoqdata-stream") if settings.workers else None
         )
-        self._decode = _decoder(settings)
+        self._decode, self._change = _decoder(settings), settings.change
         self._groups = RowGroups(
             files,
             manifest.shards,
@@ -156,6 +156,8 @@ class Reader:
 
     def _record(self, columns: Columns, row: int) -> Record:
         record = {name: value(row) for name, value in columns}
+        if self._change is not None:
+            record = self._change(record)
         return record if self._decode is None else self._decode(record)
 
     def _named(self, record: int, position: int, error: BaseException) -> BadRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -43,9 +43,10 @@ class StreamSettings:
     about once an epoch.
 
     Reading: `columns` (None: all), `images` (stored bytes, uint8 arrays or PIL images), `budget`
-    (pixels of what the policy sees), `workers` (threads; 0 reads in the caller's), `prefetch`
-    (records made ahead; None: 256 as bytes, 32 decoded), `on_bad` and `bad_log` (JSON lines),
-    `verify` (check each shard's sha256 before its first use).
+    (pixels of what the policy sees), `change` (what becomes of a record before its images are
+    decoded, such as `qoqdata.blanking(dataset)`), `workers` (threads; 0 reads in the caller's),
+    `prefetch` (records made ahead; None: 256 as bytes, 32 decoded), `on_bad` and `bad_log` (JSON
+    lines), `verify` (check each shard's sha256 before its first use).
 
     Share: this is process `rank` of `world`; one loop over the stream lasts `epochs` epochs
     (None: for ever).
@@ -67,6 +68,7 @@ class StreamSettings:
     columns: tuple[str, ...] | None = None
     images: Images = "bytes"
     budget: Budget | None = None
+    change: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     workers: int = 2
     prefetch: int | None = None
     on_bad: OnBad = "stop"
@@ -102,6 +104,8 @@ class StreamSettings:
             raise UsageError("draws at random, so it needs shuffle=True", where="mix")
         if self.mix is not None and self.purpose != "training":
             raise UsageError("is for training", where="mix", fix="leave it out, or purpose too")
+        if self.change is not None and "id" not in self.read_columns:
+            raise UsageError("needs the id of a record", where="change", fix="add id to columns")
         for name in self.columns or ():
             if name not in RECORD.names:
                 fix = f"one of {', '.join(RECORD.names)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import qoqdata
 from qoqdata.atomic import digest
 from qoqdata.curation.phi import require_phi_receipt
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.differences import SetDifference
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.publication import privacy, release
 from qoqdata.publication.folder import Folder
 from qoqdata.publication.licences import require_terms
-from qoqdata.publication.release import prepare
+from qoqdata.publication.release import next_version, prepare
 from qoqdata.suite.examples import SALT
 from tests.attacks.test_hostile_data_set import change
 from tests.publication.conftest import build_set, raw_of
@@ -94,6 +97,68 @@ def test_the_installed_card_has_the_last_word(root: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(catalogue, "find_source", gone)
     with pytest.raises(DatasetError, match=r"is not installed.*Fix: install"):
         require_terms(dataset)
+
+
+def test_a_private_source_is_held_against_its_mapping_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else has its card: the converter of a mapping says nothing of terms. A source that is
+    installed and calls itself private is held against its card as any other."""
+    cards = {
+        slug: card.model_copy(update={"access": "own"})
+        for slug, card in open_dataset(root).cards.items()
+    }
+    monkeypatch.setattr(Dataset, "cards", cards)
+    dataset = open_dataset(root)
+    with pytest.raises(DatasetError, match=r"access is 'own', and '.*' on the card of the inst"):
+        require_terms(dataset)
+    entries = {
+        slug: entry.model_copy(update={"converter": "of_a_mapping"})
+        for slug, entry in dataset.manifest.sources.items()
+    }
+    manifest = dataset.manifest.model_copy(update={"sources": entries})
+    require_terms(replace(dataset, manifest=manifest))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "another_schema", "wanted"),
+    [
+        ([], False, "1.2.4"),
+        (["added"], False, "1.3.0"),
+        (["relabelled"], False, "1.3.0"),
+        (["changed"], False, "1.3.0"),
+        (["moved"], False, "2.0.0"),
+        (["removed"], False, "2.0.0"),
+        (["added", "moved"], False, "2.0.0"),
+        ([], True, "2.0.0"),
+    ],
+)
+def test_a_version_tells_whether_figures_still_compare(
+    kinds: list[str], another_schema: bool, wanted: str
+) -> None:
+    records = pl.DataFrame({"kind": kinds}, schema={"kind": pl.String})
+    assert next_version("1.2.3", SetDifference(records, another_schema)) == wanted
+
+
+def test_words_that_identify_nobody_are_letters_alone(root: Path) -> None:
+    """What stands in a card's options may be the key of nobody; a number there still may."""
+    words = privacy._vocabulary(open_dataset(root).cards, ["Carcinoma, 12345 of B2"])
+    assert {"carcinoma", "melanoma"} <= words
+    assert not words & {"12345", "b2", "", "carcinoma,"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("hf://datasets/lab/set", "hf://datasets/lab/set"),
+        ("s3://bucket/set", "s3://bucket/set"),
+        ("file:///home/somebody/set", None),
+        ("/home/somebody/set", None),
+        ("releases", None),
+    ],
+)
+def test_no_release_tells_a_folder_of_this_machine(url: str, shown: str | None) -> None:
+    assert release._public(url) == shown
 
 
 def lose(path: Path) -> None:

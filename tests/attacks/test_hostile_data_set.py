@@ -16,9 +16,9 @@ import pytest
 import qoqdata
 from qoqdata.atomic import file_digest
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.errors import DatasetError, QoqdataError
+from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.manifest import shards_digest
-from qoqdata.pipeline.config import BuildSetting
+from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.publication.rebuild import rebuild
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
@@ -128,6 +128,49 @@ def test_a_recipe_of_a_source_that_came_with_pixels(release: Path, tmp_path: Pat
         rebuilt(release, tmp_path / "out")
 
 
+def test_a_rebuild_of_a_source_that_has_no_recipe(release: Path, tmp_path: Path) -> None:
+    raw = {"brset": tmp_path}
+    with pytest.raises(UsageError, match=r"no recipe of brset.*recipes of: lc25000$"):
+        rebuild(open_dataset(release), raw, tmp_path / "out", ELSEWHERE)
+    for path in (release / "recipes").iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match=r"no recipe of brset.*recipes of: no source$"):
+        rebuild(open_dataset(release), raw, tmp_path / "out", ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "splits", "wanted"),
+    [
+        ("shared", "hash", {"shared": "hash"}),
+        ("shared", "0" * 64, {}),
+        (None, "hash", {}),
+        (None, None, {}),
+    ],
+)
+def test_a_rebuild_hashes_the_patients_that_the_release_hashed(
+    release: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    namespace: str | None,
+    splits: str | None,
+    wanted: dict[str, str],
+) -> None:
+    class Asked(Exception):
+        pass
+
+    def stop(_requests: object, _out: Path, _setting: BuildSetting, config: BuildConfig) -> None:
+        raise Asked(config.patient_splits)
+
+    def name(own: dict[str, Any]) -> None:
+        own["entry"] |= {"namespace": namespace, "patient_splits": splits}
+
+    change(release / "recipes" / "lc25000.json", name)
+    monkeypatch.setattr("qoqdata.publication.rebuild.build_requests", stop)
+    with pytest.raises(Asked) as asked:
+        rebuilt(release, tmp_path / "out")
+    assert asked.value.args[0] == wanted
+
+
 @pytest.mark.parametrize(
     "name", ["cards/lc25000.json", "cards/ham10000.json", "data/ham10000/train-00000.parquet"]
 )
@@ -176,6 +219,30 @@ def test_links_of_the_hugging_face_cache_are_followed(release: Path, tmp_path: P
     shard.symlink_to(os.path.relpath(other, shard.parent))
     with pytest.raises(DatasetError, match="leaves the data set"):
         open_dataset(snapshot)
+
+
+def test_links_to_nothing_and_what_a_build_keeps_for_itself(whole: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+    (root / "notes").symlink_to("nothing")
+    os.mkfifo(root / ".build" / "pipe")
+    (root / ".build" / "elsewhere").symlink_to("/etc/passwd")
+    assert len(open_dataset(root))
+    # The same names anywhere else are no one's own.
+    os.mkfifo(root / "data" / "pipe")
+    with pytest.raises(DatasetError, match=r"data/pipe.*neither a file nor a folder"):
+        open_dataset(root)
+    (root / "data" / "pipe").unlink()
+    shutil.rmtree(root / ".build")
+    os.mkfifo(root / ".build")
+    with pytest.raises(DatasetError, match=r"build.*neither a file nor a folder"):
+        open_dataset(root)
+
+
+def test_a_shard_that_is_gone_is_told(whole: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+    (root / "data" / "ham10000" / "train-00000.parquet").unlink()
+    with pytest.raises(DatasetError, match=r"train-00000.parquet: cannot be read: No such file"):
+        open_dataset(root).records.collect()
 
 
 @pytest.mark.parametrize("name", ["cards/ham10000.json", "data/ham10000/train-00000.parquet"])

@@ -32,6 +32,10 @@ def test_limits(clips: dict[str, Path], tmp_path: Path, limits: Limits, name: st
         with pytest.raises(TooLarge, match=name):
             video.read_video(path, choose=ALL, limits=limits)
     few = FramePolicy("uniform", count=2)
+    # Of a GIF all frames are decoded, whichever are chosen: 20 large ones in few bytes.
+    with pytest.raises(TooLarge, match="voxels"):
+        video.read_video(gif, choose=few, limits=Limits(voxels=64 * 48 * 20 - 1))
+    assert video.read_video(gif, choose=few, limits=Limits(voxels=64 * 48 * 20)).frame_count == 20
     assert video.read_video(
         clips["a.avi"], choose=few, limits=Limits(voxels=64 * 48 * 2)
     ).frame_count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -29,19 +30,44 @@ def boxes_to_blank(findings: pl.DataFrame) -> Boxes:
     return boxes
 
 
+@dataclass(frozen=True)
+class Blanking:
+    """Makes boxes of findings black in the records that are given to it, as in what is published.
+
+    A record without boxes is returned as it is. Others need `id`; `provenance`, where it is there,
+    gets a note.
+    """
+
+    boxes: Boxes
+
+    def __call__(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The record with its encoded images blanked."""
+        own, row = self.boxes.get(record["id"], {}), dict(record)
+        if own and row.get("images"):
+            row["images"] = [
+                _blanked(image, own[number]) if number in own else image
+                for number, image in enumerate(row["images"])
+            ]
+        if own and row.get("provenance"):
+            notes = [*(row["provenance"]["notes"] or ()), BLANKED]
+            row["provenance"] = {**row["provenance"], "notes": notes}
+        return row
+
+
 def blank_rows(table: pa.Table, boxes: Boxes) -> pa.Table:
     """The rows of a shard with the boxes of their images black, and a note in those records."""
     ids = pa.array(list(boxes), pa.string())
     if not pc.any(pc.is_in(table.column("id"), ids)).as_py():
         return table
-    rows = table.to_pylist()
-    for row in rows:
-        for number, corners in boxes.get(row["id"], {}).items():
-            image = row["images"][number]
-            row["images"][number] = {**image, "bytes": blank(image["bytes"], corners)}
-        if row["id"] in boxes:
-            row["provenance"]["notes"] = [*(row["provenance"]["notes"] or ()), BLANKED]
-    return pa.Table.from_pylist(rows, schema=table.schema)
+    rows = map(Blanking(boxes), table.to_pylist())
+    return pa.Table.from_pylist(list(rows), schema=table.schema)
+
+
+def _blanked(image: Any, corners: list[tuple[int, int, int, int]]) -> Any:
+    """An image as a record has it, or as its bytes alone, which a stream gives."""
+    if isinstance(image, bytes):
+        return blank(image, corners)
+    return {**image, "bytes": blank(image["bytes"], corners)}
 
 
 def blank(data: bytes, corners: list[tuple[int, int, int, int]]) -> bytes:

@@ -29,8 +29,8 @@ class Seen(NamedTuple):
 def look(pixels: NDArray[np.uint8], *, suspect: bool, ocr: bool) -> list[Seen]:
     """Text in an image (rows, columns, 3 RGB), from top to bottom.
 
-    `suspect` is an image of a device that writes on its pictures: every mark counts, and OCR reads
-    it whether the screen marks it or not. Without `ocr` the screen alone decides.
+    `suspect` is an image of a device that writes on its pictures: OCR reads it whether the screen
+    marks it or not. Without `ocr` the screen alone decides.
     """
     image = _grey_if_equal(pixels)
     found = marks(image, MARKED)
@@ -39,11 +39,10 @@ def look(pixels: NDArray[np.uint8], *, suspect: bool, ocr: bool) -> list[Seen]:
         Seen(*line[:4], "marker" if line.short else "text", "ocr", line.confidence, line.length)
         for line in read
     ]
-    least = MARKED if suspect and not ocr else CERTAIN
     # A mark beside what was read belongs to it more likely than not: it would stay unblanked.
     beside = any(line.kind == "text" for line in seen)
     for mark in found:
-        if (beside or mark.score >= least) and not any(_holds(line, mark) for line in seen):
+        if (beside or mark.score >= CERTAIN) and not any(_holds(line, mark) for line in seen):
             kind = "marker" if mark.short else "text"
             seen.append(Seen(*mark[:4], kind, "screen", mark.score, None))
     return sorted(seen, key=lambda one: (one.y0, one.x0))

@@ -16,7 +16,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 
 #: Raise it when the screen changes: what was looked at by an older one is looked at again.
-RULES_VERSION = 1
+RULES_VERSION = 2
 #: What was decided about a finding. Markers are no findings.
 OUTCOMES = ("open", "blank", "dropped", "accepted", "marker")
 

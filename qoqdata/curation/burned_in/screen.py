@@ -24,11 +24,12 @@ from qoqdata.curation.burned_in.strokes import Strokes, strokes
 MOST_PIXELS = 1 << 20
 #: Of the logistic model: an intercept, and a weight for each of `measures`.
 WEIGHTS = np.array([
-    -31.493882, 6.7619159, 0.70098072, 3.5336093, -5.8014914, -1.704746, 0.26423835,
-    -0.84457684, 1.947359, 1.8798575, 1.3570635, 3.1068284, 10.089116,
+    -27.973232, 5.744551, 1.0560364, 3.6646698, -4.0744257, -1.1636227,
+    -0.038796839, -0.90040112, 1.5980241, 1.7257958, 0.038716527, 0.28713442,
+    8.9454301,
 ])  # fmt: skip
 #: Scores from which a line is marked, and from which it is a finding whatever OCR reads there.
-MARKED, CERTAIN = 0.8, 0.96
+MARKED, CERTAIN = 0.8, 0.9
 #: Letters L, R, AP and the numbers of a ruler are no longer than this many times their height.
 _MARKER = 2.0
 
@@ -57,32 +58,50 @@ def marks(pixels: NDArray[np.uint8], least: float = MARKED) -> list[Mark]:
     return _apart(sorted(found, key=lambda mark: (-mark.score, mark)))
 
 
-def measures(part: Strokes) -> Iterator[tuple[tuple[float, ...], NDArray[np.float64]]]:
-    """The corners of each line of strokes (x0, y0, x1, y1), and the logarithms and ratios that the
-    model weighs, (12,)."""
-    for line in _lines(part):
-        x, y, width, height = (column[line] for column in part[:4])
-        right, base, tall = x + width, y + height, float(np.median(height))
-        box = float(x.min()), float(y.min()), float(right.max()), float(base.max())
-        length = (box[2] - box[0]) / tall
-        unrest = min(float(base.std()), float(y.std())) / tall
-        logs = (len(line), max(length, 0.5), tall, max((box[3] - box[1]) / tall, 1.0),
-                part.peak[line].std() + 2, part.spread[line].mean() + 3, unrest + 0.02,
-                max(float((width / tall).max()), 0.2), part.level)  # fmt: skip
-        cover = width.sum() / (box[2] - box[0])
-        fill = part.area[line].sum() / (width * height).sum()
-        yield box, np.array([*np.log(logs), (height / tall).std(), cover, fill], np.float64)
+def measures(part: Strokes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The corners (n, 4: x0, y0, x1, y1) of the n lines of strokes, and the logarithms and ratios
+    that the model weighs, (n, 12)."""
+    order, first = _lines(part)
+    if not len(first):
+        return np.empty((0, 4)), np.empty((0, 12))
+    x, y, width, height, area, peak, spread = (
+        column[order].astype(np.float64) for column in part[:7]
+    )
+    count = np.diff(np.append(first, len(order)))
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.add.reduceat(values, first) / count
+
+    def deviation(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.sqrt(mean((values - np.repeat(mean(values), count)) ** 2))
+
+    right, base = x + width, y + height
+    tall = _medians(height, first, count)
+    left, top = np.minimum.reduceat(x, first), np.minimum.reduceat(y, first)
+    long = np.maximum.reduceat(right, first) - left
+    high = np.maximum.reduceat(base, first) - top
+    unrest = np.minimum(deviation(base), deviation(y)) / tall
+    logs = (count, np.maximum(long / tall, 0.5), tall, np.maximum(high / tall, 1.0),
+            deviation(peak) + 2, mean(spread) + 3, unrest + 0.02,
+            np.maximum(np.maximum.reduceat(width, first) / tall, 0.2),
+            np.full(len(first), part.level))  # fmt: skip
+    cover = np.add.reduceat(width, first) / long
+    fill = np.add.reduceat(area, first) / np.add.reduceat(width * height, first)
+    boxes = np.stack([left, top, left + long, top + high], axis=1)
+    return boxes, np.stack([*np.log(logs), deviation(height) / tall, cover, fill], axis=1)
 
 
 def _scored(part: Strokes) -> Iterator[tuple[tuple[float, ...], float, float, float]]:
-    for box, values in measures(part):
-        height, length = float(np.exp(values[2])), float(np.exp(values[1]))
-        yield box, height, length, float(1 / (1 + np.exp(-(WEIGHTS[0] + values @ WEIGHTS[1:]))))
+    boxes, values = measures(part)
+    scores = 1 / (1 + np.exp(-(WEIGHTS[0] + values @ WEIGHTS[1:])))
+    for box, (_, length, height, *_), score in zip(boxes, values, scores, strict=True):
+        yield tuple(box.tolist()), float(np.exp(height)), float(np.exp(length)), float(score)
 
 
-def _lines(part: Strokes) -> list[NDArray[np.intp]]:
-    """Indices of the strokes of each line: neighbours of like height and colour that share a base
-    line or an upper edge. A single one counts where it is wide, as letters that touch are."""
+def _lines(part: Strokes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of strokes by line, and where each line begins among them: neighbours of like height
+    and colour that share a base line or an upper edge. A single one counts where it is wide, as
+    letters that touch are."""
     x, y, width, height = part[:4]
     right, base, count = x + width, y + height, len(x)
     # From left to right: whom a stroke can reach.
@@ -97,9 +116,18 @@ def _lines(part: Strokes) -> list[NDArray[np.intp]]:
     near &= (level <= 0.2 * high + 1) & (np.abs(part.peak[one] - part.peak[other]) < 30)
     links = coo_matrix((np.ones(near.sum(), bool), (one[near], other[near])), (count, count))
     groups = connected_components(links, directed=False)[1]
-    order = np.argsort(groups, kind="stable")
-    lines = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    return [line for line in lines if len(line) > 1 or width[line[0]] >= 2 * height[line[0]]]
+    lines = (np.bincount(groups) > 1)[groups] | (width >= 2 * height)
+    order = np.flatnonzero(lines)
+    order = order[np.argsort(groups[order], kind="stable")]
+    return order, np.flatnonzero(np.diff(groups[order], prepend=-1))
+
+
+def _medians(
+    values: NDArray[np.float64], first: NDArray[np.intp], count: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    ordered = values[np.lexsort((values, np.repeat(np.arange(len(first)), count)))]
+    low, high = ordered[first + (count - 1) // 2], ordered[first + count // 2]
+    return np.asarray((low + high) / 2, np.float64)
 
 
 def _apart(found: list[Mark]) -> list[Mark]:

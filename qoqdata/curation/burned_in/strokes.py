@@ -1,7 +1,8 @@
 """Components that could be strokes of letters: thin, sharp, and brighter or darker than around.
 
 A top-hat (what an opening takes away) keeps structures thinner than a bold stroke, whatever the
-ground below them; three thresholds part letters from grounds of different unrest.
+ground below them; three thresholds part letters from grounds of different unrest. Components are
+looked for only where `places` sees something as long, as low and as full as a line of letters.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from qoqdata.curation.burned_in.places import Place, places
 
 #: Pixels; wider than the strokes of bold letters of 32 pixels.
 _WIDEST_STROKE = 11
@@ -39,25 +42,34 @@ class Strokes(NamedTuple):
 
 
 def strokes(pixels: NDArray[np.uint8]) -> Iterator[Strokes]:
-    """Of an image (rows, columns) or (rows, columns, 3 RGB): bright and dark, by level."""
+    """Of an image (rows, columns) or (rows, columns, 3 RGB): bright, dark, by level."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (_WIDEST_STROKE, _WIDEST_STROKE))
     grey: Any = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     for bright in (True, False):
         operation = cv2.MORPH_TOPHAT if bright else cv2.MORPH_BLACKHAT
         hat: Any = cv2.morphologyEx(pixels, operation, kernel)
-        hat = hat if hat.ndim == 2 else hat.max(axis=2)
+        if hat.ndim == 3:
+            red, green, blue = cv2.split(hat)
+            hat = cv2.max(cv2.max(red, green), blue)
         for level in _LEVELS:
-            yield from _of_level(hat, grey, level, bright=bright)
+            mask: Any = cv2.threshold(hat, level, 255, cv2.THRESH_BINARY)[1]
+            if not 0 < cv2.countNonZero(mask) < _FULLEST * mask.size:
+                continue
+            parts = [
+                _components(mask[place], grey[place], place, bright=bright)
+                for place in places(mask)
+            ]
+            # Where places overlap, a component is found twice.
+            table = np.unique(np.concatenate(parts), axis=0) if parts else np.empty((0, 7))
+            if 0 < len(table) <= _MOST_COMPONENTS:
+                x, y, width, height, area, peak, spread = table.T.astype(np.float32)
+                yield Strokes(x, y, width, height, area, peak, spread, level)
 
 
-def _of_level(
-    hat: NDArray[np.uint8], grey: NDArray[np.uint8], level: int, *, bright: bool
-) -> Iterator[Strokes]:
-    mask = cv2.threshold(hat, level, 255, cv2.THRESH_BINARY)[1]
-    if not 0 < cv2.countNonZero(mask) < _FULLEST * mask.size:
-        return
-    left, top, columns, rows = cv2.boundingRect(mask)
-    mask = mask[top : top + rows, left : left + columns]
+def _components(
+    mask: NDArray[np.uint8], grey: NDArray[np.uint8], place: Place, *, bright: bool
+) -> NDArray[np.float32]:
+    """Those of a place that could be strokes, (n, 7): the columns of Strokes up to the spread."""
     labels: Any
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     _, _, width, height, area = stats.T
@@ -67,26 +79,35 @@ def _of_level(
     possible &= (area >= 6) & (area > 0.1 * box) & ((area < 0.9 * box) | (3 * width < height + 3))
     possible[0] = False
     numbers = np.flatnonzero(possible)
-    if not 0 < len(numbers) <= _MOST_COMPONENTS:
-        return
-    numbers = numbers[np.argsort(stats[numbers, 0], kind="stable")]
-    part = grey[top : top + rows, left : left + columns]
-    levels = [_levels(part, labels, number, stats[number], bright) for number in numbers.tolist()]
-    peak, spread = np.array(levels, np.float32).T
-    x, y, width, height, area = stats[numbers].T.astype(np.float32)
-    yield Strokes(x + left, y + top, width, height, area, peak, spread, level)
+    table = np.empty((len(numbers), 7), np.float32)
+    if len(numbers):
+        table[:, :5] = stats[numbers]
+        table[:, :2] += place[1].start, place[0].start
+        levels = _levels(grey, labels, numbers, stats[numbers, 4], bright=bright)
+        table[:, 5], table[:, 6] = levels
+    return table
 
 
 def _levels(
-    grey: NDArray[np.uint8], labels: NDArray[np.int32], number: int, stats: NDArray[np.int32],
+    grey: NDArray[np.uint8],
+    labels: NDArray[np.int32],
+    numbers: NDArray[np.intp],
+    area: NDArray[np.int32],
+    *,
     bright: bool,
-) -> tuple[float, float]:  # fmt: skip
-    x, y, width, height, _ = stats.tolist()
-    place = slice(y, y + height), slice(x, x + width)
-    inside = np.sort(grey[place][labels[place] == number])
-    if not bright:
-        inside = 255 - inside[::-1]
-    last = len(inside) - 1
-    peak = float(inside[int(0.8 * last)])
-    spread = float(inside[int(0.95 * last)]) - float(inside[last // 2])
-    return (peak if bright else 255 - peak), spread
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Peak and spread of the components of some numbers, which ascend."""
+    ranks = np.zeros(int(labels.max()) + 1, np.int32)
+    ranks[numbers] = np.arange(1, len(numbers) + 1)
+    ranked = ranks[labels]
+    inside = ranked > 0
+    values = grey[inside].astype(np.int32)
+    # By component, and by grey level within it.
+    ordered = np.sort(ranked[inside] * 256 + (values if bright else 255 - values)) & 255
+    first = np.cumsum(area) - area
+    last = area - 1
+    peak, high, middle = (
+        ordered[first + place].astype(np.float32)
+        for place in ((0.8 * last).astype(int), (0.95 * last).astype(int), last // 2)
+    )
+    return (peak if bright else 255 - peak), high - middle

@@ -13,6 +13,8 @@ _HOSPITALS = keyed_words("hospitals")
 _PLACES = keyed_words("places")
 _LINK = rf"(?:{one_of(keyed_words('streets')['link'])})\s|[dl]['’]"
 _NAME = r"[^\W\d_][\w'’.-]{0,40}"
+_SAINT = r"(?:(?:st|ste|sankt)\.?\s)?"
+_SMALL = _HOSPITALS["small"]
 _SHOUTED = one_of(word.upper() for word in _HOSPITALS["shouted"])
 _HAN = "[\u4e00-\u9fff]"
 _GENERAL = _HOSPITALS["generic"] | _HOSPITALS["kind"] | words("not_names")
@@ -33,10 +35,10 @@ def _is_hospital(match: re.Match[str]) -> bool:
 
 
 def _is_named_after(match: re.Match[str]) -> bool:
-    name = match["name"]
-    return (
-        is_named(match[0]) and is_named(name) and len(name) > 2 and folded(name) not in _NOT_AFTER
-    )
+    name, kind = match["name"], match["kind"]
+    # `transferred to hospital Monday`; in Romance languages the kind has small letters.
+    capital = is_named(kind) or folded(kind) in _SMALL or match["link"] is not None
+    return capital and is_named(name) and len(name) > 2 and folded(name) not in _NOT_AFTER
 
 
 RULES = (
@@ -48,13 +50,14 @@ RULES = (
     ),
     rule(
         "hospital",
-        rf"(?<!\w)(?:{one_of(_HOSPITALS['named'])}|\w{{1,30}}klinikum)\s"
-        rf"(?:(?:{one_of(_HOSPITALS['between'])})\s){{0,2}}(?:{_LINK}){{0,3}}(?P<name>{_NAME})",
+        rf"(?<!\w)(?P<kind>{one_of(_HOSPITALS['named'] | _SMALL)}|\w{{1,30}}klinikum)\s"
+        rf"(?:(?:{one_of(_HOSPITALS['between'])})\s){{0,2}}(?P<link>{_LINK}){{0,3}}"
+        rf"(?P<name>{_SAINT}{_NAME})",
         _is_named_after,
     ),
     rule(
         "hospital",
-        rf"(?<!\w)(?:{_SHOUTED})\s(?:{_LINK}){{0,2}}(?P<name>{_NAME})",
+        rf"(?<!\w)(?P<kind>{_SHOUTED})\s(?P<link>{_LINK}){{0,2}}(?P<name>{_NAME})",
         _is_named_after,
         case=True,
     ),

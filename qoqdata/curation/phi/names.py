@@ -171,6 +171,8 @@ class _Walk:
         if word.is_initial and self._gap_is(place, _INITIAL) and self._follows(place + 1, _INITIAL):
             place += 1
             word = self.words[place]
+        if label and colon and not word.is_capital:
+            return self._in_small_letters(place)
         if not word.is_capital or not _could_be_name(word):
             return None
         if label:
@@ -191,6 +193,14 @@ class _Walk:
         # `seen by` and `referring physician` are followed by a person, or by a service.
         told = place - first > 1 and not any(_TERM.search(w.key) for w in self.words[place:pair])
         return max(pair, self._until(place)) if known or colon or told else None
+
+    def _in_small_letters(self, place: int) -> int | None:
+        """The end of `hernandez, luis` after a label: one of its words is a known name."""
+        pair = self._pair(place)
+        for end in (place + 1, pair):
+            if end is not None and any(map(_is_certain, self.words[place:end])):
+                return pair or end
+        return None
 
     def _is_label(self, first: int, place: int, colon: bool) -> bool:
         """Whether a label is a person's: `Name:` at the start of a line, and not `Drug name:`."""

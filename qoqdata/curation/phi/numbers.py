@@ -135,7 +135,9 @@ RULES = (
     # Telephones: by a word before them, with the sign of another country, in habits of writing.
     rule(
         "phone",
-        rf"(?<![A-Za-z])(?:{one_of(words('telephones'))})[\s.:：#-]{{0,4}}(?:(?:no|number|nr|at|is|to|unter|au|al)[\s.:]{{1,3}})?"
+        rf"(?<![A-Za-z])(?:{one_of(words('telephones'))})[\s.:：#-]{{0,4}}"
+        r"(?:(?:no|number|nr|at|is|to|unter|au|al|le|(?:de|du|di|da)\s(?:contacto?|contato|casa|trabajo|domicile"
+        r"|bureau|travail|lavoro|trabalho)|fijo|fixe|fisso|privat|dienstlich|home|work|office)[\s.:]{1,3}){0,2}"
         r"(?P<value>\+?\(?\d{1,7}\)?(?:[\s./()-]{1,3}\d{1,8}){0,7}|\d{4,15})"
         r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?!\w|[.,]\d)",
         _is_said_telephone,
@@ -163,7 +165,8 @@ RULES = (
     rule("phone", r"(?<![\w.,-])0[1-9](?:[ .-]\d\d){4}(?![\w-]|[.,]\d)"),
     rule(
         "phone",
-        r"(?<![\w.,-])0\d{2,4}(?:/|[ -])\d{3,8}(?:[ -]\d{2,6}){0,3}(?![\w/-]|[.,]\d)",
+        r"(?<![\w.,-])0\d{2,4}(?:(?: ?/ ?|[ -])\d{3,8}|(?: ?/ ?)\d\d)(?:[ -]\d{2,6}){0,3}"
+        r"(?![\w/-]|[.,]\d)",
         _is_telephone,
     ),
     rule(

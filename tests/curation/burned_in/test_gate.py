@@ -15,7 +15,7 @@ import pytest
 
 import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.errors import DatasetError
+from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication.folder import Folder
 from qoqdata.publication.release import prepare
 from qoqdata.suite.examples import SALT
@@ -163,3 +163,40 @@ def test_blanked_boxes_are_black_in_the_release_only(root: Path) -> None:
     rest = np.abs(new[60:].astype(int) - old[60:])
     assert rest.max() <= 12
     assert "text burned into images: blanked" in after[named]["provenance"]["notes"]
+
+
+def test_exports_and_streams_blank_what_a_release_blanks(root: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("burned_in: {on_finding: blank}\n")
+    qoqdata.curate(root, recipe=recipe)
+    release = {row["id"]: row["images"] for row in published(root, reviewed=["mine"])}
+    dataset = open_dataset(root)
+    before = {row["id"]: row["images"] for row in dataset}
+    assert sum(before[id_] != images for id_, images in release.items()) == 1
+
+    blanking = qoqdata.blanking(root)
+    qoqdata.export(root, to="records", out=tmp_path / "records", blanking=blanking)
+    copied = pl.read_parquet(tmp_path / "records" / "data" / "*.parquet").to_dicts()
+    assert {row["id"]: row["images"] for row in copied} == release
+    streamed = dataset.stream("train", epochs=1, change=blanking)
+    plain = {id_: [image["bytes"] for image in images] for id_, images in release.items()}
+    assert {row["id"]: row["images"] for row in streamed} == plain
+    (pixels,) = (
+        row["images"][0]
+        for row in dataset.stream("train", epochs=1, images="array", change=blanking)
+        if release[row["id"]] != before[row["id"]]
+    )
+    x0, y0, x1, y1 = LINE
+    assert (pixels[y0 + 4 : y1 - 6, x0 + 6 : x1 - 20] == 0).all()
+    qoqdata.export(root, to="climb", out=tmp_path / "climb", blanking=blanking)
+    files = [cv2.imread(str(path)) for path in (tmp_path / "climb").rglob("*.png")]
+    assert sum(bool((file[y0 + 4 : y1 - 6, x0 + 6 : x1 - 20] == 0).all()) for file in files) == 1
+    # As the data set itself keeps them, where nobody asks.
+    untouched = {id_: [image["bytes"] for image in images] for id_, images in before.items()}
+    assert {row["id"]: row["images"] for row in dataset.stream("train", epochs=1)} == untouched
+
+    with pytest.raises(UsageError, match=r"change: needs the id"):
+        dataset.stream("train", columns=["images"], change=blanking)
+    dataset.layout.burned_in_receipt.unlink()
+    with pytest.raises(DatasetError, match="nobody has looked"):
+        qoqdata.blanking(root)

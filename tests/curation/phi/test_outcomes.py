@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from qoqdata.curation.phi import require_phi_receipt
+from qoqdata.curation.phi.rules import RULES_VERSION
 from qoqdata.curation.recipe import CurationRecipe, load_recipe
 from qoqdata.curation.verdicts import curate
 from qoqdata.errors import DatasetError, UsageError
@@ -138,7 +139,7 @@ def test_a_receipt_of_older_rules_asks_for_a_new_scan(tmp_path: Path) -> None:
     dataset = texts(tmp_path, "clear")
     curate(dataset, load_recipe(None))
     path = dataset.layout.phi_receipt
-    path.write_text(path.read_text().replace('"rules": 2', '"rules": 1'))
+    path.write_text(path.read_text().replace(f'"rules": {RULES_VERSION}', '"rules": 1'))
     with pytest.raises(DatasetError, match="have changed since"):
         require_phi_receipt(dataset)
 
