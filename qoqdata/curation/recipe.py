@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.curation.leakage import RADIUS_MOST
+from qoqdata.curation.hamming import RADIUS_MOST
 from qoqdata.settings import checked, load_mapping
 
 
