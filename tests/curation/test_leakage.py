@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import pytest
 
-from qoqdata.curation.leakage import half_of_a_record, near_fingerprints
+from qoqdata.curation.leakage import half_of_a_record
 
 
 @pytest.mark.parametrize(
@@ -31,11 +30,3 @@ def test_two_records_do_not_share_one_together() -> None:
     shown = pl.DataFrame({"id": ["a"] * 4, "image": range(4)})
     found = pl.DataFrame({"id": "a", "other": ["b", "c"], "image": [0, 1]})
     assert half_of_a_record(found, shown).height == 0
-
-
-def test_near_fingerprints_are_told_both_ways_and_equal_ones_once() -> None:
-    images = pl.DataFrame({"fingerprint": np.array([8, 9, 9, 2**40 - 1], np.uint64)})
-    near = near_fingerprints(images, 1)
-    found = set(near.iter_rows())
-    assert found == {(8, 8, 0), (9, 9, 0), (2**40 - 1, 2**40 - 1, 0), (8, 9, 1), (9, 8, 1)}
-    assert near.height == len(found)
