@@ -1,7 +1,8 @@
 """Records of one split that ask the same of the same: images or signals that are equal, or alike.
 
 Two questions about one image are no duplicates, nor are copies of an image of which different
-things are asked. Of those that are, the first in manifest order represents its group. What is uniform is like nothing.
+things are asked. Of those that are, the first in manifest order represents its group. What is
+uniform is like nothing.
 """
 
 from __future__ import annotations

@@ -279,7 +279,7 @@ class SourceBuild:
         return compare_counts(self.job.card, counts, self.plan.units, self.job.raw, skipped=skipped)
 
     def _remove_stale(self, names: set[str]) -> None:
-        """Remove shards, what goes with them, receipts and drafts of chunks that no longer exist."""
+        """Remove shards, likenesses, receipts and drafts of chunks that no longer exist."""
         layout, slug = self.layout, self.slug
         folders = (layout.shards(slug), layout.likenesses(slug), layout.receipts(slug))
         for folder, suffix in zip(folders, (".parquet", ".parquet", ".json"), strict=True):

@@ -21,7 +21,7 @@ from qoqdata.records.content import Ecg
 
 #: Rows and columns of the small grey image that is kept, and of the one that bits are made of.
 THUMBNAIL, _SIDE = 16, 32
-#: Frequencies along an axis; the 65 pairs of two without regard to order, less the mean, are enough.
+#: Frequencies along an axis: of pairs without regard to order, less the mean, 65 are left.
 _FREQUENCIES = 11
 _BITS = 64
 #: Standard deviation in grey levels below which an image shows nothing to tell it by.
@@ -132,7 +132,7 @@ def _digest(values: NDArray[np.generic]) -> bytes:
 
 
 def _frequencies(small: NDArray[np.float32]) -> NDArray[np.float32]:
-    """64 magnitudes, low ones first along the diagonal, of the image and its transposed together."""
+    """64 magnitudes of low frequencies, of the image and its transposed together."""
     import cv2
 
     magnitudes = np.abs(cv2.dct(small - small.mean()))
@@ -149,7 +149,7 @@ def _bits(values: NDArray[np.floating]) -> int:
 
 
 def _means(values: NDArray[np.floating], parts: int) -> NDArray[np.float64]:
-    """The mean of each of `parts` equal stretches of a curve, whose ends may lie between samples."""
+    """The mean of each of `parts` equal stretches of a curve; ends may lie between samples."""
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     ends = np.linspace(0, len(values), parts + 1)
     means: NDArray[np.float64] = np.diff(np.interp(ends, np.arange(len(total)), total))
