@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from qoqdata.curation.phi import Recogniser
+    from qoqdata.curation.proof import Proof
     from qoqdata.curation.recipe import CurationRecipe
     from qoqdata.curation.verdicts import Curation
     from qoqdata.dataset import Dataset
@@ -91,6 +92,29 @@ def curate(
         looked = pixels.curate_pixels(target, recipe.burned_in, sources, progress or silent)
     passed = verdicts.curate(target, recipe, progress or silent, recogniser=recogniser)
     return replace(passed, pixels=looked)
+
+
+def prove(
+    dataset: DatasetLike,
+    *,
+    out: str | Path | None = None,
+    progress: ProgressCallback | None = None,
+) -> Proof:
+    """Count what each two splits of the kept records share: patients, studies, images, signals.
+
+    `out` is where the proof is written as Markdown. `progress` hears of records. Raises UsageError
+    for a set behind a URL, InputError for an image that cannot be decoded.
+    """
+    from qoqdata.atomic import replacing
+    from qoqdata.curation import proof
+
+    target = dataset_in_folder(dataset, command="prove")
+    target.check_some()
+    found = proof.prove(target, progress=progress or silent)
+    if out is not None:
+        with replacing(Path(out)) as draft:
+            draft.write_text(proof.proof_text(found), encoding="utf-8")
+    return found
 
 
 def stats(

@@ -14,40 +14,13 @@ from qoqdata.curation.leakage import LEAKS
 from qoqdata.curation.recipe import CurationRecipe, Duplicates, Leakage, Likeness
 from qoqdata.curation.verdicts import curate
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.build import build
-from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
-from tests.pipeline.conftest import SALT, mapping
+from tests.curation.films import FILMS, in_train, leaky_set
 from tests.scenes import scene
-
-#: File, split and what it shows: 0 to 5 are scenes; a quarter of the size, brighter or JPEG.
-FILMS = (
-    ("train_own.png", "train", scene(0)),
-    ("train_of_test.png", "train", cv2.resize(scene(1), (80, 80), interpolation=cv2.INTER_AREA)),
-    ("train_of_validation.jpg", "train", scene(2)),
-    ("train_black.png", "train", np.zeros((60, 60, 3), np.uint8)),
-    ("validation_own.png", "validation", scene(2)),
-    ("validation_of_test.png", "validation", np.clip(scene(3) * 1.1, 0, 255).astype(np.uint8)),
-    ("test_one.png", "test", scene(1)),
-    ("test_two.jpg", "test", scene(3)),
-    ("test_black.png", "test", np.zeros((60, 60, 3), np.uint8)),
-)
 
 
 @pytest.fixture
 def leaky(tmp_path: Path) -> Dataset:
-    """One patient a film, so that only the images tell."""
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    rows = ["file,label,patient,set"]
-    for number, (name, split, pixels) in enumerate(FILMS):
-        cv2.imwrite(str(raw / name), pixels[..., ::-1])
-        rows.append(f"{name},a,p{number},{split}")
-    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
-    said = mapping("films")
-    said["table"]["split"] = "set"
-    request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
-    return open_dataset(tmp_path / "set")
+    return leaky_set(tmp_path)
 
 
 def named(dataset: Dataset) -> dict[str, str]:
@@ -116,21 +89,6 @@ def test_a_stricter_recipe_finds_less(leaky: Dataset) -> None:
     same = curate(leaky, CurationRecipe(likeness=Likeness(radius=0, detail=1.0)))
     assert same.leaks is not None
     assert same.leaks.height <= 1
-
-
-def in_train(tmp_path: Path, files: dict[str, np.ndarray]) -> Dataset:
-    """A data set of one film a patient, all in train; the first letter of a file is its label."""
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    for name, pixels in files.items():
-        cv2.imwrite(str(raw / name), pixels)
-    rows = [f"{name},{name[0]},p{name},train" for name in files]
-    (raw / "labels.csv").write_text("\n".join(["file,label,patient,set", *rows]) + "\n")
-    said = mapping("films")
-    said["table"]["split"] = "set"
-    request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
-    return open_dataset(tmp_path / "set")
 
 
 def test_equal_films_are_trained_on_once_and_a_contradiction_is_told(tmp_path: Path) -> None:
