@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         rebuild,
         traces,
     )
-    from qoqdata.api.measuring import curate, diff, difficulty, prove, stats, validate
+    from qoqdata.api.measuring import audit, curate, diff, difficulty, prove, stats, validate
     from qoqdata.api.publishing import card, export, publish
     from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
@@ -47,7 +47,15 @@ _MODULES = {
         "rebuild",
         "traces",
     ),
-    "qoqdata.api.measuring": ("curate", "diff", "difficulty", "prove", "stats", "validate"),
+    "qoqdata.api.measuring": (
+        "audit",
+        "curate",
+        "diff",
+        "difficulty",
+        "prove",
+        "stats",
+        "validate",
+    ),
     "qoqdata.api.publishing": ("card", "export", "publish"),
     "qoqdata.api.simulating": ("simulate", "simulated"),
     "qoqdata.dataset": ("Dataset",),
@@ -63,6 +71,7 @@ __all__ = [
     "Dataset",
     "QoqdataError",
     "__version__",
+    "audit",
     "build",
     "card",
     "cards",

@@ -55,6 +55,11 @@ class Layout:
         return self.root / "curation" / "quality.parquet"
 
     @property
+    def answerers(self) -> Path:
+        """What those score who see no image, by source, task and split."""
+        return self.root / "curation" / "answerers.parquet"
+
+    @property
     def burned_in_findings(self) -> Path:
         return self.root / "curation" / "burned_in.parquet"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qoqdata import console
 from qoqdata.cli import (
+    audit,
     build,
     card,
     curate,
@@ -31,6 +32,7 @@ COMMANDS = (
     build,
     validate,
     curate,
+    audit,
     prove,
     stats,
     difficulty,
