@@ -13,8 +13,9 @@ from qoqdata.curation.audit.shift import prior_shifts
 from qoqdata.dataset import Dataset
 from qoqdata.layout import Layout
 
-#: A score that is this much above the constant answer's gives the answer away.
-TOLD = 0.1
+#: A score that is this much above the constant answer's gives the answer away, where it is that of
+#: enough questions to tell it from chance.
+TOLD, ASKED = 0.1, 20
 #: A distance of shares from which on a split is told, where chance does not explain it.
 SHIFTED, CHANCE = 0.1, 0.001
 
@@ -32,7 +33,8 @@ class Audit:
     def told(self) -> pl.DataFrame:
         """The rows of `answerers` on which text or facts beat the constant answer."""
         best = pl.max_horizontal("text", "facts")
-        return self.answerers.filter(best > pl.col("constant") + TOLD)
+        enough = pl.col("questions") >= ASKED
+        return self.answerers.filter(enough & (best > pl.col("constant") + TOLD))
 
     @property
     def shifted(self) -> pl.DataFrame:
