@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -51,7 +50,10 @@ WIDE = 160
 
 def _console(*, stderr: bool = False) -> Console:
     width = None if Console(stderr=stderr).is_terminal else WIDE
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=True)
+    # What is shown is text: labels may hold [brackets] and :colons:.
+    return Console(
+        stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
+    )
 
 
 out, err = _console(), _console(stderr=True)
@@ -91,12 +93,12 @@ def _root(
 
 def say(line: str = "") -> None:
     """One line on standard output."""
-    out.print(printable(line, lines=True), markup=False)
+    out.print(printable(line, lines=True))
 
 
 def complain(line: str) -> None:
     """One line on standard error."""
-    err.print(printable(line, lines=True), markup=False)
+    err.print(printable(line, lines=True))
 
 
 def emit_json(value: Any) -> None:
@@ -116,7 +118,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
         sheet.add_column(name, justify="right" if numeric else "left", no_wrap=index == 0)
     for row in rows:
         sheet.add_row(*(_cell(value) for value in row))
-    out.print(sheet, markup=False, soft_wrap=False)
+    out.print(sheet, soft_wrap=False)
 
 
 def facts(rows: Iterable[tuple[str, Any]]) -> None:
@@ -204,8 +206,7 @@ def _cell(value: Any) -> str:
             return f"{value:,}"
         case float():
             return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    # A table cell is text, not markup: labels may hold square brackets.
-    return escape(printable(str(value)))
+    return printable(str(value))
 
 
 def _say_tenth(done: int, total: int, unit: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from qoqdata.atomic import digest, write_json
-from qoqdata.contract.manifest import VERSION, Manifest, Shard, SourceEntry
+from qoqdata.atomic import digest, file_digest, write_json
+from qoqdata.contract.manifest import VERSION, Manifest, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import DatasetError, UnfinishedBuild
 from qoqdata.layout import Layout
@@ -27,6 +27,11 @@ def read_manifest(root: Path) -> Manifest:
         fix = "finish the build first: run the same `qoqdata build` again"
         kind = UnfinishedBuild if Layout(root).build.is_dir() else DatasetError
         raise kind(what, where=str(root), fix=fix) from error
+
+
+def is_as_built(path: Path, file: Shard | MetadataFile) -> bool:
+    """Whether the file at `path` has the bytes that the manifest says; raises OSError."""
+    return path.stat().st_size == file.bytes and file_digest(path) == file.sha256
 
 
 def parse_manifest(content: bytes, *, where: str) -> Manifest:

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata import metadata
-from qoqdata.atomic import digest, file_digest
+from qoqdata.atomic import digest
 from qoqdata.contract.manifest import Manifest, MetadataFile, Shard, SourceEntry
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, RecordError
-from qoqdata.manifest import shards_digest
+from qoqdata.manifest import is_as_built, shards_digest
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.rules import breaches
 from qoqdata.remote.files import Files
@@ -75,7 +75,7 @@ def _file_faults(path: Path, shard: Shard) -> Iterator[Finding]:
     if not path.is_file():
         yield Finding(shard.path, "every shard is there", "is missing")
         return
-    if path.stat().st_size != shard.bytes or file_digest(path) != shard.sha256:
+    if not is_as_built(path, shard):
         yield Finding(shard.path, "shards are as built", "differs from its digest")
         return
     schema = pq.read_schema(path)
@@ -149,7 +149,7 @@ def _metadata_file_faults(
     if not path.is_file():
         yield Finding(entry.path, "every source has its metadata", "is missing")
         return
-    if path.stat().st_size != entry.bytes or file_digest(path) != entry.sha256:
+    if not is_as_built(path, entry):
         yield Finding(entry.path, "metadata are as built", "differs from its digest")
         return
     rows, wanted = pq.read_metadata(path).num_rows, sum(shard.rows for shard in shards)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qoqdata.atomic import file_digest
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.manifest import MetadataFile, Shard
 from qoqdata.contract.record import METADATA, RECORD
 from qoqdata.errors import DatasetError
+from qoqdata.manifest import is_as_built
 
 #: Bytes of a row group in memory; the writer flushes at a small part of this.
 LARGEST_ROW_GROUP = 8 * 2**30
@@ -63,7 +63,7 @@ def _state(path: Path, file: Shard | MetadataFile, where: str) -> _State:
 # A refusal is raised and not kept: who mends the file can go on.
 @lru_cache(100_000)
 def _digest_agrees(path: Path, state: _State, file: Shard | MetadataFile, where: str) -> None:
-    if state[2] != file.bytes or file_digest(path) != file.sha256:
+    if not is_as_built(path, file):
         raise _refusal("differs from its digest in the manifest", file, where)
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import polars as pl
 import pyarrow as pa
 
-from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Manifest, MetadataFile, Shard
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
+from qoqdata.manifest import is_as_built
 from qoqdata.remote import integrity, leaves, side_files
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.faults import retried
@@ -165,7 +165,7 @@ class RemoteFiles:
         system.get_file(f"{inside}/{file.path}", str(draft))
         if (length := draft.stat().st_size) < file.bytes:
             raise ConnectionError(f"{length} of {file.bytes} bytes came")
-        if length != file.bytes or file_digest(draft) != file.sha256:
+        if not is_as_built(draft, file):
             # The next try must not trust a remembered listing.
             system.invalidate_cache()
             fix = "open the data set again, as it may have changed; else publish it again"

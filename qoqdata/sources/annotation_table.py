@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from qoqdata.person import read_age
 from qoqdata.sources import cells
 from qoqdata.sources.annotations import SHARED, Annotation, annotated_unit
 from qoqdata.sources.asking import check_choice
-from qoqdata.sources.joining import Files, Unmatched, match_keys
+from qoqdata.sources.joining import Files, Unmatched, match_keys, paths_by_key
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import TableColumns
+from qoqdata.sources.missing import with_reason
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused
 
 _PRESENT = frozenset({"1", "1.0", "true", "yes", "y"})
@@ -116,6 +117,46 @@ def join(
         what = f"{table} has no row for it"
         fix = "add a row, or move the file out of the raw folder"
         yield Refused(name, MissingKey(what, where=files[name][0], fix=fix), files[name])
+
+
+def join_files(
+    job: Job,
+    mapping: SourceMapping,
+    files: Sequence[str],
+    *,
+    pattern: str | None,
+    listing: Collection[str],
+    reads: Sequence[str],
+) -> Iterator[tuple[str, tuple[Annotation, ...]] | Refused | Filtered]:
+    """Pair the rows of the mapping's table with a file each, as `join` does: with the one whose
+    path is the key or, where there is a `pattern`, has it.
+
+    Yields (path, annotations). Files that have one key are refused, and a row without a file for
+    what its path says; the source `reads` files of these patterns.
+    """
+    table = read_annotations(job, mapping)
+    assert mapping.table is not None
+    by_key = {path: path for path in files}
+    several: list[Refused] = []
+    if pattern is not None:
+        by_key, several = paths_by_key(files, pattern)
+        yield from several
+    pairs = join(
+        table,
+        {key: (path,) for key, path in by_key.items()},
+        table=mapping.table.file,
+        pattern=pattern,
+        listing=listing,
+        told=[item.key for item in several],
+    )
+    for item in pairs:
+        if isinstance(item, Refused):
+            yield with_reason(item, job.raw, reads=reads)
+        elif isinstance(item, Filtered):
+            yield item
+        else:
+            _, (path,), annotations = item
+            yield path, annotations
 
 
 def units(

@@ -38,13 +38,27 @@ def load_card(path: Path, domain: Path | None = None) -> Card:
 
     CardError names the field or file and what is wrong with it.
     """
-    return parse_card(fill_in(load_yaml(path), path, domain), where=str(path))
+    return _card(load_yaml(path), path, domain)
 
 
 def card_digest(path: Path) -> str:
     """sha256 over card.yaml and the files whose options, labels and cases it names."""
+    return _digest(load_yaml(path), path)
+
+
+def card_and_digest(path: Path, domain: Path | None = None) -> tuple[Card, str]:
+    """What `load_card` and `card_digest` return, of one reading."""
+    content = load_yaml(path)
+    return _card(content, path, domain), _digest(content, path)
+
+
+def _card(content: Any, path: Path, domain: Path | None) -> Card:
+    return parse_card(fill_in(content, path, domain), where=str(path))
+
+
+def _digest(content: Any, path: Path) -> str:
     total = hashlib.sha256(path.read_bytes())
-    for name in table_files(load_yaml(path)):
+    for name in table_files(content):
         total.update(name.encode() + b"\0" + (path.parent / name).read_bytes())
     return total.hexdigest()
 

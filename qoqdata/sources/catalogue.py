@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from qoqdata.contract.card import Card
 from qoqdata.errors import CardError, CatalogueWarning, QoqdataError, UnknownSource
-from qoqdata.sources.card import card_digest, load_card
+from qoqdata.sources.card import card_and_digest, load_card
 from qoqdata.sources.code import code_digest, package_root
 from qoqdata.sources.protocol import Source
 
@@ -46,7 +46,7 @@ def cards() -> dict[str, Card]:
     for slug, places in _places().items():
         try:
             place = _only(slug, places)
-            found[slug] = _card(place.folder, place.root)
+            found[slug] = _card(place.folder, place.root)[0]
         except QoqdataError as error:
             _warn(str(error))
     return found
@@ -54,9 +54,9 @@ def cards() -> dict[str, Card]:
 
 def sources() -> Iterator[Source]:
     """All registered sources by slug; one whose code cannot be imported is a CatalogueWarning."""
-    for slug in cards():
+    for slug, places in _places().items():
         try:
-            yield find_source(slug)
+            yield load_source(*_only(slug, places))
         except QoqdataError as error:
             _warn(str(error))
 
@@ -101,7 +101,7 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
     """The source in `folder`, whose code is the importable `module`, of a package at `root` (by
     default the topmost that `module` names)."""
     root = root or package_root(folder, module)
-    card = _card(folder, root)
+    card, card_digest = _card(folder, root)
     code = _import(module, folder)
     return Source(
         card=card,
@@ -110,7 +110,7 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
         plan=code.plan,
         convert=code.convert,
         configure=getattr(code, "configure", None),
-        card_digest=card_digest(folder / "card.yaml"),
+        card_digest=card_digest,
         code_digest=code_digest(folder, module, root),
         root=root,
         simulate=partial(_simulate, folder, module) if (folder / SIMULATOR).is_file() else None,
@@ -170,12 +170,13 @@ def _domain(folder: Path, root: Path) -> Path | None:
     return folder.parent if root in folder.parent.parents else None
 
 
-def _card(folder: Path, root: Path) -> Card:
+def _card(folder: Path, root: Path) -> tuple[Card, str]:
+    """The card of the source in `folder`, and its digest."""
     path = folder / "card.yaml"
-    card = load_card(path, _domain(folder, root))
+    card, digest = card_and_digest(path, _domain(folder, root))
     if card.slug != folder.name:
         raise CardError(f"slug {card.slug!r} is not the folder's name", where=str(path))
-    return card
+    return card, digest
 
 
 def _import(module: str, folder: Path) -> ModuleType:

@@ -37,7 +37,6 @@ from qoqdata.readers.raw_file import (
     read_raw_file,
     refuse_special,
 )
-from qoqdata.sources.raw_links import follow_link
 from qoqdata.sources.raw_listing import Listing, list_tree
 from qoqdata.sources.raw_paths import (
     absent,
@@ -48,6 +47,7 @@ from qoqdata.sources.raw_paths import (
     path_parts,
     utf8_path,
 )
+from qoqdata.sources.raw_roots import RawRoots
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 
 #: Size of a file and its modification time in ns.
@@ -86,7 +86,7 @@ class RawTree:
         if (member := self._member(relative)) is not None:
             open_container(member.path).check(member.member)
             return Path(str(member))
-        path, status = self._trace(relative)
+        path, status = self._roots.trace(relative)
         if isinstance(status, OSError):
             if not is_there(status, relative):
                 raise absent(path, status, relative) from status
@@ -102,11 +102,11 @@ class RawTree:
             except (MissingFile, MissingKey):
                 return False
             return True
-        return is_there(self._trace(relative)[1], relative)
+        return is_there(self._roots.trace(relative)[1], relative)
 
     def locate(self, relative: str) -> Path:
         """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
-        return Path(self._trace(relative)[0])
+        return Path(self._roots.trace(relative)[0])
 
     def files(self, *patterns: str, under: str = "") -> list[str]:
         """Sorted relative paths of the files below `under` whose name matches a pattern.
@@ -247,7 +247,7 @@ class RawTree:
         def stamp(relative: str) -> Stamp | None:
             folder, _, name = relative.rpartition("/")
             if folder not in folders:
-                folders[folder] = self._unlinked(folder)
+                folders[folder] = self._roots.unlinked(folder)
             if (place := folders[folder]) is None or not is_plain(name):
                 return self.stamp(relative)
             try:
@@ -275,30 +275,14 @@ class RawTree:
             state = container_state(member.path)
             return None if state is None else (state.st_size, state.st_mtime_ns)
         try:
-            _, status = self._trace(relative)
+            _, status = self._roots.trace(relative)
         except OutsideRoot:
             return None
         return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
 
-    def _unlinked(self, folder: str) -> str | None:
-        """The path of a folder below the root that no link leads to; None for any other."""
-        try:
-            base, parts = self._split(folder)
-            step = str(base).rstrip(os.sep)
-            for part in parts:
-                step = f"{step}/{part}"
-                if is_link(os.lstat(step)):
-                    return None
-        except (OutsideRoot, OSError):
-            return None
-        return step
-
-    def _split(self, relative: str) -> tuple[Path, list[str]]:
-        """The root or mount that a path lies below, and its parts from there on."""
-        parts = path_parts(relative)
-        if parts and parts[0] in self.mounts:
-            return self.mounts[parts[0]], parts[1:]
-        return self.root, parts
+    @cached_property
+    def _roots(self) -> RawRoots:
+        return RawRoots(self.root, self.mounts)
 
     def _listed(self, under: str) -> list[str]:
         """The sorted files below a folder, from a listing of all files where there is one."""
@@ -315,7 +299,7 @@ class RawTree:
             [(str(self.locate(start) if start else self.root), start) for start in starts],
             mounts=self.mounts if not under else (),
             ignore=self.ignore,
-            follow=self._trace,
+            follow=self._roots.trace,
         )
         return listing.files
 
@@ -365,13 +349,13 @@ class RawTree:
         if MARK not in relative:
             return None
         try:
-            if not isinstance(self._trace(relative)[1], OSError):
+            if not isinstance(self._roots.trace(relative)[1], OSError):
                 return None
         except OutsideRoot:  # as the name of a file; a member may have any
             pass
         for file, member in splits(relative):
             try:
-                path = Path(self._trace(file)[0])
+                path = Path(self._roots.trace(file)[0])
             except OutsideRoot:
                 continue
             if container_state(path) is not None:
@@ -383,36 +367,6 @@ class RawTree:
         if path.is_dir():
             raise BadTable("is a folder", where=relative)
         return path if self._member(relative) is None else self.read_bytes(relative)
-
-    def _trace(self, relative: str) -> tuple[str, os.stat_result | OSError]:
-        """The path that `relative` names, and the state of what is there or why there is none.
-
-        Every part of the path is looked at, and only one that is a link can lead outside.
-        """
-        base, parts = self._split(relative)
-        step = str(base).rstrip(os.sep)
-        path = "/".join((step, *parts)) if parts else str(base)
-        try:
-            for part in parts:
-                step = f"{step}/{part}"
-                status = os.lstat(step)
-                if is_link(status):
-                    return path, follow_link(path, *self._bounds(base), relative)
-            return path, status if parts else base.stat()
-        except OSError as error:
-            # Nothing lies below a part that is not there, so no link either.
-            return path, error
-
-    def _bounds(self, base: Path) -> tuple[str, Sequence[str]]:
-        """The real path of a root, and those that links of it may lead to as well."""
-        if base is self.root:
-            return self._homes[0], self._homes[1:]
-        return os.path.realpath(base), ()
-
-    @cached_property
-    def _homes(self) -> list[str]:
-        """The real paths of the root and the mounts."""
-        return [os.path.realpath(folder) for folder in (self.root, *self.mounts.values())]
 
     def __reduce__(self) -> tuple[type[RawTree], tuple[Path, dict[str, Path], tuple[str, ...]]]:
         # Listings stay behind: a worker has no use for them.

@@ -12,7 +12,8 @@ import pytest
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Source
 from qoqdata.suite import damage, examples
-from qoqdata.suite.examples import build_example
+from qoqdata.suite.examples import BuiltExample, build_example
+from qoqdata.suite.extent import WHOLE, Extent
 from qoqdata.suite.findings import (
     built_card,
     media_findings,
@@ -23,11 +24,30 @@ from qoqdata.suite.findings import (
     table_findings,
     unused,
 )
-from qoqdata.suite.repetition import digest, digest_elsewhere
+from qoqdata.suite.repetition import Digest, another_process, digest
 from qoqdata.validation import find
 
-#: Units of a simulated tree.
-SIMULATED = 50
+
+@pytest.fixture(scope="module")
+def qoqdata_example(
+    qoqdata_source: Source, tmp_path_factory: pytest.TempPathFactory
+) -> BuiltExample:
+    """The source's example, built once; no test changes it."""
+    return build_example(qoqdata_source, tmp_path_factory.mktemp("example") / "set")
+
+
+@pytest.fixture(scope="module")
+def qoqdata_elsewhere() -> Iterator[Digest]:
+    """The digest of a build in another process, which is started once."""
+    with another_process() as digest_elsewhere:
+        yield digest_elsewhere
+
+
+@pytest.fixture
+def qoqdata_extent() -> Extent:
+    """How much of each source is tried. A module of tests may say less, with a fixture of its own
+    of this name."""
+    return WHOLE
 
 
 def test_card_tells_what_a_user_needs(qoqdata_source: Source) -> None:
@@ -44,10 +64,10 @@ def test_card_tells_what_a_user_needs(qoqdata_source: Source) -> None:
 
 
 def test_example_gives_the_expected_records(
-    qoqdata_source: Source, tmp_path: Path, request: pytest.FixtureRequest
+    qoqdata_source: Source, qoqdata_example: BuiltExample, request: pytest.FixtureRequest
 ) -> None:
     """The example's records, their splits and the quarantine are those written down beside it."""
-    example = build_example(qoqdata_source, tmp_path / "set")
+    example = qoqdata_example
     if request.config.getoption("--qoqdata-accept"):
         examples.accept(qoqdata_source, example)
     expected = examples.read_expected(qoqdata_source, examples.RECORDS)
@@ -58,13 +78,14 @@ def test_example_gives_the_expected_records(
     assert example.records
 
 
-def test_example_asks_every_task(qoqdata_source: Source, tmp_path: Path) -> None:
+def test_example_asks_every_task(
+    qoqdata_source: Source, qoqdata_example: BuiltExample, tmp_path: Path
+) -> None:
     """Every task of the card has a record, and every list of options and map of labels a use.
 
     What the card's options choose between may need another choice than the default.
     """
-    example = build_example(qoqdata_source, tmp_path / "set")
-    records, card = list(example.records), built_card(example)
+    records, card = list(qoqdata_example.records), built_card(qoqdata_example)
     for name, option in card.options.items():
         for choice in option.choices or () if unused(records, card) else ():
             out = tmp_path / f"{name}-{choice}"
@@ -72,35 +93,40 @@ def test_example_asks_every_task(qoqdata_source: Source, tmp_path: Path) -> None
     assert unused(records, card) == []
 
 
-def test_example_is_valid(qoqdata_source: Source, tmp_path: Path) -> None:
+def test_example_is_valid(qoqdata_example: BuiltExample) -> None:
     """The built example keeps every rule of a data set."""
-    assert list(find(build_example(qoqdata_source, tmp_path / "set").dataset)) == []
+    assert list(find(qoqdata_example.dataset)) == []
 
 
-def test_build_does_not_depend_on_the_disk(qoqdata_source: Source, tmp_path: Path) -> None:
+def test_build_does_not_depend_on_the_disk(
+    qoqdata_source: Source, qoqdata_example: BuiltExample, tmp_path: Path
+) -> None:
     """A second build, of a copy whose files were created in reverse order, gives the same bytes."""
-    first = build_example(qoqdata_source, tmp_path / "a")
     copy = tmp_path / "raw"
     for path in reversed(raw_files(qoqdata_source)):
         target = copy / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(raw_folder(qoqdata_source) / path, target)
-    assert digest(first) == digest(build_example(qoqdata_source, tmp_path / "b", raw=copy))
+    second = build_example(qoqdata_source, tmp_path / "set", raw=copy)
+    assert digest(qoqdata_example) == digest(second)
 
 
-def test_build_does_not_depend_on_the_process(qoqdata_source: Source, tmp_path: Path) -> None:
-    """A new process, in which sets of texts have another order, gives the same bytes."""
-    first = build_example(qoqdata_source, tmp_path / "a")
-    second = digest_elsewhere(qoqdata_source, raw_folder(qoqdata_source), tmp_path / "b")
-    assert digest(first) == second
+def test_build_does_not_depend_on_the_process(
+    qoqdata_source: Source,
+    qoqdata_example: BuiltExample,
+    qoqdata_elsewhere: Digest,
+    tmp_path: Path,
+) -> None:
+    """Another process, in which sets of texts have another order, gives the same bytes."""
+    second = qoqdata_elsewhere(qoqdata_source, raw_folder(qoqdata_source), tmp_path / "set")
+    assert digest(qoqdata_example) == second
 
 
-def test_private_paths_stay_out(qoqdata_source: Source, tmp_path: Path) -> None:
+def test_private_paths_stay_out(qoqdata_source: Source, qoqdata_example: BuiltExample) -> None:
     """Sources with keyed raw paths leave no raw path in a record."""
     if qoqdata_source.card.raw_paths == "public":
         pytest.skip("raw paths of this source are public")
-    example = build_example(qoqdata_source, tmp_path / "set")
-    texts = list(_texts(list(example.records)))
+    texts = list(_texts(list(qoqdata_example.records)))
     paths = raw_files(qoqdata_source)
     stems = {Path(path).name.partition(".")[0] for path in paths}
     assert [text for text in texts if any(text.startswith(stem) for stem in stems)] == []
@@ -108,38 +134,46 @@ def test_private_paths_stay_out(qoqdata_source: Source, tmp_path: Path) -> None:
 
 
 def test_damaged_tables_are_accounted_for(
-    qoqdata_source: Source, tmp_path: Path, request: pytest.FixtureRequest
+    qoqdata_source: Source,
+    qoqdata_example: BuiltExample,
+    qoqdata_extent: Extent,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     """With rows, columns or all of a table lost, records are the same or said to be missing."""
-    whole = build_example(qoqdata_source, tmp_path / "whole")
-    labels = raw_labels(built_card(whole))
+    labels = raw_labels(built_card(qoqdata_example))
     cases = damage.table_damages(raw_bytes(qoqdata_source), labels)
-    some = damage.spread(cases, damage.TABLE_CASES)
+    some = damage.spread(cases, qoqdata_extent.table_damages)
     if left := len(cases) - len(some):
         note = f"{left} of {len(cases)} damages to tables were not tried"
         request.node.user_properties.append(("qoqdata", (qoqdata_source.card.slug, note)))
-    assert table_findings(qoqdata_source, whole, some, tmp_path / "damaged") == []
+    sample = qoqdata_extent != WHOLE
+    work = tmp_path / "damaged"
+    assert table_findings(qoqdata_source, qoqdata_example, some, work, sample=sample) == []
 
 
-def test_damaged_media_are_accounted_for(qoqdata_source: Source, tmp_path: Path) -> None:
+def test_damaged_media_are_accounted_for(
+    qoqdata_source: Source, qoqdata_example: BuiltExample, qoqdata_extent: Extent, tmp_path: Path
+) -> None:
     """With an image, a signal or a mask lost or cut, the same."""
-    whole = build_example(qoqdata_source, tmp_path / "whole")
-    cases = damage.media_damages(raw_bytes(qoqdata_source))
-    assert media_findings(qoqdata_source, whole, cases, tmp_path / "damaged") == []
+    cases = damage.media_damages(raw_bytes(qoqdata_source), qoqdata_extent.media_files)
+    assert media_findings(qoqdata_source, qoqdata_example, cases, tmp_path / "damaged") == []
 
 
 @pytest.mark.parametrize("quirks", [False, True], ids=["plain", "quirks"])
-def test_simulated_tree_builds(qoqdata_source: Source, tmp_path: Path, quirks: bool) -> None:
+def test_simulated_tree_builds(
+    qoqdata_source: Source, qoqdata_extent: Extent, tmp_path: Path, quirks: bool
+) -> None:
     """A simulated tree gives records, and quarantine for what QUIRKS of the simulator names."""
     if qoqdata_source.simulate is None:
         pytest.skip("this source has no simulator")
     raw = tmp_path / "raw"
-    qoqdata_source.simulate(raw, SIMULATED, seed=1, quirks=quirks)
+    qoqdata_source.simulate(raw, qoqdata_extent.units, seed=1, quirks=quirks)
     example = build_example(qoqdata_source, tmp_path / "set", raw=raw)
     failures = [row for row in example.quarantine if row["outcome"] == "quarantined"]
     expected = catalogue.quirks(qoqdata_source) if quirks else frozenset()
     assert {row["reason"]: row["message"] for row in failures}.keys() == expected
-    assert len(example.records) + len(example.quarantine) >= SIMULATED
+    assert len(example.records) + len(example.quarantine) >= qoqdata_extent.units
     assert example.records
     assert list(find(example.dataset)) == []
 

@@ -11,9 +11,6 @@ from typing import Literal
 
 from qoqdata.suite.tables import Table, read_tables
 
-#: Damages tried on all tables together, and media files of which every damage is tried.
-TABLE_CASES, MEDIA_FILES = 48, 4
-
 #: file: its bytes; rows, column: a part of a table; order: columns in other places, which changes
 #: nothing; headers: the names of two label columns swapped, which must change something.
 Kind = Literal["file", "rows", "column", "order", "headers"]
@@ -57,13 +54,14 @@ def spread(damages: Sequence[Damage], most: int) -> list[Damage]:
     return [*first, *(rest[place * len(rest) // room] for place in range(room))]
 
 
-def media_damages(files: Mapping[str, bytes]) -> list[Damage]:
-    """Files without a table, a few: of each suffix one, then further ones, spread over the tree."""
+def media_damages(files: Mapping[str, bytes], most: int) -> list[Damage]:
+    """Those of at most so many files without a table: of each suffix one, then further ones, spread
+    over the tree."""
     media = [path for path, data in sorted(files.items()) if not read_tables(path, data, files)]
     firsts = {PurePosixPath(path).suffix: path for path in reversed(media)}
     # By a checksum of the name, so that a new file moves no other in or out of the choice.
     others = sorted(set(media) - set(firsts.values()), key=lambda path: zlib.crc32(path.encode()))
-    chosen = [*sorted(firsts.values()), *others][:MEDIA_FILES]
+    chosen = [*sorted(firsts.values()), *others][:most]
     return [damage for path in chosen for damage in _of_file(path, files[path])]
 
 

@@ -9,11 +9,15 @@ Outside packages get it with qoqdata: their sources are found through the entry-
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from qoqdata.sources.protocol import Source
+
 FIXTURE = "qoqdata_source"
+_SOURCES: pytest.StashKey[dict[str, Source]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,12 +35,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a source for every test that asks for `qoqdata_source`."""
     if FIXTURE not in metafunc.fixturenames:
         return
+    by_slug = _sources_of_run(metafunc.config)
+    metafunc.parametrize(FIXTURE, by_slug.values(), ids=list(by_slug), scope="module")
+
+
+def _sources_of_run(config: pytest.Config) -> dict[str, Source]:
+    """The sources that a run is about by slug, loaded once."""
     from qoqdata.sources import catalogue
 
-    slugs = metafunc.config.getoption("--qoqdata-source")
-    sources = map(catalogue.find_source, slugs) if slugs else catalogue.sources()
-    by_slug = {source.card.slug: source for source in sources}
-    metafunc.parametrize(FIXTURE, by_slug.values(), ids=list(by_slug))
+    if _SOURCES not in config.stash:
+        slugs = config.getoption("--qoqdata-source")
+        sources = map(catalogue.find_source, slugs) if slugs else catalogue.sources()
+        config.stash[_SOURCES] = {source.card.slug: source for source in sources}
+    return config.stash[_SOURCES]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

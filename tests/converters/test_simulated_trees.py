@@ -17,6 +17,11 @@ SOURCES = (
     *("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss"),
     *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
 )
+CHEST = [
+    slug
+    for slug, card in qoqdata.cards().items()
+    if card.domain == "chest_xray" and slug in qoqdata.simulated()
+]
 
 
 @pytest.mark.slow
@@ -40,3 +45,20 @@ def test_five_hundred_units_are_accounted_for(slug: str, tmp_path: Path) -> None
     assert counts.records == len(built.records)
     assert qoqdata.curate(built.dataset) is not None
     assert qoqdata.stats(tmp_path / "set")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slug", CHEST)
+def test_every_record_is_counted_by_each_command(slug: str, tmp_path: Path) -> None:
+    """Units are converted, quarantined or filtered, from raw files to statistics."""
+    raw, out = tmp_path / "raw", tmp_path / "set"
+    qoqdata.simulate(slug, n=UNITS, out=raw, seed=7, quirks=True)
+    manifest = qoqdata.build(slug, raw=raw, out=out, workers=0)
+    counts = manifest.sources[slug].counts
+    assert counts.units == counts.converted + counts.quarantined + counts.filtered >= UNITS
+    assert counts.converted > 0.9 * UNITS and counts.quarantined > 0
+    assert counts.records == sum(counts.by_split.values()) == len(qoqdata.open(out))
+    assert qoqdata.validate(out) == []
+    dropped = qoqdata.curate(out).verdicts.height
+    (counted,) = qoqdata.stats(out).sources["n_records"]
+    assert counts.by_split["train"] - dropped <= counted <= counts.by_split["train"]

@@ -106,6 +106,7 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
         assert turn["content"][-1] == {"type": "text", "text": record["question"]}
 
 
+@pytest.mark.slow
 def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     from trl.data_utils import maybe_convert_to_chatml
 

@@ -38,7 +38,7 @@ def digests(manifest: Manifest) -> dict[str, str]:
     return {shard.path: shard.sha256 for shard in manifest.shards}
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 4))])
 def test_shards_do_not_depend_on_workers(films: Films, tmp_path: Path, workers: int) -> None:
     request = films(60)
     alone = run(tmp_path / "alone", request)

@@ -28,6 +28,6 @@ OF_OBJECTS = {
     ids=["private", "public"],
 )
 def test_keys_of_a_plan(slug: str, expected: set[str]) -> None:
-    card = catalogue.cards()[slug]
+    card = catalogue.find_source(slug).card
     entries = plan_keys(SourcePlan((UNIT,), (LEFT_OUT,)), NOTED, card, SALT)
     assert entries.tolist() == pack(expected, SALT).tolist()

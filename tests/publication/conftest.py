@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.publication import privacy
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 
@@ -33,3 +36,11 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     dataset = build_set(tmp_path_factory.mktemp("publish") / "set", *SLUGS, shard_units=4)
     qoqdata.curate(dataset)
     return dataset
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shipped_cards_are_read_once() -> Iterator[None]:
+    """Every publication reads the cards of all installed sources, which no test here changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(privacy, "_shipped_texts", cache(privacy._shipped_texts))
+        yield

@@ -11,7 +11,7 @@ from qoqdata.sources import catalogue
 
 
 def card(slug: str = "ptb_xl", **changes) -> Card:
-    content = catalogue.cards()["ptb_xl"].model_dump()
+    content = catalogue.find_source("ptb_xl").card.model_dump()
     return Card.model_validate(content | {"slug": slug} | changes)
 
 

@@ -26,7 +26,7 @@ def mapping(**changes: Any) -> Mapping:
 
 
 def card(**changes: Any) -> Card:
-    generic = catalogue.cards()["image_table"]
+    generic = catalogue.find_source("image_table").card
     return complete_card(generic, mapping(**changes), modality="image_2d")
 
 

@@ -63,7 +63,10 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout",
+    ["outside", *(pytest.param(name, marks=pytest.mark.slow) for name in ("checkout", "wheel"))],
+)
 def test_a_relative_import_between_converters(tmp_path: Path, layout: str) -> None:
     site = tmp_path / "site"
     converters, module, package = LAYOUTS[layout](site)

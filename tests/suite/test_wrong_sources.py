@@ -15,6 +15,7 @@ from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import PlanFunction, Source
 from qoqdata.suite import checks, damage
 from qoqdata.suite.examples import BuiltExample, build_example
+from qoqdata.suite.extent import SAMPLE, WHOLE
 from qoqdata.suite.findings import (
     built_card,
     media_findings,
@@ -37,7 +38,9 @@ def found(source: Source, work: Path) -> list[str]:
     files = raw_bytes(source)
     tables = damage.table_damages(files, raw_labels(built_card(whole)))
     findings = table_findings(source, whole, tables, work / "tables")
-    return findings + media_findings(source, whole, damage.media_damages(files), work / "media")
+    return findings + media_findings(
+        source, whole, damage.media_damages(files, WHOLE.media_files), work / "media"
+    )
 
 
 def found_formerly(source: Source, work: Path) -> list[str]:
@@ -150,7 +153,7 @@ def test_tasks_options_and_maps_without_a_record(built: BuiltExample) -> None:
 def test_a_simulator_must_keep_its_word(tmp_path: Path) -> None:
     source = catalogue.find_source("lc25000")
     assert source.simulate is not None
-    checks.test_simulated_tree_builds(source, tmp_path / "a", quirks=True)
+    checks.test_simulated_tree_builds(source, SAMPLE, tmp_path / "a", quirks=True)
 
     def other(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         assert source.simulate is not None
@@ -159,5 +162,5 @@ def test_a_simulator_must_keep_its_word(tmp_path: Path) -> None:
     for name, quirks in (("b", False), ("c", True)):
         with pytest.raises(AssertionError):
             checks.test_simulated_tree_builds(
-                replace(source, simulate=other), tmp_path / name, quirks=quirks
+                replace(source, simulate=other), SAMPLE, tmp_path / name, quirks=quirks
             )

@@ -17,12 +17,11 @@ from qoqdata.readers.raw_file import open_raw_file
 from qoqdata.records import dicoms
 from qoqdata.records.content import Image, Record
 from qoqdata.records.images import clip_images, clip_notes
-from qoqdata.sources.annotation_table import join, read_annotations
+from qoqdata.sources.annotation_table import join_files
 from qoqdata.sources.annotations import annotated_unit, answered, with_person
-from qoqdata.sources.joining import check_pattern, paths_by_key
+from qoqdata.sources.joining import check_pattern
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
-from qoqdata.sources.missing import with_reason
 from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
 VIDEOS = ("*.mp4", "*.m4v", "*.mov", "*.avi", "*.mpg", "*.mpeg", "*.wmv", "*.mkv", "*.webm")
@@ -58,28 +57,15 @@ def plan(job: Job) -> Iterator[Planned]:
     clips in one split.
     """
     mapping: Clips = job.mapping
-    table = read_annotations(job, mapping)
-    assert mapping.table is not None
     listing = job.raw.files()
-    clips = {path: path for path in job.raw.files(*CLIPS)}
-    several: list[Refused] = []
-    if mapping.clip is not None:
-        clips, several = paths_by_key(listing, mapping.clip)
-        yield from several
-    pairs = join(
-        table,
-        {key: (path,) for key, path in clips.items()},
-        table=mapping.table.file,
-        pattern=mapping.clip,
-        listing=listing,
-        told=[item.key for item in several],
-    )
+    clips = job.raw.files(*CLIPS) if mapping.clip is None else listing
+    pairs = join_files(job, mapping, clips, pattern=mapping.clip, listing=listing, reads=CLIPS)
     for item in pairs:
-        if not isinstance(item, tuple):
-            yield with_reason(item, job.raw, reads=CLIPS) if isinstance(item, Refused) else item
-            continue
-        _, (path,), annotations = item
-        yield _with_patient(annotated_unit(path, (path,), annotations), job)
+        if isinstance(item, tuple):
+            path, annotations = item
+            yield _with_patient(annotated_unit(path, (path,), annotations), job)
+        else:
+            yield item
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:

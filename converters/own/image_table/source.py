@@ -14,13 +14,12 @@ from qoqdata.readers import masks
 from qoqdata.readers.limits import Limits
 from qoqdata.records.content import Mask, Record
 from qoqdata.records.images import image_from_file, regions_from_boxes
-from qoqdata.sources.annotation_table import join, read_annotations
+from qoqdata.sources.annotation_table import join_files
 from qoqdata.sources.annotations import annotated_unit, answered
-from qoqdata.sources.joining import check_pattern, paths_by_key
+from qoqdata.sources.joining import check_pattern
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
-from qoqdata.sources.missing import with_reason
-from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from qoqdata.sources.protocol import Job, Planned, Unit
 
 HexColour = Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")]
 IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
@@ -92,31 +91,18 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]
 def plan(job: Job) -> Iterator[Planned]:
     """One unit an image that the table names; images that no row names are refused."""
     mapping: ImageTable = job.mapping
-    table = read_annotations(job, mapping)
-    assert mapping.table is not None
     image_paths = job.raw.files(*IMAGES)
     masks = {_mask_path(path, mapping) for path in image_paths} if mapping.mask else set()
     images = [path for path in image_paths if path not in masks]
-    several: list[Refused] = []
-    by_key = {path: path for path in images}
-    if mapping.image is not None:
-        by_key, several = paths_by_key(images, mapping.image)
-        yield from several
-    pairs = join(
-        table,
-        {key: (path,) for key, path in by_key.items()},
-        table=mapping.table.file,
-        pattern=mapping.image,
-        listing=[path for path in job.raw.files() if path not in masks],
-        told=[item.key for item in several],
-    )
+    listing = [path for path in job.raw.files() if path not in masks]
+    pairs = join_files(job, mapping, images, pattern=mapping.image, listing=listing, reads=IMAGES)
     for item in pairs:
-        if not isinstance(item, tuple):
-            yield with_reason(item, job.raw, reads=IMAGES) if isinstance(item, Refused) else item
-            continue
-        _, (path,), annotations = item
-        mask = _mask_path(path, mapping)
-        yield annotated_unit(path, (path,) if mask is None else (path, mask), annotations)
+        if isinstance(item, tuple):
+            path, annotations = item
+            mask = _mask_path(path, mapping)
+            yield annotated_unit(path, (path,) if mask is None else (path, mask), annotations)
+        else:
+            yield item
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:

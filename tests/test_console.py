@@ -1,0 +1,30 @@
+"""What the console prints is the text that it was given."""
+
+from __future__ import annotations
+
+import pytest
+
+from qoqdata import console
+
+#: Each would be something else to rich: markup, an escape of it, a picture.
+TEXTS = ["qoqdata[excel]", "[bold]x[/bold]", "a [/b", "back\\[slash]", ":smile:", "[x] \\"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console.say(text)
+    console.complain(text)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (f"{text}\n", f"{text}\n")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_tables_and_facts_show_cells_as_they_are(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console.table((text, "n"), [(text, 1)], title=text)
+    console.facts([("name", text)])
+    title, head, row, fact = capsys.readouterr().out.splitlines()
+    assert title == text
+    assert head.split("  ")[0].rstrip() == row.split("  ")[0].rstrip() == text
+    assert fact == f"name  {text}"
