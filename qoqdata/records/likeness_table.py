@@ -50,10 +50,16 @@ def write_likeness(path: Path, shown: Iterable[Shown], shard: str) -> pa.Table:
             columns[name].append(getattr(one, name))
         for name in SCHEMA.names[3:]:
             columns[name].append(getattr(one.likeness, name))
-    table = pa.table(columns, SCHEMA.with_metadata({_SHARD: _stamp(shard)}))
+    table = pa.table(columns, SCHEMA)
+    write_table(path, table, shard)
+    return table
+
+
+def write_table(path: Path, table: pa.Table, shard: str) -> None:
+    """Write a table of SCHEMA as that of the shard of that digest."""
+    table = table.replace_schema_metadata({_SHARD: _stamp(shard)})
     with replacing(path) as draft:
         pq.write_table(table, draft, compression="zstd", use_dictionary=["medium"])
-    return table
 
 
 def read_likeness(path: Path, shard: str, columns: Iterable[str] | None = None) -> pa.Table | None:
