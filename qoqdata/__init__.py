@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         overviews,
         sources_page,
     )
-    from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
+    from qoqdata.api.measuring import audit, curate, diff, difficulty, prove, stats, validate
     from qoqdata.api.publishing import blanking, card, export, publish
     from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
@@ -45,8 +45,16 @@ _MODULES = {
         "overviews",
         "sources_page",
     ),
-    "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
+    "qoqdata.api.measuring": (
+        "audit",
+        "curate",
+        "diff",
+        "difficulty",
+        "prove",
+        "stats",
+        "validate",
+    ),
     "qoqdata.api.simulating": ("simulate", "simulated"),
     "qoqdata.dataset": ("Dataset",),
     "qoqdata.errors": ("QoqdataError",),
@@ -61,6 +69,7 @@ __all__ = [
     "Dataset",
     "QoqdataError",
     "__version__",
+    "audit",
     "blanking",
     "build",
     "card",
@@ -74,6 +83,7 @@ __all__ = [
     "new_source",
     "open",
     "overviews",
+    "prove",
     "publish",
     "rebuild",
     "simulate",

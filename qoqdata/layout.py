@@ -47,6 +47,19 @@ class Layout:
         return self.root / "curation" / "leakage.parquet"
 
     @property
+    def duplicates(self) -> Path:
+        return self.root / "curation" / "duplicates.parquet"
+
+    @property
+    def quality_findings(self) -> Path:
+        return self.root / "curation" / "quality.parquet"
+
+    @property
+    def answerers(self) -> Path:
+        """What those score who see no image, by source, task and split."""
+        return self.root / "curation" / "answerers.parquet"
+
+    @property
     def burned_in_findings(self) -> Path:
         return self.root / "curation" / "burned_in.parquet"
 
@@ -73,6 +86,13 @@ class Layout:
 
     def shard(self, source: str, name: str) -> Path:
         return self.shards(source) / f"{name}.parquet"
+
+    def likenesses(self, source: str) -> Path:
+        """What the images and signals of shards are recognised by; made anew where it is lost."""
+        return self.root / "curation" / "likeness" / source
+
+    def likeness(self, source: str, name: str) -> Path:
+        return self.likenesses(source) / f"{name}.parquet"
 
     def metadata(self, source: str) -> Path:
         """All columns of the source's records but media and signals."""

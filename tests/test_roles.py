@@ -172,8 +172,8 @@ def test_their_images_are_held_out_whatever_the_split(tmp_path: Path) -> None:
     from qoqdata.pipeline.build import build
     from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
     from qoqdata.readers import encode
-    from tests.curation.scenes import scene
     from tests.pipeline.conftest import SALT
+    from tests.scenes import scene
 
     requests = []
     for slug in ("films", "quiz"):

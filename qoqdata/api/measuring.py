@@ -15,7 +15,9 @@ from qoqdata.statistics.probe import LIMIT
 if TYPE_CHECKING:
     import polars as pl
 
+    from qoqdata.curation.audit import Audit
     from qoqdata.curation.phi import Recogniser
+    from qoqdata.curation.proof import Proof
     from qoqdata.curation.recipe import CurationRecipe
     from qoqdata.curation.verdicts import Curation
     from qoqdata.dataset import Dataset
@@ -91,6 +93,44 @@ def curate(
         looked = pixels.curate_pixels(target, recipe.burned_in, sources, progress or silent)
     passed = verdicts.curate(target, recipe, progress or silent, recogniser=recogniser)
     return replace(passed, pixels=looked)
+
+
+def audit(dataset: DatasetLike, *, limit: int = LIMIT) -> Audit:
+    """What is wrong with the labels of a set's kept records, found without looking at images.
+
+    What those score who see no image, of at most `limit` questions of a source, task and split;
+    how far the answers of later splits are spread otherwise; questions whose answer stands in
+    their own text. The scores go into the set's curation/, and its card shows them. Raises
+    UsageError for a set behind a URL.
+    """
+    from qoqdata.curation.audit import run_audit
+
+    target = dataset_in_folder(dataset, command="audit")
+    target.check_some()
+    return run_audit(target, limit)
+
+
+def prove(
+    dataset: DatasetLike,
+    *,
+    out: str | Path | None = None,
+    progress: ProgressCallback | None = None,
+) -> Proof:
+    """Count what each two splits of the kept records share: patients, studies, images, signals.
+
+    `out` is where the proof is written as Markdown. `progress` hears of records. Raises UsageError
+    for a set behind a URL, InputError for an image that cannot be decoded.
+    """
+    from qoqdata.atomic import replacing
+    from qoqdata.curation import proof
+
+    target = dataset_in_folder(dataset, command="prove")
+    target.check_some()
+    found = proof.prove(target, progress=progress or silent)
+    if out is not None:
+        with replacing(Path(out)) as draft:
+            draft.write_text(proof.proof_text(found), encoding="utf-8")
+    return found
 
 
 def stats(

@@ -31,6 +31,9 @@ With decisions:  qoqdata curate ./set --recipe curation.yaml
     presidio: {en: en_core_web_lg}   # spaCy models you have; needs pip install 'qoqdata[phi]'
   leakage:
     on_finding: drop            # drop (default), report or skip
+  duplicates: {equal: drop, alike: report}     # the default; of the training split alone
+  quality: {drop: [blank, flat]}               # others: saturated, tiny, odd_shape, clipped
+  likeness: {radius: 6, detail: 0.85}          # when two images show the same
   burned_in:
     on_finding: blank           # open (default), blank (black boxes in what is published) or drop
     accept:
@@ -53,14 +56,15 @@ def curate_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
-    """Decide which records stay: protected health information in texts and pixels, leakage.
+    """Decide which records stay: protected health information, leakage, duplicates, quality.
 
     Records with a finding in a text are held back: not trained on and not published until the
     recipe accepts or drops them. Verdicts go to curation/verdicts.parquet, findings without their
-    text to curation/phi.parquet, pairs of images to curation/leakage.parquet. Text burned into
+    text to curation/phi.parquet, pairs of images and signals to curation/leakage.parquet, repeated
+    questions to curation/duplicates.parquet, faults to curation/quality.parquet. Text burned into
     images goes to curation/burned_in.parquet with its box, and to burned_in.html to look at.
-    Flipped, turned or cropped copies of images are not looked for. Exit code 1 means that findings
-    are open.
+    Copies that are encoded, scaled, windowed, flipped or turned by a quarter are found, cropped
+    ones are not. Exit code 1 means that findings are open.
     """
     with console.counter("records", quiet=json) as progress:
         result = qoqdata.curate(dataset, recipe=recipe, burned_in=burned_in, progress=progress)
@@ -82,18 +86,25 @@ def counts(result: Curation) -> dict[str, Any]:
         **result.phi.model_dump(),
         "dropped_records": len(_dropped(result)),
         "held_records": len(_held(result)),
-        "by_place": _by_place(result).to_dicts(),
+        "by_place": _counted(result.findings, *_PLACES).to_dicts(),
         "records_in_two_splits": leaks,
+        "duplicates": _counted(result.duplicates, *_DUPLICATES).to_dicts(),
+        "faults": _counted(result.faults, *_FAULTS).to_dicts(),
         "burned_in": None if result.pixels is None else result.pixels.receipt.model_dump(),
     }
 
 
 def show(result: Curation) -> None:
-    """Findings by place, rule, language and outcome, and what is left to decide."""
-    table = _by_place(result)
-    if table.height:
-        console.table(table.columns, table.iter_rows())
-        console.say()
+    """Findings by where they are, rule and outcome, and what is left to decide."""
+    for findings, keys in (
+        (result.findings, _PLACES),
+        (result.duplicates, _DUPLICATES),
+        (result.faults, _FAULTS),
+    ):
+        if findings.height:
+            table = _counted(findings, *keys)
+            console.table(table.columns, table.iter_rows())
+            console.say()
     if result.leaks is not None and result.leaks.height:
         _show_leaks(result.leaks)
     if result.pixels is not None and result.pixels.findings.height:
@@ -111,15 +122,18 @@ def show(result: Curation) -> None:
         )
 
 
-def _by_place(result: Curation) -> pl.DataFrame:
+#: What findings are counted by.
+_PLACES = ("source", "column", "rule", "language", "outcome")
+_DUPLICATES = ("source", "split", "task", "kept_source", "copy", "contradicts", "outcome")
+_FAULTS = ("source", "split", "medium", "fault", "outcome")
+
+
+def _counted(table: pl.DataFrame, *keys: str) -> pl.DataFrame:
+    """Findings, and records that have them, by some columns."""
     import polars as pl
 
-    keys = ("source", "column", "rule", "language", "outcome")
-    return (
-        result.findings.group_by(*keys)
-        .agg(findings=pl.len(), records=pl.col("id").n_unique())
-        .sort(*keys)
-    )
+    counts = table.group_by(*keys).agg(findings=pl.len(), records=pl.col("id").n_unique())
+    return counts.sort(*keys)
 
 
 def _held(result: Curation) -> set[str]:

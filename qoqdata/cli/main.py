@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qoqdata import console
 from qoqdata.cli import (
+    audit,
     build,
     card,
     curate,
@@ -12,6 +13,7 @@ from qoqdata.cli import (
     difficulty,
     export,
     new_source,
+    prove,
     publish,
     rebuild,
     simulate,
@@ -30,6 +32,8 @@ COMMANDS = (
     build,
     validate,
     curate,
+    audit,
+    prove,
     stats,
     difficulty,
     traces,

@@ -7,7 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.curation.leakage import RADIUS_MOST
+from qoqdata.curation.hamming import RADIUS_MOST
+from qoqdata.curation.quality import Fault
 from qoqdata.settings import checked, load_mapping
 
 
@@ -46,16 +47,43 @@ class Phi(BaseModel):
     presidio: dict[str, str] = {}
 
 
+class Likeness(BaseModel):
+    """When two images, or signals, show the same: their fingerprints are at most `radius` of 64
+    bits apart, and the details of two images correlate by `detail` or more. A wider radius finds
+    more copies with other windows, and takes longer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    radius: int = Field(6, ge=0, le=RADIUS_MOST)
+    detail: float = Field(0.85, gt=0, le=1)
+
+
 class Leakage(BaseModel):
-    """Images that stand in two splits. `drop` removes the record that is trained on sooner,
-    `report` leaves it, `skip` does not look. Two images are the same when their fingerprints are
-    at most `radius` of 64 bits apart and their thumbnails correlate by `correlation` or more."""
+    """Images and signals that stand in two splits. `drop` removes the record that is trained on
+    sooner, `report` leaves it, `skip` does not look."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     on_finding: Literal["drop", "report", "skip"] = "drop"
-    radius: int = Field(7, ge=0, le=RADIUS_MOST)
-    correlation: float = Field(0.98, gt=0, le=1)
+
+
+class Duplicates(BaseModel):
+    """Records of one split that ask the same of the same. `equal` ones have equal pixels or
+    samples, `alike` ones show the same encoded, scaled, windowed, flipped or turned otherwise. Only
+    the training split is thinned: what others measure stays what it is, and is reported."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    equal: Literal["drop", "report"] = "drop"
+    alike: Literal["drop", "report"] = "report"
+
+
+class Quality(BaseModel):
+    """Faults of images and signals whose records are dropped; all others are reported."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    drop: tuple[Fault, ...] = ("blank", "flat")
 
 
 class AcceptedPixels(BaseModel):
@@ -88,7 +116,10 @@ class CurationRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     phi: Phi = Phi()
+    likeness: Likeness = Likeness()
     leakage: Leakage = Leakage()
+    duplicates: Duplicates = Duplicates()
+    quality: Quality = Quality()
     burned_in: BurnedIn = BurnedIn()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -11,26 +12,31 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation.burned_in.pixels import PixelCuration
+from qoqdata.curation.duplicates import find_duplicates
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
 from qoqdata.curation.phi.recogniser import Presidio
-from qoqdata.curation.recipe import CurationRecipe, Decision, Leakage, Phi
+from qoqdata.curation.quality import find_faults
+from qoqdata.curation.recipe import CurationRecipe, Decision, Duplicates, Leakage, Phi, Quality
+from qoqdata.curation.sameness import Sameness, sameness
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
-PHI, HELD, LEAKAGE = "phi", "phi_held", "leakage"
+PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
 
 
 @dataclass(frozen=True)
 class Curation:
-    """What a pass decided. `findings` of protected health information have a column `outcome`:
-    dropped, held, accepted or open; `leaks` one: dropped or reported, and are None where none were
-    looked for, as `pixels` are."""
+    """What a pass decided. All findings have a column `outcome`: those of protected health
+    information dropped, held, accepted or open, the others dropped or reported. `leaks` are None
+    where none were looked for, as `pixels` are."""
 
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
+    duplicates: pl.DataFrame
+    faults: pl.DataFrame
     verdicts: pl.DataFrame
     phi: PhiReceipt
     pixels: PixelCuration | None = None
@@ -43,41 +49,69 @@ def curate(
     *,
     recogniser: Recogniser | None = None,
 ) -> Curation:
-    """Run the rules over all texts and images and write curation/: verdicts, findings, receipt.
+    """Run the rules over all texts, images and signals and write curation/: verdicts, findings,
+    receipt.
 
-    A record with a finding is held back, dropped or left open, as the recipe says; findings it
-    accepts change nothing. A record that shows an image of a later split is dropped or reported.
-    Verdicts of other rules are kept. `recogniser` joins the rules, in place of the recipe's.
-    `progress` hears of records whose images were looked at, and their total.
+    A record with a finding of protected health information is held back, dropped or left open, as
+    the recipe says; findings it accepts change nothing. A record that shows what a later split
+    shows, repeats another one, or shows nothing, is dropped or reported. Verdicts of other rules
+    are kept. `recogniser` joins the rules, in place of the recipe's. `progress` hears of records
+    whose images were looked at, and their total.
     """
     if recogniser is None and recipe.phi.presidio:
         recogniser = Presidio(recipe.phi.presidio)
     findings = scan_texts(dataset, recogniser).with_columns(outcome=_outcome(recipe.phi))
-    leaks = _leaks(dataset, recipe.leakage, progress)
-    own = [_of_phi(findings), *([] if leaks is None else [_of_leaks(leaks)])]
-    verdicts = _with_others(dataset, own)
+    same = sameness(dataset, **recipe.likeness.model_dump(), progress=progress)
+    leaks = _leaks(same, recipe.leakage)
+    duplicates = _duplicates(same, recipe.duplicates)
+    faults = _faults(dataset, same, recipe.quality)
+    own = [_of_phi(findings), _of_duplicates(duplicates), _of_faults(faults)]
+    verdicts = _with_others(dataset, own if leaks is None else [*own, _of_leaks(leaks)])
     layout = dataset.layout
     with replacing(layout.verdicts) as draft:
         pq.write_table(verdicts.to_arrow().cast(arrow_schema(VERDICTS)), draft, compression="zstd")
-    for path, table in ((layout.phi_findings, findings), (layout.leakage_findings, leaks)):
-        if table is None:
-            path.unlink(missing_ok=True)
-            continue
-        with replacing(path) as draft:
-            table.write_parquet(draft)
+    for path, table in (
+        (layout.phi_findings, findings),
+        (layout.leakage_findings, leaks),
+        (layout.duplicates, duplicates),
+        (layout.quality_findings, faults),
+    ):
+        _write_findings(path, table)
     name = None if recogniser is None else recogniser.name
     phi = write_phi_receipt(dataset, findings, recogniser=name)
-    return Curation(findings, leaks, verdicts, phi)
+    return Curation(findings, leaks, duplicates, faults, verdicts, phi)
 
 
-def _leaks(dataset: Dataset, recipe: Leakage, progress: ProgressCallback) -> pl.DataFrame | None:
+def _write_findings(path: Path, table: pl.DataFrame | None) -> None:
+    if table is None:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as draft:
+        table.write_parquet(draft)
+
+
+def _leaks(same: Sameness, recipe: Leakage) -> pl.DataFrame | None:
     if recipe.on_finding == "skip":
         return None
-    leaks = find_leaks(
-        dataset, radius=recipe.radius, correlation=recipe.correlation, progress=progress
-    )
     outcome = "dropped" if recipe.on_finding == "drop" else "reported"
-    return leaks.with_columns(outcome=pl.lit(outcome))
+    return find_leaks(same).with_columns(outcome=pl.lit(outcome))
+
+
+def _duplicates(same: Sameness, recipe: Duplicates) -> pl.DataFrame:
+    copies = [copy for copy in ("equal", "alike") if getattr(recipe, copy) == "drop"]
+    dropped = pl.col("copy").is_in(copies) & (pl.col("split") == "train")
+    return find_duplicates(same).with_columns(outcome=_dropped_where(dropped))
+
+
+def _faults(dataset: Dataset, same: Sameness, recipe: Quality) -> pl.DataFrame:
+    grave = pl.col("fault").is_in(recipe.drop)
+    # One blank slice among others costs no record.
+    whole = grave & (grave.sum().over("id") == pl.col("of"))
+    return find_faults(dataset, same).with_columns(outcome=_dropped_where(whole))
+
+
+def _dropped_where(condition: pl.Expr) -> pl.Expr:
+    return pl.when(condition).then(pl.lit("dropped")).otherwise(pl.lit("reported"))
 
 
 def _outcome(recipe: Phi) -> pl.Expr:
@@ -125,8 +159,28 @@ def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
         .group_by("id", maintain_order=True)
         .first()
     )
-    reason = pl.format("shows an image of the {} split", "other_split")
+    what = pl.when(pl.col("medium") == "ecg").then(pl.lit("a signal")).otherwise(pl.lit("an image"))
+    reason = pl.format("shows {} of the {} split", what, "other_split")
     return _drop(records, pl.lit(LEAKAGE), reason, pl.col("other"))
+
+
+def _of_duplicates(duplicates: pl.DataFrame) -> pl.DataFrame:
+    """Verdicts on records that repeat another one, which is the evidence."""
+    records = duplicates.filter(pl.col("outcome") == "dropped")
+    differs = pl.when("contradicts").then(pl.lit(", with another answer")).otherwise(pl.lit(""))
+    reason = pl.format("asks the same of what is {}{}", "copy", differs)
+    return _drop(records, pl.lit(DUPLICATE), reason, pl.col("kept"))
+
+
+def _of_faults(faults: pl.DataFrame) -> pl.DataFrame:
+    """Verdicts on records all of whose images, or whose signal, show nothing."""
+    records = (
+        faults.filter(pl.col("outcome") == "dropped")
+        .group_by("id", maintain_order=True)
+        .agg(faults=pl.col("fault").unique().sort())
+    )
+    reason = pl.col("faults").list.join(", ")
+    return _drop(records, pl.lit(QUALITY), reason, pl.lit(None, pl.String))
 
 
 def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:
@@ -140,6 +194,7 @@ def _with_others(dataset: Dataset, own: list[pl.DataFrame]) -> pl.DataFrame:
     if path.is_file():
         fix = "put the verdicts of other rules there again, or remove the file and lose them"
         others = read_side_table(path, VERDICTS, fix=fix)
-        others = others.filter(~pl.col("rule").is_in([PHI, HELD, LEAKAGE]))
+        rules = [PHI, HELD, LEAKAGE, DUPLICATE, QUALITY]
+        others = others.filter(~pl.col("rule").is_in(rules))
         own = [others.select(own[0].columns), *own]
     return pl.concat(own).sort("id", "rule")

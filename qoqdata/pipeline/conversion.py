@@ -28,6 +28,7 @@ from qoqdata.readers.identifiers import Identifiers, taking_identifiers
 from qoqdata.readers.raw_file import DIGEST, taking_digests
 from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
+from qoqdata.records.likeness_table import Shown, write_likeness
 from qoqdata.records.rows import RecordFacts, row, shows_something
 from qoqdata.records.rules import validate
 from qoqdata.records.storage import MediaStore
@@ -70,6 +71,7 @@ class UnitOutcome:
     left_out: quarantine.Row | None
     skips: tuple[SkipCount, ...] = ()
     identifiers: Identifiers = field(default_factory=Identifiers)
+    shown: tuple[Shown, ...] = ()
     fault: UnitFault | None = None
     stopped: tuple[str, int] | None = None
 
@@ -104,7 +106,7 @@ def convert_chunk(
             before += after
             if outcome.left_out is None:
                 changed = _changed_row(unit, task.job)
-                outcome = replace(outcome, rows=(), left_out=changed, skips=())
+                outcome = replace(outcome, rows=(), left_out=changed, skips=(), shown=())
         stamped.append(before)
         return outcome
 
@@ -115,6 +117,8 @@ def convert_chunk(
         source=slug,
         split=task.chunk.split,
     )
+    if shard is not None:
+        write_likeness(task.layout.likeness(slug, name), tally.shown, shard.sha256)
     receipt = ShardReceipt(
         fingerprint=task.fingerprint(stamped),
         shard=shard,
@@ -149,7 +153,7 @@ def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
         stage = "validate"
         records, skipped = sort_converted(converted, unit, job.card)
         skips = total_skips(_skip(one, unit, job) for one in skipped)
-        rows = tuple(_rows(records, unit, task, digest))
+        rows, shown = _rows(records, unit, task, digest)
         for one in rows:
             validate(one, job.card.role)
     # A converter that calls `exit`, or a decoder that panics, ends its unit and not the build.
@@ -160,7 +164,7 @@ def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
         return UnitOutcome((), row, fault=fault_of(error))
     if not rows:
         return UnitOutcome((), _skipped_row(unit, skips, job), skips)
-    return UnitOutcome(rows, None, skips)
+    return UnitOutcome(rows, None, skips, shown=shown)
 
 
 def convert_here(unit: Unit, task: ChunkTask, tell: Callable[[float], None]) -> UnitOutcome:
@@ -245,13 +249,15 @@ def _changed_row(unit: Unit, job: Job) -> quarantine.Row:
 
 def _rows(
     records: Iterable[Record], unit: Unit, task: ChunkTask, digest: str
-) -> list[dict[str, Any]]:
+) -> tuple[tuple[dict[str, Any], ...], tuple[Shown, ...]]:
+    """The rows of a unit's records, and what they show."""
     card, salt = task.job.card, task.salt
     namespace = card.keys.namespace or card.slug
     common = _common_facts(unit, task, digest)
     keyed_paths = card.raw_paths == "keyed"
     store = MediaStore(task.storage)
     rows: dict[str, dict[str, Any]] = {}
+    shown: list[Shown] = []
     for record in records:
         study = record.study or unit.key
         if study != unit.key and not study.startswith(f"{unit.key}/"):
@@ -267,8 +273,9 @@ def _rows(
             raise RecordError("occurs twice", record=facts.id, column="id", rule=rule)
         if keyed_paths:
             record = replace(record, notes=_without_names(record.notes, unit))
+        shown += (Shown(len(rows), *one) for one in store.likenesses(record))
         rows[facts.id] = row(record, store.store(record), facts)
-    return list(rows.values())
+    return tuple(rows.values()), tuple(shown)
 
 
 def _without_names(notes: Iterable[str], unit: Unit) -> tuple[str, ...]:
@@ -335,6 +342,7 @@ class _Tally:
         self.left_out: list[quarantine.Row] = []
         self.skips: list[SkipCount] = []
         self.identifiers = Identifiers()
+        self.shown: list[Shown] = []
         self.stopped: set[tuple[str, int]] = set()
 
     def rows(self, outcomes: Iterable[UnitOutcome]) -> Iterator[dict[str, Any]]:
@@ -347,6 +355,7 @@ class _Tally:
                 self.left_out.append(outcome.left_out)
                 continue
             self.converted += 1
+            self.shown += (one._replace(row=self.records + one.row) for one in outcome.shown)
             self.records += len(outcome.rows)
             self.annotation_only += sum(not shows_something(one) for one in outcome.rows)
             yield from outcome.rows

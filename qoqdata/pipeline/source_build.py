@@ -279,9 +279,10 @@ class SourceBuild:
         return compare_counts(self.job.card, counts, self.plan.units, self.job.raw, skipped=skipped)
 
     def _remove_stale(self, names: set[str]) -> None:
-        """Remove shards, receipts and drafts of chunks that no longer exist."""
-        folders = (self.layout.shards(self.slug), self.layout.receipts(self.slug))
-        for folder, suffix in zip(folders, (".parquet", ".json"), strict=True):
+        """Remove shards, likenesses, receipts and drafts of chunks that no longer exist."""
+        layout, slug = self.layout, self.slug
+        folders = (layout.shards(slug), layout.likenesses(slug), layout.receipts(slug))
+        for folder, suffix in zip(folders, (".parquet", ".parquet", ".json"), strict=True):
             for path in folder.glob("*") if folder.is_dir() else ():
                 if path.stem not in names or path.suffix != suffix:
                     path.unlink()

@@ -10,6 +10,7 @@ import polars as pl
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.vocabulary import SPLITS
+from qoqdata.curation.audit import read_answerers
 from qoqdata.dataset import Dataset
 from qoqdata.publication.licences import Term, configs, terms
 from qoqdata.statistics.counts import distinct_images
@@ -19,7 +20,8 @@ from qoqdata.statistics.tables import Stats
 @dataclass(frozen=True)
 class Facts:
     """`sources` and `domains`: records, studies, patients, images (as in the statistics) and
-    records by split; `overlap`: patients and studies in all and in more than one split."""
+    records by split; `overlap`: patients and studies in all and in more than one split;
+    `answerers`: what is scored without an image, None before an audit."""
 
     manifest: Manifest
     cards: Mapping[str, Card]
@@ -29,6 +31,7 @@ class Facts:
     domains: pl.DataFrame
     overlap: Mapping[str, tuple[int, int]]
     stats: Stats | None
+    answerers: pl.DataFrame | None
 
     @property
     def records(self) -> int:
@@ -59,6 +62,7 @@ def gather_facts(dataset: Dataset) -> Facts:
         domains=_counts(light, "domain"),
         overlap={key: _overlap(light, key) for key in ("patient", "study")},
         stats=dataset.stats if written else None,
+        answerers=read_answerers(dataset.layout),
     )
 
 

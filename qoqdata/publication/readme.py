@@ -29,6 +29,7 @@ def readme(facts: Facts, url: str | None, figures: tuple[str, ...] = ()) -> str:
         _sources(facts),
         _closed(facts),
         _statistics(facts, figures),
+        _answerers(facts),
         _curation(facts),
         _leakage(facts),
         _limits(facts),
@@ -169,6 +170,21 @@ def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
     )
 
 
+def _answerers(facts: Facts) -> str:
+    """What is scored without looking at an image: what a policy must beat."""
+    if facts.answerers is None or not facts.answerers.height:
+        return ""
+    heads = ("source", "task", "split", "questions", "always the same", "text only", "file facts")
+    rows = facts.answerers.drop("commonest").iter_rows()
+    return (
+        "## Scores without an image\n\n"
+        "Label F1 of three that see no image: one always gives the commonest answer, one reads "
+        "the question and its context, one knows sizes, views, spacing, age and sex; fitted on "
+        "other patients. A policy that scores no more has learnt nothing from images.\n\n"
+        f"{table(heads, rows)}"
+    )
+
+
 def _curation(facts: Facts) -> str:
     release = facts.manifest.release
     if release is None:
@@ -214,8 +230,8 @@ def _images(facts: Facts) -> str:
     count = release.shared_images
     records = "No record shows" if count == 0 else f"{count:,} records show"
     return (
-        "\nThe images of the splits were compared by fingerprint: copies that are encoded, sized "
-        "or lit otherwise are found; flipped, turned or cropped ones are not. "
+        "\nThe images of the splits were compared by fingerprint: copies that are encoded, sized, "
+        "lit, flipped or turned otherwise are found; cropped ones are not. "
         f"{records} an image of a later split (train, validation, test).\n"
     )
 

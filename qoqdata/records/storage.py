@@ -19,7 +19,8 @@ from qoqdata.contract.storage import Storage
 from qoqdata.errors import Misaligned
 from qoqdata.readers import encode
 from qoqdata.readers.image import png as png_format
-from qoqdata.records.content import Image, Mask, Record, Region
+from qoqdata.records.content import Ecg, Image, Mask, Record, Region
+from qoqdata.records.likeness import Likeness, image_likeness, signal_likeness
 
 Size = tuple[int, int]
 
@@ -61,6 +62,23 @@ class MediaStore:
         self._storage = storage
         self._images: dict[int, tuple[Image, StoredImage]] = {}
         self._masks: dict[tuple[int, Size], tuple[Mask, StoredMask]] = {}
+        self._likenesses: dict[int, tuple[Image | Ecg, Likeness]] = {}
+
+    def likenesses(self, record: Record) -> list[tuple[str, int, Likeness]]:
+        """Medium, place and likeness of each image and of the signal of a record."""
+        images = [("image", n, self._likeness(one)) for n, one in enumerate(record.images or ())]
+        return images if record.ecg is None else [*images, ("ecg", 0, self._likeness(record.ecg))]
+
+    def _likeness(self, shown: Image | Ecg) -> Likeness:
+        if (known := self._likenesses.get(id(shown))) is None:
+            if isinstance(shown, Ecg):
+                likeness = signal_likeness(shown)
+            else:
+                stored = self._store_image(shown)
+                lossy = stored.data if stored.stored_as == "training" else None
+                likeness = image_likeness(shown.pixels, lossy)
+            known = self._likenesses[id(shown)] = (shown, likeness)
+        return known[1]
 
     def store(self, record: Record) -> StoredMedia:
         """The stored media of a record, boxes in stored pixels.

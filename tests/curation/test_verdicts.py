@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,43 +11,16 @@ import polars as pl
 import pytest
 
 from qoqdata.curation.leakage import LEAKS
-from qoqdata.curation.recipe import CurationRecipe, Leakage
+from qoqdata.curation.recipe import CurationRecipe, Duplicates, Leakage, Likeness
 from qoqdata.curation.verdicts import curate
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.build import build
-from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
-from tests.curation.scenes import scene
-from tests.pipeline.conftest import SALT, mapping
-
-#: File, split and what it shows: 0 to 5 are scenes; a quarter of the size, brighter or JPEG.
-FILMS = (
-    ("train_own.png", "train", scene(0)),
-    ("train_of_test.png", "train", cv2.resize(scene(1), (80, 80), interpolation=cv2.INTER_AREA)),
-    ("train_of_validation.jpg", "train", scene(2)),
-    ("train_black.png", "train", np.zeros((60, 60, 3), np.uint8)),
-    ("validation_own.png", "validation", scene(2)),
-    ("validation_of_test.png", "validation", np.clip(scene(3) * 1.1, 0, 255).astype(np.uint8)),
-    ("test_one.png", "test", scene(1)),
-    ("test_two.jpg", "test", scene(3)),
-    ("test_black.png", "test", np.zeros((60, 60, 3), np.uint8)),
-)
+from tests.curation.films import FILMS, in_train, leaky_set
+from tests.scenes import scene
 
 
 @pytest.fixture
 def leaky(tmp_path: Path) -> Dataset:
-    """One patient a film, so that only the images tell."""
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    rows = ["file,label,patient,set"]
-    for number, (name, split, pixels) in enumerate(FILMS):
-        cv2.imwrite(str(raw / name), pixels[..., ::-1])
-        rows.append(f"{name},a,p{number},{split}")
-    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
-    said = mapping("films")
-    said["table"]["split"] = "set"
-    request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
-    return open_dataset(tmp_path / "set")
+    return leaky_set(tmp_path)
 
 
 def named(dataset: Dataset) -> dict[str, str]:
@@ -81,11 +55,14 @@ def test_what_is_trained_on_sooner_goes(leaky: Dataset) -> None:
     }
     again = open_dataset(leaky.root)
     assert set(named(again).values()) == {
-        *("train_own.png", "train_black.png", "validation_own.png"),
-        *("test_one.png", "test_two.jpg", "test_black.png"),
+        *("train_own.png", "validation_own.png", "test_one.png", "test_two.jpg"),
     }
     verdicts = pl.read_parquet(again.layout.verdicts)
-    assert verdicts["rule"].to_list() == ["leakage"] * 3
+    assert sorted(verdicts["rule"]) == ["leakage"] * 3 + ["quality"] * 2
+    blank = verdicts.filter(rule="quality")
+    assert {name_of[id_] for id_ in blank["id"]} == {"train_black.png", "test_black.png"}
+    assert set(blank["reason"]) == {"blank"}
+    verdicts = verdicts.filter(rule="leakage")
     evidence = {name_of[a]: name_of[b] for a, b in verdicts.select("id", "evidence").iter_rows()}
     assert evidence == dict(pairs)
 
@@ -99,16 +76,55 @@ def test_a_second_pass_decides_the_same(leaky: Dataset) -> None:
 def test_reports_change_nothing_and_skipping_takes_verdicts_back(leaky: Dataset) -> None:
     reported = curate(leaky, CurationRecipe(leakage=Leakage(on_finding="report")))
     assert reported.leaks is not None and reported.leaks.height == 3
-    assert reported.verdicts.height == 0
+    assert set(reported.verdicts["rule"]) == {"quality"}
     curate(leaky, CurationRecipe())
     assert leaky.layout.leakage_findings.is_file()
     skipped = curate(leaky, CurationRecipe(leakage=Leakage(on_finding="skip")))
     assert skipped.leaks is None
-    assert skipped.verdicts.height == 0
+    assert set(skipped.verdicts["rule"]) == {"quality"}
     assert not leaky.layout.leakage_findings.exists()
 
 
 def test_a_stricter_recipe_finds_less(leaky: Dataset) -> None:
-    same = curate(leaky, CurationRecipe(leakage=Leakage(radius=0, correlation=1.0)))
+    same = curate(leaky, CurationRecipe(likeness=Likeness(radius=0, detail=1.0)))
     assert same.leaks is not None
     assert same.leaks.height <= 1
+
+
+def test_equal_films_are_trained_on_once_and_a_contradiction_is_told(tmp_path: Path) -> None:
+    films = {"a1.png": scene(1), "a2.png": scene(1), "b3.png": scene(1), "a4.png": scene(2)}
+    dataset = in_train(tmp_path, films)
+    answers = {row["id"]: row["answer"] for row in dataset}
+    found = curate(dataset, CurationRecipe()).duplicates
+    assert found["copy"].to_list() == ["equal"] * 2
+    assert found["outcome"].to_list() == ["dropped"] * 2
+    (kept,) = set(found["kept"])
+    for id_, contradicts in found.select("id", "contradicts").iter_rows():
+        assert contradicts == (answers[id_] != answers[kept])
+    assert found["contradicts"].any()
+    again = open_dataset(dataset.root)
+    assert len(again) == 2
+    assert kept in {row["id"] for row in again}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "way"),
+    [
+        ("a2.jpg", lambda film: film, "upright"),
+        ("a2.png", lambda film: film[:, ::-1], "flipped"),
+        ("a2.png", lambda film: np.rot90(film), "turned"),
+        ("a2.png", lambda film: cv2.resize(film, None, fx=0.6, fy=0.6), "upright"),
+    ],
+)
+def test_changed_copies_are_reported_and_dropped_if_asked(
+    tmp_path: Path, name: str, change: Callable[[np.ndarray], np.ndarray], way: str
+) -> None:
+    dataset = in_train(tmp_path, {"a1.png": scene(1), name: change(scene(1)), "a3.png": scene(2)})
+    reported = curate(dataset, CurationRecipe())
+    assert reported.duplicates["copy"].to_list() == ["alike"]
+    assert reported.duplicates["outcome"].to_list() == ["reported"]
+    assert reported.duplicates["way"][0].startswith(way)
+    assert reported.verdicts.height == 0
+    asked = curate(dataset, CurationRecipe(duplicates=Duplicates(alike="drop")))
+    assert asked.verdicts["evidence"].to_list() == asked.duplicates["kept"].to_list()
+    assert len(open_dataset(dataset.root)) == 2

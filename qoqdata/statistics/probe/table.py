@@ -19,6 +19,7 @@ from qoqdata.statistics.prior import answer_matrix
 from qoqdata.statistics.probe import LIMIT, SCORER
 from qoqdata.statistics.probe.features import Features, of_record
 from qoqdata.statistics.probe.ridge import fit
+from qoqdata.statistics.probe.sample import closed_questions
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
@@ -55,7 +56,8 @@ def probe_difficulty(
     questions all fall into one fold is left out. `progress` hears of records read and their total.
     Raises as the stream of the data set.
     """
-    sample = _sample(dataset, limit)
+    train = dataset.for_training().filter(split="train")
+    sample = closed_questions(train, limit)
     count = 0
     parts, left_out = [], []
     for (source,), mine in sample.group_by(["source"], maintain_order=True):
@@ -108,28 +110,6 @@ def rewards(
     hits = (answer & present).sum(axis=1)
     f1: NDArray[np.float64] = 2 * hits / (answer.sum(axis=1) + present.sum(axis=1))
     return f1
-
-
-def _sample(dataset: Dataset, limit: int) -> pl.DataFrame:
-    """The questions to probe, by source and task, with the group that a fold keeps together."""
-    closed = pl.col("options").is_not_null() & (pl.col("kind") != "choice")
-    train = dataset.for_training().filter((pl.col("split") == "train") & closed)
-    lots = [hashlib.sha256(name.encode()).hexdigest() for name in train["id"]]
-    return (
-        train.with_columns(lot=pl.Series(lots, dtype=pl.String))
-        .with_columns(place=pl.col("lot").rank("ordinal").over("source", "task"))
-        .filter(pl.col("place") <= limit)
-        .sort("source", "task", "id")
-        .select(
-            "id",
-            "source",
-            "task",
-            "kind",
-            "options",
-            "answer",
-            group=pl.coalesce("patient", "study"),
-        )
-    )
 
 
 def _features(dataset: Dataset, source: str, ids: Sequence[str]) -> Iterator[tuple[str, Features]]:

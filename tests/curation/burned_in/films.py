@@ -12,7 +12,7 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.suite.examples import SALT
-from tests.curation.scenes import scene
+from tests.scenes import scene
 
 #: Corners of the line on every written film.
 LINE = (12, 8, 200, 32)

@@ -21,7 +21,7 @@ from qoqdata.publication.release import prepare
 from qoqdata.suite.examples import SALT
 from tests.attacks.test_hostile_data_set import change
 from tests.curation.burned_in.films import LINE, films, films_set, three_films, without_ocr
-from tests.curation.scenes import scene
+from tests.scenes import scene
 
 
 @pytest.fixture(scope="module")

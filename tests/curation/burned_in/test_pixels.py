@@ -13,7 +13,7 @@ from qoqdata.curation.burned_in import findings as findings_module
 from qoqdata.curation.burned_in.findings import FINDINGS
 from qoqdata.dataset import Dataset, open_dataset
 from tests.curation.burned_in.films import films, films_set, three_films, without_ocr, write
-from tests.curation.scenes import scene
+from tests.scenes import scene
 
 
 @pytest.fixture(scope="module")

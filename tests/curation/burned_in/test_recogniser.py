@@ -9,7 +9,7 @@ from qoqdata.curation.burned_in import recogniser
 from qoqdata.curation.burned_in.looking import look
 from qoqdata.curation.burned_in.recogniser import Reading, letters
 from tests.curation.burned_in.films import write
-from tests.curation.scenes import scene
+from tests.scenes import scene
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qoqdata.curation.burned_in.screen import CERTAIN, MARKED, marks
 from tests.curation.burned_in.films import write
-from tests.curation.scenes import scene
+from tests.scenes import scene
 
 
 @pytest.mark.parametrize("text", ["SMITH^JOHN", "geb. 22.07.1943", "姓名 欧阳建国", "MRN 00483726"])

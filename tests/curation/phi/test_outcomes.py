@@ -111,14 +111,14 @@ def test_accepted_findings_change_nothing(tmp_path: Path) -> None:
 
 def test_verdicts_of_other_rules_stay(tmp_path: Path) -> None:
     dataset = texts(tmp_path, "clear", "clear", "MRN: 00123456")
-    columns = {"id": ["r1"], "keep": [False], "rule": ["duplicate"], "reason": ["same image"]}
+    columns = {"id": ["r1"], "keep": [False], "rule": ["reviewer"], "reason": ["not a film"]}
     frame = pl.DataFrame(columns).with_columns(evidence=pl.lit("r0"))
     dataset.layout.verdicts.parent.mkdir()
     frame.write_parquet(dataset.layout.verdicts)
     curate(dataset, load_recipe(None))
     curate(dataset, load_recipe(None))
     assert pl.read_parquet(dataset.layout.verdicts).select("id", "rule").rows() == [
-        ("r1", "duplicate"),
+        ("r1", "reviewer"),
         ("r2", "phi_held"),
     ]
 
@@ -148,5 +148,6 @@ def test_the_recipes_of_the_docs_are_recipes() -> None:
     text = (Path(__file__).parents[3] / "docs" / "curation.md").read_text(encoding="utf-8")
     snippets = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     recipes = [CurationRecipe.model_validate(yaml.safe_load(snippet)) for snippet in snippets]
-    assert [recipe.phi.on_finding for recipe in recipes] == ["hold", "hold"]
+    assert [recipe.phi.on_finding for recipe in recipes] == ["hold"] * 3
+    assert recipes[2] == CurationRecipe()  # It shows the defaults.
     assert recipes[0].phi.accept[0].source == "ptb_xl" and recipes[1].phi.presidio

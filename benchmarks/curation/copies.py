@@ -1,0 +1,142 @@
+"""Real images and their changed copies: how many copies are found, and what is taken for one.
+
+The data set is built and looked at as a user does it; peers get the same files.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+
+import qoqdata
+from benchmarks.cpu import cpu_seconds
+from qoqdata.curation.recipe import Likeness
+from qoqdata.curation.sameness import sameness
+
+Pixels = np.ndarray
+_LONGEST = 512
+
+
+def _jpeg(quality: int) -> Callable[[Pixels], Pixels]:
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return lambda one: cv2.imdecode(cv2.imencode(".jpg", one, settings)[1], cv2.IMREAD_COLOR)
+
+
+def _scaled(factor: float) -> Callable[[Pixels], Pixels]:
+    return lambda one: cv2.resize(one, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+
+def _cut(share: float) -> Callable[[Pixels], Pixels]:
+    def cut(one: Pixels) -> Pixels:
+        down, across = (int(share * side) for side in one.shape[:2])
+        return one[down : one.shape[0] - down, across : one.shape[1] - across]
+
+    return cut
+
+
+def _window(one: Pixels) -> Pixels:
+    return np.clip((one.astype(np.float32) - 40) * 255 / 170, 0, 255).astype(np.uint8)
+
+
+COPIES: dict[str, Callable[[Pixels], Pixels]] = {
+    "the same": lambda one: one,
+    "JPEG 60": _jpeg(60),
+    "half the size": _scaled(0.5),
+    "a third, JPEG 80": lambda one: _jpeg(80)(_scaled(1 / 3)(one)),
+    "gamma 0.7": lambda one: (255 * (one / 255) ** 0.7).astype(np.uint8),
+    "window 40 to 210": _window,
+    "flipped": lambda one: one[:, ::-1],
+    "turned by 90": lambda one: np.rot90(one),
+    "2 % cut off each side": _cut(0.02),
+    "5 % cut off each side": _cut(0.05),
+    "10 % cut off each side": _cut(0.10),
+}
+
+
+def real_images(folder: Path) -> Iterator[Pixels]:
+    """Images below a folder, BGR, at most 512 long; without masks and uniform ones."""
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".jpg", ".png", ".jpeg")):
+        if any(word in path.name.lower() for word in ("mask", "segmentation", "ho.png")):
+            continue
+        image = cv2.imread(str(path))
+        if image is None or min(image.shape[:2]) < 64 or image.std() < 2:
+            continue
+        factor = _LONGEST / max(image.shape[:2])
+        yield image if factor >= 1 else _scaled(factor)(image)
+
+
+def write_copies(images: list[Pixels], raw: Path) -> None:
+    """Every image and its copies as PNG, and a table with one patient a file."""
+    raw.mkdir(parents=True)
+    rows = ["file,label,patient,set,note"]
+    for number, image in enumerate(images):
+        for way, (name, change) in enumerate(COPIES.items()):
+            # The original is the copy of no change, so "the same" is written twice.
+            for copy in range(2 if name == "the same" else 1):
+                file = f"{number:04}-{way:02}-{copy}.png"
+                cv2.imwrite(str(raw / file), change(image))
+                rows.append(f"{file},a,p{file},train,{file}")
+    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
+
+
+MAPPING = {
+    "slug": "copies",
+    "name": "Copies",
+    "domain": "pathology",
+    "question": "What does it show?",
+    "labels": {"a": "Tissue"},
+    "table": {
+        "file": "labels.csv",
+        "key": "file",
+        "labels": "label",
+        "patient": "patient",
+        "split": "set",
+        "context": "note",
+    },
+}
+
+
+def ours(raw: Path, out: Path) -> tuple[dict[str, float], float, float]:
+    """Recall by copy, precision, and CPU-seconds of looking for copies after the build."""
+    qoqdata.build("image_table", raw=raw, out=out, mapping=MAPPING, workers=0)
+    dataset = qoqdata.open(out)
+    # Raw paths of own files are keyed; the context of a record names its file.
+    names = pl.DataFrame(dataset.files.leaves(["context"]))["context"].to_list()
+    found = []
+    spent = cpu_seconds(lambda: found.append(sameness(dataset, **Likeness().model_dump())))
+    same = found[0]
+    pairs = same.pairs_both_ways().select("content", "other_content")
+    shown = same.shown.select("record", "content")
+    both = (
+        shown.join(pairs, on="content")
+        .join(shown.rename({"record": "other", "content": "other_content"}), on="other_content")
+        .filter(pl.col("record") < pl.col("other"))
+    )
+    named = [(names[a], names[b]) for a, b in both.select("record", "other").iter_rows()]
+    return *rates(named, raw), spent
+
+
+def imagehash(python: str, raw: Path) -> tuple[dict[str, float], float, float]:
+    """The same of the perceptual hash of the package imagehash, all pairs compared at 6 bits."""
+    script = Path(__file__).with_name("by_imagehash.py")
+    out = subprocess.run([python, script, raw], capture_output=True, text=True, check=True).stdout
+    *lines, last = out.splitlines()
+    return *rates([tuple(line.split("\t")) for line in lines], raw), float(last)
+
+
+def rates(pairs: list[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], float]:
+    """Recall of the original by copy, and the share of pairs that are of one image."""
+    images = len({path.name[:4] for path in raw.glob("*.png")})
+    original = "-00-0.png"
+    hits = dict.fromkeys(COPIES, 0)
+    for one, other in pairs:
+        if one[:4] == other[:4] and original in (one[4:], other[4:]):
+            copy = other if one.endswith(original) else one
+            hits[list(COPIES)[int(copy[5:7])]] += 1
+    right = sum(one[:4] == other[:4] for one, other in pairs)
+    return {name: count / images for name, count in hits.items()}, right / max(len(pairs), 1)

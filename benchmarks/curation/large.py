@@ -1,0 +1,219 @@
+"""A data set of millions of records with the shares of the published set, without pixels: metadata,
+likenesses and a manifest. What passes over all records is measured on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qoqdata.atomic import digest, file_digest
+from qoqdata.contract.card import Card
+from qoqdata.contract.vocabulary import DOMAINS
+from qoqdata.layout import Layout
+from qoqdata.metadata import ROW_GROUP, SCHEMA
+from qoqdata.records import likeness_table
+from qoqdata.records.likeness import CURVE
+
+#: Records a shard, so that the number of files is that of a real set.
+SHARD = 20_000
+#: Shares of the domains, about those of QoQ-Med's set: two thirds ECG and chest films.
+_SHARES = (0.30, 0.03, 0.04, 0.05, 0.03, 0.06, 0.03, 0.04, 0.35, 0.07)
+_ANSWERS = ("Normal", "Opacity", "Effusion", "Fracture", "Nodule", "Fibrosis", "Oedema", "Mass")
+#: One in so many images is an equal copy of another study's.
+_COPIES = 200
+
+
+def write_large(root: Path, records: int, card: Card, *, seed: int = 0) -> None:
+    """Write the data set below `root`: a source a domain, 80 / 10 / 10 by split, 1.3 questions a
+    study, one image a record; 1 in 200 images repeats another one."""
+    rng = np.random.default_rng(seed)
+    layout = Layout(root)
+    shards, sources, meta = [], {}, {}
+    (root / "cards").mkdir(parents=True)
+    (root / "meta").mkdir()
+    for domain, share in zip(DOMAINS, _SHARES, strict=True):
+        slug = f"large_{domain}"
+        own = card.model_copy(update={"slug": slug, "domain": domain, "name": slug})
+        content = own.model_dump(mode="json")
+        (root / "cards" / f"{slug}.json").write_text(json.dumps(content))
+        counts = {
+            split: int(records * share * part)
+            for split, part in (("test", 0.1), ("train", 0.8), ("validation", 0.1))
+        }
+        tables, entries = [], []
+        for split, count in counts.items():
+            for number, start in enumerate(range(0, count, SHARD)):
+                rows = min(SHARD, count - start)
+                name = f"{split}-{number:05}"
+                sha = digest([slug, name])
+                tables.append(_metadata(rng, slug, domain, split, start, rows))
+                _write_likeness(rng, layout.likeness(slug, name), rows, sha)
+                path = layout.shard(slug, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+                entries.append(_shard(slug, split, name, rows, sha))
+        path = layout.metadata(slug)
+        with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+            writer.write_table(pa.concat_tables(tables), row_group_size=ROW_GROUP)
+        total = sum(counts.values())
+        meta[slug] = {
+            "path": f"meta/{slug}.parquet",
+            "rows": total,
+            "bytes": path.stat().st_size,
+            "sha256": file_digest(path),
+        }
+        shards += entries
+        sources[slug] = _entry(domain, total, counts, digest(content))
+    manifest = {
+        "name": "large",
+        "schema_version": 2,
+        "manifest_version": 2,
+        "qoqdata_version": "0",
+        "config_digest": "0" * 64,
+        "salt_fingerprint": "0" * 16,
+        "digest": digest([entry["sha256"] for entry in shards]),
+        "sources": sources,
+        "meta": meta,
+        "shards": shards,
+    }
+    layout.manifest.write_text(json.dumps(manifest))
+
+
+def _shard(slug: str, split: str, name: str, rows: int, sha: str) -> dict[str, Any]:
+    groups = [100] * (rows // 100) + ([rows % 100] if rows % 100 else [])
+    return {
+        "path": f"data/{slug}/{name}.parquet",
+        "source": slug,
+        "split": split,
+        "rows": rows,
+        "row_groups": groups,
+        "bytes": 0,
+        "sha256": sha,
+    }
+
+
+def _entry(domain: str, total: int, counts: dict[str, int], card: str) -> dict[str, Any]:
+    return {
+        "converter": "image_table",
+        "version": 1,
+        "domain": domain,
+        "licence": "CC0",
+        "redistribution": "allowed",
+        "card_digest": card,
+        "code_digest": "0" * 64,
+        "options": {},
+        "storage": {},
+        "limit": None,
+        "refused": None,
+        "counts": {
+            "units": total,
+            "converted": total,
+            "quarantined": 0,
+            "filtered": 0,
+            "records": total,
+            "annotation_only": 0,
+            "by_split": counts,
+        },
+    }
+
+
+def _metadata(
+    rng: np.random.Generator, slug: str, domain: str, split: str, start: int, rows: int
+) -> pa.Table:
+    studies = (start + np.arange(rows)) * 10 // 13
+    answer = np.minimum(rng.geometric(0.4, rows) - 1, len(_ANSWERS) - 1)
+    chosen = pa.array(_ANSWERS).take(pa.array(answer))
+    ones = pa.array(np.arange(rows + 1, dtype=np.int32))
+    side = pa.array(np.full(rows, 512, np.int32))
+    info = SCHEMA.field("image_info").type
+    values: dict[str, pa.Array] = {
+        "id": pa.array([f"{slug[6:14]:_<8}{split[0]}{start + n:023}" for n in range(rows)]),
+        "source": _same(slug, rows),
+        "domain": _same(domain, rows),
+        "modality": _same("image_2d", rows),
+        "task": _same("diagnosis", rows),
+        "kind": _same("single", rows),
+        "item": pa.array([f"{n % 13}" for n in range(rows)]),
+        "split": _same(split, rows),
+        "patient": pa.array([f"{slug}{split}{n // 2:022}" for n in studies]),
+        "study": pa.array([f"{slug}{split}s{n:021}" for n in studies]),
+        "question": _same("What does the image show?", rows),
+        "options": pa.ListArray.from_arrays(
+            pa.array(np.arange(rows + 1, dtype=np.int32) * len(_ANSWERS)),
+            pa.array(np.tile(_ANSWERS, rows)),
+        ),
+        "answer": chosen,
+        "labels": pa.ListArray.from_arrays(ones, chosen),
+        "age": pa.array(rng.integers(18, 90, rows), pa.int16()),
+        "sex": pa.array(("female", "male")).take(pa.array(rng.integers(0, 2, rows))),
+        "licence": _same("CC0", rows),
+        "redistribution": _same("allowed", rows),
+        "image_info": pa.ListArray.from_arrays(
+            ones,
+            pa.StructArray.from_arrays(
+                [
+                    side
+                    if pa.types.is_int32(field.type)
+                    else _same("training", rows)
+                    if field.name == "stored_as"
+                    else pa.nulls(rows, field.type)
+                    for field in info.value_type
+                ],
+                fields=list(info.value_type),
+            ),
+        ),
+        "provenance": pa.StructArray.from_arrays(
+            [
+                pa.ListArray.from_arrays(ones, pa.array([f"{start + n}.png" for n in range(rows)])),
+                _same("0" * 64, rows),
+                _same("blake3", rows),
+                _same("image_table", rows),
+                _same("1", rows),
+                pa.ListArray.from_arrays(
+                    pa.array(np.zeros(rows + 1, np.int32)), pa.array([], pa.string())
+                ),
+            ],
+            fields=list(SCHEMA.field("provenance").type),
+        ),
+    }
+    columns = [
+        values[field.name].cast(field.type) if field.name in values else pa.nulls(rows, field.type)
+        for field in SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _same(value: str, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value), rows)
+
+
+def _write_likeness(rng: np.random.Generator, path: Path, rows: int, sha: str) -> None:
+    """Bits and digests at random; one in `_COPIES` has those of the row that seed 0 gives first."""
+    digests = rng.bytes(16 * rows)
+    bits = rng.integers(0, 2**64, rows, dtype=np.uint64)
+    copied = np.random.default_rng(0)
+    words = np.frombuffer(digests, np.uint8).reshape(rows, 16).copy()
+    some = np.arange(0, rows, _COPIES)
+    words[some] = np.frombuffer(copied.bytes(16 * len(some)), np.uint8).reshape(-1, 16)
+    bits[some] = copied.integers(0, 2**64, len(some), dtype=np.uint64)
+    fixed = pa.binary(16)
+    table = pa.Table.from_arrays(
+        [
+            pa.array(np.arange(rows, dtype=np.int32)),
+            _same("image", rows),
+            pa.array(np.zeros(rows, np.int32)),
+            pa.Array.from_buffers(fixed, rows, [None, pa.py_buffer(words.tobytes())]),
+            pa.array(bits),
+            pa.Array.from_buffers(
+                pa.binary(CURVE), rows, [None, pa.py_buffer(bytes(CURVE * rows))]
+            ),
+            *(pa.array(np.full(rows, value, np.float32)) for value in (50.0, 0.01, 0.01)),
+        ],
+        schema=likeness_table.SCHEMA,
+    )
+    likeness_table.write_table(path, table, sha)

@@ -1,0 +1,61 @@
+"""qoqdata audit: what is wrong with labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import qoqdata
+from qoqdata import console
+from qoqdata.statistics.probe import LIMIT
+
+if TYPE_CHECKING:
+    from qoqdata.curation.audit import Audit
+
+EPILOG = """Example:  qoqdata audit ./set"""
+
+
+def add(app: typer.Typer) -> None:
+    app.command("audit", epilog=EPILOG)(audit_command)
+
+
+def audit_command(
+    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    limit: Annotated[
+        int, typer.Option(min=1, help="Questions of a source, task and split that are asked.")
+    ] = LIMIT,
+    json: Annotated[bool, typer.Option("--json", help="All tables as JSON.")] = False,
+) -> None:
+    """Find labels that text or file facts give away, and splits whose answers differ.
+
+    Scores those who see no image: one always gives the commonest answer, one reads question and
+    context, one knows sizes, views, spacing, age and sex. Their scores (label F1, out of fold) go
+    into the card. Tells splits whose answers are spread otherwise than in train, and questions
+    whose answer stands in their own text. Exit code 1 means that something was found.
+    """
+    found = qoqdata.audit(dataset, limit=limit)
+    if json:
+        tables = ("answerers", "shifts", "giveaways")
+        console.emit_json({name: getattr(found, name).to_dicts() for name in tables})
+    else:
+        show(found)
+    clean = not (found.told.height or found.shifted.height or found.giveaways.height)
+    console.leave(console.DONE if clean else console.FINDINGS)
+
+
+def show(found: Audit) -> None:
+    """The scores of those who see no image, and what was found."""
+    console.table(found.answerers.columns, found.answerers.iter_rows())
+    for title, table in (
+        ("\ntold by text or file facts", found.told.drop("commonest")),
+        ("\nanswers spread otherwise than in train", found.shifted.drop("unseen")),
+        (
+            "\nanswers in their own question",
+            found.giveaways.group_by("source", "task", "split", "fault")
+            .len("questions")
+            .sort("source", "task", "split", "fault"),
+        ),
+    ):
+        if table.height:
+            console.table(table.columns, table.iter_rows(), title=title)

@@ -1,0 +1,65 @@
+"""qoqdata prove: that nothing held out is trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import qoqdata
+from qoqdata import console
+
+if TYPE_CHECKING:
+    from qoqdata.curation.proof import Proof
+
+EPILOG = """Example:  qoqdata prove ./set
+
+For a paper's appendix:  qoqdata prove ./set --out disjointness.md"""
+
+
+def add(app: typer.Typer) -> None:
+    app.command("prove", epilog=EPILOG)(prove_command)
+
+
+def prove_command(
+    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    out: Annotated[Path | None, typer.Option(help="Write it there, as Markdown.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
+) -> None:
+    """Show that no patient, study, image or signal stands in two splits.
+
+    Counts the records that curation keeps, and tells what it left out and which benchmark's cases
+    were kept out of train. Exit code 1 means that two splits share something.
+    """
+    with console.counter("records", quiet=json) as progress:
+        proof = qoqdata.prove(dataset, out=out, progress=progress)
+    if json:
+        console.emit_json(counts(proof))
+    else:
+        show(proof)
+    console.leave(console.DONE if proof.holds else console.FINDINGS)
+
+
+def counts(proof: Proof) -> dict[str, object]:
+    """The proof as plain values."""
+    tables = ("records", "shared", "dropped", "blocked", "without_patient")
+    return {
+        "holds": proof.holds,
+        "digest": proof.digest,
+        "radius": proof.radius,
+        "detail": proof.detail,
+        **{name: getattr(proof, name).to_dicts() for name in tables},
+    }
+
+
+def show(proof: Proof) -> None:
+    """What each two splits share, and what was left out so that they share nothing."""
+    for table in (proof.shared, proof.dropped, proof.blocked, proof.without_patient):
+        if table.height:
+            console.table([name.replace("_", " ") for name in table.columns], table.iter_rows())
+            console.say()
+    if proof.holds:
+        console.say("no two splits share a patient, a study, an image or a signal")
+    else:
+        console.say("two splits share something: `qoqdata curate` drops the copies of images")

@@ -1,0 +1,148 @@
+"""What those score who see no image: one that always says the same, one that reads the question and
+its context, one that knows the file's facts. A policy that does no better has learnt nothing from
+images; a task on which they score high gives its answers away.
+
+Each is a ridge regression, fitted on the patients of other folds, and scored by label F1, as the
+probe is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from qoqdata.dataset import Dataset
+from qoqdata.statistics.prior import answer_matrix
+from qoqdata.statistics.probe.features import Features, of_text
+from qoqdata.statistics.probe.sample import closed_questions
+from qoqdata.statistics.probe.table import out_of_fold, rewards
+
+#: A row a source, task and split: how many questions were asked, the score of each answerer, and
+#: the most frequent answer.
+ANSWERERS = {
+    "source": pl.String,
+    "task": pl.String,
+    "split": pl.String,
+    "questions": pl.Int64,
+    "constant": pl.Float64,
+    "text": pl.Float64,
+    "facts": pl.Float64,
+    "commonest": pl.String,
+}
+_FACTS = (
+    *("age", "sex", "context", "question"),
+    *("image_info.list.element.width", "image_info.list.element.height"),
+    *("image_info.list.element.original_width", "image_info.list.element.original_height"),
+    *("image_info.list.element.view", "image_info.list.element.laterality"),
+    *("image_info.list.element.spacing", "ecg.fs"),
+)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    constant: NDArray[np.float64]
+    text: NDArray[np.float64]
+    facts: NDArray[np.float64]
+
+
+def score_answerers(dataset: Dataset, limit: int) -> pl.DataFrame:
+    """Mean scores of the answerers on the kept questions with options; columns of ANSWERERS.
+
+    At most `limit` questions of a source, task and split. A task whose questions are all of one
+    fold of patients is left out: there is nothing to learn from.
+    """
+    kept = dataset.kept()
+    questions = pl.concat(
+        [closed_questions(part, limit) for (_,), part in kept.group_by(["split"])]
+    ).sort("source", "task", "split", "id")
+    facts = pl.DataFrame(dataset.files.leaves(["id", *_FACTS]))
+    questions = questions.join(facts, on="id", maintain_order="left")
+    rows = []
+    for (source, task, kind), asked in questions.group_by(
+        ["source", "task", "kind"], maintain_order=True
+    ):
+        scores = _scores(asked, single=kind != "multi")
+        if scores is None:
+            continue
+        table = asked.with_columns(
+            constant=pl.Series(scores.constant),
+            text=pl.Series(scores.text),
+            facts=pl.Series(scores.facts),
+        )
+        for (split,), part in table.group_by(["split"], maintain_order=True):
+            means = [part[name].mean() for name in ("constant", "text", "facts")]
+            commonest = (
+                part["answer"]
+                .value_counts(sort=True)
+                .sort("count", "answer", descending=[True, False])["answer"][0]
+            )
+            rows.append((source, task, split, part.height, *means, commonest))
+    return pl.DataFrame(rows, schema=ANSWERERS, orient="row").sort("source", "task", "split")
+
+
+def _scores(asked: pl.DataFrame, *, single: bool) -> _Scores | None:
+    present = answer_matrix(asked, several=not single)
+    groups = asked["group"].to_list()
+    nothing = np.zeros((asked.height, 1), np.float32)
+    constant = _score(nothing, present, groups, single)
+    if constant is None:
+        return None
+    text = _score(_texts(asked), present, groups, single)
+    facts = _score(file_facts(asked), present, groups, single)
+    assert text is not None and facts is not None
+    return _Scores(constant, text, facts)
+
+
+def _score(
+    features: Features, present: NDArray[np.bool_], groups: Sequence[str], single: bool
+) -> NDArray[np.float64] | None:
+    scores = out_of_fold(features, present, groups)
+    return None if scores is None else rewards(scores, present, single=single)
+
+
+def _texts(asked: pl.DataFrame) -> Features:
+    """Counts of hashed words of each question and its context."""
+    texts = asked.select(
+        text=pl.concat_str(pl.col("context").fill_null(""), "question", separator=" ")
+    )
+    return np.stack([of_text(text) for text in texts["text"]])
+
+
+def file_facts(asked: pl.DataFrame) -> Features:
+    """What is known of each question's files and person without opening them: sizes, number of
+    images, spacing, views, sides, sampling rate, age, sex."""
+    info = pl.col("image_info")
+    first = info.list.first()
+
+    def size(name: str) -> pl.Expr:
+        return first.struct.field(name).fill_null(0).cast(pl.Float32)
+
+    numbers = asked.select(
+        count=info.list.len().fill_null(0).cast(pl.Float32),
+        width=size("width"),
+        height=size("height"),
+        across=size("original_width"),
+        down=size("original_height"),
+        shape=(size("original_width") / size("original_height")).fill_nan(0),
+        spacing=first.struct.field("spacing").list.first().fill_null(0).cast(pl.Float32),
+        rate=pl.col("ecg").struct.field("fs").fill_null(0).cast(pl.Float32),
+        age=pl.col("age").fill_null(-1).cast(pl.Float32),
+    )
+    coded = asked.select(
+        view=first.struct.field("view"),
+        side=first.struct.field("laterality"),
+        sex=pl.col("sex"),
+        size=pl.concat_str(size("original_width"), size("original_height"), separator="x"),
+    ).fill_null("none")
+    kinds = [coded.select(name).to_dummies() for name in coded.columns]
+    # Sizes are told apart as such too: a hospital's scanner is a size, and no larger or smaller.
+    kinds = [table for table in kinds if 1 < table.width <= _KINDS_MOST]
+    return pl.concat([numbers, *kinds], how="horizontal").to_numpy().astype(np.float32)
+
+
+#: Kinds of one fact beyond which it is a number and no kind.
+_KINDS_MOST = 64

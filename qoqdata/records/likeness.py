@@ -1,0 +1,156 @@
+"""What an image or a signal is recognised by, and how good it is: taken while its pixels are at
+hand, so that no later pass has to decode millions of files again.
+
+Three things recognise an image. Its digest finds equal pixels. 64 bits find what is all but equal
+however it is encoded, scaled, windowed, flipped or turned by a quarter: they are made of magnitudes
+of low frequencies, which a flip leaves alone, summed with those of the transposed image. A small
+grey image tells the flip and the turn, and whether two with close bits are alike at all. A signal's
+are those of the squares of its leads, each at unit variance and summed, over its own duration: what
+gain, offset, order of leads and sampling rate leave as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from qoqdata.records.content import Ecg
+
+#: Rows and columns of the small grey image that is kept, and of the one that bits are made of.
+THUMBNAIL, _SIDE = 16, 32
+#: Frequencies along an axis: of pairs without regard to order, less the mean, 65 are left.
+_FREQUENCIES = 11
+_BITS = 64
+#: Standard deviation in grey levels below which an image shows nothing to tell it by.
+_FLAT = 2.0
+#: Standard deviation in mV below which a lead shows nothing; float32 gives a constant one some.
+_QUIET = 1e-4
+#: Parts of a recording whose energy makes its bits, and samples of its small curve.
+CURVE = THUMBNAIL * THUMBNAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """`digest` of the pixels or samples; `bits`, None for what is uniform; `thumbnail`, 256 uint8
+    of a grey image (16, 16) or of a curve over time.
+
+    `deviation` is the standard deviation, in grey levels or mV; `dark` and `bright` are the shares
+    of values at the lower and upper end: 0 and 255, of a signal each lead's least and largest.
+    """
+
+    digest: bytes
+    bits: int | None
+    thumbnail: bytes
+    deviation: float
+    dark: float
+    bright: float
+
+
+def image_likeness(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> Likeness:
+    """Of uint8 pixels (rows, columns) or (rows, columns, 3) RGB; of equal channels as of one.
+
+    `encoded` is digested in place of the pixels, where encoding loses something: it is a function
+    of them, and what a later reader decodes is not.
+    """
+    import cv2
+
+    pixels = _one_channel_if_equal(pixels)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels
+    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    thumbnail = cv2.resize(small, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    _, deviation = cv2.meanStdDev(grey)
+    histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
+    return Likeness(
+        _digest(pixels) if encoded is None else xxhash.xxh3_128_digest(encoded),
+        _bits(_frequencies(small)) if small.std() >= _FLAT else None,
+        np.rint(thumbnail).astype(np.uint8).tobytes(),
+        float(deviation[0, 0]),
+        float(histogram[0] / grey.size),
+        float(histogram[255] / grey.size),
+    )
+
+
+def signal_likeness(ecg: Ecg) -> Likeness:
+    """Of a recording; samples that are not valid count as the lead's mean."""
+    signal, usable = ecg.signal, ecg.valid & np.isfinite(ecg.signal)
+    if not usable.all():
+        counts = np.maximum(usable.sum(axis=1, keepdims=True), 1)
+        means = np.where(usable, signal, 0).sum(axis=1, keepdims=True) / counts
+        signal = np.where(usable, signal, means).astype(np.float32)
+    around = signal - signal.mean(axis=1, keepdims=True)
+    variance = np.einsum("ls,ls->l", around, around, dtype=np.float64) / max(signal.shape[1], 1)
+    weight = np.divide(1, variance, out=np.zeros_like(variance), where=variance > _QUIET**2)
+    energy = np.einsum("ls,ls,l->s", around, around, weight.astype(np.float32))
+    curve = np.sqrt(_means(energy, CURVE))
+    top = float(curve.max())
+    ends = (signal.min(axis=1, keepdims=True), signal.max(axis=1, keepdims=True))
+    lowest, highest = (np.count_nonzero(signal == end) / max(signal.size, 1) for end in ends)
+    return Likeness(
+        _digest(ecg.signal),
+        _bits(np.diff(_means(energy, _BITS + 1))) if top > 0 else None,
+        np.rint(curve * (255 / top) if top > 0 else curve).astype(np.uint8).tobytes(),
+        float(np.sqrt(variance).mean()),
+        float(lowest),
+        float(highest),
+    )
+
+
+def turned(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The eight ways (8, n, n) an image (n, n) can lie, named by WAYS."""
+    quarters = [np.rot90(thumbnail, turns) for turns in range(4)]
+    return np.stack([view for one in quarters for view in (one, one[:, ::-1])])
+
+
+#: How an image lies against another: quarter turns counter-clockwise, then flipped left to right.
+WAYS = (
+    *("upright", "flipped"),
+    *("turned 90", "turned 90 and flipped"),
+    *("turned 180", "turned 180 and flipped"),
+    *("turned 270", "turned 270 and flipped"),
+)
+
+
+def _one_channel_if_equal(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A grey image stored as colour is the same image; most colour shows at a few pixels."""
+    if pixels.ndim == 2:
+        return pixels
+    for part in (pixels[:: max(1, len(pixels) // 8)], pixels):
+        first = part[..., 0]
+        if not (np.array_equal(first, part[..., 1]) and np.array_equal(first, part[..., 2])):
+            return pixels
+    return np.ascontiguousarray(pixels[..., 0])
+
+
+def _digest(values: NDArray[np.generic]) -> bytes:
+    """Of shape and values: the same bytes in another shape are other pixels."""
+    hasher = xxhash.xxh3_128(str(values.shape).encode())
+    hasher.update(np.ascontiguousarray(values).data)
+    return hasher.digest()
+
+
+def _frequencies(small: NDArray[np.float32]) -> NDArray[np.float32]:
+    """64 magnitudes of low frequencies, of the image and its transposed together."""
+    import cv2
+
+    magnitudes = np.abs(cv2.dct(small - small.mean()))
+    both = magnitudes + magnitudes.T
+    return both[_UPPER][1 : _BITS + 1]
+
+
+_UPPER = np.triu_indices(_FREQUENCIES)
+
+
+def _bits(values: NDArray[np.floating]) -> int:
+    """64 values against their median."""
+    return int.from_bytes(np.packbits(values > np.median(values)).tobytes(), "big")
+
+
+def _means(values: NDArray[np.floating], parts: int) -> NDArray[np.float64]:
+    """The mean of each of `parts` equal stretches of a curve; ends may lie between samples."""
+    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    ends = np.linspace(0, len(values), parts + 1)
+    means: NDArray[np.float64] = np.diff(np.interp(ends, np.arange(len(total)), total))
+    return means * parts / max(len(values), 1)

@@ -1,0 +1,150 @@
+"""The audit names labels that are given away, and splits whose answers differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+import qoqdata as library
+from qoqdata.curation.audit import ANSWERERS, GIVEAWAYS, SHIFTS
+from qoqdata.curation.audit.giveaways import find_giveaways
+from qoqdata.curation.audit.shift import prior_shifts
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from tests.cli.conftest import qoqdata  # noqa: F401
+from tests.pipeline.conftest import SALT, mapping
+
+FILMS = 60
+
+
+def films(tmp_path: Path, told_by: str) -> Dataset:
+    """Films of noise, half of them Clear, half Opaque, which `told_by` gives away: by a size, by a
+    word of the context, or by nothing."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    rng = np.random.default_rng(0)
+    rows = ["file,label,patient,set,note"]
+    for number in range(FILMS):
+        label = "ab"[number % 2]
+        side = 52 if told_by == "size" and label == "b" else 48
+        cv2.imwrite(str(raw / f"f{number}.png"), rng.integers(0, 255, (48, side), np.uint8))
+        word = "stable" if told_by == "context" and label == "b" else "routine"
+        split = "test" if number >= 40 else "train"
+        rows.append(f"f{number}.png,{label},p{number},{split},{word} visit")
+    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
+    said = mapping("films")
+    said["table"] |= {"split": "set", "context": "note"}
+    request = SourceRequest(source="image_table", raw=raw, mapping=said)
+    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
+    return open_dataset(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("told_by", "text", "facts"), [("nothing", False, False), ("size", False, True)]
+)
+def test_what_gives_the_answer_away_scores(
+    tmp_path: Path, told_by: str, text: bool, facts: bool
+) -> None:
+    found = library.audit(films(tmp_path, told_by))
+    assert dict(found.answerers.schema) == ANSWERERS
+    assert found.answerers["questions"].to_list() == [20, 40]
+    for row in found.answerers.iter_rows(named=True):
+        assert row["constant"] <= 0.6
+        assert (row["text"] > 0.95) == text
+        assert (row["facts"] > 0.95) == facts
+    assert bool(found.told.height) == (text or facts)
+    assert not found.giveaways.height
+
+
+def test_a_word_of_the_context_gives_it_away_and_the_card_says_so(tmp_path: Path) -> None:
+    dataset = films(tmp_path, "context")
+    found = library.audit(dataset)
+    assert found.answerers["text"].to_list() == [1.0, 1.0]
+    assert found.told.height == 2
+    page = library.card(dataset).read_text() if hasattr(library.card(dataset), "read_text") else ""
+    page = page or (dataset.root / "README.md").read_text()
+    assert "Scores without an image" in page
+    assert "| films | diagnosis | test | 20 |" in page
+
+
+def kept(rows: list[tuple[str, str, str]], kind: str = "single") -> pl.DataFrame:
+    """Records of (split, study, answer) that offer A, B and C."""
+    return pl.DataFrame(rows, schema=["split", "study", "answer"], orient="row").with_columns(
+        *(pl.lit(word).alias(name) for name, word in (("source", "s"), ("task", "t"))),
+        kind=pl.lit(kind),
+        options=pl.lit(["A", "B", "C"], pl.List(pl.String)),
+    )
+
+
+def test_a_shift_by_hand() -> None:
+    train = [("train", f"a{n}", "A" if n < 80 else "B") for n in range(100)]
+    test = [("test", f"b{n}", "A" if n < 20 else "B") for n in range(49)] + [("test", "b49", "C")]
+    found = prior_shifts(kept(train + test))
+    assert dict(found.schema) == SHIFTS
+    (row,) = found.iter_rows(named=True)
+    # Shares: A 0.8 and 0.4, B 0.2 and 0.58, C 0 and 0.02.
+    assert row["distance"] == pytest.approx((0.4 + 0.38 + 0.02) / 2)
+    assert (row["most"], row["share_train"], row["share"]) == ("A", 0.8, 0.4)
+    assert row["unseen"] == ["C"]
+    assert row["p"] < 1e-4
+    assert row["studies"] == 50
+
+
+def test_equal_shares_are_no_shift_and_a_study_counts_once() -> None:
+    rows = [(split, f"{split}{n // 3}", "A") for split in ("train", "test") for n in range(30)]
+    rows += [(split, f"{split}x{n}", "B") for split in ("train", "test") for n in range(10)]
+    (row,) = prior_shifts(kept(rows)).iter_rows(named=True)
+    assert row["distance"] == 0
+    assert row["studies"] == 20
+
+
+def test_several_answers_are_counted_one_by_one() -> None:
+    rows = [("train", "1", "A, B"), ("train", "2", "B"), ("test", "3", "A, B"), ("test", "4", "B")]
+    (row,) = prior_shifts(kept(rows, "multi")).iter_rows(named=True)
+    assert (row["distance"], row["studies"]) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("context", "question", "answer", "faults"),
+    [
+        ("Known oedema of the lungs.", "What is seen?", "Oedema", ["answer_in_context"]),
+        ("Oedema or fibrosis?", "What is seen?", "Oedema", []),
+        ("Lymphoedema before.", "What is seen?", "Oedema", []),
+        (None, "Is the fibrosis new?", "Fibrosis", ["answer_in_question"]),
+        (None, "What is seen?", "Tumour", ["answer_not_an_option"]),
+        ("Fibrosis (mild).", "What is seen?", "Oedema", []),
+        ("R+ (old).", "What is seen?", "R+ (old)", ["answer_in_context"]),
+    ],
+)
+def test_giveaways(context: str | None, question: str, answer: str, faults: list[str]) -> None:
+    asked = pl.DataFrame(
+        {
+            **{name: ["x"] for name in ("id", "source", "task")},
+            "split": ["train"],
+            "kind": ["single"],
+            "context": pl.Series([context], dtype=pl.String),
+            "question": [question],
+            "options": [["Oedema", "Fibrosis", "R+ (old)"]],
+            "answer": [answer],
+        }
+    )
+    found = find_giveaways(asked)
+    assert dict(found.schema) == GIVEAWAYS
+    assert found["fault"].to_list() == faults
+
+
+def test_the_command_exits_by_what_it_found(tmp_path: Path, qoqdata: Callable) -> None:  # noqa: F811
+    dataset = films(tmp_path, "size")
+    code, out, _ = qoqdata("audit", dataset.root)
+    assert code == 1
+    assert "told by text or file facts" in out
+    code, out, _ = qoqdata("audit", dataset.root, "--json", "--limit", "30")
+    assert code == 1
+    assert {row["questions"] for row in json.loads(out)["answerers"]} == {20, 30}

@@ -1,0 +1,91 @@
+"""Pairs by bands that agree against all pairs compared."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qoqdata.curation import hamming
+from qoqdata.curation.hamming import RADIUS_MOST, pairs_within
+
+
+def compared(hashes: np.ndarray, radius: int) -> set[tuple[int, int]]:
+    return {
+        (i, j)
+        for (i, one), (j, other) in combinations(enumerate(hashes.tolist()), 2)
+        if (one ^ other).bit_count() <= radius
+    }
+
+
+def found(hashes: np.ndarray, radius: int) -> list[tuple[int, int]]:
+    return [
+        pair
+        for i, j in pairs_within(hashes, radius)
+        for pair in zip(i.tolist(), j.tolist(), strict=True)
+    ]
+
+
+def clustered(seed: int, count: int) -> np.ndarray:
+    """Distinct words around three centres, up to a dozen bits away."""
+    rng = np.random.default_rng(seed)
+    centres = rng.integers(0, 2**64, 3, dtype=np.uint64)
+    words = [
+        centres[rng.integers(3)]
+        ^ np.uint64(sum(1 << int(bit) for bit in rng.choice(64, rng.integers(13), replace=False)))
+        for _ in range(count)
+    ]
+    return np.unique(np.array(words, np.uint64))
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3, 6, 7, RADIUS_MOST])
+def test_each_pair_is_found_once(radius: int) -> None:
+    words = clustered(radius, 120)
+    pairs = found(words, radius)
+    assert len(pairs) == len(set(pairs))
+    assert set(pairs) == compared(words, radius)
+    assert radius < 2 or pairs
+
+
+@pytest.mark.parametrize("agreeing", [2, 3, 4, 5, 6])
+def test_however_many_bands_agree(agreeing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hamming, "_AGREEING", (agreeing,))
+    words = clustered(agreeing, 60)
+    assert set(found(words, 4)) == compared(words, 4)
+
+
+@given(st.sets(st.integers(0, 2**64 - 1), max_size=14), st.integers(0, RADIUS_MOST))
+def test_any_words(words: set[int], radius: int) -> None:
+    hashes = np.array(sorted(words), np.uint64)
+    assert set(found(hashes, radius)) == compared(hashes, radius)
+
+
+def test_keys_too_wide_to_share_a_word_with_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = clustered(5, 80)
+    whole = found(words, 3)
+
+    def indirect(hashes: np.ndarray, bands: list) -> tuple[np.ndarray, np.ndarray]:
+        key = hamming._key(hashes, bands)
+        order = np.argsort(key, kind="stable")
+        return key[order], order
+
+    monkeypatch.setattr(hamming, "_sorted_by", indirect)
+    assert set(found(words, 3)) == set(whole)
+
+
+def test_words_of_correlated_bits_have_more_bands_agree() -> None:
+    rng = np.random.default_rng(0)
+    free = np.unique(rng.integers(0, 2**64, 50_000, dtype=np.uint64))
+    hidden = rng.integers(0, 2, (50_000, 12), dtype=np.uint8)[:, rng.integers(0, 12, 64)]
+    bits = hidden ^ (rng.random(hidden.shape) < 0.1)
+    correlated = np.unique(np.packbits(bits, axis=1).view(np.uint64).ravel())
+    assert hamming._agreeing(correlated, 6) > hamming._agreeing(free, 6)
+
+
+@pytest.mark.parametrize(("words", "radius"), [([1, 1], 3), ([1, 2], -1), ([1, 2], 12)])
+def test_equal_words_and_other_radii_are_refused(words: list[int], radius: int) -> None:
+    with pytest.raises(ValueError, match=r"repeat|radius"):
+        list(pairs_within(np.array(words, np.uint64), radius))
