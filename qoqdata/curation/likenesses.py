@@ -66,7 +66,7 @@ def thumbnails(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
     out = np.empty((shown.height, CURVE), np.uint8)
     wanted = shown.select("shard", "line").with_row_index("at")
     for (number,), part in wanted.group_by("shard", maintain_order=True):
-        shard = dataset.manifest.shards[int(number)]  # type: ignore[call-overload]
+        shard = dataset.manifest.shards[int(number)]
         column = _of_shard(dataset, shard, ["thumbnail"])["thumbnail"].combine_chunks()
         values = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, CURVE)
         out[part["at"].to_numpy()] = values[column.offset :][part["line"].to_numpy()]

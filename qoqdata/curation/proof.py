@@ -172,7 +172,7 @@ def _by_content(same: Sameness) -> Iterator[tuple[object, ...]]:
     leaks = leaks.join(sides, on="id").join(
         sides.rename({"id": "other", "side": "other_side"}), on="other"
     )
-    counts = {side: shown.filter(side=side)["record"].n_unique() for side in SPLITS}
+    counts: dict[str, int] = {side: shown.filter(side=side)["record"].n_unique() for side in SPLITS}
     for split, other in _PAIRS:
         both = leaks.filter(side=split, other_side=other)
         yield (

@@ -12,6 +12,7 @@ gain, offset, order of leads and sampling rate leave as it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import xxhash
@@ -30,6 +31,9 @@ _FLAT = 2.0
 _QUIET = 1e-4
 #: Parts of a recording whose energy makes its bits, and samples of its small curve.
 CURVE = THUMBNAIL * THUMBNAIL
+
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def signal_likeness(ecg: Ecg) -> Likeness:
     )
 
 
-def turned(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def turned(thumbnail: NDArray[Scalar]) -> NDArray[Scalar]:
     """The eight ways (8, n, n) an image (n, n) can lie, named by WAYS."""
     quarters = [np.rot90(thumbnail, turns) for turns in range(4)]
     return np.stack([view for one in quarters for view in (one, one[:, ::-1])])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from polars._typing import PolarsDataType
 from scipy.stats import chi2_contingency
 
 from qoqdata.contract.vocabulary import ANSWER_JOIN
@@ -12,7 +13,7 @@ from qoqdata.contract.vocabulary import ANSWER_JOIN
 #: A row a source, task and later split, against train. `distance` is the total variation of the
 #: shares of labels, 0 alike to 1 disjoint; `p` that of a chi-square test on counts of studies;
 #: `most` the label whose share differs most, with both shares.
-SHIFTS = {
+SHIFTS: dict[str, PolarsDataType] = {
     "source": pl.String,
     "task": pl.String,
     "split": pl.String,
