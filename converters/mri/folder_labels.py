@@ -48,8 +48,8 @@ def plan_images(
             continue
         if (image := _labelled(path, levels)) is None:
             names = "/".join("|".join(level) for level in levels)
-            error = MissingKey("lies in no folder of a label", where=path, fix=f"folders: {names}")
-            yield Refused(path, error, (path,))
+            stray = MissingKey("lies in no folder of a label", where=path, fix=f"folders: {names}")
+            yield Refused(path, stray, (path,))
         else:
             images.append(image)
     _check_folders(images, levels)
