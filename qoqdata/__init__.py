@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         traces,
     )
     from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
+    from qoqdata.api.preparing import prepare
     from qoqdata.api.publishing import card, export, publish
     from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
@@ -48,6 +49,7 @@ _MODULES = {
         "traces",
     ),
     "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
+    "qoqdata.api.preparing": ("prepare",),
     "qoqdata.api.publishing": ("card", "export", "publish"),
     "qoqdata.api.simulating": ("simulate", "simulated"),
     "qoqdata.dataset": ("Dataset",),
@@ -74,6 +76,7 @@ __all__ = [
     "find_source",
     "new_source",
     "open",
+    "prepare",
     "publish",
     "rebuild",
     "simulate",

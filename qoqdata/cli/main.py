@@ -12,6 +12,7 @@ from qoqdata.cli import (
     difficulty,
     export,
     new_source,
+    prepare,
     publish,
     rebuild,
     simulate,
@@ -40,6 +41,7 @@ COMMANDS = (
     rebuild,
     new_source,
     simulate,
+    prepare,
 )
 for command in COMMANDS:
     command.add(app)

@@ -56,7 +56,7 @@ def media_findings(
 ) -> list[str]:
     """As `table_findings`, for files that are no tables.
 
-    A file's loss that `losses.yaml` states may cost the one study that it was of.
+    What `losses.yaml` states of files may cost or change the one study that they were of.
     """
     official = built_card(whole).splits.rule == "official"
     unused_patterns = {path for path, kinds in read_losses(source).items() if "file" in kinds}
@@ -66,7 +66,7 @@ def media_findings(
     for case, example in builds:
         found = survivors.unsaid(whole, example, official=official)
         stated = next((one for one in patterns if fnmatchcase(case.path, one)), None)
-        if found and case.data is None and stated is not None:
+        if found and stated is not None:
             unused_patterns.discard(stated)
             studies = survivors.studies_touched(whole, example)
             several = len(studies) > 1

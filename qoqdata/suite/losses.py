@@ -6,7 +6,7 @@
       file: the folders are the only list of images
 
 Names a table or a pattern of other files, a kind of damage (rows or column; file for a file that is
-not there), and why no converter can notice it.
+not there, or cut), and why no converter can notice it.
 """
 
 from __future__ import annotations
