@@ -35,7 +35,7 @@ VERSION = 1
 FOLDER, RECEIPT = "prepared", "receipt.json"
 STAYS, OUTCOMES, CELLS = "stays.parquet", "outcomes.parquet", "inputs/{:05}.parquet"
 #: Events in memory: of a part before it is written, of a run of stays when it is gathered.
-PART_ROWS, RUN_ROWS = 1_000_000, 1_000_000
+PART_ROWS, RUN_ROWS = 1_000_000, 300_000
 #: Most stays of a run.
 RUN_STAYS = 1024
 #: Which column joins events to stays.

@@ -57,7 +57,7 @@ KEYS = frozenset({"subject_id", "hadm_id", "stay_id", "intime", "admittime"})
 DICTIONARIES = {"icu/chartevents": "icu/d_items", "hosp/labevents": "hosp/d_labitems"}
 SUFFIXES = (".csv.gz", ".csv")
 #: Bytes of unpacked text that are looked at at once.
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 16 * 2**20
 
 
 def find_tables(raw: Path) -> dict[str, Path]:
