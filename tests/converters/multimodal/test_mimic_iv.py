@@ -204,6 +204,16 @@ def test_codes_mean_what_they_mean_in_their_version(tmp_path: Path) -> None:
     assert ten["conditions"].absent == ()
 
 
+def test_patients_are_those_of_mimic_cxr() -> None:
+    """The prior pipeline split by admission: one patient's stays and films in both parts."""
+    cards = [find_source(slug).card for slug in ("mimic_iv", "mimic_cxr")]
+    ours, theirs = cards
+    assert ours.keys.namespace == theirs.keys.namespace == "mimic"
+    assert ours.splits.shares == theirs.splits.shares
+    assert ours.splits.patients == theirs.splits.patients
+    assert ours.keys.group == ours.keys.patient == "subject_id"
+
+
 def _film(raw: Path, rows: list[dict[str, Any]], study: int, at: float, grey: int) -> None:
     time = hours(at)
     rows.append({"dicom_id": f"film{study}", "subject_id": 1, "study_id": study,
