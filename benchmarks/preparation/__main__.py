@@ -43,7 +43,10 @@ def main() -> None:
             "import sys, json, qoqdata, resource\n"
             "receipt = qoqdata.prepare('mimic_iv', raw=sys.argv[1])\n"
             "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-            "print(json.dumps([receipt['events'], used.ru_utime + used.ru_stime, used.ru_maxrss]))"
+            # Not ru_maxrss: Linux hands a parent's peak on to its children.
+            "lines = open('/proc/self/status').read().splitlines()\n"
+            "peak = next(int(line.split()[1]) for line in lines if line.startswith('VmHWM'))\n"
+            "print(json.dumps([receipt['events'], used.ru_utime + used.ru_stime, peak]))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, str(raw)], capture_output=True, text=True, check=True
