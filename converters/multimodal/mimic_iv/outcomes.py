@@ -49,6 +49,9 @@ def answers(task: str, outcome: Outcome, card: Card) -> list[str] | Skipped:
     options = card.tasks[task].options or ()
     match task:
         case "survive_48h":
+            left = number(outcome["left_hours"])
+            if not died and (left is None or left < _HORIZON):
+                return Skipped(task, "discharged", "left the hospital alive within 48 h")
             return [options[1] if death is None or death >= _HORIZON else options[0]]
         case "mortality":
             return [options[int(died)]]

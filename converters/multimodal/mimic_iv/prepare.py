@@ -26,7 +26,7 @@ from blake3 import blake3
 from qoqdata.atomic import write_json
 from qoqdata.errors import BadTable
 
-from .events import DROPPED, KEPT, check_items, event_cells, kept_events, read_items
+from .events import DROPPED, ITEMS, KEPT, check_items, event_cells, kept_events, read_items
 from .stays import read_outcomes, read_stays
 from .tables import BLOCK_BYTES, DICTIONARIES, INPUTS, find_tables, read_blocks, read_whole
 
@@ -74,7 +74,7 @@ def prepare(
     """
     tables = find_tables(raw)
     origin = {
-        "version": VERSION,
+        "made_by": made_by(),
         "tables": {name: path.stat().st_size for name, path in sorted(tables.items())},
     }
     if (done := _receipt(out)) is not None and done["origin"] == origin:
@@ -104,6 +104,15 @@ def prepare(
     write_json(out / RECEIPT, receipt)
     shutil.rmtree(work.folder)
     return receipt
+
+
+def made_by() -> dict[str, Any]:
+    """What, beside the tables, decides what is prepared."""
+    return {
+        "version": VERSION,
+        "items": blake3(ITEMS.read_bytes()).hexdigest(),
+        "run": [RUN_STAYS, RUN_ROWS],
+    }
 
 
 def content_digest(table: pl.DataFrame) -> str:

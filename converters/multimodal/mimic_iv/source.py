@@ -29,7 +29,7 @@ from ...chest_xray.reports import read_sections
 from .companions import last_films, last_recordings, unaccounted
 from .events import Event, event_lines, known_by, read_events, read_items
 from .outcomes import HOURS, answers
-from .prepare import FOLDER, OUTCOMES, RECEIPT, STAYS, VERSION, content_digest
+from .prepare import FOLDER, OUTCOMES, RECEIPT, STAYS, content_digest, made_by
 from .stays import INPUT_COLUMNS, KNOWN, OUTCOME_COLUMNS
 
 _FAULTS: dict[str, type[InputError]] = {
@@ -63,7 +63,7 @@ def plan(job: Job) -> Iterator[Planned]:
             yield Refused(key, BadTable(outcome["fault"], where=f"stay {key}"), group=patient)
             continue
         if all(isinstance(answers(task, outcome, job.card), Skipped) for task in HOURS):
-            yield Filtered(key, "short_stay", f"left the unit within {hours[0]} h")
+            yield Filtered(key, "short_stay", "left or died before a question could be put")
             continue
         own = {name: by_stay.get(key, {}) for name, by_stay in
                (("films", films), ("recordings", recordings))}  # fmt: skip
@@ -104,7 +104,11 @@ def _shown_at(hour: int, unit: Unit, events: list[Event], job: Job) -> dict[str,
     lines = event_lines(known_by(events, hour), names)
     if not lines:
         return None
-    told = [_admission(known, hour), f"Charted in the first {hour} hours:", *lines]
+    told = [
+        _admission(known, hour),
+        f"Charted until {hour} hours after admission to the unit:",
+        *lines,
+    ]
     images: tuple[Image, ...] | None = None
     recording, notes = None, [f"known {hour} h after admission to the unit"]
     if film := unit.facts["films"].get(str(hour)):
@@ -183,12 +187,11 @@ def _prepared(job: Job) -> tuple[pl.DataFrame, dict[str, dict[str, str | None]]]
     try:
         receipt = json.loads(read_text(job.raw, where))
         origin, digests, count = receipt["origin"], receipt["digests"], receipt["stays"]
-        version, tables = origin["version"], origin["tables"]
+        maker, tables = origin["made_by"], origin["tables"]
     except (ValueError, KeyError, TypeError) as error:
         raise BadTable(f"is damaged: {error!r}", where=where, fix=_AGAIN) from error
-    if version != VERSION:
-        what = f"was prepared by version {version}, and this is {VERSION}"
-        raise BadTable(what, where=where, fix=_AGAIN)
+    if maker != made_by():
+        raise BadTable("was prepared by another version, or other items", where=where, fix=_AGAIN)
     _check_origin(job, tables)
     for name, digest in sorted(digests.items()):
         path = f"{FOLDER}/{name}"

@@ -14,7 +14,16 @@ from .tables import INPUTS, OUTCOMES, read_some, read_whole, time_of
 #: Columns of the table of inputs beside the keys; `fault` says why a stay is none.
 KNOWN = ("age", "sex", "careunit", "admission_type", "admission_location", "hours_before")
 INPUT_COLUMNS = ("stay_id", "subject_id", "hadm_id", "intime", *KNOWN, "fault", "message")
-OUTCOME_COLUMNS = ("stay_id", "icu_hours", "hospital_days", "died", "death_hours", "codes", "fault")
+OUTCOME_COLUMNS = (
+    "stay_id",
+    "icu_hours",
+    "hospital_days",
+    "left_hours",
+    "died",
+    "death_hours",
+    "codes",
+    "fault",
+)
 
 
 def read_stays(tables: Mapping[str, Path]) -> pl.DataFrame:
@@ -120,6 +129,7 @@ def read_outcomes(tables: Mapping[str, Path]) -> pl.DataFrame:
         hospital_days=(pl.col("dischtime") - pl.col("admittime")).dt.total_minutes() / 1440,
         died=died.cast(pl.Int8),
         death_hours=_hours("deathtime", "intime"),
+        left_hours=_hours("dischtime", "intime"),
         fault=contradiction,
     ).select(pl.col(name).cast(pl.String) for name in OUTCOME_COLUMNS)
 

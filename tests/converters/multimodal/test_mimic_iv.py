@@ -187,9 +187,11 @@ def test_a_later_death_is_not_of_an_earlier_stay(tmp_path: Path) -> None:
 def test_who_died_or_left_within_a_day_is_asked_nothing(tmp_path: Path) -> None:
     tables = _one(icu=20)
     tables.stay(2, patient=2, death=23, icu=23)
+    # Alive at hour 40, and nothing is known of hour 48.
+    tables.stay(3, patient=3, icu=30, hospital=40)
     planned = _planned(tables, tmp_path)
     assert {key: one.reason for key, one in planned.items() if isinstance(one, Filtered)} == {
-        "1": "short_stay", "2": "short_stay"}  # fmt: skip
+        "1": "short_stay", "2": "short_stay", "3": "short_stay"}  # fmt: skip
 
 
 def test_codes_mean_what_they_mean_in_their_version(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from qoqdata.converters.multimodal.mimic_iv import prepare as preparation
 from qoqdata.converters.multimodal.mimic_iv.prepare import FOLDER, prepare
 from qoqdata.converters.multimodal.mimic_iv.tables import read_blocks
 from typer.testing import CliRunner
@@ -96,6 +97,16 @@ def test_what_is_whole_is_kept_and_other_tables_begin_anew(tmp_path: Path) -> No
     second = prepare(tmp_path / "raw", tmp_path / "out")
     assert second["events"]["icu/chartevents"]["rows"] == 85
     assert second["digests"] != first["digests"]
+
+
+def test_other_items_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of stays that were gathered under other settings must not stand beside new ones."""
+    _tables().write(tmp_path / "raw")
+    first = prepare(tmp_path / "raw", tmp_path / "out")
+    monkeypatch.setattr(preparation, "RUN_STAYS", 3)
+    second = prepare(tmp_path / "raw", tmp_path / "out")
+    assert len(first["digests"]) == 3 and len(second["digests"]) == 5
+    assert len(list((tmp_path / "out" / "inputs").iterdir())) == 3
 
 
 def test_a_table_that_is_cut_short_is_told(tmp_path: Path) -> None:
