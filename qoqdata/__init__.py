@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         sources_page,
     )
     from qoqdata.api.measuring import audit, curate, diff, difficulty, prove, stats, validate
+    from qoqdata.api.preparing import prepare
     from qoqdata.api.publishing import blanking, card, export, publish
     from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
@@ -55,6 +56,7 @@ _MODULES = {
         "stats",
         "validate",
     ),
+    "qoqdata.api.preparing": ("prepare",),
     "qoqdata.api.simulating": ("simulate", "simulated"),
     "qoqdata.dataset": ("Dataset",),
     "qoqdata.errors": ("QoqdataError",),
@@ -83,6 +85,7 @@ __all__ = [
     "new_source",
     "open",
     "overviews",
+    "prepare",
     "prove",
     "publish",
     "rebuild",

@@ -5,7 +5,6 @@ The CheXpert labeller made this form, and every table of its 14 findings has it,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import polars as pl
 from qoqdata.contract.card import Card
 from qoqdata.errors import BadTable
 from qoqdata.records.content import Record
-from qoqdata.sources.asking import ask, translate
+from qoqdata.sources.asking import ask, pick, translate
 from qoqdata.sources.cells import integer
 from qoqdata.sources.joining import Row
 from qoqdata.sources.protocol import Converted, Job, Skipped
@@ -78,11 +77,6 @@ def ask_presence(card: Card, states: States, shown: Mapping[str, Any], *, key: s
     fields = ask(card, "presence", [state])
     fields["forms"] = tuple(form.format(finding=finding.lower()) for form in fields["forms"])
     return Record(**fields, item=finding, **shown)
-
-
-def pick(key: str, count: int) -> int:
-    """A place below `count`, the same for a key everywhere: the first 8 bytes of its SHA-256."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % count
 
 
 def _in_state(states: States, state: int) -> tuple[str, ...]:

@@ -8,10 +8,8 @@ from typing import Any
 
 from qoqdata.contract.card import Card
 from qoqdata.records.content import Image, Record
-from qoqdata.sources.asking import ask
+from qoqdata.sources.asking import ask, pick
 from qoqdata.sources.protocol import Converted, Skipped
-
-from .four_states import pick
 
 FRONTAL = ("PA", "AP")
 #: The views that the task `view` offers.

@@ -13,6 +13,7 @@ from qoqdata.cli import (
     difficulty,
     export,
     new_source,
+    prepare,
     prove,
     publish,
     rebuild,
@@ -44,6 +45,7 @@ COMMANDS = (
     rebuild,
     new_source,
     simulate,
+    prepare,
 )
 for command in COMMANDS:
     command.add(app)

@@ -6,6 +6,7 @@ wording, or several of which its id picks one, in place of those of the task.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
@@ -162,6 +163,11 @@ def translate(card: Card, raw: str, *, where: str, task: str | None = None) -> s
         raise BadLabel(
             f"the raw label {raw!r} is not mapped", where=where, fix=f"the card maps: {names}"
         ) from None
+
+
+def pick(key: str, count: int) -> int:
+    """A place below `count`, the same for a key everywhere: the first 8 bytes of its SHA-256."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % count
 
 
 def _task(card: Card, task: str, *kinds: str) -> Task:

@@ -29,6 +29,8 @@ from qoqdata.sources.protocol import Source
 GROUP = "qoqdata.sources"
 #: Beside a `source.py`; what it holds changes no record.
 SIMULATOR = "simulate.py"
+#: Beside a `source.py` whose tables are prepared before they are planned.
+PREPARATION = "prepare.py"
 
 
 class _Place(NamedTuple):
@@ -75,6 +77,15 @@ def simulated() -> tuple[str, ...]:
     )
 
 
+def prepared() -> tuple[str, ...]:
+    """The slugs of the sources whose tables are prepared, sorted; no converter code is imported."""
+    return tuple(
+        slug
+        for slug, places in _places().items()
+        if any((place.folder / PREPARATION).is_file() for place in places)
+    )
+
+
 def blocking_cards() -> tuple[Card, ...]:
     """The cards of the registered sources that have block lists, by slug."""
     found = []
@@ -108,6 +119,7 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
     root = root or package_root(folder, module)
     card, card_digest = _card(folder, root)
     code = _import(module, folder)
+    preparation = _preparation(folder, module)
     return Source(
         card=card,
         folder=folder,
@@ -119,6 +131,8 @@ def load_source(folder: Path, module: str, root: Path | None = None) -> Source:
         code_digest=code_digest(folder, module, root),
         root=root,
         simulate=partial(_simulate, folder, module) if (folder / SIMULATOR).is_file() else None,
+        prepare=preparation.prepare if preparation else None,
+        prepared_folder=preparation.FOLDER if preparation else None,
     )
 
 
@@ -205,6 +219,17 @@ def _simulate(
     folder: Path, module: str, out: Path, n: int, *, seed: int = 0, quirks: bool = False
 ) -> None:
     _simulator(folder, module).simulate(out, n, seed=seed, quirks=quirks)
+
+
+def _preparation(folder: Path, module: str) -> ModuleType | None:
+    """The module `prepare` beside `source`; None without one."""
+    if not (folder / PREPARATION).is_file():
+        return None
+    code = importlib.import_module(f"{module.rpartition('.')[0]}.prepare")
+    for name in ("prepare", "FOLDER"):
+        if not hasattr(code, name):
+            raise CardError(f"does not define {name}", where=str(folder / PREPARATION))
+    return code
 
 
 def _simulator(folder: Path, module: str) -> ModuleType:

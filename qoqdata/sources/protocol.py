@@ -5,7 +5,8 @@
 
 A source folder holds `card.yaml`, `source.py` with these two functions, and `example/`. Sources
 driven by a user's mapping also define `configure(card, mapping) -> (Card, settings)`. Beside it,
-`simulate.py` writes raw trees of made-up files, on the kit of `qoqdata.simulation`.
+`simulate.py` writes raw trees of made-up files, on the kit of `qoqdata.simulation`, and
+`prepare.py`, where tables are too large for `plan`, makes small ones of them once.
 """
 
 from __future__ import annotations
@@ -113,6 +114,19 @@ class SimulateFunction(Protocol):
     def __call__(self, out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None: ...
 
 
+class PrepareFunction(Protocol):
+    """`prepare` of a `prepare.py`: tables of the folder `raw`, made small, in the folder `out`.
+
+    It returns plain JSON values on what it did. What is there already is kept, what was interrupted
+    goes on; memory does not grow with the tables. `progress` hears of the step and what is done.
+    The constant FOLDER beside the function says where in a raw tree the result belongs.
+    """
+
+    def __call__(
+        self, raw: Path, out: Path, *, progress: Callable[[str, int], None]
+    ) -> Mapping[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Source:
     """A registered source: its card, its folder and its functions.
@@ -120,6 +134,8 @@ class Source:
     `module` is the import name of its `source.py`, by which worker processes find it again; `root`
     is the folder of the package that the source is in, None where it stands alone.
     `simulate` is None for a source without a `simulate.py`, which is imported at the first call.
+    `prepare` and `prepared_folder`, where in the raw tree it writes, are None without a
+    `prepare.py`.
     """
 
     card: Card
@@ -132,3 +148,5 @@ class Source:
     code_digest: str
     root: Path | None = None
     simulate: SimulateFunction | None = None
+    prepare: PrepareFunction | None = None
+    prepared_folder: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ def table_findings(
     """
     official = built_card(whole).splits.rule == "official"
     stated = read_losses(source)
-    unused_statements = {(path, kind) for path, kinds in stated.items() for kind in kinds}
+    unused_statements = {
+        (path, kind) for path, kinds in stated.items() for kind in kinds if kind != "file"
+    }
     findings = []
     builds = survivors.damaged_builds(source, raw_folder(source), cases, work)
     for case, example in builds:
@@ -53,14 +56,29 @@ def table_findings(
 def media_findings(
     source: Source, whole: BuiltExample, cases: list[Damage], work: Path
 ) -> list[str]:
-    """As `table_findings`, for files that are no tables."""
+    """As `table_findings`, for files that are no tables.
+
+    What `losses.yaml` states of files may cost or change the one study that they were of.
+    """
     official = built_card(whole).splits.rule == "official"
+    unused_patterns = {path for path, kinds in read_losses(source).items() if "file" in kinds}
+    patterns = sorted(unused_patterns)
+    findings = []
     builds = survivors.damaged_builds(source, raw_folder(source), cases, work)
-    return [
-        f"{case}: {what}"
-        for case, example in builds
-        for what in survivors.unsaid(whole, example, official=official)
+    for case, example in builds:
+        found = survivors.unsaid(whole, example, official=official)
+        stated = next((one for one in patterns if fnmatchcase(case.path, one)), None)
+        if found and stated is not None:
+            unused_patterns.discard(stated)
+            studies = survivors.studies_touched(whole, example)
+            several = len(studies) > 1
+            found = [f"{len(studies)} studies are not what they were"] if several else []
+        findings += [f"{case}: {what}" for what in found]
+    findings += [
+        f"losses.yaml states file of {path}, of which every loss is noticed"
+        for path in sorted(unused_patterns)
     ]
+    return findings
 
 
 def unused(records: Sequence[dict[str, Any]], card: Card) -> list[str]:

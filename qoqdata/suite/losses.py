@@ -2,8 +2,11 @@
 
     findings.csv:
       rows: a further finding of a reader stands in no other place
+    "*.jpg":
+      file: the folders are the only list of images
 
-Names a table, a kind of damage (rows or column), and why no converter can notice it.
+Names a table or a pattern of other files, a kind of damage (rows or column; file for a file that is
+not there, or cut), and why no converter can notice it.
 """
 
 from __future__ import annotations
@@ -18,11 +21,11 @@ from qoqdata.settings import checked, load_yaml
 from qoqdata.sources.protocol import Source
 
 LOSSES = "losses.yaml"
-Kind = Literal["rows", "column"]
+Kind = Literal["rows", "column", "file"]
 
 
 class Losses(RootModel[dict[str, dict[Kind, Text]]]):
-    """For a table, the kinds of damage that go unnoticed, each with the reason."""
+    """For a table or a pattern, the kinds of damage that go unnoticed, each with the reason."""
 
 
 def read_losses(source: Source) -> Mapping[str, Mapping[Kind, str]]:

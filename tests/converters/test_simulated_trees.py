@@ -17,6 +17,8 @@ SOURCES = (
     *("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss"),
     *("vindr_mammo", "cmmd", "cbis_ddsm", "aptos_2019", "messidor2", "jichi"),
     *("ham10000", "lc25000", "covid_blues", "chase_db1"),
+    *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
+    *("brain_tumor", "brain_mri", "isles22", "mimic_iv"),
 )
 CHEST = [
     slug

@@ -130,6 +130,23 @@ def test_losses_are_stated_with_a_reason_and_needed(tmp_path: Path) -> None:
         found(source, tmp_path / "c")
 
 
+def test_lost_files_are_stated_by_pattern_and_cost_one_study(tmp_path: Path) -> None:
+    source = catalogue.find_source("brain_mri")
+    whole = build_example(source, tmp_path / "whole")
+    path = "yes/Y1.jpg"
+    lost = [damage.Damage(path, "lost", "file", None)]
+    assert media_findings(source, whole, lost, tmp_path / "a") == []
+    copy = tmp_path / "copy"
+    shutil.copytree(source.folder, copy)
+    unstated = replace(source, folder=copy)
+    (copy / "example" / "losses.yaml").unlink()
+    (finding,) = media_findings(unstated, whole, lost, tmp_path / "b")
+    assert finding == f"{path}, lost: 1 studies are gone, and 0 more are refused or filtered"
+    (copy / "example" / "losses.yaml").write_text('"*.png": {file: folders are the only list}\n')
+    findings = media_findings(unstated, whole, lost, tmp_path / "c")
+    assert findings[1:] == ["losses.yaml states file of *.png, of which every loss is noticed"]
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltExample:
     return build_example(catalogue.find_source("lc25000"), tmp_path_factory.mktemp("tiles") / "set")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, 
 from qoqdata.sources.rawtree import read_text
 
 from ..four_states import ask_findings, ask_presence, filled_cells, label_columns, read_states
+from ..reports import read_sections
 from ..studies import ask_view, show_films
 
 SPLITS: dict[str, Split] = {"train": "train", "validate": "validation", "test": "test"}
@@ -28,8 +28,6 @@ REVIEWED = "mimic-cxr-2.1.0-test-set-labeled.csv"
 SUFFIXES = {"jpg": ".jpg", "dicom": ".dcm"}
 #: Sections that say nothing of what the films show.
 CONTEXT = ("INDICATION", "HISTORY", "TECHNIQUE", "COMPARISON")
-#: A heading of a report: capitals at the start of a line, up to a colon.
-HEADING = re.compile(r"^[ \t]*([A-Z][A-Z /,()-]*):", re.MULTILINE)
 
 #: Filled cells of a study's rows in a label table: one row, if all is well.
 Cells = dict[str, list[dict[str, str]]]
@@ -101,7 +99,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
 def _impression(unit: Unit, job: Job, shown: dict[str, Any]) -> Converted:
     if not unit.facts["report"]:
         return Skipped("impression", "no_report", "the study's report is not there")
-    sections = _sections(read_text(job.raw, unit.files[-1]))
+    sections = read_sections(read_text(job.raw, unit.files[-1]))
     if not (impression := sections.get("IMPRESSION")):
         return Skipped("impression", "no_impression", "the report has no such section")
     told = [f"{name.capitalize()}: {said}" for name in CONTEXT if (said := sections.get(name))]
@@ -166,12 +164,3 @@ def _one_owner(members: Sequence[Row]) -> tuple[str, Split]:
     if len(owners) > 1 or not patient or part not in SPLITS:
         raise BadTable(f"is of {sorted(owners)}", where=members[0]["study_id"])
     return patient, SPLITS[part]
-
-
-def _sections(report: str) -> dict[str, str]:
-    """Sections of a report by heading, white space as single blanks; the last of a name wins."""
-    parts = HEADING.split(report)
-    return {
-        name.strip(): " ".join(body.split())
-        for name, body in zip(parts[1::2], parts[2::2], strict=True)
-    }

@@ -8,9 +8,8 @@ from typing import Any
 
 from qoqdata.boxes import iou
 from qoqdata.records.content import Image, Region
+from qoqdata.sources.asking import pick
 from qoqdata.sources.protocol import Skipped
-
-from ..four_states import pick
 
 #: What a given box is called: its finding is what is asked.
 GIVEN = "abnormality"

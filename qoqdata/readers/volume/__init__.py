@@ -34,6 +34,7 @@ from qoqdata.readers.volume.orientation import (
     plane_of_axis,
     through_plane_axis,
 )
+from qoqdata.readers.volume.resample import resample_onto
 from qoqdata.readers.volume.slice_policy import SlicePolicy, choose, choose_slices, describe
 from qoqdata.readers.volume.slices import (
     SliceFrame,
@@ -63,6 +64,7 @@ __all__ = [
     "percentile_range",
     "plane_of_axis",
     "read_volume",
+    "resample_onto",
     "slice_frame",
     "slice_image",
     "stored_from_voxel",

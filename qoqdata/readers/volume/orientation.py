@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,9 +23,16 @@ def anatomical_axes(affine: NDArray[Any]) -> tuple[tuple[int, bool], ...]:
 
     Each RAS axis is given once, also for oblique grids (nibabel's io_orientation).
     """
+    return _axes_of(np.asarray(affine, np.float64).tobytes())
+
+
+@lru_cache(maxsize=64)
+def _axes_of(affine: bytes) -> tuple[tuple[int, bool], ...]:
+    """As above, of the 16 float64 of an affine: every slice of a volume asks for them anew."""
     from nibabel.orientations import io_orientation
 
-    return tuple((int(world), bool(sign > 0)) for world, sign in io_orientation(affine))
+    matrix = np.frombuffer(affine, np.float64).reshape(4, 4)
+    return tuple((int(world), bool(sign > 0)) for world, sign in io_orientation(matrix))
 
 
 def axis_of_plane(affine: NDArray[Any], plane: Plane) -> int:

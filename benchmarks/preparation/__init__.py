@@ -1,0 +1,1 @@
+"""Memory of preparing large tables: `python -m benchmarks.preparation`."""
