@@ -8,6 +8,7 @@ group, which stays in one split; no signal is read for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ Asked = dict[str, Any] | Skipped
 def plan_recordings(
     job: Job, *, under: str, check: Callable[[WfdbHeader], None] | None = None
 ) -> Iterator[Planned]:
-    """One unit a recording below the folder `under`, whose facts are the `codes` of its header.
+    """One unit a recording below the folder `under`, whose facts are the `codes` of its header,
+    and as `twins` the recordings that have the same signal by theirs.
 
     A recording is what has a header or a signal file, or stands in a RECORDS index. `check` raises
     InputError for a header that is to be refused. Raises MissingFile where there is no recording.
@@ -38,6 +40,22 @@ def plan_recordings(
     stems = _stems(job, under)
     if not stems:
         raise MissingFile("no recording", where=under, fix="check --raw")
+    planned = list(_planned(job, stems, check))
+    by_group: dict[str, list[str]] = {}
+    for item in planned:
+        if isinstance(item, Unit) and item.group is not None:
+            by_group.setdefault(item.group, []).append(item.key)
+    for item in planned:
+        if isinstance(item, Unit) and len(keys := by_group.get(item.group or "", [])) > 1:
+            twins = [key for key in keys if key != item.key]
+            item = replace(item, facts={**item.facts, "twins": twins})
+        yield item
+
+
+def _planned(
+    job: Job, stems: Sequence[str], check: Callable[[WfdbHeader], None] | None
+) -> Iterator[Planned]:
+    """What each recording is by its header alone."""
     known = set(stems)
     for stem in stems:
         key = stem.rpartition("/")[2]
@@ -55,7 +73,13 @@ def convert_recording(unit: Unit, job: Job) -> list[Converted]:
     """The tasks `rhythm`, `findings` and `axis`, each skipped where the codes do not answer it."""
     recording = read_recording(unit.files[0], job)
     asked, notes = _asked(unit.facts["codes"], job)
+    notes = (*notes, *twin_notes(unit))
     return questions(asked, recording, age=recording.age, sex=recording.sex, notes=notes)
+
+
+def twin_notes(unit: Unit) -> tuple[str, ...]:
+    """Which recordings hold the signal of this one under another name."""
+    return tuple(f"{key} has the same signal by its header" for key in unit.facts.get("twins", ()))
 
 
 def unmapped(task: str, code: str) -> Skipped:
@@ -72,10 +96,12 @@ def _asked(codes: Sequence[str], job: Job) -> tuple[list[Asked], tuple[str, ...]
     # A code without a meaning may be a rhythm, and then the others would be half an answer.
     asked: list[Asked] = [unmapped("rhythm", code) for code in statements.unknown]
     for task, labels in (("rhythm", statements.rhythms), ("findings", statements.findings)):
-        if not labels:
-            asked.append(Skipped(task, f"no_{task}", ", ".join(codes)))
-        elif task != "rhythm" or not statements.unknown:
+        if task == "rhythm" and statements.unknown:
+            continue
+        if labels:
             asked.append(ask(job.card, task, labels))
+        else:
+            asked.append(Skipped(task, f"no_{task}", ", ".join(codes)))
     directions = [label for label in statements.findings if label in options["axis"]]
     if len(directions) == 1:
         asked.append(ask(job.card, "axis", directions))

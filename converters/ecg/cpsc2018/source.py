@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.protocol import Converted, Job, Planned, Skipped, Unit
 
-from ..challenge import plan_recordings
+from ..challenge import plan_recordings, twin_notes
 from ..recordings import questions, read_recording
 
 NORMAL = "Normal ECG"
@@ -25,4 +25,5 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
         return [Skipped("findings", "normal_with_finding", ", ".join(sorted(labels)))]
     recording = read_recording(unit.files[0], job)
     asked = [ask(job.card, "findings", labels)]
-    return questions(asked, recording, age=recording.age, sex=recording.sex)
+    notes = twin_notes(unit)
+    return questions(asked, recording, age=recording.age, sex=recording.sex, notes=notes)
