@@ -1,4 +1,4 @@
-"""The loop that others write: every record below a folder through wfdb, and nothing done with it."""
+"""The loop that others write: every record below a folder through wfdb, and nothing more."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ from qoqdata.sources.rawtree import read_text
 from .recordings import questions, read_recording
 from .snomed import read_statements
 
-
 #: The fields of a record, or why the question is not asked.
 Asked = dict[str, Any] | Skipped
 

@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-#: What phrases are of; a remark says nothing of the heart, a doubt makes uncertain what follows.
+#: What phrases are of. A remark says nothing of the heart, a doubt makes uncertain what follows,
+#: and a filler joins phrases, or places and grades what they name.
 LABELLED = ("rhythm", "finding", "overall", "quality")
 _EITHER = "or"
 #: Spellings of one statement, in lower case.
@@ -29,17 +30,6 @@ _SPELLINGS = (
     (re.compile(r"\((s)\)"), r"\1"),
     (re.compile(r"['\u2019`\"]"), ""),
     (re.compile(r"[^a-z0-9:]+|:(?![0-9])"), " "),
-)
-#: Words that place or grade what a phrase names, and those that join phrases.
-_FILLERS = frozenset(
-    "a also an and are as at be but by changes due for from in is lead leads of on patient pattern "
-    "response the there to wave waves with "
-    "acute age conducted extensive frequent generalized intermittent marked markedly mild minimal "
-    "minor moderate multiform multiple nonspecific non specific occasional old only other partly "
-    "recent secondary severe small unifocal unusual widespread diffuse very "
-    "anterior anterolateral anteroseptal apical extremity high inferior inferolateral lateral left "
-    "limb posterior precordial right septal "
-    "i ii iii avr avl avf v1 v2 v3 v4 v5 v6 rate rhythm interval noted".split()
 )
 
 
@@ -75,7 +65,9 @@ def read_report(lines: Iterable[str]) -> Report:
 
     def of(certain: bool) -> dict[str, tuple[str, ...]]:
         return {
-            kind: tuple(label for (own, label), sure in found.items() if (own, sure) == (kind, certain))
+            kind: tuple(
+                label for (own, label), sure in found.items() if (own, sure) == (kind, certain)
+            )
             for kind in LABELLED
         }
 
@@ -118,8 +110,7 @@ def _parsed(words: list[str]) -> Iterator[tuple[str, tuple[str, str]]]:
                 at += size
                 break
         else:
-            if words[at] not in _FILLERS:
-                yield words[at], ("unknown", "")
+            yield words[at], ("unknown", "")
             at += 1
 
 

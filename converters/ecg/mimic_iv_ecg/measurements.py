@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from qoqdata.sources import cells
 
@@ -51,7 +52,11 @@ QUANTITIES = {
     ),
     **{
         f"{wave}_axis": Quantity(
-            "deg", (f"{wave}_axis",), lambda t, name=f"{wave}_axis": t[name], -_WRAPS_FROM, _WRAPS_FROM
+            "deg",
+            (f"{wave}_axis",),
+            lambda t, name=f"{wave}_axis": t[name],
+            -_WRAPS_FROM,
+            _WRAPS_FROM,
         )
         for wave in ("p", "qrs", "t")
     },
@@ -77,9 +82,7 @@ def measured(row: Mapping[str, str | None]) -> dict[str, int]:
 def in_order(times: Times) -> bool:
     """Whether the waves that were measured follow each other as in a beat."""
     marks = [times[name] for name in TIMES[1:] if name in times]
-    return all(one < two for one, two in zip(marks, marks[1:], strict=False)) and all(
-        mark >= 0 for mark in marks
-    )
+    return min(marks, default=0) >= 0 and all(one < two for one, two in pairwise(marks))
 
 
 def axis_class(degrees: int) -> str:

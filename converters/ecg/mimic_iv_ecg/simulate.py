@@ -20,11 +20,25 @@ LEADS = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V
 REPORTS = (
     ("Sinus rhythm", "Normal ECG"),
     ("Sinus rhythm with PAC(s)", "", "Left axis deviation", "Abnormal ECG"),
-    ("Atrial fibrillation with rapid ventricular response", "Lateral ST-T changes may be due to myocardial ischemia", "Abnormal ECG"),
+    (
+        "Atrial fibrillation with rapid ventricular response",
+        "Lateral ST-T changes may be due to myocardial ischemia",
+        "Abnormal ECG",
+    ),
     ("Sinus bradycardia", "Normal ECG except for rate"),
-    ("--- Warning: Data quality may affect interpretation ---", "Sinus tachycardia", "Possible anterior infarct - age undetermined", "Borderline ECG"),
+    (
+        "--- Warning: Data quality may affect interpretation ---",
+        "Sinus tachycardia",
+        "Possible anterior infarct - age undetermined",
+        "Borderline ECG",
+    ),
     ("--- Suspect arm lead reversal", "Probable atrial fibrillation", "Abnormal ECG"),
-    ("Lead(s) unsuitable for analysis: V2", "Artifact in lead(s) V5", "Ventricular pacing", "Abnormal ECG"),
+    (
+        "Lead(s) unsuitable for analysis: V2",
+        "Artifact in lead(s) V5",
+        "Ventricular pacing",
+        "Abnormal ECG",
+    ),
     ("Sinus rhythm", "Prolonged QT interval", "Left bundle branch block", "Abnormal ECG"),
 )
 ODD = (

@@ -36,8 +36,27 @@ CLASSES = {
     "LAO/LAE": ("HYP", "LAO/LAE"),
 }
 AXES = ("", "MID", "LAD", "ALAD", "RAD", "ARAD", "AXL", "SAG")
-STAGES = ("", "", "unknown", "Stadium I", "Stadium I-II", "Stadium II", "Stadium II-III", "Stadium III")
-LEAD_CELLS = ("", "", "", " , alles,  ", " , I-V1,  ", "II,III,AVF", "V1,2", " , II-AVL,AVF", "noisy recording")
+STAGES = (
+    "",
+    "",
+    "unknown",
+    "Stadium I",
+    "Stadium I-II",
+    "Stadium II",
+    "Stadium II-III",
+    "Stadium III",
+)
+LEAD_CELLS = (
+    "",
+    "",
+    "",
+    " , alles,  ",
+    " , I-V1,  ",
+    "II,III,AVF",
+    "V1,2",
+    " , II-AVL,AVF",
+    "noisy recording",
+)
 BEATS = ("", "", "", "1ES", "2VES", "1SVES,1VES", "VES")
 PACEMAKERS = ("", "", "", "ja, pacemaker", "ja, nan", "?, nan")
 DEFAULTS = {"nurse": "", "site": "0.0", "device": "CS-12   E", "report": "example"}
@@ -93,7 +112,10 @@ def _row(number: int, rng: np.random.Generator) -> Row:
         "infarction_stadium2": str(rng.choice(STAGES)),
         "validated_by_human": str(bool(rng.integers(0, 4))),
         **{column: str(rng.choice(LEAD_CELLS)) for column in ("baseline_drift", "static_noise")},
-        **{column: str(rng.choice(LEAD_CELLS[:4])) for column in ("burst_noise", "electrodes_problems")},
+        **{
+            column: str(rng.choice(LEAD_CELLS[:4]))
+            for column in ("burst_noise", "electrodes_problems")
+        },
         "extra_beats": str(rng.choice(BEATS)),
         "pacemaker": str(rng.choice(PACEMAKERS)),
         # Folds are disjoint by patient.
@@ -130,5 +152,7 @@ def _codes() -> list[Row]:
         row: Row = {"": code, "description": code.lower()}
         row |= {kind: "1.0" if code in names else "" for kind, names in kinds.items()}
         classes = CLASSES.get(code, ("STTC", "STTC")) if row["diagnostic"] else ("", "")
-        rows.append(row | dict(zip(("diagnostic_class", "diagnostic_subclass"), classes, strict=True)))
+        rows.append(
+            row | dict(zip(("diagnostic_class", "diagnostic_subclass"), classes, strict=True))
+        )
     return rows

@@ -69,7 +69,11 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     recording = read_recording(unit.files[0], job)
     facts = unit.facts
     return questions(
-        _asked(unit, job), recording, age=facts["age"], sex=facts["sex"], notes=tuple(facts["notes"])
+        _asked(unit, job),
+        recording,
+        age=facts["age"],
+        sex=facts["sex"],
+        notes=tuple(facts["notes"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""SCP-ECG statements of a PTB-XL record: a code each, with the annotator's likelihood in per cent."""
+"""SCP-ECG statements of a PTB-XL record: a code each, with its likelihood in per cent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def read_codes(job: Job) -> dict[str, Code]:
     return codes
 
 
-def read_likelihoods(text: str | None, codes: Mapping[str, Code], *, where: str) -> dict[str, float]:
+def read_likelihoods(
+    text: str | None, codes: Mapping[str, Code], *, where: str
+) -> dict[str, float]:
     """The likelihood of each code of the column scp_codes, in its order; 0 where it is not stated.
 
     Raises BadTable for what is no dictionary, and BadLabel for a code that `codes` lacks.

@@ -15,7 +15,6 @@ from qoqdata.readers.ecg.quality import validity
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.ecg.units import millivolts_per, to_millivolts
 
-
 #: The largest millivolts that float32 holds.
 _LARGEST = float(np.finfo(np.float32).max)
 

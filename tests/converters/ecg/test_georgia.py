@@ -116,7 +116,9 @@ def test_codes_that_old_splits_lost_have_their_label(
 def test_sinus_rhythm_is_no_normal_ecg() -> None:
     """It counted as normal, so that an infarction in sinus rhythm was normal at once."""
     labels = {o for task in SOURCE.card.tasks.values() for o in task.options or ()}
-    assert not [label for label in labels if "normal" in label.lower() and "ab" not in label.lower()]
+    assert not [
+        label for label in labels if "normal" in label.lower() and "ab" not in label.lower()
+    ]
 
 
 def test_a_header_that_names_the_signal_of_another_recording(tmp_path: Path) -> None:

@@ -65,7 +65,11 @@ def converted(raw: Path) -> dict[str, Any]:
         ),
         ("Sinus or ectopic atrial rhythm", [], ["Sinus rhythm", "Ectopic atrial rhythm"]),
         ("Atrial flutter/fibrillation", ["Atrial fibrillation/flutter"], []),
-        ("Conduction defect of LBBB type", ["Nonspecific intraventricular conduction disorder"], []),
+        (
+            "Conduction defect of LBBB type",
+            ["Nonspecific intraventricular conduction disorder"],
+            [],
+        ),
         ("Incomplete LBBB", ["Incomplete left bundle branch block"], []),
         ("*** INFERIOR INFARCT - POSSIBLY ACUTE ***", ["Inferior myocardial infarction"], []),
         (
@@ -94,7 +98,7 @@ def test_a_line_with_a_word_that_nothing_accounts_for_is_not_read(line: str) -> 
 def test_labels_of_phrases_are_options_of_the_card() -> None:
     phrases = pl.read_csv(SOURCE.folder / "phrases.csv")
     tasks = {"rhythm": "rhythm", "finding": "findings", "overall": "verdict", "quality": "quality"}
-    assert set(phrases["kind"]) == {*tasks, "remark", "doubt"}
+    assert set(phrases["kind"]) == {*tasks, "remark", "doubt", "filler"}
     for kind, task in tasks.items():
         labels = set(phrases.filter(pl.col("kind") == kind)["label"])
         assert labels == set(SOURCE.card.tasks[task].options or ()) - {"No warning"}
@@ -152,14 +156,25 @@ def test_what_was_not_measured_is_no_number(
 
 @pytest.mark.parametrize(
     ("degrees", "name"),
-    [(-31, "Left"), (-30, "Normal"), (90, "Normal"), (91, "Right"), (180, "Right"), (-91, "Extreme")],
+    [
+        (-31, "Left"),
+        (-30, "Normal"),
+        (90, "Normal"),
+        (91, "Right"),
+        (180, "Right"),
+        (-91, "Extreme"),
+    ],
 )
 def test_quadrants(degrees: int, name: str) -> None:
     assert measurements.axis_class(degrees).startswith(name)
 
 
 def test_axes_wrap_to_one_turn() -> None:
-    row = dict.fromkeys(measurements.COLUMNS) | {"qrs_axis": "268", "t_axis": "-180", "p_axis": "181"}
+    row = dict.fromkeys(measurements.COLUMNS) | {
+        "qrs_axis": "268",
+        "t_axis": "-180",
+        "p_axis": "181",
+    }
     assert measurements.measured(row) == {"qrs_axis": -92, "t_axis": 180, "p_axis": -179}
 
 
@@ -183,7 +198,11 @@ def test_a_flat_lead_is_masked_and_told(tmp_path: Path) -> None:
     signal[1] = 0.25
     write_wfdb(tmp_path / STEM, signal, 500, ("I", "V1", "V2"))
     shown = converted(tmp_path)["rhythm"]
-    assert np.isfinite(shown.ecg.signal).all() and shown.ecg.valid.any(1).tolist() == [True, False, True]
+    assert np.isfinite(shown.ecg.signal).all() and shown.ecg.valid.any(1).tolist() == [
+        True,
+        False,
+        True,
+    ]
     assert shown.ecg.signal[1, 0] == np.float32(0.25)
     assert "lead V1: 100% unusable, masked" in shown.notes
 
@@ -208,7 +227,9 @@ def test_patients_follow_the_list_of_mimic_cxr(tmp_path: Path) -> None:
         patient = record["provenance"]["raw"][0].split("/")[2].removeprefix("p")
         seen.setdefault(patient, set()).add(record["split"])
     assert all(len(splits_) == 1 for splits_ in seen.values())
-    assert len(listed) > 5 and {key: {listed[key]} for key in listed} == {k: seen[k] for k in listed}
+    assert len(listed) > 5 and {key: {listed[key]} for key in listed} == {
+        k: seen[k] for k in listed
+    }
     assert SOURCE.card.splits.patients == find_source("mimic_cxr").card.splits.patients
     assert SOURCE.card.splits.shares == find_source("mimic_cxr").card.splits.shares
 

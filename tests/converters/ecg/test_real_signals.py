@@ -43,7 +43,10 @@ def test_millivolts_are_those_of_wfdb(realdata: Path, tmp_path: Path, slug: str)
             continue  # an index lists a hundred recordings, of which four are here
         records = [one for one in source.convert(unit, job) if isinstance(one, Record)]
         theirs = wfdb.rdrecord(str(job.raw.resolve(unit.files[0]).with_suffix("")))
-        rows = {canonical(name): row for name, row in zip(theirs.sig_name, theirs.p_signal.T, strict=True)}
+        rows = {
+            canonical(name): row
+            for name, row in zip(theirs.sig_name, theirs.p_signal.T, strict=True)
+        }
         assert records and len({id(record.ecg) for record in records}) == 1
         ecg = records[0].ecg
         assert ecg is not None and ecg.fs == theirs.fs and set(ecg.leads) == set(rows)

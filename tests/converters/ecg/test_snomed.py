@@ -37,7 +37,9 @@ def challenge(realdata: Path) -> dict[str, dict[str, str]]:
 def test_every_code_of_the_challenge_has_its_name(challenge: dict[str, dict[str, str]]) -> None:
     names = {code: " ".join(row["Dx"].split()) for code, row in challenge.items()}
     assert len(names) == 133
-    assert names == {code: one.name for code, one in snomed.terms().items() if code not in OWN | UNCOUNTED}
+    assert names == {
+        code: one.name for code, one in snomed.terms().items() if code not in OWN | UNCOUNTED
+    }
 
 
 def test_codes_scored_as_one_share_a_label(challenge: dict[str, dict[str, str]]) -> None:
@@ -115,7 +117,7 @@ def test_classes_of_cpsc2018_are_its_codes(challenge: dict[str, dict[str, str]])
 
 @pytest.mark.parametrize("slug", ["ptb_xl", "mimic_iv_ecg"])
 def test_labels_of_other_tables_land_in_the_group_of_their_code(slug: str) -> None:
-    """Fibrillation, flutter and bundle branch blocks above all: no source has a class of its own."""
+    """Fibrillation, flutter and bundle branch blocks above all: no source has its own class."""
     group = {term.label: term.group for term in snomed.terms().values()}
     concepts = read_concepts("ecg_groups").concepts
     ours = {label: one.name for (source, label), one in concepts.items() if source == slug}
