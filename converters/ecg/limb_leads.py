@@ -46,8 +46,7 @@ def limb_fault(recording: Recording) -> LimbFault | None:
         return None
     for one, other in combinations(leads, 2):
         if not _broken(leads | {one: leads[other], other: leads[one]}):
-            names = (one, other)
-            return LimbFault(names, f"leads {one} and {other} seem exchanged, both masked")
+            return LimbFault((one, other), f"leads {one} and {other} seem exchanged, both masked")
     agreeing = leads.keys() - {"I", "II"} - set(broken)
     # aVR is the same when I and II change places, so it alone proves neither.
     names = tuple(broken if agreeing - {"aVR"} else leads)

@@ -2,9 +2,9 @@
 
 `snomed.csv` has one row a code: its `name` in the tables that come with the data, our `label`, its
 `kind`, and a `group` for statistics. The tables are the mapping of the PhysioNet/CinC Challenge
-2021, for four codes ConditionNames_SNOMED-CT.csv of Chapman-Shaoxing-Ningbo, which alone lists them,
-and for six the lists that others made of the headers of Georgia. Where SNOMED CT itself words a
-code otherwise, the data's name counts: it is what the annotators meant.
+2021, for four codes ConditionNames_SNOMED-CT.csv of Chapman-Shaoxing-Ningbo, which alone lists
+them, and for six the lists that others made of the headers of Georgia. Where SNOMED CT itself words
+a code otherwise, the data's name counts: it is what the annotators meant.
 
 Several codes share a label where the Challenge scores them as one (complete and plain bundle branch
 blocks, the two codes of atrial and of ventricular premature beats), where one is a course of the

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 
 from qoqdata.sources import cells
 
@@ -51,14 +52,7 @@ QUANTITIES = {
         800,
     ),
     **{
-        f"{wave}_axis": Quantity(
-            "deg",
-            (f"{wave}_axis",),
-            lambda t, name=f"{wave}_axis": t[name],
-            -_WRAPS_FROM,
-            _WRAPS_FROM,
-        )
-        for wave in ("p", "qrs", "t")
+        name: Quantity("deg", (name,), itemgetter(name), -_WRAPS_FROM, _WRAPS_FROM) for name in AXES
     },
 }
 
