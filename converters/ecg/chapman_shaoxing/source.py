@@ -14,8 +14,10 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a recording; those of a benchmark's list are tests."""
     held_out = _listed(job)
     for item in plan_recordings(job, under="WFDBRecords"):
-        listed = isinstance(item, Unit) and item.key in held_out
-        yield replace(item, split="test") if listed else item
+        if isinstance(item, Unit) and item.key in held_out:
+            yield replace(item, split="test")
+        else:
+            yield item
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
