@@ -8,26 +8,30 @@ group, which stays in one split; no signal is read for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qoqdata.errors import InputError, MissingFile, UnreadableFile
-from qoqdata.readers.ecg import Recording, read_ecg
 from qoqdata.readers.ecg.comments import dx
 from qoqdata.readers.ecg.data_file import signal_names
 from qoqdata.readers.ecg.header import WfdbHeader, read_wfdb_header
-from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.asking import ask
 from qoqdata.sources.protocol import Converted, Filtered, Job, Planned, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import read_text
 
-from .snomed import Statements, read_statements
+from .recordings import questions, read_recording
+from .snomed import read_statements
+
+#: The fields of a record, or why the question is not asked.
+Asked = dict[str, Any] | Skipped
 
 
 def plan_recordings(
     job: Job, *, under: str, check: Callable[[WfdbHeader], None] | None = None
 ) -> Iterator[Planned]:
-    """One unit a recording below the folder `under`, whose facts are the `codes` of its header.
+    """One unit a recording below the folder `under`, whose facts are the `codes` of its header,
+    and as `twins` the recordings that have the same signal by theirs.
 
     A recording is what has a header or a signal file, or stands in a RECORDS index. `check` raises
     InputError for a header that is to be refused. Raises MissingFile where there is no recording.
@@ -35,6 +39,22 @@ def plan_recordings(
     stems = _stems(job, under)
     if not stems:
         raise MissingFile("no recording", where=under, fix="check --raw")
+    planned = list(_planned(job, stems, check))
+    by_group: dict[str, list[str]] = {}
+    for item in planned:
+        if isinstance(item, Unit) and item.group is not None:
+            by_group.setdefault(item.group, []).append(item.key)
+    for item in planned:
+        if isinstance(item, Unit) and len(keys := by_group.get(item.group or "", [])) > 1:
+            twins = [key for key in keys if key != item.key]
+            item = replace(item, facts={**item.facts, "twins": twins})
+        yield item
+
+
+def _planned(
+    job: Job, stems: Sequence[str], check: Callable[[WfdbHeader], None] | None
+) -> Iterator[Planned]:
+    """What each recording is by its header alone."""
     known = set(stems)
     for stem in stems:
         key = stem.rpartition("/")[2]
@@ -49,39 +69,45 @@ def plan_recordings(
 
 
 def convert_recording(unit: Unit, job: Job) -> list[Converted]:
-    """The tasks `rhythm` and `findings`, each skipped where the codes do not answer it."""
-    recording = read_recording(unit, job)
-    statements = read_statements(unit.facts["codes"])
-    left_out = tuple(f"the code {code} is not known, left out" for code in statements.unknown)
-    if reason := _no_rhythm(statements):
-        rhythm: Converted = Skipped("rhythm", reason, ", ".join(unit.facts["codes"]))
+    """The tasks `rhythm`, `findings` and `axis`, each skipped where the codes do not answer it."""
+    recording = read_recording(unit.files[0], job)
+    asked, notes = _asked(unit.facts["codes"], job)
+    notes = (*notes, *twin_notes(unit))
+    return questions(asked, recording, age=recording.age, sex=recording.sex, notes=notes)
+
+
+def twin_notes(unit: Unit) -> tuple[str, ...]:
+    """Which recordings hold the signal of this one under another name."""
+    return tuple(f"{key} has the same signal by its header" for key in unit.facts.get("twins", ()))
+
+
+def unmapped(task: str, code: str) -> Skipped:
+    """That a code has no option of a task: counted by code, so that none is lost in silence."""
+    named = code if code.isascii() and code.isalnum() else "text"
+    return Skipped(task, f"unmapped_{named.lower()[:50]}", code, item=code)
+
+
+def _asked(codes: Sequence[str], job: Job) -> tuple[list[Asked], tuple[str, ...]]:
+    """What the codes of a header answer, and what is to be noted about them."""
+    options = {name: task.options or () for name, task in job.card.tasks.items()}
+    offered = {label for labels in options.values() for label in labels}
+    statements = read_statements(codes, offered)
+    # A code without a meaning may be a rhythm, and then the others would be half an answer.
+    asked: list[Asked] = [unmapped("rhythm", code) for code in statements.unknown]
+    for task, labels in (("rhythm", statements.rhythms), ("findings", statements.findings)):
+        if task == "rhythm" and statements.unknown:
+            continue
+        if labels:
+            asked.append(ask(job.card, task, labels))
+        else:
+            asked.append(Skipped(task, f"no_{task}", ", ".join(codes)))
+    directions = [label for label in statements.findings if label in options["axis"]]
+    if len(directions) == 1:
+        asked.append(ask(job.card, "axis", directions))
     else:
-        rhythm = record(ask(job.card, "rhythm", statements.rhythms), recording)
-    if not statements.findings:
-        return [rhythm, Skipped("findings", "no_finding", "the header states no finding")]
-    fields = ask(job.card, "findings", statements.findings)
-    return [rhythm, record(fields, recording, left_out)]
-
-
-def read_recording(unit: Unit, job: Job) -> Recording:
-    """The recording of a unit, all leads in mV at the rate of the file."""
-    return read_ecg(job.raw.resolve(unit.files[0]), limits=job.limits)
-
-
-def record(fields: dict[str, Any], recording: Recording, notes: tuple[str, ...] = ()) -> Record:
-    """A question about a recording, with the age and the sex of its header."""
-    signal = Ecg(recording.leads, recording.fs, recording.signal, recording.valid)
-    notes = (*recording.repairs, *notes)
-    return Record(**fields, ecg=signal, age=recording.age, sex=recording.sex, notes=notes)
-
-
-def _no_rhythm(statements: Statements) -> str | None:
-    """Why the codes do not tell the one rhythm of a recording; None where they do."""
-    if statements.unknown:
-        return "unknown_code"
-    if len(statements.rhythms) > 1:
-        return "several_rhythms"
-    return None if statements.rhythms else "no_rhythm"
+        asked.append(Skipped("axis", "several_axes" if directions else "not_stated"))
+    notes = tuple(f"the code {code} has no label here, left out" for code in statements.unknown)
+    return asked, notes
 
 
 def _stems(job: Job, under: str) -> list[str]:

@@ -1,9 +1,10 @@
 """SNOMED CT codes that headers of 12-lead ECG collections state, and what we call them.
 
-`snomed.csv` has one row a code: its `name` in the tables that come with the data (the mapping of
-the PhysioNet/CinC Challenge 2021, and ConditionNames_SNOMED-CT.csv of Chapman-Shaoxing-Ningbo for
-the four codes that only it lists), our `label`, its `kind`, and a `group` for statistics. Where
-SNOMED CT itself words a code otherwise, the data's name counts: it is what the annotators meant.
+`snomed.csv` has one row a code: its `name` in the tables that come with the data, our `label`, its
+`kind`, and a `group` for statistics. The tables are the mapping of the PhysioNet/CinC Challenge
+2021, for four codes ConditionNames_SNOMED-CT.csv of Chapman-Shaoxing-Ningbo, which alone lists
+them, and for six the lists that others made of the headers of Georgia. Where SNOMED CT itself words
+a code otherwise, the data's name counts: it is what the annotators meant.
 
 Several codes share a label where the Challenge scores them as one (complete and plain bundle branch
 blocks, the two codes of atrial and of ventricular premature beats), where one is a course of the
@@ -13,13 +14,13 @@ other that no 10 s show (paroxysmal, chronic), and where two tables code one nam
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-#: Rhythms exclude each other; the shape of waves and beats, and diagnoses, accompany one.
+#: The shape of waves and beats, and diagnoses, accompany a rhythm.
 KINDS = ("rhythm", "morphology", "diagnosis")
 
 
@@ -35,7 +36,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Statements:
-    """The labels that codes state, each once, and the codes that the table lacks."""
+    """The labels that codes state, each once, and the codes that have none."""
 
     rhythms: tuple[str, ...]
     findings: tuple[str, ...]
@@ -50,9 +51,16 @@ def terms() -> Mapping[str, Term]:
     return MappingProxyType({code: Term(**row) for code, row in rows.items()})
 
 
-def read_statements(codes: Iterable[str]) -> Statements:
-    """What the codes of a header state."""
+def read_statements(codes: Iterable[str], offered: Container[str] | None = None) -> Statements:
+    """What the codes of a header state.
+
+    Unknown is a code that the table lacks, and one whose label is not among the `offered` ones.
+    """
     stated = {code: terms().get(code) for code in codes}
+    if offered is not None:
+        stated = {
+            code: term if term and term.label in offered else None for code, term in stated.items()
+        }
     known = [term for term in stated.values() if term]
     return Statements(
         rhythms=_once(term.label for term in known if term.kind == "rhythm"),

@@ -37,6 +37,9 @@ _DICTIONARY_PAGE = 2**30
 _LONG = (_SIGNAL, "context", "reasoning")
 #: Many recordings a page: zstd finds those that several questions share.
 _SIGNAL_CHUNKS = {"min_chunk_size": 2**22, "max_chunk_size": 2**24, "norm_level": 0}
+#: Of signals with a dictionary. A page of a row group's would be as small, and cost more CPU for
+#: memory that is touched once than for all that is written into it.
+_SIGNAL_PAGE = 2**22
 _REPEATED = (
     "source",
     "domain",
@@ -155,8 +158,14 @@ def _settings(first: pa.Table) -> dict[str, Any]:
         "write_statistics": [leaf for leaf in _LEAVES if "." not in leaf],
         "write_page_checksum": True,
         "use_content_defined_chunking": _SIGNAL_CHUNKS if by_content else False,
-        "data_page_size": _SIGNAL_CHUNKS["max_chunk_size"] if by_content else ROW_GROUP_BYTES,
+        "data_page_size": _page_size(signals, by_content),
     }
+
+
+def _page_size(signals: bool, by_content: bool) -> int:
+    if by_content:
+        return _SIGNAL_CHUNKS["max_chunk_size"]
+    return _SIGNAL_PAGE if signals else ROW_GROUP_BYTES
 
 
 def _repeats(media: pa.ChunkedArray) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PureWindowsPath
+from stat import S_ISREG
 
 from qoqdata.errors import MissingFile, OutsideRoot, UnreadableFile
 from qoqdata.readers.blob_store import blob_store
@@ -25,6 +27,12 @@ def resolve_beside(header: Path, name: str) -> Path:
     refuse_outside(header, name)
     if (member := address(header)) is not None:
         return _member_beside(member, name)
+    try:
+        folder = header.parent.resolve()
+        if "/" not in name and S_ISREG(os.lstat(folder / name).st_mode):
+            return folder / name  # no link, so it is where it seems
+    except (OSError, RuntimeError):
+        pass  # told below
     try:
         target = (header.parent / name).resolve()
         folders = {header.parent.resolve(), header.resolve().parent}

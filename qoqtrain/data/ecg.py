@@ -25,13 +25,15 @@ class EcgWindows:
     signal    float32 (windows, leads, samples) mV; 0.0 where not valid
     valid     bool, same shape; all False for a lead that the recording lacks
     tokens    tokens of each window, at least 1
-    captions  what each window is, for the prompt
+    captions  what each window is, for the prompt, which says so where the recording is shorter
+    short     whether the recording is shorter than a window, the rest of which is masked
     """
 
     signal: NDArray[np.float32]
     valid: NDArray[np.bool_]
     tokens: tuple[int, ...]
     captions: tuple[str, ...]
+    short: bool = False
 
 
 def recording_of(ecg: Mapping[str, Any], where: str) -> Recording:
@@ -91,7 +93,8 @@ def ecg_windows(ecg: Mapping[str, Any], config: EcgConfig, where: str) -> EcgWin
             fix="leave the recording out",
         )
     signals, masks, tokens_, captions = zip(*windows, strict=True)
-    return EcgWindows(np.stack(signals), np.stack(masks), tokens_, captions)
+    short = seconds < config.samples / config.rate
+    return EcgWindows(np.stack(signals), np.stack(masks), tokens_, captions, short)
 
 
 def window_tokens(valid: NDArray[np.bool_], config: EcgConfig) -> int:
@@ -110,5 +113,9 @@ def _available(recording: Recording, config: EcgConfig) -> tuple[str, ...]:
 def _caption(leads: tuple[str, ...], index: int, config: EcgConfig, seconds: float) -> str:
     length = config.samples / config.rate
     start, end = index * length, min((index + 1) * length, seconds)
-    part = f", seconds {start:g} to {end:g}" if seconds > length else f", {seconds:g} s"
+    if seconds > length:
+        part = f", seconds {start:g} to {end:g}"
+    else:
+        # A policy that is used to whole windows would take what is masked for a pause of the heart.
+        part = f", {seconds:g} s" + (f" of a window of {length:g} s" if seconds < length else "")
     return f"ECG ({len(leads)} leads: {' '.join(leads)}{part})"

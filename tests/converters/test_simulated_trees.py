@@ -19,6 +19,7 @@ SOURCES = (
     *("ham10000", "lc25000", "covid_blues", "chase_db1"),
     *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
     *("brain_tumor", "brain_mri", "isles22", "mimic_iv"),
+    *("ptb_xl", "mimic_iv_ecg", "chapman_shaoxing", "georgia", "cpsc2018"),
 )
 CHEST = [
     slug

@@ -18,7 +18,7 @@ FAULTS = (
     # The two headers that are broken in the release.
     Made(["426177001"], fault="joined", place="01/019/JS01052"),
     Made(["426177001"], fault="joined", place="23/236/JS23074", record="S23074"),
-    Made(["55827005", "59118001"]),  # no rhythm
+    Made(["55827005", "59118001", "39732003"]),  # no rhythm, an axis
     Made(["426783006"], fault="twin"),  # its signal under another name, with other codes
     Made(["426783006", "164889003", "164934002"]),  # two rhythms
     Made(["426177001", "427393009"]),  # two rhythms, no finding

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.protocol import Converted, Job, Planned, Skipped, Unit
 
-from ..challenge import plan_recordings, read_recording, record
+from ..challenge import plan_recordings, twin_notes
+from ..recordings import questions, read_recording
 
 NORMAL = "Normal ECG"
 
@@ -22,4 +23,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     labels = {translate(job.card, code, where=unit.key) for code in unit.facts["codes"]}
     if NORMAL in labels and len(labels) > 1:
         return [Skipped("findings", "normal_with_finding", ", ".join(sorted(labels)))]
-    return [record(ask(job.card, "findings", labels), read_recording(unit, job))]
+    recording = read_recording(unit.files[0], job)
+    asked = [ask(job.card, "findings", labels)]
+    notes = twin_notes(unit)
+    return questions(asked, recording, age=recording.age, sex=recording.sex, notes=notes)

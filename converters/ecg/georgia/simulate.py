@@ -18,8 +18,8 @@ FAULTS = (
     Made(["59118001", "426177001"], fault="twin"),  # as E07509 and E07510
     Made(["426783006"], fault="gain"),
     Made(["111975006", "428750005"], age="NaN", sex="Unknown"),  # no rhythm
-    Made(["251268003", "251266004", "426627000"]),  # two rhythms
-    Made(["713423005", "164934002"]),  # a code that no table lists
+    Made(["251268003", "251266004", "426627000", "39732003"]),  # two rhythms, an axis
+    Made(["999999999", "164934002"]),  # a code that no table lists
     Made(["426783006"], sex="F"),
     Made([]),
     Made(["427084000"], fault="cut"),

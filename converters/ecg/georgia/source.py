@@ -20,7 +20,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
-    """Rhythm and findings."""
+    """Rhythm, findings and axis."""
     return convert_recording(unit, job)
 
 

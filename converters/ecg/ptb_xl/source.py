@@ -2,67 +2,121 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qoqdata.contract.vocabulary import AGE_CAP, Split
-from qoqdata.errors import BadLabel, BadTable, InputError, MissingKey, UnreadableFile
+from qoqdata.errors import BadTable, InputError, MissingKey, UnreadableFile
 from qoqdata.person import read_age
-from qoqdata.readers import ecg
 from qoqdata.readers.ecg.data_file import signal_names
 from qoqdata.readers.ecg.header import read_wfdb_header
-from qoqdata.records.content import Ecg, Record
-from qoqdata.sources.asking import ask, translate
-from qoqdata.sources.cells import integer
-from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
+from qoqdata.sources import cells
+from qoqdata.sources.asking import ask, ask_number, translate
+from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
+
+from ..recordings import questions, read_recording
+from . import signal_quality
+from .statements import Code, read_codes, read_likelihoods, states
 
 SEX = {"0": "male", "1": "female"}
 FILES = {"500": ("filename_hr", "records500"), "100": ("filename_lr", "records100")}
 #: How the table writes "over 89".
 OVER_89 = 300
-#: Below this stated likelihood (per cent) a statement counts as uncertain.
-UNCERTAIN_BELOW = 50
+STAGES = ("infarction_stadium1", "infarction_stadium2")
+#: The cells of a row that questions are made of, as they stand.
+ASKED = ("heart_axis", *STAGES, *signal_quality.COLUMNS)
+COLUMNS = (
+    *("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "validated_by_human"),
+    *ASKED,
+)
+#: The statements that a multi task is about, and why it is not asked where there is none.
+STATED = {
+    "diagnosis": "no_diagnostic_statement",
+    "subclass": "no_diagnostic_statement",
+    "statements": "no_diagnostic_statement",
+    "form": "no_form_statement",
+    "rhythm": "no_rhythm_statement",
+}
+
+#: The fields of a record, or why the question is not asked.
+Asked = dict[str, Any] | Skipped
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit an ECG with a diagnostic statement, joined to its statements by ecg_id."""
+    """One unit an ECG, joined to its statements by ecg_id."""
     column, folder = FILES[job.options["rate"]]
-    columns = ["ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", column]
-    table = job.raw.csv("ptbxl_database.csv", columns=columns)
-    classes = _classes(job)
+    table = job.raw.csv("ptbxl_database.csv", columns=[*COLUMNS, column])
+    codes = read_codes(job)
     row_files: set[str] = set()
     for row in table.iter_rows(named=True):
         stem = row[column] or ""
         files = (f"{stem}.hea", f"{stem}.dat")
         row_files.update(files)
         try:
-            yield _unit(row, files, classes)
+            yield _unit(row, files, codes)
         except InputError as error:
             yield Refused(str(row["ecg_id"]), error, files)
     yield from _without_row(job, folder, row_files)
 
 
-def convert(unit: Unit, job: Job) -> list[Record]:
-    """All leads in mV at the rate of the file."""
+def convert(unit: Unit, job: Job) -> list[Converted]:
+    """Questions about one recording; all leads in mV at the rate of the file."""
     path = job.raw.resolve(unit.files[0])
     signal = unit.files[1].rpartition("/")[2]
     if (names := signal_names(read_wfdb_header(path), path)) != [signal]:
         what = f"the header names {', '.join(names) or 'no file'} for its signal, not {signal}"
         raise UnreadableFile(what, where=unit.files[0], fix="fetch the header again")
-    recording = ecg.read_ecg(path, limits=job.limits)
+    recording = read_recording(unit.files[0], job)
     facts = unit.facts
-    labels = [translate(job.card, name, where=unit.key) for name in facts["classes"]]
-    uncertain = [translate(job.card, name, where=unit.key) for name in facts["uncertain"]]
-    return [
-        Record(
-            **ask(job.card, "diagnosis", labels, uncertain=uncertain),
-            ecg=Ecg(recording.leads, recording.fs, recording.signal, recording.valid),
-            age=facts["age"],
-            sex=facts["sex"],
-            notes=recording.repairs,
-        )
-    ]
+    return questions(
+        _asked(unit, job),
+        recording,
+        age=facts["age"],
+        sex=facts["sex"],
+        notes=tuple(facts["notes"]),
+    )
+
+
+def _asked(unit: Unit, job: Job) -> Iterator[Asked]:
+    """What the row of an ECG answers."""
+
+    def options(task: str, names: list[str]) -> list[str]:
+        return [translate(job.card, name, where=unit.key, task=task) for name in names]
+
+    for task, reason in STATED.items():
+        present, doubted = unit.facts[task]
+        if present:
+            yield ask(job.card, task, options(task, present), uncertain=options(task, doubted))
+        else:
+            yield Skipped(task, reason)
+    row = unit.facts["row"]
+    if (axis := row["heart_axis"]) in job.card.tasks["axis"].labels:
+        yield ask(job.card, "axis", options("axis", [axis]))
+    else:
+        reason = "not_stated" if axis is None else "unexplained_code"
+        yield Skipped("axis", reason, f"heart_axis {axis}")
+    stages = {row[column] for column in STAGES} - {None}
+    if known := sorted(stages - {"unknown"}):
+        yield ask(job.card, "infarction_stage", options("infarction_stage", known))
+    else:
+        yield Skipped("infarction_stage", "unknown" if stages else "not_stated")
+    yield ask(job.card, "technical", signal_quality.noted(row))
+    for column in signal_quality.DISTURBANCES:
+        if not (cell := row[column]):
+            yield Skipped("disturbed_leads", "not_disturbed", item=column)
+        elif (leads := signal_quality.disturbed_leads(cell)) is None:
+            yield Skipped("disturbed_leads", "unread_leads", cell, column)
+        else:
+            name = signal_quality.DISTURBANCES[column].lower()
+            wordings = job.card.tasks["disturbed_leads"].wordings
+            forms = [wording.replace("{disturbance}", name) for wording in wordings]
+            yield ask(job.card, "disturbed_leads", leads, question=forms) | {"item": column}
+    if not (cell := row["extra_beats"]):
+        yield Skipped("extra_beats", "not_stated")
+    elif (count := signal_quality.extra_beats(cell)) is None:
+        yield Skipped("extra_beats", "not_counted", cell)
+    else:
+        yield ask_number(job.card, "extra_beats", count, unit="1")
 
 
 def _without_row(job: Job, folder: str, row_files: set[str]) -> Iterator[Refused]:
@@ -79,68 +133,43 @@ def _without_row(job: Job, folder: str, row_files: set[str]) -> Iterator[Refused
         yield Refused(files[0], MissingKey(what, where=files[0]), files)
 
 
-def _classes(job: Job) -> dict[str, str | None]:
-    """The diagnostic class of every SCP code; None for form and rhythm statements."""
-    # The column of the codes has no name.
-    columns = ["", "diagnostic", "diagnostic_class"]
-    table = job.raw.csv("scp_statements.csv", columns=columns)
-    return {
-        row[""]: row["diagnostic_class"] if row["diagnostic"] else None
-        for row in table.iter_rows(named=True)
-    }
-
-
-def _unit(
-    row: Mapping[str, Any], files: tuple[str, ...], classes: Mapping[str, str | None]
-) -> Unit | Filtered:
+def _unit(row: Mapping[str, Any], files: tuple[str, ...], codes: Mapping[str, Code]) -> Unit:
     key = row["ecg_id"]
-    patient = integer(row["patient_id"])
+    where = f"ecg_id {key}"
+    patient = cells.integer(row["patient_id"])
     if patient is None:
-        raise MissingKey("names no patient", where=f"ecg_id {key}")
-    assertions, uncertain = _statements(row["scp_codes"], classes, where=f"ecg_id {key}")
-    if not assertions:
-        # Form and rhythm alone say nothing about the classes, not even that they are absent.
-        return Filtered(key, "no_label", "no statement is diagnostic", files)
+        raise MissingKey("names no patient", where=where)
+    stated = read_likelihoods(row["scp_codes"], codes, where=where)
+    kinds = {
+        task: states((code, value) for code, value in stated.items() if kind in codes[code].kinds)
+        for task, kind in (("statements", "diagnostic"), ("form", "form"), ("rhythm", "rhythm"))
+    }
+    # A class is there whatever the likelihood of its statements; 0 means: not stated.
+    diagnosis = states((codes[code].superclass, value) for code, value in stated.items())
+    subclass = states((codes[code].subclass, value) for code, value in stated.items())
+    by_hand = (row["validated_by_human"] or "").strip().lower() == "true"
+    notes = () if by_hand else ("statements not validated by a person",)
+    axis = cells.text(row["heart_axis"])
     return Unit(
         key=key,
         files=files,
         group=str(patient),
         patient=str(patient),
-        split=_split(row["strat_fold"], where=f"ecg_id {key}"),
+        split=_split(row["strat_fold"], where=where),
         facts={
-            "classes": assertions,
-            "uncertain": uncertain,
-            "age": AGE_CAP if integer(row["age"]) == OVER_89 else read_age(row["age"]),
+            **kinds,
+            "diagnosis": diagnosis,
+            "subclass": subclass,
+            "row": {name: row[name] for name in ASKED},
+            "age": AGE_CAP if cells.integer(row["age"]) == OVER_89 else read_age(row["age"]),
             "sex": SEX.get(row["sex"]),
+            "notes": (*notes, *([f"heart_axis {axis}"] if axis else ())),
         },
     )
 
 
-def _statements(
-    text: str | None, classes: Mapping[str, str | None], *, where: str
-) -> tuple[list[str], list[str]]:
-    """Diagnostic classes that are present, and those of them that are uncertain."""
-    try:
-        codes = ast.literal_eval(text or "")
-        likelihoods = {str(code): float(value) for code, value in codes.items()}
-    except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError):
-        raise BadTable(f"scp_codes {text!r} cannot be parsed", where=where) from None
-    if unknown := sorted(set(likelihoods) - set(classes)):
-        raise BadLabel(f"SCP code {unknown[0]} is not in scp_statements.csv", where=where)
-    by_class: dict[str, list[float]] = {}
-    for code, likelihood in likelihoods.items():
-        if (name := classes[code]) is not None:
-            by_class.setdefault(name, []).append(likelihood)
-    uncertain = [
-        name
-        for name, values in sorted(by_class.items())
-        if all(0 < value < UNCERTAIN_BELOW for value in values)
-    ]
-    return sorted(by_class), uncertain
-
-
 def _split(fold: str | None, *, where: str) -> Split:
-    number = integer(fold)
+    number = cells.integer(fold)
     if number is None or not 1 <= number <= 10:
         raise BadTable(f"strat_fold {fold!r} is not 1 to 10", where=where)
     if number <= 8:

@@ -15,6 +15,9 @@ from qoqdata.readers.ecg.quality import validity
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.ecg.units import millivolts_per, to_millivolts
 
+#: The largest millivolts that float32 holds.
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -109,10 +112,11 @@ def _calibrated(
 ) -> tuple[np.ndarray, np.ndarray]:
     """float64 mV with 0.0 where missing, and the validity mask."""
     row = to_millivolts(channel.samples, channel.gain, channel.baseline, factor)
-    row[channel.missing] = 0.0
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(row.astype(np.float32)).all()
-    if not finite:
+    lacks = bool(channel.missing.any())
+    if lacks:
+        row[channel.missing] = 0.0
+    largest = max(float(row.max()), -float(row.min()))
+    if not largest <= _LARGEST:  # nor where it is no number
         raise UnreadableFile(
             f"lead {channel.name}: a gain of {channel.gain:g} gives no finite millivolts",
             where=where,
@@ -122,7 +126,7 @@ def _calibrated(
         ends = np.asarray(channel.rails)
         low, high = to_millivolts(ends, channel.gain, channel.baseline, factor)
         rails = float(low), float(high)
-    millivolts = np.where(channel.missing, np.nan, row)
+    millivolts = np.where(channel.missing, np.nan, row) if lacks else row
     return row, validity(millivolts, fs, rails, whole=whole)
 
 

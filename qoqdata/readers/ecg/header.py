@@ -25,6 +25,8 @@ GAP = "~"
 
 _REAL = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _INTEGER = re.compile(r"([-+]?[0-9]{1,18})(\.0*)?")
+#: What nearly all signal lines end in: five plain numbers, and a name without double blanks.
+_TRAILING = re.compile(5 * r"([-+]?[0-9]{1,18}) " + r"(\S+(?: \S+)*)")
 _FS = re.compile(rf"({_REAL})(?:/({_REAL})?(?:\({_REAL}\))?)?")
 _FORMAT = re.compile(
     r"([0-9]{1,4})(?:x([0-9]{1,9}))?(?::([0-9]{1,12}))?(?:\+([0-9]{1,15}))?", re.ASCII
@@ -261,6 +263,9 @@ def _signal_line(line: str, where: str) -> tuple[SignalLine, list[str]]:
 
 def _trailing(text: str, flaws: list[str]) -> tuple[list[int | None], str]:
     """Resolution, zero, initial value, checksum and block size, then the free description."""
+    if (plain := _TRAILING.fullmatch(text)) is not None:
+        *fields, name = plain.groups()
+        return [int(field) for field in fields], name
     numbers: list[int | None] = []
     text = " ".join(text.split())
     while text and len(numbers) < 5:

@@ -38,7 +38,7 @@ def flat(millivolts: np.ndarray, fs: float, *, whole: bool = True) -> np.ndarray
     records look like this; a beating or asystolic heart does not.
     """
     starts, lengths = runs(millivolts)
-    choice = (lengths >= FLAT_SECONDS * fs) | (whole & (lengths == millivolts.size))
+    choice = _flat(lengths, fs, millivolts.size, whole)
     return _cover(starts, lengths, choice, millivolts.size)
 
 
@@ -49,18 +49,8 @@ def saturated(millivolts: np.ndarray, fs: float, rails: tuple[float, float] | No
     least 3 samples, so that a single peak scaled to the full range stays; or held at the largest or
     smallest value of the lead for 50 ms, 1 mV or more away from the median of the lead.
     """
-    present = millivolts[~np.isnan(millivolts)]
-    if present.size == 0:
-        return np.zeros(millivolts.size, bool)
     starts, lengths = runs(millivolts)
-    values = millivolts[starts]
-    choice = np.zeros(starts.size, bool)
-    if rails is not None:
-        long = (lengths >= RAIL_SECONDS * fs) & (lengths >= RAIL_SAMPLES)
-        choice |= long & ((values <= min(rails)) | (values >= max(rails)))
-    extreme = (values == present.min()) | (values == present.max())
-    far = np.abs(values - np.median(present)) >= PLATEAU_MILLIVOLTS
-    choice |= extreme & far & (lengths >= PLATEAU_SECONDS * fs) & (lengths >= RAIL_SAMPLES)
+    choice = _saturated(millivolts, starts, lengths, fs, rails)
     return _cover(starts, lengths, choice, millivolts.size)
 
 
@@ -75,7 +65,44 @@ def validity(
 
     `whole`: the samples are all of a lead, and not those of a segment.
     """
-    missing = np.isnan(millivolts)
-    return np.asarray(
-        ~(missing | flat(millivolts, fs, whole=whole) | saturated(millivolts, fs, rails))
+    present = ~np.isnan(millivolts)
+    starts, lengths = runs(millivolts)
+    # Nearly all leads hold no value for long, and nothing more has to be asked of them.
+    if lengths.size > 1 and lengths.max() < min(RAIL_SECONDS, PLATEAU_SECONDS, FLAT_SECONDS) * fs:
+        return np.asarray(present)
+    choice = _flat(lengths, fs, millivolts.size, whole)
+    choice |= _saturated(millivolts, starts, lengths, fs, rails)
+    if choice.any():
+        present &= ~_cover(starts, lengths, choice, millivolts.size)
+    return np.asarray(present)
+
+
+def _flat(lengths: np.ndarray, fs: float, size: int, whole: bool) -> np.ndarray:
+    """Which runs of a lead of `size` samples are flat."""
+    return np.asarray((lengths >= FLAT_SECONDS * fs) | (whole & (lengths == size)))
+
+
+def _saturated(
+    millivolts: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    fs: float,
+    rails: tuple[float, float] | None,
+) -> np.ndarray:
+    """Which runs of a lead are at a stop."""
+    choice = np.zeros(starts.size, bool)
+    long = np.flatnonzero(
+        (lengths >= RAIL_SAMPLES) & (lengths >= min(RAIL_SECONDS, PLATEAU_SECONDS) * fs)
     )
+    values, held = millivolts[starts[long]], lengths[long]
+    if rails is not None:
+        at_rail = (values <= min(rails)) | (values >= max(rails))
+        choice[long] |= at_rail & (held >= RAIL_SECONDS * fs)
+    if not long.size:
+        return choice
+    extreme = (values == np.nanmin(millivolts)) | (values == np.nanmax(millivolts))
+    extreme &= held >= PLATEAU_SECONDS * fs
+    if extreme.any():
+        extreme &= np.abs(values - np.nanmedian(millivolts)) >= PLATEAU_MILLIVOLTS
+        choice[long] |= extreme
+    return choice

@@ -47,7 +47,7 @@ def read_single(
 def _channel(line: SignalLine, samples: np.ndarray, fallback: str) -> Channel:
     code = formats.missing_code(line.fmt)
     missing = np.zeros(samples.size, bool) if code is None else samples == code
-    present = samples[~missing]
+    present = samples[~missing] if missing.any() else samples
     rails = None
     if present.size:
         low, high = int(present.min()), int(present.max())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from qoqdata.pipeline.planning import assign_splits
+from qoqdata.simulation import write_csv
 from qoqdata.sources.catalogue import find_source, quirks
 from qoqdata.sources.protocol import Job, Unit
 from qoqdata.sources.rawtree import open_raw
@@ -43,36 +44,39 @@ def test_real_headers(realdata: Path, tmp_path: Path) -> None:
     listed = (raw / "WFDBRecords/01/010/RECORDS").read_text().split()
     assert counts.units == len(listed) and counts.converted == 4
     assert counts.quarantined == len(listed) - 4
-    assert counts.skipped == {"findings": {"no_finding": 1}}
+    assert counts.skipped == {"findings": {"no_findings": 1}, "axis": {"not_stated": 4}}
 
 
 def test_known_faults(tmp_path: Path) -> None:
     simulate(tmp_path / "raw", 17, seed=3, quirks=True, seconds=0.5)
     built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
     counts = built.dataset.manifest.sources[SOURCE.card.slug].counts
-    assert (counts.units, counts.converted, counts.quarantined, counts.filtered) == (17, 10, 5, 2)
+    assert (counts.units, counts.converted, counts.quarantined, counts.filtered) == (17, 11, 5, 1)
     quarantined = {row["reason"] for row in built.quarantine if row["outcome"] == "quarantined"}
     assert quarantined == quirks(SOURCE) == {"unreadable_file", "missing_file"}
     reasons = {row["unit"]: row["reason"] for row in built.quarantine}
     assert reasons == {
         "JS01052": "unreadable_file",
         "JS23074": "unreadable_file",
-        "JS00009": "all_skipped",  # two rhythms, no finding
         "JS00011": "no_label",
         "JS00013": "unreadable_file",  # half a signal
         "JS00014": "missing_file",  # its signal
         "JS00015": "missing_file",  # all of it, but the index names it
     }
-    assert counts.skipped["rhythm"] == {"several_rhythms": 2, "no_rhythm": 1, "unknown_code": 1}
+    assert counts.skipped["rhythm"] == {"no_rhythm": 1, "unmapped_999999999": 1}
     by_unit = {
         (record["provenance"]["raw"][0][-11:-4], record["task"]): record for record in built.records
     }
     odd = by_unit["JS00010", "findings"]
     assert odd["labels"] == ["T wave abnormality"] and odd["absent"] == []
-    assert odd["provenance"]["notes"] == ["the code 999999999 is not known, left out"]
+    assert odd["provenance"]["notes"] == ["the code 999999999 has no label here, left out"]
+    assert by_unit["JS00009", "rhythm"]["labels"] == ["Sinus bradycardia", "Sinus arrhythmia"]
+    assert ("JS00009", "findings") not in by_unit
+    assert by_unit["JS00006", "axis"]["answer"] == "Left axis deviation"
     missing = by_unit["JS00012", "rhythm"]
     assert "age" not in missing and "sex" not in missing
     assert missing["ecg"]["valid"] == round(1 - 0.5 / 12, 3)
+    assert missing["provenance"]["notes"] == ["lead V6: 50% unusable, masked"]
 
 
 def test_one_signal_under_two_names_stays_in_one_split(tmp_path: Path) -> None:
@@ -89,6 +93,26 @@ def test_one_signal_under_two_names_stays_in_one_split(tmp_path: Path) -> None:
         assert len(set(group.values())) == len(group) - 1
         folds.add(split["JS00003"])
     assert len(folds) > 1
+
+
+def test_one_signal_under_two_names_is_kept_and_told(tmp_path: Path) -> None:
+    simulate(tmp_path / "raw", 14, seed=3, quirks=True, seconds=0.5)
+    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
+    notes = {r["provenance"]["raw"][0][-11:-4]: r["provenance"]["notes"] for r in built.records}
+    assert "JS00004 has the same signal by its header" in notes["JS00003"]
+    assert "JS00003 has the same signal by its header" in notes["JS00004"]
+    assert sum("same signal" in " ".join(own) for own in notes.values()) == 2
+
+
+def test_a_list_of_a_benchmark_holds_its_recordings_out(tmp_path: Path) -> None:
+    simulate(tmp_path, 9, seed=3, seconds=0.2)
+    names = ("JS00002", "JS00007")
+    rows = [{"ecg_path": f"/chapman/WFDBRecords/01/010/{name}.mat", "age": 12} for name in names]
+    write_csv(tmp_path / "chapman_test.csv", rows)
+    job = Job(SOURCE.card, open_raw(tmp_path), {"held_out": "chapman_test.csv"})
+    units = [unit for unit in SOURCE.plan(job) if isinstance(unit, Unit)]
+    assert {unit.key for unit in units if unit.split == "test"} == set(names)
+    assert all(unit.split is None for unit in units if unit.key not in names)
 
 
 @pytest.mark.parametrize("faulty", [False, True])

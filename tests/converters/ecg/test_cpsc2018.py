@@ -51,3 +51,23 @@ def test_odd_recordings(tmp_path: Path) -> None:
     assert answers["A0007"]["answer"] == "Right bundle branch block"
     assert "age" not in answers["A0007"]
     assert len({record["ecg"]["samples"] for record in built.records}) > 1
+
+
+def test_recordings_of_a_benchmark_are_no_training(tmp_path: Path) -> None:
+    """Those of MERL's list; 1,080 of its 1,376 were in the old pipeline's train part."""
+    (block,) = SOURCE.card.block
+    assert len(block.keys) == len(set(block.keys)) == 1376
+    simulate(tmp_path / "raw", 60, seed=2, seconds=(0.2, 0.3))
+    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
+    splits = {record["provenance"]["raw"][0][-9:-4]: record["split"] for record in built.records}
+    listed = set(block.keys) & set(splits)
+    assert len(listed) >= 5 and {splits[key] for key in listed} <= {"test", "validation"}
+    assert "train" in splits.values()
+
+
+def test_left_bundle_branch_block_is_a_class_of_its_own() -> None:
+    """The old pipeline had it in no class, and drew others by chance."""
+    labels = SOURCE.card.labels
+    assert labels["164909002"] == "Left bundle branch block"
+    assert labels["164889003"] == "Atrial fibrillation"
+    assert len(set(labels.values())) == 9

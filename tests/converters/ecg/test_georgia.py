@@ -6,8 +6,11 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from qoqdata.records.content import Record
+from qoqdata.simulation import ecg, write_wfdb
 from qoqdata.sources.catalogue import find_source, quirks
 from qoqdata.sources.protocol import Job, Refused, Unit
 from qoqdata.sources.rawtree import open_raw
@@ -31,7 +34,11 @@ def test_real_recordings(release: Path, tmp_path: Path) -> None:
     built = build_example(SOURCE, tmp_path / "set", raw=release)
     counts = built.dataset.manifest.sources["georgia"].counts
     assert (counts.units, counts.converted, counts.quarantined) == (11, 11, 0)
-    assert counts.skipped == {"rhythm": {"no_rhythm": 3}, "findings": {"no_finding": 2}}
+    assert counts.skipped == {
+        "rhythm": {"no_rhythm": 3},
+        "findings": {"no_findings": 2},
+        "axis": {"not_stated": 11},
+    }
     answers = {
         (record["provenance"]["raw"][0][-10:-4], record["task"]): record["answer"]
         for record in built.records
@@ -70,12 +77,48 @@ def test_odd_recordings(tmp_path: Path) -> None:
         (record["provenance"]["raw"][0][-10:-4], record["task"]): record for record in built.records
     }
     assert not {"age", "sex"} & set(by_unit["E00008", "findings"])
-    assert by_unit["E00009", "findings"]["labels"] == ["Bradycardia"]
-    assert ("E00009", "rhythm") not in by_unit and ("E00010", "rhythm") not in by_unit
+    assert by_unit["E00009", "findings"]["labels"] == ["Left axis deviation", "Bradycardia"]
+    assert by_unit["E00009", "rhythm"]["labels"] == ["Atrial pacing", "Ventricular pacing"]
+    assert ("E00010", "rhythm") not in by_unit
     assert by_unit["E00010", "findings"]["provenance"]["notes"] == [
-        "the code 713423005 is not known, left out"
+        "the code 999999999 has no label here, left out"
     ]
+    assert counts.skipped["rhythm"] == {"no_rhythm": 1, "unmapped_999999999": 1}
     assert by_unit["E00011", "rhythm"]["sex"] == "female"
+
+
+@pytest.mark.parametrize(
+    ("code", "task", "label"),
+    [
+        ("164889003", "rhythm", "Atrial fibrillation"),
+        ("164890007", "rhythm", "Atrial flutter"),
+        ("59118001", "findings", "Right bundle branch block"),
+        ("713427006", "findings", "Right bundle branch block"),
+        ("164909002", "findings", "Left bundle branch block"),
+        ("426434006", "findings", "Anterior ischemia"),
+        ("233917008", "findings", "Atrioventricular block"),
+    ],
+)
+def test_codes_that_old_splits_lost_have_their_label(
+    tmp_path: Path, code: str, task: str, label: str
+) -> None:
+    """Names compared with case lost all fibrillation, and 20 codes fell out of all classes."""
+    stem = tmp_path / "training" / "georgia" / "g1" / "E00001"
+    signal = ecg(np.random.default_rng(0), 500, 1, ("I", "V1"))
+    write_wfdb(stem, signal, 500, ("I", "V1"), [f"Dx: {code}"], container="mat")
+    job = Job(SOURCE.card, open_raw(tmp_path))
+    (unit,) = SOURCE.plan(job)
+    assert isinstance(unit, Unit)
+    records = {one.task: one for one in SOURCE.convert(unit, job) if isinstance(one, Record)}
+    assert records[task].labels == (label,)
+
+
+def test_sinus_rhythm_is_no_normal_ecg() -> None:
+    """It counted as normal, so that an infarction in sinus rhythm was normal at once."""
+    labels = {o for task in SOURCE.card.tasks.values() for o in task.options or ()}
+    assert not [
+        label for label in labels if "normal" in label.lower() and "ab" not in label.lower()
+    ]
 
 
 def test_a_header_that_names_the_signal_of_another_recording(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,12 +14,18 @@ import pytest
 
 import qoqdata
 from qoqdata.errors import UnreadableFile
+from qoqdata.readers.ecg.leads import TWELVE
+from qoqdata.records.content import Record
 from qoqdata.simulation import ecg, write_wfdb
-from qoqdata.sources.catalogue import find_source
+from qoqdata.sources.catalogue import find_source, quirks
 from qoqdata.sources.protocol import Job, Refused, Unit
 from qoqdata.sources.rawtree import open_raw
+from qoqdata.suite.examples import build_example
 
 SOURCE = find_source("ptb_xl")
+MODULE = SOURCE.module.removesuffix("source")
+simulate = import_module(f"{MODULE}simulate").simulate
+signal_quality = import_module(f"{MODULE}signal_quality")
 LEADS = ("I", "II", "V1")
 
 
@@ -51,7 +59,7 @@ def test_the_rate_is_a_number_or_its_text(raw: Path, tmp_path: Path, rate: objec
     options = {"rate": rate}
     qoqdata.build("ptb_xl", raw=raw, out=out, options=options, workers=0, salt_file=salt)
     rows = [row for path in qoqdata.open(out).paths for row in pq.read_table(path).to_pylist()]
-    assert len(rows) == 2
+    assert sum(row["task"] == "diagnosis" for row in rows) == 2
     assert {(row["ecg"]["fs"], len(row["ecg"]["signal"][0])) for row in rows} == {
         (float(rate), 2 * int(rate))  # type: ignore[call-overload]
     }
@@ -78,6 +86,137 @@ def test_a_header_that_names_the_signal_of_another_record_is_refused(raw: Path) 
     shutil.copy(folder / "00002_hr.hea", folder / "00001_hr.hea")
     job = Job(SOURCE.card, open_raw(raw), {"rate": "500"})
     one, two = (item for item in SOURCE.plan(job) if isinstance(item, Unit))
-    assert len(SOURCE.convert(two, job)) == 1
+    assert SOURCE.convert(two, job)
     with pytest.raises(UnreadableFile, match=r"names 00002_hr.dat for its signal, not 00001_hr"):
         SOURCE.convert(one, job)
+
+
+def convert(raw: Path, **cells: str) -> dict[tuple[str, str | None], Any]:
+    """What the first record becomes with other cells in its row: by task and item."""
+    table = pl.read_csv(raw / "ptbxl_database.csv", infer_schema=False)
+    row = {name: [cell, *table[name][1:]] for name, cell in cells.items()}
+    table.with_columns(**{n: pl.Series(c, dtype=pl.String) for n, c in row.items()}).write_csv(
+        raw / "ptbxl_database.csv"
+    )
+    job = Job(SOURCE.card, open_raw(raw), {"rate": "500"})
+    unit = next(item for item in SOURCE.plan(job) if isinstance(item, Unit))
+    return {(one.task, one.item): one for one in SOURCE.convert(unit, job)}
+
+
+def test_all_classes_of_a_record_are_kept(raw: Path, tmp_path: Path) -> None:
+    """The old pipeline drew one of them by chance, and called sinus rhythm normal."""
+    simulate(tmp_path / "other", 1, seconds=0.2)
+    shutil.copy(tmp_path / "other" / "scp_statements.csv", raw)
+    codes = "{'LVH': 100.0, 'ISC_': 35.0, 'IRBBB': 0.0, 'SR': 0.0, 'LNGQT': 100.0}"
+    found = convert(raw, scp_codes=codes)
+    diagnosis = found["diagnosis", None]
+    assert diagnosis.labels == ("ST-T change", "Conduction disturbance", "Hypertrophy")
+    assert diagnosis.uncertain == ()
+    assert found["statements", None].uncertain == ("Ischemic ST-T change",)
+    # A code of two kinds is asked about as both.
+    assert found["form", None].labels == ("Prolonged QT interval",)
+    assert "Prolonged QT interval" in found["statements", None].labels
+    assert found["rhythm", None].labels == ("Sinus rhythm",)
+    assert "Left ventricular hypertrophy" in found["subclass", None].labels
+
+
+def test_form_and_rhythm_alone_assert_no_class(raw: Path) -> None:
+    found = convert(raw, scp_codes="{'SR': 0.0, 'ABQRS': 0.0}")
+    reasons = {found[task, None].reason for task in ("diagnosis", "subclass", "statements")}
+    assert reasons == {"no_diagnostic_statement"}
+    assert found["rhythm", None].answer == "Sinus rhythm"
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        ("ALAD", "Left axis deviation"),
+        ("RAD", "Right axis deviation"),
+        ("MID", "Normal axis"),
+        ("AXL", "unexplained_code"),
+    ],
+)
+def test_axis_is_no_hypertrophy(raw: Path, code: str, answer: str) -> None:
+    """The old pipeline counted axis deviation as hypertrophy."""
+    found = convert(raw, heart_axis=code, scp_codes="{'NORM': 100.0}")
+    axis = found["axis", None]
+    assert getattr(axis, "answer", None) == answer or getattr(axis, "reason", None) == answer
+    assert found["diagnosis", None].labels == ("Normal ECG",)
+    assert f"heart_axis {code}" in found["diagnosis", None].notes
+
+
+@pytest.mark.parametrize(
+    ("cell", "leads"),
+    [
+        (" , I-V1,  ", "I II III aVR aVL aVF V1"),
+        ("II,III,AVF", "II III aVF"),
+        (" , V1,2", "V1 V2"),
+        (" , II-AVL,AVF", "II III aVR aVL aVF"),
+        (" , alles,  ", "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6"),
+        ("V2-4", "V2 V3 V4"),
+        ("noisy recording", None),
+        ("V6-V1", None),
+        ("I,2", None),
+    ],
+)
+def test_leads_of_a_disturbance(cell: str, leads: str | None) -> None:
+    found = signal_quality.disturbed_leads(cell)
+    assert found == (None if leads is None else tuple(leads.split()))
+
+
+def test_stages_and_remarks(raw: Path) -> None:
+    found = convert(
+        raw,
+        infarction_stadium1="Stadium III",
+        infarction_stadium2="Stadium I-II",
+        static_noise="V3",
+        extra_beats="1SVES,2VES",
+        pacemaker="?, nan",
+    )
+    assert found["infarction_stage", None].labels == ("Stage I-II", "Stage III")
+    assert found["technical", None].labels == ("Static noise", "Extra beats")
+    assert found["extra_beats", None].number.value == 3
+    disturbed = found["disturbed_leads", "static_noise"]
+    assert disturbed.labels == ("V3",) and "static noise" in disturbed.forms[0]
+    assert "{" not in " ".join(disturbed.forms)
+    unknown = convert(raw, infarction_stadium1="unknown", infarction_stadium2="", extra_beats="VES")
+    assert unknown["infarction_stage", None].reason == "unknown"
+    assert unknown["extra_beats", None].reason == "not_counted"
+
+
+def test_folds_are_the_splits_and_hold_patients_together(tmp_path: Path) -> None:
+    """The old pipeline split by record: 829 test records had their patient in train."""
+    simulate(tmp_path, 60, seed=1, seconds=0.2)
+    table = pl.read_csv(tmp_path / "ptbxl_database.csv", infer_schema=False)
+    folds = dict(table.select("ecg_id", "strat_fold").iter_rows())
+    job = Job(SOURCE.card, open_raw(tmp_path), {"rate": "500"})
+    units = [item for item in SOURCE.plan(job) if isinstance(item, Unit)]
+    assert len(units) == 60
+    names = {"9": "validation", "10": "test"}
+    assert {unit.key: unit.split for unit in units} == {
+        key: names.get(fold, "train") for key, fold in folds.items()
+    }
+    by_patient: dict[str | None, set[str | None]] = {}
+    for unit in units:
+        by_patient.setdefault(unit.patient, set()).add(unit.split)
+    assert len(by_patient) < 60 and {len(splits) for splits in by_patient.values()} == {1}
+
+
+def test_known_faults(tmp_path: Path) -> None:
+    simulate(tmp_path / "raw", 20, seed=1, quirks=True, seconds=0.5)
+    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
+    counts = built.dataset.manifest.sources[SOURCE.card.slug].counts
+    assert counts.units == 20 == counts.converted + counts.quarantined
+    assert {row["reason"] for row in built.quarantine} == quirks(SOURCE)
+
+
+def test_exchanged_limb_leads_are_masked_in_every_question(raw: Path) -> None:
+    stem = raw / "records500" / "00000" / "00001_hr"
+    signal = ecg(np.random.default_rng(0), 500, 2, TWELVE)
+    signal[[0, 1]] = signal[[1, 0]]
+    write_wfdb(stem, signal, 500, TWELVE)
+    records = [one for one in convert(raw).values() if isinstance(one, Record)]
+    for record in records:
+        assert record.ecg is not None
+        assert record.ecg.valid.any(1).tolist() == [False, False, *([True] * 10)]
+        assert "leads I and II seem exchanged, both masked" in record.notes

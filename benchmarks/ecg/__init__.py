@@ -1,0 +1,1 @@
+"""Whole builds of ECG sources against a bare loop that reads their records."""

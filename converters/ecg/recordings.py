@@ -1,0 +1,59 @@
+"""What every ECG source does with a recording: read it, mask what cannot be right, show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qoqdata.readers.ecg import Recording, read_ecg
+from qoqdata.records.content import Ecg, Record
+from qoqdata.sources.protocol import Converted, Job, Skipped
+
+from .limb_leads import limb_fault
+
+
+def read_recording(path: str, job: Job) -> Recording:
+    """The recording whose header is at `path`: mV, all leads at the rate and length of the file.
+
+    Beside what the reader masks (missing, flat and saturated samples), limb leads that contradict
+    each other are. The repairs name every lead that is not whole.
+    """
+    recording = read_ecg(job.raw.resolve(path), limits=job.limits)
+    notes = list(recording.repairs)
+    valid = recording.valid
+    if fault := limb_fault(recording):
+        valid = valid & ~np.isin(recording.leads, fault.leads)[:, None]
+        notes.append(fault.note)
+    if not valid.all():
+        lost = 1 - valid.mean(axis=1)
+        notes += [
+            f"lead {name}: {share:.0%} unusable, masked"
+            for name, share in zip(recording.leads, lost, strict=True)
+            if share > 0
+        ]
+    return replace(recording, valid=valid, repairs=tuple(notes))
+
+
+def questions(
+    asked: Iterable[dict[str, Any] | Skipped],
+    recording: Recording,
+    *,
+    age: int | None,
+    sex: str | None,
+    notes: tuple[str, ...] = (),
+) -> list[Converted]:
+    """A record for each question that is asked of a recording; they share its signal.
+
+    `asked` are fields as `qoqdata.sources.asking` gives them, and questions that are skipped.
+    """
+    signal = Ecg(recording.leads, recording.fs, recording.signal, recording.valid)
+    noted = (*recording.repairs, *notes)
+    return [
+        one
+        if isinstance(one, Skipped)
+        else Record(**one, ecg=signal, age=age, sex=sex, notes=noted)
+        for one in asked
+    ]
