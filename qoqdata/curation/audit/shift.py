@@ -3,6 +3,8 @@ training is wrong where it is measured."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from scipy.stats import chi2_contingency
@@ -12,20 +14,18 @@ from qoqdata.contract.vocabulary import ANSWER_JOIN
 #: A row a source, task and later split, against train. `distance` is the total variation of the
 #: shares of labels, 0 alike to 1 disjoint; `p` that of a chi-square test on counts of studies;
 #: `most` the label whose share differs most, with both shares.
-SHIFTS = pl.Schema(
-    {
-        "source": pl.String,
-        "task": pl.String,
-        "split": pl.String,
-        "studies": pl.Int64,
-        "distance": pl.Float64,
-        "p": pl.Float64,
-        "most": pl.String,
-        "share_train": pl.Float64,
-        "share": pl.Float64,
-        "unseen": pl.List(pl.String),
-    }
-)
+SHIFTS: dict[str, Any] = {
+    "source": pl.String,
+    "task": pl.String,
+    "split": pl.String,
+    "studies": pl.Int64,
+    "distance": pl.Float64,
+    "p": pl.Float64,
+    "most": pl.String,
+    "share_train": pl.Float64,
+    "share": pl.Float64,
+    "unseen": pl.List(pl.String),
+}
 
 
 def prior_shifts(kept: pl.DataFrame) -> pl.DataFrame:
