@@ -5,7 +5,7 @@ The one table of windows by task; what each window is in HU stands in `CT_WINDOW
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from qoqdata.errors import InputError
 from qoqdata.readers import volume
 from qoqdata.readers.dicom import CT_WINDOWS, Window
 from qoqdata.readers.volume import SlicePolicy, Volume
+from qoqdata.records.content import Image
 
 #: Names of windows by what is looked for; of several the first is the one that boxes lie on.
 WINDOWS: Mapping[str, tuple[str, ...]] = {
@@ -68,3 +69,16 @@ def check_hounsfield(scan: Volume) -> None:
         what = f"the lowest value is {lowest:g}, and air around a patient is near -1000 HU"
         fix = "convert the series again, with its rescale slope and intercept"
         raise InputError(what, where=scan.where or None, fix=fix)
+
+
+def scale(images: Sequence[Image]) -> str:
+    """What a measurement needs and pixels do not tell: the field of view, and where slices lie."""
+    first = images[0]
+    if first.spacing is None or len(first.spacing) < 3:
+        raise ValueError("images without spacing have no scale")
+    row, column, apart = first.spacing[:3]
+    numbers = ", ".join(str(n) for n in dict.fromkeys(image.index for image in images))
+    return (
+        f"Each image is {first.width * column:.0f} mm wide and {first.height * row:.0f} mm high. "
+        f"Slices of the scan are {apart:.2f} mm apart; shown are those numbered {numbers}."
+    )

@@ -16,7 +16,7 @@ from qoqdata.records.images import regions_from_boxes
 from qoqdata.sources.asking import ask, ask_boxes, ask_number
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
-from ..views import overview, through
+from ..views import overview, scale, through
 from .scans import Scan, read_jpegs, read_niftis
 from .tables import TYPES, labels, read_patients, read_slices
 
@@ -58,7 +58,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
-    """Questions about each slice, about slices spread over the scan, and how much blood there is."""
+    """Questions about each slice, about slices spread over the scan, and about its blood."""
     read = read_niftis if "scan" in unit.facts else read_jpegs
     scan = read(unit, job)
     facts = {int(number): one for number, one in unit.facts["slices"].items()}
@@ -180,4 +180,5 @@ def _volume(scan: Scan, job: Job) -> Asked:
     ]
     volume = round(scan.voxel_ml * sum(pixels.values()), 1)
     fields = ask_number(job.card, "volume", volume, unit="mL")
-    return fields | (scan.shown(chosen, "haemorrhage outline", describe(policy)) or {})
+    shown = scan.shown(chosen, "haemorrhage outline", describe(policy)) or {}
+    return fields | shown | {"context": scale(shown["images"])}

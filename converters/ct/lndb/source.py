@@ -20,7 +20,7 @@ from qoqdata.sources.asking import ask, ask_boxes, ask_number, translate
 from qoqdata.sources.companions import data_files
 from qoqdata.sources.protocol import Converted, Filtered, Job, Planned, Refused, Skipped, Unit
 
-from ..views import check_hounsfield, overview, through, windows_of
+from ..views import check_hounsfield, overview, scale, through, windows_of
 from .findings import FOLD_NAMES, agreed, diameter_mm, outlined, read_scans
 from .outlines import Outlines, outline
 
@@ -151,7 +151,8 @@ def _about_nodule(
     )  # fmt: skip
     shown = {"images": cut.images, "regions": _given(cut.regions), "notes": cut.notes, "item": item}
     size = round(diameter_mm(finding), 1)
-    yield ask_number(job.card, "diameter", size, unit="mm") | shown
+    measured = {"context": scale(cut.images or ())}
+    yield ask_number(job.card, "diameter", size, unit="mm") | shown | measured
     grades = [mark["texture"] for mark in outlined(finding)]
     if None in grades or not all(1 <= grade <= 5 for grade in grades):
         yield Skipped("texture", "not_stated", f"graded {grades}", item)
@@ -214,7 +215,8 @@ def _follow_up(
     cut = _cut(scan, drawn, profile, None, len(places), "lung nodule", job)
     label = translate(job.card, facts["follow_up"], where=unit.key, task="follow_up")
     fields = ask(job.card, "follow_up", [label]) | {"regions": _given(cut.regions)}
-    return fields | {"images": cut.images, "notes": cut.notes}
+    shown = {"images": cut.images, "notes": cut.notes, "context": scale(cut.images or ())}
+    return fields | shown
 
 
 def _cut(
