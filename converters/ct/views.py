@@ -43,8 +43,8 @@ def windows_of(sought: str) -> tuple[Window, ...]:
 def overview(options: Mapping[str, Any], sought: str, split: str | None) -> SlicePolicy:
     """Axial slices for whether something is there: chosen without knowing it, except in train,
     where the option `policy` may say mask."""
-    kind = "mask" if options.get(POLICY) == "mask" else "uniform"
-    policy = SlicePolicy(kind, count=options[SLICES], plane="axial")
+    looks = options.get(POLICY) == "mask"
+    policy = SlicePolicy("mask" if looks else "uniform", count=options[SLICES], plane="axial")
     return _bounded(volume.for_split(policy, split), options, sought)
 
 

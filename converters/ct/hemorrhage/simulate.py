@@ -19,7 +19,7 @@ SHAPE, SPACING = (40, 48, 8), (4.5, 4.5, 5.0)
 AFFINE = np.diag([-SPACING[0], -SPACING[1], SPACING[2], 1.0])
 FIRST = 49
 #: Where blood of each type lies, in voxels of the plane.
-PLACES = ((20, 24), (14, 16), (20, 9), (32, 24), (8, 24))
+PLACES = ((20.0, 24.0), (14.0, 16.0), (20.0, 9.0), (32.0, 24.0), (8.0, 24.0))
 QUIRKS = {
     "missing_file": "rows whose slices, or scan, were not fetched",
     "missing_key": "slices without a row; a patient who is in one table only",
@@ -47,13 +47,15 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
     nifti = seed % 2 == 0
     root = out if nifti else out / "ct-ich-1.0.0"
     rows: list[dict[str, Any]] = []
-    people = [{"Patient Number": None, "Age\n(years)": None, "Gender": None, "Note": "years"}]
+    people: list[dict[str, Any]] = [
+        {"Patient Number": None, "Age\n(years)": None, "Gender": None, "Note": "years"}
+    ]
     for number in range(n):
         patient = FIRST + number
         fault = FAULTS[number] if quirks and number < len(FAULTS) else "sound"
         own = _patient(root, patient, fault, rng, nifti=nifti)
         rows += own
-        person = {"Patient Number": patient, "Age\n(years)": 5 + number % 70}
+        person: dict[str, Any] = {"Patient Number": patient, "Age\n(years)": 5 + number % 70}
         person |= {"Gender": "Male" if number % 3 else "Female", "Note": None}
         if fault != "patient lost":
             people.append(person)
@@ -68,8 +70,7 @@ def _patient(
     kind = patient % 2 and fault == "sound"
     types = [] if kind else sorted({patient % 5, (patient * 3 + 1) % 5})
     balls = [
-        Ball((*map(float, PLACES[one]), float(2 + 3 * place)), 9.0 + one, BLOOD)
-        for place, one in enumerate(types)
+        Ball((*PLACES[one], 2.0 + 3 * place), 9.0 + one, BLOOD) for place, one in enumerate(types)
     ]
     voxels = head(rng, SHAPE, SPACING, balls)
     drawn = [inside(ball, SHAPE, SPACING) for ball in balls]
@@ -79,7 +80,7 @@ def _patient(
     rows = []
     for index in range(SHAPE[2]):
         here = [one for one, mask in zip(types, drawn, strict=True) if mask[..., index].any()]
-        row = {PATIENT: patient, SLICE: index + 1}
+        row: dict[str, Any] = {PATIENT: patient, SLICE: index + 1}
         row |= {name: int(place in here) for place, name in enumerate(TYPES)}
         row |= {NONE: int(not here), FRACTURE: int(cracked and index == 3)}
         rows.append(row)

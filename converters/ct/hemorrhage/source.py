@@ -66,7 +66,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     for number in sorted(facts):
         asked += _about_slice(number, facts[number], scan, job)
     asked += [_scan_types(facts, scan, job), _volume(scan, job)]
-    person = {"age": unit.facts["age"], "sex": unit.facts["sex"]}
+    person: dict[str, Any] = {"age": unit.facts["age"], "sex": unit.facts["sex"]}
     return [one if isinstance(one, Skipped) else Record(**one, **person) for one in asked]
 
 
@@ -85,8 +85,8 @@ def _unit(
         raise DuplicateKey(f"has {len(rows[double])} rows", where=f"{key}, slice {double}")
     said = {str(number): labels(some[0]) for number, some in sorted(rows.items())}
     if scans:
-        if lost := {"ct_scans", "masks"} - set(scans):
-            raise MissingFile(f"{lost.pop()} has no file of it", where=key)
+        if absent_part := {"ct_scans", "masks"} - set(scans):
+            raise MissingFile(f"{absent_part.pop()} has no file of it", where=key)
         paths = (scans["ct_scans"][0], scans["masks"][0])
         return Unit(key, paths, key, key, facts={"scan": True, "slices": said}), []
     strays = []
@@ -97,10 +97,10 @@ def _unit(
         else:
             error = MissingKey("the table has no row of this slice", where=path)
             strays.append(Refused(path, error, (path,), key))
-    for number in sorted(set(said) - set(shown), key=int):
-        error = MissingFile("neither window of it is there", where=f"{key}, slice {number}")
-        strays.append(Refused(f"{key}/{number}", error, (), key))
-        del said[number]
+    for lost in sorted(set(said) - set(shown), key=int):
+        absent = MissingFile("neither window of it is there", where=f"{key}, slice {lost}")
+        strays.append(Refused(f"{key}/{lost}", absent, (), key))
+        del said[lost]
     if not shown:
         raise MissingFile("no slice of it is there", where=key)
     files = tuple(path for kinds in shown.values() for path in kinds.values())

@@ -87,7 +87,8 @@ def _study(
         tables["study_mapping"].append(mapping | other)
     label: dict[str, Any] = {IMPRESSION: impression}
     label |= dict.fromkeys(EMBOLISM, _word(positive, number))
-    label |= {column: _word(value, number) for column, value in zip(DETAILS.values(), (acute, small), strict=True)}  # fmt: skip
+    details = zip(DETAILS.values(), (acute, small), strict=True)
+    label |= {column: _word(value, number) for column, value in details}
     for place, column in enumerate(OUTCOMES.values()):
         fate = (number + place) % 4
         label[column] = "Censored" if fate == 3 else _word(fate == 0, number)

@@ -73,8 +73,8 @@ def plan(job: Job) -> Iterator[Planned]:
             yield Refused(image, error, own, person, split)
     for name, table in (("labels", labels), ("splits", splits)):
         for impression in sorted(set(table.rows) - set(mapping.rows)):
-            error = MissingKey(f"{mapping.path} has no row of it", where=impression)
-            yield Refused(f"{name} {impression}", error)
+            stray = MissingKey(f"{mapping.path} has no row of it", where=impression)
+            yield Refused(f"{name} {impression}", stray)
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:

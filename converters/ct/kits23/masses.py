@@ -47,9 +47,7 @@ def shown_fields(cut: CutSlices) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def about_masses(
-    facts: Mapping[str, Any], scan: Volume, mask: Volume, job: Job
-) -> Iterator[Asked]:
+def about_masses(facts: Mapping[str, Any], scan: Volume, mask: Volume, job: Job) -> Iterator[Asked]:
     """Where the masses are, which kidney, how many; size and pathology of the marked tumour."""
     masses = replace(mask, voxels=np.where(mask.voxels == KIDNEY, 0, mask.voxels))
     tumour = replace(mask, voxels=np.where(mask.voxels == TUMOUR, mask.voxels, 0))
@@ -107,7 +105,7 @@ def _count(
         what = f"{stated} instances, and {count} bodies in the mask"
         return Skipped("count", "contradiction", what)
     axis = volume.axis_of_plane(tumour.affine, "axial")
-    indices = [image.index for image in cut.images or ()]
+    indices = [image.index for image in cut.images or () if image.index is not None]
     seen = set(np.unique(np.take(bodies, indices, axis=axis)).tolist()) - {0}
     if len(seen) < count:
         return Skipped("count", "not_shown", f"{len(seen)} of {count} tumours are on these slices")

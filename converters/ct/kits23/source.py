@@ -60,10 +60,10 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
-    """Questions about the mass and its pathology; without imaging, an annotation of the diagnosis."""
+    """Questions about the mass and its pathology; without imaging, the diagnosis annotated."""
     mask = volume.read_volume(job.raw.resolve(unit.files[0]), limits=job.limits)
     mask = volume.label_volume(mask, job.card.mask_codes)
-    person = {"age": unit.facts["age"], "sex": unit.facts["sex"]}
+    person: dict[str, Any] = {"age": unit.facts["age"], "sex": unit.facts["sex"]}
     label = translate(job.card, unit.facts["malignant"], where=unit.key)
     diagnosis = ask(job.card, "diagnosis", [label])
     if not unit.facts["imaging"]:
@@ -76,7 +76,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
             for task in job.card.tasks
             if task != "diagnosis"
         ]
-        fields = {"masks": bare.masks, "regions": bare.regions, "notes": notes}
+        fields: dict[str, Any] = {"masks": bare.masks, "regions": bare.regions, "notes": notes}
         return [Record(**diagnosis, **fields, **person), *skipped]
     scan = volume.read_volume(job.raw.resolve(unit.files[1]), limits=job.limits)
     uniform = overview(job.options, "kidney mass", unit.split)

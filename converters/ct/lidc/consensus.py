@@ -51,14 +51,14 @@ def join(
     outlined: list[tuple[ReadNodule, dict[int, NDArray[np.bool_]]]] = []
     points: set[int] = set()
     for read in readings.nodules:
-        slices = {}
+        slices = set[int]()
         for one in read.contours:
             if one.sop_uid not in places:
                 what = f"reader {read.reader} marked a slice that is not there"
                 raise MissingKey(what, where=readings.series_uid, fix="fetch the series again")
-            slices[places[one.sop_uid]] = None
+            slices.add(places[one.sop_uid])
         if read.is_point:
-            points |= set(slices)
+            points |= slices
         else:
             outlined.append((read, _filled(read, places, shape)))
     groups = _groups([drawn for _, drawn in outlined], [read.reader for read, _ in outlined])

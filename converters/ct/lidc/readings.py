@@ -1,4 +1,4 @@
-"""The XML of LIDC readings: what each of up to four radiologists marked on the slices of a series."""
+"""The XML of LIDC readings: what each of up to four radiologists marked in a series."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ def plan(job: Job) -> Iterator[Planned]:
         except InputError as error:
             yield Refused(folder, error, tuple(paths), name)
     for uid, paths in sorted(found.items()):
-        error = MissingFile("the series that it names is not there", where=paths[0])
-        yield Refused(f"readings {uid}", error, tuple(paths))
+        absent = MissingFile("the series that it names is not there", where=paths[0])
+        yield Refused(f"readings {uid}", absent, tuple(paths))
 
 
 def _counts(job: Job) -> dict[str, int]:
@@ -107,7 +107,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     asked = [_presence(order, nodules, points, job), _nodules(order, nodules, job)]
     for nodule in nodules:
         asked += _about(nodule, order, job)
-    person = {"age": order.header.age, "sex": order.header.sex}
+    person: dict[str, Any] = {"age": order.header.age, "sex": order.header.sex}
     return [one if isinstance(one, Skipped) else Record(**one, **person) for one in asked]
 
 

@@ -99,8 +99,8 @@ def _findings(marks: Sequence[Row], joined: Sequence[Row], readers: int, scan: s
             {"number": integer(row[MARK]), "marks": [by_name.pop(name) for name in names]}
         )
     if by_name:
-        reader, mark = next(iter(by_name))
-        raise MissingKey(f"{JOINED} lacks finding {mark} of reader {reader}", where=scan)
+        reader, left = next(iter(by_name))
+        raise MissingKey(f"{JOINED} lacks finding {left} of reader {reader}", where=scan)
     if len({finding["number"] for finding in findings} - {None}) < len(findings):
         raise DuplicateKey(f"{JOINED} has a FindingID twice, or none", where=scan)
     return sorted(findings, key=lambda finding: finding["number"])

@@ -97,13 +97,13 @@ def _scan(
             own = texture if fault != "readers differ" or reader == 1 else 1
             volume = 4 / 3 * math.pi * (radius + reader - 1) ** 3 if radius else POINT_MM3
             world = [o + c * s for o, c, s in zip(ORIGIN, centre, SPACING, strict=True)]
-            cells = {"LNDbID": scan, "RadID": reader, "FindingID": seen[reader]}
+            cells: dict[str, Any] = {"LNDbID": scan, "RadID": reader, "FindingID": seen[reader]}
             cells |= dict(zip("xyz", world, strict=True))
             cells |= {"Nodule": int(nodule), "Volume": volume, "Text": own}
             tables[MARKS].append(cells)
             for name, value in zip(joined, (reader, seen[reader], volume, own), strict=True):
                 joined[name].append(value)
-        row = {"LNDbID": scan, "RadID": ",".join(map(str, joined["reader"]))}
+        row: dict[str, Any] = {"LNDbID": scan, "RadID": ",".join(map(str, joined["reader"]))}
         row |= {"RadFindingID": ",".join(map(str, joined["mark"])), "FindingID": place + 1}
         row |= dict(zip("xyz", world, strict=True))
         row |= {"AgrLevel": len(joined["reader"]) if nodule else 0, "Nodule": int(nodule)}

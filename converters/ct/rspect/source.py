@@ -43,7 +43,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     _check_slices(order, stems, unit)
     positive = [float(stem in set(unit.facts["positive"])) for stem in stems]
     verdict = _verdict(unit)
-    person = {"age": order.header.age, "sex": order.header.sex}
+    person: dict[str, Any] = {"age": order.header.age, "sex": order.header.sex}
 
     whole = _shown(order, overview(job.options, SOUGHT, unit.split), positive, job)
     asked: list[tuple[Asked, dict[str, Any]]] = [

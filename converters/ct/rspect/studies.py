@@ -51,9 +51,9 @@ def plan_studies(job: Job) -> Iterator[Planned]:
             yield _unit(study, paths)
         except InputError as error:
             yield Refused(study[KEYS[0]], error, paths)
-    for key, paths in _files(job, f"{base}{TEST}").group_by(KEYS[0], maintain_order=True):
+    for (key, *_), rest in _files(job, f"{base}{TEST}").group_by(KEYS[0], maintain_order=True):
         what = "a study of the competition's test, whose labels are not public"
-        yield Filtered(str(key[0]), "no_label", what, tuple(paths["path"]))
+        yield Filtered(str(key), "no_label", what, tuple(rest["path"]))
 
 
 def _base(job: Job) -> str:
