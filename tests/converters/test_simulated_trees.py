@@ -16,6 +16,7 @@ UNITS = 500
 SOURCES = (
     *("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss"),
     *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
+    *("rspect", "lndb", "hemorrhage", "inspect", "lidc", "kits23"),
 )
 
 
