@@ -10,10 +10,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-
-from qoqdata import console
 from qoqdata.converters.ct.kits23.bodies import TUMOUR
 from qoqdata.converters.ct.lndb.findings import agreed, diameter_mm, read_scans
+
+from qoqdata import console
 from qoqdata.errors import QoqdataError
 from qoqdata.readers import volume
 from qoqdata.readers.volume import SlicePolicy
