@@ -1,7 +1,7 @@
 """How often a slice policy shows what a label is about: `python -m benchmarks.slice_choice RAW`.
 
-RAW holds the tables of LNDb in `lndb` and KiTS23 in `nifti/kits23`, as the real files of the tests do.
-Nodules lie anywhere in lungs of 300 slices of 1 mm, as balls of the diameters that readers measured.
+RAW holds the tables of LNDb in `lndb` and KiTS23 in `nifti/kits23`, as the tests' real files do.
+Nodules lie anywhere in lungs of 300 slices of 1 mm, balls of the diameters that readers measured.
 """
 
 from __future__ import annotations
