@@ -104,9 +104,12 @@ def test_labels_that_are_known() -> None:
     rows = frame(
         record(0, "free", uncertain=["perhaps"], absent=None, source="b"), record(1, absent=["w"])
     )
-    card = catalogue.find_source("kits23").card
-    assert known_labels(rows, {"kits23": card}) == {
-        "kits23": {"Benign", "Malignant"},
+    card = catalogue.find_source("covid_blues").card
+    assert known_labels(rows, {"covid_blues": card}) == {
+        "covid_blues": {
+            *("Score 0", "Score 1", "Score 2", "Score 3"),
+            *("COVID-19 negative", "COVID-19 positive"),
+        },
         "a": {"w"},
         "b": {"free", "perhaps"},
     }

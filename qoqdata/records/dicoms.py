@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from qoqdata.readers import dicom, video_frames, volume
-from qoqdata.readers.dicom import DicomImage, Series, Window
+from qoqdata.readers.dicom import DicomImage, Series, SeriesOrder, Window
 from qoqdata.readers.dicom.presentation import BITS_RANGE, Presentation
 from qoqdata.readers.dicom.units import refuse_window
 from qoqdata.readers.dicom.windowing import Voi, ct_window, displayed
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.square_pixels import resample_linear
 from qoqdata.readers.video_frames import FramePolicy
-from qoqdata.readers.volume import SlicePolicy, Volume
+from qoqdata.readers.volume import SliceFrame, SlicePolicy, Volume
 from qoqdata.records import slices
 from qoqdata.records.content import Image
 
@@ -87,6 +88,59 @@ def series_images(
         notes += (*told, *slices.square_notes(stacks[-1]))
     images = tuple(image for slice_ in zip(*stacks, strict=True) for image in slice_)
     return images, tuple(dict.fromkeys((*notes, *series.repairs)))
+
+
+def ordered_images(
+    order: SeriesOrder,
+    indices: Sequence[int],
+    windows: Sequence[Window | str | None],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+    """The slices `indices` of an ordered series, read one by one, each through every window.
+
+    As `series_images` shows them: upright, with square pixels, `index` and `spacing` those of the
+    whole series. Raises as `file_images`.
+    """
+    images, notes = [], list(order.repairs)
+    for index in indices:
+        path, frame = order.files[index]
+        windowed = dicom.read_windows(path, windows, frames=[frame], square=False, limits=limits)
+        place = order_frame(order, index)
+        for image in windowed:
+            pixels = volume.upright(image.frames[0], place)
+            shown = Image(
+                resample_linear(pixels, place.shape),
+                original_width=place.voxel_shape[1],
+                original_height=place.voxel_shape[0],
+                view=place.plane,
+                window=image.window,
+                index=index,
+                spacing=(*place.spacing, order.spacing[0]),
+            )
+            images.append(shown)
+            notes += image.repairs
+    notes += slices.square_notes(images)
+    return tuple(images), tuple(dict.fromkeys(notes))
+
+
+def order_frame(order: SeriesOrder, index: int) -> SliceFrame:
+    """How slice `index` of an ordered series lies in the image that `ordered_images` gives."""
+    shape = (len(order.files), order.header.rows or 0, order.header.columns or 0)
+    return volume.slice_frame(shape, _RAS_FROM_LPS @ order.affine, 0, index, square=True)
+
+
+def choose_ordered(
+    policy: SlicePolicy, order: SeriesOrder, *, profile: Sequence[float] | None = None
+) -> tuple[int, ...]:
+    """The slices that `policy` takes from an ordered series, in anatomical order.
+
+    `profile` has a number for each slice, above 0 where an annotation touches it. Raises as
+    `volume.choose`.
+    """
+    upwards = volume.anatomical_axes(_RAS_FROM_LPS @ order.affine)[0][1]
+    count = len(order.files)
+    return volume.choose(policy, count, mask_profile=profile, descending=not upwards)
 
 
 def _window_of(series: Series, request: Window | str | None) -> Window | None:

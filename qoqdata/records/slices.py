@@ -38,15 +38,16 @@ def cut_slices(
     codes: Mapping[int, str],
     *,
     policy: SlicePolicy,
-    window: Window | None = None,
+    window: Window | Sequence[Window] | None = None,
 ) -> CutSlices:
     """Cut slices by `policy` from a volume, its mask, or both on one grid; pixels are square.
 
     Grey values go through `window`, always as LINEAR_EXACT, or, without one, through the
-    `percentile_range` of the whole volume. Mask codes must be in `codes`; 0 is background. Boxes
-    are unions by code and slice, in pixels of the image. Raises Misaligned for grids that differ,
-    what `label_volume` raises for the mask, InputError for a file of several volumes and for slices
-    of a single row.
+    `percentile_range` of the whole volume. Of several windows a slice is shown through each before
+    the next slice; its mask and boxes lie on the first. Mask codes must be in `codes`; 0 is
+    background. Boxes are unions by code and slice, in pixels of the image. Raises Misaligned for
+    grids that differ, what `label_volume` raises for the mask, InputError for a file of several
+    volumes and for slices of a single row.
     """
     grid = image or mask
     if grid is None:
@@ -68,15 +69,15 @@ def cut_slices(
     axis, indices = volume.choose_slices(policy, grid, mask=mask)
     notes = (f"slices: {volume.describe(policy)}, of {grid.voxels.shape[axis]}", *notes)
     images = label_maps = regions = None
+    shown = 1
     if image is not None:
-        grey, note = _volume_grey(image, window)
-        images = slice_images(image, axis, indices, grey)
-        notes = (*notes, note, *square_notes(images))
+        images, told = windowed_images(image, axis, indices, window)
+        notes, shown = (*notes, *told), len(images) // len(indices)
     if mask is not None:
         label_maps = tuple(
             Mask(
                 volume.slice_image(mask.voxels, grid.affine, axis, index, square=True, labels=True),
-                place,
+                place * shown,
             )
             for place, index in enumerate(indices)
         )
@@ -86,6 +87,20 @@ def cut_slices(
             for region in regions_from_boxes(masks.boxes(one.codes, codes), image=one.image)
         )
     return CutSlices(images, label_maps, regions, notes)
+
+
+def windowed_images(
+    image: Volume, axis: int, indices: Sequence[int], window: Window | Sequence[Window] | None
+) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+    """The slices, each through every window before the next one, and notes; as `cut_slices`."""
+    windows = window if isinstance(window, Sequence) else (window,)
+    stacks, notes = [], list[str]()
+    for one in windows:
+        grey, note = _volume_grey(image, one)
+        stacks.append(slice_images(image, axis, indices, grey))
+        notes += (note, *square_notes(stacks[-1]))
+    images = tuple(image for slice_ in zip(*stacks, strict=True) for image in slice_)
+    return images, tuple(dict.fromkeys(notes))
 
 
 def slice_images(

@@ -15,7 +15,7 @@ from qoqdata.simulation.mark import MARK
 from qoqdata.simulation.picture import write_jpeg, write_png
 from qoqdata.simulation.table import write_csv, write_text, write_xlsx
 from qoqdata.simulation.video import write_video
-from qoqdata.simulation.volume import write_nifti
+from qoqdata.simulation.volume import write_metaimage, write_nifti
 from qoqdata.simulation.wfdb import write_wfdb
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "write_csv",
     "write_dicom",
     "write_jpeg",
+    "write_metaimage",
     "write_nifti",
     "write_png",
     "write_text",

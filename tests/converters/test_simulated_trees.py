@@ -20,6 +20,7 @@ SOURCES = (
     *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
     *("brain_tumor", "brain_mri", "isles22", "mimic_iv"),
     *("ptb_xl", "mimic_iv_ecg", "chapman_shaoxing", "georgia", "cpsc2018"),
+    *("rspect", "lndb", "hemorrhage", "inspect", "lidc", "kits23"),
 )
 CHEST = [
     slug

@@ -12,6 +12,7 @@ from PIL import Image
 
 from qoqdata.dataset import Dataset
 from qoqdata.exports.formats import FORMATS, write_export
+from qoqdata.question import is_given
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -78,7 +79,13 @@ def test_verl_rows(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     for row in rows:
         record = wanted[row["extra_info"]["index"]]
         (turn,) = row["prompt"]
-        assert turn["content"] == "<image>" * len(record["images"]) + record["question"]
+        assert turn["content"].startswith("<image>" * len(record["images"]))
+        if record["context"] is None and not any(map(is_given, record["regions"] or ())):
+            assert (
+                turn["content"].removeprefix("<image>" * len(record["images"]))
+                == (record["question"])
+            )
+        assert record["question"] in turn["content"]
         assert row["images"] == record["images"]
         assert row["reward_model"] == {"style": "rule", "ground_truth": record["answer"]}
         assert (row["data_source"], row["domain"]) == (record["source"], record["domain"])

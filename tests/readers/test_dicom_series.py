@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import FileDataset
 
 from qoqdata.errors import InputError, NoPixels, TooLarge, UnreadableFile
-from qoqdata.readers.dicom import Gap, group_series, read_series
+from qoqdata.readers.dicom import Gap, group_series, read_series, read_series_order
 from qoqdata.readers.dicom.geometry import ImagePlane
 from qoqdata.readers.dicom.stack import stack
 from qoqdata.readers.limits import Limits
@@ -52,6 +52,11 @@ def test_slices_are_ordered_by_place_not_by_name(tmp_path: Path) -> None:
     found = read_series(write(tmp_path / "s", axial([30.0, 10.0, 40.0, 20.0])))
     assert found.values.dtype == np.float32
     # Slices 1, 3, 0, 2 from the feet up; HU = 2 * stored - 100.
+    order = read_series_order(tmp_path / "s")
+    assert [path.name for path, _ in order.files] == ["1.dcm", "3.dcm", "0.dcm", "2.dcm"]
+    assert order.ids.sop_instance_uids == ("1.2.3.1", "1.2.3.3", "1.2.3.0", "1.2.3.2")
+    assert (order.positions, order.spacing) == (found.positions, found.spacing)
+    assert np.array_equal(order.affine, found.affine) and order.ids == found.ids
     first = [value * 2 - 100 for value in (10, 30, 0, 20)]
     assert found.values[:, 0, 0].tolist() == first
     assert found.positions == (10.0, 20.0, 30.0, 40.0)
@@ -351,3 +356,9 @@ def test_localizers_in_the_packaged_folders_are_refused() -> None:
     assert len(groups) > 2
     with pytest.raises(InputError):
         read_series(files)
+
+
+def test_an_order_without_pixels_cannot_tell_copies(tmp_path: Path) -> None:
+    folder = write(tmp_path / "s", axial([0.0, 2.0, 2.0]))
+    with pytest.raises(InputError, match=r"lies where .*1\.dcm lies"):
+        read_series_order(folder)

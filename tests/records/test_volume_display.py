@@ -15,7 +15,7 @@ from qoqdata.readers import dicom
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import Plane, SlicePolicy, read_volume
 from qoqdata.records.content import Image, Mask
-from qoqdata.records.dicoms import series_images
+from qoqdata.records.dicoms import choose_ordered, ordered_images, series_images
 from qoqdata.records.slices import cut_slices
 from qoqdata.records.storage import store_image
 
@@ -150,3 +150,20 @@ def test_real_volumes_with_a_range_keep_their_shades_in_training_storage(realdat
             training = stored(one, "training").astype(float)
             assert training.shape == one.pixels.shape
             assert np.abs(training - one.pixels).mean() <= 2
+
+
+def test_slices_read_one_by_one_are_those_of_the_series(realdata: Path) -> None:
+    """The order of headers alone gives the images of the volume, upright, at their places."""
+    window = Window(300, 600, "LINEAR_EXACT")
+    for name in ("series_ct_torchio", "series_mr_hippocampus_crop"):
+        folder = realdata / "dicom" / name
+        order = dicom.read_series_order(folder)
+        whole, _ = series_images(dicom.read_series(folder), SlicePolicy(count=4), [window, None])
+        indices = choose_ordered(SlicePolicy(count=4), order)
+        images, _ = ordered_images(order, indices, [window, None])
+        assert [one.index for one in images] == [one.index for one in whole]
+        for one, other in zip(images, whole, strict=True):
+            assert (one.view, one.spacing) == (other.view, other.spacing)
+            assert one.window == other.window
+            if one.window is not None:
+                assert np.array_equal(one.pixels, other.pixels)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pydicom
 import pytest
+import SimpleITK as sitk
 import wfdb
 from PIL import Image
 
@@ -97,6 +98,19 @@ def test_a_series_of_slices_is_a_volume(tmp_path: Path) -> None:
     assert (series.values == voxels.T).all()
     assert sorted(series.spacing) == [1.0, 2.0, 5.0]
     assert series.repairs == ()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_metaimage(tmp_path: Path, compressed: bool) -> None:
+    """ITK reads the same voxels, at the same places."""
+    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4) - 9
+    geometry = {"spacing": (0.5, 0.75, 2.0), "origin": (-3.0, 4.0, -150.5)}
+    path = tmp_path / "a.mhd"
+    simulation.write_metaimage(path, voxels, **geometry, compressed=compressed)
+    image = sitk.ReadImage(str(path))
+    assert np.array_equal(sitk.GetArrayFromImage(image), voxels.transpose(2, 1, 0))
+    assert (image.GetSpacing(), image.GetOrigin()) == tuple(geometry.values())
+    assert simulation.MARK in path.read_text()
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])

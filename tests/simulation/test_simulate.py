@@ -80,18 +80,18 @@ def test_the_command(command: Callable, tmp_path: Path) -> None:
 
 
 def test_the_catalogue_says_who_has_one(command: Callable) -> None:
-    assert "lc25000" in qoqdata.simulated() and "kits23" not in qoqdata.simulated()
+    assert "lc25000" in qoqdata.simulated() and "image_table" not in qoqdata.simulated()
     _, text, _ = command("sources")
     told = dict(zip(qoqdata.cards(), text.split("verified ")[1:], strict=True))
-    assert "; simulated" in told["lc25000"] and "; simulated" not in told["kits23"]
+    assert "; simulated" in told["lc25000"] and "; simulated" not in told["image_table"]
     assert "qoqdata simulate lc25000 --n 50" in command("sources", "lc25000")[1]
-    assert "qoqdata simulate" not in command("sources", "kits23")[1]
+    assert "qoqdata simulate" not in command("sources", "image_table")[1]
 
 
 @pytest.mark.parametrize(
     ("slug", "n", "there", "said"),
     [
-        ("kits23", 5, False, "kits23: has no simulator.*lc25000"),
+        ("image_table", 5, False, "image_table: has no simulator.*lc25000"),
         ("lc25000", 0, False, "0 units are none"),
         ("lc25000", 5, True, "is there already"),
     ],

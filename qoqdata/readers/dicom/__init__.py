@@ -10,7 +10,14 @@ from qoqdata.readers.dicom.segmentation import (
     SegmentFrame,
     read_segmentation,
 )
-from qoqdata.readers.dicom.series import Series, SeriesIds, group_series, read_series
+from qoqdata.readers.dicom.series import (
+    Series,
+    SeriesIds,
+    SeriesOrder,
+    group_series,
+    read_series,
+    read_series_order,
+)
 from qoqdata.readers.dicom.stack import Gap
 from qoqdata.readers.dicom.values import read_values
 from qoqdata.readers.dicom.windowing import CT_WINDOWS, Window
@@ -25,11 +32,13 @@ __all__ = [
     "Segmentation",
     "Series",
     "SeriesIds",
+    "SeriesOrder",
     "Window",
     "group_series",
     "read_dicom",
     "read_segmentation",
     "read_series",
+    "read_series_order",
     "read_values",
     "read_windows",
 ]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqdata.errors import InputError
 from qoqdata.readers.dicom.header import DicomHeader, read_dicom_header
 from qoqdata.readers.dicom.presentation import Presentation
 from qoqdata.readers.dicom.series_identity import find_series
 from qoqdata.readers.dicom.series_values import series_values
-from qoqdata.readers.dicom.slices import check_one_series, read_slices
+from qoqdata.readers.dicom.slices import Slice, check_one_series, read_slices
 from qoqdata.readers.dicom.stack import Gap, stack
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 
@@ -55,6 +56,53 @@ class Series:
     repairs: tuple[str, ...]
     header: DicomHeader
     ids: SeriesIds
+
+
+@dataclass(frozen=True)
+class SeriesOrder:
+    """The slices of a series in order along their common normal, from headers alone.
+
+    `files` has the file and frame of each slice; affine, spacing, positions, gaps, header and ids
+    are as of `Series`, whose values these slices would have.
+    """
+
+    files: tuple[tuple[Path, int], ...]
+    affine: NDArray[np.float64]
+    spacing: tuple[float, float, float]
+    positions: tuple[float, ...]
+    gaps: tuple[Gap, ...]
+    repairs: tuple[str, ...]
+    header: DicomHeader
+    ids: SeriesIds
+
+
+def read_series_order(
+    files: Path | str | Iterable[Path | str], *, limits: Limits = DEFAULT_LIMITS
+) -> SeriesOrder:
+    """The order of the slices of one series, for readers who want few of them; no pixels.
+
+    As `read_series`, which also says what is raised. Pixels would tell whether slices at one place
+    are the same, so InputError is raised for such here.
+    """
+    slices, repairs = read_slices(files, limits=limits)
+    repairs += check_one_series(slices)
+    names = [one.name for one in slices]
+    layout = stack([one.plane for one in slices], thickness=slices[0].thickness, names=names)
+    if twice := next((numbers for numbers in layout.order if len(numbers) > 1), None):
+        first, second = (names[number] for number in twice[:2])
+        fix = "remove the one that is a copy"
+        raise InputError(f"lies where {first} lies", where=second, fix=fix)
+    ordered = [slices[number] for (number,) in layout.order]
+    return SeriesOrder(
+        files=tuple((one.path, one.frame) for one in ordered),
+        affine=layout.affine,
+        spacing=layout.spacing,
+        positions=layout.positions,
+        gaps=layout.gaps,
+        repairs=tuple(dict.fromkeys((*repairs, *layout.repairs))),
+        header=ordered[0].header,
+        ids=_ids(ordered),
+    )
 
 
 def group_series(
@@ -123,10 +171,15 @@ def read_series(
         tilt_degrees=layout.tilt_degrees,
         repairs=tuple(dict.fromkeys((*repairs, *decoded.repairs, *layout.repairs))),
         header=firsts[0].header,
-        ids=SeriesIds(
-            patient_id=first.patient_id,
-            study_instance_uid=first.study_instance_uid,
-            series_instance_uid=first.series_instance_uid,
-            sop_instance_uids=tuple(one.header.sop_instance_uid for one in firsts),
-        ),
+        ids=_ids(firsts),
+    )
+
+
+def _ids(slices: Sequence[Slice]) -> SeriesIds:
+    first = slices[0].header
+    return SeriesIds(
+        patient_id=first.patient_id,
+        study_instance_uid=first.study_instance_uid,
+        series_instance_uid=first.series_instance_uid,
+        sop_instance_uids=tuple(one.header.sop_instance_uid for one in slices),
     )

@@ -35,7 +35,14 @@ from qoqdata.readers.volume.orientation import (
     through_plane_axis,
 )
 from qoqdata.readers.volume.resample import resample_onto
-from qoqdata.readers.volume.slice_policy import SlicePolicy, choose, choose_slices, describe
+from qoqdata.readers.volume.slice_policy import (
+    SlicePolicy,
+    choose,
+    choose_slices,
+    describe,
+    for_split,
+    within_budget,
+)
 from qoqdata.readers.volume.slices import (
     SliceFrame,
     slice_frame,
@@ -59,6 +66,7 @@ __all__ = [
     "choose_slices",
     "describe",
     "finite",
+    "for_split",
     "grid_difference",
     "label_volume",
     "percentile_range",
@@ -72,6 +80,7 @@ __all__ = [
     "upright",
     "voxel_from_stored",
     "voxel_from_world",
+    "within_budget",
     "without_nonfinite",
     "world_from_voxel",
 ]

@@ -3,12 +3,15 @@
 Slices come in anatomical order, the direction in which RAS coordinates grow: axial from inferior
 to superior, coronal from posterior to anterior, sagittal from the patient's left to right. The
 order of the file plays no part, so a volume stored upside down gives the same slices.
+
+Whether a finding is there must be asked of slices that were chosen without knowing it. What a
+question takes for granted, it may show: where the finding is in the plane, how large, of what kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -33,7 +36,8 @@ class SlicePolicy:
         the fraction `inner` of the slices at each end (less where too few would remain).
     all: every slice.
     mask: up to `count` slices, spread as evenly over those that the mask touches. It uses the
-        answer to choose the question's images, so it is for training only.
+        answer to choose the question's images: for questions that take the finding for granted, and
+        for others in training only (`for_split`).
     index: the array indices `indices` along the slice axis, as annotation tables name them.
     plane: the plane to cut; None follows `through_plane_axis`.
     """
@@ -57,6 +61,29 @@ class SlicePolicy:
             raise UsageError("indices belong to the policy 'index', which needs them")
         if min(self.indices, default=0) < 0 or len(set(self.indices)) < len(self.indices):
             raise UsageError("slice indices must be distinct and not negative")
+
+
+def for_split(policy: SlicePolicy, split: str | None) -> SlicePolicy:
+    """The policy for records of a split: one that looks at the answer is for train, others see
+    slices that were chosen without it."""
+    if policy.kind != "mask" or split == "train":
+        return policy
+    return replace(policy, kind="uniform")
+
+
+def within_budget(policy: SlicePolicy, images: int, *, windows: int = 1) -> SlicePolicy:
+    """The policy with so few slices that a record has at most `images`, each shown `windows` times.
+
+    All slices become as many uniform ones. Raises UsageError where not even one slice fits, or
+    more named ones than fit.
+    """
+    most = images // windows
+    if most < 1 or len(policy.indices) > most:
+        what = f"{max(1, len(policy.indices))} slices in {windows} windows are over {images} images"
+        raise UsageError(what, fix="allow more images, or show fewer windows")
+    if policy.kind == "all":
+        return replace(policy, kind="uniform", count=most, inner=0.0)
+    return replace(policy, count=min(policy.count, most))
 
 
 def choose(
