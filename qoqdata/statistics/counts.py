@@ -94,7 +94,9 @@ def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
     assertions, doubts, denials = (
         _named(records, column) for column in ("labels", "uncertain", "absent")
     )
-    options = _named(records.filter(pl.col("kind") != "choice"), "options")
+    # A task has few lists of options, and millions of questions that repeat them.
+    lists = records.filter(pl.col("kind") != "choice").select(*_TASK, label="options").unique()
+    options = lists.explode("label").drop_nulls("label")
     labels = pl.concat([part.select(on) for part in (options, assertions, doubts, denials)])
     counts = assertions.group_by(on).agg(
         _questions("n_train", "train"),
