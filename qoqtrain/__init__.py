@@ -1,7 +1,7 @@
 """DRPO, rewards, training and evaluation on qoqdata sets.
 
     drpo = qoqtrain.DRPO.from_stats(qoqdata.open("./set").stats, domain_key="domain")
-    qoqtrain.rewards.score(responses, truths, preset="qoq_med_code")
+    qoqtrain.rewards.score(responses, truths, preset="gated")
     qoqtrain.train({"data": "./set", "model": "Qwen/Qwen2.5-VL-7B-Instruct", "out": "./run"})
     qoqtrain.evaluate_model("./set", "./run/model", out="./figures")
 

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up. A package or module imports from the rows above its own, never from its own
 #: row or below. The longest name that fits counts.
 QOQDATA = (
-    ("errors", "version", "shipped", "progress", "printable"),
-    ("yaml_document",),
+    ("errors", "version", "shipped", "progress", "printable", "units"),
+    ("yaml_document", "answer_format"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
@@ -47,7 +47,7 @@ QOQTRAIN = (
 )
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
-    *("", "api", "atomic", "boxes", "concepts", "console", "contract", "dataset", "errors"),
+    *("", "answer_format", "api", "atomic", "boxes", "concepts", "console", "contract", "dataset", "errors"),
     *(
         "manifest",
         "progress",
@@ -56,6 +56,7 @@ FOR_QOQTRAIN = (
         "roles",
         "settings",
         "stream",
+        "units",
         "yaml_document",
     ),
 )

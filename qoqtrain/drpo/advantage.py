@@ -65,7 +65,9 @@ def group_scores(batch: RolloutBatch, settings: DRPOSettings) -> Floats:
 
 def _standardised(batch: RolloutBatch, values: Floats, settings: DRPOSettings) -> Floats:
     centred, std = _centred(batch, values)
-    return centred / batch.per_rollout(np.maximum(std, settings.std_floor) + settings.eps)
+    low, high = settings.reward_range or (0.0, 1.0)
+    floor = settings.std_floor * (high - low)
+    return centred / batch.per_rollout(np.maximum(std, floor) + settings.eps)
 
 
 def _centred(batch: RolloutBatch, values: Floats) -> tuple[Floats, Floats]:

@@ -33,8 +33,8 @@ class DRPOSettings:
       part_weights     weight of each part when rewards have several columns; None is 1 each
       group            within a question: "grpo" (r - mean) / std, "dr_grpo" r - mean, "rloo"
                        r - mean of the others, "gdpo" the grpo score of each part, then the sum
-      std_floor        smallest std that "grpo" and "gdpo" divide by; above 0, groups that differ
-                       by crumbs are no longer stretched to unit variance
+      std_floor        smallest std that "grpo" and "gdpo" divide by, as a share of the reward's
+                       range: groups that differ by crumbs are not stretched to unit variance
     Clusters
       feature          clustered per question: "raw" rewards in order of arrival, "sorted" rewards,
                        or their "mean"

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from qoqdata.answer_format import instruction
 from qoqdata.dataset import Dataset
 from qoqdata.exports.formats import FORMATS, write_export
+from qoqtrain.rewards import score, truth_of_record
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -78,7 +80,8 @@ def test_verl_rows(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     for row in rows:
         record = wanted[row["extra_info"]["index"]]
         (turn,) = row["prompt"]
-        assert turn["content"] == "<image>" * len(record["images"]) + record["question"]
+        asked = "<image>" * len(record["images"]) + record["question"]
+        assert turn["content"] == f"{asked}\n\n{instruction(record)}"
         assert row["images"] == record["images"]
         assert row["reward_model"] == {"style": "rule", "ground_truth": record["answer"]}
         assert (row["data_source"], row["domain"]) == (record["source"], record["domain"])
@@ -103,7 +106,8 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
         ((turn,), infos) = row["raw_prompt"], record["image_info"]
         shown = [part["image"].size for part in turn["content"] if part["type"] == "image"]
         assert shown == [(info["width"], info["height"]) for info in infos]
-        assert turn["content"][-1] == {"type": "text", "text": record["question"]}
+        told = f"{record['question']}\n\n{instruction(record)}"
+        assert turn["content"][-1] == {"type": "text", "text": told}
 
 
 def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
@@ -115,7 +119,9 @@ def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_pat
         human, answer = maybe_convert_to_chatml(line)["messages"]
         assert (human["role"], answer["role"]) == ("human", "gpt")
         assert human["content"].count("<image>") == len(line["images"]) == len(record["images"])
-        assert answer["content"] == record["answer"]
+        assert answer["content"].endswith(f"\\boxed{{{record['answer']}}}")
+        (found,) = score([answer["content"]], [truth_of_record(record)], "accuracy")
+        assert found["overall"] == 1.0
         for name, image in zip(line["images"], record["images"], strict=True):
             assert (tmp_path / name).read_bytes() == image["bytes"]
 

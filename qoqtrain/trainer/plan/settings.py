@@ -12,6 +12,7 @@ from qoqdata.atomic import digest
 from qoqdata.errors import UsageError
 from qoqdata.settings import checked, load_mapping
 from qoqdata.yaml_document import dump_yaml, parse_yaml
+from qoqtrain.rewards.scheme import DEFAULT_PRESET
 
 
 class _Section(BaseModel):
@@ -102,7 +103,7 @@ class Drpo(_Section):
 class Reward(_Section):
     """The reward (`qoqtrain.rewards.score`)."""
 
-    preset: str = "qoq_med_code"
+    preset: str = DEFAULT_PRESET
     settings: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -125,10 +125,7 @@ def rollout_numbers(scored: ScoredRollouts) -> dict[str, Any]:
         "ess": report["ess"],
         "response_tokens": _mean([row["tokens"] for row in everyone]),
         "truncated": _mean([float(row["truncated"]) for row in everyone]),
-        "drpo": {
-            name: report[name]
-            for name in ("n_questions", "n_degenerate_groups", "alpha", "n_clipped", "batch_std")
-        },
+        "drpo": {name: report[name] for name in HEALTH},
     }
 
 
