@@ -1,7 +1,7 @@
 r"""How an answer is to be written: told in prompts, taught by exports, read by rewards.
 
-A response reasons between <think> and </think>, marks regions as JSON where it is asked to, and ends
-with the final answer in \boxed{}. `qoqtrain.rewards.final_answer` reads it, `docs/training.md`
+A response reasons between <think> and </think>, marks regions as JSON where it is asked to, and
+ends with the final answer in \boxed{}. `qoqtrain.rewards.final_answer` reads it, `docs/training.md`
 describes it, and nothing else writes the words.
 """
 

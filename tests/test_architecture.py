@@ -47,7 +47,18 @@ QOQTRAIN = (
 )
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
-    *("", "answer_format", "api", "atomic", "boxes", "concepts", "console", "contract", "dataset", "errors"),
+    *(
+        "",
+        "answer_format",
+        "api",
+        "atomic",
+        "boxes",
+        "concepts",
+        "console",
+        "contract",
+        "dataset",
+        "errors",
+    ),
     *(
         "manifest",
         "progress",

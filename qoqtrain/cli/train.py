@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 import qoqtrain
 from qoqdata import console
 from qoqdata.roles import in_words
+from qoqtrain.cli import weights
 
 if TYPE_CHECKING:
+    from qoqtrain.drpo import WeightRow
     from qoqtrain.trainer.plan.dry_run import DryRun
 
 EPILOG = """Example:  qoqtrain train --data ./set --model Qwen/Qwen2.5-VL-7B-Instruct --dry-run
@@ -20,6 +23,9 @@ Several GPUs:  torchrun --nproc-per-node 8 --no-python qoqtrain train --data ./s
 
 The same command goes on from the last checkpoint."""
 
+
+#: Rows of the mix that are shown, those that are repeated most.
+MIX_ROWS = 20
 
 #: What a run trains.
 Stage = Literal["align", "sft", "drpo"]
@@ -89,6 +95,28 @@ def train_command(
             console.say(f"trained model: {folder}")
 
 
+def show_attention(result: DryRun, key: str) -> None:
+    """What each domain is to have, what the stream draws, what DRPO makes of it."""
+    console.table(
+        (key, "target", "sampled", "weight", "sampled x weight"),
+        [
+            (row.domain, row.target, row.sampled, row.weight, row.product)
+            for row in result.attention
+        ],
+    )
+    console.say("\nshares of all; weight: mean over a domain's questions, rarity and difficulty")
+    settings = result.plan.settings
+    if settings.mix is not None and result.counts_twice:
+        console.say(
+            f"drpo.preset={settings.drpo.preset} counts records, whatever the mix draws, so rarity is"
+            " corrected twice; drpo.preset=budget corrects it once"
+        )
+
+
+def _passes(row: Mapping[str, Any]) -> float:
+    return -float(row["passes"])
+
+
 def show(result: DryRun, *, world: int, config: bool) -> None:
     """The dry run: the cut of a step, memory, the mix, and what DRPO starts from."""
     plan, shape, memory = result.plan, result.plan.shape, result.memory
@@ -123,27 +151,20 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
         f" generation {time.generation:,.1f} s, update {time.update:,.1f} s"
     )
     console.say(f"{shape.steps:,} such steps: {hours:,.1f} h\n")
+    shown = (
+        result.mix if len(result.mix) <= MIX_ROWS else sorted(result.mix, key=_passes)[:MIX_ROWS]
+    )
     console.table(
         ("mix", "records", "share of draws", "passes an epoch"),
-        [(row["name"], row["records"], row["share"], row["passes"]) for row in result.mix],
+        [(row["name"], row["records"], row["share"], row["passes"]) for row in shown],
     )
+    if len(result.mix) > len(shown):
+        console.say(f"and {len(result.mix) - len(shown)} parts that are drawn less often")
     if result.weights:
         console.say()
-        key = settings.drpo.domain_key
-        console.table(
-            (key, "questions", "studies", "success rate", "weight", "bounded"),
-            [
-                (
-                    row["domain"],
-                    row["n_records"],
-                    row["n_studies"],
-                    row["success_rate"],
-                    row["weight"],
-                    row["weight_bounded"],
-                )
-                for row in result.weights
-            ],
-        )
+        weights.show([cast("WeightRow", row) for row in result.weights], settings.drpo.domain_key)
+        console.say()
+        show_attention(result, settings.drpo.domain_key)
     if config:
         console.say()
         console.emit_json(result.deepspeed or {"engine": "torch"})

@@ -84,9 +84,10 @@ def grounding(
     """0 to 1 by `rule` (see `matching`); None with status missing_truth without annotation.
 
     "matched" takes instances one by one; where a mask tells none apart, the union of all claims
-    with all its pixels counts too, whichever is more. With several readers the one counts that the response agrees with most: what one reader would
-    have drawn is right. A response without boxes is right where nothing is annotated. `inclusive`
-    reads corners as first and last pixel instead of edges (`qoqdata.boxes.pixel_edges`).
+    with all its pixels counts too, whichever is more. With several readers the one counts that the
+    response agrees with most: what one reader would have drawn is right. A response without boxes
+    is right where nothing is annotated. `inclusive` reads corners as first and last pixel instead
+    of edges (`qoqdata.boxes.pixel_edges`).
     """
     if grounds.missing:
         return Part(None, "missing_truth", grounds.missing)

@@ -1,4 +1,4 @@
-r"""How a policy may spell an answer that is right: what is looked through before labels are compared.
+r"""How a policy may spell a right answer: what is looked through before labels are compared.
 
 The table, with an example of each for the option B, "Edema". `LEADS` and `MARKERS` stand before a
 label, `LETTERED` behind or around an option's letter; text in LaTeX is `text.plain`'s. Each is

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
-# Macros of font, size and boxes carry no meaning; spacing macros and ~ are blanks, \\ is a new line;
-# \& \% \_ stand for the character itself.
+# Macros of font, size and boxes carry no meaning; spacing macros and ~ are blanks, \\ is a new
+# line; \& \% \_ stand for the character itself.
 _FONT_MACRO = re.compile(
     r"\\(?:(?:text|math)(?:bf|it|rm|sf|tt|sc|normal|up|bb)?|emph|mbox|hbox|operatorname|underline"
     r"|[fF]box|boxed|bf|it|rm|tiny|small|normalsize|[lL]arge|LARGE|huge|displaystyle)(?![a-zA-Z])"

@@ -16,6 +16,7 @@ from qoqtrain.trainer.engine.ranks import Ranks, dead_rank, join, leave
 from qoqtrain.trainer.export import export_model
 from qoqtrain.trainer.log import metrics
 from qoqtrain.trainer.log.progress import Notify, Progress
+from qoqtrain.trainer.plan.budget import budgeted
 from qoqtrain.trainer.plan.plan import plan_run
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import Feed, StepQuestions, open_stream
@@ -36,9 +37,9 @@ def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
     try:
         with _plainly(ranks):
             plan = plan_run(settings, ranks)
-            run = start_run(plan, ranks)
             stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
             with closing(stream):
+                run = start_run(budgeted(plan, stream), ranks)
                 return _train(run, stream, plan.dataset.manifest.digest, notify or _silent)
     finally:
         leave(ranks)

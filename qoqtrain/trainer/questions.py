@@ -13,6 +13,7 @@ import polars as pl
 from qoqdata.errors import DatasetError, InputError, QoqdataError, UsageError
 from qoqtrain.drpo import DRPO
 from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.budget import mix_of
 from qoqtrain.trainer.plan.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -78,22 +79,14 @@ def open_stream(
 
     `ecg` are the ids of ECG records, to take alone (alignment) or to leave out (no ECG branch).
     """
-    from qoqdata.stream.mixing import Mix
-
     where = None
     if ecg is not None:
         has_ecg = pl.col("id").is_in(list(ecg))
         where = has_ecg if settings.stage == "align" else ~has_ecg
-    try:
-        mix = None if settings.mix is None else Mix(**settings.mix)
-    except TypeError as error:
-        raise UsageError(
-            f"{error}", where="mix", fix="by, weights, temperature, max_repeats"
-        ) from error
     return dataset.stream(
         "train",
         seed=settings.seed,
-        mix=mix,
+        mix=mix_of(settings),
         where=where,
         columns=COLUMNS,
         images="bytes",

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qoqdata.errors import UsageError
+from qoqtrain.drpo.starting_weights import WeightRow
 from qoqtrain.trainer.engine.deepspeed import deepspeed_config
 from qoqtrain.trainer.engine.engine import computes_in_bfloat16, uses_deepspeed
 from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.budget import AttentionRow, attention, budgeted, target_of
 from qoqtrain.trainer.plan.plan import Shape, TrainingPlan, plan_run
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import Feed, open_stream
@@ -28,8 +30,8 @@ FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
 @dataclass(frozen=True, eq=False)
 class DryRun:
     """`prompt_tokens` are those of the first step's questions on this rank; `mix` and `weights`
-    one row a component and a domain; `deepspeed` the engine's configuration, or None; `left_out`
-    records of evaluation sources, by source."""
+    one row a component and a domain; `attention` what they come to together; `deepspeed` the
+    engine's configuration, or None; `left_out` records of evaluation sources, by source."""
 
     plan: TrainingPlan
     sizes: Sizes
@@ -38,8 +40,15 @@ class DryRun:
     prompt_tokens: list[int]
     mix: list[dict[str, Any]]
     weights: list[dict[str, Any]]
+    attention: list[AttentionRow]
     deepspeed: dict[str, Any] | None
     left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def counts_twice(self) -> bool:
+        """Whether both the mix and DRPO's weights correct for how rare a domain is."""
+        drpo = self.plan.drpo
+        return drpo is not None and drpo.settings.rarity != "draws" and drpo.settings.alpha > 0
 
 
 def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
@@ -61,6 +70,7 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
     )
     sizes = sizes_of(plan, processor)
     stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
+    plan = budgeted(plan, stream)
     collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     leave_out = settings.rollouts.unfit == "leave_out"
     with (
@@ -74,6 +84,7 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
     bfloat16 = computes_in_bfloat16(settings)
     prompts = [row.tokens for row in questions.rows if row is not None]
     mean = sum(prompts) / max(1, len(prompts))
+    weights = [] if plan.drpo is None else plan.drpo.weights()
     return DryRun(
         plan=plan,
         sizes=sizes,
@@ -84,7 +95,8 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
             {"name": name, "records": one.records, "share": one.probability, "passes": one.passes}
             for name, one in stream.sampling().items()
         ],
-        weights=[] if plan.drpo is None else [dict(row) for row in plan.drpo.weights()],
+        weights=[dict(row) for row in weights],
+        attention=_attention(plan, stream, weights),
         deepspeed=deepspeed_config(
             settings, micro_batches=plan.shape.micro_batches, bfloat16=bfloat16
         )
@@ -92,6 +104,14 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         else None,
         left_out=stream.left_out,
     )
+
+
+def _attention(plan: TrainingPlan, stream: Any, weights: list[WeightRow]) -> list[AttentionRow]:
+    if plan.drpo is None:
+        return []
+    key = plan.settings.drpo.domain_key
+    target = target_of(plan.records, key, plan.settings.budget.exponent)
+    return attention(target, stream.sampled(key), weights)
 
 
 def sizes_of(plan: TrainingPlan, processor: Any) -> Sizes:

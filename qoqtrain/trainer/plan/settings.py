@@ -92,10 +92,26 @@ class Lora(_Section):
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
+class Budget(_Section):
+    """What share of training each domain is to have (`trainer.plan.budget`), for the DRPO presets
+    that weigh draws, `budget` among them; others count records, as published."""
+
+    exponent: float = Field(
+        0.0, ge=0, le=1, description="share of a domain: studies ** this; 0 alike, 1 in proportion"
+    )
+    within: Literal["label", "task", "source"] = Field(
+        "label", description="what the draws of a domain are cut by"
+    )
+    within_exponent: float = Field(0.5, ge=0, le=1, description="the same within a domain")
+    max_repeats: float = Field(
+        10.0, ge=1, description="passes an epoch that no part is drawn beyond; weights do the rest"
+    )
+
+
 class Drpo(_Section):
     """The estimator (`qoqtrain.DRPO.from_stats`)."""
 
-    preset: str = "streaming"
+    preset: str = "budget"
     domain_key: Literal["domain", "source"] = "domain"
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -132,7 +148,11 @@ class TrainSettings(_Section):
     questions: int = Field(64, ge=1, description="questions of a step, over all ranks")
     updates: int = Field(1, ge=1, description="optimizer steps on the rollouts of a step")
     micro_batch: int = Field(2, ge=1, description="sequences of a forward pass on a rank")
-    mix: dict[str, Any] | None = Field(None, description="how the stream weighs its parts")
+    budget: Budget = Budget()
+    mix: dict[str, Any] | None = Field(
+        None,
+        description="how the stream weighs its parts; default the budget's",
+    )
     min_pixels: int | None = Field(None, ge=1)
     max_pixels: int | None = Field(None, ge=1)
     ecg: Literal["auto", "none"] | dict[str, Any] = Field(

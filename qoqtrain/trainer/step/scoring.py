@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from qoqtrain.rewards import Truth
 
 
+#: Health of a step that metrics keep; `domains` has the rest, by domain.
+HEALTH = (
+    *("n_questions", "n_degenerate_groups", "answer_tied", "ess_unweighted", "ess_floor_met"),
+    *("alpha", "n_clipped", "max_abs_advantage", "share_tiny_advantages", "batch_std"),
+    *("factor_min", "factor_max", "kl_damping"),
+)
+
+
 @dataclass(frozen=True, eq=False)
 class ScoredRollouts:
     """`scores` and `advantages` of this rank's rollouts, `everyone` the light columns of all
