@@ -108,8 +108,8 @@ def show_attention(result: DryRun, key: str) -> None:
     settings = result.plan.settings
     if settings.mix is not None and result.counts_twice:
         console.say(
-            f"drpo.preset={settings.drpo.preset} counts records, whatever the mix draws, so rarity is"
-            " corrected twice; drpo.preset=budget corrects it once"
+            f"drpo.preset={settings.drpo.preset} counts records, whatever the mix draws, so rarity"
+            " is corrected twice; drpo.preset=budget corrects it once"
         )
 
 
