@@ -21,6 +21,16 @@ A weight of 2 means: a rollout of this domain counts twice as much as the averag
 _HEADS = ("N", "rarity", "success rate", "from", "clusters", "difficulty", "weight", "bounded")
 
 
+#: What the columns are, in the order in which they are made.
+LEGEND = """N: studies, or draws under the mix; in the published presets questions. rarity: 1 / N
+success rate: mean answer, 0 hard to 1 easy; from: whose rollouts, or what formula
+clusters: success rate x share of the questions; where the rate is 0 nothing is learned yet
+difficulty: mean of 1 / (success rate of the domain x of the cluster), relative to the others
+weight: rarity x difficulty, mean 1 over N. A domain that is unknown or was never right has the
+difficulty of the others
+bounded: what training uses; * some of its questions are at a bound"""
+
+
 def add(app: typer.Typer) -> None:
     app.command("weights", epilog=EPILOG)(weights_command)
 
@@ -61,23 +71,7 @@ def show(weights: Sequence[WeightRow], by: str) -> None:
             for row in rows
         ],
     )
-    console.say(
-        "\nrarity: 1 / N, N studies, or draws under the mix; in published presets questions"
-    )
-    console.say(
-        "success rate: mean answer, 0 hard to 1 easy; from: whose rollouts, or what formula"
-    )
-    console.say(
-        "clusters: success rate x share of the questions; where it is 0, nothing is learned"
-    )
-    console.say(
-        "difficulty: mean of 1 / (T of the domain x T of the cluster) over the others, less N"
-    )
-    console.say(
-        "weight = rarity x difficulty, with mean 1 over N; of a domain that is unknown or was"
-    )
-    console.say("never right, rarity at the others' difficulty")
-    console.say("bounded: what training uses; * a part of the questions is at a bound")
+    console.say(f"\n{LEGEND}")
 
 
 def _clusters(clusters: Sequence[tuple[float, float]]) -> str:

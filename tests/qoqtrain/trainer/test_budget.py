@@ -41,7 +41,9 @@ def test_the_target_counts_studies_and_no_questions() -> None:
         {"ct": 1 / 3, "mri": 1 / 3, "us": 1 / 3},
     ],
 )
-@pytest.mark.parametrize("target", [{"ct": 1 / 3, "mri": 1 / 3, "us": 1 / 3}, {"ct": 0.6, "mri": 0.3, "us": 0.1}])  # fmt: skip
+@pytest.mark.parametrize(
+    "target", [{"ct": 1 / 3, "mri": 1 / 3, "us": 1 / 3}, {"ct": 0.6, "mri": 0.3, "us": 0.1}]
+)
 def test_draws_times_weight_is_the_target_whatever_the_sampler_does(
     sampled: dict[str, float], target: dict[str, float]
 ) -> None:
