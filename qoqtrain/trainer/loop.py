@@ -19,7 +19,7 @@ from qoqtrain.trainer.log.progress import Notify, Progress
 from qoqtrain.trainer.plan.budget import budgeted
 from qoqtrain.trainer.plan.plan import plan_run
 from qoqtrain.trainer.plan.settings import TrainSettings
-from qoqtrain.trainer.questions import Feed, StepQuestions, open_stream
+from qoqtrain.trainer.questions import Draws, Feed, StepQuestions, open_stream
 from qoqtrain.trainer.run import TrainingRun, start_run
 from qoqtrain.trainer.step.policy_step import policy_step
 from qoqtrain.trainer.step.supervised import supervised_step
@@ -49,7 +49,6 @@ def _train(run: TrainingRun, stream: Any, data: str, notify: Notify) -> Path:
     settings, ranks = run.settings, run.ranks
     former = resume_run(run, stream, data)
     listeners = metrics.listeners(settings.out, settings.log, run.facts()) if ranks.first else []
-    advance = policy_step if settings.stage == "drpo" else supervised_step
     leave_out = settings.rollouts.unfit == "leave_out"
     images = settings.rollouts.backend == "vllm"
     per_step = run.shape.questions
@@ -58,10 +57,13 @@ def _train(run: TrainingRun, stream: Any, data: str, notify: Notify) -> Path:
         with Feed(stream, run.collator, per_step, leave_out=leave_out, images=images) as feed:
             for step in range(former + 1, run.shape.steps + 1):
                 start = time.perf_counter()
+                last = step == run.shape.steps and settings.groups.tokens is None
                 with run.clock.on("data"):
-                    questions = feed.take(last=step == run.shape.steps)
-                    ranks.agree(_fault(questions, ranks))
-                numbers = advance(run, questions, step)
+                    draws = Draws(feed, lambda drawn: ranks.agree(_fault(drawn, ranks)), last=last)
+                if settings.stage == "drpo":
+                    numbers = policy_step(run, draws.latest, step, draws)
+                else:
+                    numbers = supervised_step(run, draws.latest, step)
                 seconds.append(time.perf_counter() - start)
                 numbers["time"] = _time(run, numbers, seconds[-1])
                 # Before the checkpoint: a run that goes on from it needs the step's line.
@@ -71,7 +73,7 @@ def _train(run: TrainingRun, stream: Any, data: str, notify: Notify) -> Path:
                     notify(Progress(step, run.shape.steps, numbers, seconds_left))
                 if step % settings.checkpoints.every == 0 or step == run.shape.steps:
                     with run.clock.on("checkpoint"):
-                        save_checkpoint(run, step, questions, data)
+                        save_checkpoint(run, step, draws.latest, data)
     return export_model(run)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -116,6 +116,23 @@ class StepQuestions:
     left_out: list[str]
     state: dict[str, Any]
     failure: QoqdataError | None = None
+
+
+class Draws:
+    """The questions of one step as they are drawn from a feed, and what the ranks say of them.
+
+    `latest` are those drawn last, whose state a checkpoint holds.
+    """
+
+    def __init__(self, feed: Feed, check: Callable[[StepQuestions], None], *, last: bool) -> None:
+        self._feed, self._check, self._last = feed, check, last
+        self.latest = self()
+
+    def __call__(self) -> StepQuestions:
+        """The next draw; raises what stops the run, on every rank."""
+        self.latest = self._feed.take(last=self._last)
+        self._check(self.latest)
+        return self.latest
 
 
 class Feed:

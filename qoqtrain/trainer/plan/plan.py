@@ -60,6 +60,13 @@ def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
     dataset = qoqdata.open(settings.data)
     records = train_records(dataset)
     drpo = estimator(dataset, settings, records) if settings.stage == "drpo" else None
+    if drpo is not None and drpo.settings.kl_damping != "none" and not settings.loss.kl:
+        raise UsageError(
+            f"drpo.preset={settings.drpo.preset} damps by the divergence from a reference, and"
+            " there is none",
+            where="loss.kl",
+            fix="set loss.kl, 1e-4 in the paper, or drpo.settings.kl_damping=none",
+        )
     ecg, branch = _ecg(settings, dataset)
     if ecg is not None:
         has_ecg = pl.col("id").is_in(ecg)

@@ -27,6 +27,12 @@ class Rollouts(_Section):
     top_p: float = Field(1.0, gt=0, le=1, description="mass that is sampled from")
     prompt_tokens: int = Field(4096, ge=1, description="longest prompt; none is ever cut")
     response_tokens: int = Field(1024, ge=1, description="where an answer is cut off")
+    overlong: Literal["score", "mask"] = Field(
+        "score", description="responses cut at the limit: as scored, or not in the loss"
+    )
+    overlong_buffer: int = Field(
+        0, ge=0, description="tokens before the limit over which the reward falls to 0"
+    )
     unfit: Literal["stop", "leave_out"] = Field(
         "stop", description="on a question that is too long or cannot be shown"
     )
@@ -45,6 +51,13 @@ class Loss(_Section):
     kl: float = Field(0.0, ge=0, description="weight of the divergence from the first policy")
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"
     aggregate: Literal["token_mean", "sequence_mean"] = "token_mean"
+    ratio: Literal["token", "sequence"] = Field(
+        "token", description="sequence: one ratio a response (GSPO); clips of about 3e-4 then"
+    )
+    entropy: float = Field(0.0, ge=0, description="weight of the entropy bonus")
+    importance_cap: float | None = Field(
+        None, ge=1, description="truncated importance weights for a server's log-probabilities"
+    )
 
 
 class Optimizer(_Section):
@@ -92,6 +105,31 @@ class Lora(_Section):
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
+class Groups(_Section):
+    """Which groups are worth generating and updating on."""
+
+    skip_tied: bool = Field(
+        True,
+        description="leave groups without an advantage out of the update, unless loss.kl is on",
+    )
+    tokens: int | None = Field(
+        None,
+        ge=1,
+        description="response tokens of a step, over all ranks, within which questions"
+        " are drawn anew until `questions` groups have an advantage; default: one draw",
+    )
+    foresee: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="questions whose chance of a group that is not tied, by their"
+        " success so far, is below this are not asked; 0: all are",
+    )
+    strength: float = Field(
+        2.0, gt=0, description="rollouts that the success rate of a question's domain counts for"
+    )
+
+
 class Budget(_Section):
     """What share of training each domain is to have (`trainer.plan.budget`), for the DRPO presets
     that weigh draws, `budget` among them; others count records, as published."""
@@ -134,6 +172,14 @@ class Log(_Section):
     wandb: str | None = Field(None, description="a Weights & Biases project")
 
 
+#: Settings that are not in the mathematics. Sums in another order may differ in their last bits.
+FREE: Any = {
+    **dict.fromkeys(("out", "data", "steps", "epochs", "checkpoints", "log", "micro_batch"), True),
+    "rollouts": {"url", "push", "unfit", "batch_tokens"},
+    "engine": {"offload", "gradient_checkpointing"},
+}
+
+
 class TrainSettings(_Section):
     """One run. Defaults are those of QoQ-Med (arXiv 2506.00711, appendix D and code) but for the
     batch, which is smaller, and KL, which is off and so spares the reference policy's memory."""
@@ -148,6 +194,7 @@ class TrainSettings(_Section):
     questions: int = Field(64, ge=1, description="questions of a step, over all ranks")
     updates: int = Field(1, ge=1, description="optimizer steps on the rollouts of a step")
     micro_batch: int = Field(2, ge=1, description="sequences of a forward pass on a rank")
+    groups: Groups = Groups()
     budget: Budget = Budget()
     mix: dict[str, Any] | None = Field(
         None,
@@ -172,9 +219,9 @@ class TrainSettings(_Section):
     log: Log = Log()
 
     def fingerprint(self) -> str:
-        """sha256 of what decides the numbers of a run: all but where it writes and how far."""
-        free = {"out", "data", "steps", "epochs", "checkpoints", "log"}
-        facts = self.model_dump(mode="json", exclude=free)
+        """sha256 of what decides the numbers of a run; a run goes on under another value of what is
+        `FREE`: where it writes and how far, who serves it, how much is held at once."""
+        facts = self.model_dump(mode="json", exclude=FREE)
         if self.optimizer.schedule == "cosine":
             facts |= {"steps": self.steps, "epochs": self.epochs}
         return digest(facts)

@@ -12,7 +12,7 @@ from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain import rewards
 from qoqtrain.rollout.protocol import Rollout
 from qoqtrain.trainer.engine.ranks import Ranks
-from qoqtrain.trainer.plan.settings import Reward
+from qoqtrain.trainer.plan.settings import Reward, Rollouts
 
 if TYPE_CHECKING:
     from qoqtrain.drpo import DRPO
@@ -39,9 +39,13 @@ class ScoredRollouts:
 
 
 def score_rollouts(
-    rollouts: Sequence[Rollout], truths: Sequence[Truth], reward: Reward
+    rollouts: Sequence[Rollout],
+    truths: Sequence[Truth],
+    reward: Reward,
+    limits: Rollouts | None = None,
 ) -> list[dict[str, Any]]:
-    """The scores of `rollouts`; `truths` are those of the rows that they name.
+    """The scores of `rollouts`; `truths` are those of the rows that they name. With `limits` the
+    reward falls in a line to 0 over the last `overlong_buffer` tokens (DAPO, arXiv 2503.14476).
 
     Raises UsageError for a rollout without a finite reward, which is never guessed.
     """
@@ -60,6 +64,9 @@ def score_rollouts(
                 fix="give a part that this record has truth for a weight in `reward`, or leave"
                 " such records out",
             )
+        if limits is not None and limits.overlong_buffer:
+            left = limits.response_tokens - len(rollout.tokens)
+            score["overall"] *= min(1.0, max(0.0, left / limits.overlong_buffer))
     return scores
 
 
@@ -75,8 +82,10 @@ def weigh(
     domains: Sequence[str],
     scores: list[dict[str, Any]],
     ranks: Ranks,
+    kl: Sequence[float] | None = None,
 ) -> ScoredRollouts:
-    """Advantages of this rank's rollouts; `domains` are those of the rows that they name.
+    """Advantages of this rank's rollouts; `domains` are those of the rows that they name, `kl` the
+    divergence of each rollout from the reference, for estimators that damp by it.
 
     Every rank gathers the rollouts of all ranks and takes the same step on them, in order of
     rank, so the estimator's state is the same on each. Groups are the rollouts of one question.
@@ -90,8 +99,9 @@ def weigh(
             "answer": score["answer"],
             "tokens": len(rollout.tokens),
             "truncated": rollout.truncated,
+            **({} if kl is None else {"kl": kl[place]}),
         }
-        for rollout, score in zip(rollouts, scores, strict=True)
+        for place, (rollout, score) in enumerate(zip(rollouts, scores, strict=True))
     ]
     gathered = ranks.gather(mine)
     everyone = [row for rows in gathered for row in rows]
@@ -102,6 +112,7 @@ def weigh(
         questions=[row["question"] for row in everyone],
         domains=[row["domain"] for row in everyone],
         success=[row["success"] for row in everyone],
+        kl=None if kl is None else [row["kl"] for row in everyone],
     )
     before = sum(len(rows) for rows in gathered[: ranks.rank])
     advantages = step.advantages[before : before + len(mine)].tolist()
