@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         evaluate_model,
         evaluate_predictions,
     )
-    from qoqtrain.api.training import dry_run, train, weights
+    from qoqtrain.api.training import dry_run, export_checkpoint, train, weights
     from qoqtrain.drpo import DRPO
     from qoqtrain.trainer.plan.settings import TrainSettings
 
@@ -35,7 +35,7 @@ _MODULES = {
         "evaluate_model",
         "evaluate_predictions",
     ),
-    "qoqtrain.api.training": ("dry_run", "train", "weights"),
+    "qoqtrain.api.training": ("dry_run", "export_checkpoint", "train", "weights"),
     "qoqtrain.drpo": ("DRPO",),
     "qoqtrain.trainer.plan.settings": ("TrainSettings",),
 }
@@ -50,6 +50,7 @@ __all__ = [
     "evaluate_benchmark",
     "evaluate_model",
     "evaluate_predictions",
+    "export_checkpoint",
     "rewards",
     "train",
     "weights",

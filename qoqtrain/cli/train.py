@@ -56,6 +56,9 @@ def train_command(
     show_config: Annotated[
         bool, typer.Option("--show-config", help="With --dry-run: DeepSpeed's configuration.")
     ] = False,
+    export_step: Annotated[
+        int | None, typer.Option(min=1, help="Write the checkpoint of this step as a model.")
+    ] = None,
     print_slurm: Annotated[
         str | None, typer.Option(help="NODESxGPUS: print a Slurm script of this command.")
     ] = None,
@@ -82,6 +85,9 @@ def train_command(
         machines = launch.machines_of(print_slurm)
         command = launch.command_of(settings, config=config, assignments=assign or [])
         console.say(launch.slurm_script(command, **machines._asdict()).rstrip())
+    elif export_step is not None:
+        target = settings.out / f"model-{export_step:08d}"
+        console.say(f"model: {qoqtrain.export_checkpoint(settings, export_step, target)}")
     elif show_settings:
         console.say(as_yaml(settings).rstrip())
     elif dry:
@@ -113,6 +119,14 @@ def show_attention(result: DryRun, key: str) -> None:
         )
 
 
+def _unfit(unfit: Mapping[str, str]) -> str | None:
+    """How many records are left out, and the first of them with its reason."""
+    if not unfit:
+        return None
+    name, why = next(iter(unfit.items()))
+    return f"{len(unfit):,} records, left out: {name}: {why}"
+
+
 def _passes(row: Mapping[str, Any]) -> float:
     return -float(row["passes"])
 
@@ -130,6 +144,7 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
             ("ECG branch", "new, untrained: align it first" if plan.branch else None),
             ("training records", plan.records.height),
             ("left out", in_words(result.left_out) if result.left_out else None),
+            ("cannot be shown", _unfit(result.unfit)),
             ("steps", shape.steps),
             ("questions a step", f"{settings.questions}, {shape.questions} on each of {world}"),
             ("micro-batches", f"{shape.updates} x {shape.micro_batches} of {settings.micro_batch}"),

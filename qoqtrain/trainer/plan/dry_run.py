@@ -17,6 +17,7 @@ from qoqtrain.trainer.engine.engine import computes_in_bfloat16, uses_deepspeed
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.budget import AttentionRow, attention, budgeted, target_of
 from qoqtrain.trainer.plan.plan import Shape, TrainingPlan, plan_run
+from qoqtrain.trainer.plan.refusals import refuse_checkpoint, refuse_unfit, unfit_records
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import Feed, open_stream
 from qoqtrain.trainer.run import choose_trained
@@ -31,7 +32,8 @@ FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
 class DryRun:
     """`prompt_tokens` are those of the first step's questions on this rank; `mix` and `weights`
     one row a component and a domain; `attention` what they come to together; `deepspeed` the
-    engine's configuration, or None; `left_out` records of evaluation sources, by source."""
+    engine's configuration, or None; `left_out` records of evaluation sources, by source; `unfit`
+    training records that cannot be shown, by id, with the reason."""
 
     plan: TrainingPlan
     sizes: Sizes
@@ -43,6 +45,7 @@ class DryRun:
     attention: list[AttentionRow]
     deepspeed: dict[str, Any] | None
     left_out: dict[str, int] = field(default_factory=dict)
+    unfit: dict[str, str] = field(default_factory=dict)
 
     @property
     def counts_twice(self) -> bool:
@@ -68,6 +71,9 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
     )
+    refuse_checkpoint(settings, world=world, data=plan.dataset.manifest.digest)
+    unfit = unfit_records(plan.dataset, plan.records, processor, settings)
+    refuse_unfit(unfit, settings, plan.records.height)
     sizes = sizes_of(plan, processor)
     stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
     plan = budgeted(plan, stream)
@@ -103,6 +109,7 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         if deepspeed
         else None,
         left_out=stream.left_out,
+        unfit=unfit,
     )
 
 

@@ -110,7 +110,7 @@ class Groups(_Section):
 
     skip_tied: bool = Field(
         True,
-        description="leave groups without an advantage out of the update, unless loss.kl is on",
+        description="leave groups without an advantage out of the update, without loss.kl",
     )
     tokens: int | None = Field(
         None,
@@ -161,6 +161,22 @@ class Reward(_Section):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+class Validation(_Section):
+    """Figures during training, on a fixed part of a split (`trainer.validation`)."""
+
+    every: int | None = Field(None, ge=1, description="steps between validations; default: none")
+    split: Literal["train", "validation", "test"] = "validation"
+    questions: int = Field(256, ge=1, description="asked each time, alike over domains")
+    bootstrap: int = Field(200, ge=0, description="draws for the 95 % intervals; 0: none")
+    best: str = Field(
+        "macro_f1", description="figure by which policies are kept, such as domains.ct.accuracy"
+    )
+    keep: int = Field(1, ge=1, description="how many of the best policies stay, in OUT/best")
+    patience: int | None = Field(
+        None, ge=1, description="validations without a better one after which the run ends"
+    )
+
+
 class Checkpoints(_Section):
     every: int = Field(50, ge=1, description="steps between checkpoints")
     keep: int = Field(2, ge=1, description="how many stay on disk")
@@ -174,7 +190,8 @@ class Log(_Section):
 
 #: Settings that are not in the mathematics. Sums in another order may differ in their last bits.
 FREE: Any = {
-    **dict.fromkeys(("out", "data", "steps", "epochs", "checkpoints", "log", "micro_batch"), True),
+    **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch"), True),
+    **dict.fromkeys(("validation", "checkpoints", "log"), True),
     "rollouts": {"url", "push", "unfit", "batch_tokens"},
     "engine": {"offload", "gradient_checkpointing"},
 }
@@ -215,6 +232,7 @@ class TrainSettings(_Section):
     lora: Lora | None = None
     drpo: Drpo = Drpo()
     reward: Reward = Reward()
+    validation: Validation = Validation()
     checkpoints: Checkpoints = Checkpoints()
     log: Log = Log()
 

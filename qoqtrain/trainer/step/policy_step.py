@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from qoqdata.errors import QoqdataError
 from qoqtrain.rollout.protocol import Prompt, Rollout
 from qoqtrain.trainer.export import push_weights
 from qoqtrain.trainer.log.rollouts import rollout_table, write_rollouts
-from qoqtrain.trainer.questions import StepQuestions
+from qoqtrain.trainer.questions import Draws, StepQuestions
 from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.step.sampling import sampler_of, sampling_of
 from qoqtrain.trainer.step.scoring import ScoredRollouts, rollout_numbers, score_rollouts, weigh
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 #: Draws of a step at most, however cheap they are.
 MAX_ROUNDS = 16
-
-#: Gives the questions of the next draw.
-Draw = Callable[[], StepQuestions]
 
 
 @dataclass(eq=False)
@@ -53,11 +50,9 @@ class Asked:
         return sum(len(values) > 1 for values in rewards.values())
 
 
-def policy_step(
-    run: TrainingRun, questions: StepQuestions, step: int, draw: Draw | None = None
-) -> dict[str, Any]:
-    """Take step `step` (from 1) on `questions`, and on more by `draw` where the settings ask for
-    it; the numbers of the step, equal on all ranks but for `seconds`.
+def policy_step(run: TrainingRun, draws: Draws, step: int) -> dict[str, Any]:
+    """Take step `step` (from 1) on the questions drawn, and on further draws where the settings ask
+    for them; the numbers of the step, equal on all ranks but for `seconds`.
 
     Raises UsageError for rollouts without a reward and QoqdataError for a loss that is not finite,
     on every rank, before any weight is changed by it.
@@ -65,9 +60,9 @@ def policy_step(
     with run.clock.on("push"):
         push_weights(run, step)
     asked = Asked()
-    _ask(run, asked, questions, step)
-    while draw is not None and _goes_on(run, asked):
-        _ask(run, asked, draw(), step)
+    _ask(run, asked, draws.latest, step)
+    while _goes_on(run, asked):
+        _ask(run, asked, draws(), step)
     rows, rollouts = asked.rows, asked.rollouts
     examples = [
         Example(one.row, one.tokens, logprobs=one.logprobs, truncated=one.truncated)

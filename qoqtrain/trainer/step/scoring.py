@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain import rewards
+from qoqtrain.rewards import PARTS
 from qoqtrain.rollout.protocol import Rollout
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.settings import Reward, Rollouts
@@ -96,7 +97,7 @@ def weigh(
             "domain": domains[rollout.row],
             "reward": score["overall"],
             "success": success_of(score),
-            "answer": score["answer"],
+            **{part: score.get(part) for part in PARTS},
             "tokens": len(rollout.tokens),
             "truncated": rollout.truncated,
             **({} if kl is None else {"kl": kl[place]}),
@@ -122,13 +123,14 @@ def weigh(
 def rollout_numbers(scored: ScoredRollouts) -> dict[str, Any]:
     """The numbers of a step's rollouts, over all ranks.
 
-    `answer` is the mean answer part (F1 of the label sets, text similarity of open answers).
+    `answer` is the mean answer part (F1 of the label sets, text similarity of open answers), as are
+    the other parts by domain; null where no rollout has truth for one.
     """
     everyone = scored.everyone
     by_domain: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in everyone:
         by_domain[row["domain"]].append(row)
-    answers = [row["answer"] for row in everyone if row["answer"] is not None]
+    answers = _known(everyone, "answer")
     report = scored.report
     return {
         "reward": _mean([row["reward"] for row in everyone]),
@@ -136,8 +138,11 @@ def rollout_numbers(scored: ScoredRollouts) -> dict[str, Any]:
         "domains": {
             domain: {
                 "reward": _mean([row["reward"] for row in rows]),
-                "answer": _mean([row["answer"] for row in rows if row["answer"] is not None]),
+                **{part: _mean(_known(rows, part)) for part in PARTS},
+                "truncated": _mean([float(row["truncated"]) for row in rows]),
+                "response_tokens": _mean([row["tokens"] for row in rows]),
                 "rollouts": len(rows),
+                **{name: report["domains"][domain][name] for name in ("squared_mass", "N")},
             }
             for domain, rows in sorted(by_domain.items())
         },
@@ -146,6 +151,10 @@ def rollout_numbers(scored: ScoredRollouts) -> dict[str, Any]:
         "truncated": _mean([float(row["truncated"]) for row in everyone]),
         "drpo": {name: report[name] for name in HEALTH},
     }
+
+
+def _known(rows: Sequence[Mapping[str, Any]], part: str) -> list[float]:
+    return [row[part] for row in rows if row[part] is not None]
 
 
 def _mean(values: Sequence[float]) -> float | None:
