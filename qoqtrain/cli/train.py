@@ -24,9 +24,6 @@ Several GPUs:  torchrun --nproc-per-node 8 --no-python qoqtrain train --data ./s
 The same command goes on from the last checkpoint."""
 
 
-#: Rows of the mix that are shown, those that are repeated most.
-MIX_ROWS = 20
-
 #: What a run trains.
 Stage = Literal["align", "sft", "drpo"]
 
@@ -127,12 +124,10 @@ def _unfit(unfit: Mapping[str, str]) -> str | None:
     return f"{len(unfit):,} records, left out: {name}: {why}"
 
 
-def _passes(row: Mapping[str, Any]) -> float:
-    return -float(row["passes"])
-
-
 def show(result: DryRun, *, world: int, config: bool) -> None:
     """The dry run: the cut of a step, memory, the mix, and what DRPO starts from."""
+    from qoqtrain.trainer.plan.budget import mix_of
+
     plan, shape, memory = result.plan, result.plan.shape, result.memory
     settings = plan.settings
     longest = max(result.prompt_tokens, default=0)
@@ -155,26 +150,35 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
         ]
     )
     console.say()
-    parts = ("weights", "optimizer", "gradients", "reference", "activations", "logits", "device")
-    rows: list[tuple[str, Any]] = [(name, getattr(memory, name)) for name in (*parts, "host")]
+    parts = (
+        *("weights", "optimizer", "gradients", "reference", "activations", "logits", "cache"),
+        *("buffers", "device", "host"),
+    )
+    rows: list[tuple[str, Any]] = [(name, getattr(memory, name)) for name in parts]
     console.table(("memory of a rank", "GiB"), rows)
-    console.say("an estimate; device is the sum, host is the CPU memory of offloading")
+    dtype = "float32" if settings.engine.dtype == "float32" else "bfloat16"
+    console.say(
+        f"an estimate, on an accelerator in {dtype}; cache (of generation) comes in the place of"
+        " activations and logits; host is the CPU memory of offloading"
+    )
     time = result.time
     hours = (time.generation + time.update) * shape.steps / 3600
     console.say(
-        "time of a step on an H100, every answer at its limit:"
+        "time of a step on an H100, every answer at its limit, at least:"
         f" generation {time.generation:,.1f} s, update {time.update:,.1f} s"
     )
     console.say(f"{shape.steps:,} such steps: {hours:,.1f} h\n")
-    shown = (
-        result.mix if len(result.mix) <= MIX_ROWS else sorted(result.mix, key=_passes)[:MIX_ROWS]
-    )
-    console.table(
-        ("mix", "records", "share of draws", "passes an epoch"),
-        [(row["name"], row["records"], row["share"], row["passes"]) for row in shown],
-    )
-    if len(result.mix) > len(shown):
-        console.say(f"and {len(result.mix) - len(shown)} parts that are drawn less often")
+    mix = mix_of(settings)
+    if settings.mix is None and mix is not None:
+        console.say(
+            f"mix: {len(result.mix)} parts by {mix.by}, none more than {mix.max_repeats:g} times an"
+            f" epoch; the most often drawn {max(row['passes'] for row in result.mix):.3g} times"
+        )
+    else:
+        console.table(
+            ("mix", "records", "share of draws", "passes an epoch"),
+            [(row["name"], row["records"], row["share"], row["passes"]) for row in result.mix],
+        )
     if result.weights:
         console.say()
         weights.show([cast("WeightRow", row) for row in result.weights], settings.drpo.domain_key)
