@@ -97,3 +97,13 @@ def test_the_factor_of_the_paper_is_applied_or_refused(small: dict[str, Any]) ->
         run(small, "drpo.preset=paper")
     lines = run(small, "drpo.preset=paper", "loss.kl=0.001", "steps=1")
     assert lines[0]["drpo"]["kl_damping"]["state"] == "question_pos"
+
+
+def test_six_steps_on_the_demo_learn_from_answers_alone(small: dict[str, Any]) -> None:
+    """The default reward and budget: no squared advantage in groups whose answers tie."""
+    del small["mix"]
+    lines = run(small, "steps=6", "rollouts.per_question=6", "questions=6", "micro_batch=6")
+    assert len(lines) == 6
+    assert [line["drpo"]["answer_tied"]["mass"] for line in lines] == [0.0] * 6
+    moved = [line["gradient_norm"] > 0 for line in lines]
+    assert moved == [line["groups"]["telling"] > 0 for line in lines]
