@@ -1,7 +1,7 @@
 """DRPO, rewards, training and evaluation on qoqdata sets.
 
     drpo = qoqtrain.DRPO.from_stats(qoqdata.open("./set").stats, domain_key="domain")
-    qoqtrain.rewards.score(responses, truths, preset="qoq_med_code")
+    qoqtrain.rewards.score(responses, truths, preset="gated")
     qoqtrain.train({"data": "./set", "model": "Qwen/Qwen2.5-VL-7B-Instruct", "out": "./run"})
     qoqtrain.evaluate_model("./set", "./run/model", out="./figures")
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         evaluate_model,
         evaluate_predictions,
     )
-    from qoqtrain.api.training import dry_run, train, weights
+    from qoqtrain.api.training import dry_run, export_checkpoint, train, weights
     from qoqtrain.drpo import DRPO
     from qoqtrain.trainer.plan.settings import TrainSettings
 
@@ -35,7 +35,7 @@ _MODULES = {
         "evaluate_model",
         "evaluate_predictions",
     ),
-    "qoqtrain.api.training": ("dry_run", "train", "weights"),
+    "qoqtrain.api.training": ("dry_run", "export_checkpoint", "train", "weights"),
     "qoqtrain.drpo": ("DRPO",),
     "qoqtrain.trainer.plan.settings": ("TrainSettings",),
 }
@@ -50,6 +50,7 @@ __all__ = [
     "evaluate_benchmark",
     "evaluate_model",
     "evaluate_predictions",
+    "export_checkpoint",
     "rewards",
     "train",
     "weights",

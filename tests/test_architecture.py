@@ -14,11 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up. A package or module imports from the rows above its own, never from its own
 #: row or below. The longest name that fits counts.
 QOQDATA = (
-    ("errors", "version", "shipped", "progress", "printable"),
-    (
-        "json_document",
-        "yaml_document",
-    ),
+    ("errors", "version", "shipped", "progress", "printable", "units"),
+    ("json_document", "yaml_document", "answer_format"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
@@ -50,7 +47,18 @@ QOQTRAIN = (
 )
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
-    *("", "api", "atomic", "boxes", "concepts", "console", "contract", "dataset", "errors"),
+    *(
+        "",
+        "answer_format",
+        "api",
+        "atomic",
+        "boxes",
+        "concepts",
+        "console",
+        "contract",
+        "dataset",
+        "errors",
+    ),
     *(
         "manifest",
         "progress",
@@ -59,6 +67,7 @@ FOR_QOQTRAIN = (
         "roles",
         "settings",
         "stream",
+        "units",
         "yaml_document",
     ),
 )

@@ -12,14 +12,16 @@ from qoqtrain.drpo.priors import Statistics
 @dataclass(frozen=True)
 class Arm:
     """One way to train. `preset` of DRPO with `settings` changed; `statistics` whether it starts
-    from the tables of the data set; `sampler` "proportional", every record once an epoch, or
-    "balanced", every domain as often."""
+    from the tables of the data set; `sampler` "proportional", every record once an epoch,
+    "balanced", every domain as often, or "target", the mix of `qoqtrain train`; `skip_tied` leaves
+    groups without an advantage out of the loss."""
 
     title: str
     preset: str
     settings: dict[str, Any] = field(default_factory=dict)
     statistics: bool = False
-    sampler: Literal["proportional", "balanced"] = "proportional"
+    sampler: Literal["proportional", "balanced", "target"] = "proportional"
+    skip_tied: bool = False
 
     def estimator(self, statistics: Statistics) -> DRPO:
         """A fresh estimator."""
@@ -53,4 +55,14 @@ ABLATIONS = {
     ),
 }
 
-ARMS = MAIN | ABLATIONS
+#: The default of `qoqtrain train`, each of its parts left out, and GRPO.
+CORE = {
+    "default": Arm("default", "budget", statistics=True, sampler="target", skip_tied=True),
+    "no_sampler": Arm("without its sampler", "budget", statistics=True, skip_tied=True),
+    "no_weights": Arm("without its weights", "grpo", sampler="target", skip_tied=True),
+    "no_filter": Arm("without its filter", "budget", statistics=True, sampler="target"),
+    "grpo_core": Arm("GRPO", "grpo"),
+    "grpo_even": Arm("GRPO, balanced sampling", "grpo", sampler="balanced"),
+}
+
+ARMS = MAIN | ABLATIONS | CORE

@@ -59,7 +59,7 @@ class World:
     `skew` exponent on CLIMB's shares (1 as published, 0 equal domains); `contrast` of the
     findings over the noise (higher is easier); `train` records, and `held` records of every
     domain in each of validation and test; `seed` of the images; `passes` times the usual number
-    of batches.
+    of batches; `least` training records of every domain.
     """
 
     skew: float = 1.0
@@ -68,6 +68,7 @@ class World:
     held: int = 250
     seed: int = 0
     passes: int = 1
+    least: int = 1
 
     @property
     def name(self) -> str:
@@ -77,7 +78,8 @@ class World:
     @property
     def set_name(self) -> str:
         """A slug that tells data sets apart."""
-        return f"skew{self.skew:g}_contrast{self.contrast:g}_n{self.train}_{self.held}_s{self.seed}"
+        name = f"skew{self.skew:g}_contrast{self.contrast:g}_n{self.train}_{self.held}_s{self.seed}"
+        return f"{name}_least{self.least}" if self.least > 1 else name
 
 
 def shares(skew: float) -> NDArray[np.float64]:
@@ -90,7 +92,7 @@ def shares(skew: float) -> NDArray[np.float64]:
 def train_counts(world: World) -> NDArray[np.intp]:
     """(9,) training records of each domain: its share, at least one of every class."""
     rounded = np.round(shares(world.skew) * world.train).astype(np.intp)
-    return np.maximum(rounded, [len(ANSWERS[domain]) for domain in DOMAINS])
+    return np.maximum(rounded, [max(len(ANSWERS[domain]), world.least) for domain in DOMAINS])
 
 
 def class_counts(domain: str, count: int) -> NDArray[np.intp]:

@@ -18,6 +18,7 @@ from benchmarks.drpo_vs_grpo.training import (
     Schedule,
     Start,
     first_rollouts,
+    supervised,
     train_arm,
     warm_up,
 )
@@ -112,6 +113,11 @@ class Bench:
             **self._named("base", seed),
             "test": evaluate(self.start(seed)[0].policy, self.questions["test"]),
         }
+
+    def ceiling(self, seed: int) -> dict[str, Any]:
+        """The policy of `seed` taught by the answers themselves."""
+        found = supervised(self.start(seed)[0], self.questions, self.schedule, seed)
+        return {**self._named("ceiling", seed), "test": found}
 
     def run(self, name: str, choice: Choice, seed: int) -> dict[str, Any]:
         """One arm, trained and evaluated."""

@@ -99,11 +99,20 @@ def first_rollouts(start: Start, train: Questions, seed: int) -> NDArray[np.floa
 def order(
     train: Questions, schedule: Schedule, sampler: str, rng: np.random.Generator
 ) -> Iterator[NDArray[np.intp]]:
-    """The training questions of each batch: whole epochs, each shuffled, or every domain equally
-    often and its records in shuffled epochs of their own."""
+    """The training questions of each batch: whole epochs, each shuffled; or every domain equally
+    often, or each class of a domain by the target, and its records in shuffled epochs of their
+    own."""
     need = schedule.batches * schedule.questions
     count = len(train.answers)
-    if sampler == "balanced":
+    if sampler == "target":
+        parts, chances = target_chances(train)
+        drawn = rng.choice(len(parts), need, p=chances)
+        rows = np.empty(need, np.intp)
+        for place, pool in enumerate(parts):
+            wanted = drawn == place
+            epochs = [rng.permutation(pool) for _ in range(int(wanted.sum()) // pool.size + 1)]
+            rows[wanted] = np.concatenate(epochs)[: wanted.sum()]
+    elif sampler == "balanced":
         domains = rng.integers(0, len(DOMAINS), need)
         rows = np.empty(need, np.intp)
         for place in range(len(DOMAINS)):
@@ -114,6 +123,59 @@ def order(
         rows = np.concatenate([rng.permutation(count) for _ in range(need // count + 1)])
     for batch in range(schedule.batches):
         yield rows[batch * schedule.questions : (batch + 1) * schedule.questions]
+
+
+def target_chances(train: Questions) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
+    """The classes of the domains, rows each, and the chance of each under the training's own mix:
+    domains alike, classes by the root of their number, none more than ten times an epoch."""
+    from qoqdata.stream.mixing import Mix, probabilities
+    from qoqtrain.trainer.plan.settings import Budget
+
+    budget = Budget()
+    keys = train.domains * len(VOCABULARY) + train.answers
+    parts = {
+        f"{DOMAINS[key // len(VOCABULARY)]}/{key % len(VOCABULARY)}": np.flatnonzero(keys == key)
+        for key in np.unique(keys).tolist()
+    }
+    records = {name: rows.size for name, rows in parts.items()}
+    mix = Mix("domain/label", "target", exponents=(budget.exponent, budget.within_exponent))
+    target = mix.target({name: float(n) for name, n in records.items()})
+    chances = probabilities(target, records, max_repeats=budget.max_repeats)
+    return list(parts.values()), chances
+
+
+def knowing_the_draws(drpo: DRPO, sampler: str, train: Questions) -> DRPO:
+    """The estimator told what the sampler draws, where it weighs draws; all domains alike are the
+    target."""
+    if drpo.settings.rarity != "draws":
+        return drpo
+    counts = np.bincount(train.domains, minlength=len(DOMAINS)) / train.domains.size
+    if sampler == "target":
+        parts, chances = target_chances(train)
+        counts = np.zeros(len(DOMAINS))
+        for rows, chance in zip(parts, chances, strict=True):
+            counts[train.domains[rows[0]]] += chance
+    even = dict.fromkeys(DOMAINS, 1 / len(DOMAINS))
+    return drpo.drawn(dict(zip(DOMAINS, counts.tolist(), strict=True)), even)
+
+
+def supervised(start: Start, questions: dict[str, Questions], schedule: Schedule, seed: int) -> Any:
+    """The test figures of `start` taught the right answers of as many questions: a ceiling."""
+    import torch
+
+    train, policy = questions["train"], copy.deepcopy(start.policy)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=WARM_UP_RATE, weight_decay=DECAY)
+    rng = np.random.default_rng([seed, 3])
+    for rows in order(train, schedule, "target", rng):
+        for part in np.array_split(rows, schedule.parts):
+            logits = policy(
+                torch.from_numpy(train.images[part]), torch.from_numpy(train.domains[part])
+            )
+            loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(train.answers[part]))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return evaluate(policy, questions["test"])
 
 
 def train_arm(
@@ -134,7 +196,7 @@ def train_arm(
     import torch
 
     train = questions["train"]
-    policy = copy.deepcopy(start.policy)
+    policy, drpo = copy.deepcopy(start.policy), knowing_the_draws(drpo, arm.sampler, train)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=choice.rate, weight_decay=DECAY)
     rng, dice = np.random.default_rng([seed, 2]), torch.Generator().manual_seed(seed)
     names = np.array(DOMAINS)
@@ -154,7 +216,10 @@ def train_arm(
             kl=(gap.clamp(-20, 20).exp() - gap - 1).numpy().ravel(),
         )
         advantages = torch.from_numpy(step.advantages).float().view(-1, ROLLOUTS)
-        for part in torch.from_numpy(rng.permutation(rows.size)).chunk(schedule.parts):
+        used = rng.permutation(rows.size)
+        if arm.skip_tied:
+            used = used[advantages[torch.from_numpy(used)].abs().sum(1).numpy() > 0]
+        for part in torch.from_numpy(used).chunk(schedule.parts) if used.size else ():
             logs = torch.log_softmax(policy(images[part], domains[part]), dim=1)
             loss = _loss(logs, answers[part], before[part], advantages[part], choice.entropy)
             optimizer.zero_grad()

@@ -1,7 +1,8 @@
 """JSON lines beside image files, one file a split: ShareGPT, and those of CLIMB and QoQ-Med.
 
 ShareGPT, as LLaVA and LLaMA-Factory read it: a line holds `id`, `images` (relative paths), and two
-turns: the human's with an `<image>` for each image, and the answer. Records with an ECG are left
+turns: the human's with an `<image>` for each image and how to answer, and an answer in that form
+(`qoqdata.answer_format`), with its reasoning where the record has one. Records with an ECG are left
 out: the format has no place for one.
 
 CLIMB and QoQ-Med: both sets of keys in one line. `problem`, `answer`, `images`,
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from qoqdata.answer_format import response
 from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
 from qoqdata.exports.rows import (
@@ -27,6 +29,7 @@ from qoqdata.exports.rows import (
     Row,
     Tally,
     by_split,
+    instructed_text,
     marks_are_free,
     prompt_text,
     shows_images,
@@ -51,8 +54,9 @@ def write_sharegpt(dataset: Dataset, out: Path, change: Change = unchanged) -> T
         if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
             return None
         images = write_images(row, out)
-        problem = f"{PLACEHOLDER}\n" * len(images) + prompt_text(row)
-        return {"id": row["id"], "images": images, "conversations": _turns(problem, row)}
+        problem = f"{PLACEHOLDER}\n" * len(images) + instructed_text(row)
+        turns = _turns(problem, response(row))
+        return {"id": row["id"], "images": images, "conversations": turns}
 
     return _write_json_lines(dataset, out, change, convert, name="{}.jsonl")
 
@@ -73,7 +77,7 @@ def write_climb(dataset: Dataset, out: Path, change: Change = unchanged) -> Tall
             "images": images,
             "data_source": row["domain"],
             "dataset": row["source"],
-            "conversations": _turns(problem, row),
+            "conversations": _turns(problem, row["answer"]),
         }
         if series:
             line["time-series"] = [series]
@@ -87,8 +91,8 @@ def write_climb(dataset: Dataset, out: Path, change: Change = unchanged) -> Tall
     return _write_json_lines(dataset, out, change, convert, name="annotation_{}.jsonl")
 
 
-def _turns(problem: str, row: Row) -> list[dict[str, str]]:
-    return [{"from": "human", "value": problem}, {"from": "gpt", "value": row["answer"]}]
+def _turns(problem: str, answer: str) -> list[dict[str, str]]:
+    return [{"from": "human", "value": problem}, {"from": "gpt", "value": answer}]
 
 
 def _boxes(row: Row) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 out: neither TRL's processors nor verl's rollout engines have an input for one.
 
 TRL: conversational prompts, for GRPOTrainer and `qoqtrain.adapters.trl`. A row holds `prompt` (one
-user turn: a part for each image, then the text), `images`, the `answer`, and what the reward and
-DRPO need: `id`, `domain`, `source`, `kind`, `options`, `number`, `labels`, `regions` as JSON.
+user turn: a part for each image, then the text, which ends with how to answer), `images`, the
+`answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `kind`, `options`, `number`,
+`labels`, `regions` as JSON.
 
 verl: RLHF files, for its trainers and `qoqtrain.adapters.verl`. A row holds `data_source`, `prompt`
-(one user turn with an `<image>` for each image), `images`, `ability`, `reward_model` (rule, ground
-truth), `domain`, and `extra_info`.
+(one user turn with an `<image>` for each image, and how to answer), `images`, `ability`,
+`reward_model` (rule, ground truth), `domain`, and `extra_info`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from qoqdata.exports.rows import (
     Row,
     Tally,
     by_split,
+    instructed_text,
     marks_are_free,
-    prompt_text,
     shows_images,
     unchanged,
 )
@@ -100,7 +101,7 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
         return None
     images = row["images"] or []
     parts = [{"type": "image", "text": None} for _ in images]
-    parts.append({"type": "text", "text": prompt_text(row)})
+    parts.append({"type": "text", "text": instructed_text(row)})
     return {
         "prompt": [{"role": "user", "content": parts}],
         "images": images,
@@ -120,7 +121,7 @@ def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
     if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
         return None
     images = row["images"] or []
-    content = PLACEHOLDER * len(images) + prompt_text(row)
+    content = PLACEHOLDER * len(images) + instructed_text(row)
     return {
         "data_source": row["source"],
         "prompt": [{"role": "user", "content": content}],

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from qoqdata.answer_format import instruction
 from qoqdata.atomic import replacing
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import SPLITS, Split
@@ -92,6 +93,11 @@ def prompt_text(row: Row) -> str:
     """
     sizes = [(info["width"], info["height"]) for info in row["image_info"] or ()]
     return question_text(row, seen_sizes=sizes, frame="thousandths")
+
+
+def instructed_text(row: Row) -> str:
+    """`prompt_text`, and how to answer, as training says it where it asks for no boxes."""
+    return f"{prompt_text(row)}\n\n{instruction(row)}"
 
 
 def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:

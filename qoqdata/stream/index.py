@@ -43,7 +43,7 @@ _DERIVED = ("n_images", "pixels", "text_tokens")
 class Index:
     """The records of a stream in manifest order.
 
-    `frame`: id, source, domain, labels, concepts and study (where asked for), pixels, and the
+    `frame`: id, source, domain, labels, concepts, study and task (where asked for), pixels, and the
     place: `shard` (number in the manifest), `row_group` (in the shard), `row` (in the row group).
     """
 
@@ -119,7 +119,7 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
         what = f"holds no record of {settings.split} for this stream"
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
     light = ["id", "source", "domain", "pixels", *_PLACE]
-    light += [name for name in ("labels", "concepts", "study") if name in frame.columns]
+    light += [name for name in ("labels", "concepts", "study", "task") if name in frame.columns]
     return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards), left_out)
 
 
@@ -143,12 +143,12 @@ _LEAVES_OF = {
 def _extra(settings: StreamSettings) -> list[str]:
     """Record columns beyond the light ones that filters and the mix look at."""
     names: set[str] = set()
-    if settings.mix is not None and settings.mix.by == "label":
-        names.add("labels")
-    if settings.mix is not None and settings.mix.weights == "rarity":
-        names.add("study")
-    if settings.mix is not None and settings.mix.by == "concept":
-        names |= set(VIEWS)
+    if settings.mix is not None:
+        levels = settings.mix.levels
+        names |= {"labels"} if "label" in levels else set()
+        names |= {"task"} if "task" in levels else set()
+        names |= {"study"} if settings.mix.weights in ("rarity", "target") else set()
+        names |= set(VIEWS) if "concept" in levels else set()
     if settings.where is not None:
         names |= set(settings.where.meta.root_names()) - set(_DERIVED)
         if views := names & set(VIEWS.values()):

@@ -16,39 +16,60 @@ from qoqdata.errors import UsageError
 if TYPE_CHECKING:
     from qoqdata.statistics.tables import Stats
 
-By = Literal["domain", "source", "label", "concept"]
-Rule = Literal["proportional", "temperature", "uniform", "rarity"]
+#: What components may be by. Levels after each other, as in "domain/label", split those before.
+Level = Literal["domain", "source", "task", "label", "concept"]
+Rule = Literal["proportional", "temperature", "uniform", "rarity", "target"]
+#: A record has several of these, so they come last.
+_LISTS = ("label", "concept")
 
 
 @dataclass(frozen=True)
 class Mix:
     """Weights of the components of a data set.
 
-    `by`: what a component is. A record with several labels (or concepts) belongs to the one that is
-    rarest in the stream, and one without to the component "". Concepts are those of the table
-    `harmonise`, by name or file. `weights`: a rule, or a weight for
-    every component by name, of any scale.
+    `by`: what a component is, a level or several, as in "domain/label". A record with several
+    labels (or concepts) belongs to the one that is rarest in the stream, or in its component by
+    the levels before, and one without to the component "". Concepts are those of the table
+    `harmonise`, by name or file. `weights`: a rule, or a weight for every component by name, of any
+    scale.
 
     - "proportional": as often as there are records (n)
     - "temperature": n ** (1 / temperature)
     - "uniform": all components alike
     - "rarity": the group's studies in the stream times its rarity in the statistics tables,
       sqrt(N / (D n)) in studies, whatever the number of questions about each
+    - "target": level by level, each gets studies ** exponent of what its parent has; 0 is alike, 1
+      is in proportion. A question counts as its part of its study. `exponents` has one a level,
+      or one for all
 
     A component that is drawn more often than it has records starts a new pass over them, shuffled
     anew; no record is drawn again before all of its component were. `max_repeats` bounds the mean
     number of passes an epoch; what that cuts off goes to the other components in proportion.
     """
 
-    by: By = "domain"
+    by: str = "domain"
     weights: Rule | Mapping[str, float] = "proportional"
     temperature: float = 2.0
     max_repeats: float | None = None
+    exponents: float | tuple[float, ...] = 0.0
     harmonise: str | Path | None = None
 
     def __post_init__(self) -> None:
-        if self.by not in get_args(By):
-            raise UsageError(f"{self.by!r} is not one of {', '.join(get_args(By))}", where="mix.by")
+        levels = self.levels
+        if (
+            not set(levels) <= set(get_args(Level))
+            or len(set(levels)) < len(levels)
+            or set(levels[:-1]) & set(_LISTS)
+        ):
+            fix = f"of {', '.join(get_args(Level))}, joined by /, labels and concepts last"
+            raise UsageError(f"{self.by!r} names no components", where="mix.by", fix=fix)
+        if isinstance(self.exponents, list):
+            object.__setattr__(self, "exponents", tuple(self.exponents))
+        if not all(isinstance(e, int | float) and 0 <= e <= 1 for e in self._exponents) or len(
+            self._exponents
+        ) != len(levels):
+            fix = f"numbers of 0 to 1, one for each of {', '.join(levels)}"
+            raise UsageError(f"{self.exponents!r} will not do", where="mix.exponents", fix=fix)
         if not isinstance(self.weights, Mapping) and self.weights not in get_args(Rule):
             fix = f"one of {', '.join(get_args(Rule))}, or a weight by name"
             raise UsageError(f"{self.weights!r} is no rule", where="mix.weights", fix=fix)
@@ -58,16 +79,50 @@ class Mix:
             raise UsageError("is not above 0", where="mix.max_repeats")
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """What components are by, from the outermost."""
+        return tuple(str(self.by).split("/"))
+
+    @property
+    def _exponents(self) -> tuple[float, ...]:
+        one = self.exponents
+        return one if isinstance(one, tuple) else (one,) * len(self.levels)
+
+    @property
     def fingerprint(self) -> str:
         """Tells two mixes apart."""
         weights = self.weights if isinstance(self.weights, str) else dict(self.weights)
-        return digest([self.by, weights, self.temperature, self.max_repeats])[:16]
+        facts: list[object] = [self.by, weights, self.temperature, self.max_repeats]
+        if self.weights == "target":
+            facts.append(list(self._exponents))
+        return digest(facts)[:16]
+
+    def parts(self, component: str) -> tuple[str, ...]:
+        """The name of a component, level by level."""
+        return tuple(component.split("/", len(self.levels) - 1))
+
+    def target(self, studies: Mapping[str, float]) -> dict[str, float]:
+        """The share of draws that each component is to have, whatever it has records: the rule
+        "target". `studies` is the mass of each, above 0."""
+        paths = {name: self.parts(name) for name in studies}
+        masses: dict[tuple[str, ...], float] = {}
+        for name, path in paths.items():
+            for depth in range(1, len(path) + 1):
+                masses[path[:depth]] = masses.get(path[:depth], 0.0) + studies[name]
+        powers = {path: mass ** self._exponents[len(path) - 1] for path, mass in masses.items()}
+        families: dict[tuple[str, ...], float] = {}
+        for path, power in powers.items():
+            families[path[:-1]] = families.get(path[:-1], 0.0) + power
+        return {
+            name: math.prod(powers[path[: d + 1]] / families[path[:d]] for d in range(len(path)))
+            for name, path in paths.items()
+        }
 
 
 def parse_mix(mix: Mix | str | None) -> Mix | None:
     """A mix as given: None, a `Mix`, or text of a key and a rule, as in "source:temperature".
 
-    A key alone ("domain", "source", "label", "concept") is mixed uniformly. Raises UsageError.
+    A key alone ("domain", "source", "label", "domain/label") is mixed uniformly. Raises UsageError.
     """
     if mix is None or isinstance(mix, Mix):
         return mix
@@ -84,14 +139,15 @@ def table_of(mix: Mix | None, harmonise: str | Path | None) -> str | Path | None
     if named is not None and harmonise is not None and str(named) != str(harmonise):
         raise UsageError(f"{named} in the mix, {harmonise} beside it", where="harmonise")
     table = harmonise if named is None else named
-    if mix is not None and mix.by == "concept" and table is None:
+    if mix is not None and "concept" in mix.levels and table is None:
         fix = "name one, as in harmonise='findings'"
         raise UsageError("a mix by concept needs a table of concepts", where="mix", fix=fix)
     return table
 
 
-def weights(mix: Mix, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:
-    """The weights of the components, from the number of records (for "rarity" studies) of each.
+def weights(mix: Mix, records: Mapping[str, float], stats: Stats | None) -> dict[str, float]:
+    """The weights of the components, from the number of records (for "rarity" and "target" studies)
+    of each.
 
     Raises UsageError for a name that is no component or a component without a weight, DatasetError
     (from the tables) when rarity is asked for and was not computed.
@@ -103,6 +159,8 @@ def weights(mix: Mix, records: Mapping[str, int], stats: Stats | None) -> dict[s
             return {name: n ** (1 / mix.temperature) for name, n in records.items()}
         case "uniform":
             return dict.fromkeys(records, 1.0)
+        case "target":
+            return mix.target(records)
         case "rarity":
             rarity = _rarity(mix.by, records, stats)
             return {name: n * rarity[name] for name, n in records.items()}
@@ -110,7 +168,7 @@ def weights(mix: Mix, records: Mapping[str, int], stats: Stats | None) -> dict[s
     return checked_weights(mix.weights, records)
 
 
-def checked_weights(weights: Mapping[str, float], records: Mapping[str, int]) -> dict[str, float]:
+def checked_weights(weights: Mapping[str, float], records: Mapping[str, float]) -> dict[str, float]:
     """Checked weights by component; raises UsageError."""
     for name in weights:
         if name not in records:
@@ -155,8 +213,8 @@ def probabilities(
     return np.asarray(p / p.sum())
 
 
-def _rarity(by: By, records: Mapping[str, int], stats: Stats | None) -> dict[str, float]:
-    if by in ("label", "concept") or stats is None:
+def _rarity(by: str, records: Mapping[str, float], stats: Stats | None) -> dict[str, float]:
+    if by not in ("domain", "source") or stats is None:
         fix = "mix by domain or source, or give the weights"
         raise UsageError(f"statistics tell no rarity of {by}s", where="mix.weights", fix=fix)
     table = stats.domains if by == "domain" else stats.sources

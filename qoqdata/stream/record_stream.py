@@ -171,6 +171,22 @@ class RecordStream:
         """How often each component is drawn now; without a mix, each domain."""
         return draw_shares(self._shares(), self._segment)
 
+    def sampled(self, column: str) -> dict[str, float]:
+        """The probability that a draw has each value of "domain" or "source", over all components.
+
+        Within a component records are drawn alike, so this is exact over its passes.
+        """
+        values = self._sequence.index.frame[column].fill_null("")
+        shares = dict.fromkeys(values.unique().sort().to_list(), 0.0)
+        members = self._sequence.members
+        chances = {name: one.probability for name, one in self.sampling().items()}
+        if self._segment is None:
+            members, chances = {"": np.arange(len(values))}, {"": 1.0}
+        for name, records in members.items():
+            for value, count in values.gather(records).value_counts().iter_rows():
+                shares[value] += chances[name] * count / len(records)
+        return shares
+
     def draw_counts(self) -> dict[str, DrawCounts]:
         """How often each component was drawn up to now; without a mix, each domain.
 

@@ -14,7 +14,6 @@ import polars as pl
 
 from qoqdata.stream.draws import DrawSegment
 from qoqdata.stream.index import Index
-from qoqdata.stream.mixing import By
 from qoqdata.stream.order import Pass, in_place, lanes_within, shuffled
 from qoqdata.stream.settings import StreamSettings
 
@@ -75,6 +74,12 @@ class RecordSequence:
         """Distinct studies of each component, of an index that has the column."""
         study = self.index.frame["study"]
         return {name: study.gather(members).n_unique() for name, members in self.members.items()}
+
+    @property
+    def study_masses(self) -> dict[str, float]:
+        """Studies of each component, a question as its part of the questions about its study."""
+        part = 1.0 / self.index.frame.select(pl.len().over("study"))["len"].cast(pl.Float64)
+        return {name: float(part.gather(m).sum()) for name, m in self.members.items()}
 
     def stretch(self, positions: np.ndarray, segment: DrawSegment | None) -> Stretch:
         """The draws at ascending global `positions`, int64, not empty."""
@@ -163,26 +168,29 @@ def sequence(
     )
 
 
-def components(frame: pl.DataFrame, by: By) -> dict[str, np.ndarray]:
+def components(frame: pl.DataFrame, by: str) -> dict[str, np.ndarray]:
     """The records of each component, by name; every record is in exactly one.
 
     By label or concept, a record belongs to the rarest of its own (of equally rare ones the first
-    by name) and to "" when it has none.
+    by name) and to "" when it has none; after other levels, to the rarest within these.
     """
     lists = {"label": "labels", "concept": "concepts"}
-    keys = _rarest(frame, lists[by]) if by in lists else frame[by].fill_null("")
+    name = pl.Series("key", [""] * frame.height, pl.String)
+    for depth, level in enumerate(by.split("/")):
+        own = _rarest(frame, lists[level], name) if level in lists else frame[level].fill_null("")
+        name = own.alias("key") if depth == 0 else (name + "/" + own).alias("key")
     # One sort instead of a scan a component.
-    order = keys.to_frame("key").with_row_index("at").sort("key", maintain_order=True)
+    order = name.to_frame("key").with_row_index("at").sort("key", maintain_order=True)
     groups = order.group_by("key", maintain_order=True).agg("at")
     return {name: np.asarray(at, np.int64) for name, at in groups.iter_rows()}
 
 
-def _rarest(frame: pl.DataFrame, column: str) -> pl.Series:
-    pairs = frame.select(label=column).with_row_index("at").explode("label").drop_nulls("label")
-    pairs = pairs.unique()
-    counts = pairs.group_by("label").len()
+def _rarest(frame: pl.DataFrame, column: str, within: pl.Series) -> pl.Series:
+    named = frame.select(label=column).with_columns(within=within)
+    pairs = named.with_row_index("at").explode("label").drop_nulls("label").unique()
+    counts = pairs.group_by("within", "label").len()
     rarest = (
-        pairs.join(counts, on="label")
+        pairs.join(counts, on=["within", "label"])
         .sort("at", "len", "label")
         .group_by("at", maintain_order=True)
         .first()

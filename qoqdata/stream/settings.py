@@ -127,7 +127,7 @@ class StreamSettings:
             return {"shuffle": False}
         keys = ("seed", "lanes", "window", "unit", "memory")
         order = {"shuffle": True} | {key: getattr(self, key) for key in keys}
-        if self.mix is not None and self.mix.by == "concept":
+        if self.mix is not None and "concept" in self.mix.levels:
             assert self.concepts is not None
             order["concepts"] = self.concepts.digest[:16]
         return order | ({} if self.mix is None else {"mix": self.mix.fingerprint})

@@ -91,6 +91,8 @@ def open_stream(
         records = dict(zip(order.members, sizes.tolist(), strict=True))
         if mix.weights == "rarity":
             weights = mixing.weights(mix, order.studies, stats())
+        elif mix.weights == "target":
+            weights = mixing.weights(mix, order.study_masses, None)
         else:
             weights = mixing.weights(mix, records, None)
         chances = mixing.probabilities(weights, records, max_repeats=mix.max_repeats)

@@ -32,6 +32,18 @@ def train(settings: SettingsLike, *, progress: Notify | None = None) -> Path:
         return loop.train(_checked(settings), progress)
 
 
+def export_checkpoint(settings: SettingsLike, step: int, out: str | Path) -> Path:
+    """Write the policy of a checkpoint of a run to the folder `out`, as transformers reads it.
+
+    Raises UsageError where the run has no whole checkpoint after `step`.
+    """
+    from qoqtrain.api.notices import quiet_libraries
+    from qoqtrain.trainer import loop
+
+    with quiet_libraries():
+        return loop.export_checkpoint(_checked(settings), step, Path(out))
+
+
 def dry_run(settings: SettingsLike, *, world: int = 1) -> DryRun:
     """What `train` would do on `world` ranks: the cut of a step, memory, time, mix and weights.
 

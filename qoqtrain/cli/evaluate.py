@@ -9,6 +9,7 @@ import typer
 
 import qoqtrain
 from qoqdata import console
+from qoqdata.answer_format import IN_SHORT
 from qoqdata.boxes import BoxFrame
 from qoqdata.errors import UsageError
 from qoqtrain.api.evaluating import Split
@@ -79,7 +80,8 @@ def evaluate_command(
 ) -> None:
     """Score predictions: macro-F1, balanced accuracy, AUROC, IoU, with intervals by patient.
 
-    Records without prediction stay in every denominator and count as wrong.
+    Records without prediction stay in every denominator and count as wrong. Where more than half of
+    the responses are no answers in the form that prompts ask for, the exit code is 1.
     """
     if rules is not None or questions is not None:
         others = data is not None or harmonise is not None
@@ -130,12 +132,20 @@ def evaluate_command(
         from qoqtrain.evaluate.report import evaluation_json
 
         console.emit_json(evaluation_json(evaluation.run, evaluation.figures, evaluation.concepts))
-        return
-    show(evaluation.figures, evaluation.run, by)
-    if evaluation.concepts is not None:
-        show_concepts(evaluation.concepts)
-    if out is not None:
-        console.say(f"\nfigures and rows: {out}")
+    else:
+        show(evaluation.figures, evaluation.run, by)
+        if evaluation.concepts is not None:
+            show_concepts(evaluation.concepts)
+        if out is not None:
+            console.say(f"\nfigures and rows: {out}")
+    counts = evaluation.figures.counts
+    if counts.mostly_unparsable:
+        console.complain(
+            f"{counts.unparsable:.0%} of the responses are no answers that can be read, so these"
+            f" figures say nothing of what they mean. Fix: ask for {IN_SHORT}, as `qoqdata export`"
+            " and training do"
+        )
+        console.leave(console.FINDINGS)
 
 
 def show_benchmark(evaluation: BenchmarkEvaluation) -> None:

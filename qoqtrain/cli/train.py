@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 import qoqtrain
 from qoqdata import console
 from qoqdata.roles import in_words
+from qoqtrain.cli import weights
 
 if TYPE_CHECKING:
+    from qoqtrain.drpo import WeightRow
     from qoqtrain.trainer.plan.dry_run import DryRun
 
 EPILOG = """Example:  qoqtrain train --data ./set --model Qwen/Qwen2.5-VL-7B-Instruct --dry-run
@@ -50,6 +53,9 @@ def train_command(
     show_config: Annotated[
         bool, typer.Option("--show-config", help="With --dry-run: DeepSpeed's configuration.")
     ] = False,
+    export_step: Annotated[
+        int | None, typer.Option(min=1, help="Write the checkpoint of this step as a model.")
+    ] = None,
     print_slurm: Annotated[
         str | None, typer.Option(help="NODESxGPUS: print a Slurm script of this command.")
     ] = None,
@@ -76,6 +82,9 @@ def train_command(
         machines = launch.machines_of(print_slurm)
         command = launch.command_of(settings, config=config, assignments=assign or [])
         console.say(launch.slurm_script(command, **machines._asdict()).rstrip())
+    elif export_step is not None:
+        target = settings.out / f"model-{export_step:08d}"
+        console.say(f"model: {qoqtrain.export_checkpoint(settings, export_step, target)}")
     elif show_settings:
         console.say(as_yaml(settings).rstrip())
     elif dry:
@@ -89,8 +98,36 @@ def train_command(
             console.say(f"trained model: {folder}")
 
 
+def show_attention(result: DryRun, key: str) -> None:
+    """What each domain is to have, what the stream draws, what DRPO makes of it."""
+    console.table(
+        (key, "target", "sampled", "weight", "sampled x weight"),
+        [
+            (row.domain, row.target, row.sampled, row.weight, row.product)
+            for row in result.attention
+        ],
+    )
+    console.say("\nshares of all; weight: mean over a domain's questions, rarity and difficulty")
+    settings = result.plan.settings
+    if settings.mix is not None and result.counts_twice:
+        console.say(
+            f"drpo.preset={settings.drpo.preset} counts records, whatever the mix draws, so rarity"
+            " is corrected twice; drpo.preset=budget corrects it once"
+        )
+
+
+def _unfit(unfit: Mapping[str, str]) -> str | None:
+    """How many records are left out, and the first of them with its reason."""
+    if not unfit:
+        return None
+    name, why = next(iter(unfit.items()))
+    return f"{len(unfit):,} records, left out: {name}: {why}"
+
+
 def show(result: DryRun, *, world: int, config: bool) -> None:
     """The dry run: the cut of a step, memory, the mix, and what DRPO starts from."""
+    from qoqtrain.trainer.plan.budget import mix_of
+
     plan, shape, memory = result.plan, result.plan.shape, result.memory
     settings = plan.settings
     longest = max(result.prompt_tokens, default=0)
@@ -102,6 +139,7 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
             ("ECG branch", "new, untrained: align it first" if plan.branch else None),
             ("training records", plan.records.height),
             ("left out", in_words(result.left_out) if result.left_out else None),
+            ("cannot be shown", _unfit(result.unfit)),
             ("steps", shape.steps),
             ("questions a step", f"{settings.questions}, {shape.questions} on each of {world}"),
             ("micro-batches", f"{shape.updates} x {shape.micro_batches} of {settings.micro_batch}"),
@@ -112,38 +150,40 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
         ]
     )
     console.say()
-    parts = ("weights", "optimizer", "gradients", "reference", "activations", "logits", "device")
-    rows: list[tuple[str, Any]] = [(name, getattr(memory, name)) for name in (*parts, "host")]
+    parts = (
+        *("weights", "optimizer", "gradients", "reference", "activations", "logits", "cache"),
+        *("buffers", "device", "host"),
+    )
+    rows: list[tuple[str, Any]] = [(name, getattr(memory, name)) for name in parts]
     console.table(("memory of a rank", "GiB"), rows)
-    console.say("an estimate; device is the sum, host is the CPU memory of offloading")
+    dtype = "float32" if settings.engine.dtype == "float32" else "bfloat16"
+    console.say(
+        f"an estimate, on an accelerator in {dtype}; cache (of generation) comes in the place of"
+        " activations and logits; host is the CPU memory of offloading"
+    )
     time = result.time
     hours = (time.generation + time.update) * shape.steps / 3600
     console.say(
-        "time of a step on an H100, every answer at its limit:"
+        "time of a step on an H100, every answer at its limit, at least:"
         f" generation {time.generation:,.1f} s, update {time.update:,.1f} s"
     )
     console.say(f"{shape.steps:,} such steps: {hours:,.1f} h\n")
-    console.table(
-        ("mix", "records", "share of draws", "passes an epoch"),
-        [(row["name"], row["records"], row["share"], row["passes"]) for row in result.mix],
-    )
+    mix = mix_of(settings)
+    if settings.mix is None and mix is not None:
+        console.say(
+            f"mix: {len(result.mix)} parts by {mix.by}, none more than {mix.max_repeats:g} times an"
+            f" epoch; the most often drawn {max(row['passes'] for row in result.mix):.3g} times"
+        )
+    else:
+        console.table(
+            ("mix", "records", "share of draws", "passes an epoch"),
+            [(row["name"], row["records"], row["share"], row["passes"]) for row in result.mix],
+        )
     if result.weights:
         console.say()
-        key = settings.drpo.domain_key
-        console.table(
-            (key, "questions", "studies", "success rate", "weight", "bounded"),
-            [
-                (
-                    row["domain"],
-                    row["n_records"],
-                    row["n_studies"],
-                    row["success_rate"],
-                    row["weight"],
-                    row["weight_bounded"],
-                )
-                for row in result.weights
-            ],
-        )
+        weights.show([cast("WeightRow", row) for row in result.weights], settings.drpo.domain_key)
+        console.say()
+        show_attention(result, settings.drpo.domain_key)
     if config:
         console.say()
         console.emit_json(result.deepspeed or {"engine": "torch"})

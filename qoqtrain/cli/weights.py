@@ -18,7 +18,17 @@ EPILOG = """Example:  qoqtrain weights ./set --by domain
 
 A weight of 2 means: a rollout of this domain counts twice as much as the average study's."""
 
-_HEADS = ("share", "rarity", "success rate", "weight", "bounded", "from")
+_HEADS = ("N", "rarity", "success rate", "from", "clusters", "difficulty", "weight", "bounded")
+
+
+#: What the columns are, in the order in which they are made.
+LEGEND = """N: studies, or draws under the mix; in the published presets questions. rarity: 1 / N
+success rate: mean answer, 0 hard to 1 easy; from: whose rollouts, or what formula
+clusters: success rate x share of the questions; where the rate is 0 nothing is learned yet
+difficulty: mean of 1 / (success rate of the domain x of the cluster), relative to the others
+weight: rarity x difficulty, mean 1 over N. A domain that is unknown or was never right has the
+difficulty of the others
+bounded: what training uses; * some of its questions are at a bound"""
 
 
 def add(app: typer.Typer) -> None:
@@ -41,29 +51,38 @@ def weights_command(
 
 def show(weights: Sequence[WeightRow], by: str) -> None:
     """Weights from the largest to the smallest group, and what they are made of."""
-    heads = (by, "questions", "studies", *_HEADS)
     rows = sorted(weights, key=lambda row: -(row["n_records"] or 0))
     console.table(
-        heads,
+        (by, "questions", "studies", *_HEADS),
         [
             (
                 row["domain"],
                 row["n_records"],
                 row["n_studies"],
-                row["share"],
-                row["rarity"],
+                f"{row['n']:,.0f}",
+                row["rarity_factor"],
                 row["success_rate"],
+                row["measured_by"] or row["success_rate_from"],
+                _clusters(row["clusters"]),
+                row["difficulty_factor"],
                 row["weight"],
-                row["weight_bounded"],
-                row["success_rate_from"],
+                _bounded(row),
             )
             for row in rows
         ],
     )
-    console.say("\nshare and rarity count studies; in the published presets, questions")
-    console.say("weight: the published DRPO factor, with mean 1 over what they count")
-    console.say("bounded: what training uses")
-    console.say("success rate: mean reward, 0 hard to 1 easy; from: where it was measured")
+    console.say(f"\n{LEGEND}")
+
+
+def _clusters(clusters: Sequence[tuple[float, float]]) -> str:
+    """The three largest."""
+    largest = sorted(clusters, key=lambda pair: -pair[1])[:3]
+    text = ", ".join(f"{rate:.2f} x {share:.0%}" for rate, share in sorted(largest))
+    return text + (" ..." if len(clusters) > 3 else "") if clusters else "-"
+
+
+def _bounded(row: WeightRow) -> str:
+    return f"{row['weight_bounded']:.3g}{'*' if row['bound_share'] > 0 else ''}"
 
 
 def show_starting_weights(dataset: Path) -> None:

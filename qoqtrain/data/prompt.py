@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from qoqdata.answer_format import THINK, final
 from qoqdata.boxes import BoxFrame, Size
 from qoqdata.question import UNITS, image_names, question_text, targets
-from qoqtrain.rewards.units import unit_name
 
 Boxes = Literal["annotated", "always", "never"]
 
@@ -82,7 +81,7 @@ def captions(record: Mapping[str, Any], images: int) -> list[str | None]:
 
 def instruction(record: Mapping[str, Any], images: int, frame: BoxFrame, boxes: Boxes) -> str:
     """How to answer: reasoning, then boxes where they are asked for, then the boxed answer."""
-    sentences = ["First reason step by step between <think> and </think>."]
+    sentences = [THINK]
     if asks_boxes(record, images, boxes):
         image = '"image": number of the image counted from 0, ' if images > 1 else ""
         sentences.append(
@@ -90,26 +89,7 @@ def instruction(record: Mapping[str, Any], images: int, frame: BoxFrame, boxes: 
             f'one object a region: {{{image}"bbox_2d": [x1, y1, x2, y2], "label": what it shows}}. '
             f"Corners are {UNITS[frame]}. An empty list says that there is nothing to mark."
         )
-    sentences.append("End with the final answer in \\boxed{}.")
-    if words := _answer_form(record):
-        sentences.append(words)
-    return " ".join(sentences)
-
-
-def _answer_form(record: Mapping[str, Any]) -> str | None:
-    """What the final answer is to look like, by the kind of the question."""
-    number = record.get("number")
-    if record.get("options"):
-        # Options of a choice may hold commas themselves.
-        if record.get("kind") in ("single", "choice", "number"):
-            return "The answer is one of the options, word for word."
-        return "Where several options apply, separate them by commas."
-    if number is None:
-        return None
-    unit = unit_name(number["unit"])
-    if not unit or re.search(rf"(?<!\w){re.escape(unit)}(?!\w)", record["question"]):
-        return "The answer is a number."
-    return f"The answer is a number; its unit is {unit}."
+    return " ".join([*sentences, final(record)])
 
 
 def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:

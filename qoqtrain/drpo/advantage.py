@@ -65,7 +65,9 @@ def group_scores(batch: RolloutBatch, settings: DRPOSettings) -> Floats:
 
 def _standardised(batch: RolloutBatch, values: Floats, settings: DRPOSettings) -> Floats:
     centred, std = _centred(batch, values)
-    return centred / batch.per_rollout(np.maximum(std, settings.std_floor) + settings.eps)
+    low, high = settings.reward_range or (0.0, 1.0)
+    floor = settings.std_floor * (high - low)
+    return centred / batch.per_rollout(np.maximum(std, floor) + settings.eps)
 
 
 def _centred(batch: RolloutBatch, values: Floats) -> tuple[Floats, Floats]:
@@ -87,7 +89,8 @@ def record_counts(
 ) -> tuple[dict[str, float], list[str]]:
     """N_d of each domain in `history`, and the domains among them that were not counted.
 
-    With rarity "prior" N_d is the number of studies (of records, where a prior counts only those).
+    With rarity "prior" N_d is the number of studies (of records, where a prior counts only those),
+    with "draws" that of `priors.drawn`.
     A domain without one gets its questions seen, times the studies per question seen of the
     counted domains: under proportional sampling that estimates its size on their scale. Without
     any counted domain, N_d is the number of questions seen. Raises UsageError for such a

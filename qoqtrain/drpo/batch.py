@@ -238,7 +238,7 @@ def _column(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
 def _labels(name: str, column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.str_]:
     """Labels as text; None, NaN and other floats are refused, for they name nothing."""
     labels = column[rows]
-    if labels.dtype.kind in "iuU":
+    if labels.dtype.kind in "iuU" and not (labels.dtype.kind == "U" and (labels == "").any()):
         return labels.astype(str)
     for row, label in zip(rows, labels, strict=True):
         if label is None or isinstance(label, float | np.floating) or str(label) == "":

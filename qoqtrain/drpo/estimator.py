@@ -42,7 +42,7 @@ from qoqtrain.drpo.memory import (
     remember,
     write_state,
 )
-from qoqtrain.drpo.priors import Priors, Statistics, read_mapping, read_statistics
+from qoqtrain.drpo.priors import Priors, Statistics, drawn, read_mapping, read_statistics
 from qoqtrain.drpo.settings import DRPOSettings, settings_of
 from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
 
@@ -112,6 +112,11 @@ class DRPO:
                 fix="use 'domain' or 'source', or pass priors={value: record count, ...}",
             )
         return cls(choices, domain_key=domain_key, priors=start)
+
+    def drawn(self, sampled: Mapping[str, float], target: Mapping[str, float]) -> Self:
+        """This estimator before its first step, for a sampler of its own (see `priors.drawn`)."""
+        priors = drawn(self.priors, sampled, target)
+        return type(self)(self.settings, domain_key=self.domain_key, priors=priors)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:

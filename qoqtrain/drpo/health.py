@@ -43,7 +43,8 @@ def report_of(
     Ranges and counts of factors are over the questions whose rewards differ. `ess_unweighted` is
     what the same scores have with equal weights, `alpha` the exponent in force, `unseen_domains`
     the domains of the batch without a record count, `no_difficulty_prior` those without a prior
-    success rate.
+    success rate. `answer_tied` are groups whose rollouts succeed alike and yet have advantages:
+    how many, and their share of the squared mass, which other parts of the reward decide.
     """
     advantages, weights = result.values, result.weights
     finite = np.isfinite(advantages)
@@ -60,6 +61,7 @@ def report_of(
         "n_groups_of_one": int((batch.sizes == 1).sum()),
         "n_not_finite": int((~finite).sum()),
         "mean_reward": float(batch.rewards.mean()),
+        "answer_tied": _answer_tied(batch, mass, informative),
         "ess": effective_sample_size(advantages),
         "ess_unweighted": effective_sample_size(result.scores),
         "ess_floor_met": weights.floor_met if weights else None,
@@ -104,6 +106,16 @@ def _domain_row(
         "cluster_temperatures": temperatures.clusters.tolist(),
         "inertias": list(clustering.inertias),
     }
+
+
+def _answer_tied(
+    batch: RolloutBatch, mass: NDArray[np.float64], informative: NDArray[np.bool_]
+) -> dict[str, Any]:
+    spread = np.maximum.reduceat(batch.success, batch.starts) - np.minimum.reduceat(
+        batch.success, batch.starts
+    )
+    tied = informative & (spread == 0)
+    return {"n_groups": int(tied.sum()), "mass": float(mass[tied].sum())}
 
 
 def _damping(damping: NDArray[np.float64] | None, settings: DRPOSettings) -> dict[str, Any]:

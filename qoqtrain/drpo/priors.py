@@ -6,7 +6,7 @@ import hashlib
 import json
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -48,7 +48,8 @@ class DomainPrior:
     they ask about, None where only records were counted; `success_rate` mean reward in
     [0, 1] of a policy on its questions, 0 hard to 1 easy, None when none has been run;
     `n_questions` behind it, 0 when it comes from a formula; `histogram` (centre, count, variance)
-    of the questions' success rates, bin by bin, empty when only their mean is known.
+    of the questions' success rates, bin by bin, empty when only their mean is known; `n_draws` see
+    `drawn`; `policy` whose success rate it is, as the statistics name it.
     """
 
     n_records: int | None = None
@@ -56,13 +57,18 @@ class DomainPrior:
     n_questions: int = 0
     histogram: tuple[tuple[float, float, float], ...] = ()
     n_studies: int | None = None
+    n_draws: float | None = None
+    policy: str | None = None
 
-    def count(self, rarity: Rarity) -> int | None:
+    def count(self, rarity: Rarity) -> float | None:
         """The size that N_d stands for, None when not counted.
 
         Rarity "prior" counts studies, so that it does not depend on how many questions an author
-        writes about one; "seen", as published, counts questions.
+        writes about one; "seen", as published, counts questions; "draws" what a sampler makes of
+        them, and studies where no sampler has told.
         """
+        if rarity == "draws" and self.n_draws is not None:
+            return self.n_draws
         return self.n_records if rarity == "seen" else self.n_studies or self.n_records
 
     def mass(self, strength: float) -> float:
@@ -98,13 +104,14 @@ class DomainPrior:
 
         Studies that were not counted are left out, as in states of earlier versions.
         """
-        studies = {} if self.n_studies is None else {"n_studies": self.n_studies}
+        optional = {"n_studies": self.n_studies, "n_draws": self.n_draws, "policy": self.policy}
+        known = {name: value for name, value in optional.items() if value is not None}
         return {
             "n_records": self.n_records,
             "mu": self.success_rate,
             "n_questions": self.n_questions,
             "histogram": self.histogram,
-            **studies,
+            **known,
         }
 
     @classmethod
@@ -115,6 +122,8 @@ class DomainPrior:
             state["n_questions"],
             tuple((float(a), float(b), float(c)) for a, b, c in state["histogram"]),
             state.get("n_studies"),
+            state.get("n_draws"),
+            state.get("policy"),
         )
 
 
@@ -135,6 +144,28 @@ class Priors:
         return cls({key: DomainPrior.from_state(prior) for key, prior in domains}, state["digest"])
 
 
+def drawn(priors: Priors, sampled: Mapping[str, float], target: Mapping[str, float]) -> Priors:
+    """The priors of a run whose sampler draws each domain with the probability `sampled`, and in
+    which it is to have the share `target` of the attention.
+
+    N_d is then the draws that stand for each part of the target, N sampled_d / (D target_d), N the
+    studies of all D domains: weights of 1 / N_d times the draws give the target, so what the
+    sampler has corrected is not corrected again. With equal targets N_d is the domain's draws in N.
+    Raises UsageError for a domain that is drawn and has no target.
+    """
+    total = float(sum(prior.n_studies or prior.n_records or 0 for prior in priors.domains.values()))
+    domains = dict(priors.domains)
+    for domain, share in sampled.items():
+        if share <= 0:
+            continue
+        if not target.get(domain, 0.0) > 0:
+            raise UsageError(f"{domain!r} is drawn and has no target", where="budget")
+        n = (total or 1.0) * share / (len(sampled) * target[domain])
+        domains[domain] = replace(domains.get(domain, DomainPrior()), n_draws=n)
+    facts = [priors.digest, sorted(sampled.items()), sorted(target.items())]
+    return Priors(domains, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
+
+
 def read_statistics(stats: Statistics, level: str) -> Priors:
     """Priors from the tables of a data set, one domain per key of `level` ("domain" | "source").
 
@@ -149,6 +180,7 @@ def read_statistics(stats: Statistics, level: str) -> Priors:
     for row in _rows(stats.clusters, CLUSTER_COLUMNS, "stats.clusters"):
         if row["level"] == level and row["count"]:
             histograms.setdefault(row["key"], []).append(_bin(row))
+    policies = dict(table.select("key", "policy").iter_rows()) if "policy" in table.columns else {}
     domains: dict[str, DomainPrior] = {}
     for row in rows:
         if row["key"] in domains:
@@ -161,6 +193,7 @@ def read_statistics(stats: Statistics, level: str) -> Priors:
                 row["n_questions"] or 0,
                 histogram if row["success_rate"] is not None else (),
                 row["n_studies"] or None,
+                policy=policies.get(row["key"]),
             ),
             f"{name}, key {row['key']}",
         )

@@ -17,7 +17,7 @@ Feature = Literal["raw", "sorted", "mean"]
 History = Literal["batch", "all", "decay"]
 KMeans = Literal["sklearn0", "global", "exact1d", "binned"]
 MuDomain = Literal["inverse_cluster", "mean"]
-Rarity = Literal["seen", "prior"]
+Rarity = Literal["seen", "prior", "draws"]
 Floor = Literal["none", "guarded", "eps"]
 KLDamping = Literal["none", "rollout_abs", "question_pos"]
 BatchNorm = Literal["std", "none"]
@@ -33,8 +33,8 @@ class DRPOSettings:
       part_weights     weight of each part when rewards have several columns; None is 1 each
       group            within a question: "grpo" (r - mean) / std, "dr_grpo" r - mean, "rloo"
                        r - mean of the others, "gdpo" the grpo score of each part, then the sum
-      std_floor        smallest std that "grpo" and "gdpo" divide by; above 0, groups that differ
-                       by crumbs are no longer stretched to unit variance
+      std_floor        smallest std that "grpo" and "gdpo" divide by, as a share of the reward's
+                       range: groups that differ by crumbs are not stretched to unit variance
     Clusters
       feature          clustered per question: "raw" rewards in order of arrival, "sorted" rewards,
                        or their "mean"
@@ -46,7 +46,8 @@ class DRPOSettings:
     Weights
       mu_domain        mu_d from the success rates mu_c of the clusters: "inverse_cluster" (weights
                        1 / N_c) or "mean" (plain mean)
-      rarity           N_d is the number of questions "seen", or of studies in the data ("prior")
+      rarity           N_d is the number of questions "seen", of studies in the data ("prior"), or
+                       of "draws" under the sampler for each part of the target (`priors.drawn`)
       strength         questions that the difficulty prior of a domain counts for; 0 is no prior
       floor            T_c below eps is raised to "eps"; "none" lets it be 0 or negative, "guarded"
                        leaves scores unscaled where that is not finite
@@ -200,11 +201,13 @@ _UNWEIGHTED = replace(_STREAMING, alpha=0.0, weight_clip=None, ess_floor=None, b
 PRESETS: dict[str, DRPOSettings] = {
     # What the paper says, on the batch alone.
     "paper": _PAPER,
-    # The default: means in bins, priors from the statistics of the data, bounded weights.
+    # Means in bins, priors from the statistics of the data, bounded weights, no mix.
     "streaming": _STREAMING,
     # What the published code does, its faults included: a reference for tests, not for training.
     "authors_qoq_med": _AUTHORS,
     "authors_mirl": replace(_AUTHORS, k_max=3, floor="guarded"),
+    # The default of `qoqtrain train`: what the sampler leaves of the target, by plain mean success.
+    "budget": replace(_STREAMING, std_floor=0.1, mu_domain="mean", rarity="draws"),
     # Baselines without domain weights, on the same path and with the same report.
     "grpo": _UNWEIGHTED,
     "dr_grpo": replace(_UNWEIGHTED, group="dr_grpo"),

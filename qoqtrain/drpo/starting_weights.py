@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,12 @@ class WeightRow(TypedDict):
     `success_rate` mean reward, 0 hard to 1 easy, None when unknown; `weighted_success_rate` the
     mean over the clusters that enters T_d; `temperature` T_d; `k` clusters; `weight` and
     `weight_bounded` with a mean of 1 that N_d weighs; `success_rate_from` what is behind the
-    success rate: "prior", questions "seen", "both", or "none".
+    success rate: "prior", questions "seen", "both", or "none"; `measured_by` whose rollouts or
+    formula the prior is.
+
+    `n` N_d. `rarity_factor` 1 / N_d, scaled like the weight, and `difficulty_factor`, whose product
+    is `weight`; `clusters` (success rate, share of the questions) of each; `bound_share` of the
+    domain's questions are held by the clip.
     """
 
     domain: str
@@ -43,6 +48,12 @@ class WeightRow(TypedDict):
     weight: float
     weight_bounded: float
     success_rate_from: str
+    measured_by: str | None
+    n: float
+    rarity_factor: float
+    difficulty_factor: float
+    clusters: list[tuple[float, float]]
+    bound_share: float
 
 
 @dataclass(frozen=True)
@@ -82,11 +93,13 @@ def weight_rows(
     cells |= _rarity_alone([d for d in domains if d not in cells], cells, counts)
     n = np.array([counts[d] for d in domains])
     plain = _normalised(np.array([cells[d].mean_weight() for d in domains]), n)
-    bounded = _normalised(_bounded(domains, cells, n, settings), n)
+    held = _bounded(domains, cells, n, settings)
+    bounded = _normalised(held.weights, n)
     total = float(n.sum())
     rows: list[WeightRow] = []
     for i, domain in enumerate(domains):
         clustering, temperature = clusterings.get(domain), by_domain.get(domain)
+        rarity = total / (len(domains) * float(n[i]))
         prior = priors.domains.get(domain, DomainPrior())
         rows.append(
             {
@@ -102,6 +115,12 @@ def weight_rows(
                 "weight": float(plain[i]),
                 "weight_bounded": float(bounded[i]),
                 "success_rate_from": _origin(prior, history.get(domain), settings),
+                "measured_by": prior.policy if prior.mass(settings.strength) > 0 else None,
+                "n": float(n[i]),
+                "rarity_factor": rarity,
+                "difficulty_factor": float(plain[i]) / rarity,
+                "clusters": _shares(clustering),
+                "bound_share": float(held.at_bound[i]),
             }
         )
     return rows
@@ -150,23 +169,41 @@ def _rarity_alone(
     return {d: _Cells(np.log([counts[d] / (multiplier or 1.0)]), np.ones(1)) for d in domains}
 
 
+def _shares(clustering: Clustering | None) -> list[tuple[float, float]]:
+    if clustering is None:
+        return []
+    rates, shares = clustering.success_rates.tolist(), clustering.shares.tolist()
+    return list(zip(rates, shares, strict=True))
+
+
+class _Held(NamedTuple):
+    """Mean bounded weight of each domain (D,), and the share (D,) of its questions at a bound."""
+
+    weights: NDArray[np.float64]
+    at_bound: NDArray[np.float64]
+
+
 def _bounded(
     domains: list[str],
     cells: Mapping[str, _Cells],
     n: NDArray[np.float64],
     settings: DRPOSettings,
-) -> NDArray[np.float64]:
+) -> _Held:
     logs = -settings.alpha * np.concatenate([cells[d].logs for d in domains])
     sizes = np.array([cells[d].logs.size for d in domains])
     shares = np.concatenate([cells[d].shares for d in domains])
+    over = np.zeros(logs.size, np.bool_)
     if settings.weight_clip is not None:
         mass = np.repeat(n, sizes) * shares
         order = np.argsort(logs, kind="stable")
         median = logs[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2.0)]
-        logs = np.clip(
-            logs, median - np.log(settings.weight_clip), median + np.log(settings.weight_clip)
-        )
-    return np.add.reduceat(shares * np.exp(logs), np.cumsum(sizes) - sizes)
+        reach = float(np.log(settings.weight_clip))
+        over = np.abs(logs - median) >= reach
+        logs = np.clip(logs, median - reach, median + reach)
+    starts = np.cumsum(sizes) - sizes
+    return _Held(
+        np.add.reduceat(shares * np.exp(logs), starts), np.add.reduceat(shares * over, starts)
+    )
 
 
 def _normalised(weights: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:

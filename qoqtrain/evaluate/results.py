@@ -122,6 +122,12 @@ class AnswerCounts:
     regions: int
     scored: int
 
+    @property
+    def mostly_unparsable(self) -> bool:
+        """Whether more than half of the responses are no answers, so that the figures tell how they
+        are written and not what they say."""
+        return self.unparsable is not None and self.unparsable > 0.5
+
 
 @dataclass(frozen=True)
 class ClassResult:

@@ -5,14 +5,12 @@ Options may be any text, with commas and "and" in them, so an answer is never sp
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qoqtrain.rewards.spellings import lettered, without_lead
 from qoqtrain.rewards.text import normal_form, singular
 from qoqtrain.rewards.vocabulary import unambiguous
-
-_LETTER = re.compile(r"\(?([a-z])(?:\s?[.):]\s*(.+))?\)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,17 @@ class Choices:
         told apart; the normal forms count where they belong to one option.
         """
         place = self._named(answer)
-        if place is not None or not self.letters:
+        if place is not None:
             return place
-        letter = _LETTER.fullmatch(normal_form(answer))
-        if letter is None or (place := ord(letter[1]) - ord("a")) >= len(self.options):
+        bare = normal_form(without_lead(normal_form(answer)))
+        if (place := self._named(bare)) is not None:
+            return place
+        option = lettered(bare) if self.letters else None
+        if option is None or option.place >= len(self.options):
             return None
         # A letter before other words than its option's is no answer.
-        return place if letter[2] is None or self._named(letter[2]) == place else None
+        right = not option.rest or self._named(option.rest) == option.place
+        return option.place if right else None
 
     def _named(self, text: str) -> int | None:
         if (place := self.exact.get(text.strip())) is not None:

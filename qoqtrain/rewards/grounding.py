@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,16 +17,25 @@ from qoqtrain.rewards.truth import Truth
 Canvases = tuple[tuple[Size, Size] | None, ...] | None
 
 
+class Reading(NamedTuple):
+    """The regions of one reader. `apart`: they are told one from the other; the components of a
+    mask that says only what each pixel is are not, since two lesions may touch and one lesion may
+    lie in pieces."""
+
+    regions: tuple[Region, ...]
+    apart: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Grounds:
     """What there is to find.
 
-    readings  one set of regions for each reader
+    readings  what each reader drew
     canvases  see `canvases_of`
     missing   why there is no truth
     """
 
-    readings: tuple[tuple[Region, ...], ...]
+    readings: tuple[Reading, ...]
     canvases: Canvases = None
     missing: str | None = None
 
@@ -42,11 +52,14 @@ def grounds_of(truth: Truth, name: Callable[[str], str]) -> Grounds:
     """
     masks = truth.placed_masks
     readings: dict[str | None, list[Region]] = {}
+    semantic: set[str | None] = set()
     if any(np.any(mask > 0) for _, mask in masks):
         for place, mask in masks:
             whole = place.instance is not None
+            semantic |= set() if whole else {place.reader}
             readings.setdefault(place.reader, []).extend(patches(place.image, mask, whole=whole))
-        return Grounds(tuple(map(tuple, readings.values())), canvases_of(truth))
+        drawn = [Reading(tuple(parts), who not in semantic) for who, parts in readings.items()]
+        return Grounds(tuple(drawn), canvases_of(truth))
     if truth.regions is None:
         missing = "no pixel of the mask is set" if masks else "no region is annotated"
         return Grounds((), missing=missing)
@@ -55,7 +68,8 @@ def grounds_of(truth: Truth, name: Callable[[str], str]) -> Grounds:
             return Grounds((), missing="the box 0, 0, 0, 0 stands for no annotation")
         box = RegionBox(region.image, Box(*region.corners), name(region.label))
         readings.setdefault(region.reader, []).append(box)
-    return Grounds(tuple(map(tuple, readings.values())) or ((),), canvases_of(truth))
+    boxes = [Reading(tuple(parts)) for parts in readings.values()] or [Reading(())]
+    return Grounds(tuple(boxes), canvases_of(truth))
 
 
 def grounding(
@@ -69,9 +83,11 @@ def grounding(
 ) -> Part:
     """0 to 1 by `rule` (see `matching`); None with status missing_truth without annotation.
 
-    With several readers the one counts that the response agrees with most: what one reader would
-    have drawn is right. A response without boxes is right where nothing is annotated. `inclusive`
-    reads corners as first and last pixel instead of edges (`qoqdata.boxes.pixel_edges`).
+    "matched" takes instances one by one; where a mask tells none apart, the union of all claims
+    with all its pixels counts too, whichever is more. With several readers the one counts that the
+    response agrees with most: what one reader would have drawn is right. A response without boxes
+    is right where nothing is annotated. `inclusive` reads corners as first and last pixel instead
+    of edges (`qoqdata.boxes.pixel_edges`).
     """
     if grounds.missing:
         return Part(None, "missing_truth", grounds.missing)
@@ -79,7 +95,12 @@ def grounding(
         return Part(0.0, "unparsable", objects.reason)
     boxes = stored_boxes(objects.mentions, grounds.canvases, inclusive=inclusive, name=name)
     claims = len(objects.mentions)
-    value = max(RULES[rule](boxes, claims, regions, labelled) for regions in grounds.readings)
+    value = max(
+        RULES[one](boxes, claims, reading.regions, labelled)
+        for reading in grounds.readings
+        for one in (rule, "union")
+        if one == rule or (rule == "matched" and not reading.apart)
+    )
     if not objects.mentions:
         return Part(value, "no_boxes", "the response names no box")
     return Part(value, "ok", _unusable(claims - len(boxes)))

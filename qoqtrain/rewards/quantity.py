@@ -6,9 +6,10 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from qoqdata.units import unit_code, unit_name
 from qoqtrain.rewards.scheme import Status
 from qoqtrain.rewards.text import plain
-from qoqtrain.rewards.units import unit_at_start, unit_code, unit_name
+from qoqtrain.rewards.units import unit_at_start
 
 #: Longer answers are no quantity.
 _LONGEST = 256
@@ -20,6 +21,7 @@ _NUMBER = re.compile(
     r"(?!\d|\.\d|,\d|\s?\^)"
 )
 _SUPERSCRIPT = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207b]+")
+_THIN_SPACE = re.compile(r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))")
 _POWER = re.compile(r"(?<=\d)\*\*(?=-?\d)")
 _MACRO = re.compile(r"\^?\\(times|cdot|mu|circ|leq?|geq?)(?![a-zA-Z])\s*")
 _MACROS = {
@@ -81,6 +83,7 @@ def is_within(value: float, right: float, tolerance: float) -> bool:
 def _prepared(answer: str) -> str:
     """The answer without mark-up; powers stay powers, and a product is none of mark-up."""
     text = _SUPERSCRIPT.sub(lambda mark: "^" + unicodedata.normalize("NFKC", mark[0]), answer)
+    text = _THIN_SPACE.sub(",", text)  # thousands
     text = _POWER.sub("^", text).replace("**", "").strip("* ").replace("*", "\u00d7")
     text = _MACRO.sub(lambda macro: _MACROS[macro[1]], plain(text))
     return " ".join(text.split())

@@ -54,6 +54,8 @@ class Scheme:
     """Weights and rules of a reward. Raises UsageError for a value that makes no sense.
 
     weights         answer, grounding, format, length; only their ratios matter
+    gate            the other parts count in the measure of the answer: of a wrong one nothing is
+                    paid, whatever its form. Without an answer's truth the boxes are the answer
     grounding_rule  "matched", "union" or "best" (see `matching`)
     labelled_boxes  boxes meet only regions of their own label
     inclusive_boxes corners name the first and last pixel instead of edges
@@ -68,6 +70,7 @@ class Scheme:
     """
 
     weights: tuple[float, float, float, float] = (0.5, 0.3, 0.1, 0.1)
+    gate: bool = False
     grounding_rule: GroundingRule = "matched"
     labelled_boxes: bool = False
     inclusive_boxes: bool = False
@@ -98,7 +101,7 @@ class Scheme:
         ):
             if (value := getattr(self, name)) not in choices:
                 raise _refuse(name, value, f"choose one of {', '.join(choices)}")
-        for name in ("labelled_boxes", "inclusive_boxes"):
+        for name in ("gate", "labelled_boxes", "inclusive_boxes"):
             if not isinstance(value := getattr(self, name), bool):
                 raise _refuse(name, value, "true or false")
         for name in ("think_share", "min_precision"):
@@ -114,8 +117,13 @@ class Scheme:
         return synonym_classes(self.synonyms)
 
 
+#: What training and `score` use where nothing is said.
+DEFAULT_PRESET = "gated"
+
 PRESETS: dict[str, Scheme] = {
-    # Weights of the code of QoQ-Med (May 2025).
+    # Pays for answers alone: boxes and form only add to one that is right, length to none.
+    "gated": Scheme(weights=(0.6, 0.3, 0.1, 0.0), gate=True),
+    # Weights of the code of QoQ-Med (May 2025); the parts of a sum, so form pays without an answer.
     "qoq_med_code": Scheme(),
     # What the paper says (arXiv 2506.00711, section 3.4): best box, binary format, no length.
     "paper": Scheme(weights=(0.6, 0.2, 0.2, 0.0), grounding_rule="best", format_rule="binary"),

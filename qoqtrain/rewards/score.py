@@ -17,7 +17,7 @@ from qoqtrain.rewards.form import binary, format_part, graded, length_part
 from qoqtrain.rewards.grounding import Grounds, grounding, grounds_of
 from qoqtrain.rewards.object_list import ObjectList, object_list
 from qoqtrain.rewards.published import PUBLISHED, published_scores
-from qoqtrain.rewards.scheme import PARTS, Part, Scheme, scheme_of
+from qoqtrain.rewards.scheme import DEFAULT_PRESET, PARTS, Part, Scheme, scheme_of
 from qoqtrain.rewards.truth import Truth
 from qoqtrain.rewards.truth_reading import truth_of
 from qoqtrain.rewards.vocabulary import name_of
@@ -47,7 +47,7 @@ class _Response(NamedTuple):
 def score(
     responses: Sequence[str],
     truths: Sequence[Truth | Mapping[str, Any] | str],
-    preset: str = "qoq_med_code",
+    preset: str = DEFAULT_PRESET,
     *,
     truncated: Sequence[bool] | None = None,
     **changes: Any,
@@ -64,7 +64,9 @@ def score(
 
     Each dict holds
       overall    weighted mean of the parts that can be scored, 0 to 1; None where none can.
-                 A part with missing truth is dropped and its weight shared by the others
+                 A part with missing truth is dropped and its weight shared by the others. With
+                 `gate` (the default) the other parts are multiplied by the answer, so a wrong
+                 answer, silence and form alone earn 0
       answer, grounding, format, length   0 to 1, or None where the truth is missing
       status     part -> one of `scheme.Status`
       reason     part -> why, where there is more to say than ok
@@ -131,7 +133,7 @@ def _score(
         ),
     }
     return {
-        "overall": _overall(parts, scheme),
+        "overall": _overall(parts, scheme, claims=objects.syntax is not None),
         **{name: part.value for name, part in parts.items()},
         "status": {name: part.status for name, part in parts.items()},
         "reason": {name: part.reason for name, part in parts.items() if part.reason},
@@ -148,10 +150,28 @@ def _parse(response: str) -> tuple[Answer, ObjectList]:
     return final_answer(response), object_list(response)
 
 
-def _overall(parts: Mapping[str, Part], scheme: Scheme) -> float | None:
+def _overall(parts: Mapping[str, Part], scheme: Scheme, *, claims: bool) -> float | None:
+    """The weighted mean, gated where the scheme says so; `claims`: a list of objects was written.
+
+    A gated reward whose outcome has no truth is None: form alone is no reward.
+    """
+    paid = {name: part.value for name, part in parts.items()}
+    if scheme.gate:
+        gate = "grounding" if paid["answer"] is None else "answer"
+        outcome = paid[gate]
+        if outcome is None:
+            return None
+        if gate == "grounding" and not claims:
+            # Saying that there is nothing takes an empty list; silence does not.
+            outcome = paid[gate] = 0.0
+        paid |= {
+            name: value * outcome
+            for name, value in paid.items()
+            if value is not None and name != gate
+        }
     total = weight = 0.0
     for part, share in zip(PARTS, scheme.weights, strict=True):
-        if (value := parts[part].value) is not None:
+        if (value := paid[part]) is not None:
             total += share * value
             weight += share
     return min(total / weight, 1.0) if weight else None

@@ -12,11 +12,15 @@ from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
-# Font macros carry no meaning; \& \% \_ and the spacing macros stand for the character itself.
+# Macros of font, size and boxes carry no meaning; spacing macros and ~ are blanks, \\ is a new
+# line; \& \% \_ stand for the character itself.
 _FONT_MACRO = re.compile(
-    r"\\(?:text|math)(?:bf|it|rm|sf|tt|normal)?(?![a-zA-Z])|\\emph(?![a-zA-Z])"
+    r"\\(?:(?:text|math)(?:bf|it|rm|sf|tt|sc|normal|up|bb)?|emph|mbox|hbox|operatorname|underline"
+    r"|[fF]box|boxed|bf|it|rm|tiny|small|normalsize|[lL]arge|LARGE|huge|displaystyle)(?![a-zA-Z])"
 )
-_ESCAPED = re.compile(r"\\([&%_#$ ,;])")
+_BLANK_MACRO = re.compile(r"\\(?:q?quad|enspace|thinspace|space)(?![a-zA-Z])|\\[ ,;:!]|(?<!\\)~")
+_LINE_MACRO = re.compile(r"\\\\(?![a-zA-Z])|\\newline(?![a-zA-Z])")
+_ESCAPED = re.compile(r"\\([&%_#$~])")
 
 _DROPPED = {ord(mark): None for mark in "{}$*`\u200b\u200c\u200d\u2060\ufeff"}
 _CONTROLS = dict.fromkeys((*range(9), *range(14, 32), 127))
@@ -34,13 +38,14 @@ _CLOSING = " \"')].,;:!?"
 
 
 def plain(text: str) -> str:
-    """The text without LaTeX font macros, markdown and control characters; NFKC, case kept.
+    """The text without LaTeX macros of layout, markdown and control characters; NFKC, case kept.
 
     NFKC is Unicode Standard Annex 15: full-width forms and ligatures become plain letters.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    if "\\" in text:
+    if "\\" in text or "~" in text:
+        text = _BLANK_MACRO.sub(" ", _LINE_MACRO.sub("\n", text))
         text = _ESCAPED.sub(r"\1", _FONT_MACRO.sub("", text))
     return text.translate(_CHARACTERS)
 

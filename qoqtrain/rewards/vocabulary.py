@@ -9,14 +9,14 @@ from functools import lru_cache
 from typing import TypeVar
 
 from qoqdata.errors import InputError
+from qoqtrain.rewards.spellings import lettered, without_lead
 from qoqtrain.rewards.text import normal_form, plain, singular
 
 T = TypeVar("T")
 
-# "," " and " "&" and the line break are the separators of the record contract; ";" and the
+# "," " and " "&" and the line break are the separators of the record contract; ";" "|" and the
 # ideographic comma are what policies write besides.
-_SEPARATOR = re.compile(r"[,;&\u3001]| and (?=\S)", re.IGNORECASE)
-_LETTER = re.compile(r"([a-z])\s?[.):]\s*(.+)", re.DOTALL)
+_SEPARATOR = re.compile(r"[,;&|\u3001]| and (?=\S)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,22 @@ class Vocabulary:
     def find(self, text: str) -> str | None:
         """Normal form of the label that `text` names, or None.
 
-        Tried in order: the label itself, a synonym, the singular; the same for what follows an
-        option letter ("B. label"); the option letter alone, as position in the options. Labels
-        that the data set writes come first, so "A. Fib" is itself and not option A.
+        Tried in order: the label itself, a synonym, the singular; the same behind what answers
+        begin with and behind an option letter; the option letter alone, as position in the options
+        (the table is in `spellings`). Labels that the data set writes come first, so "A. Fib" is
+        itself and not option A.
         """
         form = normal_form(text)
         if label := self._by_name(form):
             return label
-        if (option := _LETTER.fullmatch(form)) and (label := self._by_name(normal_form(option[2]))):
+        bare = normal_form(without_lead(form))
+        if bare != form and (label := self._by_name(bare)):
             return label
-        if len(form) == 1 and 0 <= (position := ord(form) - ord("a")) < len(self.letters):
-            return self.letters[position]
-        return None
+        if (option := lettered(bare)) is None:
+            return None
+        if option.rest:
+            return self._by_name(normal_form(option.rest))
+        return self.letters[option.place] if option.place < len(self.letters) else None
 
     def _by_name(self, form: str) -> str | None:
         if form in self.names:
@@ -72,7 +76,7 @@ class Vocabulary:
         if text.startswith("[") and text.endswith("]"):
             text = text[1:-1]
         lines = (" ".join(line.split()) for line in text.splitlines())
-        text = " ".join(line.removeprefix("- ").removeprefix("\u2022 ") + "," for line in lines)
+        text = " ".join(line + "," for line in lines)
         spans = pieces(text)
         labels: set[str] = set()
         start = 0
@@ -84,7 +88,7 @@ class Vocabulary:
                     break
             else:
                 stop = start + 1
-                labels.add(normal_form(text[slice(*spans[start])]))
+                labels.add(normal_form(without_lead(normal_form(text[slice(*spans[start])]))))
             start = stop
         return frozenset(labels - {""})
 

@@ -43,6 +43,8 @@ def resume_run(run: TrainingRun, stream: Any, data: str) -> int:
         run.engine.load(folder)
         if run.drpo is not None:
             run.drpo.load_state_dict(state["drpo"])
+        if run.success is not None:
+            run.success.load_state_dict(state["success"])
         stream.load_state_dict(state["stream"])
         _set_rng(torch.load(_rng(folder, ranks), weights_only=True))
         step = int(state["step"])
@@ -94,6 +96,7 @@ def save_checkpoint(run: TrainingRun, step: int, questions: StepQuestions, data:
         "data": data,
         "world": ranks.world,
         "drpo": drpo,
+        "success": None if run.success is None else run.success.state_dict(),
         "stream": questions.state,
     }
     root = settings.out / CHECKPOINTS

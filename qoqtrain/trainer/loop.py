@@ -6,29 +6,51 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from qoqdata.errors import QoqdataError, UsageError
-from qoqtrain.trainer.checkpoints import resume_run, save_checkpoint
+from qoqtrain.trainer.checkpoints import (
+    CHECKPOINTS,
+    is_whole,
+    name_of,
+    resume_run,
+    save_checkpoint,
+)
 from qoqtrain.trainer.engine.ranks import Ranks, dead_rank, join, leave
-from qoqtrain.trainer.export import export_model
+from qoqtrain.trainer.export import export_model, write_model
 from qoqtrain.trainer.log import metrics
 from qoqtrain.trainer.log.progress import Notify, Progress
-from qoqtrain.trainer.plan.plan import plan_run
+from qoqtrain.trainer.plan.budget import budgeted
+from qoqtrain.trainer.plan.plan import TrainingPlan, plan_run
+from qoqtrain.trainer.plan.refusals import refuse_unfit, unfit_records
 from qoqtrain.trainer.plan.settings import TrainSettings
-from qoqtrain.trainer.questions import Feed, StepQuestions, open_stream
+from qoqtrain.trainer.questions import Draws, Feed, StepQuestions, ecg_ids, open_stream
 from qoqtrain.trainer.run import TrainingRun, start_run
+from qoqtrain.trainer.signals import Wishes, heard
 from qoqtrain.trainer.step.policy_step import policy_step
 from qoqtrain.trainer.step.supervised import supervised_step
+from qoqtrain.trainer.validation import (
+    Course,
+    course_of,
+    due,
+    figure,
+    keep_best,
+    validate,
+    validation_set,
+)
+
+if TYPE_CHECKING:
+    from qoqdata.dataset import Dataset
 
 
 def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
     """Train, and return the folder of the trained model; every rank of a run calls this.
 
     Goes on from the last good checkpoint below `settings.out`, if there is one, to the same
-    numbers as an unbroken run. `notify` is called on rank 0 after every step. Raises UsageError and
+    numbers as an unbroken run. `notify` is called on rank 0 after every step. SIGUSR1 saves a
+    checkpoint after the step, SIGTERM saves one and raises KeyboardInterrupt. Raises UsageError and
     DatasetError for what cannot be trained, QoqdataError when a rank dies or the loss is not
     finite.
     """
@@ -36,42 +58,96 @@ def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
     try:
         with _plainly(ranks):
             plan = plan_run(settings, ranks)
-            run = start_run(plan, ranks)
             stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
             with closing(stream):
-                return _train(run, stream, plan.dataset.manifest.digest, notify or _silent)
+                run = start_run(budgeted(plan, stream), ranks)
+                _refuse_unfit(plan, run)
+                return _train(run, stream, plan.dataset, notify or _silent)
     finally:
         leave(ranks)
 
 
-def _train(run: TrainingRun, stream: Any, data: str, notify: Notify) -> Path:
-    settings, ranks = run.settings, run.ranks
+def export_checkpoint(settings: TrainSettings, step: int, out: Path) -> Path:
+    """Write the policy of the checkpoint after `step` to the folder `out`, as `model/` is; every
+    rank of the run's number calls this. Raises UsageError where there is no such checkpoint."""
+    ranks = join()
+    try:
+        folder = settings.out / CHECKPOINTS / name_of(step)
+        if not is_whole(folder):
+            have = sorted(path.name for path in folder.parent.glob("step-*") if is_whole(path))
+            fix = f"there are {', '.join(have)}" if have else "train first"
+            raise UsageError("is no whole checkpoint", where=str(folder), fix=fix)
+        with _plainly(ranks):
+            run = start_run(plan_run(settings, ranks), ranks)
+            run.engine.load(folder)
+            write_model(run, out)
+            ranks.wait()
+            return out
+    finally:
+        leave(ranks)
+
+
+def _train(run: TrainingRun, stream: Any, dataset: Dataset, notify: Notify) -> Path:
+    settings, ranks, data = run.settings, run.ranks, dataset.manifest.digest
     former = resume_run(run, stream, data)
     listeners = metrics.listeners(settings.out, settings.log, run.facts()) if ranks.first else []
-    advance = policy_step if settings.stage == "drpo" else supervised_step
     leave_out = settings.rollouts.unfit == "leave_out"
     images = settings.rollouts.backend == "vllm"
     per_step = run.shape.questions
     seconds: list[float] = []
-    if former < run.shape.steps:
-        with Feed(stream, run.collator, per_step, leave_out=leave_out, images=images) as feed:
-            for step in range(former + 1, run.shape.steps + 1):
+    steps = run.shape.steps
+    validated, course = None, Course()
+    if settings.validation.every is not None:
+        blind = [] if run.collator.processor.ecg is not None else ecg_ids(dataset)
+        validated, course = validation_set(dataset, settings, blind), course_of(run)
+    if former < steps and not course.is_over(settings.validation.patience):
+        with (
+            heard() as wishes,
+            Feed(stream, run.collator, per_step, leave_out=leave_out, images=images) as feed,
+        ):
+            for step in range(former + 1, steps + 1):
                 start = time.perf_counter()
+                last = step == steps and settings.groups.tokens is None
                 with run.clock.on("data"):
-                    questions = feed.take(last=step == run.shape.steps)
-                    ranks.agree(_fault(questions, ranks))
-                numbers = advance(run, questions, step)
+                    draws = Draws(feed, lambda drawn: ranks.agree(_fault(drawn, ranks)), last=last)
+                if settings.stage == "drpo":
+                    numbers = policy_step(run, draws, step)
+                else:
+                    numbers = supervised_step(run, draws.latest, step)
+                if validated is not None and due(settings.validation, step, steps):
+                    numbers["validation"] = found = validate(run, validated)
+                    course = course.after(step, figure(found, settings.validation.best))
+                    keep_best(run, course)
                 seconds.append(time.perf_counter() - start)
                 numbers["time"] = _time(run, numbers, seconds[-1])
                 # Before the checkpoint: a run that goes on from it needs the step's line.
                 metrics.tell(listeners, step, numbers)
                 if ranks.first:
-                    seconds_left = sum(seconds) / len(seconds) * (run.shape.steps - step)
-                    notify(Progress(step, run.shape.steps, numbers, seconds_left))
-                if step % settings.checkpoints.every == 0 or step == run.shape.steps:
+                    seconds_left = sum(seconds) / len(seconds) * (steps - step)
+                    notify(Progress(step, steps, numbers, seconds_left))
+                over = step == steps or course.is_over(settings.validation.patience)
+                save, end = _asked(wishes, ranks)
+                if over or save or end or step % settings.checkpoints.every == 0:
                     with run.clock.on("checkpoint"):
-                        save_checkpoint(run, step, questions, data)
+                        save_checkpoint(run, step, draws.latest, data)
+                if end and not over:
+                    raise KeyboardInterrupt(f"saved after step {step}")
+                if over:
+                    break
     return export_model(run)
+
+
+def _refuse_unfit(plan: TrainingPlan, run: TrainingRun) -> None:
+    """Stop at the first step for what would stop the run at a later one."""
+    unfit = unfit_records(plan.dataset, plan.records, run.collator.processor, plan.settings)
+    refuse_unfit(unfit, plan.settings, plan.records.height)
+
+
+def _asked(wishes: Wishes, ranks: Ranks) -> tuple[bool, bool]:
+    """Whether any rank was asked to save, or to save and end, since the last step."""
+    asked = ranks.gather((wishes.save, wishes.end))
+    wishes.save = wishes.end = False
+    return any(save for save, _ in asked), any(end for _, end in asked)
 
 
 def _fault(questions: StepQuestions, ranks: Ranks) -> QoqdataError | None:

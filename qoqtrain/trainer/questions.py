@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,6 +13,7 @@ import polars as pl
 from qoqdata.errors import DatasetError, InputError, QoqdataError, UsageError
 from qoqtrain.drpo import DRPO
 from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.budget import mix_of
 from qoqtrain.trainer.plan.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -78,22 +79,14 @@ def open_stream(
 
     `ecg` are the ids of ECG records, to take alone (alignment) or to leave out (no ECG branch).
     """
-    from qoqdata.stream.mixing import Mix
-
     where = None
     if ecg is not None:
         has_ecg = pl.col("id").is_in(list(ecg))
         where = has_ecg if settings.stage == "align" else ~has_ecg
-    try:
-        mix = None if settings.mix is None else Mix(**settings.mix)
-    except TypeError as error:
-        raise UsageError(
-            f"{error}", where="mix", fix="by, weights, temperature, max_repeats"
-        ) from error
     return dataset.stream(
         "train",
         seed=settings.seed,
-        mix=mix,
+        mix=mix_of(settings),
         where=where,
         columns=COLUMNS,
         images="bytes",
@@ -123,6 +116,23 @@ class StepQuestions:
     left_out: list[str]
     state: dict[str, Any]
     failure: QoqdataError | None = None
+
+
+class Draws:
+    """The questions of one step as they are drawn from a feed, and what the ranks say of them.
+
+    `latest` are those drawn last, whose state a checkpoint holds.
+    """
+
+    def __init__(self, feed: Feed, check: Callable[[StepQuestions], None], *, last: bool) -> None:
+        self._feed, self._check, self._last = feed, check, last
+        self.latest = self()
+
+    def __call__(self) -> StepQuestions:
+        """The next draw; raises what stops the run, on every rank."""
+        self.latest = self._feed.take(last=self._last)
+        self._check(self.latest)
+        return self.latest
 
 
 class Feed:

@@ -22,6 +22,7 @@ from qoqtrain.trainer.engine.reference import Reference, WithoutLora, frozen_cop
 from qoqtrain.trainer.lora import add_lora
 from qoqtrain.trainer.plan.plan import Shape, TrainingPlan
 from qoqtrain.trainer.plan.settings import TrainSettings
+from qoqtrain.trainer.success import SuccessTable
 
 if TYPE_CHECKING:
     from qoqtrain.data.collate import Collator
@@ -60,6 +61,7 @@ class TrainingRun:
     collator: Collator
     drpo: DRPO | None = None
     reference: Reference | None = None
+    success: SuccessTable | None = None
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -85,7 +87,18 @@ def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
     engine = start_engine(settings, policy, ranks, micro_batches=plan.shape.micro_batches)
     collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     reference = _reference(plan, ranks, engine.device)
-    return TrainingRun(settings, ranks, plan.shape, engine, collator, plan.drpo, reference)
+    success = success_table(plan)
+    return TrainingRun(settings, ranks, plan.shape, engine, collator, plan.drpo, reference, success)
+
+
+def success_table(plan: TrainingPlan) -> SuccessTable | None:
+    """The table of questions' success, from the statistics' rates, where draws depend on it."""
+    groups = plan.settings.groups
+    if plan.drpo is None or not groups.foresee:
+        return None
+    priors = plan.drpo.priors.domains.items()
+    rates = {name: prior.success_rate for name, prior in priors if prior.success_rate is not None}
+    return SuccessTable(rates, groups.strength)
 
 
 def starting_policy(plan: TrainingPlan, ranks: Ranks) -> tuple[Any, Any]:

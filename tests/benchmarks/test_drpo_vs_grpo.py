@@ -199,3 +199,50 @@ def test_a_page_without_marks_is_refused() -> None:
     assert text.startswith("a\n")
     assert text.endswith("\nb\n")
     assert "yesterday" not in text
+
+
+def test_the_target_draws_and_the_weights_share_one_budget() -> None:
+    """Draws x weight is alike over domains for every sampler, before bounds and difficulty."""
+    from benchmarks.drpo_vs_grpo.domains import DOMAINS
+    from benchmarks.drpo_vs_grpo.question_set import Questions
+    from benchmarks.drpo_vs_grpo.training import knowing_the_draws, target_chances
+    from qoqtrain import DRPO
+
+    sizes = [400, 100, 40, 20, 20, 20, 20, 12, 8]
+    domains = np.repeat(np.arange(len(DOMAINS)), sizes)
+    answers = domains * 4 + np.arange(domains.size) % 2
+    train = Questions(domains.astype(str), np.zeros((domains.size, 1, 1)), domains, answers)
+    parts, chances = target_chances(train)
+    assert chances.sum() == pytest.approx(1.0) and sum(map(len, parts)) == domains.size
+    # No part more than ten times an epoch.
+    assert all(c <= 10 * len(p) / domains.size + 1e-9 for p, c in zip(parts, chances, strict=True))
+    for sampler in ("proportional", "target"):
+        drpo = DRPO.preset("budget", bounds=None)
+        rows = knowing_the_draws(drpo, sampler, train).weights()
+        shares = np.array(sizes) / domains.size
+        if sampler == "target":
+            shares = np.array(
+                [
+                    sum(c for p, c in zip(parts, chances, strict=True) if domains[p[0]] == place)
+                    for place in range(len(DOMAINS))
+                ]
+            )
+        weights = {row["domain"]: row["weight"] for row in rows}
+        products = [share * weights[name] for name, share in zip(DOMAINS, shares, strict=True)]
+        assert products == pytest.approx([products[0]] * len(DOMAINS))
+
+
+@pytest.mark.slow
+def test_the_core_table_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    from benchmarks.drpo_vs_grpo.core import core, table
+    from benchmarks.drpo_vs_grpo.domains import World
+    from benchmarks.drpo_vs_grpo.training import Schedule
+
+    world = World(train=300, held=30, least=10)
+    schedule = Schedule(2, 2, 32, 2, 1)
+    rows = list(core(world, schedule, 1, tmp_path))
+    again = list(core(world, schedule, 1, tmp_path))
+    assert again == rows
+    lines = table(rows)
+    assert [line[0] for line in lines][:2] == ["warm start", "ceiling"]
+    assert lines[0][-1] == "0.000" and lines[1][-1] == "1.000"

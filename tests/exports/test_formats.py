@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from qoqdata.answer_format import instruction
 from qoqdata.dataset import Dataset
 from qoqdata.exports.formats import FORMATS, write_export
 from qoqdata.question import is_given
+from qoqtrain.rewards import score, truth_of_record
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -79,13 +81,12 @@ def test_verl_rows(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     for row in rows:
         record = wanted[row["extra_info"]["index"]]
         (turn,) = row["prompt"]
-        assert turn["content"].startswith("<image>" * len(record["images"]))
+        shown = "<image>" * len(record["images"])
+        told = turn["content"].removesuffix(f"\n\n{instruction(record)}")
+        assert turn["content"].startswith(shown) and told != turn["content"]
         if record["context"] is None and not any(map(is_given, record["regions"] or ())):
-            assert (
-                turn["content"].removeprefix("<image>" * len(record["images"]))
-                == (record["question"])
-            )
-        assert record["question"] in turn["content"]
+            assert told.removeprefix(shown) == record["question"]
+        assert record["question"] in told
         assert row["images"] == record["images"]
         assert row["reward_model"] == {"style": "rule", "ground_truth": record["answer"]}
         assert (row["data_source"], row["domain"]) == (record["source"], record["domain"])
@@ -110,7 +111,8 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
         ((turn,), infos) = row["raw_prompt"], record["image_info"]
         shown = [part["image"].size for part in turn["content"] if part["type"] == "image"]
         assert shown == [(info["width"], info["height"]) for info in infos]
-        assert turn["content"][-1] == {"type": "text", "text": record["question"]}
+        told = f"{record['question']}\n\n{instruction(record)}"
+        assert turn["content"][-1] == {"type": "text", "text": told}
 
 
 @pytest.mark.slow
@@ -123,7 +125,9 @@ def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_pat
         human, answer = maybe_convert_to_chatml(line)["messages"]
         assert (human["role"], answer["role"]) == ("human", "gpt")
         assert human["content"].count("<image>") == len(line["images"]) == len(record["images"])
-        assert answer["content"] == record["answer"]
+        assert answer["content"].endswith(f"\\boxed{{{record['answer']}}}")
+        (found,) = score([answer["content"]], [truth_of_record(record)], "accuracy")
+        assert found["overall"] == 1.0
         for name, image in zip(line["images"], record["images"], strict=True):
             assert (tmp_path / name).read_bytes() == image["bytes"]
 

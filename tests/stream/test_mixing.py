@@ -47,6 +47,34 @@ def test_weights_by_rule(mix: Mix, want: list[float]) -> None:
     assert found.tolist() == pytest.approx(want, abs=1e-4)
 
 
+def test_a_target_is_cut_level_by_level() -> None:
+    """a has 64 studies, b 36. Domains by their root: 8 to 6. In a x 49 and y 15 are alike."""
+    studies = {"a/x": 49.0, "a/y/z": 15.0, "b/x": 36.0}
+    mix = Mix("domain/label", "target", exponents=(0.5, 0.0))
+    want = {"a/x": 8 / 14 / 2, "a/y/z": 8 / 14 / 2, "b/x": 6 / 14}
+    assert weights(mix, studies, None) == pytest.approx(want)
+    proportional = Mix("domain/label", "target", exponents=1.0)
+    assert weights(proportional, studies, None)["b/x"] == pytest.approx(0.36)
+    for wrong in ({"exponents": (0.5,)}, {"exponents": 2.0}, {"exponents": "x"}):
+        with pytest.raises(UsageError, match="exponents"):
+            Mix("domain/label", "target", **wrong)
+    for by in ("label/domain", "domain/domain", "colour", "domain/label/concept", ""):
+        with pytest.raises(UsageError, match="components"):
+            Mix(by)
+
+
+def test_components_of_several_levels() -> None:
+    """A label that is rare over all may be common in its domain: rarest is within the domain."""
+    frame = pl.DataFrame(
+        {
+            "domain": ["a", "a", "a", "b", "b"],
+            "labels": [["x", "y"], ["x"], None, ["x", "y"], ["y"]],
+        }
+    )
+    found = {name: at.tolist() for name, at in components(frame, "domain/label").items()}
+    assert found == {"a/": [2], "a/x": [1], "a/y": [0], "b/x": [3], "b/y": [4]}
+
+
 def test_bounded_repeats() -> None:
     """c may be 2 x 10 of 1000 draws, b 180; a gets the rest."""
     found = probabilities(dict.fromkeys(RECORDS, 1.0), RECORDS, max_repeats=2)

@@ -50,7 +50,8 @@ def listener() -> Iterator[Notify]:
 
 
 def line_of(progress: Progress) -> str:
-    """One step in one line: reward, answers by domain, effective sample size, speed, time left."""
+    """One step in one line: reward, answers by domain, effective sample size, entropy, validation,
+    speed, time left."""
     numbers = progress.numbers
     words = [f"step {progress.step}/{progress.steps}"]
     if "reward" in numbers:
@@ -60,7 +61,14 @@ def line_of(progress: Progress) -> str:
         words.append(f"F1 {', '.join(f1) or '-'}")
         ess = numbers["ess"]
         words.append(f"ESS {'-' if ess is None else format(ess, '.2f')}")
+        if (tied := numbers["drpo"]["answer_tied"]["mass"]) > 0:
+            words.append(f"{tied:.0%} of the mass in answer-tied groups")
     words.append(f"loss {numbers['loss']:.4f}")
+    if "policy" in numbers:
+        words.append(f"entropy {numbers['policy']['entropy']:.2f}")
+    for name in ("macro_f1", "accuracy") if "validation" in numbers else ():
+        if (found := numbers["validation"].get(name)) is not None:
+            words.append(f"validation {name.replace('_', ' ')} {found['value']:.3f}")
     if (speed := numbers["time"]["response_tokens_per_second"]) is not None:
         words.append(f"{speed:,.0f} tokens/s")
     words.append(f"{_duration(progress.seconds_left)} left")

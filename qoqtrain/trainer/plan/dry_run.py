@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qoqdata.errors import UsageError
+from qoqtrain.drpo.starting_weights import WeightRow
 from qoqtrain.trainer.engine.deepspeed import deepspeed_config
-from qoqtrain.trainer.engine.engine import computes_in_bfloat16, uses_deepspeed
+from qoqtrain.trainer.engine.engine import uses_deepspeed
 from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.budget import AttentionRow, attention, budgeted, target_of
 from qoqtrain.trainer.plan.plan import Shape, TrainingPlan, plan_run
+from qoqtrain.trainer.plan.refusals import refuse_checkpoint, refuse_unfit, unfit_records
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import Feed, open_stream
 from qoqtrain.trainer.run import choose_trained
@@ -28,8 +31,9 @@ FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
 @dataclass(frozen=True, eq=False)
 class DryRun:
     """`prompt_tokens` are those of the first step's questions on this rank; `mix` and `weights`
-    one row a component and a domain; `deepspeed` the engine's configuration, or None; `left_out`
-    records of evaluation sources, by source."""
+    one row a component and a domain; `attention` what they come to together; `deepspeed` the
+    engine's configuration, or None; `left_out` records of evaluation sources, by source; `unfit`
+    training records that cannot be shown, by id, with the reason."""
 
     plan: TrainingPlan
     sizes: Sizes
@@ -38,8 +42,16 @@ class DryRun:
     prompt_tokens: list[int]
     mix: list[dict[str, Any]]
     weights: list[dict[str, Any]]
+    attention: list[AttentionRow]
     deepspeed: dict[str, Any] | None
     left_out: dict[str, int] = field(default_factory=dict)
+    unfit: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def counts_twice(self) -> bool:
+        """Whether both the mix and DRPO's weights correct for how rare a domain is."""
+        drpo = self.plan.drpo
+        return drpo is not None and drpo.settings.rarity != "draws" and drpo.settings.alpha > 0
 
 
 def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
@@ -59,8 +71,12 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
     )
+    refuse_checkpoint(settings, world=world, data=plan.dataset.manifest.digest)
+    unfit = unfit_records(plan.dataset, plan.records, processor, settings)
+    refuse_unfit(unfit, settings, plan.records.height)
     sizes = sizes_of(plan, processor)
     stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
+    plan = budgeted(plan, stream)
     collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     leave_out = settings.rollouts.unfit == "leave_out"
     with (
@@ -71,9 +87,11 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
     if questions.failure is not None:
         raise questions.failure
     deepspeed = uses_deepspeed(settings, world)
-    bfloat16 = computes_in_bfloat16(settings)
+    # A machine that plans need not be the one that trains: `auto` means an accelerator here.
+    bfloat16 = settings.engine.dtype != "float32"
     prompts = [row.tokens for row in questions.rows if row is not None]
     mean = sum(prompts) / max(1, len(prompts))
+    weights = [] if plan.drpo is None else plan.drpo.weights()
     return DryRun(
         plan=plan,
         sizes=sizes,
@@ -84,14 +102,24 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
             {"name": name, "records": one.records, "share": one.probability, "passes": one.passes}
             for name, one in stream.sampling().items()
         ],
-        weights=[] if plan.drpo is None else [dict(row) for row in plan.drpo.weights()],
+        weights=[dict(row) for row in weights],
+        attention=_attention(plan, stream, weights),
         deepspeed=deepspeed_config(
             settings, micro_batches=plan.shape.micro_batches, bfloat16=bfloat16
         )
         if deepspeed
         else None,
         left_out=stream.left_out,
+        unfit=unfit,
     )
+
+
+def _attention(plan: TrainingPlan, stream: Any, weights: list[WeightRow]) -> list[AttentionRow]:
+    if plan.drpo is None:
+        return []
+    key = plan.settings.drpo.domain_key
+    target = target_of(plan.records, key, plan.settings.budget.exponent)
+    return attention(target, stream.sampled(key), weights)
 
 
 def sizes_of(plan: TrainingPlan, processor: Any) -> Sizes:
@@ -118,24 +146,36 @@ def sizes_of(plan: TrainingPlan, processor: Any) -> Sizes:
         layers=text.num_hidden_layers,
         width=text.hidden_size,
         vocabulary=text.vocab_size,
+        kv_width=_kv_width(text),
     )
+
+
+def _kv_width(text: Any) -> int:
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(heads * size)
 
 
 @dataclass(frozen=True)
 class Sizes:
     """What the model is made of: `parameters`, those of them that are `trained`, and the language
-    model's `layers`, `width` and `vocabulary`."""
+    model's `layers`, `width` and `vocabulary`; `kv_width` of its keys, `width` where it is 0."""
 
     parameters: int
     trained: int
     layers: int
     width: int
     vocabulary: int
+    kv_width: int = 0
 
 
 @dataclass(frozen=True)
 class Memory:
-    """GiB on the device of a rank, by what they are for; `host` GiB of a rank in CPU memory."""
+    """GiB on the device of a rank, by what they are for; `host` GiB of a rank in CPU memory.
+
+    `cache` is that of generation, which comes in the place of activations and logits; `buffers`
+    are those of communication and of the device's runtime.
+    """
 
     weights: float
     optimizer: float
@@ -143,19 +183,22 @@ class Memory:
     reference: float
     activations: float
     logits: float
+    cache: float
+    buffers: float
     host: float
 
     @property
     def device(self) -> float:
-        """All that is on the device at once."""
-        return (
-            self.weights
-            + self.optimizer
-            + self.gradients
-            + self.reference
-            + self.activations
-            + self.logits
-        )
+        """The most that is on the device at once."""
+        states = self.weights + self.optimizer + self.gradients + self.reference + self.buffers
+        return states + max(self.activations + self.logits, self.cache)
+
+
+#: Elements of DeepSpeed's buckets: one that is reduced and one that is filled, one that is gathered
+#: (its defaults), and parameters of ZeRO-3 that are whole at once at most.
+BUCKET, LIVE = 500_000_000, 1_000_000_000
+#: GiB of a CUDA context with its libraries.
+CONTEXT = 0.75
 
 
 def memory_of(
@@ -163,11 +206,12 @@ def memory_of(
 ) -> Memory:
     """The estimate (ZeRO, arXiv 1910.02054: 2 + 2 bytes of weights and gradients a parameter in
     bfloat16, 12 of float32 master weights and AdamW moments; stages 1, 2, 3 share optimizer,
-    gradients, weights over the ranks).
+    gradients, weights over the ranks). torch alone keeps float32 weights and computes in bfloat16.
+    Frozen parameters, as under LoRA, have weights and nothing else.
 
     Activations are one layer input a layer with gradient checkpointing, and 16 times that without;
-    logits are those of the response with their gradient, and one float32 chunk. Generation's cache
-    comes in the place of both.
+    logits are those of the response with their gradient, and one float32 chunk. Generation keeps
+    keys and values of `batch_tokens`.
     """
     engine = settings.engine
     half = 2 if bfloat16 and deepspeed else 4
@@ -183,26 +227,39 @@ def memory_of(
     logits = settings.micro_batch * sizes.vocabulary * (response * 2 * activation + 512 * 4)
     needs_copy = settings.stage == "drpo" and settings.loss.kl > 0 and settings.lora is None
     reference = sizes.parameters * (2 if bfloat16 else 4) if needs_copy else 0
+    local = settings.stage == "drpo" and settings.rollouts.backend == "local"
+    pairs = 2 * sizes.layers * (sizes.kv_width or sizes.width) * activation
+    cache = local * max(settings.rollouts.batch_tokens, prompt + response) * pairs
     host = 0.0
     if engine.offload in ("optimizer", "all"):
         host, optimizer = host + optimizer, 0.0
     if engine.offload == "all":
         host, weights = host + weights, 0.0
-    return Memory(
-        *(part / GIB for part in (weights, optimizer, gradients, reference, states, logits, host))
-    )
+    buffers = CONTEXT * GIB + _buckets(sizes, settings, half) * deepspeed
+    parts = (weights, optimizer, gradients, reference, states, logits, cache, buffers, host)
+    return Memory(*(part / GIB for part in parts))
+
+
+def _buckets(sizes: Sizes, settings: TrainSettings, half: int) -> float:
+    """Bytes of DeepSpeed's buckets, none larger than what it holds."""
+    stage = settings.engine.zero
+    reduced = 2 * min(BUCKET, sizes.trained) * half if stage else 0
+    gathered = min(BUCKET, sizes.trained) * half if stage in (1, 2) else 0
+    live = min(LIVE, sizes.parameters) * half if stage == 3 else 0
+    return reduced + gathered + live
 
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds of a step on an H100 at most: `generation`, `update`."""
+    """Seconds of a step on an H100 at least: `generation`, `update`."""
 
     generation: float
     update: float
 
 
 def time_of(sizes: Sizes, settings: TrainSettings, shape: Shape, *, prompt_tokens: float) -> Time:
-    """The estimate, for prompts of `prompt_tokens` and every answer at its limit.
+    """The bound below, for prompts of `prompt_tokens` and every answer at its limit: arithmetic at
+    40 % of the peak and the reading of weights, without what Python, images and communication take.
 
     Two operations a parameter and token in a forward pass and twice that in a backward one; one
     more forward pass for gradient checkpointing, for the old log-probabilities and for those of

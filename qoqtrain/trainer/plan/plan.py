@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qoqdata.errors import UsageError
-from qoqtrain.trainer.engine.engine import uses_deepspeed
 from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.plan.refusals import refuse_ecgs, refuse_estimator, refuse_settings
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import ecg_ids, estimator, train_records
 
@@ -56,11 +56,15 @@ def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
 
     import qoqdata
 
-    uses_deepspeed(settings, ranks.world)
+    refuse_settings(settings, world=ranks.world)
     dataset = qoqdata.open(settings.data)
     records = train_records(dataset)
     drpo = estimator(dataset, settings, records) if settings.stage == "drpo" else None
-    ecg, branch = _ecg(settings, dataset)
+    if drpo is not None:
+        refuse_estimator(drpo, settings)
+    ids = ecg_ids(dataset)
+    ecg, branch = _ecg(settings, ids)
+    refuse_ecgs(settings, ecg, ids)
     if ecg is not None:
         has_ecg = pl.col("id").is_in(ecg)
         records = records.filter(has_ecg if settings.stage == "align" else ~has_ecg)
@@ -70,12 +74,11 @@ def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
     return TrainingPlan(settings, dataset, records, shape, drpo, ecg, branch)
 
 
-def _ecg(settings: TrainSettings, dataset: Dataset) -> tuple[list[str] | None, EcgConfig | None]:
+def _ecg(settings: TrainSettings, ids: list[str]) -> tuple[list[str] | None, EcgConfig | None]:
     """The ECG records to filter by, and the settings of a new branch."""
     from qoqtrain.model.ecg_config import ecg_config
     from qoqtrain.model.storage import stored_ecg_config
 
-    ids = ecg_ids(dataset)
     if settings.ecg == "none":
         return (ids, None) if ids else (None, None)
     stored = stored_ecg_config(settings.model)

@@ -12,6 +12,7 @@ from qoqdata.atomic import digest
 from qoqdata.errors import UsageError
 from qoqdata.settings import checked, load_mapping
 from qoqdata.yaml_document import dump_yaml, parse_yaml
+from qoqtrain.rewards.scheme import DEFAULT_PRESET
 
 
 class _Section(BaseModel):
@@ -26,6 +27,12 @@ class Rollouts(_Section):
     top_p: float = Field(1.0, gt=0, le=1, description="mass that is sampled from")
     prompt_tokens: int = Field(4096, ge=1, description="longest prompt; none is ever cut")
     response_tokens: int = Field(1024, ge=1, description="where an answer is cut off")
+    overlong: Literal["score", "mask"] = Field(
+        "score", description="responses cut at the limit: as scored, or not in the loss"
+    )
+    overlong_buffer: int = Field(
+        0, ge=0, description="tokens before the limit over which the reward falls to 0"
+    )
     unfit: Literal["stop", "leave_out"] = Field(
         "stop", description="on a question that is too long or cannot be shown"
     )
@@ -44,6 +51,13 @@ class Loss(_Section):
     kl: float = Field(0.0, ge=0, description="weight of the divergence from the first policy")
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"
     aggregate: Literal["token_mean", "sequence_mean"] = "token_mean"
+    ratio: Literal["token", "sequence"] = Field(
+        "token", description="sequence: one ratio a response (GSPO); clips of about 3e-4 then"
+    )
+    entropy: float = Field(0.0, ge=0, description="weight of the entropy bonus")
+    importance_cap: float | None = Field(
+        None, ge=1, description="truncated importance weights for a server's log-probabilities"
+    )
 
 
 class Optimizer(_Section):
@@ -91,10 +105,51 @@ class Lora(_Section):
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
+class Groups(_Section):
+    """Which groups are worth generating and updating on."""
+
+    skip_tied: bool = Field(
+        True,
+        description="leave groups without an advantage out of the update, without loss.kl",
+    )
+    tokens: int | None = Field(
+        None,
+        ge=1,
+        description="response tokens of a step, over all ranks, within which questions"
+        " are drawn anew until `questions` groups have an advantage; default: one draw",
+    )
+    foresee: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="questions whose chance of a group that is not tied, by their"
+        " success so far, is below this are not asked; 0: all are",
+    )
+    strength: float = Field(
+        2.0, gt=0, description="rollouts that the success rate of a question's domain counts for"
+    )
+
+
+class Budget(_Section):
+    """What share of training each domain is to have (`trainer.plan.budget`), for the DRPO presets
+    that weigh draws, `budget` among them; others count records, as published."""
+
+    exponent: float = Field(
+        0.0, ge=0, le=1, description="share of a domain: studies ** this; 0 alike, 1 in proportion"
+    )
+    within: Literal["label", "task", "source"] = Field(
+        "label", description="what the draws of a domain are cut by"
+    )
+    within_exponent: float = Field(0.5, ge=0, le=1, description="the same within a domain")
+    max_repeats: float = Field(
+        10.0, ge=1, description="passes an epoch that no part is drawn beyond; weights do the rest"
+    )
+
+
 class Drpo(_Section):
     """The estimator (`qoqtrain.DRPO.from_stats`)."""
 
-    preset: str = "streaming"
+    preset: str = "budget"
     domain_key: Literal["domain", "source"] = "domain"
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -102,8 +157,24 @@ class Drpo(_Section):
 class Reward(_Section):
     """The reward (`qoqtrain.rewards.score`)."""
 
-    preset: str = "qoq_med_code"
+    preset: str = DEFAULT_PRESET
     settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Validation(_Section):
+    """Figures during training, on a fixed part of a split (`trainer.validation`)."""
+
+    every: int | None = Field(None, ge=1, description="steps between validations; default: none")
+    split: Literal["train", "validation", "test"] = "validation"
+    questions: int = Field(256, ge=1, description="asked each time, alike over domains")
+    bootstrap: int = Field(200, ge=0, description="draws for the 95 % intervals; 0: none")
+    best: str = Field(
+        "macro_f1", description="figure by which policies are kept, such as domains.ct.accuracy"
+    )
+    keep: int = Field(1, ge=1, description="how many of the best policies stay, in OUT/best")
+    patience: int | None = Field(
+        None, ge=1, description="validations without a better one after which the run ends"
+    )
 
 
 class Checkpoints(_Section):
@@ -115,6 +186,15 @@ class Log(_Section):
     rollouts: bool = Field(True, description="write every rollout as Parquet")
     tensorboard: bool = Field(True, description="when tensorboard is installed")
     wandb: str | None = Field(None, description="a Weights & Biases project")
+
+
+#: Settings that are not in the mathematics. Sums in another order may differ in their last bits.
+FREE: Any = {
+    **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch"), True),
+    **dict.fromkeys(("validation", "checkpoints", "log"), True),
+    "rollouts": {"url", "push", "unfit", "batch_tokens"},
+    "engine": {"offload", "gradient_checkpointing"},
+}
 
 
 class TrainSettings(_Section):
@@ -131,7 +211,12 @@ class TrainSettings(_Section):
     questions: int = Field(64, ge=1, description="questions of a step, over all ranks")
     updates: int = Field(1, ge=1, description="optimizer steps on the rollouts of a step")
     micro_batch: int = Field(2, ge=1, description="sequences of a forward pass on a rank")
-    mix: dict[str, Any] | None = Field(None, description="how the stream weighs its parts")
+    groups: Groups = Groups()
+    budget: Budget = Budget()
+    mix: dict[str, Any] | None = Field(
+        None,
+        description="how the stream weighs its parts; default the budget's",
+    )
     min_pixels: int | None = Field(None, ge=1)
     max_pixels: int | None = Field(None, ge=1)
     ecg: Literal["auto", "none"] | dict[str, Any] = Field(
@@ -147,13 +232,14 @@ class TrainSettings(_Section):
     lora: Lora | None = None
     drpo: Drpo = Drpo()
     reward: Reward = Reward()
+    validation: Validation = Validation()
     checkpoints: Checkpoints = Checkpoints()
     log: Log = Log()
 
     def fingerprint(self) -> str:
-        """sha256 of what decides the numbers of a run: all but where it writes and how far."""
-        free = {"out", "data", "steps", "epochs", "checkpoints", "log"}
-        facts = self.model_dump(mode="json", exclude=free)
+        """sha256 of what decides the numbers of a run; a run goes on under another value of what is
+        `FREE`: where it writes and how far, who serves it, how much is held at once."""
+        facts = self.model_dump(mode="json", exclude=FREE)
         if self.optimizer.schedule == "cosine":
             facts |= {"steps": self.steps, "epochs": self.epochs}
         return digest(facts)

@@ -13,13 +13,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Aggregate = Literal["token_mean", "sequence_mean"]
+Ratio = Literal["token", "sequence"]
 KLEstimator = Literal["k1", "k2", "k3"]
 
 #: Log ratios beyond this are held: exp(20) is 5e8, and no clip lets such a token through.
 LOG_RATIO_BOUND = 20.0
 
+#: The k3 estimate of one token is held here, as in the published code: exp(20) is 5e8.
+K3_BOUND = 10.0
+
 #: What a report holds, each a sum over tokens but the last, which is a maximum.
-SUMS = ("tokens", "clipped_low", "clipped_high", "clipped_dual", "kl_old", "kl_reference")
+SUMS = (
+    *("tokens", "clipped_low", "clipped_high", "clipped_dual", "kl_old", "kl_reference"),
+    *("entropy", "importance", "importance_capped"),
+)
 REPORT = (*SUMS, "max_ratio")
 
 
@@ -36,6 +43,11 @@ def policy_loss(
     kl: float = 0.0,
     kl_estimator: KLEstimator = "k3",
     aggregate: Aggregate = "token_mean",
+    ratio_of: Ratio = "token",
+    entropies: Tensor | None = None,
+    entropy: float = 0.0,
+    sampled: Tensor | None = None,
+    importance_cap: float | None = None,
     total: float | Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss to minimise, a scalar with gradient, and its report (`REPORT`, detached scalars).
@@ -43,7 +55,13 @@ def policy_loss(
     With r = exp(logprobs - old_logprobs), a token costs max(-A r, -A clip(r, 1 - clip_low,
     1 + clip_high)) (PPO, arXiv 1707.06347; another upper bound: DAPO, arXiv 2503.14476), at most
     -A dual_clip where A < 0 (arXiv 1912.09729; None leaves that out), plus kl times the divergence
-    from the reference (`divergence`).
+    from the reference (`divergence`), less `entropy` times the entropy. With `ratio_of` "sequence"
+    r is the same for all tokens of a sequence, the geometric mean of theirs (GSPO, arXiv
+    2507.18071), whose clips are about a thousandth of the usual.
+
+    `sampled` are the log-probabilities by which a sampler of other numerics or older weights drew
+    the tokens. With `importance_cap` c the policy cost of a token is multiplied by
+    min(exp(old_logprobs - sampled), c), without a gradient (truncated importance sampling).
 
     `logprobs`, `old_logprobs`, `ref_logprobs` (B, T) of the sampled tokens; `advantages` (B,) or
     (B, T); `mask` (B, T) true on response tokens; what is masked may hold anything. "token_mean"
@@ -56,10 +74,17 @@ def policy_loss(
     """
     weights = advantages if advantages.ndim == logprobs.ndim else advantages[:, None]
     _check(logprobs, old_logprobs, weights, mask, ref_logprobs, kl)
+    if entropy and entropies is None:
+        raise UsageError("an entropy bonus needs the entropies", where="entropy")
     mask = mask.bool()
     # Padding may hold anything, infinities included: out before it meets exp, or gradients rot.
     new, old = logprobs.masked_fill(~mask, 0.0), old_logprobs.detach().masked_fill(~mask, 0.0)
-    log_ratio = (new - old).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
+    gap = new - old
+    if ratio_of == "sequence":
+        gap = (gap.sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)) * mask
+    elif ratio_of != "token":
+        raise UsageError(f"{ratio_of!r} is no ratio", fix="choose token or sequence")
+    log_ratio = gap.clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     ratio = log_ratio.exp()
     plain = -weights * ratio
     clipped = -weights * ratio.clamp(1.0 - clip_low, 1.0 + clip_high)
@@ -69,6 +94,16 @@ def policy_loss(
         ceiling = -weights * dual_clip
         above = (weights < 0) & (cost > ceiling) & mask
         cost = torch.where(weights < 0, torch.minimum(cost, ceiling), cost)
+    importance, capped = torch.ones_like(old), torch.zeros_like(mask)
+    if sampled is not None and importance_cap is not None:
+        drift = (old - sampled.detach().masked_fill(~mask, 0.0)).clamp(max=LOG_RATIO_BOUND).exp()
+        importance, capped = drift.clamp(max=importance_cap), (drift > importance_cap) & mask
+        cost = cost * importance
+    spread = torch.zeros_like(new)
+    if entropies is not None:
+        spread = entropies.masked_fill(~mask, 0.0)
+        if entropy:
+            cost = cost - entropy * spread
     apart = torch.zeros_like(new)
     if ref_logprobs is not None:
         reference = ref_logprobs.detach().masked_fill(~mask, 0.0)
@@ -85,6 +120,9 @@ def policy_loss(
             "clipped_dual": above.sum(),
             "kl_old": ((ratio - 1.0 - log_ratio) * mask).sum(),
             "kl_reference": (apart * mask).sum(),
+            "entropy": (spread * mask).sum(),
+            "importance": (importance * mask).sum(),
+            "importance_capped": capped.sum(),
             "max_ratio": ratio.masked_fill(~mask, 0.0).amax(),
         }
     return loss, {name: value.detach().double() for name, value in report.items()}
@@ -94,7 +132,8 @@ def divergence(logprobs: Tensor, reference: Tensor, estimator: KLEstimator) -> T
     """Per-token estimate of KL(policy || reference) from tokens that the policy sampled.
 
     With d = reference - logprobs: "k1" -d, unbiased, with a gradient that is 0 on average; "k2"
-    d^2 / 2; "k3" exp(d) - d - 1, unbiased and never negative (Schulman, joschu.net/blog/kl-approx).
+    d^2 / 2; "k3" exp(d) - d - 1, unbiased and never negative (Schulman, joschu.net/blog/kl-approx),
+    held at `K3_BOUND`.
     """
     gap = (reference - logprobs).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     match estimator:
@@ -103,7 +142,7 @@ def divergence(logprobs: Tensor, reference: Tensor, estimator: KLEstimator) -> T
         case "k2":
             return gap.square() / 2.0
         case "k3":
-            return gap.exp() - gap - 1.0
+            return (gap.exp() - gap - 1.0).clamp(max=K3_BOUND)
     raise UsageError(f"{estimator!r} is no KL estimator", fix="choose k1, k2 or k3")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,7 +23,8 @@ CHUNK = 512
 @dataclass(frozen=True)
 class Example:
     """A response to the prompt of row `row`: its `tokens`, its `advantage`, whether it `counts`
-    (one that does not only keeps the ranks in step), and the sampler's `logprobs` if it gave any.
+    (one that does not only keeps the ranks in step), the sampler's `logprobs` if it gave any, and
+    whether the token limit cut it (`truncated`).
     """
 
     row: int
@@ -31,6 +32,7 @@ class Example:
     advantage: float = 0.0
     counts: bool = True
     logprobs: tuple[float, ...] | None = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,26 @@ def response_logits(
     return logits[:, :-1]
 
 
+class Distribution(NamedTuple):
+    """(B, R) float32 `logprobs` of tokens and `entropies` in nats of what they were drawn from."""
+
+    logprobs: Tensor
+    entropies: Tensor
+
+
+def response_distribution(
+    forward: Forward,
+    collator: Collator,
+    rows: Sequence[Row],
+    examples: Sequence[Example],
+    *,
+    temperature: float = 1.0,
+) -> tuple[Distribution, Responses]:
+    """`response_logprobs` with the entropy at each token."""
+    logits, responses = _padded_logits(forward, collator, rows, examples)
+    return token_distribution(logits, responses.tokens, temperature=temperature), responses
+
+
 def response_logprobs(
     forward: Forward,
     collator: Collator,
@@ -118,50 +140,87 @@ def response_logprobs(
     temperature: float = 1.0,
 ) -> tuple[Tensor, Responses]:
     """(B, R) log-probabilities of the examples' responses, and the responses, on the device."""
-    responses = padded(examples, int(collator.processor.pad_token_id)).to(forward.device)
-    logits = response_logits(forward, collator, rows, examples, responses)
+    logits, responses = _padded_logits(forward, collator, rows, examples)
     return token_logprobs(logits, responses.tokens, temperature=temperature), responses
+
+
+def _padded_logits(
+    forward: Forward, collator: Collator, rows: Sequence[Row], examples: Sequence[Example]
+) -> tuple[Tensor, Responses]:
+    responses = padded(examples, int(collator.processor.pad_token_id)).to(forward.device)
+    return response_logits(forward, collator, rows, examples, responses), responses
 
 
 def token_logprobs(
     logits: Tensor, tokens: Tensor, *, temperature: float = 1.0, chunk: int = CHUNK
 ) -> Tensor:
-    """(B, T) float32 log-probabilities of `tokens` (B, T) under `logits` (B, T, V) / temperature.
+    """The log-probabilities of `token_distribution`, without the work for entropies."""
+    _check_tokens(logits, tokens)
+    return _TokenDistribution.apply(logits, tokens, temperature, chunk, False)[0]
+
+
+def token_distribution(
+    logits: Tensor, tokens: Tensor, *, temperature: float = 1.0, chunk: int = CHUNK
+) -> Distribution:
+    """(B, T) float32 log-probabilities of `tokens` (B, T) under `logits` (B, T, V) / temperature,
+    and the entropies there.
 
     Computed in float32 whatever the logits are, `chunk` positions at a time, and so is the
     gradient, which has the logits' dtype: beside the logits no tensor of their size is kept.
     Raises UsageError for shapes that do not fit.
     """
+    _check_tokens(logits, tokens)
+    return Distribution(*_TokenDistribution.apply(logits, tokens, temperature, chunk, True))
+
+
+def _check_tokens(logits: Tensor, tokens: Tensor) -> None:
     if logits.shape[:2] != tokens.shape:
         raise UsageError(f"logits {tuple(logits.shape)} for tokens {tuple(tokens.shape)}")
-    return _TokenLogprob.apply(logits, tokens, temperature, chunk)
 
 
-class _TokenLogprob(torch.autograd.Function):
-    """log softmax(logits / temperature) at the tokens; its gradient is (1[token] - softmax)."""
+class _TokenDistribution(torch.autograd.Function):
+    """l = log softmax(logits / temperature) at the tokens, with the gradient 1[token] - p, and the
+    entropy H = -sum p log p, with the gradient -p (log p + H)."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, tokens: Tensor, temperature: float, chunk: int) -> Tensor:
+    def forward(
+        ctx: Any, logits: Tensor, tokens: Tensor, temperature: float, chunk: int, spread: bool
+    ) -> tuple[Tensor, Tensor]:
         values = logits.new_empty(tokens.shape, dtype=torch.float32)
-        norms = torch.empty_like(values)
+        norms, entropies = torch.empty_like(values), torch.zeros_like(values)
         for at in range(0, tokens.shape[1], chunk):
             part = slice(at, at + chunk)
             scaled = logits[:, part].float() / temperature
             norms[:, part] = scaled.logsumexp(-1)
             values[:, part] = scaled.gather(-1, tokens[:, part, None])[..., 0]
-        ctx.save_for_backward(logits, tokens, norms)
+            if spread:
+                logs = scaled.sub_(norms[:, part, None])
+                # p log p is 0 where p is, whatever -inf times 0 says.
+                entropies[:, part] = -(logs.exp() * logs.clamp_min(-1e9)).sum(-1)
+        ctx.save_for_backward(logits, tokens, norms, entropies)
         ctx.temperature, ctx.chunk = temperature, chunk
-        return values - norms
+        ctx.set_materialize_grads(False)
+        return values - norms, entropies
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None, None]:
-        logits, tokens, norms = ctx.saved_tensors
+    def backward(
+        ctx: Any, logprob_slope: Tensor | None, entropy_slope: Tensor | None
+    ) -> tuple[Tensor, None, None, None, None]:
+        logits, tokens, norms, entropies = ctx.saved_tensors
         gradient = torch.empty_like(logits)
         for at in range(0, tokens.shape[1], ctx.chunk):
             part = slice(at, at + ctx.chunk)
             scaled = logits[:, part].float() / ctx.temperature
-            slope = slopes[0][:, part, None] / ctx.temperature
-            piece = (scaled - norms[:, part, None]).exp_().mul_(-slope)
-            piece.scatter_add_(-1, tokens[:, part, None], slope)
+            logs = scaled.sub_(norms[:, part, None])
+            shares = logs.exp()
+            piece = torch.zeros_like(shares)
+            if entropy_slope is not None:
+                surprise = logs.clamp_min_(-1e9).add_(entropies[:, part, None])
+                pull = entropy_slope[:, part, None] / ctx.temperature
+                piece = surprise.mul_(shares).mul_(-pull)
+            if logprob_slope is not None:
+                slope = logprob_slope[:, part, None] / ctx.temperature
+                piece = piece.sub_(shares.mul_(slope))
+                piece.scatter_add_(-1, tokens[:, part, None], slope)
             gradient[:, part] = piece
-        return gradient, None, None, None
+        return gradient, None, None, None, None

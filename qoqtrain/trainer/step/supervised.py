@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from qoqdata.answer_format import response
 from qoqdata.boxes import Box, clipped, whole_corners
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rewards import Truth
@@ -77,14 +78,11 @@ def target_text(facts: Mapping[str, Any], truth: Truth, *, images: int) -> str:
     Boxes are in the frame that the policy saw, rounded to whole numbers; regions without area are
     no boxes. Nothing is made up: a record without reasoning teaches none.
     """
-    lines = []
-    if reasoning := facts.get("reasoning"):
-        lines.append(f"<think>{reasoning}</think>")
+    boxes = None
     if images and truth.regions is not None:
-        boxes = [_box(region, truth, images) for region in truth.regions if not region.is_blank]
-        lines.append(f"```json\n{json.dumps(boxes, ensure_ascii=False)}\n```")
-    lines.append(f"\\boxed{{{facts['answer']}}}")
-    return "\n".join(lines)
+        found = [_box(region, truth, images) for region in truth.regions if not region.is_blank]
+        boxes = json.dumps(found, ensure_ascii=False)
+    return response(facts, boxes)
 
 
 def target_tokens(row: Row, processor: Processor) -> tuple[int, ...]:

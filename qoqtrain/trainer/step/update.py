@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from qoqdata.errors import QoqdataError
-from qoqtrain.trainer.plan.settings import Optimizer
+from qoqtrain.trainer.plan.settings import Optimizer, TrainSettings
 from qoqtrain.trainer.run import TrainingRun
-from qoqtrain.trainer.step.loss import policy_loss, summarise
-from qoqtrain.trainer.step.sequences import Example, micro_batches, padded, response_logprobs
+from qoqtrain.trainer.step.loss import divergence, policy_loss, summarise
+from qoqtrain.trainer.step.sequences import (
+    Example,
+    micro_batches,
+    padded,
+    response_distribution,
+    response_logprobs,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +30,17 @@ if TYPE_CHECKING:
 def update_policy(
     run: TrainingRun, rows: Sequence[Row], examples: Sequence[Example], step: int
 ) -> dict[str, Any]:
-    """All optimizer steps on one set of rollouts; old log-probabilities are those before them."""
+    """All optimizer steps on one set of rollouts; old log-probabilities are those before them.
+
+    Examples that carry nothing to learn are left out (`telling`); where no rank has any other,
+    nothing moves, the optimizer's momentum included.
+    """
     shape, settings = run.shape, run.settings
+    examples = telling(examples, settings)
+    skipped = run.ranks.total(len(examples)) == 0
+    if skipped:
+        rate = learning_rate(settings.optimizer, (step - 1) * shape.updates, _all_updates(run))
+        return {"loss": 0.0, "gradient_norm": 0.0, "learning_rate": rate, "policy": summarise([])}
     temperature = settings.rollouts.temperature
     lengths = [row.tokens for row in rows]
     plan = [
@@ -40,9 +55,10 @@ def update_policy(
         loss_sum = 0.0
         for index, batch in enumerate(batches):
             with run.clock.on("update"):
-                new, responses = response_logprobs(
+                found, responses = response_distribution(
                     run.engine, run.collator, rows, batch, temperature=temperature
                 )
+                new = found.logprobs
                 loss, report = policy_loss(
                     new,
                     new.detach() if old is None else old[update][index],
@@ -55,6 +71,11 @@ def update_policy(
                     kl=settings.loss.kl,
                     kl_estimator=settings.loss.kl_estimator,
                     aggregate=settings.loss.aggregate,
+                    ratio_of=settings.loss.ratio,
+                    entropies=found.entropies,
+                    entropy=settings.loss.entropy,
+                    sampled=responses.sampled if _samplers_own(batch) else None,
+                    importance_cap=settings.loss.importance_cap,
                     total=total,
                 )
                 run.engine.backward(loss)
@@ -75,6 +96,51 @@ def update_policy(
     }
 
 
+def telling(examples: Sequence[Example], settings: TrainSettings) -> list[Example]:
+    """The examples that an update learns from: without those that were cut, where they are masked,
+    and without tied groups, unless a divergence holds these to the reference too."""
+    mask = settings.rollouts.overlong == "mask"
+    skip = settings.groups.skip_tied and not settings.loss.kl
+    return [
+        example
+        for example in examples
+        if not (mask and example.truncated) and not (skip and example.advantage == 0.0)
+    ]
+
+
+def rollout_divergence(
+    run: TrainingRun, rows: Sequence[Row], examples: Sequence[Example]
+) -> list[float] | None:
+    """k3 of each rollout from the reference, summed over its tokens; None without a reference.
+
+    What the KL factor of the paper damps by, before any update of the step.
+    """
+    if run.reference is None:
+        return None
+    place = {id(example): index for index, example in enumerate(examples)}
+    plan = [micro_batches(examples, [row.tokens for row in rows], run.shape.micro_batches)]
+    with run.clock.on("old"), torch.no_grad():
+        policy = _logprobs(run, run.engine, rows, plan)[0]
+    reference = _reference(run, rows, plan)
+    assert reference is not None
+    apart = [0.0] * len(examples)
+    for batch, ours, theirs in zip(plan[0], policy, reference[0], strict=True):
+        present = padded(batch, run.pad).present.to(ours.device)
+        sums = (divergence(ours, theirs, "k3") * present).sum(-1).tolist()
+        for example, value in zip(batch, sums, strict=True):
+            if (index := place.get(id(example))) is not None:
+                apart[index] = value
+    return apart
+
+
+def _samplers_own(examples: Sequence[Example]) -> bool:
+    return all(example.logprobs is not None for example in examples)
+
+
+def _all_updates(run: TrainingRun) -> int:
+    return run.shape.steps * run.shape.updates
+
+
 def optimizer_step(run: TrainingRun, loss: float, number: int) -> tuple[float, float, float]:
     """Optimizer step `number` (from 0) of the run, on the gradients that the engine has added up;
     `loss` is the sum of this rank's losses.
@@ -83,7 +149,7 @@ def optimizer_step(run: TrainingRun, loss: float, number: int) -> tuple[float, f
     on every rank, before any weight changes, when the loss is not finite, and after a gradient
     that is not.
     """
-    rate = learning_rate(run.settings.optimizer, number, run.shape.steps * run.shape.updates)
+    rate = learning_rate(run.settings.optimizer, number, _all_updates(run))
     whole = _finite(run.ranks.total(loss), "the loss is")
     norm = _finite(run.engine.step(rate), "the gradient has the norm")
     return whole, norm, rate
@@ -121,11 +187,12 @@ def _before(
 ) -> list[list[Tensor]] | None:
     """Log-probabilities of all responses under the policy that sampled them, in one pass.
 
-    A server's own are taken as they are: its weights may not be these. None where the present
-    ones serve, before a single update.
+    A server's own are taken as they are, its weights may not be these, unless truncated importance
+    weights correct for them. None where the present ones serve, before a single update.
     """
     examples = [e for batches in plan for batch in batches for e in batch if e.counts]
-    if examples and all(example.logprobs is not None for example in examples):
+    corrected = run.settings.loss.importance_cap is not None
+    if examples and not corrected and _samplers_own(examples):
         device = run.engine.device
         return [[padded(batch, run.pad).sampled.to(device) for batch in part] for part in plan]
     if run.shape.updates == 1:

@@ -133,6 +133,21 @@ def test_missing_and_unread_predictions_are_wrong(
     assert dict(zip(wrong["id"], wrong["status"], strict=True)) == lost
 
 
+def test_mostly_unparsable_answers_are_a_finding(
+    built: Path, records: list, run: Callable, tmp_path: Path
+) -> None:
+    """Right answers, plainly written: the figures are 0, and the command says why."""
+    plain = [{"id": record["id"], "response": record["answer"]} for record in records]
+    half = len(records) // 2
+    given = ("--data", built, "--split", "train", "--bootstrap", 0, "--predictions")
+    for flags in ((), ("--json",)):
+        code, _, error = run("evaluate", *given, written(tmp_path / "a.jsonl", plain), *flags)
+        assert code == 1 and "100%" in error and "\\boxed{the answer}" in error
+    mixed = [*plain[:half], *map(perfect, records[half:])]
+    code, _, error = run("evaluate", *given, written(tmp_path / "b.jsonl", mixed))
+    assert (code, error) == (0, "")
+
+
 def test_comparison_of_two_runs(built: Path, records: list, run: Callable, tmp_path: Path) -> None:
     for name, kept in (("base", records[::2]), ("tuned", records)):
         answers = written(tmp_path / f"{name}.jsonl", map(perfect, kept))

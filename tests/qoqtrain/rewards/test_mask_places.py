@@ -85,9 +85,27 @@ def test_the_union_counts_shared_pixels_once() -> None:
 def test_an_instance_in_two_pieces_is_one_target() -> None:
     pieces = mask((0, 0, 5, 10), (15, 0, 20, 10))
     whole = [[0, 0, 20, 10]]
-    # 100 of 200 pixels of the box; as two components, 50 of 200 with one of them: 2 * 0.25 / 3.
+    # 100 of 200 pixels of the box, as one instance, and as the union of what is set.
     assert grounding(whole, [pieces], [place(instance=1)]) == pytest.approx(0.5)
-    assert grounding(whole, [pieces], [place()]) == pytest.approx(1 / 6)
+    assert grounding(whole, [pieces], [place()]) == pytest.approx(0.5)
+    # A box on each piece: half the instance each, 2 * 0.5 / 3; two pieces, or all that is set.
+    both = [[0, 0, 5, 10], [15, 0, 20, 10]]
+    assert grounding(both, [pieces], [place(instance=1)]) == pytest.approx(1 / 3)
+    assert grounding(both, [pieces], [place()]) == pytest.approx(1.0)
+
+
+def test_lesions_that_touch_in_a_mask_of_codes_do_not_cost_a_right_box() -> None:
+    """Two lesions of 100 pixels side by side are one component of 200; drawn box by box they are
+    the whole of it. As instances each box has one of its own."""
+    first, second = (0, 0, 10, 10), (10, 0, 20, 10)
+    together, boxes = mask(first, second), [list(first), list(second)]
+    assert grounding(boxes, [together], [place()]) == pytest.approx(1.0)
+    assert grounding([list(first)], [together], [place()]) == pytest.approx(0.5)
+    apart = [mask(first), mask(second)]
+    places = [place(instance=1), place(instance=2)]
+    assert grounding(boxes, apart, places) == pytest.approx(1.0)
+    # One box over both instances is one of two, and half of it is beside: 2 * 0.5 / 3.
+    assert grounding([[0, 0, 20, 10]], apart, places) == pytest.approx(1 / 3)
 
 
 def test_masks_lie_on_the_images_that_they_name() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.errors import UsageError
+from qoqdata.units import unit_name
 from qoqtrain.rewards.quantity import quantity
-from qoqtrain.rewards.units import unit_name
 from tests.qoqtrain.rewards.responses import one, respond
 
 

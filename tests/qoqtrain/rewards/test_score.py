@@ -216,7 +216,9 @@ def test_missing_truth_is_counted_apart_and_its_weight_shared() -> None:
     results = score([GOOD] * 2, [TRUTH, {"answer": "Nevus", "options": OPTIONS}])
     counts = tally(results)
     assert counts["grounding"]["coverage"] == 0.5 and counts["grounding"]["mean"] == 1.0
-    assert results[1]["overall"] == pytest.approx((0.1 + 0.1) / 0.7)
+    assert results[1]["overall"] == 0.0
+    (sum_of_parts,) = score([GOOD], [{"answer": "Nevus", "options": OPTIONS}], "qoq_med_code")
+    assert sum_of_parts["overall"] == pytest.approx((0.1 + 0.1) / 0.7)
     values = columns(results)
     assert values.shape == (2, 4)
     assert np.isnan(values[1, 1]) and not np.isnan(np.delete(values.ravel(), 5)).any()

@@ -40,7 +40,8 @@ def test_the_dry_run_says_what_would_happen(demo, warm):
     for words in (rf"training records +{there}\b", rf"steps +{steps}\b", "8, 4 on each of 2"):
         assert re.search(words, ended.output), words
     for domain in ("chest_xray", "ecg", "pathology"):
-        assert ended.output.count(domain) == 2  # in the mix and in the weights
+        assert ended.output.count(domain) == 2  # in the weights and in what they come to
+    assert "sampled x weight" in ended.output
     assert not (demo / "run").exists()
 
 
@@ -122,6 +123,33 @@ def test_memory_by_hand():
     assert found(1) == [14.0, 14.0, 10.5]
     assert found(2) == [14.0, 1.75, 10.5]
     assert found(3) == [1.75, 1.75, 10.5]
+
+
+def test_every_part_of_the_memory_by_hand():
+    """LoRA of 1e7 of 1e9 parameters, ZeRO 2 on 2 ranks: frozen weights have no other states."""
+    sizes = Sizes(10**9, 10**7, layers=10, width=100, vocabulary=1000, kv_width=20)
+    rollouts = {"prompt_tokens": 600, "response_tokens": 400, "batch_tokens": 5000}
+    settings = read_settings(
+        values={"data": "d", "model": "m", "rollouts": rollouts},
+        assignments=["engine.zero=2", "micro_batch=3", "lora.rank=4", "loss.kl=0.1"],
+    )
+    memory = memory_of(sizes, settings, world=2, bfloat16=True, deepspeed=True)
+    found = {name: round(value * GIB) for name, value in vars(memory).items()}
+    assert found == {
+        "weights": 2 * 10**9,
+        "optimizer": 12 * 10**7 // 2,
+        "gradients": 2 * 10**7 // 2,
+        "reference": 0,  # the policy without its adapters
+        "activations": 3 * 1000 * 100 * 10 * 2,
+        "logits": 3 * 1000 * (400 * 2 * 2 + 512 * 4),
+        "cache": 5000 * 2 * 10 * 20 * 2,
+        # Buckets as large as what is trained: two that are reduced, one that is gathered.
+        "buffers": round(0.75 * GIB) + 3 * 2 * 10**7,
+        "host": 0,
+    }
+    most = max(found["activations"] + found["logits"], found["cache"])
+    states = sum(found[name] for name in ("weights", "optimizer", "gradients", "buffers"))
+    assert round(memory.device * GIB) == pytest.approx(states + most, abs=5)
 
 
 def test_time_by_hand():

@@ -83,6 +83,56 @@ def test_k1_and_k3_estimate_the_true_divergence():
         assert expected.item() == pytest.approx(true.item(), abs=1e-12)
 
 
+def test_one_token_cannot_own_the_divergence():
+    """d = 17: exp(d) is 2.4e7, and the gradient of what is held is 0."""
+    new = torch.tensor([-17.0, -0.1], requires_grad=True)
+    found = divergence(new, torch.tensor([0.0, -0.2]), "k3")
+    assert found[0].item() == 10.0
+    found.sum().backward()
+    assert new.grad[0] == 0 and new.grad[1] != 0
+
+
+def test_the_ratio_of_a_sequence_is_the_geometric_mean_of_its_tokens():
+    """Ratios 1.2 and 0.9 and 1 masked: sqrt(1.08) for both; d cost / d log p = -A r / 2 each."""
+    new = torch.log(torch.tensor([[1.2, 0.9, 5.0]], dtype=torch.float64)).requires_grad_()
+    mask = torch.tensor([[1, 1, 0]])
+    given = (new, torch.zeros(1, 3, dtype=torch.float64), torch.tensor([2.0]), mask)
+    loss, report = policy_loss(*given, ratio_of="sequence", aggregate="sequence_mean")
+    assert loss.item() == pytest.approx(-2 * math.sqrt(1.08))
+    assert report["max_ratio"].item() == pytest.approx(math.sqrt(1.08))
+    (slope,) = torch.autograd.grad(loss, new)
+    assert slope.tolist() == [pytest.approx([-math.sqrt(1.08)] * 2 + [0.0])]
+    with pytest.raises(UsageError, match="ratio"):
+        policy_loss(*given, ratio_of="word")
+
+
+def test_an_entropy_bonus_is_a_mean_over_tokens():
+    new = torch.zeros(1, 3)
+    entropies = torch.tensor([[1.0, 2.0, 50.0]], requires_grad=True)
+    mask = torch.tensor([[1, 1, 0]])
+    loss, report = policy_loss(new, new, torch.zeros(1), mask, entropies=entropies, entropy=0.1)
+    assert loss.item() == pytest.approx(-0.1 * 1.5)
+    assert report["entropy"].item() == pytest.approx(3.0)
+    (slope,) = torch.autograd.grad(loss, entropies)
+    assert slope.tolist() == [pytest.approx([-0.05, -0.05, 0.0])]
+    with pytest.raises(UsageError, match="entropies"):
+        policy_loss(new, new, torch.zeros(1), mask, entropy=0.1)
+
+
+def test_importance_weights_are_cut_and_have_no_gradient():
+    """The trainer thinks the tokens 1.5 and 8 times as likely as the sampler; 8 is held at 2."""
+    new = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
+    sampled = -torch.log(torch.tensor([[1.5, 8.0]], dtype=torch.float64))
+    mask = torch.ones(1, 2)
+    loss, report = policy_loss(
+        new, new.detach(), torch.tensor([1.0]), mask, sampled=sampled, importance_cap=2.0
+    )
+    assert loss.item() == pytest.approx(-(1.5 + 2.0) / 2)
+    assert report["importance_capped"] == 1
+    (slope,) = torch.autograd.grad(loss, new)
+    assert slope.tolist() == [pytest.approx([-0.75, -1.0])]
+
+
 def test_token_mean_and_sequence_mean_weigh_lengths_differently():
     new = torch.zeros(2, 3, requires_grad=True)
     mask = torch.tensor([[1, 1, 1], [1, 0, 0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from qoqtrain.trainer.step.sequences import (  # noqa: E402
     micro_batches,
     padded,
     response_logits,
+    token_distribution,
     token_logprobs,
 )
 
@@ -140,3 +142,26 @@ def test_no_tokens_and_other_shapes():
     assert token_logprobs(torch.zeros(2, 0, 5), torch.zeros(2, 0).long()).shape == (2, 0)
     with pytest.raises(UsageError, match="tokens"):
         token_logprobs(torch.zeros(2, 3, 5), torch.zeros(2, 2).long())
+
+
+def test_entropies_and_both_gradients_are_torch_s():
+    torch.manual_seed(0)
+    tokens = torch.randint(0, 11, (2, 5))
+    one = torch.randn(2, 5, 11, requires_grad=True)
+    other = one.detach().clone().requires_grad_()
+    found = token_distribution(one, tokens, temperature=0.7, chunk=2)
+    plain = torch.distributions.Categorical(logits=other / 0.7)
+    torch.testing.assert_close(found.entropies, plain.entropy())
+    torch.testing.assert_close(found.logprobs, plain.log_prob(tokens))
+    slopes = torch.randn(2, 5)
+    (found.logprobs * slopes - 0.3 * found.entropies * slopes.square()).sum().backward()
+    (plain.log_prob(tokens) * slopes - 0.3 * plain.entropy() * slopes.square()).sum().backward()
+    torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_token_that_cannot_be_drawn_has_no_part_in_the_entropy():
+    logits = torch.tensor([[[0.0, 0.0, -torch.inf]]], requires_grad=True)
+    found = token_distribution(logits, torch.tensor([[0]]))
+    assert found.entropies.item() == pytest.approx(math.log(2))
+    found.entropies.sum().backward()
+    assert torch.isfinite(logits.grad).all()

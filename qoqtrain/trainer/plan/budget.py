@@ -1,0 +1,104 @@
+"""One budget of attention: what share of training each domain is to have, and who sees to it.
+
+The target is a share of each domain, in studies: n ** exponent. The stream's mix draws by it, as
+far as `max_repeats` allows; DRPO's weights take the draws as they are and supply the rest, within
+their bounds. Nothing is corrected twice: weight times draws is the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from qoqdata.errors import UsageError
+from qoqdata.stream.mixing import Mix
+from qoqtrain.drpo.settings import settings_of
+from qoqtrain.trainer.plan.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from qoqtrain.drpo.starting_weights import WeightRow
+    from qoqtrain.trainer.plan.plan import TrainingPlan
+
+
+def shares_budget(settings: TrainSettings) -> bool:
+    """Whether sampling and weights share one budget: in the presets that weigh draws."""
+    if settings.stage != "drpo":
+        return False
+    return settings_of(settings.drpo.preset, **settings.drpo.settings).rarity == "draws"
+
+
+def mix_of(settings: TrainSettings) -> Mix | None:
+    """The mix of the stream: the one that is set, else the budget's, else none.
+
+    Raises UsageError for one that makes no sense.
+    """
+    if settings.mix is not None:
+        try:
+            return Mix(**settings.mix)
+        except TypeError as error:
+            fix = "by, weights, temperature, exponents, max_repeats"
+            raise UsageError(f"{error}", where="mix", fix=fix) from error
+    if not shares_budget(settings):
+        return None
+    budget = settings.budget
+    return Mix(
+        by=f"{settings.drpo.domain_key}/{budget.within}",
+        weights="target",
+        exponents=(budget.exponent, budget.within_exponent),
+        max_repeats=budget.max_repeats,
+    )
+
+
+def target_of(records: pl.DataFrame, key: str, exponent: float) -> dict[str, float]:
+    """The share of attention of each value of `key`: studies ** exponent, over their sum.
+
+    A question is its part of the questions about its study.
+    """
+    mass = (
+        records.with_columns(part=1.0 / pl.len().over("study"))
+        .group_by(key)
+        .agg(pl.col("part").sort().sum())
+        .sort(key)
+    )
+    powers = {str(name): float(part) ** exponent for name, part in mass.iter_rows()}
+    total = sum(powers.values())
+    return {name: power / total for name, power in powers.items()}
+
+
+@dataclass(frozen=True)
+class AttentionRow:
+    """One domain: the `target` share, the share `sampled` by the stream, the mean `weight` of its
+    questions before the first step, within bounds, and their `product` as a share of all."""
+
+    domain: str
+    target: float
+    sampled: float
+    weight: float
+    product: float
+
+
+def attention(
+    target: Mapping[str, float], sampled: Mapping[str, float], weights: list[WeightRow]
+) -> list[AttentionRow]:
+    """The rows of all domains that are drawn, in order of name."""
+    by_domain = {row["domain"]: row["weight_bounded"] for row in weights}
+    products = {name: share * by_domain.get(name, 1.0) for name, share in sampled.items()}
+    total = sum(products.values()) or 1.0
+    return [
+        AttentionRow(
+            name, target.get(name, 0.0), share, by_domain.get(name, 1.0), products[name] / total
+        )
+        for name, share in sorted(sampled.items())
+    ]
+
+
+def budgeted(plan: TrainingPlan, stream: Any) -> TrainingPlan:
+    """The plan with an estimator that knows what the stream draws, where they share a budget."""
+    if plan.drpo is None or not shares_budget(plan.settings):
+        return plan
+    key = plan.settings.drpo.domain_key
+    target = target_of(plan.records, key, plan.settings.budget.exponent)
+    return replace(plan, drpo=plan.drpo.drawn(stream.sampled(key), target))
