@@ -109,6 +109,7 @@ def test_labels_that_are_known() -> None:
         "covid_blues": {
             *("Score 0", "Score 1", "Score 2", "Score 3"),
             *("COVID-19 negative", "COVID-19 positive"),
+            *("A-lines", "No A-lines", "B-lines", "No B-lines"),
         },
         "a": {"w"},
         "b": {"free", "perhaps"},

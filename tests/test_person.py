@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -286,9 +287,10 @@ def test_sources_with_codes_of_their_own(
 
     if slug == "ptb_xl":
         source = import_module("qoqdata.converters.ecg.ptb_xl.source")
-        cells_ = {"ecg_id": "1", "patient_id": "1", "strat_fold": "1"}
+        cells_ = defaultdict(str, {"ecg_id": "1", "patient_id": "1", "strat_fold": "1"})
         cells_["scp_codes"] = "{'NORM': 100.0}"
-        facts = source._unit(cells_ | stated, (), {"NORM": "NORM"}).facts
+        code = source.Code(frozenset({"diagnostic"}), "NORM", "NORM")
+        facts = source._unit(cells_ | stated, (), {"NORM": code}).facts
     else:
         source = import_module("qoqdata.converters.ct.kits23.source")
         facts = source._facts({"malignant": True} | stated)

@@ -15,6 +15,7 @@ import qoqdata
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import DOMAINS, OTHER_DOMAIN
 from qoqdata.curation.leakage import find_leaks
+from qoqdata.curation.sameness import sameness
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import UsageError
 from qoqdata.exports.formats import FORMATS, write_export
@@ -186,9 +187,9 @@ def test_their_images_are_held_out_whatever_the_split(tmp_path: Path) -> None:
         requests.append(SourceRequest(source="image_table", raw=raw, mapping=said))
     build(BuildConfig(sources=tuple(requests)), tmp_path / "set", BuildSetting(SALT, workers=0))
     dataset = open_dataset(tmp_path / "set")
-    settings: dict[str, Any] = {"radius": 3, "correlation": 0.9}
-    assert find_leaks(dataset, **settings).height == 0
-    (leak,) = find_leaks(as_evaluation(dataset, "quiz"), **settings).to_dicts()
+    assert find_leaks(sameness(dataset, radius=3, detail=0.9)).height == 0
+    quiz = as_evaluation(dataset, "quiz")
+    (leak,) = find_leaks(sameness(quiz, radius=3, detail=0.9)).to_dicts()
     assert (leak["source"], leak["other_source"], leak["other_split"]) == ("films", "quiz", "train")
 
 

@@ -20,7 +20,7 @@ QUIRKS = {
     "bad_table": "a stay that died by its flag and not by its time; one that ends before it begins",
     "missing_file": "a film that was not fetched",
 }
-FAULTS = ("twice", "no patient", "flag", "ends first", "no film", "late ECG", "wrong patient")
+FAULTS = ("twice", "no patient", "flag", "ends first", "late ECG", "no film", "wrong patient")
 UNITS = ("Medical Intensive Care Unit (MICU)", "Cardiac Vascular Intensive Care Unit (CVICU)")
 #: Codes of discharge by version.
 CODES = {

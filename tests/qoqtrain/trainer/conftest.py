@@ -31,7 +31,7 @@ def demo(tmp_path_factory) -> Path:
 
 
 #: Mostly domains with one answer, so that a tiny policy is rewarded now and then.
-WEIGHTS = {"ct": 6, "mri": 6, "ultrasound": 2, "ecg": 1, "chest_xray": 1, "pathology": 1}
+WEIGHTS = {"mri": 12, "ct": 2, "ultrasound": 2, "ecg": 1, "chest_xray": 1, "pathology": 1}
 MIX = {"by": "domain", "weights": {**WEIGHTS, "dermoscopy": 1}}
 
 
