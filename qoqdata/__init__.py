@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         rebuild,
         traces,
     )
+    from qoqdata.api.looking import decide, undo, view
     from qoqdata.api.measuring import curate, diff, difficulty, stats, validate
     from qoqdata.api.publishing import card, export, publish
     from qoqdata.api.simulating import simulate, simulated
@@ -47,6 +48,7 @@ _MODULES = {
         "rebuild",
         "traces",
     ),
+    "qoqdata.api.looking": ("decide", "undo", "view"),
     "qoqdata.api.measuring": ("curate", "diff", "difficulty", "stats", "validate"),
     "qoqdata.api.publishing": ("card", "export", "publish"),
     "qoqdata.api.simulating": ("simulate", "simulated"),
@@ -67,6 +69,7 @@ __all__ = [
     "card",
     "cards",
     "curate",
+    "decide",
     "diff",
     "difficulty",
     "example_mapping",
@@ -80,7 +83,9 @@ __all__ = [
     "simulated",
     "stats",
     "traces",
+    "undo",
     "validate",
+    "view",
 ]
 
 

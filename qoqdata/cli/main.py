@@ -7,6 +7,7 @@ from qoqdata.cli import (
     build,
     card,
     curate,
+    decide,
     demo,
     diff,
     difficulty,
@@ -19,6 +20,7 @@ from qoqdata.cli import (
     stats,
     traces,
     validate,
+    view,
 )
 
 app = console.application(
@@ -30,6 +32,8 @@ COMMANDS = (
     build,
     validate,
     curate,
+    view,
+    decide,
     stats,
     difficulty,
     traces,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
+from qoqdata.curation import decisions
 from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
@@ -18,6 +20,7 @@ from qoqdata.curation.recipe import CurationRecipe, Decision, Leakage, Phi
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
+from qoqdata.verdicts import PERSON
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE = "phi", "phi_held", "leakage"
@@ -47,16 +50,36 @@ def curate(
 
     A record with a finding is held back, dropped or left open, as the recipe says; findings it
     accepts change nothing. A record that shows an image of a later split is dropped or reported.
-    Verdicts of other rules are kept. `recogniser` joins the rules, in place of the recipe's.
+    What people decided is joined; a finding in a record that a person keeps is accepted, unless the
+    recipe drops it. Verdicts of other rules are kept. `recogniser` joins the rules, in place of the
+    recipe's.
     `progress` hears of records whose images were looked at, and their total.
     """
     if recogniser is None and recipe.phi.presidio:
         recogniser = Presidio(recipe.phi.presidio)
-    findings = scan_texts(dataset, recogniser).with_columns(outcome=_outcome(recipe.phi))
+    found = scan_texts(dataset, recogniser)
     leaks = _leaks(dataset, recipe.leakage, progress)
-    own = [_of_phi(findings), *([] if leaks is None else [_of_leaks(leaks)])]
-    verdicts = _with_others(dataset, own)
+    # From here on nobody decides, or the receipt would be of verdicts that lack a decision.
+    with decisions.deciding(dataset.layout):
+        return _decided_by_all(dataset, recipe, recogniser, found, leaks)
+
+
+def _decided_by_all(
+    dataset: Dataset,
+    recipe: CurationRecipe,
+    recogniser: Recogniser | None,
+    found: pl.DataFrame,
+    leaks: pl.DataFrame | None,
+) -> Curation:
+    """The pass from findings on: verdicts of rules and of people, and the receipt of both."""
     layout = dataset.layout
+    standing = decisions.standing_decisions(layout)
+    findings = found.with_columns(outcome=_outcome(recipe.phi, decisions.kept_ids(standing)))
+    ids = pl.DataFrame(dataset.files.leaves(["id"]))
+    # Decisions on records that the set holds no more stay in the log alone.
+    by_people = decisions.as_verdicts(standing).join(ids, on="id", how="semi")
+    own = [_of_phi(findings), by_people]
+    verdicts = _with_others(dataset, own if leaks is None else [*own, _of_leaks(leaks)])
     with replacing(layout.verdicts) as draft:
         pq.write_table(verdicts.to_arrow().cast(arrow_schema(VERDICTS)), draft, compression="zstd")
     for path, table in ((layout.phi_findings, findings), (layout.leakage_findings, leaks)):
@@ -80,12 +103,13 @@ def _leaks(dataset: Dataset, recipe: Leakage, progress: ProgressCallback) -> pl.
     return leaks.with_columns(outcome=pl.lit(outcome))
 
 
-def _outcome(recipe: Phi) -> pl.Expr:
+def _outcome(recipe: Phi, kept: Sequence[str]) -> pl.Expr:
+    """What becomes of a finding; `kept` are the ids of records that people keep."""
     doubtful = {"hold": "held", "drop": "dropped", "open": "open"}[recipe.on_finding]
     return (
         pl.when(_decided(recipe.drop))
         .then(pl.lit("dropped"))
-        .when(_decided(recipe.accept))
+        .when(_decided(recipe.accept) | pl.col("id").is_in(kept))
         .then(pl.lit("accepted"))
         .otherwise(pl.lit(doubtful))
     )
@@ -140,6 +164,6 @@ def _with_others(dataset: Dataset, own: list[pl.DataFrame]) -> pl.DataFrame:
     if path.is_file():
         fix = "put the verdicts of other rules there again, or remove the file and lose them"
         others = read_side_table(path, VERDICTS, fix=fix)
-        others = others.filter(~pl.col("rule").is_in([PHI, HELD, LEAKAGE]))
+        others = others.filter(~pl.col("rule").is_in([PHI, HELD, LEAKAGE, PERSON]))
         own = [others.select(own[0].columns), *own]
     return pl.concat(own).sort("id", "rule")
