@@ -43,6 +43,4 @@ def view_command(
         console.say(url)
         console.complain("open this URL in a browser of this machine; Ctrl-C ends the viewer")
 
-    qoqdata.view(
-        dataset, host=host, port=port, policy=policy, author=author, on_ready=say
-    )
+    qoqdata.view(dataset, host=host, port=port, policy=policy, author=author, on_ready=say)

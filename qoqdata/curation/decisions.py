@@ -73,7 +73,11 @@ def decide(
     with deciding(dataset.layout):
         lines = read_log(dataset.layout)
         made = PersonDecision(
-            order=len(lines) + 1, author=named(author), id=id_, keep=keep, why=printable(why.strip())
+            order=len(lines) + 1,
+            author=named(author),
+            id=id_,
+            keep=keep,
+            why=printable(why.strip()),
         )
         _write(dataset.layout, made)
     return made
