@@ -20,8 +20,8 @@ RECIPES_ONLY = ("phi", "burned_in")
 
 
 def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
-    """`id` and `columns` (String) of every verdict that drops a record and that no person overrules;
-    empty before curation."""
+    """`id` and `columns` (String) of every verdict that drops a record and that no person
+    overrules; empty before curation."""
     names = ["id", *columns]
     if not layout.verdicts.is_file():
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))

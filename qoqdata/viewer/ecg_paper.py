@@ -1,7 +1,7 @@
 """An ECG on millimetre paper as SVG: 25 mm/s and 10 mm/mV, one row a lead.
 
-All lengths are millimetres, so that the drawing measures what it says when it is shown or printed at
-its own size.
+All lengths are millimetres, so that the drawing measures what it says when it is shown or printed
+at its own size.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def sheet_svg(ecg: Mapping[str, Any], number: int = 0, leads: Sequence[int] | No
     width, height = LEFT + SHEET * MM_A_SECOND + 5, TOP + ROW * len(shown) + 5
     first = number * SHEET
     title = f"{first:g} to {first + seconds:g} s; 25 mm/s, 10 mm/mV; {float(ecg['fs']):g} Hz"
+    size = f'width="{width:g}mm" height="{height:g}mm" viewBox="0 0 {width:g} {height:g}"'
+    font = f'font-family="sans-serif" font-size="3.2" fill="{_INK}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}mm" height="{height:g}mm" '
-        f'viewBox="0 0 {width:g} {height:g}" role="img"><title>{escape(title)}</title>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{escape(title)}</title>',
         *_grid(width, height),
-        f'<text x="{LEFT:g}" y="5" font-family="sans-serif" font-size="3.2" fill="{_INK}">'
-        f"{escape(title)}</text>",
+        f'<text x="{LEFT:g}" y="5" {font}>{escape(title)}</text>',
     ]
     for place, lead in enumerate(shown):
         parts += _row(ecg, lead, number, TOP + ROW * (place + 0.5))

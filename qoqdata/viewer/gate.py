@@ -1,9 +1,9 @@
 """Who may ask the viewer, and from where.
 
-Every user of a machine reaches its loopback address, and so does every page that a browser of it has
-open. So nothing is answered without the token of the printed URL, which becomes a cookie that no
-other site can send; names of hosts are checked against rebinding, and what writes must come from a
-page of the viewer itself.
+Every user of a machine reaches its loopback address, and so does every page that a browser of it
+has open. So nothing is answered without the token of the printed URL, which becomes a cookie that
+no other site can send; names of hosts are checked against rebinding, and what writes must come from
+a page of the viewer itself.
 """
 
 from __future__ import annotations

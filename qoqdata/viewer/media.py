@@ -131,7 +131,8 @@ def mask_codes(content: bytes) -> list[int]:
 
 
 def drawn_mask(content: bytes, code: int, colour: int) -> Drawing:
-    """Where a label map has `code`, half-transparent in COLOURS[colour], as PNG. Raises InputError."""
+    """Where a label map has `code`: half-transparent, of a colour in COLOURS, as PNG. Raises
+    InputError."""
     codes = _codes(content)
     hexadecimal = COLOURS[colour % len(COLOURS)]
     rgb = [int(hexadecimal[place : place + 2], 16) for place in (1, 3, 5)]

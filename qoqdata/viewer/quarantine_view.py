@@ -45,6 +45,7 @@ def quarantine_groups(dataset: Dataset) -> list[QuarantineGroup]:
         .sort("outcome", "count", "source", "reason", descending=[True, True, False, False])
     )
     return [
-        QuarantineGroup(*row[:5], examples=[(one["unit"], one["message"]) for one in row[5] or []])
-        for row in groups.iter_rows()
+        QuarantineGroup(**row | {"examples": [(one["unit"], one["message"]) for one in examples]})
+        for row in groups.to_dicts()
+        for examples in [row["examples"]]
     ]

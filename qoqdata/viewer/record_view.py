@@ -31,8 +31,8 @@ _STACKS = ("volume_3d", "video")
 
 @dataclass(frozen=True)
 class Outline:
-    """What is drawn over an image: a `box` (x_min, y_min, x_max, y_max in stored pixels), or a `mask`
-    (number of the mask in the record, its code)."""
+    """What is drawn over an image: a `box` (x_min, y_min, x_max, y_max in stored pixels), or a
+    `mask` (number of the mask in the record, its code)."""
 
     label: str
     reader: str

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import numpy as np
@@ -19,6 +19,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from qoqdata.viewer.record_index import FACETS, STATES, Coded, RecordIndex
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import MultiDict
 
 #: Filters by value in their order on the page, and all names of a query.
 FILTERS = (*FACETS, "state")
@@ -28,13 +31,6 @@ LABELS_SHOWN = 40
 #: Selections that are remembered: each takes four bytes a record.
 _REMEMBERED = 8
 _ID = re.compile(r"[0-9a-f]{6,}")
-
-
-class Arguments(Protocol):
-    """Arguments of a URL, as Werkzeug's MultiDict has them."""
-
-    def get(self, name: str, default: str = "") -> str: ...
-    def getlist(self, name: str) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class RecordQuery:
         return urlencode([*pairs, *more.items()], errors="replace")
 
 
-def parse_query(arguments: Arguments) -> RecordQuery:
+def parse_query(arguments: MultiDict[str, str]) -> RecordQuery:
     """The query of a URL's arguments; what it does not know is left out."""
     filters = ((name, tuple(dict.fromkeys(arguments.getlist(name)))) for name in FILTERS)
     sort = arguments.get("sort", "order")
@@ -157,8 +153,8 @@ class Selections:
         if key not in self._orders:
             values = self.index.numbers[query.sort]
             # Unknown values, NaN, come last in both directions.
-            order = np.argsort(-values if query.descending else values, kind="stable")
-            self._orders[key] = order.astype(np.int32)
+            values = -values if query.descending else values
+            self._orders[key] = np.argsort(values, kind="stable").astype(np.int32)
         order = self._orders[key]
         return order[chosen[order]]
 
