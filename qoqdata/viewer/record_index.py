@@ -31,6 +31,8 @@ LEAVES = (
 )
 #: Shown for a null.
 UNSTATED = "not stated"
+#: Keys that are numbered through a table of all of them; more are sorted.
+_KEYS = 2**26
 #: The rule of records that wait for somebody to decide.
 _HELD = "phi_held"
 
@@ -176,10 +178,25 @@ def _lists(column: pa.ChunkedArray) -> tuple[pl.Series, NDArray[np.int64], NDArr
 
 def _combined(columns: list[Coded]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Of each record the combination of codes it has, and the codes of each combination."""
-    cells = np.zeros(len(columns[0].codes), np.int64)
-    firsts = np.zeros(0, np.int64)
+    keys, possible = np.zeros(len(columns[0].codes), np.int64), 1
     for column in columns:
-        key = cells * len(column.values) + column.codes
-        _, firsts, cells = np.unique(key, return_index=True, return_inverse=True)
-    codes = np.stack([column.codes[firsts] for column in columns], axis=1)
+        if possible * len(column.values) > _KEYS:
+            keys, possible = _dense(keys, possible)
+        keys = keys * len(column.values) + column.codes
+        possible *= len(column.values)
+    cells, count = _dense(keys, possible)
+    some_row = np.zeros(count, np.int64)
+    some_row[cells] = np.arange(len(cells))
+    codes = np.stack([column.codes[some_row] for column in columns], axis=1)
     return cells.astype(np.int32), codes
+
+
+def _dense(keys: NDArray[np.int64], possible: int) -> tuple[NDArray[np.int64], int]:
+    """The keys numbered from 0 in their order, and how many different ones there are."""
+    if possible > _KEYS:
+        different, numbers = np.unique(keys, return_inverse=True)
+        return numbers, len(different)
+    occurs = np.zeros(possible, bool)
+    occurs[keys] = True
+    numbers = np.cumsum(occurs) - 1
+    return numbers[keys], int(occurs.sum())
