@@ -32,18 +32,25 @@ def sheets(ecg: Mapping[str, Any]) -> int:
     return max(1, int(np.ceil(samples / float(ecg["fs"]) / SHEET - 1e-9)))
 
 
-def sheet_svg(ecg: Mapping[str, Any], number: int = 0, leads: Sequence[int] | None = None) -> str:
+def sheet_svg(
+    ecg: Mapping[str, Any],
+    number: int = 0,
+    *,
+    leads: Sequence[int] | None = None,
+    seconds: float = SHEET,
+) -> str:
     """One sheet of a recording, counted from 0.
 
-    ecg    the record's column: leads, fs in Hz, signal (lead x sample, millivolts) and valid
-    leads  places of the leads that are drawn; None for all
+    ecg      the record's column: leads, fs in Hz, signal (lead x sample, millivolts) and valid
+    leads    places of the leads that are drawn; None for all
+    seconds  how much of the sheet is drawn, from its beginning
     What is not valid or not finite is a gap in the line.
     """
     shown = range(len(ecg["leads"])) if leads is None else leads
-    seconds = min(SHEET, max(_seconds(ecg) - number * SHEET, 0.0)) if number else SHEET
-    width, height = LEFT + SHEET * MM_A_SECOND + 5, TOP + ROW * len(shown) + 5
+    width, height = LEFT + seconds * MM_A_SECOND + 5, TOP + ROW * len(shown) + 5
     first = number * SHEET
-    title = f"{first:g} to {first + seconds:g} s; 25 mm/s, 10 mm/mV; {float(ecg['fs']):g} Hz"
+    last = min(first + seconds, _seconds(ecg))
+    title = f"{first:g} to {last:g} s; 25 mm/s, 10 mm/mV; {float(ecg['fs']):g} Hz"
     size = f'width="{width:g}mm" height="{height:g}mm" viewBox="0 0 {width:g} {height:g}"'
     font = f'font-family="sans-serif" font-size="3.2" fill="{_INK}"'
     parts = [
@@ -52,7 +59,7 @@ def sheet_svg(ecg: Mapping[str, Any], number: int = 0, leads: Sequence[int] | No
         f'<text x="{LEFT:g}" y="5" {font}>{escape(title)}</text>',
     ]
     for place, lead in enumerate(shown):
-        parts += _row(ecg, lead, number, TOP + ROW * (place + 0.5))
+        parts += _row(ecg, lead, (first, first + seconds), TOP + ROW * (place + 0.5))
     return "".join([*parts, "</svg>"])
 
 
@@ -72,8 +79,10 @@ def _grid(width: float, height: float) -> Iterator[str]:
     yield f'<rect {area} fill="url(#mm)"/><rect {area} fill="url(#cm)"/>'
 
 
-def _row(ecg: Mapping[str, Any], lead: int, number: int, middle: float) -> Iterator[str]:
-    """Name, calibration pulse and line of a lead, whose zero is `middle`."""
+def _row(
+    ecg: Mapping[str, Any], lead: int, span: tuple[float, float], middle: float
+) -> Iterator[str]:
+    """Name, calibration pulse and line of a lead, whose zero is `middle`; `span` in seconds."""
     pulse_width, pulse_height = _PULSE
     line = f'fill="none" stroke="{_INK}" stroke-width="0.3" stroke-linejoin="round"'
     yield (
@@ -85,7 +94,7 @@ def _row(ecg: Mapping[str, Any], lead: int, number: int, middle: float) -> Itera
         f'v{pulse_height:g}h1.5" {line}/>'
     )
     fs = float(ecg["fs"])
-    first, last = round(number * SHEET * fs), round((number + 1) * SHEET * fs)
+    first, last = (round(second * fs) for second in span)
     signal = np.asarray(ecg["signal"][lead][first:last], np.float64)
     valid = ecg.get("valid")
     drawn = np.isfinite(signal)

@@ -26,6 +26,8 @@ COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#c
 _DRAWN = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 #: Thumbnails and whole records that are remembered.
 _THUMBNAILS, _RECORDS = 4000, 3
+#: Seconds of ECG on a thumbnail.
+_GLIMPSE = 4.0
 #: How much of what a mask covers still shows.
 _OPAQUE = 120
 
@@ -105,7 +107,8 @@ def _thumbnail(record: Mapping[str, Any]) -> Drawing | None:
     if record["ecg"]:
         leads = record["ecg"]["leads"]
         shown = [leads.index(name) for name in ("II", "V2", "V5") if name in leads] or [0]
-        return Drawing(sheet_svg(record["ecg"], leads=shown).encode(), "image/svg+xml")
+        svg = sheet_svg(record["ecg"], leads=shown, seconds=_GLIMPSE)
+        return Drawing(svg.encode(), "image/svg+xml")
     return None
 
 
