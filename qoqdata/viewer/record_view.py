@@ -188,7 +188,9 @@ def _verdicts(path: Path, id_: str) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     fix = "run `qoqdata curate` again, or fetch the data set anew"
-    return read_side_table(path, VERDICTS, fix=fix).filter(pl.col("id") == id_).to_dicts()
+    own = read_side_table(path, VERDICTS, fix=fix).filter(pl.col("id") == id_)
+    verdict = pl.when("keep").then(pl.lit("keep")).otherwise(pl.lit("drop"))
+    return own.select("rule", "reason", "evidence", verdict=verdict).to_dicts()
 
 
 def _findings(layout: Layout, id_: str) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -34,6 +34,7 @@ let current = 0;
 const fetchFigure = (number) => {
   const image = figures[number]?.querySelector("img[data-src]");
   if (image) {
+    image.addEventListener("load", () => zoom(1));
     image.src = image.dataset.src;
     image.removeAttribute("data-src");
   }
@@ -56,20 +57,34 @@ one("#figures.stacked")?.addEventListener("keydown", (event) => {
   }
 });
 
-// Zoom keeps one factor for all figures; 0 fits them again.
-let factor = 0;
+// Images fit the window and small ones grow to be seen; paper has its own size. Zoom multiplies that.
+const shelf = one("#figures");
+const SMALLEST = 480;
+const fitted = (image) => {
+  const [width, height] = ["width", "height"].map((name) => Number(image.getAttribute(name)));
+  const beside = shelf.matches(".stacked") || all("#figures figure").length === 1 ? 1 : 2;
+  return Math.min(
+    shelf.clientWidth / beside - 16,
+    (0.7 * innerHeight * width) / height,
+    Math.max(width, (SMALLEST * width) / Math.max(width, height)),
+  );
+};
+let factor = 1;
 const zoom = (by) => {
-  factor = by === 0 ? 0 : Math.min(Math.max((factor || 1) * by, 0.1), 16);
-  one("#figures")?.classList.toggle("zoomed", factor !== 0);
+  factor = by === 0 ? 1 : Math.min(Math.max(factor * by, 0.1), 16);
+  shelf?.classList.toggle("zoomed", factor !== 1);
   for (const image of all("#figures img")) {
-    image.dataset.base ??= String(image.clientWidth || image.naturalWidth || image.width);
-    image.style.width = factor ? `${Number(image.dataset.base) * factor}px` : "";
-    image.style.height = factor ? "auto" : "";
+    image.dataset.base ??= String(image.hasAttribute("width") ? fitted(image) : image.naturalWidth);
+    const base = Number(image.dataset.base);
+    image.style.width = base ? `${base * factor}px` : "";
+    if (!base) delete image.dataset.base;
   }
 };
 for (const button of all("[data-zoom]")) {
   button.addEventListener("click", () => zoom(Number(button.dataset.zoom)));
 }
+
+zoom(0);
 
 // What is drawn over images, by label and reader.
 const layers = all("[data-layer]");
