@@ -40,6 +40,10 @@ class Layout:
         return self.root / "curation" / "decisions.jsonl"
 
     @property
+    def decisions_lock(self) -> Path:
+        return self.build / "decisions.lock"
+
+    @property
     def phi_findings(self) -> Path:
         return self.root / "curation" / "phi.parquet"
 

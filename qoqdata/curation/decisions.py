@@ -156,8 +156,8 @@ def as_verdicts(standing: Iterable[PersonDecision]) -> pl.DataFrame:
 @contextmanager
 def deciding(layout: Layout) -> Iterator[None]:
     """Hold log and verdicts against other processes. Raises DatasetError after PATIENCE seconds."""
-    layout.decisions.parent.mkdir(parents=True, exist_ok=True)
-    lock = layout.decisions.with_name(".decisions.lock")
+    lock = layout.decisions_lock
+    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=PATIENCE):
             yield

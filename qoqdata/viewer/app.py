@@ -19,7 +19,7 @@ from qoqdata.viewer import media
 from qoqdata.viewer.ecg_paper import sheet_svg, sheets
 from qoqdata.viewer.gate import HEADERS, Gate
 from qoqdata.viewer.quarantine_view import quarantine_groups
-from qoqdata.viewer.record_index import STATES, RecordIndex, read_index, states_of
+from qoqdata.viewer.record_index import STATES, RecordIndex, read_index
 from qoqdata.viewer.record_view import record_view
 from qoqdata.viewer.selection import (
     FILTERS,
@@ -75,6 +75,9 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
             return answer
         if reason := gate.refusal(request):
             abort(403, reason)
+        if dataset.in_folder and request.endpoint in ("grid", "record"):
+            # Others decide too, and curate.
+            index.follow(dataset.layout.verdicts)
         return None
 
     @app.after_request
@@ -171,14 +174,12 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
         if choice not in ("keep", "drop"):
             raise UsageError("a decision is keep or drop")
         decisions.decide(dataset, id_, choice == "keep", request.form.get("why", ""), author)
-        index.take_states(states_of(dataset, index))
         return _back(id_, "decided")
 
     @app.post("/undo")
     def undo() -> AnyResponse:
         _require_folder(dataset)
         gone = decisions.undo(dataset, request.form.get("id") or None, author)
-        index.take_states(states_of(dataset, index))
         return _back(gone.id, "undone")
 
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -77,6 +78,7 @@ class RecordIndex:
     states: NDArray[np.uint8] = field(init=False)
     #: Counts changes of states.
     version: int = field(default=0, init=False)
+    _stamp: tuple[int, ...] | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
@@ -95,10 +97,17 @@ class RecordIndex:
         coded = self.facets.get(column) or self.texts[column]
         return str(coded.values[int(coded.codes[row])])
 
-    def take_states(self, states: NDArray[np.uint8]) -> None:
-        """Let `states` (places in STATES, by row) hold from now on."""
+    def follow(self, verdicts: Path) -> None:
+        """Take the states from the table of verdicts where it has changed since, whoever wrote it.
+
+        Raises DatasetError for one that is damaged.
+        """
         with self._lock:
-            self.states, self.version = states, self.version + 1
+            state = verdicts.stat() if verdicts.is_file() else None
+            stamp = state and (state.st_ino, state.st_size, state.st_mtime_ns)
+            if stamp != self._stamp:
+                self.states = states_of(verdicts, self.ids)
+                self.version, self._stamp = self.version + 1, stamp
 
 
 def read_index(dataset: Dataset, policy: str | None = None) -> RecordIndex:
@@ -109,7 +118,7 @@ def read_index(dataset: Dataset, policy: str | None = None) -> RecordIndex:
     """
     dataset.check_some()
     index = index_of(dataset.files.leaves(LEAVES))
-    index.take_states(states_of(dataset, index))
+    index.follow(dataset.files.layout("curation").verdicts)
     rates = difficulty.choose(dataset.files.layout("difficulty"), policy)
     if rates is not None:
         by_id = rates.select("id", pl.col("success_rate").cast(pl.Float32)).unique("id")
@@ -145,16 +154,15 @@ def index_of(table: pa.Table) -> RecordIndex:
     )
 
 
-def states_of(dataset: Dataset, index: RecordIndex) -> NDArray[np.uint8]:
-    """What the verdicts, as they are now, make of each record: places in STATES, by row."""
-    states = np.zeros(len(index), np.uint8)
-    path = dataset.files.layout("curation").verdicts
+def states_of(path: Path, ids: pl.Series) -> NDArray[np.uint8]:
+    """What the table of verdicts at `path` makes of each of the records: places in STATES."""
+    states = np.zeros(len(ids), np.uint8)
     if not path.is_file():
         return states
     fix = "run `qoqdata curate` again, or fetch the data set anew"
     verdicts = read_side_table(path, VERDICTS, ["id", "keep", "rule"], fix=fix)
     lost = in_force(verdicts).group_by("id").agg(held=(pl.col("rule") == _HELD).all())
-    rows = pl.DataFrame({"id": index.ids}).with_row_index("place").join(lost, on="id", how="inner")
+    rows = pl.DataFrame({"id": ids}).with_row_index("place").join(lost, on="id", how="inner")
     held = rows["held"].to_numpy()
     states[rows["place"].to_numpy()] = np.where(held, STATES.index("held"), STATES.index("dropped"))
     return states

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
+from qoqdata.curation.decisions import decide
 from qoqdata.dataset import Dataset, open_dataset
 from tests.viewer.conftest import BOXED, PLAIN, SCAN
 from tests.viewer.test_gate import ORIGIN
@@ -54,9 +55,15 @@ def test_wrong_decisions_are_refused_in_words(client: FlaskClient, dataset: Data
 
 
 def test_two_people_decide_one_after_another(client: FlaskClient, dataset: Dataset) -> None:
-    from qoqdata.curation.decisions import decide
-
     post(client, "/decide", id=BOXED, choice="drop", why="mine")
     decide(dataset, PLAIN, False, "theirs", author="ben")
     post(client, "/undo")  # ana's own, though ben's is the last
     assert [record["id"] for record in dataset if record["id"] in (BOXED, PLAIN)] == [BOXED]
+
+
+def test_what_others_decide_is_seen_at_the_next_look(client: FlaskClient, dataset: Dataset) -> None:
+    assert shown(client.get("/?state=dropped").text) == []
+    decide(dataset, BOXED, False, "theirs", author="ben")
+    assert shown(client.get("/?state=dropped").text) == [BOXED]
+    page = client.get(f"/record/{BOXED}").text
+    assert "ben decided to drop it" in page and "decision 1 of ben" in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,10 @@ from PIL import Image
 
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import QUARANTINE
-from qoqdata.dataset import Dataset
+from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.viewer.app import viewer_app
+from qoqdata.viewer.gate import Gate
+from tests.remote.servers import Site, serving
 from tests.viewer.conftest import BOXED, HEART, HOSTILE, PLAIN, SCAN, TEXT
 
 
@@ -151,3 +155,28 @@ def test_no_page_asks_anybody_else(client: FlaskClient) -> None:
         text = client.get(path, buffered=True).text.replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|@import|\burl\(", text)
         assert "innerHTML" not in text and " style=" not in text and "onclick" not in text
+
+
+def test_a_set_behind_a_url_is_shown_and_not_decided_on(
+    dataset: Dataset, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+    with serving(Site(dataset.root.parent)) as site:
+        app = viewer_app(open_dataset(f"{site.url}/set"), gate, author="ana")
+        client = app.test_client()
+        client.get(f"/?token={gate.token}")
+        assert shown(client.get("/").text) == [PLAIN, BOXED, SCAN, HEART, TEXT]
+        assert client.get(f"/record/{SCAN}/image/1").status_code == 200
+        assert "behind a URL" in client.get(f"/record/{SCAN}").text
+        form = {"id": SCAN, "choice": "drop", "why": "x"}
+        answer = client.post("/decide", data=form, headers={"Origin": "http://localhost"})
+        assert answer.status_code == 400 and "written into the set" in answer.text
+
+
+def test_a_damaged_shard_is_told_in_words(client: FlaskClient, dataset: Dataset) -> None:
+    shard = dataset.root / "data" / "films" / "train-00000.parquet"
+    shard.write_bytes(shard.read_bytes()[:-9])
+    answer = client.get(f"/record/{SCAN}")
+    assert answer.status_code == 500 and "train-00000.parquet" in answer.text
+    assert "Traceback" not in answer.text
+    assert client.get(f"/record/{PLAIN}").status_code == 200

@@ -32,6 +32,10 @@ const figures = all("#figures.stacked figure");
 const scroll = one("#scroll");
 let current = 0;
 const fetchFigure = (number) => {
+  for (const mask of figures[number]?.querySelectorAll("image[data-href]") ?? []) {
+    mask.setAttribute("href", mask.dataset.href);
+    mask.removeAttribute("data-href");
+  }
   const image = figures[number]?.querySelector("img[data-src]");
   if (image) {
     image.addEventListener("load", () => zoom(1));
