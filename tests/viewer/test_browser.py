@@ -16,6 +16,10 @@ from qoqdata.viewer.serving import bound
 from tests.viewer.conftest import BOXED, HEART, PLAIN, SCAN, TEXT
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.common.exceptions import (  # noqa: E402
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
@@ -55,7 +59,9 @@ def page(browser: Any, url: str) -> Any:
 
 
 def wait(page: Any, condition: Any) -> Any:
-    return WebDriverWait(page, 60).until(lambda _: condition())
+    # An element may be of the page that is just left.
+    passing = [StaleElementReferenceException, NoSuchElementException]
+    return WebDriverWait(page, 60, ignored_exceptions=passing).until(lambda _: condition())
 
 
 def shown(page: Any) -> list[str]:
