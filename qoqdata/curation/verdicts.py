@@ -13,6 +13,7 @@ from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation import decisions
 from qoqdata.curation.burned_in.pixels import PixelCuration
+from qoqdata.curation.decisions import PersonDecision
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
 from qoqdata.curation.phi.recogniser import Presidio
@@ -52,44 +53,31 @@ def curate(
     accepts change nothing. A record that shows an image of a later split is dropped or reported.
     What people decided is joined; a finding in a record that a person keeps is accepted, unless the
     recipe drops it. Verdicts of other rules are kept. `recogniser` joins the rules, in place of the
-    recipe's.
-    `progress` hears of records whose images were looked at, and their total.
+    recipe's. `progress` hears of records whose images were looked at, and their total.
     """
     if recogniser is None and recipe.phi.presidio:
         recogniser = Presidio(recipe.phi.presidio)
     found = scan_texts(dataset, recogniser)
     leaks = _leaks(dataset, recipe.leakage, progress)
-    # From here on nobody decides, or the receipt would be of verdicts that lack a decision.
-    with decisions.deciding(dataset.layout):
-        return _decided_by_all(dataset, recipe, recogniser, found, leaks)
-
-
-def _decided_by_all(
-    dataset: Dataset,
-    recipe: CurationRecipe,
-    recogniser: Recogniser | None,
-    found: pl.DataFrame,
-    leaks: pl.DataFrame | None,
-) -> Curation:
-    """The pass from findings on: verdicts of rules and of people, and the receipt of both."""
+    by_rules = [] if leaks is None else [_of_leaks(leaks)]
     layout = dataset.layout
-    standing = decisions.standing_decisions(layout)
-    findings = found.with_columns(outcome=_outcome(recipe.phi, decisions.kept_ids(standing)))
-    ids = pl.DataFrame(dataset.files.leaves(["id"]))
-    # Decisions on records that the set holds no more stay in the log alone.
-    by_people = decisions.as_verdicts(standing).join(ids, on="id", how="semi")
-    own = [_of_phi(findings), by_people]
-    verdicts = _with_others(dataset, own if leaks is None else [*own, _of_leaks(leaks)])
-    with replacing(layout.verdicts) as draft:
-        pq.write_table(verdicts.to_arrow().cast(arrow_schema(VERDICTS)), draft, compression="zstd")
-    for path, table in ((layout.phi_findings, findings), (layout.leakage_findings, leaks)):
-        if table is None:
-            path.unlink(missing_ok=True)
-            continue
-        with replacing(path) as draft:
-            table.write_parquet(draft)
     name = None if recogniser is None else recogniser.name
-    phi = write_phi_receipt(dataset, findings, recogniser=name)
+    # From here on nobody decides, or the receipt would be of verdicts that lack a decision.
+    with decisions.deciding(layout):
+        standing = decisions.standing_decisions(layout)
+        findings = found.with_columns(outcome=_outcome(recipe.phi, decisions.kept_ids(standing)))
+        own = [_of_phi(findings), _of_people(dataset, standing), *by_rules]
+        verdicts = _with_others(dataset, own)
+        table = verdicts.to_arrow().cast(arrow_schema(VERDICTS))
+        with replacing(layout.verdicts) as draft:
+            pq.write_table(table, draft, compression="zstd")
+        for path, rows in ((layout.phi_findings, findings), (layout.leakage_findings, leaks)):
+            if rows is None:
+                path.unlink(missing_ok=True)
+                continue
+            with replacing(path) as draft:
+                rows.write_parquet(draft)
+        phi = write_phi_receipt(dataset, findings, recogniser=name)
     return Curation(findings, leaks, verdicts, phi)
 
 
@@ -151,6 +139,12 @@ def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
     )
     reason = pl.format("shows an image of the {} split", "other_split")
     return _drop(records, pl.lit(LEAKAGE), reason, pl.col("other"))
+
+
+def _of_people(dataset: Dataset, standing: Sequence[PersonDecision]) -> pl.DataFrame:
+    """Verdicts of people; decisions on records that the set holds no more stay in the log alone."""
+    ids = pl.DataFrame(dataset.files.leaves(["id"]))
+    return decisions.as_verdicts(standing).join(ids, on="id", how="semi")
 
 
 def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:
