@@ -60,16 +60,24 @@ _LINES: TypeAdapter[PersonDecision | TakenBack] = TypeAdapter(PersonDecision | T
 
 
 def decide(
-    dataset: Dataset, id_: str, keep: bool, why: str, author: str | None = None
+    dataset: Dataset,
+    id_: str,
+    keep: bool,
+    why: str,
+    author: str | None = None,
+    *,
+    known: bool = False,
 ) -> PersonDecision:
     """Keep or drop one record, from now on and in every later curation pass.
 
-    `author` is by default who is logged in. Raises UsageError without a reason or author,
-    DatasetError for an id that the set does not hold and for a damaged log.
+    `author` is by default who is logged in; `known` says that the set has the record. Raises
+    UsageError without a reason or author, DatasetError for an id that the set does not hold and for
+    a damaged log.
     """
     if not why.strip():
         raise UsageError("a decision needs a reason", where="--why", fix="say it in a few words")
-    dataset.refuse_unknown([id_], of="decision")
+    if not known:
+        dataset.refuse_unknown([id_], of="decision")
     with deciding(dataset.layout):
         lines = read_log(dataset.layout)
         made = PersonDecision(

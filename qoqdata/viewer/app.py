@@ -17,7 +17,7 @@ from qoqdata.errors import QoqdataError, UsageError
 from qoqdata.printable import printable
 from qoqdata.viewer import media
 from qoqdata.viewer.ecg_paper import sheet_svg, sheets
-from qoqdata.viewer.gate import HEADERS, Gate
+from qoqdata.viewer.gate import COOKIE, HEADERS, Gate
 from qoqdata.viewer.quarantine_view import quarantine_groups
 from qoqdata.viewer.record_index import STATES, RecordIndex, read_index
 from qoqdata.viewer.record_view import record_view
@@ -30,8 +30,8 @@ from qoqdata.viewer.selection import (
     without,
 )
 
-#: Records on a page of the grid; values of a filter that are shown at once.
-PAGE, VALUES = 48, 40
+#: Records on a page of the grid; values of a filter, and labels, that can be picked from a list.
+PAGE, VALUES, LABELS = 48, 500, 2000
 
 
 def viewer_app(dataset: Dataset, gate: Gate, *, policy: str | None = None, author: str) -> Flask:
@@ -56,6 +56,7 @@ class _Viewer:
 def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
     app = Flask(__name__)
     app.jinja_options = {"finalize": _shown, "trim_blocks": True, "lstrip_blocks": True}
+    app.wsgi_app = gate.below_root(app.wsgi_app)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     dataset, index = viewer.dataset, viewer.index
     app.jinja_env.globals |= {
@@ -66,12 +67,17 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
 
     @app.before_request
     def pass_gate() -> AnyResponse | None:
-        if request.path == "/" and gate.admits(request.args.get("token", "")):
+        if (
+            request.path == "/"
+            and not request.script_root
+            and gate.admits(request.args.get("token", ""))
+        ):
             if not gate.knows_host(request.headers.get("Host", "")):
                 abort(403, "this host name is not the viewer's")
             # The token leaves the address bar, and with it the history.
-            answer = redirect(url_for("grid"), 303)
-            answer.set_cookie(gate.cookie, gate.token, httponly=True, samesite="Strict")
+            place = f"{gate.root}/"
+            answer = redirect(place, 303)
+            answer.set_cookie(COOKIE, gate.token, path=place, httponly=True, samesite="Strict")
             return answer
         if reason := gate.refusal(request):
             abort(403, reason)
@@ -119,6 +125,7 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
             sorts=[sort for sort in SORTS if sort == "order" or sort in index.numbers],
             shown_values=VALUES,
             chips=_chips(query),
+            all_labels=index.labels.sort().head(LABELS),
             without=without,
         )
 
@@ -173,7 +180,10 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
         id_, choice = request.form.get("id", ""), request.form.get("choice", "")
         if choice not in ("keep", "drop"):
             raise UsageError("a decision is keep or drop")
-        decisions.decide(dataset, id_, choice == "keep", request.form.get("why", ""), author)
+        # The index knows the records; reading all ids again would take a second for millions.
+        _row(index, id_)
+        why = request.form.get("why", "")
+        decisions.decide(dataset, id_, choice == "keep", why, author, known=True)
         return _back(id_, "decided")
 
     @app.post("/undo")

@@ -4,6 +4,9 @@ Every user of a machine reaches its loopback address, and so does every page tha
 has open. So nothing is answered without the token of the printed URL, which becomes a cookie that
 no other site can send; names of hosts are checked against rebinding, and what writes must come from
 a page of the viewer itself.
+
+A browser sends the cookies of a host to all its ports, also to what another user serves there. So
+all pages lie below a path that nobody else knows, and the cookie is sent below it only.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ import hmac
 import ipaddress
 import secrets
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Request
@@ -29,26 +34,26 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+COOKIE = "qoqdata-view"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("0.0.0.0", "::", "")
 
 
 @dataclass(frozen=True)
 class Gate:
-    """The rule for requests to a viewer that listens at `host`; `cookie` carries the token.
-
-    Ports do not keep cookies apart, so the cookie has a name of its own for each viewer.
-    """
+    """The rule for requests to a viewer that listens at `host`: the cookie COOKIE carries `token`,
+    and all pages lie below the path `root`."""
 
     host: str
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    cookie: str = field(default_factory=lambda: f"qoqdata-view-{secrets.token_hex(4)}")
+    root: str = field(default_factory=lambda: f"/{secrets.token_hex(8)}")
 
     def refusal(self, request: Request) -> str | None:
         """Why a request is refused; None for one that may pass."""
         if not self.knows_host(request.headers.get("Host", "")):
             return "this host name is not the viewer's; open the URL that it printed"
-        if not self.admits(request.cookies.get(self.cookie, "")):
+        inside = request.script_root == self.root
+        if not inside or not self.admits(request.cookies.get(COOKIE, "")):
             return "open the URL that `qoqdata view` printed; it holds a token"
         if request.method in ("GET", "HEAD"):
             return None
@@ -58,6 +63,18 @@ class Gate:
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             return "this did not come from a page of the viewer"
         return None
+
+    def below_root(self, application: Callable[..., Any]) -> Callable[..., Any]:
+        """The WSGI application moved below `root`; other paths come through as they are."""
+
+        def moved(environ: dict[str, Any], start_response: Any) -> Any:
+            path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            inside = path.startswith(f"{self.root}/")
+            environ["SCRIPT_NAME"] = self.root if inside else ""
+            environ["PATH_INFO"] = path.removeprefix(self.root) if inside else path
+            return application(environ, start_response)
+
+        return moved
 
     def admits(self, token: str) -> bool:
         """Whether it is the token; takes as long for a wrong one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,6 +111,17 @@ def rows() -> list[dict]:
     ]
 
 
+def inside(gate: Gate) -> type[FlaskClient]:
+    """A client whose paths are those below the viewer's root, or full URLs."""
+
+    class Inside(FlaskClient):
+        def open(self, *arguments: Any, **settings: Any) -> Any:
+            settings.setdefault("base_url", f"http://localhost{gate.root}/")
+            return super().open(*arguments, **settings)
+
+    return Inside
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return write(tmp_path / "set", rows())
@@ -125,6 +137,7 @@ def stranger(dataset: Dataset, gate: Gate) -> Iterator[FlaskClient]:
     """Somebody on this machine who does not know the token."""
     app = viewer_app(dataset, gate, author="ana")
     app.testing = False
+    app.test_client_class = inside(gate)
     with app.test_client() as client:
         yield client
 
@@ -132,5 +145,6 @@ def stranger(dataset: Dataset, gate: Gate) -> Iterator[FlaskClient]:
 @pytest.fixture
 def client(stranger: FlaskClient, gate: Gate) -> FlaskClient:
     """Somebody who opened the printed URL."""
-    assert stranger.get(f"/?token={gate.token}").status_code == 303
+    opened = stranger.get("/", query_string={"token": gate.token}, base_url="http://localhost")
+    assert opened.status_code == 303
     return stranger

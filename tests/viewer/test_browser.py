@@ -113,8 +113,8 @@ def test_the_token_leaves_the_address_and_search_finds(page: Any) -> None:
     assert failures(page) == []
 
 
-def test_overlays_by_label_and_reader(page: Any, url: str) -> None:
-    page.get(f"{url.partition('?')[0]}record/{BOXED}")
+def test_overlays_by_label_and_reader(page: Any) -> None:
+    page.get(f"{page.current_url}record/{BOXED}")
     for theme in ("light", "dark"):
         wear(page, theme)
         photograph(page, f"boxes-{theme}")
@@ -144,9 +144,10 @@ def test_overlays_by_label_and_reader(page: Any, url: str) -> None:
     assert failures(page) == []
 
 
-def test_slices_and_sheets_scroll_by_key(page: Any, url: str) -> None:
+def test_slices_and_sheets_scroll_by_key(page: Any) -> None:
+    root = page.current_url
     for record, last in ((SCAN, "Slice 3"), (HEART, "sheet 2 of 2")):
-        page.get(f"{url.partition('?')[0]}record/{record}")
+        page.get(f"{root}record/{record}")
         for theme in ("light", "dark"):
             wear(page, theme)
             photograph(page, f"{'slices' if record == SCAN else 'ecg'}-{theme}")
@@ -187,8 +188,8 @@ def test_decide_undo_and_reload_by_keyboard(page: Any, dataset: Dataset) -> None
 
 def test_another_site_gets_nothing(browser: Any, url: str) -> None:
     browser.get(url)
+    place = browser.current_url
     browser.get("data:text/html,<title>elsewhere</title>")
-    place = url.partition("?")[0]
     browser.execute_script(
         "const form = document.createElement('form'); form.method = 'post';"
         f"form.action = '{place}undo'; document.body.append(form); form.submit()"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask.testing import FlaskClient
 
 from qoqdata.curation.decisions import decide
@@ -14,7 +16,8 @@ from tests.viewer.test_pages import counts, shown
 def post(client: FlaskClient, path: str, **form: object) -> str:
     answer = client.post(path, data=form, headers=ORIGIN)
     assert answer.status_code == 303
-    return answer.location
+    # Below the root, as the client asks.
+    return answer.location[answer.location.index("/record/") :]
 
 
 def test_drop_keep_and_undo(client: FlaskClient, dataset: Dataset) -> None:
@@ -40,14 +43,14 @@ def test_drop_keep_and_undo(client: FlaskClient, dataset: Dataset) -> None:
 def test_what_left_the_selection_makes_room_for_the_next(client: FlaskClient) -> None:
     post(client, "/decide", id=BOXED, choice="drop", why="x")
     page = client.get(f"/record/{BOXED}?split=train&state=kept&at=0").text
-    assert f'rel="next" aria-keyshortcuts="n" href="/record/{SCAN}?' in page
+    assert re.search(rf'rel="next"[^>]* href="[^"]*/record/{SCAN}\?', page)
 
 
 def test_wrong_decisions_are_refused_in_words(client: FlaskClient, dataset: Dataset) -> None:
     for form, words in (
         ({"id": PLAIN, "choice": "drop", "why": "  "}, "a decision needs a reason"),
         ({"id": PLAIN, "choice": "sell", "why": "x"}, "keep or drop"),
-        ({"id": "f" * 32, "choice": "drop", "why": "x"}, "not in the data set"),
+        ({"id": "f" * 32, "choice": "drop", "why": "x"}, "there is no record"),
     ):
         answer = client.post("/decide", data=form, headers=ORIGIN)
         assert answer.status_code >= 400 and words in answer.text

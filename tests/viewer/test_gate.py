@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from qoqdata.dataset import Dataset
-from qoqdata.viewer.gate import Gate
+from qoqdata.viewer.gate import COOKIE, Gate
 from tests.viewer.conftest import BOXED
 
 PAGES = ("/", f"/record/{BOXED}", "/thumbnail/0", f"/record/{BOXED}/image/0", "/quarantine")
@@ -15,19 +15,34 @@ ORIGIN = {"Origin": "http://localhost"}
 DROP = {"id": BOXED, "choice": "drop", "why": "cut off"}
 
 
-@pytest.mark.parametrize("page", [*PAGES, "/static/viewer.js", "/?token=", "/?token=wrong"])
+@pytest.mark.parametrize("page", [*PAGES, "/static/viewer.js"])
 def test_a_stranger_sees_nothing(stranger: FlaskClient, page: str) -> None:
     answer = stranger.get(page)
     assert answer.status_code == 403
     assert BOXED not in answer.text and "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("token", ["", "wrong", None])
+def test_a_wrong_token_opens_nothing(stranger: FlaskClient, token: str | None) -> None:
+    for place in ("http://localhost", None):
+        answer = stranger.get("/", query_string=token and {"token": token}, base_url=place)
+        assert answer.status_code == 403 and "Set-Cookie" not in answer.headers
+
+
+def test_the_cookie_is_worth_nothing_outside_its_path(client: FlaskClient, gate: Gate) -> None:
+    for page in PAGES:
+        headers = {"Cookie": f"{COOKIE}={gate.token}"}
+        assert client.get(page, base_url="http://localhost", headers=headers).status_code == 403
+        assert client.get(page, base_url="http://localhost/x/", headers=headers).status_code == 403
+
+
 def test_the_token_becomes_a_cookie_that_no_script_and_no_site_has(
     stranger: FlaskClient, gate: Gate
 ) -> None:
-    answer = stranger.get(f"/?token={gate.token}")
-    assert (answer.status_code, answer.location) == (303, "/")
+    answer = stranger.get("/", query_string={"token": gate.token}, base_url="http://localhost")
+    assert (answer.status_code, answer.location) == (303, f"{gate.root}/")
     cookie = answer.headers["Set-Cookie"]
+    assert f"Path={gate.root}/" in cookie
     assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Domain" not in cookie
     assert all(stranger.get(page).status_code == 200 for page in PAGES)
 
@@ -39,7 +54,9 @@ def test_a_name_that_leads_here_from_elsewhere_is_refused(
     client: FlaskClient, gate: Gate, host: str
 ) -> None:
     assert client.get("/", headers={"Host": host}).status_code == 403
-    answer = client.get(f"/?token={gate.token}", headers={"Host": host})
+    answer = client.get(
+        "/", query_string={"token": gate.token}, headers={"Host": host}, base_url="http://localhost"
+    )
     assert answer.status_code == 403 and "Set-Cookie" not in answer.headers
 
 
