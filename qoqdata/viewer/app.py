@@ -67,11 +67,8 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
 
     @app.before_request
     def pass_gate() -> AnyResponse | None:
-        if (
-            request.path == "/"
-            and not request.script_root
-            and gate.admits(request.args.get("token", ""))
-        ):
+        entrance = request.path == "/" and not request.script_root
+        if entrance and gate.admits(request.args.get("token", "")):
             if not gate.knows_host(request.headers.get("Host", "")):
                 abort(403, "this host name is not the viewer's")
             # The token leaves the address bar, and with it the history.
