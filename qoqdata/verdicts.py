@@ -1,8 +1,8 @@
 """What curation decided about the records of a data set, read from its verdicts.
 
 A record is dropped by any verdict that does not keep it. A person who keeps it overrules the rules,
-but those of RECIPES_ONLY: what they drop may hold protected health information, and it stays only
-where a recipe accepts it.
+but those of PRIVACY: what they drop may hold protected health information, and only a curation pass
+takes such a verdict back, when it finds no more in the record than what was accepted.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from qoqdata.side_table import read_side_table
 
 #: The rule of verdicts that people gave.
 PERSON = "person"
-#: Rules whose verdicts no person's `keep` overrules.
-RECIPES_ONLY = ("phi", "burned_in")
+#: Rules whose verdicts no person's `keep` overrules by itself.
+PRIVACY = ("phi", "phi_held", "burned_in")
 
 
 def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
@@ -38,7 +38,7 @@ def in_force(verdicts: pl.DataFrame) -> pl.DataFrame:
     lost = verdicts.filter(~pl.col("keep"))
     if kept.is_empty():
         return lost
-    return lost.filter(pl.col("rule").is_in(RECIPES_ONLY) | ~pl.col("id").is_in(kept.implode()))
+    return lost.filter(pl.col("rule").is_in(PRIVACY) | ~pl.col("id").is_in(kept.implode()))
 
 
 def without_dropped(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:

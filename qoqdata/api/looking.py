@@ -42,9 +42,9 @@ def decide(
 ) -> PersonDecision:
     """Keep or drop one record whatever the rules of curation say, now and in every later pass.
 
-    A record with protected health information that the recipe drops stays dropped; one that was
-    held back is released. The log `curation/decisions.jsonl` has author and reason. Publication
-    asks for `curate` again. Raises UsageError without a reason and for a set behind a URL,
+    A record that is held back for a finding in its text is released by the next pass, if that finds
+    the same; what the recipe drops for privacy stays dropped. The log `curation/decisions.jsonl`
+    has author and reason. Publication asks for `curate` again. Raises UsageError without a reason and for a set behind a URL,
     DatasetError for an id that the set does not hold.
     """
     from qoqdata.curation import decisions

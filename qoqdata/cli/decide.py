@@ -31,9 +31,9 @@ def decide_command(
 ) -> None:
     """Keep or drop one record whatever the rules of curation say, or take that back.
 
-    Decisions are kept in curation/decisions.jsonl and outlive `qoqdata curate`. Records that a
-    recipe drops for what is private in them stay dropped. Publication asks for `qoqdata curate`
-    again.
+    Decisions are kept in curation/decisions.jsonl and outlive `qoqdata curate`. The next pass
+    releases a record that is held back for its text, if it finds the same; what a recipe drops for
+    privacy stays dropped. Publication asks for that pass.
     """
     if decision == "undo":
         if why is not None:

@@ -8,6 +8,10 @@ The log, `curation/decisions.jsonl`, has a line a decision in the order in which
 The last decision on a record that nobody took back stands. A curation pass reads the log, so
 decisions outlive it; between two passes they are in the verdicts at once, and the receipt of the
 texts, which is bound to the verdicts, holds no longer: publication asks for `qoqdata curate` again.
+
+Whoever keeps a record in which protected health information was found accepts these findings and no
+others: the decision has their digest, the next pass releases the record if it finds the same, and
+whatever is found later is held back again.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from qoqdata.atomic import canonical, replacing
+from qoqdata.atomic import canonical, digest, replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.dataset import Dataset
@@ -43,11 +47,16 @@ class _Line(BaseModel):
 
 
 class PersonDecision(_Line):
-    """That `author` keeps or drops the record `id`, and why; `order` counts lines from 1."""
+    """That `author` keeps or drops the record `id`, and why; `order` counts lines from 1.
+
+    `findings` is the digest of what was found in the texts of a record that is kept; None where
+    nothing was.
+    """
 
     id: str = Field(min_length=1)
     keep: bool
     why: str = Field(min_length=1)
+    findings: str | None = None
 
 
 class TakenBack(_Line):
@@ -86,6 +95,7 @@ def decide(
             id=id_,
             keep=keep,
             why=printable(why.strip()),
+            findings=_known_findings(dataset.layout).get(id_) if keep else None,
         )
         _write(dataset.layout, made)
     return made
@@ -145,9 +155,14 @@ def standing_decisions(layout: Layout) -> list[PersonDecision]:
     return [last[id_] for id_ in sorted(last)]
 
 
-def kept_ids(standing: Iterable[PersonDecision]) -> list[str]:
-    """Ids of the records that people keep."""
-    return [decision.id for decision in standing if decision.keep]
+def accepted_ids(standing: Iterable[PersonDecision], findings: pl.DataFrame) -> list[str]:
+    """Ids of the records whose findings in texts, as they are now, people accepted.
+
+    findings  as `qoqdata.curation.phi.scan_texts` gives them
+    """
+    accepted = {line.id: line.findings for line in standing if line.keep and line.findings}
+    now = _digests(findings.filter(pl.col("id").is_in(list(accepted))))
+    return [id_ for id_, seen in accepted.items() if now.get(id_) == seen]
 
 
 def as_verdicts(standing: Iterable[PersonDecision]) -> pl.DataFrame:
@@ -183,6 +198,28 @@ def named(author: str | None) -> str:
     if not name.strip():
         raise UsageError("who decides?", where="--author", fix="say --author NAME")
     return printable(name.strip())
+
+
+def _known_findings(layout: Layout) -> dict[str, str]:
+    """Of each record in whose texts the last pass found something, the digest of that."""
+    path = layout.phi_findings
+    if not path.is_file():
+        return {}
+    try:
+        return _digests(pl.read_parquet(path, glob=False))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        what = f"cannot be read: {str(error).splitlines()[0]}"
+        raise DatasetError(what, where=str(path), fix="run `qoqdata curate` again") from error
+
+
+def _digests(findings: pl.DataFrame) -> dict[str, str]:
+    """Digest of rule and place of all findings in a record, by id."""
+    places = pl.struct("column", "member", "rule", "start", "length")
+    by_id = findings.group_by("id").agg(places=places)
+    return {
+        id_: digest(sorted(canonical(list(place.values())) for place in own))
+        for id_, own in by_id.iter_rows()
+    }
 
 
 def _not_taken_back(lines: Iterable[PersonDecision | TakenBack]) -> list[PersonDecision]:

@@ -51,9 +51,10 @@ def curate(
 
     A record with a finding is held back, dropped or left open, as the recipe says; findings it
     accepts change nothing. A record that shows an image of a later split is dropped or reported.
-    What people decided is joined; a finding in a record that a person keeps is accepted, unless the
-    recipe drops it. Verdicts of other rules are kept. `recogniser` joins the rules, in place of the
-    recipe's. `progress` hears of records whose images were looked at, and their total.
+    What people decided is joined; findings that were known to somebody who keeps the record are
+    accepted, unless the recipe drops them. Verdicts of other rules are kept. `recogniser` joins the
+    rules, in place of the recipe's. `progress` hears of records whose images were looked at, and
+    their total.
     """
     if recogniser is None and recipe.phi.presidio:
         recogniser = Presidio(recipe.phi.presidio)
@@ -65,7 +66,8 @@ def curate(
     # From here on nobody decides, or the receipt would be of verdicts that lack a decision.
     with decisions.deciding(layout):
         standing = decisions.standing_decisions(layout)
-        findings = found.with_columns(outcome=_outcome(recipe.phi, decisions.kept_ids(standing)))
+        accepted = decisions.accepted_ids(standing, found)
+        findings = found.with_columns(outcome=_outcome(recipe.phi, accepted))
         own = [_of_phi(findings), _of_people(dataset, standing), *by_rules]
         verdicts = _with_others(dataset, own)
         table = verdicts.to_arrow().cast(arrow_schema(VERDICTS))
@@ -91,13 +93,13 @@ def _leaks(dataset: Dataset, recipe: Leakage, progress: ProgressCallback) -> pl.
     return leaks.with_columns(outcome=pl.lit(outcome))
 
 
-def _outcome(recipe: Phi, kept: Sequence[str]) -> pl.Expr:
-    """What becomes of a finding; `kept` are the ids of records that people keep."""
+def _outcome(recipe: Phi, accepted: Sequence[str]) -> pl.Expr:
+    """What becomes of a finding; those in records of the ids `accepted` were by people."""
     doubtful = {"hold": "held", "drop": "dropped", "open": "open"}[recipe.on_finding]
     return (
         pl.when(_decided(recipe.drop))
         .then(pl.lit("dropped"))
-        .when(_decided(recipe.accept) | pl.col("id").is_in(kept))
+        .when(_decided(recipe.accept) | pl.col("id").is_in(accepted))
         .then(pl.lit("accepted"))
         .otherwise(pl.lit(doubtful))
     )

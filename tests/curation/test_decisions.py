@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from qoqdata.curation.decisions import decide, read_log, undo
 from qoqdata.curation.phi import require_phi_receipt
+from qoqdata.curation.phi.rule import Span
 from qoqdata.curation.recipe import CurationRecipe, Decision, Phi
 from qoqdata.curation.verdicts import curate
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.verdicts import dropped
+from qoqdata.verdicts import dropped, in_force
 from tests.curation.phi.scenes import texts
 
 PRIVATE = "Patient John Smith was admitted with pneumonia."
+
+
+@dataclass(frozen=True)
+class Finds:
+    """A recogniser that takes one word for a name."""
+
+    word: str
+    name: str = "of one word"
+
+    def find(self, text: str, language: str) -> list[Span]:
+        at = text.find(self.word)
+        return [] if at < 0 else [Span("name", at, at + len(self.word))]
 
 
 @pytest.fixture
@@ -34,12 +49,13 @@ def test_decisions_outlive_curation(written: Dataset) -> None:
     assert kept(written) == ["r1", "r2"]
     decide(written, "r1", False, "cut off", author="ana")
     decide(written, "r0", True, "a made-up name", author="ben")
+    assert kept(written) == ["r2"]  # what is private waits for the pass
     for _ in range(2):
-        assert kept(written) == ["r0", "r2"]
         result = curate(written, CurationRecipe())
         verdict = result.verdicts.filter(id="r1").row(0, named=True)
         assert (verdict["keep"], verdict["rule"]) == (False, "person")
         assert (verdict["reason"], verdict["evidence"]) == ("cut off", "decision 1 of ana")
+        assert kept(written) == ["r0", "r2"]
     assert result.findings["outcome"].unique().to_list() == ["accepted"]
 
 
@@ -56,6 +72,35 @@ def test_publication_asks_for_curation_after_a_decision(written: Dataset) -> Non
         curate(written, CurationRecipe())
         require_phi_receipt(written)
     assert require_phi_receipt(written).held and kept(written) == ["r1", "r2"]
+
+
+def test_only_findings_that_were_known_are_accepted(written: Dataset) -> None:
+    """Somebody who keeps a record for another reason has not accepted what is found in it later."""
+    decide(written, "r0", True, "no duplicate", author="ana")
+    decide(written, "r1", True, "no duplicate", author="ana")
+    curate(written, CurationRecipe())
+    assert kept(written) == ["r1", "r2"]
+    decide(written, "r0", True, "a made-up name", author="ana")
+    curate(written, CurationRecipe())
+    assert kept(written) == ["r0", "r1", "r2"]
+    curate(written, CurationRecipe(), recogniser=Finds("Clear lungs"))
+    assert kept(written) == ["r0", "r2"]
+    curate(written, CurationRecipe(), recogniser=Finds("pneumonia"))
+    assert kept(written) == ["r1", "r2"]
+    curate(written, CurationRecipe())
+    assert kept(written) == ["r0", "r1", "r2"]
+
+
+def test_a_keep_overrules_rules_that_are_not_about_privacy() -> None:
+    rules = ("leakage", "phi", "phi_held", "burned_in", "duplicate")
+    verdicts = pl.DataFrame(
+        [("a", False, rule) for rule in rules] + [("a", True, "person"), ("b", False, "leakage")],
+        schema=["id", "keep", "rule"],
+        orient="row",
+    )
+    assert in_force(verdicts)["rule"].to_list() == ["phi", "phi_held", "burned_in", "leakage"]
+    unkept = verdicts.filter(~pl.col("keep"))
+    assert in_force(unkept).equals(unkept)
 
 
 def test_what_a_recipe_drops_nobody_keeps(written: Dataset) -> None:
