@@ -44,8 +44,8 @@ def decide(
 
     A record that is held back for a finding in its text is released by the next pass, if that finds
     the same; what the recipe drops for privacy stays dropped. The log `curation/decisions.jsonl`
-    has author and reason. Publication asks for `curate` again. Raises UsageError without a reason and for a set behind a URL,
-    DatasetError for an id that the set does not hold.
+    has author and reason. Publication asks for `curate` again. Raises UsageError without a reason
+    and for a set behind a URL, DatasetError for an id that the set does not hold.
     """
     from qoqdata.curation import decisions
 
