@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         overviews,
         sources_page,
     )
+    from qoqdata.api.looking import decide, undo, view
     from qoqdata.api.measuring import audit, curate, diff, difficulty, prove, stats, validate
     from qoqdata.api.preparing import prepare
     from qoqdata.api.publishing import blanking, card, export, publish
@@ -46,6 +47,7 @@ _MODULES = {
         "overviews",
         "sources_page",
     ),
+    "qoqdata.api.looking": ("decide", "undo", "view"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.measuring": (
         "audit",
@@ -77,6 +79,7 @@ __all__ = [
     "card",
     "cards",
     "curate",
+    "decide",
     "diff",
     "difficulty",
     "example_mapping",
@@ -94,7 +97,9 @@ __all__ = [
     "sources_page",
     "stats",
     "traces",
+    "undo",
     "validate",
+    "view",
 ]
 
 

@@ -35,6 +35,15 @@ class Layout:
         return self.root / "curation" / "verdicts.parquet"
 
     @property
+    def decisions(self) -> Path:
+        """What people decided about records, one after another."""
+        return self.root / "curation" / "decisions.jsonl"
+
+    @property
+    def decisions_lock(self) -> Path:
+        return self.build / "decisions.lock"
+
+    @property
     def phi_findings(self) -> Path:
         return self.root / "curation" / "phi.parquet"
 

@@ -1,4 +1,9 @@
-"""What curation decided about the records of a data set, read from its verdicts."""
+"""What curation decided about the records of a data set, read from its verdicts.
+
+A record is dropped by any verdict that does not keep it. A person who keeps it overrules the rules,
+but those of PRIVACY: what they drop may hold protected health information, and only a curation pass
+takes such a verdict back, when it finds no more in the record than what was accepted.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,32 @@ from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.layout import Layout
 from qoqdata.side_table import read_side_table
 
+#: The rule of verdicts that people gave.
+PERSON = "person"
+#: Rules whose verdicts no person's `keep` overrules by itself.
+PRIVACY = ("phi", "phi_held", "burned_in")
+
 
 def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
-    """`id` and `columns` (String) of every verdict that drops a record; empty before curation."""
+    """`id` and `columns` (String) of every verdict that drops a record and that no person
+    overrules; empty before curation."""
     names = ["id", *columns]
     if not layout.verdicts.is_file():
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     fix = "run `qoqdata curate` again, or fetch the data set anew"
-    verdicts = read_side_table(layout.verdicts, VERDICTS, [*names, "keep"], fix=fix)
-    return verdicts.filter(~pl.col("keep")).select(names)
+    needed = list(dict.fromkeys([*names, "keep", "rule"]))
+    verdicts = read_side_table(layout.verdicts, VERDICTS, needed, fix=fix)
+    return in_force(verdicts).select(names)
+
+
+def in_force(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """The verdicts, with columns id, keep and rule, that drop their record."""
+    by_person = pl.col("keep") & (pl.col("rule") == PERSON)
+    kept = verdicts.filter(by_person)["id"].unique()
+    lost = verdicts.filter(~pl.col("keep"))
+    if kept.is_empty():
+        return lost
+    return lost.filter(pl.col("rule").is_in(PRIVACY) | ~pl.col("id").is_in(kept.implode()))
 
 
 def without_dropped(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:

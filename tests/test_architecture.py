@@ -29,7 +29,7 @@ QOQDATA = (
     ("notebook",),
     ("dataset",),
     ("validation", "curation", "differences", "exports", "reasoning"),
-    ("publication", "suite", "demo"),
+    ("publication", "viewer", "suite", "demo"),
     ("api",),
     ("console",),
     ("cli",),

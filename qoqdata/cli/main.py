@@ -8,6 +8,7 @@ from qoqdata.cli import (
     build,
     card,
     curate,
+    decide,
     demo,
     diff,
     difficulty,
@@ -22,6 +23,7 @@ from qoqdata.cli import (
     stats,
     traces,
     validate,
+    view,
 )
 
 app = console.application(
@@ -35,6 +37,8 @@ COMMANDS = (
     curate,
     audit,
     prove,
+    view,
+    decide,
     stats,
     difficulty,
     traces,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
+from qoqdata.curation import decisions
 from qoqdata.curation.burned_in.pixels import PixelCuration
+from qoqdata.curation.decisions import PersonDecision
 from qoqdata.curation.duplicates import find_duplicates
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
@@ -22,6 +25,7 @@ from qoqdata.curation.sameness import Sameness, sameness
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
+from qoqdata.verdicts import PERSON
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
@@ -54,31 +58,41 @@ def curate(
 
     A record with a finding of protected health information is held back, dropped or left open, as
     the recipe says; findings it accepts change nothing. A record that shows what a later split
-    shows, repeats another one, or shows nothing, is dropped or reported. Verdicts of other rules
-    are kept. `recogniser` joins the rules, in place of the recipe's. `progress` hears of records
-    whose images were looked at, and their total.
+    shows, repeats another one, or shows nothing, is dropped or reported. What people decided is
+    joined; findings that were known to somebody who keeps the record are accepted, unless the
+    recipe drops them. Verdicts of other rules are kept. `recogniser` joins the rules, in place of
+    the recipe's. `progress` hears of records whose images were looked at, and their total.
     """
     if recogniser is None and recipe.phi.presidio:
         recogniser = Presidio(recipe.phi.presidio)
-    findings = scan_texts(dataset, recogniser).with_columns(outcome=_outcome(recipe.phi))
+    found = scan_texts(dataset, recogniser)
     same = sameness(dataset, **recipe.likeness.model_dump(), progress=progress)
     leaks = _leaks(same, recipe.leakage)
     duplicates = _duplicates(same, recipe.duplicates)
     faults = _faults(dataset, same, recipe.quality)
-    own = [_of_phi(findings), _of_duplicates(duplicates), _of_faults(faults)]
-    verdicts = _with_others(dataset, own if leaks is None else [*own, _of_leaks(leaks)])
+    by_rules = [_of_duplicates(duplicates), _of_faults(faults)]
+    if leaks is not None:
+        by_rules.append(_of_leaks(leaks))
     layout = dataset.layout
-    with replacing(layout.verdicts) as draft:
-        pq.write_table(verdicts.to_arrow().cast(arrow_schema(VERDICTS)), draft, compression="zstd")
-    for path, table in (
-        (layout.phi_findings, findings),
-        (layout.leakage_findings, leaks),
-        (layout.duplicates, duplicates),
-        (layout.quality_findings, faults),
-    ):
-        _write_findings(path, table)
     name = None if recogniser is None else recogniser.name
-    phi = write_phi_receipt(dataset, findings, recogniser=name)
+    # From here on nobody decides, or the receipt would be of verdicts that lack a decision.
+    with decisions.deciding(layout):
+        standing = decisions.standing_decisions(layout)
+        accepted = decisions.accepted_ids(standing, found)
+        findings = found.with_columns(outcome=_outcome(recipe.phi, accepted))
+        own = [_of_phi(findings), _of_people(dataset, standing), *by_rules]
+        verdicts = _with_others(dataset, own)
+        table = verdicts.to_arrow().cast(arrow_schema(VERDICTS))
+        with replacing(layout.verdicts) as draft:
+            pq.write_table(table, draft, compression="zstd")
+        for path, rows in (
+            (layout.phi_findings, findings),
+            (layout.leakage_findings, leaks),
+            (layout.duplicates, duplicates),
+            (layout.quality_findings, faults),
+        ):
+            _write_findings(path, rows)
+        phi = write_phi_receipt(dataset, findings, recogniser=name)
     return Curation(findings, leaks, duplicates, faults, verdicts, phi)
 
 
@@ -114,12 +128,13 @@ def _dropped_where(condition: pl.Expr) -> pl.Expr:
     return pl.when(condition).then(pl.lit("dropped")).otherwise(pl.lit("reported"))
 
 
-def _outcome(recipe: Phi) -> pl.Expr:
+def _outcome(recipe: Phi, accepted: Sequence[str]) -> pl.Expr:
+    """What becomes of a finding; those in records of the ids `accepted` were by people."""
     doubtful = {"hold": "held", "drop": "dropped", "open": "open"}[recipe.on_finding]
     return (
         pl.when(_decided(recipe.drop))
         .then(pl.lit("dropped"))
-        .when(_decided(recipe.accept))
+        .when(_decided(recipe.accept) | pl.col("id").is_in(accepted))
         .then(pl.lit("accepted"))
         .otherwise(pl.lit(doubtful))
     )
@@ -183,6 +198,12 @@ def _of_faults(faults: pl.DataFrame) -> pl.DataFrame:
     return _drop(records, pl.lit(QUALITY), reason, pl.lit(None, pl.String))
 
 
+def _of_people(dataset: Dataset, standing: Sequence[PersonDecision]) -> pl.DataFrame:
+    """Verdicts of people; decisions on records that the set holds no more stay in the log alone."""
+    ids = pl.DataFrame(dataset.files.leaves(["id"]))
+    return decisions.as_verdicts(standing).join(ids, on="id", how="semi")
+
+
 def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:
     """A verdict that each of the records does not stay."""
     return records.select("id", keep=pl.lit(False), rule=rule, reason=reason, evidence=evidence)
@@ -194,7 +215,7 @@ def _with_others(dataset: Dataset, own: list[pl.DataFrame]) -> pl.DataFrame:
     if path.is_file():
         fix = "put the verdicts of other rules there again, or remove the file and lose them"
         others = read_side_table(path, VERDICTS, fix=fix)
-        rules = [PHI, HELD, LEAKAGE, DUPLICATE, QUALITY]
+        rules = [PHI, HELD, LEAKAGE, DUPLICATE, QUALITY, PERSON]
         others = others.filter(~pl.col("rule").is_in(rules))
         own = [others.select(own[0].columns), *own]
     return pl.concat(own).sort("id", "rule")

@@ -1,0 +1,264 @@
+"""The pages of the viewer and what they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, abort, redirect, render_template, request, url_for
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from qoqdata.curation import decisions
+from qoqdata.dataset import Dataset
+from qoqdata.errors import QoqdataError, UsageError
+from qoqdata.printable import printable
+from qoqdata.viewer import media
+from qoqdata.viewer.ecg_paper import sheet_svg, sheets
+from qoqdata.viewer.gate import COOKIE, HEADERS, Gate
+from qoqdata.viewer.quarantine_view import quarantine_groups
+from qoqdata.viewer.record_index import STATES, RecordIndex, read_index
+from qoqdata.viewer.record_view import record_view
+from qoqdata.viewer.selection import (
+    FILTERS,
+    SORTS,
+    RecordQuery,
+    Selections,
+    parse_query,
+    without,
+)
+
+#: Records on a page of the grid; values of a filter, and labels, that can be picked from a list.
+PAGE, VALUES, LABELS = 48, 500, 2000
+
+
+def viewer_app(dataset: Dataset, gate: Gate, *, policy: str | None = None, author: str) -> Flask:
+    """The WSGI application of a data set, behind `gate`; decisions are `author`'s.
+
+    Raises as `read_index`.
+    """
+    index = read_index(dataset, policy)
+    return _app(
+        _Viewer(dataset, index, Selections(index), media.MediaReader(dataset, index)), gate, author
+    )
+
+
+@dataclass(frozen=True)
+class _Viewer:
+    dataset: Dataset
+    index: RecordIndex
+    selections: Selections
+    media: media.MediaReader
+
+
+def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
+    app = Flask(__name__)
+    app.jinja_options = {"finalize": _shown, "trim_blocks": True, "lstrip_blocks": True}
+    app.wsgi_app = gate.below_root(app.wsgi_app)  # type: ignore[method-assign]
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    dataset, index = viewer.dataset, viewer.index
+    app.jinja_env.globals |= {
+        "title": dataset.manifest.name or "data set",
+        "may_decide": dataset.in_folder,
+        "author": author,
+    }
+
+    @app.before_request
+    def pass_gate() -> AnyResponse | None:
+        entrance = request.path == "/" and not request.script_root
+        if entrance and gate.admits(request.args.get("token", "")):
+            if not gate.knows_host(request.headers.get("Host", "")):
+                abort(403, "this host name is not the viewer's")
+            # The token leaves the address bar, and with it the history.
+            place = f"{gate.root}/"
+            answer = redirect(place, 303)
+            answer.set_cookie(COOKIE, gate.token, path=place, httponly=True, samesite="Strict")
+            return answer
+        if reason := gate.refusal(request):
+            abort(403, reason)
+        if dataset.in_folder and request.endpoint in ("grid", "record"):
+            # Others decide too, and curate.
+            index.follow(dataset.layout.verdicts)
+        return None
+
+    @app.after_request
+    def harden(answer: Response) -> Response:
+        answer.headers.update(HEADERS)
+        # What is shown is about patients: nothing of it stays in the browser's cache.
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @app.errorhandler(HTTPException)
+    def tell(error: HTTPException) -> tuple[str, int]:
+        return render_template(
+            "fault.html", fault=error.description or error.name
+        ), error.code or 500
+
+    @app.errorhandler(QoqdataError)
+    def tell_ours(error: QoqdataError) -> tuple[str, int]:
+        code = 400 if isinstance(error, UsageError) else 500
+        return render_template("fault.html", fault=str(error)), code
+
+    @app.get("/")
+    def grid() -> str:
+        query = parse_query(request.args)
+        found = viewer.selections.answer(query)
+        pages = max(1, -(-len(found.rows) // PAGE))
+        page = min(max(request.args.get("page", 1, type=int), 1), pages)
+        first = (page - 1) * PAGE
+        rows = [int(row) for row in found.rows[first : first + PAGE]]
+        viewer.media.expect(rows)
+        return render_template(
+            "grid.html",
+            query=query,
+            filters=FILTERS,
+            found=found,
+            total=len(index),
+            page=page,
+            pages=pages,
+            cards=[_card(index, row, first + n) for n, row in enumerate(rows)],
+            sorts=[sort for sort in SORTS if sort == "order" or sort in index.numbers],
+            shown_values=VALUES,
+            chips=_chips(query),
+            all_labels=index.labels.sort().head(LABELS),
+            without=without,
+        )
+
+    @app.get("/record/<id_>")
+    def record(id_: str) -> str:
+        row = _row(index, id_)
+        query = parse_query(request.args)
+        at = request.args.get("at", type=int)
+        before, after = _neighbours(viewer.selections, query, row, at)
+        return render_template(
+            "record.html",
+            record=record_view(dataset, viewer.media.record(row)),
+            state=STATES[index.states[row]],
+            query=query,
+            at=at,
+            page=1 if at is None else at // PAGE + 1,
+            before=before,
+            after=after,
+            done=request.args.get("done", ""),
+        )
+
+    @app.get("/thumbnail/<int:row>")
+    def thumbnail(row: int) -> Response:
+        if row >= len(index) or (drawing := viewer.media.thumbnail(row)) is None:
+            abort(404, "nothing to draw")
+        return _drawn(drawing)
+
+    @app.get("/record/<id_>/image/<int:number>")
+    def image(id_: str, number: int) -> Response:
+        stored = _member(viewer.media.record(_row(index, id_))["images"], number)
+        return _drawn(media.drawn_image(stored["bytes"]))
+
+    @app.get("/record/<id_>/mask/<int:number>/<int:code>/<int:colour>")
+    def mask(id_: str, number: int, code: int, colour: int) -> Response:
+        stored = _member(viewer.media.record(_row(index, id_))["masks"], number)
+        return _drawn(media.drawn_mask(stored["bytes"], code, colour))
+
+    @app.get("/record/<id_>/ecg/<int:number>")
+    def ecg(id_: str, number: int) -> Response:
+        signal = viewer.media.record(_row(index, id_))["ecg"]
+        if not signal or number >= sheets(signal):
+            abort(404, "there is no such sheet")
+        return _drawn(media.Drawing(sheet_svg(signal, number).encode(), "image/svg+xml"))
+
+    @app.get("/quarantine")
+    def quarantine() -> str:
+        return render_template("quarantine.html", groups=quarantine_groups(dataset))
+
+    @app.post("/decide")
+    def decide() -> AnyResponse:
+        _require_folder(dataset)
+        id_, choice = request.form.get("id", ""), request.form.get("choice", "")
+        if choice not in ("keep", "drop"):
+            raise UsageError("a decision is keep or drop")
+        # The index knows the records; reading all ids again would take a second for millions.
+        _row(index, id_)
+        why = request.form.get("why", "")
+        decisions.decide(dataset, id_, choice == "keep", why, author, known=True)
+        return _back(id_, "decided")
+
+    @app.post("/undo")
+    def undo() -> AnyResponse:
+        _require_folder(dataset)
+        gone = decisions.undo(dataset, request.form.get("id") or None, author)
+        return _back(gone.id, "undone")
+
+    return app
+
+
+def _shown(value: Any) -> Any:
+    """Text of records as a person can be shown it; what is markup already is ours."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return printable(value, lines=True)
+    return "" if value is None else value
+
+
+def _card(index: RecordIndex, row: int, at: int) -> Mapping[str, Any]:
+    names = ("source", "split", "task", "question", "answer")
+    return {
+        **{name: index.text(name, row) for name in names},
+        "row": row,
+        "at": at,
+        "id": index.ids[row],
+        "state": STATES[index.states[row]],
+        "shows": bool(index.numbers["images"][row] or index.signals[row]),
+    }
+
+
+def _chips(query: RecordQuery) -> list[tuple[str, str]]:
+    """Everything that narrows a query, as name and value."""
+    words = [("q", query.text)] if query.text else []
+    values = [(name, value) for name, values in query.filters for value in values]
+    return [*words, *values, *(("label", label) for label in query.labels)]
+
+
+def _row(index: RecordIndex, id_: str) -> int:
+    row = index.row_of(id_)
+    if row is None:
+        abort(404, f"there is no record {id_}")
+    return row
+
+
+def _member(members: list[dict[str, Any]] | None, number: int) -> dict[str, Any]:
+    if not members or number >= len(members):
+        abort(404, "the record has no such image")
+    return members[number]
+
+
+def _neighbours(
+    selections: Selections, query: RecordQuery, row: int, at: int | None
+) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+    """The records before and after one in its selection: id and place."""
+    if at is None or at < 0:
+        return None, None
+    rows = selections.answer(query).rows
+    # A record that left the selection by a decision has made room for the next one.
+    after = at + 1 if at < len(rows) and rows[at] == row else at
+    ids = selections.index.ids
+    return (
+        (ids[int(rows[at - 1])], at - 1) if 0 < at <= len(rows) else None,
+        (ids[int(rows[after])], after) if after < len(rows) else None,
+    )
+
+
+def _require_folder(dataset: Dataset) -> None:
+    if not dataset.in_folder:
+        fix = "view the folder where the set was built"
+        raise UsageError("decisions are written into the set", where=dataset.where, fix=fix)
+
+
+def _back(id_: str, done: str) -> AnyResponse:
+    """To the record, with the selection that the page came from."""
+    query, at = parse_query(request.form), request.form.get("at", type=int)
+    place = {} if at is None else {"at": at}
+    return redirect(f"{url_for('record', id_=id_)}?{query.as_url(done=done, **place)}", 303)
+
+
+def _drawn(drawing: media.Drawing) -> Response:
+    return Response(drawing.content, mimetype=drawing.kind)

@@ -1,0 +1,82 @@
+"""`qoqdata decide` and `qoqdata view` on the command line: one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import qoqdata
+from qoqdata.cli import main
+from qoqdata.dataset import Dataset
+from tests.cli.conftest import runner
+from tests.remote.servers import Site, serving
+from tests.viewer.conftest import BOXED
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable:
+    return runner("qoqdata", main.run, monkeypatch, capsys)
+
+
+def test_decide_and_undo(command: Callable, dataset: Dataset) -> None:
+    who = ("--author", "ana")
+    code, out, _ = command("decide", dataset.root, BOXED, "drop", "--why", "cut off", *who)
+    assert (code, out) == (0, f"decided: drop {BOXED}, decision 1 of ana: cut off\n")
+    assert len(dataset) == 4
+    code, out, _ = command("decide", dataset.root, BOXED, "undo", "--json", *who)
+    assert code == 0 and json.loads(out)["why"] == "cut off"
+    assert len(dataset) == 5
+    assert qoqdata.decide(dataset, BOXED, False, why="again", author="ben").order == 3
+    assert qoqdata.undo(dataset, author="ben").order == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((BOXED, "drop"), 2, "--why: a decision needs a reason. Fix: qoqdata decide"),
+        ((BOXED, "undo"), 2, "there is no decision to take back"),
+        ((BOXED, "undo", "--why", "x"), 2, "taking back needs no reason"),
+        (("0f3a", "keep", "--why", "x"), 1, "not in the data set, such as 0f3a"),
+    ],
+)
+def test_wrong_decisions(
+    command: Callable, dataset: Dataset, arguments: tuple, code: int, words: str
+) -> None:
+    found, _, err = command("decide", dataset.root, *arguments)
+    assert found == code and words in err and err.count("\n") == 1
+
+
+def test_nothing_is_decided_behind_a_url(command: Callable, dataset: Dataset) -> None:
+    with serving(Site(dataset.root.parent)) as site:
+        code, _, err = command("decide", f"{site.url}/set", BOXED, "drop", "--why", "x")
+    assert code == 2 and "`qoqdata decide` writes into the set" in err
+
+
+def test_without_the_extra_one_line_tells_it(
+    command: Callable, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("qoqdata.viewer")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "flask", None)
+    code, _, err = command("view", dataset.root)
+    assert (code, err) == (
+        2,
+        "error: the viewer needs Flask. Fix: pip install 'qoqdata[view]'\n",
+    )
+
+
+def test_an_address_that_cannot_be_bound(command: Callable, dataset: Dataset) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, err = command("view", dataset.root, "--port", port)
+    assert code == 2 and f"127.0.0.1:{port}: cannot listen" in err and "--port" in err
+
+
+def test_a_set_that_is_not_there(command: Callable, tmp_path: Path) -> None:
+    code, _, err = command("view", tmp_path / "none")
+    assert code == 1 and "there is no such data set" in err
