@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         find_source,
         new_source,
         rebuild,
+        survey,
         traces,
     )
     from qoqdata.api.measuring import audit, curate, diff, difficulty, prove, stats, validate
@@ -45,6 +46,7 @@ _MODULES = {
         "find_source",
         "new_source",
         "rebuild",
+        "survey",
         "traces",
     ),
     "qoqdata.api.measuring": (
@@ -89,6 +91,7 @@ __all__ = [
     "simulate",
     "simulated",
     "stats",
+    "survey",
     "traces",
     "validate",
 ]
