@@ -30,7 +30,16 @@ if TYPE_CHECKING:
         survey,
         traces,
     )
-    from qoqdata.api.measuring import audit, curate, diff, difficulty, prove, stats, validate
+    from qoqdata.api.measuring import (
+        audit,
+        benchmark_index,
+        curate,
+        diff,
+        difficulty,
+        prove,
+        stats,
+        validate,
+    )
     from qoqdata.api.publishing import card, export, publish
     from qoqdata.api.simulating import simulate, simulated
     from qoqdata.dataset import Dataset
@@ -51,6 +60,7 @@ _MODULES = {
     ),
     "qoqdata.api.measuring": (
         "audit",
+        "benchmark_index",
         "curate",
         "diff",
         "difficulty",
@@ -74,6 +84,7 @@ __all__ = [
     "QoqdataError",
     "__version__",
     "audit",
+    "benchmark_index",
     "build",
     "card",
     "cards",

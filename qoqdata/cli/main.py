@@ -5,6 +5,7 @@ from __future__ import annotations
 from qoqdata import console
 from qoqdata.cli import (
     audit,
+    benchmark_index,
     build,
     card,
     curate,
@@ -32,6 +33,7 @@ COMMANDS = (
     build,
     validate,
     curate,
+    benchmark_index,
     audit,
     prove,
     stats,

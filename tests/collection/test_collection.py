@@ -100,7 +100,9 @@ def test_a_source_or_folder_that_is_there_twice_is_refused() -> None:
         checked(Collection, content, where="small")
 
 
-def test_the_command_builds_what_is_there(qoqdata: Callable, salt: Path, tmp_path: Path) -> None:
+def test_the_command_builds_what_is_there(
+    qoqdata: Callable[..., tuple[int, str, str]], salt: Path, tmp_path: Path
+) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(find_source("lc25000").folder / "example/raw", raw / "pathology/lc25000")
     arguments = ("--raw", raw, "--out", tmp_path / "set", "--workers", "0")
@@ -117,7 +119,9 @@ def test_the_command_builds_what_is_there(qoqdata: Callable, salt: Path, tmp_pat
     assert found["collection"]["present"] == {"lc25000": str(raw / "pathology/lc25000")}
 
 
-def test_a_name_without_raw_and_a_wrong_name_are_told(qoqdata: Callable, tmp_path: Path) -> None:
+def test_a_name_without_raw_and_a_wrong_name_are_told(
+    qoqdata: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     code, _, err = qoqdata("build", "--config", "qoq_med", "--out", tmp_path / "set")
     assert (code, "--raw is missing" in err) == (2, True)
     code, _, err = qoqdata(
