@@ -27,9 +27,10 @@ if TYPE_CHECKING:
         find_source,
         new_source,
         rebuild,
-        survey,
         traces,
     )
+    from qoqdata.api.collecting import survey
+    from qoqdata.api.fetching import check_raw, get
     from qoqdata.api.measuring import (
         audit,
         benchmark_index,
@@ -55,9 +56,10 @@ _MODULES = {
         "find_source",
         "new_source",
         "rebuild",
-        "survey",
         "traces",
     ),
+    "qoqdata.api.collecting": ("survey",),
+    "qoqdata.api.fetching": ("check_raw", "get"),
     "qoqdata.api.measuring": (
         "audit",
         "benchmark_index",
@@ -88,12 +90,14 @@ __all__ = [
     "build",
     "card",
     "cards",
+    "check_raw",
     "curate",
     "diff",
     "difficulty",
     "example_mapping",
     "export",
     "find_source",
+    "get",
     "new_source",
     "open",
     "prove",

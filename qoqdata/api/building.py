@@ -13,7 +13,6 @@ from qoqdata.api.opening import DatasetLike, dataset_of
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
-    from qoqdata.collection.survey import Survey
     from qoqdata.contract.card import Card
     from qoqdata.contract.manifest import Manifest
     from qoqdata.contract.storage import Storage, StoragePolicy
@@ -74,28 +73,6 @@ def new_source(name: str, domain: str, *, out: str | Path | None = None) -> Sour
     with tempfile.TemporaryDirectory() as work:
         write_expected(source, Path(work) / "set")
     return source
-
-
-def is_collection(config: str | Path) -> bool:
-    """Whether `config` names a shipped collection: a file of that name goes before it."""
-    from qoqdata.collection.collection import shipped_collections
-
-    return str(config) in shipped_collections() and not Path(config).is_file()
-
-
-def survey(name: str, *, raw: str | Path) -> Survey:
-    """Which sources of the shipped collection `name` lie below `raw`, and which are missing.
-
-    Raises UsageError for a name that is not shipped, where `raw` is no folder, and where two
-    folders hold one source.
-    """
-    from qoqdata.collection.collection import load_collection, shipped_collections
-    from qoqdata.collection.survey import take_stock
-
-    if name not in shipped_collections():
-        fix = f"shipped are: {', '.join(shipped_collections())}"
-        raise UsageError(f"no collection is called {name!r}", fix=fix)
-    return take_stock(load_collection(name), Path(raw), cards())
 
 
 def build(
@@ -238,6 +215,7 @@ def _build_config(
     patient_splits: Mapping[str, str | Path] | None,
     limit: int | None,
 ) -> BuildConfig:
+    from qoqdata.api.collecting import is_collection, survey
     from qoqdata.collection.collection import shipped_collections
     from qoqdata.collection.survey import build_config
     from qoqdata.pipeline.config import BuildConfig, load_config, parse_config

@@ -9,7 +9,7 @@ import typer
 
 import qoqdata
 from qoqdata import console
-from qoqdata.api.building import is_collection
+from qoqdata.api.collecting import is_collection
 from qoqdata.cli import collection
 from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
 from qoqdata.contract.storage import StoragePolicy

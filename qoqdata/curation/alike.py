@@ -122,8 +122,10 @@ def _coarse(
 def every_way(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(images, 8, values): each image in the eight ways it can lie."""
     square = small.reshape(-1, THUMBNAIL, THUMBNAIL)
-    views = np.stack([turned(one) for one in square]) if len(square) else np.empty((0, 8, 1, 1))
-    return units(views.reshape(len(square) * 8, -1)).reshape(len(square), 8, -1)
+    views = np.empty((len(square), len(WAYS), THUMBNAIL**2), np.uint8)
+    for number, one in enumerate(square):
+        views[number] = turned(one).reshape(len(WAYS), -1)
+    return units(views.reshape(-1, THUMBNAIL**2)).reshape(views.shape)
 
 
 def units(values: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def test_options_of_medxpertqa_are_shown_once_with_all_images(tmp_path: Path) ->
         assert isinstance(record, Record)
         assert all(record.forms[0].count(option) == 1 for option in record.options or ())
         assert "Answer Choices" not in record.forms[0]
-        counts.append(len(record.images))
+        counts.append(len(record.images or ()))
     assert counts == [1, 2, 3]
 
 
