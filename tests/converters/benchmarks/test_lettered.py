@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qoqdata.errors import BadLabel
+from qoqdata.errors import BadLabel, BadTable
 from qoqdata.records.content import Record
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Filtered, Job, Unit
@@ -93,3 +93,40 @@ def test_an_image_that_no_question_names_is_told(tmp_path: Path) -> None:
     planned = list(code("omnimedvqa").plan(job_of("omnimedvqa", tmp_path)))
     filtered = [one for one in planned if isinstance(one, Filtered)]
     assert [one.reason for one in filtered] == ["not_asked", "not_asked"]
+
+
+def test_no_hint_of_funbench_is_shown(tmp_path: Path) -> None:
+    """Its second mode's prompts say what is to be seen."""
+    code("funbench", "simulate").simulate(tmp_path, 4)
+    job = job_of("funbench", tmp_path)
+    units = [one for one in code("funbench").plan(job) if isinstance(one, Unit)]
+    assert len(units) == 4
+    for unit in units:
+        (record,) = code("funbench").convert(unit, job)
+        assert " case. " not in record.forms[0]
+        assert record.context is None
+
+
+def test_a_task_file_with_another_number_of_images_is_refused(tmp_path: Path) -> None:
+    code("funbench", "simulate").simulate(tmp_path, 4)
+    file = tmp_path / "FunBench/L2-anatomy_perception/L2b-laterality.json"
+    content = json.loads(file.read_text())
+    content["data"].popitem()
+    file.write_text(json.dumps(content))
+    with pytest.raises(BadTable, match="states 2 images and has 1"):
+        list(code("funbench").plan(job_of("funbench", tmp_path)))
+
+
+@pytest.mark.parametrize("text", ['["benign", "malignant"]', "['benign', 'malignant']"])
+def test_options_of_u2_bench_are_a_list_in_either_spelling(text: str) -> None:
+    options = code("u2_bench")._options
+    assert options(text, "") == ("benign", "malignant")
+    for bad in ("benign, malignant", "[1, 2]", "__import__('os')", None):
+        with pytest.raises(BadTable, match="are no list"):
+            options(bad, "")
+
+
+def test_several_letters_of_gmai_mmbench_are_filtered(tmp_path: Path) -> None:
+    code("gmai_mmbench", "simulate").simulate(tmp_path, 5, quirks=True)
+    planned = list(code("gmai_mmbench").plan(job_of("gmai_mmbench", tmp_path)))
+    assert [one.reason for one in planned if isinstance(one, Filtered)] == ["several_answers"]
