@@ -15,6 +15,8 @@ from qoqdata.validation import find
 UNITS = 500
 SOURCES = (
     *("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss"),
+    *("vqa_rad", "path_vqa", "pmc_vqa", "medxpertqa_mm", "omnimedvqa", "gmai_mmbench"),
+    *("funbench", "u2_bench"),
     *("vindr_mammo", "cmmd", "aptos_2019", "messidor2", "jichi"),
 )
 CHEST = [
