@@ -23,7 +23,8 @@ from qoqdata.sources.protocol import Source
 
 DOWNLOAD = "download.yaml"
 
-Algorithm = Literal["sha256", "md5", "sha1"]
+#: "git" is git's own: sha1 over a header with the size, then the content.
+Algorithm = Literal["sha256", "md5", "sha1", "git"]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -191,8 +192,8 @@ def _hub(at: str | None, name: str, revision: str) -> Iterator[PublishedFile]:
     for entry in entries:
         if isinstance(entry, RepoFile):
             url = hf_hub_url(name, entry.path, repo_type="dataset", revision=revision, endpoint=at)
-            digest = entry.lfs.sha256 if entry.lfs else None
-            algorithm: Algorithm | None = "sha256" if digest else None
+            digest = entry.lfs.sha256 if entry.lfs else entry.blob_id
+            algorithm: Algorithm = "sha256" if entry.lfs else "git"
             yield PublishedFile(entry.path, url, entry.size, algorithm, digest)
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qoqdata.errors import InputError, UnreadableFile
-from qoqdata.fetching.channels import PublishedFile
+from qoqdata.fetching.channels import Algorithm, PublishedFile
 from qoqdata.fetching.http import append_to
 from qoqdata.progress import ProgressCallback, silent
 
 #: Beside a file that is not whole yet; hidden, so that no listing of raw files has it.
 PART = "part"
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,20 @@ def fault_of(path: Path, file: PublishedFile) -> str | None:
     size = path.stat().st_size
     if file.size is not None and size != file.size:
         return f"has {size:,} bytes, and its publisher says {file.size:,}"
-    if file.algorithm is not None and file.digest is not None:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, file.algorithm).hexdigest()
-        if digest != file.digest:
-            return f"has another {file.algorithm} than its publisher states"
-    return None
+    if file.algorithm is None or file.digest is None:
+        return None
+    same = _digest(path, file.algorithm, size) == file.digest
+    return None if same else f"has another {file.algorithm} than its publisher states"
+
+
+def _digest(path: Path, algorithm: Algorithm, size: int) -> str:
+    total = hashlib.new("sha1" if algorithm == "git" else algorithm)
+    if algorithm == "git":
+        total.update(b"blob %d\0" % size)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            total.update(chunk)
+    return total.hexdigest()
 
 
 def _fetch_one(file: PublishedFile, target: Path) -> None:
