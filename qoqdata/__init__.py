@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         validate,
     )
     from qoqdata.api.publishing import card, export, publish
-    from qoqdata.api.simulating import simulate, simulated
+    from qoqdata.api.simulating import simulate, simulate_all, simulated
     from qoqdata.dataset import Dataset
     from qoqdata.dataset import open_dataset as open
     from qoqdata.errors import QoqdataError
@@ -71,7 +71,7 @@ _MODULES = {
         "validate",
     ),
     "qoqdata.api.publishing": ("card", "export", "publish"),
-    "qoqdata.api.simulating": ("simulate", "simulated"),
+    "qoqdata.api.simulating": ("simulate", "simulate_all", "simulated"),
     "qoqdata.dataset": ("Dataset",),
     "qoqdata.errors": ("QoqdataError",),
 }
@@ -104,6 +104,7 @@ __all__ = [
     "publish",
     "rebuild",
     "simulate",
+    "simulate_all",
     "simulated",
     "stats",
     "survey",

@@ -46,7 +46,8 @@ def test_five_hundred_units_are_accounted_for(slug: str, tmp_path: Path) -> None
     assert {len(splits) for splits in groups.values()} == {1}
     assert counts.records == len(built.records)
     assert qoqdata.curate(built.dataset) is not None
-    assert qoqdata.stats(tmp_path / "set")
+    if source.card.role == "training":
+        assert qoqdata.stats(tmp_path / "set")
 
 
 @pytest.mark.slow
