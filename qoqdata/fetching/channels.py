@@ -9,6 +9,7 @@ import fnmatch
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -204,19 +205,14 @@ def _json(url: str) -> Any:
         raise UnreadableFile("answers something that is no JSON", where=url) from error
 
 
-class _understood:
+@contextmanager
+def _understood(url: str) -> Iterator[None]:
     """Turns a listing of another shape into one error that names its address."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, KeyError | TypeError | ValueError | AttributeError):
-            what = "lists its files in another form than expected"
-            raise UnreadableFile(what, where=self.url, fix="fetch them by hand") from error
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = "lists its files in another form than expected"
+        raise UnreadableFile(what, where=url, fix="fetch them by hand") from error
 
 
 def _algorithm(name: str, url: str) -> Algorithm:
