@@ -28,11 +28,22 @@ if TYPE_CHECKING:
         overviews,
         sources_page,
     )
+    from qoqdata.api.collecting import survey
+    from qoqdata.api.fetching import check_raw, get
     from qoqdata.api.looking import decide, undo, view
-    from qoqdata.api.measuring import audit, curate, diff, difficulty, prove, stats, validate
+    from qoqdata.api.measuring import (
+        audit,
+        benchmark_index,
+        curate,
+        diff,
+        difficulty,
+        prove,
+        stats,
+        validate,
+    )
     from qoqdata.api.preparing import prepare
     from qoqdata.api.publishing import blanking, card, export, publish
-    from qoqdata.api.simulating import simulate, simulated
+    from qoqdata.api.simulating import simulate, simulate_all, simulated
     from qoqdata.dataset import Dataset
     from qoqdata.dataset import open_dataset as open
     from qoqdata.errors import QoqdataError
@@ -49,8 +60,11 @@ _MODULES = {
     ),
     "qoqdata.api.looking": ("decide", "undo", "view"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
+    "qoqdata.api.collecting": ("survey",),
+    "qoqdata.api.fetching": ("check_raw", "get"),
     "qoqdata.api.measuring": (
         "audit",
+        "benchmark_index",
         "curate",
         "diff",
         "difficulty",
@@ -59,7 +73,7 @@ _MODULES = {
         "validate",
     ),
     "qoqdata.api.preparing": ("prepare",),
-    "qoqdata.api.simulating": ("simulate", "simulated"),
+    "qoqdata.api.simulating": ("simulate", "simulate_all", "simulated"),
     "qoqdata.dataset": ("Dataset",),
     "qoqdata.errors": ("QoqdataError",),
 }
@@ -75,9 +89,11 @@ __all__ = [
     "__version__",
     "audit",
     "blanking",
+    "benchmark_index",
     "build",
     "card",
     "cards",
+    "check_raw",
     "curate",
     "decide",
     "diff",
@@ -85,6 +101,7 @@ __all__ = [
     "example_mapping",
     "export",
     "find_source",
+    "get",
     "new_source",
     "open",
     "overviews",
@@ -93,9 +110,11 @@ __all__ = [
     "publish",
     "rebuild",
     "simulate",
+    "simulate_all",
     "simulated",
     "sources_page",
     "stats",
+    "survey",
     "traces",
     "undo",
     "validate",

@@ -69,6 +69,11 @@ class Layout:
         return self.root / "curation" / "answerers.parquet"
 
     @property
+    def benchmark_images(self) -> Path:
+        """Records that show an image of a benchmark, as the last pass with an index found them."""
+        return self.root / "curation" / "benchmark_images.parquet"
+
+    @property
     def burned_in_findings(self) -> Path:
         return self.root / "curation" / "burned_in.parquet"
 

@@ -28,7 +28,7 @@ QOQDATA = (
     ("items", "statistics.probe"),
     ("notebook",),
     ("dataset",),
-    ("validation", "curation", "differences", "exports", "reasoning"),
+    ("validation", "curation", "differences", "exports", "reasoning", "collection", "fetching"),
     ("publication", "viewer", "suite", "demo"),
     ("api",),
     ("console",),

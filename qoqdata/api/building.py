@@ -75,6 +75,8 @@ def build(
         qoqdata.build(config="build.yaml", out="./set")
 
     `raw` is the raw folder of a source; of several, the parent of folders named after them.
+    `config` may also name a collection that is shipped ("qoq_med"): then `raw` is the parent of its
+    folders, and those that are there are built; `survey` says which.
     `mapping` goes with a bring-your-own source, `options` are those of its card; both with one
     source only. `config` stands in place of these: a file, its content, or a BuildConfig. `storage`
     is how pixels are stored: "training" (the default: at most about a megapixel, JPEG) or "native"
@@ -189,14 +191,27 @@ def _build_config(
     patient_splits: Mapping[str, str | Path] | None,
     limit: int | None,
 ) -> BuildConfig:
+    from qoqdata.api.collecting import is_collection, survey
+    from qoqdata.collection.collection import shipped_collections
+    from qoqdata.collection.survey import build_config
     from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
 
     changes = {"patient_splits": patient_splits or None, "limit": limit}
     changes = {name: value for name, value in changes.items() if value is not None}
     if config is not None:
-        if slugs or raw or mapping or options:
+        if slugs or mapping or options:
             raise UsageError("--config stands alone", fix="put sources and options into the file")
-        if isinstance(config, str | Path):
+        if isinstance(config, str | Path) and is_collection(config):
+            if raw is None:
+                fix = "name the parent of its folders with --raw"
+                raise UsageError("--raw is missing", where=str(config), fix=fix)
+            config = build_config(survey(str(config), raw=raw))
+        elif raw is not None:
+            fix = (
+                f"put raw folders into the file, or name one of: {', '.join(shipped_collections())}"
+            )
+            raise UsageError("--config stands alone", fix=fix)
+        elif isinstance(config, str | Path):
             config = load_config(Path(config))
         elif not isinstance(config, BuildConfig):
             config = parse_config(dict(config), where="config")

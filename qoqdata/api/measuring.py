@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from qoqdata.curation.audit import Audit
+    from qoqdata.curation.benchmark_index import BenchmarkIndex
     from qoqdata.curation.phi import Recogniser
     from qoqdata.curation.proof import Proof
     from qoqdata.curation.recipe import CurationRecipe
@@ -58,6 +59,7 @@ def curate(
     recipe: CurationRecipe | Mapping[str, Any] | str | Path | None = None,
     recogniser: Recogniser | None = None,
     burned_in: bool | None = None,
+    against: str | Path | Sequence[str | Path] = (),
     progress: ProgressCallback | None = None,
 ) -> Curation:
     """Decide which records stay, write the verdicts into the set's curation/, and return them.
@@ -68,9 +70,10 @@ def curate(
     finding in a text are held back by default: they are not trained on, do not leave, and stay in
     the set until the recipe accepts or drops them.
 
-    `recipe` holds your decisions: a file, its content, or a CurationRecipe. `recogniser` (see
-    `qoqdata.curation.phi.Recogniser`) joins the rules. `progress` hears of records whose images
-    were looked at.
+    `against` are indexes of benchmarks (`benchmark_index`): records of train that show one of their
+    images are dropped, named with the benchmark. `recipe` holds your decisions: a file, its
+    content, or a CurationRecipe. `recogniser` (see `qoqdata.curation.phi.Recogniser`) joins the
+    rules. `progress` hears of records whose images were looked at.
 
     Raises UsageError for a recipe at fault and for a set behind a URL, InputError for an image that
     cannot be decoded.
@@ -88,11 +91,35 @@ def curate(
         recipe = load_recipe(None if recipe is None else Path(recipe))
     # First, because the receipt of the texts is bound to the verdicts of all rules.
     sources = _with_pixels_to_look_at(target, burned_in)
+    benchmarks = _indexes([against] if isinstance(against, str | Path) else against)
     looked = None
     if sources:
         looked = pixels.curate_pixels(target, recipe.burned_in, sources, progress or silent)
-    passed = verdicts.curate(target, recipe, progress or silent, recogniser=recogniser)
+    passed = verdicts.curate(
+        target, recipe, progress or silent, recogniser=recogniser, benchmarks=benchmarks
+    )
     return replace(passed, pixels=looked)
+
+
+def benchmark_index(
+    raw: str | Path | Mapping[str, str | Path],
+    *,
+    out: str | Path,
+    progress: ProgressCallback | None = None,
+) -> BenchmarkIndex:
+    """Write to `out` what the images of a benchmark's copy are recognised by, for `curate`.
+
+    `raw` is the folder of a copy, by whose name the benchmark is called, or folders by the names of
+    their benchmarks. `progress` hears of images. What cannot be read is not in the index, and
+    `unreadable` has it. Raises UsageError for a folder without an image.
+    """
+    from qoqdata.curation.benchmark_index import index_images, write_index
+
+    copies = raw if isinstance(raw, Mapping) else {Path(raw).resolve().name: raw}
+    folders = {name: Path(folder) for name, folder in copies.items()}
+    index = index_images(folders, progress or silent)
+    write_index(Path(out), index)
+    return index
 
 
 def audit(dataset: DatasetLike, *, limit: int = LIMIT) -> Audit:
@@ -230,3 +257,12 @@ def _with_pixels_to_look_at(dataset: Dataset, asked: bool | None) -> list[str]:
 def _is_file_name(policy: str | None) -> bool:
     letters = (policy or "").replace("-", "").replace(".", "").replace("_", "")
     return letters.isalnum()
+
+
+def _indexes(paths: Sequence[str | Path]) -> pl.DataFrame | None:
+    """The indexes of benchmarks together; None without one."""
+    import polars as pl
+
+    from qoqdata.curation.benchmark_index import read_index
+
+    return pl.concat([read_index(Path(path)) for path in paths]) if paths else None

@@ -19,6 +19,31 @@ def simulated() -> tuple[str, ...]:
     return catalogue.simulated()
 
 
+def simulate_all(
+    *,
+    n: int,
+    out: str | Path,
+    seed: int = 0,
+    quirks: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, int]:
+    """Write a raw tree of `n` made-up units of every source that has a simulator, each in a folder
+    of its name below `out`; returns the number of files by source.
+
+    Arguments are those of `simulate`, which says what is raised; `progress` hears of all files.
+    """
+    counts: dict[str, int] = {}
+
+    def heard(files: int) -> None:
+        if progress is not None:
+            progress(sum(counts.values()) + files)
+
+    for slug in simulated():
+        folder = Path(out) / slug
+        counts[slug] = simulate(slug, n=n, out=folder, seed=seed, quirks=quirks, progress=heard)
+    return counts
+
+
 def simulate(
     source: str,
     *,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import qoqdata
 from qoqdata import console
+from qoqdata.api.collecting import is_collection
+from qoqdata.cli import collection
 from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
 from qoqdata.contract.storage import StoragePolicy
 from qoqdata.errors import UsageError
+
+if TYPE_CHECKING:
+    from qoqdata.collection.survey import Survey
 
 #: The exit code of what a build came to.
 CODES: dict[Outcome, int] = {
@@ -21,6 +26,8 @@ CODES: dict[Outcome, int] = {
 }
 
 EPILOG = f"""Example:  qoqdata build ptb_xl --raw /data/ptb-xl --out ./set
+
+A published set, as far as it is there:  qoqdata build --config qoq_med --raw /data --out ./set
 
 With your own files:  qoqdata build image_table --raw ./raw --mapping mapping.yaml --out ./set
 
@@ -37,7 +44,7 @@ def build_command(
     slugs: Annotated[list[str] | None, typer.Argument(metavar="SLUG...", help="Sources.")] = None,
     out: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
     raw: Annotated[Path | None, typer.Option(help="Raw folder (of several: parent).")] = None,
-    config: Annotated[Path | None, typer.Option(help="build.yaml, in place of SLUG.")] = None,
+    config: Annotated[Path | None, typer.Option(help="build.yaml, or qoq_med.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="For a bring-your-own source.")] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A source option; repeatable.")
@@ -78,6 +85,11 @@ def build_command(
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
+    stock = None
+    if config is not None and raw is not None and is_collection(config):
+        stock = qoqdata.survey(str(config), raw=raw)
+        if not json:
+            collection.show(stock)
     with console.listener(quiet=json) as progress:
         manifest = qoqdata.build(
             slugs,
@@ -96,16 +108,17 @@ def build_command(
             salt_file=salt_file,
             progress=progress,
         )
-    report(manifest, out, as_json=json)
+    report(manifest, out, as_json=json, stock=stock)
     console.leave(CODES[manifest.outcome])
 
 
-def report(manifest: Manifest, out: Path, *, as_json: bool) -> None:
+def report(manifest: Manifest, out: Path, *, as_json: bool, stock: Survey | None = None) -> None:
     """The counts by source, and where the quarantine is."""
     if as_json:
         content = manifest.model_dump(mode="json", exclude={"shards"})
         outcomes = {slug: entry.outcome for slug, entry in manifest.sources.items()}
-        console.emit_json({"out": str(out), "outcomes": outcomes, **content})
+        found = {} if stock is None else {"collection": collection.counts(stock)}
+        console.emit_json({"out": str(out), "outcomes": outcomes, **found, **content})
         return
     columns = (
         "source",

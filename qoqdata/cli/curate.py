@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EPILOG = """Example:  qoqdata curate ./set
 
+Against benchmarks:  qoqdata curate ./set --against index.parquet
+
 With decisions:  qoqdata curate ./set --recipe curation.yaml
 
 \b
@@ -31,6 +33,7 @@ With decisions:  qoqdata curate ./set --recipe curation.yaml
     presidio: {en: en_core_web_lg}   # spaCy models you have; needs pip install 'qoqdata[phi]'
   leakage:
     on_finding: drop            # drop (default), report or skip
+  benchmarks: {on_finding: drop}               # or report; with --against
   duplicates: {equal: drop, alike: report}     # the default; of the training split alone
   quality: {drop: [blank, flat]}               # others: saturated, tiny, odd_shape, clipped
   likeness: {radius: 6, detail: 0.85}          # when two images show the same
@@ -54,6 +57,10 @@ def curate_command(
             help="Look for text in all images, or none. Default: private ones and what may leave.",
         ),
     ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="INDEX", help="Of `qoqdata benchmark-index`; repeatable."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
     """Decide which records stay: protected health information, leakage, duplicates, quality.
@@ -64,10 +71,13 @@ def curate_command(
     questions to curation/duplicates.parquet, faults to curation/quality.parquet. Text burned into
     images goes to curation/burned_in.parquet with its box, and to burned_in.html to look at.
     Copies that are encoded, scaled, windowed, flipped or turned by a quarter are found, cropped
-    ones are not. Exit code 1 means that findings are open.
+    ones are not. With an index of a benchmark, training records that show one of its images are
+    dropped: curation/benchmark_images.parquet names both. Exit code 1 means that findings are open.
     """
     with console.counter("records", quiet=json) as progress:
-        result = qoqdata.curate(dataset, recipe=recipe, burned_in=burned_in, progress=progress)
+        result = qoqdata.curate(
+            dataset, recipe=recipe, burned_in=burned_in, against=against or (), progress=progress
+        )
     if json:
         console.emit_json(counts(result))
     else:
@@ -90,6 +100,9 @@ def counts(result: Curation) -> dict[str, Any]:
         "records_in_two_splits": leaks,
         "duplicates": _counted(result.duplicates, *_DUPLICATES).to_dicts(),
         "faults": _counted(result.faults, *_FAULTS).to_dicts(),
+        "benchmark_images": None
+        if result.benchmark_images is None
+        else _counted(result.benchmark_images, *_BENCHMARKS).to_dicts(),
         "burned_in": None if result.pixels is None else result.pixels.receipt.model_dump(),
     }
 
@@ -100,8 +113,9 @@ def show(result: Curation) -> None:
         (result.findings, _PLACES),
         (result.duplicates, _DUPLICATES),
         (result.faults, _FAULTS),
+        (result.benchmark_images, _BENCHMARKS),
     ):
-        if findings.height:
+        if findings is not None and findings.height:
             table = _counted(findings, *keys)
             console.table(table.columns, table.iter_rows())
             console.say()
@@ -126,6 +140,7 @@ def show(result: Curation) -> None:
 _PLACES = ("source", "column", "rule", "language", "outcome")
 _DUPLICATES = ("source", "split", "task", "kept_source", "copy", "contradicts", "outcome")
 _FAULTS = ("source", "split", "medium", "fault", "outcome")
+_BENCHMARKS = ("benchmark", "source", "split", "outcome")
 
 
 def _counted(table: pl.DataFrame, *keys: str) -> pl.DataFrame:

@@ -32,10 +32,10 @@ ALIKE = {
     "correlation": pl.Float32,
 }
 #: Least correlation of two small images, or curves, that are worth another look.
-_COARSE = {"image": 0.95, "ecg": 0.9}
+COARSE = {"image": 0.95, "ecg": 0.9}
 #: Rows and columns of the images whose detail is compared, and of the coarse shades taken off.
-_DETAIL = 64
-_AT_ONCE = 4_096
+DETAIL = 64
+AT_ONCE = 4_096
 
 
 def contents(shown: pl.DataFrame) -> pl.DataFrame:
@@ -55,7 +55,7 @@ def alike(dataset: Dataset, distinct: pl.DataFrame, *, radius: int, detail: floa
     `detail` is the least correlation of the details of two images.
     """
     parts = [pl.DataFrame(schema=ALIKE)]
-    for medium, least in _COARSE.items():
+    for medium, least in COARSE.items():
         some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
         for near in _near(some, radius):
             pairs = _coarse(dataset, distinct, near, medium, least)
@@ -87,8 +87,8 @@ def _near(some: pl.DataFrame, radius: int) -> Iterator[pl.DataFrame]:
             by_bits.rename({"bits": "theirs", "content": "content_other"}), on="theirs"
         )
         mine, theirs = both["content"], both["content_other"]
-        for start in range(0, both.height, _AT_ONCE * 64):
-            part = slice(start, start + _AT_ONCE * 64)
+        for start in range(0, both.height, AT_ONCE * 64):
+            part = slice(start, start + AT_ONCE * 64)
             yield _candidates(mine[part], theirs[part], both["distance"][part].to_numpy())
 
 
@@ -103,12 +103,12 @@ def _coarse(
     """The candidates whose small images, or curves, correlate, and in which way."""
     numbers = np.unique(near.select("content", "other").to_numpy())
     small = thumbnails(dataset, distinct[numbers])
-    mine = _units(small)[np.searchsorted(numbers, near["content"].to_numpy())]
+    mine = units(small)[np.searchsorted(numbers, near["content"].to_numpy())]
     theirs = small[np.searchsorted(numbers, near["other"].to_numpy())]
     best, way = np.empty(near.height, np.float32), np.zeros(near.height, np.int64)
-    for start in range(0, near.height, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        ways = _ways(theirs[part]) if medium == "image" else _units(theirs[part])[:, None]
+    for start in range(0, near.height, AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        ways = every_way(theirs[part]) if medium == "image" else units(theirs[part])[:, None]
         correlation = np.einsum("pv,pwv->pw", mine[part], ways)
         way[part], best[part] = correlation.argmax(axis=1), correlation.max(axis=1)
     pairs = near.with_columns(
@@ -119,16 +119,16 @@ def _coarse(
     )
 
 
-def _ways(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+def every_way(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(images, 8, values): each image in the eight ways it can lie."""
     square = small.reshape(-1, THUMBNAIL, THUMBNAIL)
     views = np.empty((len(square), len(WAYS), THUMBNAIL**2), np.uint8)
     for number, one in enumerate(square):
         views[number] = turned(one).reshape(len(WAYS), -1)
-    return _units(views.reshape(-1, THUMBNAIL**2)).reshape(views.shape)
+    return units(views.reshape(-1, THUMBNAIL**2)).reshape(views.shape)
 
 
-def _units(values: NDArray[np.uint8]) -> NDArray[np.float32]:
+def units(values: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Rows with mean 0 and length 1, so that a product is a correlation."""
     around = values.astype(np.float32)
     around -= around.mean(axis=1, keepdims=True)
@@ -140,11 +140,11 @@ def _of_detail(
 ) -> pl.DataFrame:
     """The pairs of images whose details correlate; their correlation is that of the details."""
     kept = [pairs.clear()]
-    for part in pairs.sort("content", "other").iter_slices(_AT_ONCE):
+    for part in pairs.sort("content", "other").iter_slices(AT_ONCE):
         numbers = part.select("content", "other").to_numpy()
-        views = _details(dataset, distinct[np.unique(numbers)])
+        views = details(dataset, distinct[np.unique(numbers)])
         values = [
-            _correlation(views[one], views[other], WAYS.index(way))
+            detail_correlation(views[one], views[other], WAYS.index(way))
             for one, other, way in part.select("content", "other", "way").iter_rows()
         ]
         kept.append(
@@ -155,7 +155,7 @@ def _of_detail(
     return pl.concat(kept)
 
 
-def _details(dataset: Dataset, some: pl.DataFrame) -> dict[int, NDArray[np.float32]]:
+def details(dataset: Dataset, some: pl.DataFrame) -> dict[int, NDArray[np.float32]]:
     """By content, the grey image (64, 64) without its coarse shades."""
     decoder = Decoder(images="array")
     places = items.all_places(dataset.files).drop("id")
@@ -167,16 +167,23 @@ def _details(dataset: Dataset, some: pl.DataFrame) -> dict[int, NDArray[np.float
         rows, some.select("content", "place").iter_rows(), strict=True
     ):
         pixels = decoder({"id": row["id"], "images": [row["images"][place]]})["images"][0]
-        grey = cv2.resize(
-            cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY),
-            (_DETAIL, _DETAIL),
-            interpolation=cv2.INTER_AREA,
-        ).astype(np.float32)
-        views[content] = grey - cv2.GaussianBlur(grey, (0, 0), _DETAIL / THUMBNAIL)
+        views[content] = detail_of(small_grey(pixels))
     return views
 
 
-def _correlation(one: NDArray[np.float32], other: NDArray[np.float32], way: int) -> float:
+def small_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The grey image (64, 64) of RGB pixels, from which `detail_of` is taken."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (DETAIL, DETAIL), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def detail_of(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What is left of a small grey image without its coarse shades."""
+    grey = small.astype(np.float32)
+    return np.asarray(grey - cv2.GaussianBlur(grey, (0, 0), DETAIL / THUMBNAIL), np.float32)
+
+
+def detail_correlation(one: NDArray[np.float32], other: NDArray[np.float32], way: int) -> float:
     first, second = one.ravel(), np.ascontiguousarray(turned(other)[way]).ravel()
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(first @ second) / max(norms, 1e-6)

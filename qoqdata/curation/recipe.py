@@ -67,6 +67,15 @@ class Leakage(BaseModel):
     on_finding: Literal["drop", "report", "skip"] = "drop"
 
 
+class Benchmarks(BaseModel):
+    """Records that show an image of a benchmark, where an index of one is given. `drop` removes
+    those of the training split; those of others, and all with `report`, are told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["drop", "report"] = "drop"
+
+
 class Duplicates(BaseModel):
     """Records of one split that ask the same of the same. `equal` ones have equal pixels or
     samples, `alike` ones show the same encoded, scaled, windowed, flipped or turned otherwise. Only
@@ -118,6 +127,7 @@ class CurationRecipe(BaseModel):
     phi: Phi = Phi()
     likeness: Likeness = Likeness()
     leakage: Leakage = Leakage()
+    benchmarks: Benchmarks = Benchmarks()
     duplicates: Duplicates = Duplicates()
     quality: Quality = Quality()
     burned_in: BurnedIn = BurnedIn()

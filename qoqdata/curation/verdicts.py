@@ -13,6 +13,7 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation import decisions
+from qoqdata.curation.benchmark_images import find_benchmark_images
 from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.decisions import PersonDecision
 from qoqdata.curation.duplicates import find_duplicates
@@ -20,7 +21,16 @@ from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
 from qoqdata.curation.phi.recogniser import Presidio
 from qoqdata.curation.quality import find_faults
-from qoqdata.curation.recipe import CurationRecipe, Decision, Duplicates, Leakage, Phi, Quality
+from qoqdata.curation.recipe import (
+    Benchmarks,
+    CurationRecipe,
+    Decision,
+    Duplicates,
+    Leakage,
+    Likeness,
+    Phi,
+    Quality,
+)
 from qoqdata.curation.sameness import Sameness, sameness
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
@@ -29,6 +39,8 @@ from qoqdata.verdicts import PERSON
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
+#: Of records that show a benchmark's image. A pass without an index leaves them as they are.
+BENCHMARK = "benchmark"
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,7 @@ class Curation:
     verdicts: pl.DataFrame
     phi: PhiReceipt
     pixels: PixelCuration | None = None
+    benchmark_images: pl.DataFrame | None = None
 
 
 def curate(
@@ -52,6 +65,7 @@ def curate(
     progress: ProgressCallback = silent,
     *,
     recogniser: Recogniser | None = None,
+    benchmarks: pl.DataFrame | None = None,
 ) -> Curation:
     """Run the rules over all texts, images and signals and write curation/: verdicts, findings,
     receipt.
@@ -60,8 +74,10 @@ def curate(
     the recipe says; findings it accepts change nothing. A record that shows what a later split
     shows, repeats another one, or shows nothing, is dropped or reported. What people decided is
     joined; findings that were known to somebody who keeps the record are accepted, unless the
-    recipe drops them. Verdicts of other rules are kept. `recogniser` joins the rules, in place of
-    the recipe's. `progress` hears of records whose images were looked at, and their total.
+    recipe drops them. Verdicts of other rules are kept. `benchmarks` is the index
+    (`benchmark_index.SCHEMA`) of images that no record of train may show; without one the verdicts
+    of the last pass that had one stay. `recogniser` joins the rules, in place of the recipe's.
+    `progress` hears of records whose images were looked at, and their total.
     """
     if recogniser is None and recipe.phi.presidio:
         recogniser = Presidio(recipe.phi.presidio)
@@ -70,9 +86,16 @@ def curate(
     leaks = _leaks(same, recipe.leakage)
     duplicates = _duplicates(same, recipe.duplicates)
     faults = _faults(dataset, same, recipe.quality)
-    by_rules = [_of_duplicates(duplicates), _of_faults(faults)]
-    if leaks is not None:
-        by_rules.append(_of_leaks(leaks))
+    shown = None
+    if benchmarks is not None:
+        shown = _benchmark_images(dataset, same, benchmarks, recipe.likeness, recipe.benchmarks)
+    by_rules: dict[tuple[str, ...], pl.DataFrame | None] = {
+        (DUPLICATE,): _of_duplicates(duplicates),
+        (QUALITY,): _of_faults(faults),
+        (LEAKAGE,): None if leaks is None else _of_leaks(leaks),
+    }
+    if shown is not None:
+        by_rules[(BENCHMARK,)] = _of_benchmarks(shown)
     layout = dataset.layout
     name = None if recogniser is None else recogniser.name
     # From here on nobody decides, or the receipt would be of verdicts that lack a decision.
@@ -80,7 +103,11 @@ def curate(
         standing = decisions.standing_decisions(layout)
         accepted = decisions.accepted_ids(standing, found)
         findings = found.with_columns(outcome=_outcome(recipe.phi, accepted))
-        own = [_of_phi(findings), _of_people(dataset, standing), *by_rules]
+        own = {
+            (PHI, HELD): _of_phi(findings),
+            (PERSON,): _of_people(dataset, standing),
+            **by_rules,
+        }
         verdicts = _with_others(dataset, own)
         table = verdicts.to_arrow().cast(arrow_schema(VERDICTS))
         with replacing(layout.verdicts) as draft:
@@ -92,8 +119,10 @@ def curate(
             (layout.quality_findings, faults),
         ):
             _write_findings(path, rows)
+        if shown is not None:
+            _write_findings(layout.benchmark_images, shown)
         phi = write_phi_receipt(dataset, findings, recogniser=name)
-    return Curation(findings, leaks, duplicates, faults, verdicts, phi)
+    return Curation(findings, leaks, duplicates, faults, verdicts, phi, benchmark_images=shown)
 
 
 def _write_findings(path: Path, table: pl.DataFrame | None) -> None:
@@ -109,6 +138,14 @@ def _leaks(same: Sameness, recipe: Leakage) -> pl.DataFrame | None:
         return None
     outcome = "dropped" if recipe.on_finding == "drop" else "reported"
     return find_leaks(same).with_columns(outcome=pl.lit(outcome))
+
+
+def _benchmark_images(
+    dataset: Dataset, same: Sameness, index: pl.DataFrame, likeness: Likeness, recipe: Benchmarks
+) -> pl.DataFrame:
+    found = find_benchmark_images(dataset, same, index, **likeness.model_dump())
+    dropped = (pl.col("split") == "train") & (recipe.on_finding == "drop")
+    return found.with_columns(outcome=_dropped_where(dropped))
 
 
 def _duplicates(same: Sameness, recipe: Duplicates) -> pl.DataFrame:
@@ -179,6 +216,18 @@ def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
     return _drop(records, pl.lit(LEAKAGE), reason, pl.col("other"))
 
 
+def _of_benchmarks(shown: pl.DataFrame) -> pl.DataFrame:
+    """Verdicts on records that show a benchmark's image; its file is the evidence."""
+    records = (
+        shown.filter(pl.col("outcome") == "dropped")
+        .sort("id", "correlation", "benchmark", descending=[False, True, False])
+        .group_by("id", maintain_order=True)
+        .agg(names=pl.col("benchmark").unique().sort(), file=pl.col("file").first())
+    )
+    reason = pl.format("shows an image of the benchmark {}", pl.col("names").list.join(", "))
+    return _drop(records, pl.lit(BENCHMARK), reason, pl.col("file"))
+
+
 def _of_duplicates(duplicates: pl.DataFrame) -> pl.DataFrame:
     """Verdicts on records that repeat another one, which is the evidence."""
     records = duplicates.filter(pl.col("outcome") == "dropped")
@@ -209,13 +258,13 @@ def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Ex
     return records.select("id", keep=pl.lit(False), rule=rule, reason=reason, evidence=evidence)
 
 
-def _with_others(dataset: Dataset, own: list[pl.DataFrame]) -> pl.DataFrame:
-    """The verdicts of this pass and those of rules that are not its own."""
+def _with_others(dataset: Dataset, own: dict[tuple[str, ...], pl.DataFrame | None]) -> pl.DataFrame:
+    """The verdicts of this pass by the rules that gave them, and those of all other rules."""
+    tables = [table for table in own.values() if table is not None]
     path = dataset.layout.verdicts
     if path.is_file():
         fix = "put the verdicts of other rules there again, or remove the file and lose them"
         others = read_side_table(path, VERDICTS, fix=fix)
-        rules = [PHI, HELD, LEAKAGE, DUPLICATE, QUALITY, PERSON]
-        others = others.filter(~pl.col("rule").is_in(rules))
-        own = [others.select(own[0].columns), *own]
-    return pl.concat(own).sort("id", "rule")
+        others = others.filter(~pl.col("rule").is_in([rule for rules in own for rule in rules]))
+        tables = [others.select(tables[0].columns), *tables]
+    return pl.concat(tables).sort("id", "rule")

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _CARD, _PACKAGE = "card.yaml", "__init__.py"
+#: Told of by a digest of its own, and where files are fetched from, which changes none of them.
+_NO_PART = (_CARD, "download.yaml")
 #: Folders of a source that are no part of its conversion.
 _APART = frozenset(("example", "examples", "raw", "tests", "__pycache__"))
-#: Notes, and what Python makes of code. The card is told of by a digest of its own.
+#: Notes, and what Python makes of code.
 _NOTES = (".md", ".rst", ".pyc", ".pyo")
 
 
@@ -117,7 +119,7 @@ def _tree(folder: Path) -> Iterator[Path]:
         if path.is_dir():
             if path.name not in _APART and not (path / _CARD).is_file():
                 yield from _tree(path)
-        elif path.name != _CARD and path.suffix not in _NOTES:
+        elif path.name not in _NO_PART and path.suffix not in _NOTES:
             yield path
 
 
@@ -137,7 +139,7 @@ def _tables_beside(folder: Path) -> Iterator[Path]:
 
 def _is_table(path: Path) -> bool:
     hidden = path.name.startswith(".") or path.name.endswith("~")
-    return not hidden and path.name != _CARD and path.suffix not in _NOTES
+    return not hidden and path.name not in _NO_PART and path.suffix not in _NOTES
 
 
 def _stands_apart(name: str) -> bool:

@@ -136,25 +136,42 @@ def evaluate_model(
 
 def evaluate_benchmark(
     rules: str,
-    questions: str | Path,
+    questions: str | Path | None,
     predictions: str | Path,
     *,
+    dataset: DatasetLike | None = None,
+    split: Split = "test",
     out: str | Path | None = None,
 ) -> BenchmarkEvaluation:
     """Score predictions for a published benchmark, by the rules that it is published with.
 
     `rules` is a name in `qoqtrain.evaluate.benchmarks.BENCHMARKS`, `questions` the benchmark's own
-    file. With `out`, figures and rows are written into that folder. Raises UsageError for another
-    name, MissingFile, BadTable and DuplicateKey for files that cannot be read.
+    file; without it, those of a `split` of a `dataset` that was built of it, whose predictions name
+    records. With `out`, figures and rows are written into that folder.
+
+    Raises UsageError for another name and for another data set, MissingFile, BadTable and
+    DuplicateKey for files that cannot be read, MissingKey for ids that the set does not hold.
     """
+    from qoqdata.atomic import file_digest
     from qoqtrain.evaluate import benchmarks, read_predictions
     from qoqtrain.evaluate.benchmarks.figures import benchmark_json, write_benchmark_report
 
     benchmark = benchmarks.benchmark_of(rules)
-    items = benchmarks.read_items(Path(questions), benchmark)
     answers = read_predictions(Path(predictions))
+    if (questions is None) == (dataset is None):
+        fix = "name the benchmark's own file, or a data set that was built of it"
+        raise UsageError("a benchmark has its questions from one place", fix=fix)
+    if questions is not None:
+        items = benchmarks.read_items(Path(questions), benchmark)
+        digest = file_digest(Path(questions))
+    else:
+        assert dataset is not None
+        target = dataset_of(dataset)
+        target.refuse_unknown(answers, of="prediction", where=str(predictions), error=MissingKey)
+        items = benchmarks.items_of_records(target, split, benchmark)
+        digest = target.manifest.digest
     verdicts = benchmarks.judge_items(items, answers, benchmark)
-    result = benchmark_json(benchmark, Path(questions), Path(predictions), answers, verdicts)
+    result = benchmark_json(benchmark, digest, Path(predictions), answers, verdicts)
     if out is not None:
         write_benchmark_report(Path(out), result, verdicts)
     return BenchmarkEvaluation(benchmark, result)

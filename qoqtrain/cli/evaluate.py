@@ -32,6 +32,8 @@ A model:  qoqtrain evaluate --data ./set --model ./run/policy --out ./figures
 
 A benchmark:  qoqtrain evaluate --rules slake --questions test.json --predictions answers.jsonl
 
+Of a set that holds it:  qoqtrain evaluate --rules slake --data ./set --predictions answers.jsonl
+
 Each prediction has an id and a response, and may have scores: one number an option."""
 
 
@@ -84,11 +86,13 @@ def evaluate_command(
     the responses are no answers in the form that prompts ask for, the exit code is 1.
     """
     if rules is not None or questions is not None:
-        others = data is not None or harmonise is not None
-        if rules is None or questions is None or predictions is None or others:
-            fix = "add --predictions, leave --data and --harmonise out"
+        places = (questions is None) + (data is None)
+        if rules is None or predictions is None or harmonise is not None or places != 1:
+            fix = "add --predictions, and one of --questions and --data; leave --harmonise out"
             raise UsageError("--rules, --questions and --predictions go together", fix=fix)
-        benchmark = qoqtrain.evaluate_benchmark(rules, questions, predictions, out=out)
+        benchmark = qoqtrain.evaluate_benchmark(
+            rules, questions, predictions, dataset=data, split=split, out=out
+        )
         if json:
             console.emit_json(benchmark.result)
         else:

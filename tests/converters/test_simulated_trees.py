@@ -20,6 +20,8 @@ SOURCES = (
     *("brain_tumor", "brain_mri", "isles22", "mimic_iv"),
     *("ptb_xl", "mimic_iv_ecg", "chapman_shaoxing", "georgia", "cpsc2018"),
     *("rspect", "lndb", "hemorrhage", "inspect", "lidc", "kits23"),
+    *("vqa_rad", "path_vqa", "pmc_vqa", "medxpertqa_mm", "omnimedvqa", "gmai_mmbench"),
+    *("funbench", "u2_bench"),
 )
 CHEST = [
     slug
@@ -48,7 +50,8 @@ def test_five_hundred_units_are_accounted_for(slug: str, tmp_path: Path) -> None
     assert {len(splits) for splits in groups.values()} == {1}
     assert counts.records == len(built.records)
     assert qoqdata.curate(built.dataset) is not None
-    assert qoqdata.stats(tmp_path / "set")
+    if source.card.role == "training":
+        assert qoqdata.stats(tmp_path / "set")
 
 
 @pytest.mark.slow

@@ -194,17 +194,21 @@ def _grams(tokens: list[str], n: int) -> Counter[tuple[str, ...]]:
 
 def benchmark_json(
     benchmark: Benchmark,
-    questions: Path,
+    questions: str,
     predictions: Path,
     ids: Collection[str],
     verdicts: Sequence[Verdict],
 ) -> dict[str, Any]:
-    """The figures and what they rest on; `ids` are those of the predictions. sha256 of both files;
-    `beside` counts predictions of questions that are not asked."""
+    """The figures and what they rest on.
+
+    `questions` is the digest of the file or data set that has them; `ids` are those of the
+    predictions, whose file is digested by sha256. `beside` counts predictions of questions that are
+    not asked.
+    """
     questions_asked = {verdict.item.id for verdict in verdicts}
     return {
         "run": {
-            "questions": file_digest(questions),
+            "questions": questions,
             "predictions": file_digest(predictions),
             "beside": sum(name not in questions_asked for name in ids),
             "note": benchmark.note,

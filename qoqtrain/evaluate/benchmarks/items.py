@@ -10,9 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from qoqdata.errors import BadTable, DuplicateKey, MissingFile
-from qoqtrain.evaluate.benchmarks.readings import Item
+from qoqdata.dataset import Dataset
+from qoqdata.errors import BadTable, DatasetError, DuplicateKey, MissingFile, UsageError
+from qoqtrain.evaluate.benchmarks.readings import Item, closed_or_open
 from qoqtrain.evaluate.benchmarks.table import Benchmark
+from qoqtrain.evaluate.judging import questions_of
 
 _IDS = ("id", "qid", "question_id", "index", "No", "ecg_id", "ecg_path")
 _LETTER = re.compile(r"(?:choice |option_|option )?([A-H])", re.IGNORECASE)
@@ -55,6 +57,42 @@ def items_of(rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, *, where: 
     if not items:
         raise BadTable("holds no question of the benchmark", where=where)
     return list(items.values())
+
+
+def items_of_records(dataset: Dataset, split: str, benchmark: Benchmark) -> list[Item]:
+    """The questions of the benchmark in a data set that was built of it, by record id.
+
+    Options are those that the record shows, so letters are those of their order. Raises UsageError
+    for a data set without its source, or built with other options than the benchmark counts, and
+    DatasetError for a split without records.
+    """
+    source = benchmark.source or benchmark.name
+    entry = dataset.manifest.sources.get(source)
+    if entry is None:
+        fix = f"build {source}, or name the benchmark's own file with --questions"
+        raise UsageError(f"holds no source {source}", where=str(dataset.root), fix=fix)
+    for name, value in benchmark.options:
+        if entry.options.get(name) != value:
+            what = f"was built with {name}={entry.options.get(name)}, and {value} counts"
+            raise UsageError(f"{source} {what}", where=str(dataset.root))
+    rows = [
+        row
+        for row in questions_of(dataset, split)
+        if row["source"] == source and benchmark.domain in (None, row["domain"])
+    ]
+    if not rows:
+        what = f"has no question of {benchmark.name} in the split {split}"
+        raise DatasetError(what, where=str(dataset.root), fix="name another --split")
+    return [_item_of_record(row, benchmark) for row in rows]
+
+
+def _item_of_record(row: Mapping[str, Any], benchmark: Benchmark) -> Item:
+    options: tuple[str, ...] = tuple(row["options"] or ())
+    right: tuple[str, ...] = (str(row["answer"]),)
+    if benchmark.by_letter:
+        right = _letters(right, options)
+    closed = row["task"].startswith("closed") if benchmark.rule is closed_or_open else None
+    return Item(row["id"], right, options if benchmark.needs_options else (), closed)
 
 
 def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -> Item:

@@ -34,6 +34,9 @@ class Benchmark:
     needs_options, by_letter   what the right answer must be: an option, given by its letter
     only           (column, case-folded value) of the questions that count
     groups         columns by which figures are repeated
+    source         slug of the source that builds it, where that is not its name
+    domain, options   of the records that count, where a data set is asked: their domain, and what
+                   the source was to be built with
     note           what a reader of the figures must know
     """
 
@@ -50,11 +53,20 @@ class Benchmark:
     only: tuple[str, str] | None = None
     groups: tuple[str, ...] = ()
     note: str = ""
+    source: str | None = None
+    domain: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
 
 
-def _open(name: str, title: str, note: str, only: tuple[str, str] | None = None) -> Benchmark:
+def _open(
+    name: str,
+    title: str,
+    note: str,
+    only: tuple[str, str] | None = None,
+    options: tuple[tuple[str, str], ...] = (),
+) -> Benchmark:
     figures = ("accuracy", "closed_and_open")
-    return Benchmark(name, title, closed_or_open, figures, only=only, note=note)
+    return Benchmark(name, title, closed_or_open, figures, only=only, note=note, options=options)
 
 
 def _choice(
@@ -65,9 +77,11 @@ def _choice(
     answers: tuple[str, ...] = _ANSWERS,
     only: tuple[str, str] | None = None,
     groups: tuple[str, ...] = (),
+    source: str | None = None,
+    domain: str | None = None,
 ) -> Benchmark:
     return Benchmark(
-        name, title, choice, ("accuracy",), answers,
+        name, title, choice, ("accuracy",), answers, source=source, domain=domain,
         needs_options=True, by_letter=True, only=only, groups=groups, note=note,
     )  # fmt: skip
 
@@ -98,6 +112,7 @@ _TABLE = (
         "SLAKE, English",
         "the English test part has 1,061 questions",
         only=("q_lang", "en"),
+        options=(("language", "en"),),
     ),
     _open("vqa_rad", "VQA-RAD", "train and test share images; say so when fine-tuned on it"),
     _open("path_vqa", "PathVQA", "many questions were made by rules from captions"),
@@ -121,12 +136,14 @@ _TABLE = (
         answers=("gt_answer",),
         only=("modality_type", "fundus photography"),
         groups=("dataset", "question_type"),
+        source="omnimedvqa",
+        domain="fundus",
     ),
     Benchmark(
         "gmai_mmbench_fundus", "GMAI-MMBench VAL, fundus photography", choices, ("accuracy",),
         needs_options=True, by_letter=True, only=("modality", "fundus photography"),
         groups=("clinical vqa task", "department", "perceptual granularity"),
-        note="exact letters, without a judge model",
+        note="exact letters, without a judge model", source="gmai_mmbench", domain="fundus",
     ),
     Benchmark(
         "funbench", "FunBench, one task file", choices, ("accuracy", "sens_spec_hmean"),

@@ -1,0 +1,164 @@
+"""Records that show an image of a benchmark, by an index of the benchmark's copy.
+
+What counts as the same is what counts within a data set (`alike.py`). One image of a record is
+enough: a benchmark shows single slices and frames of what training has whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from qoqdata.curation.alike import (
+    AT_ONCE,
+    COARSE,
+    DETAIL,
+    contents,
+    detail_correlation,
+    detail_of,
+    details,
+    every_way,
+    units,
+)
+from qoqdata.curation.hamming import pairs_within
+from qoqdata.curation.likenesses import thumbnails
+from qoqdata.curation.sameness import Sameness
+from qoqdata.dataset import Dataset
+from qoqdata.records.likeness import CURVE, WAYS
+from qoqdata.roles import evaluation_sources
+
+#: A row a record's image and the likest image of a benchmark; `file` is that image's place in the
+#: copy, `way` how it lies against the record's.
+BENCHMARK_IMAGES = {
+    "id": pl.String,
+    "source": pl.String,
+    "split": pl.String,
+    "image": pl.Int32,
+    "benchmark": pl.String,
+    "file": pl.String,
+    "way": pl.String,
+    "distance": pl.Int32,
+    "correlation": pl.Float32,
+}
+
+
+def find_benchmark_images(
+    dataset: Dataset, same: Sameness, index: pl.DataFrame, *, radius: int, detail: float
+) -> pl.DataFrame:
+    """Records of training sources that show an image of `index`; columns of BENCHMARK_IMAGES,
+    sorted by id, image and benchmark.
+
+    `index` has the columns of `benchmark_index.SCHEMA`. Images that are uniform are like nothing.
+    Raises InputError for an image that cannot be decoded.
+    """
+    benchmarks = evaluation_sources(dataset.manifest)
+    records = same.records.filter(~pl.col("source").is_in(benchmarks))
+    shown = same.shown.filter(medium="image").join(records, on="record")
+    distinct = contents(same.shown.drop("content"))
+    asked = distinct.filter(pl.col("bits").is_not_null()).join(
+        shown.select("content").unique(), on="content", how="semi", maintain_order="left"
+    )
+    index = index.with_row_index("entry").filter(pl.col("bits").is_not_null())
+    parts = [
+        _of_detail(dataset, distinct, index, _coarse(dataset, distinct, index, near), detail)
+        for near in _near(asked, index, radius)
+    ]
+    empty = pl.DataFrame(
+        schema={
+            "content": pl.UInt32,
+            "entry": pl.UInt32,
+            "distance": pl.Int32,
+            "way": pl.String,
+            "correlation": pl.Float32,
+        }
+    )
+    pairs = pl.concat([empty, *(part.select(empty.columns) for part in parts)])
+    likest = (
+        pairs.join(index.select("entry", "benchmark", "file"), on="entry")
+        .sort("correlation", "file", descending=[True, False])
+        .unique(["content", "benchmark"], keep="first", maintain_order=True)
+    )
+    return (
+        shown.join(likest, on="content")
+        .rename({"place": "image"})
+        .select(pl.col(name).cast(kind) for name, kind in BENCHMARK_IMAGES.items())
+        .sort("id", "image", "benchmark")
+    )
+
+
+def _near(asked: pl.DataFrame, index: pl.DataFrame, radius: int) -> Iterator[pl.DataFrame]:
+    """Contents and entries with bits at most `radius` apart, in parts."""
+    mine = asked.select("content", "bits")
+    theirs = index.select("entry", theirs="bits")
+    equal = mine.join(theirs, left_on="bits", right_on="theirs")
+    yield equal.select("content", "entry", distance=pl.lit(0, pl.Int32))
+    words = pl.concat([mine["bits"], theirs["theirs"]]).unique().sort()
+    for i, j in pairs_within(words.to_numpy(), radius):
+        # Each pair once: which of the two is the benchmark's is not known.
+        for one, other in ((i, j), (j, i)):
+            a, b = words.to_numpy()[one], words.to_numpy()[other]
+            distance = np.bitwise_count(a ^ b).astype(np.int32)
+            near = pl.DataFrame({"bits": a, "theirs": b, "distance": distance})
+            both = near.join(mine, on="bits").join(theirs, on="theirs")
+            for part in both.iter_slices(AT_ONCE * 16):
+                yield part.select("content", "entry", "distance")
+
+
+def _coarse(
+    dataset: Dataset, distinct: pl.DataFrame, index: pl.DataFrame, near: pl.DataFrame
+) -> pl.DataFrame:
+    """The candidates whose small images correlate, and in which way."""
+    numbers = np.unique(near["content"].to_numpy())
+    small = units(thumbnails(dataset, distinct[numbers]))
+    entries = np.unique(near["entry"].to_numpy())
+    theirs = _bytes(index, entries, "thumbnail", CURVE)
+    best, way = np.empty(near.height, np.float32), np.zeros(near.height, np.int64)
+    for start in range(0, near.height, AT_ONCE):
+        part = near[start : start + AT_ONCE]
+        mine = small[np.searchsorted(numbers, part["content"].to_numpy())]
+        ways = every_way(theirs[np.searchsorted(entries, part["entry"].to_numpy())])
+        correlation = np.einsum("pv,pwv->pw", mine, ways)
+        way[start : start + AT_ONCE] = correlation.argmax(axis=1)
+        best[start : start + AT_ONCE] = correlation.max(axis=1)
+    ways_named = pl.Series(np.array(WAYS)[way], dtype=pl.String)
+    return near.with_columns(way=ways_named, correlation=pl.Series(best)).filter(
+        pl.col("correlation") >= COARSE["image"]
+    )
+
+
+def _of_detail(
+    dataset: Dataset,
+    distinct: pl.DataFrame,
+    index: pl.DataFrame,
+    pairs: pl.DataFrame,
+    least: float,
+) -> pl.DataFrame:
+    """The pairs whose details correlate; their correlation is that of the details."""
+    kept = [pairs.clear()]
+    for part in pairs.sort("content", "entry").iter_slices(AT_ONCE):
+        views = details(dataset, distinct[np.unique(part["content"].to_numpy())])
+        entries = np.unique(part["entry"].to_numpy())
+        greys = _bytes(index, entries, "grey", DETAIL * DETAIL).reshape(-1, DETAIL, DETAIL)
+        theirs = {int(one): detail_of(grey) for one, grey in zip(entries, greys, strict=True)}
+        values = [
+            detail_correlation(views[content], theirs[entry], WAYS.index(way))
+            for content, entry, way in part.select("content", "entry", "way").iter_rows()
+        ]
+        kept.append(
+            part.with_columns(correlation=pl.Series(values, dtype=pl.Float32)).filter(
+                pl.col("correlation") >= least
+            )
+        )
+    return pl.concat(kept)
+
+
+def _bytes(
+    index: pl.DataFrame, entries: NDArray[np.uint32], column: str, width: int
+) -> NDArray[np.uint8]:
+    """(entries, width) of a column of bytes."""
+    wanted = pl.DataFrame({"entry": entries}, schema={"entry": pl.UInt32})
+    cells = wanted.join(index.select("entry", column), on="entry", maintain_order="left")[column]
+    return np.frombuffer(b"".join(cells), np.uint8).reshape(-1, width)

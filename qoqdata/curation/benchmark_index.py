@@ -1,0 +1,152 @@
+"""The index of a benchmark's images: what each is recognised by, from a copy on the user's disk.
+
+It holds a digest, 64 bits and small grey images, so that training sets are checked against it where
+the benchmark itself does not lie. Small images are still images: it is for whoever may hold them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from qoqdata.atomic import replacing
+from qoqdata.curation.alike import DETAIL, small_grey
+from qoqdata.errors import BadTable, InputError, MissingFile, UsageError
+from qoqdata.progress import ProgressCallback, silent
+from qoqdata.records.images import image_from_file
+from qoqdata.records.likeness import CURVE, image_likeness
+from qoqdata.sources.rawtree import RawTree, open_raw
+
+#: A row an image; `file` is its path below the copy, of a member `container#member`. `thumbnail`
+#: is that of the likeness, (16, 16); `grey` (64, 64) is what details are compared by.
+SCHEMA = pa.schema(
+    [
+        pa.field("benchmark", pa.string(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("digest", pa.binary(16), nullable=False),
+        pa.field("bits", pa.uint64()),
+        pa.field("thumbnail", pa.binary(CURVE), nullable=False),
+        pa.field("grey", pa.binary(DETAIL * DETAIL), nullable=False),
+    ]
+)
+#: Raised when the same image would give other values.
+VERSION = 1
+_VERSION = b"benchmark index"
+
+_SUFFIXES = ("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff", "*.webp", "*.gif", "*.jp2")
+_ARCHIVES = ("*.zip", "*.tar", "*.tar.gz", "*.tgz")
+_TABLES = ("*.parquet", "*.tsv")
+#: Columns that published tables have their images in.
+_COLUMNS = ("image", "img_data")
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class BenchmarkIndex:
+    """`table` has the columns of SCHEMA: benchmarks by name, of each the files, then what archives
+    and tables hold. `unreadable` are the files that are not in it, with why."""
+
+    table: pa.Table
+    unreadable: tuple[InputError, ...]
+
+
+def index_images(copies: Mapping[str, Path], progress: ProgressCallback = silent) -> BenchmarkIndex:
+    """The images below the folders `copies`, by the name of their benchmark.
+
+    Image files, also in archives, and cells of Parquet and TSV tables as benchmarks are published.
+    `progress` hears of images and their total. Raises UsageError for a folder without any.
+    """
+    unreadable: list[InputError] = []
+    found: list[tuple[str, RawTree, str]] = []
+    for name, folder in sorted(copies.items()):
+        raw = open_raw(folder)
+        files = list(_images(raw, unreadable))
+        if not files:
+            fix = "name the folder of the unpacked benchmark"
+            raise UsageError("holds no image", where=str(folder), fix=fix)
+        found += [(name, raw, file) for file in files]
+    rows = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(found), _AT_ONCE):
+            for row in pool.map(_row, found[start : start + _AT_ONCE]):
+                if isinstance(row, InputError):
+                    unreadable.append(row)
+                else:
+                    rows.append(row)
+            progress(min(start + _AT_ONCE, len(found)), len(found))
+    columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
+    table = pa.table(columns, SCHEMA.with_metadata({_VERSION: str(VERSION).encode()}))
+    return BenchmarkIndex(table, tuple(unreadable))
+
+
+def write_index(path: Path, index: BenchmarkIndex) -> None:
+    """Write the table whole or not at all; the same images give the same bytes."""
+    with replacing(path) as draft:
+        pq.write_table(index.table, draft, compression="zstd")
+
+
+def read_index(path: Path) -> pl.DataFrame:
+    """The table of an index. Raises MissingFile and BadTable, of other versions too."""
+    if not path.is_file():
+        raise MissingFile("there is no such index", where=str(path))
+    fix = "write it anew with `qoqdata benchmark-index`"
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            if schema != SCHEMA or (schema.metadata or {}).get(_VERSION) != str(VERSION).encode():
+                raise BadTable("is no index of this version", where=str(path), fix=fix)
+            table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise BadTable("is no sound Parquet file", where=str(path), fix=fix) from error
+    return pl.DataFrame(table)
+
+
+def _images(raw: RawTree, unreadable: list[InputError]) -> Iterator[str]:
+    yield from (file for file in raw.files(*_SUFFIXES) if "#" not in file)
+    shapes = {suffix.removeprefix("*") for suffix in _SUFFIXES}
+    for archive in raw.files(*_ARCHIVES):
+        try:
+            members = raw.members(archive)
+        except InputError as error:
+            unreadable.append(error)
+            continue
+        yield from (one for one in members if Path(one.lower()).suffix in shapes)
+    for table in raw.files(*_TABLES):
+        for column in _COLUMNS:
+            try:
+                yield from raw.members(table, f"{column}[*]")
+            except BadTable:
+                continue  # Tables of questions and predictions lie there too.
+            except InputError as error:
+                unreadable.append(error)
+                break
+
+
+def _row(one: tuple[str, RawTree, str]) -> dict[str, object] | InputError:
+    name, raw, file = one
+    try:
+        image, _ = image_from_file(raw.resolve(file))
+    except InputError as error:
+        return error
+    likeness = image_likeness(image.pixels)
+    return {
+        "benchmark": name,
+        "file": file,
+        "digest": likeness.digest,
+        "bits": likeness.bits,
+        "thumbnail": likeness.thumbnail,
+        "grey": small_grey(_colour(image.pixels)).tobytes(),
+    }
+
+
+def _colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)

@@ -1,0 +1,132 @@
+"""Benchmarks with lettered options: letters, captions, printed options, and which images."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from qoqdata.errors import BadLabel, BadTable
+from qoqdata.records.content import Record
+from qoqdata.sources.catalogue import find_source
+from qoqdata.sources.protocol import Filtered, Job, Unit
+from qoqdata.sources.rawtree import open_raw
+
+BENCHMARKS = find_source("pmc_vqa").module.rsplit(".", 2)[0]
+LETTERED = importlib.import_module(f"{BENCHMARKS}.lettered")
+
+
+def code(slug: str, part: str = "source"):  # type: ignore[no-untyped-def]
+    return importlib.import_module(f"{BENCHMARKS}.{slug}.{part}")
+
+
+def job_of(slug: str, raw: Path, **options: object) -> Job:
+    card = find_source(slug).card
+    defaults = {name: option.default for name, option in card.options.items()}
+    return Job(card, open_raw(raw), options=defaults | options)
+
+
+def test_letters_are_taken_off_where_every_option_prints_its_own() -> None:
+    printed = {"A": " A:liver ", "B": "B: kidney"}
+    assert LETTERED.bare_options(printed, where="") == {"A": "liver", "B": "kidney"}
+    # "A. fumigatus" is a name.
+    names = {"A": "A. fumigatus", "B": "C. albicans"}
+    assert LETTERED.bare_options(names, where="") == names
+    assert LETTERED.bare_options({"A": "x", "B": "y", "C": None}, where="") == {"A": "x", "B": "y"}
+    with pytest.raises(BadLabel, match="leave a letter out"):
+        LETTERED.bare_options({"A": "x", "B": "", "C": "y"}, where="")
+
+
+def test_the_answer_is_a_letter_or_the_words_of_one_option() -> None:
+    options = {"A": "vitamin", "B": "A"}
+    assert LETTERED.right_option({"A": "liver", "B": "lung"}, "b", where="") == "lung"
+    assert LETTERED.right_option({"A": "liver", "B": "lung"}, "Lung ", where="") == "lung"
+    with pytest.raises(BadLabel, match="names 2 options"):
+        LETTERED.right_option(options, "A", where="")
+    with pytest.raises(BadLabel, match="names 0 options"):
+        LETTERED.right_option(options, "lung", where="")
+
+
+def test_no_caption_of_pmc_vqa_is_shown(tmp_path: Path) -> None:
+    code("pmc_vqa", "simulate").simulate(tmp_path, 6)
+    job = job_of("pmc_vqa", tmp_path)
+    units = [one for one in code("pmc_vqa").plan(job) if isinstance(one, Unit)]
+    assert len(units) == 6
+    for unit in units:
+        assert "staining" not in json.dumps(unit.facts)
+        (record,) = code("pmc_vqa").convert(unit, job)
+        assert record.context is None
+        assert "staining" not in record.forms[0]
+
+
+def test_options_of_medxpertqa_are_shown_once_with_all_images(tmp_path: Path) -> None:
+    code("medxpertqa_mm", "simulate").simulate(tmp_path, 3)
+    job = job_of("medxpertqa_mm", tmp_path)
+    units = list(code("medxpertqa_mm").plan(job))
+    counts = []
+    for unit in units:
+        (record,) = code("medxpertqa_mm").convert(unit, job)
+        assert isinstance(record, Record)
+        assert all(record.forms[0].count(option) == 1 for option in record.options or ())
+        assert "Answer Choices" not in record.forms[0]
+        counts.append(len(record.images or ()))
+    assert counts == [1, 2, 3]
+
+
+def test_a_modality_of_omnimedvqa_is_chosen_whatever_its_case(tmp_path: Path) -> None:
+    code("omnimedvqa", "simulate").simulate(tmp_path, 6)
+    job = job_of("omnimedvqa", tmp_path, modality="FUNDUS photography")
+    planned = list(code("omnimedvqa").plan(job))
+    units = [one for one in planned if isinstance(one, Unit)]
+    assert {unit.facts["modality"] for unit in units} == {"Fundus Photography"}
+    reasons = {one.reason for one in planned if isinstance(one, Filtered)}
+    assert reasons == {"other_modality"}
+    records = [record for unit in units for record in code("omnimedvqa").convert(unit, job)]
+    assert {record.domain for record in records} == {"fundus"}
+
+
+def test_an_image_that_no_question_names_is_told(tmp_path: Path) -> None:
+    code("omnimedvqa", "simulate").simulate(tmp_path, 6)
+    (tmp_path / "QA_information/Open-access/Made Up CT.json").unlink()
+    planned = list(code("omnimedvqa").plan(job_of("omnimedvqa", tmp_path)))
+    filtered = [one for one in planned if isinstance(one, Filtered)]
+    assert [one.reason for one in filtered] == ["not_asked", "not_asked"]
+
+
+def test_no_hint_of_funbench_is_shown(tmp_path: Path) -> None:
+    """Its second mode's prompts say what is to be seen."""
+    code("funbench", "simulate").simulate(tmp_path, 4)
+    job = job_of("funbench", tmp_path)
+    units = [one for one in code("funbench").plan(job) if isinstance(one, Unit)]
+    assert len(units) == 4
+    for unit in units:
+        (record,) = code("funbench").convert(unit, job)
+        assert " case. " not in record.forms[0]
+        assert record.context is None
+
+
+def test_a_task_file_with_another_number_of_images_is_refused(tmp_path: Path) -> None:
+    code("funbench", "simulate").simulate(tmp_path, 4)
+    file = tmp_path / "FunBench/L2-anatomy_perception/L2b-laterality.json"
+    content = json.loads(file.read_text())
+    content["data"].popitem()
+    file.write_text(json.dumps(content))
+    with pytest.raises(BadTable, match="states 2 images and has 1"):
+        list(code("funbench").plan(job_of("funbench", tmp_path)))
+
+
+@pytest.mark.parametrize("text", ['["benign", "malignant"]', "['benign', 'malignant']"])
+def test_options_of_u2_bench_are_a_list_in_either_spelling(text: str) -> None:
+    options = code("u2_bench")._options
+    assert options(text, "") == ("benign", "malignant")
+    for bad in ("benign, malignant", "[1, 2]", "__import__('os')", None):
+        with pytest.raises(BadTable, match="are no list"):
+            options(bad, "")
+
+
+def test_several_letters_of_gmai_mmbench_are_filtered(tmp_path: Path) -> None:
+    code("gmai_mmbench", "simulate").simulate(tmp_path, 5, quirks=True)
+    planned = list(code("gmai_mmbench").plan(job_of("gmai_mmbench", tmp_path)))
+    assert [one.reason for one in planned if isinstance(one, Filtered)] == ["several_answers"]
