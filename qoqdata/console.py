@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import textwrap
@@ -30,6 +31,7 @@ from qoqdata.errors import (
     UnfinishedBuild,
     UsageError,
 )
+from qoqdata.extras import install_command
 from qoqdata.pipeline import progress as events
 from qoqdata.printable import printable
 from qoqdata.progress import ProgressCallback, silent
@@ -41,6 +43,14 @@ EXIT_CODES = (
     "Exit codes:  0 done; 1 findings, or input that cannot be used; 2 wrong arguments or"
     " configuration; 3 a source failed as a whole, or the work is unfinished; 130 interrupted"
 )
+
+#: What the system says of a file in the place of a folder, of a full disk, and of a closed one.
+_NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+#: What the parser raises; newer versions of typer have a copy of click in which it is.
+_Refusal: Any = typer.BadParameter.__base__
 
 #: Warnings that are a line on standard error.
 OURS = (CatalogueWarning, FailedSourceWarning)
@@ -291,6 +301,27 @@ class _SourceBars:
                 _say_faults(event)
 
 
+def run(app: typer.Typer) -> None:
+    """Entry point of a command line: as `guard`, and what cannot be parsed is a line too."""
+    guard(lambda: _parse_and_call(app))
+
+
+def _parse_and_call(app: typer.Typer) -> None:
+    try:
+        code = app(prog_name=app.info.name, standalone_mode=False)
+    except _Refusal as refusal:
+        if refusal.ctx is None or type(refusal).__name__ == "NoArgsIsHelpError":
+            complain(refusal.format_message())
+            sys.exit(USAGE)
+        words = " ".join(refusal.format_message().split())
+        what, near, name = words.partition(" Did you mean ")
+        path = refusal.ctx.command_path
+        fix = f"did you mean {name}" if near else f"see `{path} --help`"
+        raise UsageError(what.rstrip("."), where=path, fix=fix) from refusal
+    if isinstance(code, int) and code != DONE:
+        sys.exit(code)
+
+
 def guard(command: Callable[[], object]) -> None:
     """Run a command; 2 for usage errors, 3 for unfinished builds and what the system or we got
     wrong, 1 for other errors of ours, 130 when interrupted.
@@ -312,9 +343,27 @@ def guard(command: Callable[[], object]) -> None:
             complain("interrupted; the same command goes on from here")
         raise
     except OSError as error:
-        complain(f"error: {error.filename or 'system'}: {error.strerror or error}")
-        sys.exit(FAILED)
+        complain(f"error: {_system_fault(error)}")
+        sys.exit(USAGE if error.errno in _NO_FOLDER else FAILED)
+    except ModuleNotFoundError as error:
+        if (fix := install_command(error.name or "")) is None:
+            traceback.print_exc()
+            sys.exit(FAILED)
+        complain(f"error: {UsageError(f'needs {error.name}, which is not installed', fix=fix)}")
+        sys.exit(USAGE)
     except Exception:
         # Python's own code for this, 1, would read as findings.
         traceback.print_exc()
         sys.exit(FAILED)
+
+
+def _system_fault(error: OSError) -> QoqdataError:
+    """What the operating system refused, where, and what to do about it."""
+    what, fix = error.strerror or str(error), None
+    if error.errno in _NO_FOLDER:
+        what, fix = "a file stands where a folder must be", "name another folder"
+    elif error.errno in _FULL:
+        fix = "free space there, then run the same command again"
+    elif error.errno in _CLOSED:
+        fix = "see who may write there, or name another folder"
+    return QoqdataError(what, where=str(error.filename or "system"), fix=fix)

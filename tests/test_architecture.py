@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up. A package or module imports from the rows above its own, never from its own
 #: row or below. The longest name that fits counts.
 QOQDATA = (
-    ("errors", "version", "shipped", "progress", "printable"),
+    ("errors", "version", "extras", "shipped", "progress", "printable"),
     (
         "json_document",
         "yaml_document",

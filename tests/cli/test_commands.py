@@ -190,7 +190,7 @@ def test_new_source_passes_its_suite(
 def test_demo_runs_end_to_end(qoqdata: Callable, tmp_path: Path) -> None:
     code, text, _ = qoqdata("demo", "--out", tmp_path / "demo", "--workers", "0")
     assert code == 0
-    assert "55 records" in text
+    assert "154 records" in text
     assert "drpo weights" in text
     again = qoqdata("demo", "--out", tmp_path / "demo", "--workers", "0")
     assert again[0] == 0
