@@ -54,7 +54,7 @@ def _way_to_a_set(root: Path) -> str:
         inside = sorted(path.parent.name for path in root.glob("*/manifest.json"))
         return f"name a set in it: {', '.join(inside[:3])}" if inside else _FINISH
     beside = [path.parent.name for path in root.absolute().parent.glob("*/manifest.json")]
-    near = difflib.get_close_matches(root.name, sorted(beside), n=1)
+    near = difflib.get_close_matches(root.name, sorted(beside), n=1, cutoff=0.75)
     return f"did you mean {root.parent / near[0]}?" if near else f"check the path, or {_FINISH}"
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import qoqdata
 from qoqdata import console
-from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
-from qoqdata.contract.storage import StoragePolicy
+from qoqdata.contract.vocabulary import StoragePolicy
 from qoqdata.errors import UsageError
+
+if TYPE_CHECKING:
+    from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
 
 #: The exit code of what a build came to.
 CODES: dict[Outcome, int] = {

@@ -20,7 +20,6 @@ EPILOG = """Example:  qoqdata curate ./set
 
 With decisions:  qoqdata curate ./set --recipe curation.yaml
 
-\b
   # curation.yaml
   phi:
     on_finding: hold            # hold (default), drop, or open: keep, and nothing can be published

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,7 +10,6 @@ import typer
 
 import qoqtrain
 from qoqdata import console
-from qoqdata.roles import in_words
 
 if TYPE_CHECKING:
     from qoqtrain.trainer.plan.dry_run import DryRun
@@ -50,6 +50,7 @@ def train_command(
     show_config: Annotated[
         bool, typer.Option("--show-config", help="With --dry-run: DeepSpeed's configuration.")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --dry-run: as JSON.")] = False,
     print_slurm: Annotated[
         str | None, typer.Option(help="NODESxGPUS: print a Slurm script of this command.")
     ] = None,
@@ -79,7 +80,11 @@ def train_command(
     elif show_settings:
         console.say(as_yaml(settings).rstrip())
     elif dry:
-        show(qoqtrain.dry_run(settings, world=world), world=world, config=show_config)
+        result = qoqtrain.dry_run(settings, world=world)
+        if json:
+            console.emit_json(facts(result, world=world, config=show_config))
+        else:
+            show(result, world=world, config=show_config)
     else:
         from qoqtrain.trainer.log.progress import is_first, listener
 
@@ -89,8 +94,30 @@ def train_command(
             console.say(f"trained model: {folder}")
 
 
+def facts(result: DryRun, *, world: int, config: bool) -> dict[str, Any]:
+    """The dry run for scripts; memory in GiB, time of a step in seconds."""
+    shape = result.plan.shape
+    content = {
+        "stage": result.plan.settings.stage,
+        "model": str(result.plan.settings.model),
+        "world": world,
+        "sizes": asdict(result.sizes),
+        "records": result.plan.records.height,
+        "left_out": result.left_out,
+        "steps": shape.steps,
+        "prompt_tokens": list(result.prompt_tokens),
+        "memory": asdict(result.memory) | {"device": result.memory.device},
+        "time": asdict(result.time),
+        "mix": result.mix,
+        "weights": result.weights,
+    }
+    return content | ({"deepspeed": result.deepspeed} if config else {})
+
+
 def show(result: DryRun, *, world: int, config: bool) -> None:
     """The dry run: the cut of a step, memory, the mix, and what DRPO starts from."""
+    from qoqdata.roles import in_words
+
     plan, shape, memory = result.plan, result.plan.shape, result.memory
     settings = plan.settings
     longest = max(result.prompt_tokens, default=0)
