@@ -17,8 +17,8 @@ from qoqdata.cli.main import app
 from qoqdata.sources import catalogue
 
 EXAMPLE = catalogue.find_source("image_table").folder / "example"
-#: It shows the tables of other commands, one after another.
-NO_JSON = {"demo"}
+#: `demo` shows the tables of other commands, one after another; the others serve until they are ended.
+NO_JSON = {"demo", "view", "watch"}
 
 
 @pytest.mark.parametrize("module", ["qoqdata.cli.main", "qoqtrain.cli"])
