@@ -17,7 +17,7 @@ from qoqdata.cli.main import app
 from qoqdata.sources import catalogue
 
 EXAMPLE = catalogue.find_source("image_table").folder / "example"
-#: `demo` shows the tables of other commands, one after another; the others serve until they are ended.
+#: `demo` shows the tables of other commands, and the others serve until they are ended.
 NO_JSON = {"demo", "view", "watch"}
 
 
