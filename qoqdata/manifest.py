@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from qoqdata.layout import Layout
 
 #: Characters of a fault that are told.
 _MOST = 300
+_FINISH = "finish the build first: run the same `qoqdata build` again"
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -29,12 +31,31 @@ def read_manifest(root: Path) -> Manifest:
         content = document_bytes(path)
     except FileNotFoundError as error:
         what = "holds no manifest.json" if root.is_dir() else "there is no such data set"
-        fix = "finish the build first: run the same `qoqdata build` again"
         kind = UnfinishedBuild if Layout(root).build.is_dir() else DatasetError
-        raise kind(what, where=str(root), fix=fix) from error
+        raise kind(what, where=str(root), fix=_way_to_a_set(root)) from error
+    except NotADirectoryError as error:
+        what, fix = "is a file, and a data set is a folder", _way_to_a_set(root)
+        raise DatasetError(what, where=str(root), fix=fix) from error
     except OSError as error:
-        raise DatasetError(f"cannot be read: {error}", where=str(path)) from error
+        what, fix = f"cannot be read: {error.strerror or error}", "see who may read it"
+        raise DatasetError(what, where=str(path), fix=fix) from error
     return parse_manifest(content, where=str(path))
+
+
+def _way_to_a_set(root: Path) -> str:
+    """What to do where `root` holds no manifest: the set that lies around it, inside of it or
+    beside it under a name like its own, else the build that did not end."""
+    if Layout(root).build.is_dir():
+        return _FINISH
+    around = [folder for folder in root.absolute().parents if Layout(folder).manifest.is_file()]
+    if around:
+        return f"name the folder of the set: {around[0]}"
+    if root.is_dir():
+        inside = sorted(path.parent.name for path in root.glob("*/manifest.json"))
+        return f"name a set in it: {', '.join(inside[:3])}" if inside else _FINISH
+    beside = [path.parent.name for path in root.absolute().parent.glob("*/manifest.json")]
+    near = difflib.get_close_matches(root.name, sorted(beside), n=1, cutoff=0.75)
+    return f"did you mean {root.parent / near[0]}?" if near else f"check the path, or {_FINISH}"
 
 
 def is_as_built(path: Path, file: Shard | MetadataFile) -> bool:
@@ -55,7 +76,8 @@ def parse_manifest(content: bytes, *, where: str) -> Manifest:
         field = ".".join(str(part) for part in fault["loc"])
         # Both may quote what somebody wrote, at any length.
         what = f"is not a manifest: {field[:_MOST]}: {fault['msg'][:_MOST]}"
-        raise DatasetError(what, where=where) from error
+        fix = "name a folder that `qoqdata build` or `qoqdata publish` wrote"
+        raise DatasetError(what, where=where, fix=fix) from error
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:
@@ -84,7 +106,7 @@ def _check_version(content: bytes, where: str) -> None:
     try:
         found = parse_json(content)
         versions = int(found["schema_version"]), int(found["manifest_version"])
-        builds = _builds(found)
+        builds, writer = _builds(found), found.get("qoqdata_version")
     except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
         return
     if versions == (SCHEMA_VERSION, VERSION):
@@ -94,7 +116,10 @@ def _check_version(content: bytes, where: str) -> None:
         if versions[0] != SCHEMA_VERSION
         else ("manifest", versions[1], VERSION)
     )
-    fix = "use the qoqdata that wrote it" if found_ > this else f"build it anew: {builds}"
+    # It is somebody's text: a number of a version is shown, and nothing else.
+    number = f" ({writer})" if re.fullmatch(r"[0-9][0-9A-Za-z.+]{0,30}", str(writer)) else ""
+    newer = f"use the qoqdata that wrote it{number}, or a later one"
+    fix = newer if found_ > this else f"build it anew: {builds}"
     what, root = (
         f"has {kind} version {found_}, this is {this}",
         where.removesuffix("/manifest.json"),

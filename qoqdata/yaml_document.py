@@ -18,6 +18,7 @@ so each of these is a wrong label. Here, after the core schema of YAML 1.2 (yaml
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -89,6 +90,24 @@ def parse_yaml(text: str, *, where: str) -> Any:
         return None
     _refuse_growth(root, where)
     return _value(root, where)
+
+
+def line_of(text: str, path: Sequence[str | int]) -> int | None:
+    """The line of the value in `text` that keys and numbers lead to: of its key, where it has one.
+
+    Parts that are not there are left out; None where none of them is.
+    """
+    node, line = _compose(text), None
+    for part in path:
+        if isinstance(node, MappingNode):
+            pairs = {key.value: (key, value) for key, value in node.value}
+            if str(part) in pairs:
+                key, node = pairs[str(part)]
+                line = key.start_mark.line + 1
+        elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
 
 
 def dump_yaml(content: Any, *, width: int = 100) -> str:

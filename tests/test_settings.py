@@ -104,7 +104,7 @@ def test_the_field_at_fault_is_named() -> None:
     assert checked(Reader, {"depth": {"slices": 3}}, where="x").depth.slices == 3
     with pytest.raises(CardError) as raised:
         checked(Reader, {"depth": {"slice": 3}}, where="x", fix="look", error=CardError)
-    assert (raised.value.where, raised.value.fix) == ("x, depth.slice", "look")
+    assert (raised.value.where, raised.value.fix) == ("x, depth.slice", "did you mean slices?")
     with pytest.raises(UsageError) as raised:
         checked(Reader, [], where="x")
     assert (type(raised.value), raised.value.where) == (UsageError, "x, the document")

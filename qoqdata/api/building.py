@@ -14,7 +14,8 @@ from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from qoqdata.contract.manifest import Manifest
-    from qoqdata.contract.storage import Storage, StoragePolicy
+    from qoqdata.contract.storage import Storage
+    from qoqdata.contract.vocabulary import StoragePolicy
     from qoqdata.dataset import Dataset
     from qoqdata.pipeline.config import BuildConfig
     from qoqdata.pipeline.progress import Listener

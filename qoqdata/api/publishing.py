@@ -60,7 +60,8 @@ def publish(
 
     It goes to `repo_id` (ORG/NAME on the Hub; `private` and the branch `revision` are of it), or
     `to` a folder or fsspec URL. `version` follows from what changed unless it is given; `dry_run`
-    sends nothing. `pixels_reviewed` names sources whose images the `reviewer` (default: who is
+    sends nothing, and without `repo_id` and `to` compares with no earlier release and asks no
+    network. `pixels_reviewed` names sources whose images the `reviewer` (default: who is
     logged in) has looked through for burned-in text, which private sources need and open findings
     are settled by; it holds until data or findings change. `salt_file` is the salt of the
     build. `on_prepared` hears of the release once it has passed its gates and nothing is sent,
@@ -73,7 +74,7 @@ def publish(
     from qoqdata.publication.release import deliver, prepare
     from qoqdata.records.identity import load_salt
 
-    target = _target(repo_id, to, private=private, revision=revision)
+    target = _target(repo_id, to, private=private, revision=revision, may_be_none=dry_run)
     source = dataset_in_folder(dataset, command="publish")
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
     prepared = prepare(
@@ -119,10 +120,20 @@ def blanking(dataset: DatasetLike) -> Blanking:
     return Blanking(boxes_to_blank(receipt.read_findings(opened)))
 
 
-def _target(repo_id: str | None, to: str | Path | None, *, private: bool, revision: str) -> Target:
+def _target(
+    repo_id: str | None,
+    to: str | Path | None,
+    *,
+    private: bool,
+    revision: str,
+    may_be_none: bool,
+) -> Target:
     from qoqdata.publication.folder import Folder
     from qoqdata.publication.hub import Hub
+    from qoqdata.publication.target import Nowhere
 
+    if repo_id is None and to is None and may_be_none:
+        return Nowhere()
     if (repo_id is None) == (to is None):
         raise UsageError("say where to publish", fix="either --repo-id ORG/NAME or --to URL")
     if repo_id is None:

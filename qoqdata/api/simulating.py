@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from qoqdata.atomic import naming
 from qoqdata.errors import UsageError
 
 #: A hidden file, which no build reads: it marks what tables cannot say themselves.
@@ -80,7 +81,6 @@ def simulate(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("is there already", where=str(out), fix="name a new or an empty folder")
     note = {"note": MARK, "source": source, "n": n, "seed": seed, "quirks": quirks}
-    write_text(out / NOTE, json.dumps(note) + "\n")
     paths: set[Path] = set()
 
     def heard(path: Path) -> None:
@@ -88,6 +88,8 @@ def simulate(
         if progress is not None:
             progress(len(paths))
 
-    with listening(heard):
-        function(out, n, seed=seed, quirks=quirks)
+    with naming(out):
+        write_text(out / NOTE, json.dumps(note) + "\n")
+        with listening(heard):
+            function(out, n, seed=seed, quirks=quirks)
     return sum(path.is_file() for path in out.rglob("*")) - 1

@@ -11,12 +11,12 @@ import qoqdata
 from qoqdata import console
 from qoqdata.api.collecting import is_collection
 from qoqdata.cli import collection
-from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
-from qoqdata.contract.storage import StoragePolicy
+from qoqdata.contract.vocabulary import StoragePolicy
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from qoqdata.collection.survey import Survey
+    from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
 
 #: The exit code of what a build came to.
 CODES: dict[Outcome, int] = {

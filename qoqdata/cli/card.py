@@ -17,10 +17,15 @@ def add(app: typer.Typer) -> None:
 def card_command(
     dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
     repo_id: Annotated[str | None, typer.Option(help="ORG/NAME, for the loading snippet.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The files as JSON.")] = False,
 ) -> None:
     """Write README.md, figures and croissant.json from manifest, cards and statistics.
 
     `qoqdata publish` does it for what leaves; this is for a look, or for sets that stay.
     """
-    for path in qoqdata.card(dataset, repo_id=repo_id):
+    paths = qoqdata.card(dataset, repo_id=repo_id)
+    if json:
+        console.emit_json({"files": list(paths)})
+        return
+    for path in paths:
         console.say(str(path))

@@ -22,7 +22,6 @@ Against benchmarks:  qoqdata curate ./set --against index.parquet
 
 With decisions:  qoqdata curate ./set --recipe curation.yaml
 
-\b
   # curation.yaml
   phi:
     on_finding: hold            # hold (default), drop, or open: keep, and nothing can be published

@@ -34,13 +34,14 @@ def difficulty_command(
     limit: Annotated[
         int, typer.Option(min=2, help="Questions of a source and task that --probe looks at.")
     ] = LIMIT,
+    json: Annotated[bool, typer.Option("--json", help="The outcome as JSON.")] = False,
 ) -> None:
     """Write how well a policy answers each question.
 
     The table is difficulty/<policy>.parquet; `qoqdata stats` then uses it. The probe is a ridge
     regression on features that nobody trained, fitted to other patients than those it answers for.
     """
-    with console.counter("questions") as progress:
+    with console.counter("questions", quiet=json) as progress:
         difficulty = qoqdata.difficulty(
             dataset,
             rollouts=rollouts,
@@ -51,6 +52,16 @@ def difficulty_command(
             limit=limit,
             progress=progress,
         )
+    if json:
+        console.emit_json(
+            {
+                "path": difficulty.path,
+                "questions": difficulty.table.height,
+                "success_rate": difficulty.success_rate,
+                "left_out": list(difficulty.left_out),
+            }
+        )
+        return
     for name in difficulty.left_out:
         console.complain(f"{name}: too few patients for a probe, left out")
     rate = difficulty.success_rate

@@ -63,4 +63,4 @@ for command in COMMANDS:
 
 def run() -> None:
     """Entry point: user errors become one line on standard error and an exit code."""
-    console.guard(app)
+    console.run(app)

@@ -26,12 +26,16 @@ def new_source_command(
     out: Annotated[
         Path | None, typer.Option(help="Parent folder (default: converters/<domain>).")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="What was made, as JSON.")] = False,
 ) -> None:
     """Make a source folder that passes its suite."""
     from qoqdata.suite.examples import RECORDS, read_expected
 
     source = qoqdata.new_source(name, domain, out=out)
     parent, records = source.folder.parent, len(read_expected(source, RECORDS))
+    if json:
+        console.emit_json({"source": name, "folder": source.folder, "records": records})
+        return
     made = "card.yaml, source.py, simulate.py, example/"
     console.say(f"{source.folder}: {made} with {records} records")
     console.say("next")

@@ -34,7 +34,9 @@ def publish_command(
     private: Annotated[bool, typer.Option("--private", help="Make a private repository.")] = False,
     revision: Annotated[str, typer.Option(help="Branch on the Hub.")] = "main",
     version: Annotated[str | None, typer.Option(help="Default: follows from the diff.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; offline without a target.")
+    ] = False,
     pixels_reviewed: Annotated[
         list[str] | None,
         typer.Option(metavar="SOURCE", help="You looked through its images for burned-in text."),
@@ -89,6 +91,11 @@ def show(prepared: Prepared) -> None:
 def report(publication: Publication, *, as_json: bool) -> None:
     """What was sent, and how to read it; of a dry run, where its files are."""
     prepared, delivery, url = publication.prepared, publication.delivery, publication.url
+    if delivery is None and as_json:
+        root = prepared.staged.root
+        files = [file.path for file in prepared.files]
+        console.emit_json({"version": prepared.version, "folder": root, "files": files})
+        return
     if delivery is None:
         console.say(f"\ndry run: the outgoing files lie in {prepared.staged.root}")
         return

@@ -8,10 +8,9 @@ import typer
 
 import qoqdata
 from qoqdata import console
-from qoqdata.contract.card import Card
-from qoqdata.sources.overview import domain_of, how_verified
 
 if TYPE_CHECKING:
+    from qoqdata.contract.card import Card
     from qoqdata.sources.overview import SourceOverview
 
 
@@ -75,6 +74,8 @@ def _lines(row: SourceOverview) -> tuple[str, ...]:
 
 def show(card: Card) -> None:
     """A card for a person."""
+    from qoqdata.sources.overview import domain_of, how_verified
+
     console.say(f"{card.slug}: {card.name}")
     console.say(card.summary)
     facts = [

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
 import typer
 
 import qoqdata
 from qoqdata import console
 from qoqdata.contract.vocabulary import LABEL_STATES
-from qoqdata.roles import evaluation_sources
-from qoqdata.statistics.tables import Stats
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from qoqdata.statistics.tables import Stats
 
 
 def add(app: typer.Typer) -> None:
@@ -40,6 +42,8 @@ def stats_command(
         frames |= {} if stats.concepts is None else {"concepts": stats.concepts}
         console.emit_json({name: frame.to_dicts() for name, frame in frames.items()})
         return
+    from qoqdata.roles import evaluation_sources
+
     show(stats)
     if benchmarks := evaluation_sources(qoqdata.open(dataset).manifest):
         console.say(f"evaluation sources count nowhere: {', '.join(benchmarks)}")
@@ -72,6 +76,8 @@ def show(stats: Stats) -> None:
 
 def show_concepts(concepts: pl.DataFrame) -> None:
     """Studies of each concept by domain and state, over all splits; then labels without one."""
+    import polars as pl
+
     studies = [
         pl.col("n_studies").filter(pl.col("state") == state).sum().alias(state)
         for state in LABEL_STATES

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-StoragePolicy = Literal["training", "native"]
+from qoqdata.contract.vocabulary import StoragePolicy
 
 
 class Storage(BaseModel):

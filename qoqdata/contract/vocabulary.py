@@ -54,6 +54,9 @@ ACCESS = ("open", "registered", "agreement", "credentialed", "own")
 #: read in documents or public code, or remembered.
 BASES = ("real_files", "real_tables", "documents", "memory")
 
+#: How pixels are stored; `qoqdata.contract.storage` says what each means.
+StoragePolicy = Literal["training", "native"]
+
 #: What may leave the building, from the freest to the strictest. `unclear` counts as forbidden.
 REDISTRIBUTION = (
     "allowed",

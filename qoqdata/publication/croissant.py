@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.publication.facts import Facts
 
 #: The context of the specification, section "Context".
@@ -48,6 +49,9 @@ _CONTEXT: dict[str, Any] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
+
+#: A shard's name begins with its split.
+_SPLIT = f"^({'|'.join(SPLITS)})-.*\\.parquet$"
 
 _TEXT, _INTEGER, _IMAGE = "sc:Text", "sc:Integer", "sc:ImageObject"
 
@@ -133,6 +137,9 @@ def _field(config: str, column: str, kind: str, repeated: bool, path: str | None
         "fileSet": {"@id": f"{config}-files"},
         "extract": {"column": column},
     }
+    if column == "split":
+        # From the shard's name, so that readers who want one split fetch no other.
+        source |= {"extract": {"fileProperty": "filename"}, "transform": {"regex": _SPLIT}}
     if path:
         source["transform"] = {"jsonPath": path}
     field = {

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from qoqdata.atomic import file_digest
 from qoqdata.dataset import Dataset
+from qoqdata.errors import UsageError
 from qoqdata.progress import ProgressCallback
 
 
@@ -64,6 +65,32 @@ class Target(Protocol):
         progress: ProgressCallback,
     ) -> Delivery:
         """Send files; readers see them once all of them are there."""
+
+
+class Nowhere:
+    """No target: what a dry run is prepared for that asks no network. It has no release yet."""
+
+    url = ""
+
+    def prepare(self) -> None:
+        """Nothing is to be made."""
+
+    def open(self) -> None:
+        """There is no earlier release."""
+
+    def read(self, path: str) -> None:
+        """There is no file."""
+
+    def deliver(
+        self,
+        files: tuple[Outgoing, ...],
+        *,
+        message: str,
+        tag: str,
+        progress: ProgressCallback,
+    ) -> Delivery:
+        """Raises UsageError: nothing can be sent there."""
+        raise UsageError("says nowhere to publish", fix="--repo-id ORG/NAME or --to URL")
 
 
 def outgoing_files(root: Path, digests: Mapping[str, str]) -> tuple[Outgoing, ...]:

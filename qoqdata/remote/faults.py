@@ -61,7 +61,7 @@ _ACCESS = {
     "storage_options={'anon': True}",
     "gs": "run `gcloud auth application-default login`; for a public bucket "
     "storage_options={'token': 'anon'}",
-    "hf": "run `hf auth login` or set HF_TOKEN; check the repository's name",
+    "hf": "for a private or gated one run `hf auth login` or set HF_TOKEN",
 }
 
 
@@ -131,6 +131,10 @@ def explained(error: BaseException, url: str) -> QoqdataError:
         return error
     if missing(error):
         return DatasetError("there is no such file", where=where)
+    if any(type(one).__name__ == "RepositoryNotFoundError" for one in _chain(error)):
+        # The Hub says the same of a private repository, so that nobody learns its name.
+        what, fix = "there is no such repository for you", "check its name; " + _ACCESS["hf"]
+        return UsageError(what, where=where, fix=fix)
     if denied(error):
         kind = {"s3a": "s3", "gcs": "gs"}.get(scheme(url), scheme(url))
         fix = _ACCESS.get(kind, "check the credentials in the URL or in storage_options")

@@ -143,8 +143,8 @@ class RecordStream:
     def end_loop(self) -> None:
         """Go to the end of the present loop, from where the next one goes on.
 
-        All processes are there together, though some had a record less. A loop that ran to its
-        end has done this.
+        All processes are there together, though some had a record less (see `even`). A loop that
+        ran to its end has done this.
         """
         if self._end is not None:
             self._go_to(self._end, self._segment)
@@ -265,6 +265,15 @@ class RecordStream:
         length = self.settings.epochs * self.n_records
         return (position // length + 1) * length
 
+    def _last(self) -> int | None:
+        """Where this loop stops reading: at its end, or where all processes have had as many."""
+        if self._end is None or self.settings.even is None:
+            return self._end
+        more = (self._end - self._start) % self.settings.world
+        if self.settings.even == "pad" and more:
+            return self._end + self.settings.world - more
+        return self._end - more
+
     def _next(self) -> Record | None:
         if self._run is None:
             self._run = self._begin()
@@ -287,7 +296,13 @@ class RecordStream:
             )
         size = self._reader.task_size()
         plan = ReadPlan(
-            self._sequence, self._segment, self.share, self._start, self._done, self._end, size
+            self._sequence,
+            self._segment,
+            self.share,
+            self._start,
+            self._done,
+            self._last(),
+            size,
         )
         return self._reader.run(plan)
 

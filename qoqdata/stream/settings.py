@@ -22,6 +22,7 @@ Images = Literal["bytes", "array", "pil"]
 Purpose = Literal["training", "evaluation"]
 Unit = Literal["row_group", "shard"]
 OnBad = Literal["stop", "next"]
+Even = Literal["drop", "pad"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,9 @@ class StreamSettings:
     lines), `verify` (check each shard's sha256 before its first use).
 
     Share: this is process `rank` of `world`; one loop over the stream lasts `epochs` epochs
-    (None: for ever).
+    (None: for ever). Where the processes do not divide its records, some have one more, unless
+    `even` says otherwise: `drop` leaves the last ones out, `pad` adds the first ones of the epoch
+    that follows.
     """
 
     split: str = "train"
@@ -77,6 +80,7 @@ class StreamSettings:
     rank: int = 0
     world: int = 1
     epochs: int | None = None
+    even: Even | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -95,6 +99,10 @@ class StreamSettings:
         for name in ("max_pixels", "max_tokens", "prefetch", "epochs"):
             if getattr(self, name) is not None:
                 _at_least(name, getattr(self, name), 1)
+        if self.even not in (None, *get_args(Even)):
+            raise UsageError(f"{self.even!r} is not known", where="even", fix="drop or pad")
+        if self.even is not None and self.epochs is None:
+            raise UsageError("needs loops that end", where="even", fix="give epochs, such as 1")
         if not 0 <= self.rank < self.world:
             raise UsageError(f"{self.rank} is not in 0..{self.world - 1}", where="rank")
         if self.budget is not None and self.images == "bytes":

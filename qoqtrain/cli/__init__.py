@@ -14,4 +14,4 @@ train.add(app)
 
 def run() -> None:
     """Entry point: user errors become one line on standard error and an exit code."""
-    console.guard(app)
+    console.run(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -10,7 +11,6 @@ import typer
 
 import qoqtrain
 from qoqdata import console
-from qoqdata.roles import in_words
 from qoqtrain.cli import weights
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def train_command(
     export_step: Annotated[
         int | None, typer.Option(min=1, help="Write the checkpoint of this step as a model.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="With --dry-run: as JSON.")] = False,
     print_slurm: Annotated[
         str | None, typer.Option(help="NODESxGPUS: print a Slurm script of this command.")
     ] = None,
@@ -88,7 +89,11 @@ def train_command(
     elif show_settings:
         console.say(as_yaml(settings).rstrip())
     elif dry:
-        show(qoqtrain.dry_run(settings, world=world), world=world, config=show_config)
+        result = qoqtrain.dry_run(settings, world=world)
+        if json:
+            console.emit_json(facts(result, world=world, config=show_config))
+        else:
+            show(result, world=world, config=show_config)
     else:
         from qoqtrain.trainer.log.progress import is_first, listener
 
@@ -124,8 +129,29 @@ def _unfit(unfit: Mapping[str, str]) -> str | None:
     return f"{len(unfit):,} records, left out: {name}: {why}"
 
 
+def facts(result: DryRun, *, world: int, config: bool) -> dict[str, Any]:
+    """The dry run for scripts; memory in GiB, time of a step in seconds."""
+    shape = result.plan.shape
+    content = {
+        "stage": result.plan.settings.stage,
+        "model": str(result.plan.settings.model),
+        "world": world,
+        "sizes": asdict(result.sizes),
+        "records": result.plan.records.height,
+        "left_out": result.left_out,
+        "steps": shape.steps,
+        "prompt_tokens": list(result.prompt_tokens),
+        "memory": asdict(result.memory) | {"device": result.memory.device},
+        "time": asdict(result.time),
+        "mix": result.mix,
+        "weights": result.weights,
+    }
+    return content | ({"deepspeed": result.deepspeed} if config else {})
+
+
 def show(result: DryRun, *, world: int, config: bool) -> None:
     """The dry run: the cut of a step, memory, the mix, and what DRPO starts from."""
+    from qoqdata.roles import in_words
     from qoqtrain.trainer.plan.budget import mix_of
 
     plan, shape, memory = result.plan, result.plan.shape, result.memory

@@ -10,6 +10,7 @@ A model on the hub has the same files; it is fetched where it is not in the cach
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from qoqtrain.model.ecg_config import EcgConfig, ecg_config
 ECG_FOLDER = "ecg"
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
+#: How long the Hub may take to say whether it has a model.
+_HUB_SECONDS = 10.0
 _FIX = "give a folder or a hub name of a Qwen2.5-VL or Qwen3-VL model"
 
 
@@ -90,14 +93,54 @@ def load_ecg_weights(branch: EcgBranch, name: str | Path) -> None:
 
 
 def check_name(name: str | Path) -> None:
-    """Raise UsageError for a path at which there is no folder; a hub name is not looked up."""
+    """Raise UsageError where there is no model: no folder at a path, no such name on the Hub.
+
+    The Hub is asked once, for seconds, and not at all for a model that is in its cache.
+    """
     path = Path(name)
-    # "owner/model" and "model" are hub names unless such a folder exists.
-    is_path = isinstance(name, Path) or path.is_absolute() or len(path.parts) > 2
     if path.exists() and not path.is_dir():
         raise UsageError("is no folder of a model", where=str(name), fix=_FIX)
-    if is_path and not path.exists():
+    if path.exists():
+        return
+    # "owner/model" and "model" are hub names unless such a folder exists.
+    is_path = isinstance(name, Path) or path.is_absolute() or len(path.parts) > 2
+    if is_path or str(name).startswith((".", "~")):
         raise UsageError("no such folder", where=str(name), fix=_FIX)
+    if (fault := _hub_fault(str(name))) is not None:
+        what, fix = fault
+        raise UsageError(what, where=str(name), fix=fix)
+
+
+@cache
+def _hub_fault(name: str) -> tuple[str, str] | None:
+    """What keeps the Hub from giving the model `name`, and what to do; None for nothing."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        if isinstance(try_to_load_from_cache(name, _CONFIG), str):
+            return None
+        HfApi().model_info(name, timeout=_HUB_SECONDS)
+    except HFValidationError:
+        return "is neither a folder nor a name on the Hub", _FIX
+    except GatedRepoError:
+        return "you may not read it on the Hub", "ask for access on its page, then `hf auth login`"
+    except RepositoryNotFoundError:
+        fix = "check its spelling; for a private model run `hf auth login`"
+        return "there is no such folder, and no such model on the Hub for you", fix
+    except OfflineModeIsEnabled:
+        fix = "fetch it where there is a network, with `hf download`, or give a folder"
+        return "is not in the cache, and HF_HUB_OFFLINE keeps from asking the Hub", fix
+    except Exception as error:  # Of the HTTP client, which is not ours to name.
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        fix = "check its spelling and the network, or give a folder"
+        return f"is not in the cache, and the Hub cannot be asked: {first}", fix
+    return None
 
 
 def unloadable(error: BaseException, part: str, name: str | Path) -> UsageError:
@@ -114,6 +157,7 @@ def stored_file(name: str | Path, file: str) -> Path | None:
     if Path(name).is_dir():
         own = Path(name) / file
         return own if own.is_file() else None
+    check_name(name)
     from transformers.utils.hub import cached_file
 
     try:

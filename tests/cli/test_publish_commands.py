@@ -54,6 +54,27 @@ def test_publish_rebuild_diff(qoqdata: Callable, built: Path, tmp_path: Path) ->
     ]
 
 
+def test_a_dry_run_without_a_target_shows_the_gates_offline(
+    qoqdata: Callable, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr("socket.socket.connect", unreachable)
+    code, _, err = qoqdata("publish", built, "--dry-run")
+    assert code == 1 and "the PHI rules have not run" in err
+    assert qoqdata("curate", built)[0] == 0
+    code, out, _ = qoqdata("publish", built, "--dry-run")
+    assert code == 0 and "version 1.0.0" in out and "dry run" in out
+    table = [line.split()[:2] for line in out.splitlines()[1:4]]
+    assert table == [["ham10000", "pixels"], ["lc25000", "recipe"], ["covid_blues", "withheld"]]
+    code, out, _ = qoqdata("publish", built, "--dry-run", "--json")
+    found = json.loads(out)
+    assert (code, found["version"]) == (0, "1.0.0")
+    assert {"manifest.json", "README.md", "croissant.json"} <= set(found["files"])
+    assert not [path for path in found["files"] if path.startswith("data/covid_blues")]
+
+
 def test_where_to_publish(qoqdata: Callable, built: Path, tmp_path: Path) -> None:
     for arguments, words in (
         ((), "say where to publish"),

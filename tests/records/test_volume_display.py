@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from qoqdata.contract.storage import Storage, StoragePolicy
+from qoqdata.contract.storage import Storage
+from qoqdata.contract.vocabulary import StoragePolicy
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import Plane, SlicePolicy, read_volume

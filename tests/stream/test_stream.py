@@ -307,3 +307,35 @@ def test_a_subset_of_columns(mixed: Dataset) -> None:
 def test_settings_that_cannot_be(mixed: Dataset, asked: dict) -> None:
     with pytest.raises((UsageError, DatasetError)):
         opened(mixed, **asked)
+
+
+@pytest.mark.parametrize("world", [2, 3, 5, 7])
+def test_every_process_of_an_even_loop_has_as_many(mixed: Dataset, world: int) -> None:
+    """Also of the second loop, which all begin together where the first one nominally ended."""
+    rest = N % world
+    for even, length in (("drop", N - rest), ("pad", N + (world - rest) % world)):
+        streams = [
+            opened(mixed, epochs=1, even=even, rank=rank, world=world) for rank in range(world)
+        ]
+        for start in (0, N):
+            parts = [ids(stream) for stream in streams]
+            assert {len(part) for part in parts} == {length // world}
+            dealt = [part[turn] for turn in range(length // world) for part in parts]
+            assert dealt == truth(mixed, start, start + length)
+            assert {stream.position for stream in streams} == {start + N}
+
+
+def test_an_even_loop_goes_on_from_a_state(mixed: Dataset) -> None:
+    asked: dict[str, Any] = {"epochs": 1, "even": "drop", "rank": 1, "world": 5}
+    stream = opened(mixed, **asked)
+    begun = [record["id"] for record in islice(stream, 2)]
+    resumed = opened(mixed, **asked)
+    resumed.load_state_dict(stream.state_dict())
+    assert begun + ids(resumed) == ids(opened(mixed, **asked)) == truth(mixed, 0, N - N % 5)[1::5]
+
+
+def test_even_needs_a_loop_that_ends(mixed: Dataset) -> None:
+    with pytest.raises(UsageError, match=r"even: needs loops that end.*epochs"):
+        opened(mixed, even="drop")
+    with pytest.raises(UsageError, match=r"even: 'more' is not known.*drop or pad"):
+        opened(mixed, even="more", epochs=1)

@@ -255,7 +255,7 @@ def read_settings(
 
     Raises UsageError, naming the field, for unknown fields and impossible values.
     """
-    fields = {} if path is None else load_mapping(path, may_be_empty=True)
+    fields: dict[str, Any] = {} if path is None else load_mapping(path, may_be_empty=True)
     fields |= {name: value for name, value in (values or {}).items() if value is not None}
     for assignment in assignments:
         _assign(fields, assignment)
