@@ -112,9 +112,9 @@ def test_a_bounded_number_of_cases() -> None:
 
 def test_a_few_media_of_every_kind() -> None:
     files = {f"{number}.png": b"ab" for number in range(9)} | {"x.dcm": b"cd", "t.csv": CSV}
-    found = media_damages(files)
+    found = media_damages(files, 4)
     paths = list(dict.fromkeys(damage.path for damage in found))
     assert len(found) == 12 and len(paths) == 4 and {"x.dcm", "0.png"} <= set(paths)
     assert {damage.data for damage in found if damage.path == "x.dcm"} == {None, b"", b"c"}
     # Another file leaves the choice as it is.
-    assert media_damages(files | {"t2.csv": CSV}) == found
+    assert media_damages(files | {"t2.csv": CSV}, 4) == found
