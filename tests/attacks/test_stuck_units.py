@@ -14,7 +14,7 @@ from qoqdata.pipeline import progress, unit_limits, workers
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.readers.limits import Limits
 from tests.attacks import unruly_source
-from tests.attacks.unruly_source import ALWAYS, build, raw_units, shards, tries, unruly
+from tests.attacks.unruly_source import ALWAYS, beside, build, raw_units, shards, tries, unruly
 from tests.pipeline.converters_by_hand import left_out
 
 ONE_SECOND = Limits(unit_seconds=1)
@@ -217,4 +217,7 @@ def test_everything_at_once_on_workers(tmp_path: Path) -> None:
     # The same bytes as of a build in which these fail at once and nothing else does.
     for key in units:
         (folder / f"{key}.txt").write_text(f"{ALWAYS} sys.exit")
+    # In this process a thread that is left running would keep the tests from their end.
+    for key in left_running:
+        beside(folder, f"{key}.txt").write_text("0\n" * ALWAYS)
     assert shards(manifest) == shards(build(tmp_path, unruly(), out="calm", shard_units=8))
