@@ -30,7 +30,7 @@ def chest(
 
     Axes run as in a DICOM volume, x to the patient's left, y to the back, z upwards.
     """
-    x, y = _axes(shape)
+    x, y = _axes(rng, shape)
     body = (x / 0.9) ** 2 + (y / 0.7) ** 2 < 1
     plane = np.where(body, MUSCLE, AIR)
     for side in (-1, 1):
@@ -47,7 +47,7 @@ def head(
     balls: Sequence[Ball] = (),
 ) -> np.ndarray:
     """(x, y, z) int16: a skull around a brain with two dark ventricles."""
-    x, y = _axes(shape)
+    x, y = _axes(rng, shape)
     ring = (x / 0.75) ** 2 + (y / 0.9) ** 2
     plane = np.where(ring < 1, BONE, AIR)
     plane[ring < 0.84] = 35
@@ -63,7 +63,7 @@ def abdomen(
     balls: Sequence[Ball] = (),
 ) -> np.ndarray:
     """(x, y, z) int16: a body with fat, a liver on the patient's right and a spine behind."""
-    x, y = _axes(shape)
+    x, y = _axes(rng, shape)
     plane = np.where((x / 0.92) ** 2 + (y / 0.75) ** 2 < 1, FAT, AIR)
     plane[((x + 0.45) / 0.35) ** 2 + ((y + 0.1) / 0.4) ** 2 < 1] = 110
     plane[(x / 0.12) ** 2 + ((y - 0.45) / 0.12) ** 2 < 1] = BONE
@@ -84,9 +84,19 @@ def inside(
     return voxels
 
 
-def _axes(shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    return x, y
+def _axes(rng: np.random.Generator, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Places (x, y) of a plane in a person's own frame, from about -1 to 1.
+
+    Built, lying and turned otherwise than others, no two people show the same. What `rng` draws
+    next does not depend on it.
+    """
+    own = rng.spawn(1)[0]
+    x, y = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    (x_size, y_size), (right, back) = own.uniform(0.8, 1.05, 2), own.uniform(-0.07, 0.07, 2)
+    angle = own.uniform(-0.25, 0.25)
+    x, y = x - right, y - back
+    cos, sin = np.cos(angle), np.sin(angle)
+    return (cos * x + sin * y) / x_size, (cos * y - sin * x) / y_size
 
 
 def _volume(

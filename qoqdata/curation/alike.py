@@ -9,18 +9,17 @@ what is left of larger ones without their coarse shades, decoded for candidates 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from qoqdata import items
+from qoqdata.curation.details import SIDE, Details
 from qoqdata.curation.hamming import pairs_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.dataset import Dataset
-from qoqdata.records.likeness import THUMBNAIL, WAYS, turned
-from qoqdata.stream.decode import Decoder
+from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS, turned
 
 #: Pairs of contents that show the same: `content` and `other` number distinct digests, in the
 #: order of `contents`; `way` is how the other lies against the content, one of WAYS.
@@ -33,9 +32,8 @@ ALIKE = {
 }
 #: Least correlation of two small images, or curves, that are worth another look.
 COARSE = {"image": 0.95, "ecg": 0.9}
-#: Rows and columns of the images whose detail is compared, and of the coarse shades taken off.
-DETAIL = 64
-AT_ONCE = 4_096
+#: Pairs that are compared at once, and contents that are the first of them.
+AT_ONCE, _BLOCK = 4_096, 64
 
 
 def contents(shown: pl.DataFrame) -> pl.DataFrame:
@@ -54,13 +52,13 @@ def alike(dataset: Dataset, distinct: pl.DataFrame, *, radius: int, detail: floa
 
     `detail` is the least correlation of the details of two images.
     """
-    parts = [pl.DataFrame(schema=ALIKE)]
+    parts, details = [pl.DataFrame(schema=ALIKE)], Details(dataset, distinct)
     for medium, least in COARSE.items():
         some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
         for near in _near(some, radius):
             pairs = _coarse(dataset, distinct, near, medium, least)
             if medium == "image":
-                pairs = _of_detail(dataset, distinct, pairs, detail)
+                pairs = _of_detail(details, pairs, detail)
             parts.append(pairs)
     return pl.concat(parts).sort("content", "other")
 
@@ -101,15 +99,12 @@ def _coarse(
     dataset: Dataset, distinct: pl.DataFrame, near: pl.DataFrame, medium: str, least: float
 ) -> pl.DataFrame:
     """The candidates whose small images, or curves, correlate, and in which way."""
-    numbers = np.unique(near.select("content", "other").to_numpy())
-    small = thumbnails(dataset, distinct[numbers])
-    mine = units(small)[np.searchsorted(numbers, near["content"].to_numpy())]
-    theirs = small[np.searchsorted(numbers, near["other"].to_numpy())]
+    numbers, mine, theirs = _numbered(near)
+    units = unit_rows(thumbnails(dataset, distinct[numbers]))
+    turns = every_turn(THUMBNAIL) if medium == "image" else np.arange(CURVE)[None]
     best, way = np.empty(near.height, np.float32), np.zeros(near.height, np.int64)
-    for start in range(0, near.height, AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        ways = every_way(theirs[part]) if medium == "image" else units(theirs[part])[:, None]
-        correlation = np.einsum("pv,pwv->pw", mine[part], ways)
+    for part in _blocks(mine, theirs):
+        correlation = _correlations(mine[part], theirs[part], units, turns)
         way[part], best[part] = correlation.argmax(axis=1), correlation.max(axis=1)
     pairs = near.with_columns(
         way=pl.Series(np.array(WAYS)[way], dtype=pl.String), correlation=pl.Series(best)
@@ -119,71 +114,69 @@ def _coarse(
     )
 
 
-def every_way(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(images, 8, values): each image in the eight ways it can lie."""
-    square = small.reshape(-1, THUMBNAIL, THUMBNAIL)
-    views = np.empty((len(square), len(WAYS), THUMBNAIL**2), np.uint8)
-    for number, one in enumerate(square):
-        views[number] = turned(one).reshape(len(WAYS), -1)
-    return units(views.reshape(-1, THUMBNAIL**2)).reshape(views.shape)
+def _of_detail(details: Details, pairs: pl.DataFrame, least: float) -> pl.DataFrame:
+    """The pairs of images whose details correlate; their correlation is that of the details."""
+    numbers, mine, theirs = _numbered(pairs)
+    way = pairs.select(pl.col("way").replace_strict(WAYS, range(len(WAYS)))).to_numpy().ravel()
+    values = np.empty(pairs.height, np.float32)
+    turns = every_turn(SIDE)
+    for part in _blocks(mine, theirs):
+        both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
+        one, other = at.reshape(2, -1)
+        views = details.of(numbers[both])
+        ways, which = np.unique(way[part], return_inverse=True)
+        correlation = _correlations(one, other, views, turns[ways])
+        values[part] = correlation[np.arange(len(part)), which]
+    return pairs.with_columns(correlation=pl.Series(values)).filter(pl.col("correlation") >= least)
 
 
-def units(values: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _numbered(
+    pairs: pl.DataFrame,
+) -> tuple[NDArray[np.uint32], NDArray[np.intp], NDArray[np.intp]]:
+    """The contents of pairs, sorted, and where among them each pair's two are."""
+    both = pairs.select("content", "other").to_numpy().astype(np.uint32)
+    numbers, at = np.unique(both, return_inverse=True)
+    at = at.reshape(both.shape)
+    return numbers, at[:, 0], at[:, 1]
+
+
+def _blocks(mine: NDArray[np.intp], theirs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """Numbers of pairs, in parts that few contents make: among many that are alike, products of
+    two matrices take the place of products of pairs."""
+    block = mine // _BLOCK
+    order = np.lexsort((theirs, block))
+    for pairs in np.split(order, np.flatnonzero(np.diff(block[order])) + 1):
+        for start in range(0, len(pairs), AT_ONCE):
+            yield pairs[start : start + AT_ONCE]
+
+
+def _correlations(
+    mine: NDArray[np.intp],
+    theirs: NDArray[np.intp],
+    units: NDArray[np.float32],
+    turns: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """(pairs, ways) of pairs of rows of `units`, the second of which is turned each way.
+
+    Of five decimals: the way of what is symmetric depends on no order of summation.
+    """
+    rows, at_row = np.unique(mine, return_inverse=True)
+    columns, at_column = np.unique(theirs, return_inverse=True)
+    # One row turned back on each way meets all that are not turned.
+    back = units[rows][:, np.argsort(turns, axis=1)]
+    products = back.reshape(-1, units.shape[1]) @ units[columns].T
+    cube = products.reshape(len(rows), len(turns), len(columns))
+    return cube[at_row, :, at_column].round(5)
+
+
+@cache
+def every_turn(side: int) -> NDArray[np.intp]:
+    """(8, side * side): by way, which value of a flat image comes to each place."""
+    return turned(np.arange(side**2).reshape(side, side)).reshape(len(WAYS), -1)
+
+
+def unit_rows(values: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Rows with mean 0 and length 1, so that a product is a correlation."""
     around = values.astype(np.float32)
     around -= around.mean(axis=1, keepdims=True)
     return around / np.maximum(np.linalg.norm(around, axis=1, keepdims=True), 1e-6)
-
-
-def _of_detail(
-    dataset: Dataset, distinct: pl.DataFrame, pairs: pl.DataFrame, least: float
-) -> pl.DataFrame:
-    """The pairs of images whose details correlate; their correlation is that of the details."""
-    kept = [pairs.clear()]
-    for part in pairs.sort("content", "other").iter_slices(AT_ONCE):
-        numbers = part.select("content", "other").to_numpy()
-        views = details(dataset, distinct[np.unique(numbers)])
-        values = [
-            detail_correlation(views[one], views[other], WAYS.index(way))
-            for one, other, way in part.select("content", "other", "way").iter_rows()
-        ]
-        kept.append(
-            part.with_columns(correlation=pl.Series(values, dtype=pl.Float32)).filter(
-                pl.col("correlation") >= least
-            )
-        )
-    return pl.concat(kept)
-
-
-def details(dataset: Dataset, some: pl.DataFrame) -> dict[int, NDArray[np.float32]]:
-    """By content, the grey image (64, 64) without its coarse shades."""
-    decoder = Decoder(images="array")
-    places = items.all_places(dataset.files).drop("id")
-    rows = items.read_records(
-        dataset.files, dataset.manifest, places[some["record"].to_numpy()], ["id", "images"]
-    )
-    views = {}
-    for row, (content, place) in zip(
-        rows, some.select("content", "place").iter_rows(), strict=True
-    ):
-        pixels = decoder({"id": row["id"], "images": [row["images"][place]]})["images"][0]
-        views[content] = detail_of(small_grey(pixels))
-    return views
-
-
-def small_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The grey image (64, 64) of RGB pixels, from which `detail_of` is taken."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, (DETAIL, DETAIL), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def detail_of(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What is left of a small grey image without its coarse shades."""
-    grey = small.astype(np.float32)
-    return np.asarray(grey - cv2.GaussianBlur(grey, (0, 0), DETAIL / THUMBNAIL), np.float32)
-
-
-def detail_correlation(one: NDArray[np.float32], other: NDArray[np.float32], way: int) -> float:
-    first, second = one.ravel(), np.ascontiguousarray(turned(other)[way]).ravel()
-    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / max(norms, 1e-6)

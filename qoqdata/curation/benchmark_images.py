@@ -12,22 +12,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from qoqdata.curation.alike import (
-    AT_ONCE,
-    COARSE,
-    DETAIL,
-    contents,
-    detail_correlation,
-    detail_of,
-    details,
-    every_way,
-    units,
-)
+from qoqdata.curation.alike import AT_ONCE, COARSE, contents, every_turn, unit_rows
+from qoqdata.curation.details import SIDE, Details, detail_of
 from qoqdata.curation.hamming import pairs_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.curation.sameness import Sameness
 from qoqdata.dataset import Dataset
-from qoqdata.records.likeness import CURVE, WAYS
+from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS
 from qoqdata.roles import evaluation_sources
 
 #: A row a record's image and the likest image of a benchmark; `file` is that image's place in the
@@ -62,8 +53,9 @@ def find_benchmark_images(
         shown.select("content").unique(), on="content", how="semi", maintain_order="left"
     )
     index = index.with_row_index("entry").filter(pl.col("bits").is_not_null())
+    details = Details(dataset, distinct)
     parts = [
-        _of_detail(dataset, distinct, index, _coarse(dataset, distinct, index, near), detail)
+        _of_detail(details, index, _coarse(dataset, distinct, index, near), detail)
         for near in _near(asked, index, radius)
     ]
     empty = pl.DataFrame(
@@ -112,14 +104,14 @@ def _coarse(
 ) -> pl.DataFrame:
     """The candidates whose small images correlate, and in which way."""
     numbers = np.unique(near["content"].to_numpy())
-    small = units(thumbnails(dataset, distinct[numbers]))
+    small = unit_rows(thumbnails(dataset, distinct[numbers]))
     entries = np.unique(near["entry"].to_numpy())
-    theirs = _bytes(index, entries, "thumbnail", CURVE)
+    theirs = unit_rows(_bytes(index, entries, "thumbnail", CURVE))
     best, way = np.empty(near.height, np.float32), np.zeros(near.height, np.int64)
     for start in range(0, near.height, AT_ONCE):
         part = near[start : start + AT_ONCE]
         mine = small[np.searchsorted(numbers, part["content"].to_numpy())]
-        ways = every_way(theirs[np.searchsorted(entries, part["entry"].to_numpy())])
+        ways = theirs[np.searchsorted(entries, part["entry"].to_numpy())][:, every_turn(THUMBNAIL)]
         correlation = np.einsum("pv,pwv->pw", mine, ways)
         way[start : start + AT_ONCE] = correlation.argmax(axis=1)
         best[start : start + AT_ONCE] = correlation.max(axis=1)
@@ -130,23 +122,18 @@ def _coarse(
 
 
 def _of_detail(
-    dataset: Dataset,
-    distinct: pl.DataFrame,
-    index: pl.DataFrame,
-    pairs: pl.DataFrame,
-    least: float,
+    details: Details, index: pl.DataFrame, pairs: pl.DataFrame, least: float
 ) -> pl.DataFrame:
     """The pairs whose details correlate; their correlation is that of the details."""
     kept = [pairs.clear()]
     for part in pairs.sort("content", "entry").iter_slices(AT_ONCE):
-        views = details(dataset, distinct[np.unique(part["content"].to_numpy())])
-        entries = np.unique(part["entry"].to_numpy())
-        greys = _bytes(index, entries, "grey", DETAIL * DETAIL).reshape(-1, DETAIL, DETAIL)
-        theirs = {int(one): detail_of(grey) for one, grey in zip(entries, greys, strict=True)}
-        values = [
-            detail_correlation(views[content], theirs[entry], WAYS.index(way))
-            for content, entry, way in part.select("content", "entry", "way").iter_rows()
-        ]
+        contents_, mine = np.unique(part["content"].to_numpy(), return_inverse=True)
+        entries, theirs = np.unique(part["entry"].to_numpy(), return_inverse=True)
+        greys = _bytes(index, entries, "grey", SIDE**2).reshape(-1, SIDE, SIDE)
+        ways = part["way"].replace_strict(WAYS, range(len(WAYS))).to_numpy()
+        others = np.array([detail_of(grey) for grey in greys], np.float32).reshape(-1, SIDE**2)
+        turned = np.take_along_axis(others[theirs], every_turn(SIDE)[ways], axis=1)
+        values = np.einsum("pv,pv->p", details.of(contents_)[mine], turned)
         kept.append(
             part.with_columns(correlation=pl.Series(values, dtype=pl.Float32)).filter(
                 pl.col("correlation") >= least

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from qoqdata.atomic import replacing
-from qoqdata.curation.alike import DETAIL, small_grey
+from qoqdata.curation.details import SIDE, small_grey
 from qoqdata.errors import BadTable, InputError, MissingFile, UsageError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.images import image_from_file
@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
         pa.field("digest", pa.binary(16), nullable=False),
         pa.field("bits", pa.uint64()),
         pa.field("thumbnail", pa.binary(CURVE), nullable=False),
-        pa.field("grey", pa.binary(DETAIL * DETAIL), nullable=False),
+        pa.field("grey", pa.binary(SIDE**2), nullable=False),
     ]
 )
 #: Raised when the same image would give other values.

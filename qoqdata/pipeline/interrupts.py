@@ -1,4 +1,4 @@
-"""Ctrl-C of a person, told apart from what a converter raises."""
+"""Ctrl-C of a person and other wishes to stop, told apart from what a converter raises."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from qoqdata.pipeline.unit_limits import TimeIsUp
+
 _told_apart = False
 
 
@@ -16,10 +18,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 def is_persons(error: BaseException) -> bool:
-    """Whether an exception is for the build as a whole; any other is the converter's."""
+    """Whether an exception is for the build as a whole; any other is the converter's.
+
+    What is no Exception is no error but somebody's wish to stop: a task is cancelled, a test has
+    run out of time. A converter's are those that a unit or a library in it raises on its own:
+    `exit`, a panic of a decoder in Rust, the end of the unit's time.
+    """
     if isinstance(error, KeyboardInterrupt):
         return isinstance(error, Interrupted) or not _told_apart
-    return isinstance(error, GeneratorExit)
+    if isinstance(error, Exception | SystemExit | TimeIsUp):
+        return False
+    # Each library made with PyO3 has a class of this name of its own.
+    return type(error) is not BaseException and type(error).__name__ != "PanicException"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from asyncio import CancelledError
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from qoqdata import console
 from qoqdata.errors import UnfinishedBuild
 from qoqdata.pipeline import progress, unit_limits, workers
+from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.readers.limits import Limits
 from tests.attacks import unruly_source
-from tests.attacks.unruly_source import ALWAYS, build, raw_units, shards, tries, unruly
+from tests.attacks.unruly_source import ALWAYS, beside, build, raw_units, shards, tries, unruly
 from tests.pipeline.converters_by_hand import left_out
 
 ONE_SECOND = Limits(unit_seconds=1)
@@ -92,6 +94,27 @@ def test_ctrl_c_is_a_persons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         build(tmp_path, unruly())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert build(tmp_path, unruly()).sources["films"].counts.records == 2
+
+
+def test_a_wish_to_stop_from_outside_ends_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a test that runs out of time or a task that is cancelled: no unit is at fault."""
+
+    def cancel() -> None:
+        raise CancelledError
+
+    raw(tmp_path, a="1 cancel", b="0")
+    monkeypatch.setattr(unruly_source, "BAD", {"cancel": cancel})
+    with pytest.raises(CancelledError):
+        build(tmp_path, unruly())
+    assert build(tmp_path, unruly()).sources["films"].counts.records == 2
+
+
+def test_a_panic_of_a_decoder_is_a_converters() -> None:
+    panic = type("PanicException", (BaseException,), {})
+    assert not is_persons(panic("index out of range"))
+    assert is_persons(pytest.fail.Exception("Timeout (>900.0s) from pytest-timeout."))
 
 
 def test_a_unit_that_sleeps_in_the_callers_process_is_stopped(
@@ -194,4 +217,7 @@ def test_everything_at_once_on_workers(tmp_path: Path) -> None:
     # The same bytes as of a build in which these fail at once and nothing else does.
     for key in units:
         (folder / f"{key}.txt").write_text(f"{ALWAYS} sys.exit")
+    # In this process a thread that is left running would keep the tests from their end.
+    for key in left_running:
+        beside(folder, f"{key}.txt").write_text("0\n" * ALWAYS)
     assert shards(manifest) == shards(build(tmp_path, unruly(), out="calm", shard_units=8))

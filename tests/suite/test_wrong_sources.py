@@ -159,9 +159,10 @@ def test_tasks_options_and_maps_without_a_record(built: BuiltExample) -> None:
     records = [record for record in records if record["task"] == "diagnosis"]
     more = {"kind": "single", "question": "?", "options": ("A", "B"), "labels": {}}
     strange = task.model_copy(update=more)
-    two = card.model_copy(update={"tasks": {"diagnosis": task, "grade": strange}})
+    two = card.model_copy(update={"tasks": card.tasks | {"grade": strange}})
     assert unused(records, two) == ["no record has the task grade"]
-    other = card.model_copy(update={"tasks": {"diagnosis": strange}, "labels": {"x": "A"}})
+    tasks = card.tasks | {"diagnosis": strange}
+    other = card.model_copy(update={"tasks": tasks, "labels": {"x": "A"}})
     assert unused(records, other) == [
         "no record has an option of the task diagnosis",
         "no record has a label of the card's map",

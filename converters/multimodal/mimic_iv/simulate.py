@@ -118,7 +118,7 @@ def _stay(
                                              "seq_num": place, "icd_code": str(code),
                                              "icd_version": version})  # fmt: skip
     _events(tables, patient, admission, stay, begin, hours, rng)
-    if number % 3:
+    if number % 3 or fault == "no film":
         _film(out, tables, number, patient, begin, rng, there=fault != "no film")
     if number % 2 == 0 or fault == "late ECG":
         late = timedelta(days=900 if fault == "late ECG" else 0)

@@ -1,0 +1,71 @@
+"""The detail of images: what is left of a grey image when its coarse shades are taken off."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import cv2
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from qoqdata import items
+from qoqdata.dataset import Dataset
+from qoqdata.records.likeness import THUMBNAIL
+from qoqdata.stream.decode import Decoder
+
+#: Rows and columns of the images whose detail is compared.
+SIDE = 64
+#: Images whose detail is kept for the next pairs that they are in: 256 MiB.
+_KEPT = 16_384
+
+
+class Details:
+    """Details of images by content, decoded when first asked for."""
+
+    def __init__(self, dataset: Dataset, distinct: pl.DataFrame) -> None:
+        self._dataset, self._distinct = dataset, distinct
+        self._places = items.all_places(dataset.files).drop("id")
+        self._decode = Decoder(images="array")
+        self._kept: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+
+    def of(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The details (contents, 4096) of some contents, of length 1 or 0, in their order.
+
+        Raises InputError for an image that cannot be decoded.
+        """
+        wanted = numbers.tolist()
+        missing = [number for number in wanted if number not in self._kept]
+        self._take(self._distinct[missing])
+        for number in wanted:
+            self._kept.move_to_end(number)
+        views = np.array([self._kept[number] for number in wanted], np.float32)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return views.reshape(len(wanted), SIDE**2)
+
+    def _take(self, some: pl.DataFrame) -> None:
+        rows = items.read_records(
+            self._dataset.files,
+            self._dataset.manifest,
+            self._places[some["record"].to_numpy()],
+            ["id", "images"],
+        )
+        for row, (content, place) in zip(
+            rows, some.select("content", "place").iter_rows(), strict=True
+        ):
+            shown = self._decode({"id": row["id"], "images": [row["images"][place]]})
+            self._kept[content] = detail_of(small_grey(shown["images"][0]))
+
+
+def small_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The grey image (64, 64) of RGB pixels (rows, columns, 3), from which details are taken."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def detail_of(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Of a small grey image: 4096 values of length 1, or all 0 without detail."""
+    grey = small.astype(np.float32)
+    fine = (grey - cv2.GaussianBlur(grey, (0, 0), SIDE / THUMBNAIL)).ravel()
+    return np.asarray(fine / np.maximum(np.linalg.norm(fine), 1e-6), np.float32)
