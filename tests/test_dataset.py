@@ -87,6 +87,7 @@ def test_kept_leaves_out_what_shows_nothing_and_what_was_dropped(dataset: Datase
     assert sorted(dataset.kept()["id"]) == ["r1", "r2", "r3", "r4", "r6"]
     dataset.layout.verdicts.parent.mkdir()
     verdicts = pl.DataFrame({"id": ["r1", "r2", "gone"], "keep": [False, True, False]})
+    verdicts = verdicts.with_columns(rule=pl.lit("leakage"))
     verdicts.write_parquet(dataset.layout.verdicts)
     assert sorted(dataset.kept()["id"]) == ["r2", "r3", "r4", "r6"]
 

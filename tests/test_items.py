@@ -51,8 +51,9 @@ def drop(dataset: Dataset, *ids: str) -> None:
     path = dataset.layout.verdicts
     path.parent.mkdir(exist_ok=True)
     before = path.stat().st_mtime_ns if path.exists() else 0
-    rows = {"id": list(ids), "keep": [False] * len(ids)}
-    pl.DataFrame(rows, schema={"id": pl.String, "keep": pl.Boolean}).write_parquet(path)
+    rows = {"id": list(ids), "keep": [False] * len(ids), "rule": ["leakage"] * len(ids)}
+    schema = {"id": pl.String, "keep": pl.Boolean, "rule": pl.String}
+    pl.DataFrame(rows, schema=schema).write_parquet(path)
     # Coarse clocks must not hide a change.
     os.utime(path, ns=(before + 10**9, before + 10**9))
 

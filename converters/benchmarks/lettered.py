@@ -65,17 +65,13 @@ def convert_choice(
     return [record]
 
 
-def json_rows(
-    job: Job, file: str, fields: Mapping[str, type], *, empty: bool = False
-) -> list[dict[str, Any]]:
+def json_rows(job: Job, file: str, fields: Mapping[str, type]) -> list[dict[str, Any]]:
     """The rows of a JSON list or of JSON lines, which have `fields` of these types, not blank.
 
-    Raises BadTable, which names the row and the field, and for a file without rows unless `empty`.
+    Raises BadTable, which names the row and the field, and for a file without rows.
     """
     text = read_text(job.raw, file, limit=256 * 2**20)
     fix = "fetch it again"
-    if empty and not text.strip():
-        return []
     try:
         lines = text.lstrip().startswith("{")
         rows = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else None

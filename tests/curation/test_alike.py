@@ -21,7 +21,9 @@ def test_a_pair_correlates_as_its_two_images_do() -> None:
     rng = np.random.default_rng(3)
     small = rng.integers(0, 256, (9, 16, 16), np.uint8)
     pairs = np.array(list(combinations(range(9), 2)))
-    given = module._correlations(*pairs.T, module.unit_rows(small.reshape(9, -1)), module.every_turn(16))
+    given = module._correlations(
+        *pairs.T, module.unit_rows(small.reshape(9, -1)), module.every_turn(16)
+    )
     for values, (one, other) in zip(given, pairs, strict=True):
         expected = [
             np.corrcoef(small[one].ravel(), view.ravel())[0, 1] for view in turned(small[other])

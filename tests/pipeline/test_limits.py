@@ -44,7 +44,7 @@ def test_a_limit_that_does_not_exist_is_refused(
     with pytest.raises(UsageError, match="Unexpected keyword") as caught:
         load_config(path)
     assert caught.value.where is not None
-    assert caught.value.where.endswith("build.yaml, limits.image_pixel")
+    assert caught.value.where.endswith("build.yaml, line 2, limits.image_pixel")
 
 
 @pytest.mark.parametrize("bound", [0, -1])

@@ -69,7 +69,8 @@ def local(tmp_path: Path) -> Dataset:
     ]
     dataset = write(tmp_path / "site" / "set", rows)
     dataset.layout.verdicts.parent.mkdir()
-    pl.DataFrame({"id": ["r1", "r2"], "keep": [False, True]}).write_parquet(dataset.layout.verdicts)
+    verdicts = pl.DataFrame({"id": ["r1", "r2"], "keep": [False, True], "rule": ["leakage"] * 2})
+    verdicts.write_parquet(dataset.layout.verdicts)
     kept = dataset.kept().filter(pl.col("split") == "train")
     rollouts = tmp_path / "rollouts.parquet"
     pl.DataFrame({"id": kept["id"], "rewards": [[0.0, 1.0]] * kept.height}).write_parquet(rollouts)

@@ -225,7 +225,8 @@ def test_changed_statistics_and_verdicts_show_at_the_next_open(
     site.marks = marks
     before = opened(site)
     assert before.stats.digest == local.stats.digest and before.kept().height == 11
-    pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False]}).write_parquet(local.layout.verdicts)
+    verdicts = pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False], "rule": ["leakage"] * 2})
+    verdicts.write_parquet(local.layout.verdicts)
     written = tables.write_statistics(local.layout, tables.compute(local.kept(), None))
     assert written.digest != local.manifest.digest
     assert before.kept().height == 11  # an open data set does not change below its reader

@@ -71,7 +71,8 @@ def test_what_is_published_anew_shows_at_the_next_open(store: Store, local: Data
     before = opened(store)
     assert before.stats.digest == local.stats.digest and before.kept().height == 11
     system, root = fsspec.url_to_fs(store[0], **store[1])
-    pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False]}).write_parquet(local.layout.verdicts)
+    verdicts = pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False], "rule": ["leakage"] * 2})
+    verdicts.write_parquet(local.layout.verdicts)
     written = tables.write_statistics(local.layout, tables.compute(local.kept(), None))
     system.put(f"{local.root}/stats/", f"{root}/stats/", recursive=True)
     system.put_file(str(local.layout.verdicts), f"{root}/curation/verdicts.parquet")

@@ -165,7 +165,7 @@ COMMAND = (
     "import sys; sys.argv = ['qoqdata', 'sources', *sys.argv[1:]]; run()\n"
 )
 FAULTY = {
-    "card": "licence.name: Field required",
+    "card": "licence.name: is missing",
     "yaml": "is not YAML",
     "name": "slug 'films' is not the folder's name",
     "table": "codes.csv",

@@ -242,6 +242,7 @@ def test_verdicts_splits_and_filters(tmp_path: Path) -> None:
     dataset.layout.verdicts.parent.mkdir()
     dropped = [f"films/train/0/{row}" for row in (0, 7, 49)]
     verdicts = pl.DataFrame({"id": [*dropped, "films/train/0/1"], "keep": [False] * 3 + [True]})
+    verdicts = verdicts.with_columns(rule=pl.lit("leakage"))
     verdicts.write_parquet(dataset.layout.verdicts)
     stream = opened(dataset)
     for _ in range(2):

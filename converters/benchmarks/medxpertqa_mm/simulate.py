@@ -30,7 +30,9 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         contents = [str(one) for one in rng.permutation(FINDINGS)[:5]]
         printed = " ".join(f"({one}) {text}" for one, text in zip("ABCDE", contents, strict=True))
         asked = f"A person of {30 + number % 50} years has pain. What do the images show?"
-        rows["dev" if number % 6 == 5 else "test"].append(
+        # Neither file is ever empty: that is what a lost one looks like.
+        for_development = number % 6 == 5 or 0 < number == n - 1 < 5
+        rows["dev" if for_development else "test"].append(
             {
                 "id": f"MM-{number}",
                 "question": f"{asked}\nAnswer Choices: {printed}",

@@ -22,7 +22,7 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a question, with all of its images; one without any of them is refused."""
     seen: set[str] = set()
     for split, file in PARTS.items():
-        for number, row in enumerate(json_rows(job, file, FIELDS, empty=split != "test")):
+        for number, row in enumerate(json_rows(job, file, FIELDS)):
             key, where = row["id"], f"{file}, question {number}"
             if key in seen:
                 yield Refused(f"{key}, again", DuplicateKey(f"{key} is there twice", where=where))

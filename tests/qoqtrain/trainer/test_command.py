@@ -87,7 +87,7 @@ def test_without_training_records_nothing_starts(demo, warm, tmp_path):
     copy = tmp_path / "set"
     shutil.copytree(demo, copy)
     ids = pl.scan_parquet(str(copy / "data" / "**" / "*.parquet")).select("id").collect()
-    verdicts = ids.with_columns(keep=pl.lit(False))
+    verdicts = ids.with_columns(keep=pl.lit(False), rule=pl.lit("leakage"))
     (copy / "curation").mkdir(exist_ok=True)
     verdicts.write_parquet(copy / "curation" / "verdicts.parquet")
     assert "no training record" in refusal(dry(copy, warm))
