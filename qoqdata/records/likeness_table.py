@@ -4,6 +4,7 @@ digest. Builds write it; whoever finds it missing or of another shard makes it a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ SCHEMA = pa.schema(
         pa.field("bright", pa.float32(), nullable=False),
     ]
 )
+_FACTS = attrgetter(*SCHEMA.names[3:])
 _SHARD = b"likeness of shard"
 
 
@@ -44,13 +46,10 @@ class Shown(NamedTuple):
 
 def write_likeness(path: Path, shown: Iterable[Shown], shard: str) -> pa.Table:
     """Write the likenesses of the shard of that digest to `path`, and return the table."""
-    columns: dict[str, list[object]] = {name: [] for name in SCHEMA.names}
-    for one in shown:
-        for name in SCHEMA.names[:3]:
-            columns[name].append(getattr(one, name))
-        for name in SCHEMA.names[3:]:
-            columns[name].append(getattr(one.likeness, name))
-    table = pa.table(columns, SCHEMA)
+    rows = [(*one[:3], *_FACTS(one.likeness)) for one in shown]
+    columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=SCHEMA)
     write_table(path, table, shard)
     return table
 
