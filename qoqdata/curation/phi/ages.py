@@ -62,6 +62,7 @@ RULES = (
     rule(
         "old_age",
         rf"(?<!\w)(?:{_PERSON})[\s,:]{{1,3}}(?:(?:de|di|von|mit|of|con)\s)?{_AGE}\s(?:{_YEARS})(?!\w)",
+        _is_exact,
     ),
     rule(
         "old_age",

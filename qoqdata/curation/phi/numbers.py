@@ -40,7 +40,8 @@ def _introduced(name: str, introducers: frozenset[tuple[str, ...]]) -> Rule:
     said = one_of(" ".join(phrase) for phrase in introducers)
     return rule(
         name,
-        rf"(?<![^\W_])(?:{said}){_END}{_LINK}{_VALUE}",
+        # The second half of a unit introduces nothing: `Glucose (mg/dL): 133.4`.
+        rf"(?<![^\W_])(?<!\w/)(?:{said}){_END}{_LINK}{_VALUE}",
         partial(_is_number, least=_FIGURES.get(name, 4)),
     )
 

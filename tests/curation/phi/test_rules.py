@@ -257,3 +257,15 @@ def test_a_long_hostile_text_is_searched(unit: str) -> None:
 @pytest.mark.parametrize("unit", ADVERSARIAL)
 def test_a_megabyte_of_anything_is_searched(unit: str) -> None:
     find(unit * (1_000_000 // len(unit)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Glucose (mg/dL): 133.4",
+        "Urea nitrogen (mg/dl) 23.44",
+        "A woman of 90 years or more, in bed",
+    ],
+)
+def test_units_and_classes_of_ages_are_no_identifiers(text: str) -> None:
+    assert find(text) == ()
