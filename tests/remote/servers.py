@@ -118,12 +118,14 @@ class _Handler(BaseHTTPRequestHandler):
             part = content[start : start + step]
             if path in self.site.stall and start >= self.site.stall[path]:
                 self.site.resume.wait(120)
+            # Counted first: whoever has received all of it asks at once how much was sent.
+            self.site.sent[path] += len(part)
             try:
                 self.wfile.write(part)
                 self.wfile.flush()
             except OSError:
+                self.site.sent[path] -= len(part)
                 return
-            self.site.sent[path] += len(part)
             if self.site.speed is not None:
                 time.sleep(len(part) / self.site.speed)
 
