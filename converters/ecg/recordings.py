@@ -8,11 +8,26 @@ from typing import Any
 
 import numpy as np
 
+from qoqdata.errors import UnreadableFile
 from qoqdata.readers.ecg import Recording, read_ecg
+from qoqdata.readers.ecg.data_file import signal_names
+from qoqdata.readers.ecg.header import read_wfdb_header
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.protocol import Converted, Job, Skipped
 
 from .limb_leads import limb_fault
+
+
+def read_pair(header: str, signal: str, job: Job) -> Recording:
+    """The recording of a WFDB header and its one signal file, as `read_recording` gives it.
+
+    Raises UnreadableFile where the header names another file: it is another recording's.
+    """
+    path, name = job.raw.resolve(header), signal.rpartition("/")[2]
+    if (names := signal_names(read_wfdb_header(path), path)) != [name]:
+        what = f"the header names {', '.join(names) or 'no file'} for its signal, not {name}"
+        raise UnreadableFile(what, where=header, fix="fetch the header again")
+    return read_recording(header, job)
 
 
 def read_recording(path: str, job: Job) -> Recording:

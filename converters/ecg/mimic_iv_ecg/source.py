@@ -8,13 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingKey, UnreadableFile
-from qoqdata.readers.ecg.data_file import signal_names
-from qoqdata.readers.ecg.header import read_wfdb_header
+from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingKey
 from qoqdata.sources.asking import ask, ask_number, ask_open
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
-from ..recordings import questions, read_recording
+from ..recordings import questions, read_pair
 from .machine_report import Report, read_report
 from .measurements import COLUMNS, QUANTITIES, axis_class, in_order, measured
 
@@ -57,12 +55,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
     """Questions about one recording; age and sex are not in the release."""
-    path = job.raw.resolve(unit.files[0])
-    signal = unit.files[1].rpartition("/")[2]
-    if (names := signal_names(read_wfdb_header(path), path)) != [signal]:
-        what = f"the header names {', '.join(names) or 'no file'} for its signal, not {signal}"
-        raise UnreadableFile(what, where=unit.files[0], fix="fetch the header again")
-    recording = read_recording(unit.files[0], job)
+    recording = read_pair(unit.files[0], unit.files[1], job)
     lines = unit.facts["lines"]
     asked = [*_from_report(lines, job), *_from_measurements(unit.facts["measured"], job)]
     return questions(asked, recording, age=None, sex=None)

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qoqdata.contract.vocabulary import AGE_CAP, Split
-from qoqdata.errors import BadTable, InputError, MissingKey, UnreadableFile
+from qoqdata.errors import BadTable, InputError, MissingKey
 from qoqdata.person import read_age
-from qoqdata.readers.ecg.data_file import signal_names
-from qoqdata.readers.ecg.header import read_wfdb_header
 from qoqdata.sources import cells
 from qoqdata.sources.asking import ask, ask_number, translate
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
-from ..recordings import questions, read_recording
+from ..recordings import questions, read_pair
 from . import signal_quality
 from .statements import Code, read_codes, read_likelihoods, states
 
@@ -61,12 +59,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
     """Questions about one recording; all leads in mV at the rate of the file."""
-    path = job.raw.resolve(unit.files[0])
-    signal = unit.files[1].rpartition("/")[2]
-    if (names := signal_names(read_wfdb_header(path), path)) != [signal]:
-        what = f"the header names {', '.join(names) or 'no file'} for its signal, not {signal}"
-        raise UnreadableFile(what, where=unit.files[0], fix="fetch the header again")
-    recording = read_recording(unit.files[0], job)
+    recording = read_pair(unit.files[0], unit.files[1], job)
     facts = unit.facts
     return questions(
         _asked(unit, job),
