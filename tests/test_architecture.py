@@ -32,6 +32,7 @@ QOQDATA = (
     ("publication", "viewer", "suite", "demo"),
     ("api",),
     ("console",),
+    ("command_line",),
     ("cli",),
     ("__main__",),
 )
@@ -53,6 +54,7 @@ FOR_QOQTRAIN = (
         "api",
         "atomic",
         "boxes",
+        "command_line",
         "concepts",
         "console",
         "contract",

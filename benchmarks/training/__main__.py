@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.training.alone import alone, our_turn, their_turn
 from benchmarks.training.task import Cost, Task, write_model
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,4 +71,4 @@ def _print(mine: Cost, other: Cost, runs: list[Ours]) -> None:
 
 
 if __name__ == "__main__":
-    console.guard(main)
+    command_line.guard(main)

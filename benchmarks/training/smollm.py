@@ -29,7 +29,7 @@ import torch
 import qoqdata
 from benchmarks.cpu import cpu_seconds
 from benchmarks.training.text_policy import TextCollator, TextPolicy, TextProcessor
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.errors import UsageError
 from qoqtrain.model.family import FAMILIES
 from qoqtrain.trainer.engine.engine import start_engine
@@ -197,4 +197,4 @@ def load() -> tuple[Any, Any]:
 
 
 if __name__ == "__main__":
-    console.guard(main)
+    command_line.guard(main)

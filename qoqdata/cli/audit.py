@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.statistics.probe import LIMIT
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def audit_command(
     else:
         show(found)
     clean = not (found.told.height or found.shifted.height or found.giveaways.height)
-    console.leave(console.DONE if clean else console.FINDINGS)
+    command_line.leave(command_line.DONE if clean else command_line.FINDINGS)
 
 
 def show(found: Audit) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.errors import UsageError
 
 EPILOG = """Example:  qoqdata benchmark-index /data/slake vqa_rad=/data/rad --out index.parquet
@@ -45,7 +45,7 @@ def benchmark_index_command(
         console.say(f"\nindex {out}")
         for fault in faults:
             console.complain(f"not in it: {fault}")
-    console.leave(console.FINDINGS if faults else console.DONE)
+    command_line.leave(command_line.FINDINGS if faults else command_line.DONE)
 
 
 def _copies(texts: list[str]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.api.collecting import is_collection
 from qoqdata.cli import collection
 from qoqdata.contract.vocabulary import StoragePolicy
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 #: The exit code of what a build came to.
 CODES: dict[Outcome, int] = {
-    "done": console.DONE,
-    "findings": console.FINDINGS,
-    "failed": console.FAILED,
+    "done": command_line.DONE,
+    "findings": command_line.FINDINGS,
+    "failed": command_line.FAILED,
 }
 
 EPILOG = f"""Example:  qoqdata build ptb_xl --raw /data/ptb-xl --out ./set
@@ -33,7 +33,7 @@ With your own files:  qoqdata build image_table --raw ./raw --mapping mapping.ya
 
 A build that was interrupted or changed goes on where it stopped: run the same command again.
 
-{console.EXIT_CODES}"""
+{command_line.EXIT_CODES}"""
 
 
 def add(app: typer.Typer) -> None:
@@ -109,7 +109,7 @@ def build_command(
             progress=progress,
         )
     report(manifest, out, as_json=json, stock=stock)
-    console.leave(CODES[manifest.outcome])
+    command_line.leave(CODES[manifest.outcome])
 
 
 def report(manifest: Manifest, out: Path, *, as_json: bool, stock: Survey | None = None) -> None:

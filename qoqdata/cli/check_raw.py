@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 
 if TYPE_CHECKING:
     from qoqdata.fetching.checking import RawCheck
@@ -39,7 +39,7 @@ def check_raw_command(
         console.emit_json({"source": source, "sound": found.sound, **asdict(found)})
     else:
         show(found)
-    console.leave(console.DONE if found.sound else console.FINDINGS)
+    command_line.leave(command_line.DONE if found.sound else command_line.FINDINGS)
 
 
 def show(found: RawCheck) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,7 +82,7 @@ def curate_command(
     else:
         show(result)
     in_pixels = 0 if result.pixels is None else result.pixels.receipt.open
-    console.leave(console.FINDINGS if result.phi.open or in_pixels else console.DONE)
+    command_line.leave(command_line.FINDINGS if result.phi.open or in_pixels else command_line.DONE)
 
 
 def counts(result: Curation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.cli import build, stats, validate
 
 #: Packages that consume statistics add a step to the demo here; qoqdata names none of them.
@@ -50,7 +50,7 @@ def demo_command(
         console.say(f"\n{number}. {step.name.replace('_', ' ')}")
         step.load()(dataset)
     _next_steps(dataset)
-    console.leave(console.FINDINGS if findings else console.DONE)
+    command_line.leave(command_line.FINDINGS if findings else command_line.DONE)
 
 
 def _next_steps(dataset: Path) -> None:

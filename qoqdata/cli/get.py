@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 
 EPILOG = """Example:  qoqdata get ptb_xl --out /data/ptb_xl
 
@@ -47,4 +47,4 @@ def get_command(
         download = read_download(qoqdata.find_source(source))
         if download is not None and download.then is not None:
             console.say(f"then: {download.then}")
-    console.leave(console.FINDINGS if failed else console.DONE)
+    command_line.leave(command_line.FINDINGS if failed else command_line.DONE)

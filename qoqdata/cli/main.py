@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qoqdata import console
+from qoqdata import command_line
 from qoqdata.cli import (
     audit,
     benchmark_index,
@@ -29,7 +29,7 @@ from qoqdata.cli import (
     view,
 )
 
-app = console.application(
+app = command_line.application(
     "qoqdata", about="Build and describe multimodal clinical instruction data."
 )
 COMMANDS = (
@@ -63,4 +63,4 @@ for command in COMMANDS:
 
 def run() -> None:
     """Entry point: user errors become one line on standard error and an exit code."""
-    console.run(app)
+    command_line.run(app)

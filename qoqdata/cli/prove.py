@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 
 if TYPE_CHECKING:
     from qoqdata.curation.proof import Proof
@@ -38,7 +38,7 @@ def prove_command(
         console.emit_json(counts(proof))
     else:
         show(proof)
-    console.leave(console.DONE if proof.holds else console.FINDINGS)
+    command_line.leave(command_line.DONE if proof.holds else command_line.FINDINGS)
 
 
 def counts(proof: Proof) -> dict[str, object]:

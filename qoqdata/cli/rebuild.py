@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 
 if TYPE_CHECKING:
     from qoqdata.publication.rebuild import Rebuilt
@@ -48,9 +48,9 @@ def rebuild_command(
         console.table(("source", "as released", "differ", "missing"), rows)
         console.say(f"\ndata set {out}  digest {manifest.digest[:16]}")
     if any(not outcome.same and not outcome.differ for outcome in outcomes):
-        console.leave(console.FAILED)
+        command_line.leave(command_line.FAILED)
     whole = all(outcome.whole for outcome in outcomes)
-    console.leave(console.DONE if whole else console.FINDINGS)
+    command_line.leave(command_line.DONE if whole else command_line.FINDINGS)
 
 
 def _plain(outcomes: list[Rebuilt]) -> list[dict[str, Any]]:

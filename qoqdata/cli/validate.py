@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 
 if TYPE_CHECKING:
     from qoqdata.contract.manifest import Manifest
@@ -36,8 +36,8 @@ def validate_command(
     findings = qoqdata.validate(target)
     show(findings, target.manifest, as_json=json)
     if target.manifest.outcome == "failed":
-        console.leave(console.FAILED)
-    console.leave(console.FINDINGS if findings else console.DONE)
+        command_line.leave(command_line.FAILED)
+    command_line.leave(command_line.FINDINGS if findings else command_line.DONE)
 
 
 def show(findings: Sequence[Finding], manifest: Manifest, *, as_json: bool = False) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from qoqdata import console
+from qoqdata import command_line
 from qoqtrain.cli import compare, evaluate, train, weights
 
-app = console.application("qoqtrain", about="Train multimodal policies with DRPO on qoqdata sets.")
+app = command_line.application(
+    "qoqtrain", about="Train multimodal policies with DRPO on qoqdata sets."
+)
 weights.add(app)
 evaluate.add(app)
 compare.add(app)
@@ -14,4 +16,4 @@ train.add(app)
 
 def run() -> None:
     """Entry point: user errors become one line on standard error and an exit code."""
-    console.run(app)
+    command_line.run(app)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 import qoqtrain
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.answer_format import IN_SHORT
 from qoqdata.boxes import BoxFrame
 from qoqdata.errors import UsageError
@@ -149,7 +149,7 @@ def evaluate_command(
             f" figures say nothing of what they mean. Fix: ask for {IN_SHORT}, as `qoqdata export`"
             " and training do"
         )
-        console.leave(console.FINDINGS)
+        command_line.leave(command_line.FINDINGS)
 
 
 def show_benchmark(evaluation: BenchmarkEvaluation) -> None:

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 import torch
 
-from qoqdata import console
+from qoqdata import command_line
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
         return folder
 
     loop.export_model = write_digest
-    console.guard(lambda: loop.train(read_settings(values=given)))
+    command_line.guard(lambda: loop.train(read_settings(values=given)))
 
 
 if __name__ == "__main__":
