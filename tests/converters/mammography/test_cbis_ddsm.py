@@ -1,12 +1,10 @@
-"""CBIS-DDSM: which mask, row and split, on films drawn by hand and on simulated ones."""
+"""CBIS-DDSM: which mask and row, on films drawn by hand and on simulated ones."""
 
 from __future__ import annotations
 
 import csv
-import importlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +12,20 @@ import numpy as np
 import pydicom
 import pytest
 
-from qoqdata.errors import BadLabel, BadTable, InputError
-from qoqdata.pipeline.planning import make_plan
+from qoqdata.errors import BadLabel, InputError
 from qoqdata.records.content import Record
-from qoqdata.simulation import write_csv, write_dicom
-from qoqdata.sources import catalogue
-from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
-from qoqdata.sources.rawtree import open_raw
+from qoqdata.sources.protocol import Job, Refused, Skipped, Unit
+from tests.converters.mammography.cbis_tree import (
+    DENSITY,
+    OWN,
+    SHAPE,
+    SIMULATE,
+    SOURCE,
+    Tree,
+    job,
+    planned,
+)
 
-SOURCE = catalogue.find_source("cbis_ddsm")
-SIMULATE = importlib.import_module(f"{SOURCE.module.rpartition('.')[0]}.simulate")
-SHAPE = (40, 30)
-COMMON = ["patient_id", "left or right breast", "image view", "abnormality id", "abnormality type"]
-PATHS = ["image file path", "cropped image file path", "ROI mask file path"]
-GRADES = ["assessment", "pathology", "subtlety"]
-OWN = {"mass": ["mass shape", "mass margins"], "calc": ["calc type", "calc distribution"]}
-DENSITY = {"mass": "breast_density", "calc": "breast density"}
 #: What the tables' words are in answers, written down apart from the card.
 WORDS = {
     "MALIGNANT": "Malignant",
@@ -59,89 +55,6 @@ COLUMN = {
     "calc_type": "calc type",
     "calc_distribution": "calc distribution",
 }
-
-
-class Tree:
-    """A raw tree by hand: films of one grey, lesions as rectangles (top, left, rows, columns)."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.rows: dict[str, list[dict[str, Any]]] = {
-            f"{kind}_{split}": [] for kind in ("mass", "calc") for split in ("train", "test")
-        }
-
-    def film(self, name: str, grey: int = 1000) -> Path:
-        """A film with one brighter pixel, in the folder `name`."""
-        pixels = np.full(SHAPE, grey, np.uint16)
-        pixels[0, 0] = 4000
-        return self.file(name, "1-1", pixels)
-
-    def lesion(
-        self,
-        name: str,
-        box: tuple[int, int, int, int] = (10, 8, 6, 5),
-        *,
-        mask_first: bool = True,
-        shape: tuple[int, int] = SHAPE,
-        white: int = 255,
-        **cells: Any,
-    ) -> dict[str, Any]:
-        """Mask and crop in the folder `name`, and its row with `cells`."""
-        top, left, rows, columns = box
-        mask = np.zeros(shape, np.uint8)
-        mask[top : top + rows, left : left + columns] = white
-        crop = np.arange(rows * columns, dtype=np.uint16).reshape(rows, columns)
-        for number, pixels in enumerate((mask, crop) if mask_first else (crop, mask), start=1):
-            self.file(name, f"1-{number}", pixels)
-        return self.row(name, **cells)
-
-    def row(self, name: str, **cells: Any) -> dict[str, Any]:
-        """The row of the lesion `name`, in the table of its beginning."""
-        case, patient, side, view, number = name.replace("P_", "P").split("_")
-        kind, part = case.split("-")
-        film = name.rpartition("_")[0]
-        row = dict.fromkeys([*COMMON, DENSITY[kind.lower()], *OWN[kind.lower()], *GRADES], "")
-        row |= zip(COMMON, [f"P_{patient[1:]}", side, view, number, ""], strict=True)
-        row |= {"abnormality type": "mass" if kind == "Mass" else "calcification"}
-        row |= {DENSITY[kind.lower()]: 2, "assessment": 4, "pathology": "BENIGN", "subtlety": 3}
-        paths = [f"{film}/1/2/000000.dcm", f"{name}/3/4/0.dcm", f"{name}/3/4/1.dcm\n"]
-        row |= zip(PATHS, paths, strict=True)
-        row |= cells
-        self.rows[f"{kind.lower()}_{'train' if part == 'Training' else 'test'}"].append(row)
-        return row
-
-    def file(self, name: str, stem: str, pixels: np.ndarray, patient: str | None = None) -> Path:
-        path = self.root / "CBIS-DDSM" / name / "08-29-2017" / "1.0-any" / f"{stem}.dcm"
-        write_dicom(path, pixels, modality="MG", patient=patient or name)
-        return path
-
-    def write(self) -> Job:
-        """Write the tables; the job on this tree."""
-        for table, rows in self.rows.items():
-            kind, split = table.split("_")
-            columns = [*COMMON, DENSITY[kind], *OWN[kind], *GRADES, *PATHS]
-            write_csv(self.root / f"{kind}_case_description_{split}_set.csv", rows, columns=columns)
-        return job(self.root)
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """An empty tree; all four tables need a row, so three other films are there."""
-    tree = Tree(tmp_path / "raw")
-    for number, case in enumerate(("Mass-Training", "Mass-Test", "Calc-Training", "Calc-Test")):
-        tree.film(f"{case}_P_0090{number}_LEFT_CC")
-        tree.lesion(f"{case}_P_0090{number}_LEFT_CC_1")
-    return tree
-
-
-def job(raw: Path) -> Job:
-    return Job(SOURCE.card, open_raw(raw), options={})
-
-
-def planned(of: Job, key: str) -> Planned:
-    """What planning says of a film; one thing."""
-    (item,) = (item for item in SOURCE.plan(of) if item.key == key)
-    return item
 
 
 def unit(of: Job, key: str) -> Unit:
@@ -398,38 +311,6 @@ def test_a_faulty_film_is_refused_and_no_other(tree: Tree, fault: Any, code: str
     assert isinstance(planned(of, "P_00901_LEFT_CC"), Unit)
 
 
-def test_a_lost_table_refuses_the_source(tree: Tree) -> None:
-    """Films of two tables would keep the labels of one."""
-    of = tree.write()
-    (tree.root / "calc_case_description_test_set.csv").unlink()
-    with pytest.raises(BadTable, match="fetch all four"):
-        list(SOURCE.plan(of))
-
-
-@pytest.mark.parametrize("table", ["mass_train", "calc_train"])
-def test_a_table_cut_after_any_row_changes_no_survivor(tmp_path: Path, table: str) -> None:
-    """Lesions are lost with their film, never from it."""
-    SIMULATE.simulate(tmp_path, 16, seed=3)
-    whole = {item.key: item for item in SOURCE.plan(job(tmp_path)) if isinstance(item, Unit)}
-    kind, split = table.split("_")
-    path = tmp_path / f"{kind}_case_description_{split}_set.csv"
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for count in range(1, len(rows)):
-        write_csv(path, rows[:count])
-        items = list(SOURCE.plan(job(tmp_path)))
-        survivors = {item.key: item for item in items if isinstance(item, Unit)}
-        assert {item.key for item in items} == set(whole)
-        assert 0 < len(survivors) < len(whole)
-        assert all(whole[key] == item for key, item in survivors.items())
-
-
-def test_the_table_decides_the_split(tree: Tree) -> None:
-    of = tree.write()
-    splits = {one.key: one.split for one in make_plan(SOURCE, of).units}
-    assert list(map(splits.get, (f"P_0090{n}_LEFT_CC" for n in range(4)))) == ["train", "test"] * 2
-
-
 def test_every_word_of_the_tables_is_mapped_to_its_likeness() -> None:
     """Descriptors begin as they do in the tables, and grades hold their digit."""
     tasks = SOURCE.card.tasks
@@ -443,44 +324,6 @@ def test_every_word_of_the_tables_is_mapped_to_its_likeness() -> None:
         assert all(option.split()[1] == raw for raw, option in tasks[name].labels.items())
     verdicts = tasks["any_malignancy"].labels
     assert verdicts == {"MALIGNANT": "Yes", "BENIGN": "No", "BENIGN_WITHOUT_CALLBACK": "No"}
-
-
-def test_patients_in_train_and_test_go_to_test_whole(tree: Tree) -> None:
-    """Of two films, one in both tables: neither trains."""
-    for name in (
-        "Mass-Training_P_00001_LEFT_CC",
-        "Mass-Training_P_00002_LEFT_CC",
-        "Calc-Test_P_00002_LEFT_CC",
-        "Mass-Training_P_00002_LEFT_MLO",
-    ):
-        tree.film(name)
-        tree.lesion(f"{name}_1")
-    of = tree.write()
-    splits = {one.key: (one.split, one.group) for one in make_plan(SOURCE, of).units}
-    assert splits["P_00001_LEFT_CC"] == ("train", "P_00001")
-    assert splits["P_00002_LEFT_CC"] == splits["P_00002_LEFT_MLO"] == ("test", "P_00002")
-    strict = of.card.model_copy(
-        update={"splits": of.card.splits.model_copy(update={"conflict": "refuse"})}
-    )
-    item = planned(replace(of, card=strict), "P_00002_LEFT_CC")
-    assert isinstance(item, Refused) and item.error.code == "torn_group"
-
-
-@pytest.mark.parametrize("loss", ["row", "files"])
-def test_a_lost_film_moves_no_other_of_its_patient(tree: Tree, loss: str) -> None:
-    """The patient is one of the test, whatever is lost of the film that says so."""
-    for name in ("Mass-Training_P_00002_LEFT_MLO", "Calc-Test_P_00002_LEFT_CC"):
-        tree.film(name)
-        tree.lesion(f"{name}_1")
-    if loss == "row":
-        tree.rows["calc_test"].pop()
-    of = tree.write()
-    if loss == "files":
-        for path in (tree.root / "CBIS-DDSM").glob("Calc-Test_P_00002*/*/*/*.dcm"):
-            path.unlink()
-    plan = make_plan(SOURCE, job(of.raw.root))
-    assert {one.key: one.split for one in plan.units}["P_00002_LEFT_MLO"] == "test"
-    assert [row["unit"] for row in plan.left_out] == ["P_00002_LEFT_CC"]
 
 
 def test_simulated_films_agree_with_their_tables_and_masks(tmp_path: Path) -> None:
