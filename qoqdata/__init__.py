@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         sources_page,
     )
     from qoqdata.api.collecting import survey
+    from qoqdata.api.estimating import estimate
     from qoqdata.api.fetching import check_raw, get
     from qoqdata.api.looking import decide, undo, view
     from qoqdata.api.measuring import (
@@ -61,6 +62,7 @@ _MODULES = {
     "qoqdata.api.looking": ("decide", "undo", "view"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.collecting": ("survey",),
+    "qoqdata.api.estimating": ("estimate",),
     "qoqdata.api.fetching": ("check_raw", "get"),
     "qoqdata.api.measuring": (
         "audit",
@@ -98,6 +100,7 @@ __all__ = [
     "decide",
     "diff",
     "difficulty",
+    "estimate",
     "example_mapping",
     "export",
     "find_source",

@@ -106,7 +106,7 @@ def build(
     from qoqdata.settings import checked
 
     slugs = [sources] if isinstance(sources, str) else list(sources or ())
-    request = _build_config(slugs, raw, config, mapping, options or {}, patient_splits, limit)
+    request = requested_build(slugs, raw, config, mapping, options or {}, patient_splits, limit)
     asked = {"storage": storage, "max_quarantine": max_quarantine}
     overrides = checked(Overrides, asked, where="command line")
     salt_path = None if salt_file is None else Path(salt_file)
@@ -183,7 +183,7 @@ def _processes(workers: int | None) -> int:
     return (os.cpu_count() or 1) if workers is None else workers
 
 
-def _build_config(
+def requested_build(
     slugs: list[str],
     raw: str | Path | None,
     config: BuildConfig | Mapping[str, Any] | str | Path | None,

@@ -97,11 +97,13 @@ def build_command(
             raw=raw,
             config=config,
             mapping=mapping,
-            options=_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
+            options=read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
             workers=workers,
             engine=engine,
             storage=storage,
-            patient_splits=_pairs(patient_splits, name="--patient-splits", form="NAMESPACE=FILE"),
+            patient_splits=read_pairs(
+                patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
+            ),
             max_quarantine=max_quarantine,
             limit=limit,
             resume=resume,
@@ -215,7 +217,7 @@ def _per_cent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _pairs(
+def read_pairs(
     texts: list[str] | None, *, name: str, form: str, may_be_empty: bool = False
 ) -> dict[str, str]:
     """NAME=VALUE by name; UsageError for another form and for a name that is given twice."""

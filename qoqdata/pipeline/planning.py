@@ -180,7 +180,7 @@ def cut_chunks(units: Iterable[Unit], source: str, *, shard_units: int) -> list[
         by_split[unit.split].append(unit)
     chunks = []
     for split, members in sorted(by_split.items()):
-        bits = max(0, (len(members) - 1) // shard_units).bit_length()
+        bits = chunk_count(len(members), shard_units).bit_length() - 1
         buckets: dict[int, list[Unit]] = defaultdict(list)
         places = _order_keys(source, (unit.key for unit in members))
         for unit, place in zip(members, places, strict=True):
@@ -190,6 +190,11 @@ def cut_chunks(units: Iterable[Unit], source: str, *, shard_units: int) -> list[
             for number, bucket in sorted(buckets.items())
         ]
     return chunks
+
+
+def chunk_count(units: int, shard_units: int) -> int:
+    """Chunks of a split of so many units: the smallest power of two that keeps their mean size."""
+    return 1 << max(0, (units - 1) // shard_units).bit_length()
 
 
 def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> Split:
