@@ -208,7 +208,7 @@ def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
                 if result.everywhere:
                     raise _unfinished(builds, ". Nothing more was begun")
     for build in builds:
-        build.close(listen)
+        build.close(setting.salt, listen)
     if any(build.unfinished for build in builds):
         raise _unfinished(builds)
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qoqdata.atomic import digest, write_json
+from qoqdata.atomic import digest, file_digest, write_json
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Comparison, Counts, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import OverLimit, QoqdataError, UnfinishedBuild, WorkerDied
 from qoqdata.layout import Layout
+from qoqdata.manifest import is_as_built
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline import progress, quarantine, raw_keys, receipts
 from qoqdata.pipeline.blocks import blocks_of
+from qoqdata.pipeline.chunks import Chunk, cut_chunks
 from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.containers import container_digests
 from qoqdata.pipeline.conversion import ChunkTask
@@ -29,10 +30,9 @@ from qoqdata.pipeline.faults import death
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.planning import (
-    Chunk,
+    NO_PLAN,
     SourceFault,
     SourcePlan,
-    cut_chunks,
     plan_or_fault,
     source_fault,
 )
@@ -40,8 +40,9 @@ from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, total_skips
 from qoqdata.pipeline.unit_limits import TimeIsUp
 from qoqdata.pipeline.worker_process import ProcessDied
 from qoqdata.pipeline.workers import Apart
-from qoqdata.records.raw_keys import ENTRY
+from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
+from qoqdata.sources.unit_table import NO_UNITS
 
 
 class SourceSummary(BaseModel):
@@ -57,6 +58,8 @@ class SourceSummary(BaseModel):
     shards: tuple[Shard, ...]
     metadata: MetadataFile | None
     skipped: tuple[SkipCount, ...] = ()
+    #: Digests of what its file of raw keys was made from, and of the file.
+    raw_keys: tuple[str, str] | None = None
 
 
 class _Refusal(Exception):
@@ -82,11 +85,13 @@ class SourceBuild:
     #: Cards whose block lists may name the source.
     blocking: tuple[Card, ...] = ()
     fault: BaseException | None = None
-    plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
+    plan: SourcePlan = NO_PLAN
     refusal: str | None = None
     receipts: dict[str, ShardReceipt] = field(default_factory=dict)
-    #: Of what planning found.
-    raw_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, ENTRY))
+    #: As it was made, whatever became of the source: its raw keys are to be known again.
+    planned: SourcePlan = NO_PLAN
+    #: Of the last build, where that came to its end.
+    before: SourceSummary | None = None
     #: Why chunks have no receipt, by name.
     unfinished: dict[str, str] = field(default_factory=dict)
 
@@ -97,7 +102,10 @@ class SourceBuild:
 
     def open(self) -> None:
         """A summary says that a source is whole; from here until `close` it is not."""
-        self.layout.summary(self.slug).unlink(missing_ok=True)
+        path = self.layout.summary(self.slug)
+        with suppress(OSError, UnfinishedBuild):
+            self.before = read_summary(path)
+        path.unlink(missing_ok=True)
 
     def tasks(self, setting: BuildSetting, apart: Apart) -> Iterator[ChunkTask]:
         """Plan the source, and yield a task for every chunk whose receipt does not hold.
@@ -109,20 +117,20 @@ class SourceBuild:
             self.refuse(self.fault, "plan", setting.listen)
             return
         with self._refusing("plan", setting.listen):
-            self.plan = self._planned(apart)
-            found = self.plan.identifiers
-            self.raw_keys = raw_keys.plan_keys(self.plan, found, self.job.card, setting.salt)
+            self.plan = self.planned = self._planned(apart)
+            job, salt, storage = self.job, setting.salt, self.storage
+            common = receipts.common_fingerprint(self.source, job, salt, storage)
         if self.refusal is not None:
             return
         shard_units = self.config.shard_units or self.job.card.shard_units
-        chunks = cut_chunks(self.plan.units, self.slug, shard_units=shard_units)
-        counts = (len(self.plan.units), len(chunks), len(self.plan.left_out))
+        chunks = cut_chunks(self.plan.table, shard_units=shard_units)
+        counts = (self.plan.table.height, len(chunks), len(self.plan.left_out))
         setting.listen(progress.Planned(self.slug, *counts))
         for message in self.plan.messages:
             setting.listen(progress.Warned(self.slug, message))
         self._remove_stale({chunk.name for chunk in chunks})
         for chunk in chunks:
-            task = ChunkTask(chunk, self.source, self.job, setting.salt, self.storage, self.layout)
+            task = ChunkTask(chunk, self.source, job, salt, storage, self.layout, common)
             path = self.layout.receipt(self.slug, chunk.name)
             receipt = receipts.read_receipt(path) if setting.resume else None
             with self._refusing("plan", setting.listen):
@@ -162,7 +170,7 @@ class SourceBuild:
     ) -> None:
         """Take in the receipt of a chunk."""
         self.receipts[chunk.name] = receipt
-        counts = (len(chunk.units), receipt.records, receipt.quarantined)
+        counts = (chunk.table.height, receipt.records, receipt.quarantined)
         listen(progress.Finished(self.slug, chunk.name, *counts, reused))
 
     def not_finished(self, chunk: Chunk, reason: str, listen: progress.Listener) -> None:
@@ -171,7 +179,7 @@ class SourceBuild:
         self.unfinished[chunk.name] = reason
         listen(progress.ChunkUnfinished(self.slug, chunk.name, reason))
 
-    def close(self, listen: progress.Listener) -> None:
+    def close(self, salt: Salt, listen: progress.Listener) -> None:
         """Write the quarantine table, the card as built, the metadata and the summary.
 
         A source that cannot be summed up is refused, and its shards stay out of the manifest. One
@@ -181,9 +189,9 @@ class SourceBuild:
             return
         counts = None
         with self._refusing("validate", listen):
-            counts = self._sum_up()
+            counts = self._sum_up(salt)
         # Once refused there is little to write; what fails again is the disk.
-        counts = counts or self._sum_up()
+        counts = counts or self._sum_up(salt)
         if counts.annotation_only:
             message = (
                 f"{counts.annotation_only} of {counts.records} records carry annotations only, "
@@ -201,7 +209,7 @@ class SourceBuild:
         else:
             fault = source_fault(self.source, self.job, error, stage)
         row = fault.row
-        self.plan = SourcePlan((), (row,))
+        self.plan = SourcePlan(NO_UNITS, (row,))
         self.refusal = f"{row['reason']}: {row['message']}"
         listen(progress.SourceRefused(self.slug, row["reason"], fault.told))
 
@@ -214,14 +222,12 @@ class SourceBuild:
                 raise
             self.refuse(error, stage, listen)
 
-    def _sum_up(self) -> Counts:
+    def _sum_up(self, salt: Salt) -> Counts:
         names = sorted(self.receipts) if self.refusal is None else ()
         receipts_ = [self.receipts[name] for name in names]
         rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
         quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
-        of_receipts = (receipt.raw_keys for receipt in receipts_)
-        path = self.layout.raw_keys(self.slug)
-        raw_keys.write_raw_keys(path, self.raw_keys, of_receipts)
+        keys = self._write_raw_keys(receipts_, salt)
         # Block lists name raw keys and patients: they stay with the source that has them.
         card = self.job.card.model_copy(update={"block": ()}).model_dump(mode="json")
         write_json(self.layout.card(self.slug), card)
@@ -250,9 +256,7 @@ class SourceBuild:
             containers=self._containers(),
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
-        metadata = write_metadata(self.layout.root, shards).get(self.slug)
-        if metadata is None:
-            self.layout.metadata(self.slug).unlink(missing_ok=True)
+        metadata = self._write_metadata(shards)
         # Later builds of other sources list this one from its summary.
         summary = SourceSummary(
             slug=self.slug,
@@ -260,15 +264,49 @@ class SourceBuild:
             shards=shards,
             metadata=metadata,
             skipped=total_skips(one for receipt in receipts_ for one in receipt.skipped),
+            raw_keys=keys,
         )
         write_json(self.layout.summary(self.slug), summary.model_dump(mode="json"))
         return counts
+
+    def _write_metadata(self, shards: tuple[Shard, ...]) -> MetadataFile | None:
+        """The metadata of the shards; those of the last build where it had the same shards."""
+        path = self.layout.metadata(self.slug)
+        if self.before is not None and self.before.shards == shards:
+            metadata = self.before.metadata
+            with suppress(FileNotFoundError):
+                if metadata is not None and is_as_built(path, metadata):
+                    return metadata
+        metadata = write_metadata(self.layout.root, shards).get(self.slug)
+        if metadata is None:
+            path.unlink(missing_ok=True)
+        return metadata
+
+    def _write_raw_keys(self, receipts_: Sequence[ShardReceipt], salt: Salt) -> tuple[str, str]:
+        """The raw keys of plan and receipts; the file of the last build where they are the same."""
+        plan, path = self.planned, self.layout.raw_keys(self.slug)
+        content = {
+            "salt": salt.fingerprint,
+            "raw_paths": self.job.card.raw_paths,
+            "chunks": [(receipt.fingerprint, receipt.raw_keys) for receipt in receipts_],
+            "units": None if receipts_ else plan.table["key"].to_list(),
+            "left_out": [(row["unit"], row["raw"]) for row in plan.left_out],
+            "persons": sorted(plan.identifiers.persons),
+            "objects": sorted(plan.identifiers.objects),
+        }
+        made_from = digest(content)
+        with suppress(FileNotFoundError):
+            if self.before is not None and self.before.raw_keys == (made_from, file_digest(path)):
+                return self.before.raw_keys
+        entries = raw_keys.plan_keys(plan, plan.identifiers, self.job.card, salt)
+        raw_keys.write_raw_keys(path, entries, (receipt.raw_keys for receipt in receipts_))
+        return made_from, file_digest(path)
 
     def _containers(self) -> dict[str, str]:
         if self.job.card.raw_paths == "keyed":
             return {}
         stored = self.layout.containers(self.slug)
-        return container_digests(self.plan.units, self.job, stored)
+        return container_digests(self.plan.table, self.job, stored)
 
     def _compared(self, counts: Counts) -> Comparison | None:
         skipped = None
@@ -276,7 +314,7 @@ class SourceBuild:
             skipped = "the source was refused"
         elif self.config.limit is not None:
             skipped = f"only the first {self.config.limit} units were built"
-        return compare_counts(self.job.card, counts, self.plan.units, self.job.raw, skipped=skipped)
+        return compare_counts(self.job.card, counts, self.plan.table, self.job.raw, skipped=skipped)
 
     def _remove_stale(self, names: set[str]) -> None:
         """Remove shards, likenesses, receipts and drafts of chunks that no longer exist."""

@@ -232,9 +232,9 @@ def _hand_out(task: ChunkTask, crew: list[_Member], workers: int) -> ShardReceip
 
 
 def _suspect(task: ChunkTask, died: ProcessDied) -> _Suspect:
-    if not 0 <= died.place < len(task.chunk.units):
+    if not 0 <= died.place < task.chunk.table.height:
         return _Suspect(task)
-    return _Suspect(task, task.chunk.units[died.place].key, (death(died.exit_code),))
+    return _Suspect(task, task.chunk.table["key"][died.place], (death(died.exit_code),))
 
 
 def _look(member: _Member, listen: progress.Listener) -> None:
@@ -244,7 +244,7 @@ def _look(member: _Member, listen: progress.Listener) -> None:
         member.place, member.since, member.told = place, now, 0.0
     elif place != NOWHERE and now - member.since >= max(SLOW, 2 * member.told):
         member.told = now - member.since
-        _tell(listen, task.slug, task.chunk.units[place].key, member.told)
+        _tell(listen, task.slug, task.chunk.table["key"][place], member.told)
 
 
 def _tell(listen: progress.Listener, slug: str, what: str, seconds: float) -> None:

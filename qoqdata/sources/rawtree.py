@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -242,22 +242,7 @@ class RawTree:
             looked_at = self._looked_at_once(relatives)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
-        folders: dict[str, str | None] = {}
-
-        def stamp(relative: str) -> Stamp | None:
-            folder, _, name = relative.rpartition("/")
-            if folder not in folders:
-                folders[folder] = self._roots.unlinked(folder)
-            if (place := folders[folder]) is None or not is_plain(name):
-                return self.stamp(relative)
-            try:
-                status = os.lstat(f"{place}/{name}")
-            except OSError:
-                return None
-            if is_link(status):
-                return self.stamp(relative)
-            return status.st_size, status.st_mtime_ns
-
+        stamp = self.stamper()
         first, rest = relatives[:_TRIED], relatives[_TRIED:]
         begin = perf_counter()
         found = list(map(stamp, first))
@@ -265,6 +250,27 @@ class RawTree:
             return [*found, *map(stamp, rest)]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             return [*found, *pool.map(stamp, rest)]
+
+    def stamper(self) -> Callable[[str], Stamp | None]:
+        """As `stamp`, for file after file: the folders that lead to them are looked at once."""
+        folders: dict[str, str | None] = {}
+        lstat = os.lstat
+
+        def stamp(relative: str) -> Stamp | None:
+            folder, _, name = relative.rpartition("/")
+            if folder not in folders:
+                folders[folder] = self._roots.unlinked(folder)
+            if (place := folders[folder]) is None or MARK in relative or not is_plain(name):
+                return self.stamp(relative)
+            try:
+                status = lstat(f"{place}/{name}")
+            except OSError:
+                return None
+            if is_link(status):
+                return self.stamp(relative)
+            return status.st_size, status.st_mtime_ns
+
+        return stamp
 
     def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, or None when the file is not there.
