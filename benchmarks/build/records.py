@@ -16,9 +16,10 @@ import numpy as np
 from benchmarks.cpu import cpu_seconds
 from qoqdata import console
 from qoqdata.contract.storage import Storage
-from qoqdata.pipeline.build import build, make_job
+from qoqdata.pipeline.build import build
 from qoqdata.pipeline.chunks import cut_chunks
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.pipeline.jobs import make_job
 from qoqdata.pipeline.planning import make_plan
 from qoqdata.pipeline.receipts import common_fingerprint, fingerprint
 from qoqdata.records.identity import Salt

@@ -97,11 +97,14 @@ NO_OVERRIDES = Overrides()
 
 @dataclass(frozen=True)
 class BuildSetting:
-    """How to run a build. `workers` 0 stays in this process; `resume` False redoes every chunk."""
+    """How to run a build. `workers` 0 stays in this process, and on Ray takes all cores of the
+    cluster; `resume` False redoes every chunk."""
 
     salt: Salt
     workers: int = 1
     engine: str = "local"
+    #: Of the cluster, for the engine ray; None is one of this machine.
+    address: str | None = None
     resume: bool = True
     listen: progress.Listener = progress.silent
     overrides: Overrides = NO_OVERRIDES

@@ -25,6 +25,7 @@ from qoqdata.readers.identifiers import Identifiers, taking_identifiers
 from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
 from qoqdata.sources.raw_level import with_level
+from qoqdata.sources.rawtree import Stamp
 from qoqdata.sources.unit_table import NO_UNITS, all_files, units_of
 
 
@@ -43,6 +44,8 @@ class SourcePlan:
     ungrouped: int = 0
     messages: tuple[str, ...] = ()
     identifiers: Identifiers = field(default_factory=Identifiers)
+    #: Files that planning looked at beside those of units, by path, with their stamps.
+    inputs: Mapping[str, Stamp | None] = field(default_factory=dict)
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -75,18 +78,21 @@ def plan_or_fault(
     for tries in range(1 + RETRIES):
         try:
             whole = tries < RETRIES
-            with taking_identifiers() as found:
+            job = replace(job, raw=job.raw.watched())
+            with taking_identifiers() as identifiers:
                 plan = make_plan(
                     source, job, limit=limit, blocks=blocks, listed=listed, whole=whole
                 )
-            return replace(plan, identifiers=found)
+            inputs = job.raw.met()
+            for path in all_files(plan.table):
+                inputs.pop(path, None)
+            return replace(plan, identifiers=identifiers, inputs=inputs)
         except BaseException as error:
             if is_persons(error) or isinstance(error, TimeIsUp):
                 raise
             again = isinstance(error, UnitStopped) or _of_the_machine(error)
             if not again or tries == RETRIES:
                 return source_fault(source, job, error)
-            job = replace(job, raw=replace(job.raw))
     raise AssertionError("the last try returns")
 
 

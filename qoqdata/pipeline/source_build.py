@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import digest, file_digest, write_json
@@ -80,16 +81,25 @@ class SourceBuild:
     storage: Storage
     max_quarantine: float
     layout: Layout
-    #: The splits of the patients of its namespace, where its card needs them.
+    #: The splits of the patients of its namespace, where its card needs them, and their name.
     patients: NamespaceSplits | None = None
+    patient_splits: str | None = None
     #: Cards whose block lists may name the source.
     blocking: tuple[Card, ...] = ()
     fault: BaseException | None = None
     plan: SourcePlan = NO_PLAN
     refusal: str | None = None
     receipts: dict[str, ShardReceipt] = field(default_factory=dict)
+    #: How many of them were there before.
+    reused: int = 0
     #: As it was made, whatever became of the source: its raw keys are to be known again.
     planned: SourcePlan = NO_PLAN
+    #: In the order of their names, once it is planned.
+    chunks: tuple[Chunk, ...] = ()
+    #: See `receipts`.
+    common: str = ""
+    #: Raw keys that a plan left which is not at hand as a whole.
+    plan_keys: np.ndarray | None = None
     #: Of the last build, where that came to its end.
     before: SourceSummary | None = None
     #: Why chunks have no receipt, by name.
@@ -108,31 +118,14 @@ class SourceBuild:
         path.unlink(missing_ok=True)
 
     def tasks(self, setting: BuildSetting, apart: Apart) -> Iterator[ChunkTask]:
-        """Plan the source, and yield a task for every chunk whose receipt does not hold.
-
-        A source whose `fault` is known, or that cannot be planned, is refused as a whole. `apart`
-        runs its plan, see `workers.planning_apart`.
-        """
-        if self.fault is not None:
-            self.refuse(self.fault, "plan", setting.listen)
-            return
-        with self._refusing("plan", setting.listen):
-            self.plan = self.planned = self._planned(apart)
-            job, salt, storage = self.job, setting.salt, self.storage
-            common = receipts.common_fingerprint(self.source, job, salt, storage)
+        """Plan the source, and yield a task for every chunk whose receipt does not hold."""
+        self.make_plan(setting, apart)
         if self.refusal is not None:
             return
-        shard_units = self.config.shard_units or self.job.card.shard_units
-        chunks = cut_chunks(self.plan.table, shard_units=shard_units)
-        counts = (self.plan.table.height, len(chunks), len(self.plan.left_out))
-        setting.listen(progress.Planned(self.slug, *counts))
-        for message in self.plan.messages:
-            setting.listen(progress.Warned(self.slug, message))
-        self._remove_stale({chunk.name for chunk in chunks})
-        for chunk in chunks:
-            task = ChunkTask(chunk, self.source, job, salt, storage, self.layout, common)
-            path = self.layout.receipt(self.slug, chunk.name)
-            receipt = receipts.read_receipt(path) if setting.resume else None
+        self.remove_stale()
+        for chunk in self.chunks:
+            task = self.task(chunk, setting.salt)
+            receipt = self.receipt(chunk) if setting.resume else None
             with self._refusing("plan", setting.listen):
                 current = task.fingerprint()
                 if not receipts.holds(receipt, current, self.layout.root, self.job.limits):
@@ -143,6 +136,38 @@ class SourceBuild:
                 self.finished(chunk, receipt, setting.listen, reused=True)
             else:
                 yield task
+
+    def make_plan(self, setting: BuildSetting, apart: Apart) -> None:
+        """Plan the source and cut it into chunks.
+
+        A source whose `fault` is known, or that cannot be planned, is refused as a whole. `apart`
+        runs its plan, see `workers.planning_apart`.
+        """
+        if self.fault is not None:
+            self.refuse(self.fault, "plan", setting.listen)
+            return
+        with self._refusing("plan", setting.listen):
+            self.plan = self.planned = self._planned(apart)
+            self.common = receipts.common_fingerprint(
+                self.source, self.job, setting.salt, self.storage
+            )
+        if self.refusal is not None:
+            return
+        shard_units = self.config.shard_units or self.job.card.shard_units
+        self.chunks = tuple(cut_chunks(self.plan.table, shard_units=shard_units))
+        counts = (self.plan.table.height, len(self.chunks), len(self.plan.left_out))
+        setting.listen(progress.Planned(self.slug, *counts))
+        for message in self.plan.messages:
+            setting.listen(progress.Warned(self.slug, message))
+
+    def task(self, chunk: Chunk, salt: Salt) -> ChunkTask:
+        """The task of a chunk."""
+        common, layout = self.common, self.layout
+        return ChunkTask(chunk, self.source, self.job, salt, self.storage, layout, common)
+
+    def receipt(self, chunk: Chunk) -> ShardReceipt | None:
+        """The receipt of a chunk, whether or not it holds."""
+        return receipts.read_receipt(self.layout.receipt(self.slug, chunk.name))
 
     def _planned(self, apart: Apart) -> SourcePlan:
         """The plan; raises what stands against it, and `_Refusal` for what its process found."""
@@ -170,6 +195,7 @@ class SourceBuild:
     ) -> None:
         """Take in the receipt of a chunk."""
         self.receipts[chunk.name] = receipt
+        self.reused += reused
         counts = (chunk.table.height, receipt.records, receipt.quarantined)
         listen(progress.Finished(self.slug, chunk.name, *counts, reused))
 
@@ -209,7 +235,7 @@ class SourceBuild:
         else:
             fault = source_fault(self.source, self.job, error, stage)
         row = fault.row
-        self.plan = SourcePlan(NO_UNITS, (row,))
+        self.plan, self.chunks = SourcePlan(NO_UNITS, (row,)), ()
         self.refusal = f"{row['reason']}: {row['message']}"
         listen(progress.SourceRefused(self.slug, row["reason"], fault.told))
 
@@ -252,7 +278,7 @@ class SourceBuild:
             blocked=dict(self.plan.blocked),
             ungrouped=self.plan.ungrouped,
             namespace=self.job.card.keys.namespace,
-            patient_splits=None if self.patients is None or self.refusal else self.patients.name,
+            patient_splits=None if self.refusal else self.patient_splits,
             containers=self._containers(),
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
@@ -282,9 +308,15 @@ class SourceBuild:
             path.unlink(missing_ok=True)
         return metadata
 
-    def _write_raw_keys(self, receipts_: Sequence[ShardReceipt], salt: Salt) -> tuple[str, str]:
+    def _write_raw_keys(
+        self, receipts_: Sequence[ShardReceipt], salt: Salt
+    ) -> tuple[str, str] | None:
         """The raw keys of plan and receipts; the file of the last build where they are the same."""
         plan, path = self.planned, self.layout.raw_keys(self.slug)
+        in_receipts = (receipt.raw_keys for receipt in receipts_)
+        if self.plan_keys is not None:
+            raw_keys.write_raw_keys(path, self.plan_keys, in_receipts)
+            return None
         content = {
             "salt": salt.fingerprint,
             "raw_paths": self.job.card.raw_paths,
@@ -299,7 +331,7 @@ class SourceBuild:
             if self.before is not None and self.before.raw_keys == (made_from, file_digest(path)):
                 return self.before.raw_keys
         entries = raw_keys.plan_keys(plan, plan.identifiers, self.job.card, salt)
-        raw_keys.write_raw_keys(path, entries, (receipt.raw_keys for receipt in receipts_))
+        raw_keys.write_raw_keys(path, entries, in_receipts)
         return made_from, file_digest(path)
 
     def _containers(self) -> dict[str, str]:
@@ -316,8 +348,9 @@ class SourceBuild:
             skipped = f"only the first {self.config.limit} units were built"
         return compare_counts(self.job.card, counts, self.plan.table, self.job.raw, skipped=skipped)
 
-    def _remove_stale(self, names: set[str]) -> None:
+    def remove_stale(self) -> None:
         """Remove shards, likenesses, receipts and drafts of chunks that no longer exist."""
+        names = {chunk.name for chunk in self.chunks}
         layout, slug = self.layout, self.slug
         folders = (layout.shards(slug), layout.likenesses(slug), layout.receipts(slug))
         for folder, suffix in zip(folders, (".parquet", ".parquet", ".json"), strict=True):

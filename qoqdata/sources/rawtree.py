@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,22 @@ class RawTree:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    #: By path as it was first met, in a tree that is watched.
+    _met: dict[str, Stamp | None] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def watched(self) -> RawTree:
+        """The same tree, which notes the stamps of what is looked at: see `met`."""
+        watched = replace(self)
+        object.__setattr__(watched, "_met", {})
+        return watched
+
+    def met(self) -> dict[str, Stamp | None]:
+        """Of a watched tree, by path, the stamps of the files that were looked at, as they were at
+        the first look; None for what was not there. Folders are left out."""
+        return dict(self._met or {})
+
     def ignoring(self, patterns: Sequence[str]) -> RawTree:
         """The same tree without what the patterns match in its listings."""
         return replace(self, ignore=tuple(patterns))
@@ -86,7 +103,7 @@ class RawTree:
         if (member := self._member(relative)) is not None:
             open_container(member.path).check(member.member)
             return Path(str(member))
-        path, status = self._roots.trace(relative)
+        path, status = self._trace(relative)
         if isinstance(status, OSError):
             if not is_there(status, relative):
                 raise absent(path, status, relative) from status
@@ -102,11 +119,11 @@ class RawTree:
             except (MissingFile, MissingKey):
                 return False
             return True
-        return is_there(self._roots.trace(relative)[1], relative)
+        return is_there(self._trace(relative)[1], relative)
 
     def locate(self, relative: str) -> Path:
         """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
-        return Path(self._roots.trace(relative)[0])
+        return Path(self._trace(relative)[0])
 
     def files(self, *patterns: str, under: str = "") -> list[str]:
         """Sorted relative paths of the files below `under` whose name matches a pattern.
@@ -281,10 +298,19 @@ class RawTree:
             state = container_state(member.path)
             return None if state is None else (state.st_size, state.st_mtime_ns)
         try:
-            _, status = self._roots.trace(relative)
+            _, status = self._trace(relative)
         except OutsideRoot:
             return None
         return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
+
+    def _trace(self, relative: str) -> tuple[str, os.stat_result | OSError]:
+        path, status = self._roots.trace(relative)
+        if self._met is not None and relative not in self._met:
+            if isinstance(status, OSError):
+                self._met[relative] = None
+            elif not stat.S_ISDIR(status.st_mode):
+                self._met[relative] = (status.st_size, status.st_mtime_ns)
+        return path, status
 
     @cached_property
     def _roots(self) -> RawRoots:
@@ -305,7 +331,7 @@ class RawTree:
             [(str(self.locate(start) if start else self.root), start) for start in starts],
             mounts=self.mounts if not under else (),
             ignore=self.ignore,
-            follow=self._roots.trace,
+            follow=self._trace,
         )
         return listing.files
 
@@ -355,13 +381,13 @@ class RawTree:
         if MARK not in relative:
             return None
         try:
-            if not isinstance(self._roots.trace(relative)[1], OSError):
+            if not isinstance(self._trace(relative)[1], OSError):
                 return None
         except OutsideRoot:  # as the name of a file; a member may have any
             pass
         for file, member in splits(relative):
             try:
-                path = Path(self._roots.trace(file)[0])
+                path = Path(self._trace(file)[0])
             except OutsideRoot:
                 continue
             if container_state(path) is not None:
