@@ -114,7 +114,8 @@ def build(
         qoqdata.build("ptb_xl", raw="/data/ptb-xl", out="./set", options={"rate": 500})
         qoqdata.build(config="build.yaml", out="./set")
 
-    `raw` is the raw folder of a source; of several, the parent of folders named after them.
+    `raw` is the raw folder of a source, or its URL (s3://, gs://, hf://, https://), whose files are
+    brought one unit at a time; of several, the parent of folders named after them.
     `config` may also name a collection that is shipped ("qoq_med"): then `raw` is the parent of its
     folders, and those that are there are built; `survey` says which.
     `mapping` goes with a bring-your-own source, `options` are those of its card; both with one
@@ -351,9 +352,9 @@ def _build_config(
     if len(slugs) > 1 and (mapping or options):
         fix = "use --config build.yaml for several sources"
         raise UsageError("--mapping and --option go with one source", fix=fix)
-    raw = Path(raw)
+    several = len(slugs) > 1
     requests: list[dict[str, Any]] = [
-        {"source": slug, "raw": raw if len(slugs) == 1 else raw / slug} for slug in slugs
+        {"source": slug, "raw": f"{raw}/{slug}" if several else raw} for slug in slugs
     ]
     own = dict(mapping) if isinstance(mapping, Mapping) else mapping
     requests[0] |= {"mapping": own, "options": dict(options)}

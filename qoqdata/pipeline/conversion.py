@@ -146,10 +146,11 @@ def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
     job = task.job
     stage: quarantine.Stage = "convert"
     try:
-        with taking_digests() as digests:
-            converted = task.source.convert(unit, job)
-        # Refuses missing files and paths that leave the root also where no converter looked.
-        digest = job.raw.digest(unit.files, digests, limits=job.limits)
+        with job.raw.holding(unit.files):
+            with taking_digests() as digests:
+                converted = task.source.convert(unit, job)
+            # Refuses missing files and paths that leave the root also where no converter looked.
+            digest = job.raw.digest(unit.files, digests, limits=job.limits)
         stage = "validate"
         records, skipped = sort_converted(converted, unit, job.card)
         skips = total_skips(_skip(one, unit, job) for one in skipped)

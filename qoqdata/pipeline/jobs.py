@@ -78,7 +78,7 @@ def job_or_fault(
 
 
 def _unconfigured_job(source: Source, request: SourceRequest, limits: Limits) -> Job:
-    raw = open_raw(request.raw, request.mounts)
+    raw = open_raw(request.raw, request.mounts, request.inventory)
     return Job(source.card, raw, settle_options(source.card, request.options), None, limits)
 
 

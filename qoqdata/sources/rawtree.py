@@ -14,6 +14,7 @@ from fnmatch import translate
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,6 +39,7 @@ from qoqdata.readers.raw_file import (
     read_raw_file,
     refuse_special,
 )
+from qoqdata.remote.urls import local_path, shown
 from qoqdata.sources.raw_listing import Listing, list_tree
 from qoqdata.sources.raw_paths import (
     absent,
@@ -49,6 +51,7 @@ from qoqdata.sources.raw_paths import (
     utf8_path,
 )
 from qoqdata.sources.raw_roots import RawRoots
+from qoqdata.sources.raw_store import RawStore, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 
 #: Size of a file and its modification time in ns.
@@ -63,12 +66,14 @@ class RawTree:
     """A raw root, and further roots that appear as top-level folders of it (`mounts`).
 
     All paths are relative, with forward slashes, in sorted order. `ignore` are patterns of what is
-    not listed, see `raw_listing.ignored_by`.
+    not listed, see `raw_listing.ignored_by`. Where the root is the mirror of a `store`, files come
+    here when they are resolved.
     """
 
     root: Path
     mounts: Mapping[str, Path] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    store: RawStore | None = field(default=None, compare=False)
     _listings: dict[str, Listing] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -101,15 +106,28 @@ class RawTree:
         read.
         """
         if (member := self._member(relative)) is not None:
-            open_container(member.path).check(member.member)
-            return Path(str(member))
+            path = self._brought(relative.removesuffix(f"{MARK}{member.member}"), member.path)
+            open_container(path).check(member.member)
+            return Path(str(replace(member, path=path)))
         path, status = self._trace(relative)
         if isinstance(status, OSError):
             if not is_there(status, relative):
                 raise absent(path, status, relative) from status
         else:
             refuse_special(status.st_mode, where=relative)
-        return Path(path)
+        return self._brought(relative, Path(path))
+
+    @contextmanager
+    def holding(self, relatives: Sequence[str]) -> Iterator[None]:
+        """Files and containers of members that stay here while the block runs, where they come
+        from a store: several come at a time. What is not there is left to whoever reads it."""
+        if self.store is None:
+            yield
+            return
+        names = [self._container_of(one) or one for one in relatives]
+        files = [one for one in names if self._in_store(one) and self.locate(one).is_file()]
+        with self.store.holding(files):
+            yield
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
@@ -312,6 +330,23 @@ class RawTree:
                 self._met[relative] = (status.st_size, status.st_mtime_ns)
         return path, status
 
+    def _brought(self, relative: str, path: Path) -> Path:
+        """Where the content of a file or folder is, which a store brings."""
+        if self.store is None or not self._in_store(relative):
+            return path
+        if not path.is_dir():
+            return self.store.bring("/".join(path_parts(relative)))
+        self.store.bring_all(self._listed(relative))
+        return self.store.stage / "/".join(path_parts(relative))
+
+    def _in_store(self, relative: str) -> bool:
+        """Whether a path lies below the root, and not below a mount."""
+        return path_parts(relative)[0] not in self.mounts
+
+    def _container_of(self, relative: str) -> str | None:
+        member = self._member(relative)
+        return None if member is None else relative.removesuffix(f"{MARK}{member.member}")
+
     @cached_property
     def _roots(self) -> RawRoots:
         return RawRoots(self.root, self.mounts)
@@ -348,7 +383,8 @@ class RawTree:
         found = {}
         for one in self._looked_at_once(relatives).values():
             if (member := self._member(one)) is not None:
-                found[one.removesuffix(f"{MARK}{member.member}")] = member.path
+                container = one.removesuffix(f"{MARK}{member.member}")
+                found[container] = self._brought(container, member.path)
         return found
 
     def _looked_at_once(self, relatives: Sequence[str]) -> dict[str, str]:
@@ -400,17 +436,33 @@ class RawTree:
             raise BadTable("is a folder", where=relative)
         return path if self._member(relative) is None else self.read_bytes(relative)
 
-    def __reduce__(self) -> tuple[type[RawTree], tuple[Path, dict[str, Path], tuple[str, ...]]]:
+    @property
+    def origin(self) -> str:
+        """The raw folder or URL, for messages."""
+        return str(self.root) if self.store is None else shown(self.store.url)
+
+    def __reduce__(self) -> tuple[type[RawTree], tuple[Any, ...]]:
         # Listings stay behind: a worker has no use for them.
-        return RawTree, (self.root, dict(self.mounts), self.ignore)
+        return RawTree, (self.root, dict(self.mounts), self.ignore, self.store)
 
 
-def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
-    """A raw tree on existing folders; raises UsageError for one that is missing."""
-    for folder in (root, *(mounts or {}).values()):
+def open_raw(
+    root: Path | str, mounts: Mapping[str, Path] | None = None, inventory: Path | None = None
+) -> RawTree:
+    """A raw tree on existing folders, or on a URL and folders beside it; see `raw_store`.
+
+    Raises UsageError for a folder that is missing and a URL that cannot be listed.
+    """
+    place = local_path(root)
+    if place is not None and inventory is not None:
+        raise UsageError("an inventory is of a URL", where=str(root), fix="leave it out")
+    for folder in (*([place] if place else []), *(mounts or {}).values()):
         if not folder.is_dir():
             raise UsageError("there is no such raw folder", where=str(folder), fix="check --raw")
-    return RawTree(root, dict(mounts or {}))
+    if place is not None:
+        return RawTree(place, dict(mounts or {}))
+    store = open_store(str(root), inventory)
+    return RawTree(store.mirror, dict(mounts or {}), store=store)
 
 
 def read_text(raw: RawTree, relative: str, *, limit: int = 64 * 2**20) -> str:
