@@ -86,7 +86,7 @@ class RawStore:
         with self._guard(relative):
             if (path := self._staged(relative)) is not None:
                 return path
-            size = (self.mirror / relative).stat().st_mtime_ns >> _STATE_BITS
+            size = mirrored_size((self.mirror / relative).stat())
             self._make_room(size)
             path = self.stage / relative
             self._download(relative, path, size)
@@ -251,6 +251,11 @@ def open_store(url: str, inventory: Path | None = None) -> RawStore:
     store = RawStore(url, Cache.settled().root / "raw" / key, int(text))
     store.refresh(inventory)
     return store
+
+
+def mirrored_size(status: os.stat_result) -> int:
+    """Bytes of the store's file, by the state of the empty one that stands for it."""
+    return status.st_mtime_ns >> _STATE_BITS
 
 
 def _reopened(url: str, folder: Path, staged_bytes: int) -> RawStore:

@@ -51,7 +51,7 @@ from qoqdata.sources.raw_paths import (
     utf8_path,
 )
 from qoqdata.sources.raw_roots import RawRoots
-from qoqdata.sources.raw_store import RawStore, open_store
+from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 
 #: Size of a file and its modification time in ns.
@@ -108,7 +108,7 @@ class RawTree:
         if (member := self._member(relative)) is not None:
             path = self._brought(relative.removesuffix(f"{MARK}{member.member}"), member.path)
             open_container(path).check(member.member)
-            return Path(str(replace(member, path=path)))
+            return Path(str(Address(path, member.member)))
         path, status = self._trace(relative)
         if isinstance(status, OSError):
             if not is_there(status, relative):
@@ -303,7 +303,7 @@ class RawTree:
                 return None
             if is_link(status):
                 return self.stamp(relative)
-            return status.st_size, status.st_mtime_ns
+            return self._stamp_of(relative, status)
 
         return stamp
 
@@ -314,12 +314,18 @@ class RawTree:
         """
         if (member := self._member(relative)) is not None:
             state = container_state(member.path)
-            return None if state is None else (state.st_size, state.st_mtime_ns)
+            return None if state is None else self._stamp_of(relative, state)
         try:
             _, status = self._trace(relative)
         except OutsideRoot:
             return None
-        return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
+        return None if isinstance(status, OSError) else self._stamp_of(relative, status)
+
+    def _stamp_of(self, relative: str, status: os.stat_result) -> Stamp:
+        """The stamp of a file by its state; that of a mirror's file is the store's."""
+        if self.store is None or not self._in_store(relative):
+            return status.st_size, status.st_mtime_ns
+        return mirrored_size(status), status.st_mtime_ns
 
     def _trace(self, relative: str) -> tuple[str, os.stat_result | OSError]:
         path, status = self._roots.trace(relative)
@@ -327,7 +333,7 @@ class RawTree:
             if isinstance(status, OSError):
                 self._met[relative] = None
             elif not stat.S_ISDIR(status.st_mode):
-                self._met[relative] = (status.st_size, status.st_mtime_ns)
+                self._met[relative] = self._stamp_of(relative, status)
         return path, status
 
     def _brought(self, relative: str, path: Path) -> Path:
