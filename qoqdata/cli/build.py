@@ -47,7 +47,7 @@ def add(app: typer.Typer) -> None:
 #: What a build is of: options that `qoqdata plan` takes as well.
 Slugs = Annotated[list[str] | None, typer.Argument(metavar="SLUG...", help="Sources.")]
 Out = Annotated[Path | None, typer.Option(help="The data set's folder.")]
-Raw = Annotated[Path | None, typer.Option(help="Raw folder (of several: parent).")]
+Raw = Annotated[str | None, typer.Option(help="Raw folder or URL (of several: parent).")]
 Config = Annotated[Path | None, typer.Option(help="build.yaml, or qoq_med.")]
 MappingFile = Annotated[Path | None, typer.Option(help="For a bring-your-own source.")]
 Options = Annotated[
