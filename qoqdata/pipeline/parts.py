@@ -200,7 +200,7 @@ def _planned_builds(plan: StoredPlan, setting: BuildSetting, find: Find) -> list
     builds = []
     for request in config.sources:
         for folder in (request.raw, *request.mounts.values()):
-            if not folder.is_dir():
+            if isinstance(folder, Path) and not folder.is_dir():
                 fix = "mount it at the same path on this machine, or plan again"
                 raise UsageError("the raw folder is not there", where=str(folder), fix=fix)
         job, fault = job_or_fault(find(request.source), request, config.limits)

@@ -123,7 +123,8 @@ def frozen_config(config: BuildConfig) -> BuildConfig:
     requests = [
         request.model_copy(
             update={
-                "raw": request.raw.absolute(),
+                "raw": request.raw if isinstance(request.raw, str) else request.raw.absolute(),
+                "inventory": request.inventory and request.inventory.absolute(),
                 "mounts": {name: folder.absolute() for name, folder in request.mounts.items()},
                 "mapping": None if (own := mapping_of(request)) is None else dict(own),
             }

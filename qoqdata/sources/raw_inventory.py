@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ def list_store(url: str) -> Iterator[Entry]:
         relative = _sound(name.removeprefix(prefix), shown(url))
         size = facts.get("size")
         if size is None:
-            size = retried(lambda one=name: system.info(one), url=url).get("size")
+            size = retried(partial(system.info, name), url=url).get("size")
         if not isinstance(size, int):
             fix = "give an inventory with the column size"
             raise UsageError(f"tells no size of {relative}", where=shown(url), fix=fix)

@@ -126,6 +126,9 @@ class RawStore:
                 if before is None:
                     self._in_use = None
 
+    #: Files of the unit in work; None between units.
+    _in_use: set[str] | None = None
+
     def _begin(self) -> None:
         self._process = os.getpid()
         name = f"{socket.gethostname()}-{self._process}-{id(self):x}"
@@ -135,8 +138,7 @@ class RawStore:
         self._guards: dict[str, threading.Lock] = {}
         #: Staged files by path, the least recently used first.
         self._sizes: OrderedDict[str, int] = OrderedDict()
-        #: Those of the unit in work; None between units.
-        self._in_use: set[str] | None = None
+        self._in_use = None
         weakref.finalize(self, _remove, self.stage, self._process)
 
     def _guard(self, relative: str) -> threading.Lock:

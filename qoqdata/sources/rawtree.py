@@ -106,9 +106,10 @@ class RawTree:
         read.
         """
         if (member := self._member(relative)) is not None:
-            path = self._brought(relative.removesuffix(f"{MARK}{member.member}"), member.path)
-            open_container(path).check(member.member)
-            return Path(str(Address(path, member.member)))
+            container = relative.removesuffix(f"{MARK}{member.member}")
+            member = Address(self._brought(container, member.path), member.member)
+            open_container(member.path).check(member.member)
+            return Path(str(member))
         path, status = self._trace(relative)
         if isinstance(status, OSError):
             if not is_there(status, relative):
