@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qoqdata.api.building import build, new_source, rebuild, traces
+    from qoqdata.api.building import build, finish, new_source, plan, rebuild, traces
     from qoqdata.api.cataloguing import (
         cards,
         example_mapping,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from qoqdata.version import VERSION as __version__
 
 _MODULES = {
-    "qoqdata.api.building": ("build", "new_source", "rebuild", "traces"),
+    "qoqdata.api.building": ("build", "finish", "new_source", "plan", "rebuild", "traces"),
     "qoqdata.api.cataloguing": (
         "cards",
         "example_mapping",
@@ -104,10 +104,12 @@ __all__ = [
     "example_mapping",
     "export",
     "find_source",
+    "finish",
     "get",
     "new_source",
     "open",
     "overviews",
+    "plan",
     "prepare",
     "prove",
     "publish",

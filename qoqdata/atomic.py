@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-#: The name of a draft, with the process that writes it.
-_DRAFT = re.compile(r"\..+\.([1-9][0-9]*)\.tmp")
+#: The name of a draft, with the machine and the process that writes it.
+_DRAFT = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?([1-9][0-9]*)\.tmp")
 _BOOT = re.compile(r"^btime (\d+)$", re.MULTILINE)
 #: Seconds that the clock of a file server may be behind.
 _SKEW = 60
+#: Seconds after which nobody on another machine still writes at a draft.
+_LONGEST = 86_400
 
 
 @contextmanager
@@ -25,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Readers see the old file or the new one, also after a crash at any moment.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.tmp")
     try:
         with naming(path):
             yield draft
@@ -49,17 +54,30 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove the drafts below a folder that processes left behind which are no more.
-
-    For whoever knows that nobody on another machine writes there.
-    """
+    """Remove the drafts below a folder that processes of this machine left behind which are no
+    more, and those of other machines that are older than a day."""
     for parent, _, names in os.walk(folder):
         for name in names:
             if draft := _DRAFT.fullmatch(name):
                 path = Path(parent, name)
                 with suppress(FileNotFoundError):
-                    if not _may_write(int(draft[1]), path.stat().st_mtime):
+                    written = path.stat().st_mtime
+                    if draft[1] in (None, _machine()):
+                        in_work = _may_write(int(draft[2]), written)
+                    else:
+                        in_work = time.time() - written < _LONGEST
+                    if not in_work:
                         path.unlink()
+
+
+@cache
+def _machine() -> str:
+    """8 hex digits of this machine, or of the container that has process numbers of its own."""
+    try:
+        numbers = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        numbers = ""
+    return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:8]
 
 
 def _may_write(process: int, written: float) -> bool:

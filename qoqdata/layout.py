@@ -31,6 +31,16 @@ class Layout:
         return self.build / "release"
 
     @property
+    def plan(self) -> Path:
+        """What a plan whose chunks are built in parts consists of; written after all of it."""
+        return self.build / "plan" / "plan.json"
+
+    @property
+    def parts(self) -> Path:
+        """A note for each part that was begun, `<part>-of-<parts>`."""
+        return self.build / "plan" / "parts"
+
+    @property
     def verdicts(self) -> Path:
         return self.root / "curation" / "verdicts.parquet"
 
@@ -129,6 +139,18 @@ class Layout:
     def summary(self, source: str) -> Path:
         """The planning result of a source, for the manifest of later builds."""
         return self.build / "sources" / f"{source}.json"
+
+    def planned_units(self, source: str) -> Path:
+        """The units of a plan, with the stamps of their files."""
+        return self.build / "plan" / f"{source}.parquet"
+
+    def planned_source(self, source: str) -> Path:
+        """What a plan says of a source beside its units."""
+        return self.build / "plan" / f"{source}.json"
+
+    def planned_keys(self, source: str) -> Path:
+        """Keyed hashes of the raw keys that planning found."""
+        return self.build / "plan" / f"{source}.bin"
 
     def patient_splits(self, namespace: str) -> Path:
         """The official splits of a namespace by keyed patient, for later builds of its sources."""

@@ -19,7 +19,8 @@ QOQDATA = (
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
-    ("readers", "question", "simulation"),
+    ("readers", "question", "simulation", "remote.urls"),
+    ("remote.cache", "remote.faults"),
     ("records",),
     ("sources",),
     ("pipeline", "statistics"),
@@ -83,7 +84,7 @@ FOR_QOQTRAIN = (
     ),
 )
 #: What a converter uses: the rows up to the protocol, so that it knows no pipeline.
-FOR_CONVERTERS = tuple(name for row in QOQDATA[:8] for name in row)
+FOR_CONVERTERS = tuple(name for row in QOQDATA[:9] for name in row)
 
 
 class Import(NamedTuple):

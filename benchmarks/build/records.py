@@ -16,10 +16,12 @@ import numpy as np
 from benchmarks.cpu import cpu_seconds
 from qoqdata import console
 from qoqdata.contract.storage import Storage
-from qoqdata.pipeline.build import build, make_job
+from qoqdata.pipeline.build import build
+from qoqdata.pipeline.chunks import cut_chunks
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
-from qoqdata.pipeline.planning import cut_chunks, make_plan
-from qoqdata.pipeline.receipts import fingerprint
+from qoqdata.pipeline.jobs import make_job
+from qoqdata.pipeline.planning import make_plan
+from qoqdata.pipeline.receipts import common_fingerprint, fingerprint
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 
@@ -86,9 +88,10 @@ def _plan(request: SourceRequest, config: BuildConfig) -> None:
     """Plan, and look at every file as a resumed build does."""
     source = catalogue.find_source(request.source)
     job = make_job(source, request, limits=config.limits)
-    units = make_plan(source, job).units
-    for chunk in cut_chunks(units, job.card.slug, shard_units=job.card.shard_units):
-        fingerprint(chunk, source, job, SALT, config.storage or Storage())
+    table = make_plan(source, job).table
+    common = common_fingerprint(source, job, SALT, config.storage or Storage())
+    for chunk in cut_chunks(table, shard_units=job.card.shard_units):
+        fingerprint(common, chunk, job.raw)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from qoqdata.api.opening import DatasetLike, dataset_of
 from qoqdata.errors import UsageError
@@ -17,10 +17,27 @@ if TYPE_CHECKING:
     from qoqdata.contract.storage import Storage
     from qoqdata.contract.vocabulary import StoragePolicy
     from qoqdata.dataset import Dataset
-    from qoqdata.pipeline.config import BuildConfig
+    from qoqdata.pipeline.config import BuildConfig, BuildSetting, Overrides
+    from qoqdata.pipeline.parts import PartCounts, PlanCounts
     from qoqdata.pipeline.progress import Listener
     from qoqdata.publication.rebuild import Rebuilt
     from qoqdata.sources.protocol import Source
+
+    class _BuildSettings(TypedDict, total=False):
+        raw: str | Path | None
+        config: BuildConfig | Mapping[str, Any] | str | Path | None
+        mapping: Mapping[str, Any] | str | Path | None
+        options: Mapping[str, Any] | None
+        workers: int | None
+        engine: str
+        address: str | None
+        storage: Storage | StoragePolicy | Mapping[str, Any] | None
+        patient_splits: Mapping[str, str | Path] | None
+        max_quarantine: float | str | None
+        limit: int | None
+        resume: bool
+        salt_file: str | Path | None
+        progress: Listener | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,26 @@ def new_source(name: str, domain: str, *, out: str | Path | None = None) -> Sour
     return source
 
 
+@overload
+def build(
+    sources: str | Sequence[str] | None = None,
+    *,
+    out: str | Path,
+    part: None = None,
+    **settings: Unpack[_BuildSettings],
+) -> Manifest: ...
+
+
+@overload
+def build(
+    sources: str | Sequence[str] | None = None,
+    *,
+    out: str | Path,
+    part: str,
+    **settings: Unpack[_BuildSettings],
+) -> PartCounts: ...
+
+
 def build(
     sources: str | Sequence[str] | None = None,
     *,
@@ -62,20 +99,23 @@ def build(
     options: Mapping[str, Any] | None = None,
     workers: int | None = None,
     engine: str = "local",
+    address: str | None = None,
     storage: Storage | StoragePolicy | Mapping[str, Any] | None = None,
     patient_splits: Mapping[str, str | Path] | None = None,
     max_quarantine: float | str | None = None,
     limit: int | None = None,
     resume: bool = True,
+    part: str | None = None,
     salt_file: str | Path | None = None,
     progress: Listener | None = None,
-) -> Manifest:
+) -> Manifest | PartCounts:
     """Build the data set at `out` from raw sources, or complete it, and return its manifest.
 
         qoqdata.build("ptb_xl", raw="/data/ptb-xl", out="./set", options={"rate": 500})
         qoqdata.build(config="build.yaml", out="./set")
 
-    `raw` is the raw folder of a source; of several, the parent of folders named after them.
+    `raw` is the raw folder of a source, or its URL (s3://, gs://, hf://, https://), whose files are
+    brought one unit at a time; of several, the parent of folders named after them.
     `config` may also name a collection that is shipped ("qoq_med"): then `raw` is the parent of its
     folders, and those that are there are built; `survey` says which.
     `mapping` goes with a bring-your-own source, `options` are those of its card; both with one
@@ -86,7 +126,13 @@ def build(
     namespace's patients, or "hash", where no source of the build has it. `limit` takes the first
     units of each source only.
 
-    `workers` are processes: None one a core, 0 none but this one. `engine` is "local" or "ray".
+    `workers` are processes: None one a core, 0 none but this one. `engine` is "local" or "ray", on
+    the cluster at `address` ("auto": the one around); there None or 0 takes all of its cores.
+
+    `part`, such as "3/16", builds that share of what `plan` has planned at `out`, with no more than
+    `workers`, `engine`, `address`, `resume` and `salt_file` beside it, and returns its counts;
+    `finish` joins the parts.
+
     `resume` keeps finished shards. `salt_file` holds the site's secret salt; by default it is in
     the user's configuration, where the first build makes it. `progress` hears of the events of
     `qoqdata.pipeline.progress`.
@@ -100,26 +146,72 @@ def build(
     again and again: the same call later goes on from there.
     """
     from qoqdata.pipeline import build as pipeline
-    from qoqdata.pipeline.config import BuildSetting, Overrides
-    from qoqdata.pipeline.progress import silent
-    from qoqdata.records.identity import load_salt
-    from qoqdata.settings import checked
+    from qoqdata.pipeline import parts
+
+    slugs = [sources] if isinstance(sources, str) else list(sources or ())
+    setting = _setting(salt_file, workers, progress, engine, address)
+    setting = replace(setting, resume=resume)
+    if part is not None:
+        planned = (slugs, raw, config, mapping, options, storage, patient_splits, limit)
+        if any(planned) or max_quarantine is not None:
+            fix = "leave sources, raw folder and their settings out"
+            raise UsageError("the plan says what a part builds", where="--part", fix=fix)
+        return parts.build_part(Path(out), parts.parse_part(part), setting)
+    request = requested_build(slugs, raw, config, mapping, options or {}, patient_splits, limit)
+    setting = replace(setting, overrides=_overrides(storage, max_quarantine))
+    return pipeline.build(request, Path(out), setting)
+
+
+def plan(
+    sources: str | Sequence[str] | None = None,
+    *,
+    out: str | Path,
+    raw: str | Path | None = None,
+    config: BuildConfig | Mapping[str, Any] | str | Path | None = None,
+    mapping: Mapping[str, Any] | str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    storage: Storage | StoragePolicy | Mapping[str, Any] | None = None,
+    patient_splits: Mapping[str, str | Path] | None = None,
+    max_quarantine: float | str | None = None,
+    limit: int | None = None,
+    salt_file: str | Path | None = None,
+    progress: Listener | None = None,
+) -> list[PlanCounts]:
+    """Plan a build that many share, and leave the plan in the folder `out`.
+
+        qoqdata.plan("ptb_xl", raw="/data/ptb-xl", out="/shared/set")
+        qoqdata.build(out="/shared/set", part="3/16")    # 1/16 to 16/16: anywhere, in any order
+        qoqdata.finish("/shared/set")
+
+    Arguments are those of `build`. Whoever builds a part finds raw folders and `out` at the same
+    paths, and has the same salt, converters and version of qoqdata. Returns the counts of each
+    source, and why it was refused, if it was. Chunks of an earlier build stay as far as they are as
+    planned; the data set is unfinished until `finish`. Raises as `build` does.
+    """
+    from qoqdata.pipeline import parts
+    from qoqdata.sources.catalogue import find_source
 
     slugs = [sources] if isinstance(sources, str) else list(sources or ())
     request = requested_build(slugs, raw, config, mapping, options or {}, patient_splits, limit)
-    asked = {"storage": storage, "max_quarantine": max_quarantine}
-    overrides = checked(Overrides, asked, where="command line")
-    salt_path = None if salt_file is None else Path(salt_file)
-    salt = load_salt(salt_path, create=salt_path is None)
-    setting = BuildSetting(
-        salt,
-        workers=_processes(workers),
-        engine=engine,
-        resume=resume,
-        listen=progress or silent,
-        overrides=overrides,
-    )
-    return pipeline.build(request, Path(out), setting)
+    # A plan is made in a process of its own, which can be stopped.
+    setting = _setting(salt_file, 1, progress)
+    setting = replace(setting, overrides=_overrides(storage, max_quarantine))
+    requests = [(find_source(one.source), one) for one in request.sources]
+    return parts.plan(requests, Path(out), setting, request)
+
+
+def finish(
+    out: str | Path, *, salt_file: str | Path | None = None, progress: Listener | None = None
+) -> Manifest:
+    """Join the parts of the plan in the folder `out`, and return the manifest.
+
+    The data set is byte for byte that of a `build` in one process. Raises UnfinishedBuild where
+    chunks are missing, with the command that builds them, and UsageError where there is no plan, or
+    one of another salt or version, and where another build is writing the set.
+    """
+    from qoqdata.pipeline import parts
+
+    return parts.finish(Path(out), _setting(salt_file, 0, progress))
 
 
 def rebuild(
@@ -176,6 +268,42 @@ def traces(
     return TracedSet(manifest, table.height, table["id"].n_unique(), choice.height)
 
 
+def _setting(
+    salt_file: str | Path | None,
+    workers: int | None,
+    progress: Listener | None,
+    engine: str = "local",
+    address: str | None = None,
+) -> BuildSetting:
+    from qoqdata.pipeline.config import BuildSetting
+    from qoqdata.pipeline.progress import silent
+    from qoqdata.records.identity import load_salt
+
+    if address is not None and engine != "ray":
+        raise UsageError("an address is of a Ray cluster", where="--address", fix="--engine ray")
+    # A cluster has cores of its own.
+    workers = 0 if workers is None and address is not None else workers
+    path = None if salt_file is None else Path(salt_file)
+    return BuildSetting(
+        load_salt(path, create=path is None),
+        workers=_processes(workers),
+        engine=engine,
+        address=address,
+        listen=progress or silent,
+    )
+
+
+def _overrides(
+    storage: Storage | StoragePolicy | Mapping[str, Any] | None,
+    max_quarantine: float | str | None,
+) -> Overrides:
+    from qoqdata.pipeline.config import Overrides
+    from qoqdata.settings import checked
+
+    asked = {"storage": storage, "max_quarantine": max_quarantine}
+    return checked(Overrides, asked, where="command line")
+
+
 def _processes(workers: int | None) -> int:
     if workers is not None and workers < 0:
         fix = "0 stays in this process; leave it out for one a core"
@@ -224,9 +352,9 @@ def requested_build(
     if len(slugs) > 1 and (mapping or options):
         fix = "use --config build.yaml for several sources"
         raise UsageError("--mapping and --option go with one source", fix=fix)
-    raw = Path(raw)
+    several = len(slugs) > 1
     requests: list[dict[str, Any]] = [
-        {"source": slug, "raw": raw if len(slugs) == 1 else raw / slug} for slug in slugs
+        {"source": slug, "raw": f"{raw}/{slug}" if several else raw} for slug in slugs
     ]
     own = dict(mapping) if isinstance(mapping, Mapping) else mapping
     requests[0] |= {"mapping": own, "options": dict(options)}

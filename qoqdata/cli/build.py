@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from qoqdata.errors import UsageError
 if TYPE_CHECKING:
     from qoqdata.collection.survey import Survey
     from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
+    from qoqdata.pipeline.parts import PartCounts
 
 #: The exit code of what a build came to.
 CODES: dict[Outcome, int] = {
@@ -33,6 +35,8 @@ With your own files:  qoqdata build image_table --raw ./raw --mapping mapping.ya
 
 A build that was interrupted or changed goes on where it stopped: run the same command again.
 
+Shared over a cluster, see `qoqdata plan --help`:  qoqdata build --part 3/16 --out /shared/set
+
 {command_line.EXIT_CODES}"""
 
 
@@ -40,48 +44,70 @@ def add(app: typer.Typer) -> None:
     app.command("build", epilog=EPILOG)(build_command)
 
 
+#: What a build is of: options that `qoqdata plan` takes as well.
+Slugs = Annotated[list[str] | None, typer.Argument(metavar="SLUG...", help="Sources.")]
+Out = Annotated[Path | None, typer.Option(help="The data set's folder.")]
+Raw = Annotated[str | None, typer.Option(help="Raw folder or URL (of several: parent).")]
+Config = Annotated[Path | None, typer.Option(help="build.yaml, or qoq_med.")]
+MappingFile = Annotated[Path | None, typer.Option(help="For a bring-your-own source.")]
+Options = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="A source option; repeatable.")
+]
+Policy = Annotated[
+    StoragePolicy | None,
+    typer.Option(help="training (bounded, JPEG; the default) or native (lossless, full size)."),
+]
+PatientSplitsOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMESPACE=FILE",
+        help="Official splits of patients that sources share; NAMESPACE=hash: none.",
+    ),
+]
+MaxQuarantine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Of a source's units, as 0.01 or 1% (the default); more in quarantine: exit 1.",
+    ),
+]
+Limit = Annotated[int | None, typer.Option(help="First N units of each source.")]
+SaltFile = Annotated[
+    Path | None, typer.Option(help="The site's secret salt (default: user configuration).")
+]
+
+
 def build_command(
-    slugs: Annotated[list[str] | None, typer.Argument(metavar="SLUG...", help="Sources.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
-    raw: Annotated[Path | None, typer.Option(help="Raw folder (of several: parent).")] = None,
-    config: Annotated[Path | None, typer.Option(help="build.yaml, or qoq_med.")] = None,
-    mapping: Annotated[Path | None, typer.Option(help="For a bring-your-own source.")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A source option; repeatable.")
-    ] = None,
+    slugs: Slugs = None,
+    out: Out = None,
+    raw: Raw = None,
+    config: Config = None,
+    mapping: MappingFile = None,
+    option: Options = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes; 0 means this one (default: one a core).")
     ] = None,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
-    storage: Annotated[
-        StoragePolicy | None,
-        typer.Option(help="training (bounded, JPEG; the default) or native (lossless, full size)."),
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster; auto: the one around.")
     ] = None,
-    patient_splits: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAMESPACE=FILE",
-            help="Official splits of patients that sources share; NAMESPACE=hash: none.",
-        ),
-    ] = None,
-    max_quarantine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Of a source's units, as 0.01 or 1% (the default); more in quarantine: exit 1.",
-        ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="First N units of each source.")] = None,
+    storage: Policy = None,
+    patient_splits: PatientSplitsOf = None,
+    max_quarantine: MaxQuarantine = None,
+    limit: Limit = None,
     resume: Annotated[bool, typer.Option(help="Reuse finished shards.")] = True,
-    salt_file: Annotated[
-        Path | None, typer.Option(help="The site's secret salt (default: user configuration).")
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="This share of what `qoqdata plan` planned.")
     ] = None,
+    salt_file: SaltFile = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
     """Build a data set from raw sources.
 
     What cannot be used ends in quarantine, and the rest is built. Exit code 1 means that a source
     has more there than --max-quarantine allows, 3 that a source gave no record at all.
+
+    With --part, of a set that `qoqdata plan` has planned, a share of its chunks is built.
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
@@ -90,26 +116,31 @@ def build_command(
         stock = qoqdata.survey(str(config), raw=raw)
         if not json:
             collection.show(stock)
+    asked: dict[str, Any] = {
+        "raw": raw,
+        "config": config,
+        "mapping": mapping,
+        "options": read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
+        "workers": workers,
+        "engine": engine,
+        "address": address,
+        "storage": storage,
+        "patient_splits": read_pairs(
+            patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
+        ),
+        "max_quarantine": max_quarantine,
+        "limit": limit,
+        "resume": resume,
+        "salt_file": salt_file,
+    }
     with console.listener(quiet=json) as progress:
-        manifest = qoqdata.build(
-            slugs,
-            out=out,
-            raw=raw,
-            config=config,
-            mapping=mapping,
-            options=read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
-            workers=workers,
-            engine=engine,
-            storage=storage,
-            patient_splits=read_pairs(
-                patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
-            ),
-            max_quarantine=max_quarantine,
-            limit=limit,
-            resume=resume,
-            salt_file=salt_file,
-            progress=progress,
-        )
+        if part is not None:
+            built = qoqdata.build(slugs, out=out, part=part, progress=progress, **asked)
+        else:
+            manifest = qoqdata.build(slugs, out=out, progress=progress, **asked)
+    if part is not None:
+        _report_part(built, as_json=json)
+        return
     report(manifest, out, as_json=json, stock=stock)
     command_line.leave(CODES[manifest.outcome])
 
@@ -146,6 +177,17 @@ def report(manifest: Manifest, out: Path, *, as_json: bool, stock: Survey | None
         skips(out, manifest)
     if any(entry.counts.quarantined for entry in manifest.sources.values()):
         quarantine(out, manifest)
+
+
+def _report_part(counts: PartCounts, *, as_json: bool) -> None:
+    if as_json:
+        console.emit_json(asdict(counts))
+        return
+    there = f", {counts.reused} of them there before" if counts.reused else ""
+    console.say(
+        f"part {counts.part}: {counts.chunks} chunks{there}; {counts.records} records,"
+        f" {counts.quarantined} units in quarantine"
+    )
 
 
 def expectations(manifest: Manifest) -> None:

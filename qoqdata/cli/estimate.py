@@ -12,8 +12,16 @@ import qoqdata
 from qoqdata import command_line, console
 from qoqdata.api.collecting import is_collection
 from qoqdata.cli import collection
-from qoqdata.cli.build import read_pairs
-from qoqdata.contract.vocabulary import StoragePolicy
+from qoqdata.cli.build import (
+    Config,
+    MappingFile,
+    Options,
+    PatientSplitsOf,
+    Policy,
+    Raw,
+    Slugs,
+    read_pairs,
+)
 
 if TYPE_CHECKING:
     from qoqdata.estimation.estimate import Bounded, BuildEstimate
@@ -32,20 +40,15 @@ def add(app: typer.Typer) -> None:
 
 
 def estimate_command(
-    slugs: Annotated[list[str] | None, typer.Argument(metavar="SLUG...", help="Sources.")] = None,
-    raw: Annotated[Path | None, typer.Option(help="Raw folder (of several: parent).")] = None,
-    config: Annotated[Path | None, typer.Option(help="build.yaml, or qoq_med.")] = None,
-    mapping: Annotated[Path | None, typer.Option(help="For a bring-your-own source.")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A source option; repeatable.")
-    ] = None,
+    slugs: Slugs = None,
+    raw: Raw = None,
+    config: Config = None,
+    mapping: MappingFile = None,
+    option: Options = None,
+    storage: Policy = None,
+    patient_splits: PatientSplitsOf = None,
     workers: Annotated[
         list[int] | None, typer.Option(help="Processes of the build; repeatable (default: 1).")
-    ] = None,
-    storage: Annotated[StoragePolicy | None, typer.Option(help="training or native.")] = None,
-    patient_splits: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAMESPACE=FILE", help="As of build; NAMESPACE=hash: none."),
     ] = None,
     seconds: Annotated[
         float, typer.Option(help="CPU time that the sample of a source may take, about.")

@@ -17,8 +17,8 @@ from pathlib import Path
 from qoqdata.layout import Layout
 from qoqdata.pipeline import progress
 from qoqdata.pipeline.build import build_requests
+from qoqdata.pipeline.chunks import chunk_count, order_key
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
-from qoqdata.pipeline.planning import chunk_count, order_key
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.sources.protocol import Job, Planned, Source, Unit
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import polars as pl
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.holdout import Block
-from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import CardError, InputError
-from qoqdata.sources.protocol import Filtered, Job, Unit
+from qoqdata.sources.protocol import Filtered, Job
 from qoqdata.sources.rawtree import RawTree
 
 BENCHMARK_CASE = "benchmark_case"
@@ -26,12 +27,12 @@ class CardBlock:
     block: Block
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BlockOutcome:
     """Units as they stand after a block list, what it filtered, and in words and numbers what it
     did: `counts` are units that left train, by the card that lists them."""
 
-    units: tuple[Unit, ...]
+    table: pl.DataFrame
     filtered: tuple[Filtered, ...]
     counts: dict[str, int]
     messages: tuple[str, ...]
@@ -63,63 +64,64 @@ def blocks_of(card: Card, cards: Iterable[Card]) -> tuple[CardBlock, ...]:
     return tuple(found)
 
 
-def keep_out(units: Sequence[Unit], blocks: Sequence[CardBlock], job: Job) -> BlockOutcome:
-    """Take the groups that a list names out of train; `units` have their split and group."""
+def keep_out(table: pl.DataFrame, blocks: Sequence[CardBlock], job: Job) -> BlockOutcome:
+    """Take the groups that a list names out of train; units have their split and group."""
     if not blocks:
-        return BlockOutcome(tuple(units), (), {}, ())
+        return BlockOutcome(table, (), {}, ())
     hits: dict[str, list[CardBlock]] = defaultdict(list)
     messages: list[str] = []
     counts: dict[str, int] = {}
     for one in blocks:
-        found, groups = _cases(units, one.block, job.raw)
-        n_units = sum(unit.group in groups for unit in units)
+        n_cases, groups = _cases(table, one.block, job.raw)
+        n_units = int(table["group"].is_in(list(groups)).sum())
         counts[one.by] = counts.get(one.by, 0) + n_units
         block = one.block
         listed = len({*block.keys}) + len({*block.patients}) + len({*block.digests})
         goal = "are filtered" if block.to == "filter" else f"go to {block.to}"
         messages.append(
             f"{n_units} units that would be in train {goal}: {one.by} lists their group"
-            f" ({found} of its {listed} cases are here; {block.reason})"
+            f" ({n_cases} of its {listed} cases are here; {block.reason})"
         )
         for group in sorted(groups):
             hits[group].append(one)
-    kept, filtered = [], []
-    for unit in units:
-        own = hits.get(unit.group or "", [])
-        if not own:
-            kept.append(unit)
-            continue
-        first = min(own, key=lambda one: _STRICTEST.index(one.block.to))
-        to = first.block.to
-        if to == "filter":
-            message = f"a case of {first.by}, or of the group of one: {first.block.reason}"
-            filtered.append(Filtered(unit.key, BENCHMARK_CASE, message, unit.files))
-        else:
-            kept.append(replace(unit, split=to))
+    strictest = {
+        group: min(own, key=lambda one: _STRICTEST.index(one.block.to))
+        for group, own in hits.items()
+    }
+    goals = {group: one.block.to for group, one in strictest.items()}
+    goal_of = pl.col("group").replace_strict(goals, default=None, return_dtype=pl.String)
+    table = table.with_columns(goal_of.alias("goal"))
+    filtered = []
+    leaving = table.filter(pl.col("goal") == "filter").select("key", "group", "files")
+    for key, group, files in leaving.iter_rows():
+        first = strictest[group]
+        message = f"a case of {first.by}, or of the group of one: {first.block.reason}"
+        filtered.append(Filtered(key, BENCHMARK_CASE, message, tuple(files)))
+    kept = table.filter(pl.col("goal").ne_missing("filter"))
+    kept = kept.with_columns(pl.coalesce("goal", "split").alias("split")).drop("goal")
     left = {by: count for by, count in counts.items() if count}
-    return BlockOutcome(tuple(kept), tuple(filtered), left, tuple(messages))
+    return BlockOutcome(kept, tuple(filtered), left, tuple(messages))
 
 
-def _cases(units: Sequence[Unit], block: Block, raw: RawTree) -> tuple[int, set[str]]:
+def _cases(table: pl.DataFrame, block: Block, raw: RawTree) -> tuple[int, set[str]]:
     """How many cases of the list are here, and the groups of train that hold one."""
-    keys, patients, digests = set(block.keys), set(block.patients), set(block.digests)
-    found: set[tuple[str, str]] = set()
-    groups: set[str] = set()
-    train: Split = "train"
-    for unit in units:
-        own = {("key", unit.key)} if unit.key in keys else set()
-        if unit.patient in patients:
-            own.add(("patient", str(unit.patient)))
-        if digests and unit.split == train:
-            own |= {("digest", one) for one in _digests(unit, raw) if one in digests}
-        found |= own
-        if own and unit.split == train:
-            groups.add(unit.group or unit.key)
-    return len(found), groups
+    in_train = table["split"] == "train"
+    n_cases, groups = 0, set[str]()
+    for column, cases in (("key", block.keys), ("patient", block.patients)):
+        hit = table[column].is_in([*cases])
+        n_cases += table[column].filter(hit).n_unique()
+        groups.update(table["group"].filter(hit & in_train))
+    digests, here = set(block.digests), set()
+    of_train = table.filter(in_train).select("group", "files") if digests else table.clear()
+    for group, files in of_train.select("group", "files").iter_rows():
+        if own := digests.intersection(_digests(files, raw)):
+            here |= own
+            groups.add(group)
+    return n_cases + len(here), groups
 
 
-def _digests(unit: Unit, raw: RawTree) -> Iterable[str]:
-    for path in unit.files:
+def _digests(files: Iterable[str], raw: RawTree) -> Iterable[str]:
+    for path in files:
         try:
             yield raw.digest([path])
         except InputError:

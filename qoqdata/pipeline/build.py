@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import replace
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from qoqdata import manifest
 from qoqdata.atomic import remove_drafts
-from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
-from qoqdata.contract.storage import Storage
 from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.layout import Layout
 from qoqdata.pipeline import patient_splits
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
-from qoqdata.pipeline.conversion import Unfinished
-from qoqdata.pipeline.interrupts import is_persons, telling_interrupts
+from qoqdata.pipeline.conversion import ChunkTask, Unfinished
+from qoqdata.pipeline.interrupts import telling_interrupts
+from qoqdata.pipeline.jobs import job_or_fault, max_quarantine_of, storage_of
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.readme import write_readme
 from qoqdata.pipeline.source_build import SourceBuild, read_summary
 from qoqdata.pipeline.workers import planning_apart, run_tasks
-from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
-from qoqdata.settings import load_mapping
 from qoqdata.sources import catalogue
-from qoqdata.sources.card import settle_options
 from qoqdata.sources.protocol import Job, Source
-from qoqdata.sources.rawtree import open_raw
 from qoqdata.version import VERSION
 
 #: Unfinished chunks that a message names.
@@ -61,7 +54,26 @@ def build_requests(
     """As `build`, for sources at hand, registered or not; `config` gives the common settings."""
     layout = Layout(out)
     config = config or BuildConfig(sources=tuple(request for _, request in requests))
-    made = [_job_or_fault(source, request, config.limits) for source, request in requests]
+    builds, lists = source_builds(requests, layout, config, setting)
+    with writing(layout):
+        begin(layout, lists)
+        for build in builds:
+            build.open()
+        _run(builds, setting)
+        return finish_set(builds, layout, config, setting)
+
+
+def source_builds(
+    requests: Sequence[tuple[Source, SourceRequest]],
+    layout: Layout,
+    config: BuildConfig,
+    setting: BuildSetting,
+) -> tuple[list[SourceBuild], list[NamespaceSplits]]:
+    """A build for each request, and the lists of patients' splits that they follow.
+
+    Raises UsageError for what does not fit, one with the other or with what is in the data set.
+    """
+    made = [job_or_fault(source, request, config.limits) for source, request in requests]
     jobs = [(source, job) for (source, _), (job, _) in zip(requests, made, strict=True)]
     _check(layout, jobs, setting.salt)
     lists = patient_splits.gather(
@@ -69,41 +81,64 @@ def build_requests(
     )
     _refuse_other_lists(layout, {job.card.slug for _, job in jobs}, lists)
     blocking = (*catalogue.blocking_cards(), *(job.card for _, job in jobs))
+    names = {namespace: one.name for namespace, one in lists.items()}
+    builds = [
+        SourceBuild(
+            source,
+            job,
+            config,
+            storage_of(request, job, config, setting),
+            max_quarantine_of(request, config, setting),
+            layout,
+            patients=lists.get(job.card.keys.namespace or ""),
+            patient_splits=names.get(job.card.keys.namespace or ""),
+            blocking=blocking,
+            fault=fault,
+        )
+        for (source, request), (job, fault) in zip(requests, made, strict=True)
+    ]
+    return builds, list(lists.values())
+
+
+@contextmanager
+def writing(layout: Layout) -> Iterator[None]:
+    """Alone with the data set, its folders made; raises UsageError where another build writes."""
     _make_folders(layout)
     try:
         with FileLock(layout.lock, timeout=0):
-            # Until the new manifest is there the data set is unfinished, and must look it.
-            layout.manifest.unlink(missing_ok=True)
-            remove_drafts(layout.root)
-            patient_splits.write_lists(lists.values(), layout)
-            _run(
-                [
-                    SourceBuild(
-                        source,
-                        job,
-                        config,
-                        _storage(request, job, config, setting),
-                        _max_quarantine(request, config, setting),
-                        layout,
-                        lists.get(job.card.keys.namespace or ""),
-                        blocking,
-                        fault,
-                    )
-                    for (source, request), (job, fault) in zip(requests, made, strict=True)
-                ],
-                setting,
-            )
-            # Of workers that died in this very build.
-            remove_drafts(layout.root)
-            name = config.name or out.resolve().name
-            result = _assemble(layout, name, setting.salt)
-            write_readme(layout.root, result)
-            manifest.write_manifest(layout, result)
-            return result
+            yield
     except Timeout as error:
         raise UsageError(
-            "another build is writing this data set", where=str(out), fix="wait for it to end"
+            "another build is writing this data set",
+            where=str(layout.root),
+            fix="wait for it to end",
         ) from error
+
+
+def begin(layout: Layout, lists: Iterable[NamespaceSplits]) -> None:
+    """Until the new manifest is there the data set is unfinished, and must look it.
+
+    The plan of an earlier build in parts is no more: parts that still run end themselves.
+    """
+    layout.plan.unlink(missing_ok=True)
+    shutil.rmtree(layout.plan.parent, ignore_errors=True)
+    layout.manifest.unlink(missing_ok=True)
+    remove_drafts(layout.root)
+    patient_splits.write_lists(lists, layout)
+
+
+def finish_set(
+    builds: Iterable[SourceBuild], layout: Layout, config: BuildConfig, setting: BuildSetting
+) -> Manifest:
+    """Sum the sources up, all of whose chunks are there, and write the manifest."""
+    for build in builds:
+        build.close(setting.salt, setting.listen)
+    # Of workers that died in this very build.
+    remove_drafts(layout.root)
+    result = _assemble(layout, config.name or layout.root.resolve().name, setting.salt)
+    write_readme(layout.root, result)
+    manifest.write_manifest(layout, result)
+    return result
 
 
 def _make_folders(layout: Layout) -> None:
@@ -117,103 +152,42 @@ def _make_folders(layout: Layout) -> None:
         raise UsageError(what, where=str(layout.root), fix="name another --out") from error
 
 
-def _storage(
-    request: SourceRequest, job: Job, config: BuildConfig, setting: BuildSetting
-) -> Storage:
-    """How a source's pixels are stored: the first that says so, from the command to the card."""
-    mapping: Storage | None = getattr(job.mapping, "storage", None)
-    asked = (setting.overrides.storage, mapping, request.storage, config.storage, job.card.storage)
-    return next((storage for storage in asked if storage is not None), Storage())
-
-
-def _max_quarantine(request: SourceRequest, config: BuildConfig, setting: BuildSetting) -> float:
-    asked = (setting.overrides.max_quarantine, request.max_quarantine)
-    return next((share for share in asked if share is not None), config.max_quarantine)
-
-
-def make_job(source: Source, request: SourceRequest, *, limits: Limits) -> Job:
-    """The job of a request; raises UsageError for anything that does not fit."""
-    settings = _mapping(request)
-    job = _unconfigured_job(source, request, limits)
-    where = f"source {source.card.slug}"
-    if source.configure is None:
-        if settings is not None:
-            raise UsageError("takes no mapping", where=where, fix="leave it out")
-        return job
-    if settings is None:
-        fix = f"pass --mapping FILE; `qoqdata sources {source.card.slug}` shows an example"
-        raise UsageError("needs a mapping", where=where, fix=fix)
-    card, mapping = source.configure(source.card, settings)
-    raw = job.raw.ignoring(getattr(mapping, "ignore", ()))
-    return replace(job, card=card, raw=raw, mapping=mapping)
-
-
-def _job_or_fault(
-    source: Source, request: SourceRequest, limits: Limits
-) -> tuple[Job, BaseException | None]:
-    """The job; where the converter itself cannot configure it, one to be refused, and why.
-
-    What a user got wrong is told before anything is built: UsageError passes through.
-    """
-    try:
-        return make_job(source, request, limits=limits), None
-    except UsageError:
-        raise
-    except BaseException as error:
-        if is_persons(error):
-            raise
-        job = _unconfigured_job(source, request, limits)
-        # It is to be refused under the name that it would have had.
-        slug = (_mapping(request) or {}).get("slug")
-        try:
-            card = Card.model_validate(job.card.model_dump() | {"slug": slug})
-        except ValidationError:
-            card = job.card
-        return replace(job, card=card), error
-
-
-def _unconfigured_job(source: Source, request: SourceRequest, limits: Limits) -> Job:
-    raw = open_raw(request.raw, request.mounts)
-    return Job(source.card, raw, settle_options(source.card, request.options), None, limits)
-
-
-def _mapping(request: SourceRequest) -> Mapping[str, Any] | None:
-    if isinstance(request.mapping, Path):
-        return load_mapping(request.mapping)
-    return request.mapping
-
-
 def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
-    """Run the tasks of all sources through one engine; planning happens as it takes them.
+    """Run the tasks of all sources; planning happens as the engine takes them.
 
-    Raises UnfinishedBuild where chunks have no receipt: at once where nothing can be written.
+    Raises UnfinishedBuild where chunks have no receipt.
     """
-    for build in builds:
-        build.open()
-    by_slug = {build.slug: build for build in builds}
     engine, workers, listen = setting.engine, setting.workers, setting.listen
     with (
         telling_interrupts(),
         planning_apart(engine=engine, workers=workers, listen=listen) as apart,
     ):
-        tasks = (task for build in builds for task in build.tasks(setting, apart))
-        results = run_tasks(tasks, engine=engine, workers=workers, listen=listen)
-        with closing(results):
-            for task, result in results:
-                build = by_slug[task.slug]
-                if not isinstance(result, Unfinished):
-                    build.finished(task.chunk, result, listen)
-                    continue
-                build.not_finished(task.chunk, result.reason, listen)
-                if result.everywhere:
-                    raise _unfinished(builds, ". Nothing more was begun")
-    for build in builds:
-        build.close(listen)
+        run_builds(builds, (task for one in builds for task in one.tasks(setting, apart)), setting)
     if any(build.unfinished for build in builds):
-        raise _unfinished(builds)
+        raise unfinished(builds)
 
 
-def _unfinished(builds: Iterable[SourceBuild], end: str = "") -> UnfinishedBuild:
+def run_builds(
+    builds: Iterable[SourceBuild], tasks: Iterable[ChunkTask], setting: BuildSetting
+) -> None:
+    """Run tasks of the builds through one engine, and tell each build what became of them.
+
+    Raises UnfinishedBuild at once where nothing can be written.
+    """
+    by_slug = {build.slug: build for build in builds}
+    results = run_tasks(tasks, setting)
+    with closing(results):
+        for task, result in results:
+            build = by_slug[task.slug]
+            if not isinstance(result, Unfinished):
+                build.finished(task.chunk, result, setting.listen)
+                continue
+            build.not_finished(task.chunk, result.reason, setting.listen)
+            if result.everywhere:
+                raise unfinished(by_slug.values(), ". Nothing more was begun")
+
+
+def unfinished(builds: Iterable[SourceBuild], end: str = "") -> UnfinishedBuild:
     """What to say of chunks without a receipt, each with its reason."""
     chunks = [
         f"{build.slug}/{name} ({reason})"

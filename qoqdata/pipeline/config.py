@@ -14,6 +14,7 @@ from qoqdata.contract.storage import Storage
 from qoqdata.pipeline import progress
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
+from qoqdata.remote.urls import is_url
 from qoqdata.settings import checked, load_mapping
 
 
@@ -43,13 +44,23 @@ def parse_share(value: Any) -> Any:
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(parse_share)]
 
 
+def _place(value: Any) -> Any:
+    return value if not isinstance(value, str) or is_url(value) else Path(value)
+
+
+#: A folder, or a URL as text.
+RawPlace = Annotated[Path | str, BeforeValidator(_place)]
+
+
 class SourceRequest(BaseModel):
-    """One source to build. `raw` is its raw root; `mounts` are further roots by folder name."""
+    """One source to build. `raw` is its raw root, a folder or a URL; `mounts` are further roots, by
+    folder name; `inventory` lists the files of a URL."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str
-    raw: Path
+    raw: RawPlace
+    inventory: Path | None = Field(None, description="instead of asking the URL for its files")
     mounts: dict[str, Path] = {}
     options: dict[str, Any] = {}
     mapping: Path | dict[str, Any] | None = None
@@ -97,11 +108,14 @@ NO_OVERRIDES = Overrides()
 
 @dataclass(frozen=True)
 class BuildSetting:
-    """How to run a build. `workers` 0 stays in this process; `resume` False redoes every chunk."""
+    """How to run a build. `workers` 0 stays in this process, and on Ray takes all cores of the
+    cluster; `resume` False redoes every chunk."""
 
     salt: Salt
     workers: int = 1
     engine: str = "local"
+    #: Of the cluster, for the engine ray; None is one of this machine.
+    address: str | None = None
     resume: bool = True
     listen: progress.Listener = progress.silent
     overrides: Overrides = NO_OVERRIDES
@@ -131,7 +145,8 @@ def _anchored(request: SourceRequest, base: Path) -> SourceRequest:
     mapping = request.mapping
     return request.model_copy(
         update={
-            "raw": base / request.raw,
+            "raw": request.raw if isinstance(request.raw, str) else base / request.raw,
+            "inventory": request.inventory and base / request.inventory,
             "mounts": {name: base / root for name, root in request.mounts.items()},
             "mapping": base / mapping if isinstance(mapping, Path) else mapping,
         }

@@ -6,16 +6,17 @@ publisher hands out, so that whoever has one can tell whether it is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
+import polars as pl
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from qoqdata.atomic import write_json
 from qoqdata.readers.container.address import LMDB_FILE, MARK, container_state
-from qoqdata.sources.protocol import Job, Unit
+from qoqdata.sources.protocol import Job
 from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.unit_table import all_files
 
 
 class ContainerDigest(BaseModel):
@@ -30,13 +31,14 @@ class ContainerDigest(BaseModel):
 _STORED = TypeAdapter(dict[str, ContainerDigest])
 
 
-def container_digests(units: Iterable[Unit], job: Job, stored: Path) -> dict[str, str]:
-    """BLAKE3 by raw path of every container that a unit names a member of.
+def container_digests(units: pl.DataFrame, job: Job, stored: Path) -> dict[str, str]:
+    """BLAKE3 by raw path of every container that a unit of the table names a member of.
 
     Those of the last build lie at `stored`, and hold while size and modification time do. A file
     that is no longer there, or cannot be read, is left out: its units are in quarantine.
     """
-    named = job.raw.containers([path for unit in units for path in unit.files if MARK in path])
+    paths = all_files(units)
+    named = job.raw.containers(paths.filter(paths.str.contains(MARK, literal=True)).to_list())
     before = _read(stored)
     found = {}
     for relative, path in sorted(named.items()):

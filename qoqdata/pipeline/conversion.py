@@ -10,6 +10,7 @@ from qoqdata.contract.storage import Storage
 from qoqdata.errors import InputError, RecordError, UnreadableFile
 from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, raw_keys, receipts
+from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.faults import (
     UnitFault,
     UnitStopped,
@@ -19,7 +20,6 @@ from qoqdata.pipeline.faults import (
     stopped_at,
 )
 from qoqdata.pipeline.interrupts import is_persons
-from qoqdata.pipeline.planning import Chunk
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.pipeline.unit_limits import TimeIsUp, killing, memory_bound, raising
@@ -46,6 +46,8 @@ class ChunkTask:
     salt: Salt
     storage: Storage
     layout: Layout
+    #: Of the source, see `receipts`.
+    common: str
 
     @property
     def slug(self) -> str:
@@ -54,9 +56,7 @@ class ChunkTask:
 
     def fingerprint(self, stamped: Iterable[Stamps] | None = None) -> str:
         """The fingerprint of the chunk, by default with its files as they are now."""
-        return receipts.fingerprint(
-            self.chunk, self.source, self.job, self.salt, self.storage, stamped
-        )
+        return receipts.fingerprint(self.common, self.chunk, self.job.raw, stamped)
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ def convert_chunk(
     """
     tally = _Tally()
     convert = convert or (lambda unit: convert_unit(unit, task))
-    slug, name, raw = task.job.card.slug, task.chunk.name, task.job.raw
+    slug, name, stamp = task.job.card.slug, task.chunk.name, task.job.raw.stamper()
     stamped: list[Stamps] = []
 
     def convert_still(unit: Unit) -> UnitOutcome:
-        before = tuple(map(raw.stamp, unit.files))
+        before = tuple(map(stamp, unit.files))
         outcome = convert(unit)
-        after = tuple(map(raw.stamp, unit.files))
+        after = tuple(map(stamp, unit.files))
         if after != before:
             # No unit has twice its stamps, so no later fingerprint equals this one.
             before += after
@@ -146,10 +146,11 @@ def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
     job = task.job
     stage: quarantine.Stage = "convert"
     try:
-        with taking_digests() as digests:
-            converted = task.source.convert(unit, job)
-        # Refuses missing files and paths that leave the root also where no converter looked.
-        digest = job.raw.digest(unit.files, digests, limits=job.limits)
+        with job.raw.holding(unit.files):
+            with taking_digests() as digests:
+                converted = task.source.convert(unit, job)
+            # Refuses missing files and paths that leave the root also where no converter looked.
+            digest = job.raw.digest(unit.files, digests, limits=job.limits)
         stage = "validate"
         records, skipped = sort_converted(converted, unit, job.card)
         skips = total_skips(_skip(one, unit, job) for one in skipped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from glob import escape
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from qoqdata.contract.card import Card, ExpectedCounts, ExpectedTable
 from qoqdata.contract.manifest import Comparison, CountDifference, Counts
 from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import InputError, UsageError
-from qoqdata.sources.protocol import Unit
 from qoqdata.sources.rawtree import RawTree
 
 _COUNTS = ("units", "records", "patients")
@@ -22,14 +21,14 @@ _COUNTS = ("units", "records", "patients")
 def compare_counts(
     card: Card,
     counts: Counts,
-    units: Sequence[Unit],
+    units: pl.DataFrame,
     raw: RawTree,
     *,
     skipped: str | None = None,
 ) -> Comparison | None:
     """The counts of a build beside the card's; None where the card expects none.
 
-    `units` are those of the plan. `skipped` says why there is nothing to compare, as for the first
+    `units` is the plan's table. `skipped` says why there is nothing to compare, as for the first
     units of a source. A table is read once more to count its rows.
     """
     pairs = list(_expected(card, raw))
@@ -70,15 +69,14 @@ def _is_there(raw: RawTree, table: str) -> bool:
         return False
 
 
-def _found(counts: Counts, units: Sequence[Unit]) -> dict[tuple[str, Split | None], int]:
+def _found(counts: Counts, units: pl.DataFrame) -> dict[tuple[str, Split | None], int]:
     splits: tuple[Split | None, ...] = (None, "train", "validation", "test")
     found: dict[tuple[str, Split | None], int] = {}
     for split in splits:
-        members = [unit for unit in units if split in (None, unit.split)]
-        patients = {unit.patient for unit in members if unit.patient is not None}
-        found["units", split] = counts.units if split is None else len(members)
+        members = units if split is None else units.filter(pl.col("split") == split)
+        found["units", split] = counts.units if split is None else members.height
         found["records", split] = counts.records if split is None else counts.by_split.get(split, 0)
-        found["patients", split] = len(patients)
+        found["patients", split] = members["patient"].drop_nulls().n_unique()
     return found
 
 

@@ -22,7 +22,7 @@ from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import BadTable, CardError, InputError, MissingFile, UsageError
 from qoqdata.layout import Layout
 from qoqdata.records.identity import Salt, keyed
-from qoqdata.sources.protocol import Job, Unit
+from qoqdata.sources.protocol import Job
 from qoqdata.sources.rawtree import RawTree
 
 #: In place of a list: the user says that patients may be hashed.
@@ -55,9 +55,8 @@ class NamespaceSplits:
         words = {key: " ".join(sorted(splits)) for key, splits in self.by_patient.items()}
         return digest(dict(sorted(words.items())))
 
-    def of(self, unit: Unit) -> frozenset[Split]:
-        """The official splits of the unit's patient (where it names none, of its group)."""
-        patient = unit.patient or unit.group or unit.key
+    def of(self, patient: str) -> frozenset[Split]:
+        """The official splits of a patient, by its raw key."""
         hashed = _keyed(self.namespace, patient, self.salt)
         return (self.by_patient or {}).get(hashed, frozenset())
 

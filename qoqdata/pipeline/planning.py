@@ -1,51 +1,59 @@
-"""Plan a source: collect its units, settle splits, order them, and cut them into chunks.
-
-Splits go by group: official ones win, the rest follow a public hash, and no group straddles.
-"""
+"""Plan a source: collect its units, settle their splits, and put them into the build order."""
 
 from __future__ import annotations
 
 import gc
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import polars as pl
 
 from qoqdata.contract.card import Card
-from qoqdata.contract.vocabulary import SPLITS, Split
-from qoqdata.errors import DuplicateKey, InputError, TornGroup
+from qoqdata.contract.vocabulary import Split
+from qoqdata.errors import DuplicateKey, InputError
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.blocks import CardBlock, keep_out
+from qoqdata.pipeline.chunks import in_build_order
 from qoqdata.pipeline.faults import RETRIES, UnitStopped, fault_of
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.raw_leftovers import leftover_messages, refused_files
+from qoqdata.pipeline.splits import Listed, assign_splits, loose
 from qoqdata.pipeline.unit_limits import TimeIsUp
 from qoqdata.readers.identifiers import Identifiers, taking_identifiers
-from qoqdata.records.identity import PUBLIC_SALT
 from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
 from qoqdata.sources.raw_level import with_level
+from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.unit_table import NO_UNITS, all_files, units_of
 
-#: The official splits of a unit by a list of its namespace; none where it is not in it.
-Listed = Callable[[Unit], frozenset[Split]]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourcePlan:
-    """Units in build order, and quarantine rows of what planning left out.
+    """Units in build order, as a table, and quarantine rows of what planning left out.
 
     `blocked` counts the units that block lists kept out of train, by card; `ungrouped` those that
     nothing ties to others, so that one patient's may lie in several splits. `messages` say so, and
     what of the raw tree was not looked at. `identifiers` are those that headers and tables held.
     """
 
-    units: tuple[Unit, ...]
+    table: pl.DataFrame
     left_out: tuple[quarantine.Row, ...]
     blocked: Mapping[str, int] = field(default_factory=dict)
     ungrouped: int = 0
     messages: tuple[str, ...] = ()
     identifiers: Identifiers = field(default_factory=Identifiers)
+    #: Files that planning looked at beside those of units, by path, with their stamps.
+    inputs: Mapping[str, Stamp | None] = field(default_factory=dict)
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """The units themselves, for whoever looks at a few."""
+        return tuple(units_of(self.table))
+
+
+NO_PLAN = SourcePlan(NO_UNITS, ())
 
 
 @dataclass(frozen=True)
@@ -54,15 +62,6 @@ class SourceFault:
 
     row: quarantine.Row
     told: str
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """The units of one shard; `name` is `<split>-<number>`."""
-
-    name: str
-    split: Split
-    units: tuple[Unit, ...]
 
 
 def plan_or_fault(
@@ -79,18 +78,21 @@ def plan_or_fault(
     for tries in range(1 + RETRIES):
         try:
             whole = tries < RETRIES
-            with taking_identifiers() as found:
+            job = replace(job, raw=job.raw.watched())
+            with taking_identifiers() as identifiers:
                 plan = make_plan(
                     source, job, limit=limit, blocks=blocks, listed=listed, whole=whole
                 )
-            return replace(plan, identifiers=found)
+            inputs = job.raw.met()
+            for path in all_files(plan.table):
+                inputs.pop(path, None)
+            return replace(plan, identifiers=identifiers, inputs=inputs)
         except BaseException as error:
             if is_persons(error) or isinstance(error, TimeIsUp):
                 raise
             again = isinstance(error, UnitStopped) or _of_the_machine(error)
             if not again or tries == RETRIES:
                 return source_fault(source, job, error)
-            job = replace(job, raw=replace(job.raw))
     raise AssertionError("the last try returns")
 
 
@@ -123,158 +125,31 @@ def make_plan(
     """
     with _without_collector():
         try:
-            units, refusals, filtered = _sort_out(sound_plan(source.plan(job), job.card))
+            table, refusals, filtered = _sort_out(source.plan(job), job.card)
         except InputError as error:
             if (told := with_level(error, job)) is error:
                 raise
             raise told from error
         if whole:
             _stop_at_fault(refusals)
-        refusals += refused_files(job.raw, (*units, *refusals, *filtered))
-        units, duplicates = _refuse_duplicates(units)
+        refusals += refused_files(job.raw, _names(table, (*refusals, *filtered)))
+        table, duplicates = _refuse_duplicates(table)
         refusals += duplicates
-        loose = loose_keys(units, job.card, listed)
-        units, torn_units = assign_splits(units, job.card, listed, refused=refusals)
-        outcome = keep_out(units, blocks, job)
-        units = list(outcome.units)
-        units = _in_order(units, job.card.slug)
+        table = table.with_columns(loose(table, job.card, listed).alias("loose"))
+        table, torn_units = assign_splits(table, job.card, listed, refused=refusals)
+        outcome = keep_out(table, blocks, job)
+        table = in_build_order(outcome.table, job.card.slug)
     if limit is not None:
-        units = units[:limit]
-    ungrouped = sum(unit.key in loose for unit in units)
-    messages = (_ungrouped_message(ungrouped, len(units), job),) if ungrouped else ()
+        table = table.head(limit)
+    ungrouped = int(table["loose"].sum())
+    table = table.drop("loose")
+    messages = (_ungrouped_message(ungrouped, table.height, job),) if ungrouped else ()
     if limit is not None:
-        return SourcePlan(tuple(units), (), ungrouped=ungrouped, messages=messages)
+        return SourcePlan(table, (), ungrouped=ungrouped, messages=messages)
     rows = [quarantine.refusal_row(item, job) for item in (*refusals, *torn_units)]
     rows += [quarantine.filtered_row(item, job) for item in (*filtered, *outcome.filtered)]
     messages = (*outcome.messages, *messages, *leftover_messages(job.raw))
-    return SourcePlan(tuple(units), tuple(rows), outcome.counts, ungrouped, messages)
-
-
-def order_key(source: str, key: str) -> int:
-    """The 64-bit place of a unit in the build order of its source."""
-    return next(_order_keys(source, [key]))
-
-
-def _order_keys(source: str, keys: Iterable[str]) -> Iterator[int]:
-    begin = b"\0".join((PUBLIC_SALT, b"order", source.encode(), b""))
-    for key in keys:
-        yield int.from_bytes(hashlib.sha256(begin + key.encode()).digest()[:8], "big")
-
-
-def _in_order(units: Sequence[Unit], source: str) -> list[Unit]:
-    keys = [unit.key for unit in units]
-    places = zip(_order_keys(source, keys), keys, range(len(units)), strict=True)
-    return [units[number] for _, _, number in sorted(places)]
-
-
-def cut_chunks(units: Iterable[Unit], source: str, *, shard_units: int) -> list[Chunk]:
-    """Chunks by split and by the leading bits of the units' place in the build order.
-
-    Each split gets the smallest power of two of chunks whose mean size is at most `shard_units`,
-    so that a unit more or less changes one chunk and not all that follow it.
-    """
-    by_split: dict[Split, list[Unit]] = defaultdict(list)
-    for unit in units:
-        if unit.split is None:
-            raise ValueError(f"unit {unit.key!r} has no split yet")
-        by_split[unit.split].append(unit)
-    chunks = []
-    for split, members in sorted(by_split.items()):
-        bits = chunk_count(len(members), shard_units).bit_length() - 1
-        buckets: dict[int, list[Unit]] = defaultdict(list)
-        places = _order_keys(source, (unit.key for unit in members))
-        for unit, place in zip(members, places, strict=True):
-            buckets[place >> (64 - bits)].append(unit)
-        chunks += [
-            Chunk(f"{split}-{number:05d}", split, tuple(bucket))
-            for number, bucket in sorted(buckets.items())
-        ]
-    return chunks
-
-
-def chunk_count(units: int, shard_units: int) -> int:
-    """Chunks of a split of so many units: the smallest power of two that keeps their mean size."""
-    return 1 << max(0, (units - 1) // shard_units).bit_length()
-
-
-def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> Split:
-    """The split of a raw group key: the same at every site, whatever its secret salt.
-
-    The first 8 bytes of sha256(public salt, namespace, group) place the group in [0, 1), which
-    the shares cut in the order train, validation, test.
-    """
-    message = b"\0".join((PUBLIC_SALT, b"split", namespace.encode(), group.encode()))
-    place = int.from_bytes(hashlib.sha256(message).digest()[:8], "big") / 2**64
-    end = 0.0
-    offered = [split for split in SPLITS if shares.get(split, 0) > 0]
-    for split in offered:
-        end += shares[split]
-        if place < end:
-            return split
-    return offered[-1]
-
-
-def loose_keys(units: Sequence[Unit], card: Card, listed: Listed | None = None) -> frozenset[str]:
-    """Keys of units that the hash puts into a split each on its own.
-
-    They have neither group nor official split, and there are several units and splits; whether two
-    of them are of one patient is not known.
-    """
-    if len(units) < 2 or sum(share > 0 for share in card.splits.shares.values()) < 2:
-        return frozenset()
-    return frozenset(
-        unit.key
-        for unit in units
-        if unit.group is None and unit.split is None and not (listed and listed(unit))
-    )
-
-
-def assign_splits(
-    units: Iterable[Unit],
-    card: Card,
-    listed: Listed | None = None,
-    *,
-    refused: Iterable[Refused] = (),
-) -> tuple[list[Unit], list[Refused]]:
-    """Units with their split and group settled, and those whose group official splits tear.
-
-    Official are the unit's own split, that of the list of its namespace, and those of `refused`
-    members of its group: a film that cannot be read still says where its patient belongs.
-    A group with an official split takes its unassigned members along. Where official splits
-    disagree within a group, the card's `conflict` says which wins, or all its units are refused.
-    """
-    # A unit without a group stands alone, also when its key happens to be some group's name.
-    groups: dict[tuple[bool, str], list[Unit]] = defaultdict(list)
-    for unit in units:
-        groups[(unit.group is None, unit.group or unit.key)].append(unit)
-    witnessed: dict[str, set[Split]] = defaultdict(set)
-    for item in refused:
-        if item.group is not None and item.split is not None:
-            witnessed[item.group].add(item.split)
-    with_split, refusals = [], []
-    namespace = card.keys.namespace or card.slug
-    for (alone, group), members in groups.items():
-        official: set[Split] = {unit.split for unit in members if unit.split}
-        if not alone:
-            official |= witnessed.get(group, set())
-        if listed is not None:
-            official = official.union(*map(listed, members))
-        split: Split
-        if not official:
-            split = hashed_split(namespace, group, card.splits.shares)
-        elif len(official) == 1:
-            split = official.pop()
-        elif card.splits.conflict != "refuse":
-            split = card.splits.conflict
-        else:
-            refusals += [_torn(unit, group, official) for unit in members]
-            continue
-        settled = (split, group)
-        with_split += [
-            unit if (unit.split, unit.group) == settled else replace(unit, split=split, group=group)
-            for unit in members
-        ]
-    return with_split, refusals
+    return SourcePlan(table, tuple(rows), outcome.counts, ungrouped, messages)
 
 
 def _stop_at_fault(refusals: Iterable[Refused]) -> None:
@@ -311,51 +186,49 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _sort_out(planned: Iterable[Planned]) -> tuple[list[Unit], list[Refused], list[Filtered]]:
-    units: list[Unit] = []
+def _sort_out(
+    planned: Iterable[Planned], card: Card
+) -> tuple[pl.DataFrame, list[Refused], list[Filtered]]:
+    tables: list[pl.DataFrame] = []
     refusals: list[Refused] = []
     filtered: list[Filtered] = []
-    for item in planned:
-        match item:
-            case Unit():
-                units.append(item)
-            case Refused():
+    for part in sound_plan(planned, card):
+        tables.append(part.units)
+        for item in part.others:
+            if isinstance(item, Refused):
                 refusals.append(item)
-            case Filtered():
+            else:
                 filtered.append(item)
-    return units, refusals, filtered
+    return pl.concat(tables), refusals, filtered
 
 
-def _refuse_duplicates(units: list[Unit]) -> tuple[list[Unit], list[Refused]]:
+def _names(table: pl.DataFrame, others: Iterable[Refused | Filtered]) -> Iterator[str]:
+    """Keys and files of everything that a plan accounts for."""
+    yield from table["key"]
+    yield from all_files(table)
+    for item in others:
+        yield from (item.key, *item.files)
+
+
+def _refuse_duplicates(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Refused]]:
     """All units of a key that occurs twice are refused: none is known to be the right one.
 
     Their split still holds for their group where all of them agree on it.
     """
-    counts = Counter(unit.key for unit in units)
-    if len(counts) == len(units):
-        return units, []
-    by_key: dict[str, list[Unit]] = defaultdict(list)
-    for unit in units:
-        if counts[unit.key] > 1:
-            by_key[unit.key].append(unit)
+    repeats = table["key"].is_duplicated()
+    if not repeats.any():
+        return table, []
+    by_key: dict[str, list[Unit]] = {}
+    for unit in units_of(table.filter(repeats)):
+        by_key.setdefault(unit.key, []).append(unit)
     refusals = []
     for key, repeated in by_key.items():
         what = f"occurs {len(repeated)} times in the source"
         fix = "remove the extra rows or files, or use a key that tells them apart"
-        splits = {unit.split for unit in repeated}
+        splits: set[Split | None] = {unit.split for unit in repeated}
         split = splits.pop() if len(splits) == 1 else None
         refusals += [
             Refused(key, DuplicateKey(what, where=key, fix=fix), unit.files, unit.group, split)
             for unit in repeated
         ]
-    return [unit for unit in units if counts[unit.key] == 1], refusals
-
-
-def _torn(unit: Unit, group: str, splits: set[Split]) -> Refused:
-    names = " and ".join(sorted(splits))
-    error = TornGroup(
-        f"the group {group!r} is officially in {names}",
-        where=unit.key,
-        fix="say in the card which split such a group goes to (splits.conflict)",
-    )
-    return Refused(unit.key, error, unit.files)
+    return table.filter(~repeats), refusals

@@ -90,7 +90,8 @@ def _in_words(error: BaseException) -> str:
 
 def without_roots(message: str, job: Job) -> str:
     """A message whose paths are relative to the raw root, however a reader spells it."""
-    for root in (job.raw.root, *job.raw.mounts.values()):
+    staged = () if job.raw.store is None else (job.raw.store.stage,)
+    for root in (job.raw.root, *staged, *job.raw.mounts.values()):
         # The longest first: a relative root is part of the absolute one.
         for spelled in (str(root.resolve()), str(root.absolute()), str(root)):
             message = message.replace(f"{spelled}/", "").replace(spelled, ".")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from qoqdata.atomic import replacing
 from qoqdata.contract.card import Card
@@ -22,6 +23,7 @@ from qoqdata.pipeline.planning import SourcePlan
 from qoqdata.readers.identifiers import Identifiers
 from qoqdata.records.identity import Salt
 from qoqdata.records.raw_keys import ENTRY, distinct, pack
+from qoqdata.sources.unit_table import all_files
 
 _DIGIT = re.compile(r"\d")
 _SEVERAL_WORDS = re.compile(r"\w[\W_]+\w")
@@ -37,13 +39,12 @@ def packed(identifiers: Identifiers, card: Card, salt: Salt) -> str:
 
 def plan_keys(plan: SourcePlan, identifiers: Identifiers, card: Card, salt: Salt) -> np.ndarray:
     """Entries of everything that planning found; `identifiers` are those it came across."""
-    known = Identifiers(persons={unit.patient for unit in plan.units if unit.patient})
+    table = plan.table
+    known = Identifiers(persons=_texts(table["patient"]))
     if card.raw_paths == "keyed":
         rows = plan.left_out
-        paths = {path for unit in plan.units for path in unit.files}
-        paths |= {path for row in rows for path in row["raw"]}
-        known.objects.update(unit.key for unit in plan.units)
-        known.objects.update(unit.group for unit in plan.units if unit.group)
+        paths = _texts(all_files(table)) | {path for row in rows for path in row["raw"]}
+        known.objects |= _texts(table["key"]) | _texts(table["group"])
         known.objects.update(row["unit"] for row in rows if row["unit"] != quarantine.WHOLE_SOURCE)
         known.objects.update(_names(paths))
     known.add(identifiers)
@@ -62,6 +63,10 @@ def _to_be_found(identifiers: Identifiers, card: Card) -> set[str]:
     if card.raw_paths == "keyed":
         keys |= identifiers.objects
     return {key for key in keys if not _SHARD.fullmatch(key)}
+
+
+def _texts(column: pl.Series) -> set[str]:
+    return set(column.drop_nulls())
 
 
 def _names(paths: Iterable[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from qoqdata.sources.protocol import Planned, Refused
+from qoqdata.sources.protocol import Refused
 from qoqdata.sources.raw_listing import Listing
 from qoqdata.sources.rawtree import RawTree
 
@@ -13,12 +13,13 @@ _MARK = ".synthetic.json"
 _SHOWN = 3
 
 
-def refused_files(raw: RawTree, planned: Iterable[Planned]) -> list[Refused]:
-    """Files that no unit can have, one row each; those that the plan accounts for have theirs."""
+def refused_files(raw: RawTree, planned: Iterable[str]) -> list[Refused]:
+    """Files that no unit can have, one row each; those have theirs whose key or path is among
+    `planned`, what the plan accounts for."""
     faults = raw.left_out().faults
     if not faults:
         return []
-    told = {name for item in planned for name in (item.key, *item.files)}
+    told = set(planned)
     return [Refused(path, fault, (path,)) for path, fault in faults.items() if path not in told]
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from itertools import chain, islice
-from operator import attrgetter
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,18 @@ from qoqdata.atomic import digest, write_json
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.contract.storage import Storage
-from qoqdata.pipeline.planning import Chunk
+from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.unit_limits import memory_bound
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
-from qoqdata.sources.protocol import Job, Source, Unit
-from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.protocol import Job, Source
+from qoqdata.sources.rawtree import RawTree, Stamp
+from qoqdata.sources.unit_table import COLUMNS, all_files
 from qoqdata.version import VERSION
 
 _TAIL = 2**16
-#: A unit as a tuple of its fields.
-_UNIT = attrgetter(*(one.name for one in fields(Unit)))
-#: Of each file of a unit.
+_TEXTS = [name for name in COLUMNS if name != "files"]
+#: Of files one after the other: of a unit, or of several.
 Stamps = tuple[Stamp | None, ...]
 
 
@@ -68,28 +66,11 @@ class ShardReceipt(BaseModel):
         return sum(row["outcome"] == "quarantined" for row in self.quarantine)
 
 
-def stamps(units: Sequence[Unit], job: Job) -> list[Stamps]:
-    """Of each unit the stamps of its files as they are now; None for one that is missing."""
-    files = [unit.files for unit in units]
-    found = iter(job.raw.stamps(list(chain.from_iterable(files))))
-    return [tuple(islice(found, len(own))) for own in files]
+def common_fingerprint(source: Source, job: Job, salt: Salt, storage: Storage) -> str:
+    """A digest of what the shards of all chunks of a source depend on.
 
-
-def fingerprint(
-    chunk: Chunk,
-    source: Source,
-    job: Job,
-    salt: Salt,
-    storage: Storage,
-    stamped: Iterable[Stamps] | None = None,
-) -> str:
-    """A digest of everything that the chunk's shard depends on.
-
-    Versions, the card, the converter's code, options, mapping, limits of size, storage, the salt,
-    and each unit with the stamps of its files: those in `stamped`, by default those of this moment.
+    Versions, the card, the converter's code, options, mapping, limits of size, storage, the salt.
     """
-    if stamped is None:
-        stamped = stamps(chunk.units, job)
     return digest(
         {
             "schema": SCHEMA_VERSION,
@@ -101,7 +82,27 @@ def fingerprint(
             "limits": job.limits.of_content(),
             "storage": storage.model_dump(mode="json"),
             "salt": salt.fingerprint,
-            "units": list(zip(map(_UNIT, chunk.units), stamped, strict=True)),
+        }
+    )
+
+
+def fingerprint(
+    common: str, chunk: Chunk, raw: RawTree, stamped: Iterable[Stamps] | None = None
+) -> str:
+    """A digest of everything that the chunk's shard depends on.
+
+    That is what all chunks of the source depend on, `common_fingerprint`, and each unit with the
+    stamps of its files: those in `stamped`, unit by unit, by default those of this moment.
+    """
+    table, files = chunk.table, all_files(chunk.table).to_list()
+    if stamped is None:
+        stamped = [tuple(raw.stamps(files))]
+    return digest(
+        {
+            "common": common,
+            "units": {name: table[name].to_list() for name in _TEXTS},
+            "files": [files, table["files"].list.len().to_list()],
+            "stamps": list(chain.from_iterable(stamped)),
         }
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qoqdata.atomic import digest, write_json
+from qoqdata.atomic import digest, file_digest, write_json
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Comparison, Counts, MetadataFile, Shard, SourceEntry
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import OverLimit, QoqdataError, UnfinishedBuild, WorkerDied
 from qoqdata.layout import Layout
+from qoqdata.manifest import is_as_built
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline import progress, quarantine, raw_keys, receipts
 from qoqdata.pipeline.blocks import blocks_of
+from qoqdata.pipeline.chunks import Chunk, cut_chunks
 from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.containers import container_digests
 from qoqdata.pipeline.conversion import ChunkTask
@@ -29,10 +31,9 @@ from qoqdata.pipeline.faults import death
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.planning import (
-    Chunk,
+    NO_PLAN,
     SourceFault,
     SourcePlan,
-    cut_chunks,
     plan_or_fault,
     source_fault,
 )
@@ -40,8 +41,9 @@ from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, total_skips
 from qoqdata.pipeline.unit_limits import TimeIsUp
 from qoqdata.pipeline.worker_process import ProcessDied
 from qoqdata.pipeline.workers import Apart
-from qoqdata.records.raw_keys import ENTRY
+from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
+from qoqdata.sources.unit_table import NO_UNITS
 
 
 class SourceSummary(BaseModel):
@@ -57,6 +59,8 @@ class SourceSummary(BaseModel):
     shards: tuple[Shard, ...]
     metadata: MetadataFile | None
     skipped: tuple[SkipCount, ...] = ()
+    #: Digests of what its file of raw keys was made from, and of the file.
+    raw_keys: tuple[str, str] | None = None
 
 
 class _Refusal(Exception):
@@ -77,16 +81,27 @@ class SourceBuild:
     storage: Storage
     max_quarantine: float
     layout: Layout
-    #: The splits of the patients of its namespace, where its card needs them.
+    #: The splits of the patients of its namespace, where its card needs them, and their name.
     patients: NamespaceSplits | None = None
+    patient_splits: str | None = None
     #: Cards whose block lists may name the source.
     blocking: tuple[Card, ...] = ()
     fault: BaseException | None = None
-    plan: SourcePlan = field(default_factory=lambda: SourcePlan((), ()))
+    plan: SourcePlan = NO_PLAN
     refusal: str | None = None
     receipts: dict[str, ShardReceipt] = field(default_factory=dict)
-    #: Of what planning found.
-    raw_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, ENTRY))
+    #: How many of them were there before.
+    reused: int = 0
+    #: As it was made, whatever became of the source: its raw keys are to be known again.
+    planned: SourcePlan = NO_PLAN
+    #: In the order of their names, once it is planned.
+    chunks: tuple[Chunk, ...] = ()
+    #: See `receipts`.
+    common: str = ""
+    #: Raw keys that a plan left which is not at hand as a whole.
+    plan_keys: np.ndarray | None = None
+    #: Of the last build, where that came to its end.
+    before: SourceSummary | None = None
     #: Why chunks have no receipt, by name.
     unfinished: dict[str, str] = field(default_factory=dict)
 
@@ -97,34 +112,20 @@ class SourceBuild:
 
     def open(self) -> None:
         """A summary says that a source is whole; from here until `close` it is not."""
-        self.layout.summary(self.slug).unlink(missing_ok=True)
+        path = self.layout.summary(self.slug)
+        with suppress(OSError, UnfinishedBuild):
+            self.before = read_summary(path)
+        path.unlink(missing_ok=True)
 
     def tasks(self, setting: BuildSetting, apart: Apart) -> Iterator[ChunkTask]:
-        """Plan the source, and yield a task for every chunk whose receipt does not hold.
-
-        A source whose `fault` is known, or that cannot be planned, is refused as a whole. `apart`
-        runs its plan, see `workers.planning_apart`.
-        """
-        if self.fault is not None:
-            self.refuse(self.fault, "plan", setting.listen)
-            return
-        with self._refusing("plan", setting.listen):
-            self.plan = self._planned(apart)
-            found = self.plan.identifiers
-            self.raw_keys = raw_keys.plan_keys(self.plan, found, self.job.card, setting.salt)
+        """Plan the source, and yield a task for every chunk whose receipt does not hold."""
+        self.make_plan(setting, apart)
         if self.refusal is not None:
             return
-        shard_units = self.config.shard_units or self.job.card.shard_units
-        chunks = cut_chunks(self.plan.units, self.slug, shard_units=shard_units)
-        counts = (len(self.plan.units), len(chunks), len(self.plan.left_out))
-        setting.listen(progress.Planned(self.slug, *counts))
-        for message in self.plan.messages:
-            setting.listen(progress.Warned(self.slug, message))
-        self._remove_stale({chunk.name for chunk in chunks})
-        for chunk in chunks:
-            task = ChunkTask(chunk, self.source, self.job, setting.salt, self.storage, self.layout)
-            path = self.layout.receipt(self.slug, chunk.name)
-            receipt = receipts.read_receipt(path) if setting.resume else None
+        self.remove_stale()
+        for chunk in self.chunks:
+            task = self.task(chunk, setting.salt)
+            receipt = self.receipt(chunk) if setting.resume else None
             with self._refusing("plan", setting.listen):
                 current = task.fingerprint()
                 if not receipts.holds(receipt, current, self.layout.root, self.job.limits):
@@ -135,6 +136,38 @@ class SourceBuild:
                 self.finished(chunk, receipt, setting.listen, reused=True)
             else:
                 yield task
+
+    def make_plan(self, setting: BuildSetting, apart: Apart) -> None:
+        """Plan the source and cut it into chunks.
+
+        A source whose `fault` is known, or that cannot be planned, is refused as a whole. `apart`
+        runs its plan, see `workers.planning_apart`.
+        """
+        if self.fault is not None:
+            self.refuse(self.fault, "plan", setting.listen)
+            return
+        with self._refusing("plan", setting.listen):
+            self.plan = self.planned = self._planned(apart)
+            self.common = receipts.common_fingerprint(
+                self.source, self.job, setting.salt, self.storage
+            )
+        if self.refusal is not None:
+            return
+        shard_units = self.config.shard_units or self.job.card.shard_units
+        self.chunks = tuple(cut_chunks(self.plan.table, shard_units=shard_units))
+        counts = (self.plan.table.height, len(self.chunks), len(self.plan.left_out))
+        setting.listen(progress.Planned(self.slug, *counts))
+        for message in self.plan.messages:
+            setting.listen(progress.Warned(self.slug, message))
+
+    def task(self, chunk: Chunk, salt: Salt) -> ChunkTask:
+        """The task of a chunk."""
+        common, layout = self.common, self.layout
+        return ChunkTask(chunk, self.source, self.job, salt, self.storage, layout, common)
+
+    def receipt(self, chunk: Chunk) -> ShardReceipt | None:
+        """The receipt of a chunk, whether or not it holds."""
+        return receipts.read_receipt(self.layout.receipt(self.slug, chunk.name))
 
     def _planned(self, apart: Apart) -> SourcePlan:
         """The plan; raises what stands against it, and `_Refusal` for what its process found."""
@@ -162,7 +195,8 @@ class SourceBuild:
     ) -> None:
         """Take in the receipt of a chunk."""
         self.receipts[chunk.name] = receipt
-        counts = (len(chunk.units), receipt.records, receipt.quarantined)
+        self.reused += reused
+        counts = (chunk.table.height, receipt.records, receipt.quarantined)
         listen(progress.Finished(self.slug, chunk.name, *counts, reused))
 
     def not_finished(self, chunk: Chunk, reason: str, listen: progress.Listener) -> None:
@@ -171,7 +205,7 @@ class SourceBuild:
         self.unfinished[chunk.name] = reason
         listen(progress.ChunkUnfinished(self.slug, chunk.name, reason))
 
-    def close(self, listen: progress.Listener) -> None:
+    def close(self, salt: Salt, listen: progress.Listener) -> None:
         """Write the quarantine table, the card as built, the metadata and the summary.
 
         A source that cannot be summed up is refused, and its shards stay out of the manifest. One
@@ -181,9 +215,9 @@ class SourceBuild:
             return
         counts = None
         with self._refusing("validate", listen):
-            counts = self._sum_up()
+            counts = self._sum_up(salt)
         # Once refused there is little to write; what fails again is the disk.
-        counts = counts or self._sum_up()
+        counts = counts or self._sum_up(salt)
         if counts.annotation_only:
             message = (
                 f"{counts.annotation_only} of {counts.records} records carry annotations only, "
@@ -201,7 +235,7 @@ class SourceBuild:
         else:
             fault = source_fault(self.source, self.job, error, stage)
         row = fault.row
-        self.plan = SourcePlan((), (row,))
+        self.plan, self.chunks = SourcePlan(NO_UNITS, (row,)), ()
         self.refusal = f"{row['reason']}: {row['message']}"
         listen(progress.SourceRefused(self.slug, row["reason"], fault.told))
 
@@ -214,14 +248,12 @@ class SourceBuild:
                 raise
             self.refuse(error, stage, listen)
 
-    def _sum_up(self) -> Counts:
+    def _sum_up(self, salt: Salt) -> Counts:
         names = sorted(self.receipts) if self.refusal is None else ()
         receipts_ = [self.receipts[name] for name in names]
         rows = [*self.plan.left_out, *(row for receipt in receipts_ for row in receipt.quarantine)]
         quarantine.write_quarantine(self.layout.quarantine(self.slug), rows)
-        of_receipts = (receipt.raw_keys for receipt in receipts_)
-        path = self.layout.raw_keys(self.slug)
-        raw_keys.write_raw_keys(path, self.raw_keys, of_receipts)
+        keys = self._write_raw_keys(receipts_, salt)
         # Block lists name raw keys and patients: they stay with the source that has them.
         card = self.job.card.model_copy(update={"block": ()}).model_dump(mode="json")
         write_json(self.layout.card(self.slug), card)
@@ -246,13 +278,11 @@ class SourceBuild:
             blocked=dict(self.plan.blocked),
             ungrouped=self.plan.ungrouped,
             namespace=self.job.card.keys.namespace,
-            patient_splits=None if self.patients is None or self.refusal else self.patients.name,
+            patient_splits=None if self.refusal else self.patient_splits,
             containers=self._containers(),
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
-        metadata = write_metadata(self.layout.root, shards).get(self.slug)
-        if metadata is None:
-            self.layout.metadata(self.slug).unlink(missing_ok=True)
+        metadata = self._write_metadata(shards)
         # Later builds of other sources list this one from its summary.
         summary = SourceSummary(
             slug=self.slug,
@@ -260,15 +290,55 @@ class SourceBuild:
             shards=shards,
             metadata=metadata,
             skipped=total_skips(one for receipt in receipts_ for one in receipt.skipped),
+            raw_keys=keys,
         )
         write_json(self.layout.summary(self.slug), summary.model_dump(mode="json"))
         return counts
+
+    def _write_metadata(self, shards: tuple[Shard, ...]) -> MetadataFile | None:
+        """The metadata of the shards; those of the last build where it had the same shards."""
+        path = self.layout.metadata(self.slug)
+        if self.before is not None and self.before.shards == shards:
+            metadata = self.before.metadata
+            with suppress(FileNotFoundError):
+                if metadata is not None and is_as_built(path, metadata):
+                    return metadata
+        metadata = write_metadata(self.layout.root, shards).get(self.slug)
+        if metadata is None:
+            path.unlink(missing_ok=True)
+        return metadata
+
+    def _write_raw_keys(
+        self, receipts_: Sequence[ShardReceipt], salt: Salt
+    ) -> tuple[str, str] | None:
+        """The raw keys of plan and receipts; the file of the last build where they are the same."""
+        plan, path = self.planned, self.layout.raw_keys(self.slug)
+        in_receipts = (receipt.raw_keys for receipt in receipts_)
+        if self.plan_keys is not None:
+            raw_keys.write_raw_keys(path, self.plan_keys, in_receipts)
+            return None
+        content = {
+            "salt": salt.fingerprint,
+            "raw_paths": self.job.card.raw_paths,
+            "chunks": [(receipt.fingerprint, receipt.raw_keys) for receipt in receipts_],
+            "units": None if receipts_ else plan.table["key"].to_list(),
+            "left_out": [(row["unit"], row["raw"]) for row in plan.left_out],
+            "persons": sorted(plan.identifiers.persons),
+            "objects": sorted(plan.identifiers.objects),
+        }
+        made_from = digest(content)
+        with suppress(FileNotFoundError):
+            if self.before is not None and self.before.raw_keys == (made_from, file_digest(path)):
+                return self.before.raw_keys
+        entries = raw_keys.plan_keys(plan, plan.identifiers, self.job.card, salt)
+        raw_keys.write_raw_keys(path, entries, in_receipts)
+        return made_from, file_digest(path)
 
     def _containers(self) -> dict[str, str]:
         if self.job.card.raw_paths == "keyed":
             return {}
         stored = self.layout.containers(self.slug)
-        return container_digests(self.plan.units, self.job, stored)
+        return container_digests(self.plan.table, self.job, stored)
 
     def _compared(self, counts: Counts) -> Comparison | None:
         skipped = None
@@ -276,10 +346,11 @@ class SourceBuild:
             skipped = "the source was refused"
         elif self.config.limit is not None:
             skipped = f"only the first {self.config.limit} units were built"
-        return compare_counts(self.job.card, counts, self.plan.units, self.job.raw, skipped=skipped)
+        return compare_counts(self.job.card, counts, self.plan.table, self.job.raw, skipped=skipped)
 
-    def _remove_stale(self, names: set[str]) -> None:
+    def remove_stale(self) -> None:
         """Remove shards, likenesses, receipts and drafts of chunks that no longer exist."""
+        names = {chunk.name for chunk in self.chunks}
         layout, slug = self.layout, self.slug
         folders = (layout.shards(slug), layout.likenesses(slug), layout.receipts(slug))
         for folder, suffix in zip(folders, (".parquet", ".parquet", ".json"), strict=True):

@@ -1,8 +1,7 @@
 """Run chunks on worker processes: a crew on this machine, or a Ray cluster.
 
 Both take tasks and yield (task, receipt or why there is none) as they finish, in any order. The
-crew survives a decoder that crashes or hangs. Ray runs the same chunks on many machines that share
-the raw and the output folder.
+crew survives a decoder that crashes or hangs; for Ray see `ray_engine`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, TypeVar
 
 from qoqdata.errors import UsageError
-from qoqdata.pipeline import progress, worker_process
+from qoqdata.pipeline import progress
+from qoqdata.pipeline.config import BuildSetting
 from qoqdata.pipeline.conversion import (
     ChunkTask,
     Unfinished,
@@ -38,6 +38,7 @@ from qoqdata.pipeline.worker_process import NOWHERE, ProcessDied, Worker
 from qoqdata.sources.protocol import Source, Unit
 
 ENGINES = ("local", "ray")
+_Receipt = TypeVar("_Receipt", ShardReceipt, ShardReceipt | None)
 
 Result = tuple[ChunkTask, ShardReceipt | Unfinished]
 #: Runs a function on its arguments, for so many seconds at most.
@@ -45,22 +46,24 @@ Apart = Callable[..., Any]
 #: Seconds between looks at what workers are at.
 _LOOK = 5.0
 #: Tasks a worker has: the next is there when it ends one, also while the parent plans.
-_AHEAD = 2
+AHEAD = 2
 
 
-def run_tasks(
-    tasks: Iterable[ChunkTask], *, engine: str, workers: int, listen: progress.Listener
-) -> Generator[Result, None, None]:
-    """Run tasks on the engine of that name; raises UsageError for an unknown one.
+def run_tasks(tasks: Iterable[ChunkTask], setting: BuildSetting) -> Generator[Result, None, None]:
+    """Run tasks on the engine that the setting names; raises UsageError for an unknown one.
 
-    `listen` hears of units that take long.
+    Its listener hears of units that take long.
     """
-    match engine:
+    workers, listen = setting.workers, setting.listen
+    match setting.engine:
         case "local":
             return _run_crew(tasks, workers, listen) if workers else _run_here(tasks, listen)
         case "ray":
-            return _run_ray(tasks, workers)
-    raise UsageError(f"no engine is called {engine!r}", fix=f"one of {', '.join(ENGINES)}")
+            from qoqdata.pipeline.ray_engine import run_on_ray
+
+            return run_on_ray(tasks, workers, setting.address)
+    fix = f"one of {', '.join(ENGINES)}"
+    raise UsageError(f"no engine is called {setting.engine!r}", fix=fix)
 
 
 @contextmanager
@@ -113,7 +116,7 @@ def _run_here(
 ) -> Generator[Result, None, None]:
     """Run tasks in this process: no unit of them can be killed."""
     for task in tasks:
-        yield task, _finished(task, partial(_convert_chunk_here, task, listen))
+        yield task, finished_or_why(task, partial(_convert_chunk_here, task, listen))
 
 
 def _convert_chunk_here(task: ChunkTask, listen: progress.Listener) -> ShardReceipt:
@@ -124,7 +127,7 @@ def _convert_chunk_here(task: ChunkTask, listen: progress.Listener) -> ShardRece
 
 
 @dataclass
-class _Suspect:
+class Suspect:
     """A chunk that a worker did not finish, and the unit that it was at, if any, with its fault."""
 
     task: ChunkTask
@@ -155,8 +158,8 @@ def _run_crew(
     while True:
         suspects, queue = yield from _run_until_full(queue, workers, listen)
         for suspect in suspects:
-            run = partial(_convert_alone, suspect, listen)
-            yield suspect.task, _finished(suspect.task, run)
+            run = partial(convert_alone, suspect, listen)
+            yield suspect.task, finished_or_why(suspect.task, run)
         if (task := next(queue, None)) is None:
             return
         queue = chain([task], queue)
@@ -164,14 +167,14 @@ def _run_crew(
 
 def _run_until_full(
     queue: Iterator[ChunkTask], workers: int, listen: progress.Listener
-) -> Generator[Result, None, tuple[list[_Suspect], Iterator[ChunkTask]]]:
+) -> Generator[Result, None, tuple[list[Suspect], Iterator[ChunkTask]]]:
     """Run the queue to its end, or until a chunk cannot be written: then the rest is returned."""
     crew: list[_Member] = []
-    suspects: list[_Suspect] = []
+    suspects: list[Suspect] = []
     full = False
     try:
         while True:
-            while not full and (len(crew) < workers or any(len(m.tasks) < _AHEAD for m in crew)):
+            while not full and (len(crew) < workers or any(len(m.tasks) < AHEAD for m in crew)):
                 if (task := next(queue, None)) is None:
                     break
                 if (failed := _hand_out(task, crew, workers)) is not None:
@@ -194,10 +197,10 @@ def _run_until_full(
                     queue = chain(list(member.tasks)[1:], queue)
                     continue
                 except UnitStopped as stopped:
-                    suspects.append(_Suspect(task, stopped.key, (stopped.fault,)))
+                    suspects.append(Suspect(task, stopped.key, (stopped.fault,)))
                 except Exception as error:
                     if isinstance(error, OSError) or fault_of(error) is not None:
-                        suspects.append(_Suspect(task))
+                        suspects.append(Suspect(task))
                         full = True
                     else:
                         yield task, failed_chunk(task, error)
@@ -231,10 +234,10 @@ def _hand_out(task: ChunkTask, crew: list[_Member], workers: int) -> ShardReceip
     return None
 
 
-def _suspect(task: ChunkTask, died: ProcessDied) -> _Suspect:
-    if not 0 <= died.place < len(task.chunk.units):
-        return _Suspect(task)
-    return _Suspect(task, task.chunk.units[died.place].key, (death(died.exit_code),))
+def _suspect(task: ChunkTask, died: ProcessDied) -> Suspect:
+    if not 0 <= died.place < task.chunk.table.height:
+        return Suspect(task)
+    return Suspect(task, task.chunk.table["key"][died.place], (death(died.exit_code),))
 
 
 def _look(member: _Member, listen: progress.Listener) -> None:
@@ -244,14 +247,16 @@ def _look(member: _Member, listen: progress.Listener) -> None:
         member.place, member.since, member.told = place, now, 0.0
     elif place != NOWHERE and now - member.since >= max(SLOW, 2 * member.told):
         member.told = now - member.since
-        _tell(listen, task.slug, task.chunk.units[place].key, member.told)
+        _tell(listen, task.slug, task.chunk.table["key"][place], member.told)
 
 
 def _tell(listen: progress.Listener, slug: str, what: str, seconds: float) -> None:
     listen(progress.InWork(slug, what, round(seconds)))
 
 
-def _finished(task: ChunkTask, run: Callable[[], ShardReceipt]) -> ShardReceipt | Unfinished:
+def finished_or_why(
+    task: ChunkTask, run: Callable[[], _Receipt]
+) -> _Receipt | ShardReceipt | Unfinished:
     """What `run` gives, why the chunk is unfinished, or its failure as a whole.
 
     A fault of the machine while the shard is written is tried again: nothing else can be written
@@ -274,7 +279,7 @@ def _finished(task: ChunkTask, run: Callable[[], ShardReceipt]) -> ShardReceipt 
     raise AssertionError("the last try returns")
 
 
-def _convert_alone(suspect: _Suspect, listen: progress.Listener) -> ShardReceipt:
+def convert_alone(suspect: Suspect, listen: progress.Listener) -> ShardReceipt:
     """Convert a chunk with each unit in a child process, which may die."""
     task = suspect.task
     held: list[Worker] = []
@@ -313,37 +318,3 @@ def _receive(worker: Worker, tell: Callable[[float], None]) -> Any:
             if passed >= max(SLOW, 2 * told):
                 told = passed
                 tell(passed)
-
-
-def _run_ray(tasks: Iterable[ChunkTask], workers: int) -> Generator[Result, None, None]:
-    """Run tasks as Ray tasks, two a worker in flight; joins a running cluster or starts one.
-
-    Ray itself retries a task whose process died; one that kills it every time quarantines its
-    chunk.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("the ray engine needs Ray", fix="pip install 'qoqdata[ray]'") from error
-    if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, num_cpus=workers or None)
-    remote = ray.remote(_convert_on_ray)
-    queue = iter(tasks)
-    in_flight: dict[Any, ChunkTask] = {}
-    while True:
-        while len(in_flight) < max(1, _AHEAD * workers) and (task := next(queue, None)):
-            in_flight[remote.remote(task)] = task
-        if not in_flight:
-            return
-        ready, _ = ray.wait(list(in_flight))
-        for reference in ready:
-            task = in_flight.pop(reference)
-            try:
-                yield task, ray.get(reference)
-            except ray.exceptions.RayError as error:
-                yield task, failed_chunk(task, error)
-
-
-def _convert_on_ray(task: ChunkTask) -> ShardReceipt | Unfinished:
-    worker_process.use_one_core()
-    return _finished(task, partial(_convert_chunk_here, task, progress.silent))

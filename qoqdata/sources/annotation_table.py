@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -27,6 +27,8 @@ _ABSENT = frozenset({"0", "0.0", "false", "no", "n"})
 _UNCERTAIN = frozenset({"-1", "-1.0", "uncertain"})
 
 Row = Mapping[str, str | None]
+#: Labels that are asserted, uncertain and absent.
+_States = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,13 @@ def read_annotations(
     table = job.raw.csv(columns.file, columns=wanted, separator=columns.separator).select(wanted)
     places = _places(table, columns, shared)
     counts = Counter(places)
-    rows: dict[str, list[Annotation]] = {}
+    rows: dict[str, list[Annotation]] = defaultdict(list)
     refusals = []
-    numbered = enumerate(zip(places, table.iter_rows(named=True), strict=True), start=2)
-    for number, ((key, item), row) in numbered:
+    plain = (columns.patient, columns.group, columns.context)
+    texts = zip(*(_texts(table, column) for column in plain), strict=False)
+    numbered = enumerate(zip(places, texts, table.iter_rows(named=True), strict=False), start=2)
+    read_labels = _labels_reader(columns, mapping)
+    for number, ((key, item), (patient, group, context), row) in numbered:
         where = f"{columns.file}, row {number}"
         try:
             if key is None:
@@ -67,8 +72,26 @@ def read_annotations(
                 raise MissingKey(f"the column {columns.item} is empty", where=where)
             if (count := counts[key, item]) > 1:
                 raise _duplicate(key, item, count, where)
-            annotation = _annotation(row, item, columns, mapping, where)
-            rows.setdefault(key, []).append(annotation)
+            labels, uncertain, absent = read_labels(row, where)
+            options, answer = _answer(row, columns, mapping, where)
+            split, age, sex = _person(row, columns, mapping, where)
+            annotation = Annotation(
+                labels=labels,
+                uncertain=uncertain,
+                absent=absent,
+                item=item,
+                question=_text(row, columns.question) or None,
+                options=options,
+                answer=answer,
+                answers=mapping.kind == "boxes" or bool(labels) or answer is not None,
+                patient=patient,
+                group=group,
+                split=split,
+                age=age,
+                sex=sex,
+                context=context,
+            )
+            rows[key].append(annotation)
         except InputError as error:
             refusals.append(Refused(_name(key, item) if key else where, error))
     for key in [key for key, several in rows.items() if _disagreement(several)]:
@@ -190,14 +213,16 @@ def _places(
 ) -> list[tuple[str | None, str | None]]:
     """Key and item of each row."""
 
-    def texts(column: str | None) -> Iterator[str | None]:
-        return repeat(None) if column is None else map(cells.text, table[column].to_list())
-
-    keys: Iterator[str | None] = texts(columns.key)
+    keys = _texts(table, columns.key)
     if shared and columns.patient:
-        pairs = zip(keys, texts(columns.patient), strict=True)
+        pairs = zip(keys, _texts(table, columns.patient), strict=True)
         keys = (shared_key(key, who) if key in shared and key else key for key, who in pairs)
-    return list(zip(keys, texts(columns.item), strict=False))
+    return list(zip(keys, _texts(table, columns.item), strict=False))
+
+
+def _texts(table: pl.DataFrame, column: str | None) -> Iterator[str | None]:
+    """The text of each cell of a column; None for ever, where there is no such column."""
+    return repeat(None) if column is None else map(cells.text, table[column].to_list())
 
 
 def _name(key: str, item: str | None) -> str:
@@ -220,35 +245,35 @@ def _disagreement(rows: list[Annotation]) -> str | None:
     return None
 
 
-def _annotation(
-    row: Row, item: str | None, columns: TableColumns, mapping: SourceMapping, where: str
-) -> Annotation:
+def _person(
+    row: Row, columns: TableColumns, mapping: SourceMapping, where: str
+) -> tuple[Split | None, int | None, str | None]:
+    """The official split, age and sex of a row."""
+
     def cell(column: str | None) -> str | None:
         return cells.text(row[column]) if column else None
 
-    present, uncertain, absent = _labels(row, columns, mapping, where)
-    options, answer = _answer(row, columns, mapping, where)
-    return Annotation(
-        labels=present,
-        uncertain=uncertain,
-        absent=absent,
-        item=item,
-        question=_text(row, columns.question) or None,
-        options=options,
-        answer=answer,
-        answers=mapping.kind == "boxes" or bool(present) or answer is not None,
-        patient=cell(columns.patient),
-        group=cell(columns.group),
-        split=_split(cell(columns.split), mapping.split_values, where),
-        age=None if columns.age is None else read_age(cell(columns.age)),
-        sex=cells.sex(cell(columns.sex), mapping.sex_values),
-        context=cell(columns.context),
-    )
+    split = _split(cell(columns.split), mapping.split_values, where)
+    age = None if columns.age is None else read_age(cell(columns.age))
+    return split, age, cells.sex(cell(columns.sex), mapping.sex_values)
 
 
-def _labels(
-    row: Row, columns: TableColumns, mapping: SourceMapping, where: str
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _labels_reader(columns: TableColumns, mapping: SourceMapping) -> Callable[[Row, str], _States]:
+    """Reads the labels of a row; those of one column once for each of its cells."""
+    if not isinstance(columns.labels, str):
+        return lambda row, where: _labels(row, columns, mapping, where)
+    name = columns.labels
+    by_cell: dict[str | None, _States] = {}
+
+    def read(row: Row, where: str) -> _States:
+        if (states := by_cell.get(row[name])) is None:
+            states = by_cell[row[name]] = _labels(row, columns, mapping, where)
+        return states
+
+    return read
+
+
+def _labels(row: Row, columns: TableColumns, mapping: SourceMapping, where: str) -> _States:
     """Raw labels that are asserted, uncertain and absent.
 
     `none` stands for a row that denies every label column; then it is what the row asserts.

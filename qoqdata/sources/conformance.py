@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.task import Task
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.errors import ConverterError, InputError
 from qoqdata.records.content import Record
 from qoqdata.sources.card import DIMENSIONLESS, task_of
 from qoqdata.sources.field_types import Fault, field_fault, is_text, plain_json, type_name
 from qoqdata.sources.protocol import Filtered, Planned, Refused, Skipped, Unit
+from qoqdata.sources.unit_table import unit_table
 
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
+#: Items of a plan that are looked at together.
+_AT_ONCE = 4096
+_FIELDS = attrgetter("key", "files", "group", "patient", "split", "facts")
+_TEXT, _TEXT_OR_NONE = {str}, {str, NoneType}
+_SCALARS = {str, int, float, bool, NoneType}
 
 
-def sound_plan(planned: Any, card: Card) -> Iterator[Planned]:
+@dataclass(frozen=True, eq=False)
+class SoundPart:
+    """A part of a plan: its units as a table, and what is none, each in the order of the plan."""
+
+    units: pl.DataFrame
+    others: tuple[Refused | Filtered, ...]
+
+
+def sound_plan(planned: Any, card: Card) -> Iterator[SoundPart]:
     """What `plan` gave, with facts as plain JSON values; a faulty item with a key is refused.
 
     Raises ConverterError for what is no Unit, Refused or Filtered or has no key, and InputError for
@@ -29,18 +48,11 @@ def sound_plan(planned: Any, card: Card) -> Iterator[Planned]:
     if not isinstance(planned, Iterable) or isinstance(planned, str | bytes | dict):
         what = f"plan gave {type_name(planned)}, not its units"
         raise ConverterError(what, where=card.slug, fix="yield a Unit for everything that exists")
-    place = -1
-    for place, item in enumerate(planned):
-        match item:
-            case Unit():
-                yield _sound_unit(item, card, place)
-            case Refused() | Filtered():
-                yield _sound(item, card, place)
-            case _:
-                what = f"plan yielded {type_name(item)}"
-                where = _item(card, place)
-                raise ConverterError(what, where=where, fix="yield Unit, Refused or Filtered")
-    if place < 0:
+    count = 0
+    for items in _parts(planned):
+        yield _sound_part(items, card, count)
+        count += len(items)
+    if not count:
         layout = " ".join(card.layout.split())
         fix = f"check the raw folder; its layout is: {layout}"
         raise InputError("nothing was found to plan", where=card.slug, fix=fix)
@@ -75,8 +87,95 @@ def sort_converted(
     return tuple(records), tuple(skipped)
 
 
+def _parts(planned: Iterable[Any]) -> Iterator[list[Any]]:
+    """Items some at a time; where the plan raises, those before it come first."""
+    part: list[Any] = []
+    try:
+        for item in planned:
+            part.append(item)
+            if len(part) == _AT_ONCE:
+                yield part
+                part = []
+    except Exception:
+        if part:
+            yield part
+        raise
+    if part:
+        yield part
+
+
+def _sound_part(items: Sequence[Any], card: Card, begin: int) -> SoundPart:
+    """Items of a plan, of which the first is its item number `begin`, counted from 0."""
+    units = [item for item in items if type(item) is Unit]
+    others = [item for item in items if type(item) is not Unit]
+    if _seem_sound(units) and all(isinstance(item, Refused | Filtered) for item in others):
+        try:
+            table = unit_table(units)
+        except (TypeError, ValueError):
+            pass  # One of them is not, and is looked for below.
+        else:
+            places = (place for place, item in enumerate(items) if type(item) is not Unit)
+            told = [_sound(item, card, begin + at) for item, at in zip(others, places, strict=True)]
+            return SoundPart(table, _but_units(told))
+    looked_at = [_sound_item(item, card, begin + place) for place, item in enumerate(items)]
+    units = [item for item in looked_at if isinstance(item, Unit)]
+    return SoundPart(unit_table(units), _but_units(looked_at))
+
+
+def _but_units(items: Iterable[Planned]) -> tuple[Refused | Filtered, ...]:
+    return tuple(item for item in items if not isinstance(item, Unit))
+
+
+def _seem_sound(units: Sequence[Unit]) -> bool:
+    """Whether all units keep the protocol, by a look at whole columns; `_sound_unit` says of a
+    single one in what it does not. What `unit_table` refuses is not looked for here.
+    """
+    if not units:
+        return True
+    keys, files, groups, patients, splits, facts = zip(*map(_FIELDS, units), strict=True)
+    return (
+        set(map(type, keys)) == _TEXT
+        and set(map(type, files)) == {tuple}
+        and set(map(type, chain.from_iterable(files))) <= _TEXT
+        and set(map(type, chain(groups, patients, splits))) <= _TEXT_OR_NONE
+        and not any("" in column for column in (keys, groups, patients))
+        and set(splits) <= {None, *SPLITS}
+        and set(map(type, facts)) == {dict}
+        and all(map(_is_json_like, facts))
+    )
+
+
+def _is_json_like(value: Any) -> bool:
+    """Whether a list or dict holds nothing but scalars, lists and dicts, with texts for keys."""
+    kind = type(value)
+    if kind is dict:
+        members = value.values()
+        for key in value:
+            if type(key) is not str:
+                return False
+    elif kind is list or kind is tuple:
+        members = value
+    else:
+        return False
+    for member in members:
+        if type(member) not in _SCALARS and not _is_json_like(member):
+            return False
+    return True
+
+
 def _item(card: Card, place: int) -> str:
     return f"{card.slug}, item {place} of plan"
+
+
+def _sound_item(item: Any, card: Card, place: int) -> Planned:
+    match item:
+        case Unit():
+            return _sound_unit(item, card, place)
+        case Refused() | Filtered():
+            return _sound(item, card, place)
+    what = f"plan yielded {type_name(item)}"
+    fix = "yield Unit, Refused or Filtered"
+    raise ConverterError(what, where=_item(card, place), fix=fix)
 
 
 def _sound_unit(unit: Unit, card: Card, place: int) -> Planned:

@@ -25,12 +25,12 @@ def with_level(error: InputError, job: Job) -> InputError:
 
     Paths in it begin with the raw root. The search is bounded, follows no link and opens no file.
     """
-    if type(error) not in (InputError, MissingFile):
+    if type(error) not in (InputError, MissingFile) or job.raw.store is not None:
         return error
     for name in dict.fromkeys(_wanted(error, job)):
         if places := list(_places(job.raw.root, name)):
             several = "" if len(places) == 1 else " (or one of the others)"
-            what = f"{error.what}; {name} was looked for in {job.raw.root}"
+            what = f"{error.what}; {name} was looked for in {job.raw.origin}"
             fix = f"found in {', '.join(places)}: use --raw {places[0]}{several}"
             return type(error)(what, where=error.where, fix=fix)
     return error

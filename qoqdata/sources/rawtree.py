@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from fnmatch import translate
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,6 +39,7 @@ from qoqdata.readers.raw_file import (
     read_raw_file,
     refuse_special,
 )
+from qoqdata.remote.urls import local_path, shown
 from qoqdata.sources.raw_listing import Listing, list_tree
 from qoqdata.sources.raw_paths import (
     absent,
@@ -48,6 +51,7 @@ from qoqdata.sources.raw_paths import (
     utf8_path,
 )
 from qoqdata.sources.raw_roots import RawRoots
+from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 
 #: Size of a file and its modification time in ns.
@@ -62,15 +66,33 @@ class RawTree:
     """A raw root, and further roots that appear as top-level folders of it (`mounts`).
 
     All paths are relative, with forward slashes, in sorted order. `ignore` are patterns of what is
-    not listed, see `raw_listing.ignored_by`.
+    not listed, see `raw_listing.ignored_by`. Where the root is the mirror of a `store`, files come
+    here when they are resolved.
     """
 
     root: Path
     mounts: Mapping[str, Path] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    store: RawStore | None = field(default=None, compare=False)
     _listings: dict[str, Listing] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    #: By path as it was first met, in a tree that is watched.
+    _met: dict[str, Stamp | None] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def watched(self) -> RawTree:
+        """The same tree, which notes the stamps of what is looked at: see `met`."""
+        watched = replace(self)
+        object.__setattr__(watched, "_met", {})
+        return watched
+
+    def met(self) -> dict[str, Stamp | None]:
+        """Of a watched tree, by path, the stamps of the files that were looked at, as they were at
+        the first look; None for what was not there. Folders are left out."""
+        return dict(self._met or {})
 
     def ignoring(self, patterns: Sequence[str]) -> RawTree:
         """The same tree without what the patterns match in its listings."""
@@ -84,15 +106,29 @@ class RawTree:
         read.
         """
         if (member := self._member(relative)) is not None:
+            container = relative.removesuffix(f"{MARK}{member.member}")
+            member = Address(self._brought(container, member.path), member.member)
             open_container(member.path).check(member.member)
             return Path(str(member))
-        path, status = self._roots.trace(relative)
+        path, status = self._trace(relative)
         if isinstance(status, OSError):
             if not is_there(status, relative):
                 raise absent(path, status, relative) from status
         else:
             refuse_special(status.st_mode, where=relative)
-        return Path(path)
+        return self._brought(relative, Path(path))
+
+    @contextmanager
+    def holding(self, relatives: Sequence[str]) -> Iterator[None]:
+        """Files and containers of members that stay here while the block runs, where they come
+        from a store: several come at a time. What is not there is left to whoever reads it."""
+        if self.store is None:
+            yield
+            return
+        names = [self._container_of(one) or one for one in relatives]
+        files = [one for one in names if self._in_store(one) and self.locate(one).is_file()]
+        with self.store.holding(files):
+            yield
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
@@ -102,11 +138,11 @@ class RawTree:
             except (MissingFile, MissingKey):
                 return False
             return True
-        return is_there(self._roots.trace(relative)[1], relative)
+        return is_there(self._trace(relative)[1], relative)
 
     def locate(self, relative: str) -> Path:
         """The path that `relative` names, whether or not it exists; raises OutsideRoot."""
-        return Path(self._roots.trace(relative)[0])
+        return Path(self._trace(relative)[0])
 
     def files(self, *patterns: str, under: str = "") -> list[str]:
         """Sorted relative paths of the files below `under` whose name matches a pattern.
@@ -242,22 +278,7 @@ class RawTree:
             looked_at = self._looked_at_once(relatives)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
-        folders: dict[str, str | None] = {}
-
-        def stamp(relative: str) -> Stamp | None:
-            folder, _, name = relative.rpartition("/")
-            if folder not in folders:
-                folders[folder] = self._roots.unlinked(folder)
-            if (place := folders[folder]) is None or not is_plain(name):
-                return self.stamp(relative)
-            try:
-                status = os.lstat(f"{place}/{name}")
-            except OSError:
-                return None
-            if is_link(status):
-                return self.stamp(relative)
-            return status.st_size, status.st_mtime_ns
-
+        stamp = self.stamper()
         first, rest = relatives[:_TRIED], relatives[_TRIED:]
         begin = perf_counter()
         found = list(map(stamp, first))
@@ -266,6 +287,27 @@ class RawTree:
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             return [*found, *pool.map(stamp, rest)]
 
+    def stamper(self) -> Callable[[str], Stamp | None]:
+        """As `stamp`, for file after file: the folders that lead to them are looked at once."""
+        folders: dict[str, str | None] = {}
+        lstat = os.lstat
+
+        def stamp(relative: str) -> Stamp | None:
+            folder, _, name = relative.rpartition("/")
+            if folder not in folders:
+                folders[folder] = self._roots.unlinked(folder)
+            if (place := folders[folder]) is None or MARK in relative or not is_plain(name):
+                return self.stamp(relative)
+            try:
+                status = lstat(f"{place}/{name}")
+            except OSError:
+                return None
+            if is_link(status):
+                return self.stamp(relative)
+            return self._stamp_of(relative, status)
+
+        return stamp
+
     def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, or None when the file is not there.
 
@@ -273,12 +315,44 @@ class RawTree:
         """
         if (member := self._member(relative)) is not None:
             state = container_state(member.path)
-            return None if state is None else (state.st_size, state.st_mtime_ns)
+            return None if state is None else self._stamp_of(relative, state)
         try:
-            _, status = self._roots.trace(relative)
+            _, status = self._trace(relative)
         except OutsideRoot:
             return None
-        return None if isinstance(status, OSError) else (status.st_size, status.st_mtime_ns)
+        return None if isinstance(status, OSError) else self._stamp_of(relative, status)
+
+    def _stamp_of(self, relative: str, status: os.stat_result) -> Stamp:
+        """The stamp of a file by its state; that of a mirror's file is the store's."""
+        if self.store is None or not self._in_store(relative):
+            return status.st_size, status.st_mtime_ns
+        return mirrored_size(status), status.st_mtime_ns
+
+    def _trace(self, relative: str) -> tuple[str, os.stat_result | OSError]:
+        path, status = self._roots.trace(relative)
+        if self._met is not None and relative not in self._met:
+            if isinstance(status, OSError):
+                self._met[relative] = None
+            elif not stat.S_ISDIR(status.st_mode):
+                self._met[relative] = self._stamp_of(relative, status)
+        return path, status
+
+    def _brought(self, relative: str, path: Path) -> Path:
+        """Where the content of a file or folder is, which a store brings."""
+        if self.store is None or not self._in_store(relative):
+            return path
+        if not path.is_dir():
+            return self.store.bring("/".join(path_parts(relative)))
+        self.store.bring_all(self._listed(relative))
+        return self.store.stage / "/".join(path_parts(relative))
+
+    def _in_store(self, relative: str) -> bool:
+        """Whether a path lies below the root, and not below a mount."""
+        return path_parts(relative)[0] not in self.mounts
+
+    def _container_of(self, relative: str) -> str | None:
+        member = self._member(relative)
+        return None if member is None else relative.removesuffix(f"{MARK}{member.member}")
 
     @cached_property
     def _roots(self) -> RawRoots:
@@ -299,7 +373,7 @@ class RawTree:
             [(str(self.locate(start) if start else self.root), start) for start in starts],
             mounts=self.mounts if not under else (),
             ignore=self.ignore,
-            follow=self._roots.trace,
+            follow=self._trace,
         )
         return listing.files
 
@@ -316,7 +390,8 @@ class RawTree:
         found = {}
         for one in self._looked_at_once(relatives).values():
             if (member := self._member(one)) is not None:
-                found[one.removesuffix(f"{MARK}{member.member}")] = member.path
+                container = one.removesuffix(f"{MARK}{member.member}")
+                found[container] = self._brought(container, member.path)
         return found
 
     def _looked_at_once(self, relatives: Sequence[str]) -> dict[str, str]:
@@ -349,13 +424,13 @@ class RawTree:
         if MARK not in relative:
             return None
         try:
-            if not isinstance(self._roots.trace(relative)[1], OSError):
+            if not isinstance(self._trace(relative)[1], OSError):
                 return None
         except OutsideRoot:  # as the name of a file; a member may have any
             pass
         for file, member in splits(relative):
             try:
-                path = Path(self._roots.trace(file)[0])
+                path = Path(self._trace(file)[0])
             except OutsideRoot:
                 continue
             if container_state(path) is not None:
@@ -368,17 +443,33 @@ class RawTree:
             raise BadTable("is a folder", where=relative)
         return path if self._member(relative) is None else self.read_bytes(relative)
 
-    def __reduce__(self) -> tuple[type[RawTree], tuple[Path, dict[str, Path], tuple[str, ...]]]:
+    @property
+    def origin(self) -> str:
+        """The raw folder or URL, for messages."""
+        return str(self.root) if self.store is None else shown(self.store.url)
+
+    def __reduce__(self) -> tuple[type[RawTree], tuple[Any, ...]]:
         # Listings stay behind: a worker has no use for them.
-        return RawTree, (self.root, dict(self.mounts), self.ignore)
+        return RawTree, (self.root, dict(self.mounts), self.ignore, self.store)
 
 
-def open_raw(root: Path, mounts: Mapping[str, Path] | None = None) -> RawTree:
-    """A raw tree on existing folders; raises UsageError for one that is missing."""
-    for folder in (root, *(mounts or {}).values()):
+def open_raw(
+    root: Path | str, mounts: Mapping[str, Path] | None = None, inventory: Path | None = None
+) -> RawTree:
+    """A raw tree on existing folders, or on a URL and folders beside it; see `raw_store`.
+
+    Raises UsageError for a folder that is missing and a URL that cannot be listed.
+    """
+    place = local_path(root)
+    if place is not None and inventory is not None:
+        raise UsageError("an inventory is of a URL", where=str(root), fix="leave it out")
+    for folder in (*([place] if place else []), *(mounts or {}).values()):
         if not folder.is_dir():
             raise UsageError("there is no such raw folder", where=str(folder), fix="check --raw")
-    return RawTree(root, dict(mounts or {}))
+    if place is not None:
+        return RawTree(place, dict(mounts or {}))
+    store = open_store(str(root), inventory)
+    return RawTree(store.mirror, dict(mounts or {}), store=store)
 
 
 def read_text(raw: RawTree, relative: str, *, limit: int = 64 * 2**20) -> str:

@@ -7,14 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.contract.vocabulary import SPLITS, Split
-from qoqdata.pipeline.planning import Chunk, cut_chunks, order_key
+from qoqdata.pipeline import chunks as chunking
+from qoqdata.pipeline.chunks import Chunk, in_build_order, order_key
 from qoqdata.sources.protocol import Unit
+from qoqdata.sources.unit_table import unit_table
 
 
 def units(keys: set[int] | list[int], split: Split | None = "train") -> list[Unit]:
     """Units in build order, as planning hands them over."""
     made = [Unit(f"u{key}", (), split=split or SPLITS[key % 3]) for key in keys]
     return sorted(made, key=lambda unit: (order_key("films", unit.key), unit.key))
+
+
+def cut_chunks(units: list[Unit], source: str, *, shard_units: int) -> list[Chunk]:
+    table = in_build_order(unit_table(units), source)
+    return chunking.cut_chunks(table, shard_units=shard_units)
 
 
 def content(chunks: list[Chunk]) -> dict[str, list[str]]:

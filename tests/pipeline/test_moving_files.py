@@ -89,7 +89,7 @@ def test_a_file_replaced_after_planning_is_built_as_it_is_then(
 
 
 def test_planning_leaves_the_collector_as_it_was(films: Films) -> None:
-    from qoqdata.pipeline.build import make_job
+    from qoqdata.pipeline.jobs import make_job
     from qoqdata.readers.limits import DEFAULT_LIMITS
 
     seen = []

@@ -11,7 +11,7 @@ import pytest
 from qoqdata.contract.manifest import Manifest
 from qoqdata.dataset import open_dataset
 from qoqdata.errors import CardError, UsageError
-from qoqdata.pipeline.planning import hashed_split
+from qoqdata.pipeline.splits import hashed_split
 from qoqdata.records.identity import Salt, keyed
 from qoqdata.sources.protocol import Source
 from qoqdata.validation import find

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.errors import BadTable, MissingFile
-from qoqdata.pipeline.planning import SourcePlan, make_plan, order_key
+from qoqdata.pipeline.chunks import order_key
+from qoqdata.pipeline.planning import SourcePlan, make_plan
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 from qoqdata.sources.rawtree import RawTree

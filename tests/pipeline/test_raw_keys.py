@@ -10,6 +10,7 @@ from qoqdata.readers.identifiers import Identifiers
 from qoqdata.records.raw_keys import pack
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Unit
+from qoqdata.sources.unit_table import unit_table
 from qoqdata.suite.examples import SALT
 
 UNIT = Unit("study 1", ("a1/Roe_Jane/f2.nii.gz", "films/labels.csv"), "group 1", "patient 1")
@@ -29,5 +30,5 @@ OF_OBJECTS = {
 )
 def test_keys_of_a_plan(slug: str, expected: set[str]) -> None:
     card = catalogue.find_source(slug).card
-    entries = plan_keys(SourcePlan((UNIT,), (LEFT_OUT,)), NOTED, card, SALT)
+    entries = plan_keys(SourcePlan(unit_table([UNIT]), (LEFT_OUT,)), NOTED, card, SALT)
     assert entries.tolist() == pack(expected, SALT).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import TornGroup
-from qoqdata.pipeline.planning import assign_splits, hashed_split
+from qoqdata.pipeline import splits as splitting
+from qoqdata.pipeline.splits import hashed_split
 from qoqdata.sources.protocol import Refused, Unit
+from qoqdata.sources.unit_table import unit_table, units_of
 from tests.contract.test_card import CONTENT
 
 SHARES: dict[Split, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -28,6 +31,13 @@ def card(**splits: Any) -> Card:
 
 def unit(key: str, group: str | None = None, split: Split | None = None) -> Unit:
     return Unit(key, (f"{key}.png",), group, split=split)
+
+
+def assign_splits(
+    units: Iterable[Unit], card: Card, *, refused: Sequence[Refused] = ()
+) -> tuple[list[Unit], list[Refused]]:
+    table, torn = splitting.assign_splits(unit_table(list(units)), card, refused=refused)
+    return list(units_of(table)), torn
 
 
 def by_hand(namespace: str, group: str) -> Split:

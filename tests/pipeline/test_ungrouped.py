@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
+
+from qoqdata.contract.card import Card
 from qoqdata.pipeline import progress
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
-from qoqdata.pipeline.planning import loose_keys
-from qoqdata.sources.protocol import Unit
+from qoqdata.pipeline.splits import Listed, loose
+from qoqdata.sources.unit_table import unit_table
 from tests.pipeline.conftest import SALT
 from tests.pipeline.test_splits import card, unit
 from tests.pipeline.toys import messages, raw_tree, run, toy
@@ -45,12 +48,12 @@ def test_of_any_source_those_without_patient_are_counted(tmp_path: Path) -> None
 
 
 def test_a_single_unit_and_a_single_split_tear_nothing() -> None:
-    several = [unit("a"), unit("b", group="p"), unit("c")]
-    assert loose_keys(several, card()) == {"a", "c"}
-    assert loose_keys(several[:1], card()) == frozenset()
-    assert loose_keys(several, card(shares={"train": 1.0})) == frozenset()
+    several = unit_table([unit("a"), unit("b", group="p"), unit("c")])
 
-    def listed(one: Unit) -> str | None:
-        return "test" if one.key == "a" else None
+    def keys(table: pl.DataFrame, card: Card, listed: Listed | None = None) -> list[str]:
+        return table["key"].filter(loose(table, card, listed)).to_list()
 
-    assert loose_keys(several, card(), listed) == {"c"}  # type: ignore[arg-type]
+    assert keys(several, card()) == ["a", "c"]
+    assert keys(several.head(1), card()) == []
+    assert keys(several, card(shares={"train": 1.0})) == []
+    assert keys(several, card(), lambda who: frozenset({"test"} if who == "a" else ())) == ["c"]

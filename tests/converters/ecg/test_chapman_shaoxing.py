@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from qoqdata.pipeline.planning import assign_splits
+from qoqdata.pipeline.splits import assign_splits
 from qoqdata.simulation import write_csv
 from qoqdata.sources.catalogue import find_source, quirks
 from qoqdata.sources.protocol import Job, Unit
 from qoqdata.sources.rawtree import open_raw
+from qoqdata.sources.unit_table import unit_table, units_of
 from qoqdata.suite.examples import build_example
 
 SOURCE = find_source("chapman_shaoxing")
@@ -85,7 +86,8 @@ def test_one_signal_under_two_names_stays_in_one_split(tmp_path: Path) -> None:
         raw = tmp_path / str(seed)
         simulate(raw, 14, seed=seed, quirks=True, seconds=0.2)
         planned = SOURCE.plan(Job(SOURCE.card, open_raw(raw)))
-        units, _ = assign_splits([one for one in planned if isinstance(one, Unit)], SOURCE.card)
+        made = unit_table([one for one in planned if isinstance(one, Unit)])
+        units = list(units_of(assign_splits(made, SOURCE.card)[0]))
         split = {unit.key: unit.split for unit in units}
         group = {unit.key: unit.group for unit in units}
         assert split["JS00003"] == split["JS00004"]

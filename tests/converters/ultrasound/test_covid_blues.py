@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoqdata.pipeline.planning import hashed_split
+from qoqdata.pipeline.splits import hashed_split
 from qoqdata.records.content import Record
 from qoqdata.simulation import write_csv, write_video
 from qoqdata.sources.catalogue import find_source

@@ -1,0 +1,270 @@
+"""A build in parts: planned once, its chunks converted anywhere and in any order, joined once.
+
+Chunks are dealt out in turn. Whoever builds one leaves its shard and receipt, as a build in one
+process does; so parts may overlap, be repeated or be killed, and the joined set is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qoqdata.contract.manifest import Manifest
+from qoqdata.errors import UnfinishedBuild, UsageError
+from qoqdata.layout import Layout
+from qoqdata.pipeline import progress, receipts
+from qoqdata.pipeline.build import (
+    begin,
+    finish_set,
+    run_builds,
+    source_builds,
+    unfinished,
+    writing,
+)
+from qoqdata.pipeline.chunks import Chunk
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.pipeline.conversion import ChunkTask
+from qoqdata.pipeline.interrupts import telling_interrupts
+from qoqdata.pipeline.jobs import job_or_fault, max_quarantine_of, storage_of
+from qoqdata.pipeline.source_build import SourceBuild
+from qoqdata.pipeline.stored_plan import (
+    StoredPlan,
+    as_planned,
+    changed_file,
+    changed_input,
+    read_plan,
+    write_plan,
+)
+from qoqdata.pipeline.workers import planning_apart
+from qoqdata.sources import catalogue
+from qoqdata.sources.protocol import Source
+
+#: Finds the source of a slug.
+Find = Callable[[str], Source]
+_PART = re.compile(r"([0-9]+)/([0-9]+)")
+_NOTE = re.compile(r"([0-9]+)-of-([0-9]+)")
+#: Files and parts that a message names.
+_SHOWN = 5
+_PLAN_AGAIN = "run `qoqdata plan` again, then the parts: chunks that are unchanged stay"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part `number` of `of` parts, from 1 on."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+@dataclass(frozen=True)
+class PlanCounts:
+    """A source of a plan: what there is to build, and why it was refused, if it was."""
+
+    source: str
+    units: int
+    chunks: int
+    left_out: int
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """What a part came to; `reused` are chunks that were there already."""
+
+    part: str
+    chunks: int
+    reused: int
+    records: int
+    quarantined: int
+
+
+def parse_part(text: str) -> Part:
+    """The part that `3/16` means; raises UsageError for anything else."""
+    match = _PART.fullmatch(text.strip())
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        fix = "write it as 3/16, from 1/16 to 16/16"
+        raise UsageError(f"{text!r} is no part", where="--part", fix=fix)
+    return Part(int(match[1]), int(match[2]))
+
+
+def plan(
+    requests: Sequence[tuple[Source, SourceRequest]],
+    out: Path,
+    setting: BuildSetting,
+    config: BuildConfig,
+) -> list[PlanCounts]:
+    """Plan sources, and leave the plan in the folder of the data set.
+
+    Raises UsageError as `build` does. What was built before stays, as far as it is as planned.
+    """
+    layout = Layout(out)
+    builds, lists = source_builds(requests, layout, config, setting)
+    engine, workers, listen = setting.engine, setting.workers, setting.listen
+    with writing(layout):
+        begin(layout, lists)
+        with (
+            telling_interrupts(),
+            planning_apart(engine=engine, workers=workers, listen=listen) as apart,
+        ):
+            for build in builds:
+                build.make_plan(setting, apart)
+        write_plan(builds, layout, config, setting)
+    return [
+        PlanCounts(
+            build.slug,
+            build.plan.table.height,
+            len(build.chunks),
+            len(build.plan.left_out),
+            build.refusal,
+        )
+        for build in builds
+    ]
+
+
+def build_part(
+    out: Path, part: Part, setting: BuildSetting, find: Find = catalogue.find_source
+) -> PartCounts:
+    """Build the chunks of a part of the plan at `out`, but for those that are there already.
+
+    Raises UsageError where there is no plan, or one of another installation or salt, or where a
+    raw folder is not there; and UnfinishedBuild where raw files are not as they were planned, where
+    the plan is replaced meanwhile, and where a disk or the system failed again and again.
+    """
+    layout = Layout(out)
+    plan = read_plan(layout, setting.salt)
+    builds = _planned_builds(plan, setting, find)
+    for build in builds:
+        if (path := changed_input(build, plan.sources[build.slug])) is not None:
+            raise _changed([f"{build.slug}: {path}"])
+    layout.parts.mkdir(parents=True, exist_ok=True)
+    (layout.parts / f"{part.number}-of-{part.of}").touch()
+    changed: list[str] = []
+    own = [pair for n, pair in enumerate(_in_turn(builds)) if n % part.of == part.number - 1]
+    for build in builds:
+        chunks = [chunk for one, chunk in own if one is build]
+        units = sum(chunk.table.height for chunk in chunks)
+        setting.listen(progress.Planned(build.slug, units, len(chunks), 0))
+    with telling_interrupts():
+        run_builds(builds, _tasks(plan, own, setting, changed), setting)
+    if any(build.unfinished for build in builds):
+        raise unfinished(builds)
+    if changed:
+        raise _changed(changed)
+    built = [receipt for build in builds for receipt in build.receipts.values()]
+    return PartCounts(
+        str(part),
+        len(built),
+        sum(build.reused for build in builds),
+        sum(receipt.records for receipt in built),
+        sum(receipt.quarantined for receipt in built),
+    )
+
+
+def finish(out: Path, setting: BuildSetting, find: Find = catalogue.find_source) -> Manifest:
+    """Join the parts of the plan at `out`, and return the manifest of the data set.
+
+    Raises UsageError as `build_part` does and where another build is writing the set, and
+    UnfinishedBuild, which names the parts to be built, where chunks are missing.
+    """
+    layout = Layout(out)
+    read_plan(layout, setting.salt)  # No folder is made where there is none.
+    with writing(layout):
+        plan = read_plan(layout, setting.salt)
+        builds = _planned_builds(plan, setting, find)
+        missing = []
+        for place, (build, chunk) in enumerate(_in_turn(builds)):
+            receipt = build.receipt(chunk)
+            limits, planned = build.job.limits, plan.fingerprints[build.slug][chunk.name]
+            if receipt is not None and receipts.holds(receipt, planned, layout.root, limits):
+                build.finished(chunk, receipt, setting.listen, reused=True)
+            else:
+                missing.append(place)
+        if missing:
+            raise _missing(layout, missing, sum(len(build.chunks) for build in builds))
+        layout.manifest.unlink(missing_ok=True)
+        for build in builds:
+            build.open()
+            build.remove_stale()
+        return finish_set(builds, layout, plan.document.config, setting)
+
+
+def _planned_builds(plan: StoredPlan, setting: BuildSetting, find: Find) -> list[SourceBuild]:
+    config = plan.document.config
+    setting = replace(setting, overrides=plan.document.overrides)
+    builds = []
+    for request in config.sources:
+        for folder in (request.raw, *request.mounts.values()):
+            if isinstance(folder, Path) and not folder.is_dir():
+                fix = "mount it at the same path on this machine, or plan again"
+                raise UsageError("the raw folder is not there", where=str(folder), fix=fix)
+        job, fault = job_or_fault(find(request.source), request, config.limits)
+        build = SourceBuild(
+            find(request.source),
+            job,
+            config,
+            storage_of(request, job, config, setting),
+            max_quarantine_of(request, config, setting),
+            plan.layout,
+            fault=fault,
+        )
+        as_planned(build, plan, setting.salt)
+        builds.append(build)
+    return builds
+
+
+def _in_turn(builds: Iterable[SourceBuild]) -> Iterator[tuple[SourceBuild, Chunk]]:
+    """All chunks, in the order in which parts take them."""
+    for build in builds:
+        for chunk in build.chunks:
+            yield build, chunk
+
+
+def _tasks(
+    plan: StoredPlan,
+    own: Iterable[tuple[SourceBuild, Chunk]],
+    setting: BuildSetting,
+    changed: list[str],
+) -> Iterator[ChunkTask]:
+    """The tasks of chunks without a receipt; of those whose files changed, a file to name."""
+    for build, chunk in own:
+        if plan.is_replaced():
+            what = "another plan or build has begun here"
+            raise UnfinishedBuild(what, where=str(plan.layout.root), fix="build the parts of that")
+        receipt = build.receipt(chunk) if setting.resume else None
+        planned = plan.fingerprints[build.slug][chunk.name]
+        if receipts.holds(receipt, planned, plan.layout.root, build.job.limits):
+            assert receipt is not None
+            build.finished(chunk, receipt, setting.listen, reused=True)
+        elif (path := changed_file(build, chunk)) is not None:
+            changed.append(f"{build.slug}: {path}")
+        else:
+            yield build.task(chunk, setting.salt)
+
+
+def _changed(paths: Sequence[str]) -> UnfinishedBuild:
+    shown = ", ".join(paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
+    what = f"raw files are not as they were planned: {shown}"
+    return UnfinishedBuild(what, fix=_PLAN_AGAIN)
+
+
+def _missing(layout: Layout, places: Sequence[int], chunks: int) -> UnfinishedBuild:
+    """What to say of chunks that nobody has built: whose they are, by the parts begun last."""
+    notes = sorted(layout.parts.glob("*-of-*"), key=lambda note: note.stat().st_mtime_ns)
+    found = [match for note in notes if (match := _NOTE.fullmatch(note.name))]
+    of = int(found[-1][2]) if found else 1
+    parts = sorted(Counter(place % of + 1 for place in places).items())
+    shown = ", ".join(f"{number}/{of} ({count})" for number, count in parts[:_SHOWN])
+    more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+    command = f"qoqdata build --part {parts[0][0]}/{of} --out {layout.root}"
+    others = ", the same for the other parts" if len(parts) > 1 else ""
+    return UnfinishedBuild(
+        f"{len(places)} of {chunks} chunks are missing: of part {shown}{more}",
+        where=str(layout.root),
+        fix=f"run `{command}`{others}, then finish again",
+    )

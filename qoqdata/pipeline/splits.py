@@ -1,0 +1,119 @@
+"""Splits go by group: official ones win, the rest follow a public hash, and no group straddles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Set
+
+import polars as pl
+
+from qoqdata.contract.card import Card
+from qoqdata.contract.vocabulary import SPLITS, Split
+from qoqdata.errors import TornGroup
+from qoqdata.records.identity import PUBLIC_SALT
+from qoqdata.sources.protocol import Refused
+
+#: The official splits of a patient by a list of its namespace; none where it is not in it.
+Listed = Callable[[str], frozenset[Split]]
+
+#: Whom a list is asked about: where a unit names no patient, its group stands for it.
+_PATIENT = pl.coalesce("patient", "group", "key")
+_ALONE = pl.col("group").is_null()
+#: A unit without a group stands alone, also when its key happens to be some group's name.
+_NAME = pl.when(pl.col("group").str.len_bytes() > 0).then("group").otherwise("key")
+_OFFICIAL = pl.col("split").drop_nulls().unique()
+
+
+def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> Split:
+    """The split of a raw group key: the same at every site, whatever its secret salt.
+
+    The first 8 bytes of sha256(public salt, namespace, group) place the group in [0, 1), which
+    the shares cut in the order train, validation, test.
+    """
+    message = b"\0".join((PUBLIC_SALT, b"split", namespace.encode(), group.encode()))
+    place = int.from_bytes(hashlib.sha256(message).digest()[:8], "big") / 2**64
+    end = 0.0
+    offered = [split for split in SPLITS if shares.get(split, 0) > 0]
+    for split in offered:
+        end += shares[split]
+        if place < end:
+            return split
+    return offered[-1]
+
+
+def loose(table: pl.DataFrame, card: Card, listed: Listed | None = None) -> pl.Series:
+    """Of each unit whether the hash puts it into a split on its own.
+
+    Such have neither group nor official split, and there are several units and splits; whether two
+    of them are of one patient is not known.
+    """
+    several = sum(share > 0 for share in card.splits.shares.values()) > 1
+    if table.height < 2 or not several:
+        return pl.repeat(False, table.height, dtype=pl.Boolean, eager=True)
+    found = table.select(_ALONE & pl.col("split").is_null()).to_series()
+    if listed is not None:
+        found &= pl.Series([not listed(who) for who in table.select(_PATIENT).to_series()])
+    return found
+
+
+def assign_splits(
+    table: pl.DataFrame,
+    card: Card,
+    listed: Listed | None = None,
+    *,
+    refused: Iterable[Refused] = (),
+) -> tuple[pl.DataFrame, list[Refused]]:
+    """Units with their split and group settled, and those whose group official splits tear.
+
+    Official are the unit's own split, that of the list of its namespace, and those of `refused`
+    members of its group: a film that cannot be read still says where its patient belongs.
+    A group with an official split takes its unassigned members along. Where official splits
+    disagree within a group, the card's `conflict` says which wins, or all its units are refused.
+    """
+    witnessed: dict[str, set[str]] = defaultdict(set)
+    for item in refused:
+        if item.group is not None and item.split is not None:
+            witnessed[item.group].add(item.split)
+    named = table.with_columns(_ALONE.alias("alone"), _NAME.alias("name"))
+    asked = [_OFFICIAL.alias("official")]
+    if listed is not None:
+        asked.append(_PATIENT.unique().alias("patients"))
+    groups = named.group_by("alone", "name", maintain_order=True).agg(asked)
+    namespace = card.keys.namespace or card.slug
+    splits: list[str | None] = []
+    torn: dict[tuple[bool, str], Set[str]] = {}
+    for alone, name, own, *patients in groups.iter_rows():
+        official = {*own} if alone else {*own, *witnessed.get(name, ())}
+        if listed is not None:
+            official = official.union(*map(listed, *patients))
+        split: str | None
+        if not official:
+            split = hashed_split(namespace, name, card.splits.shares)
+        elif len(official) == 1:
+            (split,) = official
+        elif card.splits.conflict != "refuse":
+            split = card.splits.conflict
+        else:
+            split = None
+            torn[alone, name] = official
+        splits.append(split)
+    settled = groups.select("alone", "name", pl.Series("settled", splits, pl.String))
+    named = named.join(settled, on=["alone", "name"], how="left", maintain_order="left")
+    whole = named.filter(pl.col("settled").is_not_null()) if torn else named
+    columns = [pl.col("settled").alias("split"), pl.col("name").alias("group")]
+    return whole.with_columns(columns).select(table.columns), _torn(named, torn)
+
+
+def _torn(named: pl.DataFrame, torn: Mapping[tuple[bool, str], Set[str]]) -> list[Refused]:
+    """The refusals of all units of torn groups, group by group."""
+    if not torn:
+        return []
+    members: dict[tuple[bool, str], list[Refused]] = {group: [] for group in torn}
+    fix = "say in the card which split such a group goes to (splits.conflict)"
+    rows = named.filter(pl.col("settled").is_null()).select("alone", "name", "key", "files")
+    for alone, name, key, files in rows.iter_rows():
+        what = f"the group {name!r} is officially in {' and '.join(sorted(torn[alone, name]))}"
+        error = TornGroup(what, where=key, fix=fix)
+        members[alone, name].append(Refused(key, error, tuple(files)))
+    return [item for own in members.values() for item in own]

@@ -1,0 +1,304 @@
+"""A plan on disk: units as a Parquet table, and all that whoever builds a part of it must know.
+
+It names raw files and keys, so it lies in the folder of the build, which is its owner's alone.
+`plan.json` is written last and bound to the other files by digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qoqdata.atomic import file_digest, replacing, write_json
+from qoqdata.contract.vocabulary import Split
+from qoqdata.errors import UnfinishedBuild, UsageError
+from qoqdata.layout import Layout
+from qoqdata.pipeline import raw_keys, receipts
+from qoqdata.pipeline.chunks import Chunk
+from qoqdata.pipeline.config import BuildConfig, BuildSetting, Overrides
+from qoqdata.pipeline.jobs import mapping_of
+from qoqdata.pipeline.planning import SourcePlan
+from qoqdata.pipeline.source_build import SourceBuild
+from qoqdata.records.identity import Salt
+from qoqdata.records.raw_keys import ENTRY
+from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.unit_table import NO_UNITS, all_files
+from qoqdata.version import VERSION
+
+#: Of the files of a unit, in their order: bytes, and modification time in ns.
+_SIZES, _TIMES = "sizes", "times"
+#: Both, of a file that is not there.
+_NOTHING = (-1, -1)
+_PLAN_AGAIN = "run `qoqdata plan` again; chunks that are unchanged stay"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlannedChunk(_Part):
+    """A chunk: so many units of the table, after those of the chunks before it."""
+
+    name: str
+    split: Split
+    units: int
+    fingerprint: str
+
+
+class PlannedSource(_Part):
+    """What the plan of a source gave, beside the table of its units.
+
+    `inputs` are further files that planning looked at, with their stamps.
+    """
+
+    slug: str
+    common: str
+    chunks: tuple[PlannedChunk, ...]
+    left_out: tuple[dict[str, Any], ...]
+    blocked: dict[str, int]
+    ungrouped: int
+    refusal: str | None
+    patient_splits: str | None
+    inputs: dict[str, Stamp | None]
+
+
+class PlanDocument(_Part):
+    """plan.json. `digests` are those of the files beside it, by name."""
+
+    qoqdata_version: str
+    salt_fingerprint: str
+    config: BuildConfig
+    overrides: Overrides
+    sources: tuple[str, ...]
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPlan:
+    """A plan that was read: `document`, and of each source what was planned and its table."""
+
+    layout: Layout
+    document: PlanDocument
+    sources: Mapping[str, PlannedSource]
+    tables: Mapping[str, pl.DataFrame]
+    _text: bytes
+
+    @cached_property
+    def fingerprints(self) -> dict[str, dict[str, str]]:
+        """Of each source those of its chunks, by name."""
+        return {
+            slug: {chunk.name: chunk.fingerprint for chunk in one.chunks}
+            for slug, one in self.sources.items()
+        }
+
+    def chunks(self, slug: str) -> list[Chunk]:
+        """The chunks of a source, in the order of their names."""
+        found, begin = [], 0
+        for one in self.sources[slug].chunks:
+            table = self.tables[slug].slice(begin, one.units)
+            found.append(Chunk(one.name, one.split, table))
+            begin += one.units
+        return found
+
+    def is_replaced(self) -> bool:
+        """Whether another plan, or none, is there now."""
+        try:
+            return self.layout.plan.read_bytes() != self._text
+        except FileNotFoundError:
+            return True
+
+
+def frozen_config(config: BuildConfig) -> BuildConfig:
+    """The configuration as it is to be read anywhere: absolute paths, mappings by content."""
+    requests = [
+        request.model_copy(
+            update={
+                "raw": request.raw if isinstance(request.raw, str) else request.raw.absolute(),
+                "inventory": request.inventory and request.inventory.absolute(),
+                "mounts": {name: folder.absolute() for name, folder in request.mounts.items()},
+                "mapping": None if (own := mapping_of(request)) is None else dict(own),
+            }
+        )
+        for request in config.sources
+    ]
+    choices = {
+        name: one.absolute() if isinstance(one, Path) else one
+        for name, one in config.patient_splits.items()
+    }
+    return config.model_copy(update={"sources": tuple(requests), "patient_splits": choices})
+
+
+def write_plan(
+    builds: Iterable[SourceBuild], layout: Layout, config: BuildConfig, setting: BuildSetting
+) -> None:
+    """Write the plan of sources that were planned, with the stamps that their files have now."""
+    builds, digests = list(builds), {}
+    for build in builds:
+        for path in _write_source(build, layout, setting.salt):
+            digests[path.name] = file_digest(path)
+    document = PlanDocument(
+        qoqdata_version=VERSION,
+        salt_fingerprint=setting.salt.fingerprint,
+        config=frozen_config(config),
+        overrides=setting.overrides,
+        sources=tuple(build.slug for build in builds),
+        digests=digests,
+    )
+    write_json(layout.plan, document.model_dump(mode="json"))
+
+
+def read_plan(layout: Layout, salt: Salt) -> StoredPlan:
+    """The plan in the data set's folder.
+
+    Raises UsageError where there is none and for one of another salt or version of qoqdata, and
+    UnfinishedBuild for one whose files are not those that were written.
+    """
+    where = str(layout.root)
+    try:
+        text = layout.plan.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        fix = "plan it first: qoqdata plan SLUG --raw DIR --out SET"
+        raise UsageError("holds no plan", where=where, fix=fix) from error
+    try:
+        document = PlanDocument.model_validate_json(text)
+    except ValidationError as error:
+        raise _damaged(layout.plan) from error
+    if document.qoqdata_version != VERSION:
+        what = f"was planned by qoqdata {document.qoqdata_version}, and this is {VERSION}"
+        raise UsageError(what, where=where, fix="use the same version everywhere, or plan again")
+    if document.salt_fingerprint != salt.fingerprint:
+        fix = "name the same file with --salt-file"
+        raise UsageError("was planned with another salt", where=where, fix=fix)
+    sources, tables = {}, {}
+    for slug in document.sources:
+        path = layout.planned_source(slug)
+        content = _checked(path, document)
+        sources[slug] = PlannedSource.model_validate_json(content)
+        units = layout.planned_units(slug)
+        tables[slug] = pl.read_parquet(_checked(units, document))
+    return StoredPlan(layout, document, sources, tables, text)
+
+
+def read_plan_keys(plan: StoredPlan, slug: str) -> np.ndarray:
+    """The entries of the raw keys that planning a source found."""
+    content = _checked(plan.layout.planned_keys(slug), plan.document)
+    return np.frombuffer(content, ENTRY)
+
+
+def as_planned(build: SourceBuild, plan: StoredPlan, salt: Salt) -> None:
+    """Have a build, which has not begun, stand as if it had planned its source itself.
+
+    Raises UsageError where converter or settings are not those that the plan is of.
+    """
+    planned = plan.sources[build.slug]
+    build.plan = build.planned = SourcePlan(
+        plan.tables[build.slug], planned.left_out, planned.blocked, planned.ungrouped
+    )
+    build.plan_keys = read_plan_keys(plan, build.slug)
+    build.chunks = tuple(plan.chunks(build.slug))
+    build.patient_splits = planned.patient_splits
+    build.refusal = planned.refusal
+    build.common = planned.common
+    if build.refusal is None:
+        own = receipts.common_fingerprint(build.source, build.job, salt, build.storage)
+        if own != planned.common:
+            what = f"{build.slug} was planned with another converter, card or settings"
+            fix = f"install the same everywhere, or {_PLAN_AGAIN}"
+            raise UsageError(what, where=str(plan.layout.root), fix=fix)
+
+
+def changed_input(build: SourceBuild, planned: PlannedSource) -> str | None:
+    """The first file that planning looked at, beside those of units, and that is another now."""
+    now = build.job.raw.stamps(list(planned.inputs))
+    pairs = zip(planned.inputs.items(), now, strict=True)
+    return next((path for (path, then), stamp in pairs if stamp != then), None)
+
+
+def changed_file(build: SourceBuild, chunk: Chunk) -> str | None:
+    """The first file of a chunk's units that is another now than it was when it was planned."""
+    files = all_files(chunk.table).to_list()
+    now = map(_numbers, build.job.raw.stamps(files))
+    then = zip(*(_flat(chunk.table, name) for name in (_SIZES, _TIMES)), strict=True)
+    both = zip(files, now, then, strict=True)
+    return next((path for path, stamp, before in both if stamp != before), None)
+
+
+def _write_source(build: SourceBuild, layout: Layout, salt: Salt) -> tuple[Path, Path, Path]:
+    """Write the three files of a source."""
+    slug, plan = build.slug, build.planned
+    paths = layout.planned_units(slug), layout.planned_source(slug), layout.planned_keys(slug)
+    tables = [chunk.table for chunk in build.chunks]
+    table = pl.concat(tables) if tables else NO_UNITS
+    files = all_files(table).to_list()
+    stamps = build.job.raw.stamps(files)
+    chunks, begin = [], 0
+    for chunk in build.chunks:
+        end = begin + int(chunk.table["files"].list.len().sum())
+        fingerprint = receipts.fingerprint(
+            build.common, chunk, build.job.raw, [tuple(stamps[begin:end])]
+        )
+        chunks.append(
+            PlannedChunk(
+                name=chunk.name,
+                split=chunk.split,
+                units=chunk.table.height,
+                fingerprint=fingerprint,
+            )
+        )
+        begin = end
+    ends = pa.array(accumulate(table["files"].list.len(), initial=0), pa.int64())
+    numbers = np.array(list(map(_numbers, stamps)), np.int64).reshape(-1, 2)
+    columns = {
+        name: pl.Series(pa.LargeListArray.from_arrays(ends, pa.array(numbers[:, place])))
+        for place, name in enumerate((_SIZES, _TIMES))
+    }
+    with replacing(paths[0]) as draft:
+        table.with_columns(**columns).write_parquet(draft)
+    planned = PlannedSource(
+        slug=slug,
+        common=build.common,
+        chunks=tuple(chunks),
+        left_out=build.plan.left_out,
+        blocked=dict(plan.blocked),
+        ungrouped=plan.ungrouped,
+        refusal=build.refusal,
+        patient_splits=build.patient_splits,
+        inputs=dict(plan.inputs),
+    )
+    write_json(paths[1], planned.model_dump(mode="json"))
+    entries = raw_keys.plan_keys(plan, plan.identifiers, build.job.card, salt)
+    raw_keys.write_raw_keys(paths[2], entries, ())
+    return paths
+
+
+def _numbers(stamp: Stamp | None) -> Stamp:
+    return stamp or _NOTHING
+
+
+def _flat(table: pl.DataFrame, column: str) -> list[int]:
+    return table[column].explode(empty_as_null=False).to_list()
+
+
+def _checked(path: Path, document: PlanDocument) -> bytes:
+    """The content of a file of the plan; raises UnfinishedBuild where it is another."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise _damaged(path) from error
+    if hashlib.sha256(content).hexdigest() != document.digests.get(path.name):
+        raise _damaged(path)
+    return content
+
+
+def _damaged(path: Path) -> UnfinishedBuild:
+    return UnfinishedBuild("is not what `qoqdata plan` wrote", where=str(path), fix=_PLAN_AGAIN)

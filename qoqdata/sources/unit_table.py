@@ -1,0 +1,71 @@
+"""Units as columns: a plan of millions is a table, and a Unit is made where it is converted.
+
+Columns are those of a Unit: `key`, `group`, `patient` and `split` as text, `files` as a list of
+texts, and `facts` as the JSON text of its values, members in their own order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain
+from operator import attrgetter
+
+import polars as pl
+import pyarrow as pa
+
+from qoqdata.sources.protocol import Unit
+
+COLUMNS = {
+    "key": pl.String(),
+    "files": pl.List(pl.String()),
+    "group": pl.String(),
+    "patient": pl.String(),
+    "split": pl.String(),
+    "facts": pl.String(),
+}
+NO_UNITS = pl.DataFrame(schema=COLUMNS)
+
+_FIELDS = attrgetter(*COLUMNS)
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def unit_table(units: Sequence[Unit]) -> pl.DataFrame:
+    """The units as a table, in their order.
+
+    Raises TypeError or ValueError where a text is none that UTF-8 can hold, or a fact no JSON value
+    (a key of another type than text becomes one, see `conformance`).
+    """
+    if not units:
+        return NO_UNITS
+    keys, files, groups, patients, splits, facts = zip(*map(_FIELDS, units), strict=True)
+    ends = pa.array(accumulate(map(len, files), initial=0), pa.int64())
+    paths = pa.array(list(chain.from_iterable(files)), pa.large_string())
+    columns = {
+        "key": keys,
+        "files": pl.Series(pa.LargeListArray.from_arrays(ends, paths)),
+        "group": groups,
+        "patient": patients,
+        "split": splits,
+        "facts": list(map(_json, facts)),
+    }
+    return pl.DataFrame(columns, schema=COLUMNS)
+
+
+def units_of(table: pl.DataFrame) -> Iterator[Unit]:
+    """The units of a table, in its order."""
+    files, facts = map(tuple, table["files"].to_list()), ",".join(table["facts"].to_list())
+    texts = (table[name].to_list() for name in ("key", "group", "patient", "split"))
+    keys, groups, patients, splits = texts
+    return map(Unit, keys, files, groups, patients, splits, json.loads(f"[{facts}]"))
+
+
+def all_files(table: pl.DataFrame) -> pl.Series:
+    """The files of all units, one after the other."""
+    return table["files"].explode(empty_as_null=False)
+
+
+def packed(table: pl.DataFrame) -> bytes:
+    """A table, of a few units of many, for another process: as Arrow's IPC, without the others."""
+    content = table.write_ipc(None, compat_level=pl.CompatLevel.oldest())
+    return content.getvalue()
