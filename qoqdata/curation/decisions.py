@@ -32,7 +32,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.printable import printable
-from qoqdata.side_table import read_side_table
+from qoqdata.side_table import read_findings_table, read_side_table
 from qoqdata.verdicts import PERSON
 
 #: Seconds that a decision waits for another one, or for the end of a curation pass.
@@ -205,11 +205,7 @@ def _known_findings(layout: Layout) -> dict[str, str]:
     path = layout.phi_findings
     if not path.is_file():
         return {}
-    try:
-        return _digests(pl.read_parquet(path, glob=False))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"cannot be read: {str(error).splitlines()[0]}"
-        raise DatasetError(what, where=str(path), fix="run `qoqdata curate` again") from error
+    return _digests(read_findings_table(path, fix="run `qoqdata curate` again"))
 
 
 def _digests(findings: pl.DataFrame) -> dict[str, str]:

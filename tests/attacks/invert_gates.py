@@ -61,6 +61,7 @@ GATES = {
         "tests/stream/test_bad_rows.py",
         "tests/test_metadata.py",
     ],
+    "qoqdata.parquet_memory": ["tests/test_parquet_memory.py"],
     "qoqdata.remote.links": ["tests/attacks/test_hostile_data_set.py"],
     "qoqdata.contract.manifest": [
         "tests/attacks/test_hostile_data_set.py",
