@@ -66,7 +66,6 @@ GATES = {
     "qoqdata.contract.manifest": [
         "tests/attacks/test_hostile_data_set.py",
         "tests/contract",
-        "tests/pipeline/test_build.py",
     ],
     "qoqdata.side_table": ["tests/attacks/test_hostile_data_set.py", "tests/statistics"],
     "qoqdata.verdicts": _VERDICTS,
