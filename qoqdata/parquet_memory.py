@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -192,9 +192,9 @@ def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[_Page]:
     while place < end:
         header, length = _header(file, place, end)
         # 1 kind, 2 size inflated, 3 size as stored; 5, 7, 8: what pages of a kind tell.
-        kind, size, stored = (header.get(number, -1) for number in (1, 2, 3))
-        own = header.get({_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}.get(kind, 0), {})
-        values, encoding = own.get(1, 0), own.get(4 if kind == _DATA_V2 else 2, -1)
+        kind, size, stored = (header.number(field, -1) for field in (1, 2, 3))
+        own = header.structs.get({_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}.get(kind, 0), _Struct())
+        values, encoding = own.number(1, 0), own.number(4 if kind == _DATA_V2 else 2, -1)
         if min(size, stored, values) < 0:
             raise ValueError("a page has a size below zero")
         place += length
@@ -202,44 +202,57 @@ def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[_Page]:
         place += stored
 
 
-def _header(file: BinaryIO, place: int, end: int) -> tuple[dict[int, Any], int]:
-    """The fields of the page header at `place`, by number, and its length in bytes."""
+def _header(file: BinaryIO, place: int, end: int) -> tuple[_Struct, int]:
+    """The page header at `place`, and its length in bytes."""
     for most in (_HEADER, _LONGEST_HEADER):
         file.seek(place)
         content = file.read(min(most, end - place))
         try:
-            return _struct(content, 0)
+            header = _Struct()
+            return header, header.read(content, 0)
         except IndexError:
             continue
     raise ValueError("the header of a page is cut short")
 
 
-def _struct(content: bytes, at: int, depth: int = 0) -> tuple[dict[int, Any], int]:
-    """A struct of numbers, texts and structs, as page headers are: its fields, and where it ends.
+class _Struct:
+    """A struct of numbers, texts and structs by number of the field, as page headers are.
 
-    Raises IndexError where the content ends first.
+    What comes twice is read as Thrift's own readers do: the later number counts, and a struct goes
+    on where it was.
     """
-    fields: dict[int, Any] = {}
-    number = 0
-    while content[at]:
-        step, kind = content[at] >> 4, content[at] & 15
-        at += 1
-        if not step:
-            number, at = _signed(content, at)
-        number += step
-        match kind:
-            case 1 | 2:
-                fields[number] = int(kind == 1)
-            case 4 | 5 | 6:
-                fields[number], at = _signed(content, at)
-            case 8:
-                length, at = _unsigned(content, at)
-                at += length
-            case 12 if depth < 4:
-                fields[number], at = _struct(content, at, depth + 1)
-            case _:
-                raise ValueError("has no page where its footer says")
-    return fields, at + 1
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+        self.structs: dict[int, _Struct] = {}
+
+    def number(self, field: int, default: int) -> int:
+        return self.numbers.get(field, default)
+
+    def read(self, content: bytes, at: int, depth: int = 0) -> int:
+        """Read the struct at a place of `content`; where it ends. Raises IndexError where the
+        content ends first."""
+        field = 0
+        while content[at]:
+            step, kind = content[at] >> 4, content[at] & 15
+            at += 1
+            if not step:
+                field, at = _signed(content, at)
+            field += step
+            match kind:
+                case 1 | 2:
+                    pass
+                case 4 | 5 | 6:
+                    self.numbers[field], at = _signed(content, at)
+                case 8:
+                    length, at = _unsigned(content, at)
+                    at += length
+                case 12 if depth < 4:
+                    inner = self.structs.setdefault(field, _Struct())
+                    at = inner.read(content, at, depth + 1)
+                case _:
+                    raise ValueError("has no page where its footer says")
+        return at + 1
 
 
 def _signed(content: bytes, at: int) -> tuple[int, int]:

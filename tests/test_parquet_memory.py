@@ -143,6 +143,29 @@ def test_a_table_is_weighed_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         require_memory(path)
 
 
+def test_headers_are_read_as_thrift_reads_them() -> None:
+    """A struct that comes twice goes on, the later number counts, other kinds are refused."""
+
+    def read(content: bytes) -> parquet_memory._Struct:
+        struct = parquet_memory._Struct()
+        assert struct.read(content, 0) == len(content)
+        return struct
+
+    # Field 1: 3. Field 5: a struct with field 1 = 7, then again with field 2 = 8. Field 5: 2.
+    twice = read(b"\x15\x06\x4c\x15\x0e\x00\x0c\x0a\x25\x10\x00\x05\x0a\x04\x00")
+    assert (twice.number(1, -1), twice.number(5, -1), twice.number(9, -1)) == (3, 2, -1)
+    assert (twice.structs[5].number(1, -1), twice.structs[5].number(2, -1)) == (7, 8)
+    # Texts are passed over, truths too; a number of ten bytes of seven bits.
+    assert read(b"\x18\x03abc\x11\x12\x15\x02\x00").number(4, -1) == 1
+    assert read(b"\x15" + b"\xff" * 9 + b"\x01\x00").number(1, 0) == -(2**63)
+    for content in (b"\x19\x00", b"\x1b\x00", b"\x15" + b"\xff" * 11, b"\x1c" * 9):
+        with pytest.raises(ValueError, match="has no page where its footer says"):
+            read(content)
+    for content in (b"", b"\x15", b"\x18\x7fa", b"\x1c\x15\x02\x00"):
+        with pytest.raises(IndexError):
+            read(content)
+
+
 def test_no_file_takes_longer_or_more_than_it_tells(tmp_path: Path) -> None:
     sound = write(tmp_path, pa.array(["a", None, LONG] * 3)).read_bytes()
     path = tmp_path / "altered.parquet"
