@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -51,15 +52,16 @@ def read_side_table(
     return pl.DataFrame(found)
 
 
-def read_findings_table(path: Path, *, fix: str) -> pl.DataFrame:
-    """All columns, whatever they are, of the Parquet file at `path`.
+def read_findings_table(path: Path, columns: Mapping[str, Any], *, fix: str) -> pl.DataFrame:
+    """`columns` (name to polars type) of the Parquet file at `path`, which a pass of curation left.
 
-    Raises DatasetError, which names `fix`, for a file that cannot be read or takes more than
-    memory.
+    Raises DatasetError, which names `fix`, for a file that cannot be read, lacks a column, holds
+    values of another type or more than memory.
     """
     try:
         require_memory(path)
-        return pl.read_parquet(path, glob=False)
+        wanted = [pl.col(name).cast(kind) for name, kind in columns.items()]
+        return pl.scan_parquet(path, glob=False).select(wanted).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, *_FAULTS) as error:
         what = f"cannot be read: {str(error).splitlines()[0]}"
         raise DatasetError(what, where=str(path), fix=fix) from error

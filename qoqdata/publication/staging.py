@@ -206,7 +206,8 @@ def _shared_images(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
         return None
     sources = list({shard.source for shard in shards})
     reported = pl.col("source").is_in(sources) & (pl.col("outcome") == "reported")
-    leaks = read_findings_table(path, fix="run `qoqdata curate` again").filter(reported)
+    columns = dict.fromkeys(("id", "source", "outcome"), pl.String)
+    leaks = read_findings_table(path, columns, fix="run `qoqdata curate` again").filter(reported)
     return verdicts.without_dropped(leaks, dataset.layout)["id"].n_unique()
 
 

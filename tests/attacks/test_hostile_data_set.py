@@ -15,7 +15,8 @@ import pytest
 
 import qoqdata
 from qoqdata.atomic import file_digest
-from qoqdata.curation.decisions import _known_findings
+from qoqdata.curation.burned_in.receipt import read_findings
+from qoqdata.curation.decisions import _known_findings, decide
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.layout import Layout
@@ -380,7 +381,7 @@ TABLES: dict[str, tuple[dict[str, Any], Callable[[Path], object]]] = {
         lambda path: len(open_dataset(path.parents[1])),
     ),
     "curation/phi.parquet": (
-        {"id": "a", "reason": "c"},
+        {"id": "a", "column": "b", "member": 0, "rule": "c", "start": 1, "length": 2, "reason": ""},
         lambda path: _known_findings(Layout(path.parents[1])),
     ),
     "rollouts.parquet": ({"id": "a", "reward": 0.5, "reason": "c"}, read_rewards),
@@ -418,6 +419,29 @@ def test_a_recipe_whose_text_is_named_a_thousand_times(release: Path, tmp_path: 
     with pytest.raises(DatasetError, match="is not a whole recipe") as raised:
         rebuilt(release, tmp_path / "out")
     assert "bytes of memory" in str(raised.value.__cause__)
+
+
+#: Tables that a pass of curation left, and who reads them.
+FINDINGS: dict[str, Callable[[Dataset], object]] = {
+    "leakage": lambda dataset: stage(dataset, dataset.root.parent / "release"),
+    "phi": lambda dataset: decide(dataset, dataset.metadata()["id"][0], keep=True, why="seen"),
+    "burned_in": read_findings,
+}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_findings_of_another_kind(whole: Path, tmp_path: Path, name: str) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+    path = root / "curation" / f"{name}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    columns = ("id", "source", "outcome", "column", "member", "rule", "start", "length", "image")
+    for damage in (garbage, other_schema):
+        damage(path)
+        with pytest.raises(DatasetError, match=rf"{name}\.parquet: cannot be read.*Fix: run"):
+            FINDINGS[name](open_dataset(root))
+    pq.write_table(pa.table({column: [[{"a": "b"}]] for column in columns}), path)
+    with pytest.raises(DatasetError, match=rf"{name}\.parquet: cannot be read.*Fix: run"):
+        FINDINGS[name](open_dataset(root))
 
 
 @pytest.mark.parametrize("name", ["stats/domains.parquet", "curation/verdicts.parquet"])

@@ -97,9 +97,7 @@ def read_findings(dataset: Dataset) -> pl.DataFrame:
     """The findings with their `outcome`, once `read_receipt` has held them against their digest."""
     columns = FINDINGS | {"outcome": pl.String}
     fix = "run `qoqdata curate --burned-in` again"
-    return read_findings_table(dataset.layout.burned_in_findings, fix=fix).select(
-        pl.col(name).cast(kind) for name, kind in columns.items()
-    )
+    return read_findings_table(dataset.layout.burned_in_findings, columns, fix=fix)
 
 
 def write_review(dataset: Dataset, source: str, reviewer: str | None) -> Review:
