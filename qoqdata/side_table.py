@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -12,9 +13,10 @@ import pyarrow.parquet as pq
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.types import Table
 from qoqdata.errors import DatasetError
+from qoqdata.parquet_memory import require_memory
 
-#: Bytes of a whole table in memory; 2.61 million verdicts take 0.2 GB.
-LARGEST = 16 * 2**30
+#: What reading Parquet raises for damaged input.
+_FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
 
 
 def read_side_table(
@@ -38,20 +40,28 @@ def read_side_table(
             if lacking := sorted(set(names) - set(called.values())):
                 what = f"lacks the column {lacking[0]!r}: version {table.version} has it"
                 raise DatasetError(what, where=str(path), fix=fix)
-            require_size(file)
+            require_memory(path, file.metadata)
             own = [name for name, now in called.items() if now in names]
             found = file.read(columns=own)
         found = found.rename_columns([called[name] for name in found.column_names]).select(names)
         schema = arrow_schema(table)
         found = found.cast(pa.schema([schema.field(name) for name in names]))
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+    except _FAULTS as error:
         what = f"is no whole table of {table.name}: {str(error).splitlines()[0]}"
         raise DatasetError(what, where=str(path), fix=fix) from error
     return pl.DataFrame(found)
 
 
-def require_size(file: pq.ParquetFile) -> None:
-    """Raise ValueError where the footer tells more than `LARGEST` bytes, before a page is read."""
-    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
-    if (size := sum(group.total_byte_size for group in groups)) > LARGEST:
-        raise ValueError(f"takes {size:,} bytes of memory")
+def read_findings_table(path: Path, columns: Mapping[str, Any], *, fix: str) -> pl.DataFrame:
+    """`columns` (name to polars type) of the Parquet file at `path`, which a pass of curation left.
+
+    Raises DatasetError, which names `fix`, for a file that cannot be read, lacks a column, holds
+    values of another type or more than memory.
+    """
+    try:
+        require_memory(path)
+        wanted = [pl.col(name).cast(kind) for name, kind in columns.items()]
+        return pl.scan_parquet(path, glob=False).select(wanted).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, *_FAULTS) as error:
+        what = f"cannot be read: {str(error).splitlines()[0]}"
+        raise DatasetError(what, where=str(path), fix=fix) from error

@@ -20,9 +20,11 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, RecordError
 from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.manifest import is_as_built, shards_digest
+from qoqdata.parquet_memory import require_memory, row_group_memory
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.rules import breaches
 from qoqdata.remote.files import Files
+from qoqdata.remote.integrity import LARGEST_ROW_GROUP
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def find(dataset: Dataset) -> Iterator[Finding]:
                 faults = list(_file_faults(path, shard))
                 yield from faults or _row_faults(path, shard, dataset.manifest)
             readable = readable and not faults
-        except (pa.ArrowException, OSError, DatasetError) as error:
+        except (pa.ArrowException, OSError, ValueError, DatasetError) as error:
             # Behind a URL a shard is checked on its way here.
             what = error.what if isinstance(error, DatasetError) else str(error).splitlines()[0]
             yield Finding(shard.path, "every shard can be read", what)
@@ -89,6 +91,9 @@ def _file_faults(path: Path, shard: Shard) -> Iterator[Finding]:
         yield Finding(shard.path, "row counts agree", what)
     elif groups != shard.row_groups:
         yield Finding(shard.path, "row groups are counted", "differ from the manifest's")
+    else:
+        for group in range(footer.num_row_groups):
+            row_group_memory(path, footer, group, LARGEST_ROW_GROUP)
 
 
 def _row_faults(path: Path, shard: Shard, manifest: Manifest) -> Iterator[Finding]:
@@ -138,7 +143,7 @@ def _metadata_faults(dataset: Dataset, *, compare: bool) -> Iterator[Finding]:
                 yield from faults
                 if compare and not faults:
                     yield from _metadata_row_faults(dataset, path, entry, shards)
-        except (pa.ArrowException, OSError, DatasetError) as error:
+        except (pa.ArrowException, OSError, ValueError, DatasetError) as error:
             what = error.what if isinstance(error, DatasetError) else str(error).splitlines()[0]
             yield Finding(entry.path, "metadata can be read", what)
 
@@ -159,6 +164,8 @@ def _metadata_file_faults(
     elif not rows == entry.rows == wanted:
         what = f"{rows} rows, manifest {entry.rows}, shards {wanted}"
         yield Finding(entry.path, "row counts agree", what)
+    else:
+        require_memory(path)
 
 
 def _metadata_row_faults(

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: row or below. The longest name that fits counts.
 QOQDATA = (
     ("errors", "version", "extras", "shipped", "progress", "printable", "units"),
-    ("json_document", "yaml_document", "answer_format"),
+    ("json_document", "parquet_memory", "yaml_document", "answer_format"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
@@ -73,6 +73,7 @@ FOR_QOQTRAIN = (
     ),
     *(
         "manifest",
+        "parquet_memory",
         "progress",
         "question",
         "readers",

@@ -28,13 +28,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from qoqdata.atomic import canonical, digest, replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
+from qoqdata.curation.phi.scan import FINDINGS
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.printable import printable
-from qoqdata.side_table import read_side_table
+from qoqdata.side_table import read_findings_table, read_side_table
 from qoqdata.verdicts import PERSON
 
+#: Columns that tell a finding in a record.
+_PLACE = ("column", "member", "rule", "start", "length")
 #: Seconds that a decision waits for another one, or for the end of a curation pass.
 PATIENCE = 30
 
@@ -205,16 +208,13 @@ def _known_findings(layout: Layout) -> dict[str, str]:
     path = layout.phi_findings
     if not path.is_file():
         return {}
-    try:
-        return _digests(pl.read_parquet(path, glob=False))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"cannot be read: {str(error).splitlines()[0]}"
-        raise DatasetError(what, where=str(path), fix="run `qoqdata curate` again") from error
+    columns = {name: FINDINGS[name] for name in ("id", *_PLACE)}
+    return _digests(read_findings_table(path, columns, fix="run `qoqdata curate` again"))
 
 
 def _digests(findings: pl.DataFrame) -> dict[str, str]:
     """Digest of rule and place of all findings in a record, by id."""
-    places = pl.struct("column", "member", "rule", "start", "length")
+    places = pl.struct(*_PLACE)
     by_id = findings.group_by("id").agg(places=places)
     return {
         id_: digest(sorted(canonical(list(place.values())) for place in own))

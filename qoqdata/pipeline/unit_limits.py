@@ -76,7 +76,7 @@ def raising(seconds: float, tell: Callable[[float], None]) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 1)
             raise TimeIsUp
         tell(passed)
-        signal.setitimer(signal.ITIMER_REAL, min(SLOW, seconds - passed) or 1e-3)
+        signal.setitimer(signal.ITIMER_REAL, min(SLOW, seconds - passed))
 
     handler = signal.signal(signal.SIGALRM, check)
     left, interval = signal.setitimer(signal.ITIMER_REAL, min(SLOW, seconds))

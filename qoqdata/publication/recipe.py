@@ -22,7 +22,7 @@ from qoqdata.contract.card import Slug
 from qoqdata.contract.manifest import Shard, SourceEntry
 from qoqdata.errors import DatasetError
 from qoqdata.json_document import document_bytes
-from qoqdata.side_table import require_size
+from qoqdata.parquet_memory import require_memory
 
 FOLDER = "recipes"
 #: They come from the publisher's secret salt, so a rebuild takes them from the recipe.
@@ -91,8 +91,9 @@ def read_recipes(root: Path) -> Iterator[tuple[ReleaseRecipe, pl.DataFrame]]:
     for path in sorted((root / FOLDER).glob("*.json")):
         try:
             recipe = ReleaseRecipe.model_validate_json(document_bytes(path))
-            with pq.ParquetFile(path.with_suffix(".parquet")) as file:
-                require_size(file)
+            table = path.with_suffix(".parquet")
+            with pq.ParquetFile(table) as file:
+                require_memory(table, file.metadata)
                 annotations = pl.DataFrame(file.read())
         except (ValueError, OSError, MemoryError, pa.ArrowException) as error:
             raise DatasetError("is not a whole recipe", where=str(path), fix=_FIX) from error

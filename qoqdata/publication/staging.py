@@ -36,6 +36,7 @@ from qoqdata.publication.licences import Term, terms
 from qoqdata.publication.recipe import ReleaseRecipe
 from qoqdata.remote.files import LocalFiles
 from qoqdata.roles import evaluation_sources
+from qoqdata.side_table import read_findings_table
 from qoqdata.statistics import difficulty, tables
 
 #: The version of a first release.
@@ -205,7 +206,8 @@ def _shared_images(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
         return None
     sources = list({shard.source for shard in shards})
     reported = pl.col("source").is_in(sources) & (pl.col("outcome") == "reported")
-    leaks = pl.read_parquet(path, glob=False).filter(reported)
+    columns = dict.fromkeys(("id", "source", "outcome"), pl.String)
+    leaks = read_findings_table(path, columns, fix="run `qoqdata curate` again").filter(reported)
     return verdicts.without_dropped(leaks, dataset.layout)["id"].n_unique()
 
 

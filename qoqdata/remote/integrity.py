@@ -1,8 +1,8 @@
 """Whether a shard or metadata file is the one that the manifest means, and safe to read.
 
 A data set may come from anyone. Its footer is looked at before a page is read: another schema,
-other rows or a row group larger than memory is told by name, as is a file whose bytes are not those
-of its digest.
+other rows or a row group that takes more than memory once it is decoded is told by name, as is a
+file whose bytes are not those of its digest.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from qoqdata.contract.manifest import MetadataFile, Shard
 from qoqdata.contract.record import METADATA, RECORD
 from qoqdata.errors import DatasetError
 from qoqdata.manifest import is_as_built
+from qoqdata.parquet_memory import require_memory, row_group_memory
 
 #: Bytes of a row group in memory; the writer flushes at a small part of this.
 LARGEST_ROW_GROUP = 8 * 2**30
@@ -36,8 +37,8 @@ def require_footer(path: Path, file: Shard | MetadataFile, *, where: str) -> Non
     """Raise DatasetError unless the file at `path` has the schema of the contract, row groups of a
     size that memory holds and, as metadata, the rows of `file`.
 
-    No page is read, and nothing at all of a file that was sound and has not changed. A stream
-    judges the row groups of a shard one by one.
+    Of pages the headers are read, and nothing at all of a file that was sound and has not changed.
+    A stream judges the row groups of a shard one by one.
     """
     rows = _footer_rows(path, _state(path, file, where), file, where)
     if isinstance(file, MetadataFile):
@@ -77,12 +78,14 @@ def _footer_rows(path: Path, state: _State, file: Shard | MetadataFile, where: s
         raise _refusal(f"cannot be read: {str(error).splitlines()[0]}", file, where) from error
     if schema != _SCHEMAS[type(file)]:
         raise _refusal("has another schema than records have", file, where)
-    for number in range(footer.num_row_groups):
-        group = footer.row_group(number)
-        sizes = [group.column(n).total_uncompressed_size for n in range(group.num_columns)]
-        if min(sizes) < 0 or sum(sizes) > LARGEST_ROW_GROUP:
-            what = f"row group {number} takes {sum(sizes):,} bytes of memory, more than any of ours"
-            raise _refusal(what, file, where)
+    try:
+        if isinstance(file, MetadataFile):
+            require_memory(path, footer)
+        else:
+            for number in range(footer.num_row_groups):
+                row_group_memory(path, footer, number, LARGEST_ROW_GROUP)
+    except FAULTS as error:
+        raise _refusal(str(error).splitlines()[0], file, where) from error
     return int(footer.num_rows)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from qoqdata import json_document
 from qoqdata import manifest as manifests
 from qoqdata.atomic import replacing
 from qoqdata.contract.manifest import Manifest
@@ -93,7 +95,16 @@ def _manifest(url: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
 
 
 def _fetch(url: str, name: str, options: Mapping[str, Any]) -> bytes:
+    from qoqdata.remote.transfer import fetch
+
     system, inside = file_system(url, options)
     # fsspec remembers listings for as long as the process lives; an open looks anew.
     system.invalidate_cache()
-    return bytes(retried(lambda: system.cat_file(f"{inside}/{name}"), url=url))
+    where = f"{shown(url)}/{name}"
+
+    def attempt(target: Path) -> bytes:
+        fetch(system, f"{inside}/{name}", target, most=json_document.LARGEST, url=where)
+        return target.read_bytes()
+
+    with TemporaryDirectory(prefix="qoqdata-") as folder:
+        return retried(lambda: attempt(Path(folder, name)), url=url)

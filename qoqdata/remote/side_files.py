@@ -19,7 +19,9 @@ from qoqdata.atomic import replacing, write_json
 from qoqdata.contract import statistics
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
+from qoqdata.parquet_memory import LARGEST_TABLE
 from qoqdata.remote.faults import retried
+from qoqdata.remote.transfer import fetch
 from qoqdata.remote.urls import scheme, shown
 from qoqdata.statistics.difficulty import PRIOR
 
@@ -124,7 +126,7 @@ def _refresh(system: AbstractFileSystem, source: str, path: Path, *, url: str) -
     note.unlink(missing_ok=True)
     try:
         with replacing(path) as draft:
-            retried(lambda: _fetch(system, source, draft, info.get("size")), url=url)
+            retried(lambda: _fetch(system, source, draft, info.get("size"), url), url=url)
     except FileNotFoundError:
         path.unlink(missing_ok=True)
         return
@@ -132,8 +134,11 @@ def _refresh(system: AbstractFileSystem, source: str, path: Path, *, url: str) -
         write_json(note, now)
 
 
-def _fetch(system: AbstractFileSystem, source: str, draft: Path, size: int | None) -> None:
-    system.get_file(source, str(draft))
+def _fetch(
+    system: AbstractFileSystem, source: str, draft: Path, size: int | None, url: str
+) -> None:
+    most = LARGEST_TABLE if size is None else min(size, LARGEST_TABLE)
+    fetch(system, source, draft, most=most, url=url)
     if size is not None and (length := draft.stat().st_size) != size:
         raise ConnectionError(f"{length} of {size} bytes came")
 

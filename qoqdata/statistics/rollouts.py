@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from qoqdata.errors import BadTable
+from qoqdata.parquet_memory import require_memory
 
 _PARQUET = b"PAR1"
 #: What reading raises for damaged input; polars panics over some headers of pages.
@@ -22,11 +23,11 @@ def read_rollouts(path: Path) -> pl.DataFrame:
     """
     with reading(path):
         if path.is_dir():
-            parts = [pl.read_parquet(part, glob=False) for part in sorted(path.rglob("*.parquet"))]
+            parts = [_read_parquet(part) for part in sorted(path.rglob("*.parquet"))]
             return pl.concat(parts, how="diagonal")
         with path.open("rb") as file:
             is_parquet = file.read(len(_PARQUET)) == _PARQUET
-        return pl.read_parquet(path, glob=False) if is_parquet else pl.read_ndjson(path)
+        return _read_parquet(path) if is_parquet else pl.read_ndjson(path)
 
 
 def read_rewards(path: Path) -> pl.DataFrame:
@@ -44,6 +45,11 @@ def read_rewards(path: Path) -> pl.DataFrame:
         what = f"{bad} rewards are not in [0, 1]"
         raise BadTable(what, where=str(path), fix="map rewards to [0, 1] before")
     return table
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    require_memory(path)
+    return pl.read_parquet(path, glob=False)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from qoqdata.curation.decisions import PersonDecision, standing_decisions
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
+from qoqdata.parquet_memory import require_memory
 from qoqdata.question import image_names
 from qoqdata.side_table import read_side_table
 from qoqdata.statistics.difficulty import read_difficulty
@@ -201,11 +202,12 @@ def _findings(layout: Layout, id_: str) -> list[tuple[str, list[dict[str, Any]]]
         if path == layout.verdicts:
             continue
         try:
+            require_memory(path)
             rows = pl.scan_parquet(path, glob=False)
             if "id" not in rows.collect_schema():
                 continue
             of_record = rows.filter(pl.col("id") == id_).drop("id").collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             what = f"cannot be read: {str(error).splitlines()[0]}"
             raise DatasetError(what, where=str(path), fix="run `qoqdata curate` again") from error
         if of_record.height:

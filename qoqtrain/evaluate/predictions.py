@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from qoqdata.errors import BadTable, DuplicateKey, MissingFile
+from qoqdata.parquet_memory import require_memory
 
 Scores = Mapping[str, float] | tuple[float, ...]
 _COLUMNS = ("id", "response", "scores", "seen_sizes")
@@ -69,10 +70,11 @@ def _text(text: str) -> str:
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
+        require_memory(path)
         present = pl.read_parquet_schema(path)
         columns = [name for name in _COLUMNS if name in present]
         table = pl.read_parquet(path, columns=columns, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadTable(f"cannot be read as Parquet: {reason}", where=str(path)) from error
     if lacking := [name for name in ("id", "response") if name not in columns]:

@@ -14,6 +14,7 @@ from qoqdata.atomic import file_digest, replacing, write_json
 from qoqdata.dataset import Dataset
 from qoqdata.errors import BadTable, MissingFile, UsageError
 from qoqdata.manifest import shards_digest
+from qoqdata.parquet_memory import require_memory
 from qoqtrain.evaluate.concepts import ConceptResults
 from qoqtrain.evaluate.predictions import Prediction
 from qoqtrain.evaluate.results import Evaluation, QuestionOutcome
@@ -125,8 +126,9 @@ def read_outcomes(path: Path) -> list[QuestionOutcome]:
     if not path.is_file():
         raise MissingFile("there is no such file", where=str(path), fix="evaluate with --out")
     try:
+        require_memory(path)
         table = pl.read_parquet(path, columns=list(SCHEMA), glob=False).cast(SCHEMA)  # type: ignore[arg-type]
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadTable(f"cannot be read as outcomes: {reason}", where=str(path)) from error
     return [_outcome(row) for row in table.iter_rows(named=True)]

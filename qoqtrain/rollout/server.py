@@ -1,17 +1,21 @@
 """One POST to a rollout server. Images of patients are in it, so it goes nowhere else.
 
 No proxy is asked, whatever the environment says, and no redirect is followed: both would show
-images and the key to a host that nobody named. A reply is bounded: the server may be another's.
+images and the key to a host that nobody named. A reply is bounded in bytes and in time: the server
+may be another's.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
+from threading import Timer
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.parse import urlsplit
 
 from qoqdata.errors import QoqdataError
 
@@ -22,14 +26,6 @@ LARGEST_REPLY = 256 * 2**20
 #: What a server answers on a path that it does not serve.
 _NO_ROUTE = (404, 405)
 LOCAL = "set rollouts.backend to local"
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """None: the reply is then an error with its status."""
-
-
-_OPENER = build_opener(ProxyHandler({}), _NoRedirect)
 
 
 def post(
@@ -43,34 +39,81 @@ def post(
     """The JSON that the server at `target` answers; None for an empty answer, and with `may_lack`
     where it does not serve that path.
 
-    Raises QoqdataError for an error status, a redirect, when it does not answer within `timeout`
-    seconds, answers more than `LARGEST_REPLY` or something else; `fix` is what to do about a server
-    that answers wrongly.
+    Raises QoqdataError for an error status, a redirect, when it has not answered in full within
+    `timeout` seconds, answers more than `LARGEST_REPLY` or something else; `fix` is what to do
+    about a server that answers wrongly.
     """
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get(KEY_VARIABLE):
         headers["Authorization"] = f"Bearer {key}"
-    request = Request(target, json.dumps(body).encode(), headers)
     try:
-        with _OPENER.open(request, timeout=timeout) as reply:
-            content = reply.read(LARGEST_REPLY + 1)
-    except HTTPError as error:
-        if may_lack and error.code in _NO_ROUTE:
-            return None
-        reason = error.read(500).decode(errors="replace").strip() or "no reason given"
-        if error.code in (401, 403):
-            fix = f"put the server's key into {KEY_VARIABLE}"
-        raise strange(target, f"status {error.code}: {reason}", fix=fix) from error
-    except (URLError, TimeoutError, OSError) as error:
+        with _connection(target, timeout) as (connection, path):
+            connection.request("POST", path, json.dumps(body).encode(), headers)
+            reply = connection.getresponse()
+            status, content = reply.status, reply.read(LARGEST_REPLY + 1)
+            # Whoever reads so many bytes and no more is not told of those that never came.
+            if reply.length and len(content) <= LARGEST_REPLY:
+                raise IncompleteRead(content, reply.length)
+    except (HTTPException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise QoqdataError(
-            f"does not answer ({error})", where=target, fix=f"start it, or {LOCAL}"
+            f"does not answer ({reason})", where=target, fix=f"start it, or {LOCAL}"
         ) from error
+    if may_lack and status in _NO_ROUTE:
+        return None
+    if not 200 <= status < 300:
+        reason = content[:500].decode(errors="replace").strip() or "no reason given"
+        if status in (401, 403):
+            fix = f"put the server's key into {KEY_VARIABLE}"
+        raise strange(target, f"status {status}: {reason}", fix=fix)
     if len(content) > LARGEST_REPLY:
         raise strange(target, f"more than {LARGEST_REPLY:,} bytes", fix=fix)
     try:
         return json.loads(content) if content.strip() else None
     except (ValueError, RecursionError) as error:
         raise strange(target, "no JSON", fix=fix) from error
+
+
+@contextmanager
+def _connection(target: str, timeout: float) -> Iterator[tuple[HTTPConnection, str]]:
+    """A connection to the host of `target`, and the path there. It is cut after `timeout` seconds:
+    a timeout of the socket begins anew with every byte that comes.
+
+    Raises TimeoutError then.
+    """
+    parts = urlsplit(target)
+    kind = {"http": HTTPConnection, "https": HTTPSConnection}.get(parts.scheme)
+    if kind is None:
+        raise ValueError("is no http:// or https:// address")
+    connection = kind(parts.netloc, timeout=timeout)
+    opened: list[socket.socket] = []
+    late: list[bool] = []
+
+    def cut() -> None:
+        late.append(True)
+        for one in opened:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    watch = Timer(timeout, cut)
+    watch.daemon = True
+    watch.start()
+    try:
+        connection.connect()
+        # The connection lets go of it where a reply says that it is the last.
+        opened.append(connection.sock)
+        yield connection, f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    except (HTTPException, OSError, ValueError) as error:
+        if late:
+            raise TimeoutError(f"timed out after {timeout:g} seconds") from error
+        raise
+    else:
+        # What came until it was cut looks like an end.
+        if late:
+            raise TimeoutError(f"timed out after {timeout:g} seconds")
+    finally:
+        watch.cancel()
+        connection.close()
 
 
 def strange(where: str, what: str, *, fix: str) -> QoqdataError:

@@ -41,7 +41,11 @@ _IDS = [
 ]
 _VERDICTS = ["tests/curation/phi", "tests/curation/test_verdicts.py", "tests/attacks/test_gates.py"]
 _PIXELS = ["tests/curation/burned_in", "tests/attacks/test_gates.py"]
-_LIMITS = ["tests/attacks/test_stuck_units.py", "tests/pipeline/test_limits.py"]
+_LIMITS = [
+    "tests/attacks/test_stuck_units.py",
+    "tests/pipeline/test_limits.py",
+    "tests/pipeline/test_unit_limits.py",
+]
 #: Modules that decide what may leave and what is believed, and the tests that hold them.
 GATES = {
     "qoqdata.publication.licences": [*_PUBLICATION, "tests/publication/test_licences.py"],
@@ -61,11 +65,11 @@ GATES = {
         "tests/stream/test_bad_rows.py",
         "tests/test_metadata.py",
     ],
+    "qoqdata.parquet_memory": ["tests/test_parquet_memory.py"],
     "qoqdata.remote.links": ["tests/attacks/test_hostile_data_set.py"],
     "qoqdata.contract.manifest": [
         "tests/attacks/test_hostile_data_set.py",
         "tests/contract",
-        "tests/pipeline/test_build.py",
     ],
     "qoqdata.side_table": ["tests/attacks/test_hostile_data_set.py", "tests/statistics"],
     "qoqdata.verdicts": _VERDICTS,

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from qoqdata.answer_format import instruction
 from qoqdata.dataset import Dataset
+from qoqdata.exports import parquet
 from qoqdata.exports.formats import FORMATS, write_export
 from qoqdata.question import is_given
 from qoqtrain.rewards import score, truth_of_record
@@ -47,6 +49,34 @@ def test_same_set_same_bytes(varied: Dataset, tmp_path: Path) -> None:
         files = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
         assert files == sorted(p.relative_to(second) for p in second.rglob("*") if p.is_file())
         assert all((first / f).read_bytes() == (second / f).read_bytes() for f in files)
+
+
+@pytest.mark.parametrize("kind", ["trl", "verl"])
+def test_a_row_group_is_full_by_bytes_and_by_rows(
+    varied: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A reader takes one into memory whole: a hundred large records would be too many."""
+
+    def weights(name: str) -> list[list[int]]:
+        tally = write_export(varied, to=kind, out=tmp_path / name)
+        groups = []
+        for split in tally.written:
+            file = pq.ParquetFile(tmp_path / name / f"{split}.parquet")
+            for number in range(file.num_row_groups):
+                rows = file.read_row_group(number, columns=["images"])["images"].to_pylist()
+                groups.append([sum(len(image["bytes"]) for image in row) for row in rows])
+        return groups
+
+    whole = weights("whole")
+    assert any(len(group) > 4 for group in whole)
+    bound = sum(max(whole, key=len)[:2])
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", bound)
+    light = weights("light")
+    assert [one for group in light for one in group] == [one for group in whole for one in group]
+    assert len(light) > len(whole) and all(sum(group[:-1]) < bound for group in light)
+    monkeypatch.undo()
+    monkeypatch.setattr(parquet, "ROW_GROUP", 3)
+    assert max(len(group) for group in weights("few")) == 3
 
 
 @pytest.mark.slow

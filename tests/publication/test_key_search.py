@@ -110,6 +110,7 @@ def test_a_key_is_found(key: str, text: str) -> None:
         ("AB1234", "is ab 1234"),
         ("12", "x_12.png"),
         ("12", "see #12"),
+        ("of7", "one of7 things"),
     ],
 )
 def test_what_is_no_key_there_is_not_found(key: str, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.publication.outgoing_texts import texts_of
 from qoqdata.publication.privacy import Leak, scan_outgoing, secrets_of
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
@@ -157,6 +159,18 @@ def test_a_key_in_names_footers_and_escapes(private: Dataset, tmp_path: Path) ->
     found = {leak.file for leak in scan(tmp_path, private)}
     everything = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
     assert found == everything - {"sound.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("raw_paths", "texts"),
+    [(True, ["a", "containers", "P1.zip", "0f", "b"]), (False, ["a", "containers", "b"])],
+)
+def test_names_of_containers_are_raw_paths(
+    tmp_path: Path, raw_paths: bool, texts: list[str]
+) -> None:
+    content = {"a": [{"containers": {"P1.zip": "0f"}}, "b"]}
+    (tmp_path / "recipe.json").write_text(json.dumps(content))
+    assert list(texts_of(tmp_path / "recipe.json", raw_paths=raw_paths)) == [texts]
 
 
 def test_each_file_with_a_leak_is_told(private: Dataset, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+#: Bytes that a body goes on for which has no end.
+ENDLESS = 64 * 2**20
+
 
 @dataclass
 class Site:
@@ -21,7 +24,7 @@ class Site:
     ranges: bool = True
     marks: bool = True
     #: By path: faults of the next GETs, one each ("500", "429", "403", "cut", "short", "wrong",
-    #: "reset"), the last of them for good when it is in `forever`.
+    #: "reset", "endless"), the last of them for good when it is in `forever`.
     faults: dict[str, list[str]] = field(default_factory=dict)
     forever: dict[str, str] = field(default_factory=dict)
     #: Bytes a second of bodies; None, as fast as they go.
@@ -102,11 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
             state = file.stat()
             self.send_header("Last-Modified", formatdate(state.st_mtime, usegmt=True))
             self.send_header("ETag", f'"{state.st_mtime_ns}-{whole}"')
-        if fault != "short":  # without a length, an early end looks like the end
+        if fault not in ("short", "endless"):  # without a length, an early end looks like the end
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if not body:
             return None
+        if fault == "endless":
+            for _ in range(ENDLESS // 2**16):
+                self._send(path, bytes(2**16))
         self._send(path, content[: len(content) // 2] if fault in ("cut", "short") else content)
         self.close_connection = True
         return None

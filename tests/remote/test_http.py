@@ -12,10 +12,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import qoqdata
+from qoqdata import json_document
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
+from qoqdata.remote import side_files
 from qoqdata.statistics import difficulty, tables
-from tests.remote.servers import Site
+from tests.remote.servers import ENDLESS, Site
 from tests.validation.written_set import load, reseal, save
 
 SHARD = "set/data/films/train-00000.parquet"
@@ -167,6 +169,21 @@ def test_lasting_faults_of_a_shard(site: Site, cache: Path, fault: str, said: st
     assert shards(cache) == [] and drafts(cache) == []
     with pytest.raises(DatasetError, match="train-00000"):
         remote.records.select("id", "images").collect()
+
+
+@pytest.mark.parametrize("name", ["set/manifest.json", SHARD, VERDICTS])
+def test_a_body_without_an_end_is_cut(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A store sends no more than the manifest, its own listing or any of our documents has."""
+    monkeypatch.setattr(json_document, "LARGEST", 2**20)
+    monkeypatch.setattr(side_files, "LARGEST_TABLE", 2**20)
+    site.forever[name] = "endless"
+    with pytest.raises(DatasetError, match=rf"{name}: the store sent more than [0-9,]+ bytes"):
+        remote = opened(site)
+        len(remote) if name == VERDICTS else remote.files.local(SHARD.removeprefix("set/"))
+    assert site.gets[name] < 4 and site.sent[name] < site.gets[name] * ENDLESS / 2
+    assert shards(cache) == [] and drafts(cache) == []
 
 
 def test_a_wrong_shard_is_not_fetched_over_and_over(site: Site) -> None:

@@ -12,6 +12,7 @@ from qoqdata.curation.audit.giveaways import find_giveaways
 from qoqdata.curation.audit.shift import prior_shifts
 from qoqdata.dataset import Dataset
 from qoqdata.layout import Layout
+from qoqdata.parquet_memory import require_memory
 
 #: A score that is this much above the constant answer's gives the answer away, where it is that of
 #: enough questions to tell it from chance.
@@ -62,7 +63,8 @@ def read_answerers(layout: Layout) -> pl.DataFrame | None:
     if not layout.answerers.is_file():
         return None
     try:
-        found = pl.read_parquet(layout.answerers)
-    except (OSError, pl.exceptions.PolarsError):
+        require_memory(layout.answerers)
+        found = pl.read_parquet(layout.answerers, glob=False)
+    except (OSError, ValueError, pl.exceptions.PolarsError):
         return None
     return found if dict(found.schema) == ANSWERERS else None

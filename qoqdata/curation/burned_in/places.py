@@ -37,13 +37,18 @@ def places(mask: NDArray[np.uint8]) -> Iterator[Place]:
     if min(mask.shape) < _CELL:
         return
     ink = _cells(mask)
-    changed = _cells(cv2.absdiff(mask, np.roll(mask, 1, axis=1)))
-    inks, changes = cv2.integral(ink), cv2.integral(changed)
+    # Each pixel with the one before it, the first with the last; np.roll would copy the mask.
+    changed = np.empty_like(mask)
+    np.bitwise_xor(mask[:, 1:], mask[:, :-1], out=changed[:, 1:])
+    np.bitwise_xor(mask[:, 0], mask[:, -1], out=changed[:, 0])
+    inks, changes = cv2.integral(ink), cv2.integral(_cells(changed))
     # Of 16 pixels one that is set makes 16 after averaging.
     cells = cv2.threshold(ink, 15, 255, cv2.THRESH_BINARY)[1]
     for gap in _GAPS:
-        kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (gap, 1))
-        bars = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, kernel)
+        bars = cells
+        if gap > 1:
+            kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (gap, 1))
+            bars = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, kernel)
         stats = cv2.connectedComponentsWithStats(bars, connectivity=4, ltype=cv2.CV_32S)[2][1:]
         _, _, width, height, area = stats.T
         per_row = _sums(changes, stats) * _CELL / 255 / height

@@ -14,6 +14,7 @@ from qoqdata.atomic import file_digest, write_json
 from qoqdata.curation.burned_in.findings import FINDINGS
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
+from qoqdata.side_table import read_findings_table
 
 #: Raise it when the screen changes: what was looked at by an older one is looked at again.
 RULES_VERSION = 2
@@ -95,9 +96,8 @@ def read_receipt(dataset: Dataset) -> BurnedInReceipt:
 def read_findings(dataset: Dataset) -> pl.DataFrame:
     """The findings with their `outcome`, once `read_receipt` has held them against their digest."""
     columns = FINDINGS | {"outcome": pl.String}
-    return pl.read_parquet(dataset.layout.burned_in_findings, glob=False).select(
-        pl.col(name).cast(kind) for name, kind in columns.items()
-    )
+    fix = "run `qoqdata curate --burned-in` again"
+    return read_findings_table(dataset.layout.burned_in_findings, columns, fix=fix)
 
 
 def write_review(dataset: Dataset, source: str, reviewer: str | None) -> Review:

@@ -14,8 +14,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from qoqdata.curation.burned_in.strokes import Strokes, strokes
 
@@ -114,12 +112,26 @@ def _lines(part: Strokes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     level = np.minimum(np.abs(base[one] - base[other]), np.abs(y[one] - y[other]))
     near = (gap < 0.9 * high + 2) & (gap > -0.4 * low) & (low > 0.5 * high)
     near &= (level <= 0.2 * high + 1) & (np.abs(part.peak[one] - part.peak[other]) < 30)
-    links = coo_matrix((np.ones(near.sum(), bool), (one[near], other[near])), (count, count))
-    groups = connected_components(links, directed=False)[1]
-    lines = (np.bincount(groups) > 1)[groups] | (width >= 2 * height)
+    groups = _joined(one[near], other[near], count)
+    lines = (np.bincount(groups, minlength=count) > 1)[groups] | (width >= 2 * height)
     order = np.flatnonzero(lines)
     order = order[np.argsort(groups[order], kind="stable")]
     return order, np.flatnonzero(np.diff(groups[order], prepend=-1))
+
+
+def _joined(one: NDArray[np.intp], other: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """By stroke the first of those that it is linked with, over others too. `one` < `other`."""
+    groups = np.arange(count)
+    while True:
+        least = np.minimum(groups[one], groups[other])
+        joined = groups.copy()
+        np.minimum.at(joined, one, least)
+        np.minimum.at(joined, other, least)
+        # Whoever heads a group may have joined another one.
+        joined = joined[joined]
+        if np.array_equal(joined, groups):
+            return groups
+        groups = joined
 
 
 def _medians(

@@ -49,8 +49,8 @@ def strokes(pixels: NDArray[np.uint8]) -> Iterator[Strokes]:
         operation = cv2.MORPH_TOPHAT if bright else cv2.MORPH_BLACKHAT
         hat: Any = cv2.morphologyEx(pixels, operation, kernel)
         if hat.ndim == 3:
-            red, green, blue = cv2.split(hat)
-            hat = cv2.max(cv2.max(red, green), blue)
+            # On views, which costs a quarter of taking the channels apart.
+            hat = np.maximum(np.maximum(hat[..., 0], hat[..., 1]), hat[..., 2])
         for level in _LEVELS:
             mask: Any = cv2.threshold(hat, level, 255, cv2.THRESH_BINARY)[1]
             if not 0 < cv2.countNonZero(mask) < _FULLEST * mask.size:
