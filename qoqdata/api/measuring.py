@@ -176,16 +176,22 @@ def stats(
     behind a URL or of evaluation sources only; DatasetError when no training record is left.
     """
     from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics.basis import basis_of
+    from qoqdata.statistics.concept_counts import concept_counts
+    from qoqdata.statistics.families import count_families
     from qoqdata.statistics.prior import write_prior
 
     target = dataset_in_folder(dataset, command="stats")
     concepts = None if harmonise is None else target.concepts(harmonise)
     if prior:
         write_prior(target)
-    scores = difficulty.choose(target.layout, policy)
-    return tables.write_statistics(
-        target.layout, tables.compute(target.for_training(), scores, concepts)
-    )
+    name = difficulty.policy_of(target.layout, policy)
+    scores = None if name is None else difficulty.choose(target.layout, name)
+    found = tables.joined(count_families(target, scores), scores)
+    if concepts is not None:
+        found["concepts"] = concept_counts(target.for_training(), concepts)
+    basis = basis_of(target.manifest, target.layout, name)
+    return tables.write_statistics(target.layout, found, basis)
 
 
 def difficulty(

@@ -16,6 +16,8 @@ from qoqdata.publication.licences import Term, configs, terms
 from qoqdata.statistics.counts import distinct_images
 from qoqdata.statistics.tables import Stats
 
+_COLUMNS = ("source", "domain", "split", "patient", "study", "n_images")
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -49,7 +51,7 @@ def gather_facts(dataset: Dataset) -> Facts:
 
     Raises DatasetError for statistics of an earlier version.
     """
-    light = dataset.metadata() if dataset.manifest.shards else _no_records()
+    light = dataset.metadata(_COLUMNS) if dataset.manifest.shards else _no_records()
     cards = dataset.cards
     written = dataset.layout.statistics("domains").is_file()
     return Facts(
@@ -67,10 +69,8 @@ def gather_facts(dataset: Dataset) -> Facts:
 
 
 def _no_records() -> pl.DataFrame:
-    columns = ("source", "domain", "split", "patient", "study")
-    return pl.DataFrame(schema=dict.fromkeys(columns, pl.String)).with_columns(
-        n_images=pl.lit(0, pl.Int64)
-    )
+    texts = pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
+    return texts.cast({"n_images": pl.Int64})
 
 
 def _counts(light: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -14,8 +14,9 @@ from polars.testing import assert_frame_equal
 import qoqdata
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.statistics import difficulty, tables
+from qoqdata.statistics import difficulty
 from tests.remote.servers import Site
+from tests.statistics.written import write_stats
 from tests.validation.written_set import load, reseal, save
 
 SHARD = "set/data/films/train-00000.parquet"
@@ -227,7 +228,7 @@ def test_changed_statistics_and_verdicts_show_at_the_next_open(
     assert before.stats.digest == local.stats.digest and before.kept().height == 11
     verdicts = pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False], "rule": ["leakage"] * 2})
     verdicts.write_parquet(local.layout.verdicts)
-    written = tables.write_statistics(local.layout, tables.compute(local.kept(), None))
+    written = write_stats(local)
     assert written.digest != local.manifest.digest
     assert before.kept().height == 11  # an open data set does not change below its reader
     after = opened(site)
