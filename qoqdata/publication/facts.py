@@ -15,6 +15,7 @@ from qoqdata.dataset import Dataset
 from qoqdata.publication.licences import Term, configs, terms
 from qoqdata.statistics.counts import distinct_images
 from qoqdata.statistics.tables import Stats
+from qoqdata.statistics.tally import with_numbered_keys
 
 _COLUMNS = ("source", "domain", "split", "patient", "study", "n_images")
 
@@ -51,7 +52,9 @@ def gather_facts(dataset: Dataset) -> Facts:
 
     Raises DatasetError for statistics of an earlier version.
     """
-    light = dataset.metadata(_COLUMNS) if dataset.manifest.shards else _no_records()
+    light = _no_records()
+    if dataset.manifest.shards:
+        light = with_numbered_keys(dataset.metadata(_COLUMNS))
     cards = dataset.cards
     written = dataset.layout.statistics("domains").is_file()
     return Facts(

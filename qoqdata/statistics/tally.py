@@ -69,11 +69,8 @@ def tally(records: pl.DataFrame, lists: pl.DataFrame | None = None) -> Tally:
     than train do not count. `lists` are the `option_lists`, by default those of `options`.
     """
     lists = option_lists(records) if lists is None else lists
-    records = records.with_row_index("row").with_columns(
-        _numbered("study"),
-        _numbered("patient"),
-        success_rate=pl.when(pl.col("split") == "train").then("success_rate"),
-    )
+    scored = pl.when(pl.col("split") == "train").then("success_rate")
+    records = with_numbered_keys(records).with_columns(success_rate=scored)
     train = records.filter(pl.col("split") == "train")
     frames = {
         "groups": _by_level(train, group_counts),
@@ -90,10 +87,16 @@ def tally(records: pl.DataFrame, lists: pl.DataFrame | None = None) -> Tally:
     )
 
 
-def _numbered(key: str) -> pl.Expr:
-    """The first `row` of each key in its place: numbers are compared faster than 32 letters."""
-    first = pl.col("row").first().over(key)
-    return pl.when(pl.col(key).is_not_null()).then(first).alias(key)
+def with_numbered_keys(records: pl.DataFrame) -> pl.DataFrame:
+    """`records` with the first row of each study and patient in its place (UInt32), null for none:
+    numbers are compared faster than 32 letters, and take a tenth of the memory."""
+
+    def numbered(key: str) -> pl.Expr:
+        return pl.when(pl.col(key).is_not_null()).then(pl.col("row").first().over(key)).alias(key)
+
+    return (
+        records.with_row_index("row").with_columns(map(numbered, ("study", "patient"))).drop("row")
+    )
 
 
 def _by_level(
