@@ -58,7 +58,7 @@ _MODULES = {
         "overviews",
         "sources_page",
     ),
-    "qoqdata.api.looking": ("decide", "undo", "view"),
+    "qoqdata.api.looking": ("decide", "replay", "undo", "view", "why"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.collecting": ("survey",),
     "qoqdata.api.fetching": ("check_raw", "get"),
@@ -109,6 +109,7 @@ __all__ = [
     "prove",
     "publish",
     "rebuild",
+    "replay",
     "simulate",
     "simulate_all",
     "simulated",
@@ -119,6 +120,7 @@ __all__ = [
     "undo",
     "validate",
     "view",
+    "why",
 ]
 
 

@@ -27,6 +27,7 @@ from qoqdata.cli import (
     traces,
     validate,
     view,
+    why,
 )
 
 app = console.application(
@@ -45,6 +46,7 @@ COMMANDS = (
     prove,
     view,
     decide,
+    why,
     stats,
     difficulty,
     traces,
