@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qoqdata.curation.phi import Recogniser
     from qoqdata.curation.proof import Proof
     from qoqdata.curation.recipe import CurationRecipe
+    from qoqdata.curation.selection import Selection, SelectionTarget
     from qoqdata.curation.verdicts import Curation
     from qoqdata.dataset import Dataset
     from qoqdata.differences import SetDifference
@@ -158,6 +159,36 @@ def prove(
         with replacing(Path(out)) as draft:
             draft.write_text(proof.proof_text(found), encoding="utf-8")
     return found
+
+
+def select(
+    dataset: DatasetLike, target: SelectionTarget | Mapping[str, Any] | str | Path
+) -> Selection:
+    """Keep a subset of a split, of a given size and within bounds, and drop the rest by verdict.
+
+    `target` is a SelectionTarget, its content, or its file. The subset is as close to the shares of
+    the target's balance as the bounds allow, and the same for the same records and target. Raises
+    UsageError for a target at fault, for bounds that cannot be met, each named with what it misses,
+    and for a set behind a URL.
+    """
+    from qoqdata.curation import selection
+    from qoqdata.settings import checked
+
+    opened = dataset_in_folder(dataset, command="select")
+    opened.check_some()
+    if isinstance(target, Mapping):
+        target = checked(selection.SelectionTarget, dict(target), where="target")
+    elif not isinstance(target, selection.SelectionTarget):
+        target = selection.load_target(Path(target))
+    return selection.select(opened, target)
+
+
+def unselect(dataset: DatasetLike) -> int:
+    """Take the verdicts of a selection back; returns how many. Raises UsageError for a set behind a
+    URL."""
+    from qoqdata.curation import selection
+
+    return selection.undo_selection(dataset_in_folder(dataset, command="select"))
 
 
 def stats(
