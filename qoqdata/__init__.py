@@ -59,7 +59,7 @@ _MODULES = {
         "overviews",
         "sources_page",
     ),
-    "qoqdata.api.looking": ("decide", "undo", "view"),
+    "qoqdata.api.looking": ("decide", "replay", "undo", "view", "why"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.collecting": ("survey",),
     "qoqdata.api.estimating": ("estimate",),
@@ -71,7 +71,9 @@ _MODULES = {
         "diff",
         "difficulty",
         "prove",
+        "select",
         "stats",
+        "unselect",
         "validate",
     ),
     "qoqdata.api.preparing": ("prepare",),
@@ -114,6 +116,8 @@ __all__ = [
     "prove",
     "publish",
     "rebuild",
+    "replay",
+    "select",
     "simulate",
     "simulate_all",
     "simulated",
@@ -122,8 +126,10 @@ __all__ = [
     "survey",
     "traces",
     "undo",
+    "unselect",
     "validate",
     "view",
+    "why",
 ]
 
 

@@ -22,11 +22,11 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError, FailedSourceWarning, QoqdataError, UsageError
 from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.layout import Layout
+from qoqdata.light import COLUMNS, light_records
 from qoqdata.remote.files import Files, LocalFiles
-from qoqdata.remote.leaves import PLACE
 from qoqdata.remote.opening import open_files
 from qoqdata.sources.card import parse_card
-from qoqdata.statistics.tables import Stats
+from qoqdata.statistics.tables import Stats, current
 from qoqdata.verdicts import dropped, without_dropped
 
 if TYPE_CHECKING:
@@ -34,28 +34,6 @@ if TYPE_CHECKING:
 
     from qoqdata.stream import Mix, Stream
     from qoqdata.stream.settings import Purpose
-
-#: Leaf columns that statistics and curation need; images and signals stay on disk.
-METADATA = (
-    "id",
-    "source",
-    "domain",
-    "modality",
-    "task",
-    "kind",
-    "split",
-    "redistribution",
-    "patient",
-    "study",
-    "image_info.list.element.width",
-    "ecg.fs",
-    "context",
-    "options.list.element",
-    "answer",
-    "labels.list.element",
-    "uncertain.list.element",
-    "absent.list.element",
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,11 +139,14 @@ class Dataset:
 
     @property
     def stats(self) -> Stats:
-        """The statistics tables; raises DatasetError when `qoqdata stats` has not run, or an
-        earlier version of it."""
-        layout = self.files.layout("stats")
+        """The statistics tables, of what is there now.
+
+        Raises DatasetError when `qoqdata stats` has not run, or an earlier version of it, or over
+        other records, verdicts or success rates.
+        """
+        layout = self.files.layout("stats", "curation", "difficulty")
         try:
-            return Stats.read(layout)
+            return current(Stats.read(layout), self.manifest, layout)
         except DatasetError as error:
             if self.in_folder:
                 raise
@@ -187,30 +168,29 @@ class Dataset:
             for slug in (*digests, *(release.recipes if release else ()))
         }
 
-    def metadata(self) -> pl.DataFrame:
+    def metadata(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """One light row a record: keys, split, labels, `n_images`, and whether it `shows` anything.
 
-        `shows` is false for annotation-only records, which training leaves out.
+        `shows` is false for annotation-only records, which training leaves out. `columns` are those
+        that are read, of `qoqdata.light.COLUMNS`: of millions of records, ask for few.
         """
         self.check_some()
-        frame = pl.DataFrame(self.files.leaves(METADATA).drop_columns(list(PLACE)))
-        n_images = pl.col("image_info").list.len().fill_null(0).cast(pl.Int64)
-        has_ecg = pl.col("ecg").struct.field("fs").is_not_null()
-        shows = (n_images > 0) | has_ecg | pl.col("context").is_not_null()
-        return frame.with_columns(n_images=n_images, shows=shows).drop(
-            "image_info", "ecg", "context"
-        )
+        return light_records(self.files, self.manifest, columns)
 
-    def kept(self) -> pl.DataFrame:
+    def kept(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """`metadata` without the records that curation dropped and without annotation-only ones."""
-        return without_dropped(self.metadata().filter("shows"), self.files.layout("curation"))
+        names = COLUMNS if columns is None else columns
+        light = self.metadata(list(dict.fromkeys([*names, "id", "shows"]))).filter("shows")
+        return without_dropped(light, self.files.layout("curation")).select(names)
 
-    def for_training(self) -> pl.DataFrame:
+    def for_training(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """`kept` without the records of evaluation sources, which are never trained on.
 
         Raises UsageError where no others are there.
         """
-        return roles.for_training(self.kept(), self.manifest, where=self.where)[0]
+        names = COLUMNS if columns is None else columns
+        light = self.kept(list(dict.fromkeys([*names, "source"])))
+        return roles.for_training(light, self.manifest, where=self.where)[0].select(names)
 
     def concepts(self, table: str | Path) -> ConceptTable:
         """The table of concepts of a name or file (see `qoqdata.concepts`).

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from qoqdata.dataset import Dataset
+from qoqdata.remote.leaves import row_groups
+from qoqdata.verdicts import dropped
 
 #: Kinds of change, in the order in which they are told; a record has one kind.
 KINDS = ("added", "removed", "moved", "relabelled", "changed")
@@ -56,11 +58,23 @@ NOT_COMPARED = SetDifference(
 
 
 def difference(before: Dataset, after: Dataset) -> SetDifference:
-    """What happened to each record between `before` and `after`.
+    """What happened to each kept record between `before` and `after`.
 
-    Records are matched by id, which is the same wherever the source was built.
+    Records are matched by id, which is the same wherever the source was built. Sources are compared
+    one after another; where metadata are the same file and as much is dropped, none has changed.
     """
-    old, new = _light(before), _light(after)
+    lost = [dropped(one.files.layout("curation"))["id"].unique().sort() for one in (before, after)]
+    as_before = lost[0].equals(lost[1])
+    parts = [NOT_COMPARED.records]
+    for source in sorted({*before.manifest.meta, *after.manifest.meta}):
+        entries = [one.manifest.meta.get(source) for one in (before, after)]
+        digests = [None if entry is None else entry.sha256 for entry in entries]
+        if not (as_before and digests[0] == digests[1]):
+            parts.append(_changes(_light(before, source, lost[0]), _light(after, source, lost[1])))
+    return SetDifference(pl.concat(parts), schema_changed=False)
+
+
+def _changes(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     both = old.join(new, on="id", how="full", suffix="_new", coalesce=True)
     kind = (
         pl.when(pl.col("source").is_null())
@@ -74,29 +88,29 @@ def difference(before: Dataset, after: Dataset) -> SetDifference:
         .when(pl.col("rest") != pl.col("rest_new"))
         .then(pl.lit("changed"))
     )
-    records = (
-        both.select(
-            "id",
-            source=pl.coalesce("source", "source_new"),
-            kind=kind,
-            before="split",
-            after="split_new",
-        )
-        .drop_nulls("kind")
-        .sort("source", "id")
-    )
-    return SetDifference(records, schema_changed=False)
-
-
-def _light(dataset: Dataset) -> pl.DataFrame:
-    """id, source, split, and two texts that differ when labelling or anything else does."""
-    if not dataset.manifest.shards:
-        columns = ("id", "source", "split", "labelling", "rest")
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    return dataset.records.select(
+    records = both.select(
         "id",
-        "source",
-        "split",
-        labelling=pl.struct(_LABELS).struct.json_encode(),
-        rest=pl.struct(_OTHER).struct.json_encode(),
-    ).collect()
+        source=pl.coalesce("source", "source_new"),
+        kind=kind,
+        before="split",
+        after="split_new",
+    )
+    return records.drop_nulls("kind").sort("source", "id")
+
+
+def _light(dataset: Dataset, source: str, lost: pl.Series) -> pl.DataFrame:
+    """id, source, split of its kept records, and two numbers that differ when labelling or anything
+    else does: 64-bit hashes, of which two of one record agree by chance once in 10^19 changes."""
+    columns = ("id", "source", "split", *_LABELS, *_OTHER)
+    texts = ("id", "source", "split")
+    schema = dict.fromkeys(texts, pl.String()) | dict.fromkeys(("labelling", "rest"), pl.UInt64())
+    parts = [pl.DataFrame(schema=schema)]
+    if source in {shard.source for shard in dataset.manifest.shards}:
+        for read in row_groups(dataset.files, dataset.manifest, source):
+            kept = pl.DataFrame(read(columns)).filter(~pl.col("id").is_in(lost.implode()))
+            hashes = {
+                name: pl.struct(facts).struct.json_encode().hash()
+                for name, facts in (("labelling", _LABELS), ("rest", _OTHER))
+            }
+            parts.append(kept.select(*texts, **hashes))
+    return pl.concat(parts)

@@ -156,6 +156,10 @@ class Layout:
         """The official splits of a namespace by keyed patient, for later builds of its sources."""
         return self.build / "patient_splits" / f"{namespace}.json"
 
+    def tally(self, family: str) -> Path:
+        """What the records of a family of sources counted to, for later statistics."""
+        return self.build / "statistics" / f"{family}.json"
+
     def quarantine(self, source: str) -> Path:
         return self.root / "quarantine" / f"{source}.parquet"
 

@@ -59,7 +59,7 @@ def find(dataset: Dataset) -> Iterator[Finding]:
     faults = list(_metadata_faults(dataset, compare=readable))
     yield from faults
     if readable and not faults:
-        frame = dataset.metadata()
+        frame = dataset.metadata(["id", "source", "split", "patient", "study", "shows"])
         yield from _set_faults(frame)
         yield from _hidden_faults(frame, dataset.manifest)
 

@@ -25,8 +25,8 @@ QOQDATA = (
     ("sources",),
     ("pipeline", "statistics"),
     ("remote",),
-    ("stream",),
-    ("items", "statistics.probe"),
+    ("light", "stream"),
+    ("items", "statistics.families", "statistics.probe"),
     ("notebook",),
     ("dataset",),
     (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from qoqdata.differences import difference
@@ -106,3 +107,13 @@ def test_changelog_grows_on_top(found) -> None:
         "- 1 records otherwise changed: films\n"
         "\n## 1.0.0\n\nFirst release.\n"
     )
+
+
+def test_what_is_dropped_is_removed_though_the_files_are_the_same(tmp_path: Path) -> None:
+    one, other = write(tmp_path / "a", BEFORE), write(tmp_path / "b", BEFORE)
+    assert difference(one, other).records.height == 0
+    verdicts = pl.DataFrame({"id": ["r2"], "keep": [False], "rule": ["person"]})
+    verdicts = verdicts.with_columns(reason=pl.lit("w"), evidence=pl.lit(None, pl.String))
+    other.layout.verdicts.parent.mkdir()
+    verdicts.write_parquet(other.layout.verdicts)
+    assert difference(one, other).records.select("id", "kind").rows() == [("r2", "removed")]

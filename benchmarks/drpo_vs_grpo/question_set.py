@@ -98,14 +98,14 @@ def write_statistics(out: Path, ids: NDArray[np.str_], rewards: NDArray[Any], po
     """Difficulty of rollouts of `policy` (Q, n) on the training records, by the library's own
     commands; the statistics of the data set as `qoqdata stats` leaves them."""
     import qoqdata
-    from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics import difficulty
 
     dataset = qoqdata.open(out)
     rollouts = out.parent / f"rollouts_{policy}.parquet"
     pl.DataFrame({"id": ids, "rewards": rewards.tolist()}).write_parquet(rollouts)
     measured = difficulty.from_rollouts(rollouts, policy=policy, scorer="accuracy")
     difficulty.write_difficulty(dataset.layout, measured)
-    return tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), measured))
+    return qoqdata.stats(dataset, policy=policy)
 
 
 def _decoded(encoded: bytes) -> NDArray[np.uint8]:

@@ -1,14 +1,18 @@
-"""Functions for people who look at a data set and decide: the viewer, decisions on records."""
+"""Functions for people who look at a data set and decide: the viewer, decisions on records, where
+a record comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
 
 if TYPE_CHECKING:
     from qoqdata.curation.decisions import PersonDecision
+    from qoqdata.curation.lineage import Lineage
+    from qoqdata.curation.replay import Replay
 
 
 def view(
@@ -63,3 +67,40 @@ def undo(
     from qoqdata.curation import decisions
 
     return decisions.undo(dataset_in_folder(dataset, command="decide"), id, author)
+
+
+def why(dataset: DatasetLike, id: str, *, rollouts: str | Path | None = None) -> Lineage:
+    """Where a record comes from and what was decided about it: raw files and their digests,
+    converter, sizes and windows, verdicts, decisions, rarity, success rates.
+
+    `rollouts` are a policy's, as `difficulty` reads them. Needs neither raw files nor a network.
+    Raises DatasetError for an id that the set does not hold, BadTable for other rollouts.
+    """
+    from qoqdata.curation.lineage import lineage
+
+    found = None if rollouts is None else Path(rollouts)
+    return lineage(dataset_of(dataset), id, rollouts=found)
+
+
+def replay(
+    dataset: DatasetLike,
+    id: str,
+    raw: str | Path,
+    *,
+    mapping: Mapping[str, Any] | str | Path | None = None,
+    salt_file: str | Path | None = None,
+) -> Replay:
+    """Make a record again from the raw files below `raw`, and compare all of its bytes.
+
+    `mapping` is that of the build, for a source that takes one; `salt_file` holds the site's secret
+    salt. Raises UsageError for another salt than that of the build and for a missing mapping,
+    DatasetError for an id that the set does not hold and where its files are not below `raw`.
+    """
+    from qoqdata.curation import replay as replaying
+    from qoqdata.curation.lineage import lineage
+    from qoqdata.records.identity import load_salt
+
+    target = dataset_in_folder(dataset, command="why --replay")
+    salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
+    own = Path(mapping) if isinstance(mapping, str) else mapping
+    return replaying.replay(target, lineage(target, id), Path(raw), salt, mapping=own)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qoqdata.curation.phi import Recogniser
     from qoqdata.curation.proof import Proof
     from qoqdata.curation.recipe import CurationRecipe
+    from qoqdata.curation.selection import Selection, SelectionTarget
     from qoqdata.curation.verdicts import Curation
     from qoqdata.dataset import Dataset
     from qoqdata.differences import SetDifference
@@ -160,6 +161,36 @@ def prove(
     return found
 
 
+def select(
+    dataset: DatasetLike, target: SelectionTarget | Mapping[str, Any] | str | Path
+) -> Selection:
+    """Keep a subset of a split, of a given size and within bounds, and drop the rest by verdict.
+
+    `target` is a SelectionTarget, its content, or its file. The subset is as close to the shares of
+    the target's balance as the bounds allow, and the same for the same records and target. Raises
+    UsageError for a target at fault, for bounds that cannot be met, each named with what it misses,
+    and for a set behind a URL.
+    """
+    from qoqdata.curation import selection
+    from qoqdata.settings import checked
+
+    opened = dataset_in_folder(dataset, command="select")
+    opened.check_some()
+    if isinstance(target, Mapping):
+        target = checked(selection.SelectionTarget, dict(target), where="target")
+    elif not isinstance(target, selection.SelectionTarget):
+        target = selection.load_target(Path(target))
+    return selection.select(opened, target)
+
+
+def unselect(dataset: DatasetLike) -> int:
+    """Take the verdicts of a selection back; returns how many. Raises UsageError for a set behind a
+    URL."""
+    from qoqdata.curation import selection
+
+    return selection.undo_selection(dataset_in_folder(dataset, command="select"))
+
+
 def stats(
     dataset: DatasetLike,
     *,
@@ -176,16 +207,22 @@ def stats(
     behind a URL or of evaluation sources only; DatasetError when no training record is left.
     """
     from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics.basis import basis_of
+    from qoqdata.statistics.concept_counts import concept_counts
+    from qoqdata.statistics.families import count_families
     from qoqdata.statistics.prior import write_prior
 
     target = dataset_in_folder(dataset, command="stats")
     concepts = None if harmonise is None else target.concepts(harmonise)
     if prior:
         write_prior(target)
-    scores = difficulty.choose(target.layout, policy)
-    return tables.write_statistics(
-        target.layout, tables.compute(target.for_training(), scores, concepts)
-    )
+    name = difficulty.policy_of(target.layout, policy)
+    scores = None if name is None else difficulty.choose(target.layout, name)
+    found = tables.joined(count_families(target, scores), scores)
+    if concepts is not None:
+        found["concepts"] = concept_counts(target.for_training(), concepts)
+    basis = basis_of(target.manifest, target.layout, name)
+    return tables.write_statistics(target.layout, found, basis)
 
 
 def difficulty(

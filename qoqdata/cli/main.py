@@ -24,12 +24,14 @@ from qoqdata.cli import (
     prove,
     publish,
     rebuild,
+    select,
     simulate,
     sources,
     stats,
     traces,
     validate,
     view,
+    why,
 )
 
 app = command_line.application(
@@ -51,6 +53,8 @@ COMMANDS = (
     prove,
     view,
     decide,
+    why,
+    select,
     stats,
     difficulty,
     traces,

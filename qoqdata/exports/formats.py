@@ -35,7 +35,7 @@ def write_export(dataset: Dataset, *, to: str, out: Path, change: Change = uncha
         raise UsageError(f"there is no format {to!r}", where="--to", fix=", ".join(FORMATS))
     if out.is_dir() and any(out.iterdir()):
         raise UsageError("is not empty", where=str(out), fix="name a new folder")
-    _, benchmarks = for_training(dataset.kept(), dataset.manifest, where=dataset.where)
+    _, benchmarks = for_training(dataset.kept(["source"]), dataset.manifest, where=dataset.where)
     tally = FORMATS[to](dataset, out, change)
     for slug, count in benchmarks.items():
         tally.left_out[f"{slug} is for evaluation only"] = count

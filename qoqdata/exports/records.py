@@ -18,7 +18,7 @@ from qoqdata.roles import evaluation_sources
 def write_records(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
     """`data/<split>-<number>.parquet`, in which plain clients find the splits by name."""
     tally = Tally()
-    ids = pa.array(dataset.for_training()["id"].to_list(), pa.string())
+    ids = pa.array(dataset.for_training(["id"])["id"].to_list(), pa.string())
     keep = partial(_kept, ids=ids, change=change)
     benchmarks = evaluation_sources(dataset.manifest)
     for split in SPLITS:

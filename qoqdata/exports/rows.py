@@ -61,7 +61,7 @@ def by_split(dataset: Dataset, change: Change) -> Iterator[tuple[Split, Iterator
     Without evaluation sources, since exports are for trainers; raises UsageError where no others
     are there.
     """
-    ids = set(dataset.for_training()["id"])
+    ids = set(dataset.for_training(["id"])["id"])
     benchmarks = evaluation_sources(dataset.manifest)
     own = [shard for shard in dataset.manifest.shards if shard.source not in benchmarks]
     for split in SPLITS:

@@ -15,6 +15,9 @@ from qoqdata.dataset import Dataset
 from qoqdata.publication.licences import Term, configs, terms
 from qoqdata.statistics.counts import distinct_images
 from qoqdata.statistics.tables import Stats
+from qoqdata.statistics.tally import with_numbered_keys
+
+_COLUMNS = ("source", "domain", "split", "patient", "study", "n_images")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ def gather_facts(dataset: Dataset) -> Facts:
 
     Raises DatasetError for statistics of an earlier version.
     """
-    light = dataset.metadata() if dataset.manifest.shards else _no_records()
+    light = _no_records()
+    if dataset.manifest.shards:
+        light = with_numbered_keys(dataset.metadata(_COLUMNS))
     cards = dataset.cards
     written = dataset.layout.statistics("domains").is_file()
     return Facts(
@@ -67,10 +72,8 @@ def gather_facts(dataset: Dataset) -> Facts:
 
 
 def _no_records() -> pl.DataFrame:
-    columns = ("source", "domain", "split", "patient", "study")
-    return pl.DataFrame(schema=dict.fromkeys(columns, pl.String)).with_columns(
-        n_images=pl.lit(0, pl.Int64)
-    )
+    texts = pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
+    return texts.cast({"n_images": pl.Int64})
 
 
 def _counts(light: pl.DataFrame, key: str) -> pl.DataFrame:

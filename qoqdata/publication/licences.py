@@ -80,7 +80,11 @@ def terms(cards: Mapping[str, Card]) -> dict[str, Term]:
 def require_terms(dataset: Dataset) -> None:
     """Raise DatasetError where the terms of a source are not those of its records or, of a source
     that needs no mapping, those of its card as installed."""
-    light = dataset.metadata().group_by("source").agg(pl.col("redistribution").unique())
+    light = (
+        dataset.metadata(["source", "redistribution"])
+        .group_by("source")
+        .agg(pl.col("redistribution").unique())
+    )
     by_record = {source: set(found) for source, found in light.iter_rows()}
     for slug, entry in dataset.manifest.sources.items():
         card, where = dataset.cards[slug], dataset.files.origin(f"cards/{slug}.json")

@@ -38,6 +38,7 @@ from qoqdata.remote.files import LocalFiles
 from qoqdata.roles import evaluation_sources
 from qoqdata.side_table import read_findings_table
 from qoqdata.statistics import difficulty, tables
+from qoqdata.statistics.basis import basis_of
 
 #: The version of a first release.
 FIRST = "1.0.0"
@@ -116,7 +117,8 @@ def entries_of(
     """
     if not manifest.shards:
         return {}
-    light = Dataset(root, manifest, LocalFiles(root, manifest)).metadata()
+    staged = Dataset(root, manifest, LocalFiles(root, manifest))
+    light = staged.metadata(["source", "study", "split", "shows"])
     entries = {**manifest.sources, **(more or {})}
     return {
         slug: entries[slug].model_copy(
@@ -264,12 +266,14 @@ def _describe(dataset: Dataset, staged: Dataset) -> None:
     trained_on = records.filter(~benchmark)
     if policy is not None and (trained_on["split"] == "train").any():
         success = difficulty.choose(staged.layout, policy)
-        tables.write_statistics(staged.layout, tables.compute(trained_on, success))
+        basis = basis_of(staged.manifest, staged.layout, policy)
+        tables.write_statistics(staged.layout, tables.compute(trained_on, success), basis)
 
 
 def _policy(dataset: Dataset) -> str | None:
     """The policy behind the data set's statistics; None when it has none."""
     if not dataset.layout.statistics("domains").is_file():
         return None
-    policies = dataset.stats.domains["policy"].drop_nulls()
+    # Stale ones too say whose success rates they were: those of what leaves are counted anew.
+    policies = tables.Stats.read(dataset.layout).domains["policy"].drop_nulls()
     return policies[0] if policies.len() else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,10 +18,15 @@ from qoqdata.errors import DatasetError
 from qoqdata.remote import integrity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qoqdata.remote.files import Files
 
 #: Where a row is: its shard in manifest order and its row group in the shard.
 PLACE = ("shard", "row_group")
+
+#: Reads leaf columns of one row group; those of the second argument, if any, as dictionaries.
+ReadColumns = Callable[..., pa.Table]
 
 
 def read_leaves(files: Files, manifest: Manifest, columns: Sequence[str]) -> pa.Table:
@@ -45,6 +52,19 @@ def read_leaves(files: Files, manifest: Manifest, columns: Sequence[str]) -> pa.
     return table
 
 
+def row_groups(files: Files, manifest: Manifest, source: str) -> Iterator[ReadColumns]:
+    """What reads the row groups of a source's metadata, one after another, in the source's order.
+
+    So a pass needs the memory of a row group, and may look at one column before it asks for the
+    next. Each is good until the next one is asked for, and raises as `read_leaves`.
+    """
+    entry = metadata_of(files, manifest, source)
+    where = files.origin(entry.path)
+    with files.holding(entry) as path, _readable(where):
+        for number in range(pq.read_metadata(path).num_row_groups):
+            yield partial(_read_group, path, number, where)
+
+
 def runs(manifest: Manifest) -> Iterator[tuple[str, int, int]]:
     """Stretches of the manifest's order in one source: source, first row in it, number of rows."""
     taken: Counter[str] = Counter()
@@ -67,17 +87,39 @@ def metadata_of(files: Files, manifest: Manifest, source: str) -> MetadataFile:
 
 def _read(files: Files, entry: MetadataFile, columns: Sequence[str]) -> pa.Table:
     where = files.origin(entry.path)
-    with files.holding(entry) as path:
+    with (
+        files.holding(entry) as path,
+        _readable(where),
+        # Only this reader picks single leaves of nested columns.
+        pq.ParquetFile(path, page_checksum_verification=True) as file,
+    ):
+        return file.read(columns=list(columns))
+
+
+def _read_group(
+    path: Path, number: int, where: str, columns: Sequence[str], coded: Sequence[str] = ()
+) -> pa.Table:
+    with _readable(where):
         try:
-            # Only this reader picks single leaves of nested columns.
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                table = file.read(columns=list(columns))
-        except integrity.FAULTS as error:
-            reason = str(error).splitlines()[0]
-            raise DatasetError(
-                f"cannot be read: {reason}", where=where, fix=integrity.FIX_METADATA
-            ) from error
-    return table
+            with pq.ParquetFile(
+                path, page_checksum_verification=True, read_dictionary=list(coded)
+            ) as file:
+                return file.read_row_group(number, columns=list(columns))
+        except pa.ArrowNotImplementedError:
+            # Arrow cannot give every list as a dictionary; then it comes as it is.
+            if not coded:
+                raise
+            return _read_group(path, number, where, columns)
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    try:
+        yield
+    except integrity.FAULTS as error:
+        reason = str(error).splitlines()[0]
+        fix = integrity.FIX_METADATA
+        raise DatasetError(f"cannot be read: {reason}", where=where, fix=fix) from error
 
 
 def _int32(values: np.ndarray) -> pa.Array:

@@ -100,6 +100,9 @@ class RemoteFiles:
                 # fsspec remembers listings by thread; this thread may have an old one.
                 system.invalidate_cache()
                 files = side_files.files_of(name, self._manifest, system, inside, self._url)
+                # What was there once and is no longer goes from the cache too.
+                here = (self._root / name).glob("*.parquet")
+                files = sorted({*files, *(f"{name}/{path.name}" for path in here)})
                 # A note and its file are two files: one process at a time writes them.
                 with self._cache.guarded(self._root.name):
                     side_files.refresh(system, inside, files, folder=self._root, url=self.origin())

@@ -10,9 +10,6 @@ from collections.abc import Sequence
 
 import polars as pl
 
-#: Bins over [0, 1]; a success rate of 1 falls into the last.
-BINS = 64
-
 
 def rarity(n_total: int, n_groups: int, n: int) -> float:
     """sqrt(N / (D * n)): 1 for an even share, above 1 for a rare group.
@@ -33,7 +30,12 @@ def counts_by(train: pl.DataFrame, key: str) -> pl.DataFrame:
 
     A study with questions of two groups counts once in each.
     """
-    groups = (
+    return shares(group_counts(train, key), asserted_counts(train, key))
+
+
+def group_counts(train: pl.DataFrame, key: str) -> pl.DataFrame:
+    """`key`, and by it the numbers of records, distinct studies, distinct patients and images."""
+    return (
         train.group_by(key)
         .agg(
             n_records=pl.len().cast(pl.Int64),
@@ -41,14 +43,34 @@ def counts_by(train: pl.DataFrame, key: str) -> pl.DataFrame:
             n_patients=pl.col("patient").drop_nulls().n_unique().cast(pl.Int64),
         )
         .join(distinct_images(train, key), on=key)
+        .rename({key: "key"})
     )
+
+
+def asserted_counts(train: pl.DataFrame, key: str) -> pl.DataFrame:
+    """A row for each label of each source and task by `key`: `n_studies` (Int64) that assert it.
+
+    Labels that are never asserted have none.
+    """
+    on = list(dict.fromkeys([key, "source", "task", "label"]))
+    named = train.select(*on[:-1], "study", label="labels").explode("label").drop_nulls("label")
+    counts = named.group_by(on).agg(n_studies=pl.col("study").n_unique().cast(pl.Int64))
+    return counts.select("n_studies", key=key)
+
+
+def shares(groups: pl.DataFrame, asserted: pl.DataFrame) -> pl.DataFrame:
+    """The groups of `group_counts` with share, rarity, label entropy and imbalance, by key.
+
+    Several rows of a key are of parts without a study or patient in common, and add up.
+    """
+    groups = groups.group_by("key").agg(pl.col("^n_.*$").sum()).sort("key")
     total = int(groups["n_studies"].sum())
     rows = []
-    for row in groups.sort(key).iter_rows(named=True):
-        labels = label_counts(train.filter(pl.col(key) == row[key]))
+    for row in groups.iter_rows(named=True):
+        labels = asserted.filter(pl.col("key") == row["key"])["n_studies"].sort().to_list()
         rows.append(
             {
-                "key": row[key],
+                "key": row["key"],
                 "n_records": row["n_records"],
                 "n_studies": row["n_studies"],
                 # No patient named by the source means unknown, not none.
@@ -60,7 +82,8 @@ def counts_by(train: pl.DataFrame, key: str) -> pl.DataFrame:
                 "imbalance_ratio": max(labels) / min(labels) if labels else None,
             }
         )
-    return pl.DataFrame(rows)
+    schema = {"n_patients": pl.Int64, "label_entropy": pl.Float64, "imbalance_ratio": pl.Float64}
+    return pl.DataFrame(rows, schema_overrides=schema)
 
 
 def distinct_images(records: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -73,29 +96,30 @@ def distinct_images(records: pl.DataFrame, key: str) -> pl.DataFrame:
     return shown.group_by(key).agg(pl.col("n_images").sum())
 
 
-def label_counts(frame: pl.DataFrame) -> list[int]:
-    """How many studies assert each label of each source and task, those never asserted left out."""
-    named = frame.select("source", "task", "study", label="labels").explode("label").drop_nulls()
-    counts = named.unique().group_by("source", "task", "label").len()
-    return counts["len"].sort().to_list()
-
-
 #: What a label's row is of.
 _TASK = ("source", "domain", "task")
 
 
-def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
-    """One row a label of each task: its options, never asserted ones too, and what else is named.
+def option_lists(records: pl.DataFrame) -> pl.DataFrame:
+    """The different lists of options of each task, in a column `label`.
 
     The options of a `choice` are texts of one question; they are labels where a record names them.
-    `records` are of all splits; `success` has `id` and `success_rate` of those of training.
+    A task has few lists, and millions of questions that repeat them.
+    """
+    named = records.filter(pl.col("kind") != "choice").select(*_TASK, label="options")
+    return named.drop_nulls("label").unique()
+
+
+def label_table(records: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
+    """One row a label of each task: its options, never asserted ones too, and what else is named.
+
+    `records` are of all splits, with the `success_rate` of those of training that have one; `lists`
+    are their `option_lists`.
     """
     on = [*_TASK, "label"]
     assertions, doubts, denials = (
         _named(records, column) for column in ("labels", "uncertain", "absent")
     )
-    # A task has few lists of options, and millions of questions that repeat them.
-    lists = records.filter(pl.col("kind") != "choice").select(*_TASK, label="options").unique()
     options = lists.explode("label").drop_nulls("label")
     labels = pl.concat([part.select(on) for part in (options, assertions, doubts, denials)])
     counts = assertions.group_by(on).agg(
@@ -108,7 +132,7 @@ def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
     )
     totals = records.group_by(*_TASK).agg(_studies("n_task", "train"))
     rates = (
-        assertions.join(success.select("id", "success_rate"), on="id")
+        assertions.drop_nulls("success_rate")
         .group_by(on)
         .agg(success_rate=pl.col("success_rate").sort().mean())
     )
@@ -120,20 +144,22 @@ def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.col("^n_.*$").fill_null(0))
         .join(totals, on=list(_TASK), how="left")
         .join(rates, on=on, how="left")
-        .with_columns(
-            prevalence=pl.when(pl.col("n_task") > 0).then(
-                pl.col("n_train_studies") / pl.col("n_task")
-            )
-        )
+        .with_columns(prevalence=pl.struct("n_train_studies", "n_task").map_batches(_quotients))
         .drop("n_task")
         .sort("source", "task", "label", "domain")
     )
 
 
+def _quotients(pairs: pl.Series) -> pl.Series:
+    """Correctly rounded, which those of polars are not where all divisors are one number."""
+    values = pairs.struct.unnest().iter_rows()
+    return pl.Series([n / of if of else None for n, of in values], dtype=pl.Float64)
+
+
 def _named(records: pl.DataFrame, column: str) -> pl.DataFrame:
     """A row for each label that a record lists in `column`, with whose it is."""
     return (
-        records.select(*_TASK, "split", "study", "id", label=column)
+        records.select(*_TASK, "split", "study", "success_rate", label=column)
         .explode("label")
         .drop_nulls("label")
     )
@@ -141,31 +167,9 @@ def _named(records: pl.DataFrame, column: str) -> pl.DataFrame:
 
 def _questions(name: str, split: str | None = None) -> pl.Expr:
     here = pl.lit(True) if split is None else pl.col("split") == split
-    return pl.col("id").filter(here).len().cast(pl.Int64).alias(name)
+    return pl.col("study").filter(here).len().cast(pl.Int64).alias(name)
 
 
 def _studies(name: str, split: str) -> pl.Expr:
     here = pl.col("split") == split
     return pl.col("study").filter(here).n_unique().cast(pl.Int64).alias(name)
-
-
-def clusters(success: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The bins of width 1/64 that hold questions, by `key` ("domain" or "source"): a histogram of
-    success rates, of which those of sources merge exactly into that of their domain.
-
-    `success` has the columns `key` and `success_rate`. Rows: level, key, cluster, centre (mean of
-    the members), count, variance (of the members, ddof 0).
-    """
-    rate = pl.col("success_rate")
-    return (
-        success.drop_nulls("success_rate")
-        .with_columns(cluster=(rate * BINS).floor().clip(0, BINS - 1).cast(pl.Int32))
-        .group_by(key, "cluster")
-        .agg(
-            centre=rate.sort().mean(),
-            count=pl.len().cast(pl.Int64),
-            variance=rate.sort().var(ddof=0).fill_null(0.0),
-        )
-        .sort(key, "cluster")
-        .select(pl.lit(key).alias("level"), pl.col(key).alias("key"), pl.exclude(key))
-    )

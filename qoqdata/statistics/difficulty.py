@@ -78,19 +78,24 @@ def from_estimates(parts: Iterable[pl.DataFrame], *, policy: str, scorer: str) -
 
 
 def choose(layout: Layout, policy: str | None = None) -> pl.DataFrame | None:
-    """The difficulty table to use: `policy`'s, else the only one of a real policy, else the
-    probe's, else the prior's, else None. Raises UsageError when several real policies leave the
-    choice open."""
-    paths = {path.stem: path for path in sorted(layout.difficulty.glob("*.parquet"))}
+    """The difficulty table to use, that of `policy_of`; None where there is none."""
+    name = policy_of(layout, policy)
+    return None if name is None else read_difficulty(layout.difficulty / f"{name}.parquet")
+
+
+def policy_of(layout: Layout, policy: str | None = None) -> str | None:
+    """Whose difficulty to use: `policy`'s, else the only one of a real policy, else the probe's,
+    else the prior's, else None. Raises UsageError for a policy that has none and when several real
+    policies leave the choice open."""
+    names = [path.stem for path in sorted(layout.difficulty.glob("*.parquet"))]
     if policy is not None:
-        if policy not in paths:
-            names = ", ".join(paths) or "none"
-            raise UsageError(f"no difficulty of the policy {policy!r}", fix=f"there is: {names}")
-        return read_difficulty(paths[policy])
-    real = [name for name in paths if name not in _ESTIMATES]
+        if policy not in names:
+            there = ", ".join(names) or "none"
+            raise UsageError(f"no difficulty of the policy {policy!r}", fix=f"there is: {there}")
+        return policy
+    real = [name for name in names if name not in _ESTIMATES]
     if len(real) > 1:
         raise UsageError(
             f"difficulty of {len(real)} policies: {', '.join(real)}", fix="choose with --policy"
         )
-    name = next((name for name in (*real, *_ESTIMATES) if name in paths), None)
-    return None if name is None else read_difficulty(paths[name])
+    return next((name for name in (*real, *_ESTIMATES) if name in names), None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -12,12 +14,14 @@ from qoqdata.atomic import file_digest, replacing
 from qoqdata.concepts import ConceptTable
 from qoqdata.contract import statistics
 from qoqdata.contract.arrow import arrow_schema
+from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.types import Table
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.side_table import read_side_table
+from qoqdata.statistics.basis import Basis, why_stale
 from qoqdata.statistics.concept_counts import concept_counts
-from qoqdata.statistics.counts import clusters, counts_by, label_table
+from qoqdata.statistics.tally import Tally, tables_of, tally
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Stats:
     digest: str
     #: Counts by concept, where they were asked for; no number of DRPO depends on them.
     concepts: pl.DataFrame | None = None
+    #: What they were computed over; None where they do not say.
+    basis: Basis | None = None
 
     @classmethod
     def read(cls, layout: Layout) -> Stats:
@@ -52,7 +58,11 @@ class Stats:
         concepts = None
         if path.is_file():
             concepts = read_side_table(path, statistics.CONCEPTS, fix=fix)
-        return cls(domains, sources, labels, bins, digest, concepts)
+        return cls(domains, sources, labels, bins, digest, concepts, _stated(paths))
+
+
+#: What is needed of a difficulty table to count with it.
+RATES = {"id": pl.String, "success_rate": pl.Float64, "n_rollouts": pl.Int32}
 
 
 def compute(
@@ -65,72 +75,62 @@ def compute(
 
     Raises DatasetError when no training record is left.
     """
-    train = records.filter(pl.col("split") == "train")
-    if train.height == 0:
-        raise DatasetError("holds no training record to describe", where="statistics")
-    empty = pl.DataFrame(
-        schema={"id": pl.String, "success_rate": pl.Float64, "n_rollouts": pl.Int32}
-        | {"policy": pl.String, "scorer": pl.String}
-    )
-    rates = empty if difficulty is None else difficulty.select(empty.columns)
-    success = train.join(rates, on="id", how="left", maintain_order="left")
-    domain_of = _main_domains(train)
+    rates = pl.DataFrame(schema=RATES) if difficulty is None else difficulty.select(*RATES)
+    counted = tally(records.join(rates, on="id", how="left", maintain_order="left"))
     return {
-        "domains": _with_success(train, success, "domain"),
-        "sources": _with_success(train, success, "source").join(domain_of, on="key").sort("key"),
-        "labels": label_table(records, success.drop_nulls("success_rate")),
-        "clusters": pl.concat([clusters(success, "domain"), clusters(success, "source")]),
+        **joined([counted], difficulty),
         **({} if concepts is None else {"concepts": concept_counts(records, concepts)}),
     }
 
 
-def _main_domains(train: pl.DataFrame) -> pl.DataFrame:
-    """`key` (source) and `domain`: where a source spans several, that of most of its records."""
-    counts = train.group_by(key="source", domain="domain").len()
-    order = counts.sort("key", "len", "domain", descending=[False, True, False])
-    return order.unique("key", keep="first", maintain_order=True).select("key", "domain")
+def joined(parts: Sequence[Tally], difficulty: pl.DataFrame | None) -> dict[str, pl.DataFrame]:
+    """The tables but that of concepts, from the tallies of all parts of a set and the difficulty
+    that these were counted with. Raises DatasetError when no training record is left."""
+    if not any(part.groups.height for part in parts):
+        raise DatasetError("holds no training record to describe", where="statistics")
+    policy, scorer = None, None
+    if difficulty is not None and difficulty.height:
+        policy, scorer = difficulty.select("policy", "scorer").row(0)
+    return tables_of(parts, policy=policy, scorer=scorer)
 
 
-def write_statistics(layout: Layout, tables: dict[str, pl.DataFrame]) -> Stats:
+def current(stats: Stats, manifest: Manifest, layout: Layout) -> Stats:
+    """`stats` as they are; raises DatasetError, with the command that makes them anew, where they
+    are stale or do not say what they were computed over."""
+    if stats.basis is None:
+        reason = "they do not say what they were computed over"
+    elif (changed := why_stale(stats.basis, manifest, layout)) is None:
+        return stats
+    else:
+        reason = changed
+    where = str(layout.statistics("domains").parent)
+    fix = f"qoqdata stats {layout.root}"
+    raise DatasetError(f"the statistics are stale: {reason}", where=where, fix=fix)
+
+
+def write_statistics(layout: Layout, tables: dict[str, pl.DataFrame], basis: Basis) -> Stats:
     """Write the tables under `stats/` in the contract's schema, and read them back.
 
-    Counts by concept that an earlier call left go where `tables` has none: they would be stale.
+    Each states its `basis`. Counts by concept that an earlier call left go where `tables` has none:
+    they would be stale.
     """
     for table in statistics.TABLES:
-        _write(layout, table, tables[table.name])
+        _write(layout, table, tables[table.name], basis)
     if statistics.CONCEPTS.name in tables:
-        _write(layout, statistics.CONCEPTS, tables[statistics.CONCEPTS.name])
+        _write(layout, statistics.CONCEPTS, tables[statistics.CONCEPTS.name], basis)
     else:
         layout.statistics(statistics.CONCEPTS.name).unlink(missing_ok=True)
     return Stats.read(layout)
 
 
-def _with_success(train: pl.DataFrame, success: pl.DataFrame, key: str) -> pl.DataFrame:
-    rate = pl.col("success_rate")
-    by_key = (
-        success.drop_nulls("success_rate")
-        .group_by(key)
-        .agg(
-            success_rate=rate.sort().mean(),
-            success_rate_variance=rate.sort().var(ddof=0).fill_null(0.0),
-            n_questions=pl.len().cast(pl.Int64),
-            n_rollouts=pl.col("n_rollouts").cast(pl.Int64).sum(),
-            policy=pl.col("policy").first(),
-            scorer=pl.col("scorer").first(),
-        )
-    )
-    return (
-        counts_by(train, key)
-        .join(by_key.rename({key: "key"}), on="key", how="left")
-        .with_columns(
-            pl.col("n_questions").fill_null(0),
-            n_rollouts=pl.when(pl.col("n_rollouts") > 0).then("n_rollouts"),
-        )
-        .sort("key")
-    )
-
-
-def _write(layout: Layout, table: Table, frame: pl.DataFrame) -> None:
+def _write(layout: Layout, table: Table, frame: pl.DataFrame, basis: Basis) -> None:
     arrow = frame.select(table.names).to_arrow().cast(arrow_schema(table))
+    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, **basis.to_metadata()})
     with replacing(layout.statistics(table.name)) as draft:
         pq.write_table(arrow, draft, compression="zstd")
+
+
+def _stated(paths: Sequence[Path]) -> Basis | None:
+    """The basis that all tables state; None where they state none or not the same."""
+    first, *others = (Basis.of_metadata(pq.read_schema(path).metadata or {}) for path in paths)
+    return first if all(one == first for one in others) else None

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation.decisions import PersonDecision, standing_decisions
+from qoqdata.curation.lineage import record_findings, record_rates, record_verdicts
 from qoqdata.dataset import Dataset
-from qoqdata.errors import DatasetError
-from qoqdata.layout import Layout
-from qoqdata.parquet_memory import require_memory
 from qoqdata.question import image_names
-from qoqdata.side_table import read_side_table
-from qoqdata.statistics.difficulty import read_difficulty
 from qoqdata.viewer import ecg_paper
 from qoqdata.viewer.media import COLOURS, mask_codes
 
@@ -103,9 +95,9 @@ def record_view(dataset: Dataset, record: Mapping[str, Any]) -> RecordView:
         labels=[(state, record[name]) for name, state in STATES if record[name]],
         reasoning=record["reasoning"] or "",
         facts=_facts(record),
-        verdicts=_verdicts(layout.verdicts, record["id"]),
-        findings=_findings(layout, record["id"]),
-        rates=_rates(dataset.files.layout("difficulty").difficulty, record["id"]),
+        verdicts=record_verdicts(layout, record["id"]),
+        findings=record_findings(layout, record["id"]),
+        rates=record_rates(dataset.files.layout("difficulty"), record["id"]),
         decision=decisions.get(record["id"]),
     )
 
@@ -183,40 +175,3 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [(name, made.get(name)) for name in ("converter", "version", "algorithm", "digest")]
     rows += [("note", note) for note in made.get("notes") or []]
     return [(name.replace("_", " "), str(value)) for name, value in rows if value is not None]
-
-
-def _verdicts(path: Path, id_: str) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    fix = "run `qoqdata curate` again, or fetch the data set anew"
-    own = read_side_table(path, VERDICTS, fix=fix).filter(pl.col("id") == id_)
-    verdict = pl.when("keep").then(pl.lit("keep")).otherwise(pl.lit("drop"))
-    return own.select("rule", "reason", "evidence", verdict=verdict).to_dicts()
-
-
-def _findings(layout: Layout, id_: str) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Rows on the record in every table of findings that curation left, by the table's name."""
-    tables = sorted(layout.verdicts.parent.glob("*.parquet"))
-    found = []
-    for path in tables:
-        if path == layout.verdicts:
-            continue
-        try:
-            require_memory(path)
-            rows = pl.scan_parquet(path, glob=False)
-            if "id" not in rows.collect_schema():
-                continue
-            of_record = rows.filter(pl.col("id") == id_).drop("id").collect()
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            what = f"cannot be read: {str(error).splitlines()[0]}"
-            raise DatasetError(what, where=str(path), fix="run `qoqdata curate` again") from error
-        if of_record.height:
-            found.append((path.stem.replace("_", " "), of_record.to_dicts()))
-    return found
-
-
-def _rates(folder: Path, id_: str) -> list[dict[str, Any]]:
-    """Success rate and number of rollouts by policy."""
-    tables = (read_difficulty(path) for path in sorted(folder.glob("*.parquet")))
-    rows = (table.filter(pl.col("id") == id_) for table in tables)
-    return [row for table in rows for row in table.to_dicts()]

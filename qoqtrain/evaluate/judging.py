@@ -47,7 +47,7 @@ def questions_of(dataset: Dataset, split: str) -> list[Question]:
     Records that curation dropped and those that show nothing are not asked. Raises DatasetError
     for a split without records, and for a closed question without options.
     """
-    ids = dataset.kept().filter(pl.col("split") == split).select("id")
+    ids = dataset.kept(["id", "split"]).filter(pl.col("split") == split).select("id")
     if not ids.height:
         raise DatasetError(f"has no record to ask in the split {split}", where=str(dataset.root))
     scan = dataset.records.filter(pl.col("split") == split).select(_COLUMNS)

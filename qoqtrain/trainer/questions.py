@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import polars as pl
 
-from qoqdata.errors import DatasetError, InputError, QoqdataError, UsageError
+from qoqdata.errors import InputError, QoqdataError, UsageError
 from qoqtrain.drpo import DRPO
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.budget import mix_of
@@ -36,7 +36,7 @@ def train_records(dataset: Dataset) -> pl.DataFrame:
     """
     records = dataset.for_training().filter(pl.col("split") == "train")
     if records.height == 0:
-        splits = ", ".join(dataset.metadata()["split"].unique().sort().to_list())
+        splits = ", ".join(dataset.metadata(["split"])["split"].unique().sort().to_list())
         raise UsageError(
             f"has no training record to show (splits: {splits})",
             where=str(dataset.root),
@@ -51,24 +51,12 @@ def ecg_ids(dataset: Dataset) -> list[str]:
     return frame.filter(pl.col("ecg").struct.field("fs").is_not_null())["id"].to_list()
 
 
-def estimator(dataset: Dataset, settings: TrainSettings, records: pl.DataFrame) -> DRPO:
+def estimator(dataset: Dataset, settings: TrainSettings) -> DRPO:
     """The DRPO estimator from the data set's statistics.
 
-    Raises DatasetError, with the command that makes them, when there are none or they count other
-    records than are there.
+    Raises DatasetError, with the command that makes them, when there are none or they are stale.
     """
     stats, key = dataset.stats, settings.drpo.domain_key
-    table = stats.domains if key == "domain" else stats.sources
-    counts = dict(table.select("key", "n_records").iter_rows())
-    actual = dict(records.group_by(key).len().iter_rows())
-    if counts != actual:
-        name = next(n for n in sorted({*counts, *actual}) if counts.get(n) != actual.get(n))
-        raise DatasetError(
-            f"the statistics are stale: they count {counts.get(name, 0):,} training records of"
-            f" the {key} {name}, there are {actual.get(name, 0):,}",
-            where=str(dataset.root),
-            fix=f"qoqdata stats {dataset.root}",
-        )
     return DRPO.from_stats(stats, key, settings.drpo.preset, **settings.drpo.settings)
 
 

@@ -15,8 +15,8 @@ from qoqdata.publication.front_matter import front_matter
 from qoqdata.publication.pages import write_pages
 from qoqdata.publication.readme import escape, readme, table
 from qoqdata.publication.staging import seal, stage
-from qoqdata.statistics import tables
 from qoqdata.statistics.prior import write_prior
+from tests.statistics.written import write_stats
 
 URL = "hf://datasets/our-lab/our-set@main"
 
@@ -24,7 +24,7 @@ URL = "hf://datasets/our-lab/our-set@main"
 @pytest.fixture(scope="module")
 def release(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     scored, _ = write_prior(mixed)
-    tables.write_statistics(mixed.layout, tables.compute(mixed.kept(), scored))
+    write_stats(mixed, scored)
     staged = stage(mixed, tmp_path_factory.mktemp("card") / "out")
     staged = seal(staged, version="1.0.0", previous=None)
     write_pages(staged, URL)

@@ -14,9 +14,9 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.staging import stage
-from qoqdata.statistics import tables
 from qoqdata.validation import find
 from tests.publication.conftest import build_set
+from tests.statistics.written import write_stats
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> 
     from qoqdata.statistics.prior import write_prior
 
     table, _ = write_prior(dataset)
-    tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), table))
+    write_stats(dataset, table)
     staged = stage(dataset, tmp_path / "out")
     assert staged.stats.sources["key"].to_list() == ["ham10000", "ptb_xl"]
     train = staged.metadata().filter((pl.col("split") == "train") & pl.col("shows")).height

@@ -12,9 +12,10 @@ from PIL import Image
 
 from qoqdata.dataset import Dataset
 from qoqdata.remote import faults
-from qoqdata.statistics import difficulty, tables
+from qoqdata.statistics import difficulty
 from tests.records.sound_rows import encoded, facts, image_row
 from tests.remote.servers import Site, serving
+from tests.statistics.written import write_stats
 from tests.validation.written_set import write
 
 
@@ -76,7 +77,7 @@ def local(tmp_path: Path) -> Dataset:
     pl.DataFrame({"id": kept["id"], "rewards": [[0.0, 1.0]] * kept.height}).write_parquet(rollouts)
     scored = difficulty.from_rollouts(rollouts, policy="some-policy", scorer="exact")
     difficulty.write_difficulty(dataset.layout, scored)
-    tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None))
+    write_stats(dataset)
     return dataset
 
 

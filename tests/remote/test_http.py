@@ -16,8 +16,9 @@ from qoqdata import json_document
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.remote import side_files
-from qoqdata.statistics import difficulty, tables
+from qoqdata.statistics import difficulty
 from tests.remote.servers import ENDLESS, Site
+from tests.statistics.written import write_stats
 from tests.validation.written_set import load, reseal, save
 
 SHARD = "set/data/films/train-00000.parquet"
@@ -244,7 +245,7 @@ def test_changed_statistics_and_verdicts_show_at_the_next_open(
     assert before.stats.digest == local.stats.digest and before.kept().height == 11
     verdicts = pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False], "rule": ["leakage"] * 2})
     verdicts.write_parquet(local.layout.verdicts)
-    written = tables.write_statistics(local.layout, tables.compute(local.kept(), None))
+    written = write_stats(local)
     assert written.digest != local.manifest.digest
     assert before.kept().height == 11  # an open data set does not change below its reader
     after = opened(site)

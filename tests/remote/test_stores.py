@@ -15,7 +15,8 @@ from polars.testing import assert_frame_equal
 import qoqdata
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.statistics import difficulty, tables
+from qoqdata.statistics import difficulty
+from tests.statistics.written import write_stats
 
 BUCKET = "clinical"
 Store = tuple[str, dict[str, Any]]
@@ -73,7 +74,7 @@ def test_what_is_published_anew_shows_at_the_next_open(store: Store, local: Data
     system, root = fsspec.url_to_fs(store[0], **store[1])
     verdicts = pl.DataFrame({"id": ["r1", "r2"], "keep": [False, False], "rule": ["leakage"] * 2})
     verdicts.write_parquet(local.layout.verdicts)
-    written = tables.write_statistics(local.layout, tables.compute(local.kept(), None))
+    written = write_stats(local)
     system.put(f"{local.root}/stats/", f"{root}/stats/", recursive=True)
     system.put_file(str(local.layout.verdicts), f"{root}/curation/verdicts.parquet")
     assert opened(store).stats.digest == written.digest

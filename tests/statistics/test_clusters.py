@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoqdata.statistics.counts import BINS, clusters
+from qoqdata.statistics import bins
+from qoqdata.statistics.bins import BINS
 
 
 def scored(*means: float | None, source: str = "a", domain: str = "ct") -> pl.DataFrame:
     frame = pl.DataFrame({"success_rate": pl.Series(means, dtype=pl.Float64)})
-    return frame.with_columns(source=pl.lit(source), domain=pl.lit(domain))
+    own = {"source": pl.lit(source), "domain": pl.lit(domain), "n_rollouts": pl.lit(4)}
+    return frame.with_columns(**own)
+
+
+def clusters(rows: pl.DataFrame, key: str) -> pl.DataFrame:
+    return bins.clusters(bins.bins(rows), key)
 
 
 def test_bins_by_hand() -> None:
@@ -73,3 +81,26 @@ def test_order_does_not_change_a_bit(means: list[float]) -> None:
 
 def test_nothing_scored() -> None:
     assert clusters(scored(None, None), "domain").height == 0
+
+
+def test_merged_bins_by_hand() -> None:
+    """0.25 twice of one source, 0.26 of another: 0.76 / 3, variance 2 / 9 of 0.01 squared."""
+    rows = pl.concat([scored(0.25, 0.25, source="a"), scored(0.26, source="b")])
+    whole = bins.merged_bins(bins.bins(rows), "domain").to_dicts()
+    assert whole == [
+        {
+            "domain": "ct",
+            "centre": pytest.approx(0.76 / 3),
+            "count": 3,
+            "variance": pytest.approx(2 / 9 * 1e-4),
+            "n_rollouts": 12,
+        }
+    ]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.randoms())
+def test_the_order_of_parts_does_not_change_a_bit(means: list[float], random: Random) -> None:
+    rows = pl.concat([scored(mean, source=f"s{n % 5}") for n, mean in enumerate(means)])
+    parts = bins.bins(rows)
+    mixed = parts[random.sample(range(parts.height), parts.height)]
+    assert bins.merged_bins(mixed, "domain").equals(bins.merged_bins(parts, "domain"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from qoqdata.statistics.counts import label_table
+from qoqdata.statistics import counts
 from tests.statistics.training_rows import frame, record
 
 KEPT = frame(
@@ -27,6 +27,11 @@ KEPT = frame(
 SCORED = pl.DataFrame({"id": ["r000", "r001", "r004"], "success_rate": [1.0, 0.5, 0.0]})
 
 
+def label_table(records: pl.DataFrame, success: pl.DataFrame) -> pl.DataFrame:
+    scored = records.join(success, on="id", how="left", maintain_order="left")
+    return counts.label_table(scored, counts.option_lists(records))
+
+
 def test_counts_by_hand() -> None:
     table = label_table(KEPT, SCORED)
     other = table.filter(pl.col("source") == "b").select("label", "n_train", "n_absent")
@@ -43,20 +48,20 @@ def test_counts_by_hand() -> None:
     states = ("n_train", "n_validation", "n_test", "n_uncertain", "n_absent")
     studies = ("n_train_studies", "n_validation_studies", "n_test_studies", "prevalence")
 
-    def counts(task: str, label: str, names: tuple[str, ...]) -> tuple:
+    def count(task: str, label: str, names: tuple[str, ...]) -> tuple:
         return tuple(rows[task, label][name] for name in names)
 
-    assert counts("diagnosis", "x", states) == (3, 0, 1, 1, 0)
-    assert counts("diagnosis", "y", states) == (2, 1, 0, 1, 1)
-    assert counts("diagnosis", "z", states) == (0, 0, 0, 0, 1)
-    assert counts("severity", "mild", states) == (0, 0, 1, 0, 0)
-    assert counts("severity", "severe", states) == (0, 0, 0, 0, 0)
+    assert count("diagnosis", "x", states) == (3, 0, 1, 1, 0)
+    assert count("diagnosis", "y", states) == (2, 1, 0, 1, 1)
+    assert count("diagnosis", "z", states) == (0, 0, 0, 0, 1)
+    assert count("severity", "mild", states) == (0, 0, 1, 0, 0)
+    assert count("severity", "severe", states) == (0, 0, 0, 0, 0)
     # Four training questions about three studies: s0 twice, s1 and s4.
-    assert counts("diagnosis", "x", studies) == (2, 0, 1, pytest.approx(2 / 3))
-    assert counts("diagnosis", "y", studies) == (2, 1, 0, pytest.approx(2 / 3))
-    assert counts("diagnosis", "z", studies) == (0, 0, 0, 0.0)
-    assert counts("severity", "mild", studies) == (0, 0, 1, None)
-    assert counts("severity", "severe", studies) == (0, 0, 0, None)
+    assert count("diagnosis", "x", studies) == (2, 0, 1, pytest.approx(2 / 3))
+    assert count("diagnosis", "y", studies) == (2, 1, 0, pytest.approx(2 / 3))
+    assert count("diagnosis", "z", studies) == (0, 0, 0, 0.0)
+    assert count("severity", "mild", studies) == (0, 0, 1, None)
+    assert count("severity", "severe", studies) == (0, 0, 0, None)
     # Training questions that assert x score 1 and 0.5, those that assert y 0.5 and 0.
     assert rows["diagnosis", "x"]["success_rate"] == 0.75
     assert rows["diagnosis", "y"]["success_rate"] == 0.25

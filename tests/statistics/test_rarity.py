@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoqdata.statistics.counts import counts_by, entropy, label_counts, rarity
+from qoqdata.statistics.counts import asserted_counts, counts_by, entropy, rarity
 from tests.statistics.training_rows import frame, record
 
 
@@ -131,7 +131,8 @@ def test_more_questions_about_each_study_change_no_rarity(times: int, source: st
 
 def test_label_counts_keep_tasks_apart() -> None:
     rows = frame(record(0, "x"), record(1, "x", task="severity"), record(2, "x"))
-    assert label_counts(rows) == [1, 2]
+    counts = asserted_counts(rows, "domain")
+    assert sorted(counts.rows()) == [(1, "ct"), (2, "ct")]
 
 
 def test_row_order_does_not_matter() -> None:

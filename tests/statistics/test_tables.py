@@ -20,8 +20,10 @@ from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildSetting, SourceRequest
 from qoqdata.sources import catalogue
 from qoqdata.statistics import difficulty, tables
+from qoqdata.statistics.basis import KEY, Basis, basis_of
 from qoqdata.statistics.tables import Stats
 from qoqdata.suite.examples import SALT
+from tests.statistics.written import write_stats
 
 SLUGS = ("ham10000", "ptb_xl", "kits23")
 
@@ -180,13 +182,16 @@ def test_a_prior_has_no_rollouts(dataset: Dataset) -> None:
 
 
 def test_tables_on_disk_have_the_schema_of_the_contract(dataset: Dataset) -> None:
-    computed = tables.compute(
-        dataset.kept(), scores(dataset, ham10000=0.5, ptb_xl=0.75, kits23=0.0)
-    )
-    stats = tables.write_statistics(dataset.layout, computed)
+    rates = scores(dataset, ham10000=0.5, ptb_xl=0.75, kits23=0.0)
+    computed = tables.compute(dataset.kept(), rates)
+    stats = write_stats(dataset, rates)
     for table in statistics.TABLES:
         path = dataset.root / "stats" / f"{table.name}.parquet"
-        assert pq.read_schema(path).equals(arrow_schema(table), check_metadata=True)
+        schema = pq.read_schema(path)
+        stated = Basis.of_metadata(schema.metadata)
+        assert stated == stats.basis == basis_of(dataset.manifest, dataset.layout, "one")
+        bare = {name: text for name, text in schema.metadata.items() if name != KEY}
+        assert schema.with_metadata(bare).equals(arrow_schema(table), check_metadata=True)
         assert getattr(stats, table.name).equals(computed[table.name].select(table.names))
     assert (
         Stats.read(dataset.layout).digest == stats.digest == open_dataset(dataset.root).stats.digest
@@ -194,19 +199,14 @@ def test_tables_on_disk_have_the_schema_of_the_contract(dataset: Dataset) -> Non
 
 
 def test_the_digest_names_the_numbers(dataset: Dataset) -> None:
-    digests = {
-        tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None)).digest
-        for _ in range(8)
-    }
+    digests = {write_stats(dataset).digest for _ in range(8)}
     assert len(digests) == 1
-    other = tables.write_statistics(
-        dataset.layout, tables.compute(dataset.kept(), scores(dataset, ham10000=0.5))
-    )
+    other = write_stats(dataset, scores(dataset, ham10000=0.5))
     assert other.digest not in digests
 
 
 def test_no_statistics_yet(dataset: Dataset) -> None:
-    tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None))
+    write_stats(dataset)
     (dataset.root / "stats" / "labels.parquet").unlink()
     with pytest.raises(DatasetError, match="no statistics yet") as raised:
         dataset.stats  # noqa: B018
@@ -218,8 +218,7 @@ def test_no_statistics_yet(dataset: Dataset) -> None:
 )
 def test_tables_that_count_no_studies_are_refused(dataset: Dataset, older: dict[str, str]) -> None:
     """Those of versions 1 and 2; one line says how to make them anew, and that does."""
-    computed = tables.compute(dataset.kept(), None)
-    tables.write_statistics(dataset.layout, computed)
+    write_stats(dataset)
     for name in ("domains", "sources", "labels"):
         path = dataset.layout.statistics(name)
         table = pl.read_parquet(path).drop("^n_.*studies$", "n_absent", strict=False)

@@ -15,8 +15,8 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import UsageError
 from qoqdata.manifest import write_manifest
 from qoqdata.sources.catalogue import find_source
-from qoqdata.statistics.tables import compute, write_statistics
 from qoqdata.stream import Mix
+from tests.statistics.written import write_stats
 from tests.stream.sets import Part, write
 
 HEAD = "source,label,concept,system,code\n"
@@ -107,7 +107,7 @@ def test_what_cannot_be(dataset: Dataset, table: Path, tmp_path: Path) -> None:
         dataset.stream(mix="concept:uniform")
     with pytest.raises(UsageError, match="harmonise='findings'"):
         dataset.stream(where=pl.col("concepts").list.contains("Shadow"))
-    write_statistics(dataset.layout, compute(dataset.kept(), None))
+    write_stats(dataset)
     with pytest.raises(UsageError, match="rarity of concepts"):
         dataset.stream(mix="concept:rarity", harmonise=table)
     with pytest.raises(UsageError, match="in the mix"):

@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.statistics.tables import compute
-from qoqdata.statistics.tables import write_statistics as write_stats
 from qoqdata.stream import Mix, Stream
 from qoqdata.stream.mixing import probabilities, weights
 from qoqdata.stream.plan import Share
 from qoqdata.stream.sequence import components
+from tests.statistics.written import write_stats
 from tests.stream.sets import Part, write
 
 RECORDS = {"a": 900, "b": 90, "c": 10}
@@ -138,7 +137,7 @@ def test_rarity_is_that_of_the_tables(tmp_path: Path) -> None:
     mix = Mix("domain", "rarity")
     with pytest.raises(DatasetError, match="no statistics yet"):
         opened(dataset, mix)
-    write_stats(dataset.layout, compute(dataset.kept(), None))
+    write_stats(dataset)
     found = {name: s.probability for name, s in opened(dataset, mix).sampling().items()}
     assert found == pytest.approx({"chest_xray": 0.75, "ct": 0.25})
     with pytest.raises(UsageError, match="rarity of labels"):
@@ -150,7 +149,7 @@ def test_rarity_does_not_count_questions(tmp_path: Path) -> None:
     half of the films' studies stay: 18 sqrt(1 / 36) to 4 sqrt(1 / 4) is 3 to 2."""
     parts = [Part("films", "chest_xray", (36,)), Part("scans", "ct", (12,), asked=3)]
     dataset = write(tmp_path, parts)
-    write_stats(dataset.layout, compute(dataset.kept(), None))
+    write_stats(dataset)
     mix = Mix("domain", "rarity")
     found = {name: s.probability for name, s in opened(dataset, mix).sampling().items()}
     assert found == pytest.approx({"chest_xray": 0.75, "ct": 0.25})

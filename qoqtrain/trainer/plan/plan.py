@@ -59,7 +59,7 @@ def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
     refuse_settings(settings, world=ranks.world)
     dataset = qoqdata.open(settings.data)
     records = train_records(dataset)
-    drpo = estimator(dataset, settings, records) if settings.stage == "drpo" else None
+    drpo = estimator(dataset, settings) if settings.stage == "drpo" else None
     if drpo is not None:
         refuse_estimator(drpo, settings)
     ids = ecg_ids(dataset)

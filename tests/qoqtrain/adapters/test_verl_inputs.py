@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.statistics import tables
 from qoqtrain.adapters.verl_inputs import drpo_of, sessions_of
 from tests.records.sound_rows import image_row
+from tests.statistics.written import write_stats
 from tests.validation.written_set import write
 
 PAD = {"is_padding": True}
@@ -99,7 +99,7 @@ def test_an_estimator_from_options(tmp_path: Path) -> None:
     dataset = write(tmp_path / "set", [image_row(id=f"r{i}", patient=f"p{i}") for i in range(3)])
     with pytest.raises(DatasetError, match="no statistics yet"):
         drpo_of({"dataset": str(dataset.root)})
-    stats = tables.write_statistics(dataset.layout, tables.compute(dataset.kept(), None))
+    stats = write_stats(dataset)
     drpo, _ = drpo_of({"dataset": str(dataset.root)})
     assert drpo.priors.digest == stats.digest
     assert {prior.n_records for prior in drpo.priors.domains.values()} == {3}

@@ -18,15 +18,16 @@ def demo(tmp_path_factory) -> Path:
     from qoqdata.demo import SALT, stage
     from qoqdata.pipeline.build import build
     from qoqdata.pipeline.config import BuildSetting
-    from qoqdata.statistics import difficulty, tables
+    from qoqdata.statistics import difficulty
     from qoqdata.statistics.prior import write_prior
+    from tests.statistics.written import write_stats
 
     root = tmp_path_factory.mktemp("demo")
     build(stage(root / "raw"), root / "set", BuildSetting(SALT, workers=1))
     opened = open_dataset(root / "set")
     write_prior(opened)
     scored = difficulty.choose(opened.layout, None)
-    tables.write_statistics(opened.layout, tables.compute(opened.kept(), scored))
+    write_stats(opened, scored)
     return root / "set"
 
 
