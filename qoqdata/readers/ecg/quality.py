@@ -6,6 +6,8 @@ for up to 0.22 s, so only far longer constant stretches count as flat.
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
 FLAT_SECONDS = 2.0
@@ -66,15 +68,25 @@ def validity(
     `whole`: the samples are all of a lead, and not those of a segment.
     """
     present = ~np.isnan(millivolts)
-    starts, lengths = runs(millivolts)
     # Nearly all leads hold no value for long, and nothing more has to be asked of them.
-    if lengths.size > 1 and lengths.max() < min(RAIL_SECONDS, PLATEAU_SECONDS, FLAT_SECONDS) * fs:
+    least = ceil(min(RAIL_SECONDS, PLATEAU_SECONDS, FLAT_SECONDS) * fs)
+    if 1 < least <= millivolts.size and not _holds(millivolts, least):
         return np.asarray(present)
+    starts, lengths = runs(millivolts)
     choice = _flat(lengths, fs, millivolts.size, whole)
     choice |= _saturated(millivolts, starts, lengths, fs, rails)
     if choice.any():
         present &= ~_cover(starts, lengths, choice, millivolts.size)
     return np.asarray(present)
+
+
+def _holds(values: np.ndarray, least: int) -> bool:
+    """Whether `least` samples in a row, two or more, are equal; NaN equals nothing."""
+    held, count = values[1:] == values[:-1], 2
+    while count < least:
+        step = min(count - 1, least - count)
+        held, count = held[step:] & held[:-step], count + step
+    return bool(held.any())
 
 
 def _flat(lengths: np.ndarray, fs: float, size: int, whole: bool) -> np.ndarray:
