@@ -56,6 +56,22 @@ def saturated(millivolts: np.ndarray, fs: float, rails: tuple[float, float] | No
     return _cover(starts, lengths, choice, millivolts.size)
 
 
+def moves(millivolts: np.ndarray, fs: float) -> bool:
+    """Whether a lead, as `validity` takes it, holds no value for so long that it could be masked.
+
+    So it is with nearly all leads, of which nothing more has to be asked.
+    """
+    least = ceil(min(RAIL_SECONDS, PLATEAU_SECONDS, FLAT_SECONDS) * fs)
+    if not 1 < least <= millivolts.size:
+        return False
+    # Stretches of equal neighbours, twice as long each time; NaN equals nothing.
+    held, count = millivolts[1:] == millivolts[:-1], 2
+    while count < least:
+        step = min(count - 1, least - count)
+        held, count = held[step:] & held[:-step], count + step
+    return not held.any()
+
+
 def validity(
     millivolts: np.ndarray,
     fs: float,
@@ -68,9 +84,7 @@ def validity(
     `whole`: the samples are all of a lead, and not those of a segment.
     """
     present = ~np.isnan(millivolts)
-    # Nearly all leads hold no value for long, and nothing more has to be asked of them.
-    least = ceil(min(RAIL_SECONDS, PLATEAU_SECONDS, FLAT_SECONDS) * fs)
-    if 1 < least <= millivolts.size and not _holds(millivolts, least):
+    if moves(millivolts, fs):
         return np.asarray(present)
     starts, lengths = runs(millivolts)
     choice = _flat(lengths, fs, millivolts.size, whole)
@@ -78,15 +92,6 @@ def validity(
     if choice.any():
         present &= ~_cover(starts, lengths, choice, millivolts.size)
     return np.asarray(present)
-
-
-def _holds(values: np.ndarray, least: int) -> bool:
-    """Whether `least` samples in a row, two or more, are equal; NaN equals nothing."""
-    held, count = values[1:] == values[:-1], 2
-    while count < least:
-        step = min(count - 1, least - count)
-        held, count = held[step:] & held[:-step], count + step
-    return bool(held.any())
 
 
 def _flat(lengths: np.ndarray, fs: float, size: int, whole: bool) -> np.ndarray:
