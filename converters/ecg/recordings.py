@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from qoqdata.errors import UnreadableFile
 from qoqdata.readers.ecg import Recording, read_ecg
-from qoqdata.readers.ecg.data_file import signal_names
-from qoqdata.readers.ecg.header import read_wfdb_header
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.protocol import Converted, Job, Skipped
 
@@ -23,20 +20,17 @@ def read_pair(header: str, signal: str, job: Job) -> Recording:
 
     Raises UnreadableFile where the header names another file: it is another recording's.
     """
-    path, name = job.raw.resolve(header), signal.rpartition("/")[2]
-    if (names := signal_names(read_wfdb_header(path), path)) != [name]:
-        what = f"the header names {', '.join(names) or 'no file'} for its signal, not {name}"
-        raise UnreadableFile(what, where=header, fix="fetch the header again")
-    return read_recording(header, job)
+    return read_recording(header, job, signals=[signal.rpartition("/")[2]])
 
 
-def read_recording(path: str, job: Job) -> Recording:
+def read_recording(path: str, job: Job, *, signals: Sequence[str] | None = None) -> Recording:
     """The recording whose header is at `path`: mV, all leads at the rate and length of the file.
 
     Beside what the reader masks (missing, flat and saturated samples), limb leads that contradict
-    each other are. The repairs name every lead that is not whole.
+    each other are. The repairs name every lead that is not whole. `signals` are as `read_ecg`
+    takes them.
     """
-    recording = read_ecg(job.raw.resolve(path), limits=job.limits)
+    recording = read_ecg(job.raw.resolve(path), limits=job.limits, signals=signals)
     notes = list(recording.repairs)
     valid = recording.valid
     if fault := limb_fault(recording):

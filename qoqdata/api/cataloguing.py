@@ -57,6 +57,21 @@ def find_source(slug: str) -> Source:
     return catalogue.find_source(slug)
 
 
+def listed_records(slug: str, task: str) -> frozenset[str]:
+    """Ids of the records of a `task` about the cases of a source that its own card lists by unit,
+    for a benchmark: everybody's, since those of public sources need no salt.
+
+    Raises UnknownSource, and UsageError for a source whose ids are keyed.
+    """
+    from qoqdata.records.identity import record_id
+
+    card = find_source(slug).card
+    if card.raw_paths == "keyed":
+        raise UsageError("has ids of its site alone", where=f"source {slug}")
+    keys = {key for block in card.block if block.source == slug for key in block.keys}
+    return frozenset(record_id(slug, key, task, salt=None) for key in keys)
+
+
 def example_mapping(slug: str) -> str | None:
     """The mapping of a source's own example as YAML, to start from; None for one that takes none.
 

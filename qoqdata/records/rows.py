@@ -11,6 +11,7 @@ from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.record import RECORD
 from qoqdata.person import read_age
 from qoqdata.records.content import Ecg, Image, Mask, Number, Record, Region
+from qoqdata.records.ecg_column import ecg_array
 from qoqdata.records.storage import StoredImage, StoredMask, StoredMedia
 
 SCHEMA = arrow_schema(RECORD)
@@ -83,8 +84,12 @@ def row(record: Record, media: StoredMedia, facts: RecordFacts) -> dict[str, Any
 def batch(rows: Iterable[dict[str, Any]]) -> pa.RecordBatch:
     """An Arrow batch of rows in the record schema."""
     rows = list(rows)
-    columns = [pa.array([row[field.name] for row in rows], field.type) for field in SCHEMA]
+    columns = [_column([row[field.name] for row in rows], field) for field in SCHEMA]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _column(values: list[Any], field: pa.Field) -> pa.Array:
+    return ecg_array(values, field.type) if field.name == "ecg" else pa.array(values, field.type)
 
 
 def shows_something(row: dict[str, Any]) -> bool:

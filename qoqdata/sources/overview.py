@@ -33,7 +33,8 @@ What can be built, by domain, as the cards say. `qoqdata sources SLUG` shows a c
   files.
 
 **Left out**: MedPix 2.0. The images of VQA-RAD are from MedPix, so that whoever trains on it can no
-longer report that benchmark; its licence is not settled either.
+longer report that benchmark; its licence is not settled either. Kvasir: endoscopy is none of the
+domains of a record.
 """
 _COLUMNS = (
     *("source", "units", "records", "tasks and answers", "access; licence; redistribution"),

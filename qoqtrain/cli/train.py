@@ -141,6 +141,8 @@ def facts(result: DryRun, *, world: int, config: bool) -> dict[str, Any]:
         "left_out": result.left_out,
         "steps": shape.steps,
         "prompt_tokens": list(result.prompt_tokens),
+        "ecgs": result.ecgs,
+        "short_ecgs": result.short_ecgs,
         "memory": asdict(result.memory) | {"device": result.memory.device},
         "time": asdict(result.time),
         "mix": result.mix,
@@ -172,6 +174,13 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
             (
                 "prompts of step 1",
                 f"{longest} tokens at most, {settings.rollouts.prompt_tokens} allowed",
+            ),
+            (
+                "ECGs of step 1",
+                f"{result.ecgs}, {result.short_ecgs} shorter than the policy's window: the rest of"
+                " it is masked, and the prompt says so"
+                if result.ecgs
+                else None,
             ),
         ]
     )

@@ -40,7 +40,6 @@ class Collator:
     boxes              when regions are asked for (see `prompt.prompt`)
     system             text of a system turn, or None
     skipped            how many records were left out, by the `code` of the error
-    short_ecgs         how many of the rows show an ECG that is shorter than the policy's window
     """
 
     processor: Processor
@@ -49,7 +48,6 @@ class Collator:
     boxes: Boxes = "annotated"
     system: str | None = None
     skipped: Counter[str] = field(default_factory=Counter)
-    short_ecgs: int = 0
 
     def __post_init__(self) -> None:
         self._chat = Chat(self.processor, self.system)
@@ -163,7 +161,6 @@ class Collator:
             mask[index, start:] = 1
             types[index, start:] = torch.from_numpy(row.is_image).long()
         ecgs = [row.ecg for row in rows if row.ecg is not None]
-        self.short_ecgs += sum(ecg.short for ecg in ecgs)
         return ModelInputs(
             input_ids=ids,
             attention_mask=mask,

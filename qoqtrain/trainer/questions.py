@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
     from qoqtrain.data.batch import Row
     from qoqtrain.data.collate import Collator
+    from qoqtrain.data.ecg import EcgWindows
 
 #: The columns that prompts, truths and logs are made of.
 COLUMNS = (
@@ -104,6 +105,16 @@ class StepQuestions:
     left_out: list[str]
     state: dict[str, Any]
     failure: QoqdataError | None = None
+
+    @property
+    def ecgs(self) -> list[EcgWindows]:
+        """The ECGs that are shown."""
+        return [row.ecg for row in self.rows if row is not None and row.ecg is not None]
+
+    @property
+    def short_ecgs(self) -> int:
+        """How many of them are shorter than the policy's window, the rest of which is masked."""
+        return sum(ecg.short for ecg in self.ecgs)
 
 
 class Draws:

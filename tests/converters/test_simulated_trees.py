@@ -16,7 +16,7 @@ UNITS = 500
 SOURCES = (
     *("pad_ufes_20", "isic_2020", "busi", "echonet_dynamic", "covid_us", "bcss"),
     *("vindr_mammo", "cmmd", "cbis_ddsm", "aptos_2019", "messidor2", "jichi"),
-    *("ham10000", "lc25000", "covid_blues", "chase_db1"),
+    *("ham10000", "lc25000", "covid_blues", "chase_db1", "pocus"),
     *("brain_tumor", "brain_mri", "isles22", "mimic_iv"),
     *("ptb_xl", "mimic_iv_ecg", "chapman_shaoxing", "georgia", "cpsc2018"),
     *("rspect", "lndb", "hemorrhage", "inspect", "lidc", "kits23"),

@@ -11,7 +11,7 @@ import numpy as np
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.ecg import comments as comment_lines
 from qoqdata.readers.ecg.leads import arrange, called
-from qoqdata.readers.ecg.quality import validity
+from qoqdata.readers.ecg.quality import moves, validity
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.ecg.units import millivolts_per, to_millivolts
 
@@ -121,6 +121,8 @@ def _calibrated(
             f"lead {channel.name}: a gain of {channel.gain:g} gives no finite millivolts",
             where=where,
         )
+    if not lacks and moves(row, fs):
+        return row, np.ones(row.size, bool)
     rails = None
     if channel.rails is not None:
         ends = np.asarray(channel.rails)

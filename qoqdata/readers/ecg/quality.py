@@ -6,6 +6,8 @@ for up to 0.22 s, so only far longer constant stretches count as flat.
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
 FLAT_SECONDS = 2.0
@@ -54,6 +56,22 @@ def saturated(millivolts: np.ndarray, fs: float, rails: tuple[float, float] | No
     return _cover(starts, lengths, choice, millivolts.size)
 
 
+def moves(millivolts: np.ndarray, fs: float) -> bool:
+    """Whether a lead, as `validity` takes it, holds no value for so long that it could be masked.
+
+    So it is with nearly all leads, of which nothing more has to be asked.
+    """
+    least = ceil(min(RAIL_SECONDS, PLATEAU_SECONDS, FLAT_SECONDS) * fs)
+    if not 1 < least <= millivolts.size:
+        return False
+    # Stretches of equal neighbours, twice as long each time; NaN equals nothing.
+    held, count = millivolts[1:] == millivolts[:-1], 2
+    while count < least:
+        step = min(count - 1, least - count)
+        held, count = held[step:] & held[:-step], count + step
+    return not held.any()
+
+
 def validity(
     millivolts: np.ndarray,
     fs: float,
@@ -66,10 +84,9 @@ def validity(
     `whole`: the samples are all of a lead, and not those of a segment.
     """
     present = ~np.isnan(millivolts)
-    starts, lengths = runs(millivolts)
-    # Nearly all leads hold no value for long, and nothing more has to be asked of them.
-    if lengths.size > 1 and lengths.max() < min(RAIL_SECONDS, PLATEAU_SECONDS, FLAT_SECONDS) * fs:
+    if moves(millivolts, fs):
         return np.asarray(present)
+    starts, lengths = runs(millivolts)
     choice = _flat(lengths, fs, millivolts.size, whole)
     choice |= _saturated(millivolts, starts, lengths, fs, rails)
     if choice.any():

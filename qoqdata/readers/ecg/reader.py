@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,17 +14,20 @@ from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.raw_file import is_raw_file, open_raw_file
 
 
-def read_ecg(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> Recording:
+def read_ecg(
+    path: str | Path, *, limits: Limits = DEFAULT_LIMITS, signals: Sequence[str] | None = None
+) -> Recording:
     """Read an ECG: float32 mV (lead, sample) with mask, native rate and length.
 
     `path` is a WFDB record stem, its `.hea` header or one of its signal files (the header beside it
     is taken), a CPSC2018 `.mat` file without a header, or a DICOM waveform object. A channel whose
-    description is no lead's name (`leads.is_coded`) is numbered.
+    description is no lead's name (`leads.is_coded`) is numbered. `signals` are the files that a
+    WFDB header has to name, beside itself; one that names others is another recording's.
 
     Raises MissingFile, OutsideRoot, UnreadableFile, UnsupportedFormat and TooLarge; never any other
     exception for damaged input, and never a signal that its own header contradicts.
     """
-    return _without_free_names(_read(Path(path), limits))
+    return _without_free_names(_read(Path(path), limits, signals))
 
 
 def _without_free_names(recording: Recording) -> Recording:
@@ -40,13 +44,13 @@ def _without_free_names(recording: Recording) -> Recording:
     return replace(recording, leads=tuple(leads), repairs=(*recording.repairs, note))
 
 
-def _read(path: Path, limits: Limits) -> Recording:
+def _read(path: Path, limits: Limits, signals: Sequence[str] | None) -> Recording:
     try:
         header = _header(path)
         if header is not None:
             from qoqdata.readers.ecg.wfdb_record import read_wfdb
 
-            return read_wfdb(header, limits)
+            return read_wfdb(header, limits, signals)
         head = _head(path)
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"cannot be read ({error})", where=str(path)) from error

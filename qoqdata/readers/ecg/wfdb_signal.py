@@ -90,7 +90,9 @@ def read_samples(
     names = [
         line.name if is_coded(canonical(line.name)) else f"signal {index}"
         for index, (line, values) in enumerate(zip(header.signals, samples, strict=True))
-        if values is not None and (line.checksum is None or not _agrees(line, values))
+        if values is not None
+        # One that is stated and not zero was held against the samples above.
+        and (line.checksum is None or not (line.checksum or _agrees(line, values)))
     ]
     if names:
         repairs.append(f"not verified, the header has no checksum: {', '.join(names)}")

@@ -46,8 +46,10 @@ def read_single(
 
 def _channel(line: SignalLine, samples: np.ndarray, fallback: str) -> Channel:
     code = formats.missing_code(line.fmt)
-    missing = np.zeros(samples.size, bool) if code is None else samples == code
-    present = samples[~missing] if missing.any() else samples
+    missing, present = np.zeros(samples.size, bool), samples
+    if code is not None and samples.size and samples.min() <= code:
+        missing = samples == code
+        present = samples[~missing]
     rails = None
     if present.size:
         low, high = int(present.min()), int(present.max())

@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from qoqdata.api.cataloguing import listed_records
+from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.dataset import Dataset
 from qoqdata.errors import BadTable, DatasetError, DuplicateKey, MissingFile, UsageError
 from qoqtrain.evaluate.benchmarks.readings import Item, closed_or_open
@@ -62,11 +64,15 @@ def items_of(rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, *, where: 
 def items_of_records(dataset: Dataset, split: str, benchmark: Benchmark) -> list[Item]:
     """The questions of the benchmark in a data set that was built of it, by record id.
 
-    Options are those that the record shows, so letters are those of their order. Raises UsageError
-    for a data set without its source, or built with other options than the benchmark counts, and
-    DatasetError for a split without records.
+    Options are those that the record shows, so letters and scores are those of their order. Raises
+    UsageError for a data set without its source, or built with other options than the benchmark
+    counts, and for a benchmark that its own file alone can tell; DatasetError for a split without
+    records. Cases that a card lists count wherever a build has them, which is never in train.
     """
     source = benchmark.source or benchmark.name
+    if benchmark.file_only:
+        fix = "name that file with --questions"
+        raise UsageError(f"no data set can be asked: {benchmark.file_only}", fix=fix)
     entry = dataset.manifest.sources.get(source)
     if entry is None:
         fix = f"build {source}, or name the benchmark's own file with --questions"
@@ -75,10 +81,19 @@ def items_of_records(dataset: Dataset, split: str, benchmark: Benchmark) -> list
         if entry.options.get(name) != value:
             what = f"was built with {name}={entry.options.get(name)}, and {value} counts"
             raise UsageError(f"{source} {what}", where=str(dataset.root))
+    splits, cases = {split}, None
+    if benchmark.listed:
+        # A case that the build's own rule had in validation stayed there.
+        splits, cases = {"validation", "test"}, listed_records(source, benchmark.task or "")
+    there = splits & set(dataset.kept()["split"]) or splits
     rows = [
         row
-        for row in questions_of(dataset, split)
-        if row["source"] == source and benchmark.domain in (None, row["domain"])
+        for one in sorted(there)
+        for row in questions_of(dataset, one)
+        if row["source"] == source
+        and benchmark.domain in (None, row["domain"])
+        and benchmark.task in (None, row["task"])
+        and (cases is None or row["id"] in cases)
     ]
     if not rows:
         what = f"has no question of {benchmark.name} in the split {split}"
@@ -89,6 +104,8 @@ def items_of_records(dataset: Dataset, split: str, benchmark: Benchmark) -> list
 def _item_of_record(row: Mapping[str, Any], benchmark: Benchmark) -> Item:
     options: tuple[str, ...] = tuple(row["options"] or ())
     right: tuple[str, ...] = (str(row["answer"]),)
+    if benchmark.label_columns:
+        return Item(row["id"], tuple(right[0].split(ANSWER_JOIN)), options)
     if benchmark.by_letter:
         right = _letters(right, options)
     closed = row["task"].startswith("closed") if benchmark.rule is closed_or_open else None

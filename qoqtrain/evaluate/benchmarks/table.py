@@ -35,8 +35,10 @@ class Benchmark:
     only           (column, case-folded value) of the questions that count
     groups         columns by which figures are repeated
     source         slug of the source that builds it, where that is not its name
-    domain, options   of the records that count, where a data set is asked: their domain, and what
-                   the source was to be built with
+    domain, task, options   of the records that count, where a data set is asked: their domain,
+                   their task, and what the source was to be built with
+    listed         only cases that the card of the source lists for a benchmark count
+    file_only      why a data set cannot be asked, but the benchmark's own file alone
     note           what a reader of the figures must know
     """
 
@@ -55,7 +57,10 @@ class Benchmark:
     note: str = ""
     source: str | None = None
     domain: str | None = None
+    task: str | None = None
     options: tuple[tuple[str, str], ...] = ()
+    listed: bool = False
+    file_only: str = ""
 
 
 def _open(
@@ -94,10 +99,22 @@ def _sets(name: str, title: str, labels: tuple[str, ...]) -> Benchmark:
     )  # fmt: skip
 
 
-def _ranked(name: str, title: str, labels: tuple[str, ...], note: str) -> Benchmark:
+def _ranked(
+    name: str,
+    title: str,
+    labels: tuple[str, ...],
+    note: str,
+    *,
+    source: str,
+    task: str | None = None,
+    listed: bool = False,
+    file_only: str = "",
+) -> Benchmark:
     return Benchmark(
-        name, title, None, ("macro_auroc",), labels=labels, label_columns=True, note=note
-    )
+        name, title, None, ("macro_auroc",), labels=labels, label_columns=True,
+        note=f"from scores, one a label; {note}",
+        source=source, task=task, listed=listed, file_only=file_only,
+    )  # fmt: skip
 
 
 _CSN = (
@@ -175,14 +192,27 @@ _TABLE = (
         "ptbxl_superclass",
         "PTB-XL diagnostic superclass, fold 10",
         ("HYP", "NORM", "MI", "CD", "STTC"),
-        "from scores, one a label",
+        "its split is that of the release",
+        source="ptb_xl",
+        task="diagnosis",
     ),
-    _ranked("csn", "CSN, MERL split", _CSN, "its labels hold false positives, set by substring"),
+    _ranked(
+        "csn",
+        "CSN, MERL split",
+        _CSN,
+        "its labels hold false positives, set by substring",
+        source="chapman_shaoxing",
+        file_only="its case list and its labels are chapman_test.csv of MERL-ICML2024, which does"
+        " not ship",
+    ),
     _ranked(
         "cpsc2018_cls",
         "CPSC2018, MERL split",
         ("AFIB", "VPC", "NORM", "1AVB", "CRBBB", "STE", "PAC", "CLBBB", "STD"),
         "published figures mix three splits",
+        source="cpsc2018",
+        task="findings",
+        listed=True,
     ),
 )  # fmt: skip
 

@@ -30,7 +30,8 @@ FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
 
 @dataclass(frozen=True, eq=False)
 class DryRun:
-    """`prompt_tokens` are those of the first step's questions on this rank; `mix` and `weights`
+    """`prompt_tokens` are those of the first step's questions on this rank, `ecgs` how many ECGs
+    they show and `short_ecgs` those that are shorter than the policy's window; `mix` and `weights`
     one row a component and a domain; `attention` what they come to together; `deepspeed` the
     engine's configuration, or None; `left_out` records of evaluation sources, by source; `unfit`
     training records that cannot be shown, by id, with the reason."""
@@ -46,6 +47,8 @@ class DryRun:
     deepspeed: dict[str, Any] | None
     left_out: dict[str, int] = field(default_factory=dict)
     unfit: dict[str, str] = field(default_factory=dict)
+    ecgs: int = 0
+    short_ecgs: int = 0
 
     @property
     def counts_twice(self) -> bool:
@@ -111,6 +114,8 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         else None,
         left_out=stream.left_out,
         unfit=unfit,
+        ecgs=len(questions.ecgs),
+        short_ecgs=questions.short_ecgs,
     )
 
 

@@ -28,12 +28,14 @@ MAX_ROUNDS = 16
 @dataclass(eq=False)
 class Asked:
     """What a step asked on this rank, over its draws: the `rows` shown with their rollouts and
-    scores; how many records were `left_out`, how many were `foreseen` to tell nothing."""
+    scores; how many records were `left_out`, how many were `foreseen` to tell nothing; how many
+    ECGs are shorter than the policy's window (`short_ecgs`)."""
 
     rows: list[Row] = field(default_factory=list)
     rollouts: list[Rollout] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
     left_out: int = 0
+    short_ecgs: int = 0
     foreseen: int = 0
     rounds: int = 0
 
@@ -90,6 +92,7 @@ def policy_step(run: TrainingRun, draws: Draws, step: int) -> dict[str, Any]:
         **rollout_numbers(scored),
         **update,
         "left_out": int(run.ranks.total(asked.left_out)),
+        "short_ecgs": int(run.ranks.total(asked.short_ecgs)),
         "groups": {
             "rounds": asked.rounds,
             "asked": int(run.ranks.total(len(asked.rows))),
@@ -113,6 +116,7 @@ def _ask(run: TrainingRun, asked: Asked, questions: StepQuestions, step: int) ->
     asked.rollouts += [replace(rollout, row=first + rollout.row) for rollout in rollouts]
     asked.scores += scores
     asked.left_out += len(questions.left_out)
+    asked.short_ecgs += questions.short_ecgs
     asked.foreseen += len(shown) - len(kept)
     asked.rounds += 1
 

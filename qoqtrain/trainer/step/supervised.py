@@ -54,6 +54,7 @@ def supervised_step(run: TrainingRun, questions: StepQuestions, step: int) -> di
         "learning_rate": rate,
         "response_tokens": total / max(1.0, run.ranks.total(len(examples))),
         "left_out": int(left_out),
+        "short_ecgs": int(run.ranks.total(questions.short_ecgs)),
     }
 
 

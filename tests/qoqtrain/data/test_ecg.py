@@ -68,7 +68,8 @@ def test_a_short_recording_ends_where_it_ends() -> None:
     found = ecg_windows(ecg(4, seconds=3.0), EcgConfig(tokens=10), "here")
     assert found.valid[0].sum(1).tolist() == [750] * 8
     assert found.tokens == (3,)  # of ten stretches of a second
-    assert "3 s" in found.captions[0]
+    assert "3 s" in found.captions[0] and found.short
+    assert not ecg_windows(ecg(4), EcgConfig(tokens=10), "here").short
 
 
 def test_a_long_recording_has_several_windows_if_asked() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,16 @@ def built(slug: str, out: Path, **options: str) -> Dataset:
 
 def answers(path: Path, rows: dict[str, str]) -> Path:
     lines = [json.dumps({"id": id_, "response": text}) for id_, text in rows.items()]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def perfect_scores(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """One number an option in the order of the record, 1 for a label and 0 for none."""
+    lines = []
+    for row in rows:
+        scores = [float(label in row["labels"]) for label in row["options"]]
+        lines.append(json.dumps({"id": row["id"], "response": None, "scores": scores}))
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -55,6 +67,38 @@ def test_letters_are_those_of_the_options_shown(tmp_path: Path) -> None:
     file = answers(tmp_path / "b.jsonl", wrong)
     result = qoqtrain.evaluate_benchmark("omnimedvqa_fundus", None, file, dataset=dataset).result
     assert result["figures"]["accuracy"] == 0.0
+
+
+def test_superclasses_of_ptb_xl_are_ranked_by_record(tmp_path: Path) -> None:
+    """Options in the record's order; other tasks of the source and other splits do not count."""
+    dataset = built("ptb_xl", tmp_path)
+    asked = [r for r in dataset if (r["split"], r["task"]) == ("test", "diagnosis")]
+    path = perfect_scores(tmp_path / "scores.jsonl", asked)
+    result = qoqtrain.evaluate_benchmark("ptbxl_superclass", None, path, dataset=dataset).result
+    assert result["figures"]["records"] == len(asked) > 0
+    assert result["figures"]["missing"] == 0 and result["figures"]["macro_auroc"] in (1.0, None)
+
+
+def test_cases_of_the_list_count_and_no_others(tmp_path: Path) -> None:
+    source = find_source("cpsc2018")
+    simulate = import_module(source.module.removesuffix("source") + "simulate").simulate
+    simulate(tmp_path / "raw", 60, seed=2, seconds=(0.2, 0.3))
+    dataset = build_example(source, tmp_path / "set", raw=tmp_path / "raw").dataset
+    listed = set(source.card.block[0].keys)
+    asked = [row for row in dataset if row["provenance"]["raw"][0][-9:-4] in listed]
+    assert 5 <= len(asked) < sum(row["split"] != "train" for row in dataset)
+    path = perfect_scores(tmp_path / "scores.jsonl", asked)
+    result = qoqtrain.evaluate_benchmark("cpsc2018_cls", None, path, dataset=dataset).result
+    assert (result["figures"]["records"], result["figures"]["missing"]) == (len(asked), 0)
+    assert result["figures"]["macro_auroc"] == 1.0
+
+
+def test_a_benchmark_without_its_list_names_the_file(tmp_path: Path) -> None:
+    dataset = built("chapman_shaoxing", tmp_path)
+    file = answers(tmp_path / "a.jsonl", {dataset[0]["id"]: "AF"})
+    with pytest.raises(UsageError, match=r"chapman_test\.csv of MERL-ICML2024") as refused:
+        qoqtrain.evaluate_benchmark("csn", None, file, dataset=dataset)
+    assert "--questions" in str(refused.value)
 
 
 def test_what_the_set_does_not_hold_is_refused(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from qoqdata.errors import InputError, QoqdataError
-from qoqtrain.trainer.questions import Feed
+from qoqtrain.trainer.questions import Feed, StepQuestions
 
 
 class Counting:
@@ -56,6 +59,13 @@ def test_nothing_is_read_behind_the_last_step():
         feeding.take()
         feeding.take(last=True)
     assert stream.at == 8
+
+
+def test_ecgs_that_are_shorter_than_the_window_are_counted():
+    ecgs = [None, SimpleNamespace(short=True), SimpleNamespace(short=False)]
+    rows: list[Any] = [None, *(SimpleNamespace(ecg=ecg) for ecg in ecgs)]
+    questions = StepQuestions([], rows, [], {})
+    assert (len(questions.ecgs), questions.short_ecgs) == (2, 1)
 
 
 def test_what_cannot_be_shown_is_named_or_stops():
