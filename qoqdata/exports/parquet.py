@@ -3,12 +3,14 @@ out: neither TRL's processors nor verl's rollout engines have an input for one.
 
 TRL: conversational prompts, for GRPOTrainer and `qoqtrain.adapters.trl`. A row holds `prompt` (one
 user turn: a part for each image, then the text, which ends with how to answer), `images`, the
-`answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `kind`, `options`, `number`,
-`labels`, `regions` as JSON.
+`answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `kind`, `question` in its own
+words, `options`, `number`, `labels`, `regions` as JSON.
 
 verl: RLHF files, for its trainers and `qoqtrain.adapters.verl`. A row holds `data_source`, `prompt`
 (one user turn with an `<image>` for each image, and how to answer), `images`, `ability`,
 `reward_model` (rule, ground truth), `domain`, and `extra_info`.
+
+`qoqtrain.adapters.export_rewards` has the reward functions that read these rows.
 """
 
 from __future__ import annotations
@@ -42,6 +44,17 @@ from qoqdata.exports.rows import (
 ROW_GROUP = 100
 ROW_GROUP_BYTES = 256 * 2**20
 
+#: Tokens of Qwen models: in a text they would end a turn or stand for an image.
+_TOKENS = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+)
+
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _NUMBER = pa.struct([("value", pa.float64()), ("unit", pa.string()), ("tolerance", pa.float64())])
@@ -52,6 +65,7 @@ _TRL = {
     "domain": pa.string(),
     "source": pa.string(),
     "kind": pa.string(),
+    "question": pa.string(),
     "answer": pa.string(),
     "options": pa.list_(pa.string()),
     "number": _NUMBER,
@@ -75,6 +89,7 @@ _VERL = pa.schema(
                     ("index", pa.string()),
                     ("task", pa.string()),
                     ("kind", pa.string()),
+                    ("question", pa.string()),
                     ("options", pa.list_(pa.string())),
                     ("number", _NUMBER),
                     ("labels", pa.list_(pa.string())),
@@ -97,7 +112,7 @@ def write_verl(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally
 
 
 def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
-    if not shows_images(row, tally):
+    if not (shows_images(row, tally) and marks_are_free(row, tally, _TOKENS)):
         return None
     images = row["images"] or []
     parts = [{"type": "image", "text": None} for _ in images]
@@ -109,6 +124,7 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
         "domain": row["domain"],
         "source": row["source"],
         "kind": row["kind"],
+        "question": row["question"],
         "answer": row["answer"],
         "options": row["options"],
         "number": row["number"],
@@ -118,7 +134,7 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
 
 
 def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
-    if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
+    if not (shows_images(row, tally) and marks_are_free(row, tally, (*MARKS, *_TOKENS))):
         return None
     images = row["images"] or []
     content = PLACEHOLDER * len(images) + instructed_text(row)
@@ -134,6 +150,7 @@ def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
             "index": row["id"],
             "task": row["task"],
             "kind": row["kind"],
+            "question": row["question"],
             "options": row["options"],
             "number": row["number"],
             "labels": row["labels"],
@@ -174,7 +191,7 @@ def _write_tables(
         rows = (row for record in records if (row := convert(record, tally)) is not None)
         with (
             replacing(out / f"{split}.parquet") as draft,
-            pq.ParquetWriter(draft, schema, compression="zstd") as writer,
+            pq.ParquetWriter(draft, schema, compression="zstd", write_page_index=True) as writer,
         ):
             for group in _row_groups(rows):
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))
