@@ -78,7 +78,8 @@ def _config(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
         present = {s.source for s in facts.manifest.shards if s.split == split}
         if paths := [f"data/{slug}/{split}-*.parquet" for slug in slugs if slug in present]:
             files.append({"split": split, "path": paths})
-    return {"config_name": name, "data_files": files}
+    default = {"default": True} if name == facts.default_config else {}
+    return {"config_name": name, **default, "data_files": files}
 
 
 def _info(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:

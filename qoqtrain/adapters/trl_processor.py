@@ -30,7 +30,7 @@ class TrlProcessor(ProcessorMixin):
     tokenizer: Any
 
     def __init__(self, image_processor: Any, tokenizer: Any) -> None:
-        super().__init__(image_processor, tokenizer)
+        super().__init__(image_processor, tokenizer)  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -72,7 +72,7 @@ class TrlProcessor(ProcessorMixin):
             return texts if many else texts[0]
         return self(images=[_images(prompt) for prompt in prompts], text=texts)
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         images: Sequence[Sequence[Any] | None] | None = None,
         text: Sequence[str] | str = (),
