@@ -14,7 +14,7 @@ EPILOG = """Example:  qoqdata export ./set --to trl --out ./trl
 
 verl, trl    Parquet with images in the rows; records with an ECG are left out and counted
 sharegpt     JSON lines and image files; likewise
-webdataset   tar files; images, masks and ECGs
+webdataset   tar files; images, masks and ECGs in a zip file of each sample
 climb        JSON lines of CLIMB and QoQ-Med with image, mask and NumPy files
 records      the records as they are, in Parquet whose splits plain clients find
 

@@ -8,7 +8,7 @@ field of `splits`: readers would join the two, for which they take a whole confi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -101,7 +101,7 @@ def _files(mlc: ModuleType, name: str, slugs: tuple[str, ...]) -> Any:
     )
 
 
-def _splits(mlc: ModuleType, splits: list[str]) -> Any:
+def _splits(mlc: ModuleType, splits: Sequence[str]) -> Any:
     return mlc.RecordSet(
         id=SPLIT_SET,
         name=SPLIT_SET,
