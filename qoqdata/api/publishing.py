@@ -65,7 +65,7 @@ def publish(
     logged in) has looked through for burned-in text, which private sources need and open findings
     are settled by; it holds until data or findings change. `salt_file` is the salt of the
     build. `on_prepared` hears of the release once it has passed its gates and nothing is sent,
-    `progress` of files.
+    `progress` of files: as they are made, searched and sent.
 
     Raises UsageError when the target is not one of the two, for another salt, for a version that
     does not rise and for a set behind a URL; DatasetError when a gate stays shut or the target is
@@ -84,6 +84,7 @@ def publish(
         version=version,
         reviewed=pixels_reviewed,
         reviewer=reviewer,
+        progress=progress or silent,
     )
     if on_prepared is not None:
         on_prepared(prepared)
@@ -92,18 +93,30 @@ def publish(
 
 
 def export(
-    dataset: DatasetLike, *, to: str, out: str | Path, blanking: Blanking | None = None
+    dataset: DatasetLike,
+    *,
+    to: str,
+    out: str | Path,
+    blanking: Blanking | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Tally:
     """Write the kept records at `out` in the format `to`, and return counts by split.
 
     Formats: verl, trl, sharegpt, webdataset, climb and records. Records that a format cannot hold
     are left out and counted by reason. With `blanking` (see the function of that name) boxes of
-    text burned into images are black. Raises UsageError for another format and a folder in use.
+    text burned into images are black. `progress` hears of records. Raises UsageError for another
+    format and a folder in use.
     """
     from qoqdata.exports.formats import write_export
     from qoqdata.exports.rows import unchanged
 
-    return write_export(dataset_of(dataset), to=to, out=Path(out), change=blanking or unchanged)
+    return write_export(
+        dataset_of(dataset),
+        to=to,
+        out=Path(out),
+        change=blanking or unchanged,
+        progress=progress or silent,
+    )
 
 
 def blanking(dataset: DatasetLike) -> Blanking:

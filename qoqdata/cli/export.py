@@ -37,7 +37,8 @@ def export_command(
 ) -> None:
     """Write kept records in the format of another trainer, one file or more a split."""
     blanking = qoqdata.blanking(dataset) if blanked else None
-    tally = qoqdata.export(dataset, to=to, out=out, blanking=blanking)
+    with console.counter("records", quiet=json) as progress:
+        tally = qoqdata.export(dataset, to=to, out=out, blanking=blanking, progress=progress)
     if json:
         console.emit_json({"written": tally.written, "left_out": tally.left_out})
         return

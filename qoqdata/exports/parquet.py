@@ -39,6 +39,7 @@ from qoqdata.exports.rows import (
     shows_images,
     unchanged,
 )
+from qoqdata.progress import ProgressCallback, silent
 
 #: A row group is written at these: readers take one into memory whole.
 ROW_GROUP = 100
@@ -101,14 +102,18 @@ _VERL = pa.schema(
 )
 
 
-def write_trl(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_trl(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """`<split>.parquet`, whose schema tells `datasets` of the images."""
-    return _write_tables(dataset, out, change, _trl_schema(), _trl)
+    return _write_tables(dataset, out, change, progress, _trl_schema(), _trl)
 
 
-def write_verl(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_verl(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """`<split>.parquet`."""
-    return _write_tables(dataset, out, change, _VERL, _verl)
+    return _write_tables(dataset, out, change, progress, _VERL, _verl)
 
 
 def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
@@ -180,6 +185,7 @@ def _write_tables(
     dataset: Dataset,
     out: Path,
     change: Change,
+    progress: ProgressCallback,
     schema: pa.Schema,
     convert: Callable[[Row, Tally], dict[str, Any] | None],
 ) -> Tally:
@@ -187,7 +193,7 @@ def _write_tables(
     leaves one out."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split, records in by_split(dataset, change):
+    for split, records in by_split(dataset, change, progress):
         rows = (row for record in records if (row := convert(record, tally)) is not None)
         with (
             replacing(out / f"{split}.parquet") as draft,

@@ -38,17 +38,20 @@ from qoqdata.contract.record import METADATA
 from qoqdata.contract.types import Struct
 from qoqdata.dataset import Dataset
 from qoqdata.exports.rows import Change, Row, Tally, by_split, signal, unchanged
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.yaml_document import dump_yaml
 
 SAMPLES = 1000
 _MEDIA = ("images", "masks", "ecg")
 
 
-def write_webdataset(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_webdataset(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """Files `<split>-00000.tar` of 1,000 samples, and README.md."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split, records in by_split(dataset, change):
+    for split, records in by_split(dataset, change, progress):
         for number in count():
             if (first := next(records, None)) is None:
                 break

@@ -224,9 +224,9 @@ def test_arguments_that_are_none(build: Callable, arguments: list[str]) -> None:
 
 
 def test_a_command_that_is_mistyped(qoqdata: Callable, train: Callable) -> None:
-    code, _, told = qoqdata("stat", "set")
+    code, _, told = qoqdata("validat", "set")
     assert code == 2
-    assert only_line(told) == "qoqdata: No such command 'stat'. Fix: did you mean 'stats'?"
+    assert only_line(told) == "qoqdata: No such command 'validat'. Fix: did you mean 'validate'?"
     code, _, told = train("train", "set")
     assert code == 2
     assert only_line(told).startswith("qoqtrain train: ")
