@@ -23,7 +23,7 @@ class Pace:
 
     unit    what is counted, in the plural
     clock   seconds, from anywhere
-    Where less is done than before, other work has begun, and the pace with it.
+    Where nothing is done yet, or less than before, work has begun just now, and the pace with it.
     """
 
     unit: str
@@ -38,7 +38,7 @@ class Pace:
     def line(self, done: int, total: int) -> str | None:
         """How far, how fast and how long still; None but at each tenth of the total, and of work
         that has not taken long."""
-        if done < self._done:
+        if done == 0 or done < self._done:
             self._started, self._tenth = self.clock(), 0
         tenth = 10 * done // total if total else 10
         due, self._done, self._tenth = tenth > self._tenth, done, max(tenth, self._tenth)

@@ -53,6 +53,14 @@ def test_short_work_says_nothing() -> None:
     assert Pace("records", clock).line(0, 0) is None
 
 
+def test_what_comes_before_the_work_is_not_of_its_pace() -> None:
+    clock = Clock()
+    pace = Pace("files", clock)
+    clock.now += 500
+    pace.line(0, 10)
+    assert lines(pace, clock, seconds=10, total=10)[-1] == "10 of 10 files, 1.0 a second"
+
+
 def test_other_work_begins_anew() -> None:
     clock = Clock()
     pace = Pace("files", clock)

@@ -167,6 +167,7 @@ def _outgoing(
     changed = {dataset.manifest.shards[number].path for number in torn | painted}
     blacken = {dataset.manifest.shards[number].path for number in painted}
     outgoing = []
+    progress(0, len(shards))
     for done, shard in enumerate(shards, start=1):
         target = root / shard.path
         # A flipped bit is found before anything is sent.
