@@ -91,12 +91,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
     if title:
         say(title)
     cells = [[_cell(value) for value in row] for row in rows]
+    by_column = list(zip(columns, *cells, strict=True))
     # The first column names the row, and a name cut short names nothing.
     least = [
-        max((_longest(line[index], whole=index == 0) for line in (columns, *cells)), default=0)
-        for index in range(len(columns))
+        max(_longest(text, whole=index == 0) for text in column)
+        for index, column in enumerate(by_column)
     ]
-    if sum(least) + 2 * (len(least) - 1) > out.width:
+    widest = [max(_longest(text, whole=True) for text in column) for column in by_column]
+    room = out.width - 2 * (len(least) - 1)
+    if sum(least) > room:
         # Words would be cut: each row in lines of its own.
         for line in cells:
             named = zip(columns[1:], line[1:], strict=True)
@@ -105,17 +108,28 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
             )
         return
     sheet = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    widths = _shared_out(room, least, widest)
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float, type(None))) for row in rows)
         sheet.add_column(
             name,
             justify="right" if numeric else "left",
             no_wrap=index == 0,
-            min_width=least[index],
+            # Left to itself, rich narrows columns below a word, or cuts off what is on the right.
+            width=widths[index],
         )
     for line in cells:
         sheet.add_row(*line)
     out.print(sheet, soft_wrap=False)
+
+
+def _shared_out(room: int, least: Sequence[int], widest: Sequence[int]) -> list[int]:
+    """Widths of columns, at least and at most these, where `room` goes to those that lack most."""
+    widths = list(least)
+    for _ in range(min(room, sum(widest)) - sum(least)):
+        lacking = [most - width for most, width in zip(widest, widths, strict=True)]
+        widths[lacking.index(max(lacking))] += 1
+    return widths
 
 
 def _longest(text: str, *, whole: bool) -> int:

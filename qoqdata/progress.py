@@ -23,13 +23,15 @@ class Pace:
 
     unit    what is counted, in the plural
     clock   seconds, from anywhere
-    Where nothing is done yet, or less than before, work has begun just now, and the pace with it.
+    Where less is done than before, or nothing when first asked, work has begun just now, and the
+    pace with it.
     """
 
     unit: str
     clock: Callable[[], float] = time.monotonic
     _started: float = field(init=False)
-    _done: int = field(default=0, init=False)
+    # More than nothing, which is less: the first word of work is its beginning.
+    _done: int = field(default=1, init=False)
     _tenth: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -38,7 +40,7 @@ class Pace:
     def line(self, done: int, total: int) -> str | None:
         """How far, how fast and how long still; None but at each tenth of the total, and of work
         that has not taken long."""
-        if done == 0 or done < self._done:
+        if done < self._done:
             self._started, self._tenth = self.clock(), 0
         tenth = 10 * done // total if total else 10
         due, self._done, self._tenth = tenth > self._tenth, done, max(tenth, self._tenth)

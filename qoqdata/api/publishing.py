@@ -35,7 +35,7 @@ def card(dataset: DatasetLike, *, repo_id: str | None = None) -> tuple[Path, ...
     """
     from qoqdata.publication.pages import write_pages
 
-    url = f"hf://datasets/{repo_id}" if repo_id else None
+    url = None if repo_id is None else f"hf://datasets/{_checked_repository(repo_id)}"
     target = dataset_in_folder(dataset, command="card")
     target.check_some()
     return write_pages(target, url)
@@ -148,9 +148,15 @@ def _target(
     if repo_id is None and to is None and may_be_none:
         return Nowhere()
     if (repo_id is None) == (to is None):
-        raise UsageError("say where to publish", fix="either --repo-id ORG/NAME or --to URL")
+        fix = "either --repo-id ORG/NAME or --to URL; --dry-run alone only shows the gates"
+        raise UsageError("say where to publish", fix=fix)
     if repo_id is None:
         return Folder(str(to))
+    return Hub(_checked_repository(repo_id), revision=revision, private=private)
+
+
+def _checked_repository(repo_id: str) -> str:
     if repo_id.count("/") != 1 or not all(repo_id.split("/")):
-        raise UsageError(f"{repo_id!r} is not ORG/NAME", where="--repo-id")
-    return Hub(repo_id, revision=revision, private=private)
+        fix = "such as our-lab/our-set"
+        raise UsageError(f"{repo_id!r} is not ORG/NAME", where="--repo-id", fix=fix)
+    return repo_id
