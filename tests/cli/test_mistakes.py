@@ -240,7 +240,7 @@ def test_a_raw_folder_of_the_wrong_level(build: Callable) -> None:
         code, told = build(raw=raw, out=raw.name)
         assert (code, told.count("\n")) == (3, 1)
         assert told.startswith("our_films: refused (missing_file): labels.csv: no such file")
-        assert f"Fix: found in {right}: use --raw {right}\n" in told
+        assert f"Fix: it is in {right}: name that folder with --raw\n" in told
 
 
 def test_no_column_of_patients(build: Callable) -> None:
