@@ -18,15 +18,20 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from qoqdata.pipeline import progress as events
 from qoqdata.printable import printable
-from qoqdata.progress import ProgressCallback, silent
+from qoqdata.progress import Pace, ProgressCallback, rate, silent
 
 #: Off a terminal, tables may be wide: nobody folds them.
 WIDE = 160
@@ -86,12 +91,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
     if title:
         say(title)
     cells = [[_cell(value) for value in row] for row in rows]
+    by_column = list(zip(columns, *cells, strict=True))
     # The first column names the row, and a name cut short names nothing.
     least = [
-        max((_longest(line[index], whole=index == 0) for line in (columns, *cells)), default=0)
-        for index in range(len(columns))
+        max(_longest(text, whole=index == 0) for text in column)
+        for index, column in enumerate(by_column)
     ]
-    if sum(least) + 2 * (len(least) - 1) > out.width:
+    widest = [max(_longest(text, whole=True) for text in column) for column in by_column]
+    room = out.width - 2 * (len(least) - 1)
+    if sum(least) > room:
         # Words would be cut: each row in lines of its own.
         for line in cells:
             named = zip(columns[1:], line[1:], strict=True)
@@ -100,17 +108,28 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
             )
         return
     sheet = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    widths = _shared_out(room, least, widest)
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float, type(None))) for row in rows)
         sheet.add_column(
             name,
             justify="right" if numeric else "left",
             no_wrap=index == 0,
-            min_width=least[index],
+            # Left to itself, rich narrows columns below a word, or cuts off what is on the right.
+            width=widths[index],
         )
     for line in cells:
         sheet.add_row(*line)
     out.print(sheet, soft_wrap=False)
+
+
+def _shared_out(room: int, least: Sequence[int], widest: Sequence[int]) -> list[int]:
+    """Widths of columns, at least and at most these, where `room` goes to those that lack most."""
+    widths = list(least)
+    for _ in range(min(room, sum(widest)) - sum(least)):
+        lacking = [most - width for most, width in zip(widest, widths, strict=True)]
+        widths[lacking.index(max(lacking))] += 1
+    return widths
 
 
 def _longest(text: str, *, whole: bool) -> int:
@@ -146,7 +165,8 @@ def facts(rows: Iterable[tuple[str, Any]]) -> None:
 
 @contextmanager
 def listener(*, quiet: bool = False) -> Iterator[events.Listener]:
-    """Hears of a build: a bar a source on a terminal, a line an event off a terminal.
+    """Hears of a build: a bar a source on a terminal, a line an event off a terminal, and what of a
+    source is done at which pace.
 
     Warnings and refusals always go to standard error.
     """
@@ -156,7 +176,7 @@ def listener(*, quiet: bool = False) -> Iterator[events.Listener]:
         with _bars("units") as bars:
             yield _noting(_SourceBars(bars))
     else:
-        yield _say_event
+        yield _SourceLines()
 
 
 def _noting(listen: events.Listener) -> events.Listener:
@@ -172,14 +192,16 @@ def _noting(listen: events.Listener) -> events.Listener:
 
 @contextmanager
 def counter(unit: str, *, quiet: bool = False) -> Iterator[ProgressCallback]:
-    """A function of (done, total): a bar on a terminal, a line at every tenth off a terminal."""
+    """A function of (done, total): a bar on a terminal; off a terminal, of what takes longer than
+    two seconds, a line at every tenth. Less done than before is other work in the same unit."""
     if quiet or manner.quiet:
         yield silent
     elif err.is_terminal and not manner.verbose:
         with _bars(unit) as bars:
-            yield lambda done, total: bars.update(_only_task(bars), completed=done, total=total)
+            yield lambda done, total: _advance(bars, done, total)
     else:
-        yield lambda done, total: _say_tenth(done, total, unit)
+        pace = Pace(unit)
+        yield lambda done, total: _say_pace(pace.line(done, total))
 
 
 @contextmanager
@@ -189,10 +211,22 @@ def tally(unit: str, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
     if quiet or manner.quiet:
         yield lambda done: None
     elif err.is_terminal and not manner.verbose:
-        with err.status(f"0 {unit}") as status:
-            yield lambda done: status.update(f"{done:,} {unit}")
+        with _bars(unit) as bars:
+            yield lambda done: _advance(bars, done, None)
     else:
         yield lambda done: None if done % 1000 else complain(f"{done:,} {unit}")
+
+
+@contextmanager
+def working(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """For work that counts nothing: on a terminal what is done, and for how long already."""
+    if quiet or manner.quiet or manner.verbose or not err.is_terminal:
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as sheet:
+        sheet.add_task(what, total=None)
+        yield
 
 
 def _cell(value: Any) -> str:
@@ -208,9 +242,9 @@ def _cell(value: Any) -> str:
     return printable(str(value))
 
 
-def _say_tenth(done: int, total: int, unit: str) -> None:
-    if done == total or done * 10 // total > (done - 1) * 10 // total:
-        complain(f"{done} of {total} {unit}")
+def _say_pace(line: str | None) -> None:
+    if line is not None:
+        complain(line)
 
 
 def _say_faults(event: events.Event) -> None:
@@ -250,15 +284,48 @@ def _bars(unit: str) -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
+        _RateColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=err,
     )
 
 
-def _only_task(bars: Progress) -> TaskID:
-    """The one bar of a counter; it appears when there is something to count."""
-    return bars.task_ids[0] if bars.task_ids else bars.add_task("", total=None, note="")
+class _RateColumn(ProgressColumn):
+    """How much of it a second, a minute or an hour."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(rate(speed) if speed else "")
+
+
+def _advance(bars: Progress, done: int, total: int | None) -> None:
+    """Move the one bar of a counter; it appears when there is something to count."""
+    only = bars.task_ids[0] if bars.task_ids else bars.add_task("", total=total, note="")
+    if done < bars.tasks[0].completed:
+        bars.reset(only, total=total)
+    bars.update(only, completed=done, total=total)
+
+
+class _SourceLines:
+    """A line an event, and the pace of each source."""
+
+    def __init__(self) -> None:
+        self.paces: dict[str, Pace] = {}
+        self.units: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, event: events.Event) -> None:
+        _say_event(event)
+        match event:
+            case events.Planned(source=source, units=units):
+                self.paces[source], self.units[source] = Pace("units"), (0, units)
+            case events.Finished(source=source, units=units) if source in self.paces:
+                done, total = self.units[source]
+                # What was there already says nothing of the pace.
+                counts = (done, total - units) if event.reused else (done + units, total)
+                self.units[source] = counts
+                if (line := self.paces[source].line(*counts)) is not None:
+                    complain(f"{source}: {line}")
 
 
 class _SourceBars:

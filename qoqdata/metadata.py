@@ -69,6 +69,7 @@ def _write_source(root: Path, source: str, shards: Sequence[Shard]) -> MetadataF
             compression="zstd",
             write_statistics=[name for name in SCHEMA.names if pa.types.is_string(_kind(name))],
             write_page_checksum=True,
+            write_page_index=True,
         ) as writer:
             for table in _row_groups(shard_metadata(root / shard.path) for shard in shards):
                 writer.write_table(table, row_group_size=ROW_GROUP)

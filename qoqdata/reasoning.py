@@ -19,6 +19,7 @@ from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest, write_manifest
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline.shards import rewrite_shard
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.statistics.rollouts import read_rollouts, reading
 
 _TYPES = {
@@ -100,13 +101,18 @@ def thinking(response: str) -> str | None:
 
 
 def write_traced_set(
-    dataset: Dataset, traces: pl.DataFrame, out: Path, *, policy: str | None
+    dataset: Dataset,
+    traces: pl.DataFrame,
+    out: Path,
+    *,
+    policy: str | None,
+    progress: ProgressCallback = silent,
 ) -> Manifest:
     """Write the data set with `traces` (id, reasoning, policy) to a new folder.
 
     Records without a trace keep what they had. `policy` names the writer of traces that do not
-    say. Raises DatasetError for ids that the set does not hold, UsageError for a folder in use
-    and a trace without a policy.
+    say. `progress` hears of shards. Raises DatasetError for ids that the set does not hold,
+    UsageError for a folder in use and a trace without a policy.
     """
     if out.exists() and any(out.iterdir()):
         raise UsageError("is not empty", where=str(out), fix="name a new folder")
@@ -118,10 +124,11 @@ def write_traced_set(
     by_id = {id_: (text, who) for id_, text, who in traces.select(columns).iter_rows()}
     ids = pl.DataFrame(dataset.files.leaves(["id"]))
     changed = set(ids.join(traces, on="id", how="semi")["shard"])
-    shards = tuple(
-        _shard(dataset, shard, out, by_id if number in changed else {})
-        for number, shard in enumerate(dataset.manifest.shards)
-    )
+    written: list[Shard] = []
+    for number, shard in enumerate(dataset.manifest.shards):
+        written.append(_shard(dataset, shard, out, by_id if number in changed else {}))
+        progress(len(written), len(dataset.manifest.shards))
+    shards = tuple(written)
     beside = dataset.files.layout(*_BESIDE).root
     for name in _BESIDE:
         if (beside / name).is_dir():

@@ -15,6 +15,16 @@ def evaluation_sources(manifest: Manifest) -> list[str]:
     return sorted(slug for slug, one in manifest.sources.items() if one.role == "evaluation")
 
 
+def working_configs(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Sources by config of a set that is no release: `default` is what may be trained on, and each
+    evaluation source has its own. Sources without records are in none."""
+    benchmarks = evaluation_sources(manifest)
+    present = sorted({shard.source for shard in manifest.shards})
+    trained_on = tuple(slug for slug in present if slug not in benchmarks)
+    own = {slug: (slug,) for slug in present if slug in benchmarks}
+    return ({"default": trained_on} if trained_on else {}) | own
+
+
 def for_training(
     records: pl.DataFrame, manifest: Manifest, *, where: str
 ) -> tuple[pl.DataFrame, dict[str, int]]:

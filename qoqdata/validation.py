@@ -21,6 +21,7 @@ from qoqdata.errors import DatasetError, RecordError
 from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.manifest import is_as_built, shards_digest
 from qoqdata.parquet_memory import require_memory, row_group_memory
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.rules import breaches
 from qoqdata.remote.files import Files
@@ -36,13 +37,17 @@ class Finding:
     what: str
 
 
-def find(dataset: Dataset) -> Iterator[Finding]:
+def find(dataset: Dataset, progress: ProgressCallback = silent) -> Iterator[Finding]:
     """Every breach of schema, digests, record rules and data set invariants.
 
     Stray files under data/ are looked for in a folder only: not every store can list its files.
+    `progress` hears of records.
     """
     readable = bool(dataset.manifest.shards)
+    records, seen = sum(shard.rows for shard in dataset.manifest.shards), 0
     for shard in dataset.manifest.shards:
+        progress(seen, records)
+        seen += shard.rows
         try:
             with _unchecked(dataset.files, shard) as path:
                 faults = list(_file_faults(path, shard))
@@ -53,6 +58,7 @@ def find(dataset: Dataset) -> Iterator[Finding]:
             what = error.what if isinstance(error, DatasetError) else str(error).splitlines()[0]
             yield Finding(shard.path, "every shard can be read", what)
             readable = False
+    progress(records, records)
     yield from _manifest_faults(dataset)
     for slug, entry in dataset.manifest.sources.items():
         yield from _source_faults(dataset, slug, entry)

@@ -11,8 +11,8 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.training.task import Cost, Lap, Task, records_of
-from benchmarks.training.trl_processor import PillowProcessor
 from qoqtrain import rewards
+from qoqtrain.adapters.trl_processor import TrlProcessor
 from qoqtrain.data.collate import Collator
 from qoqtrain.data.images import rgb
 from qoqtrain.data.prompt import TextPart, prompt
@@ -52,7 +52,7 @@ def run(data: str, model: Path, out: Path, task: Task, questions: Sequence[str])
         reward_funcs=reward,
         args=config(out, task),
         train_dataset=dataset_of([records[name] for name in questions], processor),
-        processing_class=PillowProcessor(processor.image_processor, processor.tokenizer),
+        processing_class=TrlProcessor(processor.image_processor, processor.tokenizer),
         callbacks=[_Laps(cost, task.warm_up)],
     )
     trainer.remove_callback(PrinterCallback)

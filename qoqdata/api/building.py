@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from qoqdata.api.opening import DatasetLike, dataset_of
 from qoqdata.errors import UsageError
+from qoqdata.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from qoqdata.contract.manifest import Manifest
@@ -250,21 +251,25 @@ def traces(
     out: str | Path,
     least: float = 1.0,
     policy: str | None = None,
+    progress: ProgressCallback | None = None,
 ) -> TracedSet:
     """Write a new version of the set at `out` whose reasoning is a policy's best rollouts.
 
     `rollouts` is a Parquet file, a folder of them, or JSON lines with id, response and reward. A
     trace is the text in <think></think> of a rollout of at least the reward `least`; one a
-    question. `policy` names the writer of rollouts that name none.
+    question. `policy` names the writer of rollouts that name none; `progress` hears of shards.
 
     Raises BadTable for other files, DatasetError for ids that the set does not hold, UsageError for
     a folder in use and for rollouts without a policy.
     """
+    from qoqdata.progress import silent
     from qoqdata.reasoning import best_traces, read_traces, write_traced_set
 
     table = read_traces(Path(rollouts))
     choice = best_traces(table, least=least)
-    manifest = write_traced_set(dataset_of(dataset), choice, Path(out), policy=policy)
+    manifest = write_traced_set(
+        dataset_of(dataset), choice, Path(out), policy=policy, progress=progress or silent
+    )
     return TracedSet(manifest, table.height, table["id"].n_unique(), choice.height)
 
 

@@ -36,11 +36,17 @@ def get(source: str, *, out: str | Path, progress: ProgressCallback | None = Non
     return fetch(published_files(download), Path(out), progress or silent)
 
 
-def check_raw(source: str, *, raw: str | Path, listing: bool = True) -> RawCheck:
+def check_raw(
+    source: str,
+    *,
+    raw: str | Path,
+    listing: bool = True,
+    progress: ProgressCallback | None = None,
+) -> RawCheck:
     """Compare what lies in `raw` with its publisher's listing, and plan the source, without pixels.
 
-    `listing` False asks no server. Raises UsageError where `raw` is no folder, InputError where the
-    listing cannot be had, UnknownSource.
+    `listing` False asks no server. `progress` hears of files. Raises UsageError where `raw`
+    is no folder, InputError where the listing cannot be had, UnknownSource.
     """
     from qoqdata.fetching import checking
     from qoqdata.fetching.channels import published_files, read_download
@@ -49,4 +55,4 @@ def check_raw(source: str, *, raw: str | Path, listing: bool = True) -> RawCheck
     found = find_source(source)
     download = read_download(found) if listing else None
     files = None if download is None else published_files(download)
-    return checking.check_raw(found, Path(raw), files)
+    return checking.check_raw(found, Path(raw), files, progress or silent)

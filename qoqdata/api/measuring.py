@@ -43,15 +43,15 @@ class Difficulty:
         return None if mean is None else float(mean)  # type: ignore[arg-type]
 
 
-def validate(dataset: DatasetLike) -> list[Finding]:
+def validate(dataset: DatasetLike, *, progress: ProgressCallback | None = None) -> list[Finding]:
     """Every breach of the data set's promises; an empty list says that it keeps them all.
 
-    Schema, digests, record rules, counts and split safety. Raises DatasetError when there is no
-    data set.
+    Schema, digests, record rules, counts and split safety. `progress` hears of records. Raises
+    DatasetError when there is no data set.
     """
     from qoqdata.validation import find
 
-    return list(find(dataset_of(dataset)))
+    return list(find(dataset_of(dataset), progress or silent))
 
 
 def curate(

@@ -35,7 +35,7 @@ def card(dataset: DatasetLike, *, repo_id: str | None = None) -> tuple[Path, ...
     """
     from qoqdata.publication.pages import write_pages
 
-    url = f"hf://datasets/{repo_id}" if repo_id else None
+    url = None if repo_id is None else f"hf://datasets/{_checked_repository(repo_id)}"
     target = dataset_in_folder(dataset, command="card")
     target.check_some()
     return write_pages(target, url)
@@ -65,7 +65,7 @@ def publish(
     logged in) has looked through for burned-in text, which private sources need and open findings
     are settled by; it holds until data or findings change. `salt_file` is the salt of the
     build. `on_prepared` hears of the release once it has passed its gates and nothing is sent,
-    `progress` of files.
+    `progress` of files: as they are made, searched and sent.
 
     Raises UsageError when the target is not one of the two, for another salt, for a version that
     does not rise and for a set behind a URL; DatasetError when a gate stays shut or the target is
@@ -84,6 +84,7 @@ def publish(
         version=version,
         reviewed=pixels_reviewed,
         reviewer=reviewer,
+        progress=progress or silent,
     )
     if on_prepared is not None:
         on_prepared(prepared)
@@ -92,18 +93,30 @@ def publish(
 
 
 def export(
-    dataset: DatasetLike, *, to: str, out: str | Path, blanking: Blanking | None = None
+    dataset: DatasetLike,
+    *,
+    to: str,
+    out: str | Path,
+    blanking: Blanking | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Tally:
     """Write the kept records at `out` in the format `to`, and return counts by split.
 
     Formats: verl, trl, sharegpt, webdataset, climb and records. Records that a format cannot hold
     are left out and counted by reason. With `blanking` (see the function of that name) boxes of
-    text burned into images are black. Raises UsageError for another format and a folder in use.
+    text burned into images are black. `progress` hears of records. Raises UsageError for another
+    format and a folder in use.
     """
     from qoqdata.exports.formats import write_export
     from qoqdata.exports.rows import unchanged
 
-    return write_export(dataset_of(dataset), to=to, out=Path(out), change=blanking or unchanged)
+    return write_export(
+        dataset_of(dataset),
+        to=to,
+        out=Path(out),
+        change=blanking or unchanged,
+        progress=progress or silent,
+    )
 
 
 def blanking(dataset: DatasetLike) -> Blanking:
@@ -135,9 +148,15 @@ def _target(
     if repo_id is None and to is None and may_be_none:
         return Nowhere()
     if (repo_id is None) == (to is None):
-        raise UsageError("say where to publish", fix="either --repo-id ORG/NAME or --to URL")
+        fix = "either --repo-id ORG/NAME or --to URL; --dry-run alone only shows the gates"
+        raise UsageError("say where to publish", fix=fix)
     if repo_id is None:
         return Folder(str(to))
+    return Hub(_checked_repository(repo_id), revision=revision, private=private)
+
+
+def _checked_repository(repo_id: str) -> str:
     if repo_id.count("/") != 1 or not all(repo_id.split("/")):
-        raise UsageError(f"{repo_id!r} is not ORG/NAME", where="--repo-id")
-    return Hub(repo_id, revision=revision, private=private)
+        fix = "such as our-lab/our-set"
+        raise UsageError(f"{repo_id!r} is not ORG/NAME", where="--repo-id", fix=fix)
+    return repo_id

@@ -34,7 +34,8 @@ def audit_command(
     into the card. Tells splits whose answers are spread otherwise than in train, and questions
     whose answer stands in their own text. Exit code 1 means that something was found.
     """
-    found = qoqdata.audit(dataset, limit=limit)
+    with console.working("reading questions and answers", quiet=json):
+        found = qoqdata.audit(dataset, limit=limit)
     if json:
         tables = ("answerers", "shifts", "giveaways")
         console.emit_json({name: getattr(found, name).to_dicts() for name in tables})

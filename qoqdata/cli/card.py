@@ -23,7 +23,8 @@ def card_command(
 
     `qoqdata publish` does it for what leaves; this is for a look, or for sets that stay.
     """
-    paths = qoqdata.card(dataset, repo_id=repo_id)
+    with console.working("writing the card", quiet=json):
+        paths = qoqdata.card(dataset, repo_id=repo_id)
     if json:
         console.emit_json({"files": list(paths)})
         return

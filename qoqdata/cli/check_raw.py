@@ -34,7 +34,8 @@ def check_raw_command(
     Planning reads tables and names of files, no pixels. Exit code 1 means that something is
     missing, altered, refused, or not counted as a complete copy is.
     """
-    found = qoqdata.check_raw(source, raw=raw, listing=listing)
+    with console.counter("files", quiet=json) as progress:
+        found = qoqdata.check_raw(source, raw=raw, listing=listing, progress=progress)
     if json:
         console.emit_json({"source": source, "sound": found.sound, **asdict(found)})
     else:

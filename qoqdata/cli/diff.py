@@ -31,7 +31,8 @@ def diff_command(
     Tells by source which records were added, removed, moved to another split, relabelled or
     otherwise changed.
     """
-    change = qoqdata.diff(before, after)
+    with console.working("comparing records", quiet=json):
+        change = qoqdata.diff(before, after)
     if json:
         console.emit_json(change.records.to_dicts())
         return

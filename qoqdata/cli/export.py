@@ -14,7 +14,7 @@ EPILOG = """Example:  qoqdata export ./set --to trl --out ./trl
 
 verl, trl    Parquet with images in the rows; records with an ECG are left out and counted
 sharegpt     JSON lines and image files; likewise
-webdataset   tar files; images, masks and ECGs
+webdataset   tar files; images, masks and ECGs in a zip file of each sample
 climb        JSON lines of CLIMB and QoQ-Med with image, mask and NumPy files
 records      the records as they are, in Parquet whose splits plain clients find
 
@@ -37,7 +37,8 @@ def export_command(
 ) -> None:
     """Write kept records in the format of another trainer, one file or more a split."""
     blanking = qoqdata.blanking(dataset) if blanked else None
-    tally = qoqdata.export(dataset, to=to, out=out, blanking=blanking)
+    with console.counter("records", quiet=json) as progress:
+        tally = qoqdata.export(dataset, to=to, out=out, blanking=blanking, progress=progress)
     if json:
         console.emit_json({"written": tally.written, "left_out": tally.left_out})
         return

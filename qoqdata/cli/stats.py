@@ -36,7 +36,8 @@ def stats_command(
     The tables are stats/*.parquet, by domain, source, label and question difficulty, and by concept
     where --harmonise names a table that says which labels mean the same.
     """
-    stats = qoqdata.stats(dataset, policy=policy, prior=prior, harmonise=harmonise)
+    with console.working("counting", quiet=json):
+        stats = qoqdata.stats(dataset, policy=policy, prior=prior, harmonise=harmonise)
     if json:
         frames = {"domains": stats.domains, "sources": stats.sources, "labels": stats.labels}
         frames |= {} if stats.concepts is None else {"concepts": stats.concepts}

@@ -33,7 +33,10 @@ def traces_command(
 
     A trace is the text in <think></think> of a rollout that was right; one a question.
     """
-    traced = qoqdata.traces(dataset, rollouts, out=out, least=least, policy=policy)
+    with console.counter("shards", quiet=json) as progress:
+        traced = qoqdata.traces(
+            dataset, rollouts, out=out, least=least, policy=policy, progress=progress
+        )
     digest = traced.manifest.digest
     if json:
         names = ("rollouts", "questions", "traces")

@@ -33,7 +33,8 @@ def validate_command(
     a source failed as a whole.
     """
     target = qoqdata.open(dataset)
-    findings = qoqdata.validate(target)
+    with console.counter("records", quiet=json) as progress:
+        findings = qoqdata.validate(target, progress=progress)
     show(findings, target.manifest, as_json=json)
     if target.manifest.outcome == "failed":
         command_line.leave(command_line.FAILED)

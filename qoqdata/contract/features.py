@@ -26,3 +26,24 @@ def feature(kind: Type) -> dict[str, Any]:
 def features(table: Table) -> dict[str, Any]:
     """All features of a table, by column."""
     return {field.name: feature(field.type) for field in table.fields}
+
+
+def card_features(table: Table) -> list[dict[str, Any]]:
+    """The features of a table as the front matter of a README.md has them (`dataset_info`)."""
+    return [{"name": field.name, **card_feature(field.type)} for field in table.fields]
+
+
+def card_feature(kind: Type) -> dict[str, Any]:
+    """One feature as front matter has it, without its name."""
+    match kind:
+        case Scalar(name=name):
+            return {"dtype": name}
+        case EncodedImage():
+            return {"dtype": "image"}
+        case ListOf(item=item):
+            inner = card_feature(item)
+            # Where a list holds but a type or a struct, that stands in its place.
+            short = inner.keys() in ({"dtype"}, {"struct"})
+            return {"list": next(iter(inner.values())) if short else inner}
+        case Struct(fields=fields):
+            return {"struct": [{"name": f.name, **card_feature(f.type)} for f in fields]}

@@ -19,6 +19,7 @@ from qoqdata.curation.details import SIDE, Details
 from qoqdata.curation.hamming import pairs_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.dataset import Dataset
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS, turned
 
 #: Pairs of contents that show the same: `content` and `other` number distinct digests, in the
@@ -46,16 +47,24 @@ def contents(shown: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def alike(dataset: Dataset, distinct: pl.DataFrame, *, radius: int, detail: float) -> pl.DataFrame:
+def alike(
+    dataset: Dataset,
+    distinct: pl.DataFrame,
+    *,
+    radius: int,
+    detail: float,
+    progress: ProgressCallback = silent,
+) -> pl.DataFrame:
     """Pairs of the distinct contents whose bits differ in at most `radius` and that show the same;
     columns of ALIKE, sorted. What is uniform is like nothing.
 
-    `detail` is the least correlation of the details of two images.
+    `detail` is the least correlation of the details of two images. `progress` hears of sweeps over
+    the images, then over the signals, and their total.
     """
     parts, details = [pl.DataFrame(schema=ALIKE)], Details(dataset, distinct)
     for medium, least in COARSE.items():
         some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
-        for near in _near(some, radius):
+        for near in _near(some, radius, progress):
             pairs = _coarse(dataset, distinct, near, medium, least)
             if medium == "image":
                 pairs = _of_detail(details, pairs, detail)
@@ -63,7 +72,7 @@ def alike(dataset: Dataset, distinct: pl.DataFrame, *, radius: int, detail: floa
     return pl.concat(parts).sort("content", "other")
 
 
-def _near(some: pl.DataFrame, radius: int) -> Iterator[pl.DataFrame]:
+def _near(some: pl.DataFrame, radius: int, progress: ProgressCallback) -> Iterator[pl.DataFrame]:
     """Pairs of contents (content < other) with bits at most `radius` apart, in parts."""
     by_bits = some.select("content", "bits")
     equal = by_bits.join(by_bits, on="bits", suffix="_other").filter(
@@ -71,7 +80,7 @@ def _near(some: pl.DataFrame, radius: int) -> Iterator[pl.DataFrame]:
     )
     yield _candidates(equal["content"], equal["content_other"], np.zeros(equal.height, np.int32))
     words = by_bits["bits"].unique().sort().to_numpy()
-    for i, j in pairs_within(words, radius):
+    for i, j in pairs_within(words, radius, progress):
         if not len(i):
             continue
         pairs = pl.DataFrame(

@@ -97,7 +97,9 @@ def write_index(path: Path, index: BenchmarkIndex) -> None:
 def read_index(path: Path) -> pl.DataFrame:
     """The table of an index. Raises MissingFile and BadTable, of other versions too."""
     if not path.is_file():
-        raise MissingFile("there is no such index", where=str(path))
+        raise MissingFile(
+            "there is no such index", where=str(path), fix="make it with `qoqdata benchmark-index`"
+        )
     fix = "write it anew with `qoqdata benchmark-index`"
     try:
         with pq.ParquetFile(path) as file:

@@ -16,6 +16,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqdata.progress import ProgressCallback, silent
+
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 
@@ -30,8 +32,12 @@ _SAMPLE, _CHOICES = 1 << 15, 8
 _SORTED, _COMPARED = 1.0, 1.2
 
 
-def pairs_within(hashes: Hashes, radius: int) -> Iterator[tuple[Indices, Indices]]:
+def pairs_within(
+    hashes: Hashes, radius: int, progress: ProgressCallback = silent
+) -> Iterator[tuple[Indices, Indices]]:
     """Indices (i, j), i < j, of all pairs at most `radius` bits apart, each once, in parts.
+
+    `progress` hears of sweeps over all hashes that are done, and their total.
 
     `hashes` are distinct: whoever has equal ones collapses them, since n equal ones are n² / 2
     pairs. The order is a function of the hashes. Raises ValueError for equal ones and for a radius
@@ -44,7 +50,9 @@ def pairs_within(hashes: Hashes, radius: int) -> Iterator[tuple[Indices, Indices
     if radius == 0 or len(hashes) < 2:
         return
     bands = _bands(radius + _agreeing(hashes, radius))
-    for chosen in combinations(range(len(bands)), len(bands) - radius):
+    sweeps = comb(len(bands), radius)
+    for done, chosen in enumerate(combinations(range(len(bands)), len(bands) - radius)):
+        progress(done, sweeps)
         key, order = _sorted_by(hashes, [bands[n] for n in chosen])
         for here, there in _alike(key):
             i, j = order[here], order[there]
@@ -54,6 +62,7 @@ def pairs_within(hashes: Hashes, radius: int) -> Iterator[tuple[Indices, Indices
             first = _agree_first(difference, bands, chosen)
             i, j = i[first], j[first]
             yield np.minimum(i, j), np.maximum(i, j)
+    progress(sweeps, sweeps)
 
 
 def _bands(count: int) -> list[tuple[np.uint64, np.uint64]]:

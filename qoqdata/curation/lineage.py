@@ -119,7 +119,7 @@ def record_findings(layout: Layout, id_: str) -> list[tuple[str, list[dict[str, 
             if "id" not in rows.collect_schema():
                 continue
             of_record = rows.filter(pl.col("id") == id_).drop("id").collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             what = f"cannot be read: {str(error).splitlines()[0]}"
             raise DatasetError(what, where=str(path), fix="run `qoqdata curate` again") from error
         if of_record.height:

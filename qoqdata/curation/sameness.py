@@ -64,7 +64,8 @@ def sameness(
     """What the records of a data set show, and which of it is the same.
 
     Records of evaluation sources are on the latest side, whatever their split is called: a
-    benchmark's images are held out. Raises InputError for an image that cannot be decoded.
+    benchmark's images are held out. `progress` hears of records whose images were looked at, and
+    again of records as they are compared. Raises InputError for an image that cannot be decoded.
     """
     shown = likenesses(dataset, progress)
     distinct = contents(shown)
@@ -77,4 +78,10 @@ def sameness(
         .with_row_index("record")
         .with_columns(side=pl.when(benchmark).then(pl.lit("test")).otherwise("split"))
     )
-    return Sameness(shown, records, alike(dataset, distinct, radius=radius, detail=detail))
+
+    def swept(done: int, sweeps: int) -> None:
+        # Of a unit with the records before: the share of what all records are compared with.
+        progress(records.height * done // sweeps, records.height)
+
+    pairs = alike(dataset, distinct, radius=radius, detail=detail, progress=swept)
+    return Sameness(shown, records, pairs)

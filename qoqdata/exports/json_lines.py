@@ -38,6 +38,7 @@ from qoqdata.exports.rows import (
     write_mask,
     write_signal,
 )
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.question import targets
 
 #: Stands for an ECG in a prompt of CLIMB.
@@ -47,7 +48,9 @@ SERIES = "<time-series>"
 Convert = Callable[[Row, Tally], dict[str, Any] | None]
 
 
-def write_sharegpt(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_sharegpt(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """`<split>.jsonl`, and images/."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
@@ -58,10 +61,12 @@ def write_sharegpt(dataset: Dataset, out: Path, change: Change = unchanged) -> T
         turns = _turns(problem, response(row))
         return {"id": row["id"], "images": images, "conversations": turns}
 
-    return _write_json_lines(dataset, out, change, convert, name="{}.jsonl")
+    return _write_json_lines(dataset, out, change, progress, convert, name="{}.jsonl")
 
 
-def write_climb(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_climb(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """`annotation_<split>.jsonl` with images/, masks/ and ecg/ beside it."""
 
     def convert(row: Row, tally: Tally) -> dict[str, Any] | None:
@@ -88,7 +93,7 @@ def write_climb(dataset: Dataset, out: Path, change: Change = unchanged) -> Tall
             line["demo"] = demo
         return line
 
-    return _write_json_lines(dataset, out, change, convert, name="annotation_{}.jsonl")
+    return _write_json_lines(dataset, out, change, progress, convert, name="annotation_{}.jsonl")
 
 
 def _turns(problem: str, answer: str) -> list[dict[str, str]]:
@@ -116,12 +121,18 @@ def _demo(row: Row) -> str:
 
 
 def _write_json_lines(
-    dataset: Dataset, out: Path, change: Change, convert: Convert, *, name: str
+    dataset: Dataset,
+    out: Path,
+    change: Change,
+    progress: ProgressCallback,
+    convert: Convert,
+    *,
+    name: str,
 ) -> Tally:
     """Write each split's records as `convert` gives them, to the file `name` with its split."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split, records in by_split(dataset, change):
+    for split, records in by_split(dataset, change, progress):
         path = out / name.format(split)
         with replacing(path) as draft, draft.open("w", encoding="utf-8") as stream:
             for line in _lines(records, convert, tally, split):

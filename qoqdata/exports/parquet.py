@@ -3,12 +3,14 @@ out: neither TRL's processors nor verl's rollout engines have an input for one.
 
 TRL: conversational prompts, for GRPOTrainer and `qoqtrain.adapters.trl`. A row holds `prompt` (one
 user turn: a part for each image, then the text, which ends with how to answer), `images`, the
-`answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `kind`, `options`, `number`,
-`labels`, `regions` as JSON.
+`answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `kind`, `question` in its own
+words, `options`, `number`, `labels`, `regions` as JSON.
 
 verl: RLHF files, for its trainers and `qoqtrain.adapters.verl`. A row holds `data_source`, `prompt`
 (one user turn with an `<image>` for each image, and how to answer), `images`, `ability`,
 `reward_model` (rule, ground truth), `domain`, and `extra_info`.
+
+`qoqtrain.adapters.export_rewards` has the reward functions that read these rows.
 """
 
 from __future__ import annotations
@@ -37,10 +39,22 @@ from qoqdata.exports.rows import (
     shows_images,
     unchanged,
 )
+from qoqdata.progress import ProgressCallback, silent
 
 #: A row group is written at these: readers take one into memory whole.
 ROW_GROUP = 100
 ROW_GROUP_BYTES = 256 * 2**20
+
+#: Tokens of Qwen models: in a text they would end a turn or stand for an image.
+_TOKENS = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+)
 
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -52,6 +66,7 @@ _TRL = {
     "domain": pa.string(),
     "source": pa.string(),
     "kind": pa.string(),
+    "question": pa.string(),
     "answer": pa.string(),
     "options": pa.list_(pa.string()),
     "number": _NUMBER,
@@ -75,6 +90,7 @@ _VERL = pa.schema(
                     ("index", pa.string()),
                     ("task", pa.string()),
                     ("kind", pa.string()),
+                    ("question", pa.string()),
                     ("options", pa.list_(pa.string())),
                     ("number", _NUMBER),
                     ("labels", pa.list_(pa.string())),
@@ -86,18 +102,22 @@ _VERL = pa.schema(
 )
 
 
-def write_trl(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_trl(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """`<split>.parquet`, whose schema tells `datasets` of the images."""
-    return _write_tables(dataset, out, change, _trl_schema(), _trl)
+    return _write_tables(dataset, out, change, progress, _trl_schema(), _trl)
 
 
-def write_verl(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_verl(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """`<split>.parquet`."""
-    return _write_tables(dataset, out, change, _VERL, _verl)
+    return _write_tables(dataset, out, change, progress, _VERL, _verl)
 
 
 def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
-    if not shows_images(row, tally):
+    if not (shows_images(row, tally) and marks_are_free(row, tally, _TOKENS)):
         return None
     images = row["images"] or []
     parts = [{"type": "image", "text": None} for _ in images]
@@ -109,6 +129,7 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
         "domain": row["domain"],
         "source": row["source"],
         "kind": row["kind"],
+        "question": row["question"],
         "answer": row["answer"],
         "options": row["options"],
         "number": row["number"],
@@ -118,7 +139,7 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
 
 
 def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
-    if not (shows_images(row, tally) and marks_are_free(row, tally, MARKS)):
+    if not (shows_images(row, tally) and marks_are_free(row, tally, (*MARKS, *_TOKENS))):
         return None
     images = row["images"] or []
     content = PLACEHOLDER * len(images) + instructed_text(row)
@@ -134,6 +155,7 @@ def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
             "index": row["id"],
             "task": row["task"],
             "kind": row["kind"],
+            "question": row["question"],
             "options": row["options"],
             "number": row["number"],
             "labels": row["labels"],
@@ -163,6 +185,7 @@ def _write_tables(
     dataset: Dataset,
     out: Path,
     change: Change,
+    progress: ProgressCallback,
     schema: pa.Schema,
     convert: Callable[[Row, Tally], dict[str, Any] | None],
 ) -> Tally:
@@ -170,11 +193,11 @@ def _write_tables(
     leaves one out."""
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
-    for split, records in by_split(dataset, change):
+    for split, records in by_split(dataset, change, progress):
         rows = (row for record in records if (row := convert(record, tally)) is not None)
         with (
             replacing(out / f"{split}.parquet") as draft,
-            pq.ParquetWriter(draft, schema, compression="zstd") as writer,
+            pq.ParquetWriter(draft, schema, compression="zstd", write_page_index=True) as writer,
         ):
             for group in _row_groups(rows):
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))

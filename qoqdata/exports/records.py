@@ -10,25 +10,23 @@ import pyarrow.compute as pc
 
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.dataset import Dataset
-from qoqdata.exports.rows import Change, Tally, unchanged
+from qoqdata.exports.rows import Change, Tally, exported_shards, unchanged
 from qoqdata.pipeline.shards import rewrite_shard
-from qoqdata.roles import evaluation_sources
+from qoqdata.progress import ProgressCallback, silent
 
 
-def write_records(dataset: Dataset, out: Path, change: Change = unchanged) -> Tally:
+def write_records(
+    dataset: Dataset, out: Path, change: Change = unchanged, progress: ProgressCallback = silent
+) -> Tally:
     """`data/<split>-<number>.parquet`, in which plain clients find the splits by name."""
     tally = Tally()
     ids = pa.array(dataset.for_training(["id"])["id"].to_list(), pa.string())
     keep = partial(_kept, ids=ids, change=change)
-    benchmarks = evaluation_sources(dataset.manifest)
+    own = exported_shards(dataset)
+    total, seen = sum(shard.rows for shard in own), 0
     for split in SPLITS:
-        own = [
-            shard
-            for shard in dataset.manifest.shards
-            if shard.split == split and shard.source not in benchmarks
-        ]
         number = 0
-        for shard in own:
+        for shard in (shard for shard in own if shard.split == split):
             with dataset.files.holding(shard, verify=True) as path:
                 target = out / "data" / f"{split}-{number:05d}.parquet"
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +35,8 @@ def write_records(dataset: Dataset, out: Path, change: Change = unchanged) -> Ta
                 number += 1
                 for _ in range(written.rows):
                     tally.wrote(split)
+            seen += shard.rows
+            progress(seen, total)
     return tally
 
 

@@ -16,6 +16,7 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.dataset import Dataset
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.question import question_text
 from qoqdata.roles import evaluation_sources
 from qoqdata.stream.row_groups import stored_once
@@ -54,23 +55,40 @@ class Tally:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
 
-def by_split(dataset: Dataset, change: Change) -> Iterator[tuple[Split, Iterator[Row]]]:
+def by_split(
+    dataset: Dataset, change: Change, progress: ProgressCallback = silent
+) -> Iterator[tuple[Split, Iterator[Row]]]:
     """The splits that have shards, each with its kept records in shard order, as dictionaries in
-    the record schema, as `change` makes them.
+    the record schema, as `change` makes them. `progress` hears of records that were read.
 
     Without evaluation sources, since exports are for trainers; raises UsageError where no others
     are there.
     """
     ids = set(dataset.for_training(["id"])["id"])
-    benchmarks = evaluation_sources(dataset.manifest)
-    own = [shard for shard in dataset.manifest.shards if shard.source not in benchmarks]
+    own = exported_shards(dataset)
+    total = sum(shard.rows for shard in own)
+    seen = 0
+
+    def read(rows: int) -> None:
+        nonlocal seen
+        seen += rows
+        progress(seen, total)
+
     for split in SPLITS:
         shards = [shard for shard in own if shard.split == split]
         if shards:
-            yield split, map(change, _rows(dataset, shards, ids))
+            yield split, map(change, _rows(dataset, shards, ids, read))
 
 
-def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Iterator[Row]:
+def exported_shards(dataset: Dataset) -> list[Shard]:
+    """The shards of all sources that may be trained on."""
+    benchmarks = evaluation_sources(dataset.manifest)
+    return [shard for shard in dataset.manifest.shards if shard.source not in benchmarks]
+
+
+def _rows(
+    dataset: Dataset, shards: Iterable[Shard], ids: Container[str], read: Callable[[int], None]
+) -> Iterator[Row]:
     for shard in shards:
         with dataset.files.holding(shard, verify=True) as path:
             footer = pq.read_metadata(path)
@@ -83,6 +101,7 @@ def _rows(dataset: Dataset, shards: Iterable[Shard], ids: Container[str]) -> Ite
                         for row in table.slice(first, _ROWS).to_pylist():
                             if row["id"] in ids:
                                 yield row
+                    read(table.num_rows)
 
 
 def prompt_text(row: Row) -> str:

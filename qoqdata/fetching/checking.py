@@ -10,6 +10,7 @@ from pathlib import Path
 from qoqdata.errors import QoqdataError, UsageError
 from qoqdata.fetching.channels import PublishedFile
 from qoqdata.fetching.download import fault_of
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.sources.protocol import Filtered, Job, Refused, Source
 from qoqdata.sources.rawtree import open_raw
 
@@ -42,10 +43,16 @@ class RawCheck:
         return counts and not faults
 
 
-def check_raw(source: Source, raw: Path, files: Sequence[PublishedFile] | None) -> RawCheck:
+def check_raw(
+    source: Source,
+    raw: Path,
+    files: Sequence[PublishedFile] | None,
+    progress: ProgressCallback = silent,
+) -> RawCheck:
     """Compare `raw` with the listing and plan the source with its default options; no pixels.
 
-    Raises UsageError where `raw` is no folder, and for a source that needs a mapping.
+    `progress` hears of files of the listing. Raises UsageError where `raw` is no folder, and for a
+    source that needs a mapping.
     """
     if not raw.is_dir():
         raise UsageError("is no folder", where=str(raw), fix="name the raw folder")
@@ -53,12 +60,13 @@ def check_raw(source: Source, raw: Path, files: Sequence[PublishedFile] | None) 
         fix = f"run `qoqdata build {source.card.slug} --mapping mapping.yaml --limit 1`"
         raise UsageError("is planned by a mapping", where=source.card.slug, fix=fix)
     missing, altered = [], {}
-    for file in files or ():
+    for done, file in enumerate(files or (), start=1):
         path = raw / file.path
         if not path.is_file():
             missing.append(file.path)
         elif (fault := fault_of(path, file)) is not None:
             altered[file.path] = fault
+        progress(done, len(files or ()))
     units, failure = 0, None
     refused: Counter[str] = Counter()
     filtered: Counter[str] = Counter()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 
 import yaml
 
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.vocabulary import SPLITS
-from qoqdata.roles import evaluation_sources
+from qoqdata.roles import evaluation_sources, working_configs
 
 _TEXT = """
 # {name}
@@ -32,19 +31,20 @@ def write_readme(root: Path, manifest: Manifest) -> None:
     """
     benchmarks = evaluation_sources(manifest)
     configs = []
-    by_config: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for shard in manifest.shards:
-        name = shard.source if shard.source in benchmarks else "default"
-        by_config[name][shard.split].append(shard.path)
-    for name, by_split in sorted(by_config.items()):
-        files = [{"split": s, "path": by_split[s]} for s in SPLITS if s in by_split]
+    for name, slugs in working_configs(manifest).items():
+        own = [shard for shard in manifest.shards if shard.source in slugs]
+        files = [
+            {"split": split, "path": paths}
+            for split in SPLITS
+            if (paths := [shard.path for shard in own if shard.split == split])
+        ]
         configs.append({"config_name": name, "data_files": files})
     front = yaml.safe_dump({"configs": configs}, sort_keys=False, allow_unicode=True)
-    own = "; the configs " + ", ".join(benchmarks) + " are for evaluation only"
+    held_out = "; the configs " + ", ".join(benchmarks) + " are for evaluation only"
     text = _TEXT.format(
         name=root.resolve().name,
         records=sum(shard.rows for shard in manifest.shards),
         sources=", ".join(sorted(manifest.sources)),
-        benchmarks=own if benchmarks else "",
+        benchmarks=held_out if benchmarks else "",
     )
     (root / "README.md").write_text(f"---\n{front}---\n{text}", encoding="utf-8")

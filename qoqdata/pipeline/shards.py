@@ -157,6 +157,8 @@ def _settings(first: pa.Table) -> dict[str, Any]:
         # What a reader may skip row groups by; of media it would be the first image's bytes.
         "write_statistics": [leaf for leaf in _LEAVES if "." not in leaf],
         "write_page_checksum": True,
+        # What a viewer finds single rows by, without reading a row group.
+        "write_page_index": True,
         "use_content_defined_chunking": _SIGNAL_CHUNKS if by_content else False,
         "data_page_size": _page_size(signals, by_content),
     }

@@ -13,6 +13,7 @@ from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.curation.audit import read_answerers
 from qoqdata.dataset import Dataset
 from qoqdata.publication.licences import Term, configs, terms
+from qoqdata.roles import evaluation_sources, working_configs
 from qoqdata.statistics.counts import distinct_images
 from qoqdata.statistics.tables import Stats
 from qoqdata.statistics.tally import with_numbered_keys
@@ -35,6 +36,17 @@ class Facts:
     overlap: Mapping[str, tuple[int, int]]
     stats: Stats | None
     answerers: pl.DataFrame | None
+
+    @property
+    def default_config(self) -> str | None:
+        """The config that a client gets who names none: of those to train on the largest."""
+        rows = {
+            name: sum(shard.rows for shard in self.manifest.shards if shard.source in slugs)
+            for name, slugs in self.configs.items()
+        }
+        held_out = set(evaluation_sources(self.manifest))
+        trained_on = [name for name, slugs in self.configs.items() if set(slugs) - held_out]
+        return max(trained_on or rows, key=lambda name: rows[name], default=None)
 
     @property
     def records(self) -> int:
@@ -61,14 +73,22 @@ def gather_facts(dataset: Dataset) -> Facts:
         manifest=dataset.manifest,
         cards=cards,
         terms=terms(cards),
-        # A source that failed as a whole has nothing to load.
-        configs=configs({shard.source: cards[shard.source] for shard in dataset.manifest.shards}),
+        configs=_configs(dataset),
         sources=_counts(light, "source"),
         domains=_counts(light, "domain"),
         overlap={key: _overlap(light, key) for key in ("patient", "study")},
         stats=dataset.stats if written else None,
         answerers=read_answerers(dataset.layout),
     )
+
+
+def _configs(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Sources by config; a source that failed as a whole has nothing to load."""
+    manifest = dataset.manifest
+    if manifest.release is None:
+        # What stays is all there is, private sources too.
+        return working_configs(manifest)
+    return configs({shard.source: dataset.cards[shard.source] for shard in manifest.shards})
 
 
 def _no_records() -> pl.DataFrame:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from qoqdata.contract.features import features
+from qoqdata.contract.features import card_features
 from qoqdata.contract.record import RECORD
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.publication.facts import Facts
@@ -78,12 +77,11 @@ def _config(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
         present = {s.source for s in facts.manifest.shards if s.split == split}
         if paths := [f"data/{slug}/{split}-*.parquet" for slug in slugs if slug in present]:
             files.append({"split": split, "path": paths})
-    return {"config_name": name, "data_files": files}
+    default = {"default": True} if name == facts.default_config else {}
+    return {"config_name": name, **default, "data_files": files}
 
 
 def _info(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
-    from datasets import Features
-
     splits: list[dict[str, Any]] = []
     for split in SPLITS:
         own = [s for s in facts.manifest.shards if s.source in slugs and s.split == split]
@@ -91,10 +89,9 @@ def _info(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
             rows, size = sum(s.rows for s in own), sum(s.bytes for s in own)
             splits.append({"name": split, "num_bytes": size, "num_examples": rows})
     size = sum(split["num_bytes"] for split in splits)
-    schema = Features.from_dict(features(RECORD))
     return {
         "config_name": name,
-        "features": json.loads(json.dumps(schema._to_yaml_list())),
+        "features": card_features(RECORD),
         "splits": splits,
         "download_size": size,
         "dataset_size": size,

@@ -24,6 +24,7 @@ import numpy as np
 from qoqdata.contract.card import Card
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication.key_search import KeySearch, key_search
 from qoqdata.publication.outgoing_texts import strings_of, texts_of
 from qoqdata.records.identity import Salt
@@ -117,11 +118,13 @@ def _vocabulary(cards: Mapping[str, Card], shipped: Iterable[str]) -> frozenset[
     return frozenset(word for word in words if word.isalpha())
 
 
-def scan_outgoing(root: Path, secrets: Secrets) -> list[Leak]:
-    """Every leak in the files below `root` and in their names, by file."""
+def scan_outgoing(root: Path, secrets: Secrets, progress: ProgressCallback = silent) -> list[Leak]:
+    """Every leak in the files below `root` and in their names; `progress` hears of files."""
     leaks: set[tuple[str, str]] = set()
     clean: set[int] = set()
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+    paths = sorted(p for p in root.rglob("*") if p.is_file())
+    for done, path in enumerate(paths):
+        progress(done, len(paths))
         relative = path.relative_to(root)
         name = relative.as_posix()
         leaks |= {(name, what) for what in _in_bytes(path, secrets)}
@@ -129,6 +132,7 @@ def scan_outgoing(root: Path, secrets: Secrets) -> list[Leak]:
         of_file = texts_of(path, raw_paths=not public and name != "manifest.json")
         for texts in (list(relative.parts), *of_file):
             leaks |= {(name, what) for what in _in_texts(texts, secrets, clean)}
+    progress(len(paths), len(paths))
     return [Leak(file, what) for file, what in sorted(leaks)]
 
 

@@ -11,11 +11,19 @@ from typing import Any
 
 import polars as pl
 
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.publication.facts import Facts
 from qoqdata.publication.front_matter import front_matter
+from qoqdata.publication.licences import Term
 from qoqdata.roles import evaluation_sources
 
 FIGURES = ("records_by_domain.svg", "rarity_and_success_rate.svg")
+
+#: Of a set that stays, whose files curation does not change.
+_DROPPED = """
+Records that curation drops stay in these files: `qoqdata.open` leaves them out, `load_dataset` does
+not. `qoqdata export PATH --to records --out COPY` makes a copy without them.
+"""
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
@@ -52,10 +60,11 @@ def _title(facts: Facts) -> str:
 
 
 def _loading(facts: Facts, url: str | None) -> str:
-    if not facts.configs:
+    config = facts.default_config
+    if config is None:
         return "## Load\n\nThis release holds recipes only; `qoqdata rebuild` makes the records.\n"
-    config = next(iter(facts.configs))
-    split = next(s.split for s in facts.manifest.shards if s.source in facts.configs[config])
+    present = {s.split for s in facts.manifest.shards if s.source in facts.configs[config]}
+    split = next(split for split in SPLITS if split in present)
     address = url or "PATH"
     own = {s.source for s in facts.manifest.shards if s.split == split}
     asked = f'"{split}"'
@@ -75,7 +84,7 @@ def _loading(facts: Facts, url: str | None) -> str:
         f'for record in qoqdata.open("{address}").stream({asked}):\n'
         '    print(record["question"], record["answer"])\n'
         "    break\n"
-        "```\n"
+        "```\n" + ("" if facts.manifest.release else _DROPPED)
     )
 
 
@@ -94,14 +103,24 @@ def _contents(facts: Facts, figures: tuple[str, ...]) -> str:
         for row in facts.domains.iter_rows(named=True)
     )
     heads = ("domain", "records", "studies", "patients", "images", "train", "validation", "test")
-    configs = ", ".join(f"`{name}` ({', '.join(slugs)})" for name, slugs in facts.configs.items())
     image = _figure(figures, FIGURES[0], "Records by domain and split")
     return (
         f"## Contents\n\n{table(heads, rows)}\n"
         "train, validation and test count records. An image that several questions of a study "
         f"show counts once.\n\n{image}"
-        f"Configs: {configs or 'none'}. No config mixes licences.\n"
+        f"{_configs(facts)}\n"
     )
+
+
+def _configs(facts: Facts) -> str:
+    """What a client names to load a part, and what it gets who names none."""
+    named = ", ".join(f"`{name}` ({', '.join(slugs)})" for name, slugs in facts.configs.items())
+    text = f"Configs: {named or 'none'}."
+    if facts.manifest.release is not None:
+        text += " No config mixes licences."
+    if len(facts.configs) > 1:
+        text += f" Without a name `{facts.default_config}` is loaded."
+    return text
 
 
 def _sources(facts: Facts) -> str:
@@ -118,6 +137,20 @@ def _sources(facts: Facts) -> str:
         text += f"\nNon-commercial use only: {', '.join(limited)}.\n"
     if shared := [t.source for t in open_ if t.share_alike]:
         text += f"\nShare alike, under the same licence: {', '.join(shared)}.\n"
+    if facts.manifest.release is None:
+        text += _staying(open_)
+    return text
+
+
+def _staying(terms: Sequence[Term]) -> str:
+    """Of a set that stays: what would not leave with it."""
+    text = ""
+    for form, words in (
+        ("recipe", "Would leave as annotations and recipe only"),
+        ("withheld", "Would not leave at all"),
+    ):
+        if held := [f"{term.source} ({term.reason})" for term in terms if term.form == form]:
+            text += f"\n{words}: {escape(', '.join(held))}.\n"
     return text
 
 

@@ -54,12 +54,14 @@ def prepare(
     version: str | None = None,
     reviewed: Collection[str] = (),
     reviewer: str | None = None,
+    progress: ProgressCallback = silent,
 ) -> Prepared:
     """Pass the gates and write the outgoing tree; nothing leaves yet.
 
     `reviewed` names sources whose images a person, the `reviewer` (default: who is logged in), has
     looked through for burned-in text; that is recorded in curation/, bound to the data and the
-    findings as they are. Raises DatasetError when the terms of a source are in doubt, when the PHI
+    findings as they are. `progress` hears of shards, then of files that are searched. Raises
+    DatasetError when the terms of a source are in doubt, when the PHI
     rules have not run or have open findings, when pixels that leave were not looked at or have open
     findings, when private images were not reviewed, or when a secret is found in an outgoing file;
     UsageError for a salt that is not the set's, or a version that does not rise.
@@ -72,7 +74,7 @@ def prepare(
     findings = _require_pixels(dataset, reviewed, reviewer)
     root = dataset.layout.release
     staged, older = (
-        stage(dataset, root, boxes_to_blank(findings)),
+        stage(dataset, root, boxes_to_blank(findings), progress),
         (target.read(CHANGELOG) or b"").decode(),
     )
     change: SetDifference | None = None
@@ -90,7 +92,7 @@ def prepare(
     text = older if f"\n## {final}\n" in older else changelog(final, change, older)
     (root / CHANGELOG).write_text(text, encoding="utf-8")
     write_pages(staged, _public(target.url))
-    _require_no_leak(root, privacy.secrets_of(dataset, salt))
+    _require_no_leak(root, privacy.secrets_of(dataset, salt), progress)
     digests = {shard.path: shard.sha256 for shard in staged.manifest.shards}
     return Prepared(staged, outgoing_files(root, digests), final, change)
 
@@ -199,8 +201,8 @@ def _require_pixels(
     return require_clean_pixels(dataset, {term.source for term in allowed if term.form == "pixels"})
 
 
-def _require_no_leak(root: Path, secrets: privacy.Secrets) -> None:
-    if leaks := privacy.scan_outgoing(root, secrets):
+def _require_no_leak(root: Path, secrets: privacy.Secrets, progress: ProgressCallback) -> None:
+    if leaks := privacy.scan_outgoing(root, secrets, progress):
         more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
         what = f"{leaks[0].what} is in {leaks[0].file}{more}"
         raise DatasetError(what, where=str(root), fix="drop or rebuild the records that hold it")

@@ -31,6 +31,7 @@ from qoqdata.layout import Layout
 from qoqdata.manifest import config_digest, shards_digest
 from qoqdata.metadata import write_metadata
 from qoqdata.pipeline.shards import rewrite_shard
+from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.licences import Term, terms
 from qoqdata.publication.recipe import ReleaseRecipe
@@ -44,18 +45,23 @@ from qoqdata.statistics.basis import basis_of
 FIRST = "1.0.0"
 
 
-def stage(dataset: Dataset, root: Path, blanked: Boxes | None = None) -> Dataset:
+def stage(
+    dataset: Dataset,
+    root: Path,
+    blanked: Boxes | None = None,
+    progress: ProgressCallback = silent,
+) -> Dataset:
     """Write the outgoing tree of `dataset` at `root` and open it; `seal` then gives it a version.
 
     Records that curation dropped are not in it, and boxes to be `blanked` are black in those whose
-    pixels leave. Shards in which nothing changes are linked, not copied. Raises DatasetError when
-    nothing at all may leave.
+    pixels leave. Shards in which nothing changes are linked, not copied. `progress` hears of
+    shards. Raises DatasetError when nothing at all may leave.
     """
     shutil.rmtree(root, ignore_errors=True)
     allowed = terms(dataset.cards)
     leaving = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]
     open_pixels = {slug for slug, term in allowed.items() if term.form == "pixels"}
-    shards = _outgoing(dataset, root, leaving, blanked or {}, open_pixels)
+    shards = _outgoing(dataset, root, leaving, blanked or {}, open_pixels, progress)
     if not shards:
         what = "nothing of this data set may be published"
         raise DatasetError(what, where=str(dataset.root), fix="see the terms in its cards")
@@ -146,7 +152,12 @@ def _counts(own: pl.DataFrame) -> Counts:
 
 
 def _outgoing(
-    dataset: Dataset, root: Path, shards: list[Shard], blanked: Boxes, open_pixels: set[str]
+    dataset: Dataset,
+    root: Path,
+    shards: list[Shard],
+    blanked: Boxes,
+    open_pixels: set[str],
+    progress: ProgressCallback,
 ) -> tuple[Shard, ...]:
     """Shards below `root` without dropped records and, of sources with `open_pixels`, blanked."""
     dropped = _dropped(dataset)
@@ -159,7 +170,8 @@ def _outgoing(
     changed = {dataset.manifest.shards[number].path for number in torn | painted}
     blacken = {dataset.manifest.shards[number].path for number in painted}
     outgoing = []
-    for shard in shards:
+    progress(0, len(shards))
+    for done, shard in enumerate(shards, start=1):
         target = root / shard.path
         # A flipped bit is found before anything is sent.
         with dataset.files.holding(shard, verify=True) as source:
@@ -172,6 +184,7 @@ def _outgoing(
                 _link(source, target)
         if rest is not None:
             outgoing.append(rest)
+        progress(done, len(shards))
     return tuple(outgoing)
 
 

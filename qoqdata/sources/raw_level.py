@@ -29,9 +29,10 @@ def with_level(error: InputError, job: Job) -> InputError:
         return error
     for name in dict.fromkeys(_wanted(error, job)):
         if places := list(_places(job.raw.root, name)):
-            several = "" if len(places) == 1 else " (or one of the others)"
+            # No command: written down, the places are told from the raw root on.
+            which = "that folder" if len(places) == 1 else "one of them"
             what = f"{error.what}; {name} was looked for in {job.raw.origin}"
-            fix = f"found in {', '.join(places)}: use --raw {places[0]}{several}"
+            fix = f"it is in {', '.join(places)}: name {which} with --raw"
             return type(error)(what, where=error.where, fix=fix)
     return error
 

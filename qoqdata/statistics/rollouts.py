@@ -55,6 +55,9 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Columns that are not of the type that is read become BadTable, which names `path`."""
+    if not path.exists():
+        what = "cannot be read as rollouts: there is no such file"
+        raise BadTable(what, where=str(path), fix="check its path")
     try:
         yield
     except (*_FAULTS, pl.exceptions.PanicException) as error:

@@ -28,7 +28,8 @@ def compare_command(
     json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
     """Print what the second policy does better or worse, with a paired bootstrap by patient."""
-    differences = qoqtrain.compare(first, second, bootstrap=bootstrap, seed=seed)
+    with console.working("drawing samples", quiet=json):
+        differences = qoqtrain.compare(first, second, bootstrap=bootstrap, seed=seed)
     if json:
         console.emit_json([asdict(row) for row in differences])
         return

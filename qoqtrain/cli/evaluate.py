@@ -90,9 +90,10 @@ def evaluate_command(
         if rules is None or predictions is None or harmonise is not None or places != 1:
             fix = "add --predictions, and one of --questions and --data; leave --harmonise out"
             raise UsageError("--rules, --questions and --predictions go together", fix=fix)
-        benchmark = qoqtrain.evaluate_benchmark(
-            rules, questions, predictions, dataset=data, split=split, out=out
-        )
+        with console.working("scoring", quiet=json):
+            benchmark = qoqtrain.evaluate_benchmark(
+                rules, questions, predictions, dataset=data, split=split, out=out
+            )
         if json:
             console.emit_json(benchmark.result)
         else:
@@ -116,16 +117,17 @@ def evaluate_command(
                 progress=progress,
             )
     elif predictions is not None:
-        evaluation = qoqtrain.evaluate_predictions(
-            data,
-            predictions,
-            split=split,
-            harmonise=harmonise,
-            frame=frame,
-            bootstrap=bootstrap,
-            seed=seed,
-            out=out,
-        )
+        with console.working("scoring", quiet=json):
+            evaluation = qoqtrain.evaluate_predictions(
+                data,
+                predictions,
+                split=split,
+                harmonise=harmonise,
+                frame=frame,
+                bootstrap=bootstrap,
+                seed=seed,
+                out=out,
+            )
     else:
         raise UsageError("there is nothing to score", fix="pass --predictions or --model")
     if plot is not None:

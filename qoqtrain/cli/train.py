@@ -89,7 +89,8 @@ def train_command(
     elif show_settings:
         console.say(as_yaml(settings).rstrip())
     elif dry:
-        result = qoqtrain.dry_run(settings, world=world)
+        with console.working("planning the run", quiet=json):
+            result = qoqtrain.dry_run(settings, world=world)
         if json:
             console.emit_json(facts(result, world=world, config=show_config))
         else:

@@ -42,7 +42,8 @@ def weights_command(
     json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
     """Print the starting weights that DRPO takes from the statistics."""
-    rows = qoqtrain.weights(dataset, by=by, preset=preset)
+    with console.working("weighing", quiet=json):
+        rows = qoqtrain.weights(dataset, by=by, preset=preset)
     if json:
         console.emit_json(rows)
         return

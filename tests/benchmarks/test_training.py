@@ -38,7 +38,7 @@ def record(count: int) -> dict[str, object]:
 def test_trl_is_shown_what_our_policy_is_shown(family: str) -> None:
     pytest.importorskip("trl")
     from benchmarks.training.theirs import dataset_of
-    from benchmarks.training.trl_processor import PillowProcessor
+    from qoqtrain.adapters.trl_processor import TrlProcessor
 
     _, processor = tiny_policy(family, [QUESTION], ecg=None)
     records = [record(1), record(3)]
@@ -52,7 +52,7 @@ def test_trl_is_shown_what_our_policy_is_shown(family: str) -> None:
             for part in turn["content"]
         ]
         prompts.append([{"role": "user", "content": parts}])
-    theirs = PillowProcessor(processor.image_processor, processor.tokenizer).apply_chat_template(
+    theirs = TrlProcessor(processor.image_processor, processor.tokenizer).apply_chat_template(
         prompts, tokenize=True
     )
     for place, row in enumerate(ours):

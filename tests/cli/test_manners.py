@@ -120,6 +120,24 @@ def test_no_word_of_a_table_is_cut(
         assert text.splitlines()[0].split()[:2] == ["source", "reason"]
 
 
+@pytest.mark.parametrize("width", range(20, 100, 3))
+def test_a_table_is_never_wider_than_the_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Headings of two words in many narrow columns, as those of statistics."""
+    heads = ("domain", "questions", "studies", "patients", "images", "share", "rarity",
+             "label bits", "success rate")  # fmt: skip
+    rows = [("dermoscopy", 24, 6, None, 6, 0.462, 0.736, 2.64, 0.642)]
+    sheet = Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    monkeypatch.setattr(console, "out", sheet)
+    console.table(heads, rows)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= max(width, 40)
+    words = set(text.replace(";", " ").split())
+    assert {word for head in heads for word in head.split()} <= words
+    assert {"dermoscopy", "24", "0.462", "0.736", "2.64", "0.642"} <= words
+
+
 def test_completion_is_offered(train: Callable, qoqdata: Callable) -> None:
     assert "--install-completion" in qoqdata("--help")[1]
     assert "--install-completion" in train("--help")[1]

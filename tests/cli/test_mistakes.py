@@ -224,9 +224,9 @@ def test_arguments_that_are_none(build: Callable, arguments: list[str]) -> None:
 
 
 def test_a_command_that_is_mistyped(qoqdata: Callable, train: Callable) -> None:
-    code, _, told = qoqdata("stat", "set")
+    code, _, told = qoqdata("validat", "set")
     assert code == 2
-    assert only_line(told) == "qoqdata: No such command 'stat'. Fix: did you mean 'stats'?"
+    assert only_line(told) == "qoqdata: No such command 'validat'. Fix: did you mean 'validate'?"
     code, _, told = train("train", "set")
     assert code == 2
     assert only_line(told).startswith("qoqtrain train: ")
@@ -240,7 +240,7 @@ def test_a_raw_folder_of_the_wrong_level(build: Callable) -> None:
         code, told = build(raw=raw, out=raw.name)
         assert (code, told.count("\n")) == (3, 1)
         assert told.startswith("our_films: refused (missing_file): labels.csv: no such file")
-        assert f"Fix: found in {right}: use --raw {right}\n" in told
+        assert f"Fix: it is in {right}: name that folder with --raw\n" in told
 
 
 def test_no_column_of_patients(build: Callable) -> None:

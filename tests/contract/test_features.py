@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from datasets import Features, Image, List, Value
 
 from qoqdata.contract.arrow import arrow_schema
-from qoqdata.contract.features import features
+from qoqdata.contract.features import card_features, features
 from qoqdata.contract.record import RECORD
 from qoqdata.contract.side_tables import TABLES as SIDE_TABLES
 from qoqdata.contract.statistics import TABLES as STATISTICS_TABLES
@@ -19,6 +21,13 @@ each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.na
 @each_table
 def test_datasets_reads_the_features_as_they_are(table: Table) -> None:
     assert Features.from_dict(features(table)).to_dict() == features(table)
+
+
+@each_table
+def test_front_matter_has_them_as_datasets_writes_it(table: Table) -> None:
+    found = Features._from_yaml_list(card_features(table))
+    assert found == Features.from_dict(features(table))
+    assert card_features(table) == json.loads(json.dumps(found._to_yaml_list()))
 
 
 @each_table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -162,24 +163,68 @@ def test_trl_turns_sharegpt_into_messages(varied: Dataset, wanted: dict, tmp_pat
             assert (tmp_path / name).read_bytes() == image["bytes"]
 
 
+def unzipped(key: str, data: bytes) -> dict[str, bytes] | None:
+    """What the documentation of the export hands to webdataset's decode()."""
+    if not key.endswith(".zip"):
+        return None
+    with zipfile.ZipFile(io.BytesIO(data)) as media:
+        return {name: media.read(name) for name in media.namelist()}
+
+
+def holds(media: dict[str, bytes], record: dict) -> bool:
+    """Whether a sample has each image, mask and signal of its record, and nothing else."""
+    wanted = {
+        f"images/{n}.{image['path'].rpartition('.')[2]}": image["bytes"]
+        for n, image in enumerate(record["images"] or ())
+    }
+    wanted |= {f"masks/{n}.png": mask["bytes"] for n, mask in enumerate(record["masks"] or ())}
+    media = dict(media)
+    if ecg := record["ecg"]:
+        for name, kind in (("signal", np.float32), ("valid", bool)):
+            array = np.load(io.BytesIO(media.pop(f"ecg/{name}.npy")), allow_pickle=False)
+            assert array.dtype == kind and np.array_equal(array, np.asarray(ecg[name], kind))
+    return media == wanted
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_webdataset_decodes_samples(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     import webdataset as wds
 
     FORMATS["webdataset"](varied, tmp_path)
     files = [str(path) for path in sorted(tmp_path.glob("*.tar"))]
-    samples = list(wds.WebDataset(files, shardshuffle=False).decode("rgb8"))
+    samples = list(wds.WebDataset(files, shardshuffle=False).decode(unzipped))
     assert sorted(sample["__key__"] for sample in samples) == sorted(wanted)
+    assert {tuple(name for name in sample if name[:2] != "__") for sample in samples} == {
+        ("json", "media.zip")
+    }
     for sample in samples:
         record = wanted[sample["__key__"]]
-        assert sample["json"]["answer"] == record["answer"]
-        for index, image in enumerate(record["images"] or ()):
-            kind = image["path"].rpartition(".")[2]
-            assert np.array_equal(sample[f"{index}.{kind}"], pixels(image["bytes"]))
+        assert holds(sample["media.zip"], record)
+        for name in ("answer", "options", "regions", "image_info", "age"):
+            assert sample["json"][name] == record[name]
         if record["ecg"]:
-            signal = np.asarray(record["ecg"]["signal"], np.float32)
-            assert np.array_equal(sample["ecg.npy"], signal)
             assert sample["json"]["ecg"]["leads"] == record["ecg"]["leads"]
+
+
+def test_datasets_opens_the_tars_of_webdataset(
+    varied: Dataset, wanted: dict, tmp_path: Path
+) -> None:
+    """All of each record, whatever the first ones of its split hold: here one has no ECG, mask,
+    context or number, and others do."""
+    from datasets import load_dataset
+
+    FORMATS["webdataset"](varied, tmp_path)
+    loaded = load_dataset(str(tmp_path), cache_dir=str(tmp_path / "cache"))
+    rows = [row for part in loaded.values() for row in part]
+    assert sorted(row["__key__"] for row in rows) == sorted(wanted)
+    for row in rows:
+        record = wanted[row["__key__"]]
+        assert holds(unzipped("media.zip", row["media.zip"]) or {}, record)
+        for name in ("answer", "options", "regions", "number", "labels", "age", "split"):
+            assert row["json"][name] == record[name]
+    tars = {"train": [str(path) for path in sorted(tmp_path.glob("*.tar"))]}
+    bare = load_dataset("webdataset", data_files=tars, split="train", streaming=True)
+    assert sorted(row["__key__"] for row in bare) == sorted(wanted)
 
 
 def test_climb_lines(varied: Dataset, wanted: dict, tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
+import mlcroissant
 import polars as pl
 import pytest
 import yaml
 
+from qoqdata.contract.record import RECORD
 from qoqdata.dataset import Dataset
 from qoqdata.publication.facts import gather_facts
 from qoqdata.publication.front_matter import front_matter
@@ -32,6 +35,11 @@ def release(mixed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset
 
 
 @pytest.fixture(scope="module")
+def croissant(release: Dataset) -> mlcroissant.Dataset:
+    return mlcroissant.Dataset(release.root / "croissant.json")
+
+
+@pytest.fixture(scope="module")
 def page(release: Dataset) -> str:
     return (release.root / "README.md").read_text()
 
@@ -50,7 +58,6 @@ def test_front_matter_as_the_hub_reads_it(release: Dataset, page: str) -> None:
     from huggingface_hub import DatasetCard
 
     from qoqdata.contract.features import features
-    from qoqdata.contract.record import RECORD
 
     data = DatasetCard(page).data.to_dict()
     assert data["license"] == ["cc-by-4.0", "cc-by-nc-4.0"]
@@ -58,6 +65,7 @@ def test_front_matter_as_the_hub_reads_it(release: Dataset, page: str) -> None:
     assert {"ecg", "dermoscopy"} <= set(data["tags"]) and "pathology" not in data["tags"]
     names = [config["config_name"] for config in data["configs"]]
     assert names == ["dermoscopy", "ecg"]
+    assert [config.get("default", False) for config in data["configs"]] == [False, True]
     (info,) = [info for info in data["dataset_info"] if info["config_name"] == "ecg"]
     read = Features._from_yaml_list(info["features"])
     assert read == Features.from_dict(features(RECORD))
@@ -98,13 +106,13 @@ def test_every_source_is_cited(release: Dataset, page: str) -> None:
 
 def test_loading_snippet_runs(release: Dataset, page: str, monkeypatch) -> None:
     snippet = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
-    assert 'load_dataset("our-lab/our-set", "dermoscopy", split="train")' in snippet
+    assert 'load_dataset("our-lab/our-set", "ecg", split="train")' in snippet
     printed: list = []
     exec(
         snippet.replace("our-lab/our-set", str(release.root)),
         {"print": lambda *args: printed.append(args)},
     )
-    assert printed == [(printed[0][0], printed[0][1])] and "lesion" in printed[0][0].lower()
+    assert printed == [(printed[0][0], printed[0][1])] and "electrocardiogram" in printed[0][0]
 
 
 def test_streaming_snippet_runs(release: Dataset, page: str) -> None:
@@ -117,11 +125,11 @@ def test_streaming_snippet_runs(release: Dataset, page: str) -> None:
     assert len(printed) == 1
 
 
-def test_croissant_validates_and_iterates(release: Dataset) -> None:
-    import mlcroissant
-
-    dataset = mlcroissant.Dataset(release.root / "croissant.json")
+def test_croissant_validates_and_iterates(release: Dataset, croissant: mlcroissant.Dataset) -> None:
+    dataset = croissant
     assert dataset.metadata.issues.errors == set()
+    splits = [row["splits/name"] for row in dataset.records("splits")]
+    assert splits == ["train", "validation", "test"]
     rows = list(dataset.records("dermoscopy"))
     light = release.metadata().filter(source="ham10000")
     assert sorted(row["dermoscopy/id"].decode() for row in rows) == light["id"].sort().to_list()
@@ -133,12 +141,42 @@ def test_croissant_validates_and_iterates(release: Dataset) -> None:
     ]
 
 
-def test_croissant_gives_one_split(release: Dataset) -> None:
-    import mlcroissant
+def same(found: Any, wanted: Any, name: str) -> bool:
+    """Whether a value of mlcroissant is one of polars, whatever it calls its members."""
+    if isinstance(wanted, dict):
+        return all(same(found[f"{name}/{key}"], value, f"{name}/{key}") for key, value in
+                   wanted.items() if f"{name}/{key}" in found)  # fmt: skip
+    if isinstance(wanted, list):
+        return len(found) == len(wanted) and all(
+            same(one, other, name) for one, other in zip(found, wanted, strict=True)
+        )
+    if isinstance(wanted, str):
+        return found.decode() == wanted
+    return found == wanted
 
+
+def test_croissant_has_all_columns(release: Dataset, croissant: mlcroissant.Dataset) -> None:
+    """Each of the contract, down to the samples of a signal and the corners of a box."""
+    dataset = croissant
+    for config, members in (("ecg", ("ecg", "number", "provenance")), ("dermoscopy", ("regions",))):
+        (fields,) = [one.fields for one in dataset.metadata.record_sets if one.id == config]
+        assert tuple(field.name for field in fields) == RECORD.names
+        rows = {row[f"{config}/id"].decode(): row for row in dataset.records(config)}
+        wanted = release.records.filter(domain=config).sort("id").head(3).collect()
+        for row in wanted.to_dicts():
+            found = rows[row["id"]]
+            for column in ("item", "age", "context", "options", "labels", "uncertain", "licence"):
+                assert row[column] is None or same(found[f"{config}/{column}"], row[column], "")
+            for column in members:
+                if row[column] is not None:
+                    name = f"{config}/{column}"
+                    assert found[name] and same(found[name], row[column], name), column
+
+
+def test_croissant_gives_one_split(release: Dataset) -> None:
     place = release.root / "croissant.json"
     light = release.metadata()
-    for config, split in (("dermoscopy", "train"), ("ecg", "train"), ("ecg", "test")):
+    for config, split in (("dermoscopy", "train"), ("ecg", "test")):
         reader = mlcroissant.Dataset(place)
         rows = list(reader.records(config, filters={f"{config}/split": split}))
         wanted = light.filter((pl.col("domain") == config) & (pl.col("split") == split))
@@ -146,12 +184,43 @@ def test_croissant_gives_one_split(release: Dataset) -> None:
         assert wanted.is_empty() or {row[f"{config}/split"].decode() for row in rows} == {split}
 
 
+def test_a_client_that_names_no_config_gets_the_largest(release: Dataset, page: str) -> None:
+    from datasets import load_dataset
+
+    light = release.metadata()
+    largest = light.group_by("domain").len().sort("len").row(-1)[0]
+    loaded = load_dataset(str(release.root))
+    assert sorted(row for part in loaded.values() for row in part["id"]) == sorted(
+        light.filter(domain=largest)["id"]
+    )
+    assert f"Without a name `{largest}` is loaded." in page
+
+
+def test_a_benchmark_is_not_what_a_client_gets_unasked(release: Dataset) -> None:
+    facts = gather_facts(release)
+    assert facts.default_config == "ecg"
+    entry = facts.manifest.sources["ptb_xl"].model_copy(update={"role": "evaluation"})
+    sources = dict(facts.manifest.sources) | {"ptb_xl": entry}
+    manifest = facts.manifest.model_copy(update={"sources": sources})
+    assert replace(facts, manifest=manifest).default_config == "dermoscopy"
+
+
 def test_card_of_a_set_that_stays(mixed: Dataset) -> None:
+    """Everything can be loaded, also what would not leave, and the page says what that is."""
+    from datasets import load_dataset
+
     write_pages(mixed, None)
     page = (mixed.root / "README.md").read_text()
-    assert "What is not here" not in page and 'load_dataset("PATH"' in page
+    loaded = load_dataset(str(mixed.root))
+    machine = mlcroissant.Dataset(mixed.root / "croissant.json")
     for name in ("README.md", "croissant.json"):
         (mixed.root / name).unlink()
+    assert "What is not here" not in page and 'load_dataset("PATH"' in page
+    assert "recipe only: lc25000 (" in page.replace("\\", "")
+    assert "Would not leave at all: covid_blues (" in page.replace("\\", "")
+    counts = mixed.metadata().group_by("split").len()
+    assert {name: len(part) for name, part in loaded.items()} == dict(counts.iter_rows())
+    assert [one.id for one in machine.metadata.record_sets] == ["splits", "default"]
 
 
 def test_hostile_text_breaks_no_table() -> None:

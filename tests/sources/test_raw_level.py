@@ -38,10 +38,11 @@ def slug(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_from_above(slug: str, tmp_path: Path) -> None:
     manifest, message = told(slug, tmp_path / "above", tmp_path / "set")
     assert f"was looked for in {tmp_path}/above" in message
-    assert message.endswith(f"use --raw {tmp_path}/above/deep/right")
+    assert message.endswith(f"it is in {tmp_path}/above/deep/right: name that folder with --raw")
     # What is written names no place of this machine.
     (entry,) = manifest.sources.values()
-    assert entry.refused is not None and entry.refused.endswith("use --raw deep/right")
+    assert entry.refused is not None
+    assert entry.refused.endswith("it is in deep/right: name that folder with --raw")
     assert str(tmp_path) not in entry.refused
 
 
@@ -50,7 +51,7 @@ def test_from_below(slug: str, tmp_path: Path) -> None:
     below = next(path for path in sorted(right.rglob("*")) if path.is_dir())
     message = told(slug, below, tmp_path / "set")[1]
     up = "/".join([".."] * len(below.relative_to(right).parts))
-    assert message.endswith(f"use --raw {below}/{up}")
+    assert message.endswith(f"it is in {below}/{up}: name that folder with --raw")
 
 
 def test_several_places_are_all_named_and_nothing_is_said_of_none(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_several_places_are_all_named_and_nothing_is_said_of_none(tmp_path: Path
         (tmp_path / "raw" / name / "severity.csv").write_text("")
     message = told("covid_blues", tmp_path / "raw", tmp_path / "set")[1]
     one, two = tmp_path / "raw" / "one", tmp_path / "raw" / "two"
-    assert f"found in {one}, {two}: use --raw {one} (or one of the others)" in message
+    assert f"it is in {one}, {two}: name one of them with --raw" in message
     (tmp_path / "empty").mkdir()
     assert "--raw" not in told("covid_blues", tmp_path / "empty", tmp_path / "none")[1]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qoqdata import console
+from qoqdata.progress import duration
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,10 @@ def line_of(progress: Progress) -> str:
             words.append(f"validation {name.replace('_', ' ')} {found['value']:.3f}")
     if (speed := numbers["time"]["response_tokens_per_second"]) is not None:
         words.append(f"{speed:,.0f} tokens/s")
-    words.append(f"{_duration(progress.seconds_left)} left")
+    words.append(f"{duration(progress.seconds_left)} left")
     return "  ".join(words)
 
 
 def is_first() -> bool:
     """Whether this process is rank 0, or alone."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
