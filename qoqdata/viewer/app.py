@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
-from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -18,9 +17,9 @@ from qoqdata.dataset import Dataset
 from qoqdata.description.quarantine_groups import quarantine_groups
 from qoqdata.drawing.ecg_paper import sheet_svg, sheets
 from qoqdata.drawing.pixels import Drawing, drawn_image, drawn_mask
+from qoqdata.drawing.markup import shown_value
 from qoqdata.drawing.record_figures import Outline
 from qoqdata.errors import QoqdataError, UsageError
-from qoqdata.printable import printable
 from qoqdata.viewer import media
 from qoqdata.viewer.gate import COOKIE, HEADERS, Gate
 from qoqdata.viewer.record_index import STATES, RecordIndex, read_index
@@ -59,7 +58,7 @@ class _Viewer:
 
 def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
     app = Flask(__name__)
-    app.jinja_options = {"finalize": _shown, "trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_options = {"finalize": shown_value, "trim_blocks": True, "lstrip_blocks": True}
     app.wsgi_app = gate.below_root(app.wsgi_app)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.register_blueprint(_shared())
@@ -213,13 +212,6 @@ def _mask_url(id_: str, outline: Outline, colour: int) -> str:
     assert outline.mask is not None
     number, code = outline.mask
     return url_for("mask", id_=id_, number=number, code=code, colour=colour)
-
-
-def _shown(value: Any) -> Any:
-    """Text of records as a person can be shown it; what is markup already is ours."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return printable(value, lines=True)
-    return "" if value is None else value
 
 
 def _card(index: RecordIndex, row: int, at: int) -> Mapping[str, Any]:
