@@ -1,14 +1,19 @@
-"""Functions for people who look at a data set and decide: the viewer, decisions on records."""
+"""Functions for people who look at a data set and decide: the viewer, the report, figures,
+decisions on records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
+from qoqdata.errors import UsageError
+from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from qoqdata.curation.decisions import PersonDecision
+    from qoqdata.report.samples import SampleChoice
 
 
 def view(
@@ -35,6 +40,45 @@ def view(
     serve(
         dataset_of(dataset), host=host, port=port, policy=policy, author=author, on_ready=on_ready
     )
+
+
+def report(
+    dataset: DatasetLike,
+    *,
+    out: str | Path | None = None,
+    samples: SampleChoice = "open",
+    progress: ProgressCallback | None = None,
+) -> Path:
+    """Write one page on a data set, for reviewers, and return its path.
+
+    Sources and licences, counts expected and found, proof of the splits, quarantine, curation,
+    rarity and difficulty, labels, age and sex, scores without an image, share of training, samples.
+    It asks for nothing from elsewhere, runs no script, and has the same bytes for the same set.
+
+    `out` is the file; by default report/index.html of a set in a folder. `samples` says of which
+    sources records are shown: "open" those whose terms let them stand on a page that people pass
+    on, which private sources never do; "all", for a page that stays in the house and only its owner
+    can read; "none". `progress` hears of records that are compared between splits.
+
+    Raises UsageError for a set behind a URL without `out`, and for another choice of samples;
+    DatasetError for a set without records, and InputError for an image that cannot be decoded.
+    """
+    from typing import get_args
+
+    from qoqdata.report import page
+    from qoqdata.report.samples import SampleChoice
+
+    if samples not in get_args(SampleChoice):
+        fix = f"one of {', '.join(get_args(SampleChoice))}"
+        raise UsageError(f"{samples!r} says nothing of samples", where="--samples", fix=fix)
+    target = dataset_of(dataset)
+    if out is None and not target.in_folder:
+        fix = "name a file with --out"
+        raise UsageError("nothing is written behind a URL", where=target.where, fix=fix)
+    path = target.layout.report if out is None else Path(out)
+    gathered = page.gather_report(target, samples, progress or silent)
+    page.write_report(page.report_page(target, gathered), path, private=samples == "all")
+    return path
 
 
 def decide(

@@ -135,3 +135,15 @@ def _sheets(record: Mapping[str, Any]) -> list[Figure]:
     facts = f"{len(ecg['leads'])} leads, {ecg['fs']:g} Hz, 25 mm/s, 10 mm/mV"
     count = sheets(ecg)
     return [Figure(n, f"ECG, sheet {n + 1} of {count}", facts) for n in range(count)]
+
+
+def telling_figures(figures: Sequence[Figure], most: int) -> list[Figure]:
+    """At most `most` figures in their order: of those that something is drawn over, else of all,
+    spread evenly from the first to the last."""
+    worth = [figure for figure in figures if figure.outlines] or list(figures)
+    if len(worth) <= most:
+        return worth
+    last = len(worth) - 1
+    # With one figure, that in the middle.
+    places = [last // 2] if most == 1 else [n * last // (most - 1) for n in range(most)]
+    return [worth[place] for place in places]
