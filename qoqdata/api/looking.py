@@ -3,7 +3,8 @@ decisions on records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,14 @@ from qoqdata.progress import ProgressCallback, silent
 if TYPE_CHECKING:
     from qoqdata.curation.decisions import PersonDecision
     from qoqdata.report.samples import SampleChoice
+
+
+@dataclass(frozen=True)
+class Plots:
+    """The files of the figures, and why those that are `lacking` were not drawn, by name."""
+
+    files: tuple[Path, ...]
+    lacking: Mapping[str, str]
 
 
 def view(
@@ -79,6 +88,25 @@ def report(
     gathered = page.gather_report(target, samples, progress or silent)
     page.write_report(page.report_page(target, gathered), path, private=samples == "all")
     return path
+
+
+def plot(
+    dataset: DatasetLike, *, out: str | Path, formats: Sequence[str] = ("svg", "pdf")
+) -> Plots:
+    """Draw the figures of a paper on a set into the folder `out`, as wide as a column.
+
+    Records and splits by domain and source, label balance, age and sex, rarity against difficulty:
+    of kept records, the same bytes for the same set. Raises UsageError without the extra `plot` and
+    for another format, DatasetError for a set without records.
+    """
+    from qoqdata.plots.style import FORMATS, write_figures
+    from qoqdata.report.figures import paper_figures
+
+    if unknown := sorted(set(formats) - set(FORMATS)):
+        fix = f"of {', '.join(FORMATS)}"
+        raise UsageError(f"{unknown[0]!r} is no format of figures", where="--format", fix=fix)
+    figures, lacking = paper_figures(dataset_of(dataset))
+    return Plots(write_figures(figures, Path(out), formats), lacking)
 
 
 def decide(

@@ -116,7 +116,9 @@ def report_page(dataset: Dataset, report: Report) -> str:
 def write_report(page: str, path: Path, *, private: bool) -> None:
     """Write the page at `path`; with `private`, readable by its owner alone."""
     with replacing(path) as draft:
-        draft.touch(mode=0o600 if private else 0o666)
+        draft.touch()
+        if private:
+            draft.chmod(0o600)
         draft.write_text(page, encoding="utf-8")
 
 
