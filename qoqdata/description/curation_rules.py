@@ -19,8 +19,8 @@ _FIX = "run `qoqdata curate` again, or fetch the data set anew"
 
 def verdicts_of(dataset: Dataset) -> pl.DataFrame | None:
     """The verdicts on records that the set holds, with their source and split, those of the record
-    that is the evidence (`other_source`, `other_split`), and whether each is `in_force`; None before
-    curation. Raises DatasetError for a table that is damaged."""
+    that is the evidence (`other_source`, `other_split`), and whether each is `in_force`; None
+    before curation. Raises DatasetError for a table that is damaged."""
     path = dataset.files.layout("curation").verdicts
     if not path.is_file() or not dataset.manifest.shards:
         return None

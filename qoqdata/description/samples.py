@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from qoqdata.contract.vocabulary import SPLITS
+from qoqdata.curation.burned_in import receipt
+from qoqdata.curation.burned_in.blanking import Blanking, boxes_to_blank
 from qoqdata.dataset import Dataset
+from qoqdata.errors import DatasetError
 from qoqdata.items import COLUMNS, all_places, read_records
+
+#: A leaf of the column that masks are described in; masks themselves stay on disk.
+_MASKS = "mask_info.list.element.image"
 
 
 def choose_samples(dataset: Dataset, kept: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -19,7 +25,7 @@ def choose_samples(dataset: Dataset, kept: pl.DataFrame, most: int) -> pl.DataFr
     Of each source one a task in turn, of train before other splits, one with boxes or masks before
     one without; among equals the first by id, which says nothing of what it holds.
     """
-    drawn = pl.DataFrame(dataset.files.leaves(["id", "regions.list.element.image", *_MASKS]))
+    drawn = pl.DataFrame(dataset.files.leaves(["id", "regions.list.element.image", _MASKS]))
     lies_over = pl.any_horizontal(
         pl.col(name).list.len().fill_null(0) > 0 for name in ("regions", "mask_info")
     )
@@ -33,8 +39,10 @@ def choose_samples(dataset: Dataset, kept: pl.DataFrame, most: int) -> pl.DataFr
         turn=pl.int_range(pl.len()).over("domain", "source")
     )
     in_turn = turns.sort("domain", "turn", "source")
-    return in_turn.group_by("domain", maintain_order=True).head(most).select(
-        "domain", "source", "task", "id"
+    return (
+        in_turn.group_by("domain", maintain_order=True)
+        .head(most)
+        .select("domain", "source", "task", "id")
     )
 
 
@@ -52,5 +60,18 @@ def records_by_id(
     yield from read_records(dataset.files, dataset.manifest, places.select(COLUMNS), names)
 
 
-#: A leaf of the column that masks are described in; masks themselves stay on disk.
-_MASKS = ("mask_info.list.element.image",)
+def screened(
+    dataset: Dataset,
+) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], list[str]]:
+    """What makes text burned into the images of a record black, as a release does, and the ids of
+    records with findings that nobody has settled; nothing of either where no pass of curation
+    covers the data, as in a release, whose shards are blanked already."""
+    if not dataset.in_folder:
+        return dict, []
+    try:
+        receipt.read_receipt(dataset)
+    except DatasetError:
+        return dict, []
+    findings = receipt.read_findings(dataset)
+    open_ = findings.filter(pl.col("outcome") == "open")["id"].unique().sort()
+    return Blanking(boxes_to_blank(findings)), open_.to_list()

@@ -27,7 +27,7 @@ SPLIT_COLOURS = dict(zip(SPLITS, ("#0072b2", "#e69f00", "#000000"), strict=True)
 NAME = 30
 FORMATS = ("svg", "pdf")
 
-_LOOK: Mapping[str, Any] = {
+_LOOK: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
     "axes.spines.top": False,
@@ -58,7 +58,7 @@ def drawing() -> Iterator[None]:
     except ImportError as error:
         fix = "pip install 'qoqdata[plot]'"
         raise UsageError("plots need matplotlib", fix=fix) from error
-    with matplotlib.rc_context(dict(_LOOK)):
+    with matplotlib.rc_context(_LOOK):
         yield
 
 

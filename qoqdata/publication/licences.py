@@ -112,15 +112,16 @@ def require_terms(dataset: Dataset) -> None:
                 raise DatasetError(what, where=where, fix="build the source again")
 
 
-def configs(cards: Mapping[str, Card]) -> dict[str, tuple[str, ...]]:
-    """Sources by config of the published set: one for each domain and licence in it.
+def configs(cards: Mapping[str, Card], *, stays: bool = False) -> dict[str, tuple[str, ...]]:
+    """Sources by config of the published set: one for each domain and licence in it; of a set that
+    `stays` those of all its sources, private ones too.
 
     Records of different licences never share a config, so that nobody who loads one inherits the
     terms of another. A domain of one licence gives its name; otherwise the licence is appended.
     """
     groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for slug, card in sorted(cards.items()):
-        if term(card).form == "pixels":
+        if stays or term(card).form == "pixels":
             groups[card.domain][licence_id(card)].append(slug)
     by_name = {}
     for domain, by_licence in sorted(groups.items()):

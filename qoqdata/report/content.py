@@ -20,25 +20,25 @@ def rarity_section(stats: Stats | None, lacking: str | None) -> Section:
     if stats is None:
         return Section("rarity", title, [lacking or ""])
     policies = stats.domains["policy"].drop_nulls().unique().sort().to_list()
-    texts = [
+    text = (
         "Over kept training records. Share and rarity count studies, however many questions ask "
         "about one: rarity is sqrt(N / (D n)) for N studies in D groups, n of them in this one. "
         "The success rate is the mean reward of a policy, 0 for hard and 1 for easy; difficulty is "
-        f"1 less it. {_measured(policies)}",
-    ]
+        f"1 less it. {_measured(policies)}"
+    )
     sheets = [_rarity(stats.domains, "domain"), _rarity(stats.sources, "source")]
-    return Section("rarity", title, texts, sheets)
+    return Section("rarity", title, [text], sheets)
 
 
 def labels_section(states: pl.DataFrame) -> Section:
     """How often each label is asserted, doubted, denied and not mentioned."""
     if not states.height:
         return Section("labels", "Labels", ["No record names a label."])
-    texts = [
+    text = (
         "Counts are questions. A label is asserted, uncertain, denied, or not mentioned: a source "
-        "that does not mention a finding does not deny it. Bars have the first three in this order; the last "
-        "columns say in which split it is asserted."
-    ]
+        "that does not mention a finding does not deny it. Bars have the first three in this "
+        "order; the last columns say in which split it is asserted."
+    )
     summary = {
         "source": "source",
         "task": "task",
@@ -51,15 +51,16 @@ def labels_section(states: pl.DataFrame) -> Section:
     sheets = [sheet_of("Label balance by task", label_summary(states), summary)]
     for (source,), own in states.group_by(["source"], maintain_order=True):
         sheets.append(_states(str(source), own))
-    return Section("labels", "Labels", texts, sheets)
+    return Section("labels", "Labels", [text], sheets)
 
 
 def people_section(studies: pl.DataFrame) -> Section:
     """Age and sex by domain, and ages by band."""
-    texts = [
+    text = (
         "Counts are studies; a patient with several studies counts with each. Ages are in years, "
-        "those above 90 as 90. What no source states is not guessed.",
-    ]
+        "those above 90 as 90. What no source states is not guessed."
+    )
+    texts = [text]
     by_domain, by_age = people_by_domain(studies), people_by_age(studies)
     shown = [name for name in STATED if by_domain[name].sum()]
     rows = [
@@ -89,11 +90,11 @@ def answerers_section(answerers: pl.DataFrame | None, *, stale: bool) -> Section
     if answerers is None or stale:
         what = "of other records than the set keeps now" if stale else "not there"
         return Section("blind", title, [f"The scores are {what}: run `qoqdata audit`."])
-    texts = [
+    text = (
         "Label F1 of three that see no image: one always gives the commonest answer, one reads the "
         "question and its context, one knows sizes, views, spacing, age and sex; fitted on other "
         "patients. A policy that scores no more has learnt nothing from images."
-    ]
+    )
     heads = {
         "source": "source",
         "task": "task",
@@ -104,7 +105,7 @@ def answerers_section(answerers: pl.DataFrame | None, *, stale: bool) -> Section
         "facts": "file facts",
         "commonest": "commonest answer",
     }
-    return Section("blind", title, texts, [sheet_of("Scores by task", answerers, heads)])
+    return Section("blind", title, [text], [sheet_of("Scores by task", answerers, heads)])
 
 
 def attention_section(attention: pl.DataFrame | None, lacking: str | None) -> Section:
@@ -112,18 +113,23 @@ def attention_section(attention: pl.DataFrame | None, lacking: str | None) -> Se
     title = "Share of training"
     if attention is None:
         return Section("training", title, [lacking or "No installed package trains on data sets."])
-    texts = [
+    text = (
         "With the settings that training has by default: the share that each domain is to have, "
-        "what the stream draws, the mean DRPO weight of its questions before the first step, within "
-        "bounds, and what the two make together.",
-    ]
+        "what the stream draws, the mean DRPO weight of its questions before the first step, "
+        "within bounds, and what the two make together."
+    )
     rows = [
-        (row["domain"], *map(share, (row["target"], row["sampled"])), row["weight"])
-        + (share(row["product"]),)
+        (
+            row["domain"],
+            share(row["target"]),
+            share(row["sampled"]),
+            row["weight"],
+            share(row["product"]),
+        )
         for row in attention.iter_rows(named=True)
     ]
     heads = ("domain", "target share", "sampled share", "DRPO weight", "sampled × weight")
-    return Section("training", title, texts, [sheet("Attention by domain", heads, rows)])
+    return Section("training", title, [text], [sheet("Attention by domain", heads, rows)])
 
 
 def _rarity(frame: pl.DataFrame, name: str) -> Sheet:
@@ -143,8 +149,10 @@ def _rarity(frame: pl.DataFrame, name: str) -> Sheet:
         )
         for row in frame.sort("n_studies", "key", descending=[True, False]).iter_rows(named=True)
     ]
-    heads = (name, "questions", "studies", "patients", "images", "share", "rarity", "difficulty")
-    heads += ("rollouts", "label bits", "imbalance")
+    heads = (
+        *(name, "questions", "studies", "patients", "images", "share", "rarity", "difficulty"),
+        *("rollouts", "label bits", "imbalance"),
+    )
     return sheet(f"Rarity and difficulty by {name}", heads, rows)
 
 
@@ -174,5 +182,7 @@ def _states(source: str, own: pl.DataFrame) -> Sheet:
         )
         for row in shown.iter_rows(named=True)
     ]
-    heads = ("task", "label", "asserted", "uncertain", "denied", "not mentioned", "states", *SPLITS)
-    return Sheet(f"Labels of {source} that some question names", heads, rows, named.height - len(rows))
+    states = ("asserted", "uncertain", "denied", "not mentioned", "states")
+    heads = ("task", "label", *states, *SPLITS)
+    caption = f"Labels of {source} that some question names"
+    return Sheet(caption, heads, rows, named.height - len(rows))

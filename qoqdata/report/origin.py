@@ -22,6 +22,12 @@ _FORMS = {
     "recipe": "annotations and a recipe, no pixels",
     "withheld": "nothing",
 }
+_COUNTED = (
+    *("source", "domain", "role", "units", "quarantined", "filtered", "records", "kept"),
+    *("studies", "patients"),
+)
+_TERMS = ("source", "name", "licence", "access", "what may leave")
+_SKIPPED = ("source", "task", "reason", "questions")
 _SHARED = {
     "key": "what",
     "split": "of",
@@ -52,35 +58,33 @@ def sources_section(manifest: Manifest, cards: Mapping[str, Card], kept: pl.Data
                 now.get("records", 0),
                 now.get("studies", 0),
                 now.get("patients") or None,
-                entry.failure,
             )
         )
         note = f" ({card.licence.note})" if card.licence.note else ""
         leaves = _FORMS[allowed[slug].form]
         licences.append((slug, card.name, f"{card.licence.name}{note}", card.access, leaves))
-    texts = [
+    text = (
         "Units are what planning found; kept are the records that no verdict of curation drops and "
-        "that show a policy something. All further tables count kept records.",
-    ]
-    heads = ("source", "domain", "role", "units", "quarantined", "filtered", "records")
-    heads += ("kept", "studies", "patients", "failed because")
-    if not any(row[-1] for row in rows):
-        heads, rows = heads[:-1], [row[:-1] for row in rows]
+        "that show a policy something. All further tables count kept records."
+    )
+    failed = [(slug, one.failure) for slug, one in manifest.sources.items() if one.failure]
     skipped = [
         (slug, task, reason, count)
         for slug, entry in manifest.sources.items()
         for task, reasons in sorted(entry.counts.skipped.items())
         for reason, count in sorted(reasons.items())
     ]
-    sheets = [sheet("What was found and what is here", heads, rows)]
-    heads = ("source", "name", "licence", "access", "what may leave")
-    sheets.append(sheet("Terms, by the sources' cards as built", heads, licences))
     cited = [(slug, card.citation, card.homepage) for slug, card in cards.items()]
-    sheets.append(sheet("Citations", ("source", "cite", "home"), cited))
+    sheets = [
+        sheet("What was found and what is here", _COUNTED, rows),
+        sheet("Terms, by the sources' cards as built", _TERMS, licences),
+        sheet("Citations", ("source", "cite", "home"), cited),
+    ]
+    if failed:
+        sheets.insert(1, sheet("Sources that failed as a whole", ("source", "because"), failed))
     if skipped:
-        heads = ("source", "task", "reason", "questions")
-        sheets.append(sheet("Questions that could not be asked of a unit", heads, skipped))
-    return Section("sources", "Sources and licences", texts, sheets)
+        sheets.append(sheet("Questions that could not be asked of a unit", _SKIPPED, skipped))
+    return Section("sources", "Sources and licences", [text], sheets)
 
 
 def expected_section(manifest: Manifest) -> Section:
@@ -88,7 +92,7 @@ def expected_section(manifest: Manifest) -> Section:
     entries = manifest.sources
     compared = {slug: one.expected for slug, one in entries.items() if one.expected is not None}
     rows = [
-        (slug, _named(one), one.expected, one.found, _gap(one))
+        (slug, one.name, one.expected, one.found, _gap(one))
         for slug, comparison in compared.items()
         for one in comparison.differences
     ]
@@ -141,7 +145,11 @@ def proof_section(shared: pl.DataFrame, proof: Proof | None) -> Section:
 
 
 def quarantine_section(
-    groups: list[QuarantineGroup], manifest: Manifest, cards: Mapping[str, Card], *, everything: bool
+    groups: list[QuarantineGroup],
+    manifest: Manifest,
+    cards: Mapping[str, Card],
+    *,
+    everything: bool,
 ) -> Section:
     """What gave no record, by reason. Examples name raw keys and paths, so they are shown of
     sources whose raw paths are public and that may stand on a page, or with `everything`."""
@@ -183,14 +191,14 @@ def curation_section(verdicts: pl.DataFrame | None) -> Section:
     counts = rule_counts(verdicts)
     if not counts.height:
         return Section("curation", "Curation", ["Curation ran, and no verdict drops a record."])
-    texts = [
-        "Records that a verdict drops stay in the files and are left out wherever records are read. "
-        "A record that several rules drop counts under each.",
-    ]
+    text = (
+        "Records that a verdict drops stay in the files and are left out wherever records are "
+        "read. A record that several rules drop counts under each."
+    )
     heads = {"rule": "rule", "dropped": "dropped"}
     heads |= {split: split for split in SPLITS} | {"overruled": "kept by a person"}
     sheets = [sheet_of("Records dropped, by rule and split", counts, heads), _reasons(verdicts)]
-    return Section("curation", "Curation", texts, sheets)
+    return Section("curation", "Curation", [text], sheets)
 
 
 def limits_section(cards: Mapping[str, Card]) -> Section:
@@ -224,19 +232,14 @@ def _by_split(records: pl.DataFrame) -> pl.DataFrame:
 def _reasons(verdicts: pl.DataFrame) -> Sheet:
     standing = verdicts.filter("in_force")
     reasons = standing.group_by("rule", "source", "reason").len("records")
-    order = reasons.sort("rule", "records", "source", "reason", descending=[False, True, False, False])
+    order = reasons.sort(
+        "rule", "records", "source", "reason", descending=[False, True, False, False]
+    )
     heads = {"rule": "rule", "source": "source", "reason": "reason", "records": "records"}
     return sheet_of("Why", order, heads)
-
-
-def _named(difference: CountDifference) -> str:
-    if difference.table is not None:
-        return f"rows of {difference.table}"
-    return difference.what if difference.split is None else f"{difference.what}, {difference.split}"
 
 
 def _gap(difference: CountDifference) -> str | None:
     if difference.found is None:
         return "cannot be read"
     return percent(difference.found / difference.expected) if difference.expected else None
-

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
 
-from qoqdata.curation.burned_in import receipt
-from qoqdata.curation.burned_in.blanking import Blanking, boxes_to_blank
 from qoqdata.curation.verdicts import BENCHMARK, DUPLICATE, LEAKAGE, QUALITY
 from qoqdata.dataset import Dataset
 from qoqdata.description.curation_rules import rule_pairs
-from qoqdata.description.samples import choose_samples, records_by_id
+from qoqdata.description.samples import choose_samples, records_by_id, screened
 from qoqdata.drawing.pixels import glimpse
 from qoqdata.drawing.record_figures import answer_text
 from qoqdata.drawing.samples import DrawnFigure, draw_record
-from qoqdata.errors import DatasetError
 from qoqdata.publication.licences import Form, shown_form, term
 
 #: Of which sources records are shown: those whose terms let them stand on a page that people pass
@@ -108,7 +105,9 @@ def draw_samples(
     dataset: Dataset, kept: pl.DataFrame, choice: SampleChoice, allowance: Allowance
 ) -> list[Sample]:
     """Samples of each domain in order of name, of sources of which records may be shown."""
-    change, unsettled = _burned_in(dataset)
+    change, unsettled = screened(dataset)
+    # A page that stays in the house may show what nobody has settled.
+    unsettled = [] if choice == "all" else unsettled
     shown = [s for s in dataset.manifest.sources if form_of(dataset, s, choice) != "withheld"]
     candidates = kept.filter(pl.col("source").is_in(shown) & ~pl.col("id").is_in(unsettled))
     if not candidates.height:
@@ -125,20 +124,20 @@ def draw_pairs(
 ) -> list[Pair]:
     """The first dropped records of each rule and reason beside their evidence."""
     pairs = rule_pairs(verdicts, PAIRS).to_dicts()
-    held = {pair["evidence"]: pair["other_source"] for pair in pairs if pair["other_source"]}
     visible = {
-        id_
+        pair[id_]
         for pair in pairs
         if pair["rule"] in _SHOWN_RULES
-        for id_, source in ((pair["id"], pair["source"]), (pair["evidence"], held.get(pair["evidence"])))
-        if source and form_of(dataset, source, choice) == "pixels"
+        for id_, source in (("id", "source"), ("evidence", "other_source"))
+        if pair[source] and form_of(dataset, pair[source], choice) == "pixels"
     }
     # A record that privacy dropped too is not looked at for another rule's sake.
     private = verdicts.filter(pl.col("in_force") & ~pl.col("rule").is_in(_SHOWN_RULES))["id"]
     visible -= set(private)
-    change, unsettled = _burned_in(dataset)
+    change, unsettled = screened(dataset)
+    visible -= set() if choice == "all" else set(unsettled)
     pictures = {}
-    for record in records_by_id(dataset, visible - set(unsettled), ("id", "images", "ecg")):
+    for record in records_by_id(dataset, visible, ("id", "images", "ecg")):
         drawing = glimpse(change(record), PAIR_SIDE)
         if drawing is not None and allowance.fits(len(drawing.uri)):
             pictures[record["id"]] = drawing.uri
@@ -198,22 +197,6 @@ def _sample(
 def _tells(record: Mapping[str, Any]) -> bool:
     """Whether the question lists its options itself, each on a line."""
     return set(record["options"] or ()) <= set((record["question"] or "").splitlines())
-
-
-def _burned_in(
-    dataset: Dataset,
-) -> tuple[Callable[[Mapping[str, Any]], Mapping[str, Any]], list[str]]:
-    """What blanks text burned into images as a release does, and the ids of records with findings
-    that nobody has settled; neither where no pass covers the data."""
-    try:
-        if not dataset.in_folder:
-            return dict, []
-        receipt.read_receipt(dataset)
-    except DatasetError:
-        return dict, []
-    findings = receipt.read_findings(dataset)
-    unsettled = findings.filter(~pl.col("outcome").is_in(["blank", "accepted"]))
-    return Blanking(boxes_to_blank(findings)), unsettled["id"].unique().sort().to_list()
 
 
 def _some(values: Iterable[str], most: int = 30) -> list[str]:

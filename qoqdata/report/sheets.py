@@ -14,8 +14,8 @@ ROWS = 200
 
 @dataclass(frozen=True)
 class Bar:
-    """Parts of a whole, each 0 to 1, to be drawn beside each other; `said` is the same in words, and
-    empty where the numbers stand in columns beside it."""
+    """Parts of a whole, each 0 to 1, to be drawn beside each other; `said` is the same in words,
+    and empty where the numbers stand in columns beside it."""
 
     parts: tuple[float, ...]
     said: str = ""
@@ -23,8 +23,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table: `heads`, `rows` of texts, numbers, Bars and None, what it counts (`caption`), and how
-    many rows there are beyond those (`more`)."""
+    """A table: `heads`, `rows` of texts, numbers, Bars and None, what it counts (`caption`), and
+    how many rows there are beyond those (`more`)."""
 
     caption: str
     heads: Sequence[str]

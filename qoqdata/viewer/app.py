@@ -16,8 +16,8 @@ from qoqdata.curation import decisions
 from qoqdata.dataset import Dataset
 from qoqdata.description.quarantine_groups import quarantine_groups
 from qoqdata.drawing.ecg_paper import sheet_svg, sheets
-from qoqdata.drawing.pixels import Drawing, drawn_image, drawn_mask
 from qoqdata.drawing.markup import shown_value
+from qoqdata.drawing.pixels import Drawing, drawn_image, drawn_mask
 from qoqdata.drawing.record_figures import Outline
 from qoqdata.errors import QoqdataError, UsageError
 from qoqdata.viewer import media
