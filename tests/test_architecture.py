@@ -31,7 +31,7 @@ QOQDATA = (
     ("validation", "curation", "differences", "exports", "reasoning", "collection", "fetching"),
     ("description", "drawing", "plots"),
     ("publication", "viewer", "suite", "demo"),
-    ("report",),
+    ("report_page",),
     ("api",),
     ("console",),
     ("cli",),

@@ -14,7 +14,7 @@ from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from qoqdata.curation.decisions import PersonDecision
-    from qoqdata.report.samples import SampleChoice
+    from qoqdata.report_page.samples import SampleChoice
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def report(
     """
     from typing import get_args
 
-    from qoqdata.report import page
-    from qoqdata.report.samples import SampleChoice
+    from qoqdata.report_page import page
+    from qoqdata.report_page.samples import SampleChoice
 
     if samples not in get_args(SampleChoice):
         fix = f"one of {', '.join(get_args(SampleChoice))}"
@@ -100,7 +100,7 @@ def plot(
     for another format, DatasetError for a set without records.
     """
     from qoqdata.plots.style import FORMATS, write_figures
-    from qoqdata.report.figures import paper_figures
+    from qoqdata.report_page.figures import paper_figures
 
     if unknown := sorted(set(formats) - set(FORMATS)):
         fix = f"of {', '.join(FORMATS)}"

@@ -13,7 +13,7 @@ from qoqdata.curation.proof import Proof
 from qoqdata.description.curation_rules import rule_counts
 from qoqdata.description.quarantine_groups import QuarantineGroup
 from qoqdata.publication.licences import shown_form, terms
-from qoqdata.report.sheets import Section, Sheet, percent, share, sheet, sheet_of
+from qoqdata.report_page.sheets import Section, Sheet, percent, share, sheet, sheet_of
 
 #: Examples of a reason that the quarantine shows.
 EXAMPLES = 2

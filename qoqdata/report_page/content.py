@@ -7,7 +7,7 @@ import polars as pl
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.description.label_states import STATES, label_summary
 from qoqdata.description.people import STATED, people_by_age, people_by_domain
-from qoqdata.report.sheets import Bar, Section, Sheet, share, sheet, sheet_of
+from qoqdata.report_page.sheets import Bar, Section, Sheet, share, sheet, sheet_of
 from qoqdata.statistics.tables import Stats
 
 #: Labels of a task that are shown, the commonest.

@@ -21,8 +21,8 @@ from qoqdata.description.quarantine_groups import quarantine_groups
 from qoqdata.drawing.markup import environment, style
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.progress import ProgressCallback, silent
-from qoqdata.report import content, origin
-from qoqdata.report.samples import (
+from qoqdata.report_page import content, origin
+from qoqdata.report_page.samples import (
     MOST,
     Allowance,
     Pair,
@@ -32,7 +32,7 @@ from qoqdata.report.samples import (
     draw_samples,
     withheld_sources,
 )
-from qoqdata.report.sheets import ROWS, Section
+from qoqdata.report_page.sheets import ROWS, Section
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def report_page(dataset: Dataset, report: Report) -> str:
     """The page as HTML: no script, nothing from elsewhere, all text escaped."""
     manifest = dataset.manifest
     records = sum(shard.rows for shard in manifest.shards)
-    template = environment("qoqdata.report").get_template("report.html")
+    template = environment("qoqdata.report_page").get_template("report.html")
     return template.render(
         name=manifest.name or "data set",
         manifest=manifest,
@@ -108,7 +108,7 @@ def report_page(dataset: Dataset, report: Report) -> str:
         styles=(
             style("themes.css"),
             style("outlines.css"),
-            style("report.css", "qoqdata.report"),
+            style("report.css", "qoqdata.report_page"),
         ),
     )
 
