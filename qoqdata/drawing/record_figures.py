@@ -138,12 +138,9 @@ def _sheets(record: Mapping[str, Any]) -> list[Figure]:
 
 
 def telling_figures(figures: Sequence[Figure], most: int) -> list[Figure]:
-    """At most `most` figures in their order: of those that something is drawn over, else of all,
-    spread evenly from the first to the last."""
-    worth = [figure for figure in figures if figure.outlines] or list(figures)
-    if len(worth) <= most:
-        return worth
-    last = len(worth) - 1
-    # With one figure, that in the middle.
-    places = [last // 2] if most == 1 else [n * last // (most - 1) for n in range(most)]
-    return [worth[place] for place in places]
+    """At most `most` figures in their order: of those over which most labels are drawn, else of
+    all, the middle of each of as many equal parts."""
+    labels = [len({outline.label for outline, _ in figure.outlines}) for figure in figures]
+    worth = [f for f, count in zip(figures, labels, strict=True) if count == max(labels)]
+    count = min(most, len(worth))
+    return [worth[(2 * n + 1) * len(worth) // (2 * count)] for n in range(count)]

@@ -12,7 +12,6 @@ from qoqdata.drawing.pixels import Drawing, drawn_mask, small_image
 from qoqdata.drawing.record_figures import (
     Figure,
     Outline,
-    RecordFigures,
     record_figures,
     telling_figures,
 )
@@ -48,11 +47,12 @@ class DrawnFigure:
 
 @dataclass(frozen=True)
 class DrawnRecord:
-    """Figures of a record that tell most; `of` is how many it has, `shown` their labels."""
+    """Figures of a record that tell most; `of` is how many it has. `layers` are the labels that are
+    drawn over them, with the number of their colour."""
 
     figures: Sequence[DrawnFigure]
     of: int
-    shown: RecordFigures | None
+    layers: Sequence[tuple[str, int]]
 
 
 def draw_record(
@@ -66,13 +66,15 @@ def draw_record(
     try:
         shown = record_figures(record, mask_names)
     except InputError:
-        return DrawnRecord((), len(record["images"] or ()), None)
+        return DrawnRecord((), len(record["images"] or ()), ())
     if not record["images"]:
         drawn = [_sheet(record["ecg"], figure) for figure in shown.figures[:1]]
-        return DrawnRecord(drawn, len(shown.figures), shown)
+        return DrawnRecord(drawn, len(shown.figures), ())
     chosen = telling_figures(shown.figures, most)
     figures = [one for one in (_drawn(record, figure, side) for figure in chosen) if one]
-    return DrawnRecord(figures, len(shown.figures), shown)
+    over = {outline.label for one in figures for outline, _ in one.figure.outlines}
+    layers = [(label, colour) for label, colour in shown.layers if label in over]
+    return DrawnRecord(figures, len(shown.figures), layers)
 
 
 def _sheet(ecg: Mapping[str, Any], figure: Figure) -> DrawnFigure:

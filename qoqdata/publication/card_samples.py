@@ -66,7 +66,7 @@ def _sample(dataset: Dataset, record: Mapping[str, Any]) -> CardSample | None:
     """The sample of a record; None where nothing of it can be drawn."""
     names = dataset.cards[record["source"]].mask_codes
     drawn = draw_record(record, names, most=1, side=_SIDE)
-    if not drawn.figures or drawn.shown is None:
+    if not drawn.figures:
         return None
     one = drawn.figures[0]
     if one.figure.width:
@@ -79,7 +79,7 @@ def _sample(dataset: Dataset, record: Mapping[str, Any]) -> CardSample | None:
         source=record["source"],
         task=record["task"],
         svg=svg,
-        labels=tuple(name for name, _ in drawn.shown.layers),
+        labels=tuple(name for name, _ in drawn.layers),
         question=_clipped(record["question"]),
         answer=_clipped(answer_text(record)),
     )

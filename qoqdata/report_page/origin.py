@@ -134,7 +134,7 @@ def proof_section(shared: pl.DataFrame, proof: Proof | None) -> Section:
     sheets = [sheet_of("What each two splits share", shared, _SHARED)]
     if proof is not None:
         for title, frame in (
-            ("Kept records by split", _by_split(proof.records)),
+            ("Records by split, those without images or signals too", _by_split(proof.records)),
             ("Dropped by curation", proof.dropped),
             ("Units kept out of train for a benchmark", proof.blocked),
             ("Records that name no patient, told apart by study", proof.without_patient),

@@ -22,7 +22,7 @@ from qoqdata.publication.licences import Form, shown_form, term
 SampleChoice = Literal["open", "all", "none"]
 
 #: Samples of a domain, figures of a sample, their longer side in pixels.
-SAMPLES, FIGURES, SIDE = 4, 2, 480
+SAMPLES, FIGURES, SIDE = 3, 2, 480
 #: Pairs of a rule and reason, and the longer side of what they show.
 PAIRS, PAIR_SIDE = 3, 160
 #: Characters of a text that are shown.
@@ -172,12 +172,13 @@ def _sample(
     if whole:
         drawn = draw_record(record, card.mask_codes, most=FIGURES, side=SIDE)
         figures = [figure for figure in drawn.figures if allowance.fits(figure.size)]
-        layers = drawn.shown.layers if drawn.shown and figures else ()
+        layers = drawn.layers if figures else ()
         if len(figures) < drawn.of:
             notes.append(f"{len(figures)} of {drawn.of} figures")
     else:
         notes.append(f"annotations alone: {term(card).reason}")
-    names = ("context", "question") if whole else ("question",)
+    question = _without_options(record)
+    texts = [("context", record["context"] if whole else None), ("question", question)]
     return Sample(
         id=record["id"],
         domain=record["domain"],
@@ -187,16 +188,19 @@ def _sample(
         figures=figures,
         layers=layers,
         note="; ".join(notes),
-        texts=[(name, _clipped(record[name])) for name in names if record[name]],
-        options=[] if _tells(record) else _some(record["options"] or ()),
+        texts=[(name, _clipped(text)) for name, text in texts if text],
+        options=_some(record["options"] or ()),
         answer=_clipped(answer_text(record)),
         labels=[(state, _some(record[name])) for name, state in _STATES if record[name]],
     )
 
 
-def _tells(record: Mapping[str, Any]) -> bool:
-    """Whether the question lists its options itself, each on a line."""
-    return set(record["options"] or ()) <= set((record["question"] or "").splitlines())
+def _without_options(record: Mapping[str, Any]) -> str:
+    """The question without the lines that list its options, which stand beside it."""
+    options = record["options"] or ()
+    lines = (record["question"] or "").splitlines()
+    listed = set(options) <= set(lines)
+    return "\n".join(line for line in lines if not (listed and line in options))
 
 
 def _some(values: Iterable[str], most: int = 30) -> list[str]:
