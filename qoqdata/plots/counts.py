@@ -14,6 +14,7 @@ from qoqdata.plots.style import (
     count_axis,
     legend_above,
     name_rows,
+    row_bars,
     rows_axes,
     share_axis,
 )
@@ -60,7 +61,5 @@ def _stacked(axes: Axes, counts: pl.DataFrame, whole: np.ndarray) -> None:
     left = np.zeros(counts.height)
     for split in SPLITS:
         width = counts[split].to_numpy() / whole
-        axes.barh(
-            np.arange(counts.height), width, 0.7, left, color=SPLIT_COLOURS[split], label=split
-        )
+        row_bars(axes, width, SPLIT_COLOURS[split], left=left, label=split)
         left = left + width

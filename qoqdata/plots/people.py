@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
-from qoqdata.plots.style import legend_above, name_rows, rows_axes
+from qoqdata.plots.style import legend_above, name_rows, row_bars, rows_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +23,7 @@ def ages_figure(by_age: pl.DataFrame) -> Figure:
     figure, axes = rows_axes(aged.height)
     most = max([1, *(int(aged[name].max() or 0) for name, _, _ in _SIDES)])  # type: ignore[arg-type]
     for name, colour, way in _SIDES:
-        axes.barh(np.arange(aged.height), aged[name] * way, 0.8, color=colour, label=name)
+        row_bars(axes, aged[name].to_numpy() * way, colour, label=name)
     name_rows(axes, aged["ages"].to_list())
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set_xlim(-most, most)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
-from qoqdata.plots.style import FRAME, ROW, ROWS, WIDTH, name_rows, short, square_axes
+from qoqdata.plots.style import FRAME, ROW, ROWS, WIDTH, name_rows, row_bars, short, square_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,9 +55,8 @@ def rarity_rows_figure(groups: pl.DataFrame) -> Figure:
     size = (WIDTH, FRAME + ROW * shown.height)
     figure = Figure(figsize=size, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    rows = np.arange(shown.height)
     for axes, column, end in ((left, "rarity", _most(shown)), (right, "difficulty", 1.0)):
-        axes.barh(rows, shown[column], 0.7, color=_BLUE)
+        row_bars(axes, shown[column].to_numpy(), _BLUE)
         axes.set_xlim(0, end)
         axes.set_xlabel(column)
         axes.tick_params(axis="y", length=0)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qoqdata.atomic import replacing
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.errors import UsageError
@@ -14,6 +16,7 @@ from qoqdata.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 #: Inches: a column of a paper, and the tallest figure that fits its page.
 WIDTH, TALLEST = 3.5, 9.0
@@ -97,6 +100,18 @@ def square_axes(height: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
+
+
+def row_bars(
+    axes: Axes, widths: NDArray[np.float64], colour: str, *, left: Any = 0.0, label: str = ""
+) -> None:
+    """A bar in each row that has something; of no width it would be a line in some viewers.
+
+    `widths` and `left`, where they begin, are in units of the axis.
+    """
+    rows = np.flatnonzero(widths)
+    begin = np.broadcast_to(left, widths.shape)[rows]
+    axes.barh(rows, widths[rows], 0.7, begin, color=colour, label=label)
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:

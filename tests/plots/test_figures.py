@@ -56,7 +56,7 @@ def test_records_stand_beside_each_other_the_most_on_top() -> None:
     (axes,) = records_figure(COUNTS, "source").axes
     assert names(axes) == ["large $x^2$", "little"]
     # Of train, then of validation, then of test; each from where the one before ended.
-    assert bars(axes) == [(0, 0, 60), (1, 0, 3), (0, 60, 0), (1, 3, 1), (0, 60, 20), (1, 4, 0)]
+    assert bars(axes) == [(0, 0, 60), (1, 0, 3), (1, 3, 1), (0, 60, 20)]
     assert axes.get_xlim() == (0, 80) and axes.get_ylim() == (1.5, -0.5)
 
 
@@ -64,8 +64,7 @@ def test_splits_are_shares() -> None:
     axes = splits_figure(COUNTS, "source").axes[0]
     assert bars(axes) == [
         *((0, 0, 0.75), (1, 0, 0.75)),
-        *((0, 0.75, 0), (1, 0.75, 0.25)),
-        *((0, 0.75, 0.25), (1, 1, 0)),
+        *((1, 0.75, 0.25), (0, 0.75, 0.25)),
     ]
     assert axes.get_xlim() == (0, 1)
 
@@ -95,7 +94,7 @@ def test_rarity_over_difficulty() -> None:
     left, right = rarity_rows_figure(GROUPS).axes
     assert names(left) == ["ct", "ecg", "mri"]
     assert bars(left) == [(0, 0, 2), (1, 0, 0.5), (2, 0, 0.5)]
-    assert bars(right) == [(0, 0, 0), (1, 0, 0.75), (2, 0, 0.75)]
+    assert bars(right) == [(1, 0, 0.75), (2, 0, 0.75)]
     assert right.get_xlim() == (0, 1)
 
 
@@ -131,7 +130,7 @@ def test_ages_lie_on_two_sides() -> None:
     )
     (axes,) = ages_figure(by_age).axes
     assert names(axes) == ["10-19", "0-9"]
-    assert bars(axes) == [(0, -3, 3), (1, -1, 1), (0, 0, 2), (1, 0, 0)]
+    assert bars(axes) == [(0, -3, 3), (1, -1, 1), (0, 0, 2)]
     assert axes.get_xlim() == (-3, 3)
     assert axes.get_title(loc="left") == "7 of 13 studies state no age, or neither sex"
 
