@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from qoqdata.api.collecting import survey
     from qoqdata.api.estimating import estimate
     from qoqdata.api.fetching import check_raw, get
-    from qoqdata.api.looking import decide, undo, view
+    from qoqdata.api.looking import decide, plot, report, undo, view
     from qoqdata.api.measuring import (
         audit,
         benchmark_index,
@@ -59,7 +59,7 @@ _MODULES = {
         "overviews",
         "sources_page",
     ),
-    "qoqdata.api.looking": ("decide", "replay", "undo", "view", "why"),
+    "qoqdata.api.looking": ("decide", "plot", "replay", "report", "undo", "view", "why"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.collecting": ("survey",),
     "qoqdata.api.estimating": ("estimate",),
@@ -112,11 +112,13 @@ __all__ = [
     "open",
     "overviews",
     "plan",
+    "plot",
     "prepare",
     "prove",
     "publish",
     "rebuild",
     "replay",
+    "report",
     "select",
     "simulate",
     "simulate_all",

@@ -110,9 +110,17 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
     return line
 
 
-def dump_yaml(content: Any, *, width: int = 100) -> str:
-    """Plain values as YAML that `parse_yaml` reads back, and a reader of YAML 1.1 likewise."""
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
+def dump_yaml(content: Any, *, width: int = 100, short: bool = False) -> str:
+    """Plain values as YAML that `parse_yaml` reads back, and a reader of YAML 1.1 likewise; `short`
+    writes lists and mappings that hold only scalars on one line."""
+    return yaml.dump(
+        content,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=width,
+        default_flow_style=None if short else False,
+    )
 
 
 def parse_scalar(text: str) -> str | int | float | bool | None:

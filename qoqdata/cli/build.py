@@ -17,7 +17,7 @@ from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from qoqdata.collection.survey import Survey
-    from qoqdata.contract.manifest import CountDifference, Manifest, Outcome
+    from qoqdata.contract.manifest import Manifest, Outcome
     from qoqdata.pipeline.parts import PartCounts
 
 #: The exit code of what a build came to.
@@ -194,7 +194,7 @@ def expectations(manifest: Manifest) -> None:
     """Where counts are not those that the cards expect of a complete copy."""
     found = {slug: one.expected for slug, one in manifest.sources.items() if one.expected}
     rows = [
-        (slug, _named(one), one.expected, one.found if one.found is not None else "cannot be read")
+        (slug, one.name, one.expected, one.found if one.found is not None else "cannot be read")
         for slug, comparison in found.items()
         for one in comparison.differences
     ]
@@ -207,12 +207,6 @@ def expectations(manifest: Manifest) -> None:
     for slug, comparison in found.items():
         if comparison.skipped:
             console.say(f"\ncounts of {slug} are not compared: {comparison.skipped}")
-
-
-def _named(difference: CountDifference) -> str:
-    if difference.table is not None:
-        return f"rows of {difference.table}"
-    return difference.what if difference.split is None else f"{difference.what}, {difference.split}"
 
 
 def skips(out: Path, manifest: Manifest) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata import command_line, console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def why_command(
         show(made)
         if again is not None:
             console.say(_replayed(again))
-    console.leave(console.DONE if again is None or again.same else console.FINDINGS)
+    command_line.leave(command_line.DONE if again is None or again.same else command_line.FINDINGS)
 
 
 def _plain(made: Lineage, again: Replay | None) -> dict[str, Any]:

@@ -57,6 +57,13 @@ class CountDifference(_Part):
     expected: int
     found: int | None = Field(description="null for a table that is not there or cannot be read")
 
+    @property
+    def name(self) -> str:
+        """What is counted, in words."""
+        if self.table is not None:
+            return f"rows of {self.table}"
+        return self.what if self.split is None else f"{self.what}, {self.split}"
+
 
 class Comparison(_Part):
     """What a build counts against what the card expects of a complete copy."""

@@ -17,16 +17,18 @@ from qoqdata.curation.lineage import Lineage
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.pipeline.blocks import blocks_of
-from qoqdata.pipeline.build import make_job
+from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask, convert_unit
+from qoqdata.pipeline.jobs import make_job
 from qoqdata.pipeline.patient_splits import HASH, gather
-from qoqdata.pipeline.planning import Chunk, make_plan
+from qoqdata.pipeline.planning import make_plan
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt, keyed
 from qoqdata.records.rows import SCHEMA
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Job, Unit
+from qoqdata.sources.unit_table import unit_table
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,13 @@ def replay(
     for unit in _units(dataset, made, job, entry, salt):
         split = made.record["split"]
         task = ChunkTask(
-            Chunk(f"{split}-00000", split, (unit,)),
+            Chunk(f"{split}-00000", split, unit_table([unit])),
             source,
             job,
             salt,
             entry.storage,
             dataset.layout,
+            common="",  # No receipt is written.
         )
         outcome = convert_unit(unit, task)
         if outcome.left_out is not None:

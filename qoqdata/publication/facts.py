@@ -12,6 +12,10 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.curation.audit import read_answerers
 from qoqdata.dataset import Dataset
+from qoqdata.description.freshness import stale_statistics
+from qoqdata.description.label_states import label_states, label_summary
+from qoqdata.description.people import people_by_domain, study_people
+from qoqdata.publication.card_samples import CardSample, card_samples
 from qoqdata.publication.licences import Term, configs, terms
 from qoqdata.roles import evaluation_sources, working_configs
 from qoqdata.statistics.counts import distinct_images
@@ -25,7 +29,9 @@ _COLUMNS = ("source", "domain", "split", "patient", "study", "n_images")
 class Facts:
     """`sources` and `domains`: records, studies, patients, images (as in the statistics) and
     records by split; `overlap`: patients and studies in all and in more than one split;
-    `answerers`: what is scored without an image, None before an audit."""
+    `labels` (`label_summary`) and `people` (`people_by_domain`) of kept records; `stats`: None
+    where there are none of these records; `answerers`: what is scored without an image, None
+    before an audit; `samples`: one record a domain, of sources of which it may be shown."""
 
     manifest: Manifest
     cards: Mapping[str, Card]
@@ -34,8 +40,11 @@ class Facts:
     sources: pl.DataFrame
     domains: pl.DataFrame
     overlap: Mapping[str, tuple[int, int]]
+    labels: pl.DataFrame
+    people: pl.DataFrame
     stats: Stats | None
     answerers: pl.DataFrame | None
+    samples: tuple[CardSample, ...]
 
     @property
     def default_config(self) -> str | None:
@@ -60,15 +69,15 @@ class Facts:
 
 
 def gather_facts(dataset: Dataset) -> Facts:
-    """The facts of a data set; statistics are left out where there are none.
+    """The facts of a data set; statistics are left out where there are none, or of other records.
 
     Raises DatasetError for statistics of an earlier version.
     """
-    light = _no_records()
-    if dataset.manifest.shards:
-        light = with_numbered_keys(dataset.metadata(_COLUMNS))
+    some = bool(dataset.manifest.shards)
+    light = with_numbered_keys(dataset.metadata(_COLUMNS)) if some else _no_records()
+    kept = dataset.kept() if some else None
     cards = dataset.cards
-    written = dataset.layout.statistics("domains").is_file()
+    fresh = kept is not None and stale_statistics(dataset, kept) is None
     return Facts(
         manifest=dataset.manifest,
         cards=cards,
@@ -77,8 +86,11 @@ def gather_facts(dataset: Dataset) -> Facts:
         sources=_counts(light, "source"),
         domains=_counts(light, "domain"),
         overlap={key: _overlap(light, key) for key in ("patient", "study")},
-        stats=dataset.stats if written else None,
+        labels=pl.DataFrame() if kept is None else label_summary(label_states(kept)),
+        people=pl.DataFrame() if kept is None else people_by_domain(study_people(dataset, kept)),
+        stats=dataset.stats if fresh else None,
         answerers=read_answerers(dataset.layout),
+        samples=() if kept is None else tuple(card_samples(dataset, kept)),
     )
 
 

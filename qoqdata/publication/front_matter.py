@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from qoqdata.contract.features import card_features
-from qoqdata.contract.record import RECORD
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.publication.facts import Facts
 from qoqdata.publication.licences import licence_id
@@ -39,7 +37,7 @@ _SIZES = (
 
 def front_matter(facts: Facts) -> str:
     """The block, between its two lines of dashes."""
-    return f"---\n{dump_yaml(_content(facts))}---\n"
+    return f"---\n{dump_yaml(_content(facts), short=True)}---\n"
 
 
 def _content(facts: Facts) -> dict[str, Any]:
@@ -82,17 +80,11 @@ def _config(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _info(facts: Facts, name: str, slugs: tuple[str, ...]) -> dict[str, Any]:
+    # Without the features of each config, which are in the shards: they are longer than the page.
     splits: list[dict[str, Any]] = []
     for split in SPLITS:
         own = [s for s in facts.manifest.shards if s.source in slugs and s.split == split]
         if own:
             rows, size = sum(s.rows for s in own), sum(s.bytes for s in own)
             splits.append({"name": split, "num_bytes": size, "num_examples": rows})
-    size = sum(split["num_bytes"] for split in splits)
-    return {
-        "config_name": name,
-        "features": card_features(RECORD),
-        "splits": splits,
-        "download_size": size,
-        "dataset_size": size,
-    }
+    return {"config_name": name, "splits": splits}

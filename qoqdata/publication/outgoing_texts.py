@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,27 @@ import pyarrow.parquet as pq
 
 #: Where a source's raw paths stand, which are no secret where its card says so.
 RAW_PATHS = "provenance.raw"
+#: In an SVG of ours, what is drawn and not written: lines, and encoded pixels. They are as long as
+#: random texts in which any short key is found.
+_DRAWN = re.compile(
+    r"""(?<= )d="[MLHVCSQTAZ0-9\s.,-]*"|(?<=")data:image/(?:jpeg|png);base64,[A-Za-z0-9+/=]*""",
+    re.IGNORECASE,
+)
 
 
 def texts_of(path: Path, *, raw_paths: bool) -> Iterator[list[str]]:
     """Distinct texts of a file, a row group at a time.
 
     Of Parquet (compressed) every string and binary-free column, the names of columns and the
-    footer's metadata; of JSON every string and key, undone of escapes; any other file as a whole.
-    `raw_paths`: also those of the records and of containers.
+    footer's metadata; of JSON every string and key, undone of escapes; of SVG all but lines and
+    pixels; any other file as a whole. `raw_paths`: also those of the records and of containers.
     """
     if path.suffix == ".parquet":
         yield from _of_parquet(path, raw_paths)
         return
     text = path.read_bytes().decode("utf-8", errors="replace")
+    if path.suffix == ".svg":
+        text = _DRAWN.sub("", text)
     try:
         content = json.loads(text) if path.suffix == ".json" else text
     except ValueError:

@@ -12,12 +12,13 @@ from typing import Any
 import polars as pl
 
 from qoqdata.contract.vocabulary import SPLITS
+from qoqdata.description.people import STATED
 from qoqdata.publication.facts import Facts
 from qoqdata.publication.front_matter import front_matter
 from qoqdata.publication.licences import Term
 from qoqdata.roles import evaluation_sources
 
-FIGURES = ("records_by_domain.svg", "rarity_and_success_rate.svg")
+FIGURES = ("records_by_domain", "rarity_and_difficulty_by_domain")
 
 #: Of a set that stays, whose files curation does not change.
 _DROPPED = """
@@ -34,8 +35,11 @@ def readme(facts: Facts, url: str | None, figures: tuple[str, ...] = ()) -> str:
         _title(facts),
         _loading(facts, url),
         _contents(facts, figures),
+        _samples(facts, figures),
         _sources(facts),
         _closed(facts),
+        _labels(facts),
+        _people(facts),
         _statistics(facts, figures),
         _answerers(facts),
         _curation(facts),
@@ -123,6 +127,59 @@ def _configs(facts: Facts) -> str:
     return text
 
 
+def _samples(facts: Facts, figures: tuple[str, ...]) -> str:
+    """A record of each domain of which one may be shown."""
+    if not facts.samples:
+        return ""
+    opening = (
+        "## Samples\n\nThe first record by id of a source of each domain, which says nothing of "
+        "what it holds. Images are made smaller; ECGs are drawn at 25 mm/s and 10 mm/mV.\n"
+    )
+    parts = [opening]
+    for sample in facts.samples:
+        title = f"{sample.domain.replace('_', ' ')}: {sample.source}, {sample.task}"
+        image = _figure(figures, sample.name, escape(title))
+        key = f"Drawn: {escape(', '.join(sample.labels))}.\n\n" if sample.labels else ""
+        question, answer = escape(sample.question), escape(sample.answer)
+        parts.append(f"### {escape(title)}\n\n{image}{key}{question}\n\n**{answer}**\n")
+    return "\n".join(parts)
+
+
+def _labels(facts: Facts) -> str:
+    """How labels are spread in each task."""
+    if not facts.labels.height:
+        return ""
+    heads = ("source", "task", "questions", "labels", "commonest", "rarest", "never asserted")
+    return (
+        "## Labels\n\nHow many questions assert the commonest labels of each task, and the rarest "
+        f"one.\n\n{table(heads, facts.labels.iter_rows())}"
+    )
+
+
+def _people(facts: Facts) -> str:
+    """Age and sex by domain."""
+    frame = facts.people
+    if not frame.height:
+        return ""
+    shown = [name for name in STATED if frame[name].sum()]
+    rows = [
+        (
+            row["domain"] or "all",
+            row["studies"],
+            row["aged"],
+            row["median"],
+            None if row["median"] is None else f"{row['low']:g} to {row['high']:g}",
+            *(row[name] for name in shown),
+        )
+        for row in frame.iter_rows(named=True)
+    ]
+    heads = ("domain", "studies", "with an age", "median age", "quartiles", *shown)
+    return (
+        "## Age and sex\n\nCounts are studies; ages above 90 are given as 90.\n\n"
+        f"{table(heads, rows)}"
+    )
+
+
 def _sources(facts: Facts) -> str:
     counts = {row["source"]: row for row in facts.sources.iter_rows(named=True)}
     rows = []
@@ -193,13 +250,14 @@ def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
     )
     policies = facts.stats.domains["policy"].drop_nulls().unique().sort().to_list()
     return (
-        "## Rarity and success rate\n\n"
+        "## Rarity and difficulty\n\n"
         "Over training records. Share and rarity count studies, however many questions ask about "
         "one: rarity is sqrt(N / (D n)) for N studies in D domains, n of them in this one; the "
-        "success rate is the mean reward of a policy, 0 for hard and 1 for easy"
+        "success rate is the mean reward of a policy, 0 for hard and 1 for easy, and difficulty 1 "
+        "less it"
         f"{f' (from {escape(policies[0])})' if policies else ''}.\n\n"
         f"{table(tuple(heads.values()), rows.iter_rows())}\n"
-        f"{_figure(figures, FIGURES[1], 'Rarity and success rate by domain')}"
+        f"{_figure(figures, FIGURES[1], 'Rarity and difficulty by domain')}"
     )
 
 
@@ -291,7 +349,7 @@ def _references(facts: Facts) -> Iterator[str]:
 
 
 def _figure(figures: tuple[str, ...], name: str, title: str) -> str:
-    path = next((path for path in figures if path.endswith(name)), None)
+    path = next((path for path in figures if path.endswith(f"/{name}.svg")), None)
     return f"![{title}]({path})\n\n" if path else ""
 
 

@@ -158,7 +158,7 @@ def figure_of(evaluation: Evaluation, metric: str = "macro_f1") -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        fix = "install the extra: pip install 'qoqdata[view]'"
+        fix = "install the extra: pip install 'qoqdata[plot]'"
         raise UsageError("a plot needs matplotlib", fix=fix) from error
     rows = [("overall", evaluation.metrics[metric])]
     rows += [(domain.domain, domain.metrics[metric]) for domain in evaluation.domains]

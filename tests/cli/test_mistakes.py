@@ -363,7 +363,7 @@ qoqtrain.cli.run()"""
 
 @pytest.mark.parametrize(
     ("module", "extra"),
-    [("torch", "train"), ("transformers.utils", "train"), ("matplotlib.pyplot", "view"),
+    [("torch", "train"), ("transformers.utils", "train"), ("flask", "view"),
      ("presidio_analyzer", "phi"), ("h5py", "hdf5"), ("trl", "trl"), ("ray", "ray")],
 )  # fmt: skip
 def test_extras_by_module(module: str, extra: str) -> None:
@@ -382,4 +382,4 @@ def test_an_extra_that_is_missing_is_a_line(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, _, told = qoqdata("card", copy)
     assert code == 2
-    assert "pip install 'qoqdata[view]'" in only_line(told)
+    assert "pip install 'qoqdata[plot]'" in only_line(told)

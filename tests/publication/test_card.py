@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
+from statistics import median
 from typing import Any
+from xml.etree import ElementTree
 
 import mlcroissant
 import polars as pl
@@ -12,13 +17,16 @@ import pytest
 import yaml
 
 from qoqdata.contract.record import RECORD
-from qoqdata.dataset import Dataset
+from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.publication.facts import gather_facts
 from qoqdata.publication.front_matter import front_matter
 from qoqdata.publication.pages import write_pages
+from qoqdata.publication.privacy import scan_outgoing, secrets_of
 from qoqdata.publication.readme import escape, readme, table
 from qoqdata.publication.staging import seal, stage
 from qoqdata.statistics.prior import write_prior
+from qoqdata.suite.examples import SALT
+from tests.report_page.conftest import with_card, written
 from tests.statistics.written import write_stats
 
 URL = "hf://datasets/our-lab/our-set@main"
@@ -47,17 +55,18 @@ def page(release: Dataset) -> str:
 def test_same_release_same_bytes(release: Dataset) -> None:
     names = ["README.md", "croissant.json"]
     names += [f"figures/{p.name}" for p in (release.root / "figures").iterdir()]
-    assert len(names) == 4
+    assert {name for name in names if "sample" in name} == {
+        "figures/sample_dermoscopy.svg",
+        "figures/sample_ecg.svg",
+    }
+    assert len(names) == 6
     before = {name: (release.root / name).read_bytes() for name in names}
     write_pages(release, URL)
     assert before == {name: (release.root / name).read_bytes() for name in names}
 
 
 def test_front_matter_as_the_hub_reads_it(release: Dataset, page: str) -> None:
-    from datasets import Features
     from huggingface_hub import DatasetCard
-
-    from qoqdata.contract.features import features
 
     data = DatasetCard(page).data.to_dict()
     assert data["license"] == ["cc-by-4.0", "cc-by-nc-4.0"]
@@ -67,8 +76,6 @@ def test_front_matter_as_the_hub_reads_it(release: Dataset, page: str) -> None:
     assert names == ["dermoscopy", "ecg"]
     assert [config.get("default", False) for config in data["configs"]] == [False, True]
     (info,) = [info for info in data["dataset_info"] if info["config_name"] == "ecg"]
-    read = Features._from_yaml_list(info["features"])
-    assert read == Features.from_dict(features(RECORD))
     light = release.metadata()
     counted = sum(split["num_examples"] for split in info["splits"])
     assert counted == light.filter(domain="ecg").height > 0
@@ -209,18 +216,102 @@ def test_card_of_a_set_that_stays(mixed: Dataset) -> None:
     """Everything can be loaded, also what would not leave, and the page says what that is."""
     from datasets import load_dataset
 
-    write_pages(mixed, None)
+    paths = write_pages(mixed, None)
     page = (mixed.root / "README.md").read_text()
     loaded = load_dataset(str(mixed.root))
     machine = mlcroissant.Dataset(mixed.root / "croissant.json")
-    for name in ("README.md", "croissant.json"):
-        (mixed.root / name).unlink()
+    for path in paths:
+        path.unlink()
     assert "What is not here" not in page and 'load_dataset("PATH"' in page
     assert "recipe only: lc25000 (" in page.replace("\\", "")
     assert "Would not leave at all: covid_blues (" in page.replace("\\", "")
     counts = mixed.metadata().group_by("split").len()
     assert {name: len(part) for name, part in loaded.items()} == dict(counts.iter_rows())
     assert [one.id for one in machine.metadata.record_sets] == ["splits", "default"]
+    # What may not leave is not shown.
+    samples = {path.stem for path in paths if path.stem.startswith("sample_")}
+    assert samples == {"sample_dermoscopy", "sample_ecg"}
+
+
+def test_a_private_source_is_not_shown(tmp_path: Path) -> None:
+    dataset = written(tmp_path / "set")
+    assert [sample.domain for sample in gather_facts(dataset).samples] == ["chest_xray", "ecg"]
+    private = with_card(dataset.root, access="own")
+    assert gather_facts(private).samples == ()
+
+
+def test_samples_are_drawings_of_their_own(release: Dataset, page: str) -> None:
+    lesion = (release.root / "figures" / "sample_dermoscopy.svg").read_text()
+    root = ElementTree.fromstring(lesion)
+    space = "{http://www.w3.org/2000/svg}"
+    box = root.find(f".//{space}rect")
+    (facts,) = [one for one in gather_facts(release).samples if one.domain == "dermoscopy"]
+    (record,) = [
+        row
+        for row in release
+        if (row["source"], row["task"], row["question"].partition("\n")[0])
+        == (facts.source, facts.task, facts.question)
+        and row["answer"] == facts.answer
+        and row["regions"]
+    ][:1]
+    region = record["regions"][0]
+    assert box is not None
+    assert [float(box.get(name) or 0) for name in ("x", "y")] == [region["x_min"], region["y_min"]]
+    assert float(box.get("width") or 0) == region["x_max"] - region["x_min"]
+    hrefs = [one.get("href") for one in root.iter(f"{space}image")]
+    assert hrefs and all((href or "").startswith("data:image/") for href in hrefs)
+    ecg = (release.root / "figures" / "sample_ecg.svg").read_text()
+    assert "25 mm/s, 10 mm/mV" in ecg and ">V6<" in ecg
+    assert f"![ecg: ptb\\_xl, {escape(ecg_task(release))}](figures/sample_ecg.svg)" in page
+
+
+def ecg_task(release: Dataset) -> str:
+    return next(one.task for one in gather_facts(release).samples if one.domain == "ecg")
+
+
+def test_figures_give_no_raw_key_away(release: Dataset, mixed: Dataset) -> None:
+    assert scan_outgoing(release.root, secrets_of(mixed, SALT)) == []
+
+
+def test_labels_and_people_are_counted(release: Dataset, page: str) -> None:
+    rows = [row for row in release if (row["source"], row["task"]) == ("ham10000", "group")]
+    counts = Counter(label for row in rows for label in row["labels"])
+    (first, most), (last, least) = counts.most_common()
+    head = f"| ham10000 | group | {len(rows)} | 3 | {first} ({most}), {last} ({least}) |"
+    assert f"{head} {last} ({least}) | 1 |" in page
+    studies = {row["study"]: row for row in release if row["source"] == "ham10000"}
+    ages = [row["age"] for row in studies.values() if row["age"] is not None]
+    cells = f"| dermoscopy | {len(studies)} | {len(ages)} | {median(ages):.3g} |"
+    assert cells in page
+
+
+def test_stale_statistics_are_no_numbers_of_the_card(release: Dataset, tmp_path: Path) -> None:
+    root = shutil.copytree(release.root, tmp_path / "set")
+    (root / "curation").mkdir()
+    verdict = {"id": [release[0]["id"]], "keep": [False], "rule": ["person"], "reason": ["x"]}
+    pl.DataFrame(verdict | {"evidence": [None]}).write_parquet(root / "curation/verdicts.parquet")
+    dropped = open_dataset(root)
+    assert gather_facts(release).stats is not None and gather_facts(dropped).stats is None
+
+
+def test_front_matter_stays_short(release: Dataset) -> None:
+    """Thirty configs of a source with three splits each."""
+    facts = gather_facts(release)
+    entry, shard = facts.manifest.sources["ptb_xl"], facts.manifest.shards[0]
+    slugs = [f"source_{n}" for n in range(30)]
+    shards = [
+        shard.model_copy(update={"source": slug, "split": split})
+        for slug in slugs
+        for split in ("train", "validation", "test")
+    ]
+    manifest = facts.manifest.model_copy(
+        update={"sources": dict.fromkeys(slugs, entry), "shards": tuple(shards)}
+    )
+    cards = dict.fromkeys(slugs, facts.cards["ptb_xl"])
+    many = replace(facts, manifest=manifest, cards=cards, configs={slug: (slug,) for slug in slugs})
+    text = front_matter(many)
+    assert len(text.splitlines()) < 15 * 30 and len(text) < 25_000
+    assert len(yaml.safe_load(text.strip("-\n"))["dataset_info"]) == 30
 
 
 def test_hostile_text_breaks_no_table() -> None:

@@ -242,3 +242,23 @@ def test_a_build_that_goes_on_keeps_the_hashes(tmp_path: Path) -> None:
         kept.append(path.read_bytes())
         path.unlink()
     assert kept[0] == kept[1] != b""
+
+
+def test_of_a_drawing_what_is_written_is_searched(private: Dataset, tmp_path: Path) -> None:
+    """Lines and pixels are long rows of digits and letters in which any short key is found."""
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><path stroke="black" d="M{lines}"/>'
+        '<image href="data:image/jpeg;base64,{pixels}"/><text>{text}</text></svg>'
+    )
+    plain = {"lines": "1.0,2.0 H4", "pixels": "AAAA", "text": "lesion"}
+    # Letters of no command end a line, and what they spell is read.
+    for name, words, leaks in (
+        ("lines", "1.0,2.0 patient-0", [KEY]),
+        ("text", "lesion of patient-0", [KEY]),
+        ("pixels", "patient/0", []),
+    ):
+        (tmp_path / "sample.svg").write_text(drawing.format(**plain | {name: words}))
+        found = scan_outgoing(tmp_path, secrets_of(private, SALT))
+        assert [leak.what for leak in found] == leaks, name
+    (tmp_path / "sample.svg").write_text(drawing.format(**plain | {"lines": "123456,7.5"}))
+    assert scan_outgoing(tmp_path, secrets_of(private, SALT)) == []

@@ -34,5 +34,5 @@ def test_without_matplotlib_the_extra_is_named(
     singles: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UsageError, match="view"):
+    with pytest.raises(UsageError, match="plot"):
         figure_of(summarise(singles([0], [0], 2), bootstrap=0))
