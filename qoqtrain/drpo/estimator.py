@@ -43,7 +43,7 @@ from qoqtrain.drpo.memory import (
     write_state,
 )
 from qoqtrain.drpo.priors import Priors, Statistics, drawn, read_mapping, read_statistics
-from qoqtrain.drpo.settings import DRPOSettings, settings_of
+from qoqtrain.drpo.settings import DEFAULT_PRESET, DRPOSettings, settings_of
 from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
 
 
@@ -78,7 +78,7 @@ class DRPO:
 
     @classmethod
     def preset(
-        cls, name: str = "streaming", *, domain_key: str = "domain", **settings: Any
+        cls, name: str = DEFAULT_PRESET, *, domain_key: str = "domain", **settings: Any
     ) -> Self:
         """An estimator without priors. `name`: a key of PRESETS; `settings`: its changed fields."""
         return cls(settings_of(name, **settings), domain_key=domain_key)
@@ -88,7 +88,7 @@ class DRPO:
         cls,
         stats: Statistics | None,
         domain_key: str = "domain",
-        preset: str = "streaming",
+        preset: str = DEFAULT_PRESET,
         *,
         priors: Mapping[Any, Any] | None = None,
         **settings: Any,

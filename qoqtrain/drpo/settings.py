@@ -34,7 +34,8 @@ class DRPOSettings:
       group            within a question: "grpo" (r - mean) / std, "dr_grpo" r - mean, "rloo"
                        r - mean of the others, "gdpo" the grpo score of each part, then the sum
       std_floor        smallest std that "grpo" and "gdpo" divide by, as a share of the reward's
-                       range: groups that differ by crumbs are not stretched to unit variance
+                       range: groups that differ by crumbs are not stretched to unit variance; 0
+                       as published
     Clusters
       feature          clustered per question: "raw" rewards in order of arrival, "sorted" rewards,
                        or their "mean"
@@ -63,7 +64,7 @@ class DRPOSettings:
     reward_range: tuple[float, float] | None = (0.0, 1.0)
     part_weights: tuple[float, ...] | None = None
     group: Group = "grpo"
-    std_floor: float = 0.0
+    std_floor: float = 0.1
     feature: Feature = "mean"
     history: History = "decay"
     half_life_questions: float | None = None
@@ -71,8 +72,8 @@ class DRPOSettings:
     bins: int = 128
     k_max: int = 10
     elbow_tolerance: float = 0.10
-    mu_domain: MuDomain = "inverse_cluster"
-    rarity: Rarity = "prior"
+    mu_domain: MuDomain = "mean"
+    rarity: Rarity = "draws"
     strength: float = 24.0
     floor: Floor = "eps"
     alpha: float = 1.0
@@ -176,16 +177,19 @@ def _check_combinations(s: DRPOSettings) -> None:
 
 _AUTHORS = DRPOSettings(
     reward_range=None,
+    std_floor=0.0,
     feature="raw",
     history="all",
     kmeans="sklearn0",
+    mu_domain="inverse_cluster",
     rarity="seen",
     strength=0.0,
     floor="none",
     weight_clip=None,
     ess_floor=None,
 )
-_STREAMING = DRPOSettings()
+_BUDGET = DRPOSettings()
+_STREAMING = replace(_BUDGET, mu_domain="inverse_cluster", rarity="prior")
 _PAPER = replace(
     _AUTHORS,
     reward_range=(0.0, 1.0),
@@ -196,7 +200,9 @@ _PAPER = replace(
     floor="eps",
     kl_damping="question_pos",
 )
-_UNWEIGHTED = replace(_STREAMING, alpha=0.0, weight_clip=None, ess_floor=None, batch_norm="none")
+_UNWEIGHTED = replace(
+    _STREAMING, std_floor=0.0, alpha=0.0, weight_clip=None, ess_floor=None, batch_norm="none"
+)
 
 PRESETS: dict[str, DRPOSettings] = {
     # What the paper says, on the batch alone.
@@ -206,14 +212,18 @@ PRESETS: dict[str, DRPOSettings] = {
     # What the published code does, its faults included: a reference for tests, not for training.
     "authors_qoq_med": _AUTHORS,
     "authors_mirl": replace(_AUTHORS, k_max=3, floor="guarded"),
-    # The default of `qoqtrain train`: what the sampler leaves of the target, by plain mean success.
-    "budget": replace(_STREAMING, std_floor=0.1, mu_domain="mean", rarity="draws"),
+    # The default: what the sampler leaves of the target, by plain mean success.
+    "budget": _BUDGET,
     # Baselines without domain weights, on the same path and with the same report.
     "grpo": _UNWEIGHTED,
     "dr_grpo": replace(_UNWEIGHTED, group="dr_grpo"),
     "rloo": replace(_UNWEIGHTED, group="rloo"),
     "gdpo": replace(_UNWEIGHTED, group="gdpo", batch_norm="std"),
 }
+
+
+#: What commands, adapters and estimators use that are told no other.
+DEFAULT_PRESET = "budget"
 
 
 def settings_of(preset: str, **changes: Any) -> DRPOSettings:

@@ -12,7 +12,8 @@ from qoqdata.atomic import digest
 from qoqdata.errors import UsageError
 from qoqdata.settings import checked, load_mapping
 from qoqdata.yaml_document import dump_yaml, parse_yaml
-from qoqtrain.rewards.scheme import DEFAULT_PRESET
+from qoqtrain.drpo.settings import DEFAULT_PRESET as DRPO_PRESET
+from qoqtrain.rewards.scheme import DEFAULT_PRESET as REWARD_PRESET
 
 
 class _Section(BaseModel):
@@ -149,7 +150,7 @@ class Budget(_Section):
 class Drpo(_Section):
     """The estimator (`qoqtrain.DRPO.from_stats`)."""
 
-    preset: str = "budget"
+    preset: str = DRPO_PRESET
     domain_key: Literal["domain", "source"] = "domain"
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -157,7 +158,7 @@ class Drpo(_Section):
 class Reward(_Section):
     """The reward (`qoqtrain.rewards.score`)."""
 
-    preset: str = DEFAULT_PRESET
+    preset: str = REWARD_PRESET
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
