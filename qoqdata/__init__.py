@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from qoqdata.api.collecting import survey
     from qoqdata.api.fetching import check_raw, get
-    from qoqdata.api.looking import decide, undo, view
+    from qoqdata.api.looking import decide, plot, report, undo, view
     from qoqdata.api.measuring import (
         audit,
         benchmark_index,
@@ -58,7 +58,7 @@ _MODULES = {
         "overviews",
         "sources_page",
     ),
-    "qoqdata.api.looking": ("decide", "undo", "view"),
+    "qoqdata.api.looking": ("decide", "plot", "report", "undo", "view"),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.collecting": ("survey",),
     "qoqdata.api.fetching": ("check_raw", "get"),
@@ -105,10 +105,12 @@ __all__ = [
     "new_source",
     "open",
     "overviews",
+    "plot",
     "prepare",
     "prove",
     "publish",
     "rebuild",
+    "report",
     "simulate",
     "simulate_all",
     "simulated",

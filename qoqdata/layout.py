@@ -91,6 +91,11 @@ class Layout:
         """Who looked through the images of which source."""
         return self.root / "curation" / "review.json"
 
+    @property
+    def report(self) -> Path:
+        """One page for reviewers, as the last `qoqdata report` wrote it."""
+        return self.root / "report" / "index.html"
+
     def card(self, source: str) -> Path:
         """The card as built, a user's mapping included."""
         return self.root / "cards" / f"{source}.json"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         evaluate_model,
         evaluate_predictions,
     )
-    from qoqtrain.api.training import dry_run, export_checkpoint, train, weights
+    from qoqtrain.api.training import attention, dry_run, export_checkpoint, train, weights
     from qoqtrain.drpo import DRPO
     from qoqtrain.trainer.plan.settings import TrainSettings
 
@@ -35,7 +35,7 @@ _MODULES = {
         "evaluate_model",
         "evaluate_predictions",
     ),
-    "qoqtrain.api.training": ("dry_run", "export_checkpoint", "train", "weights"),
+    "qoqtrain.api.training": ("attention", "dry_run", "export_checkpoint", "train", "weights"),
     "qoqtrain.drpo": ("DRPO",),
     "qoqtrain.trainer.plan.settings": ("TrainSettings",),
 }
@@ -45,6 +45,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "DRPO",
     "TrainSettings",
+    "attention",
     "compare",
     "dry_run",
     "evaluate_benchmark",

@@ -1,14 +1,28 @@
-"""Functions for people who look at a data set and decide: the viewer, decisions on records."""
+"""Functions for people who look at a data set and decide: the viewer, the report, figures,
+decisions on records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
+from qoqdata.errors import UsageError
+from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from qoqdata.curation.decisions import PersonDecision
+    from qoqdata.report.samples import SampleChoice
+
+
+@dataclass(frozen=True)
+class Plots:
+    """The files of the figures, and why those that are `lacking` were not drawn, by name."""
+
+    files: tuple[Path, ...]
+    lacking: Mapping[str, str]
 
 
 def view(
@@ -35,6 +49,64 @@ def view(
     serve(
         dataset_of(dataset), host=host, port=port, policy=policy, author=author, on_ready=on_ready
     )
+
+
+def report(
+    dataset: DatasetLike,
+    *,
+    out: str | Path | None = None,
+    samples: SampleChoice = "open",
+    progress: ProgressCallback | None = None,
+) -> Path:
+    """Write one page on a data set, for reviewers, and return its path.
+
+    Sources and licences, counts expected and found, proof of the splits, quarantine, curation,
+    rarity and difficulty, labels, age and sex, scores without an image, share of training, samples.
+    It asks for nothing from elsewhere, runs no script, and has the same bytes for the same set.
+
+    `out` is the file; by default report/index.html of a set in a folder. `samples` says of which
+    sources records are shown: "open" those whose terms let them stand on a page that people pass
+    on, which private sources never do; "all", for a page that stays in the house and only its owner
+    can read; "none". `progress` hears of records that are compared between splits.
+
+    Raises UsageError for a set behind a URL without `out`, and for another choice of samples;
+    DatasetError for a set without records, and InputError for an image that cannot be decoded.
+    """
+    from typing import get_args
+
+    from qoqdata.report import page
+    from qoqdata.report.samples import SampleChoice
+
+    if samples not in get_args(SampleChoice):
+        fix = f"one of {', '.join(get_args(SampleChoice))}"
+        raise UsageError(f"{samples!r} says nothing of samples", where="--samples", fix=fix)
+    target = dataset_of(dataset)
+    if out is None and not target.in_folder:
+        fix = "name a file with --out"
+        raise UsageError("nothing is written behind a URL", where=target.where, fix=fix)
+    path = target.layout.report if out is None else Path(out)
+    gathered = page.gather_report(target, samples, progress or silent)
+    page.write_report(page.report_page(target, gathered), path, private=samples == "all")
+    return path
+
+
+def plot(
+    dataset: DatasetLike, *, out: str | Path, formats: Sequence[str] = ("svg", "pdf")
+) -> Plots:
+    """Draw the figures of a paper on a set into the folder `out`, as wide as a column.
+
+    Records and splits by domain and source, label balance, age and sex, rarity against difficulty:
+    of kept records, the same bytes for the same set. Raises UsageError without the extra `plot` and
+    for another format, DatasetError for a set without records.
+    """
+    from qoqdata.plots.style import FORMATS, write_figures
+    from qoqdata.report.figures import paper_figures
+
+    if unknown := sorted(set(formats) - set(FORMATS)):
+        fix = f"of {', '.join(FORMATS)}"
+        raise UsageError(f"{unknown[0]!r} is no format of figures", where="--format", fix=fix)
+    figures, lacking = paper_figures(dataset_of(dataset))
+    return Plots(write_figures(figures, Path(out), formats), lacking)
 
 
 def decide(

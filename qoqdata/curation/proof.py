@@ -17,7 +17,8 @@ from qoqdata.curation.recipe import Likeness
 from qoqdata.curation.sameness import Sameness, sameness
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
-from qoqdata.verdicts import dropped
+from qoqdata.roles import evaluation_sources
+from qoqdata.verdicts import dropped, without_dropped
 
 _PAIRS = (("train", "validation"), ("train", "test"), ("validation", "test"))
 _KEYS = {"patient": "patients", "study": "studies"}
@@ -100,6 +101,17 @@ def prove(
         radius=likeness.radius,
         detail=likeness.detail,
     )
+
+
+def shared_keys(dataset: Dataset) -> pl.DataFrame:
+    """What each two splits of the kept records share by patient and study: those rows of
+    `Proof.shared` that need no pixels, so that they can be had of a set behind a URL too."""
+    columns = ["id", "source", "split", "patient", "study"]
+    benchmark = pl.col("source").is_in(evaluation_sources(dataset.manifest))
+    side = pl.when(benchmark).then(pl.lit("test")).otherwise("split")
+    records = pl.DataFrame(dataset.files.leaves(columns)).with_columns(side=side)
+    kept = without_dropped(records, dataset.files.layout("curation"))
+    return pl.DataFrame(list(_by_key(kept)), schema=SHARED, orient="row")
 
 
 def proof_text(proof: Proof) -> str:

@@ -72,6 +72,15 @@ def term(card: Card) -> Term:
     )
 
 
+def shown_form(card: Card) -> Form:
+    """As what a record of the source may stand on a page that people pass on.
+
+    As what it may leave; but the files of a private source leave only after somebody has reviewed
+    them, and a page is no release: nothing of them is shown.
+    """
+    return "withheld" if card.access == "own" else term(card).form
+
+
 def terms(cards: Mapping[str, Card]) -> dict[str, Term]:
     """The term of each source, by slug."""
     return {slug: term(cards[slug]) for slug in sorted(cards)}

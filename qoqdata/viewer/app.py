@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from flask import Flask, Response, abort, redirect, render_template, request, url_for
-from markupsafe import Markup
+from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from qoqdata import drawing
 from qoqdata.curation import decisions
 from qoqdata.dataset import Dataset
+from qoqdata.description.quarantine_groups import quarantine_groups
+from qoqdata.drawing.ecg_paper import sheet_svg, sheets
+from qoqdata.drawing.pixels import Drawing, drawn_image, drawn_mask
+from qoqdata.drawing.markup import shown_value
+from qoqdata.drawing.record_figures import Outline
 from qoqdata.errors import QoqdataError, UsageError
-from qoqdata.printable import printable
 from qoqdata.viewer import media
-from qoqdata.viewer.ecg_paper import sheet_svg, sheets
 from qoqdata.viewer.gate import COOKIE, HEADERS, Gate
-from qoqdata.viewer.quarantine_view import quarantine_groups
 from qoqdata.viewer.record_index import STATES, RecordIndex, read_index
 from qoqdata.viewer.record_view import record_view
 from qoqdata.viewer.selection import (
@@ -55,9 +58,10 @@ class _Viewer:
 
 def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
     app = Flask(__name__)
-    app.jinja_options = {"finalize": _shown, "trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_options = {"finalize": shown_value, "trim_blocks": True, "lstrip_blocks": True}
     app.wsgi_app = gate.below_root(app.wsgi_app)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.register_blueprint(_shared())
     dataset, index = viewer.dataset, viewer.index
     app.jinja_env.globals |= {
         "title": dataset.manifest.name or "data set",
@@ -135,6 +139,7 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
         return render_template(
             "record.html",
             record=record_view(dataset, viewer.media.record(row)),
+            mask_url=partial(_mask_url, id_),
             state=STATES[index.states[row]],
             query=query,
             at=at,
@@ -153,19 +158,19 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
     @app.get("/record/<id_>/image/<int:number>")
     def image(id_: str, number: int) -> Response:
         stored = _member(viewer.media.record(_row(index, id_))["images"], number)
-        return _drawn(media.drawn_image(stored["bytes"]))
+        return _drawn(drawn_image(stored["bytes"]))
 
     @app.get("/record/<id_>/mask/<int:number>/<int:code>/<int:colour>")
     def mask(id_: str, number: int, code: int, colour: int) -> Response:
         stored = _member(viewer.media.record(_row(index, id_))["masks"], number)
-        return _drawn(media.drawn_mask(stored["bytes"], code, colour))
+        return _drawn(drawn_mask(stored["bytes"], code, colour))
 
     @app.get("/record/<id_>/ecg/<int:number>")
     def ecg(id_: str, number: int) -> Response:
         signal = viewer.media.record(_row(index, id_))["ecg"]
         if not signal or number >= sheets(signal):
             abort(404, "there is no such sheet")
-        return _drawn(media.Drawing(sheet_svg(signal, number).encode(), "image/svg+xml"))
+        return _drawn(Drawing(sheet_svg(signal, number).encode(), "image/svg+xml"))
 
     @app.get("/quarantine")
     def quarantine() -> str:
@@ -192,11 +197,21 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
     return app
 
 
-def _shown(value: Any) -> Any:
-    """Text of records as a person can be shown it; what is markup already is ours."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return printable(value, lines=True)
-    return "" if value is None else value
+def _shared() -> Blueprint:
+    """The markup and the style of what is drawn, which the report has too."""
+    return Blueprint(
+        "drawing",
+        drawing.__name__,
+        static_folder="static",
+        static_url_path="/drawing",
+        template_folder="templates",
+    )
+
+
+def _mask_url(id_: str, outline: Outline, colour: int) -> str:
+    assert outline.mask is not None
+    number, code = outline.mask
+    return url_for("mask", id_=id_, number=number, code=code, colour=colour)
 
 
 def _card(index: RecordIndex, row: int, at: int) -> Mapping[str, Any]:
@@ -260,5 +275,5 @@ def _back(id_: str, done: str) -> AnyResponse:
     return redirect(f"{url_for('record', id_=id_)}?{query.as_url(done=done, **place)}", 303)
 
 
-def _drawn(drawing: media.Drawing) -> Response:
+def _drawn(drawing: Drawing) -> Response:
     return Response(drawing.content, mimetype=drawing.kind)

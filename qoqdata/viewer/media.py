@@ -1,42 +1,23 @@
-"""What a record shows, as a browser can draw it: thumbnails, images, masks, sheets of ECG."""
+"""What the pages of the viewer show of records: read from their shards, and remembered."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from io import BytesIO
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import polars as pl
-from PIL import Image, UnidentifiedImageError
 
 from qoqdata.dataset import Dataset
-from qoqdata.errors import InputError
+from qoqdata.drawing.pixels import Drawing, glimpse
 from qoqdata.items import read_records
-from qoqdata.viewer.ecg_paper import sheet_svg
 from qoqdata.viewer.record_index import RecordIndex
 
 #: Longer side of a thumbnail in pixels.
 SIDE = 224
-#: Colours of labels in their order: Okabe and Ito's, told apart by the colour-blind.
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
-#: Formats that every browser draws; others go as PNG.
-_DRAWN = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 #: Thumbnails and whole records that are remembered.
 _THUMBNAILS, _RECORDS = 4000, 3
-#: Seconds of ECG on a thumbnail.
-_GLIMPSE = 4.0
-#: How much of what a mask covers still shows.
-_OPAQUE = 120
-
-
-class Drawing(NamedTuple):
-    """Bytes and their media type."""
-
-    content: bytes
-    kind: str
 
 
 class MediaReader:
@@ -88,69 +69,6 @@ class MediaReader:
             if self.index.places.row(number)[:2] == group and number not in self._thumbnails
         ]
         for number, record in zip(rows, self._read(rows, ("images", "ecg")), strict=True):
-            self._thumbnails[number] = _thumbnail(record)
+            self._thumbnails[number] = glimpse(record, SIDE)
         while len(self._thumbnails) > _THUMBNAILS + len(rows):
             self._thumbnails.popitem(last=False)
-
-
-def _thumbnail(record: Mapping[str, Any]) -> Drawing | None:
-    if record["images"]:
-        try:
-            with Image.open(BytesIO(record["images"][0]["bytes"])) as image, BytesIO() as stream:
-                image.draft("RGB", (SIDE * 2, SIDE * 2))
-                small = image.convert("RGB")
-                small.thumbnail((SIDE, SIDE))
-                small.save(stream, "JPEG", quality=85)
-                return Drawing(stream.getvalue(), "image/jpeg")
-        except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
-            return None
-    if record["ecg"]:
-        leads = record["ecg"]["leads"]
-        shown = [leads.index(name) for name in ("II", "V2", "V5") if name in leads] or [0]
-        svg = sheet_svg(record["ecg"], leads=shown, seconds=_GLIMPSE)
-        return Drawing(svg.encode(), "image/svg+xml")
-    return None
-
-
-def drawn_image(content: bytes) -> Drawing:
-    """A stored image as a browser can draw it: its own bytes, or PNG of them.
-
-    Raises InputError where it cannot be decoded.
-    """
-    try:
-        with Image.open(BytesIO(content)) as image:
-            if image.format in _DRAWN:
-                return Drawing(content, _DRAWN[image.format])
-            with BytesIO() as stream:
-                image.save(stream, "PNG")
-                return Drawing(stream.getvalue(), "image/png")
-    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"the image cannot be decoded: {error}") from error
-
-
-def mask_codes(content: bytes) -> list[int]:
-    """The codes of a label map other than background, ascending. Raises InputError."""
-    return [int(code) for code in np.unique(_codes(content)) if code]
-
-
-def drawn_mask(content: bytes, code: int, colour: int) -> Drawing:
-    """Where a label map has `code`: half-transparent, of a colour in COLOURS, as PNG. Raises
-    InputError."""
-    codes = _codes(content)
-    hexadecimal = COLOURS[colour % len(COLOURS)]
-    rgb = [int(hexadecimal[place : place + 2], 16) for place in (1, 3, 5)]
-    pixels = np.zeros((*codes.shape, 4), np.uint8)
-    pixels[codes == code] = [*rgb, _OPAQUE]
-    with BytesIO() as stream:
-        Image.fromarray(pixels, "RGBA").save(stream, "PNG", compress_level=1)
-        return Drawing(stream.getvalue(), "image/png")
-
-
-def _codes(content: bytes) -> np.ndarray:
-    try:
-        with Image.open(BytesIO(content)) as image:
-            # A palette image's indices are its codes.
-            codes = np.asarray(image)
-    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"the mask cannot be decoded: {error}") from error
-    return codes if codes.ndim == 2 else codes[..., 0]

@@ -11,6 +11,7 @@ from qoqdata.api.opening import DatasetLike, dataset_of
 if TYPE_CHECKING:
     from qoqtrain.drpo import WeightRow
     from qoqtrain.trainer.log.progress import Notify
+    from qoqtrain.trainer.plan.budget import AttentionRow
     from qoqtrain.trainer.plan.dry_run import DryRun
     from qoqtrain.trainer.plan.settings import TrainSettings
 
@@ -71,6 +72,31 @@ def weights(
     target = dataset_of(dataset)
     drpo = DRPO.from_stats(target.stats, domain_key=by, preset=preset or DEFAULT_PRESET)
     return by_default(drpo, target).weights()
+
+
+def attention(dataset: DatasetLike) -> list[AttentionRow]:
+    """What share of training each domain of a set is to have, what the stream draws and what DRPO
+    makes of it, with the settings that `train` has where nobody says otherwise.
+
+    Needs no model and no torch; `dry_run` says the same of other settings. Raises UsageError
+    without a training record, DatasetError without statistics and for stale ones.
+    """
+    from contextlib import closing
+
+    from qoqtrain.trainer.engine.ranks import Ranks
+    from qoqtrain.trainer.plan import budget
+    from qoqtrain.trainer.plan.settings import read_settings
+    from qoqtrain.trainer.questions import estimator, open_stream, train_records
+
+    target = dataset_of(dataset)
+    # Nothing below reads the model.
+    settings = read_settings(values={"data": target.where, "model": "none"})
+    records = train_records(target)
+    drpo, key = estimator(target, settings, records), settings.drpo.domain_key
+    wanted = budget.target_of(records, key, settings.budget.exponent)
+    with closing(open_stream(target, settings, Ranks(0, 1), ecg=None)) as stream:
+        sampled = stream.sampled(key)
+    return budget.attention(wanted, sampled, drpo.drawn(sampled, wanted).weights())
 
 
 def _checked(settings: SettingsLike) -> TrainSettings:

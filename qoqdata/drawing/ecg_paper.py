@@ -21,15 +21,14 @@ SHEET = 10.0
 ROW, LEFT, TOP = 25.0, 20.0, 8.0
 #: A calibration pulse is 1 mV for 0.2 s.
 _PULSE = (0.2 * MM_A_SECOND, 1.0 * MM_A_MILLIVOLT)
-#: Finest detail that is drawn, in points a millimetre.
-_POINTS = 40
+#: Finest detail that is drawn where nobody says otherwise, in points a millimetre.
+POINTS = 40
 _PAPER, _FINE, _COARSE, _INK = "#fffafa", "#f6cfd2", "#e3a0a6", "#111111"
 
 
 def sheets(ecg: Mapping[str, Any]) -> int:
     """How many sheets of SHEET seconds a recording takes."""
-    samples = max((len(lead) for lead in ecg["signal"]), default=0)
-    return max(1, int(np.ceil(samples / float(ecg["fs"]) / SHEET - 1e-9)))
+    return max(1, int(np.ceil(seconds_of(ecg) / SHEET - 1e-9)))
 
 
 def sheet_svg(
@@ -38,18 +37,20 @@ def sheet_svg(
     *,
     leads: Sequence[int] | None = None,
     seconds: float = SHEET,
+    points: int = POINTS,
 ) -> str:
     """One sheet of a recording, counted from 0.
 
     ecg      the record's column: leads, fs in Hz, signal (lead x sample, millivolts) and valid
     leads    places of the leads that are drawn; None for all
     seconds  how much of the sheet is drawn, from its beginning
+    points   finest detail, in points a millimetre; extremes are kept
     What is not valid or not finite is a gap in the line.
     """
     shown = range(len(ecg["leads"])) if leads is None else leads
     width, height = LEFT + seconds * MM_A_SECOND + 5, TOP + ROW * len(shown) + 5
     first = number * SHEET
-    last = min(first + seconds, _seconds(ecg))
+    last = min(first + seconds, seconds_of(ecg))
     title = f"{first:g} to {last:g} s; 25 mm/s, 10 mm/mV; {float(ecg['fs']):g} Hz"
     size = f'width="{width:g}mm" height="{height:g}mm" viewBox="0 0 {width:g} {height:g}"'
     font = f'font-family="sans-serif" font-size="3.2" fill="{_INK}"'
@@ -59,11 +60,12 @@ def sheet_svg(
         f'<text x="{LEFT:g}" y="5" {font}>{escape(title)}</text>',
     ]
     for place, lead in enumerate(shown):
-        parts += _row(ecg, lead, (first, first + seconds), TOP + ROW * (place + 0.5))
+        parts += _row(ecg, lead, (first, first + seconds), TOP + ROW * (place + 0.5), points)
     return "".join([*parts, "</svg>"])
 
 
-def _seconds(ecg: Mapping[str, Any]) -> float:
+def seconds_of(ecg: Mapping[str, Any]) -> float:
+    """How long a recording is."""
     return max((len(lead) for lead in ecg["signal"]), default=0) / float(ecg["fs"])
 
 
@@ -80,7 +82,7 @@ def _grid(width: float, height: float) -> Iterator[str]:
 
 
 def _row(
-    ecg: Mapping[str, Any], lead: int, span: tuple[float, float], middle: float
+    ecg: Mapping[str, Any], lead: int, span: tuple[float, float], middle: float, points: int
 ) -> Iterator[str]:
     """Name, calibration pulse and line of a lead, whose zero is `middle`; `span` in seconds."""
     pulse_width, pulse_height = _PULSE
@@ -100,26 +102,26 @@ def _row(
     drawn = np.isfinite(signal)
     if valid is not None and len(valid) > lead and len(valid[lead]):
         drawn &= np.asarray(valid[lead][first:last], bool)
-    path = " ".join(_strokes(signal, drawn, fs, middle))
+    path = " ".join(_strokes(signal, drawn, fs, middle, points))
     if path:
         yield f'<path d="{path}" {line}/>'
 
 
 def _strokes(
-    signal: NDArray[np.float64], drawn: NDArray[np.bool_], fs: float, middle: float
+    signal: NDArray[np.float64], drawn: NDArray[np.bool_], fs: float, middle: float, points: int
 ) -> Iterator[str]:
     """The path of every stretch without a gap."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], drawn, [False]]).astype(np.int8)))
     for start, stop in edges.reshape(-1, 2):
-        places = _worth_drawing(signal[start:stop], fs) + start
+        places = _worth_drawing(signal[start:stop], fs, points) + start
         x = LEFT + places / fs * MM_A_SECOND
         y = middle - signal[places] * MM_A_MILLIVOLT
         yield "M" + " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x, y, strict=True))
 
 
-def _worth_drawing(signal: NDArray[np.float64], fs: float) -> NDArray[np.int64]:
+def _worth_drawing(signal: NDArray[np.float64], fs: float, points: int) -> NDArray[np.int64]:
     """Places of the samples to draw: all, or of dense ones the lowest and highest of each step."""
-    step = int(fs / (_POINTS / 2 * MM_A_SECOND))
+    step = int(fs / (points / 2 * MM_A_SECOND))
     if step < 2:
         return np.arange(len(signal))
     whole = len(signal) // step * step

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from qoqdata.viewer.ecg_paper import LEFT, ROW, TOP, sheet_svg, sheets
+from qoqdata.drawing.ecg_paper import LEFT, ROW, TOP, sheet_svg, sheets
 
 
 def strokes(svg: str) -> list[list[tuple[float, float]]]:
