@@ -30,6 +30,7 @@ QOQDATA = (
     ("dataset",),
     ("validation", "curation", "differences", "exports", "reasoning", "collection", "fetching"),
     ("description", "drawing", "plots"),
+    ("serving",),
     ("publication", "viewer", "suite", "demo"),
     ("report",),
     ("api",),
