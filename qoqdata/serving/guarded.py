@@ -1,4 +1,4 @@
-"""An application behind its gate: nothing of it is seen, cached, framed or posted to from outside."""
+"""An application behind its gate: nothing of it is seen, cached or framed from outside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qoqdata.serving.gate import COOKIE, HEADERS, Gate
 
 
 def guarded_app(name: str, gate: Gate) -> Flask:
-    """A Flask application for the pages of the package `name`, every request to which passes `gate`.
+    """A Flask application for the pages of the module `name`; every request passes `gate`.
 
     It has the styles and the markup of `qoqdata.drawing` as the blueprint `drawing`; text of
     records stays text; errors of ours become a page with their line.

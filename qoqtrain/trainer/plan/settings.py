@@ -8,12 +8,15 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.atomic import digest
+from qoqdata.atomic import digest, replacing
 from qoqdata.errors import UsageError
 from qoqdata.settings import checked, load_mapping
 from qoqdata.yaml_document import dump_yaml, parse_yaml
 from qoqtrain.drpo.settings import DEFAULT_PRESET as DRPO_PRESET
 from qoqtrain.rewards.scheme import DEFAULT_PRESET as REWARD_PRESET
+
+#: What a run writes into its folder of its settings, and of the trained model.
+SETTINGS_FILE, MODEL_FOLDER = "settings.yaml", "model"
 
 
 class _Section(BaseModel):
@@ -270,6 +273,14 @@ def read_settings(
 def as_yaml(settings: TrainSettings) -> str:
     """The settings as the YAML that `read_settings` reads."""
     return dump_yaml(settings.model_dump(mode="json"))
+
+
+def write_settings(settings: TrainSettings) -> None:
+    """Write the settings into the run's folder, for people and for `qoqtrain watch`; after a run
+    went on under others, those that it goes on under."""
+    settings.out.mkdir(parents=True, exist_ok=True)
+    with replacing(settings.out / SETTINGS_FILE) as draft:
+        draft.write_text(as_yaml(settings), encoding="utf-8")
 
 
 def _assign(fields: dict[str, Any], assignment: str) -> None:

@@ -19,7 +19,7 @@ COMMAND = "qoqdata view"
 def viewer_of(
     dataset: Dataset, *, policy: str | None = None, author: str | None = None
 ) -> AppMaker:
-    """What makes the viewer behind a gate; without an `author` decisions are of who is logged in."""
+    """What makes the viewer behind a gate; decisions are of `author`, or of who is logged in."""
 
     def make(gate: Gate) -> Flask:
         from qoqdata.viewer.app import viewer_app
