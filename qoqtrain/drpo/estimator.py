@@ -43,6 +43,7 @@ from qoqtrain.drpo.memory import (
     write_state,
 )
 from qoqtrain.drpo.priors import Priors, Statistics, drawn, read_mapping, read_statistics
+from qoqtrain.drpo.published_scaling import domain_factors, normalised
 from qoqtrain.drpo.settings import DEFAULT_PRESET, DRPOSettings, settings_of
 from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
 
@@ -158,11 +159,14 @@ class DRPO:
             kl=kl,
             valid=valid,
         )
+        if settings.normalise == "logistic":
+            batch = normalised(batch, self.priors)
         rates = question_success_rates(batch)
         history = {**self._history, **remember(batch, rates, self._history, settings)}
         counts, uncounted = record_counts(history, self.priors, settings)
         measurements = measure_domains(batch, rates, history, counts, self.priors, settings)
-        result = advantages_of(batch, measurements, settings)
+        by_domain = domain_factors(batch.domains, history, self.priors)
+        result = advantages_of(batch, measurements, settings, rates, by_domain)
         if update and settings.history != "batch":
             self._history = history
         size = len(np.asarray(rewards))

@@ -21,6 +21,8 @@ Rarity = Literal["seen", "prior", "draws"]
 Floor = Literal["none", "guarded", "eps"]
 KLDamping = Literal["none", "rollout_abs", "question_pos"]
 BatchNorm = Literal["std", "none"]
+Normalise = Literal["none", "logistic"]
+Weighting = Literal["temperatures", "disco"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class DRPOSettings:
       std_floor        smallest std that "grpo" and "gdpo" divide by, as a share of the reward's
                        range: groups that differ by crumbs are not stretched to unit variance; 0
                        as published
+      normalise        "logistic" maps rewards by the quartiles of their domain before groups are
+                       compared, as MedGRPO does (`published_scaling`)
     Clusters
       feature          clustered per question: "raw" rewards in order of arrival, "sorted" rewards,
                        or their "mean"
@@ -45,6 +49,7 @@ class DRPOSettings:
                        "binned" (means in `bins` equal bins of [0, 1], memory and time constant)
       k_max, elbow_tolerance   see `clustering.clusters.elbow`
     Weights
+      weighting        "temperatures", or the factors of "disco" (`published_scaling`)
       mu_domain        mu_d from the success rates mu_c of the clusters: "inverse_cluster" (weights
                        1 / N_c) or "mean" (plain mean)
       rarity           N_d is the number of questions "seen", of studies in the data ("prior"), or
@@ -65,6 +70,7 @@ class DRPOSettings:
     part_weights: tuple[float, ...] | None = None
     group: Group = "grpo"
     std_floor: float = 0.1
+    normalise: Normalise = "none"
     feature: Feature = "mean"
     history: History = "decay"
     half_life_questions: float | None = None
@@ -72,6 +78,7 @@ class DRPOSettings:
     bins: int = 128
     k_max: int = 10
     elbow_tolerance: float = 0.10
+    weighting: Weighting = "temperatures"
     mu_domain: MuDomain = "mean"
     rarity: Rarity = "draws"
     strength: float = 24.0
@@ -170,7 +177,11 @@ def _check_combinations(s: DRPOSettings) -> None:
         raise _refuse("strength", s.strength, "a difficulty prior needs kmeans binned or exact1d")
     if s.strength and s.history == "batch":
         raise _refuse("strength", s.strength, "a prior has nothing to meet with history='batch'")
+    if s.normalise != "none" and (s.reward_range != (0.0, 1.0) or s.group == "gdpo"):
+        raise _refuse("normalise", s.normalise, "needs reward_range (0, 1) and one reward")
     bounded = s.weight_clip is not None or s.ess_floor is not None
+    if s.weighting == "disco" and (bounded or s.alpha != 1):
+        raise _refuse("weighting", s.weighting, "has no bounds and no alpha")
     if s.floor != "eps" and (bounded or s.alpha != 1):
         raise _refuse("floor", s.floor, "bounds and alpha need floor='eps'")
 
@@ -219,6 +230,9 @@ PRESETS: dict[str, DRPOSettings] = {
     "dr_grpo": replace(_UNWEIGHTED, group="dr_grpo"),
     "rloo": replace(_UNWEIGHTED, group="rloo"),
     "gdpo": replace(_UNWEIGHTED, group="gdpo", batch_norm="std"),
+    # Published ways to balance domains, to compare with.
+    "disco": replace(_UNWEIGHTED, group="dr_grpo", weighting="disco", alpha=1.0),
+    "medgrpo": replace(_UNWEIGHTED, normalise="logistic"),
 }
 
 

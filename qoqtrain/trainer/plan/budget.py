@@ -51,10 +51,13 @@ def mix_of(settings: TrainSettings) -> Mix | None:
 
 def budget_mix(budget: Budget, key: str) -> Mix:
     """The mix that draws by the target, as far as it may."""
+    by, exponents = [key, budget.within], [budget.exponent, budget.within_exponent]
+    if budget.difficulty_exponent is not None:
+        by, exponents = [*by, "difficulty"], [*exponents, budget.difficulty_exponent]
     return Mix(
-        by=f"{key}/{budget.within}",
+        by="/".join(by),
         weights="target",
-        exponents=(budget.exponent, budget.within_exponent),
+        exponents=tuple(exponents),
         max_repeats=budget.max_repeats,
     )
 

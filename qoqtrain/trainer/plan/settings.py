@@ -145,6 +145,13 @@ class Budget(_Section):
         "label", description="what the draws of a domain are cut by"
     )
     within_exponent: float = Field(0.5, ge=0, le=1, description="the same within a domain")
+    difficulty_exponent: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="the same for hard, middle and easy questions within these, by the set's"
+        " difficulty table; default: not cut by difficulty",
+    )
     max_repeats: float = Field(
         10.0, ge=1, description="passes an epoch that no part is drawn beyond; weights do the rest"
     )
