@@ -90,7 +90,7 @@ def test_the_last_level_is_how_hard_a_question_is(tmp_path: Path) -> None:
     # Another table gives other components, so a state of this one is refused.
     state = stream.state_dict()
     other = opened(with_rates(dataset, [1.0] * 6), mix)
-    with pytest.raises(UsageError):
+    with pytest.raises(DatasetError, match="selected other records"):
         other.load_state_dict(state)
     with pytest.raises(UsageError, match="choose with --policy"):
         opened(with_rates(dataset, [1.0], "second"), mix)
