@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         evaluate_predictions,
     )
     from qoqtrain.api.training import attention, dry_run, export_checkpoint, train, weights
+    from qoqtrain.api.watching import watch, write_run_page
     from qoqtrain.drpo import DRPO
     from qoqtrain.trainer.plan.settings import TrainSettings
 
@@ -36,6 +37,7 @@ _MODULES = {
         "evaluate_predictions",
     ),
     "qoqtrain.api.training": ("attention", "dry_run", "export_checkpoint", "train", "weights"),
+    "qoqtrain.api.watching": ("watch", "write_run_page"),
     "qoqtrain.drpo": ("DRPO",),
     "qoqtrain.trainer.plan.settings": ("TrainSettings",),
 }
@@ -54,7 +56,9 @@ __all__ = [
     "export_checkpoint",
     "rewards",
     "train",
+    "watch",
     "weights",
+    "write_run_page",
 ]
 
 

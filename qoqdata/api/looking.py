@@ -46,11 +46,11 @@ def view(
     Raises UsageError without the extra `view`, for an address that cannot be bound, and when the
     choice of a policy is open; DatasetError for a set that holds no record.
     """
-    from qoqdata.viewer.serving import serve
+    from qoqdata.serving.server import serve
+    from qoqdata.viewer.served import COMMAND, viewer_of
 
-    serve(
-        dataset_of(dataset), host=host, port=port, policy=policy, author=author, on_ready=on_ready
-    )
+    make = viewer_of(dataset_of(dataset), policy=policy, author=author)
+    serve(make, command=COMMAND, host=host, port=port, on_ready=on_ready)
 
 
 def report(

@@ -17,6 +17,7 @@ from qoqdata.contract.record import RECORD
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.remote.files import Files, LocalFiles
 from qoqdata.roles import for_training
+from qoqdata.statistics.difficulty import choose
 from qoqdata.stream.order import RecordPlaces
 from qoqdata.stream.settings import StreamSettings
 from qoqdata.verdicts import without_dropped
@@ -24,6 +25,9 @@ from qoqdata.verdicts import without_dropped
 #: Characters of text that count as a token. Byte-pair vocabularies of about 150,000 entries take
 #: three to five characters of clinical English a token, so this estimate is on the high side.
 CHARACTERS_A_TOKEN = 3
+
+#: Names of difficulties: without a success rate, below 1/3, below 2/3, above.
+LEVELS = ("", "hard", "middle", "easy")
 
 _LEAVES = (
     "id",
@@ -34,6 +38,8 @@ _LEAVES = (
     "ecg.fs",
     "context",
 )
+#: What mixes look at, where they do.
+_MIXED = ("labels", "concepts", "study", "task", "difficulty", "level")
 _MEDIA = ("images", "masks", "ecg")
 _PLACE = ("shard", "row_group", "row")
 _DERIVED = ("n_images", "pixels", "text_tokens")
@@ -74,9 +80,10 @@ class Index:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Tells two selections of records apart: other filters, other verdicts, other shards."""
+        """Tells two selections of records apart: other filters, verdicts, shards, difficulties."""
         # By NumPy alone: worker processes ask for it, and polars does not survive a fork.
-        place = np.stack([self.frame[name].to_numpy() for name in _PLACE], axis=1).astype("<i4")
+        names = [*_PLACE, *(("level",) if "level" in self.frame.columns else ())]
+        place = np.stack([self.frame[name].to_numpy() for name in names], axis=1).astype("<i4")
         return hashlib.sha256(place.tobytes()).hexdigest()[:16]
 
     def place(self, record: int) -> tuple[str, int, int]:
@@ -118,9 +125,36 @@ def build(files: Files, manifest: Manifest, settings: StreamSettings) -> Index:
     if frame.height == 0:
         what = f"holds no record of {settings.split} for this stream"
         raise DatasetError(what, where=files.origin(), fix="see its verdicts and the filters")
+    if settings.mix is not None and "difficulty" in settings.mix.levels:
+        frame = with_difficulty(frame, files, settings.mix.policy)
     light = ["id", "source", "domain", "pixels", *_PLACE]
-    light += [name for name in ("labels", "concepts", "study", "task") if name in frame.columns]
+    light += [name for name in _MIXED if name in frame.columns]
     return Index(frame.select(light).rechunk(), tuple(s.path for s in manifest.shards), left_out)
+
+
+def with_difficulty(frame: pl.DataFrame, files: Files, policy: str | None) -> pl.DataFrame:
+    """The records with their `difficulty`, "" to "easy", and its number in LEVELS (`level`).
+
+    Raises UsageError without a difficulty table, and where the choice of a policy is open.
+    """
+    table = choose(files.layout("difficulty"), policy)
+    if table is None:
+        fix = "run `qoqdata difficulty` first, or leave difficulty out of the mix"
+        raise UsageError("the set has no success rates to mix by", where="mix.by", fix=fix)
+    rate = pl.col("success_rate")
+    level = (
+        pl.when(rate.is_null())
+        .then(0)
+        .when(rate < 1 / 3)
+        .then(1)
+        .when(rate < 2 / 3)
+        .then(2)
+        .otherwise(3)
+    )
+    rates = table.select("id", "success_rate")
+    known = frame.join(rates, on="id", how="left", maintain_order="left")
+    names = pl.col("level").replace_strict(range(len(LEVELS)), LEVELS, return_dtype=pl.String)
+    return known.with_columns(level=level.cast(pl.Int32)).with_columns(difficulty=names)
 
 
 def _require_shards(files: LocalFiles, manifest: Manifest) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qoqdata.statistics.tables import Stats
 
 #: What components may be by. Levels after each other, as in "domain/label", split those before.
-Level = Literal["domain", "source", "task", "label", "concept"]
+Level = Literal["domain", "source", "task", "label", "concept", "difficulty"]
 Rule = Literal["proportional", "temperature", "uniform", "rarity", "target"]
 #: A record has several of these, so they come last.
 _LISTS = ("label", "concept")
@@ -30,7 +30,9 @@ class Mix:
     `by`: what a component is, a level or several, as in "domain/label". A record with several
     labels (or concepts) belongs to the one that is rarest in the stream, or in its component by
     the levels before, and one without to the component "". Concepts are those of the table
-    `harmonise`, by name or file. `weights`: a rule, or a weight for every component by name, of any
+    `harmonise`, by name or file. The difficulty of a record, last of all, is "hard", "middle" or
+    "easy" by its success rate in the difficulty table of `policy`, cut at 1/3 and 2/3, and "" where
+    it has none. `weights`: a rule, or a weight for every component by name, of any
     scale.
 
     - "proportional": as often as there are records (n)
@@ -53,15 +55,20 @@ class Mix:
     max_repeats: float | None = None
     exponents: float | tuple[float, ...] = 0.0
     harmonise: str | Path | None = None
+    policy: str | None = None
 
     def __post_init__(self) -> None:
         levels = self.levels
         if (
             not set(levels) <= set(get_args(Level))
             or len(set(levels)) < len(levels)
-            or set(levels[:-1]) & set(_LISTS)
+            or "difficulty" in levels[:-1]
+            or set(_without_difficulty(levels)[:-1]) & set(_LISTS)
         ):
-            fix = f"of {', '.join(get_args(Level))}, joined by /, labels and concepts last"
+            fix = (
+                f"of {', '.join(get_args(Level))}, joined by /, labels or concepts after the"
+                " others, difficulty last"
+            )
             raise UsageError(f"{self.by!r} names no components", where="mix.by", fix=fix)
         if isinstance(self.exponents, list):
             object.__setattr__(self, "exponents", tuple(self.exponents))
@@ -95,11 +102,18 @@ class Mix:
         facts: list[object] = [self.by, weights, self.temperature, self.max_repeats]
         if self.weights == "target":
             facts.append(list(self._exponents))
+        if self.policy is not None:
+            facts.append(["policy", self.policy])
         return digest(facts)[:16]
 
     def parts(self, component: str) -> tuple[str, ...]:
         """The name of a component, level by level."""
-        return tuple(component.split("/", len(self.levels) - 1))
+        # Labels may have a slash; the name of a difficulty has none.
+        known = _without_difficulty(self.levels)
+        if len(known) == len(self.levels):
+            return tuple(component.split("/", len(known) - 1))
+        head, _, last = component.rpartition("/")
+        return (*head.split("/", len(known) - 1), last) if known else (last,)
 
     def target(self, studies: Mapping[str, float]) -> dict[str, float]:
         """The share of draws that each component is to have, whatever it has records: the rule
@@ -117,6 +131,10 @@ class Mix:
             name: math.prod(powers[path[: d + 1]] / families[path[:d]] for d in range(len(path)))
             for name, path in paths.items()
         }
+
+
+def _without_difficulty(levels: tuple[str, ...]) -> tuple[str, ...]:
+    return levels[:-1] if levels[-1:] == ("difficulty",) else levels
 
 
 def parse_mix(mix: Mix | str | None) -> Mix | None:

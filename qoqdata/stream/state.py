@@ -115,7 +115,7 @@ def _same_data(state: Mapping[str, Any], identity: Identity) -> None:
         what = f"is of the data set {state['data'][:12]}, this is {identity.data[:12]}"
         raise DatasetError(what, where="stream state", fix=fix)
     if state["records"] != identity.records:
-        what = "selected other records: its split, filters or verdicts differ"
+        what = "selected other records: its split, filters, verdicts or difficulties differ"
         raise DatasetError(what, where="stream state", fix=fix)
 
 

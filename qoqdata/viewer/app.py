@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from qoqdata import drawing
 from qoqdata.curation import decisions
 from qoqdata.dataset import Dataset
 from qoqdata.description.quarantine_groups import quarantine_groups
 from qoqdata.drawing.ecg_paper import sheet_svg, sheets
-from qoqdata.drawing.markup import shown_value
 from qoqdata.drawing.pixels import Drawing, drawn_image, drawn_mask
 from qoqdata.drawing.record_figures import Outline
-from qoqdata.errors import QoqdataError, UsageError
+from qoqdata.errors import UsageError
+from qoqdata.serving.gate import Gate
+from qoqdata.serving.guarded import guarded_app
 from qoqdata.viewer import media
-from qoqdata.viewer.gate import COOKIE, HEADERS, Gate
 from qoqdata.viewer.record_index import STATES, RecordIndex, read_index
 from qoqdata.viewer.record_view import record_view
 from qoqdata.viewer.selection import (
@@ -57,11 +55,7 @@ class _Viewer:
 
 
 def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
-    app = Flask(__name__)
-    app.jinja_options = {"finalize": shown_value, "trim_blocks": True, "lstrip_blocks": True}
-    app.wsgi_app = gate.below_root(app.wsgi_app)  # type: ignore[method-assign]
-    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
-    app.register_blueprint(_shared())
+    app = guarded_app(__name__, gate)
     dataset, index = viewer.dataset, viewer.index
     app.jinja_env.globals |= {
         "title": dataset.manifest.name or "data set",
@@ -70,40 +64,10 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
     }
 
     @app.before_request
-    def pass_gate() -> AnyResponse | None:
-        entrance = request.path == "/" and not request.script_root
-        if entrance and gate.admits(request.args.get("token", "")):
-            if not gate.knows_host(request.headers.get("Host", "")):
-                abort(403, "this host name is not the viewer's")
-            # The token leaves the address bar, and with it the history.
-            place = f"{gate.root}/"
-            answer = redirect(place, 303)
-            answer.set_cookie(COOKIE, gate.token, path=place, httponly=True, samesite="Strict")
-            return answer
-        if reason := gate.refusal(request):
-            abort(403, reason)
+    def follow() -> None:
         if dataset.in_folder and request.endpoint in ("grid", "record"):
             # Others decide too, and curate.
             index.follow(dataset.layout.verdicts)
-        return None
-
-    @app.after_request
-    def harden(answer: Response) -> Response:
-        answer.headers.update(HEADERS)
-        # What is shown is about patients: nothing of it stays in the browser's cache.
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-    @app.errorhandler(HTTPException)
-    def tell(error: HTTPException) -> tuple[str, int]:
-        return render_template(
-            "fault.html", fault=error.description or error.name
-        ), error.code or 500
-
-    @app.errorhandler(QoqdataError)
-    def tell_ours(error: QoqdataError) -> tuple[str, int]:
-        code = 400 if isinstance(error, UsageError) else 500
-        return render_template("fault.html", fault=str(error)), code
 
     @app.get("/")
     def grid() -> str:
@@ -195,17 +159,6 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
         return _back(gone.id, "undone")
 
     return app
-
-
-def _shared() -> Blueprint:
-    """The markup and the style of what is drawn, which the report has too."""
-    return Blueprint(
-        "drawing",
-        drawing.__name__,
-        static_folder="static",
-        static_url_path="/drawing",
-        template_folder="templates",
-    )
 
 
 def _mask_url(id_: str, outline: Outline, colour: int) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import qoqdata
 from qoqdata.errors import UsageError
-from qoqtrain.drpo import DRPO
+from qoqtrain.drpo import DEFAULT_PRESET, DRPO
 
 OPTIONS = ("dataset", "priors", "preset", "domain_key", "domain_column", "settings")
 
@@ -77,7 +77,7 @@ def drpo_of(options: Mapping[str, Any]) -> tuple[DRPO, str]:
     """The estimator that `options` describe, and the column of the rows that names their domain.
 
     `dataset` folder of a qoqdata set, whose statistics are the priors; `priors` domain -> record
-    count, in place of them; `preset` (default "streaming"); `domain_key` (default "domain");
+    count, in place of them; `preset` (default "budget"); `domain_key` (default "domain");
     `domain_column` (default: the domain key); `settings` field -> value. Without data set and
     priors it starts knowing nothing. Raises UsageError for unknown options or values, DatasetError
     for a data set without statistics.
@@ -87,7 +87,7 @@ def drpo_of(options: Mapping[str, Any]) -> tuple[DRPO, str]:
             f"unknown DRPO options: {', '.join(unknown)}",
             fix=f"the options are {', '.join(OPTIONS)}",
         )
-    preset = options.get("preset") or "streaming"
+    preset = options.get("preset") or DEFAULT_PRESET
     domain_key = options.get("domain_key") or "domain"
     settings = options.get("settings") or {}
     column = options.get("domain_column") or domain_key

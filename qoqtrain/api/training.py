@@ -59,16 +59,19 @@ def dry_run(settings: SettingsLike, *, world: int = 1) -> DryRun:
 
 
 def weights(
-    dataset: DatasetLike, *, by: str = "domain", preset: str = "streaming"
+    dataset: DatasetLike, *, by: str = "domain", preset: str | None = None
 ) -> list[WeightRow]:
-    """The weights with which DRPO starts on a data set, a row for each value of the column `by`.
+    """The weights with which `train` starts on a data set, a row for each value of the column `by`.
 
+    Without a `preset` that of `train`. One that weighs draws weighs those of the default budget.
     Raises UsageError for a set without statistics, another column and an unknown preset.
     """
-    from qoqtrain.drpo import DRPO
+    from qoqtrain.drpo import DEFAULT_PRESET, DRPO
+    from qoqtrain.trainer.plan.budget import by_default
 
-    stats = dataset_of(dataset).stats
-    return DRPO.from_stats(stats, domain_key=by, preset=preset).weights()
+    target = dataset_of(dataset)
+    drpo = DRPO.from_stats(target.stats, domain_key=by, preset=preset or DEFAULT_PRESET)
+    return by_default(drpo, target).weights()
 
 
 def attention(dataset: DatasetLike) -> list[AttentionRow]:
@@ -89,7 +92,7 @@ def attention(dataset: DatasetLike) -> list[AttentionRow]:
     # Nothing below reads the model.
     settings = read_settings(values={"data": target.where, "model": "none"})
     records = train_records(target)
-    drpo, key = estimator(target, settings, records), settings.drpo.domain_key
+    drpo, key = estimator(target, settings), settings.drpo.domain_key
     wanted = budget.target_of(records, key, settings.budget.exponent)
     with closing(open_stream(target, settings, Ranks(0, 1), ecg=None)) as stream:
         sampled = stream.sampled(key)

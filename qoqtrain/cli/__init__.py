@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qoqdata import command_line
-from qoqtrain.cli import compare, evaluate, train, weights
+from qoqtrain.cli import compare, evaluate, train, watch, weights
 
 app = command_line.application(
     "qoqtrain", about="Train multimodal policies with DRPO on qoqdata sets."
@@ -12,6 +12,7 @@ weights.add(app)
 evaluate.add(app)
 compare.add(app)
 train.add(app)
+watch.add(app)
 
 
 def run() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EPILOG = """Example:  qoqtrain weights ./set --by domain
 
-A weight of 2 means: a rollout of this domain counts twice as much as the average study's."""
+A weight of 2 means: a rollout of this domain counts twice as much as the average draw's."""
 
 _HEADS = ("N", "rarity", "success rate", "from", "clusters", "difficulty", "weight", "bounded")
 
@@ -38,10 +38,12 @@ def add(app: typer.Typer) -> None:
 def weights_command(
     dataset: Annotated[str, typer.Argument(help="A data set with statistics: folder or URL.")],
     by: Annotated[str, typer.Option(help="domain or source.")] = "domain",
-    preset: Annotated[str, typer.Option(help="DRPO preset.")] = "streaming",
+    preset: Annotated[
+        str | None, typer.Option(help="DRPO preset; default that of `qoqtrain train`.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
-    """Print the starting weights that DRPO takes from the statistics."""
+    """Print the weights with which DRPO starts, from the statistics and what the mix draws."""
     with console.working("weighing", quiet=json):
         rows = qoqtrain.weights(dataset, by=by, preset=preset)
     if json:

@@ -25,6 +25,7 @@ from qoqtrain.drpo.bounds import LogWeights, bounded_log_weights
 from qoqtrain.drpo.clustering.clusters import Clustering, cluster_domains
 from qoqtrain.drpo.memory import Memory, evidence_of, members_of
 from qoqtrain.drpo.priors import DomainPrior, Priors
+from qoqtrain.drpo.published_scaling import difficulty_factors
 from qoqtrain.drpo.settings import DRPOSettings
 
 Floats = NDArray[np.float64]
@@ -215,9 +216,14 @@ class Advantages:
 
 
 def advantages_of(
-    batch: RolloutBatch, domains: Sequence[MeasuredDomain], settings: DRPOSettings
+    batch: RolloutBatch,
+    domains: Sequence[MeasuredDomain],
+    settings: DRPOSettings,
+    rates: Floats,
+    domain_factors: Mapping[str, float],
 ) -> Advantages:
-    """A = s / (std(s) + eps) with s = z / (T_d T_c), bounded and damped as `settings` say.
+    """A = s / (std(s) + eps) with s = z / (T_d T_c), bounded and damped as `settings` say; with
+    weighting "disco" by `domain_factors` and the success `rates` (Q,) instead.
 
     Bounded weights are taken relative to the batch median, so that neither eps nor a common
     factor of all N_d matters.
@@ -230,7 +236,11 @@ def advantages_of(
 
     weights = None
     product = t_domain * t_cluster
-    if settings.floor == "eps":
+    if settings.weighting == "disco":
+        by_domain = np.array([domain_factors[name] for name in batch.domains])
+        factors = product = 1.0 / (by_domain * difficulty_factors(rates))
+        scaled = scores / batch.per_rollout(factors)
+    elif settings.floor == "eps":
         # Relative to the largest, so that no power underflows; ratios are all that counts below.
         unit = scores / (np.abs(scores).max() or 1.0)
         weights = bounded_log_weights(

@@ -43,7 +43,8 @@ from qoqtrain.drpo.memory import (
     write_state,
 )
 from qoqtrain.drpo.priors import Priors, Statistics, drawn, read_mapping, read_statistics
-from qoqtrain.drpo.settings import DRPOSettings, settings_of
+from qoqtrain.drpo.published_scaling import domain_factors, normalised
+from qoqtrain.drpo.settings import DEFAULT_PRESET, DRPOSettings, settings_of
 from qoqtrain.drpo.starting_weights import WeightRow, weight_rows
 
 
@@ -78,7 +79,7 @@ class DRPO:
 
     @classmethod
     def preset(
-        cls, name: str = "streaming", *, domain_key: str = "domain", **settings: Any
+        cls, name: str = DEFAULT_PRESET, *, domain_key: str = "domain", **settings: Any
     ) -> Self:
         """An estimator without priors. `name`: a key of PRESETS; `settings`: its changed fields."""
         return cls(settings_of(name, **settings), domain_key=domain_key)
@@ -88,7 +89,7 @@ class DRPO:
         cls,
         stats: Statistics | None,
         domain_key: str = "domain",
-        preset: str = "streaming",
+        preset: str = DEFAULT_PRESET,
         *,
         priors: Mapping[Any, Any] | None = None,
         **settings: Any,
@@ -158,11 +159,14 @@ class DRPO:
             kl=kl,
             valid=valid,
         )
+        if settings.normalise == "logistic":
+            batch = normalised(batch, self.priors)
         rates = question_success_rates(batch)
         history = {**self._history, **remember(batch, rates, self._history, settings)}
         counts, uncounted = record_counts(history, self.priors, settings)
         measurements = measure_domains(batch, rates, history, counts, self.priors, settings)
-        result = advantages_of(batch, measurements, settings)
+        by_domain = domain_factors(batch.domains, history, self.priors)
+        result = advantages_of(batch, measurements, settings, rates, by_domain)
         if update and settings.history != "batch":
             self._history = history
         size = len(np.asarray(rewards))

@@ -53,6 +53,7 @@ def report_of(
     mass = _squared_mass(batch, advantages)
     names = {domain.domain for domain in domains}
     rewards = batch.sums(batch.rewards) / batch.sizes
+    relative = _relative_weights(result.factors)
     with_prior = {d for d, prior in priors.domains.items() if prior.mass(settings.strength) > 0}
     return {
         "n_rollouts": int(batch.rows.size),
@@ -75,7 +76,9 @@ def report_of(
         "kl_damping": _damping(result.damping, settings),
         "unseen_domains": [domain for domain in uncounted if domain in names],
         "no_difficulty_prior": sorted(names - with_prior),
-        "domains": {domain.domain: _domain_row(batch, rewards, mass, domain) for domain in domains},
+        "domains": {
+            domain.domain: _domain_row(batch, rewards, mass, relative, domain) for domain in domains
+        },
     }
 
 
@@ -83,12 +86,14 @@ def _domain_row(
     batch: RolloutBatch,
     rewards: NDArray[np.float64],
     mass: NDArray[np.float64],
+    relative: NDArray[np.float64],
     domain: MeasuredDomain,
 ) -> dict[str, Any]:
     """One domain: what the batch holds of it, what it carries, and its clusters.
 
-    `rewards` (Q,) mean reward of each question. `success_rate` is the mean over the domain's
-    questions, `weighted_success_rate` the one that enters its temperature.
+    `rewards` (Q,) mean reward of each question, `relative` (Q,) its weight over the batch's mean,
+    of which `weight` is the domain's mean, None where one is not finite. `success_rate` is the mean
+    over the domain's questions, `weighted_success_rate` the one that enters its temperature.
     """
     clustering, temperatures = domain.clustering, domain.temperatures
     return {
@@ -96,6 +101,7 @@ def _domain_row(
         "n_rollouts": int(batch.sizes[domain.questions].sum()),
         "batch_mean_reward": float(rewards[domain.questions].mean()),
         "squared_mass": float(mass[domain.questions].sum()),
+        "weight": _mean(relative[domain.questions]),
         "N": temperatures.n,
         "success_rate": clustering.success_rate,
         "weighted_success_rate": temperatures.success_rate,
@@ -134,6 +140,18 @@ def _squared_mass(batch: RolloutBatch, advantages: NDArray[np.float64]) -> NDArr
     mass = batch.sums(advantages**2)
     total = float(mass.sum())
     return mass / total if np.isfinite(total) and total > 0 else np.zeros_like(mass)
+
+
+def _relative_weights(factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(Q,) 1 / factor over its mean; the published code divides by 0 where all fail."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.where(factors == 0, np.nan, factors.min(initial=np.inf) / factors)
+        return np.asarray(weights / weights.mean())
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    mean = float(values.mean())
+    return mean if np.isfinite(mean) else None
 
 
 def _extent(name: str, values: NDArray[np.float64]) -> dict[str, float | None]:

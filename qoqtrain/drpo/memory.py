@@ -74,6 +74,9 @@ class Vectors:
 
 Memory = Bins | Vectors
 
+#: Settings that states of the first version do not have.
+_LATER = frozenset({"normalise", "weighting"})
+
 
 def remember(
     batch: RolloutBatch,
@@ -206,10 +209,19 @@ def write_state(
     """The whole estimator as a dict of plain Python values; JSON keeps every bit of it."""
     return {
         "version": VERSION,
-        "settings": asdict(settings),
+        "settings": _settings_state(settings),
         "domain_key": domain_key,
         "priors": priors.to_state(),
         "history": {domain: history[domain].to_state() for domain in sorted(history)},
+    }
+
+
+def _settings_state(settings: DRPOSettings) -> dict[str, Any]:
+    """The settings; those of later versions only where they are set, as earlier ones wrote them."""
+    return {
+        field.name: value
+        for field in fields(DRPOSettings)
+        if (value := getattr(settings, field.name)) != field.default or field.name not in _LATER
     }
 
 
@@ -236,7 +248,8 @@ def read_settings(state: Mapping[str, Any]) -> DRPOSettings:
             fix="load the state with the release that wrote it",
         )
     values = state.get("settings")
-    if not isinstance(values, Mapping) or set(values) != {f.name for f in fields(DRPOSettings)}:
+    names = {field.name for field in fields(DRPOSettings)}
+    if not isinstance(values, Mapping) or not names - _LATER <= set(values) <= names:
         raise UsageError("the settings are damaged", where="DRPO state")
     return DRPOSettings(**values)
 

@@ -21,6 +21,8 @@ Rarity = Literal["seen", "prior", "draws"]
 Floor = Literal["none", "guarded", "eps"]
 KLDamping = Literal["none", "rollout_abs", "question_pos"]
 BatchNorm = Literal["std", "none"]
+Normalise = Literal["none", "logistic"]
+Weighting = Literal["temperatures", "disco"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ class DRPOSettings:
       group            within a question: "grpo" (r - mean) / std, "dr_grpo" r - mean, "rloo"
                        r - mean of the others, "gdpo" the grpo score of each part, then the sum
       std_floor        smallest std that "grpo" and "gdpo" divide by, as a share of the reward's
-                       range: groups that differ by crumbs are not stretched to unit variance
+                       range: groups that differ by crumbs are not stretched to unit variance; 0
+                       as published
+      normalise        "logistic" maps rewards by the quartiles of their domain before groups are
+                       compared, as MedGRPO does (`published_scaling`)
     Clusters
       feature          clustered per question: "raw" rewards in order of arrival, "sorted" rewards,
                        or their "mean"
@@ -44,6 +49,7 @@ class DRPOSettings:
                        "binned" (means in `bins` equal bins of [0, 1], memory and time constant)
       k_max, elbow_tolerance   see `clustering.clusters.elbow`
     Weights
+      weighting        "temperatures", or the factors of "disco" (`published_scaling`)
       mu_domain        mu_d from the success rates mu_c of the clusters: "inverse_cluster" (weights
                        1 / N_c) or "mean" (plain mean)
       rarity           N_d is the number of questions "seen", of studies in the data ("prior"), or
@@ -63,7 +69,8 @@ class DRPOSettings:
     reward_range: tuple[float, float] | None = (0.0, 1.0)
     part_weights: tuple[float, ...] | None = None
     group: Group = "grpo"
-    std_floor: float = 0.0
+    std_floor: float = 0.1
+    normalise: Normalise = "none"
     feature: Feature = "mean"
     history: History = "decay"
     half_life_questions: float | None = None
@@ -71,8 +78,9 @@ class DRPOSettings:
     bins: int = 128
     k_max: int = 10
     elbow_tolerance: float = 0.10
-    mu_domain: MuDomain = "inverse_cluster"
-    rarity: Rarity = "prior"
+    weighting: Weighting = "temperatures"
+    mu_domain: MuDomain = "mean"
+    rarity: Rarity = "draws"
     strength: float = 24.0
     floor: Floor = "eps"
     alpha: float = 1.0
@@ -169,23 +177,30 @@ def _check_combinations(s: DRPOSettings) -> None:
         raise _refuse("strength", s.strength, "a difficulty prior needs kmeans binned or exact1d")
     if s.strength and s.history == "batch":
         raise _refuse("strength", s.strength, "a prior has nothing to meet with history='batch'")
+    if s.normalise != "none" and (s.reward_range != (0.0, 1.0) or s.group == "gdpo"):
+        raise _refuse("normalise", s.normalise, "needs reward_range (0, 1) and one reward")
     bounded = s.weight_clip is not None or s.ess_floor is not None
+    if s.weighting == "disco" and (bounded or s.alpha != 1):
+        raise _refuse("weighting", s.weighting, "has no bounds and no alpha")
     if s.floor != "eps" and (bounded or s.alpha != 1):
         raise _refuse("floor", s.floor, "bounds and alpha need floor='eps'")
 
 
 _AUTHORS = DRPOSettings(
     reward_range=None,
+    std_floor=0.0,
     feature="raw",
     history="all",
     kmeans="sklearn0",
+    mu_domain="inverse_cluster",
     rarity="seen",
     strength=0.0,
     floor="none",
     weight_clip=None,
     ess_floor=None,
 )
-_STREAMING = DRPOSettings()
+_BUDGET = DRPOSettings()
+_STREAMING = replace(_BUDGET, mu_domain="inverse_cluster", rarity="prior")
 _PAPER = replace(
     _AUTHORS,
     reward_range=(0.0, 1.0),
@@ -196,7 +211,9 @@ _PAPER = replace(
     floor="eps",
     kl_damping="question_pos",
 )
-_UNWEIGHTED = replace(_STREAMING, alpha=0.0, weight_clip=None, ess_floor=None, batch_norm="none")
+_UNWEIGHTED = replace(
+    _STREAMING, std_floor=0.0, alpha=0.0, weight_clip=None, ess_floor=None, batch_norm="none"
+)
 
 PRESETS: dict[str, DRPOSettings] = {
     # What the paper says, on the batch alone.
@@ -206,14 +223,21 @@ PRESETS: dict[str, DRPOSettings] = {
     # What the published code does, its faults included: a reference for tests, not for training.
     "authors_qoq_med": _AUTHORS,
     "authors_mirl": replace(_AUTHORS, k_max=3, floor="guarded"),
-    # The default of `qoqtrain train`: what the sampler leaves of the target, by plain mean success.
-    "budget": replace(_STREAMING, std_floor=0.1, mu_domain="mean", rarity="draws"),
+    # The default: what the sampler leaves of the target, by plain mean success.
+    "budget": _BUDGET,
     # Baselines without domain weights, on the same path and with the same report.
     "grpo": _UNWEIGHTED,
     "dr_grpo": replace(_UNWEIGHTED, group="dr_grpo"),
     "rloo": replace(_UNWEIGHTED, group="rloo"),
     "gdpo": replace(_UNWEIGHTED, group="gdpo", batch_norm="std"),
+    # Published ways to balance domains, to compare with.
+    "disco": replace(_UNWEIGHTED, group="dr_grpo", weighting="disco", alpha=1.0),
+    "medgrpo": replace(_UNWEIGHTED, normalise="logistic"),
 }
+
+
+#: What commands, adapters and estimators use that are told no other.
+DEFAULT_PRESET = "budget"
 
 
 def settings_of(preset: str, **changes: Any) -> DRPOSettings:

@@ -13,6 +13,7 @@ from qoqtrain.drpo.advantage import Temperatures, record_counts, temperatures
 from qoqtrain.drpo.clustering.clusters import Clustering, cluster_domains
 from qoqtrain.drpo.memory import Memory, evidence_of
 from qoqtrain.drpo.priors import DomainPrior, Priors
+from qoqtrain.drpo.published_scaling import difficulty_factors, domain_factors
 from qoqtrain.drpo.settings import DRPOSettings
 
 # Questions of a cluster with a smaller success rate than this fail always: all their scores are 0,
@@ -84,13 +85,14 @@ def weight_rows(
     if not domains:
         return []
     clusterings = _clusterings(domains, priors, history, settings)
+    rarities = _rarities(domains, counts, priors, history, settings)
     by_domain = {d: temperatures(clusterings[d], counts[d], settings) for d in clusterings}
     cells = {
-        d: _live_cells(clustering, by_domain[d])
+        d: _live_cells(clustering, by_domain[d], rarities[d], settings)
         for d, clustering in clusterings.items()
         if clustering.success_rates.max() > ALWAYS_FAILED
     }
-    cells |= _rarity_alone([d for d in domains if d not in cells], cells, counts)
+    cells |= _rarity_alone([d for d in domains if d not in cells], cells, counts, rarities)
     n = np.array([counts[d] for d in domains])
     plain = _normalised(np.array([cells[d].mean_weight() for d in domains]), n)
     held = _bounded(domains, cells, n, settings)
@@ -99,7 +101,7 @@ def weight_rows(
     rows: list[WeightRow] = []
     for i, domain in enumerate(domains):
         clustering, temperature = clusterings.get(domain), by_domain.get(domain)
-        rarity = total / (len(domains) * float(n[i]))
+        rarity = rarities[domain] * total / sum(rarities[d] * counts[d] for d in domains)
         prior = priors.domains.get(domain, DomainPrior())
         rows.append(
             {
@@ -152,21 +154,42 @@ def _clusterings(
     return dict(zip(evidence, cluster_domains(list(evidence.values()), settings), strict=True))
 
 
-def _live_cells(clustering: Clustering, temperature: Temperatures) -> _Cells:
+def _rarities(
+    domains: list[str],
+    counts: Mapping[str, float],
+    priors: Priors,
+    history: Mapping[str, Memory],
+    settings: DRPOSettings,
+) -> dict[str, float]:
+    """What rarity alone makes of each domain, on any scale."""
+    if settings.weighting == "disco":
+        return domain_factors(domains, history, priors)
+    return {domain: 1.0 / counts[domain] for domain in domains}
+
+
+def _live_cells(
+    clustering: Clustering, temperature: Temperatures, rarity: float, settings: DRPOSettings
+) -> _Cells:
     live = clustering.success_rates > ALWAYS_FAILED
     shares = clustering.shares[live]
-    return _Cells(
-        np.log(temperature.domain) + np.log(temperature.clusters[live]), shares / shares.sum()
-    )
+    if settings.weighting == "disco":
+        logs = -np.log(rarity * difficulty_factors(clustering.success_rates[live]))
+    else:
+        logs = np.log(temperature.domain) + np.log(temperature.clusters[live])
+    return _Cells(logs, shares / shares.sum())
 
 
 def _rarity_alone(
-    domains: list[str], others: Mapping[str, _Cells], counts: Mapping[str, float]
+    domains: list[str],
+    others: Mapping[str, _Cells],
+    counts: Mapping[str, float],
+    rarities: Mapping[str, float],
 ) -> dict[str, _Cells]:
-    """1 / N_d times the mean of the other domains' difficulty multipliers, weighed by N_d."""
+    """Rarity times the mean of the other domains' difficulty multipliers, weighed by N_d."""
     records = sum(counts[d] for d in others)
-    multiplier = sum(counts[d] ** 2 * others[d].mean_weight() for d in others) / (records or 1.0)
-    return {d: _Cells(np.log([counts[d] / (multiplier or 1.0)]), np.ones(1)) for d in domains}
+    multiplier = sum(counts[d] * others[d].mean_weight() / rarities[d] for d in others)
+    multiplier = multiplier / (records or 1.0) or 1.0
+    return {d: _Cells(-np.log([rarities[d] * multiplier]), np.ones(1)) for d in domains}
 
 
 def _shares(clustering: Clustering | None) -> list[tuple[float, float]]:

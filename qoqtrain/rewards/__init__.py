@@ -1,7 +1,7 @@
 """Rewards: pure functions of responses and truths, part by part."""
 
 from qoqtrain.rewards.scheme import PARTS, PRESETS, Part, Scheme
-from qoqtrain.rewards.score import columns, score, success, tally
+from qoqtrain.rewards.score import claims, columns, score, success, tally
 from qoqtrain.rewards.truth import (
     MaskPlace,
     TrueNumber,
@@ -19,6 +19,7 @@ __all__ = [
     "TrueNumber",
     "TrueRegion",
     "Truth",
+    "claims",
     "columns",
     "score",
     "success",

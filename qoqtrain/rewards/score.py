@@ -14,7 +14,8 @@ from qoqdata.errors import UsageError
 from qoqtrain.rewards.answers import AnswerReading, Expectations, ExpectedAnswer, answer_part
 from qoqtrain.rewards.final_answer import Answer, final_answer
 from qoqtrain.rewards.form import binary, format_part, graded, length_part
-from qoqtrain.rewards.grounding import Grounds, grounding, grounds_of
+from qoqtrain.rewards.grounding import Grounds, canvases_of, grounding, grounds_of, stored_boxes
+from qoqtrain.rewards.matching import RegionBox
 from qoqtrain.rewards.object_list import ObjectList, object_list
 from qoqtrain.rewards.published import PUBLISHED, published_scores
 from qoqtrain.rewards.scheme import DEFAULT_PRESET, PARTS, Part, Scheme, scheme_of
@@ -104,6 +105,11 @@ def score(
         response = _Response(text, answer, objects, reading, stop)
         scores.append(_score(response, question, scheme, name))
     return scores
+
+
+def claims(response: str, truth: Truth) -> list[RegionBox]:
+    """The boxes that a response claims, in stored pixels, without those of no area in an image."""
+    return stored_boxes(_parse(response)[1].mentions, canvases_of(truth))
 
 
 def _score(

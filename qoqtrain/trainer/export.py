@@ -11,15 +11,16 @@ from qoqdata.errors import QoqdataError
 from qoqtrain.rollout.vllm import load_weights
 from qoqtrain.trainer.engine.engine import computes_in_bfloat16
 from qoqtrain.trainer.lora import merged_weights
+from qoqtrain.trainer.plan.settings import MODEL_FOLDER
 from qoqtrain.trainer.run import TrainingRun
 
-#: Folders of the run: the trained model, and the weights while a server loads them.
-MODEL, SERVING = "model", "serving"
+#: Folder of the run for the weights while a server loads them.
+SERVING = "serving"
 
 
 def export_model(run: TrainingRun) -> Path:
     """Write the trained model where `load_policy` and transformers find it: OUT/model."""
-    folder = run.settings.out / MODEL
+    folder = run.settings.out / MODEL_FOLDER
     write_model(run, folder)
     run.ranks.wait()
     return folder

@@ -25,7 +25,7 @@ from qoqtrain.trainer.log.progress import Notify, Progress
 from qoqtrain.trainer.plan.budget import budgeted
 from qoqtrain.trainer.plan.plan import TrainingPlan, plan_run
 from qoqtrain.trainer.plan.refusals import refuse_unfit, unfit_records
-from qoqtrain.trainer.plan.settings import TrainSettings
+from qoqtrain.trainer.plan.settings import TrainSettings, write_settings
 from qoqtrain.trainer.questions import Draws, Feed, StepQuestions, ecg_ids, open_stream
 from qoqtrain.trainer.run import TrainingRun, start_run
 from qoqtrain.trainer.signals import Wishes, heard
@@ -90,6 +90,8 @@ def export_checkpoint(settings: TrainSettings, step: int, out: Path) -> Path:
 def _train(run: TrainingRun, stream: Any, dataset: Dataset, notify: Notify) -> Path:
     settings, ranks, data = run.settings, run.ranks, dataset.manifest.digest
     former = resume_run(run, stream, data)
+    if ranks.first:
+        write_settings(settings)
     listeners = metrics.listeners(settings.out, settings.log, run.facts()) if ranks.first else []
     leave_out = settings.rollouts.unfit == "leave_out"
     images = settings.rollouts.backend == "vllm"

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qoqdata.dataset import Dataset
+from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, UsageError
+from qoqdata.statistics import difficulty
 from qoqdata.stream import Mix, Stream
 from qoqdata.stream.mixing import probabilities, weights
 from qoqdata.stream.plan import Share
@@ -60,6 +61,52 @@ def test_a_target_is_cut_level_by_level() -> None:
     for by in ("label/domain", "domain/domain", "colour", "domain/label/concept", ""):
         with pytest.raises(UsageError, match="components"):
             Mix(by)
+
+
+def with_rates(dataset: Dataset, rates: list[float | None], policy: str = "tiny") -> Dataset:
+    """The set with success rates of some of its records, in order of id."""
+    ids = sorted(dataset.records.select("id").collect()["id"].to_list())
+    known = [(name, rate) for name, rate in zip(ids, rates, strict=False) if rate is not None]
+    path = dataset.root / "rollouts.jsonl"
+    path.write_text("".join(json.dumps({"id": n, "reward": r}) + "\n" for n, r in known))
+    table = difficulty.from_rollouts(path, policy=policy, scorer="reward")
+    difficulty.write_difficulty(dataset.layout, table)
+    return open_dataset(dataset.root)
+
+
+def test_the_last_level_is_how_hard_a_question_is(tmp_path: Path) -> None:
+    written = write(tmp_path / "set", [Part("films", "chest_xray", (8,))])
+    mix = Mix("domain/difficulty", "target", exponents=0.0)
+    with pytest.raises(UsageError, match=r"no success rates to mix by.*qoqdata difficulty"):
+        opened(written, mix)
+    # Below a third, below two thirds, above; the others have none.
+    dataset = with_rates(written, [0.0, 0.3333, 1 / 3, 0.66, 2 / 3, 1.0])
+    stream = opened(dataset, mix)
+    shares = {name: (one.records, one.probability) for name, one in stream.sampling().items()}
+    assert shares == {
+        f"chest_xray/{name}": (2, pytest.approx(0.25)) for name in ("", "hard", "middle", "easy")
+    }
+    # Another table gives other components, so a state of this one is refused.
+    state = stream.state_dict()
+    other = opened(with_rates(dataset, [1.0] * 6), mix)
+    with pytest.raises(DatasetError, match="selected other records"):
+        other.load_state_dict(state)
+    with pytest.raises(UsageError, match="choose with --policy"):
+        opened(with_rates(dataset, [1.0], "second"), mix)
+    named = opened(dataset, Mix("difficulty", "uniform", policy="second"))
+    assert {name: one.records for name, one in named.sampling().items()} == {"": 7, "easy": 1}
+
+
+def test_labels_with_a_slash_keep_their_difficulty_apart() -> None:
+    mix = Mix("domain/label/difficulty", "target", exponents=(0.0, 0.0, 1.0))
+    assert mix.parts("ct/a/b/hard") == ("ct", "a/b", "hard")
+    assert mix.parts("ct//") == ("ct", "", "")
+    assert Mix("difficulty").parts("easy") == ("easy",)
+    found = weights(mix, {"ct/a/b/hard": 3.0, "ct/a/b/easy": 1.0, "ct/c/": 9.0}, None)
+    assert found == pytest.approx({"ct/a/b/hard": 3 / 8, "ct/a/b/easy": 1 / 8, "ct/c/": 1 / 2})
+    for wrong in ("difficulty/domain", "label/domain/difficulty", "label/task"):
+        with pytest.raises(UsageError, match="difficulty last"):
+            Mix(wrong)
 
 
 def test_components_of_several_levels() -> None:

@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from qoqdata.dataset import Dataset
+from qoqdata.serving.gate import Gate
 from qoqdata.viewer.app import viewer_app
-from qoqdata.viewer.gate import Gate
 from tests.records.sound_rows import ecg_row, facts, image_row, mask_info, region
 from tests.validation.written_set import write
 

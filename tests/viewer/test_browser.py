@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from qoqdata.dataset import Dataset
-from qoqdata.viewer.serving import bound
+from qoqdata.serving.server import bound
+from qoqdata.viewer.served import COMMAND, viewer_of
 from tests.viewer.conftest import BOXED, HEART, PLAIN, SCAN, TEXT
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -42,7 +43,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def url(dataset: Dataset) -> Iterator[str]:
-    server, url = bound(dataset, author="ana")
+    server, url = bound(viewer_of(dataset, author="ana"), command=COMMAND)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield url

@@ -66,7 +66,7 @@ def test_without_the_extra_one_line_tells_it(
     code, _, err = command("view", dataset.root)
     assert (code, err) == (
         2,
-        "error: the viewer needs Flask. Fix: pip install 'qoqdata[view]'\n",
+        "error: `qoqdata view` needs Flask. Fix: pip install 'qoqdata[view]'\n",
     )
 
 

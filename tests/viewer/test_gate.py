@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from qoqdata.dataset import Dataset
-from qoqdata.viewer.gate import COOKIE, Gate
+from qoqdata.serving.gate import COOKIE, Gate
 from tests.viewer.conftest import BOXED
 
 PAGES = ("/", f"/record/{BOXED}", "/thumbnail/0", f"/record/{BOXED}/image/0", "/quarantine")

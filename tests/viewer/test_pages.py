@@ -16,8 +16,8 @@ from PIL import Image
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import QUARANTINE
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.serving.gate import Gate
 from qoqdata.viewer.app import viewer_app
-from qoqdata.viewer.gate import Gate
 from tests.remote.servers import Site, serving
 from tests.viewer.conftest import BOXED, HEART, HOSTILE, PLAIN, SCAN, TEXT, inside
 

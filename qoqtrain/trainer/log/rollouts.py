@@ -12,15 +12,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import replacing
-from qoqtrain.rewards import PARTS
+from qoqdata.boxes import Box
+from qoqtrain.rewards import PARTS, Truth, claims
 from qoqtrain.rollout.protocol import Rollout
 from qoqtrain.trainer.step.scoring import success_of
 
 FOLDER = "rollouts.parquet"
+#: Boxes of a response that are kept; one that claims more is no answer to look at.
+MOST_BOXES = 64
+
+BOX = pa.struct(
+    [
+        pa.field("image", pa.int32()),
+        pa.field("label", pa.string()),
+        *(pa.field(name, pa.float32()) for name in Box._fields),
+    ]
+)
 
 SCHEMA = pa.schema(
     [
@@ -38,6 +50,8 @@ SCHEMA = pa.schema(
         pa.field("overall", pa.float64(), nullable=False),
         *(pa.field(part, pa.float64()) for part in PARTS),
         pa.field("prediction", pa.string()),
+        # What the response claims, in stored pixels.
+        pa.field("boxes", pa.list_(BOX)),
         pa.field("advantage", pa.float64(), nullable=False),
     ]
 )
@@ -48,11 +62,12 @@ def rollout_table(
     records: Sequence[Mapping[str, Any]],
     scores: Sequence[Mapping[str, Any]],
     advantages: Sequence[float],
+    truths: Sequence[Truth],
     *,
     step: int,
     policy: str,
 ) -> pa.Table:
-    """One row a rollout; `records` are those that the rollouts' `row` counts into."""
+    """One row a rollout; `records` and `truths` are those that the rollouts' `row` counts into."""
     rows = []
     for rollout, score, advantage in zip(rollouts, scores, advantages, strict=True):
         record = records[rollout.row]
@@ -71,10 +86,19 @@ def rollout_table(
                 "overall": score["overall"],
                 **{part: score[part] for part in PARTS},
                 "prediction": score["prediction"],
+                "boxes": [
+                    {"image": one.image, "label": one.label, **one.box._asdict()}
+                    for one in claims(rollout.text, truths[rollout.row])[:MOST_BOXES]
+                ],
                 "advantage": float(advantage),
             }
         )
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def empty() -> pl.DataFrame:
+    """The table without a row."""
+    return pl.DataFrame(SCHEMA.empty_table())
 
 
 def write_rollouts(out: Path, table: pa.Table, *, step: int, rank: int) -> Path:

@@ -8,6 +8,7 @@ their bounds. Nothing is corrected twice: weight times draws is the target.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ import polars as pl
 from qoqdata.errors import UsageError
 from qoqdata.stream.mixing import Mix
 from qoqtrain.drpo.settings import settings_of
-from qoqtrain.trainer.plan.settings import TrainSettings
+from qoqtrain.trainer.plan.settings import Budget, TrainSettings
 
 if TYPE_CHECKING:
+    from qoqdata.dataset import Dataset
+    from qoqtrain.drpo import DRPO
     from qoqtrain.drpo.starting_weights import WeightRow
     from qoqtrain.trainer.plan.plan import TrainingPlan
 
@@ -43,11 +46,18 @@ def mix_of(settings: TrainSettings) -> Mix | None:
             raise UsageError(f"{error}", where="mix", fix=fix) from error
     if not shares_budget(settings):
         return None
-    budget = settings.budget
+    return budget_mix(settings.budget, settings.drpo.domain_key)
+
+
+def budget_mix(budget: Budget, key: str) -> Mix:
+    """The mix that draws by the target, as far as it may."""
+    by, exponents = [key, budget.within], [budget.exponent, budget.within_exponent]
+    if budget.difficulty_exponent is not None:
+        by, exponents = [*by, "difficulty"], [*exponents, budget.difficulty_exponent]
     return Mix(
-        by=f"{settings.drpo.domain_key}/{budget.within}",
+        by="/".join(by),
         weights="target",
-        exponents=(budget.exponent, budget.within_exponent),
+        exponents=tuple(exponents),
         max_repeats=budget.max_repeats,
     )
 
@@ -99,6 +109,17 @@ def budgeted(plan: TrainingPlan, stream: Any) -> TrainingPlan:
     """The plan with an estimator that knows what the stream draws, where they share a budget."""
     if plan.drpo is None or not shares_budget(plan.settings):
         return plan
-    key = plan.settings.drpo.domain_key
-    target = target_of(plan.records, key, plan.settings.budget.exponent)
-    return replace(plan, drpo=plan.drpo.drawn(stream.sampled(key), target))
+    target = target_of(plan.records, plan.drpo.domain_key, plan.settings.budget.exponent)
+    return replace(plan, drpo=plan.drpo.drawn(stream.sampled(plan.drpo.domain_key), target))
+
+
+def by_default(drpo: DRPO, dataset: Dataset) -> DRPO:
+    """An estimator before its first step on a data set, under the mix and the budget of a run that
+    is told no others."""
+    if drpo.settings.rarity != "draws":
+        return drpo
+    budget, key = Budget(), drpo.domain_key
+    with closing(dataset.stream("train", mix=budget_mix(budget, key), columns=("id",))) as stream:
+        sampled = stream.sampled(key)
+    records = dataset.for_training().filter(pl.col("split") == "train")
+    return drpo.drawn(sampled, target_of(records, key, budget.exponent))

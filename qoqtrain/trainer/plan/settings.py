@@ -8,11 +8,15 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.atomic import digest
+from qoqdata.atomic import digest, replacing
 from qoqdata.errors import UsageError
 from qoqdata.settings import checked, load_mapping
 from qoqdata.yaml_document import dump_yaml, parse_yaml
-from qoqtrain.rewards.scheme import DEFAULT_PRESET
+from qoqtrain.drpo.settings import DEFAULT_PRESET as DRPO_PRESET
+from qoqtrain.rewards.scheme import DEFAULT_PRESET as REWARD_PRESET
+
+#: What a run writes into its folder of its settings, and of the trained model.
+SETTINGS_FILE, MODEL_FOLDER = "settings.yaml", "model"
 
 
 class _Section(BaseModel):
@@ -141,6 +145,13 @@ class Budget(_Section):
         "label", description="what the draws of a domain are cut by"
     )
     within_exponent: float = Field(0.5, ge=0, le=1, description="the same within a domain")
+    difficulty_exponent: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="the same for hard, middle and easy questions within these, by the set's"
+        " difficulty table; default: not cut by difficulty",
+    )
     max_repeats: float = Field(
         10.0, ge=1, description="passes an epoch that no part is drawn beyond; weights do the rest"
     )
@@ -149,7 +160,7 @@ class Budget(_Section):
 class Drpo(_Section):
     """The estimator (`qoqtrain.DRPO.from_stats`)."""
 
-    preset: str = "budget"
+    preset: str = DRPO_PRESET
     domain_key: Literal["domain", "source"] = "domain"
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -157,7 +168,7 @@ class Drpo(_Section):
 class Reward(_Section):
     """The reward (`qoqtrain.rewards.score`)."""
 
-    preset: str = DEFAULT_PRESET
+    preset: str = REWARD_PRESET
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -269,6 +280,14 @@ def read_settings(
 def as_yaml(settings: TrainSettings) -> str:
     """The settings as the YAML that `read_settings` reads."""
     return dump_yaml(settings.model_dump(mode="json"))
+
+
+def write_settings(settings: TrainSettings) -> None:
+    """Write the settings into the run's folder, for people and for `qoqtrain watch`; after a run
+    went on under others, those that it goes on under."""
+    settings.out.mkdir(parents=True, exist_ok=True)
+    with replacing(settings.out / SETTINGS_FILE) as draft:
+        draft.write_text(as_yaml(settings), encoding="utf-8")
 
 
 def _assign(fields: dict[str, Any], assignment: str) -> None:

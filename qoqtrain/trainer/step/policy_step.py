@@ -77,6 +77,7 @@ def policy_step(run: TrainingRun, draws: Draws, step: int) -> dict[str, Any]:
             [row.facts for row in rows],
             scored.scores,
             scored.advantages,
+            [row.truth for row in rows],
             step=step,
             policy=run.settings.model,
         )

@@ -28,6 +28,11 @@ HEALTH = (
 )
 
 
+#: The same of a domain: its share of the squared advantage, its N, what DRPO takes its success rate
+#: for, and the mean weight of its questions.
+DOMAIN_HEALTH = ("squared_mass", "N", "success_rate", "weight")
+
+
 @dataclass(frozen=True, eq=False)
 class ScoredRollouts:
     """`scores` and `advantages` of this rank's rollouts, `everyone` the light columns of all
@@ -142,7 +147,7 @@ def rollout_numbers(scored: ScoredRollouts) -> dict[str, Any]:
                 "truncated": _mean([float(row["truncated"]) for row in rows]),
                 "response_tokens": _mean([row["tokens"] for row in rows]),
                 "rollouts": len(rows),
-                **{name: report["domains"][domain][name] for name in ("squared_mass", "N")},
+                **{name: report["domains"][domain][name] for name in DOMAIN_HEALTH},
             }
             for domain, rows in sorted(by_domain.items())
         },

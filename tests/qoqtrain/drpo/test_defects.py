@@ -83,7 +83,8 @@ def test_d2_the_guard_mixes_scales() -> None:
     z = 0.8660251  # 0.5 / (0.5774 + 1e-6)
     assert bare == pytest.approx(z / (guarded.report["batch_std"] + 1e-6), rel=1e-4)
 
-    step = DRPO.preset("streaming", reward_range=(-1, 1), bounds=None).step(**batch)
+    plain = {"reward_range": (-1, 1), "std_floor": 0.0, "bounds": None}
+    step = DRPO.preset("streaming", **plain).step(**batch)
     z_all = DRPO.preset("grpo", reward_range=(-1, 1)).step(**batch).advantages
     scale = step.advantages * step.factors / z_all
     assert scale == pytest.approx(scale[0], rel=1e-9)

@@ -129,7 +129,7 @@ def test_questions_that_always_fail_have_no_say() -> None:
             {"key": "hopeless", "n_records": 100, "success_rate": 0.0, "n_questions": 100},
         ]
     )
-    weights = by_domain(DRPO.from_stats(Stats(rows, clusters=clusters)))
+    weights = by_domain(DRPO.from_stats(Stats(rows, clusters=clusters), preset="streaming"))
     # mu_d: inverse-size weights 1/75 and 1/25 give 0.4 * 3/4.
     assert weights["hard"]["weighted_success_rate"] == pytest.approx(0.3)
     assert weights["hopeless"]["success_rate"] == pytest.approx(0.0, abs=1e-12)

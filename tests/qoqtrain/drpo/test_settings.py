@@ -12,12 +12,24 @@ import pytest
 
 from qoqdata.errors import UsageError
 from qoqtrain import DRPO
-from qoqtrain.drpo import PRESETS, DRPOSettings
+from qoqtrain.adapters.verl_inputs import drpo_of
+from qoqtrain.drpo import DEFAULT_PRESET, PRESETS, DRPOSettings
 from qoqtrain.drpo.settings import settings_of
+from qoqtrain.trainer.plan.settings import read_settings
 
 
-def test_streaming_is_the_default() -> None:
-    assert DRPO.preset().settings == DRPO().settings == PRESETS["streaming"] == DRPOSettings()
+def test_one_preset_is_the_default_of_all() -> None:
+    trained = read_settings(values={"data": "d", "model": "m"}).drpo.preset
+    assert DEFAULT_PRESET == trained == "budget"
+    assert DRPO.preset().settings == DRPO().settings == PRESETS["budget"] == DRPOSettings()
+    assert drpo_of({})[0].settings == PRESETS["budget"]
+
+
+def test_published_presets_divide_by_any_std() -> None:
+    """0.1 of the range is the floor of ours; a published number does not move."""
+    floors = {name: settings.std_floor for name, settings in PRESETS.items()}
+    assert {name for name, floor in floors.items() if floor} == {"budget", "streaming"}
+    assert set(floors.values()) == {0.0, 0.1}
 
 
 def test_presets_are_what_the_names_say() -> None:

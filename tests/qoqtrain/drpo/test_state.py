@@ -62,7 +62,7 @@ def test_a_state_of_the_first_release_still_loads() -> None:
     """Written before success rates had their name; a checksum that holds the whole state."""
     state = json.loads((Path(__file__).parents[1] / "vectors" / "drpo_state.json").read_text())
     priors = {"a": 1000, "b": {"n_records": 50, "success_rate": 0.25, "n_questions": 40}}
-    drpo = DRPO.from_stats(None, priors=priors, bins=16)
+    drpo = DRPO.from_stats(None, preset="streaming", priors=priors, bins=16, std_floor=0.0)
     drpo.load_state_dict(state)
     assert drpo.checksum() == "b3355479ff37f1eb2484b7137a0923b2553571c20aeec0fdee976efc9bc1c125"
     step = drpo.step([0.0, 1.0, 0.25, 0.75], [1, 1, 2, 2], ["a", "a", "b", "b"], update=False)

@@ -90,7 +90,7 @@ def test_a_few_failures_do_not_make_an_easy_domain_hard() -> None:
         "middle": {"n_records": 100, "success_rate": 0.5, "n_questions": 100},
     }
     half = dict.fromkeys(priors, 0.5)
-    published = DRPO.from_stats(None, priors=priors).weights()
+    published = DRPO.from_stats(None, preset="streaming", priors=priors).weights()
     ours = DRPO.from_stats(None, preset="budget", priors=priors).drawn(half, half).weights()
     assert published[0]["weighted_success_rate"] == pytest.approx(0.09)
     assert published[0]["weight"] > published[1]["weight"]
@@ -107,6 +107,14 @@ def test_the_mix_is_the_budget_s_unless_one_is_set() -> None:
     for preset in ("grpo", "paper", "streaming", "authors_mirl"):
         assert mix_of(settings(drpo={"preset": preset})) is None
     assert mix_of(settings(stage="sft")) is None
+
+
+def test_weights_are_those_that_a_run_starts_with(small: dict[str, Any]) -> None:
+    del small["mix"]
+    planned = qoqtrain.dry_run(small | {"ecg": "auto"}).weights
+    assert qoqtrain.weights(small["data"]) == planned
+    # Counts of the data, which the mix has corrected already, are another table.
+    assert qoqtrain.weights(small["data"], preset="streaming") != planned
 
 
 def test_the_dry_run_shows_target_draws_weight_and_product(small: dict[str, Any]) -> None:

@@ -1,9 +1,9 @@
-"""Who may ask the viewer, and from where.
+"""Who may ask an application, and from where.
 
 Every user of a machine reaches its loopback address, and so does every page that a browser of it
 has open. So nothing is answered without the token of the printed URL, which becomes a cookie that
 no other site can send; names of hosts are checked against rebinding, and what writes must come from
-a page of the viewer itself.
+a page of the application itself.
 
 A browser sends the cookies of a host to all its ports, also to what another user serves there. So
 all pages lie below a path that nobody else knows, and the cookie is sent below it only.
@@ -26,7 +26,8 @@ from flask import Request
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     # Not no-referrer: browsers then send no origin with a form either.
@@ -41,27 +42,28 @@ _EVERYWHERE = ("0.0.0.0", "::", "")
 
 @dataclass(frozen=True)
 class Gate:
-    """The rule for requests to a viewer that listens at `host`: the cookie COOKIE carries `token`,
-    and all pages lie below the path `root`."""
+    """The rule for requests to an application that listens at `host`: the cookie COOKIE carries
+    `token`, and all pages lie below the path `root`. `command` is who printed the URL."""
 
     host: str
+    command: str = "qoqdata view"
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     root: str = field(default_factory=lambda: f"/{secrets.token_hex(8)}")
 
     def refusal(self, request: Request) -> str | None:
         """Why a request is refused; None for one that may pass."""
         if not self.knows_host(request.headers.get("Host", "")):
-            return "this host name is not the viewer's; open the URL that it printed"
+            return f"this host name is not that of `{self.command}`; open the URL that it printed"
         inside = request.script_root == self.root
         if not inside or not self.admits(request.cookies.get(COOKIE, "")):
-            return "open the URL that `qoqdata view` printed; it holds a token"
+            return f"open the URL that `{self.command}` printed; it holds a token"
         if request.method in ("GET", "HEAD"):
             return None
         origin = urlsplit(request.headers.get("Origin", ""))
         if not origin.netloc or origin.netloc != request.headers.get("Host"):
-            return "this did not come from a page of the viewer"
+            return f"this did not come from a page of `{self.command}`"
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            return "this did not come from a page of the viewer"
+            return f"this did not come from a page of `{self.command}`"
         return None
 
     def below_root(self, application: Callable[..., Any]) -> Callable[..., Any]:

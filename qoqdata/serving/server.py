@@ -1,4 +1,4 @@
-"""Binds an address and serves the viewer until it is interrupted."""
+"""Binds an address and serves an application until it is interrupted."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from qoqdata.curation.decisions import named
-from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
+    from flask import Flask
     from werkzeug.serving import BaseWSGIServer
+
+    from qoqdata.serving.gate import Gate
+
+#: Makes the application behind its gate; it imports Flask, which may not be installed.
+AppMaker = Callable[["Gate"], "Flask"]
 
 
 def serve(
-    dataset: Dataset,
-    *,
-    host: str,
-    port: int,
-    policy: str | None,
-    author: str | None,
-    on_ready: Callable[[str], None],
+    make: AppMaker, *, command: str, host: str, port: int, on_ready: Callable[[str], None]
 ) -> None:
-    """Load the index, listen, give `on_ready` the URL with its token, and serve.
+    """Make the application, listen, give `on_ready` the URL with its token, and serve.
 
     Raises UsageError without Flask and for an address that cannot be bound.
     """
-    server, url = bound(dataset, host=host, port=port, policy=policy, author=author)
+    server, url = bound(make, command=command, host=host, port=port)
     with suppress(KeyboardInterrupt):
         on_ready(url)
         server.serve_forever()
@@ -36,22 +34,19 @@ def serve(
 
 
 def bound(
-    dataset: Dataset,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    policy: str | None = None,
-    author: str | None = None,
+    make: AppMaker, *, command: str, host: str = "127.0.0.1", port: int = 0
 ) -> tuple[BaseWSGIServer, str]:
-    """The server of a viewer, bound and not yet serving, and its URL; raises as `serve`."""
+    """The server of an application, bound and not yet serving, and its URL; raises as `serve`."""
     try:
         from werkzeug.serving import WSGIRequestHandler, make_server
 
-        from qoqdata.viewer.app import viewer_app
-        from qoqdata.viewer.gate import Gate
+        from qoqdata.serving.gate import Gate
+
+        gate = Gate(host, command)
+        app = make(gate)
     except ImportError as error:
         fix = "pip install 'qoqdata[view]'"
-        raise UsageError("the viewer needs Flask", fix=fix) from error
+        raise UsageError(f"`{command}` needs Flask", fix=fix) from error
 
     class Silent(WSGIRequestHandler):
         """Logs nothing: lines of requests hold the token and ids of records."""
@@ -62,8 +57,6 @@ def bound(
         def log_error(self, format: str, *args: object) -> None:
             pass
 
-    gate = Gate(host)
-    app = viewer_app(dataset, gate, policy=policy, author=named(author))
     try:
         # Bound here, because Werkzeug ends the process where it cannot bind.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

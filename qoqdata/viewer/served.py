@@ -1,0 +1,29 @@
+"""The viewer of a data set as an application that `qoqdata.serving` can serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qoqdata.curation.decisions import named
+from qoqdata.dataset import Dataset
+from qoqdata.serving.server import AppMaker
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from qoqdata.serving.gate import Gate
+
+COMMAND = "qoqdata view"
+
+
+def viewer_of(
+    dataset: Dataset, *, policy: str | None = None, author: str | None = None
+) -> AppMaker:
+    """What makes the viewer behind a gate; decisions are of `author`, or of who is logged in."""
+
+    def make(gate: Gate) -> Flask:
+        from qoqdata.viewer.app import viewer_app
+
+        return viewer_app(dataset, gate, policy=policy, author=named(author))
+
+    return make
