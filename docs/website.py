@@ -1,6 +1,6 @@
 """The documentation as a site: `python docs/website.py [FOLDER]`, with the extra `docs`.
 
-Pages are docs/*.md, and the files of the repository's top level that `PAGES` names. Links between
+Pages are docs/*.md, the notebooks, and the files of the top level that `PAGES` names. Links between
 them are written as a code host follows them, and become those of the site. The build is strict: a
 link or anchor that leads nowhere, a name that the API lacks, or a page that would fetch something
 from elsewhere is an error.
@@ -9,6 +9,7 @@ from elsewhere is an error.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -44,6 +45,10 @@ def stage(folder: Path) -> None:
     for path in (*sorted(DOCS.glob("*.md")), *(ROOT / name for name in PAGES)):
         text = _NOT_RUN.sub("", path.read_text(encoding="utf-8"))
         (folder / site_name(path)).write_text(_with_site_links(text, path), encoding="utf-8")
+    for path in sorted((DOCS / "notebooks").glob("*.ipynb")):
+        target = folder / path.relative_to(DOCS).with_suffix(".md")
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(notebook_page(path), encoding="utf-8")
     for pattern in PICTURES:
         for path in DOCS.rglob(pattern):
             target = folder / path.relative_to(DOCS)
@@ -51,10 +56,21 @@ def stage(folder: Path) -> None:
             shutil.copyfile(path, target)
 
 
+def notebook_page(path: Path) -> str:
+    """A notebook as Markdown: its texts and its code, which tests run; it has no outputs."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    parts = ["".join(cell["source"]) for cell in cells]
+    return "\n\n".join(
+        part if cell["cell_type"] == "markdown" else f"```python\n{part}\n```"
+        for cell, part in zip(cells, parts, strict=True)
+    )
+
+
 def site_name(path: Path) -> str:
     """Where a file of the repository is in the site; KeyError for one that is not part of it."""
     if path.is_relative_to(DOCS):
-        return path.relative_to(DOCS).as_posix()
+        page = path.with_suffix(".md") if path.suffix == ".ipynb" else path
+        return page.relative_to(DOCS).as_posix()
     return PAGES[path.relative_to(ROOT).as_posix()]
 
 
