@@ -33,8 +33,9 @@ _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 _NOT_RUN = re.compile(r"^<!-- (?:not run: .*?|test) -->\n", re.MULTILINE | re.DOTALL)
 #: What a browser fetches to show a page; links that a reader follows are none of it.
 _FETCHED = re.compile(
-    r"<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|data)=\"?(?:https?:)?//[^\">]+"
-    r"|<link\b(?![^>]*rel=\"?canonical)[^>]*href=\"?(?:https?:)?//[^\">]+"
+    r"<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|data)=[\"']?"
+    r"(?:https?:)?//[^\"'>]+"
+    r"|<link\b(?![^>]*rel=[\"']?canonical)[^>]*href=[\"']?(?:https?:)?//[^\"'>]+"
     r"|url\([\"']?(?:https?:)?//[^)]+|@import\s+[\"'](?:https?:)?//[^\"']+"
 )
 

@@ -58,6 +58,8 @@ def test_the_page_of_files_names_every_column_of_rollouts() -> None:
         ("a.html", '<link rel="canonical" href="https://example.org/">', False),
         ("a.html", '<script src="assets/a.js"></script><img src=../b.png>', False),
         ("a.html", '<script async src="https://example.org/a.js"></script>', True),
+        ("a.html", "<script>write('<script src=\"https://example.org/a.js\">')</script>", True),
+        ("a.html", "<script>write(\"<script src='https://example.org/a.js'>\")</script>", True),
         ("a.html", "<link rel=stylesheet href=//example.org/a.css>", True),
         ("a.html", '<img alt="x" src="http://example.org/a.png">', True),
         ("a.css", "@font-face{src:url(https://example.org/a.woff)}", True),
