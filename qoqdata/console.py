@@ -80,18 +80,23 @@ def emit_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+#: Places between two columns; rich counts them beside the last one too.
+_GAP = 2
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
     """An aligned table; numbers right, None as a dash."""
     rows = [list(row) for row in rows]
     if title:
         say(title)
     cells = [[_cell(value) for value in row] for row in rows]
+    lines = (columns, *cells)
+    whole = [max(cell_len(line[index]) for line in lines) for index in range(len(columns))]
     # The first column names the row, and a name cut short names nothing.
-    least = [
-        max((_longest(line[index], whole=index == 0) for line in (columns, *cells)), default=0)
-        for index in range(len(columns))
+    least = whole[:1] + [
+        max(_longest_word(line[index]) for line in lines) for index in range(1, len(columns))
     ]
-    if sum(least) + 2 * (len(least) - 1) > out.width:
+    if sum(least) + _GAP * len(least) > out.width:
         # Words would be cut: each row in lines of its own.
         for line in cells:
             named = zip(columns[1:], line[1:], strict=True)
@@ -99,6 +104,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
                 f"{columns[0]} {line[0]}", ["; ".join(f"{name} {value}" for name, value in named)]
             )
         return
+    # Rich would narrow a column below its longest word, and cut it.
+    widths = _widths(least, whole, out.width - _GAP * len(least))
     sheet = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float, type(None))) for row in rows)
@@ -106,16 +113,27 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
             name,
             justify="right" if numeric else "left",
             no_wrap=index == 0,
-            min_width=least[index],
+            width=widths[index],
         )
     for line in cells:
         sheet.add_row(*line)
     out.print(sheet, soft_wrap=False)
 
 
-def _longest(text: str, *, whole: bool) -> int:
-    """Places that the longest word takes on a terminal, or the whole text."""
-    return max(map(cell_len, [text] if whole else text.split()), default=0)
+def _longest_word(text: str) -> int:
+    """Places that it takes on a terminal."""
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _widths(least: Sequence[int], whole: Sequence[int], places: int) -> list[int]:
+    """`least` of each column, and what is left of `places` for columns that want more, evenly."""
+    widths = list(least)
+    spare = places - sum(widths)
+    while spare > 0 and (wanting := [i for i in range(len(widths)) if widths[i] < whole[i]]):
+        for index in wanting[:spare]:
+            widths[index] += 1
+        spare -= len(wanting[:spare])
+    return widths
 
 
 def entry(head: str, lines: Iterable[str]) -> None:
