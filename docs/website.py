@@ -23,6 +23,7 @@ DOCS = ROOT / "docs"
 PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
 PICTURES = ("*.png", "*.svg")
