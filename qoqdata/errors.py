@@ -1,31 +1,21 @@
 """Every error that qoqdata raises on purpose, drawn at once.
 
     QoqdataError                what, where, fix
-    |-- UsageError              the command or its configuration is wrong         exit code 2
-    |   |-- CardError           a source card breaks its schema
-    |   `-- UnknownSource       no source of that name is registered
-    |-- InputError              a raw file or table cannot be used; ends in quarantine
-    |   |-- MissingFile         named by a table, absent on disk
-    |   |-- OutsideRoot         a path that leaves the raw root
-    |   |-- UnreadableFile      damaged, truncated, or not what its name says
-    |   |-- UnsupportedFormat   intact, but no decoder here can read it
-    |   |-- TooLarge            a declared or real size beyond the limits
-    |   |-- OverLimit           more time or memory than the limits give a unit
-    |   |-- NoPixels            a valid DICOM object without an image
-    |   |-- NotAVolume          images that are no slices of a volume
-    |   |-- BadTable            a table lacks a column, is empty or cannot be parsed
-    |   |-- BadLabel            a raw label that the card does not map
-    |   |-- DuplicateKey        a key that must be unique and is not
-    |   |-- MissingKey          a row or file without its partner
-    |   |-- TornGroup           official splits that tear a patient or group apart
-    |   |-- WorkerDied          the process that ran it crashed or was killed
-    |   `-- Misaligned          image, mask or boxes do not share a grid
-    |-- ConverterError          a converter breaks the protocol, or asks what its card lacks
-    |-- RecordError             a record breaks the schema: id, column, rule
-    `-- DatasetError            a data set on disk is incomplete, altered or of another version
-        `-- UnfinishedBuild     its build was interrupted                         exit code 3
+    |-- UsageError              exit code 2
+    |   |-- CardError
+    |   `-- UnknownSource
+    |-- InputError              a raw file or table; ends in quarantine
+    |   |-- MissingFile, OutsideRoot, UnreadableFile, UnsupportedFormat
+    |   |-- TooLarge, OverLimit, WorkerDied
+    |   |-- NoPixels, NotAVolume, Misaligned
+    |   `-- BadTable, BadLabel, DuplicateKey, MissingKey, TornGroup
+    |-- ConverterError          ends in quarantine
+    |-- RecordError             ends in quarantine
+    `-- DatasetError
+        `-- UnfinishedBuild     exit code 3
 
-`code` is stable: it is the reason in quarantine tables and in `--json` output.
+`code` is stable: it is the reason in quarantine tables and in `--json` output. Of what ends in
+quarantine the docstring says what it means and, below, what to do: docs/quarantine.md takes it.
 """
 
 from __future__ import annotations
@@ -61,87 +51,190 @@ def _rebuild(
 
 
 class UsageError(QoqdataError):
+    """The command or its configuration is wrong."""
+
     code = "usage"
 
 
 class CardError(UsageError):
+    """A source card breaks its schema."""
+
     code = "bad_card"
 
 
 class UnknownSource(UsageError):
+    """No source of that name is registered."""
+
     code = "unknown_source"
 
 
 class InputError(QoqdataError):
+    """A raw file or table cannot be used, for a reason that has no code of its own.
+
+    Read the message: it names the file and the fault.
+    """
+
     code = "bad_input"
 
 
 class MissingFile(InputError):
+    """A table or a header names a file that is not there.
+
+    Complete the raw folder, or correct the path in the table, and build again: only what
+    changed is converted. Where the publisher never had the file, leave it: the row is the
+    account of it.
+    """
+
     code = "missing_file"
 
 
 class OutsideRoot(InputError):
+    """A path or a link leads out of the raw folder, or is no regular file.
+
+    Put the file itself in the place of the link, or name the folder that it leads into under
+    `mounts:` of build.yaml. Pipes and devices are never opened.
+    """
+
     code = "outside_root"
 
 
 class UnreadableFile(InputError):
+    """The file is damaged, cut short, or not what its name says.
+
+    Compare its digest with the publisher's (`qoqdata check-raw`) and fetch it again.
+    """
+
     code = "unreadable_file"
 
 
 class UnsupportedFormat(InputError):
+    """The file is intact, and no decoder here can read it, or not without guessing.
+
+    Convert it without loss into a format that is read, or install the extra that the message
+    names.
+    """
+
     code = "unsupported_format"
 
 
 class TooLarge(InputError):
+    """What the header declares, or what decompression gives, is beyond a limit.
+
+    If the file is sound, raise the limit that the message names, under `limits:` of build.yaml.
+    """
+
     code = "too_large"
 
 
 class OverLimit(InputError):
+    """Converting took more time or memory than a unit is given, twice.
+
+    If the file is sound, raise `limits.unit_seconds` or `limits.unit_bytes`, or build with
+    fewer workers.
+    """
+
     code = "over_limit"
 
 
 class NoPixels(InputError):
+    """A valid DICOM object without an image, such as a report or a presentation state.
+
+    Nothing is wrong with it. Leave such files out with `ignore` or `modalities` of a mapping.
+    """
+
     code = "no_pixels"
 
 
 class NotAVolume(InputError):
+    """The images are no parallel, evenly spaced slices of one volume.
+
+    Read them one by one (`unit: file` of `dicom_folder`), or complete the series.
+    """
+
     code = "not_a_volume"
 
 
 class BadTable(InputError):
+    """A table lacks a column, is empty, cannot be parsed, or a cell is not what its column holds.
+
+    Correct the cell or the column that the message names.
+    """
+
     code = "bad_table"
 
 
 class BadLabel(InputError):
+    """A raw label, or a code of a mask, that the card or the mapping does not map.
+
+    Add it to `labels` or `mask_codes`, or correct it in the raw file. It is never taken for
+    another.
+    """
+
     code = "bad_label"
 
 
 class DuplicateKey(InputError):
+    """A key that must be unique stands more than once.
+
+    Remove all rows or files but one. Several questions about one file need a column `item`.
+    """
+
     code = "duplicate_key"
 
 
 class MissingKey(InputError):
+    """A row without its file, or a file without its row.
+
+    Add the partner, correct the key, or name files that have no label under `ignore` of a
+    mapping.
+    """
+
     code = "missing_key"
 
 
 class TornGroup(InputError):
+    """Official splits would tear a patient, or another group that must stay together, apart.
+
+    Say in the card which split such a group goes to (`splits.conflict`), or correct the table.
+    """
+
     code = "torn_group"
 
 
 class WorkerDied(InputError):
+    """The process that converted it crashed or was killed, again when it was alone.
+
+    Open the file in another program. If it is sound, the decoder is at fault: report it.
+    """
+
     code = "worker_died"
 
 
 class Misaligned(InputError):
+    """Image, mask or boxes do not share a grid.
+
+    Take the mask of the same image, at the same size, turned the same way.
+    """
+
     code = "misaligned"
 
 
 class ConverterError(QoqdataError):
+    """The converter breaks the protocol, asks what its card lacks, or failed by a fault of its own.
+
+    It is a fault of the source, not of your files: the message has the line. Correct or report
+    it.
+    """
+
     code = "converter_error"
 
 
 class RecordError(QoqdataError):
-    """A record that breaks the schema; names the record id, the column and the rule."""
+    """A record breaks a rule that all records keep: an id, a column, a box outside of its image.
+
+    The message names the column and the rule. Correct the raw file, or the source that made the
+    record of it.
+    """
 
     code = "bad_record"
 
@@ -155,10 +248,14 @@ class RecordError(QoqdataError):
 
 
 class DatasetError(QoqdataError):
+    """A data set on disk is incomplete, altered or of another version."""
+
     code = "bad_dataset"
 
 
 class UnfinishedBuild(DatasetError):
+    """A data set whose build was interrupted."""
+
     code = "unfinished"
 
 

@@ -59,11 +59,26 @@ def snippets(path: Path) -> list[Snippet]:
 
 def command_lines(snippet: Snippet) -> Iterator[str]:
     """The commands of a console or shell snippet; lines that end in a backslash are joined."""
+    return (line for line, _ in commands_and_outputs(snippet))
+
+
+def commands_and_outputs(snippet: Snippet) -> list[tuple[str, list[str]]]:
+    """Each command of a snippet, and the lines that a console snippet shows below it."""
+    pairs: list[tuple[str, list[str]]] = []
     for line in snippet.text.replace("\\\n", " ").splitlines():
         if snippet.language == "bash" and line.strip():
-            yield line
+            pairs.append((line, []))
         elif line.startswith(_PROMPT):
-            yield line.removeprefix(_PROMPT)
+            pairs.append((line.removeprefix(_PROMPT), []))
+        elif pairs:
+            pairs[-1][1].append(line)
+    return pairs
+
+
+def is_shown(output: str, shown: list[str]) -> bool:
+    """Whether `shown` is all of an output; its line `...` stands for any lines, also for none."""
+    parts = [r"(?:.*\n)*" if line == "..." else re.escape(line) + r" *\n" for line in shown]
+    return re.fullmatch("".join(parts), f"{output.rstrip()}\n") is not None
 
 
 @dataclass
@@ -92,8 +107,9 @@ class Reader:
                 code = "\n" * snippet.line + self._here(snippet.text)
                 exec(compile(code, str(snippet.path), "exec"), self.names)
             case "console" | "bash":
-                for line in command_lines(snippet):
-                    self.execute(line)
+                for line, shown in commands_and_outputs(snippet):
+                    output = self.execute(line)
+                    assert not shown or is_shown(output, shown), f"{line} prints\n{output}"
             case "yaml":
                 self._try_file(snippet.text)
             case "toml":
@@ -117,8 +133,8 @@ class Reader:
                     # Options that do not exist are refused before the help is shown.
                     self.commands[name]([*arguments, "--help"])
 
-    def execute(self, line: str) -> None:
-        """Run one command line; standard output may go to a file."""
+    def execute(self, line: str) -> str:
+        """Run one command line; its standard output, which may go to a file as well."""
         words = shlex.split(_LAUNCHER.sub("", self._here(line)), comments=True)
         target = None
         if ">" in words:
@@ -131,6 +147,7 @@ class Reader:
         output = self.commands[name](arguments)
         if target:
             Path(target).write_text(output, encoding="utf-8")
+        return output
 
     def _here(self, text: str) -> str:
         for far, near in self.stand_ins.items():

@@ -28,3 +28,18 @@ def test_tables_and_facts_show_cells_as_they_are(
     assert title == text
     assert head.split("  ")[0].rstrip() == row.split("  ")[0].rstrip() == text
     assert fact == f"name  {text}"
+
+
+@pytest.mark.parametrize("width", range(60, 100))
+def test_no_width_of_the_terminal_cuts_a_number(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine columns of numbers, as `qoqdata stats` shows, under heads of one word and of two."""
+    monkeypatch.setattr(console.out, "_width", width)
+    head = ("source", "questions", "studies", "patients", "images", "share", "rarity")
+    numbers = (1024, 40, 20, 41, 0.526, 0.975, 0.881, 0.559)
+    console.table((*head, "label bits", "success rate"), [("our_films", *numbers)])
+    shown = capsys.readouterr().out
+    assert all(len(line) <= width for line in shown.splitlines())
+    words = shown.replace(";", " ").split()
+    assert [word for word in words if word[0].isdigit()] == [f"{number:,}" for number in numbers]

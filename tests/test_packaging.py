@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ import pytest
 
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
+from qoqdata.yaml_document import parse_yaml
 from tests.suite.test_outside_package import check_outside_package
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +112,15 @@ def test_the_wheel_has_two_packages_and_every_file(wheel: Path) -> None:
     assert {PurePosixPath(name).parts[0] for name in inside} == {"qoqdata", "qoqtrain"}
     assert inside == set(shipped())
     assert {"qoqdata/py.typed", "qoqtrain/py.typed"} <= inside
+
+
+def test_the_citation_is_of_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    where = "CITATION.cff"
+    citation = parse_yaml((ROOT / where).read_text(encoding="utf-8"), where=where)
+    for ours, theirs in (("version", "version"), ("name", "title"), ("description", "abstract")):
+        assert citation[theirs].rstrip(".") == project[ours], theirs
+    assert citation["license"] == project["license"]
 
 
 def users_folder(folder: Path, kind: str) -> list[str]:

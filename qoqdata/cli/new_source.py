@@ -24,7 +24,8 @@ def new_source_command(
     name: Annotated[str, typer.Argument(help="Slug: lower case, digits, underscores.")],
     domain: Annotated[str, typer.Option(help=f"One of {', '.join(DOMAINS)}.")],
     out: Annotated[
-        Path | None, typer.Option(help="Parent folder (default: converters/<domain>).")
+        Path | None,
+        typer.Option(help="Parent folder (default: converters/<domain> of the checkout)."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="What was made, as JSON.")] = False,
 ) -> None:

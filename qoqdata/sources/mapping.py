@@ -50,11 +50,13 @@ class TableColumns(_Part):
     )
     option_separator: str = Field("|", min_length=1, description="splits one column of options")
     unit: str | None = Field(None, description="unit of each number, which must be the mapping's")
-    patient: str | None = None
+    patient: str | None = Field(
+        None, description="whom the row is of; without it splits keep files apart, not patients"
+    )
     group: str | None = Field(None, description="what must stay in one split; default: patient")
-    split: str | None = None
-    age: str | None = None
-    sex: str | None = None
+    split: str | None = Field(None, description="official split; default: by hash of the group")
+    age: str | None = Field(None, description="in years, or with its unit, as 061Y, 18 months")
+    sex: str | None = Field(None, description="as spelled; other words need sex_values")
     context: str | None = Field(None, description="report or notes that the question refers to")
 
 
@@ -70,19 +72,23 @@ class Measure(_Part):
 class Mapping(_Part):
     """What every bring-your-own source needs to know."""
 
-    slug: Slug
-    name: Text
-    domain: Literal[DOMAINS]  # type: ignore[valid-type]
-    licence: Text = "private"
-    redistribution: Literal[REDISTRIBUTION] = "forbidden"  # type: ignore[valid-type]
-    citation: Text = "unpublished"
-    question: Text
+    slug: Slug = Field(description="name of your source in paths and columns")
+    name: Text = Field(description="its name for people")
+    domain: Literal[DOMAINS] = Field(  # type: ignore[valid-type]
+        description="clinical domain, what rarity and weights are counted by"
+    )
+    licence: Text = Field("private", description="its terms in words")
+    redistribution: Literal[REDISTRIBUTION] = Field(  # type: ignore[valid-type]
+        "forbidden", description="what may leave with a publication"
+    )
+    citation: Text = Field("unpublished", description="how it is cited")
+    question: Text = Field(description="what is asked of each file")
     forms: tuple[Text, ...] = Field((), description="further wordings; a record's id picks one")
     kind: TaskKind = Field(
         "single", description="single, multi, choice, number, boxes (from masks) or open"
     )
     number: Measure = Field(Measure(), description="of kind number: unit and tolerance")
-    task: Slug = "diagnosis"
+    task: Slug = Field("diagnosis", description="name of the question in records and figures")
     options: tuple[Text, ...] | None = Field(
         None, description="default: what the labels map to; of grades (kind number) they ascend"
     )
@@ -90,13 +96,15 @@ class Mapping(_Part):
     none: str | None = Field(
         None, description="option for a row whose label columns are all explicitly absent"
     )
-    mask_codes: dict[MaskCode, Text] = {}
-    table: TableColumns | None = None
+    mask_codes: dict[MaskCode, Text] = Field({}, description="what each code of a mask encloses")
+    table: TableColumns | None = Field(None, description="the CSV and its columns: see below")
     ignore: tuple[Text, ...] = Field(
         (), description="patterns of files that are not looked at, as *.txt or backup/**"
     )
     split_values: dict[str, Split] = Field({}, description="the split column's words to splits")
-    sex_values: dict[str, Literal["female", "male", "other"]] = {}
+    sex_values: dict[str, Literal["female", "male", "other"]] = Field(
+        {}, description="the sex column's words, where they are none of the usual ones"
+    )
     shares: dict[Split, float] | None = Field(None, description="for groups without a split")
     storage: Storage | None = Field(None, description="instead of the build's own")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EPILOG = """Example:  qoqtrain evaluate --data ./set --predictions answers.jsonl --out ./figures
 
-A model:  qoqtrain evaluate --data ./set --model ./run/policy --out ./figures
+A model:  qoqtrain evaluate --data ./set --model ./run/model --out ./figures
 
 A benchmark:  qoqtrain evaluate --rules slake --questions test.json --predictions answers.jsonl
 

@@ -34,9 +34,9 @@ _BOX = 4
 class ClimbJsonl(SourceMapping):
     """The mapping of old annotation files."""
 
-    question: Text = "as each line asks"
+    question: Text = Field("as each line asks", description="in the card; each line asks its own")
     files: dict[Text, Split] = Field(min_length=1, description="annotation file to its split")
-    kind: Literal["single", "multi"] = "single"
+    kind: Literal["single", "multi"] = Field("single", description="one label a line, or several")
     region: Text | None = Field(None, description="what boxes and masks enclose")
     patient: str | None = Field(None, description="pattern with a group, for image paths")
 

@@ -12,9 +12,13 @@ from qoqdata.sources.mapping import Mapping
 class DicomFolder(Mapping):
     """The mapping of a DICOM folder."""
 
-    unit: Literal["file", "series"] = "file"
-    key: Literal["path", "sop_instance_uid", "series_instance_uid", "study_instance_uid"] = "path"
-    label_header: Literal["modality", "body_part", "view", "laterality"] | None = None
+    unit: Literal["file", "series"] = Field("file", description="what one record shows")
+    key: Literal["path", "sop_instance_uid", "series_instance_uid", "study_instance_uid"] = Field(
+        "path", description="what the table's key column holds"
+    )
+    label_header: Literal["modality", "body_part", "view", "laterality"] | None = Field(
+        None, description="take the label from this element of the headers, without a table"
+    )
     modalities: tuple[str, ...] = Field(
         (), description="keep these DICOM modalities only; default: all that are images"
     )

@@ -31,8 +31,10 @@ class NiftiPairs(SourceMapping):
     image: str = Field(description="path pattern below the raw folder with one {key}")
     mask: str | None = Field(None, description="path pattern with the same {key}")
     plane: Plane | None = Field(None, description="default: through the coarsest axis")
-    slices: int = Field(8, ge=1)
-    policy: Literal["uniform", "mask", "all"] = "uniform"
+    slices: int = Field(8, ge=1, description="slices kept of a volume")
+    policy: Literal["uniform", "mask", "all"] = Field(
+        "uniform", description="which slices: evenly, through the mask (train only), or every one"
+    )
     window: tuple[float, float] | None = Field(None, description="[centre, width]; default: range")
     channel: int | None = Field(
         None, ge=0, description="of files of several volumes the one to show, from 0"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from qoqdata.contract.card import Card
 from qoqdata.errors import InputError, MissingFile, MissingKey
@@ -25,8 +25,12 @@ from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Unit
 class WfdbFolder(SourceMapping):
     """The mapping of a WFDB folder."""
 
-    label_header: Literal["dx"] | None = None
-    unmapped: Literal["refuse", "ignore"] = "refuse"
+    label_header: Literal["dx"] | None = Field(
+        None, description="take the labels from the comment Dx of the headers, without a table"
+    )
+    unmapped: Literal["refuse", "ignore"] = Field(
+        "refuse", description="what to do with codes that labels does not map"
+    )
 
     @model_validator(mode="after")
     def _labels_come_from_somewhere(self) -> Self:
