@@ -77,6 +77,8 @@ def _read(files: Files, entry: MetadataFile, columns: Sequence[str]) -> pa.Table
             raise DatasetError(
                 f"cannot be read: {reason}", where=where, fix=integrity.FIX_METADATA
             ) from error
+    nulls = {name: table.column(name).null_count for name in table.column_names}
+    integrity.require_values(nulls, where=where, fix=integrity.FIX_METADATA)
     return table
 
 
