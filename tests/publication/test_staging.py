@@ -13,7 +13,7 @@ import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
-from qoqdata.publication.staging import stage
+from qoqdata.publication.staging import content_digest, seal, stage
 from qoqdata.statistics import tables
 from qoqdata.validation import find
 from tests.publication.conftest import build_set
@@ -128,6 +128,17 @@ def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> 
     assert staged.stats.domains["n_records"].sum() == train
     difficulty = pl.read_parquet(next(staged.layout.difficulty.glob("*.parquet")))
     assert set(difficulty["id"]) <= set(staged.metadata()["id"])
+
+
+def test_the_content_of_a_release_is_what_lies_in_folders(mixed: Dataset, tmp_path: Path) -> None:
+    """Its version, and pages that name it, would make every release another one."""
+    staged = stage(mixed, tmp_path / "out")
+    content = content_digest(staged)
+    (staged.root / "README.md").write_text("another page")
+    (staged.root / "CHANGELOG.md").write_text("1.0.0")
+    assert content_digest(seal(staged, version="2.0.0", previous=None)) == content
+    shutil.copy(mixed.root / "README.md", staged.root / "recipes" / "more.txt")
+    assert content_digest(staged) != content
 
 
 def test_a_set_of_withheld_sources_is_refused(tmp_path: Path) -> None:
