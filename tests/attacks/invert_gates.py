@@ -66,6 +66,7 @@ GATES = {
         "tests/test_metadata.py",
     ],
     "qoqdata.parquet_memory": ["tests/test_parquet_memory.py"],
+    "qoqdata.remote.transfer": ["tests/remote/test_http.py"],
     "qoqdata.remote.links": ["tests/attacks/test_hostile_data_set.py"],
     "qoqdata.contract.manifest": [
         "tests/attacks/test_hostile_data_set.py",
