@@ -98,6 +98,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "size >= _BATCH": "texts are searched in parts of another size, all the same",
         "len(clean) < _REMEMBERED": "a text that repeats is searched again, with the same result",
     },
+    "qoqdata.publication.staging": {"''": "a source that is withheld always has a reason"},
 }
 
 #: Seconds for the tests of a mutant, and how many times those that the gate itself took.
