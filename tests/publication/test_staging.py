@@ -137,8 +137,10 @@ def test_the_content_of_a_release_is_what_lies_in_folders(mixed: Dataset, tmp_pa
     (staged.root / "README.md").write_text("another page")
     (staged.root / "CHANGELOG.md").write_text("1.0.0")
     assert content_digest(seal(staged, version="2.0.0", previous=None)) == content
-    shutil.copy(mixed.root / "README.md", staged.root / "recipes" / "more.txt")
-    assert content_digest(staged) != content
+    for text in ("more", "other"):
+        (staged.root / "recipes" / "more.txt").write_text(text)
+        before, content = content, content_digest(staged)
+        assert content != before
 
 
 def test_a_set_of_withheld_sources_is_refused(tmp_path: Path) -> None:
