@@ -173,8 +173,6 @@ def _texts(array: pa.Array) -> pa.DictionaryArray:
     while not pa.types.is_dictionary(array.type):
         if pa.types.is_struct(array.type):
             array = array.field(0)
-        elif pa.types.is_map(array.type):
-            array = array.keys if pa.types.is_dictionary(array.keys.type) else array.items
         elif pa.types.is_nested(array.type):
             array = array.values
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from qoqdata.contract.side_tables import VERDICTS
+from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.side_table import read_side_table
 
@@ -28,6 +29,10 @@ def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
     fix = "run `qoqdata curate` again, or fetch the data set anew"
     needed = list(dict.fromkeys([*names, "keep", "rule"]))
     verdicts = read_side_table(layout.verdicts, VERDICTS, needed, fix=fix)
+    # A null is no decision, and a filter passes over it in silence.
+    if undecided := max(verdicts[name].null_count() for name in ("id", "keep", "rule")):
+        what = f"{undecided} verdicts have no id, rule or decision"
+        raise DatasetError(what, where=str(layout.verdicts), fix=fix)
     return in_force(verdicts).select(names)
 
 

@@ -66,6 +66,37 @@ def test_texts_count_as_often_as_they_occur(
         memory(path, exact - 1, enough=0)
 
 
+def test_each_leaf_is_spelt_out_by_itself(tmp_path: Path) -> None:
+    def spelt_out(column: pa.Array, *leaves: str) -> list[int]:
+        path = write(tmp_path, column)
+        footer = pq.read_metadata(path)
+        return [parquet_memory._spelt_out(path, footer, 0, leaf) for leaf in leaves]
+
+    maps, _ = ARRAYS["maps"]
+    assert spelt_out(maps, "c.key_value.key", "c.key_value.value") == [5, 5000]
+    assert spelt_out(pa.array([None] * 5, pa.string()), "c") == [0]
+    assert spelt_out(pa.array([{"x": "ab", "y": "cde"}]), "c.x", "c.y") == [2, 3]
+
+
+@pytest.mark.parametrize("codec", ["zstd", "snappy", "gzip", "none"])
+def test_no_more_is_read_than_tells_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    """The longest text of a dictionary tells enough where texts are alike, and its size where
+    that does."""
+    path = write(tmp_path, pa.array([f"{n % 99:03}" for n in range(1000)]), compression=codec)
+
+    def never(*_: object) -> int:
+        raise AssertionError
+
+    monkeypatch.setattr(parquet_memory, "_spelt_out", never)
+    assert 11_000 < memory(path, enough=15_000) < 15_000
+    monkeypatch.setattr(parquet_memory, "_longest", never)
+    assert memory(path) > 99 * 7 * 1000
+    with pytest.raises(AssertionError):
+        memory(path, enough=15_000)
+
+
 @pytest.mark.parametrize(
     ("column", "width"),
     [

@@ -69,6 +69,11 @@ class Table:
         """Column names in order."""
         return tuple(field.name for field in self.fields)
 
+    @property
+    def required(self) -> frozenset[str]:
+        """Names of the columns that are null in no row."""
+        return frozenset(field.name for field in self.fields if not field.nullable)
+
 
 STRING = Scalar("string")
 BOOL = Scalar("bool")

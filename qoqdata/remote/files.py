@@ -153,7 +153,10 @@ def scan_records(files: Files, manifest: Manifest) -> pl.LazyFrame:
                     frame = frame.slice(first, taken)
                 if predicate is not None:
                     frame = frame.filter(predicate)
-                yield frame.select(pl.all() if columns is None else columns).collect()
+                answer = frame.select(pl.all() if columns is None else columns).collect()
+            nulls = {column.name: column.null_count() for column in answer}
+            integrity.require_values(nulls, where=files.origin(file.path))
+            yield answer
 
     # An empty Arrow table would import pandas, which takes longer than most queries.
     schema = pl.Schema(arrow_schema(RECORD))

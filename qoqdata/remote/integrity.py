@@ -7,6 +7,7 @@ file whose bytes are not those of its digest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,6 +30,7 @@ FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
 FIX = "run `qoqdata validate`, and fetch or build again what it names"
 FIX_METADATA = "run the same `qoqdata build` again, which writes it anew from the shards"
 _SCHEMAS = {Shard: arrow_schema(RECORD), MetadataFile: arrow_schema(METADATA)}
+_REQUIRED = RECORD.required
 #: Device, inode, size and modification time: while they stay, so does the content.
 _State = tuple[int, int, int, int]
 
@@ -51,6 +53,14 @@ def require_digest(path: Path, file: Shard | MetadataFile, *, where: str) -> Non
     state = _state(path, file, where)
     _digest_agrees(path, state, file, where)
     _require_rows(_footer_rows(path, state, file, where), file, where)
+
+
+def require_values(nulls: Mapping[str, int], *, where: str, fix: str = FIX) -> None:
+    """Raise DatasetError where a column of records that always has a value has a null, by the
+    number of `nulls` in each."""
+    if lacking := sorted(name for name, count in nulls.items() if count and name in _REQUIRED):
+        what = f"{nulls[lacking[0]]} records have no {lacking[0]}"
+        raise DatasetError(what, where=where, fix=fix)
 
 
 def _state(path: Path, file: Shard | MetadataFile, where: str) -> _State:

@@ -93,7 +93,7 @@ def _read(files: Files, entry: MetadataFile, columns: Sequence[str]) -> pa.Table
         # Only this reader picks single leaves of nested columns.
         pq.ParquetFile(path, page_checksum_verification=True) as file,
     ):
-        return file.read(columns=list(columns))
+        return _whole(file.read(columns=list(columns)), where)
 
 
 def _read_group(
@@ -104,12 +104,18 @@ def _read_group(
             with pq.ParquetFile(
                 path, page_checksum_verification=True, read_dictionary=list(coded)
             ) as file:
-                return file.read_row_group(number, columns=list(columns))
+                return _whole(file.read_row_group(number, columns=list(columns)), where)
         except pa.ArrowNotImplementedError:
             # Arrow cannot give every list as a dictionary; then it comes as it is.
             if not coded:
                 raise
             return _read_group(path, number, where, columns)
+
+
+def _whole(table: pa.Table, where: str) -> pa.Table:
+    nulls = {name: table.column(name).null_count for name in table.column_names}
+    integrity.require_values(nulls, where=where, fix=integrity.FIX_METADATA)
+    return table
 
 
 @contextmanager

@@ -66,6 +66,7 @@ GATES = {
         "tests/test_metadata.py",
     ],
     "qoqdata.parquet_memory": ["tests/test_parquet_memory.py"],
+    "qoqdata.remote.transfer": ["tests/remote/test_http.py"],
     "qoqdata.remote.links": ["tests/attacks/test_hostile_data_set.py"],
     "qoqdata.contract.manifest": [
         "tests/attacks/test_hostile_data_set.py",
@@ -97,6 +98,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "size >= _BATCH": "texts are searched in parts of another size, all the same",
         "len(clean) < _REMEMBERED": "a text that repeats is searched again, with the same result",
     },
+    "qoqdata.publication.staging": {"''": "a source that is withheld always has a reason"},
 }
 
 #: Seconds for the tests of a mutant, and how many times those that the gate itself took.

@@ -322,8 +322,8 @@ def write_digest(root: Path, path: Path) -> None:
     name = path.relative_to(root).as_posix()
 
     def confirm(own: dict[str, Any]) -> None:
-        (shard,) = [shard for shard in own["shards"] if shard["path"] == name]
-        shard |= {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+        (file,) = [one for one in [*own["shards"], *own["meta"].values()] if one["path"] == name]
+        file |= {"bytes": path.stat().st_size, "sha256": file_digest(path)}
 
     change(root / "manifest.json", confirm)
     manifest = open_dataset(root).manifest
@@ -419,6 +419,40 @@ def test_a_recipe_whose_text_is_named_a_thousand_times(release: Path, tmp_path: 
     with pytest.raises(DatasetError, match="is not a whole recipe") as raised:
         rebuilt(release, tmp_path / "out")
     assert "bytes of memory" in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize("column", ["question", "split", "redistribution"])
+def test_records_without_what_every_record_has(whole: Path, tmp_path: Path, column: str) -> None:
+    """Columns of Arrow may hold nulls, those of the contract may not."""
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+
+    def empty(path: Path) -> None:
+        table = pq.read_table(path)
+        nulls = pa.nulls(table.num_rows, pa.string())
+        pq.write_table(table.set_column(table.schema.get_field_index(column), column, nulls), path)
+
+    shard = root / "data" / "ham10000" / "train-00000.parquet"
+    empty(shard)
+    write_digest(root, shard)
+    empty(root / "meta" / "ham10000.parquet")
+    write_digest(root, root / "meta" / "ham10000.parquet")
+    dataset = open_dataset(root)
+    with pytest.raises(DatasetError, match=rf"meta/ham10000.*: 24 records have no {column}\. Fix"):
+        dataset.metadata() if column == "split" else dataset.records.select(column).collect()
+    with pytest.raises(DatasetError, match=rf"train-00000.*: \d+ records have no {column}\. Fix"):
+        dataset.records.select("images", column).collect()
+
+
+def test_verdicts_that_decide_nothing(whole: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "set"))
+    path = root / "curation" / "verdicts.parquet"
+    path.parent.mkdir(exist_ok=True)
+    row = {"id": "a", "keep": None, "rule": "b", "reason": "c", "evidence": None}
+    types = {"id": pa.string(), "keep": pa.bool_(), "rule": pa.string(), "reason": pa.string()}
+    schema = pa.schema(types | {"evidence": pa.string()})
+    pq.write_table(pa.Table.from_pylist([row], schema), path)
+    with pytest.raises(DatasetError, match=r"1 verdicts have no id, rule or decision\. Fix"):
+        len(open_dataset(root))
 
 
 #: Tables that a pass of curation left, and who reads them.

@@ -98,8 +98,11 @@ def test_a_pass_without_an_index_leaves_its_verdicts(
 ) -> None:
     index = tmp_path / "index.parquet"
     qoqdata.benchmark_index(copy, out=index)
-    first = qoqdata.curate(dataset, against=index).verdicts
-    assert qoqdata.curate(open_dataset(dataset.root)).verdicts.equals(first)
+    first = qoqdata.curate(dataset, against=index)
+    assert first.benchmark_images is not None
+    assert pl.read_parquet(dataset.layout.benchmark_images).equals(first.benchmark_images)
+    assert qoqdata.curate(open_dataset(dataset.root)).verdicts.equals(first.verdicts)
+    assert pl.read_parquet(dataset.layout.benchmark_images).equals(first.benchmark_images)
     report = {"benchmarks": {"on_finding": "report"}}
     last = qoqdata.curate(open_dataset(dataset.root), recipe=report, against=[index]).verdicts
     assert "benchmark" not in set(last["rule"])

@@ -55,6 +55,23 @@ def test_the_fault_is_found_behind_the_words_of_a_reader(
     assert (fault and fault.kind) == kind
 
 
+def test_what_an_error_was_raised_for_is_looked_at_unless_it_says_not_to() -> None:
+    def raised(*, hidden: bool) -> BaseException:
+        try:
+            try:
+                raise MemoryError
+            except MemoryError:
+                if hidden:
+                    raise UnreadableFile("x") from None
+                raise UnreadableFile("x")  # noqa: B904
+        except UnreadableFile as error:
+            return error
+
+    assert fault_of(raised(hidden=True)) is None
+    assert fault_of(raised(hidden=False)) == UnitFault("memory", "MemoryError")
+    assert fault_of(MemoryError("of 3 GB")) == UnitFault("memory", "of 3 GB")
+
+
 def test_an_error_that_is_its_own_cause_ends() -> None:
     error = ValueError()
     error.__cause__ = error

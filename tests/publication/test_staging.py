@@ -13,7 +13,7 @@ import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
-from qoqdata.publication.staging import stage
+from qoqdata.publication.staging import content_digest, seal, stage
 from qoqdata.validation import find
 from tests.publication.conftest import build_set
 from tests.statistics.written import write_stats
@@ -37,7 +37,7 @@ def test_pixels_leave_for_open_sources_only(mixed: Dataset, staged: Dataset) -> 
     assert not [f for f in files if f.startswith(("quarantine", ".build", "curation"))]
     release = staged.manifest.release
     assert release is not None and release.recipes == ("lc25000",)
-    assert list(release.withheld) == ["covid_blues"]
+    assert release.withheld == {"covid_blues": "its licence allows no derivatives"}
 
 
 def test_shards_that_lose_nothing_are_the_same_files(mixed: Dataset, staged: Dataset) -> None:
@@ -128,6 +128,19 @@ def test_statistics_are_those_of_what_leaves(mixed: Dataset, tmp_path: Path) -> 
     assert staged.stats.domains["n_records"].sum() == train
     difficulty = pl.read_parquet(next(staged.layout.difficulty.glob("*.parquet")))
     assert set(difficulty["id"]) <= set(staged.metadata()["id"])
+
+
+def test_the_content_of_a_release_is_what_lies_in_folders(mixed: Dataset, tmp_path: Path) -> None:
+    """Its version, and pages that name it, would make every release another one."""
+    staged = stage(mixed, tmp_path / "out")
+    content = content_digest(staged)
+    (staged.root / "README.md").write_text("another page")
+    (staged.root / "CHANGELOG.md").write_text("1.0.0")
+    assert content_digest(seal(staged, version="2.0.0", previous=None)) == content
+    for text in ("more", "other"):
+        (staged.root / "recipes" / "more.txt").write_text(text)
+        before, content = content, content_digest(staged)
+        assert content != before
 
 
 def test_a_set_of_withheld_sources_is_refused(tmp_path: Path) -> None:

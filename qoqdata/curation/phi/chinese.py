@@ -46,6 +46,7 @@ def _is_no_word(match: re.Match[str]) -> bool:
     return not match["name"].startswith(_WORDS)
 
 
+_READER = "(?:报告|审核|检查|主治|主管|住院|申请|送检|记录|诊断|手术|值班)(?:医师|医生|者)"
 RULES = (
     rule(
         "named",
@@ -54,10 +55,10 @@ RULES = (
     ),
     rule(
         "named",
-        rf"(?:{one_of(_LISTS['label'])}|(?:报告|审核|检查|主治|主管|住院|申请|送检|记录|诊断|手术|值班)"
-        rf"(?:医师|医生|者))[:：]\s?(?P<name>{_ANY}{_HAN}{{1,3}}|{_HAN}{{2,4}}(?=\s|$|[，,。]))",
+        rf"(?:{one_of(_LISTS['label'])}|{_READER})[:：]\s?(?P<name>{_ANY}{_HAN}{{1,3}}|{_HAN}{{2,4}}(?=\s|$|[，,。]))",
         _is_no_word,
     ),
+    rule("named", rf"{_READER}\s{{1,2}}(?P<name>{_ANY}{_HAN}{{1,2}}){_END}", _is_name),
     rule("person", rf"(?<![主由等导引副])(?P<name>{_SAFE}){_HAN}{{0,2}}(?:{_TITLE})", _is_no_word),
     rule(
         "person",

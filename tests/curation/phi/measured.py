@@ -3,8 +3,8 @@
     python -m tests.curation.phi.measured
 
 Parts: `given` came from elsewhere, `own` and `held` were written before the rules (`held` was not
-looked at while they were), `unseen`, `fresh`, `third` and `last` after them. Rules were mended
-after each was measured for the first time, but `last`, whose failures nobody has looked at;
+looked at while they were), `unseen`, `fresh`, `third`, `last` and `fourth` after them. Rules were
+mended after each was measured for the first time, but `last`, whose failures nobody has looked at;
 docs/curation.md has the figures of those times. A sentence is found when any rule finds something.
 """
 

@@ -72,7 +72,7 @@ HARMLESS = [
     "may be normal; mar. 2 cm",
 ]
 
-PARTS = ("given", "own", "held", "unseen", "fresh", "third", "last")
+PARTS = ("given", "own", "held", "unseen", "fresh", "third", "last", "fourth")
 
 #: What the text of a finding is, exactly.
 PLACES = [
