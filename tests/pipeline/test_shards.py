@@ -158,6 +158,16 @@ def test_a_dictionary_is_there_where_it_pays(tmp_path):
     assert "RLE_DICTIONARY" not in encodings(path, leaf)
 
 
+def test_viewers_find_pages_of_every_column_by_an_index(tmp_path):
+    path = tmp_path / "train-00000.parquet"
+    written(path, [image(number, 1000) for number in range(250)])
+    footer = pq.read_metadata(path)
+    for group in range(footer.num_row_groups):
+        columns = [footer.row_group(group).column(n) for n in range(footer.num_columns)]
+        assert all(column.has_offset_index for column in columns)
+        assert columns[0].path_in_schema == "id" and columns[0].has_column_index
+
+
 def test_computed_signals_have_no_dictionary(tmp_path):
     path = tmp_path / "train-00000.parquet"
     rows = [recording(n) for n in range(20)]
