@@ -43,15 +43,15 @@ class Difficulty:
         return None if mean is None else float(mean)  # type: ignore[arg-type]
 
 
-def validate(dataset: DatasetLike) -> list[Finding]:
+def validate(dataset: DatasetLike, *, metadata_only: bool = False) -> list[Finding]:
     """Every breach of the data set's promises; an empty list says that it keeps them all.
 
-    Schema, digests, record rules, counts and split safety. Raises DatasetError when there is no
-    data set.
+    Schema, digests, record rules, counts and split safety. `metadata_only` reads no shard: it finds
+    what metadata tell, in a hundredth of the time. Raises DatasetError when there is no data set.
     """
-    from qoqdata.validation import find
+    from qoqdata.validation import find, find_in_metadata
 
-    return list(find(dataset_of(dataset)))
+    return list((find_in_metadata if metadata_only else find)(dataset_of(dataset)))
 
 
 def curate(
