@@ -128,8 +128,8 @@ def audit(dataset: DatasetLike, *, limit: int = LIMIT) -> Audit:
 
     What those score who see no image, of at most `limit` questions of a source, task and split;
     how far the answers of later splits are spread otherwise; questions whose answer stands in
-    their own text. The scores go into the set's curation/, and its card shows them. Raises
-    UsageError for a set behind a URL.
+    their own text; contexts of different studies that are nearly the same. The scores go into the
+    set's curation/, and its card shows them. Raises UsageError for a set behind a URL.
     """
     from qoqdata.curation.audit import run_audit
 
