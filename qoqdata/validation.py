@@ -22,10 +22,12 @@ from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.manifest import is_as_built, shards_digest
 from qoqdata.parquet_memory import require_memory, row_group_memory
 from qoqdata.progress import ProgressCallback, silent
+from qoqdata.records.column_rules import column_breaches
 from qoqdata.records.rows import SCHEMA
 from qoqdata.records.rules import breaches
 from qoqdata.remote.files import Files
 from qoqdata.remote.integrity import LARGEST_ROW_GROUP
+from qoqdata.remote.leaves import row_groups
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,38 @@ def find(dataset: Dataset, progress: ProgressCallback = silent) -> Iterator[Find
         frame = dataset.metadata(["id", "source", "split", "patient", "study", "shows"])
         yield from _set_faults(frame)
         yield from _hidden_faults(frame, dataset.manifest)
+
+
+def find_in_metadata(dataset: Dataset) -> Iterator[Finding]:
+    """Every breach that metadata tell without a shard: their digests, the rules of records that
+    need no pixel and no signal, counts, and what holds across records.
+
+    A value at fault is told once for each row group, with the first record that has it.
+    """
+    yield from _manifest_faults(dataset)
+    for slug, entry in dataset.manifest.sources.items():
+        yield from _source_faults(dataset, slug, entry)
+    faults = list(_metadata_faults(dataset, compare=False))
+    yield from faults
+    if dataset.manifest.shards and not faults:
+        for source in dataset.manifest.meta:
+            yield from _column_faults(dataset, source)
+        frame = dataset.metadata(["id", "source", "split", "patient", "study", "shows"])
+        yield from _set_faults(frame)
+        yield from _hidden_faults(frame, dataset.manifest)
+
+
+def _column_faults(dataset: Dataset, source: str) -> Iterator[Finding]:
+    entry = dataset.manifest.sources.get(source)
+    role = "training" if entry is None else entry.role
+    path = dataset.manifest.meta[source].path
+    for read in row_groups(dataset.files, dataset.manifest, source):
+        for id_, count, (column, rule, what) in column_breaches(
+            pl.DataFrame(read(metadata.SCHEMA.names)), role
+        ):
+            more = f", as of {count - 1:,} more records" if count > 1 else ""
+            error = RecordError(what, record=id_, column=column, rule=rule)
+            yield Finding(f"{path}, {error.where}", rule, what + more)
 
 
 @contextmanager

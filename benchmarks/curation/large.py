@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 
 from qoqdata.atomic import digest, file_digest
 from qoqdata.contract.card import Card
+from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import DOMAINS
 from qoqdata.layout import Layout
+from qoqdata.manifest import shards_digest
 from qoqdata.metadata import ROW_GROUP, SCHEMA
 from qoqdata.records import likeness_table
 from qoqdata.records.likeness import CURVE
@@ -78,7 +80,7 @@ def write_large(root: Path, records: int, card: Card, *, seed: int = 0) -> None:
         "qoqdata_version": "0",
         "config_digest": "0" * 64,
         "salt_fingerprint": "0" * 16,
-        "digest": digest([entry["sha256"] for entry in shards]),
+        "digest": shards_digest(Shard.model_validate(entry) for entry in shards),
         "sources": sources,
         "meta": meta,
         "shards": shards,

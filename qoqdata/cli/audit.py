@@ -32,16 +32,18 @@ def audit_command(
     Scores those who see no image: one always gives the commonest answer, one reads question and
     context, one knows sizes, views, spacing, age and sex. Their scores (label F1, out of fold) go
     into the card. Tells splits whose answers are spread otherwise than in train, and questions
-    whose answer stands in their own text. Exit code 1 means that something was found.
+    whose answer stands in their own text, and contexts of different studies that are nearly the
+    same. Exit code 1 means that something was found.
     """
     with console.working("reading questions and answers", quiet=json):
         found = qoqdata.audit(dataset, limit=limit)
     if json:
-        tables = ("answerers", "shifts", "giveaways")
+        tables = ("answerers", "shifts", "giveaways", "alike_texts")
         console.emit_json({name: getattr(found, name).to_dicts() for name in tables})
     else:
         show(found)
-    clean = not (found.told.height or found.shifted.height or found.giveaways.height)
+    faults = (found.told, found.shifted, found.giveaways, found.alike_texts)
+    clean = not any(table.height for table in faults)
     command_line.leave(command_line.DONE if clean else command_line.FINDINGS)
 
 
@@ -56,6 +58,12 @@ def show(found: Audit) -> None:
             found.giveaways.group_by("source", "task", "split", "fault")
             .len("questions")
             .sort("source", "task", "split", "fault"),
+        ),
+        (
+            "\ncontexts of different studies that are alike",
+            found.alike_texts.group_by("source", "split", "other_split")
+            .len("texts")
+            .sort("source", "split", "other_split"),
         ),
     ):
         if table.height:

@@ -25,6 +25,9 @@ def add(app: typer.Typer) -> None:
 
 def validate_command(
     dataset: Annotated[str, typer.Argument(help="The data set: folder or URL.")],
+    metadata: Annotated[
+        bool, typer.Option("--metadata", help="Read no shard: what metadata tell, quickly.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="All findings as JSON.")] = False,
 ) -> None:
     """Check a data set against all its promises.
@@ -34,14 +37,20 @@ def validate_command(
     """
     target = qoqdata.open(dataset)
     with console.counter("records", quiet=json) as progress:
-        findings = qoqdata.validate(target, progress=progress)
-    show(findings, target.manifest, as_json=json)
+        findings = qoqdata.validate(target, metadata_only=metadata, progress=progress)
+    show(findings, target.manifest, as_json=json, metadata_only=metadata)
     if target.manifest.outcome == "failed":
         command_line.leave(command_line.FAILED)
     command_line.leave(command_line.FINDINGS if findings else command_line.DONE)
 
 
-def show(findings: Sequence[Finding], manifest: Manifest, *, as_json: bool = False) -> None:
+def show(
+    findings: Sequence[Finding],
+    manifest: Manifest,
+    *,
+    as_json: bool = False,
+    metadata_only: bool = False,
+) -> None:
     """What is wrong with a data set, or that nothing is."""
     records, shards = sum(shard.rows for shard in manifest.shards), len(manifest.shards)
     if as_json:
@@ -52,5 +61,7 @@ def show(findings: Sequence[Finding], manifest: Manifest, *, as_json: bool = Fal
         console.table(("where", "rule", "found"), cells)
         if len(findings) > SHOWN:
             console.say(f"and {len(findings) - SHOWN} more; --json lists all")
+    elif metadata_only:
+        console.say(f"metadata: {records:,} records keep every rule of metadata; no shard was read")
     else:
         console.say(f"valid: {records:,} records in {shards} shards keep every rule")

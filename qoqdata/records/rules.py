@@ -14,10 +14,12 @@ from qoqdata.errors import RecordError
 from qoqdata.readers.image import jpeg, png
 from qoqdata.records.shapes import Breach, Row, is_shaped, shape_breaches
 
-_TEXTS = ("question", "answer", "context", "reasoning", "licence", "task", "source", "item")
+TEXTS = ("question", "answer", "context", "reasoning", "licence", "task", "source", "item")
 _MEDIA = (("images", "image_info", "an image"), ("masks", "mask_info", "a mask"))
 #: What a source may say of a label.
 _STATES = ("labels", "uncertain", "absent")
+#: A record outside of the clinical domains that is trained on.
+OTHER_BREACH = ("domain", "other is for evaluation sources", f"is {OTHER_DOMAIN}")
 _SEPARATOR = re.compile("|".join(map(re.escape, LABEL_SEPARATORS)))
 
 
@@ -41,11 +43,11 @@ def breaches(row: Row, role: str = "training") -> Iterable[Breach]:
         for rule in RULES:
             yield from rule(row)
         if row["domain"] == OTHER_DOMAIN and role != "evaluation":
-            yield "domain", "other is for evaluation sources", f"is {OTHER_DOMAIN}"
+            yield OTHER_BREACH
 
 
-def _null_and_empty(row: Row) -> Iterable[Breach]:
-    for column in _TEXTS:
+def null_and_empty(row: Row) -> Iterable[Breach]:
+    for column in TEXTS:
         if (text := row[column]) is not None and (not text or text.isspace()):
             yield column, "absent text is null, not empty", "is an empty text"
     for column in ("images", "masks", "options"):
@@ -53,12 +55,12 @@ def _null_and_empty(row: Row) -> Iterable[Breach]:
             yield column, "absent is null, not an empty list", "is an empty list"
 
 
-def _age(row: Row) -> Iterable[Breach]:
+def age_rule(row: Row) -> Iterable[Breach]:
     if row["age"] is not None and not 0 <= row["age"] <= AGE_CAP:
         yield "age", f"between 0 and {AGE_CAP}", f"is {row['age']}"
 
 
-def _modality(row: Row) -> Iterable[Breach]:
+def modality_rule(row: Row) -> Iterable[Breach]:
     if row["modality"] == "ecg" and row["images"] is not None:
         yield "images", "an ECG record shows no image", f"holds {len(row['images'])} images"
     if row["modality"] in ("image_2d", "volume_3d", "video") and row["ecg"] is not None:
@@ -99,7 +101,7 @@ def _masks(row: Row) -> Iterable[Breach]:
             yield path, "a mask has its image's size", what
 
 
-def _regions(row: Row) -> Iterable[Breach]:
+def regions_rule(row: Row) -> Iterable[Breach]:
     if not row["regions"]:
         return
     sizes = canvas_sizes(row)
@@ -183,6 +185,10 @@ def _ecg(row: Row) -> Iterable[Breach]:
         yield "ecg.signal", "finite millivolts", "holds NaN or infinity"
 
 
+#: Of question, options, answer and labels.
+ANSWER_RULES = (_labels, _answer, _number)
+
+
 def _is_finite(lead: Any) -> bool:
     samples = np.asarray(lead, np.float32)
     # A sum is finite only where all samples are, and costs a third of asking each.
@@ -192,12 +198,12 @@ def _is_finite(lead: Any) -> bool:
 
 #: The rules beyond column shape, in reporting order.
 RULES: tuple[Callable[[Row], Iterable[Breach]], ...] = (
-    _null_and_empty,
-    _age,
-    _modality,
+    null_and_empty,
+    age_rule,
+    modality_rule,
     _images,
     _masks,
-    _regions,
+    regions_rule,
     _labels,
     _answer,
     _number,

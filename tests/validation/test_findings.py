@@ -15,7 +15,7 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, FailedSourceWarning
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import build_example
-from qoqdata.validation import Finding, find
+from qoqdata.validation import Finding, find, find_in_metadata
 from tests.records.sound_rows import image_row, region, table
 from tests.validation.written_set import load, reseal, save, write
 
@@ -53,6 +53,22 @@ def dataset(built: Path, tmp_path: Path) -> Dataset:
 
 def test_a_built_set_is_sound(dataset: Dataset) -> None:
     assert list(find(dataset)) == []
+
+
+def test_metadata_alone(dataset: Dataset, tmp_path: Path) -> None:
+    """Sound without a shard being there; a value at fault is told with who has it."""
+    for shard in dataset.paths:
+        shard.unlink()
+    assert list(find_in_metadata(dataset)) == []
+    wrong = write(tmp_path / "wrong", [*ROWS, row(5, age=200), row(6, age=200), row(1, "test")])
+    found = {(one.rule, one.where): one.what for one in find_in_metadata(wrong)}
+    aged = ("between 0 and 90", "meta/films.parquet, record r5, column age")
+    assert found.pop(aged) == "is 200, as of 1 more records"
+    assert {rule for rule, _ in found} == {
+        "ids are unique",
+        "a patient is in one split",
+        "a study is in one split",
+    }
 
 
 def flip(path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from qoqdata.atomic import replacing
+from qoqdata.curation.audit.alike_texts import find_alike_texts
 from qoqdata.curation.audit.answerers import ANSWERERS, score_answerers
 from qoqdata.curation.audit.giveaways import find_giveaways
 from qoqdata.curation.audit.shift import prior_shifts
@@ -23,12 +24,13 @@ SHIFTED, CHANCE = 0.1, 0.001
 
 @dataclass(frozen=True)
 class Audit:
-    """`answerers` (ANSWERERS), `shifts` (SHIFTS) and `giveaways` (GIVEAWAYS) of the kept records of
-    a data set."""
+    """`answerers` (ANSWERERS), `shifts` (SHIFTS), `giveaways` (GIVEAWAYS) and `alike_texts`
+    (ALIKE_TEXTS) of the kept records of a data set."""
 
     answerers: pl.DataFrame
     shifts: pl.DataFrame
     giveaways: pl.DataFrame
+    alike_texts: pl.DataFrame
 
     @property
     def told(self) -> pl.DataFrame:
@@ -52,7 +54,12 @@ def run_audit(dataset: Dataset, limit: int) -> Audit:
     columns = ["id", "context", "question"]
     texts = pl.DataFrame(dataset.files.leaves(columns)).select(columns)
     kept = dataset.kept().join(texts, on="id", maintain_order="left")
-    found = Audit(score_answerers(dataset, limit), prior_shifts(kept), find_giveaways(kept))
+    found = Audit(
+        score_answerers(dataset, limit),
+        prior_shifts(kept),
+        find_giveaways(kept),
+        find_alike_texts(kept),
+    )
     with replacing(dataset.layout.answerers) as draft:
         found.answerers.write_parquet(draft)
     return found
