@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from qoqdata.api.collecting import survey
     from qoqdata.api.estimating import estimate
     from qoqdata.api.fetching import check_raw, get
-    from qoqdata.api.looking import decide, plot, report, undo, view
+    from qoqdata.api.looking import decide, plot, replay, report, undo, view, why
     from qoqdata.api.measuring import (
         audit,
         benchmark_index,
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
         diff,
         difficulty,
         prove,
+        select,
         stats,
+        unselect,
         validate,
     )
     from qoqdata.api.preparing import prepare
