@@ -31,15 +31,7 @@ if TYPE_CHECKING:
     from qoqdata.api.collecting import survey
     from qoqdata.api.estimating import estimate
     from qoqdata.api.fetching import check_raw, get
-    from qoqdata.api.looking import (
-        decide,
-        plot,
-        replay,
-        report,
-        undo,
-        view,
-        why,
-    )
+    from qoqdata.api.looking import decide, plot, replay, report, undo, view, why
     from qoqdata.api.measuring import (
         audit,
         benchmark_index,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+import qoqdata
+import qoqtrain
 
 HEAVY = {
     "torch",
@@ -88,3 +94,17 @@ def test_names_that_do_not_exist() -> None:
         qoqdata.nothing  # type: ignore[attr-defined]  # noqa: B018
     assert set(qoqdata.__all__) >= {"Dataset", "QoqdataError", "__version__", "open"}
     assert all(getattr(qoqdata, name) for name in qoqdata.__all__)
+
+
+@pytest.mark.parametrize("package", [qoqdata, qoqtrain], ids=lambda package: package.__name__)
+def test_type_checkers_see_the_names_that_are_imported_at_first_use(package: ModuleType) -> None:
+    tree = ast.parse(Path(package.__file__ or "").read_text(encoding="utf-8"))
+    seen = {
+        alias.asname or alias.name
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert seen == set(package.__all__)

@@ -13,7 +13,7 @@ from qoqdata.statistics.probe import LIMIT
 
 EPILOG = """Example:  qoqdata difficulty ./set --probe
 
-From rollouts:  qoqdata difficulty ./set --from rollouts.parquet --policy qwen2.5-vl-7b"""
+From rollouts:  qoqdata difficulty ./set --from ./run/rollouts.parquet --policy our-policy"""
 
 
 def add(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ import typer
 import qoqdata
 from qoqdata import console
 
-EPILOG = """Example:  qoqdata traces ./set --from run/rollouts.parquet --out ./set-traced
+EPILOG = """Example:  qoqdata traces ./set --from ./run/rollouts.parquet --out ./set-traced
 
 The new set has another digest: run `qoqdata curate` on it before it is published."""
 

@@ -75,7 +75,7 @@ def _mlcroissant() -> ModuleType:
     try:
         import mlcroissant
     except ImportError as error:
-        fix = "pip install 'qoqdata[view]'"
+        fix = "pip install 'qoqdata[plot]'"
         raise UsageError("croissant.json needs mlcroissant", fix=fix) from error
     return mlcroissant
 
