@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qoqdata.readers.ecg.quality import flat, runs, saturated, validity
+from qoqdata.readers.ecg.quality import flat, moves, runs, saturated, validity
 
 FS = 500.0
 
@@ -98,3 +98,15 @@ def test_masks_are_boolean_of_the_same_length_and_never_pass_nan(values: np.ndar
     mask = validity(values, 10.0, (-5.0, 5.0))
     assert mask.dtype == bool and mask.shape == values.shape
     assert not mask[np.isnan(values)].any()
+
+
+@pytest.mark.parametrize("held", [1, 2, 5, 9, 10, 11, 30])
+@pytest.mark.parametrize("start", [0, 37, -1])
+def test_a_lead_moves_where_no_value_is_held_for_20_ms(held: int, start: int) -> None:
+    """At 500 Hz ten equal samples in a row might be a rail; fewer are nothing."""
+    lead = np.arange(200.0)
+    at = start if start >= 0 else lead.size - held
+    lead[at : at + held] = lead[at]
+    assert moves(lead, 500.0) == (held < 10)
+    # A lead that is shorter than the stretch is for `validity` to judge.
+    assert not moves(lead[:9], 500.0)

@@ -16,6 +16,7 @@ from qoqdata.contract.storage import Storage
 from qoqdata.readers import encode
 from qoqdata.readers.dicom import Window
 from qoqdata.records.content import Ecg, Image, Mask, Record, Region
+from qoqdata.records.ecg_column import ecg_array
 from qoqdata.records.rows import SCHEMA, RecordFacts, batch, row, shows_something
 from qoqdata.records.rules import validate
 from qoqdata.records.storage import MediaStore
@@ -184,6 +185,31 @@ def test_an_ecg_goes_to_arrow_as_float32_millivolts() -> None:
     assert back["ecg"]["valid"] == [[True, False, True], [True, True, True]]
     assert back["ecg"]["leads"] == ["I", "II"]
     assert back["ecg"]["fs"] == 500
+
+
+def test_ecgs_become_the_arrays_that_arrow_makes_of_their_lists() -> None:
+    """Rows without one, of other leads and lengths, and views of one larger array."""
+    rng = np.random.default_rng(4)
+    values: list[Any] = [None]
+    for leads, samples in ((3, 7), (1, 1), (12, 130)):
+        signal = rng.normal(size=(leads, samples + 2)).astype(np.float32)[:, 1:-1]
+        names = [f"V{lead}" for lead in range(leads)]
+        ecg = {"leads": names, "fs": 250.0, "signal": list(signal), "valid": list(signal > 0)}
+        values += [ecg, ecg, None]
+    kind = SCHEMA.field("ecg").type
+    made = ecg_array(values, kind)
+    made.validate(full=True)
+    assert made.type == kind and made.equals(pa.array(values, kind))
+    assert ecg_array([None, None], kind).equals(pa.array([None, None], kind))
+
+
+@pytest.mark.parametrize(
+    "change", [{"signal": [["a"]]}, {"valid": [[1]]}, {"signal": [[None]]}, {"leads": [2]}]
+)
+def test_an_ecg_of_other_types_is_not_written(change: dict[str, Any]) -> None:
+    ecg = {"leads": ["I"], "fs": 1.0, "signal": [[0.5]], "valid": [[True]]}
+    with pytest.raises((TypeError, ValueError)):
+        ecg_array([ecg | change], SCHEMA.field("ecg").type)
 
 
 def test_a_batch_has_the_schema_of_the_contract() -> None:
