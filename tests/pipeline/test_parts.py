@@ -126,7 +126,7 @@ def test_finish_names_the_parts_that_are_missing(films: Films, tmp_path: Path) -
     part(out, 3, 3)
     with pytest.raises(UnfinishedBuild) as told:
         finish(out, HERE)
-    chunks = len(list(parts._in_turn(parts._planned_builds(read(out), HERE, find))))
+    chunks = len(list(read(out).in_turn()))
     missing = len(range(1, chunks, 3))
     assert f"{missing} of {chunks} chunks are missing: of part 2/3 ({missing})" in str(told.value)
     assert f"`qoqdata build --part 2/3 --out {out}`, then finish again" in str(told.value)
@@ -137,9 +137,6 @@ def test_finish_names_the_parts_that_are_missing(films: Films, tmp_path: Path) -
 
 def read(out: Path) -> stored_plan.StoredPlan:
     return stored_plan.read_plan(Layout(out), SALT)
-
-
-find = catalogue.find_source
 
 
 def test_a_shard_that_was_lost_is_missing(films: Films, tmp_path: Path) -> None:
@@ -165,7 +162,8 @@ def test_raw_files_that_change_after_the_plan_are_named(films: Films, tmp_path: 
     assert "films: 0004.png" in str(told.value)
     assert "qoqdata plan" in str(told.value)
     # The chunks of all other units are there.
-    chunks = read(out).chunks("films")
+    before = read(out)
+    chunks = [before.chunk(*one) for one in before.in_turn()]
     lost = [c for c in chunks if {"0004.png", "0007.png"} & set(c.table["key"])]
     assert len(list((out / ".build/receipts/films").iterdir())) == len(chunks) - len(lost)
     # The table still names the film that is gone, so a new plan has it in quarantine.
