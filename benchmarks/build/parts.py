@@ -29,12 +29,11 @@ def main() -> None:
     parser.add_argument("counts", type=int, nargs="*", default=[26_100])
     parser.add_argument("--parts", type=int, default=4)
     asked = parser.parse_args()
-    rows = []
+    titles = ("records", "step", "CPU-seconds", "us a record", "peak MB")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["QOQDATA_SALT_FILE"] = str(Path(folder, "salt"))
         for count in asked.counts:
-            rows += _measure(Path(folder), count, asked.parts)
-    console.table(("records", "step", "CPU-seconds", "us a record", "peak MB"), rows)
+            console.table(titles, _measure(Path(folder), count, asked.parts))
 
 
 def _measure(folder: Path, count: int, parts: int) -> list[tuple[str, str, float, float, float]]:
