@@ -395,3 +395,12 @@ def test_a_part_takes_no_settings_of_the_plan(films: Films, tmp_path: Path) -> N
         qoqdata.build("ham10000", out=tmp_path, raw=tmp_path, part="1/2")
     with pytest.raises(UsageError, match="the plan says what a part builds"):
         qoqdata.build(out=tmp_path, part="1/2", storage="native")
+
+
+def test_a_plan_keeps_folders_and_urls_apart(films: Films, tmp_path: Path) -> None:
+    """In plan.json both are texts."""
+    asked = config(films(1), SourceRequest(source="ham10000", raw="s3://bucket/raw"))
+    frozen = stored_plan.frozen_config(asked)
+    again = BuildConfig.model_validate_json(frozen.model_dump_json())
+    assert [one.raw for one in again.sources] == [tmp_path / "films-raw", "s3://bucket/raw"]
+    assert again == frozen
