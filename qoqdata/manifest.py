@@ -45,6 +45,8 @@ def read_manifest(root: Path) -> Manifest:
 def _way_to_a_set(root: Path) -> str:
     """What to do where `root` holds no manifest: the set that lies around it, inside of it or
     beside it under a name like its own, else the build that did not end."""
+    if Layout(root).plan.is_file():
+        return f"build the parts of its plan, then run `qoqdata finish --out {root}`"
     if Layout(root).build.is_dir():
         return _FINISH
     around = [folder for folder in root.absolute().parents if Layout(folder).manifest.is_file()]

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from qoqdata.contract.manifest import MAX_QUARANTINE
 from qoqdata.contract.storage import Storage
@@ -44,12 +44,12 @@ def parse_share(value: Any) -> Any:
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(parse_share)]
 
 
-def _place(value: Any) -> Any:
+def _place(value: Path | str) -> Path | str:
     return value if not isinstance(value, str) or is_url(value) else Path(value)
 
 
 #: A folder, or a URL as text.
-RawPlace = Annotated[Path | str, BeforeValidator(_place)]
+RawPlace = Annotated[str | Path, AfterValidator(_place)]
 
 
 class SourceRequest(BaseModel):

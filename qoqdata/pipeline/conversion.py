@@ -138,11 +138,10 @@ def convert_chunk(
 def convert_unit(unit: Unit, task: ChunkTask) -> UnitOutcome:
     """Run the source's `convert` on a unit; whatever it raises ends in the quarantine row."""
     with taking_identifiers() as identifiers:
-        outcome = _outcome(unit, task)
-    return replace(outcome, identifiers=identifiers)
+        return _outcome(unit, task, identifiers)
 
 
-def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
+def _outcome(unit: Unit, task: ChunkTask, identifiers: Identifiers) -> UnitOutcome:
     job = task.job
     stage: quarantine.Stage = "convert"
     try:
@@ -162,10 +161,10 @@ def _outcome(unit: Unit, task: ChunkTask) -> UnitOutcome:
         if is_persons(error):
             raise
         row = quarantine.failure_row(unit.key, unit.files, stage, error, job, task.source)
-        return UnitOutcome((), row, fault=fault_of(error))
+        return UnitOutcome((), row, identifiers=identifiers, fault=fault_of(error))
     if not rows:
-        return UnitOutcome((), _skipped_row(unit, skips, job), skips)
-    return UnitOutcome(rows, None, skips, shown=shown)
+        return UnitOutcome((), _skipped_row(unit, skips, job), skips, identifiers)
+    return UnitOutcome(rows, None, skips, identifiers, shown)
 
 
 def convert_here(unit: Unit, task: ChunkTask, tell: Callable[[float], None]) -> UnitOutcome:
@@ -272,7 +271,7 @@ def _rows(
         if facts.id in rows:
             rule = "one record a study, task and item"
             raise RecordError("occurs twice", record=facts.id, column="id", rule=rule)
-        if keyed_paths:
+        if keyed_paths and record.notes:
             record = replace(record, notes=_without_names(record.notes, unit))
         shown += (Shown(len(rows), *one) for one in store.likenesses(record))
         rows[facts.id] = row(record, store.store(record), facts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from qoqdata.pipeline.build import (
     unfinished,
     writing,
 )
-from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.interrupts import telling_interrupts
@@ -36,6 +35,7 @@ from qoqdata.pipeline.stored_plan import (
     changed_file,
     changed_input,
     read_plan,
+    with_units,
     write_plan,
 )
 from qoqdata.pipeline.workers import planning_apart
@@ -145,13 +145,13 @@ def build_part(
     layout.parts.mkdir(parents=True, exist_ok=True)
     (layout.parts / f"{part.number}-of-{part.of}").touch()
     changed: list[str] = []
-    own = [pair for n, pair in enumerate(_in_turn(builds)) if n % part.of == part.number - 1]
-    for build in builds:
-        chunks = [chunk for one, chunk in own if one is build]
-        units = sum(chunk.table.height for chunk in chunks)
-        setting.listen(progress.Planned(build.slug, units, len(chunks), 0))
+    own = [pair for n, pair in enumerate(plan.in_turn()) if n % part.of == part.number - 1]
+    for slug, source in plan.sources.items():
+        units = [source.chunks[place].units for one, place in own if one == slug]
+        setting.listen(progress.Planned(slug, sum(units), len(units), 0))
+    by_slug = {build.slug: build for build in builds}
     with telling_interrupts():
-        run_builds(builds, _tasks(plan, own, setting, changed), setting)
+        run_builds(builds, _tasks(plan, by_slug, own, setting, changed), setting)
     if any(build.unfinished for build in builds):
         raise unfinished(builds)
     if changed:
@@ -177,16 +177,22 @@ def finish(out: Path, setting: BuildSetting, find: Find = catalogue.find_source)
     with writing(layout):
         plan = read_plan(layout, setting.salt)
         builds = _planned_builds(plan, setting, find)
+        by_slug = {build.slug: build for build in builds}
+        for build in builds:
+            with_units(build, plan)
         missing = []
-        for place, (build, chunk) in enumerate(_in_turn(builds)):
-            receipt = build.receipt(chunk)
-            limits, planned = build.job.limits, plan.fingerprints[build.slug][chunk.name]
-            if receipt is not None and receipts.holds(receipt, planned, layout.root, limits):
-                build.finished(chunk, receipt, setting.listen, reused=True)
+        for turn, (slug, place) in enumerate(plan.in_turn()):
+            build, planned = by_slug[slug], plan.sources[slug].chunks[place]
+            receipt = build.receipt(planned.name)
+            limits = build.job.limits
+            if receipt is not None and receipts.holds(
+                receipt, planned.fingerprint, layout.root, limits
+            ):
+                build.finished(build.chunks[place], receipt, setting.listen, reused=True)
             else:
-                missing.append(place)
+                missing.append(turn)
         if missing:
-            raise _missing(layout, missing, sum(len(build.chunks) for build in builds))
+            raise _missing(layout, missing, sum(1 for _ in plan.in_turn()))
         layout.manifest.unlink(missing_ok=True)
         for build in builds:
             build.open()
@@ -218,28 +224,22 @@ def _planned_builds(plan: StoredPlan, setting: BuildSetting, find: Find) -> list
     return builds
 
 
-def _in_turn(builds: Iterable[SourceBuild]) -> Iterator[tuple[SourceBuild, Chunk]]:
-    """All chunks, in the order in which parts take them."""
-    for build in builds:
-        for chunk in build.chunks:
-            yield build, chunk
-
-
 def _tasks(
     plan: StoredPlan,
-    own: Iterable[tuple[SourceBuild, Chunk]],
+    builds: Mapping[str, SourceBuild],
+    own: Iterable[tuple[str, int]],
     setting: BuildSetting,
     changed: list[str],
 ) -> Iterator[ChunkTask]:
     """The tasks of chunks without a receipt; of those whose files changed, a file to name."""
-    for build, chunk in own:
+    for slug, place in own:
         if plan.is_replaced():
             what = "another plan or build has begun here"
             raise UnfinishedBuild(what, where=str(plan.layout.root), fix="build the parts of that")
-        receipt = build.receipt(chunk) if setting.resume else None
-        planned = plan.fingerprints[build.slug][chunk.name]
-        if receipts.holds(receipt, planned, plan.layout.root, build.job.limits):
-            assert receipt is not None
+        build, chunk = builds[slug], plan.chunk(slug, place)
+        receipt = build.receipt(chunk.name) if setting.resume else None
+        planned, limits = plan.sources[slug].chunks[place].fingerprint, build.job.limits
+        if receipt is not None and receipts.holds(receipt, planned, plan.layout.root, limits):
             build.finished(chunk, receipt, setting.listen, reused=True)
         elif (path := changed_file(build, chunk)) is not None:
             changed.append(f"{build.slug}: {path}")

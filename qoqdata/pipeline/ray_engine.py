@@ -7,6 +7,7 @@ process of its own, and Ray itself starts that again on another machine as often
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ from qoqdata.version import VERSION
 
 #: Seconds after which the room in the cluster is looked at again.
 _LOOK = 10.0
+#: Seconds in which a cluster answers.
+_SOON = 10.0
 
 
 def run_on_ray(
@@ -79,12 +82,21 @@ def _connected(workers: int, address: str | None) -> Any:
         # A cluster that is there has as many cores as it has.
         cores = {} if address else {"num_cpus": workers or None}
         try:
+            if address is not None:
+                _knock(address)
             ray.init(address=address, include_dashboard=False, log_to_driver=False, **cores)
-        except (ConnectionError, ValueError) as error:
-            what = str(error).partition("\n")[0]
+        except (OSError, ValueError) as error:
+            what = f"no cluster answers: {str(error).partition(chr(10))[0]}"
             fix = "check the address, or leave it out to use this machine"
             raise UsageError(what, where=f"--address {address}", fix=fix) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens, whom Ray would wait for without end."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _SOON).close()
 
 
 def _room(ray: Any, workers: int) -> int:

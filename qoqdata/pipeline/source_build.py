@@ -125,7 +125,7 @@ class SourceBuild:
         self.remove_stale()
         for chunk in self.chunks:
             task = self.task(chunk, setting.salt)
-            receipt = self.receipt(chunk) if setting.resume else None
+            receipt = self.receipt(chunk.name) if setting.resume else None
             with self._refusing("plan", setting.listen):
                 current = task.fingerprint()
                 if not receipts.holds(receipt, current, self.layout.root, self.job.limits):
@@ -165,9 +165,9 @@ class SourceBuild:
         common, layout = self.common, self.layout
         return ChunkTask(chunk, self.source, self.job, salt, self.storage, layout, common)
 
-    def receipt(self, chunk: Chunk) -> ShardReceipt | None:
-        """The receipt of a chunk, whether or not it holds."""
-        return receipts.read_receipt(self.layout.receipt(self.slug, chunk.name))
+    def receipt(self, name: str) -> ShardReceipt | None:
+        """The receipt of the chunk of that name, whether or not it holds."""
+        return receipts.read_receipt(self.layout.receipt(self.slug, name))
 
     def _planned(self, apart: Apart) -> SourcePlan:
         """The plan; raises what stands against it, and `_Refusal` for what its process found."""

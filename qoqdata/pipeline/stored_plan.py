@@ -6,10 +6,8 @@ It names raw files and keys, so it lies in the folder of the build, which is its
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import file_digest, replacing, write_json
@@ -32,13 +31,21 @@ from qoqdata.pipeline.source_build import SourceBuild
 from qoqdata.records.identity import Salt
 from qoqdata.records.raw_keys import ENTRY
 from qoqdata.sources.rawtree import Stamp
-from qoqdata.sources.unit_table import NO_UNITS, all_files
+from qoqdata.sources.unit_table import COLUMNS, all_files
 from qoqdata.version import VERSION
 
 #: Of the files of a unit, in their order: bytes, and modification time in ns.
 _SIZES, _TIMES = "sizes", "times"
 #: Both, of a file that is not there.
 _NOTHING = (-1, -1)
+#: Of the table of units, a row group for each chunk.
+_SCHEMA = pa.schema(
+    [
+        (name, pa.large_list(pa.large_string())) if name == "files" else (name, pa.large_string())
+        for name in COLUMNS
+    ]
+    + [(name, pa.large_list(pa.int64())) for name in (_SIZES, _TIMES)]
+)
 _PLAN_AGAIN = "run `qoqdata plan` again; chunks that are unchanged stay"
 
 
@@ -85,30 +92,47 @@ class PlanDocument(_Part):
 
 @dataclass(frozen=True, eq=False)
 class StoredPlan:
-    """A plan that was read: `document`, and of each source what was planned and its table."""
+    """A plan that was read: `document`, and of each source what was planned.
+
+    Tables of units are read as they are asked for: a plan of millions is more than a part needs.
+    """
 
     layout: Layout
     document: PlanDocument
     sources: Mapping[str, PlannedSource]
-    tables: Mapping[str, pl.DataFrame]
     _text: bytes
+    _open: dict[str, pq.ParquetFile] = field(default_factory=dict)
 
-    @cached_property
-    def fingerprints(self) -> dict[str, dict[str, str]]:
-        """Of each source those of its chunks, by name."""
-        return {
-            slug: {chunk.name: chunk.fingerprint for chunk in one.chunks}
-            for slug, one in self.sources.items()
-        }
+    def in_turn(self) -> Iterator[tuple[str, int]]:
+        """Source and place in it of all chunks, in the order in which parts take them."""
+        for slug, source in self.sources.items():
+            for place in range(len(source.chunks)):
+                yield slug, place
 
-    def chunks(self, slug: str) -> list[Chunk]:
-        """The chunks of a source, in the order of their names."""
-        found, begin = [], 0
+    def chunk(self, slug: str, place: int) -> Chunk:
+        """A chunk of a source: a row group of its table."""
+        one = self.sources[slug].chunks[place]
+        if (file := self._open.get(slug)) is None:
+            file = self._open[slug] = pq.ParquetFile(self.layout.planned_units(slug))
+        table = pl.from_arrow(file.read_row_group(place, use_threads=False))
+        assert isinstance(table, pl.DataFrame)
+        return Chunk(one.name, one.split, table)
+
+    def chunks(self, slug: str, table: pl.DataFrame) -> tuple[Chunk, ...]:
+        """All chunks of a source, of which `table` has the units."""
+        chunks, begin = [], 0
         for one in self.sources[slug].chunks:
-            table = self.tables[slug].slice(begin, one.units)
-            found.append(Chunk(one.name, one.split, table))
+            chunks.append(Chunk(one.name, one.split, table.slice(begin, one.units)))
             begin += one.units
-        return found
+        return tuple(chunks)
+
+    def table(self, slug: str) -> pl.DataFrame:
+        """All units of a source."""
+        return pl.read_parquet(self.layout.planned_units(slug))
+
+    def keys(self, slug: str) -> np.ndarray:
+        """The entries of the raw keys that planning a source found."""
+        return np.fromfile(self.layout.planned_keys(slug), ENTRY)
 
     def is_replaced(self) -> bool:
         """Whether another plan, or none, is there now."""
@@ -179,33 +203,24 @@ def read_plan(layout: Layout, salt: Salt) -> StoredPlan:
     if document.salt_fingerprint != salt.fingerprint:
         fix = "name the same file with --salt-file"
         raise UsageError("was planned with another salt", where=where, fix=fix)
-    sources, tables = {}, {}
-    for slug in document.sources:
-        path = layout.planned_source(slug)
-        content = _checked(path, document)
-        sources[slug] = PlannedSource.model_validate_json(content)
-        units = layout.planned_units(slug)
-        tables[slug] = pl.read_parquet(_checked(units, document))
-    return StoredPlan(layout, document, sources, tables, text)
-
-
-def read_plan_keys(plan: StoredPlan, slug: str) -> np.ndarray:
-    """The entries of the raw keys that planning a source found."""
-    content = _checked(plan.layout.planned_keys(slug), plan.document)
-    return np.frombuffer(content, ENTRY)
+    for name, expected in document.digests.items():
+        path = layout.plan.with_name(name)
+        if not path.is_file() or file_digest(path) != expected:
+            raise _damaged(path)
+    sources = {
+        slug: PlannedSource.model_validate_json(layout.planned_source(slug).read_bytes())
+        for slug in document.sources
+    }
+    return StoredPlan(layout, document, sources, text)
 
 
 def as_planned(build: SourceBuild, plan: StoredPlan, salt: Salt) -> None:
-    """Have a build, which has not begun, stand as if it had planned its source itself.
+    """Have a build, which has not begun, stand as if its source was planned in this process, but
+    for the units.
 
     Raises UsageError where converter or settings are not those that the plan is of.
     """
     planned = plan.sources[build.slug]
-    build.plan = build.planned = SourcePlan(
-        plan.tables[build.slug], planned.left_out, planned.blocked, planned.ungrouped
-    )
-    build.plan_keys = read_plan_keys(plan, build.slug)
-    build.chunks = tuple(plan.chunks(build.slug))
     build.patient_splits = planned.patient_splits
     build.refusal = planned.refusal
     build.common = planned.common
@@ -215,6 +230,14 @@ def as_planned(build: SourceBuild, plan: StoredPlan, salt: Salt) -> None:
             what = f"{build.slug} was planned with another converter, card or settings"
             fix = f"install the same everywhere, or {_PLAN_AGAIN}"
             raise UsageError(what, where=str(plan.layout.root), fix=fix)
+
+
+def with_units(build: SourceBuild, plan: StoredPlan) -> None:
+    """Give a build that is `as_planned` all units of its source, and what planning left out."""
+    planned, table = plan.sources[build.slug], plan.table(build.slug)
+    build.plan = SourcePlan(table, planned.left_out, planned.blocked, planned.ungrouped)
+    build.plan_keys = plan.keys(build.slug)
+    build.chunks = plan.chunks(build.slug, table)
 
 
 def changed_input(build: SourceBuild, planned: PlannedSource) -> str | None:
@@ -237,33 +260,12 @@ def _write_source(build: SourceBuild, layout: Layout, salt: Salt) -> tuple[Path,
     """Write the three files of a source."""
     slug, plan = build.slug, build.planned
     paths = layout.planned_units(slug), layout.planned_source(slug), layout.planned_keys(slug)
-    tables = [chunk.table for chunk in build.chunks]
-    table = pl.concat(tables) if tables else NO_UNITS
-    files = all_files(table).to_list()
-    stamps = build.job.raw.stamps(files)
-    chunks, begin = [], 0
-    for chunk in build.chunks:
-        end = begin + int(chunk.table["files"].list.len().sum())
-        fingerprint = receipts.fingerprint(
-            build.common, chunk, build.job.raw, [tuple(stamps[begin:end])]
-        )
-        chunks.append(
-            PlannedChunk(
-                name=chunk.name,
-                split=chunk.split,
-                units=chunk.table.height,
-                fingerprint=fingerprint,
-            )
-        )
-        begin = end
-    ends = pa.array(accumulate(table["files"].list.len(), initial=0), pa.int64())
-    numbers = np.array(list(map(_numbers, stamps)), np.int64).reshape(-1, 2)
-    columns = {
-        name: pl.Series(pa.LargeListArray.from_arrays(ends, pa.array(numbers[:, place])))
-        for place, name in enumerate((_SIZES, _TIMES))
-    }
-    with replacing(paths[0]) as draft:
-        table.with_columns(**columns).write_parquet(draft)
+    settings = {"compression": "zstd", "write_statistics": False}
+    with (
+        replacing(paths[0]) as draft,
+        pq.ParquetWriter(draft, _SCHEMA, **settings) as writer,
+    ):
+        chunks = [_write_chunk(chunk, build, writer) for chunk in build.chunks]
     planned = PlannedSource(
         slug=slug,
         common=build.common,
@@ -281,23 +283,28 @@ def _write_source(build: SourceBuild, layout: Layout, salt: Salt) -> tuple[Path,
     return paths
 
 
+def _write_chunk(chunk: Chunk, build: SourceBuild, writer: pq.ParquetWriter) -> PlannedChunk:
+    """Write a chunk as a row group, with the stamps of its files."""
+    table, raw = chunk.table, build.job.raw
+    stamps = raw.stamps(all_files(table).to_list())
+    fingerprint = receipts.fingerprint(build.common, chunk, raw, [tuple(stamps)])
+    ends = pa.array(accumulate(table["files"].list.len(), initial=0), pa.int64())
+    numbers = np.array(list(map(_numbers, stamps)), np.int64).reshape(-1, 2)
+    columns = table.select(*COLUMNS).to_arrow(compat_level=pl.CompatLevel.oldest())
+    for place, name in enumerate((_SIZES, _TIMES)):
+        values = pa.LargeListArray.from_arrays(ends, pa.array(numbers[:, place]))
+        columns = columns.append_column(name, values)
+    writer.write_table(columns.cast(_SCHEMA), row_group_size=max(1, table.height))
+    units = table.height
+    return PlannedChunk(name=chunk.name, split=chunk.split, units=units, fingerprint=fingerprint)
+
+
 def _numbers(stamp: Stamp | None) -> Stamp:
     return stamp or _NOTHING
 
 
 def _flat(table: pl.DataFrame, column: str) -> list[int]:
     return table[column].explode(empty_as_null=False).to_list()
-
-
-def _checked(path: Path, document: PlanDocument) -> bytes:
-    """The content of a file of the plan; raises UnfinishedBuild where it is another."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise _damaged(path) from error
-    if hashlib.sha256(content).hexdigest() != document.digests.get(path.name):
-        raise _damaged(path)
-    return content
 
 
 def _damaged(path: Path) -> UnfinishedBuild:

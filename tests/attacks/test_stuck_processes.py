@@ -78,6 +78,23 @@ def test_drafts_are_told_by_their_name(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, f".x.{10**30}.tmp"])
 
 
+def test_drafts_of_other_machines_are_left_for_a_day(tmp_path: Path) -> None:
+    """A process of that number may run there; the folder is shared."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f".x.{machine}-{ended.pid}.tmp" for machine in ("0" * 8, "abcdef12")]
+    for name in names:
+        (tmp_path / name).touch()
+    then = time.time() - 2 * 86_400
+    os.utime(tmp_path / names[1], (then, then))
+    with atomic.replacing(tmp_path / "mine") as draft:
+        draft.touch()
+        own = draft.name.replace(str(os.getpid()), str(ended.pid))
+        (tmp_path / own).touch()
+        atomic.remove_drafts(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([names[0], draft.name])
+
+
 def test_a_process_that_has_the_number_of_one_that_is_no_more(tmp_path: Path) -> None:
     """In a container every build may be process 7: a draft from before it began is not its own."""
     old, new = tmp_path / f".old.{os.getpid()}.tmp", tmp_path / f".new.{os.getpid()}.tmp"

@@ -285,13 +285,3 @@ def test_an_unfinished_data_set_does_not_open(films: Films, tmp_path: Path) -> N
     whole = run(tmp_path / "whole", request)
     assert digests(run(tmp_path / "set", request)) == digests(whole)
     assert not list(Layout(tmp_path / "set").root.rglob("*.tmp"))
-
-
-@pytest.mark.slow
-def test_ray_gives_the_same_shards(films: Films, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="the ray engine needs qoqdata[ray]")
-    request = films(60)
-    alone = run(tmp_path / "alone", request)
-    setting = BuildSetting(SALT, workers=2, engine="ray")
-    config = BuildConfig(sources=(request,), shard_units=8)
-    assert digests(build(config, tmp_path / "ray", setting)) == digests(alone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -82,6 +83,52 @@ def test_killed_and_resumed_is_unbroken(films: Films, tmp_path: Path) -> None:
     ).read_bytes()
     on_disk = {str(p.relative_to(broken)) for p in (broken / "data").rglob("*") if p.is_file()}
     assert on_disk == set(expected)
+
+
+@pytest.mark.slow
+def test_parts_that_are_killed_and_repeated_in_any_order(films: Films, tmp_path: Path) -> None:
+    """With 1, 2 and 4 workers, two parts at a time, and each of them killed at some moment."""
+    chance = random.Random(0)
+    request = films(150)
+    config, salt = tmp_path / "build.yaml", tmp_path / "salt"
+    content = {"name": "films", "sources": [request.model_dump(mode="json")], "shard_units": 6}
+    config.write_text(yaml.safe_dump(content))
+    salt.write_text("ab" * 32)
+    whole, shared, log = tmp_path / "whole", tmp_path / "shared", tmp_path / "log"
+
+    def run(*arguments: object) -> subprocess.Popen:
+        words = [sys.executable, "-c", COMMAND, *map(str, arguments), "--salt-file", str(salt)]
+        with log.open("wb") as stream:
+            return subprocess.Popen(words, start_new_session=True, stdout=stream, stderr=stream)
+
+    assert run("build", "--config", config, "--out", whole, "--workers", 2).wait() == 0
+    assert run("plan", "--config", config, "--out", shared).wait() == 0
+    parts = [(number, of) for of in (2, 3) for number in range(1, of + 1)]
+    chance.shuffle(parts)
+
+    def receipts() -> int:
+        return len(list(shared.glob(".build/receipts/*/*.json")))
+
+    kills = 0
+    for place, (number, of) in enumerate(parts):
+        arguments = ("build", "--part", f"{number}/{of}", "--out", shared)
+        first = run(*arguments, "--workers", (1, 2, 4)[place % 3])
+        second = run("build", "--part", f"1/{of}", "--out", shared, "--workers", 1)
+        done = receipts() + 1
+        kills += kill_when(first, lambda least=done: receipts() >= least)
+        assert second.wait() == 0
+        if place == 2:
+            assert run("finish", "--out", shared).wait() == 3
+            assert "chunks are missing: of part" in log.read_text()
+    assert kills >= 2
+    for number in (2, 1):
+        assert run("build", "--part", f"{number}/2", "--out", shared).wait() == 0
+    finishes = [run("finish", "--out", shared) for _ in range(2)]
+    assert 0 in {process.wait() for process in finishes} <= {0, 2}
+    assert (shared / "manifest.json").read_bytes() == (whole / "manifest.json").read_bytes()
+    manifest = qoqdata.open(shared).manifest
+    on_disk = {str(p.relative_to(shared)) for p in (shared / "data").rglob("*") if p.is_file()}
+    assert on_disk == {shard.path for shard in manifest.shards}
 
 
 def test_a_decoder_that_kills_its_process_costs_one_unit(
