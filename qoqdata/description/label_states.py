@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from qoqdata.contract.vocabulary import SPLITS
-from qoqdata.statistics.counts import label_table
+from qoqdata.statistics.counts import label_table, option_lists
 
 _TASK = ["source", "domain", "task"]
 #: What a question says of a label.
@@ -22,11 +22,11 @@ def label_states(records: pl.DataFrame) -> pl.DataFrame:
     `records` are those of `Dataset.kept`, of all splits. Labels are the options of the task, never
     asserted ones too, and what else is named.
     """
-    nobody = pl.DataFrame(schema={"id": pl.String, "success_rate": pl.Float64})
+    unrated = records.with_columns(success_rate=pl.lit(None, pl.Float64))
     totals = records.group_by(_TASK).agg(questions=pl.len().cast(pl.Int64))
     by_split = {f"n_{split}": split for split in SPLITS}
     return (
-        label_table(records, nobody)
+        label_table(unrated, option_lists(records))
         .rename({**by_split, "n_uncertain": "uncertain", "n_absent": "absent"})
         .join(totals, on=_TASK)
         .with_columns(asserted=pl.sum_horizontal(SPLITS))
