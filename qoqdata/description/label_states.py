@@ -22,11 +22,11 @@ def label_states(records: pl.DataFrame) -> pl.DataFrame:
     `records` are those of `Dataset.kept`, of all splits. Labels are the options of the task, never
     asserted ones too, and what else is named.
     """
-    unscored = records.with_columns(success_rate=pl.lit(None, pl.Float64))
+    unrated = records.with_columns(success_rate=pl.lit(None, pl.Float64))
     totals = records.group_by(_TASK).agg(questions=pl.len().cast(pl.Int64))
     by_split = {f"n_{split}": split for split in SPLITS}
     return (
-        label_table(unscored, option_lists(records))
+        label_table(unrated, option_lists(records))
         .rename({**by_split, "n_uncertain": "uncertain", "n_absent": "absent"})
         .join(totals, on=_TASK)
         .with_columns(asserted=pl.sum_horizontal(SPLITS))

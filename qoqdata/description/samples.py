@@ -30,10 +30,14 @@ def choose_samples(dataset: Dataset, kept: pl.DataFrame, most: int) -> pl.DataFr
         pl.col(name).list.len().fill_null(0) > 0 for name in ("regions", "mask_info")
     )
     split = pl.col("split").replace_strict(list(SPLITS), [0, 1, 2], return_dtype=pl.Int32)
+    task = ["domain", "source", "task"]
     firsts = (
-        kept.join(drawn.select("id", bare=~lies_over), on="id", how="left")
-        .sort("domain", "source", "task", split, "bare", "id")
-        .unique(["domain", "source", "task"], keep="first", maintain_order=True)
+        kept.select(*task, "id", later=split)
+        .join(drawn.select("id", bare=~lies_over), on="id", how="left")
+        .filter(pl.col("later") == pl.col("later").min().over(task))
+        .filter(pl.col("bare") == pl.col("bare").min().over(task))
+        .group_by(*task, "bare")
+        .agg(pl.col("id").min())
     )
     turns = firsts.sort("domain", "source", "bare", "task").with_columns(
         turn=pl.int_range(pl.len()).over("domain", "source")
