@@ -204,7 +204,7 @@ FREE: Any = {
     **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch"), True),
     **dict.fromkeys(("validation", "checkpoints", "log"), True),
     "rollouts": {"url", "push", "unfit", "batch_tokens"},
-    "engine": {"offload", "gradient_checkpointing"},
+    "engine": {"name", "offload", "gradient_checkpointing"},
 }
 
 
