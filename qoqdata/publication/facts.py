@@ -32,6 +32,8 @@ class Facts:
     overlap: Mapping[str, tuple[int, int]]
     stats: Stats | None
     answerers: pl.DataFrame | None
+    #: Whether a table of traces lies beside the records.
+    traces: bool = False
 
     @property
     def records(self) -> int:
@@ -63,6 +65,7 @@ def gather_facts(dataset: Dataset) -> Facts:
         overlap={key: _overlap(light, key) for key in ("patient", "study")},
         stats=dataset.stats if written else None,
         answerers=read_answerers(dataset.layout),
+        traces=dataset.layout.traces.is_file(),
     )
 
 

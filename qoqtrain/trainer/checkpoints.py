@@ -74,11 +74,11 @@ def refuse_other_run(
                 "data": "the data set has changed since the checkpoint",
             }[name]
             raise UsageError(what, where=where, fix=fix)
-    wrote, here = state.get("engine"), engine_facts(settings, world)
-    if wrote is not None and wrote != here and (wrote["sharded"] or here["sharded"]):
+    wrote, own = state.get("engine"), engine_facts(settings, world)
+    if wrote is not None and wrote != own and (wrote["sharded"] or own["sharded"]):
         raise UsageError(
             f"the checkpoint has the optimizer of {wrote['name']}, this run would be of"
-            f" {here['name']}, and in bfloat16 or with ZeRO they keep it in different forms",
+            f" {own['name']}, and in bfloat16 or with ZeRO they keep it in different forms",
             where=where,
             fix=f"set engine.name to {wrote['name']}",
         )
