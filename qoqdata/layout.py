@@ -41,6 +41,11 @@ class Layout:
         return self.build / "plan" / "parts"
 
     @property
+    def traces(self) -> Path:
+        """Of a release: its records with reasoning, which are a configuration of their own."""
+        return self.root / "traces" / "train.parquet"
+
+    @property
     def verdicts(self) -> Path:
         return self.root / "curation" / "verdicts.parquet"
 

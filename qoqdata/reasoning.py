@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from qoqdata.atomic import file_digest
 from qoqdata.contract.manifest import Manifest, Shard
+from qoqdata.curation.phi.rules import find
 from qoqdata.dataset import Dataset
 from qoqdata.errors import BadTable, UsageError
 from qoqdata.layout import Layout
@@ -90,6 +91,39 @@ def best_traces(table: pl.DataFrame, *, least: float = 1.0) -> pl.DataFrame:
         .unique("id", keep="first", maintain_order=True)
         .select("id", "reasoning", "policy", "reward")
     )
+
+
+#: Why a rollout of enough reward becomes no trace.
+NOT_TRAINED_ON, PERSONAL = "not a record that is trained on", "text of a person"
+
+
+def admitted(
+    table: pl.DataFrame, dataset: Dataset, *, least: float = 1.0
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rollouts that may become traces, and how many of those with enough reward may not, by
+    reason.
+
+    Leakage: only kept train records of sources that are trained on have traces, since a right
+    answer to another split's question is its answer. Privacy: what was thought is searched by the
+    rules for protected health information (`curation.phi`); whatever they find keeps the rollout
+    out. `qoqdata curate` searches the new set again, with the site's recipe.
+    """
+    trained_on = dataset.for_training().filter(pl.col("split") == "train")["id"]
+    enough = pl.col("reward") >= least
+    foreign = ~pl.col("id").is_in(trained_on.to_list())
+    thoughts = table.filter(enough, ~foreign)["response"].unique().to_list()
+    personal = [text for text in thoughts if (thought := thinking(text)) and find(thought)]
+    reason = (
+        pl.when(~enough)
+        .then(None)
+        .when(foreign)
+        .then(pl.lit(NOT_TRAINED_ON))
+        .when(pl.col("response").is_in(personal))
+        .then(pl.lit(PERSONAL))
+    )
+    judged = table.with_columns(left_out=reason)
+    counts = judged.drop_nulls("left_out").group_by("left_out").len().sort("left_out")
+    return judged.filter(pl.col("left_out").is_null()).drop("left_out"), dict(counts.iter_rows())
 
 
 def thinking(response: str) -> str | None:

@@ -8,9 +8,18 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import BadTable, DatasetError, UsageError
-from qoqdata.reasoning import best_traces, read_traces, thinking, write_traced_set
+from qoqdata.reasoning import (
+    NOT_TRAINED_ON,
+    PERSONAL,
+    admitted,
+    best_traces,
+    read_traces,
+    thinking,
+    write_traced_set,
+)
 from qoqdata.validation import find
 from tests.records.sound_rows import image_row
 from tests.validation import written_set
@@ -124,3 +133,29 @@ def test_what_does_not_fit(dataset: Dataset, tmp_path: Path) -> None:
         write_traced_set(dataset, nobody, tmp_path / "new", policy=None)
     with pytest.raises(UsageError, match="not empty"):
         write_traced_set(dataset, traces(r0="because"), dataset.root, policy=None)
+
+
+def test_only_what_is_trained_on_and_names_nobody_becomes_a_trace(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    named = said("Seen by Dr. John Smith, phone 617-555-0142.")
+    table = rollouts(
+        ("r0", named, 1.0, 1.0, 2, 0, "p", False),
+        ("r0", said("because"), 1.0, 0.5, 1, 0, "p", False),
+        ("r1", named, 1.0, 1.0, 1, 0, "p", False),
+        ("r2", said("the answer to a test question"), 1.0, 1.0, 1, 0, "p", False),
+        ("r2", said("wrong"), 0.0, 0.0, 1, 1, "p", False),
+    )
+    may_be, left_out = admitted(table, dataset)
+    assert left_out == {NOT_TRAINED_ON: 1, PERSONAL: 2}
+    # The best of r0 names a person; the next one does.
+    assert best_traces(may_be)["reasoning"].to_list() == ["because"]
+    # Without the gates, both would be traces.
+    assert best_traces(table)["id"].to_list() == ["r0", "r1", "r2"]
+    path = tmp_path / "rollouts.parquet"
+    table.write_parquet(path)
+    traced = qoqdata.traces(dataset, path, out=tmp_path / "new")
+    assert (traced.traces, traced.left_out) == (1, left_out)
+    # A record that curation dropped is not trained on.
+    qoqdata.decide(dataset, "r0", False, why="cut off", author="ana")
+    assert admitted(table, open_dataset(dataset.root))[1] == {NOT_TRAINED_ON: 3, PERSONAL: 1}

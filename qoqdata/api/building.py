@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
@@ -43,12 +43,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TracedSet:
-    """A set with reasoning, and what it was chosen from: rollouts, their questions, and traces."""
+    """A set with reasoning, and what it was chosen from: rollouts, their questions, and traces;
+    `left_out` counts rollouts of enough reward that may be no trace, by reason."""
 
     manifest: Manifest
     rollouts: int
     questions: int
     traces: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def new_source(name: str, domain: str, *, out: str | Path | None = None) -> Source:
@@ -257,20 +259,25 @@ def traces(
 
     `rollouts` is a Parquet file, a folder of them, or JSON lines with id, response and reward. A
     trace is the text in <think></think> of a rollout of at least the reward `least`; one a
-    question. `policy` names the writer of rollouts that name none; `progress` hears of shards.
+    question. Only kept train records of sources that are trained on get one, and no text in which
+    the rules for protected health information find something. `policy` names the writer of
+    rollouts that name none; `progress` hears of shards.
 
     Raises BadTable for other files, DatasetError for ids that the set does not hold, UsageError for
     a folder in use and for rollouts without a policy.
     """
     from qoqdata.progress import silent
-    from qoqdata.reasoning import best_traces, read_traces, write_traced_set
+    from qoqdata.reasoning import admitted, best_traces, read_traces, write_traced_set
 
-    table = read_traces(Path(rollouts))
-    choice = best_traces(table, least=least)
+    target, table = dataset_of(dataset), read_traces(Path(rollouts))
+    target.refuse_unknown(table["id"].unique(), of="rollout", where=str(rollouts))
+    may_be, left_out = admitted(table, target, least=least)
+    choice = best_traces(may_be, least=least)
     manifest = write_traced_set(
-        dataset_of(dataset), choice, Path(out), policy=policy, progress=progress or silent
+        target, choice, Path(out), policy=policy, progress=progress or silent
     )
-    return TracedSet(manifest, table.height, table["id"].n_unique(), choice.height)
+    questions = table["id"].n_unique()
+    return TracedSet(manifest, table.height, questions, choice.height, left_out)
 
 
 def _setting(

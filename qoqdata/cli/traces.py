@@ -31,7 +31,8 @@ def traces_command(
 ) -> None:
     """Turn a policy's best rollouts into the reasoning column of a new version of the set.
 
-    A trace is the text in <think></think> of a rollout that was right; one a question.
+    A trace is the text in <think></think> of a rollout that was right; one a question. Only records
+    that are trained on get one, and no text in which the rules for PHI find something.
     """
     with console.counter("shards", quiet=json) as progress:
         traced = qoqdata.traces(
@@ -41,9 +42,12 @@ def traces_command(
     if json:
         names = ("rollouts", "questions", "traces")
         counts = {name: getattr(traced, name) for name in names}
+        counts["left_out"] = dict(traced.left_out)
         console.emit_json({"out": str(out), "digest": digest} | counts)
         return
     console.say(
         f"{traced.rollouts:,} rollouts of {traced.questions:,} questions: "
         f"{traced.traces:,} traces\ndata set {out}  digest {digest[:16]}"
     )
+    for reason, count in traced.left_out.items():
+        console.say(f"left out: {count:,} rollouts, {reason}")

@@ -45,6 +45,8 @@ class Facts:
     stats: Stats | None
     answerers: pl.DataFrame | None
     samples: tuple[CardSample, ...]
+    #: Whether a table of traces lies beside the records.
+    traces: bool = False
 
     @property
     def default_config(self) -> str | None:
@@ -91,6 +93,7 @@ def gather_facts(dataset: Dataset) -> Facts:
         stats=dataset.stats if fresh else None,
         answerers=read_answerers(dataset.layout),
         samples=() if kept is None else tuple(card_samples(dataset, kept)),
+        traces=dataset.layout.traces.is_file(),
     )
 
 

@@ -35,6 +35,13 @@ _SIZES = (
 )
 
 
+#: Records with what a policy thought on the way to a right answer, without images.
+TRACES = {
+    "config_name": "traces",
+    "data_files": [{"split": "train", "path": "traces/train.parquet"}],
+}
+
+
 def front_matter(facts: Facts) -> str:
     """The block, between its two lines of dashes."""
     return f"---\n{dump_yaml(_content(facts), short=True)}---\n"
@@ -53,7 +60,10 @@ def _content(facts: Facts) -> dict[str, Any]:
         "task_categories": ["visual-question-answering", "question-answering"],
         "tags": ["medical", "clinical", "qoqdata", *facts.domains["domain"].to_list()],
         "size_categories": [_size(facts.records)],
-        "configs": [_config(facts, name, slugs) for name, slugs in facts.configs.items()],
+        "configs": [
+            *(_config(facts, name, slugs) for name, slugs in facts.configs.items()),
+            *([TRACES] if facts.traces else []),
+        ],
         "dataset_info": [_info(facts, name, slugs) for name, slugs in facts.configs.items()],
     }
 

@@ -91,6 +91,7 @@ def stage(
     manifests.write_manifest(Layout(root), _manifest(own_manifest, open_, release))
     staged = open_dataset(root)
     _describe(dataset, staged)
+    write_trace_table(staged)
     return staged
 
 
@@ -263,6 +264,28 @@ def _manifest(manifest: Manifest, entries: dict[str, SourceEntry], release: Rele
             "release": release,
         }
     )
+
+
+#: What the table of traces has of a record; the record itself is found by its id.
+_TRACE = ("id", "source", "domain", "task", "question", "options", "answer")
+_WRITTEN = ("reasoning", "reasoning_policy", "licence")
+
+
+def write_trace_table(staged: Dataset) -> None:
+    """Write the train records that a policy wrote reasoning for as one table without images, where
+    there are any: what supervised training on text takes, and a configuration of the release."""
+    path, names = staged.layout.traces, [*_TRACE, *_WRITTEN]
+    parts = []
+    for shard in staged.manifest.shards:
+        if shard.split == "train":
+            with staged.files.holding(shard, verify=False) as source:
+                table = pq.read_table(source, columns=names)
+            parts.append(table.filter(pc.is_valid(table["reasoning_policy"])))
+    table = pa.concat_tables(parts) if parts else None
+    if table is None or not table.num_rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.sort_by("id").replace_schema_metadata(None), path, compression="zstd")
 
 
 def _describe(dataset: Dataset, staged: Dataset) -> None:

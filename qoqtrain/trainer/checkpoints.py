@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
-from qoqdata.atomic import replacing, write_json
+from qoqdata.atomic import digest, replacing, write_json
 from qoqdata.errors import UsageError
+from qoqtrain.trainer.engine.engine import computes_in_bfloat16, uses_deepspeed
 from qoqtrain.trainer.engine.ranks import Ranks, require_agreement
 from qoqtrain.trainer.log import metrics, rollouts
 from qoqtrain.trainer.plan.settings import TrainSettings
@@ -40,14 +41,18 @@ def resume_run(run: TrainingRun, stream: Any, data: str) -> int:
     if folder is not None:
         state = read_checkpoint(folder)
         refuse_other_run(state, settings, world=ranks.world, data=data, where=str(folder))
-        run.engine.load(folder)
+        run.engine.load(folder, world=int(state["world"]))
         if run.drpo is not None:
             run.drpo.load_state_dict(state["drpo"])
         if run.success is not None:
             run.success.load_state_dict(state["success"])
         stream.load_state_dict(state["stream"])
-        _set_rng(torch.load(_rng(folder, ranks), weights_only=True))
         step = int(state["step"])
+        if (own := _rng(folder, ranks)).is_file():
+            _set_rng(torch.load(own, weights_only=True))
+        else:
+            # A rank that was not there when this was written.
+            torch.manual_seed(int(digest([settings.seed, ranks.rank, step])[:12], 16))
     ranks.wait()
     if ranks.first:
         metrics.forget_after(settings.out / metrics.FILE, step)
@@ -59,21 +64,31 @@ def resume_run(run: TrainingRun, stream: Any, data: str) -> int:
 def refuse_other_run(
     state: Mapping[str, Any], settings: TrainSettings, *, world: int, data: str, where: str
 ) -> None:
-    """Raise UsageError when a checkpoint was written by another run than this one."""
+    """Raise UsageError when a checkpoint was written by another run than this one, or by an engine
+    whose states this one, on `world` ranks, cannot take."""
     fix = "go on with what the checkpoint has, or start a new run with another --out"
-    for name, here in (
-        ("fingerprint", settings.fingerprint()),
-        ("data", data),
-        ("world", world),
-    ):
+    for name, here in (("fingerprint", settings.fingerprint()), ("data", data)):
         if state.get(name) != here:
             what = {
                 "fingerprint": "the settings are others than those of the checkpoint",
                 "data": "the data set has changed since the checkpoint",
-                "world": f"the checkpoint was written by {state.get('world')} ranks, these are"
-                f" {world}; optimizer states are not moved between numbers of ranks",
             }[name]
             raise UsageError(what, where=where, fix=fix)
+    wrote, own = state.get("engine"), engine_facts(settings, world)
+    if wrote is not None and wrote != own and (wrote["sharded"] or own["sharded"]):
+        raise UsageError(
+            f"the checkpoint has the optimizer of {wrote['name']}, this run would be of"
+            f" {own['name']}, and in bfloat16 or with ZeRO they keep it in different forms",
+            where=where,
+            fix=f"set engine.name to {wrote['name']}",
+        )
+
+
+def engine_facts(settings: TrainSettings, world: int) -> dict[str, Any]:
+    """Which engine holds the optimizer, and whether in a form that only its kind takes."""
+    deepspeed = uses_deepspeed(settings, world)
+    sharded = deepspeed and (settings.engine.zero > 0 or computes_in_bfloat16(settings))
+    return {"name": "deepspeed" if deepspeed else "torch", "sharded": sharded}
 
 
 def save_checkpoint(run: TrainingRun, step: int, questions: StepQuestions, data: str) -> None:
@@ -95,6 +110,7 @@ def save_checkpoint(run: TrainingRun, step: int, questions: StepQuestions, data:
         "fingerprint": settings.fingerprint(),
         "data": data,
         "world": ranks.world,
+        "engine": engine_facts(settings, ranks.world),
         "drpo": drpo,
         "success": None if run.success is None else run.success.state_dict(),
         "stream": questions.state,

@@ -15,6 +15,7 @@ from qoqtrain.trainer.checkpoints import (
     CHECKPOINTS,
     is_whole,
     name_of,
+    read_checkpoint,
     resume_run,
     save_checkpoint,
 )
@@ -69,7 +70,7 @@ def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
 
 def export_checkpoint(settings: TrainSettings, step: int, out: Path) -> Path:
     """Write the policy of the checkpoint after `step` to the folder `out`, as `model/` is; every
-    rank of the run's number calls this. Raises UsageError where there is no such checkpoint."""
+    rank calls this, of any number. Raises UsageError where there is no such checkpoint."""
     ranks = join()
     try:
         folder = settings.out / CHECKPOINTS / name_of(step)
@@ -79,7 +80,7 @@ def export_checkpoint(settings: TrainSettings, step: int, out: Path) -> Path:
             raise UsageError("is no whole checkpoint", where=str(folder), fix=fix)
         with _plainly(ranks):
             run = start_run(plan_run(settings, ranks), ranks)
-            run.engine.load(folder)
+            run.engine.load(folder, world=int(read_checkpoint(folder)["world"]))
             write_model(run, out)
             ranks.wait()
             return out

@@ -46,6 +46,12 @@ def train_records(dataset: Dataset) -> pl.DataFrame:
     return records
 
 
+def traced_ids(dataset: Dataset) -> list[str]:
+    """Ids of the records whose reasoning a policy wrote."""
+    frame = pl.DataFrame(dataset.files.leaves(["id", "reasoning_policy"]))
+    return frame.drop_nulls("reasoning_policy")["id"].to_list()
+
+
 def ecg_ids(dataset: Dataset) -> list[str]:
     """Ids of the records that hold an ECG; signals stay on disk."""
     frame = pl.DataFrame(dataset.files.leaves(["id", "ecg.fs"]))
@@ -72,6 +78,9 @@ def open_stream(
     if ecg is not None:
         has_ecg = pl.col("id").is_in(list(ecg))
         where = has_ecg if settings.stage == "align" else ~has_ecg
+    if settings.learn_from == "traces":
+        traced = pl.col("reasoning_policy").is_not_null()
+        where = traced if where is None else where & traced
     return dataset.stream(
         "train",
         seed=settings.seed,

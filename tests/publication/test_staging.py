@@ -13,7 +13,10 @@ import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.publication import recipe as recipes
+from qoqdata.publication.facts import gather_facts
+from qoqdata.publication.front_matter import front_matter
 from qoqdata.publication.staging import content_digest, seal, stage
+from qoqdata.reasoning import write_traced_set
 from qoqdata.validation import find
 from tests.publication.conftest import build_set
 from tests.statistics.written import write_stats
@@ -174,3 +177,27 @@ def test_images_that_stay_in_two_splits_are_counted(tmp_path: Path) -> None:
     assert stage(dataset, tmp_path / "one").manifest.release.shared_images == 1
     dataset.layout.leakage_findings.unlink()
     assert stage(dataset, tmp_path / "unknown").manifest.release.shared_images is None
+
+
+def test_traces_of_what_leaves_are_a_table_of_their_own(
+    mixed: Dataset, staged: Dataset, tmp_path: Path
+) -> None:
+    assert not staged.layout.traces.exists()
+    train = mixed.records.filter(pl.col("split") == "train").select("id", "source").collect()
+    chosen = train.group_by("source").first().sort("source")
+    thoughts = chosen.select("id", reasoning=pl.lit("It is dark."), policy=pl.lit("tiny"))
+    write_traced_set(mixed, thoughts, tmp_path / "traced", policy=None)
+    release = stage(open_dataset(tmp_path / "traced"), tmp_path / "out")
+    found = pl.read_parquet(release.layout.traces)
+    # Of a source whose pixels stay, and of one that is withheld, nothing is told.
+    assert set(found["source"]) <= {"ham10000", "ptb_xl"} and found.height > 0
+    assert found["reasoning"].to_list() == ["It is dark."] * found.height
+    assert not {"images", "ecg", "masks", "patient"} & set(found.columns)
+    assert list(find(release)) == []
+    matter = front_matter(gather_facts(release))
+    assert "config_name: traces" in matter and "traces/train.parquet" in matter
+    assert "traces" not in front_matter(gather_facts(staged))
+    from datasets import load_dataset
+
+    loaded = load_dataset(str(release.root), data_files={"train": "traces/train.parquet"})
+    assert loaded["train"]["id"] == found["id"].to_list()

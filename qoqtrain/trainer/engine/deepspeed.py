@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from qoqdata.errors import UsageError
+from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.trainer.engine.ranks import Ranks
+from qoqtrain.trainer.engine.universal import write_universal
 from qoqtrain.trainer.plan.settings import TrainSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TAG = "engine"
+#: What DeepSpeed writes of a plain run: the model with the whole optimizer.
+PLAIN_FILE = f"{TAG}/mp_rank_00_model_states.pt"
+#: What torch alone writes.
+TORCH_FILE = "engine.pt"
 
 
 class DeepSpeedEngine:
@@ -77,7 +83,39 @@ class DeepSpeedEngine:
             str(folder), tag=TAG, save_latest=False, exclude_frozen_parameters=True
         )
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: Path, *, world: int) -> None:
+        if (folder / TORCH_FILE).is_file():
+            load_torch_state(self.module, self._engine.optimizer, folder / TORCH_FILE, self.device)
+        elif world == self.ranks.world or self.is_plain:
+            self._load(folder)
+        else:
+            self._load_universal(folder)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every rank holds the optimizer's state whole, as torch alone does."""
+        return not self.zero and not self.bfloat16
+
+    def _load_universal(self, folder: Path) -> None:
+        """Load what another number of ranks wrote; all ranks call this."""
+        place = folder.with_name(f".{folder.name}.universal")
+        failure: QoqdataError | None = None
+        if self.ranks.first:
+            try:
+                write_universal(folder / TAG, place / TAG)
+            except QoqdataError as error:
+                failure = error
+        self.ranks.agree(failure)
+        self._engine._config.load_universal_checkpoint = True
+        try:
+            self._load(place)
+        finally:
+            self._engine._config.load_universal_checkpoint = False
+            self.ranks.wait()
+            if self.ranks.first:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _load(self, folder: Path) -> None:
         path, _ = self._engine.load_checkpoint(
             str(folder), tag=TAG, load_module_strict=False, load_lr_scheduler_states=False
         )
@@ -91,6 +129,21 @@ class DeepSpeedEngine:
         else:
             state = self.module.state_dict()
         return dict(state) if self.ranks.first else {}
+
+
+def load_torch_state(module: Any, optimizer: Any, path: Path, device: torch.device) -> None:
+    """Put trained parameters and optimizer into place as torch alone wrote them."""
+    state = torch.load(path, map_location=device, weights_only=True)
+    place_trained(module, state["trained"])
+    optimizer.load_state_dict(state["optimizer"])
+
+
+def place_trained(module: Any, trained: Mapping[str, Tensor]) -> None:
+    """Copy these parameters into a module, by name."""
+    own = dict(module.named_parameters())
+    with torch.no_grad():
+        for name, value in trained.items():
+            own[name].copy_(value)
 
 
 def _deepspeed() -> Any:

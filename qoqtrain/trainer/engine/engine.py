@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from qoqdata.errors import UsageError
-from qoqtrain.trainer.engine.deepspeed import DeepSpeedEngine, deepspeed_config
+from qoqtrain.trainer.engine.deepspeed import (
+    PLAIN_FILE,
+    TORCH_FILE,
+    DeepSpeedEngine,
+    deepspeed_config,
+    load_torch_state,
+    place_trained,
+)
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.settings import TrainSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-ENGINE_FILE = "engine.pt"
 
 
 class Engine(Protocol):
@@ -46,8 +51,8 @@ class Engine(Protocol):
         """Write what is trained and the optimizer's state; all ranks call this."""
         ...
 
-    def load(self, folder: Path) -> None:
-        """Continue from what `save` wrote."""
+    def load(self, folder: Path, *, world: int) -> None:
+        """Continue from what `save` wrote on `world` ranks; all ranks call this."""
         ...
 
     def weights(self) -> dict[str, Tensor]:
@@ -142,14 +147,15 @@ class TorchEngine:
             if value.requires_grad
         }
         state = {"trained": trained, "optimizer": self.optimizer.state_dict()}
-        torch.save(state, folder / ENGINE_FILE)
+        torch.save(state, folder / TORCH_FILE)
 
-    def load(self, folder: Path) -> None:
-        state = torch.load(folder / ENGINE_FILE, map_location=self.device, weights_only=True)
-        own = dict(self.module.named_parameters())
-        with torch.no_grad():
-            for name, value in state["trained"].items():
-                own[name].copy_(value)
+    def load(self, folder: Path, *, world: int) -> None:
+        if (folder / TORCH_FILE).is_file():
+            load_torch_state(self.module, self.optimizer, folder / TORCH_FILE, self.device)
+            return
+        # Of several ranks without ZeRO, in float32: each held the whole optimizer.
+        state = torch.load(folder / PLAIN_FILE, map_location=self.device, weights_only=False)
+        place_trained(self.module, state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def weights(self) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from qoqdata.errors import UsageError
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.refusals import refuse_ecgs, refuse_estimator, refuse_settings
 from qoqtrain.trainer.plan.settings import TrainSettings
-from qoqtrain.trainer.questions import ecg_ids, estimator, train_records
+from qoqtrain.trainer.questions import ecg_ids, estimator, traced_ids, train_records
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,6 +70,14 @@ def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
         records = records.filter(has_ecg if settings.stage == "align" else ~has_ecg)
         if not records.height:
             raise UsageError("no training record is left for this stage", where="ecg")
+    if settings.learn_from == "traces":
+        records = records.filter(pl.col("id").is_in(traced_ids(dataset)))
+        if not records.height:
+            raise UsageError(
+                "no training record has reasoning of a policy",
+                where="learn_from",
+                fix="make a set that has: qoqdata traces SET --from RUN/rollouts.parquet --out NEW",
+            )
     shape = shape_of(settings, world=ranks.world, records=records.height)
     return TrainingPlan(settings, dataset, records, shape, drpo, ecg, branch)
 

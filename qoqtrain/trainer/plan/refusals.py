@@ -44,6 +44,9 @@ def refuse_settings(settings: TrainSettings, *, world: int) -> None:
         raise UsageError("there is no such file", where=f"ecg_weights {settings.ecg_weights}")
     if settings.stage != "drpo":
         return
+    if settings.learn_from != "answers":
+        fix = "set stage to sft, or leave learn_from out"
+        raise UsageError("DRPO learns from its own rollouts", where="learn_from", fix=fix)
     rewards.score([], [], settings.reward.preset, **settings.reward.settings)
     rollouts = settings.rollouts
     if rollouts.backend == "vllm" and rollouts.url is None:

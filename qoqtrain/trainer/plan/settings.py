@@ -204,7 +204,7 @@ FREE: Any = {
     **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch"), True),
     **dict.fromkeys(("validation", "checkpoints", "log"), True),
     "rollouts": {"url", "push", "unfit", "batch_tokens"},
-    "engine": {"offload", "gradient_checkpointing"},
+    "engine": {"name", "offload", "gradient_checkpointing"},
 }
 
 
@@ -216,6 +216,11 @@ class TrainSettings(_Section):
     model: str = Field(description="a folder or a name on the hub")
     out: Path = Field(Path("run"), description="folder of the run")
     stage: Literal["align", "sft", "drpo"] = "drpo"
+    learn_from: Literal["answers", "traces"] = Field(
+        "answers",
+        description="of supervised stages: all records, with their reasoning where they have one,"
+        " or those alone for which a policy wrote it (`qoqdata traces`)",
+    )
     seed: int = Field(0, ge=0)
     steps: int | None = Field(None, ge=1, description="training steps")
     epochs: float | None = Field(None, gt=0, description="passes over the data instead of steps")

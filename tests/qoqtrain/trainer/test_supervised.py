@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import polars as pl
 import pytest
 
 torch = pytest.importorskip("torch")
 
+import qoqdata  # noqa: E402
+import qoqtrain  # noqa: E402
 from qoqdata.errors import UsageError  # noqa: E402
 from qoqtrain.rewards import score, truth_of  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
@@ -96,3 +101,23 @@ def test_a_target_that_is_too_long_stops_the_run_and_is_named(small):
     changes = {"stage": "sft", "steps": 1, "rollouts": {"response_tokens": 2}}
     with pytest.raises(UsageError, match=r"record \w+: the target has \d+ tokens"):
         train(read_settings(values={**small, **changes}))
+
+
+@pytest.mark.slow
+def test_traces_alone_are_learned_from(small, demo, tmp_path):
+    train = qoqdata.open(demo).for_training().filter(pl.col("split") == "train")
+    ids = train["id"].sort()[:6].to_list()
+    rows = [
+        {"id": i, "response": "<think>dull</think>\\boxed{A}", "reward": 1.0, "policy": "p"}
+        for i in ids
+    ]
+    path = tmp_path / "rollouts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    qoqdata.traces(demo, path, out=tmp_path / "traced")
+    asked = {**small, "stage": "sft", "learn_from": "traces", "steps": 1, "mix": None}
+    planned = qoqtrain.dry_run({**asked, "data": str(tmp_path / "traced")})
+    assert planned.plan.records["id"].sort().to_list() == ids
+    with pytest.raises(UsageError, match="no training record has reasoning of a policy"):
+        qoqtrain.dry_run(asked)
+    with pytest.raises(UsageError, match="DRPO learns from its own rollouts"):
+        qoqtrain.dry_run({**asked, "stage": "drpo"})
