@@ -14,6 +14,7 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import qoqdata
@@ -61,9 +62,9 @@ def _without(root: Path, family: str) -> None:
     qoqdata.stats(root)
 
 
-def _measured(name: str, root: Path, queue: multiprocessing.Queue[tuple[float, float]]) -> None:
+def _measured(name: str, root: Path) -> tuple[float, float]:
     seconds = cpu_seconds(lambda: PASSES[name](root))
-    queue.put((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:
@@ -79,11 +80,9 @@ def main() -> None:
             root = Path(folder) / str(records)
             write_large(root, records, card)
             for name in PASSES:
-                queue = context.Queue()
-                process = context.Process(target=_measured, args=(name, root, queue))
-                process.start()
-                seconds, peak = queue.get()
-                process.join()
+                # A process of its own, whose peak is that of this pass alone.
+                with ProcessPoolExecutor(1, context) as alone:
+                    seconds, peak = alone.submit(_measured, name, root).result()
                 per_million = f"{seconds / records * 1e6:.2f}"
                 rows.append((name, f"{records:,}", f"{seconds:.1f}", per_million, f"{peak:.2f}"))
             shutil.rmtree(root)

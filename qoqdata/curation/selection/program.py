@@ -14,10 +14,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 Floats = NDArray[np.float64]
 
 #: What a record away from the shares of its kind weighs beside one away from those of a group.
-_KIND_WEIGHT = 0.01
-#: The solver stops at a selection that is proven to be as close to the best as this share, or after
-#: so many nodes; both are the same on every machine, as a time would not be.
-_GAP, _NODES = 1e-4, 20_000
+_KIND_WEIGHT = 0.001
+#: The solver stops at a selection that is proven to be as close to the best as this share of the
+#: size, or after so many nodes; both are the same on every machine, as a time would not be.
+_GAP, _NODES = 2e-4, 2_000
 
 
 @dataclass(frozen=True)
@@ -57,35 +57,38 @@ class NoSelection(Exception):
 def solve(program: Program) -> NDArray[np.int64]:
     """Units to take of each kind, (kinds,).
 
-    Least is the sum over groups of |records - wanted share * size|; then, weighed with 0.01, that
-    over kinds against their share of all records, and the distance to the size. Raises NoSelection.
+    Least is the sum over groups of |records - wanted share * size| and the distance to the size;
+    then, weighed with 0.001, that over kinds against their share of all records, within one record
+    of 5,000. Raises NoSelection.
     """
     kinds, count = len(program.units), len(program.wanted)
     aim = program.size[1]
     even = program.units * program.records * (aim / max(1, int(program.units @ program.records)))
-    # Variables: units, then distances of groups, of kinds, and of the size.
+    # Variables: units, then distances of groups, of kinds, and of the size. The last costs the size
+    # on top, once, so that the gap, which is relative to the cost, is one of the size.
     objective = np.concatenate(
-        [np.zeros(kinds), np.ones(count), np.full(kinds, _KIND_WEIGHT), [1.0]]
+        [np.zeros(kinds), np.ones(count), np.full(kinds, _KIND_WEIGHT), [1.0, float(aim)]]
     )
     per_kind = sparse.diags_array(program.records.astype(float))
     rows = sparse.vstack([program.groups, per_kind, program.records[None, :]], format="csr")
     aims = np.concatenate([program.wanted * aim, even, [aim]])
-    identity = sparse.eye_array(count + kinds + 1)
+    identity = sparse.eye_array(count + kinds + 1, count + kinds + 2)
     constraints = [
         LinearConstraint(sparse.hstack([rows, -identity], format="csr"), ub=aims),
         LinearConstraint(sparse.hstack([rows, identity], format="csr"), lb=aims),
     ]
     matrix, low, high = _limits(program)
     if len(low):
-        padding = sparse.csr_array((len(low), count + kinds + 1))
+        padding = sparse.csr_array((len(low), count + kinds + 2))
         whole = sparse.hstack([matrix, padding], format="csr")
         constraints.append(LinearConstraint(whole, lb=low, ub=high))
-    upper = np.concatenate([program.units, np.full(count + kinds + 1, np.inf)])
-    integral = np.concatenate([np.ones(kinds), np.zeros(count + kinds + 1)])
+    upper = np.concatenate([program.units, np.full(count + kinds + 1, np.inf), [1.0]])
+    lower = np.concatenate([np.zeros(kinds + count + kinds + 1), [1.0]])
+    integral = np.concatenate([np.ones(kinds), np.zeros(count + kinds + 2)])
     result = milp(
         objective,
         constraints=constraints,
-        bounds=Bounds(np.zeros(len(upper)), upper),
+        bounds=Bounds(lower, upper),
         integrality=integral,
         options={"mip_rel_gap": _GAP, "node_limit": _NODES},
     )
