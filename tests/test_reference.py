@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import qoqdata
@@ -47,7 +48,8 @@ def test_the_page_of_files_names_every_column_of_rollouts() -> None:
         if len(cells) == 3
     }
     for field in SCHEMA:
-        kind = _KINDS.get(str(field.type), str(field.type))
+        kind = "list" if pa.types.is_list(field.type) else str(field.type)
+        kind = _KINDS.get(kind, kind)
         assert rows[field.name] == (f"{kind}, null" if field.nullable else kind), field.name
 
 
