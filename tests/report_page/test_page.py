@@ -118,7 +118,7 @@ def test_statistics_and_scores(dataset: Dataset, tmp_path: Path) -> None:
     assert by_domain["chest_xray"]["share"] == "66.7 %"
     qoqdata.decide(dataset, SCAN, False, why="cut off")
     later = Page(made(dataset, tmp_path / "later.html"))
-    assert later.text.count("The statistics are stale: the verdicts have changed since") == 2
+    assert later.text.count("The statistics are stale: ") == 2
 
 
 def test_nothing_is_asked_for_and_nothing_runs(page: Page) -> None:
