@@ -21,6 +21,7 @@ from qoqtrain.trainer.plan.refusals import refuse_checkpoint, refuse_unfit, unfi
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import Feed, open_stream
 from qoqtrain.trainer.run import choose_trained
+from qoqtrain.trainer.step.sequences import CHUNK
 
 GIB = 2**30
 
@@ -152,6 +153,7 @@ def sizes_of(plan: TrainingPlan, processor: Any) -> Sizes:
         width=text.hidden_size,
         vocabulary=text.vocab_size,
         kv_width=_kv_width(text),
+        inner_width=int(text.intermediate_size),
     )
 
 
@@ -164,7 +166,8 @@ def _kv_width(text: Any) -> int:
 @dataclass(frozen=True)
 class Sizes:
     """What the model is made of: `parameters`, those of them that are `trained`, and the language
-    model's `layers`, `width` and `vocabulary`; `kv_width` of its keys, `width` where it is 0."""
+    model's `layers`, `width` and `vocabulary`; `kv_width` of its keys, `width` where it is 0;
+    `inner_width` of its gated MLPs, four times `width` where it is 0."""
 
     parameters: int
     trained: int
@@ -172,6 +175,7 @@ class Sizes:
     width: int
     vocabulary: int
     kv_width: int = 0
+    inner_width: int = 0
 
 
 @dataclass(frozen=True)
@@ -214,9 +218,10 @@ def memory_of(
     gradients, weights over the ranks). torch alone keeps float32 weights and computes in bfloat16.
     Frozen parameters, as under LoRA, have weights and nothing else.
 
-    Activations are one layer input a layer with gradient checkpointing, and 16 times that without;
-    logits are those of the response with their gradient, and one float32 chunk. Generation keeps
-    keys and values of `batch_tokens`.
+    A layer keeps 10 times its input, and 4 times the width of its MLP; with gradient checkpointing
+    its input, and one layer at a time the rest, which comes in the place of logits. Logits are
+    those of the response with their gradient, and one float32 chunk. Generation keeps keys and
+    values of `batch_tokens`. `benchmarks/memory.py` measures all of it but the last.
     """
     engine = settings.engine
     half = 2 if bfloat16 and deepspeed else 4
@@ -227,9 +232,13 @@ def memory_of(
     activation = 2 if bfloat16 else 4
     prompt, response = settings.rollouts.prompt_tokens, settings.rollouts.response_tokens
     tokens = settings.micro_batch * (prompt + response)
-    copies = 1 if engine.gradient_checkpointing else 16
-    states = tokens * sizes.width * sizes.layers * activation * copies
-    logits = settings.micro_batch * sizes.vocabulary * (response * 2 * activation + 512 * 4)
+    chunk = min(CHUNK, response)
+    logits = settings.micro_batch * sizes.vocabulary * (response * 2 * activation + chunk * 4)
+    layer = tokens * activation * (10 * sizes.width + 4 * (sizes.inner_width or 4 * sizes.width))
+    if engine.gradient_checkpointing:
+        states = tokens * sizes.width * sizes.layers * activation + max(0, layer - logits)
+    else:
+        states = layer * sizes.layers
     needs_copy = settings.stage == "drpo" and settings.loss.kl > 0 and settings.lora is None
     reference = sizes.parameters * (2 if bfloat16 else 4) if needs_copy else 0
     local = settings.stage == "drpo" and settings.rollouts.backend == "local"

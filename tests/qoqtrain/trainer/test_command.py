@@ -142,8 +142,9 @@ def test_every_part_of_the_memory_by_hand():
         "optimizer": 12 * 10**7 // 2,
         "gradients": 2 * 10**7 // 2,
         "reference": 0,  # the policy without its adapters
-        "activations": 3 * 1000 * 100 * 10 * 2,
-        "logits": 3 * 1000 * (400 * 2 * 2 + 512 * 4),
+        # Ten layer inputs, and what one layer keeps beyond the room of the logits.
+        "activations": 3 * 1000 * 2 * (100 * 10 + 10 * 100 + 4 * 400) - 3 * 1000 * 400 * (4 + 4),
+        "logits": 3 * 1000 * 400 * (2 * 2 + 4),
         "cache": 5000 * 2 * 10 * 20 * 2,
         # Buckets as large as what is trained: two that are reduced, one that is gathered.
         "buffers": round(0.75 * GIB) + 3 * 2 * 10**7,
