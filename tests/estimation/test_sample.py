@@ -57,9 +57,8 @@ def test_the_command_shows_it_and_tells_of_what_would_be_refused(
     command: Callable, raw: Path, tmp_path: Path
 ) -> None:
     arguments = ("--raw", raw / "lc25000", "--seconds", "0.1", "--workers", "2")
-    code, out, err = command("estimate", "lc25000", *arguments)
+    code, out, _ = command("estimate", "lc25000", *arguments)
     assert code == 0 and "lc25000" in out and "2 workers" in out
-    assert err.splitlines()[-1] == "4 of 4 samples"
     code, out, _ = command("estimate", "lc25000", *arguments, "--json")
     content = json.loads(out)
     assert content["sources"][0]["units"] == 20
