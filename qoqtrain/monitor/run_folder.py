@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from qoqdata.errors import UsageError
+from qoqdata.parquet_memory import require_memory
 from qoqdata.settings import load_mapping
 from qoqtrain.trainer.log import metrics, rollouts
 from qoqtrain.trainer.plan.settings import MODEL_FOLDER, SETTINGS_FILE
@@ -89,8 +90,9 @@ class RunFolder:
         parts = []
         for path in sorted((self.root / rollouts.FOLDER).glob(pattern)):
             try:
+                require_memory(path)
                 parts.append(pl.read_parquet(path, glob=False))
-            except (pl.exceptions.PolarsError, OSError) as error:
+            except (pl.exceptions.PolarsError, OSError, ValueError) as error:
                 what = f"cannot be read: {str(error).splitlines()[0]}"
                 fix = "remove the file; the other steps can be looked at"
                 raise UsageError(what, where=str(path), fix=fix) from error
