@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import yaml
 
 from benchmarks.build.records import MAPPING, make
+from benchmarks.cpu import command_cost
 from qoqdata import console
 
 
@@ -54,7 +53,7 @@ def _measure(folder: Path, count: int, parts: int) -> list[tuple[str, str, float
     }
     rows = []
     for step, commands in steps.items():
-        spent = [_run(command) for command in commands]
+        spent = [command_cost(command) for command in commands]
         seconds, peak = sum(s for s, _ in spent), max(peak for _, peak in spent)
         rows.append((f"{count:,}", step, seconds, 1e6 * seconds / count, peak / 1e6))
     digests = {
@@ -62,22 +61,6 @@ def _measure(folder: Path, count: int, parts: int) -> list[tuple[str, str, float
     }
     assert len(digests) == 1
     return rows
-
-
-def _run(arguments: list[object]) -> tuple[float, int]:
-    """CPU-seconds of a command with its children, and the most bytes that one of them held."""
-    script = (
-        "import resource, subprocess, sys\n"
-        "subprocess.run(sys.argv[1:], check=True, capture_output=True)\n"
-        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-        "print(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)\n"
-    )
-    command = [sys.executable, "-m", "qoqdata", *map(str, arguments)]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *command], check=True, capture_output=True, text=True
-    )
-    seconds, peak = done.stdout.split()
-    return float(seconds), int(peak)
 
 
 if __name__ == "__main__":
