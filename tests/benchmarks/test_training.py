@@ -53,7 +53,7 @@ def test_trl_is_shown_what_our_policy_is_shown(family: str) -> None:
         ]
         prompts.append([{"role": "user", "content": parts}])
     theirs = TrlProcessor(processor.image_processor, processor.tokenizer).apply_chat_template(
-        prompts, tokenize=True
+        prompts, tokenize=True, add_generation_prompt=True
     )
     for place, row in enumerate(ours):
         assert theirs["input_ids"][place] == row.input_ids.tolist()

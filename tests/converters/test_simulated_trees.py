@@ -49,9 +49,10 @@ def test_five_hundred_units_are_accounted_for(slug: str, tmp_path: Path) -> None
         groups.setdefault(record.get("patient", record["study"]), set()).add(record["split"])
     assert {len(splits) for splits in groups.values()} == {1}
     assert counts.records == len(built.records)
-    assert qoqdata.curate(built.dataset) is not None
+    # Before curation: made-up images of one kind look alike, and all of train may leak into test.
     if source.card.role == "training":
         assert qoqdata.stats(tmp_path / "set")
+    assert qoqdata.curate(built.dataset) is not None
 
 
 @pytest.mark.slow
