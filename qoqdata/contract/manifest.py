@@ -86,8 +86,10 @@ class SourceEntry(_Part):
     code_digest: Sha256
     options: dict[str, Any]
     storage: Storage = Field(description="how its pixels are stored")
-    limit: int | None
-    shard_units: int | None = Field(None, description="null: the card's own")
+    limit: Annotated[int, Field(ge=1)] | None
+    shard_units: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="null: the card's own"
+    )
     refused: str | None = Field(None, description="why planning refused the source as a whole")
     counts: Counts
     max_quarantine: float = Field(
