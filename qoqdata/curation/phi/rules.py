@@ -19,7 +19,7 @@ from qoqdata.curation.phi import (
 from qoqdata.curation.phi.rule import Span
 
 #: Raise it when a rule or list changes: what was scanned under older ones is scanned again.
-RULES_VERSION = 3
+RULES_VERSION = 4
 
 _MODULES = (names, chinese, dates, ages, numbers, network, addresses, hospitals)
 
