@@ -8,7 +8,7 @@ import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import cached_property
@@ -29,12 +29,13 @@ from qoqdata.errors import (
     UsageError,
 )
 from qoqdata.readers.container.address import LMDB_FILE, MARK, Address, container_state, splits
-from qoqdata.readers.container.opened import open_container
+from qoqdata.readers.container.opened import file_state, open_container
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.raw_file import (
     RawDigests,
     local_file,
     raw_state,
+    read_bounded_file,
     read_raw_array,
     read_raw_file,
     refuse_special,
@@ -118,17 +119,14 @@ class RawTree:
             refuse_special(status.st_mode, where=relative)
         return self._brought(relative, Path(path))
 
-    @contextmanager
-    def holding(self, relatives: Sequence[str]) -> Iterator[None]:
+    def holding(self, relatives: Sequence[str]) -> AbstractContextManager[None]:
         """Files and containers of members that stay here while the block runs, where they come
         from a store: several come at a time. What is not there is left to whoever reads it."""
         if self.store is None:
-            yield
-            return
+            return nullcontext()
         names = [self._container_of(one) or one for one in relatives]
         files = [one for one in names if self._in_store(one) and self.locate(one).is_file()]
-        with self.store.holding(files):
-            yield
+        return self.store.holding(files)
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
@@ -228,8 +226,7 @@ class RawTree:
         """The content of a file or member. Raises as `resolve`, UnreadableFile and TooLarge."""
         path = self.resolve(relative)
         try:
-            limits.check("file_bytes", raw_state(path, limits=limits)[1], where=relative)
-            return read_raw_file(path, limits=limits)
+            return read_bounded_file(path, limits, where=relative)
         except OSError as error:
             raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
 
@@ -263,10 +260,18 @@ class RawTree:
         total = blake3()
         for relative in relatives:
             try:
-                total.update(digests.of(self.resolve(relative), limits=limits))
+                total.update(self._digest_of(relative, digests, limits))
             except OSError as error:
                 raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
         return total.hexdigest()
+
+    def _digest_of(self, relative: str, digests: RawDigests, limits: Limits) -> bytes:
+        """The digest of a file, which most often was read just now and is as it was then."""
+        status = None if self.store or MARK in relative else self._trace(relative)[1]
+        known = None
+        if isinstance(status, os.stat_result):
+            known = digests.of_state(file_state(status))
+        return known or digests.of(self.resolve(relative), limits=limits)
 
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
         """As `stamp`, for many files: several at a time where the file system answers slowly.
@@ -294,9 +299,11 @@ class RawTree:
 
         def stamp(relative: str) -> Stamp | None:
             folder, _, name = relative.rpartition("/")
-            if folder not in folders:
-                folders[folder] = self._roots.unlinked(folder)
-            if (place := folders[folder]) is None or MARK in relative or not is_plain(name):
+            try:
+                place = folders[folder]
+            except KeyError:
+                place = folders[folder] = self._roots.unlinked(folder)
+            if place is None or MARK in relative or not is_plain(name):
                 return self.stamp(relative)
             try:
                 status = lstat(f"{place}/{name}")
