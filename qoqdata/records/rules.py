@@ -175,6 +175,10 @@ def _ecg(row: Row) -> Iterable[Breach]:
         yield "ecg.leads", "leads are named once each", f"{list(leads)}"
     if not 0 < ecg["fs"] < np.inf:
         yield "ecg.fs", "a positive rate", f"is {ecg['fs']}"
+    for member, rows in (("ecg.signal", signal), ("ecg.valid", valid)):
+        if any(lead is None for lead in rows):
+            yield member, "leads x samples", "a lead is null"
+            return
     lengths = {len(lead) for lead in signal}
     if len(signal) != len(leads) or len(lengths) > 1 or 0 in lengths:
         yield "ecg.signal", "leads x samples", f"{len(leads)} leads, {len(signal)} rows, {lengths}"
