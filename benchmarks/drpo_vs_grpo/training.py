@@ -187,7 +187,8 @@ def train_arm(
     choice: Choice,
     seed: int,
 ) -> dict[str, Any]:
-    """Train from `start` and evaluate: {"curve": [{"batch", "validation"}], "test", "health"}.
+    """Train from `start` and evaluate: {"curve": [{"batch", "validation"}], "test", figures of
+    the weights' health, "asked" and "updated" questions}.
 
     All arms of a seed see the same questions in the same order (of their sampler) and the same
     dice. The loss is the clipped one of `qoqtrain.trainer` minus `choice.entropy` times the
@@ -202,6 +203,7 @@ def train_arm(
     names = np.array(DOMAINS)
     curve: list[dict[str, Any]] = []
     health: list[dict[str, Any]] = []
+    asked = updated = 0
     for batch, rows in enumerate(order(train, schedule, arm.sampler, rng), start=1):
         images = torch.from_numpy(train.images[rows])
         domains = torch.from_numpy(train.domains[rows])
@@ -219,6 +221,7 @@ def train_arm(
         used = rng.permutation(rows.size)
         if arm.skip_tied:
             used = used[advantages[torch.from_numpy(used)].abs().sum(1).numpy() > 0]
+        asked, updated = asked + rows.size, updated + used.size
         for part in torch.from_numpy(used).chunk(schedule.parts) if used.size else ():
             logs = torch.log_softmax(policy(images[part], domains[part]), dim=1)
             loss = _loss(logs, answers[part], before[part], advantages[part], choice.entropy)
@@ -233,6 +236,8 @@ def train_arm(
     return {
         "curve": curve,
         "test": evaluate(policy, questions["test"]),
+        "asked": asked,
+        "updated": updated,
         "ess": float(np.median([report["ess"] for report in health])),
         "max_abs": float(np.median([report["max_abs_advantage"] for report in health])),
         "mass": _mean_mass(health),
