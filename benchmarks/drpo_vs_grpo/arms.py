@@ -60,12 +60,17 @@ ABLATIONS = {
     ),
 }
 
-#: The default of `qoqtrain train`, each of its parts left out, and GRPO.
+#: What was the default of `qoqtrain train` when the headline was planned, each of its parts left
+#: out, and GRPO. Without its filter it is the default since: the filter did not pay.
 CORE = {
-    "default": Arm("default", "budget", statistics=True, sampler="target", skip_tied=True),
+    "default": Arm(
+        "default as planned", "budget", statistics=True, sampler="target", skip_tied=True
+    ),
     "no_sampler": Arm("without its sampler", "budget", statistics=True, skip_tied=True),
     "no_weights": Arm("without its weights", "grpo", sampler="target", skip_tied=True),
-    "no_filter": Arm("without its filter", "budget", statistics=True, sampler="target"),
+    "no_filter": Arm(
+        "without its filter, the default now", "budget", statistics=True, sampler="target"
+    ),
     "grpo_core": Arm("GRPO", "grpo"),
     "grpo_even": Arm("GRPO, balanced sampling", "grpo", sampler="balanced"),
 }
