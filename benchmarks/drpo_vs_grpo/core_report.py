@@ -15,6 +15,7 @@ from benchmarks.drpo_vs_grpo.arms import (
     FACTORIAL,
     PUBLISHED,
     SAMPLERS,
+    SCALED,
     WEIGHTS,
 )
 from benchmarks.drpo_vs_grpo.domains import DOMAINS, shares
@@ -56,7 +57,10 @@ def page(text: str, runs: Runs) -> str:
                 markdown(factorial_lines(runs)[0], lines),
             ]
         if lines := other_lines(runs)[1]:
-            parts += ["\n### Other methods\n", markdown(other_lines(runs)[0], lines)]
+            parts += [
+                "\n### Other methods, and what explains it\n",
+                markdown(other_lines(runs)[0], lines),
+            ]
     parts += ["\n### Rates\n", markdown(*rate_lines(runs))]
     return between(text, BEGIN, END, "\n".join(parts))
 
@@ -84,9 +88,10 @@ def factorial_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
 
 
 def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
-    """Published methods, dynamic draws and traces beside default and GRPO, on the pairs that all
-    have: figures, ratio to GRPO, questions asked and updated on."""
-    arms = ("grpo_core", "proportional_paper", *PUBLISHED, "default", *DYNAMIC, "traces")
+    """Published methods, dynamic draws, traces and arms of one scale beside default and GRPO, on the
+    pairs that all have: figures, ratio to GRPO, questions asked and updated on."""
+    ours = ("default", "no_filter", *DYNAMIC, "traces")
+    arms = ("grpo_core", "proportional_paper", *PUBLISHED, *ours, *SCALED)
     pairs = runs.pairs(MAIN_SKEW, *arms)
     lines = []
     for arm in arms if pairs else ():

@@ -26,7 +26,7 @@ from benchmarks.drpo_vs_grpo import (
     sweep,
     training,
 )
-from benchmarks.drpo_vs_grpo.arms import ARMS, CELLS, CORE, FACTORIAL, MAIN
+from benchmarks.drpo_vs_grpo.arms import ARMS, CELLS, CORE, FACTORIAL, MAIN, SCALED
 from benchmarks.drpo_vs_grpo.core import core, worlds
 from benchmarks.drpo_vs_grpo.domains import ANSWERS, DOMAINS, SETS, VOCABULARY, World
 from benchmarks.drpo_vs_grpo.question_set import Questions, build, read, simulate, write_statistics
@@ -261,6 +261,7 @@ def test_the_headline_goes_on_where_it_stopped_and_has_every_arm(tmp_path: Path)
         "medgrpo_core",
         "dynamic_asked",
         "dynamic_updated",
+        *SCALED,
     }
     pair = (0, 0)
     assert runs.pairs(1.0, *CORE) == [pair]
