@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sets: a smoke test")
     chosen = parser.parse_args()
     every = worlds(chosen.skews, chosen.worlds, quick=chosen.quick)
-    schedule = Schedule(10, 4, 64, 4, 2) if chosen.quick else Schedule()
+    schedule = Schedule(10, 4, 64, 4, 2) if chosen.quick else Schedule(validate_every=48)
     folder = chosen.folder / "quick" if chosen.quick else chosen.folder
     if not chosen.report_only:
         with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:

@@ -88,8 +88,8 @@ def factorial_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
 
 
 def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
-    """Published methods, dynamic draws, traces and arms of one scale beside default and GRPO, on the
-    pairs that all have: figures, ratio to GRPO, questions asked and updated on."""
+    """Published methods, dynamic draws, traces and arms of one scale beside default and GRPO, on
+    the pairs that all have: figures, ratio to GRPO, questions asked and updated on."""
     ours = ("default", "no_filter", *DYNAMIC, "traces")
     arms = ("grpo_core", "proportional_paper", *PUBLISHED, *ours, *SCALED)
     pairs = runs.pairs(MAIN_SKEW, *arms)
