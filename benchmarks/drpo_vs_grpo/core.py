@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def core(
     if factorial:
         yield from _arms(EXTRA, bench, journal, seeds)
         for seed in range(seeds):
-            yield journal.once(f"traces {world.name} {seed}", lambda s=seed: bench.traces(s))
+            yield journal.once(f"traces {world.name} {seed}", partial(bench.traces, seed))
 
 
 def journal_of(world: World, folder: Path) -> Path:
@@ -65,9 +66,7 @@ def _arms(
         chosen[arm] = max(FIXED, key=lambda choice: _validated(found[choice]))
     for seed in range(seeds):
         for kind, make in (("base", bench.base), ("ceiling", bench.ceiling)):
-            yield journal.once(
-                f"{kind} {bench.world.name} {seed}", lambda make=make, s=seed: make(s)
-            )
+            yield journal.once(f"{kind} {bench.world.name} {seed}", partial(make, seed))
         for arm in arms:
             yield _run(arm, chosen[arm], seed, bench, journal, "run")
 
@@ -79,9 +78,9 @@ def _run(
     updates = None
     if arm in DYNAMIC and DYNAMIC[arm].until == "updated":
         updates = _updates_of_default(journal, bench.world, seed)
-    key = f"{kind} {bench.world.name} {arm}" + (f" {choice.rate:g}" if kind == "search" else "")
-    key += "" if kind == "search" else f" {seed}"
-    return journal.once(key, lambda: bench.run(arm, choice, seed, updates))
+    last = f"{choice.rate:g}" if kind == "search" else seed
+    key = f"{kind} {bench.world.name} {arm} {last}"
+    return journal.once(key, partial(bench.run, arm, choice, seed, updates))
 
 
 def _updates_of_default(journal: Journal, world: World, seed: int) -> int:
