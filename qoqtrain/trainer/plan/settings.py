@@ -113,8 +113,9 @@ class Groups(_Section):
     """Which groups are worth generating and updating on."""
 
     skip_tied: bool = Field(
-        True,
-        description="leave groups without an advantage out of the update, without loss.kl",
+        False,
+        description="leave groups without an advantage out of the mean of the update and of its"
+        " entropy bonus, without loss.kl; `tokens` does so too",
     )
     tokens: int | None = Field(
         None,

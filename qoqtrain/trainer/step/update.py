@@ -32,11 +32,14 @@ def update_policy(
 ) -> dict[str, Any]:
     """All optimizer steps on one set of rollouts; old log-probabilities are those before them.
 
-    Examples that carry nothing to learn are left out (`telling`); where no rank has any other,
-    nothing moves, the optimizer's momentum included.
+    Examples that carry nothing to learn are left out (`telling`), those that move nothing are
+    counted in the mean and not computed (`moving`); where no rank has any other, nothing moves,
+    the optimizer's momentum included.
     """
     shape, settings = run.shape, run.settings
     examples = telling(examples, settings)
+    totals = [_total(run, [part]) for part in _parts(rows, examples, shape.updates, run.pad)]
+    examples = moving(examples, settings)
     skipped = run.ranks.total(len(examples)) == 0
     if skipped:
         rate = learning_rate(settings.optimizer, (step - 1) * shape.updates, _all_updates(run))
@@ -51,7 +54,6 @@ def update_policy(
     reference = _reference(run, rows, plan)
     reports, losses, norms = [], [], []
     for update, batches in enumerate(plan):
-        total = _total(run, batches)
         loss_sum = 0.0
         for index, batch in enumerate(batches):
             with run.clock.on("update"):
@@ -76,7 +78,7 @@ def update_policy(
                     entropy=settings.loss.entropy,
                     sampled=responses.sampled if _samplers_own(batch) else None,
                     importance_cap=settings.loss.importance_cap,
-                    total=total,
+                    total=totals[update],
                 )
                 run.engine.backward(loss)
                 loss_sum += loss.item()
@@ -97,15 +99,23 @@ def update_policy(
 
 
 def telling(examples: Sequence[Example], settings: TrainSettings) -> list[Example]:
-    """The examples that an update learns from: without those that were cut, where they are masked,
-    and without tied groups, unless a divergence holds these to the reference too."""
-    mask = settings.rollouts.overlong == "mask"
-    skip = settings.groups.skip_tied and not settings.loss.kl
+    """The examples that the mean of an update is over: without those that were cut, where they are
+    masked; and without tied groups where these are skipped, or the budget of tokens draws others
+    in their place, unless a divergence holds them to the reference too."""
+    mask, groups = settings.rollouts.overlong == "mask", settings.groups
+    skip = (groups.skip_tied or groups.tokens is not None) and not settings.loss.kl
     return [
         example
         for example in examples
         if not (mask and example.truncated) and not (skip and example.advantage == 0.0)
     ]
+
+
+def moving(examples: Sequence[Example], settings: TrainSettings) -> list[Example]:
+    """Those of them that have a gradient: without an advantage only divergence and entropy give
+    one."""
+    held = settings.loss.kl > 0 or settings.loss.entropy > 0
+    return [example for example in examples if held or example.advantage != 0.0]
 
 
 def rollout_divergence(
