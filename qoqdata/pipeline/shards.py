@@ -126,7 +126,8 @@ def _made(rows: list[dict[str, Any]]) -> Iterator[_Part]:
         return
     for at in range(0, len(rows), ROW_GROUP):
         group = rows[at : at + ROW_GROUP]
-        runs = row_runs([row["ecg"] for row in group])
+        ecgs = [row["ecg"] for row in group]
+        runs = row_runs(ecgs) if any(ecgs) else None
         if runs is not None:
             empty = {"signal": [], "valid": []}
             group = [row | {"ecg": row["ecg"] and row["ecg"] | empty} for row in group]

@@ -16,17 +16,25 @@ import numpy as np
 import pyarrow as pa
 
 from qoqdata.pipeline.signal_columns.runs import SignalRun
-from qoqdata.pipeline.signal_columns.thrift import I32, STRUCT, Struct, varint, write_struct
+from qoqdata.pipeline.signal_columns.thrift import (
+    FALSE,
+    I32,
+    STRUCT,
+    Kept,
+    Struct,
+    varint,
+    write_struct,
+)
 
 #: Numbers of the format.
 PLAIN, RLE, BY_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 8, 9
-_DATA_PAGE, _DICTIONARY_PAGE, _FALSE = 0, 2, 2
+_DATA_PAGE, _DICTIONARY_PAGE = 0, 2
 _PRESENT = 6
 #: Bytes of samples, repeated, that a page may hold: no reader has to inflate more at once.
 _PAGE_BYTES = 2**24
-#: Samples of each value from which on signals have a dictionary, and how many rows are asked.
-SAMPLES_A_VALUE = 16
-_ASKED = 10
+#: Samples of each value from which on signals have a dictionary, in the first recording: all
+#: together have far fewer values a sample.
+SAMPLES_A_VALUE = 4
 #: Both are whole bytes: a compressor finds more in them, and they are not to be packed bit by bit.
 _NARROW, _WIDE = np.dtype("<u2"), np.dtype("<u4")
 
@@ -72,7 +80,7 @@ def _chunk(
 ) -> SignalChunk:
     data, inflated, total, row = bytearray(), 0, 0, 0
     for values in dictionary:
-        facts: Struct = {1: (I32, len(values)), 2: (I32, PLAIN), 3: (_FALSE, None)}
+        facts: Struct = {1: (I32, len(values)), 2: (I32, PLAIN), 3: (FALSE, Kept())}
         page, size = _page(_DICTIONARY_PAGE, 7, facts, values.tobytes(), codec)
         data += page
         inflated += size
@@ -159,5 +167,6 @@ _ENCODED = {BY_DICTIONARY: _places, BYTE_STREAM_SPLIT: _streams, PLAIN: _bits}
 
 def _is_quantised(runs: Sequence[SignalRun]) -> bool:
     """Whether samples are those of a recorder, steps of its resolution, and not computed ones."""
-    samples = np.concatenate([run.samples for run in runs[:_ASKED]])
+    recordings = (run.samples for run in runs if run.leads)
+    samples = next(recordings)
     return SAMPLES_A_VALUE * len(pa.array(samples).unique()) <= len(samples)

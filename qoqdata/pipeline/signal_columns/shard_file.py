@@ -24,6 +24,7 @@ from qoqdata.pipeline.signal_columns.thrift import (
     I64,
     LIST,
     STRUCT,
+    Asked,
     Struct,
     read_struct,
     write_struct,
@@ -31,6 +32,12 @@ from qoqdata.pipeline.signal_columns.thrift import (
 
 SIGNAL, VALID = (f"ecg.{name}.list.element.list.element" for name in ("signal", "valid"))
 _MAGIC = b"PAR1"
+#: What is looked at of a footer, by the numbers of fields in parquet.thrift: row groups (4), their
+#: chunks (1), and of these places, lengths and facts (3).
+_FACTS: Asked = {3: {}, 6: {}, 7: {}, 9: {}, 10: {}, 11: {}}
+_CHUNK: Asked = {2: {}, 3: _FACTS, 4: {}, 5: {}, 6: {}, 7: {}}
+_FOOTER: Asked = {4: {1: _CHUNK, 2: {}, 5: {}, 6: {}}}
+_PLACES: Asked = {1: {1: {}}}
 
 
 def without_signals(ecg: pa.StructArray) -> pa.StructArray:
@@ -108,12 +115,11 @@ class SignalShard:
         """Write page indexes and footer anew."""
         end = self._file.tell()
         size = int.from_bytes(self._bytes(end - 8, 4), "little")
-        footer, _ = read_struct(self._bytes(end - 8 - size, size))
+        footer, _ = read_struct(self._bytes(end - 8 - size, size), 0, _FOOTER)
         groups = footer[4][1][1]
         chunks = [chunk for group in groups for chunk in group[1][1][1]]
-        begin = min(
-            [chunk[at][1] for chunk in chunks for at in (4, 6) if at in chunk], default=None
-        )
+        indexes = [chunk[at][1] for chunk in chunks for at in (4, 6) if at in chunk]
+        begin = self._moved(min(indexes)) if indexes else end - 8 - size
         # Read before any is written over.
         column_indexes = [self._index(chunk, 6) for chunk in chunks]
         offset_indexes = [self._moved_pages(self._index(chunk, 4)) for chunk in chunks]
@@ -128,7 +134,7 @@ class SignalShard:
                     _describe(chunk[3][1], *ours)
                 place += 1
             _sum_up(group)
-        self._file.seek(end - 8 - size if begin is None else self._moved(begin))
+        self._file.seek(begin)
         self._file.truncate()
         for indexes, field in ((column_indexes, 6), (offset_indexes, 4)):
             for chunk, index in zip(chunks, indexes, strict=True):
@@ -165,7 +171,7 @@ class SignalShard:
     def _moved_pages(self, index: bytes) -> bytes:
         if not index:
             return index
-        fields, _ = read_struct(index)
+        fields, _ = read_struct(index, 0, _PLACES)
         for page in fields[1][1][1]:
             page[1] = I64, self._moved(page[1][1])
         return write_struct(fields)
