@@ -8,7 +8,7 @@ begins a lead, and 2 elsewhere. So levels are a few runs, whatever the number of
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -57,9 +57,10 @@ def signal_chunk(runs: Sequence[SignalRun], codec: str) -> SignalChunk:
     """The samples of a row group: by a dictionary where they are steps of a recorder; where they
     are computed, in bytes of equal significance, which a compressor needs where all differ."""
     if not _is_quantised(runs):
-        parts = [(run, _split(run.samples)) for run in runs]
-        return _chunk([], ((run, split) for run, split in parts), BYTE_STREAM_SPLIT, codec)
-    coded = pa.array(np.concatenate([run.samples for run in runs])).dictionary_encode()
+        return _chunk([], ((run, _split(run.samples)) for run in runs), BYTE_STREAM_SPLIT, codec)
+    # As bits, so that -0.0 and NaN of any kind stay what they are.
+    samples = np.concatenate([run.samples for run in runs]).view(np.int32)
+    coded = pa.array(samples).dictionary_encode()
     values = coded.dictionary.to_numpy()
     width = _NARROW if len(values) <= 2**16 else _WIDE
     places = coded.indices.to_numpy().astype(width)
@@ -74,31 +75,33 @@ def valid_chunk(runs: Sequence[SignalRun], codec: str) -> SignalChunk:
 
 def _chunk(
     dictionary: Sequence[np.ndarray],
-    parts: Iterator[tuple[SignalRun, np.ndarray]],
+    parts: Iterable[tuple[SignalRun, np.ndarray]],
     encoding: int,
     codec: str,
 ) -> SignalChunk:
-    data, inflated, total, row = bytearray(), 0, 0, 0
+    stored: list[bytes] = []
+    place = inflated = total = row = 0
     for values in dictionary:
         facts: Struct = {1: (I32, len(values)), 2: (I32, PLAIN), 3: (FALSE, Kept())}
         page, size = _page(_DICTIONARY_PAGE, 7, facts, values.tobytes(), codec)
-        data += page
-        inflated += size
-    begin = len(data)
+        stored += page
+        place, inflated = sum(map(len, page)), size
+    begin = place
     pages = []
     for run, values in parts:
         for part in _cut(run):
             count = part.rows * max(part.samples.size, 1)
-            body = _levels(part.rows, part.leads, part.samples.size) + _ENCODED[encoding](
-                values, part.rows
-            )
+            levels = _levels(part.rows, part.leads, part.samples.size)
+            body = b"".join((levels, *_ENCODED[encoding](values, part.rows)))
             facts = {1: (I32, count), 2: (I32, encoding), 3: (I32, RLE), 4: (I32, RLE)}
             page, size = _page(_DATA_PAGE, 5, facts, body, codec)
-            pages.append((len(data), len(page), row))
-            data += page
-            inflated, total, row = inflated + size, total + count, row + part.rows
+            length = sum(map(len, page))
+            pages.append((place, length, row))
+            stored += page
+            place, inflated = place + length, inflated + size
+            total, row = total + count, row + part.rows
     encodings = (PLAIN, RLE, encoding) if dictionary else (RLE, encoding)
-    return SignalChunk(bytes(data), begin, inflated, total, encodings, tuple(pages))
+    return SignalChunk(b"".join(stored), begin, inflated, total, encodings, tuple(pages))
 
 
 def _cut(run: SignalRun) -> Iterator[SignalRun]:
@@ -108,8 +111,10 @@ def _cut(run: SignalRun) -> Iterator[SignalRun]:
         yield replace(run, rows=min(most, run.rows - at))
 
 
-def _page(kind: int, field: int, facts: Struct, body: bytes, codec: str) -> tuple[bytes, int]:
-    """A page with its header, and its size when inflated."""
+def _page(
+    kind: int, field: int, facts: Struct, body: bytes, codec: str
+) -> tuple[tuple[bytes, bytes], int]:
+    """Header and content of a page, and its size when inflated."""
     stored = pa.Codec(codec).compress(body, asbytes=True)
     crc = zlib.crc32(stored)
     header = write_struct(
@@ -121,7 +126,7 @@ def _page(kind: int, field: int, facts: Struct, body: bytes, codec: str) -> tupl
             field: (STRUCT, facts),
         }
     )
-    return header + stored, len(header) + len(body)
+    return (header, stored), len(header) + len(body)
 
 
 @lru_cache(maxsize=64)
@@ -140,13 +145,13 @@ def _run(count: int, level: int) -> bytes:
     return varint(count << 1) + bytes([level]) if count else b""
 
 
-def _places(places: np.ndarray, rows: int) -> bytes:
+def _places(places: np.ndarray, rows: int) -> list[bytes]:
     """Places in the dictionary: bits of each, then one run of groups of eight."""
     width = places.dtype.itemsize
     groups = -(-places.size * rows // 8)
     head = bytes([8 * width]) + (varint(groups << 1 | 1) if groups else b"")
     fill = bytes((groups * 8 - places.size * rows) * width)
-    return head + places.tobytes() * rows + fill
+    return [head, *[places.tobytes()] * rows, fill]
 
 
 def _split(samples: np.ndarray) -> np.ndarray:
@@ -154,12 +159,14 @@ def _split(samples: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(samples.astype("<f4").view(np.uint8).reshape(-1, 4).T)
 
 
-def _streams(split: np.ndarray, rows: int) -> bytes:
-    return b"".join(stream.tobytes() * rows for stream in split)
+def _streams(split: np.ndarray, rows: int) -> list[bytes]:
+    return [stream.tobytes() for stream in split for _ in range(rows)]
 
 
-def _bits(valid: np.ndarray, rows: int) -> bytes:
-    return np.packbits(np.tile(valid, rows), bitorder="little").tobytes()
+def _bits(valid: np.ndarray, rows: int) -> list[bytes]:
+    if valid.size % 8 == 0:
+        return [np.packbits(valid, bitorder="little").tobytes()] * rows
+    return [np.packbits(np.tile(valid, rows), bitorder="little").tobytes()]
 
 
 _ENCODED = {BY_DICTIONARY: _places, BYTE_STREAM_SPLIT: _streams, PLAIN: _bits}
@@ -167,6 +174,5 @@ _ENCODED = {BY_DICTIONARY: _places, BYTE_STREAM_SPLIT: _streams, PLAIN: _bits}
 
 def _is_quantised(runs: Sequence[SignalRun]) -> bool:
     """Whether samples are those of a recorder, steps of its resolution, and not computed ones."""
-    recordings = (run.samples for run in runs if run.leads)
-    samples = next(recordings)
+    samples = next(run.samples for run in runs if run.leads)
     return SAMPLES_A_VALUE * len(pa.array(samples).unique()) <= len(samples)
