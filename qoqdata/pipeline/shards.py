@@ -129,7 +129,7 @@ def _made(rows: list[dict[str, Any]]) -> Iterator[_Part]:
         ecgs = [row["ecg"] for row in group]
         runs = row_runs(ecgs) if any(ecgs) else None
         if runs is not None:
-            empty = {"signal": [], "valid": []}
+            empty: dict[str, list[Any]] = {"signal": [], "valid": []}
             group = [row | {"ecg": row["ecg"] and row["ecg"] | empty} for row in group]
         yield _Part(pa.Table.from_batches([batch(group)]), runs)
 
