@@ -82,10 +82,14 @@ def _offsets(lengths: Iterable[int]) -> pa.Array:
 
 
 def _samples(leads: Sequence[np.ndarray]) -> pa.Array:
+    if not leads:
+        return pa.array([], pa.float32())
     return pa.array(np.concatenate(leads, dtype=np.float32, casting="same_kind"))
 
 
 def _bits(leads: Sequence[np.ndarray]) -> pa.Array:
+    if not leads:
+        return pa.array([], pa.bool_())
     valid = np.concatenate(leads, dtype=np.bool_, casting="no")
     bits = pa.py_buffer(np.packbits(valid, bitorder="little"))
     return pa.BooleanArray.from_buffers(pa.bool_(), len(valid), [None, bits])
