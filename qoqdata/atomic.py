@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Readers see the old file or the new one, also after a crash at any moment.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{machine()}-{os.getpid()}.tmp")
     try:
         with naming(path):
             yield draft
@@ -62,8 +62,8 @@ def remove_drafts(folder: Path) -> None:
                 path = Path(parent, name)
                 with suppress(FileNotFoundError):
                     written = path.stat().st_mtime
-                    if draft[1] in (None, _machine()):
-                        in_work = _may_write(int(draft[2]), written)
+                    if draft[1] in (None, machine()):
+                        in_work = may_run(int(draft[2]), written)
                     else:
                         in_work = time.time() - written < _LONGEST
                     if not in_work:
@@ -71,7 +71,7 @@ def remove_drafts(folder: Path) -> None:
 
 
 @cache
-def _machine() -> str:
+def machine() -> str:
     """8 hex digits of this machine, or of the container that has process numbers of its own."""
     try:
         numbers = Path("/proc/self/ns/pid").readlink().name
@@ -80,8 +80,8 @@ def _machine() -> str:
     return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:8]
 
 
-def _may_write(process: int, written: float) -> bool:
-    """Whether a process is running that may be the one which wrote something at that time."""
+def may_run(process: int, written: float) -> bool:
+    """Whether a process of this machine is running that may have written something at that time."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

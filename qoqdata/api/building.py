@@ -117,6 +117,8 @@ def build(
         qoqdata.build("ptb_xl", raw="/data/ptb-xl", out="./set", options={"rate": 500})
         qoqdata.build(config="build.yaml", out="./set")
 
+    `out` is a folder or the URL of one in a store (s3://, gs://), into which each chunk goes as it
+    is converted; disk is needed for one shard a worker.
     `raw` is the raw folder of a source, or its URL (s3://, gs://, hf://, https://), whose files are
     brought one unit at a time; of several, the parent of folders named after them.
     `config` may also name a collection that is shipped ("qoq_med"): then `raw` is the parent of its
@@ -159,10 +161,10 @@ def build(
         if any(planned) or max_quarantine is not None:
             fix = "leave sources, raw folder and their settings out"
             raise UsageError("the plan says what a part builds", where="--part", fix=fix)
-        return parts.build_part(Path(out), parts.parse_part(part), setting)
+        return parts.build_part(out, parts.parse_part(part), setting)
     request = requested_build(slugs, raw, config, mapping, options or {}, patient_splits, limit)
     setting = replace(setting, overrides=_overrides(storage, max_quarantine))
-    return pipeline.build(request, Path(out), setting)
+    return pipeline.build(request, out, setting)
 
 
 def plan(
@@ -200,7 +202,7 @@ def plan(
     setting = _setting(salt_file, 1, progress)
     setting = replace(setting, overrides=_overrides(storage, max_quarantine))
     requests = [(find_source(one.source), one) for one in request.sources]
-    return parts.plan(requests, Path(out), setting, request)
+    return parts.plan(requests, out, setting, request)
 
 
 def finish(
@@ -214,7 +216,7 @@ def finish(
     """
     from qoqdata.pipeline import parts
 
-    return parts.finish(Path(out), _setting(salt_file, 0, progress))
+    return parts.finish(out, _setting(salt_file, 0, progress))
 
 
 def rebuild(

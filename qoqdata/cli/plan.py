@@ -54,8 +54,8 @@ def plan_command(
 ) -> None:
     """Plan a build that is shared over a cluster's queue: build its parts, then finish it.
 
-    The plan lies in the data set's folder. Raw folders and that folder are at the same paths
-    wherever a part is built. Exit code 3 means that a source cannot be planned.
+    The plan lies in the data set. Raw folders, and its folder where it has one, are at the same
+    paths wherever a part is built. Exit code 3 means that a source cannot be planned.
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")

@@ -20,6 +20,7 @@ from qoqdata.pipeline.faults import (
     stopped_at,
 )
 from qoqdata.pipeline.interrupts import is_persons
+from qoqdata.pipeline.place import Place, tail_digest
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.pipeline.unit_limits import TimeIsUp, killing, memory_bound, raising
@@ -45,9 +46,14 @@ class ChunkTask:
     job: Job
     salt: Salt
     storage: Storage
-    layout: Layout
+    place: Place
     #: Of the source, see `receipts`.
     common: str
+
+    @property
+    def layout(self) -> Layout:
+        """Where its files are on this machine."""
+        return self.place.layout
 
     @property
     def slug(self) -> str:
@@ -122,7 +128,7 @@ def convert_chunk(
     receipt = ShardReceipt(
         fingerprint=task.fingerprint(stamped),
         shard=shard,
-        tail=None if shard is None else receipts.tail_digest(path),
+        tail=None if shard is None else tail_digest(path),
         converted=tally.converted,
         records=tally.records,
         annotation_only=tally.annotation_only,
@@ -132,6 +138,7 @@ def convert_chunk(
         stopped=dict(sorted(tally.stopped)),
     )
     receipts.write_receipt(task.layout.receipt(slug, name), receipt)
+    task.place.keep_chunk((path, task.layout.likeness(slug, name)), task.layout.receipt(slug, name))
     return receipt
 
 

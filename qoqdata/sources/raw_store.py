@@ -30,8 +30,8 @@ from filelock import FileLock
 from qoqdata.atomic import replacing
 from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile, UsageError
 from qoqdata.remote.cache import Cache
-from qoqdata.remote.faults import retried
-from qoqdata.remote.urls import file_system, shown
+from qoqdata.remote.store import StoreFolder
+from qoqdata.remote.urls import shown
 from qoqdata.sources.raw_inventory import Entry, list_store, read_inventory
 
 #: Bytes of staged files that a process keeps, beside those of the unit that it works on.
@@ -166,19 +166,10 @@ class RawStore:
                 (self.stage / name).unlink(missing_ok=True)
 
     def _download(self, relative: str, path: Path, size: int) -> None:
-        url = f"{self.url}/{relative}"
-
-        def attempt() -> None:
-            system, inside = file_system(self.url, {})
-            draft.unlink(missing_ok=True)
-            system.get_file(f"{inside}/{relative}", str(draft))
-            if draft.stat().st_size < size:
-                raise ConnectionError(f"{draft.stat().st_size} of {size} bytes came")
-
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as draft:
-                retried(attempt, url=url)
+                StoreFolder(self.url).fetch(relative, draft, least=size)
                 if (length := draft.stat().st_size) != size:
                     raise UnreadableFile(
                         f"has {length:,} bytes, and was listed with {size:,}",

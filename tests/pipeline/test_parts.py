@@ -21,6 +21,7 @@ from qoqdata.pipeline import conversion, parts, progress, stored_plan
 from qoqdata.pipeline.build import build, build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.parts import Part, PartCounts, build_part, finish, parse_part
+from qoqdata.pipeline.place import FolderPlace
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Job, Unit
@@ -136,7 +137,7 @@ def test_finish_names_the_parts_that_are_missing(films: Films, tmp_path: Path) -
 
 
 def read(out: Path) -> stored_plan.StoredPlan:
-    return stored_plan.read_plan(Layout(out), SALT)
+    return stored_plan.read_plan(FolderPlace(Layout(out)), SALT)
 
 
 def test_a_shard_that_was_lost_is_missing(films: Films, tmp_path: Path) -> None:
