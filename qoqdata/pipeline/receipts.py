@@ -19,7 +19,8 @@ from qoqdata.pipeline.unit_limits import memory_bound
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
-from qoqdata.sources.rawtree import RawTree, Stamp
+from qoqdata.sources.raw_stamps import Stamp
+from qoqdata.sources.rawtree import RawTree
 from qoqdata.sources.unit_table import COLUMNS, all_files
 from qoqdata.version import VERSION
 

@@ -31,7 +31,7 @@ from qoqdata.pipeline.planning import SourcePlan
 from qoqdata.pipeline.source_build import SourceBuild
 from qoqdata.records.identity import Salt
 from qoqdata.records.raw_keys import ENTRY
-from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.raw_stamps import Stamp
 from qoqdata.sources.unit_table import COLUMNS, all_files
 from qoqdata.version import VERSION
 

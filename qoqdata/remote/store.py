@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from qoqdata.readers.ranged_stream import RangedStream
 from qoqdata.remote.faults import retried, status
 from qoqdata.remote.urls import file_system, is_url, scheme, shown
 
@@ -65,7 +66,7 @@ class StoreFolder:
 
     def ranges(self, path: str, size: int) -> io.RawIOBase:
         """The file of so many bytes, of which those come that are asked for."""
-        return _Ranges(partial(self.read_range, path), size)
+        return RangedStream(partial(self.read_range, path), size)
 
     def fetch(self, path: str, target: Path, *, least: int = 0) -> None:
         """Write the file to `target`; fewer than `least` bytes count as a lost connection.
@@ -218,31 +219,3 @@ class StoreFolder:
 
     def _ask(self, path: str, call: Callable[[], _T]) -> _T:
         return retried(call, url=self.where(path))
-
-
-class _Ranges(io.RawIOBase):
-    """A file of `size` bytes that is read through `fetch(begin, end)`."""
-
-    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
-        self._fetch, self._size, self._place = fetch, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = max(0, base + offset)
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._size, self._place + len(buffer))
-        content = self._fetch(self._place, end) if end > self._place else b""
-        buffer[: len(content)] = content
-        self._place += len(content)
-        return len(content)

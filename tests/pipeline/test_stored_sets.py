@@ -14,7 +14,7 @@ import pytest
 import qoqdata
 from qoqdata.atomic import machine
 from qoqdata.errors import UnfinishedBuild, UsageError
-from qoqdata.pipeline import parts, progress, stored_place
+from qoqdata.pipeline import parts, progress
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.parts import Part, build_part, finish
@@ -105,9 +105,12 @@ def test_media_are_not_fetched_to_finish(
     build_part(URL, Part(1, 1), HERE)
     whole: list[str] = []
     fetch = StoreFolder.fetch
-    monkeypatch.setattr(
-        StoreFolder, "fetch", lambda self, path, *a, **k: (whole.append(path), fetch(self, path, *a, **k))
-    )
+
+    def noted(store: StoreFolder, path: str, target: Path, *, least: int = 0) -> None:
+        whole.append(path)
+        fetch(store, path, target, least=least)
+
+    monkeypatch.setattr(StoreFolder, "fetch", noted)
     finish(URL, HERE)
     assert whole and not [path for path in whole if path.startswith(("data/", "curation/"))]
 
@@ -178,7 +181,9 @@ def _renewing(store: StoreFolder, call: Callable[[], Any]) -> None:
         call()
 
 
-@pytest.mark.parametrize("note", [{"machine": "elsewhere"}, {"machine": machine(), "process": 2**22 + 1}])
+@pytest.mark.parametrize(
+    "note", [{"machine": "elsewhere"}, {"machine": machine(), "process": 2**22 + 1}]
+)
 def test_the_lease_of_a_process_that_died(films: Films, note: dict[str, Any]) -> None:
     """On another machine it is known by not being renewed, on this one at once."""
     note = {"process": 1, "began": 0.0, "renewed": 3, **note}
@@ -268,4 +273,3 @@ def test_what_dead_processes_left_is_removed(films: Films, tmp_path: Path) -> No
     assert home.stat().st_mode & 0o077 == 0
     build(config(films(3, name="again")), URL, HERE)
     assert not left.exists()
-    assert stored_place._sweep.__doc__
