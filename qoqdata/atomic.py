@@ -63,7 +63,7 @@ def remove_drafts(folder: Path) -> None:
                 with suppress(FileNotFoundError):
                     written = path.stat().st_mtime
                     if draft[1] in (None, machine()):
-                        in_work = may_run(int(draft[2]), written)
+                        in_work = _may_write(int(draft[2]), written)
                     else:
                         in_work = time.time() - written < _LONGEST
                     if not in_work:
@@ -80,22 +80,47 @@ def machine() -> str:
     return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:8]
 
 
-def may_run(process: int, written: float) -> bool:
+def _may_write(process: int, written: float) -> bool:
     """Whether a process of this machine is running that may have written something at that time."""
+    if (ticks := _started(process)) is None:
+        return False
+    try:
+        boot = _BOOT.search(Path("/proc/stat").read_text())
+    except OSError:  # No Linux.
+        return True
+    # Numbers come again.
+    began = int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else 0
+    return written > began - _SKEW
+
+
+def this_process() -> str:
+    """What tells this process from all others of this machine since it was started, whatever its
+    clock says."""
+    return f"{os.getpid()}-{_started(os.getpid())}"
+
+
+def is_running(process: str) -> bool:
+    """Whether the process that `this_process` named on this machine is running."""
+    number, _, started = process.partition("-")
+    ticks = _started(int(number)) if number.isdecimal() else None
+    return ticks is not None and str(ticks) == started
+
+
+def _started(process: int) -> int | None:
+    """Clock ticks from the start of the machine to that of a process; None where it is no more,
+    and 0 where that cannot be told."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:
         pass
     try:
         status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        boot = _BOOT.search(Path("/proc/stat").read_text())
     except OSError:  # No Linux, or it has just ended.
-        return True
-    # An orphan that nobody waits for stays in the table of processes; and numbers come again.
-    began = int(boot[1]) + int(status[19]) / os.sysconf("SC_CLK_TCK") if boot else 0
-    return status[0] not in "ZX" and written > began - _SKEW
+        return 0
+    # An orphan that nobody waits for stays in the table of processes.
+    return None if status[0] in "ZX" else int(status[19])
 
 
 def write_json(path: Path, content: Any) -> None:

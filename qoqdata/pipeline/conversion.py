@@ -35,6 +35,7 @@ from qoqdata.records.rules import validate
 from qoqdata.records.storage import MediaStore
 from qoqdata.sources.conformance import sort_converted
 from qoqdata.sources.protocol import Filtered, Job, Skipped, Source, Unit
+from qoqdata.sources.raw_roots import is_gone
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,12 @@ def _outcome(unit: Unit, task: ChunkTask, identifiers: Identifiers) -> UnitOutco
     except BaseException as error:
         if is_persons(error):
             raise
+        fault = fault_of(error)
+        if fault is None and any(map(is_gone, (job.raw.root, *job.raw.mounts.values()))):
+            # Files that went with their mount are not missing from the source.
+            fault = UnitFault("machine", "the raw folder is empty or gone, and was there before")
         row = quarantine.failure_row(unit.key, unit.files, stage, error, job, task.source)
-        return UnitOutcome((), row, identifiers=identifiers, fault=fault_of(error))
+        return UnitOutcome((), row, identifiers=identifiers, fault=fault)
     if not rows:
         return UnitOutcome((), _skipped_row(unit, skips, job), skips, identifiers)
     return UnitOutcome(rows, None, skips, identifiers, shown)

@@ -23,7 +23,7 @@ from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.containers import container_digests
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
-from qoqdata.pipeline.faults import death
+from qoqdata.pipeline.faults import death, fault_of
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.place import Place
@@ -240,7 +240,9 @@ class SourceBuild:
         try:
             yield
         except BaseException as error:
-            if is_persons(error):
+            # A disk that fails while a source is summed up is no fault of the source.
+            failed = stage == "validate" and (fault := fault_of(error)) and fault.kind == "machine"
+            if is_persons(error) or failed:
                 raise
             self.refuse(error, stage, listen)
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import secrets
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from qoqdata.atomic import machine, may_run
+from qoqdata.atomic import is_running, machine, this_process
 from qoqdata.contract.manifest import Shard
 from qoqdata.errors import QoqdataError, UnfinishedBuild, UsageError
 from qoqdata.layout import Layout
@@ -229,7 +228,7 @@ def open_place(out: str | Path) -> Iterator[Place]:
         raise UsageError("no data set can be built there", where=shown(url), fix=fix)
     home = Cache.settled().root / "built" / hashlib.sha256(url.encode()).hexdigest()[:24]
     _sweep(home)
-    work = home / f"{machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    work = home / f"{machine()}-{this_process()}-{secrets.token_hex(4)}"
     layout = Layout(work / (url.rpartition("/")[2] or "set"))
     layout.root.mkdir(parents=True)
     home.chmod(0o700)  # Plans and receipts name raw files: they are for whoever builds.
@@ -244,10 +243,8 @@ def open_place(out: str | Path) -> Iterator[Place]:
 def _sweep(home: Path) -> None:
     """Remove what processes of this machine that died have left."""
     for folder in home.glob(f"{machine()}-*"):
-        process = folder.name.split("-")[1]
-        with suppress(FileNotFoundError):
-            if process.isdecimal() and not may_run(int(process), folder.stat().st_mtime):
-                shutil.rmtree(folder, ignore_errors=True)
+        if not is_running(folder.name.partition("-")[2].rpartition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _several(call: Callable[[_Item], _Result], items: list[_Item]) -> Iterator[_Result]:

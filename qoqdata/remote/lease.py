@@ -8,7 +8,6 @@ somebody's who died; that is told by whether it changes while it is looked at, n
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
 import time
@@ -17,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from qoqdata.atomic import canonical, machine, may_run
+from qoqdata.atomic import canonical, is_running, machine, this_process
 from qoqdata.errors import QoqdataError
 from qoqdata.remote.store import StoreFolder
 
@@ -37,8 +36,7 @@ class Lease:
         self._store, self._under, self._number = store, under, number
         self._note = {
             "machine": machine(),
-            "process": os.getpid(),
-            "began": time.time(),
+            "process": this_process(),
             "token": secrets.token_hex(8),
             "renewed": 0,
         }
@@ -130,7 +128,7 @@ def _is_free(store: StoreFolder, path: str) -> bool:
     note = _parsed(first)
     if note is None or note.get("ended"):
         return True
-    if note.get("machine") == machine() and not may_run(note["process"], note["began"]):
+    if note.get("machine") == machine() and not is_running(str(note.get("process"))):
         return True
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:

@@ -182,11 +182,11 @@ def _renewing(store: StoreFolder, call: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "note", [{"machine": "elsewhere"}, {"machine": machine(), "process": 2**22 + 1}]
+    "note", [{"machine": "elsewhere"}, {"machine": machine(), "process": "4194305-1"}]
 )
 def test_the_lease_of_a_process_that_died(films: Films, note: dict[str, Any]) -> None:
     """On another machine it is known by not being renewed, on this one at once."""
-    note = {"process": 1, "began": 0.0, "renewed": 3, **note}
+    note = {"process": "1-1", "renewed": 3, **note}
     StoreFolder(URL).write(".build/lease/7", json.dumps(note).encode())
     build(config(films(3)), URL, HERE)
     assert sorted(StoreFolder(URL).listing(".build/lease")) == [".build/lease/8"]
@@ -268,7 +268,7 @@ def test_a_set_inside_its_raw_files(tmp_path: Path) -> None:
 def test_what_dead_processes_left_is_removed(films: Films, tmp_path: Path) -> None:
     build(config(films(3)), URL, HERE)
     (home,) = (tmp_path / "cache" / "built").iterdir()
-    left = home / f"{machine()}-{2**22 + 1}-00" / "one" / "data"
+    left = home / f"{machine()}-4194305-1-00" / "one" / "data"
     left.mkdir(parents=True)
     assert home.stat().st_mode & 0o077 == 0
     build(config(films(3, name="again")), URL, HERE)
