@@ -50,7 +50,7 @@ def files(out: Path) -> dict[str, bytes]:
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and ".build/plan" not in path.as_posix() and path.name != "lock"
+        if path.is_file() and path.name != "lock" and not {"plan", "sources"} & set(path.parts)
     }
 
 

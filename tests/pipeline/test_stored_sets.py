@@ -51,12 +51,12 @@ def plan(asked: BuildConfig, out: str | Path) -> None:
 
 
 def in_store(url: str = URL) -> dict[str, bytes]:
-    """Files of the set in the store, but for what tells when and by whom it was built."""
+    """Files of the set in the store, but for what tells how it was built."""
     store = StoreFolder(url)
     return {
         path: store.read(path) or b""
         for path in store.listing()
-        if not path.startswith((".build/lease/", ".build/plan/"))
+        if not path.startswith((".build/lease/", ".build/plan/", ".build/sources/"))
     }
 
 
@@ -64,7 +64,7 @@ def in_folder(out: Path) -> dict[str, bytes]:
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and path.name != "lock" and "plan" not in path.parts
+        if path.is_file() and path.name != "lock" and not {"plan", "sources"} & set(path.parts)
     }
 
 
