@@ -116,18 +116,10 @@ def build_command(
         stock = qoqdata.survey(str(config), raw=raw)
         if not json:
             collection.show(stock)
-    asked: dict[str, Any] = {
-        "raw": raw,
-        "config": config,
-        "mapping": mapping,
-        "options": read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
+    asked = asked_of(raw, config, mapping, option, storage, patient_splits) | {
         "workers": workers,
         "engine": engine,
         "address": address,
-        "storage": storage,
-        "patient_splits": read_pairs(
-            patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
-        ),
         "max_quarantine": max_quarantine,
         "limit": limit,
         "resume": resume,
@@ -143,6 +135,27 @@ def build_command(
         return
     report(manifest, out, as_json=json, stock=stock)
     command_line.leave(CODES[manifest.outcome])
+
+
+def asked_of(
+    raw: str | None,
+    config: Path | None,
+    mapping: Path | None,
+    option: list[str] | None,
+    storage: StoragePolicy | None,
+    patient_splits: list[str] | None,
+) -> dict[str, Any]:
+    """What `build`, `plan` and `estimate` are asked alike, as the functions take it."""
+    return {
+        "raw": raw,
+        "config": config,
+        "mapping": mapping,
+        "options": read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
+        "storage": storage,
+        "patient_splits": read_pairs(
+            patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
+        ),
+    }
 
 
 def report(

@@ -21,7 +21,7 @@ from qoqdata.cli.build import (
     Raw,
     SaltFile,
     Slugs,
-    read_pairs,
+    asked_of,
 )
 from qoqdata.errors import UsageError
 
@@ -63,14 +63,7 @@ def plan_command(
         sources = qoqdata.plan(
             slugs,
             out=out,
-            raw=raw,
-            config=config,
-            mapping=mapping,
-            options=read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
-            storage=storage,
-            patient_splits=read_pairs(
-                patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
-            ),
+            **asked_of(raw, config, mapping, option, storage, patient_splits),
             max_quarantine=max_quarantine,
             limit=limit,
             salt_file=salt_file,
