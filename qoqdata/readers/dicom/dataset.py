@@ -97,6 +97,8 @@ def _parse(file: BinaryIO, size: int, *, limits: Limits, pixels: bool, where: st
     file.seek(0)
     try:
         dataset = _dataset(file, has_preamble=has_preamble, pixels=pixels)
+    except QoqdataError:  # of a file elsewhere, which went
+        raise
     except Exception as error:
         raise UnreadableFile(
             f"the file does not parse as DICOM ({type(error).__name__})"
