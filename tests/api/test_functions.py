@@ -9,13 +9,10 @@ import pkgutil
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-import polars as pl
 import pytest
 import yaml
 
@@ -26,85 +23,22 @@ from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UnknownSource, UsageError
 from qoqdata.pipeline.config import BuildConfig
 from qoqdata.pipeline.progress import Finished, Planned
-from qoqdata.suite.examples import SALT
 from qoqdata.yaml_document import parse_yaml
-from tests.cli.conftest import runner
+from tests.api.conftest import SLUGS, rollouts_of, tree
 from tests.publication.conftest import raw_of
-from tests.remote.servers import Site, serving
 
-SLUGS = ("ham10000", "lc25000", "covid_blues")
 PACKAGES = (qoqdata, qoqtrain)
+
+
 FUNCTIONS = [name for name in qoqdata.__all__ if inspect.isfunction(getattr(qoqdata, name))]
+
+
 ALL_FUNCTIONS = [
     getattr(package, name)
     for package in PACKAGES
     for name in package.__all__
     if inspect.isfunction(getattr(package, name))
 ]
-
-
-@pytest.fixture(scope="module")
-def salt_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("salt") / "salt"
-    path.write_text(SALT.secret.hex())
-    return path
-
-
-@pytest.fixture(autouse=True)
-def surroundings(salt_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The salt and the cache of the test, so that the user's own are left alone."""
-    monkeypatch.setenv("QOQDATA_SALT_FILE", str(salt_file))
-    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def config() -> dict[str, Any]:
-    sources = [{"source": slug, "raw": str(raw_of(slug))} for slug in SLUGS]
-    return {"name": "three", "sources": sources}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, config: dict, salt_file: Path) -> Path:
-    """Three examples, curated, with statistics: one may leave, one as recipe, one not at all."""
-    out = tmp_path_factory.mktemp("api") / "set"
-    qoqdata.build(config=config, out=out, workers=0, salt_file=salt_file)
-    qoqdata.curate(out)
-    qoqdata.stats(out, prior=True)
-    return out
-
-
-@pytest.fixture
-def fresh(built: Path, tmp_path: Path) -> Path:
-    """A copy that the test may write into."""
-    return Path(shutil.copytree(built, tmp_path / "fresh" / "set"))
-
-
-@pytest.fixture
-def url(built: Path) -> Iterator[str]:
-    with serving(Site(built.parent)) as site:
-        yield f"{site.url}/set"
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable:
-    """Run `qoqdata ARGS`; returns exit code, standard output and standard error."""
-    return runner("qoqdata", main.run, monkeypatch, capsys)
-
-
-def tree(root: Path) -> dict[str, str]:
-    """Digests of all files below a folder but the marks of a build."""
-    files = (path for path in root.rglob("*") if path.is_file() and ".build" not in path.parts)
-    return {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def rollouts_of(dataset: Path, folder: Path) -> Path:
-    """Two rollouts of each training question, the first of them right and thought aloud."""
-    ids = qoqdata.open(dataset).kept().filter(pl.col("split") == "train")["id"].to_list()
-    rows = [(id_, "<think>Round.</think>\\boxed{A}", 1.0) for id_ in ids]
-    rows += [(id_, "\\boxed{B}", 0.0) for id_ in ids]
-    path = folder / "rollouts.parquet"
-    pl.DataFrame(rows, schema=["id", "response", "reward"], orient="row").write_parquet(path)
-    return path
 
 
 def test_names_for_tab_completion() -> None:
@@ -338,116 +272,6 @@ def test_wrong_calls_name_the_fault(built: Path, tmp_path: Path, config: dict) -
                 call()
     with pytest.raises(DatasetError, match="no such data set"):
         qoqdata.validate(tmp_path / "none")
-
-
-def test_a_folder_a_path_and_an_opened_set_are_the_same(built: Path, tmp_path: Path) -> None:
-    opened = qoqdata.open(built)
-    for dataset in (str(built), built, f"file://{built}", opened):
-        assert qoqdata.validate(dataset) == []
-        assert qoqdata.diff(dataset, opened).records.height == 0
-
-
-def test_from_a_url_as_from_the_folder(
-    command: Callable, built: Path, url: str, tmp_path: Path
-) -> None:
-    assert qoqdata.validate(url) == qoqdata.validate(qoqdata.open(url)) == []
-    code, out, _ = command("validate", url)
-    assert code == 0 and out.startswith("valid: 77 records")
-    code, out, _ = command("diff", url, built)
-    assert (code, out) == (0, "the same records\n")
-    for dataset, name in ((built, "a"), (url, "b")):
-        code, _, _ = command("export", dataset, "--to", "webdataset", "--out", tmp_path / name)
-        assert code == 0
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
-    arguments = ("--from", rollouts_of(built, tmp_path), "--policy", "p", "--out")
-    for dataset, name in ((built, "c"), (url, "d")):
-        assert command("traces", dataset, *arguments, tmp_path / name / "set")[0] == 0
-    local, remote = tree(tmp_path / "c" / "set"), tree(tmp_path / "d" / "set")
-    # Reports of curation stay where the set was built.
-    left = {name for name in local if name not in remote}
-    assert {name for name in left if not name.startswith("curation/likeness/")} == {
-        "curation/burned_in.html",
-        "curation/burned_in.json",
-        "curation/burned_in.parquet",
-        "curation/duplicates.parquet",
-        "curation/leakage.parquet",
-        "curation/phi.json",
-        "curation/phi.parquet",
-        "curation/quality.parquet",
-    }
-    assert remote.items() <= local.items()
-    assert qoqdata.validate(tmp_path / "d" / "set") == []
-
-
-def test_training_commands_take_a_url(
-    url: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    import qoqtrain.cli
-
-    train = runner("qoqtrain", qoqtrain.cli.run, monkeypatch, capsys)
-    assert train("weights", url, "--json") == train("weights", built, "--json")
-    ids = qoqdata.open(built).kept().filter(pl.col("split") == "train")["id"]
-    answers = tmp_path / "answers.jsonl"
-    answers.write_text("".join(json.dumps({"id": i, "response": "A"}) + "\n" for i in ids))
-    arguments = ("--predictions", answers, "--split", "train", "--bootstrap", "0", "--json")
-    shown = [json.loads(train("evaluate", "--data", d, *arguments)[1]) for d in (url, built)]
-    assert shown[0]["counts"]["missing"] == 0
-    assert [shown[0].pop("run")["dataset"]] == [shown[1].pop("run")["dataset"]]
-    assert shown[0] == shown[1]
-
-
-def test_a_damaged_shard_behind_a_url_is_a_finding(
-    command: Callable, built: Path, tmp_path: Path
-) -> None:
-    copy = Path(shutil.copytree(built, tmp_path / "site" / "set"))
-    first, second = sorted((copy / "data").rglob("*.parquet"))[:2]
-    first.write_bytes(first.read_bytes()[::-1])
-    second.unlink()
-    with serving(Site(copy.parent)) as site:
-        findings = qoqdata.validate(f"{site.url}/set")
-        code, _, _ = command("validate", f"{site.url}/set")
-    assert code == 1
-    assert [(finding.where, finding.rule) for finding in findings] == [
-        (path.relative_to(copy).as_posix(), "every shard can be read") for path in (first, second)
-    ]
-    assert "digest" in findings[0].what and "not in the store" in findings[1].what
-
-
-def test_a_release_is_rebuilt_from_its_url(fresh: Path, tmp_path: Path) -> None:
-    qoqdata.publish(fresh, to=tmp_path / "site" / "releases")
-    raw = raw_of("lc25000")
-    local = qoqdata.rebuild(tmp_path / "site" / "releases", raw=raw, out=tmp_path / "a", workers=0)
-    with serving(Site(tmp_path / "site")) as site:
-        remote = qoqdata.rebuild(f"{site.url}/releases", raw=raw, out=tmp_path / "b", workers=0)
-    assert remote == local
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
-
-
-@pytest.mark.parametrize("name", ["curate", "stats", "difficulty", "card", "publish"])
-def test_what_writes_into_the_set_needs_its_folder(
-    command: Callable, url: str, tmp_path: Path, name: str
-) -> None:
-    options = {"difficulty": ["--prior"], "publish": ["--to", tmp_path / "releases"]}
-    code, _, err = command(name, url, *options.get(name, []))
-    assert code == 2
-    assert err == (
-        f"error: {url}: `qoqdata {name}` writes into the set. "
-        "Fix: work on the folder where the set was built, and publish it again\n"
-    )
-    settings: dict[str, dict[str, Any]] = {
-        "difficulty": {"prior": True},
-        "publish": {"to": tmp_path / "releases"},
-    }
-    with pytest.raises(UsageError, match="writes into the set"):
-        getattr(qoqdata, name)(qoqdata.open(url), **settings.get(name, {}))
-
-
-def test_records_behind_a_url(built: Path, url: str) -> None:
-    local, remote = qoqdata.open(built), qoqdata.open(url)
-    assert len(remote) == len(local) == 77
-    assert remote[-1] == local[-1]
-    assert repr(remote) == repr(local).replace(str(built), url)
-    assert "<img" in local._repr_html_() and "<img" not in remote._repr_html_()
 
 
 def test_processes_do_not_run_the_callers_script_again(tmp_path: Path, salt_file: Path) -> None:
