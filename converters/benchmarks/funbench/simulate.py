@@ -22,15 +22,17 @@ TASKS = (
         ("none", "mild", "moderate", "severe", "proliferative"),
     ),
 )
+#: A task whose answers are lists, of which every third image is asked.
 SEVERAL = "L4-disease_diagnosis/L4b-multi_condition_diagnosis"
+CONDITIONS = ("drusen, many", "macular oedema", "scar", "normal")
 
 #: Reasons of the quarantine that quirks lead to.
 QUIRKS = ("bad_label", "missing_file", "unreadable_file")
 
 
 def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
-    """`n` questions. With quirks: an image lost and one cut, an answer that is no option, and a
-    task with several answers.
+    """`n` images with a question, every third with one of several answers too. With quirks: an
+    image lost and one cut, and an answer that is no option.
     """
     rng = np.random.default_rng(seed)
     data: dict[str, dict[str, Any]] = {}
@@ -41,25 +43,31 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         options = [str(word) for word in rng.permutation(words)]
         answer = str(rng.choice(options))
         data.setdefault(task, {})[image] = _entry(question, options, answer)
+        if number % 3 == 0:
+            options = [str(word) for word in rng.permutation(CONDITIONS)]
+            right = [options[n] for n in rng.permutation(4)[: 1 + number // 3 % 2]]
+            entry = _entry("Which conditions are there?", options, *right)
+            data.setdefault(SEVERAL, {})[image] = entry
     if quirks:
         _break(out, [pair for own in data.values() for pair in own.items()])
-        first = next(iter(data.values()))
-        image = list(first)[-1]
-        entry = _entry("Which conditions are there?", ["drusen", "oedema", "scar"], "drusen")
-        entry["raw_data"]["gt"] = ["drusen", "scar"]
-        data[SEVERAL] = {image: entry}
     for task, own in data.items():
         info = {"data source": ["MadeUp"], "number of images": len(own)}
         write_text(out / f"FunBench/{task}.json", json.dumps({"info": info, "data": own}))
 
 
-def _entry(question: str, options: list[str], answer: str) -> dict[str, Any]:
+def _entry(question: str, options: list[str], *answers: str) -> dict[str, Any]:
+    """An answer of the conditions is a list, also where it is one."""
     printed = " ".join(f"{one}. {text}" for one, text in zip("ABCDE", options, strict=False))
+    several = set(options) <= set(CONDITIONS)
     return {
-        "E-mode2": f"The image is a {answer} case. {question} {printed}",
+        "E-mode2": f"The image is a {answers[0]} case. {question} {printed}",
         "E-mode3": f"{question} {printed}",
-        "gt": "ABCDE"[options.index(answer)],
-        "raw_data": {"question": question, "options": options, "gt": answer},
+        "gt": ",".join(sorted("ABCDE"[options.index(answer)] for answer in answers)),
+        "raw_data": {
+            "question": question,
+            "options": options,
+            "gt": list(answers) if several else answers[0],
+        },
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qoqdata.atomic import file_digest, replacing, write_json
+from qoqtrain.evaluate.benchmarks.readings import Item
 from qoqtrain.evaluate.benchmarks.table import Benchmark
 from qoqtrain.evaluate.benchmarks.verdicts import Verdict, membership
 from qoqtrain.evaluate.class_metrics import Floats, auroc, macro_f1, mean_defined, ranking, rates
@@ -88,8 +89,14 @@ def _macro_f1(verdicts: Verdicts) -> Figures:
 
 
 def _sens_spec_hmean(verdicts: Verdicts) -> Figures:
-    """FunBench's "F1": the harmonic mean of sensitivity and specificity, mean over classes."""
-    classes = rates(class_counts(verdicts))
+    """FunBench's "F1": the harmonic mean of sensitivity and specificity, mean over classes.
+
+    A class is what an option says, over the questions that offer it: letters change from image to
+    image. None where options are nothing but their letters.
+    """
+    if any(item.options == letters_shown(item) for item in (v.item for v in verdicts)):
+        return {"sens_spec_hmean": None, "sensitivity": None}
+    classes = rates(_word_counts(verdicts))
     total = classes.recall + classes.specificity
     product = 2 * classes.recall * classes.specificity
     means = np.divide(product, total, out=np.zeros_like(total), where=total > 0)
@@ -155,6 +162,26 @@ def class_counts(verdicts: Verdicts) -> Floats:
     void = void.reshape(len(verdicts), 1) & ~right
     counts = (right & answers, ~right & answers, right & ~answers, ~right & ~answers & ~void, void)
     return np.stack([count.sum(axis=0) for count in counts], axis=1).astype(np.float64)
+
+
+def _word_counts(verdicts: Verdicts) -> Floats:
+    """(K, 5) counts as `class_counts`, of each option by its words, where it is offered."""
+    words_offered = sorted({option for verdict in verdicts for option in verdict.item.options})
+    counts = np.zeros((len(words_offered), 5))
+    for verdict in verdicts:
+        letters, given = letters_shown(verdict.item), verdict.reading.given
+        for letter, option in zip(letters, verdict.item.options, strict=True):
+            right, named = letter in verdict.item.right, letter in (given or ())
+            void = given is None and not right
+            state = (right and named, named and not right, right and not named,
+                     not right and not named and not void, void)  # fmt: skip
+            counts[words_offered.index(option)] += state
+    return counts
+
+
+def letters_shown(item: Item) -> tuple[str, ...]:
+    """A, B, ... for the options of a question."""
+    return tuple(chr(ord("A") + place) for place in range(len(item.options)))
 
 
 def _defined(value: float) -> float | None:

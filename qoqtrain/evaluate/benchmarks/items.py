@@ -136,8 +136,14 @@ def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -
         right,
         options,
         None if closed is None else str(closed).strip().upper() == "CLOSED",
-        {key: str(row[key]) for key in benchmark.groups if row.get(key) is not None},
+        _groups(row, benchmark.groups),
     )
+
+
+def _groups(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """The columns that figures are repeated by, whose case differs between copies."""
+    folded = {str(key).casefold(): value for key, value in row.items()}
+    return {name: str(folded[name]) for name in names if folded.get(name) is not None}
 
 
 def _true_labels(row: Mapping[str, Any], labels: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -165,7 +165,8 @@ _TABLE = (
     Benchmark(
         "funbench", "FunBench, one task file", choices, ("accuracy", "sens_spec_hmean"),
         needs_options=True, by_letter=True,
-        note="sens_spec_hmean is what its authors call F1; average tasks, then levels",
+        note="sens_spec_hmean is what its authors call F1, of one task file (--questions); average"
+        " tasks, then levels",
     ),
     Benchmark(
         "u2_bench_dd", "U2-Bench, disease diagnosis", label, ("accuracy", "macro_f1"),
