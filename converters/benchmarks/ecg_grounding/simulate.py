@@ -33,12 +33,12 @@ QUIRKS = ("bad_table", "duplicate_key", "missing_file", "unreadable_file")
 
 
 def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
-    """`n` questions, in turn of both tests. With quirks: a recording and a picture lost, a picture
+    """`n` questions, in turn of both tests, at least one each. With quirks: a recording and a picture lost, a picture
     cut, a conversation of one turn, and a question twice.
     """
     rng = np.random.default_rng(seed)
     tests: dict[str, list[dict[str, Any]]] = {name: [] for name, _, _ in TESTS}
-    for number in range(n):
+    for number in range(max(n, len(TESTS))):
         name, recording, picture = TESTS[number % 2]
         stem = recording.format(number).removeprefix("somewhere/else/")
         image = picture.format(number)

@@ -18,16 +18,29 @@ IMAGE_FOLDER = "datasets_preprocessed"
 FOLDERS = ("", f"{IMAGE_FOLDER}/")
 IMAGES = ("*.png", "*.jpg", "*.jpeg", "*.tif", "*.bmp")
 LETTERS = "ABCDEFGH"
+#: What the names of the 47 task files begin with.
+TASKS = (
+    *("L1a", "L1b", "L2a", "L2b"),
+    *(f"L3{part}{lesion}" for part, lesions in zip("abcd", (12, 12, 11, 4), strict=True)
+      for lesion in range(lesions)),
+    *("L4a", "L4b", "L4c", "L4d"),
+)  # fmt: skip
 
 
 def plan(job: Job) -> Iterator[Planned]:
     """One unit a task file and image.
 
-    A file states how many images it has; one that has fewer or more is refused as a whole.
+    A file states how many images it has; one that has fewer or more is refused as a whole. A task
+    without its file is refused by its name.
     """
     files = job.raw.files("L*-*.json")
     if not files:
         raise MissingFile("there is no task file", where="FunBench", fix="fetch the JSON files")
+    there = {PurePosixPath(file).name.partition("-")[0] for file in files}
+    for task in TASKS:
+        if task not in there:
+            error = MissingFile("the task file is not there", where=f"{task}-*.json", fix="fetch it")
+            yield Refused(task, error, split="test")
     unasked = set(job.raw.files(*IMAGES, under=IMAGE_FOLDER))
     for file in files:
         task = PurePosixPath(file).stem

@@ -100,7 +100,7 @@ def test_no_hint_of_funbench_is_shown(tmp_path: Path) -> None:
     code("funbench", "simulate").simulate(tmp_path, 4)
     job = job_of("funbench", tmp_path)
     units = [one for one in code("funbench").plan(job) if isinstance(one, Unit)]
-    assert len(units) == 6  # Two of the four images are asked for all that apply too.
+    assert len(units) == 47
     for unit in units:
         (record,) = code("funbench").convert(unit, job)
         assert " case. " not in record.forms[0]
@@ -109,12 +109,22 @@ def test_no_hint_of_funbench_is_shown(tmp_path: Path) -> None:
 
 def test_a_task_file_with_another_number_of_images_is_refused(tmp_path: Path) -> None:
     code("funbench", "simulate").simulate(tmp_path, 4)
-    file = tmp_path / "FunBench/L2-anatomy_perception/L2b-laterality.json"
+    file = tmp_path / "FunBench/L2-anatomy_perception/L2b-made_up.json"
     content = json.loads(file.read_text())
     content["data"].popitem()
     file.write_text(json.dumps(content))
-    with pytest.raises(BadTable, match="states 2 images and has 1"):
+    with pytest.raises(BadTable, match="states 1 images and has 0"):
         list(code("funbench").plan(job_of("funbench", tmp_path)))
+
+
+def test_a_lost_task_file_of_funbench_is_named(tmp_path: Path) -> None:
+    code("funbench", "simulate").simulate(tmp_path, 1)
+    (tmp_path / "FunBench/L3-lesion_analysis/L3c-lesion/L3c10-made_up.json").unlink()
+    planned = list(code("funbench").plan(job_of("funbench", tmp_path)))
+    refused = [one for one in planned if isinstance(one, Refused)]
+    assert [(one.key, one.error.where) for one in refused] == [("L3c10", "L3c10-*.json")]
+    # L3c1 is there, and begins as the lost one does.
+    assert len([one for one in planned if isinstance(one, Unit)]) == 46
 
 
 @pytest.mark.parametrize("text", ['["benign", "malignant"]', "['benign', 'malignant']"])
