@@ -80,7 +80,10 @@ def short_answer(job: Job, question: str, answer: str) -> dict[str, Any]:
 
 
 def shards(job: Job, part: str, *, under: str = "") -> list[str]:
-    """The files `part-00000-of-00002.parquet` and on, below a folder; MissingFile for a lost one."""
+    """The files `part-00000-of-00002.parquet` and on, below a folder.
+
+    Raises MissingFile for a part of which one is lost.
+    """
     names = job.raw.files(f"{part}-*.parquet", under=under)
     files = [file for file in names if _SHARD.search(file)]
     numbers = [match for file in files if (match := _SHARD.search(file))]

@@ -31,8 +31,8 @@ def benchmark_index_command(
     """Index the images and ECGs of benchmarks, so that training sets can be checked against them.
 
     Image files, in archives too, images in Parquet and TSV tables, and ECGs as files (WFDB). A
-    benchmark is called by its folder, or by NAME. The index holds small grey images: share it as you
-    would share those. Exit code 1 means that files could not be read, and are not in it.
+    benchmark is called by its folder, or by NAME. The index holds small grey images: share it as
+    you would share those. Exit code 1 means that files could not be read, and are not in it.
     """
     with console.counter("images and ECGs", quiet=json) as progress:
         index = qoqdata.benchmark_index(_copies(raw), out=out, progress=progress)

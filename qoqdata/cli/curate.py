@@ -71,7 +71,8 @@ def curate_command(
     images goes to curation/burned_in.parquet with its box, and to burned_in.html to look at.
     Copies that are encoded, scaled, windowed, flipped or turned by a quarter are found, cropped
     ones are not. With an index of a benchmark, training records that show one of its images or
-    ECGs are dropped: curation/benchmark_images.parquet names both. Exit code 1 means that findings are open.
+    ECGs are dropped: curation/benchmark_images.parquet names both. Exit code 1 means that findings
+    are open.
     """
     with console.counter("records", quiet=json) as progress:
         result = qoqdata.curate(

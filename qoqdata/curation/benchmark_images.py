@@ -21,9 +21,9 @@ from qoqdata.dataset import Dataset
 from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS
 from qoqdata.roles import evaluation_sources
 
-#: A row what a record shows and the likest of a benchmark; `medium` is "image" or "ecg", `image` the
-#: number of the record's image (a signal has none), `file` the place in the copy, `way` how that
-#: image lies against the record's.
+#: A row what a record shows and the likest of a benchmark; `medium` is "image" or "ecg", `image`
+#: the number of the record's image (a signal has none), `file` the place in the copy, `way` how
+#: that image lies against the record's.
 BENCHMARK_IMAGES = {
     "id": pl.String,
     "source": pl.String,

@@ -1,8 +1,8 @@
-"""The index of a benchmark's images and signals: what each is recognised by, from the user's copy.
+"""The index of a benchmark's images and ECGs: what each is recognised by, from the user's copy.
 
-It holds a digest, 64 bits and small grey images, or the small curve of an ECG, so that training sets
-are checked against it where the benchmark itself does not lie. Small images are still images: it is
-for whoever may hold them.
+It holds a digest, 64 bits and small grey images, or the small curve of an ECG, so that training
+sets are checked against it where the benchmark itself does not lie. Small images are still images:
+it is for whoever may hold them.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ from qoqdata.verdicts import PERSON
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
-#: Of records that show a benchmark's image or signal. A pass without an index leaves them as they are.
+#: Of records that show a benchmark's image or signal. A pass without an index leaves them.
 BENCHMARK = "benchmark"
 
 

@@ -109,12 +109,8 @@ def test_a_planted_ecg_is_dropped_from_train_and_named(
 ) -> None:
     """At half the rate, another gain and the leads in reverse it is the same recording."""
     rows = recordings.records.filter(split="train").select("id", "provenance").collect()
-    header = next(
-        path for path in rows[0, "provenance"]["raw"] if path.endswith(".hea")
-    )
-    planted = set(
-        rows.filter(pl.col("provenance").struct.field("raw").list.contains(header))["id"]
-    )
+    header = next(path for path in rows[0, "provenance"]["raw"] if path.endswith(".hea"))
+    planted = set(rows.filter(pl.col("provenance").struct.field("raw").list.contains(header))["id"])
     own = read_ecg(tmp_path / "raw" / header)
     copy = tmp_path / "ecg_cases"
     signal = np.ascontiguousarray(own.signal[::-1, ::2]) * np.float32(0.5)

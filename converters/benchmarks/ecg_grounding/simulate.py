@@ -33,8 +33,8 @@ QUIRKS = ("bad_table", "duplicate_key", "missing_file", "unreadable_file")
 
 
 def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
-    """`n` questions, in turn of both tests, at least one each. With quirks: a recording and a picture lost, a picture
-    cut, a conversation of one turn, and a question twice.
+    """`n` questions, in turn of both tests, at least one each. With quirks: a recording and a
+    picture lost, a picture cut, a conversation of one turn, and a question twice.
     """
     rng = np.random.default_rng(seed)
     tests: dict[str, list[dict[str, Any]]] = {name: [] for name, _, _ in TESTS}

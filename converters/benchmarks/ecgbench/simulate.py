@@ -22,7 +22,12 @@ PARTS: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
     ("csn-test-no-cot", "csn", "Which is it?\nA. flutter\nB. pause\nH. other", ("A", "B. pause")),
     ("g12-test-no-cot", "g12", "Which one?\nA. block\nB. paced\nH. other", ("B", "H")),
     ("mmmu-ecg", "mmmu-ecg", "Which holds?\nA. one\nB. two\nD. none", ("D", "A")),
-    ("ecgqa-test", "ptb-xl", "Which? Options: none, pacemaker, af", (["none"], ["pacemaker", "af"])),
+    (
+        "ecgqa-test",
+        "ptb-xl",
+        "Which? Options: none, pacemaker, af",
+        (["none"], ["pacemaker", "af"]),
+    ),
     ("ptb-test-report", "ptb-xl", "Write a report.", ("Sinus rhythm. No ischaemia.",)),
 )
 #: Tables whose turns are lists of texts.

@@ -39,7 +39,9 @@ def plan(job: Job) -> Iterator[Planned]:
     there = {PurePosixPath(file).name.partition("-")[0] for file in files}
     for task in TASKS:
         if task not in there:
-            error = MissingFile("the task file is not there", where=f"{task}-*.json", fix="fetch it")
+            error = MissingFile(
+                "the task file is not there", where=f"{task}-*.json", fix="fetch it"
+            )
             yield Refused(task, error, split="test")
     unasked = set(job.raw.files(*IMAGES, under=IMAGE_FOLDER))
     for file in files:

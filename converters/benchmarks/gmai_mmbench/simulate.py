@@ -33,7 +33,9 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
             "question": "What is to be seen within the picture?",
             **dict(zip("ABCD", words, strict=False)),
             "E": words[4] if number % 2 else "",
-            "answer": ("AC", "B, D")[number % 2] if number % 5 == 4 else "ABCD"[int(rng.integers(4))],
+            "answer": ("AC", "B, D")[number % 2]
+            if number % 5 == 4
+            else "ABCD"[int(rng.integers(4))],
             "category": "Attribute",
             "clinical vqa task": "Disease Diagnosis",
             "department": "Ophthalmology",

@@ -1,4 +1,4 @@
-"""Benchmarks that a language model judges: its replies read and aggregated, and nothing in its place.
+"""Benchmarks that a language model judges: its replies, read and aggregated, and no stand-in.
 
 What is scored are the judge's replies, one a record: whoever ran the judge keeps its name, its date
 and its prompt. A reply that cannot be read is refused, since leaving it out would change the mean.
@@ -88,7 +88,9 @@ def report_score(response: str, item: Item) -> Reading:
 def refuse_unread(item: Item, reading: Reading) -> None:
     """Raise BadTable, which names the record, for a judge's reply that cannot be read."""
     if reading.given is None:
-        what = "the judge's reply cannot be read: a criterion or a score is missing, or it is no JSON"
+        what = (
+            "the judge's reply cannot be read: a criterion or a score is missing, or it is no JSON"
+        )
         raise BadTable(what, where=f"reply for {item.id}", fix=_FIX)
 
 

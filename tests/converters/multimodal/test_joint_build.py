@@ -143,9 +143,7 @@ def test_one_record_has_report_film_and_ecg_of_one_stay(joint: Any) -> None:
 def test_a_patient_is_in_one_split_of_all_three(joint: Any) -> None:
     dataset, _, official = joint
     rows = dataset.records.select("source", "patient", "split").unique().collect()
-    splits = rows.group_by("patient").agg(
-        pl.col("split").n_unique(), pl.col("source").n_unique()
-    )
+    splits = rows.group_by("patient").agg(pl.col("split").n_unique(), pl.col("source").n_unique())
     assert set(splits["split"]) == {1}
     # Every patient with films is in all three; the one without is in mimic_iv alone.
     assert sorted(splits["source"]) == [1, *(3 for _ in official)]

@@ -2,7 +2,8 @@
 
 Each case names the repository and the file whose rules its expected values follow; they were worked
 out by hand from these rules, and where the authors use scikit-learn confirmed with it. Predictions
-are ours. `docs/evaluation.md` says what could not be checked, and where our rules are stricter.
+are ours. MedEvalKit is read in the copy blackkiring/MedEvalKit, utils/utils.py and the file of the
+benchmark beside it. `docs/evaluation.md` says what could not be checked, and where our rules are stricter.
 """
 
 from __future__ import annotations
@@ -16,10 +17,6 @@ import pytest
 from qoqdata.errors import BadTable
 from qoqtrain.evaluate import Prediction
 from qoqtrain.evaluate.benchmarks import benchmark_of, figures, items_of, judge_items, read_items
-
-#: MedEvalKit (blackkiring/MedEvalKit, a copy of the public kit): utils/utils.py, and the file of the
-#: benchmark beside it.
-KIT = "blackkiring/MedEvalKit utils/utils.py"
 
 
 def scored(name: str, rows: list[dict[str, Any]], responses: list[str | None]) -> dict[str, Any]:
