@@ -3,7 +3,8 @@
 Each case names the repository and the file whose rules its expected values follow; they were worked
 out by hand from these rules, and where the authors use scikit-learn confirmed with it. Predictions
 are ours. MedEvalKit is read in the copy blackkiring/MedEvalKit, utils/utils.py and the file of the
-benchmark beside it. `docs/evaluation.md` says what could not be checked, and where our rules are stricter.
+benchmark beside it. `docs/evaluation.md` says what could not be checked, and where our rules are
+stricter.
 """
 
 from __future__ import annotations
