@@ -39,7 +39,7 @@ from qoqdata.verdicts import PERSON
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
-#: Of records that show a benchmark's image. A pass without an index leaves them as they are.
+#: Of records that show a benchmark's image or signal. A pass without an index leaves them.
 BENCHMARK = "benchmark"
 
 
@@ -217,14 +217,18 @@ def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_benchmarks(shown: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts on records that show a benchmark's image; its file is the evidence."""
+    """Verdicts on records that show a benchmark's image or signal; its file is the evidence."""
     records = (
         shown.filter(pl.col("outcome") == "dropped")
         .sort("id", "correlation", "benchmark", descending=[False, True, False])
         .group_by("id", maintain_order=True)
-        .agg(names=pl.col("benchmark").unique().sort(), file=pl.col("file").first())
+        .agg(
+            pl.col("medium", "file").first(),
+            names=pl.col("benchmark").unique().sort(),
+        )
     )
-    reason = pl.format("shows an image of the benchmark {}", pl.col("names").list.join(", "))
+    what = pl.when(pl.col("medium") == "ecg").then(pl.lit("a signal")).otherwise(pl.lit("an image"))
+    reason = pl.format("shows {} of the benchmark {}", what, pl.col("names").list.join(", "))
     return _drop(records, pl.lit(BENCHMARK), reason, pl.col("file"))
 
 
