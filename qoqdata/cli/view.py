@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import qoqdata
-from qoqdata import console
+from qoqdata.command_line import Host, Port, saying_url
 
 EPILOG = """Example:  qoqdata view ./set
 
@@ -21,10 +21,8 @@ def add(app: typer.Typer) -> None:
 
 def view_command(
     dataset: Annotated[str, typer.Argument(help="The data set: folder or URL.")],
-    host: Annotated[
-        str, typer.Option(help="Address to listen at. Others than loopback show it to the network.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
     policy: Annotated[
         str | None, typer.Option(help="Whose success rates, where there are several.")
     ] = None,
@@ -39,8 +37,11 @@ def view_command(
     machines. Needs pip install 'qoqdata[view]'. Ctrl-C ends it.
     """
 
-    def say(url: str) -> None:
-        console.say(url)
-        console.complain("open this URL in a browser of this machine; Ctrl-C ends the viewer")
-
-    qoqdata.view(dataset, host=host, port=port, policy=policy, author=author, on_ready=say)
+    qoqdata.view(
+        dataset,
+        host=host,
+        port=port,
+        policy=policy,
+        author=author,
+        on_ready=saying_url("the viewer"),
+    )

@@ -3,24 +3,6 @@
 const one = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
 
-// Theme: of the system, light or dark; remembered in this browser.
-const THEMES = { system: "light dark", light: "light", dark: "dark" };
-const themeButton = one("#theme");
-const wear = (theme) => {
-  document.documentElement.style.colorScheme = THEMES[theme];
-  themeButton.textContent = `Theme: ${theme}`;
-  themeButton.dataset.theme = theme;
-};
-const remembered = localStorage.getItem("theme");
-wear(remembered in THEMES ? remembered : "system");
-themeButton.hidden = false;
-themeButton.addEventListener("click", () => {
-  const names = Object.keys(THEMES);
-  const next = names[(names.indexOf(themeButton.dataset.theme) + 1) % names.length];
-  localStorage.setItem("theme", next);
-  wear(next);
-});
-
 // Filters apply when they change.
 const browse = one("#browse");
 browse?.addEventListener("change", (event) => {
