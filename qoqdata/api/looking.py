@@ -13,7 +13,7 @@ from qoqdata.errors import UsageError
 from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
-    from qoqdata.curation.decisions import PersonDecision
+    from qoqdata.curation.decision_log import PersonComment, PersonDecision, Said
     from qoqdata.curation.lineage import Lineage
     from qoqdata.curation.replay import Replay
     from qoqdata.report_page.samples import SampleChoice
@@ -127,10 +127,39 @@ def decide(
     return decisions.decide(target, id, keep, why, author)
 
 
-def undo(
-    dataset: DatasetLike, id: str | None = None, *, author: str | None = None
+def relabel(
+    dataset: DatasetLike, id: str, answer: str, *, why: str, author: str | None = None
 ) -> PersonDecision:
-    """Take back the decision that stands on a record, or without `id` the author's last one.
+    """Say what the right answer of a record is, as one of its options or several of them joined.
+
+    The record is left out as a dropped one is, since the answer that lies in the set is wrong; its
+    verdict has the right one, for whoever mends the source. Raises as `decide`, and UsageError for
+    an answer that the question does not have.
+    """
+    from qoqdata.curation import decisions
+    from qoqdata.description.samples import records_by_id
+
+    target = dataset_in_folder(dataset, command="decide")
+    target.refuse_unknown([id], of="decision")
+    (record,) = records_by_id(target, [id], ("id", "kind", "options", "answer"))
+    return decisions.relabel(target, record, answer, why, author)
+
+
+def comment(
+    dataset: DatasetLike, id: str, text: str, *, author: str | None = None
+) -> PersonComment:
+    """Say something of a record that decides nothing: it stands in the log and the verdicts.
+
+    Raises as `decide`.
+    """
+    from qoqdata.curation import decisions
+
+    return decisions.comment(dataset_in_folder(dataset, command="decide"), id, text, author)
+
+
+def undo(dataset: DatasetLike, id: str | None = None, *, author: str | None = None) -> Said:
+    """Take back what was last decided or said on a record, or without `id` what the author was the
+    last to decide or say.
 
     Returns what was taken back. Raises UsageError where there is none and for a set behind a URL.
     """

@@ -14,6 +14,7 @@ from qoqdata import command_line, console
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
+    from qoqdata.curation.decision_log import LogLine
     from qoqdata.curation.lineage import Lineage
     from qoqdata.curation.replay import Replay
 
@@ -131,15 +132,20 @@ def _curation(made: Lineage) -> Iterator[tuple[str, Any]]:
         evidence = f" ({one['evidence']})" if one["evidence"] else ""
         yield f"{one['verdict']}, {one['rule']}", f"{one['reason']}{evidence}"
     for line in made.decisions:
-        undone = getattr(line, "undo", None)
-        if undone is not None:
-            yield f"decision {line.order}", f"{line.author} took decision {undone} back"
-        else:
-            word = "keep" if getattr(line, "keep", False) else "drop"
-            yield f"decision {line.order}", f"{line.author}: {word}, {getattr(line, 'why', '')}"
+        yield _said(line)
     for name, rows in made.findings:
         for row in rows:
             yield name, ", ".join(f"{k} {v}" for k, v in row.items() if v is not None)
+
+
+def _said(line: LogLine) -> tuple[str, str]:
+    """A line of the log of decisions: its number, and what it says."""
+    if hasattr(line, "undo"):
+        return f"decision {line.order}", f"{line.author} took decision {line.undo} back"
+    if hasattr(line, "comment"):
+        return f"comment {line.order}", f"{line.author}: {line.comment}"
+    right = "" if line.answer is None else f", right is {line.answer}"
+    return f"decision {line.order}", f"{line.author}: {line.choice}{right}, {line.why}"
 
 
 def _statistics(made: Lineage) -> Iterator[tuple[str, Any]]:
