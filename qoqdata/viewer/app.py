@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.curation import decisions
 from qoqdata.dataset import Dataset
 from qoqdata.description.quarantine_groups import quarantine_groups
@@ -30,6 +31,9 @@ from qoqdata.viewer.selection import (
     parse_query,
     without,
 )
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import MultiDict
 
 #: Records on a page of the grid; values of a filter, and labels, that can be picked from a list.
 PAGE, VALUES, LABELS = 48, 500, 2000
@@ -65,7 +69,7 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
 
     @app.before_request
     def follow() -> None:
-        if dataset.in_folder and request.endpoint in ("grid", "record"):
+        if dataset.in_folder and request.endpoint in ("grid", "record", "decide", "version"):
             # Others decide too, and curate.
             index.follow(dataset.layout.verdicts)
 
@@ -92,13 +96,21 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
             chips=_chips(query),
             all_labels=index.labels.sort().head(LABELS),
             without=without,
+            version=index.version,
         )
+
+    @app.get("/version")
+    def version() -> Response:
+        return Response(str(index.version), mimetype="text/plain")
 
     @app.get("/record/<id_>")
     def record(id_: str) -> str:
+        return record_page(id_, request.args, done=request.args.get("done", ""))
+
+    def record_page(id_: str, asked: MultiDict[str, str], **more: str) -> str:
         row = _row(index, id_)
-        query = parse_query(request.args)
-        at = request.args.get("at", type=int)
+        query = parse_query(asked)
+        at = asked.get("at", type=int)
         before, after = _neighbours(viewer.selections, query, row, at)
         return render_template(
             "record.html",
@@ -110,7 +122,8 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
             page=1 if at is None else at // PAGE + 1,
             before=before,
             after=after,
-            done=request.args.get("done", ""),
+            version=index.version,
+            **{"done": "", "why": "", "refused": "", **more},
         )
 
     @app.get("/thumbnail/<int:row>")
@@ -143,13 +156,16 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
     @app.post("/decide")
     def decide() -> AnyResponse:
         _require_folder(dataset)
-        id_, choice = request.form.get("id", ""), request.form.get("choice", "")
-        if choice not in ("keep", "drop"):
-            raise UsageError("a decision is keep or drop")
+        id_, form = request.form.get("id", ""), request.form
         # The index knows the records; reading all ids again would take a second for millions.
-        _row(index, id_)
-        why = request.form.get("why", "")
-        decisions.decide(dataset, id_, choice == "keep", why, author, known=True)
+        record = viewer.media.record(_row(index, id_))
+        try:
+            _decided(dataset, record, form, author)
+        except UsageError as error:
+            # What was typed stays typed.
+            code = 409 if isinstance(error, decisions.DecidedMeanwhile) else 400
+            page = record_page(id_, form, why=form.get("why", ""), refused=str(error))
+            return Response(page, code)
         return _back(id_, "decided")
 
     @app.post("/undo")
@@ -159,6 +175,23 @@ def _app(viewer: _Viewer, gate: Gate, author: str) -> Flask:
         return _back(gone.id, "undone")
 
     return app
+
+
+def _decided(
+    dataset: Dataset, record: Mapping[str, Any], form: MultiDict[str, str], author: str
+) -> None:
+    """Carry out what the form of a record asks for; raises UsageError where it cannot be."""
+    choice, why, seen = form.get("choice"), form.get("why", ""), form.get("seen", type=int)
+    if choice == "comment":
+        decisions.comment(dataset, record["id"], why, author, known=True)
+    elif choice == "relabel":
+        answer = ANSWER_JOIN.join(one for one in form.getlist("answer") if one)
+        decisions.relabel(dataset, record, answer, why, author, seen=seen)
+    elif choice in ("keep", "drop"):
+        keep = choice == "keep"
+        decisions.decide(dataset, record["id"], keep, why, author, known=True, seen=seen)
+    else:
+        raise UsageError("a decision is keep, drop, relabel or comment")
 
 
 def _mask_url(id_: str, outline: Outline, colour: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qoqdata.curation.decisions import PersonDecision, standing_decisions
+from qoqdata.curation.decision_log import PersonDecision, standing_decisions
 from qoqdata.curation.lineage import record_findings, record_rates, record_verdicts
 from qoqdata.dataset import Dataset
 from qoqdata.drawing.record_figures import RecordFigures, answer_text, record_figures
@@ -20,6 +20,7 @@ class RecordView:
     """`shown` is what is drawn of the record; `facts` and `texts` are names and values."""
 
     id: str
+    kind: str
     shown: RecordFigures
     texts: list[tuple[str, str]]
     options: list[str]
@@ -42,6 +43,7 @@ def record_view(dataset: Dataset, record: Mapping[str, Any]) -> RecordView:
     decisions = {line.id: line for line in standing_decisions(layout)}
     return RecordView(
         id=record["id"],
+        kind=record["kind"],
         shown=record_figures(record, dataset.cards[record["source"]].mask_codes),
         texts=[(name, record[name]) for name in ("context", "question") if record[name]],
         options=record["options"] or [],
