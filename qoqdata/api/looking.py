@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
-from qoqdata.errors import UsageError
+from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from qoqdata.curation.decision_log import PersonComment, PersonDecision, Said
     from qoqdata.curation.lineage import Lineage
     from qoqdata.curation.replay import Replay
+    from qoqdata.dataset import Dataset
     from qoqdata.report_page.samples import SampleChoice
 
 
@@ -40,8 +41,9 @@ def view(
 
     `on_ready` is given the URL, which holds a token; whoever has it sees the data set. `host` is
     loopback unless you say otherwise, `port` 0 is any free one. `policy` says whose success rates
-    are shown, where there are several. Decisions are `author`'s, by default of who is logged in; of
-    a set behind a URL nothing can be decided.
+    are shown, where there are several. Of a build that goes on or was stopped the viewer shows what
+    is done. Decisions are `author`'s, by default of who is logged in; of a half-built set, and of
+    one behind a URL, nothing can be decided.
 
     Raises UsageError without the extra `view`, for an address that cannot be bound, and when the
     choice of a policy is open; DatasetError for a set that holds no record.
@@ -49,8 +51,21 @@ def view(
     from qoqdata.serving.server import serve
     from qoqdata.viewer.served import COMMAND, viewer_of
 
-    make = viewer_of(dataset_of(dataset), policy=policy, author=author)
+    make = viewer_of(_or_half_built(dataset), policy=policy, author=author)
     serve(make, command=COMMAND, host=host, port=port, on_ready=on_ready)
+
+
+def _or_half_built(dataset: DatasetLike) -> Dataset | Path:
+    """The data set, or the folder of one whose build has not ended."""
+    from qoqdata.viewer.half_built import is_half_built
+
+    try:
+        return dataset_of(dataset)
+    except UnfinishedBuild:
+        root = Path(str(dataset))
+        if not is_half_built(root):
+            raise
+        return root
 
 
 def report(

@@ -8,8 +8,8 @@ from typing import Any
 
 from qoqdata.curation.decision_log import PersonDecision, standing_decisions
 from qoqdata.curation.lineage import record_findings, record_rates, record_verdicts
-from qoqdata.dataset import Dataset
 from qoqdata.drawing.record_figures import RecordFigures, answer_text, record_figures
+from qoqdata.viewer.viewed import Viewed
 
 #: Label states in words, by column.
 STATES = (("labels", "asserted"), ("uncertain", "uncertain"), ("absent", "denied"))
@@ -34,17 +34,18 @@ class RecordView:
     decision: PersonDecision | None
 
 
-def record_view(dataset: Dataset, record: Mapping[str, Any]) -> RecordView:
+def record_view(viewed: Viewed, record: Mapping[str, Any]) -> RecordView:
     """The view of a record as `read_records` gives it, with what side tables say of it.
 
     Raises DatasetError for a side table that is damaged, InputError for a mask that is.
     """
+    dataset = viewed.dataset
     layout = dataset.files.layout("curation")
     decisions = {line.id: line for line in standing_decisions(layout)}
     return RecordView(
         id=record["id"],
         kind=record["kind"],
-        shown=record_figures(record, dataset.cards[record["source"]].mask_codes),
+        shown=record_figures(record, viewed.mask_names(record["source"])),
         texts=[(name, record[name]) for name in ("context", "question") if record[name]],
         options=record["options"] or [],
         answer=answer_text(record),
