@@ -34,6 +34,7 @@ def view(
     host: str = "127.0.0.1",
     port: int = 0,
     policy: str | None = None,
+    rollouts: str | Path | None = None,
     author: str | None = None,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -41,9 +42,10 @@ def view(
 
     `on_ready` is given the URL, which holds a token; whoever has it sees the data set. `host` is
     loopback unless you say otherwise, `port` 0 is any free one. `policy` says whose success rates
-    are shown, where there are several. Of a build that goes on or was stopped the viewer shows what
-    is done. Decisions are `author`'s, by default of who is logged in; of a half-built set, and of
-    one behind a URL, nothing can be decided.
+    are shown, where there are several; `rollouts` are a policy's, as `difficulty` reads them. Of a
+    build that goes on or was stopped the viewer shows what is done. Decisions are `author`'s, by
+    default of who is logged in; of a half-built set, and of one behind a URL, nothing can be
+    decided.
 
     Raises UsageError without the extra `view`, for an address that cannot be bound, and when the
     choice of a policy is open; DatasetError for a set that holds no record.
@@ -51,7 +53,9 @@ def view(
     from qoqdata.serving.server import serve
     from qoqdata.viewer.served import COMMAND, viewer_of
 
-    make = viewer_of(_or_half_built(dataset), policy=policy, author=author)
+    answered = None if rollouts is None else Path(rollouts)
+    target = _or_half_built(dataset)
+    make = viewer_of(target, policy=policy, rollouts=answered, author=author)
     serve(make, command=COMMAND, host=host, port=port, on_ready=on_ready)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,22 +27,25 @@ def view_command(
     policy: Annotated[
         str | None, typer.Option(help="Whose success rates, where there are several.")
     ] = None,
+    rollouts: Annotated[
+        Path | None, typer.Option(help="Rollouts of a policy: Parquet, a folder, or JSON lines.")
+    ] = None,
     author: Annotated[
         str | None, typer.Option(help="Who decides. Default: who is logged in.")
     ] = None,
 ) -> None:
     """Look at records in a browser: search, filter, images with boxes and masks, ECGs, quarantine;
-    keep or drop by keyboard.
+    keep, drop, relabel or comment by keyboard. A build that has not ended is shown as far as it is.
 
     Prints a URL with a token, without which nobody sees anything. Nothing is asked of other
     machines. Needs pip install 'qoqdata[view]'. Ctrl-C ends it.
     """
-
     qoqdata.view(
         dataset,
         host=host,
         port=port,
         policy=policy,
+        rollouts=rollouts,
         author=author,
         on_ready=saying_url("the viewer"),
     )

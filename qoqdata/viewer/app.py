@@ -12,7 +12,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.curation import decisions
+from qoqdata.curation.lineage import lineage
 from qoqdata.dataset import Dataset
+from qoqdata.description.lineage_steps import lineage_steps
 from qoqdata.drawing.ecg_paper import sheet_svg, sheets
 from qoqdata.drawing.pixels import Drawing, drawn_image, drawn_mask
 from qoqdata.drawing.record_figures import Outline
@@ -39,13 +41,19 @@ PAGE, VALUES, LABELS = 48, 500, 2000
 
 
 def viewer_app(
-    dataset: Dataset | Path, gate: Gate, *, policy: str | None = None, author: str
+    dataset: Dataset | Path,
+    gate: Gate,
+    *,
+    policy: str | None = None,
+    rollouts: Path | None = None,
+    author: str,
 ) -> Flask:
     """The WSGI application of a data set, behind `gate`; decisions are `author`'s.
 
-    `dataset` is a folder where its build has not ended. Raises as `read_index`.
+    `dataset` is a folder where its build has not ended; `rollouts` are a policy's. Raises as
+    `view_of`.
     """
-    look = view_of(dataset, policy)
+    look = view_of(dataset, policy, rollouts)
     app = guarded_app(__name__, gate)
     app.jinja_env.globals["author"] = author
 
@@ -125,6 +133,14 @@ def viewer_app(
             version=_version(viewer),
             **{"done": "", "why": "", "refused": "", **more},
         )
+
+    @app.get("/record/<id_>/why")
+    def why(id_: str) -> str:
+        viewer = shown()
+        _row(viewer.index, id_)
+        if viewer.half_built:
+            abort(404, "a record has a lineage when its build has ended")
+        return page_of("why.html", id_=id_, steps=lineage_steps(lineage(viewer.dataset, id_)))
 
     @app.get("/thumbnail/<int:row>/<id_>")
     def thumbnail(row: int, id_: str) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from qoqdata.curation.decision_log import PersonDecision, standing_decisions
 from qoqdata.curation.lineage import record_findings, record_rates, record_verdicts
 from qoqdata.drawing.record_figures import RecordFigures, answer_text, record_figures
+from qoqdata.viewer.answered import ShownRollout, shown_rollouts
 from qoqdata.viewer.viewed import Viewed
 
 #: Label states in words, by column.
@@ -31,6 +32,7 @@ class RecordView:
     verdicts: list[dict[str, Any]]
     findings: list[tuple[str, list[dict[str, Any]]]]
     rates: list[dict[str, Any]]
+    rollouts: list[ShownRollout]
     decision: PersonDecision | None
 
 
@@ -55,6 +57,7 @@ def record_view(viewed: Viewed, record: Mapping[str, Any]) -> RecordView:
         verdicts=record_verdicts(layout, record["id"]),
         findings=record_findings(layout, record["id"]),
         rates=record_rates(dataset.files.layout("difficulty"), record["id"]),
+        rollouts=shown_rollouts(viewed.rollouts, record["id"]),
         decision=decisions.get(record["id"]),
     )
 

@@ -18,7 +18,11 @@ COMMAND = "qoqdata view"
 
 
 def viewer_of(
-    dataset: Dataset | Path, *, policy: str | None = None, author: str | None = None
+    dataset: Dataset | Path,
+    *,
+    policy: str | None = None,
+    rollouts: Path | None = None,
+    author: str | None = None,
 ) -> AppMaker:
     """What makes the viewer behind a gate; decisions are of `author`, or of who is logged in.
 
@@ -28,6 +32,6 @@ def viewer_of(
     def make(gate: Gate) -> Flask:
         from qoqdata.viewer.app import viewer_app
 
-        return viewer_app(dataset, gate, policy=policy, author=named(author))
+        return viewer_app(dataset, gate, policy=policy, rollouts=rollouts, author=named(author))
 
     return make

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import polars as pl
 
 from qoqdata.contract.card import Card
 from qoqdata.dataset import Dataset, open_dataset
@@ -16,6 +18,7 @@ from qoqdata.description.quarantine_groups import (
 )
 from qoqdata.errors import QoqdataError
 from qoqdata.sources import catalogue
+from qoqdata.viewer.answered import read_answered
 from qoqdata.viewer.half_built import (
     Stamp,
     half_built_quarantine,
@@ -37,6 +40,7 @@ class Viewed:
     selections: Selections
     media: MediaReader
     undecided: str = ""
+    rollouts: pl.DataFrame | None = None
     half_built: bool = False
 
     @property
@@ -52,15 +56,19 @@ class Viewed:
         return {} if card is None else card.mask_codes
 
 
-def view_of(dataset: Dataset | Path, policy: str | None) -> Callable[[], Viewed]:
+def view_of(
+    dataset: Dataset | Path, policy: str | None, rollouts: Path | None = None
+) -> Callable[[], Viewed]:
     """What gives the view of a set; `dataset` is a folder where the set is half-built.
 
     Of such a one each look has the chunks that are done, and once the build has ended the set.
-    Raises as `read_index`.
+    `rollouts` are those of a policy. Raises as `read_index`, and BadTable for other rollouts.
     """
+    answered = None if rollouts is None else read_answered(rollouts)
     if isinstance(dataset, Dataset):
-        viewed = _whole(dataset, policy)
+        viewed = replace(_whole(dataset, policy), rollouts=answered)
         return lambda: viewed
+    # Nothing was trained on a build that has not ended.
     return _Following(dataset, policy).now
 
 
