@@ -28,6 +28,9 @@ OPENING = "The answer is \\boxed{"
 class TextPolicy(nn.Module):
     """`vlm` is a causal language model; calls as `qoqtrain.model.policy.Policy` takes them."""
 
+    #: A pass has one response behind each prompt.
+    shares_prompts = False
+
     def __init__(self, vlm: Any) -> None:
         super().__init__()
         self.vlm = vlm

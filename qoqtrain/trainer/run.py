@@ -84,7 +84,7 @@ def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
     if settings.engine.gradient_checkpointing:
         policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     policy.train()
-    engine = start_engine(settings, policy, ranks, micro_batches=plan.shape.micro_batches)
+    engine = start_engine(settings, policy, ranks)
     collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     reference = _reference(plan, ranks, engine.device)
     success = success_table(plan)
@@ -112,6 +112,7 @@ def starting_policy(plan: TrainingPlan, ranks: Ranks) -> tuple[Any, Any]:
         dtype="bfloat16" if half else "float32",
         ecg=plan.branch,
         ecg_weights=settings.ecg_weights,
+        attention=settings.engine.attention,
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         seed=settings.seed,
