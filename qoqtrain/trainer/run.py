@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from qoqdata.errors import UsageError
+from qoqtrain.rollout.servers import Servers
 from qoqtrain.trainer.engine.engine import (
     Engine,
     computes_in_bfloat16,
@@ -62,6 +63,7 @@ class TrainingRun:
     drpo: DRPO | None = None
     reference: Reference | None = None
     success: SuccessTable | None = None
+    servers: Servers = field(default_factory=lambda: Servers(()))
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -88,7 +90,10 @@ def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
     collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     reference = _reference(plan, ranks, engine.device)
     success = success_table(plan)
-    return TrainingRun(settings, ranks, plan.shape, engine, collator, plan.drpo, reference, success)
+    servers = Servers(settings.rollouts.urls)
+    return TrainingRun(
+        settings, ranks, plan.shape, engine, collator, plan.drpo, reference, success, servers
+    )
 
 
 def success_table(plan: TrainingPlan) -> SuccessTable | None:

@@ -42,8 +42,15 @@ class Rollouts(_Section):
     )
     batch_tokens: int = Field(65_536, ge=1, description="tokens generated at once on a rank")
     backend: Literal["local", "vllm"] = "local"
-    url: str | None = Field(None, description="the vLLM server's, such as http://host:8000/v1")
-    push: bool = Field(True, description="give the vLLM server the weights before every step")
+    url: str | tuple[str, ...] | None = Field(
+        None, description="the vLLM server's, such as http://host:8000/v1, or those of several"
+    )
+    push: bool = Field(True, description="give vLLM servers the weights before every step")
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of all servers."""
+        return (self.url,) if isinstance(self.url, str) else self.url or ()
 
 
 class Loss(_Section):
