@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from qoqdata.errors import UsageError
 from qoqtrain.model.branches import PROMPT, additive, positions_behind, visible
+from qoqtrain.model.decoding import Decoding, begin
 from qoqtrain.model.ecg_branch import EcgBranch
 from qoqtrain.model.family import Family, family_of
 from qoqtrain.model.placement import Placement, placement
@@ -169,6 +170,62 @@ class Policy(nn.Module):
             raise UsageError(f"{self.attention} takes no segments", where="attention", fix=fix)
         seen = visible(segments)
         return seen if self.attention == "sdpa" else additive(seen, self.dtype)
+
+    @torch.no_grad()
+    def begin(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mm_token_type_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        ecg: Tensor | None = None,
+        ecg_mask: Tensor | None = None,
+        ecg_places: Tensor | None = None,
+        n: int = 1,
+    ) -> Decoding:
+        """`n` responses to each prompt, as far as their first logits; prompts, images and ECGs are
+        read once. Arguments as in `forward`, prompts left-padded. Placeholders have no chance."""
+        from transformers import DynamicCache
+
+        self._check_images(input_ids, image_grid_thw)
+        if not bool(attention_mask[:, -1].all()):
+            raise UsageError("prompts are padded on the left", where="begin")
+        positions = self.positions(input_ids, attention_mask, mm_token_type_ids, image_grid_thw)
+        cache = DynamicCache(config=self.vlm.config)
+        with self._placing(input_ids, pixel_values, ecg, ecg_mask, ecg_places):
+            out = self.core(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=positions,
+                mm_token_type_ids=mm_token_type_ids,
+                pixel_values=pixel_values,
+                image_grid_thw=image_grid_thw,
+                past_key_values=cache,
+                use_cache=True,
+            )
+        logits = self._spoken(out.last_hidden_state[:, -1])
+        behind = positions.masked_fill(attention_mask == 0, -1).amax((0, 2)) + 1
+        return begin(logits, cache, attention_mask, behind, n, self._next_logits)
+
+    @torch.no_grad()
+    def _next_logits(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Any) -> Tensor:
+        out = self.core.language_model(
+            inputs_embeds=self.core.get_input_embeddings()(tokens[:, None]),
+            position_ids=positions[None, :, None].expand(3, -1, 1),
+            # What transformers would make of the two dimensions, anew for every token.
+            attention_mask=mask[:, None, None, :] if self.attention == "sdpa" else mask.long(),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return self._spoken(out.last_hidden_state[:, -1])
+
+    def _spoken(self, hidden: Tensor) -> Tensor:
+        """Logits (B, vocabulary) at hidden states (B, width)."""
+        bare = getattr(self.vlm, "get_base_model", None)
+        logits = (bare() if bare else self.vlm).lm_head(hidden)
+        logits[:, self.silent_tokens] = -torch.inf
+        return logits
 
     @torch.no_grad()
     def generate(
