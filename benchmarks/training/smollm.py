@@ -249,7 +249,7 @@ def start(settings: TrainSettings) -> TrainingRun:
         settings,
         ranks,
         shape,
-        start_engine(settings, policy, ranks, micro_batches=shape.micro_batches),
+        start_engine(settings, policy, ranks),
         TextCollator(processor, system=SYSTEM),
         estimator(dataset, settings),
     )

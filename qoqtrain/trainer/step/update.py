@@ -14,6 +14,7 @@ from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.step.loss import divergence, policy_loss, summarise
 from qoqtrain.trainer.step.sequences import (
     Example,
+    in_step,
     micro_batches,
     padded,
     response_distribution,
@@ -46,10 +47,7 @@ def update_policy(
         return {"loss": 0.0, "gradient_norm": 0.0, "learning_rate": rate, "policy": summarise([])}
     temperature = settings.rollouts.temperature
     lengths = [row.tokens for row in rows]
-    plan = [
-        micro_batches(part, lengths, shape.micro_batches)
-        for part in _parts(rows, examples, shape.updates, run.pad)
-    ]
+    plan = [cut(run, part, lengths) for part in _parts(rows, examples, shape.updates, run.pad)]
     old = _before(run, rows, plan)
     reference = _reference(run, rows, plan)
     reports, losses, norms = [], [], []
@@ -80,7 +78,7 @@ def update_policy(
                     importance_cap=settings.loss.importance_cap,
                     total=totals[update],
                 )
-                run.engine.backward(loss)
+                run.engine.backward(loss, last=index == len(batches) - 1)
                 loss_sum += loss.item()
                 reports.append(report)
         with run.clock.on("update"):
@@ -128,7 +126,7 @@ def rollout_divergence(
     if run.reference is None:
         return None
     place = {id(example): index for index, example in enumerate(examples)}
-    plan = [micro_batches(examples, [row.tokens for row in rows], run.shape.micro_batches)]
+    plan = [cut(run, examples, [row.tokens for row in rows])]
     with run.clock.on("old"), torch.no_grad():
         policy = _logprobs(run, run.engine, rows, plan)[0]
     reference = _reference(run, rows, plan)
@@ -141,6 +139,21 @@ def rollout_divergence(
             if (index := place.get(id(example))) is not None:
                 apart[index] = value
     return apart
+
+
+def cut(
+    run: TrainingRun, examples: Sequence[Example], lengths: Sequence[int]
+) -> list[list[Example]]:
+    """Micro-batches of this rank's examples, as many on every rank; all ranks call this."""
+    settings = run.settings
+    batches = micro_batches(
+        examples,
+        lengths,
+        sequences=settings.micro_batch,
+        tokens=settings.micro_tokens,
+        shared=run.engine.shares_prompts,
+    )
+    return in_step(batches, max(run.ranks.gather(len(batches))))
 
 
 def _samplers_own(examples: Sequence[Example]) -> bool:
