@@ -15,7 +15,7 @@ from qoqdata.atomic import replacing
 from qoqdata.records.likeness import CURVE, Likeness
 
 #: Raised when the same pixels would give other values.
-VERSION = 1
+VERSION = 2
 
 SCHEMA = pa.schema(
     [

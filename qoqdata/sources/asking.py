@@ -159,14 +159,13 @@ def translate(card: Card, raw: str, *, where: str, task: str | None = None) -> s
 
     Raises BadLabel for an unmapped one.
     """
-    labels = card.labels | (task_of(card, task).labels if task else {})
-    try:
-        return labels[raw]
-    except KeyError:
-        names = ", ".join(sorted(labels))
-        raise BadLabel(
-            f"the raw label {raw!r} is not mapped", where=where, fix=f"the card maps: {names}"
-        ) from None
+    own = task_of(card, task).labels if task else {}
+    if (option := own.get(raw, card.labels.get(raw))) is not None:
+        return option
+    names = ", ".join(sorted(card.labels | own))
+    raise BadLabel(
+        f"the raw label {raw!r} is not mapped", where=where, fix=f"the card maps: {names}"
+    )
 
 
 def pick(key: str, count: int) -> int:

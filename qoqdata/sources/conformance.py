@@ -275,21 +275,22 @@ def _array_fault(record: Record) -> Fault | None:
     """The first array of another dtype or shape than its class documents."""
     for n, image in enumerate(record.images or ()):
         pixels = image.pixels
-        if not _is_array(pixels, ("uint8",), (2, 3)) or pixels.shape[2:] not in ((), (3,)):
+        if not _is_array(pixels, "B", (2, 3)) or pixels.shape[2:] not in ((), (3,)):
             return _array(f".images[{n}].pixels", pixels, "uint8, grey or RGB")
     for n, mask in enumerate(record.masks or ()):
-        if not _is_array(mask.codes, ("uint8", "uint16"), (2,)):
+        if not _is_array(mask.codes, "BH", (2,)):
             return _array(f".masks[{n}].codes", mask.codes, "uint8 or uint16 (rows, columns)")
     if (ecg := record.ecg) is not None:
-        if not _is_array(ecg.signal, ("float32",), (2,)):
+        if not _is_array(ecg.signal, "f", (2,)):
             return _array(".ecg.signal", ecg.signal, "float32 (lead, sample)")
-        if not _is_array(ecg.valid, ("bool",), (2,)):
+        if not _is_array(ecg.valid, "?", (2,)):
             return _array(".ecg.valid", ecg.valid, "bool (lead, sample)")
     return None
 
 
-def _is_array(array: np.ndarray, kinds: tuple[str, ...], dimensions: tuple[int, ...]) -> bool:
-    return array.dtype.name in kinds and array.ndim in dimensions and array.size > 0
+def _is_array(array: np.ndarray, kinds: str, dimensions: tuple[int, ...]) -> bool:
+    """Whether it is of one of the kinds, NumPy's characters for types of either byte order."""
+    return array.dtype.char in kinds and array.ndim in dimensions and array.size > 0
 
 
 def _array(path: str, array: np.ndarray, wanted: str) -> Fault:
