@@ -6,29 +6,39 @@ The data set is built and looked at as a user does it; peers get the same files.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 import qoqdata
 from benchmarks.cpu import cpu_seconds
 from qoqdata.curation.recipe import Likeness
 from qoqdata.curation.sameness import sameness
 
-Pixels = np.ndarray
+Pixels = NDArray[np.uint8]
 _LONGEST = 512
 
 
 def _jpeg(quality: int) -> Callable[[Pixels], Pixels]:
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return lambda one: cv2.imdecode(cv2.imencode(".jpg", one, settings)[1], cv2.IMREAD_COLOR)
+
+    def encoded(one: Pixels) -> Pixels:
+        image = cv2.imdecode(cv2.imencode(".jpg", one, settings)[1], cv2.IMREAD_COLOR)
+        return np.asarray(image, np.uint8)
+
+    return encoded
 
 
 def _scaled(factor: float) -> Callable[[Pixels], Pixels]:
-    return lambda one: cv2.resize(one, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    def scaled(one: Pixels) -> Pixels:
+        smaller = cv2.resize(one, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        return np.asarray(smaller, np.uint8)
+
+    return scaled
 
 
 def _cut(share: float) -> Callable[[Pixels], Pixels]:
@@ -37,6 +47,12 @@ def _cut(share: float) -> Callable[[Pixels], Pixels]:
         return one[down : one.shape[0] - down, across : one.shape[1] - across]
 
     return cut
+
+
+def _cut_unevenly(one: Pixels) -> Pixels:
+    """Off the top, bottom, left and right."""
+    rows, columns = one.shape[:2]
+    return one[: round(0.9 * rows), round(0.03 * columns) : round(0.93 * columns)]
 
 
 def _window(one: Pixels) -> Pixels:
@@ -55,6 +71,9 @@ COPIES: dict[str, Callable[[Pixels], Pixels]] = {
     "2 % cut off each side": _cut(0.02),
     "5 % cut off each side": _cut(0.05),
     "10 % cut off each side": _cut(0.10),
+    "0, 10, 3, 7 % cut off": _cut_unevenly,
+    "5 % cut, a third, JPEG 80": lambda one: _jpeg(80)(_scaled(1 / 3)(_cut(0.05)(one))),
+    "10 % cut, window, JPEG 60": lambda one: _jpeg(60)(_window(_cut(0.10)(one))),
 }
 
 
@@ -66,8 +85,9 @@ def real_images(folder: Path) -> Iterator[Pixels]:
         image = cv2.imread(str(path))
         if image is None or min(image.shape[:2]) < 64 or image.std() < 2:
             continue
-        factor = _LONGEST / max(image.shape[:2])
-        yield image if factor >= 1 else _scaled(factor)(image)
+        pixels = np.asarray(image, np.uint8)
+        factor = _LONGEST / max(pixels.shape[:2])
+        yield pixels if factor >= 1 else _scaled(factor)(pixels)
 
 
 def write_copies(images: list[Pixels], raw: Path) -> None:
@@ -129,7 +149,7 @@ def imagehash(python: str, raw: Path) -> tuple[dict[str, float], float, float]:
     return *rates([tuple(line.split("\t")) for line in lines], raw), float(last)
 
 
-def rates(pairs: list[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], float]:
+def rates(pairs: Sequence[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], float]:
     """Recall of the original by copy, and the share of pairs that are of one image."""
     images = len({path.name[:4] for path in raw.glob("*.png")})
     original = "-00-0.png"

@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
     ]
 )
 #: Raised when the same image would give other values.
-VERSION = 1
+VERSION = 2
 _VERSION = b"benchmark index"
 
 _SUFFIXES = ("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff", "*.webp", "*.gif", "*.jp2")

@@ -53,13 +53,17 @@ def keypoints(small: NDArray[np.uint8]) -> bytes:
     order = np.lexsort((-outstanding.ravel()[at], level))
     first = np.searchsorted(level, np.arange(len(_SIZES) - 1))
     order = order[np.arange(len(order)) - first[level] < _EACH]
-    level, (y, x) = level[order], np.divmod(at[order], columns)
+    level, at = level[order], at[order]
     words = np.zeros(POINTS, np.uint32)
     places = np.zeros((POINTS, 2), np.uint8)
-    if count := len(y):
-        sign = np.sign(signed[y, x])
-        right = x.astype(np.float32) + _offset(signed, y, x, 0, 1)
-        low = (y - level * rows).astype(np.float32) + _offset(signed, y, x, 1, 0)
+    if count := len(at):
+        y, x = np.divmod(at, columns)
+        y -= level * rows
+        beside = np.array([[-1], [0], [1]])
+        near = signed.ravel()[at + np.stack([beside, beside * columns])]
+        right, low = x.astype(np.float32), y.astype(np.float32)
+        right += _vertex(*near[0])
+        low += _vertex(*near[1])
         reach = _REACHES[level][:, None]
         at_x = right[:, None] + reach * _GRID[:, 0]
         at_y = low[:, None] + reach * _GRID[:, 1]
@@ -67,7 +71,7 @@ def keypoints(small: NDArray[np.uint8]) -> bytes:
         np.maximum(np.minimum(at_y, rows - 1, out=at_y), 0, out=at_y)
         at_y += (level * rows).astype(np.float32)[:, None]
         bits = np.empty((count, WORD_BITS), bool)
-        bits[:, 0] = sign > 0
+        bits[:, 0] = near[0, 1] > 0
         np.greater(cv2.remap(stack, at_x, at_y, cv2.INTER_LINEAR) @ _WAVES, 0, out=bits[:, 1:])
         words[:count] = np.maximum(np.packbits(bits, axis=1).view(">u4").ravel(), 1)
         places[:count, 0] = (right + 0.5) * (256 / columns)
@@ -84,14 +88,13 @@ def words_and_places(
     return words, cells[:, ends:].reshape(len(cells), POINTS, 2)
 
 
-def _offset(
-    signed: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp], down: int, across: int
+def _vertex(
+    before: NDArray[np.float32], here: NDArray[np.float32], after: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """How far beside its pixel, along an axis, the parabola through an extremum has its vertex."""
-    before, here, after = (signed[y + n * down, x + n * across] for n in (-1, 0, 1))
+    """How far beside an extremum, along an axis, the parabola through it has its vertex."""
     bend = 2 * here - before - after
-    shift = np.divide(after - before, 2 * bend, out=np.zeros_like(bend), where=bend != 0)
-    return np.maximum(np.minimum(shift, 0.5), -0.5).astype(np.float32)
+    shift = (after - before) / np.where(bend == 0, 1, 2 * bend)
+    return np.maximum(np.minimum(shift, 0.5), -0.5)
 
 
 def _waves() -> NDArray[np.float32]:

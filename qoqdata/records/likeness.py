@@ -82,7 +82,7 @@ def image_likeness(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> L
         np.rint(thumbnail).astype(np.uint8).tobytes(),
         float(deviation[0, 0]),
         1 - cv2.countNonZero(grey) / grey.size,
-        cv2.countNonZero(cv2.compare(grey, 255.0, cv2.CMP_EQ)) / grey.size,
+        cv2.countNonZero(cv2.compare(grey, np.array([255.0]), cv2.CMP_EQ)) / grey.size,
         keypoints(_of_area(shrunk, KEYPOINTS_SIDE)) if telling else None,
     )
 
