@@ -5,6 +5,7 @@ The data set is built and looked at as a user does it; peers get the same files.
 
 from __future__ import annotations
 
+import csv
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from qoqdata.curation.sameness import sameness
 
 Pixels = NDArray[np.uint8]
 _LONGEST = 512
+#: Beside the copies: of each image's number what it is of.
+_SUBJECTS = "subjects.txt"
 
 
 def _jpeg(quality: int) -> Callable[[Pixels], Pixels]:
@@ -77,8 +80,13 @@ COPIES: dict[str, Callable[[Pixels], Pixels]] = {
 }
 
 
-def real_images(folder: Path) -> Iterator[Pixels]:
-    """Images below a folder, BGR, at most 512 long; without masks and uniform ones."""
+def real_images(folder: Path) -> Iterator[tuple[str, Pixels]]:
+    """Images below a folder, BGR, at most 512 long, with what each is of: a lesion of HAM10000 by
+    its id, or the file itself; without masks and uniform ones."""
+    lesions = {}
+    for table in folder.rglob("HAM10000_metadata.csv"):
+        with table.open(newline="") as file:
+            lesions |= {row["image_id"]: row["lesion_id"] for row in csv.DictReader(file)}
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (".jpg", ".png", ".jpeg")):
         if any(word in path.name.lower() for word in ("mask", "segmentation", "ho.png")):
             continue
@@ -87,14 +95,17 @@ def real_images(folder: Path) -> Iterator[Pixels]:
             continue
         pixels = np.asarray(image, np.uint8)
         factor = _LONGEST / max(pixels.shape[:2])
-        yield pixels if factor >= 1 else _scaled(factor)(pixels)
+        subject = lesions.get(path.stem, path.stem)
+        yield subject, pixels if factor >= 1 else _scaled(factor)(pixels)
 
 
-def write_copies(images: list[Pixels], raw: Path) -> None:
-    """Every image and its copies as PNG, and a table with one patient a file."""
+def write_copies(images: list[tuple[str, Pixels]], raw: Path) -> None:
+    """Every image and its copies as PNG, a table with one patient a file, and what they are of."""
     raw.mkdir(parents=True)
     rows = ["file,label,patient,set,note"]
-    for number, image in enumerate(images):
+    subjects = [f"{number:04},{subject}" for number, (subject, _) in enumerate(images)]
+    (raw / _SUBJECTS).write_text("\n".join(subjects))
+    for number, (_, image) in enumerate(images):
         for way, (name, change) in enumerate(COPIES.items()):
             # The original is the copy of no change, so "the same" is written twice.
             for copy in range(2 if name == "the same" else 1):
@@ -150,7 +161,8 @@ def imagehash(python: str, raw: Path) -> tuple[dict[str, float], float, float]:
 
 
 def rates(pairs: Sequence[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], float]:
-    """Recall of the original by copy, and the share of pairs that are of one image."""
+    """Recall of the original by copy, and the share of pairs that are of one image, or of one
+    lesion, which was photographed twice."""
     images = len({path.name[:4] for path in raw.glob("*.png")})
     original = "-00-0.png"
     hits = dict.fromkeys(COPIES, 0)
@@ -158,5 +170,6 @@ def rates(pairs: Sequence[tuple[str, ...]], raw: Path) -> tuple[dict[str, float]
         if one[:4] == other[:4] and original in (one[4:], other[4:]):
             copy = other if one.endswith(original) else one
             hits[list(COPIES)[int(copy[5:7])]] += 1
-    right = sum(one[:4] == other[:4] for one, other in pairs)
+    subject = dict(line.split(",") for line in (raw / _SUBJECTS).read_text().splitlines())
+    right = sum(subject[one[:4]] == subject[other[:4]] for one, other in pairs)
     return {name: count / images for name, count in hits.items()}, right / max(len(pairs), 1)

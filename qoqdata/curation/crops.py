@@ -27,7 +27,7 @@ _NEIGHBOURS = 16
 _LOOKED_AT = 16
 #: Words are sorted in parts by their first bits, so that memory does not grow with their number.
 _PARTS_BITS = 3
-#: Standard deviation of a side, squared, at which a fit believes its points as much as a whole side.
+#: Squared, the spread in parts of a side at which points say as much of scale as is known before.
 _SPREAD = 0.03**2
 
 
@@ -73,10 +73,10 @@ def sharing_words(words: NDArray[np.uint32], places: NDArray[np.uint8]) -> Share
 def _matches(
     words: NDArray[np.uint32], places: NDArray[np.uint8]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32]]]:
-    """Numbers of pairs (one * images + other) that have a word in common, and where both have it."""
+    """Numbers of pairs (one * images + other) with a word in common, and where both have it."""
     flat, flat_places = words.ravel(), places.reshape(-1, 2).astype(np.int16)
-    # In float: the sum of two int16 does not overflow, but a share of 256 is no whole number.
-    most = int(round((SIDE_MOST + _MARGIN) * 256))
+    # In 256ths of a side.
+    most = round((SIDE_MOST + _MARGIN) * 256)
     agreeing = np.uint64(32 + WORD_BITS - AGREEING)
     for part in range(1 << _PARTS_BITS):
         mine = np.flatnonzero((flat >> (WORD_BITS - _PARTS_BITS) == part) & (flat != 0))

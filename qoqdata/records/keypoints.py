@@ -8,6 +8,7 @@ frequencies of a patch; equal ones are found by sorting, among millions too.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def keypoints(small: NDArray[np.uint8]) -> bytes:
 
     rows, columns = small.shape
     blurred: list[Any] = [cv2.GaussianBlur(small.astype(np.float32), (0, 0), _SIZES[0])]
-    for size, larger in zip(_SIZES[:-1], _SIZES[1:], strict=True):
+    for size, larger in pairwise(_SIZES):
         step = float(np.sqrt(larger**2 - size**2))
         blurred.append(cv2.GaussianBlur(blurred[-1], (0, 0), step))
     # All sizes below each other, as one image: few calls, and what lies across is near a border.
