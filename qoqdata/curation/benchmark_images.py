@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from qoqdata.curation.alike import AT_ONCE, COARSE, contents, every_turn, unit_rows
-from qoqdata.curation.details import SIDE, Details, detail_of
+from qoqdata.curation.details import SIDE, ImageViews, detail_of, details_of
 from qoqdata.curation.hamming import pairs_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.curation.sameness import Sameness
@@ -53,7 +53,7 @@ def find_benchmark_images(
     shown = same.shown.join(records, on="record")
     distinct = contents(same.shown.drop("content"))
     index = index.with_row_index("entry").filter(pl.col("bits").is_not_null())
-    details = Details(dataset, distinct)
+    details = details_of(dataset, distinct)
     parts = []
     for medium in COARSE:
         entries = index.filter(medium=medium)
@@ -130,7 +130,7 @@ def _coarse(
 
 
 def _of_detail(
-    details: Details, index: pl.DataFrame, pairs: pl.DataFrame, least: float
+    details: ImageViews[np.float32], index: pl.DataFrame, pairs: pl.DataFrame, least: float
 ) -> pl.DataFrame:
     """The pairs whose details correlate; their correlation is that of the details."""
     kept = [pairs.clear()]
@@ -141,7 +141,7 @@ def _of_detail(
         ways = part["way"].replace_strict(WAYS, range(len(WAYS))).to_numpy()
         others = np.array([detail_of(grey) for grey in greys], np.float32).reshape(-1, SIDE**2)
         turned = np.take_along_axis(others[theirs], every_turn(SIDE)[ways], axis=1)
-        values = np.einsum("pv,pv->p", details.of(contents_)[mine], turned)
+        values = np.einsum("pv,pv->p", np.stack(details.of(contents_))[mine], turned)
         kept.append(
             part.with_columns(correlation=pl.Series(values, dtype=pl.Float32)).filter(
                 pl.col("correlation") >= least
