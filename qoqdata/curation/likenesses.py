@@ -68,7 +68,7 @@ def thumbnails(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
 
 
 def keypoints_of(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
-    """The bytes of the keypoints (rows, keypoints.BYTES) of some images, none of them uniform."""
+    """The bytes of the keypoints (rows, keypoints.BYTES) of some images; zeros where it has none."""
     return _cells(dataset, shown, "keypoints", BYTES)
 
 
@@ -78,6 +78,7 @@ def _cells(dataset: Dataset, shown: pl.DataFrame, name: str, width: int) -> NDAr
     for (number,), part in wanted.group_by("shard", maintain_order=True):
         shard = dataset.manifest.shards[int(number)]
         column = _of_shard(dataset, shard, [name])[name].combine_chunks()
+        column = column.fill_null(bytes(width))
         values = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, width)
         out[part["at"].to_numpy()] = values[column.offset :][part["line"].to_numpy()]
     return out

@@ -48,7 +48,8 @@ class Likeness:
 
     `deviation` is the standard deviation, in grey levels or mV; `dark` and `bright` are the shares
     of values at the lower and upper end: 0 and 255, of a signal each lead's least and largest.
-    `keypoints` are those of `keypoints.py`, of an image that is not uniform.
+    `keypoints` are those of `keypoints.py`, of an image that is not uniform and no smaller than
+    what they are looked for in.
     """
 
     digest: bytes
@@ -83,7 +84,9 @@ def image_likeness(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> L
         float(deviation[0, 0]),
         1 - cv2.countNonZero(grey) / grey.size,
         cv2.countNonZero(cv2.compare(grey, np.array([255.0]), cv2.CMP_EQ)) / grey.size,
-        keypoints(_of_area(shrunk, KEYPOINTS_SIDE)) if telling else None,
+        keypoints(_of_area(shrunk, KEYPOINTS_SIDE))
+        if telling and grey.size >= KEYPOINTS_SIDE**2
+        else None,
     )
 
 
