@@ -68,7 +68,7 @@ def thumbnails(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
 
 
 def keypoints_of(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
-    """The bytes of the keypoints (rows, keypoints.BYTES) of some images; zeros where it has none."""
+    """The bytes of the keypoints (rows, keypoints.BYTES) of images, zeros of one without."""
     return _cells(dataset, shown, "keypoints", BYTES)
 
 
