@@ -80,7 +80,7 @@ def curate(
     the set until the recipe accepts or drops them.
 
     `against` are indexes of benchmarks (`benchmark_index`): records of train that show one of their
-    images are dropped, named with the benchmark. `recipe` holds your decisions: a file, its
+    images or ECGs are dropped, named with the benchmark. `recipe` holds your decisions: a file, its
     content, or a CurationRecipe. `recogniser` (see `qoqdata.curation.phi.Recogniser`) joins the
     rules. `progress` hears of records whose images were looked at.
 
@@ -116,11 +116,11 @@ def benchmark_index(
     out: str | Path,
     progress: ProgressCallback | None = None,
 ) -> BenchmarkIndex:
-    """Write to `out` what the images of a benchmark's copy are recognised by, for `curate`.
+    """Write to `out` what images and ECGs of a benchmark's copy are recognised by, for `curate`.
 
     `raw` is the folder of a copy, by whose name the benchmark is called, or folders by the names of
-    their benchmarks. `progress` hears of images. What cannot be read is not in the index, and
-    `unreadable` has it. Raises UsageError for a folder without an image.
+    their benchmarks. `progress` hears of images and ECGs. What cannot be read is not in the index,
+    and `unreadable` has it. Raises UsageError for a folder without either.
     """
     from qoqdata.curation.benchmark_index import index_images, write_index
 

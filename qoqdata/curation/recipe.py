@@ -68,8 +68,8 @@ class Leakage(BaseModel):
 
 
 class Benchmarks(BaseModel):
-    """Records that show an image of a benchmark, where an index of one is given. `drop` removes
-    those of the training split; those of others, and all with `report`, are told."""
+    """Records that show an image or signal of a benchmark, where an index of one is given. `drop`
+    removes those of the training split; those of others, and all with `report`, are told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

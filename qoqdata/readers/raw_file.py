@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +29,7 @@ from qoqdata.readers.container.address import Address, address, container_state
 from qoqdata.readers.container.contents import HoldsArrays
 from qoqdata.readers.container.opened import State, file_state, open_container
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.ranged_stream import RangedStream
 
 #: What makes the digests: BLAKE3 needs no SHA instructions to be fast. Published SHA256SUMS are
 #: checked where files are fetched, not here.
@@ -43,6 +44,37 @@ _SPECIAL = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+#: Bytes that are fetched at once of a file elsewhere: headers of images seldom are longer.
+_AHEAD = 1 << 15
+
+
+@dataclass(frozen=True)
+class RangedFile:
+    """A file elsewhere, of `size` bytes, of which `read(begin, end)` fetches what a reader looks
+    at. `name` is for messages."""
+
+    name: str
+    size: int
+    read: Callable[[int, int], bytes]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def joint_digest(names: Iterable[str], digest_of: Callable[[str], bytes]) -> str:
+    """BLAKE3 over the digests of files in the order given.
+
+    Raises UnreadableFile for a folder or a failing disk, and what else `digest_of` raises.
+    """
+    total = blake3()
+    for name in names:
+        try:
+            total.update(digest_of(name))
+        except OSError as error:
+            raise UnreadableFile(f"cannot be read: {error.strerror}", where=name) from error
+    return total.hexdigest()
 
 
 @dataclass
@@ -110,11 +142,13 @@ def taking_digests() -> Iterator[RawDigests]:
         _DIGESTS.reset(token)
 
 
-def open_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+def open_raw_file(path: Path | RangedFile, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
     """A file to read from: the file itself, or its content in memory.
 
     Raises OSError; for a member, MissingFile, TooLarge and what else its container raises.
     """
+    if isinstance(path, RangedFile):
+        return BufferedReader(RangedStream(path.read, path.size), _AHEAD)
     digests = _DIGESTS.get()
     if (member := address(path)) is not None:
         return BytesIO((digests or RawDigests()).member_content(member, limits))
@@ -179,11 +213,13 @@ def read_raw_array(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray
     return np.frombuffer(read_raw_file(path, limits=limits), dtype).reshape(shape)
 
 
-def raw_state(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
+def raw_state(path: Path | RangedFile, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
     """Mode and size in bytes of what lies at `path`; a member has the mode of its container.
 
     Raises as `open_raw_file`.
     """
+    if isinstance(path, RangedFile):
+        return stat.S_IFREG, path.size
     if (member := address(path)) is None:
         status = path.stat()
         return status.st_mode, status.st_size

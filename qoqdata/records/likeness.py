@@ -1,10 +1,11 @@
 """What an image or a signal is recognised by, and how good it is: taken while its pixels are at
 hand, so that no later pass has to decode millions of files again.
 
-Three things recognise an image. Its digest finds equal pixels. 64 bits find what is all but equal
+Four things recognise an image. Its digest finds equal pixels. 64 bits find what is all but equal
 however it is encoded, scaled, windowed, flipped or turned by a quarter: they are made of magnitudes
 of low frequencies, which a flip leaves alone, summed with those of the transposed image. A small
-grey image tells the flip and the turn, and whether two with close bits are alike at all. A signal's
+grey image tells the flip and the turn, and whether two with close bits are alike at all. Words for
+what is around its keypoints find copies that were cropped. A signal's
 are those of the squares of its leads, each at unit variance and summed, over its own duration: what
 gain, offset, order of leads and sampling rate leave as it is.
 """
@@ -19,11 +20,13 @@ import xxhash
 from numpy.typing import NDArray
 
 from qoqdata.records.content import Ecg
+from qoqdata.records.keypoints import SIDE as KEYPOINTS_SIDE
+from qoqdata.records.keypoints import keypoints
 
 #: Rows and columns of the small grey image that is kept, and of the one that bits are made of.
 THUMBNAIL, _SIDE = 16, 32
-#: Rows and columns from which on an image is halved before it is shrunk.
-_HALVED = 8 * _SIDE
+#: Larger images are shrunk first, to no less than so many pixels, as the root of the area.
+_SHRUNK = KEYPOINTS_SIDE
 #: Frequencies along an axis: of pairs without regard to order, less the mean, 65 are left.
 _FREQUENCIES = 11
 _BITS = 64
@@ -45,6 +48,8 @@ class Likeness:
 
     `deviation` is the standard deviation, in grey levels or mV; `dark` and `bright` are the shares
     of values at the lower and upper end: 0 and 255, of a signal each lead's least and largest.
+    `keypoints` are those of `keypoints.py`, of an image that is not uniform and no smaller than
+    what they are looked for in.
     """
 
     digest: bytes
@@ -53,6 +58,7 @@ class Likeness:
     deviation: float
     dark: float
     bright: float
+    keypoints: bytes | None = None
 
 
 def image_likeness(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> Likeness:
@@ -65,17 +71,22 @@ def image_likeness(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> L
 
     pixels = _one_channel_if_equal(pixels)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels
-    small = _shrunk(grey).astype(np.float64)
+    shrunk = _shrunk(np.asarray(grey, np.uint8))
+    small = cv2.resize(shrunk, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     thumbnail = cv2.resize(small, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     _, deviation = cv2.meanStdDev(grey)
     _, contrast = cv2.meanStdDev(small)
+    telling = bool(contrast[0, 0] >= _FLAT)
     return Likeness(
         _digest(pixels) if encoded is None else xxhash.xxh3_128_digest(encoded),
-        _bits(_frequencies(small)) if contrast[0, 0] >= _FLAT else None,
+        _bits(_frequencies(small)) if telling else None,
         np.rint(thumbnail).astype(np.uint8).tobytes(),
         float(deviation[0, 0]),
-        _share(grey.size - cv2.countNonZero(grey), grey),
-        _share(np.count_nonzero(grey == 255), grey),
+        1 - cv2.countNonZero(grey) / grey.size,
+        cv2.countNonZero(cv2.compare(grey, np.array([255.0]), cv2.CMP_EQ)) / grey.size,
+        keypoints(_of_area(shrunk, KEYPOINTS_SIDE))
+        if telling and grey.size >= KEYPOINTS_SIDE**2
+        else None,
     )
 
 
@@ -104,6 +115,33 @@ def signal_likeness(ecg: Ecg) -> Likeness:
     )
 
 
+def _shrunk(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A large image halved as often as it can be, which takes a tenth of the time of another
+    factor; of rows and columns that are left over, half are trimmed on each side: one in 72."""
+    import cv2
+
+    times = int(np.log2(max(np.sqrt(grey.size) / _SHRUNK, 1)))
+    times = min(times, int(np.log2(min(grey.shape))))
+    rows, columns = (side >> times << times for side in grey.shape)
+    top, left = (grey.shape[0] - rows) // 2, (grey.shape[1] - columns) // 2
+    shrunk = grey[top : top + rows, left : left + columns]
+    for _ in range(times):
+        rows, columns = rows // 2, columns // 2
+        half = cv2.resize(shrunk, (columns, rows), interpolation=cv2.INTER_AREA)
+        shrunk = np.asarray(half, np.uint8)
+    return shrunk
+
+
+def _of_area(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """An image of the same shape and about `side` squared pixels, at least 16 along an axis."""
+    import cv2
+
+    factor = side / np.sqrt(grey.size)
+    rows, columns = (max(16, round(length * factor)) for length in grey.shape)
+    smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, (columns, rows), interpolation=smooth), np.uint8)
+
+
 def turned(thumbnail: NDArray[Scalar]) -> NDArray[Scalar]:
     """The eight ways (8, n, n) an image (n, n) can lie, named by WAYS."""
     quarters = [np.rot90(thumbnail, turns) for turns in range(4)]
@@ -130,22 +168,6 @@ def _one_channel_if_equal(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[..., 0])
 
 
-def _shrunk(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The image at (_SIDE, _SIDE) by area averaging, halved first as long as it is large.
-
-    OpenCV halves a film in a hundredth of the time in which it shrinks one by any other number.
-    The last row and column of odd ones are left out, all together less than one pixel of the 128
-    or more that the last half has.
-    """
-    import cv2
-
-    while min(grey.shape) >= _HALVED:
-        rows, columns = (side // 2 for side in grey.shape)
-        even = grey[: 2 * rows, : 2 * columns]
-        grey = np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA))
-    return np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
-
-
 def _digest(values: NDArray[np.generic]) -> bytes:
     """Of shape and values: the same bytes in another shape are other pixels."""
     hasher = xxhash.xxh3_128(str(values.shape).encode())
@@ -153,35 +175,22 @@ def _digest(values: NDArray[np.generic]) -> bytes:
     return hasher.digest()
 
 
-def _frequencies(small: NDArray[np.float64]) -> NDArray[np.float64]:
+def _frequencies(small: NDArray[np.float32]) -> NDArray[np.float32]:
     """64 magnitudes of low frequencies, of the image and its transposed together."""
-    magnitudes = np.abs(_COSINES @ small @ _COSINES.T)
-    return (magnitudes + magnitudes.T).take(_UPPER)
+    import cv2
+
+    magnitudes = np.abs(cv2.dct(small - small.mean()))
+    both = magnitudes + magnitudes.T
+    return both[_UPPER][1 : _BITS + 1]
 
 
-def _cosines() -> NDArray[np.float64]:
-    """The first rows of the orthonormal DCT-II: all others of an image's frequencies are unused."""
-    waves = np.cos(np.pi / _SIDE * np.outer(np.arange(_FREQUENCIES), np.arange(_SIDE) + 0.5))
-    waves[0] /= np.sqrt(2)
-    return np.asarray(waves * np.sqrt(2 / _SIDE))
-
-
-_COSINES = _cosines()
-#: Places of the upper triangle in the flattened frequencies, without that of the mean.
-_UPPER = np.ravel_multi_index(np.triu_indices(_FREQUENCIES), (_FREQUENCIES,) * 2)[1 : _BITS + 1]
+_UPPER = np.triu_indices(_FREQUENCIES)
 
 
 def _bits(values: NDArray[np.floating]) -> int:
     """64 values against their median, found by sorting: numpy's own takes five times as long."""
-    ordered = values.copy()
-    ordered.sort()
-    middle = (ordered[_BITS // 2 - 1] + ordered[_BITS // 2]) / 2
-    return int.from_bytes(np.packbits(values > middle).tobytes(), "big")
-
-
-def _share(count: int, values: NDArray[np.generic]) -> float:
-    """Of all values, as a float32."""
-    return float(np.float32(count) / np.float32(values.size))
+    middle = np.sort(values)[_BITS // 2 - 1 : _BITS // 2 + 1]
+    return int.from_bytes(np.packbits(values > middle.mean()).tobytes(), "big")
 
 
 def _means(values: NDArray[np.floating], parts: int) -> NDArray[np.float64]:

@@ -112,7 +112,10 @@ def test_a_stack_shows_one_slice_and_fetches_others_later(client: FlaskClient) -
 
 def test_thumbnails(client: FlaskClient) -> None:
     client.get("/")
-    kinds = [client.get(f"/thumbnail/{row}") for row in range(6)]
+    drawn = (PLAIN, BOXED, SCAN, HEART, TEXT, "f" * 32)
+    # Told by id: a row is where it lay when the page was made.
+    kinds = [client.get(f"/thumbnail/{row}/{id_}") for row, id_ in enumerate(drawn)]
+    assert client.get(f"/thumbnail/3/{PLAIN}").data == kinds[0].data
     assert [one.mimetype for one in kinds[:4]] == ["image/jpeg"] * 3 + ["image/svg+xml"]
     assert [one.status_code for one in kinds] == [200] * 4 + [404] * 2
     assert max(Image.open(BytesIO(kinds[0].data)).size) == 224
