@@ -21,7 +21,8 @@ from qoqdata.errors import (
     UnreadableFile,
     UsageError,
 )
-from qoqdata.sources import rawtree
+from qoqdata.readers.raw_file import read_raw_file, taking_digests
+from qoqdata.sources import raw_stamps
 from qoqdata.sources.rawtree import RawTree, open_raw, read_text
 
 
@@ -308,6 +309,28 @@ def test_a_folder_that_cannot_be_listed_is_not_skipped() -> None:
 # Digests and stamps.
 
 
+def test_what_was_read_is_not_read_again_but_must_still_be_below_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, outside = tmp_path / "raw" / "a", tmp_path / "b"
+    inside.parent.mkdir()
+    inside.write_bytes(b"first")
+    outside.write_bytes(b"other")
+    (inside.parent / "link").symlink_to(outside)
+    raw = RawTree(inside.parent)
+    with taking_digests() as digests:
+        read_raw_file(inside)
+        read_raw_file(outside)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_, **__: pytest.fail("is read again"))
+        expected = blake3(blake3(b"first").digest()).hexdigest()
+        assert raw.digest(["a"], digests) == expected
+        with pytest.raises(OutsideRoot):
+            raw.digest(["link"], digests)
+    inside.write_bytes(b"changed")
+    assert raw.digest(["a"], digests) == blake3(blake3(b"changed").digest()).hexdigest()
+
+
 def test_digest(raw: RawTree) -> None:
     parts = [blake3(name.encode()).digest() for name in ("a.png", "deep/b.PNG")]
     assert raw.digest(["a.png", "deep/b.PNG"]) == blake3(b"".join(parts)).hexdigest()
@@ -327,8 +350,8 @@ def test_stamp(raw: RawTree) -> None:
 
 @pytest.mark.parametrize("slow", [0.0, 1.0], ids=["several at a time", "one by one"])
 def test_stamps_of_many(raw: RawTree, monkeypatch: pytest.MonkeyPatch, slow: float) -> None:
-    monkeypatch.setattr(rawtree, "_SLOW", slow)
-    monkeypatch.setattr(rawtree, "_TRIED", 2)
+    monkeypatch.setattr(raw_stamps, "_SLOW", slow)
+    monkeypatch.setattr(raw_stamps, "_TRIED", 2)
     paths = ["a.png", "none.png", "../secret.png", "deep/b.PNG", "deep/er/c.jpg", "a.png/x"] * 5
     assert raw.stamps(paths) == [raw.stamp(path) for path in paths]
     assert [stamp and stamp[0] for stamp in raw.stamps(paths)[:6]] == [5, None, None, 10, 13, None]
