@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,11 @@ def viewer_app(
     `dataset` is a folder where its build has not ended; `rollouts` are a policy's. Raises as
     `view_of`.
     """
-    look = view_of(dataset, policy, rollouts)
+    return app_of(view_of(dataset, policy, rollouts), gate, author)
+
+
+def app_of(look: Callable[[], Viewed], gate: Gate, author: str) -> Flask:
+    """The application of what `look` gives, which each request asks anew."""
     app = guarded_app(__name__, gate)
     app.jinja_env.globals["author"] = author
 
