@@ -12,6 +12,7 @@ the process took.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import shutil
 import tempfile
@@ -23,6 +24,8 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
+
+import numpy as np
 
 import qoqdata
 from benchmarks.viewer import made_up
@@ -87,6 +90,7 @@ def main() -> None:
     texts = sum(one.values.estimated_size() + one.codes.nbytes for one in index.texts.values())
     console.say(f"texts that are searched: {texts / 2**20:.0f} MiB")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    console.say(f"processes that want to run: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores")
     console.say(f"memory of the process at most: {most:.2f} GiB")
     console.table(("query", "CPU s", "s", "again s", "KiB"), rows)
     console.table(("Chromium", "first paint s", "answered s"), painted)
@@ -96,7 +100,11 @@ def _index(root: Path | None, records: int, folder: Path) -> tuple[Dataset, Reco
     if root is not None:
         dataset = qoqdata.open(root)
         return dataset, read_index(dataset)
-    return open_half_built(folder), index_of(made_up(records))
+    index = index_of(made_up(records))
+    # There are no shards, so nothing is drawn; thumbnails come after the first paint in any case.
+    index.numbers["images"] = np.zeros(len(index), np.float32)
+    index.signals = np.zeros(len(index), bool)
+    return open_half_built(folder), index
 
 
 @contextmanager
