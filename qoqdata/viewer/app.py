@@ -46,14 +46,15 @@ def viewer_app(
     *,
     policy: str | None = None,
     rollouts: Path | None = None,
+    raw: Mapping[str, Path] | None = None,
     author: str,
 ) -> Flask:
     """The WSGI application of a data set, behind `gate`; decisions are `author`'s.
 
-    `dataset` is a folder where its build has not ended; `rollouts` are a policy's. Raises as
-    `view_of`.
+    `dataset` is a folder where its build has not ended; `rollouts` are a policy's, `raw`
+    the raw folders of sources. Raises as `view_of`.
     """
-    return app_of(view_of(dataset, policy, rollouts), gate, author)
+    return app_of(view_of(dataset, policy, rollouts, raw), gate, author)
 
 
 def app_of(look: Callable[[], Viewed], gate: Gate, author: str) -> Flask:
@@ -164,6 +165,10 @@ def app_of(look: Callable[[], Viewed], gate: Gate, author: str) -> Flask:
     def image(id_: str, number: int) -> Response:
         member = _member(stored(id_)["images"], number)
         return _drawn(drawn_image(member["bytes"]))
+
+    @app.get("/record/<id_>/image/<int:number>/window/<name>")
+    def window(id_: str, number: int, name: str) -> Response:
+        return _drawn(shown().raw.drawn(stored(id_), number, name))
 
     @app.get("/record/<id_>/mask/<int:number>/<int:code>/<int:colour>")
     def mask(id_: str, number: int, code: int, colour: int) -> Response:
