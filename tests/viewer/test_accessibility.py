@@ -116,6 +116,8 @@ def test_another_window_comes_from_the_raw_file(browser: Any, tmp_path: Path) ->
         loaded += "return i.complete && i.naturalWidth > 0 && i.src"
         wait(browser, lambda: str(browser.execute_script(loaded)).endswith("/window/brain"))
         assert image.rect == place
+        facts = browser.find_element(By.CSS_SELECTOR, "figcaption small")
+        assert not facts.is_displayed()  # it tells the window of the stored image
         assert browser.find_element(By.CSS_SELECTOR, ".canvas svg.over").rect == place
         photograph(browser, "window")
         assert failures(browser) == []
