@@ -22,6 +22,8 @@ from benchmarks.drpo_vs_grpo.domains import DOMAINS, shares
 from benchmarks.drpo_vs_grpo.evaluation import mean_f1
 from benchmarks.drpo_vs_grpo.figures import interval
 from benchmarks.drpo_vs_grpo.headline import (
+    MAIN_SKEW,
+    MAIN_WORLD,
     Runs,
     bounds,
     core_lines,
@@ -32,7 +34,6 @@ from benchmarks.drpo_vs_grpo.headline import (
 from benchmarks.drpo_vs_grpo.report import between, markdown
 
 BEGIN, END = "<!-- headline -->", "<!-- end of headline -->"
-MAIN_SKEW = 1.0
 COLOURS = {
     "base": "#bbbbbb",
     "grpo_core": "#777777",
@@ -51,16 +52,13 @@ def page(text: str, runs: Runs) -> str:
         if lines:
             parts += [f"\n### The core at skew {skew:g}\n", markdown(columns, lines)]
     if MAIN_SKEW in runs.of_skew:
-        if lines := factorial_lines(runs)[1]:
-            parts += [
-                "\n### Sampler x weights x filter\n",
-                markdown(factorial_lines(runs)[0], lines),
-            ]
-        if lines := other_lines(runs)[1]:
-            parts += [
-                "\n### Other methods, and what explains it\n",
-                markdown(other_lines(runs)[0], lines),
-            ]
+        for heading, made in (
+            ("Sampler x weights x filter", factorial_lines),
+            ("Other methods, and what explains it", other_lines),
+        ):
+            columns, lines = made(runs)
+            if lines:
+                parts += [f"\n### {heading}\n", markdown(columns, lines)]
     parts += ["\n### Rates\n", markdown(*rate_lines(runs))]
     return between(text, BEGIN, END, "\n".join(parts))
 
@@ -88,13 +86,15 @@ def factorial_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
 
 
 def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
-    """Published methods, dynamic draws, traces and arms of one scale beside default and GRPO, on
-    the pairs that all have: figures, ratio to GRPO, questions asked and updated on."""
+    """Published methods, dynamic draws, traces and arms of one scale beside default and GRPO, each
+    on the pairs of one world that it has: figures, ratio to GRPO on the same pairs, questions
+    asked and updated on."""
     ours = ("default", "no_filter", *DYNAMIC, "traces")
-    arms = ("grpo_core", "proportional_paper", *PUBLISHED, *ours, *SCALED)
-    pairs = runs.pairs(MAIN_SKEW, *arms)
+    named = ("grpo_core", "proportional_paper", *PUBLISHED, *ours, *SCALED)
+    arms = [arm for arm in named if arm in runs.of_skew[MAIN_SKEW]]
     lines = []
-    for arm in arms if pairs else ():
+    for arm in arms if len(arms) > len({*arms} & {*CORE}) else ():
+        pairs = [pair for pair in runs.pairs(MAIN_SKEW, arm, "grpo_core") if pair[0] == MAIN_WORLD]
         rows = [runs.of_skew[MAIN_SKEW][arm][pair] for pair in pairs]
         closed = runs.closed(MAIN_SKEW, arm, pairs)
         grpo = runs.closed(MAIN_SKEW, "grpo_core", pairs)
@@ -105,8 +105,8 @@ def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         ratio = "-" if arm == "grpo_core" else bounds(fieller(closed, grpo))
         name = "DRPO, as in the paper" if arm == "proportional_paper" else title(arm)
         means = interval(mean_f1(row["test"]) for row in rows)
-        lines.append((name, means, interval(closed), ratio, *counts))
-    columns = ("", "mean F1", "gap closed", "ratio to GRPO", "questions asked", "updated on")
+        lines.append((name, len(pairs), means, interval(closed), ratio, *counts))
+    columns = ("", "pairs", "mean F1", "gap closed", "ratio to GRPO", "asked", "updated on")
     return columns, lines
 
 
