@@ -22,7 +22,7 @@ from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.remote.store import StoreFolder
 from tests.pipeline.conftest import SALT
-from tests.remote.proxy import Proxy, before
+from tests.remote.proxy import Proxy, before, empty_s3
 
 pytestmark = pytest.mark.slow
 Films = Callable[..., SourceRequest]
@@ -34,11 +34,7 @@ COMMAND = "from qoqdata.cli.main import run; run()"
 @pytest.fixture
 def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A server on loopback with an empty bucket, and the proxy that clients know it by."""
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with before(Proxy(host, port)) as running:
+    with empty_s3() as (host, port), before(Proxy(host, port)) as running:
         for name, value in (
             ("AWS_ENDPOINT_URL", running.url),
             ("AWS_ACCESS_KEY_ID", "some"),
@@ -48,7 +44,6 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
             monkeypatch.setenv(name, value)
         fsspec.filesystem("s3", skip_instance_cache=True).mkdir("clinical")
         yield running
-    server.stop()
 
 
 def config(*requests: SourceRequest) -> BuildConfig:
