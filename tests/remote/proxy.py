@@ -57,7 +57,9 @@ def before(proxy: Proxy) -> Iterator[Proxy]:
 @contextmanager
 def empty_s3() -> Iterator[tuple[str, int]]:
     """An S3-compatible server on loopback that holds nothing: its host and port."""
-    pytest.importorskip("s3fs")
+    s3fs = pytest.importorskip("s3fs")
+    # A file system remembers the server that the environment named when it was made.
+    s3fs.S3FileSystem.clear_instance_cache()
     server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -68,6 +70,7 @@ def empty_s3() -> Iterator[tuple[str, int]]:
         yield host, port
     finally:
         server.stop()
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 class _Handler(BaseHTTPRequestHandler):
