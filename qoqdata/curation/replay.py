@@ -21,8 +21,8 @@ from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask, convert_unit
 from qoqdata.pipeline.jobs import make_job
-from qoqdata.pipeline.place import FolderPlace
 from qoqdata.pipeline.patient_splits import HASH, gather
+from qoqdata.pipeline.place import FolderPlace
 from qoqdata.pipeline.planning import make_plan
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt, keyed
