@@ -20,6 +20,7 @@ import yaml
 import qoqdata
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.remote.store import StoreFolder
+from tests.remote.proxy import empty_s3
 
 pytestmark = pytest.mark.slow
 Films = Callable[..., SourceRequest]
@@ -60,16 +61,12 @@ class Site:
 
 @pytest.fixture
 def site(films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "thing")
-    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
-    yield Site(tmp_path, films(FILMS))
-    server.stop()
+    with empty_s3() as (host, port):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "thing")
+        monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+        yield Site(tmp_path, films(FILMS))
 
 
 def receipts(out: Any) -> int:
