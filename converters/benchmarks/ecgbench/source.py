@@ -38,7 +38,7 @@ _LETTER = re.compile(r"\(?([A-H])(?![A-Za-z])")
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit a question; a part of which a file is lost, or cannot be read, is refused by name."""
+    """One unit a question; a part that is lost, or cannot be read, is refused by name."""
     for name, part in PARTS.items():
         try:
             files = shards(job, "test", under=name)
