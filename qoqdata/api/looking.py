@@ -35,6 +35,7 @@ def view(
     port: int = 0,
     policy: str | None = None,
     rollouts: str | Path | None = None,
+    raw: Mapping[str, str | Path] | None = None,
     author: str | None = None,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -42,7 +43,8 @@ def view(
 
     `on_ready` is given the URL, which holds a token; whoever has it sees the data set. `host` is
     loopback unless you say otherwise, `port` 0 is any free one. `policy` says whose success rates
-    are shown, where there are several; `rollouts` are a policy's, as `difficulty` reads them. Of a
+    are shown, where there are several; `rollouts` are a policy's, as `difficulty` reads them;
+    `raw` are raw folders by source, from whose files images are shown through other windows. Of a
     build that goes on or was stopped the viewer shows what is done. Decisions are `author`'s, by
     default of who is logged in; of a half-built set, and of one behind a URL, nothing can be
     decided.
@@ -55,7 +57,8 @@ def view(
 
     answered = None if rollouts is None else Path(rollouts)
     target = _or_half_built(dataset)
-    make = viewer_of(target, policy=policy, rollouts=answered, author=author)
+    folders = {source: Path(folder) for source, folder in (raw or {}).items()}
+    make = viewer_of(target, policy=policy, rollouts=answered, raw=folders, author=author)
     serve(make, command=COMMAND, host=host, port=port, on_ready=on_ready)
 
 

@@ -72,6 +72,15 @@ for (const button of all("[data-zoom]")) {
 
 zoom(0);
 
+// Another window, from the raw file; the size stays that of the stored image.
+for (const choice of all("[data-window]")) {
+  choice.addEventListener("change", () => {
+    const image = choice.closest("figure").querySelector("img");
+    image.removeAttribute("data-src");
+    image.src = choice.dataset.window + (choice.value ? `/window/${choice.value}` : "");
+  });
+}
+
 // What is drawn over images, by label and reader.
 const layers = all("[data-layer]");
 const draw = () => {
