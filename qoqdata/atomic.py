@@ -30,14 +30,14 @@ def replacing(path: Path) -> Iterator[Path]:
     Readers see the old file or the new one, also after a crash at any moment.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{machine()}-{os.getpid()}.tmp")
     try:
         with naming(path):
             yield draft
-        with draft.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
+            with draft.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(path)
+            _sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -62,7 +62,7 @@ def remove_drafts(folder: Path) -> None:
                 path = Path(parent, name)
                 with suppress(FileNotFoundError):
                     written = path.stat().st_mtime
-                    if draft[1] in (None, _machine()):
+                    if draft[1] in (None, machine()):
                         in_work = _may_write(int(draft[2]), written)
                     else:
                         in_work = time.time() - written < _LONGEST
@@ -71,7 +71,7 @@ def remove_drafts(folder: Path) -> None:
 
 
 @cache
-def _machine() -> str:
+def machine() -> str:
     """8 hex digits of this machine, or of the container that has process numbers of its own."""
     try:
         numbers = Path("/proc/self/ns/pid").readlink().name
@@ -81,21 +81,46 @@ def _machine() -> str:
 
 
 def _may_write(process: int, written: float) -> bool:
-    """Whether a process is running that may be the one which wrote something at that time."""
+    """Whether a process of this machine is running that may have written something at that time."""
+    if (ticks := _started(process)) is None:
+        return False
+    try:
+        boot = _BOOT.search(Path("/proc/stat").read_text())
+    except OSError:  # No Linux.
+        return True
+    # Numbers come again.
+    began = int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else 0
+    return written > began - _SKEW
+
+
+def this_process() -> str:
+    """What tells this process from all others of this machine since it was started, whatever its
+    clock says."""
+    return f"{os.getpid()}-{_started(os.getpid())}"
+
+
+def is_running(process: str) -> bool:
+    """Whether the process that `this_process` named on this machine is running."""
+    number, _, started = process.partition("-")
+    ticks = _started(int(number)) if number.isdecimal() else None
+    return ticks is not None and str(ticks) == started
+
+
+def _started(process: int) -> int | None:
+    """Clock ticks from the start of the machine to that of a process; None where it is no more,
+    and 0 where that cannot be told."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:
         pass
     try:
         status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        boot = _BOOT.search(Path("/proc/stat").read_text())
     except OSError:  # No Linux, or it has just ended.
-        return True
-    # An orphan that nobody waits for stays in the table of processes; and numbers come again.
-    began = int(boot[1]) + int(status[19]) / os.sysconf("SC_CLK_TCK") if boot else 0
-    return status[0] not in "ZX" and written > began - _SKEW
+        return 0
+    # An orphan that nobody waits for stays in the table of processes.
+    return None if status[0] in "ZX" else int(status[19])
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -7,7 +7,8 @@ writes shards writes the metadata from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from io import RawIOBase
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,25 +42,33 @@ def write_metadata(root: Path, shards: Iterable[Shard]) -> dict[str, MetadataFil
     by_source: dict[str, list[Shard]] = {}
     for shard in shards:
         by_source.setdefault(shard.source, []).append(shard)
-    return {source: _write_source(root, source, own) for source, own in by_source.items()}
+    return {
+        source: write_source_metadata(
+            root, source, (shard_metadata(root / shard.path) for shard in own)
+        )
+        for source, own in by_source.items()
+    }
 
 
-def shard_metadata(path: Path, *, where: str | None = None) -> pa.Table:
+def shard_metadata(shard: Path | RawIOBase, *, where: str | None = None) -> pa.Table:
     """The metadata of a shard's records, read from the shard itself without its media.
 
     Raises DatasetError, which names `where`, when the shard cannot be read.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        # Of a file in a store, what lies close together is asked for at once.
+        coalesce = not isinstance(shard, Path)
+        with pq.ParquetFile(shard, page_checksum_verification=True, pre_buffer=coalesce) as file:
             return file.read(columns=_COLUMNS).cast(SCHEMA)
     except (pa.ArrowException, OSError, ValueError) as error:
         fix = "run `qoqdata validate`"
         reason = str(error).splitlines()[0]
-        where = where or str(path)
+        where = where or str(shard)
         raise DatasetError(f"cannot be read: {reason}", where=where, fix=fix) from error
 
 
-def _write_source(root: Path, source: str, shards: Sequence[Shard]) -> MetadataFile:
+def write_source_metadata(root: Path, source: str, parts: Iterable[pa.Table]) -> MetadataFile:
+    """Write the metadata of a source, given shard by shard, in the data set at `root`."""
     path = Layout(root).metadata(source)
     rows = 0
     with replacing(path) as draft:
@@ -71,7 +80,7 @@ def _write_source(root: Path, source: str, shards: Sequence[Shard]) -> MetadataF
             write_page_checksum=True,
             write_page_index=True,
         ) as writer:
-            for table in _row_groups(shard_metadata(root / shard.path) for shard in shards):
+            for table in _row_groups(parts):
                 writer.write_table(table, row_group_size=ROW_GROUP)
                 rows += table.num_rows
         size, digest = draft.stat().st_size, file_digest(draft)

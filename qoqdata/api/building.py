@@ -117,6 +117,8 @@ def build(
         qoqdata.build("ptb_xl", raw="/data/ptb-xl", out="./set", options={"rate": 500})
         qoqdata.build(config="build.yaml", out="./set")
 
+    `out` is a folder or the URL of one in a store (s3://, gs://), into which each chunk goes as it
+    is converted; disk is needed for one shard a worker.
     `raw` is the raw folder of a source, or its URL (s3://, gs://, hf://, https://), whose files are
     brought one unit at a time; of several, the parent of folders named after them.
     `config` may also name a collection that is shipped ("qoq_med"): then `raw` is the parent of its
@@ -151,18 +153,17 @@ def build(
     from qoqdata.pipeline import build as pipeline
     from qoqdata.pipeline import parts
 
-    slugs = [sources] if isinstance(sources, str) else list(sources or ())
     setting = _setting(salt_file, workers, progress, engine, address)
     setting = replace(setting, resume=resume)
     if part is not None:
-        planned = (slugs, raw, config, mapping, options, storage, patient_splits, limit)
+        planned = (sources, raw, config, mapping, options, storage, patient_splits, limit)
         if any(planned) or max_quarantine is not None:
             fix = "leave sources, raw folder and their settings out"
             raise UsageError("the plan says what a part builds", where="--part", fix=fix)
-        return parts.build_part(Path(out), parts.parse_part(part), setting)
-    request = requested_build(slugs, raw, config, mapping, options or {}, patient_splits, limit)
+        return parts.build_part(out, parts.parse_part(part), setting)
+    request = requested_build(sources, raw, config, mapping, options, patient_splits, limit)
     setting = replace(setting, overrides=_overrides(storage, max_quarantine))
-    return pipeline.build(request, Path(out), setting)
+    return pipeline.build(request, out, setting)
 
 
 def plan(
@@ -194,13 +195,12 @@ def plan(
     from qoqdata.pipeline import parts
     from qoqdata.sources.catalogue import find_source
 
-    slugs = [sources] if isinstance(sources, str) else list(sources or ())
-    request = requested_build(slugs, raw, config, mapping, options or {}, patient_splits, limit)
+    request = requested_build(sources, raw, config, mapping, options, patient_splits, limit)
     # A plan is made in a process of its own, which can be stopped.
     setting = _setting(salt_file, 1, progress)
     setting = replace(setting, overrides=_overrides(storage, max_quarantine))
     requests = [(find_source(one.source), one) for one in request.sources]
-    return parts.plan(requests, Path(out), setting, request)
+    return parts.plan(requests, out, setting, request)
 
 
 def finish(
@@ -214,7 +214,7 @@ def finish(
     """
     from qoqdata.pipeline import parts
 
-    return parts.finish(Path(out), _setting(salt_file, 0, progress))
+    return parts.finish(out, _setting(salt_file, 0, progress))
 
 
 def rebuild(
@@ -324,19 +324,21 @@ def _processes(workers: int | None) -> int:
 
 
 def requested_build(
-    slugs: list[str],
+    sources: str | Sequence[str] | None,
     raw: str | Path | None,
     config: BuildConfig | Mapping[str, Any] | str | Path | None,
     mapping: Mapping[str, Any] | str | Path | None,
-    options: Mapping[str, Any],
+    options: Mapping[str, Any] | None,
     patient_splits: Mapping[str, str | Path] | None,
     limit: int | None,
 ) -> BuildConfig:
+    """What `build`, `plan` and `estimate` are asked for; raises UsageError for what is none."""
     from qoqdata.api.collecting import is_collection, survey
     from qoqdata.collection.collection import shipped_collections
     from qoqdata.collection.survey import build_config
     from qoqdata.pipeline.config import BuildConfig, load_config, parse_config
 
+    slugs = [sources] if isinstance(sources, str) else list(sources or ())
     changes = {"patient_splits": patient_splits or None, "limit": limit}
     changes = {name: value for name, value in changes.items() if value is not None}
     if config is not None:
@@ -369,7 +371,7 @@ def requested_build(
         {"source": slug, "raw": f"{raw}/{slug}" if several else raw} for slug in slugs
     ]
     own = dict(mapping) if isinstance(mapping, Mapping) else mapping
-    requests[0] |= {"mapping": own, "options": dict(options)}
+    requests[0] |= {"mapping": own, "options": dict(options or {})}
     return parse_config({"sources": requests} | changes, where="command line")
 
 

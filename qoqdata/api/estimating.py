@@ -57,8 +57,7 @@ def estimate(
         raise UsageError(f"{workers} is no number of processes", where="workers", fix="0 or more")
     if not seconds > 0:
         raise UsageError(f"{seconds} is no time", where="seconds", fix="name more than 0")
-    slugs = [sources] if isinstance(sources, str) else list(sources or ())
-    request = requested_build(slugs, raw, config, mapping, options or {}, patient_splits, None)
+    request = requested_build(sources, raw, config, mapping, options, patient_splits, None)
     overrides = checked(Overrides, {"storage": storage}, where="command line")
     requests = [(catalogue.find_source(one.source), one) for one in request.sources]
     # Nothing of the sample is kept, so it needs no key of the site's.

@@ -208,14 +208,16 @@ def replay(
     id: str,
     raw: str | Path,
     *,
+    mounts: Mapping[str, str | Path] | None = None,
     mapping: Mapping[str, Any] | str | Path | None = None,
     salt_file: str | Path | None = None,
 ) -> Replay:
     """Make a record again from the raw files below `raw`, and compare all of its bytes.
 
-    `mapping` is that of the build, for a source that takes one; `salt_file` holds the site's secret
-    salt. Raises UsageError for another salt than that of the build and for a missing mapping,
-    DatasetError for an id that the set does not hold and where its files are not below `raw`.
+    `mounts` are the build's further roots by folder name, and `mapping` its own, for a source that
+    takes one; `salt_file` holds the site's secret salt. Raises UsageError for another salt than
+    that of the build and for a missing mapping, DatasetError for an id that the set does not hold
+    and where its files are not below `raw`.
     """
     from qoqdata.curation import replay as replaying
     from qoqdata.curation.lineage import lineage
@@ -224,4 +226,6 @@ def replay(
     target = dataset_in_folder(dataset, command="why --replay")
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
     own = Path(mapping) if isinstance(mapping, str) else mapping
-    return replaying.replay(target, lineage(target, id), Path(raw), salt, mapping=own)
+    further = {name: Path(root) for name, root in (mounts or {}).items()}
+    made = lineage(target, id)
+    return replaying.replay(target, made, Path(raw), salt, mounts=further, mapping=own)

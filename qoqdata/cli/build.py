@@ -46,7 +46,7 @@ def add(app: typer.Typer) -> None:
 
 #: What a build is of: options that `qoqdata plan` takes as well.
 Slugs = Annotated[list[str] | None, typer.Argument(metavar="SLUG...", help="Sources.")]
-Out = Annotated[Path | None, typer.Option(help="The data set's folder.")]
+Out = Annotated[str | None, typer.Option(help="The data set's folder, or its URL in a bucket.")]
 Raw = Annotated[str | None, typer.Option(help="Raw folder or URL (of several: parent).")]
 Config = Annotated[Path | None, typer.Option(help="build.yaml, or qoq_med.")]
 MappingFile = Annotated[Path | None, typer.Option(help="For a bring-your-own source.")]
@@ -116,18 +116,10 @@ def build_command(
         stock = qoqdata.survey(str(config), raw=raw)
         if not json:
             collection.show(stock)
-    asked: dict[str, Any] = {
-        "raw": raw,
-        "config": config,
-        "mapping": mapping,
-        "options": read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
+    asked = asked_of(raw, config, mapping, option, storage, patient_splits) | {
         "workers": workers,
         "engine": engine,
         "address": address,
-        "storage": storage,
-        "patient_splits": read_pairs(
-            patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
-        ),
         "max_quarantine": max_quarantine,
         "limit": limit,
         "resume": resume,
@@ -145,7 +137,30 @@ def build_command(
     command_line.leave(CODES[manifest.outcome])
 
 
-def report(manifest: Manifest, out: Path, *, as_json: bool, stock: Survey | None = None) -> None:
+def asked_of(
+    raw: str | None,
+    config: Path | None,
+    mapping: Path | None,
+    option: list[str] | None,
+    storage: StoragePolicy | None,
+    patient_splits: list[str] | None,
+) -> dict[str, Any]:
+    """What `build`, `plan` and `estimate` are asked alike, as the functions take it."""
+    return {
+        "raw": raw,
+        "config": config,
+        "mapping": mapping,
+        "options": read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
+        "storage": storage,
+        "patient_splits": read_pairs(
+            patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
+        ),
+    }
+
+
+def report(
+    manifest: Manifest, out: str | Path, *, as_json: bool, stock: Survey | None = None
+) -> None:
     """The counts by source, and where the quarantine is."""
     if as_json:
         content = manifest.model_dump(mode="json", exclude={"shards"})
@@ -209,27 +224,25 @@ def expectations(manifest: Manifest) -> None:
             console.say(f"\ncounts of {slug} are not compared: {comparison.skipped}")
 
 
-def skips(out: Path, manifest: Manifest) -> None:
+def skips(out: str | Path, manifest: Manifest) -> None:
     """Questions that could not be asked, by source, task and reason, with one example each."""
-    from qoqdata.layout import Layout
-    from qoqdata.pipeline.source_build import read_summary
+    from qoqdata.pipeline.source_summary import read_skips
 
     rows = [
         (slug, one.task, one.reason, one.questions, one.example)
-        for slug in manifest.sources
-        for one in read_summary(Layout(out).summary(slug)).skipped
+        for slug, skips_ in read_skips(out, manifest.sources).items()
+        for one in skips_
     ]
     console.say("\nskipped: these questions could not be asked")
     console.table(("source", "task", "reason", "questions", "for example"), rows)
 
 
-def quarantine(out: Path, manifest: Manifest) -> None:
+def quarantine(out: str | Path, manifest: Manifest) -> None:
     """The reasons of quarantine with one example each."""
     import polars as pl
 
-    from qoqdata.layout import Layout
-
-    paths = [Layout(out).quarantine(slug) for slug in manifest.sources]
+    layout = qoqdata.open(out).files.layout("quarantine")
+    paths = [layout.quarantine(slug) for slug in manifest.sources]
     rows = pl.concat([pl.read_parquet(path) for path in paths if path.is_file()])
     reasons = (
         rows.filter(pl.col("outcome") == "quarantined")

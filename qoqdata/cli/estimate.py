@@ -20,7 +20,7 @@ from qoqdata.cli.build import (
     Policy,
     Raw,
     Slugs,
-    read_pairs,
+    asked_of,
 )
 
 if TYPE_CHECKING:
@@ -70,15 +70,8 @@ def estimate_command(
     with console.counter("samples", quiet=json) as progress:
         result = qoqdata.estimate(
             slugs,
-            raw=raw,
-            config=config,
-            mapping=mapping,
-            options=read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
+            **asked_of(raw, config, mapping, option, storage, patient_splits),
             workers=workers or 1,
-            storage=storage,
-            patient_splits=read_pairs(
-                patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
-            ),
             seconds=seconds,
             work=work,
             progress=progress,

@@ -21,7 +21,7 @@ from qoqdata.cli.build import (
     Raw,
     SaltFile,
     Slugs,
-    read_pairs,
+    asked_of,
 )
 from qoqdata.errors import UsageError
 
@@ -54,8 +54,8 @@ def plan_command(
 ) -> None:
     """Plan a build that is shared over a cluster's queue: build its parts, then finish it.
 
-    The plan lies in the data set's folder. Raw folders and that folder are at the same paths
-    wherever a part is built. Exit code 3 means that a source cannot be planned.
+    The plan lies in the data set. Raw folders, and its folder where it has one, are at the same
+    paths wherever a part is built. Exit code 3 means that a source cannot be planned.
     """
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
@@ -63,14 +63,7 @@ def plan_command(
         sources = qoqdata.plan(
             slugs,
             out=out,
-            raw=raw,
-            config=config,
-            mapping=mapping,
-            options=read_pairs(option, name="--option", form="NAME=VALUE", may_be_empty=True),
-            storage=storage,
-            patient_splits=read_pairs(
-                patient_splits, name="--patient-splits", form="NAMESPACE=FILE"
-            ),
+            **asked_of(raw, config, mapping, option, storage, patient_splits),
             max_quarantine=max_quarantine,
             limit=limit,
             salt_file=salt_file,

@@ -13,6 +13,7 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation import decision_log, decisions
+from qoqdata.curation.audit.label_errors import LABEL_ERROR, read_label_errors
 from qoqdata.curation.benchmark_images import find_benchmark_images
 from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.decision_log import Said
@@ -26,6 +27,7 @@ from qoqdata.curation.recipe import (
     CurationRecipe,
     Decision,
     Duplicates,
+    LabelErrors,
     Leakage,
     Likeness,
     Phi,
@@ -39,7 +41,7 @@ from qoqdata.verdicts import COMMENT, PERSON
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
-#: Of records that show a benchmark's image. A pass without an index leaves them as they are.
+#: Of records that show a benchmark's image or signal. A pass without an index leaves them.
 BENCHMARK = "benchmark"
 
 
@@ -93,6 +95,7 @@ def curate(
         (DUPLICATE,): _of_duplicates(duplicates),
         (QUALITY,): _of_faults(faults),
         (LEAKAGE,): None if leaks is None else _of_leaks(leaks),
+        (LABEL_ERROR,): _of_label_errors(dataset, recipe.label_errors),
     }
     if shown is not None:
         by_rules[(BENCHMARK,)] = _of_benchmarks(shown)
@@ -219,14 +222,18 @@ def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_benchmarks(shown: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts on records that show a benchmark's image; its file is the evidence."""
+    """Verdicts on records that show a benchmark's image or signal; its file is the evidence."""
     records = (
         shown.filter(pl.col("outcome") == "dropped")
         .sort("id", "correlation", "benchmark", descending=[False, True, False])
         .group_by("id", maintain_order=True)
-        .agg(names=pl.col("benchmark").unique().sort(), file=pl.col("file").first())
+        .agg(
+            pl.col("medium", "file").first(),
+            names=pl.col("benchmark").unique().sort(),
+        )
     )
-    reason = pl.format("shows an image of the benchmark {}", pl.col("names").list.join(", "))
+    what = pl.when(pl.col("medium") == "ecg").then(pl.lit("a signal")).otherwise(pl.lit("an image"))
+    reason = pl.format("shows {} of the benchmark {}", what, pl.col("names").list.join(", "))
     return _drop(records, pl.lit(BENCHMARK), reason, pl.col("file"))
 
 
@@ -247,6 +254,19 @@ def _of_faults(faults: pl.DataFrame) -> pl.DataFrame:
     )
     reason = pl.col("faults").list.join(", ")
     return _drop(records, pl.lit(QUALITY), reason, pl.lit(None, pl.String))
+
+
+def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
+    """Verdicts on records whose answer is still the one that the audit held for wrong."""
+    found = read_label_errors(dataset.layout)
+    answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
+    records = found.join(answers, on=["id", "answer"], how="semi").filter(
+        recipe.on_finding == "drop"
+    )
+    shown = pl.col("likelier_confidence").round(2), pl.col("confidence").round(2)
+    evidence = pl.format("{} {} against {}", "likelier", *shown)
+    reason = pl.format("the answer {} is likely wrong", "answer")
+    return _drop(records, pl.lit(LABEL_ERROR), reason, evidence)
 
 
 def _of_people(dataset: Dataset, said: Sequence[Said]) -> pl.DataFrame:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from qoqdata import manifest
 from qoqdata.atomic import remove_drafts
@@ -21,8 +18,11 @@ from qoqdata.pipeline.conversion import ChunkTask, Unfinished
 from qoqdata.pipeline.interrupts import telling_interrupts
 from qoqdata.pipeline.jobs import job_or_fault, max_quarantine_of, storage_of
 from qoqdata.pipeline.patient_splits import NamespaceSplits
+from qoqdata.pipeline.place import Place
 from qoqdata.pipeline.readme import write_readme
-from qoqdata.pipeline.source_build import SourceBuild, read_summary
+from qoqdata.pipeline.source_build import SourceBuild
+from qoqdata.pipeline.source_summary import read_summary
+from qoqdata.pipeline.stored_place import open_place
 from qoqdata.pipeline.workers import planning_apart, run_tasks
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
@@ -33,7 +33,7 @@ from qoqdata.version import VERSION
 _SHOWN = 5
 
 
-def build(config: BuildConfig, out: Path, setting: BuildSetting) -> Manifest:
+def build(config: BuildConfig, out: str | Path, setting: BuildSetting) -> Manifest:
     """Build or complete the data set at `out` and return its manifest.
 
     The same inputs, configuration and version give byte-identical shards for any number of
@@ -47,25 +47,25 @@ def build(config: BuildConfig, out: Path, setting: BuildSetting) -> Manifest:
 
 def build_requests(
     requests: Sequence[tuple[Source, SourceRequest]],
-    out: Path,
+    out: str | Path,
     setting: BuildSetting,
     config: BuildConfig | None = None,
 ) -> Manifest:
     """As `build`, for sources at hand, registered or not; `config` gives the common settings."""
-    layout = Layout(out)
     config = config or BuildConfig(sources=tuple(request for _, request in requests))
-    builds, lists = source_builds(requests, layout, config, setting)
-    with writing(layout):
-        begin(layout, lists)
-        for build in builds:
-            build.open()
-        _run(builds, setting)
-        return finish_set(builds, layout, config, setting)
+    with open_place(out) as place:
+        builds, lists = source_builds(requests, place, config, setting)
+        with place.alone():
+            begin(place, lists)
+            for build in builds:
+                build.open()
+            _run(builds, setting)
+            return finish_set(builds, place, config, setting)
 
 
 def source_builds(
     requests: Sequence[tuple[Source, SourceRequest]],
-    layout: Layout,
+    place: Place,
     config: BuildConfig,
     setting: BuildSetting,
 ) -> tuple[list[SourceBuild], list[NamespaceSplits]]:
@@ -75,7 +75,8 @@ def source_builds(
     """
     made = [job_or_fault(source, request, config.limits) for source, request in requests]
     jobs = [(source, job) for (source, _), (job, _) in zip(requests, made, strict=True)]
-    _check(layout, jobs, setting.salt)
+    layout = place.layout
+    _check(place, jobs, setting.salt)
     lists = patient_splits.gather(
         [job for _, job in jobs], config.patient_splits, layout, setting.salt
     )
@@ -89,7 +90,7 @@ def source_builds(
             config,
             storage_of(request, job, config, setting),
             max_quarantine_of(request, config, setting),
-            layout,
+            place,
             patients=lists.get(job.card.keys.namespace or ""),
             patient_splits=names.get(job.card.keys.namespace or ""),
             blocking=blocking,
@@ -100,37 +101,24 @@ def source_builds(
     return builds, list(lists.values())
 
 
-@contextmanager
-def writing(layout: Layout) -> Iterator[None]:
-    """Alone with the data set, its folders made; raises UsageError where another build writes."""
-    _make_folders(layout)
-    try:
-        with FileLock(layout.lock, timeout=0):
-            yield
-    except Timeout as error:
-        raise UsageError(
-            "another build is writing this data set",
-            where=str(layout.root),
-            fix="wait for it to end",
-        ) from error
-
-
-def begin(layout: Layout, lists: Iterable[NamespaceSplits]) -> None:
+def begin(place: Place, lists: Iterable[NamespaceSplits]) -> None:
     """Until the new manifest is there the data set is unfinished, and must look it.
 
     The plan of an earlier build in parts is no more: parts that still run end themselves.
     """
-    layout.plan.unlink(missing_ok=True)
-    shutil.rmtree(layout.plan.parent, ignore_errors=True)
-    layout.manifest.unlink(missing_ok=True)
+    layout = place.layout
+    place.remove(layout.plan)
+    place.remove_below(layout.plan.parent)
+    place.remove(layout.manifest)
     remove_drafts(layout.root)
     patient_splits.write_lists(lists, layout)
 
 
 def finish_set(
-    builds: Iterable[SourceBuild], layout: Layout, config: BuildConfig, setting: BuildSetting
+    builds: Iterable[SourceBuild], place: Place, config: BuildConfig, setting: BuildSetting
 ) -> Manifest:
     """Sum the sources up, all of whose chunks are there, and write the manifest."""
+    builds, layout = list(builds), place.layout
     for build in builds:
         build.close(setting.salt, setting.listen)
     # Of workers that died in this very build.
@@ -138,18 +126,8 @@ def finish_set(
     result = _assemble(layout, config.name or layout.root.resolve().name, setting.salt)
     write_readme(layout.root, result)
     manifest.write_manifest(layout, result)
+    place.keep_rest((build.slug for build in builds), layout.manifest)
     return result
-
-
-def _make_folders(layout: Layout) -> None:
-    """Those that name raw files and what is in them: for whoever builds, and nobody else."""
-    try:
-        for folder in (layout.build, layout.quarantine("x").parent):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
-    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        what = f"no folder can be made there: {(error.strerror or str(error)).lower()}"
-        raise UsageError(what, where=str(layout.root), fix="name another --out") from error
 
 
 def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
@@ -202,22 +180,22 @@ def unfinished(builds: Iterable[SourceBuild], end: str = "") -> UnfinishedBuild:
     )
 
 
-def _check(layout: Layout, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
+def _check(place: Place, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
     slugs = [job.card.slug for _, job in jobs]
     if repeated := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
         fix = "give each mapping a slug of its own"
         raise UsageError(f"two sources are called {repeated[0]}", fix=fix)
-    root = layout.root.resolve()
+    layout = place.layout
     for _, job in jobs:
-        if root.is_relative_to(job.raw.root.resolve()):
-            raise UsageError("lies inside the raw folder", where=str(layout.root), fix="move --out")
+        if place.is_inside(job.raw):
+            raise UsageError("lies inside the raw folder", where=place.where, fix="move --out")
     if layout.manifest.is_file():
         before = manifest.read_manifest(layout.root)
         others = set(before.sources) - set(slugs)
         if others and before.salt_fingerprint != salt.fingerprint:
             raise UsageError(
                 f"holds {', '.join(sorted(others))} built with another salt",
-                where=str(layout.root),
+                where=place.where,
                 fix="use the same salt file, or another --out",
             )
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from qoqdata.atomic import write_json
 from qoqdata.readers.container.address import LMDB_FILE, MARK, container_state
 from qoqdata.sources.protocol import Job
-from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.raw_stamps import Stamp
 from qoqdata.sources.unit_table import all_files
 
 

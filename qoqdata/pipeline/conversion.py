@@ -20,6 +20,7 @@ from qoqdata.pipeline.faults import (
     stopped_at,
 )
 from qoqdata.pipeline.interrupts import is_persons
+from qoqdata.pipeline.place import Place, tail_digest
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.pipeline.unit_limits import TimeIsUp, killing, memory_bound, raising
@@ -30,10 +31,11 @@ from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
 from qoqdata.records.likeness_table import Shown, write_likeness
 from qoqdata.records.rows import RecordFacts, row, shows_something
-from qoqdata.records.rules import validate
+from qoqdata.records.rules import validate_unit
 from qoqdata.records.storage import MediaStore
 from qoqdata.sources.conformance import sort_converted
 from qoqdata.sources.protocol import Filtered, Job, Skipped, Source, Unit
+from qoqdata.sources.raw_roots import is_gone
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,14 @@ class ChunkTask:
     job: Job
     salt: Salt
     storage: Storage
-    layout: Layout
+    place: Place
     #: Of the source, see `receipts`.
     common: str
+
+    @property
+    def layout(self) -> Layout:
+        """Where its files are on this machine."""
+        return self.place.layout
 
     @property
     def slug(self) -> str:
@@ -122,7 +129,7 @@ def convert_chunk(
     receipt = ShardReceipt(
         fingerprint=task.fingerprint(stamped),
         shard=shard,
-        tail=None if shard is None else receipts.tail_digest(path),
+        tail=None if shard is None else tail_digest(path),
         converted=tally.converted,
         records=tally.records,
         annotation_only=tally.annotation_only,
@@ -132,6 +139,7 @@ def convert_chunk(
         stopped=dict(sorted(tally.stopped)),
     )
     receipts.write_receipt(task.layout.receipt(slug, name), receipt)
+    task.place.keep_chunk((path, task.layout.likeness(slug, name)), task.layout.receipt(slug, name))
     return receipt
 
 
@@ -154,14 +162,17 @@ def _outcome(unit: Unit, task: ChunkTask, identifiers: Identifiers) -> UnitOutco
         records, skipped = sort_converted(converted, unit, job.card)
         skips = total_skips(_skip(one, unit, job) for one in skipped)
         rows, shown = _rows(records, unit, task, digest)
-        for one in rows:
-            validate(one, job.card.role)
+        validate_unit(rows, job.card.role)
     # A converter that calls `exit`, or a decoder that panics, ends its unit and not the build.
     except BaseException as error:
         if is_persons(error):
             raise
+        fault = fault_of(error)
+        if fault is None and any(map(is_gone, (job.raw.root, *job.raw.mounts.values()))):
+            # Files that went with their mount are not missing from the source.
+            fault = UnitFault("machine", "the raw folder is empty or gone, and was there before")
         row = quarantine.failure_row(unit.key, unit.files, stage, error, job, task.source)
-        return UnitOutcome((), row, identifiers=identifiers, fault=fault_of(error))
+        return UnitOutcome((), row, identifiers=identifiers, fault=fault)
     if not rows:
         return UnitOutcome((), _skipped_row(unit, skips, job), skips, identifiers)
     return UnitOutcome(rows, None, skips, identifiers, shown)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import UnfinishedBuild, UsageError
-from qoqdata.layout import Layout
 from qoqdata.pipeline import progress, receipts
 from qoqdata.pipeline.build import (
     begin,
@@ -22,13 +21,14 @@ from qoqdata.pipeline.build import (
     run_builds,
     source_builds,
     unfinished,
-    writing,
 )
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.interrupts import telling_interrupts
 from qoqdata.pipeline.jobs import job_or_fault, max_quarantine_of, storage_of
+from qoqdata.pipeline.place import Place
 from qoqdata.pipeline.source_build import SourceBuild
+from qoqdata.pipeline.stored_place import open_place
 from qoqdata.pipeline.stored_plan import (
     StoredPlan,
     as_planned,
@@ -95,7 +95,7 @@ def parse_part(text: str) -> Part:
 
 def plan(
     requests: Sequence[tuple[Source, SourceRequest]],
-    out: Path,
+    out: str | Path,
     setting: BuildSetting,
     config: BuildConfig,
 ) -> list[PlanCounts]:
@@ -103,18 +103,18 @@ def plan(
 
     Raises UsageError as `build` does. What was built before stays, as far as it is as planned.
     """
-    layout = Layout(out)
-    builds, lists = source_builds(requests, layout, config, setting)
     engine, workers, listen = setting.engine, setting.workers, setting.listen
-    with writing(layout):
-        begin(layout, lists)
-        with (
-            telling_interrupts(),
-            planning_apart(engine=engine, workers=workers, listen=listen) as apart,
-        ):
-            for build in builds:
-                build.make_plan(setting, apart)
-        write_plan(builds, layout, config, setting)
+    with open_place(out) as place:
+        builds, lists = source_builds(requests, place, config, setting)
+        with place.alone():
+            begin(place, lists)
+            with (
+                telling_interrupts(),
+                planning_apart(engine=engine, workers=workers, listen=listen) as apart,
+            ):
+                for build in builds:
+                    build.make_plan(setting, apart)
+            write_plan(builds, place, config, setting)
     return [
         PlanCounts(
             build.slug,
@@ -128,7 +128,7 @@ def plan(
 
 
 def build_part(
-    out: Path, part: Part, setting: BuildSetting, find: Find = catalogue.find_source
+    out: str | Path, part: Part, setting: BuildSetting, find: Find = catalogue.find_source
 ) -> PartCounts:
     """Build the chunks of a part of the plan at `out`, but for those that are there already.
 
@@ -136,20 +136,27 @@ def build_part(
     raw folder is not there; and UnfinishedBuild where raw files are not as they were planned, where
     the plan is replaced meanwhile, and where a disk or the system failed again and again.
     """
-    layout = Layout(out)
-    plan = read_plan(layout, setting.salt)
-    builds = _planned_builds(plan, setting, find)
+    with open_place(out) as place:
+        return _build_part(read_plan(place, setting.salt), part, setting, find)
+
+
+def _build_part(plan: StoredPlan, part: Part, setting: BuildSetting, find: Find) -> PartCounts:
+    builds, layout = _planned_builds(plan, setting, find), plan.layout
     for build in builds:
         if (path := changed_input(build, plan.sources[build.slug])) is not None:
             raise _changed([f"{build.slug}: {path}"])
     layout.parts.mkdir(parents=True, exist_ok=True)
-    (layout.parts / f"{part.number}-of-{part.of}").touch()
+    note = layout.parts / f"{part.number}-of-{part.of}"
+    note.touch()
+    plan.place.keep([note])
+    by_slug = {build.slug: build for build in builds}
     changed: list[str] = []
     own = [pair for n, pair in enumerate(plan.in_turn()) if n % part.of == part.number - 1]
     for slug, source in plan.sources.items():
         units = [source.chunks[place].units for one, place in own if one == slug]
         setting.listen(progress.Planned(slug, sum(units), len(units), 0))
-    by_slug = {build.slug: build for build in builds}
+        if setting.resume:
+            by_slug[slug].look_at(source.chunks[place].name for one, place in own if one == slug)
     with telling_interrupts():
         run_builds(builds, _tasks(plan, by_slug, own, setting, changed), setting)
     if any(build.unfinished for build in builds):
@@ -166,38 +173,40 @@ def build_part(
     )
 
 
-def finish(out: Path, setting: BuildSetting, find: Find = catalogue.find_source) -> Manifest:
+def finish(out: str | Path, setting: BuildSetting, find: Find = catalogue.find_source) -> Manifest:
     """Join the parts of the plan at `out`, and return the manifest of the data set.
 
     Raises UsageError as `build_part` does and where another build is writing the set, and
     UnfinishedBuild, which names the parts to be built, where chunks are missing.
     """
-    layout = Layout(out)
-    read_plan(layout, setting.salt)  # No folder is made where there is none.
-    with writing(layout):
-        plan = read_plan(layout, setting.salt)
-        builds = _planned_builds(plan, setting, find)
-        by_slug = {build.slug: build for build in builds}
-        for build in builds:
-            with_units(build, plan)
-        missing = []
-        for turn, (slug, place) in enumerate(plan.in_turn()):
-            build, planned = by_slug[slug], plan.sources[slug].chunks[place]
-            receipt = build.receipt(planned.name)
-            limits = build.job.limits
-            if receipt is not None and receipts.holds(
-                receipt, planned.fingerprint, layout.root, limits
-            ):
-                build.finished(build.chunks[place], receipt, setting.listen, reused=True)
-            else:
-                missing.append(turn)
-        if missing:
-            raise _missing(layout, missing, sum(1 for _ in plan.in_turn()))
-        layout.manifest.unlink(missing_ok=True)
-        for build in builds:
-            build.open()
-            build.remove_stale()
-        return finish_set(builds, layout, plan.document.config, setting)
+    with open_place(out) as place:
+        read_plan(place, setting.salt)  # No folder is made where there is none.
+        with place.alone():
+            return _finish(read_plan(place, setting.salt), setting, find)
+
+
+def _finish(plan: StoredPlan, setting: BuildSetting, find: Find) -> Manifest:
+    builds = _planned_builds(plan, setting, find)
+    by_slug = {build.slug: build for build in builds}
+    for build in builds:
+        with_units(build, plan)
+        build.look_at(chunk.name for chunk in build.chunks)
+    missing = []
+    for turn, (slug, place) in enumerate(plan.in_turn()):
+        build, planned = by_slug[slug], plan.sources[slug].chunks[place]
+        receipt = build.receipt(planned.name)
+        limits = build.job.limits
+        if receipt is not None and receipts.holds(receipt, planned.fingerprint, plan.place, limits):
+            build.finished(build.chunks[place], receipt, setting.listen, reused=True)
+        else:
+            missing.append(turn)
+    if missing:
+        raise _missing(plan.place, missing, sum(1 for _ in plan.in_turn()))
+    plan.place.remove(plan.layout.manifest)
+    for build in builds:
+        build.open()
+        build.remove_stale()
+    return finish_set(builds, plan.place, plan.document.config, setting)
 
 
 def _planned_builds(plan: StoredPlan, setting: BuildSetting, find: Find) -> list[SourceBuild]:
@@ -216,7 +225,7 @@ def _planned_builds(plan: StoredPlan, setting: BuildSetting, find: Find) -> list
             config,
             storage_of(request, job, config, setting),
             max_quarantine_of(request, config, setting),
-            plan.layout,
+            plan.place,
             fault=fault,
         )
         as_planned(build, plan, setting.salt)
@@ -235,11 +244,11 @@ def _tasks(
     for slug, place in own:
         if plan.is_replaced():
             what = "another plan or build has begun here"
-            raise UnfinishedBuild(what, where=str(plan.layout.root), fix="build the parts of that")
+            raise UnfinishedBuild(what, where=plan.place.where, fix="build the parts of that")
         build, chunk = builds[slug], plan.chunk(slug, place)
         receipt = build.receipt(chunk.name) if setting.resume else None
         planned, limits = plan.sources[slug].chunks[place].fingerprint, build.job.limits
-        if receipt is not None and receipts.holds(receipt, planned, plan.layout.root, limits):
+        if receipt is not None and receipts.holds(receipt, planned, plan.place, limits):
             build.finished(chunk, receipt, setting.listen, reused=True)
         elif (path := changed_file(build, chunk)) is not None:
             changed.append(f"{build.slug}: {path}")
@@ -253,18 +262,18 @@ def _changed(paths: Sequence[str]) -> UnfinishedBuild:
     return UnfinishedBuild(what, fix=_PLAN_AGAIN)
 
 
-def _missing(layout: Layout, places: Sequence[int], chunks: int) -> UnfinishedBuild:
+def _missing(place: Place, places: Sequence[int], chunks: int) -> UnfinishedBuild:
     """What to say of chunks that nobody has built: whose they are, by the parts begun last."""
-    notes = sorted(layout.parts.glob("*-of-*"), key=lambda note: note.stat().st_mtime_ns)
-    found = [match for note in notes if (match := _NOTE.fullmatch(note.name))]
+    notes = place.names(place.layout.parts)
+    found = [match for note in notes if (match := _NOTE.fullmatch(note))]
     of = int(found[-1][2]) if found else 1
-    parts = sorted(Counter(place % of + 1 for place in places).items())
+    parts = sorted(Counter(number % of + 1 for number in places).items())
     shown = ", ".join(f"{number}/{of} ({count})" for number, count in parts[:_SHOWN])
     more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
-    command = f"qoqdata build --part {parts[0][0]}/{of} --out {layout.root}"
+    command = f"qoqdata build --part {parts[0][0]}/{of} --out {place.where}"
     others = ", the same for the other parts" if len(parts) > 1 else ""
     return UnfinishedBuild(
         f"{len(places)} of {chunks} chunks are missing: of part {shown}{more}",
-        where=str(layout.root),
+        where=place.where,
         fix=f"run `{command}`{others}, then finish again",
     )

@@ -25,7 +25,7 @@ from qoqdata.readers.identifiers import Identifiers, taking_identifiers
 from qoqdata.sources.conformance import sound_plan
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Source, Unit
 from qoqdata.sources.raw_level import with_level
-from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.raw_stamps import Stamp
 from qoqdata.sources.unit_table import NO_UNITS, all_files, units_of
 
 

@@ -20,6 +20,7 @@ from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.pipeline.workers import AHEAD, Result, Suspect, convert_alone, finished_or_why
 from qoqdata.version import VERSION
 
+_UNSPILLED = {"automatic_object_spilling_enabled": False}
 #: Seconds after which the room in the cluster is looked at again.
 _LOOK = 10.0
 #: Seconds in which a cluster answers.
@@ -79,12 +80,14 @@ def _connected(workers: int, address: str | None) -> Any:
     except ImportError as error:
         raise UsageError("the ray engine needs Ray", fix="pip install 'qoqdata[ray]'") from error
     if not ray.is_initialized():
-        # A cluster that is there has as many cores as it has.
-        cores = {} if address else {"num_cpus": workers or None}
+        # A cluster that is there has as many cores as it has, and spills where it is told to. What
+        # passes through Ray is small: chunks as units, and receipts.
+        own: dict[str, Any] = {"num_cpus": workers or None, "_system_config": _UNSPILLED}
         try:
             if address is not None:
                 _knock(address)
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, **cores)
+            settings = {} if address else own
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, **settings)
         except (OSError, ValueError) as error:
             what = f"no cluster answers: {str(error).partition(chr(10))[0]}"
             fix = "check the address, or leave it out to use this machine"

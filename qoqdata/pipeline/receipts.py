@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -15,15 +14,16 @@ from qoqdata.contract.manifest import Shard
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.contract.storage import Storage
 from qoqdata.pipeline.chunks import Chunk
+from qoqdata.pipeline.place import Place
 from qoqdata.pipeline.unit_limits import memory_bound
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
-from qoqdata.sources.rawtree import RawTree, Stamp
+from qoqdata.sources.raw_stamps import Stamp
+from qoqdata.sources.rawtree import RawTree
 from qoqdata.sources.unit_table import COLUMNS, all_files
 from qoqdata.version import VERSION
 
-_TAIL = 2**16
 _TEXTS = [name for name in COLUMNS if name != "files"]
 #: Of files one after the other: of a unit, or of several.
 Stamps = tuple[Stamp | None, ...]
@@ -133,7 +133,7 @@ def write_receipt(path: Path, receipt: ShardReceipt) -> None:
     write_json(path, receipt.model_dump(mode="json"))
 
 
-def holds(receipt: ShardReceipt | None, current: str, root: Path, limits: Limits) -> bool:
+def holds(receipt: ShardReceipt | None, current: str, place: Place, limits: Limits) -> bool:
     """Whether the chunk needs no work: same fingerprint, and its shard is there, of the same size
     and with the same footer, so that another shard in its place is noticed. It needs work where a
     limit was raised that had stopped one of its units.
@@ -147,14 +147,4 @@ def holds(receipt: ShardReceipt | None, current: str, root: Path, limits: Limits
         return False
     if receipt.shard is None:
         return True
-    path = root / receipt.shard.path
-    if not path.is_file() or path.stat().st_size != receipt.shard.bytes:
-        return False
-    return tail_digest(path) == receipt.tail
-
-
-def tail_digest(path: Path) -> str:
-    """sha256 of the last bytes of a file: of a shard, its footer, which holds ids and checksums."""
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - _TAIL))
-        return hashlib.sha256(stream.read()).hexdigest()
+    return place.end_of(receipt.shard.path) == (receipt.shard.bytes, receipt.tail)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qoqdata.atomic import digest, file_digest, write_json
 from qoqdata.contract.card import Card
@@ -19,7 +15,7 @@ from qoqdata.contract.storage import Storage
 from qoqdata.errors import OverLimit, QoqdataError, UnfinishedBuild, WorkerDied
 from qoqdata.layout import Layout
 from qoqdata.manifest import is_as_built
-from qoqdata.metadata import write_metadata
+from qoqdata.metadata import write_source_metadata
 from qoqdata.pipeline import progress, quarantine, raw_keys, receipts
 from qoqdata.pipeline.blocks import blocks_of
 from qoqdata.pipeline.chunks import Chunk, cut_chunks
@@ -27,9 +23,10 @@ from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.containers import container_digests
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
-from qoqdata.pipeline.faults import death
+from qoqdata.pipeline.faults import death, fault_of
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.patient_splits import NamespaceSplits
+from qoqdata.pipeline.place import Place
 from qoqdata.pipeline.planning import (
     NO_PLAN,
     SourceFault,
@@ -37,30 +34,14 @@ from qoqdata.pipeline.planning import (
     plan_or_fault,
     source_fault,
 )
-from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, total_skips
+from qoqdata.pipeline.receipts import ShardReceipt, total_skips
+from qoqdata.pipeline.source_summary import SourceSummary, count_of, read_summary
 from qoqdata.pipeline.unit_limits import TimeIsUp
 from qoqdata.pipeline.worker_process import ProcessDied
 from qoqdata.pipeline.workers import Apart
 from qoqdata.records.identity import Salt
 from qoqdata.sources.protocol import Job, Source
 from qoqdata.sources.unit_table import NO_UNITS
-
-
-class SourceSummary(BaseModel):
-    """One finished source: its manifest entry, shards, and metadata where it has shards.
-
-    `skipped` counts as the entry does, with examples, whose words do not leave the site.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    slug: str
-    entry: SourceEntry
-    shards: tuple[Shard, ...]
-    metadata: MetadataFile | None
-    skipped: tuple[SkipCount, ...] = ()
-    #: Digests of what its file of raw keys was made from, and of the file.
-    raw_keys: tuple[str, str] | None = None
 
 
 class _Refusal(Exception):
@@ -80,7 +61,7 @@ class SourceBuild:
     config: BuildConfig
     storage: Storage
     max_quarantine: float
-    layout: Layout
+    place: Place
     #: The splits of the patients of its namespace, where its card needs them, and their name.
     patients: NamespaceSplits | None = None
     patient_splits: str | None = None
@@ -106,6 +87,11 @@ class SourceBuild:
     unfinished: dict[str, str] = field(default_factory=dict)
 
     @property
+    def layout(self) -> Layout:
+        """Where its files are on this machine."""
+        return self.place.layout
+
+    @property
     def slug(self) -> str:
         """The source's name in the data set."""
         return self.job.card.slug
@@ -115,7 +101,7 @@ class SourceBuild:
         path = self.layout.summary(self.slug)
         with suppress(OSError, UnfinishedBuild):
             self.before = read_summary(path)
-        path.unlink(missing_ok=True)
+        self.place.remove(path)
 
     def tasks(self, setting: BuildSetting, apart: Apart) -> Iterator[ChunkTask]:
         """Plan the source, and yield a task for every chunk whose receipt does not hold."""
@@ -123,12 +109,15 @@ class SourceBuild:
         if self.refusal is not None:
             return
         self.remove_stale()
+        if setting.resume:
+            self.look_at(chunk.name for chunk in self.chunks)
         for chunk in self.chunks:
+            self.place.require_alone()
             task = self.task(chunk, setting.salt)
             receipt = self.receipt(chunk.name) if setting.resume else None
             with self._refusing("plan", setting.listen):
                 current = task.fingerprint()
-                if not receipts.holds(receipt, current, self.layout.root, self.job.limits):
+                if not receipts.holds(receipt, current, self.place, self.job.limits):
                     receipt = None
             if self.refusal is not None:
                 return
@@ -162,8 +151,15 @@ class SourceBuild:
 
     def task(self, chunk: Chunk, salt: Salt) -> ChunkTask:
         """The task of a chunk."""
-        common, layout = self.common, self.layout
-        return ChunkTask(chunk, self.source, self.job, salt, self.storage, layout, common)
+        common, place = self.common, self.place
+        return ChunkTask(chunk, self.source, self.job, salt, self.storage, place, common)
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """Learn of chunks by name, whose receipts are asked for next."""
+        names = list(names)
+        self.place.bring(self.layout.receipt(self.slug, name) for name in names)
+        found = (self.receipt(name) for name in names)
+        self.place.look_at(one.shard for one in found if one is not None and one.shard is not None)
 
     def receipt(self, name: str) -> ShardReceipt | None:
         """The receipt of the chunk of that name, whether or not it holds."""
@@ -244,7 +240,9 @@ class SourceBuild:
         try:
             yield
         except BaseException as error:
-            if is_persons(error):
+            # A disk that fails while a source is summed up is no fault of the source.
+            failed = stage == "validate" and (fault := fault_of(error)) and fault.kind == "machine"
+            if is_persons(error) or failed:
                 raise
             self.refuse(error, stage, listen)
 
@@ -257,7 +255,7 @@ class SourceBuild:
         # Block lists name raw keys and patients: they stay with the source that has them.
         card = self.job.card.model_copy(update={"block": ()}).model_dump(mode="json")
         write_json(self.layout.card(self.slug), card)
-        counts = _count(receipts_, left_out=self.plan.left_out)
+        counts = count_of(receipts_, left_out=self.plan.left_out)
         entry = SourceEntry(
             role=self.job.card.role,
             converter=self.source.card.slug,
@@ -298,15 +296,16 @@ class SourceBuild:
     def _write_metadata(self, shards: tuple[Shard, ...]) -> MetadataFile | None:
         """The metadata of the shards; those of the last build where it had the same shards."""
         path = self.layout.metadata(self.slug)
+        self.place.bring([path])
         if self.before is not None and self.before.shards == shards:
             metadata = self.before.metadata
             with suppress(FileNotFoundError):
                 if metadata is not None and is_as_built(path, metadata):
                     return metadata
-        metadata = write_metadata(self.layout.root, shards).get(self.slug)
-        if metadata is None:
+        if not shards:
             path.unlink(missing_ok=True)
-        return metadata
+            return None
+        return write_source_metadata(self.layout.root, self.slug, self.place.metadata(shards))
 
     def _write_raw_keys(
         self, receipts_: Sequence[ShardReceipt], salt: Salt
@@ -354,9 +353,9 @@ class SourceBuild:
         layout, slug = self.layout, self.slug
         folders = (layout.shards(slug), layout.likenesses(slug), layout.receipts(slug))
         for folder, suffix in zip(folders, (".parquet", ".parquet", ".json"), strict=True):
-            for path in folder.glob("*") if folder.is_dir() else ():
+            for path in map(folder.joinpath, self.place.names(folder)):
                 if path.stem not in names or path.suffix != suffix:
-                    path.unlink()
+                    self.place.remove(path)
 
 
 def _plan_error(error: ProcessDied | TimeIsUp, slug: str, seconds: int) -> QoqdataError:
@@ -366,37 +365,3 @@ def _plan_error(error: ProcessDied | TimeIsUp, slug: str, seconds: int) -> Qoqda
         return OverLimit(what, where=slug, fix="raise limits.plan_seconds, or mend its plan")
     what = f"planning ended its process ({fault.message})"
     return WorkerDied(what, where=slug, fix="mend its plan, which may raise and never exit")
-
-
-def _count(receipts: Iterable[ShardReceipt], *, left_out: Iterable[dict[str, Any]]) -> Counts:
-    """Counts that reconcile: units = converted + quarantined + filtered."""
-    receipts = list(receipts)
-    rows = [*left_out, *(row for receipt in receipts for row in receipt.quarantine)]
-    outcomes = Counter(row["outcome"] for row in rows)
-    by_split: Counter[str] = Counter()
-    for receipt in receipts:
-        if receipt.shard is not None:
-            by_split[receipt.shard.split] += receipt.shard.rows
-    conversions = sum(receipt.converted for receipt in receipts)
-    skipped: dict[str, dict[str, int]] = {}
-    for one in total_skips(one for receipt in receipts for one in receipt.skipped):
-        skipped.setdefault(one.task, {})[one.reason] = one.questions
-    return Counts(
-        units=conversions + outcomes.total(),
-        converted=conversions,
-        quarantined=outcomes["quarantined"],
-        filtered=outcomes["filtered"],
-        records=sum(receipt.records for receipt in receipts),
-        annotation_only=sum(receipt.annotation_only for receipt in receipts),
-        by_split=dict(by_split),
-        skipped=skipped,
-    )
-
-
-def read_summary(path: Path) -> SourceSummary:
-    """The summary of a finished source; raises UnfinishedBuild when it is none."""
-    try:
-        return SourceSummary.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        fix = "delete it and run the build of that source again"
-        raise UnfinishedBuild("is not a build summary", where=str(path), fix=fix) from error

@@ -26,11 +26,12 @@ from qoqdata.pipeline import raw_keys, receipts
 from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, Overrides
 from qoqdata.pipeline.jobs import mapping_of
+from qoqdata.pipeline.place import Place
 from qoqdata.pipeline.planning import SourcePlan
 from qoqdata.pipeline.source_build import SourceBuild
 from qoqdata.records.identity import Salt
 from qoqdata.records.raw_keys import ENTRY
-from qoqdata.sources.rawtree import Stamp
+from qoqdata.sources.raw_stamps import Stamp
 from qoqdata.sources.unit_table import COLUMNS, all_files
 from qoqdata.version import VERSION
 
@@ -97,11 +98,16 @@ class StoredPlan:
     Tables of units are read as they are asked for: a plan of millions is more than a part needs.
     """
 
-    layout: Layout
+    place: Place
     document: PlanDocument
     sources: Mapping[str, PlannedSource]
     _text: bytes
     _open: dict[str, pq.ParquetFile] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> Layout:
+        """Where its files are on this machine."""
+        return self.place.layout
 
     def in_turn(self) -> Iterator[tuple[str, int]]:
         """Source and place in it of all chunks, in the order in which parts take them."""
@@ -136,6 +142,7 @@ class StoredPlan:
 
     def is_replaced(self) -> bool:
         """Whether another plan, or none, is there now."""
+        self.place.bring([self.layout.plan])
         try:
             return self.layout.plan.read_bytes() != self._text
         except FileNotFoundError:
@@ -163,10 +170,10 @@ def frozen_config(config: BuildConfig) -> BuildConfig:
 
 
 def write_plan(
-    builds: Iterable[SourceBuild], layout: Layout, config: BuildConfig, setting: BuildSetting
+    builds: Iterable[SourceBuild], place: Place, config: BuildConfig, setting: BuildSetting
 ) -> None:
     """Write the plan of sources that were planned, with the stamps that their files have now."""
-    builds, digests = list(builds), {}
+    builds, layout, digests = list(builds), place.layout, {}
     for build in builds:
         for path in _write_source(build, layout, setting.salt):
             digests[path.name] = file_digest(path)
@@ -179,15 +186,17 @@ def write_plan(
         digests=digests,
     )
     write_json(layout.plan, document.model_dump(mode="json"))
+    place.keep_rest((), layout.plan)
 
 
-def read_plan(layout: Layout, salt: Salt) -> StoredPlan:
-    """The plan in the data set's folder.
+def read_plan(place: Place, salt: Salt) -> StoredPlan:
+    """The plan in the data set.
 
     Raises UsageError where there is none and for one of another salt or version of qoqdata, and
     UnfinishedBuild for one whose files are not those that were written.
     """
-    where = str(layout.root)
+    layout, where = place.layout, place.where
+    place.bring([layout.plan])
     try:
         text = layout.plan.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -203,6 +212,7 @@ def read_plan(layout: Layout, salt: Salt) -> StoredPlan:
     if document.salt_fingerprint != salt.fingerprint:
         fix = "name the same file with --salt-file"
         raise UsageError("was planned with another salt", where=where, fix=fix)
+    place.bring(layout.plan.with_name(name) for name in document.digests)
     for name, expected in document.digests.items():
         path = layout.plan.with_name(name)
         if not path.is_file() or file_digest(path) != expected:
@@ -211,7 +221,7 @@ def read_plan(layout: Layout, salt: Salt) -> StoredPlan:
         slug: PlannedSource.model_validate_json(layout.planned_source(slug).read_bytes())
         for slug in document.sources
     }
-    return StoredPlan(layout, document, sources, text)
+    return StoredPlan(place, document, sources, text)
 
 
 def as_planned(build: SourceBuild, plan: StoredPlan, salt: Salt) -> None:
@@ -229,7 +239,7 @@ def as_planned(build: SourceBuild, plan: StoredPlan, salt: Salt) -> None:
         if own != planned.common:
             what = f"{build.slug} was planned with another converter, card or settings"
             fix = f"install the same everywhere, or {_PLAN_AGAIN}"
-            raise UsageError(what, where=str(plan.layout.root), fix=fix)
+            raise UsageError(what, where=plan.place.where, fix=fix)
 
 
 def with_units(build: SourceBuild, plan: StoredPlan) -> None:

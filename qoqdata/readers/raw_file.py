@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +29,7 @@ from qoqdata.readers.container.address import Address, address, container_state
 from qoqdata.readers.container.contents import HoldsArrays
 from qoqdata.readers.container.opened import State, file_state, open_container
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.ranged_stream import RangedStream
 
 #: What makes the digests: BLAKE3 needs no SHA instructions to be fast. Published SHA256SUMS are
 #: checked where files are fetched, not here.
@@ -43,6 +44,37 @@ _SPECIAL = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+#: Bytes that are fetched at once of a file elsewhere: headers of images seldom are longer.
+_AHEAD = 1 << 15
+
+
+@dataclass(frozen=True)
+class RangedFile:
+    """A file elsewhere, of `size` bytes, of which `read(begin, end)` fetches what a reader looks
+    at. `name` is for messages."""
+
+    name: str
+    size: int
+    read: Callable[[int, int], bytes]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def joint_digest(names: Iterable[str], digest_of: Callable[[str], bytes]) -> str:
+    """BLAKE3 over the digests of files in the order given.
+
+    Raises UnreadableFile for a folder or a failing disk, and what else `digest_of` raises.
+    """
+    total = blake3()
+    for name in names:
+        try:
+            total.update(digest_of(name))
+        except OSError as error:
+            raise UnreadableFile(f"cannot be read: {error.strerror}", where=name) from error
+    return total.hexdigest()
 
 
 @dataclass
@@ -61,14 +93,17 @@ class RawDigests:
             if (known := self._by_state.get(_member_state(member))) is not None:
                 return known
             return blake3(self.member_content(member, limits)).digest()
-        state = file_state(path.stat())
-        if (digest := self._by_state.get(state)) is None:
+        if (digest := self.of_state(file_state(path.stat()))) is None:
             hasher = blake3()
             with open_regular(path) as file:
                 while block := file.read(_STEP):
                     hasher.update(block)
             digest = hasher.digest()
         return digest
+
+    def of_state(self, state: State) -> bytes | None:
+        """The digest of a file on disk that was read and had this state; None for any other."""
+        return self._by_state.get(state)
 
     def content(self, state: State, file: BinaryIO) -> bytes:
         """The content of an open file, kept for the next reader of it; its digest is noted."""
@@ -107,11 +142,13 @@ def taking_digests() -> Iterator[RawDigests]:
         _DIGESTS.reset(token)
 
 
-def open_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+def open_raw_file(path: Path | RangedFile, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
     """A file to read from: the file itself, or its content in memory.
 
     Raises OSError; for a member, MissingFile, TooLarge and what else its container raises.
     """
+    if isinstance(path, RangedFile):
+        return BufferedReader(RangedStream(path.read, path.size), _AHEAD)
     digests = _DIGESTS.get()
     if (member := address(path)) is not None:
         return BytesIO((digests or RawDigests()).member_content(member, limits))
@@ -144,6 +181,23 @@ def read_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
         return file.getvalue() if isinstance(file, BytesIO) else file.read()
 
 
+def read_bounded_file(path: Path, limits: Limits, *, where: str) -> bytes:
+    """The content of a file or member of at most `limits.file_bytes`, looked up before it is read.
+
+    Raises as `open_raw_file`, and TooLarge, which names `where`.
+    """
+    digests = _DIGESTS.get()
+    if digests is None or address(path) is not None:
+        limits.check("file_bytes", raw_state(path, limits=limits)[1], where=where)
+        return read_raw_file(path, limits=limits)
+    status = path.stat()
+    refuse_special(status.st_mode, where=str(path))
+    limits.check("file_bytes", status.st_size, where=where)
+    with path.open("rb", buffering=0) as file:
+        state = file_state(os.fstat(file.fileno()))
+        return file.readall() if state[2] > WHOLE_BYTES else digests.content(state, file)
+
+
 def read_raw_array(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """The values of a dataset of an HDF5 file, in their own dtype and shape; not writable.
 
@@ -159,11 +213,13 @@ def read_raw_array(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray
     return np.frombuffer(read_raw_file(path, limits=limits), dtype).reshape(shape)
 
 
-def raw_state(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
+def raw_state(path: Path | RangedFile, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
     """Mode and size in bytes of what lies at `path`; a member has the mode of its container.
 
     Raises as `open_raw_file`.
     """
+    if isinstance(path, RangedFile):
+        return stat.S_IFREG, path.size
     if (member := address(path)) is None:
         status = path.stat()
         return status.st_mode, status.st_size

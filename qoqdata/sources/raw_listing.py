@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from qoqdata.errors import InputError, OutsideRoot, UnreadableFile
@@ -139,3 +139,13 @@ def _is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def left_out_of(listings: Iterable[Listing]) -> Listing:
+    """What several listings left out, together; its `files` are empty."""
+    together = Listing()
+    for listing in listings:
+        together.faults.update(listing.faults)
+        together.ignored.update(listing.ignored)
+        together.litter.extend(listing.litter)
+    return replace(together, litter=sorted(set(together.litter)))

@@ -13,6 +13,15 @@ from qoqdata.sources.raw_links import follow_link
 from qoqdata.sources.raw_paths import is_link, path_parts
 
 
+def is_gone(root: Path) -> bool:
+    """Whether a raw root that was there is no more, as a mount that was lost: nothing is in it."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return True
+
+
 @dataclass(frozen=True)
 class RawRoots:
     """A raw root, and further roots that appear as top-level folders of it."""

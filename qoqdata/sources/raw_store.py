@@ -29,15 +29,18 @@ from filelock import FileLock
 
 from qoqdata.atomic import replacing
 from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile, UsageError
+from qoqdata.readers.raw_file import RangedFile
 from qoqdata.remote.cache import Cache
-from qoqdata.remote.faults import retried
-from qoqdata.remote.urls import file_system, shown
+from qoqdata.remote.store import StoreFolder
+from qoqdata.remote.urls import shown
 from qoqdata.sources.raw_inventory import Entry, list_store, read_inventory
 
 #: Bytes of staged files that a process keeps, beside those of the unit that it works on.
 STAGED_VARIABLE, STAGED_BYTES = "QOQDATA_STAGED_BYTES", 8 * 10**9
 #: Downloads of one process at a time.
 _AT_A_TIME = 8
+#: Locks that files share: a file is brought once, and a store of millions needs no more memory.
+_GUARDS = 256
 #: Bits of an entry's time that tell its state; the others are its size.
 _STATE_BITS = 20
 
@@ -96,6 +99,19 @@ class RawStore:
                     self._in_use.add(relative)
             return path
 
+    def ranged(self, relative: str) -> RangedFile:
+        """The file as it was listed, of which readers fetch what they look at.
+
+        What they fetch raises as `bring`.
+        """
+        store = StoreFolder(self.url)
+
+        def read(begin: int, end: int) -> bytes:
+            with _told(relative):
+                return store.read_range(relative, begin, end)
+
+        return RangedFile(relative, mirrored_size((self.mirror / relative).stat()), read)
+
     @contextmanager
     def holding(self, relatives: Iterable[str]) -> Iterator[None]:
         """Bring files; they, and what else is brought in the block, stay while it runs."""
@@ -135,7 +151,7 @@ class RawStore:
         #: Where this process has the files that it reads.
         self.stage = self.folder / "staged" / name
         self._lock = threading.RLock()
-        self._guards: dict[str, threading.Lock] = {}
+        self._guards = tuple(threading.Lock() for _ in range(_GUARDS))
         #: Staged files by path, the least recently used first.
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._in_use = None
@@ -144,8 +160,7 @@ class RawStore:
     def _guard(self, relative: str) -> threading.Lock:
         if os.getpid() != self._process:
             self._begin()  # After a fork, the parent's files are the parent's.
-        with self._lock:
-            return self._guards.setdefault(relative, threading.Lock())
+        return self._guards[hash(relative) % _GUARDS]
 
     def _staged(self, relative: str) -> Path | None:
         with self._lock:
@@ -166,33 +181,15 @@ class RawStore:
                 (self.stage / name).unlink(missing_ok=True)
 
     def _download(self, relative: str, path: Path, size: int) -> None:
-        url = f"{self.url}/{relative}"
-
-        def attempt() -> None:
-            system, inside = file_system(self.url, {})
-            draft.unlink(missing_ok=True)
-            system.get_file(f"{inside}/{relative}", str(draft))
-            if draft.stat().st_size < size:
-                raise ConnectionError(f"{draft.stat().st_size} of {size} bytes came")
-
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as draft:
-                retried(attempt, url=url)
-                if (length := draft.stat().st_size) != size:
-                    raise UnreadableFile(
-                        f"has {length:,} bytes, and was listed with {size:,}",
-                        where=relative,
-                        fix="build again once nothing writes to the store: it is listed anew",
-                    )
-        except FileNotFoundError as error:
-            fix = "fetch it, or drop the row; the next build lists the store anew"
-            raise MissingFile("is no longer in the store", where=relative, fix=fix) from error
-        except UnreadableFile:
-            raise
-        except QoqdataError as error:
-            # Nothing is known of the file: its unit is tried again, and stays unfinished.
-            raise OSError(errno.EIO, str(error), relative) from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _told(relative), replacing(path) as draft:
+            StoreFolder(self.url).fetch(relative, draft, least=size)
+            if (length := draft.stat().st_size) != size:
+                raise UnreadableFile(
+                    f"has {length:,} bytes, and was listed with {size:,}",
+                    where=relative,
+                    fix="build again once nothing writes to the store: it is listed anew",
+                )
 
     def _write_mirror(self, entries: Iterable[Entry]) -> None:
         """Empty files for the entries, and no others; only those that differ are touched."""
@@ -258,6 +255,21 @@ def open_store(url: str, inventory: Path | None = None) -> RawStore:
 def mirrored_size(status: os.stat_result) -> int:
     """Bytes of the store's file, by the state of the empty one that stands for it."""
     return status.st_mtime_ns >> _STATE_BITS
+
+
+@contextmanager
+def _told(relative: str) -> Iterator[None]:
+    """Faults of the store as those of a raw file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        fix = "fetch it, or drop the row; the next build lists the store anew"
+        raise MissingFile("is no longer in the store", where=relative, fix=fix) from error
+    except UnreadableFile:
+        raise
+    except QoqdataError as error:
+        # Nothing is known of the file: its unit is tried again, and stays unfinished.
+        raise OSError(errno.EIO, str(error), relative) from error
 
 
 def _reopened(url: str, folder: Path, staged_bytes: int) -> RawStore:

@@ -7,18 +7,15 @@ import re
 import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import cached_property
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import polars as pl
-from blake3 import blake3
 
 from qoqdata.errors import (
     BadTable,
@@ -28,37 +25,33 @@ from qoqdata.errors import (
     UnreadableFile,
     UsageError,
 )
-from qoqdata.readers.container.address import LMDB_FILE, MARK, Address, container_state, splits
-from qoqdata.readers.container.opened import open_container
+from qoqdata.readers.container.address import MARK, Address, container_state
+from qoqdata.readers.container.opened import file_state, open_container
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.raw_file import (
+    RangedFile,
     RawDigests,
+    joint_digest,
     local_file,
     raw_state,
+    read_bounded_file,
     read_raw_array,
     read_raw_file,
     refuse_special,
 )
 from qoqdata.remote.urls import local_path, shown
-from qoqdata.sources.raw_listing import Listing, list_tree
-from qoqdata.sources.raw_paths import (
-    absent,
-    folder_entries,
-    is_link,
-    is_plain,
-    is_there,
-    path_parts,
-    utf8_path,
+from qoqdata.sources.raw_listing import Listing, left_out_of, list_tree
+from qoqdata.sources.raw_members import (
+    looked_at_once,
+    marked_names,
+    members_matching,
+    named_member,
 )
+from qoqdata.sources.raw_paths import absent, is_there, path_parts, utf8_path
 from qoqdata.sources.raw_roots import RawRoots
+from qoqdata.sources.raw_stamps import Stamp, many_at_a_time, stamper
 from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
-
-#: Size of a file and its modification time in ns.
-Stamp = tuple[int, int]
-#: Seconds a look at a file takes where it pays to have many under way, as over a network; how many
-#: files tell, and how many looks at a time.
-_SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
 
 
 @dataclass(frozen=True)
@@ -118,17 +111,24 @@ class RawTree:
             refuse_special(status.st_mode, where=relative)
         return self._brought(relative, Path(path))
 
-    @contextmanager
-    def holding(self, relatives: Sequence[str]) -> Iterator[None]:
+    def header_of(self, relative: str) -> Path | RangedFile:
+        """As `resolve`, for who reads the beginning of a file: one in a store is not brought, and
+        readers that take a RangedFile fetch what they look at. Raises as `resolve`."""
+        if self.store is None or not self._in_store(relative) or self._member(relative) is not None:
+            return self.resolve(relative)
+        status = self._trace(relative)[1]
+        if isinstance(status, OSError) or not stat.S_ISREG(status.st_mode):
+            return self.resolve(relative)
+        return self.store.ranged("/".join(path_parts(relative)))
+
+    def holding(self, relatives: Sequence[str]) -> AbstractContextManager[None]:
         """Files and containers of members that stay here while the block runs, where they come
         from a store: several come at a time. What is not there is left to whoever reads it."""
         if self.store is None:
-            yield
-            return
+            return nullcontext()
         names = [self._container_of(one) or one for one in relatives]
         files = [one for one in names if self._in_store(one) and self.locate(one).is_file()]
-        with self.store.holding(files):
-            yield
+        return self.store.holding(files)
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
@@ -158,22 +158,12 @@ class RawTree:
         if patterns:
             shape = re.compile("|".join(translate(pattern.lower()) for pattern in patterns))
             files = [path for path in listing if shape.match(path.rpartition("/")[2].lower())]
-        members = {
-            member
-            for container, pattern in (one.split(MARK, 1) for one in patterns if MARK in one)
-            for file in self._containers(container, listing)
-            for member in self.members(file, pattern)
-        }
+        members = members_matching(listing, patterns, self.members)
         return sorted({*files, *members}) if members else list(files)
 
     def left_out(self) -> Listing:
         """What the listings so far left out; its `files` are empty."""
-        together = Listing()
-        for listing in self._listings.values():
-            together.faults.update(listing.faults)
-            together.ignored.update(listing.ignored)
-            together.litter.extend(listing.litter)
-        return replace(together, litter=sorted(set(together.litter)))
+        return left_out_of(self._listings.values())
 
     def csv(
         self,
@@ -209,8 +199,7 @@ class RawTree:
         Raises BadTable when one is missing, when the table cannot be parsed, or when it has no row
         and `empty` is false.
         """
-        source = self._table(relative)
-        return read_parquet(source, columns=columns, empty=empty, where=relative)
+        return read_parquet(self._table(relative), columns=columns, empty=empty, where=relative)
 
     def members(self, container: str, pattern: str = "*") -> list[str]:
         """Sorted `container#member` of the members whose name matches a shell pattern.
@@ -228,8 +217,7 @@ class RawTree:
         """The content of a file or member. Raises as `resolve`, UnreadableFile and TooLarge."""
         path = self.resolve(relative)
         try:
-            limits.check("file_bytes", raw_state(path, limits=limits)[1], where=relative)
-            return read_raw_file(path, limits=limits)
+            return read_bounded_file(path, limits, where=relative)
         except OSError as error:
             raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
 
@@ -256,17 +244,18 @@ class RawTree:
         """BLAKE3 over the BLAKE3 digests of the files, in the order given.
 
         A member counts as the file that it would be unpacked. `digests` are those of files that
-        were read already. Raises as `resolve`, and
-        UnreadableFile for a folder or a failing disk.
+        were read already. Raises as `resolve`, and UnreadableFile for a folder or a failing disk.
         """
-        digests = digests or RawDigests()
-        total = blake3()
-        for relative in relatives:
-            try:
-                total.update(digests.of(self.resolve(relative), limits=limits))
-            except OSError as error:
-                raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
-        return total.hexdigest()
+        noted = digests or RawDigests()
+        return joint_digest(relatives, lambda one: self._digest_of(one, noted, limits))
+
+    def _digest_of(self, relative: str, digests: RawDigests, limits: Limits) -> bytes:
+        """The digest of a file, which most often was read just now and is as it was then."""
+        status = None if self.store or MARK in relative else self._trace(relative)[1]
+        known = None
+        if isinstance(status, os.stat_result):
+            known = digests.of_state(file_state(status))
+        return known or digests.of(self.resolve(relative), limits=limits)
 
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
         """As `stamp`, for many files: several at a time where the file system answers slowly.
@@ -275,38 +264,14 @@ class RawTree:
         lead to the files.
         """
         if any(MARK in relative for relative in relatives):
-            looked_at = self._looked_at_once(relatives)
+            looked_at = looked_at_once(relatives, self._marked_names)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
-        stamp = self.stamper()
-        first, rest = relatives[:_TRIED], relatives[_TRIED:]
-        begin = perf_counter()
-        found = list(map(stamp, first))
-        if perf_counter() - begin < _SLOW * len(first):
-            return [*found, *map(stamp, rest)]
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            return [*found, *pool.map(stamp, rest)]
+        return many_at_a_time(self.stamper(), relatives)
 
     def stamper(self) -> Callable[[str], Stamp | None]:
         """As `stamp`, for file after file: the folders that lead to them are looked at once."""
-        folders: dict[str, str | None] = {}
-        lstat = os.lstat
-
-        def stamp(relative: str) -> Stamp | None:
-            folder, _, name = relative.rpartition("/")
-            if folder not in folders:
-                folders[folder] = self._roots.unlinked(folder)
-            if (place := folders[folder]) is None or MARK in relative or not is_plain(name):
-                return self.stamp(relative)
-            try:
-                status = lstat(f"{place}/{name}")
-            except OSError:
-                return None
-            if is_link(status):
-                return self.stamp(relative)
-            return self._stamp_of(relative, status)
-
-        return stamp
+        return stamper(self._roots, self._stamp_of, self.stamp)
 
     def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, or None when the file is not there.
@@ -377,65 +342,24 @@ class RawTree:
         )
         return listing.files
 
-    def _containers(self, pattern: str, listing: Sequence[str]) -> Iterator[str]:
-        """The listed files whose name matches, LMDB's folders among them."""
-        shape = re.compile(translate(pattern.lower()))
-        for path in listing:
-            path = path.removesuffix(f"/{LMDB_FILE}")
-            if shape.match(path.rpartition("/")[2].lower()):
-                yield path
-
     def containers(self, relatives: Sequence[str]) -> dict[str, Path]:
         """The containers, by relative path, of those `relatives` that are members."""
         found = {}
-        for one in self._looked_at_once(relatives).values():
+        for one in looked_at_once(relatives, self._marked_names).values():
             if (member := self._member(one)) is not None:
                 container = one.removesuffix(f"{MARK}{member.member}")
                 found[container] = self._brought(container, member.path)
         return found
 
-    def _looked_at_once(self, relatives: Sequence[str]) -> dict[str, str]:
-        """For each path one that stands for all with its container, itself where it stands alone.
-
-        Members share a container where no other file of its folder begins with its name and the
-        mark: such a file could be what they name.
-        """
-        marked: dict[str, list[str]] = {}
-        first: dict[str, str] = {}
-        found = {}
-        for relative in relatives:
-            base, mark, _ = relative.partition(MARK)
-            folder, _, name = base.rpartition("/")
-            if mark and folder not in marked:
-                marked[folder] = self._marked_names(folder)
-            alone = not mark or any(one.startswith(name + mark) for one in marked[folder])
-            found[relative] = relative if alone else first.setdefault(base, relative)
-        return found
-
     def _marked_names(self, folder: str) -> list[str]:
         try:
-            path = self.locate(folder) if folder else self.root
+            return marked_names(self.locate(folder) if folder else self.root)
         except OutsideRoot:
             return []
-        return [entry.name for entry in folder_entries(str(path)) if MARK in entry.name]
 
     def _member(self, relative: str) -> Address | None:
         """The member that `relative` names; None for a file, also one that is not there."""
-        if MARK not in relative:
-            return None
-        try:
-            if not isinstance(self._trace(relative)[1], OSError):
-                return None
-        except OutsideRoot:  # as the name of a file; a member may have any
-            pass
-        for file, member in splits(relative):
-            try:
-                path = Path(self._trace(file)[0])
-            except OutsideRoot:
-                continue
-            if container_state(path) is not None:
-                return Address(path, member)
-        return None
+        return named_member(relative, self._trace)
 
     def _table(self, relative: str) -> Path | bytes:
         path = self.resolve(relative)

@@ -32,7 +32,8 @@ import pytest
 from qoqdata import console
 
 _PUBLICATION = ["tests/attacks/test_gates.py", "tests/publication"]
-_HOSTILE = ["tests/attacks/test_hostile_data_set.py", "tests/publication/test_rebuild.py"]
+_SETS = ["tests/attacks/test_hostile_data_set.py", "tests/attacks/test_damaged_data_set.py"]
+_HOSTILE = [*_SETS, "tests/publication/test_rebuild.py"]
 _IDS = [
     "tests/publication/test_key_search.py",
     "tests/publication/test_privacy.py",
@@ -60,7 +61,7 @@ GATES = {
     "qoqdata.publication.recipe": [*_HOSTILE, "tests/publication"],
     "qoqdata.publication.rebuild": _HOSTILE,
     "qoqdata.remote.integrity": [
-        "tests/attacks/test_hostile_data_set.py",
+        *_SETS,
         "tests/attacks/test_shards_at_rest.py",
         "tests/stream/test_bad_rows.py",
         "tests/test_metadata.py",
@@ -68,11 +69,8 @@ GATES = {
     "qoqdata.parquet_memory": ["tests/test_parquet_memory.py"],
     "qoqdata.remote.transfer": ["tests/remote/test_http.py"],
     "qoqdata.remote.links": ["tests/attacks/test_hostile_data_set.py"],
-    "qoqdata.contract.manifest": [
-        "tests/attacks/test_hostile_data_set.py",
-        "tests/contract",
-    ],
-    "qoqdata.side_table": ["tests/attacks/test_hostile_data_set.py", "tests/statistics"],
+    "qoqdata.contract.manifest": [*_SETS, "tests/contract"],
+    "qoqdata.side_table": ["tests/attacks/test_damaged_data_set.py", "tests/statistics"],
     "qoqdata.verdicts": _VERDICTS,
     "qoqdata.curation.verdicts": [*_VERDICTS, "tests/curation"],
     "qoqdata.curation.phi.receipt": _VERDICTS,

@@ -31,7 +31,7 @@ from qoqdata.publication.staging import stage
 from qoqdata.side_table import read_side_table
 from qoqdata.statistics import rollouts
 from tests.attacks import hostile_files
-from tests.attacks.test_hostile_data_set import ELSEWHERE, everything
+from tests.attacks.hostile_sets import ELSEWHERE, everything
 from tests.publication.conftest import build_set, raw_of
 from tests.publication.test_staging import drop
 

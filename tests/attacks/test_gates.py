@@ -25,7 +25,7 @@ from qoqdata.publication.folder import Folder
 from qoqdata.publication.licences import require_terms
 from qoqdata.publication.release import next_version, prepare
 from qoqdata.suite.examples import SALT
-from tests.attacks.test_hostile_data_set import change
+from tests.attacks.hostile_sets import change
 from tests.publication.conftest import build_set, raw_of
 from tests.publication.test_staging import drop
 

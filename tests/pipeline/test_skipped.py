@@ -10,7 +10,7 @@ import qoqdata
 from qoqdata.cli.build import report
 from qoqdata.layout import Layout
 from qoqdata.pipeline import progress
-from qoqdata.pipeline.source_build import read_summary
+from qoqdata.pipeline.source_summary import read_summary
 from qoqdata.records.content import Record
 from qoqdata.sources.asking import ask
 from qoqdata.sources.protocol import Converted, Job, Skipped, Unit

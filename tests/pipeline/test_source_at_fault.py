@@ -130,14 +130,14 @@ def test_a_full_disk_stops_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_source_that_cannot_be_closed_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = source_build.write_metadata
+    whole = source_build.write_source_metadata
 
-    def write_metadata(root: Path, shards: Any) -> Any:
-        if any(shard.source == "bad" for shard in shards):
+    def write_metadata(root: Path, slug: str, parts: Any) -> Any:
+        if slug == "bad":
             raise FileNotFoundError(2, "No such file or directory", "data/bad")
-        return whole(root, shards)
+        return whole(root, slug, parts)
 
-    monkeypatch.setattr(source_build, "write_metadata", write_metadata)
+    monkeypatch.setattr(source_build, "write_source_metadata", write_metadata)
     manifest = build(tmp_path, source(slug="bad"), source())
     assert manifest.sources["films"].counts.records == 3
     bad = manifest.sources["bad"]

@@ -41,7 +41,7 @@ def plan(job: Job) -> Iterator[Planned]:
     for folder, paths in sorted(folders.items()):
         name = next((part for part in folder.split("/") if _PATIENT.fullmatch(part)), None)
         try:
-            header = read_dicom_header(job.raw.resolve(paths[0]), limits=job.limits)
+            header = read_dicom_header(job.raw.header_of(paths[0]), limits=job.limits)
             if header.modality not in (None, "CT"):
                 what = f"a series of {header.modality}"
                 yield Filtered(folder, "no_ct", what, tuple(paths))

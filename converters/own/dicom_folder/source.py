@@ -44,7 +44,7 @@ def plan(job: Job) -> Iterator[Planned]:
     files = [path for path in job.raw.files() if path != table]
     for path in files:
         try:
-            headers[path] = read_dicom_header(job.raw.resolve(path), limits=job.limits)
+            headers[path] = read_dicom_header(job.raw.header_of(path), limits=job.limits)
         except InputError as error:
             yield beside_the_data(path, error)
     refused = [path for path in files if path not in headers]

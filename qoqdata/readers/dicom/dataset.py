@@ -27,7 +27,7 @@ from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile
 from qoqdata.readers.dicom import elements, identifiers
 from qoqdata.readers.dicom.pixel_data import HELD_BYTES, UNDEFINED_LENGTH
 from qoqdata.readers.limits import Limits
-from qoqdata.readers.raw_file import open_raw_file, raw_state
+from qoqdata.readers.raw_file import RangedFile, open_raw_file, raw_state
 
 _PREAMBLE = 128
 _DEFLATED_STEP, _INFLATE_STEP = 1 << 16, 1 << 20
@@ -62,7 +62,7 @@ def located(where: str) -> Iterator[None]:
         raise
 
 
-def open_dataset(path: Path, *, limits: Limits, pixels: bool = True) -> OpenFile:
+def open_dataset(path: Path | RangedFile, *, limits: Limits, pixels: bool = True) -> OpenFile:
     """Parse the DICOM file at `path`; without the pixel data when `pixels` is False.
 
     Large pixel data stay in the file: read them with `pixel_data`.
@@ -97,6 +97,8 @@ def _parse(file: BinaryIO, size: int, *, limits: Limits, pixels: bool, where: st
     file.seek(0)
     try:
         dataset = _dataset(file, has_preamble=has_preamble, pixels=pixels)
+    except QoqdataError:  # of a file elsewhere, which went
+        raise
     except Exception as error:
         raise UnreadableFile(
             f"the file does not parse as DICOM ({type(error).__name__})"

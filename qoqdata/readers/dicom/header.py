@@ -23,6 +23,7 @@ from qoqdata.readers.dicom.functional_groups import group
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
 from qoqdata.readers.dicom.sop_classes import no_picture, sop_class
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
+from qoqdata.readers.raw_file import RangedFile
 
 #: Any of them dates the examination well enough to tell an infant.
 _EXAMINATION_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
@@ -90,12 +91,15 @@ class DicomHeader:
     patient_id: str | None
 
 
-def read_dicom_header(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> DicomHeader:
+def read_dicom_header(
+    path: Path | RangedFile | str, *, limits: Limits = DEFAULT_LIMITS
+) -> DicomHeader:
     """The facts of the DICOM file at `path`, without its pixels; identifiers in it are raw.
 
     Raises MissingFile, UnreadableFile (no DICOM, damaged), TooLarge.
     """
-    file = open_dataset(Path(path), limits=limits, pixels=False)
+    path = Path(path) if isinstance(path, str) else path
+    file = open_dataset(path, limits=limits, pixels=False)
     with located(file.where):
         return header(file.dataset)
 

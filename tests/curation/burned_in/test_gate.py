@@ -19,7 +19,7 @@ from qoqdata.errors import DatasetError, UsageError
 from qoqdata.publication.folder import Folder
 from qoqdata.publication.release import prepare
 from qoqdata.suite.examples import SALT
-from tests.attacks.test_hostile_data_set import change
+from tests.attacks.hostile_sets import change
 from tests.curation.burned_in.films import LINE, films, films_set, three_films, without_ocr
 from tests.scenes import scene
 

@@ -1,0 +1,62 @@
+"""Stamps of raw files: what tells whether a file is still the one that was looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+from qoqdata.readers.container.address import MARK
+from qoqdata.sources.raw_paths import is_link, is_plain
+from qoqdata.sources.raw_roots import RawRoots
+
+#: Size of a file and its modification time in ns.
+Stamp = tuple[int, int]
+#: Seconds a look at a file takes where it pays to have many under way, as over a network; how many
+#: files tell, and how many looks at a time.
+_SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
+
+
+def many_at_a_time(
+    stamp: Callable[[str], Stamp | None], relatives: Sequence[str]
+) -> list[Stamp | None]:
+    """Stamps of files, several at a time where the file system answers slowly."""
+    first, rest = relatives[:_TRIED], relatives[_TRIED:]
+    begin = perf_counter()
+    found = list(map(stamp, first))
+    if perf_counter() - begin < _SLOW * len(first):
+        return [*found, *map(stamp, rest)]
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return [*found, *pool.map(stamp, rest)]
+
+
+def stamper(
+    roots: RawRoots,
+    stamp_of: Callable[[str, os.stat_result], Stamp],
+    any_stamp: Callable[[str], Stamp | None],
+) -> Callable[[str], Stamp | None]:
+    """Stamps of plain files by their state, `stamp_of`; of links and members, `any_stamp`.
+
+    A folder that leads to files is looked at once.
+    """
+    folders: dict[str, str | None] = {}
+    lstat = os.lstat
+
+    def stamp(relative: str) -> Stamp | None:
+        folder, _, name = relative.rpartition("/")
+        try:
+            place = folders[folder]
+        except KeyError:
+            place = folders[folder] = roots.unlinked(folder)
+        if place is None or MARK in relative or not is_plain(name):
+            return any_stamp(relative)
+        try:
+            status = lstat(f"{place}/{name}")
+        except OSError:
+            return None
+        if is_link(status):
+            return any_stamp(relative)
+        return stamp_of(relative, status)
+
+    return stamp
