@@ -166,9 +166,8 @@ def _order(values: NDArray[np.float32], descending: bool) -> NDArray[np.int32]:
     if len(some) and some.min() >= 0 and some.max() < _UNKNOWN and (some == some.astype(int)).all():
         keys = np.full(len(values), _UNKNOWN, np.uint16)
         keys[known] = _UNKNOWN - 1 - some if descending else some
-    else:
-        keys = -values if descending else values
-    return np.argsort(keys, kind="stable").astype(np.int32)
+        return np.argsort(keys, kind="stable").astype(np.int32)
+    return np.argsort(-values if descending else values, kind="stable").astype(np.int32)
 
 
 def without(query: RecordQuery, name: str, value: str) -> RecordQuery:

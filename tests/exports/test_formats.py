@@ -142,8 +142,12 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
         ((turn,), infos) = row["raw_prompt"], record["image_info"]
         shown = [part["image"].size for part in turn["content"] if part["type"] == "image"]
         assert shown == [(info["width"], info["height"]) for info in infos]
+        last = turn["content"][-1]
         told = f"{record['question']}\n\n{instruction(record)}"
-        assert turn["content"][-1] == {"type": "text", "text": told}
+        assert last["type"] == "text" and last["text"].endswith(f"\n\n{instruction(record)}")
+        if record["context"] is None and not any(map(is_given, record["regions"] or ())):
+            assert last["text"] == told
+        assert record["question"] in last["text"]
 
 
 @pytest.mark.slow

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -12,8 +15,13 @@ from selenium.webdriver.common.by import By
 
 from qoqdata.curation.decisions import comment, decide
 from qoqdata.dataset import Dataset
+from qoqdata.serving.server import bound
+from qoqdata.sources.rawtree import RawTree
+from qoqdata.viewer.served import COMMAND, viewer_of
+from tests.readers import dicom_objects
+from tests.validation.written_set import write
 from tests.viewer.accessibility import grave_findings
-from tests.viewer.conftest import BOXED, HEART, SCAN, TEXT
+from tests.viewer.conftest import BOXED, HEART, SCAN, SIZE, TEXT, rows
 from tests.viewer.test_browser import browser, failures, page, photograph, press, url, wait
 
 __all__ = ["browser", "page", "url"]
@@ -79,6 +87,45 @@ def test_calipers_by_keys_on_an_ecg(page: Any) -> None:
     press(page, "\ue00c")
     assert calipers(page) == "" and not page.find_elements(By.CSS_SELECTOR, ".calipers")
     assert failures(page) == []
+
+
+def test_another_window_comes_from_the_raw_file(browser: Any, tmp_path: Path) -> None:
+    """The picture changes, its place does not, and the overlays stay on it."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    ramp = np.tile(np.linspace(-1000, 1000, SIZE).astype(np.int16), (SIZE, 1))
+    one = dicom_objects.image(ramp, RescaleSlope=1, RescaleIntercept=0, RescaleType="HU")
+    dicom_objects.save(one, raw / "a.dcm")
+    (row,) = [row for row in rows() if row["id"] == BOXED]
+    row["provenance"] |= {"raw": ["a.dcm"], "digest": RawTree(raw).digest(["a.dcm"])}
+    dataset = write(tmp_path / "scan", [row])
+    make = viewer_of(dataset, raw={"films": raw}, author="ana")
+    server, address = bound(make, command=COMMAND)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        browser.get(address)
+        browser.get_log("browser")
+        browser.get(f"{browser.current_url}record/{BOXED}")
+        assert grave_findings(browser, theme="light") == []
+        image = browser.find_element(By.CSS_SELECTOR, ".canvas img")
+        place = image.rect
+        choice = browser.find_element(By.CSS_SELECTOR, "[data-window]")
+        choice.send_keys("brain")
+        loaded = "const i = document.querySelector('.canvas img');"
+        loaded += "return i.complete && i.naturalWidth > 0 && i.src"
+        wait(browser, lambda: str(browser.execute_script(loaded)).endswith("/window/brain"))
+        assert image.rect == place
+        facts = browser.find_element(By.CSS_SELECTOR, "figcaption small")
+        assert not facts.is_displayed()  # it tells the window of the stored image
+        assert browser.find_element(By.CSS_SELECTOR, ".canvas svg.over").rect == place
+        photograph(browser, "window")
+        assert failures(browser) == []
+    finally:
+        browser.get("about:blank")
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_nothing_is_measured_where_there_is_no_scale(page: Any) -> None:

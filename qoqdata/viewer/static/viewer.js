@@ -78,6 +78,8 @@ for (const choice of all("[data-window]")) {
     const image = choice.closest("figure").querySelector("img");
     image.removeAttribute("data-src");
     image.src = choice.dataset.window + (choice.value ? `/window/${choice.value}` : "");
+    // What stands beside it is of the stored image, its window among it.
+    choice.closest("figcaption").querySelector("small").hidden = choice.value !== "";
   });
 }
 
