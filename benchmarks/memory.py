@@ -92,7 +92,7 @@ def compare(settings: TrainSettings) -> tuple[Memory, Mapping[str, int]]:
     if settings.engine.gradient_checkpointing:
         policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     policy.train()
-    engine = start_engine(settings, policy, Ranks(), micro_batches=1)
+    engine = start_engine(settings, policy, Ranks())
     assert isinstance(engine, TorchEngine)
     collator = Collator(processor, max_prompt_tokens=PROMPT)
     update(engine, collator, settings)
@@ -132,7 +132,7 @@ def update(engine: TorchEngine, collator: Collator, settings: TrainSettings) -> 
         entropies=found.entropies,
         total=float(SEQUENCES * RESPONSE),
     )
-    engine.backward(loss)
+    engine.backward(loss, last=True)
     del loss, found, responses
     engine.step(1e-5)
 

@@ -31,7 +31,17 @@ if TYPE_CHECKING:
     from qoqdata.api.collecting import survey
     from qoqdata.api.estimating import estimate
     from qoqdata.api.fetching import check_raw, get
-    from qoqdata.api.looking import decide, plot, replay, report, undo, view, why
+    from qoqdata.api.looking import (
+        comment,
+        decide,
+        plot,
+        relabel,
+        replay,
+        report,
+        undo,
+        view,
+        why,
+    )
     from qoqdata.api.measuring import (
         audit,
         benchmark_index,
@@ -61,7 +71,17 @@ _MODULES = {
         "overviews",
         "sources_page",
     ),
-    "qoqdata.api.looking": ("decide", "plot", "replay", "report", "undo", "view", "why"),
+    "qoqdata.api.looking": (
+        "comment",
+        "decide",
+        "plot",
+        "relabel",
+        "replay",
+        "report",
+        "undo",
+        "view",
+        "why",
+    ),
     "qoqdata.api.publishing": ("blanking", "card", "export", "publish"),
     "qoqdata.api.collecting": ("survey",),
     "qoqdata.api.estimating": ("estimate",),
@@ -100,6 +120,7 @@ __all__ = [
     "card",
     "cards",
     "check_raw",
+    "comment",
     "curate",
     "decide",
     "diff",
@@ -119,6 +140,7 @@ __all__ = [
     "prove",
     "publish",
     "rebuild",
+    "relabel",
     "replay",
     "report",
     "select",

@@ -43,6 +43,12 @@ _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: What the parser raises; newer versions of typer have a copy of click in which it is.
 _Refusal: Any = typer.BadParameter.__base__
 
+#: Where a local application listens: options of every command that serves one.
+Host = Annotated[
+    str, typer.Option(help="Address to listen at. Others than loopback show it to the network.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")]
+
 #: Warnings that are a line on standard error.
 OURS = (CatalogueWarning, FailedSourceWarning)
 
@@ -137,6 +143,16 @@ def _root(
 def leave(code: int) -> None:
     """End the command with an exit code."""
     raise typer.Exit(code)
+
+
+def saying_url(what: str) -> Callable[[str], None]:
+    """Tells the URL at which `what` is served: alone on standard output, how to use it beside."""
+
+    def tell(url: str) -> None:
+        say(url)
+        complain(f"open this URL in a browser of this machine; Ctrl-C ends {what}")
+
+    return tell
 
 
 def run(app: typer.Typer) -> None:

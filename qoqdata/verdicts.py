@@ -16,6 +16,8 @@ from qoqdata.side_table import read_side_table
 
 #: The rule of verdicts that people gave.
 PERSON = "person"
+#: The rule of what people said of records: it keeps, and overrules nothing.
+COMMENT = "comment"
 #: Rules whose verdicts no person's `keep` overrules by itself.
 PRIVACY = ("phi", "phi_held", "burned_in")
 

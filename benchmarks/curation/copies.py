@@ -5,30 +5,43 @@ The data set is built and looked at as a user does it; peers get the same files.
 
 from __future__ import annotations
 
+import csv
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 import qoqdata
 from benchmarks.cpu import cpu_seconds
 from qoqdata.curation.recipe import Likeness
 from qoqdata.curation.sameness import sameness
 
-Pixels = np.ndarray
+Pixels = NDArray[np.uint8]
 _LONGEST = 512
+#: Beside the copies: of each image's number what it is of.
+_SUBJECTS = "subjects.txt"
 
 
 def _jpeg(quality: int) -> Callable[[Pixels], Pixels]:
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return lambda one: cv2.imdecode(cv2.imencode(".jpg", one, settings)[1], cv2.IMREAD_COLOR)
+
+    def encoded(one: Pixels) -> Pixels:
+        image = cv2.imdecode(cv2.imencode(".jpg", one, settings)[1], cv2.IMREAD_COLOR)
+        return np.asarray(image, np.uint8)
+
+    return encoded
 
 
 def _scaled(factor: float) -> Callable[[Pixels], Pixels]:
-    return lambda one: cv2.resize(one, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    def scaled(one: Pixels) -> Pixels:
+        smaller = cv2.resize(one, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        return np.asarray(smaller, np.uint8)
+
+    return scaled
 
 
 def _cut(share: float) -> Callable[[Pixels], Pixels]:
@@ -37,6 +50,12 @@ def _cut(share: float) -> Callable[[Pixels], Pixels]:
         return one[down : one.shape[0] - down, across : one.shape[1] - across]
 
     return cut
+
+
+def _cut_unevenly(one: Pixels) -> Pixels:
+    """Off the top, bottom, left and right."""
+    rows, columns = one.shape[:2]
+    return one[: round(0.9 * rows), round(0.03 * columns) : round(0.93 * columns)]
 
 
 def _window(one: Pixels) -> Pixels:
@@ -55,26 +74,38 @@ COPIES: dict[str, Callable[[Pixels], Pixels]] = {
     "2 % cut off each side": _cut(0.02),
     "5 % cut off each side": _cut(0.05),
     "10 % cut off each side": _cut(0.10),
+    "0, 10, 3, 7 % cut off": _cut_unevenly,
+    "5 % cut, a third, JPEG 80": lambda one: _jpeg(80)(_scaled(1 / 3)(_cut(0.05)(one))),
+    "10 % cut, window, JPEG 60": lambda one: _jpeg(60)(_window(_cut(0.10)(one))),
 }
 
 
-def real_images(folder: Path) -> Iterator[Pixels]:
-    """Images below a folder, BGR, at most 512 long; without masks and uniform ones."""
+def real_images(folder: Path) -> Iterator[tuple[str, Pixels]]:
+    """Images below a folder, BGR, at most 512 long, with what each is of: a lesion of HAM10000 by
+    its id, or the file itself; without masks and uniform ones."""
+    lesions = {}
+    for table in folder.rglob("HAM10000_metadata.csv"):
+        with table.open(newline="") as file:
+            lesions |= {row["image_id"]: row["lesion_id"] for row in csv.DictReader(file)}
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (".jpg", ".png", ".jpeg")):
         if any(word in path.name.lower() for word in ("mask", "segmentation", "ho.png")):
             continue
         image = cv2.imread(str(path))
         if image is None or min(image.shape[:2]) < 64 or image.std() < 2:
             continue
-        factor = _LONGEST / max(image.shape[:2])
-        yield image if factor >= 1 else _scaled(factor)(image)
+        pixels = np.asarray(image, np.uint8)
+        factor = _LONGEST / max(pixels.shape[:2])
+        subject = lesions.get(path.stem, path.stem)
+        yield subject, pixels if factor >= 1 else _scaled(factor)(pixels)
 
 
-def write_copies(images: list[Pixels], raw: Path) -> None:
-    """Every image and its copies as PNG, and a table with one patient a file."""
+def write_copies(images: list[tuple[str, Pixels]], raw: Path) -> None:
+    """Every image and its copies as PNG, a table with one patient a file, and what they are of."""
     raw.mkdir(parents=True)
     rows = ["file,label,patient,set,note"]
-    for number, image in enumerate(images):
+    subjects = [f"{number:04},{subject}" for number, (subject, _) in enumerate(images)]
+    (raw / _SUBJECTS).write_text("\n".join(subjects))
+    for number, (_, image) in enumerate(images):
         for way, (name, change) in enumerate(COPIES.items()):
             # The original is the copy of no change, so "the same" is written twice.
             for copy in range(2 if name == "the same" else 1):
@@ -129,8 +160,9 @@ def imagehash(python: str, raw: Path) -> tuple[dict[str, float], float, float]:
     return *rates([tuple(line.split("\t")) for line in lines], raw), float(last)
 
 
-def rates(pairs: list[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], float]:
-    """Recall of the original by copy, and the share of pairs that are of one image."""
+def rates(pairs: Sequence[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], float]:
+    """Recall of the original by copy, and the share of pairs that are of one image, or of one
+    lesion, which was photographed twice."""
     images = len({path.name[:4] for path in raw.glob("*.png")})
     original = "-00-0.png"
     hits = dict.fromkeys(COPIES, 0)
@@ -138,5 +170,6 @@ def rates(pairs: list[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], fl
         if one[:4] == other[:4] and original in (one[4:], other[4:]):
             copy = other if one.endswith(original) else one
             hits[list(COPIES)[int(copy[5:7])]] += 1
-    right = sum(one[:4] == other[:4] for one, other in pairs)
+    subject = dict(line.split(",") for line in (raw / _SUBJECTS).read_text().splitlines())
+    right = sum(subject[one[:4]] == subject[other[:4]] for one, other in pairs)
     return {name: count / images for name, count in hits.items()}, right / max(len(pairs), 1)

@@ -1,4 +1,4 @@
-"""Run the comparison, or what is left of it, and write its table and plot."""
+"""Run the comparison, or what is left of it, and write its tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.drpo_vs_grpo.evaluation import mean_f1, worst_f1
 from benchmarks.drpo_vs_grpo.report import write
+from benchmarks.drpo_vs_grpo.schedule import Schedule
 from benchmarks.drpo_vs_grpo.sweep import Plan, rows_of, sweep, worlds
-from benchmarks.drpo_vs_grpo.training import Schedule
 from qoqdata import console
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=3, help="seeds of the other worlds")
     parser.add_argument("--quick", action="store_true", help="small sets, 4 batches: a smoke test")
     parser.add_argument("--folder", type=Path, default=Path("drpo_vs_grpo"))
-    parser.add_argument("--doc", type=Path, help="write the tables into this file, plot beside it")
+    parser.add_argument("--doc", type=Path, help="write the tables into this file")
     parser.add_argument("--report-only", action="store_true", help="tables of what is there")
     chosen = parser.parse_args()
     schedule = Schedule(10, 4, 64, 4, 2) if chosen.quick else Schedule()

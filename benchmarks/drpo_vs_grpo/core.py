@@ -1,99 +1,164 @@
-"""The core table: the default of `qoqtrain train`, each part of it left out, and GRPO.
+"""The headline: the default of `qoqtrain train`, each part of it left out, and GRPO.
 
-What is planned, and what counts, is written in docs/drpo_vs_grpo.md; the numbers here are its.
+What is planned, and what counts, is written in docs/drpo_vs_grpo.md; the numbers there are this
+command's. Runs that the folder holds are not run again.
 
-    python -m benchmarks.drpo_vs_grpo.core --folder RUNS [--seeds 5] [--quick]
+    python -m benchmarks.drpo_vs_grpo.core --folder RUNS [--skews 1 0 0.5] [--factorial] [--doc MD]
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.drpo_vs_grpo.arms import CORE
+from benchmarks.drpo_vs_grpo.arms import CORE, DYNAMIC, EXTRA, Arm
+from benchmarks.drpo_vs_grpo.core_report import write
 from benchmarks.drpo_vs_grpo.domains import World
-from benchmarks.drpo_vs_grpo.evaluation import mean_f1, worst_f1
-from benchmarks.drpo_vs_grpo.figures import interval
+from benchmarks.drpo_vs_grpo.evaluation import mean_f1
+from benchmarks.drpo_vs_grpo.headline import (
+    MAIN_SKEW,
+    MAIN_WORLD,
+    Runs,
+    core_lines,
+    headline_lines,
+)
+from benchmarks.drpo_vs_grpo.schedule import Choice, Schedule
 from benchmarks.drpo_vs_grpo.sweep import FIXED, Bench, Journal
-from benchmarks.drpo_vs_grpo.training import Choice, Schedule
-from qoqdata import console
+from qoqdata import command_line, console
 
-#: Chooses the rate of every arm, on the validation split; in no figure of the table.
+#: Chooses the rate of every arm, on the validation split; in no figure of the tables.
 SEARCH_SEED = 100
 
 
-def core(world: World, schedule: Schedule, seeds: int, folder: Path) -> Iterator[dict[str, Any]]:
-    """Every run in turn, seed by seed; those that `folder` holds are not run again."""
+def core(
+    world: World, schedule: Schedule, seeds: int, folder: Path, *, factorial: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Every run of one world in turn, seed by seed, those of the search first; with `factorial`
+    all other arms after the core's. Those that `folder` holds are not run again."""
     import torch
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     folder.mkdir(parents=True, exist_ok=True)
-    journal, bench = Journal(folder / "core.jsonl"), Bench(world, folder, schedule)
-    chosen: dict[str, Choice] = {}
-    for arm in CORE:
-        reached = []
+    journal, bench = Journal(journal_of(world, folder)), Bench(world, folder, schedule)
+    yield from _arms(CORE, bench, journal, seeds)
+    if factorial:
+        yield from _arms(EXTRA, bench, journal, seeds)
+        for seed in range(seeds):
+            yield journal.once(f"traces {world.name} {seed}", partial(bench.traces, seed))
+
+
+def journal_of(world: World, folder: Path) -> Path:
+    """The file of the runs of a world."""
+    return folder / f"{world.name}.jsonl"
+
+
+def _arms(
+    arms: Mapping[str, Arm], bench: Bench, journal: Journal, seeds: int
+) -> Iterator[dict[str, Any]]:
+    chosen = {}
+    for arm in arms:
+        found = {}
         for choice in FIXED:
-            row = journal.once(
-                f"search {world.name} {arm} {choice.rate:g}",
-                lambda arm=arm, choice=choice: bench.run(arm, choice, SEARCH_SEED),
-            )
-            reached.append(mean_f1(row["curve"][-1]["validation"]))
-        chosen[arm] = FIXED[int(np.argmax(reached))]
+            row = found[choice] = _run(arm, choice, SEARCH_SEED, bench, journal, "search")
+            yield row
+        chosen[arm] = max(FIXED, key=lambda choice: _validated(found[choice]))
     for seed in range(seeds):
         for kind, make in (("base", bench.base), ("ceiling", bench.ceiling)):
-            yield journal.once(f"{kind} {world.name} {seed}", lambda make=make, s=seed: make(s))
-        for arm in CORE:
-            yield journal.once(
-                f"run {world.name} {arm} {seed}",
-                lambda arm=arm, s=seed: bench.run(arm, chosen[arm], s),
-            )
+            yield journal.once(f"{kind} {bench.world.name} {seed}", partial(make, seed))
+        for arm in arms:
+            yield _run(arm, chosen[arm], seed, bench, journal, "run")
 
 
-def table(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """One row an arm: mean macro-F1 and worst domain on test, and the share of the gap from warm
-    start to ceiling that is closed, with the 95 % t interval over seeds."""
-    found = {(row["arm"], row["seed"]): row["test"] for row in rows}
-    seeds = sorted({seed for _, seed in found})
-    lines = []
-    for arm in ("base", "ceiling", *CORE):
-        scores = [mean_f1(found[arm, seed]) for seed in seeds]
-        shares = [
-            (mean_f1(found[arm, seed]) - mean_f1(found["base", seed]))
-            / (mean_f1(found["ceiling", seed]) - mean_f1(found["base", seed]))
-            for seed in seeds
-        ]
-        worst = [worst_f1(found[arm, seed]) for seed in seeds]
-        title = CORE[arm].title if arm in CORE else {"base": "warm start"}.get(arm, arm)
-        lines.append(
-            (title, len(seeds), str(interval(scores)), float(np.mean(worst)), str(interval(shares)))
-        )
-    return lines
+def _run(
+    arm: str, choice: Choice, seed: int, bench: Bench, journal: Journal, kind: str
+) -> dict[str, Any]:
+    """One run; an arm that updates on as much as the default is told how much that was."""
+    updates = None
+    if arm in DYNAMIC and DYNAMIC[arm].until == "updated":
+        updates = _updates_of_default(journal, bench.world, seed)
+    last = f"{choice.rate:g}" if kind == "search" else seed
+    key = f"{kind} {bench.world.name} {arm} {last}"
+    return journal.once(key, partial(bench.run, arm, choice, seed, updates))
+
+
+def _updates_of_default(journal: Journal, world: World, seed: int) -> int:
+    if seed != SEARCH_SEED:
+        return int(journal.rows[f"run {world.name} default {seed}"]["updated"])
+    searched = [journal.rows[f"search {world.name} default {choice.rate:g}"] for choice in FIXED]
+    return int(max(searched, key=_validated)["updated"])
+
+
+def _validated(row: Mapping[str, Any]) -> float:
+    return mean_f1(row["curve"][-1]["validation"])
+
+
+def _whole(world: World, schedule: Schedule, seeds: int, folder: Path, factorial: bool) -> None:
+    """All runs of a world, a line each."""
+    for row in core(world, schedule, seeds, folder, factorial=factorial):
+        console.say(f"{row['key']}: F1 {mean_f1(row['test']):.3f}")
+
+
+def worlds(skews: list[float], count: int, *, quick: bool) -> list[World]:
+    """The worlds in the order they run: all of the first skew first."""
+    train, held = (1_200, 60) if quick else (24_000, 250)
+    least = 10 if quick else 100
+    return [
+        World(skew, train=train, held=held, seed=seed, least=least)
+        for skew in skews
+        for seed in range(count)
+    ]
 
 
 def main() -> None:
-    """Run what is left, and show the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.drpo_vs_grpo.core")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--skew", type=float, default=1.0)
-    parser.add_argument("--world", type=int, default=0, help="seed of the images")
-    parser.add_argument("--quick", action="store_true", help="small sets: a smoke test")
+    """Run what is left, and show the tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.drpo_vs_grpo.core",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--folder", type=Path, default=Path("drpo_vs_grpo"))
+    parser.add_argument("--skews", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--worlds", type=int, default=3, help="sets of images")
+    parser.add_argument("--seeds", type=int, default=5, help="of each world")
+    parser.add_argument("--workers", type=int, default=2, help="worlds at a time")
+    parser.add_argument("--factorial", action="store_true", help="all other arms, in one world")
+    parser.add_argument("--doc", type=Path, help="write the tables into this page, plot beside it")
+    parser.add_argument("--report-only", action="store_true", help="tables of what is there")
+    parser.add_argument("--quick", action="store_true", help="small sets: a smoke test")
     chosen = parser.parse_args()
-    train, held = (1_200, 60) if chosen.quick else (24_000, 250)
-    least = 10 if chosen.quick else 100
-    world = World(chosen.skew, train=train, held=held, seed=chosen.world, least=least)
-    schedule = Schedule(10, 4, 64, 4, 2) if chosen.quick else Schedule()
-    rows = []
-    for row in core(world, schedule, chosen.seeds, chosen.folder):
-        rows.append(row)
-        console.say(f"{row['key']}: F1 {mean_f1(row['test']):.3f}")
-    console.table(("arm", "seeds", "mean F1", "worst domain", "gap closed"), table(rows))
+    every = worlds(chosen.skews, chosen.worlds, quick=chosen.quick)
+    schedule = Schedule(10, 4, 64, 4, 2) if chosen.quick else Schedule(validate_every=48)
+    folder = chosen.folder / "quick" if chosen.quick else chosen.folder
+    if not chosen.report_only:
+        with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+            started = [
+                pool.submit(
+                    _whole,
+                    world,
+                    schedule,
+                    chosen.seeds,
+                    folder,
+                    chosen.factorial and (world.skew, world.seed) == (MAIN_SKEW, MAIN_WORLD),
+                )
+                for world in every
+            ]
+            for one in started:
+                one.result()
+    held = [row for world in every for row in Journal(journal_of(world, folder)).rows.values()]
+    runs = Runs.of(held)
+    for skew in runs.skews:
+        console.say(f"skew {skew:g}")
+        console.table(*core_lines(runs, skew))
+    console.table(*headline_lines(runs))
+    if chosen.doc:
+        write(chosen.doc, runs)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.guard(main)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.drpo_vs_grpo.domains import World
 from benchmarks.drpo_vs_grpo.evaluation import mean_f1
-from benchmarks.drpo_vs_grpo.training import Choice
+from benchmarks.drpo_vs_grpo.schedule import Choice
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]

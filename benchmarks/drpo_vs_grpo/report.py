@@ -1,4 +1,4 @@
-"""Tables and plot of a finished or half-finished sweep, written into a page between two marks."""
+"""Tables of a finished or half-finished sweep, written into a page between two marks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drpo_vs_grpo.arms import ABLATIONS, ARMS, MAIN
-from benchmarks.drpo_vs_grpo.domains import DOMAINS, World, shares
+from benchmarks.drpo_vs_grpo.domains import DOMAINS, World
 from benchmarks.drpo_vs_grpo.evaluation import mean_f1, worst_f1
 from benchmarks.drpo_vs_grpo.figures import (
     Row,
@@ -21,19 +21,10 @@ from benchmarks.drpo_vs_grpo.figures import (
     relative,
     runs_of,
 )
-from benchmarks.drpo_vs_grpo.sweep import CHOICES, FIXED, Plan, choices, validated
+from benchmarks.drpo_vs_grpo.sweep import FIXED, Plan, choices
 from qoqdata.errors import UsageError
 
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
-COLOURS = {
-    "grpo": "#777777",
-    "paper": "#c23b22",
-    "code": "#e0a030",
-    "cold": "#6fa8dc",
-    "stats": "#1f5fa8",
-    "grpo_balanced": "#9a7fb8",
-    "cold_balanced": "#2e8b57",
-}
 
 
 def _mean(row: Row) -> float:
@@ -75,21 +66,6 @@ def main_table(rows: Sequence[Row], world: World) -> str:
         lines.append((title, len(runs), means, worst, right, against, early, ess))
     columns = ("", "seeds", "mean F1", "worst domain", "accuracy", "mean F1 against GRPO")
     return markdown((*columns, "batch", "ESS"), lines)
-
-
-def domain_table(rows: Sequence[Row], world: World) -> str:
-    """Macro-F1 of every domain, mean over seeds, domains from common to rare."""
-    share = shares(world.skew)
-    order = np.argsort(-share, kind="stable")
-    lines = []
-    for place in order:
-        cells: list[str] = [f"{DOMAINS[place]} ({100 * share[place]:.2g} %)"]
-        for arm in ("base", *MAIN):
-            runs = runs_of(rows, world, arm).values()
-            found = [row["test"][DOMAINS[place]]["f1"] for row in runs]
-            cells.append(str(interval(found)) if found else "-")
-        lines.append(cells)
-    return markdown(("", "before", *(arm.title for arm in MAIN.values())), lines)
 
 
 def world_table(rows: Sequence[Row], worlds: Sequence[World], arms: Sequence[str]) -> str:
@@ -140,20 +116,6 @@ def ablation_table(rows: Sequence[Row], world: World) -> str:
     return markdown((*columns, *last), lines)
 
 
-def search_table(rows: dict[str, dict[str, Any]], world: World) -> str:
-    """Mean validation F1 of every arm at every learning rate of the search; bold: chosen."""
-    chosen = choices(rows, world)
-    lines = []
-    for arm in MAIN:
-        shown = []
-        for choice in CHOICES:
-            found = validated(rows, world, arm, choice)
-            text = "-" if found is None else f"{found:.3f}"
-            shown.append(f"**{text}**" if choice == chosen[arm] else text)
-        lines.append((ARMS[arm].title, *shown))
-    return markdown(("", *(f"{choice.rate:g}" for choice in CHOICES)), lines)
-
-
 def as_chosen(rows: dict[str, dict[str, Any]], world: World) -> list[Row]:
     """The rows without runs at a learning rate that the search has not chosen."""
     chosen = {arm: asdict(choice) for arm, choice in choices(rows, world).items()}
@@ -164,80 +126,39 @@ def as_chosen(rows: dict[str, dict[str, Any]], world: World) -> list[Row]:
     ]
 
 
-def page(text: str, found: dict[str, dict[str, Any]], plan: Plan) -> str:
-    """`text` with what lies between the two marks replaced by the tables.
+def between(text: str, begin: str, end: str, found: str) -> str:
+    """`text` with what lies between two marks replaced by `found`.
 
     Raises UsageError where the marks are missing.
     """
-    if BEGIN not in text or END not in text:
-        raise UsageError("has no marks for the results", fix=f"put {BEGIN} and {END} into it")
+    if begin not in text or end not in text:
+        raise UsageError("has no marks for the results", fix=f"put {begin} and {end} into it")
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    return f"{before}{begin}\n\n{found}\n\n{end}{after}"
+
+
+def page(text: str, found: dict[str, dict[str, Any]], plan: Plan) -> str:
+    """`text` with what lies between the two marks replaced by the tables. Raises UsageError where
+    the marks are missing."""
     main = plan.main
     rows = as_chosen(found, main)
     parts = [
         "### The five arms\n",
         main_table(rows, main),
-        "\n### By domain\n",
-        domain_table(rows, main),
         "\n### At the same learning rate, and in other worlds\n",
         world_table(list(found.values()), [main, *plan.worlds], plan.compared),
         "\n### What explains it\n",
         ablation_table(rows, main),
         "\n### Three times as long\n",
         ablation_table(rows, plan.longer),
-        "\n### Search\n",
-        search_table(found, main),
     ]
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    return f"{before}{BEGIN}\n\n" + "\n".join(parts) + f"\n\n{END}{after}"
+    return between(text, BEGIN, END, "\n".join(parts))
 
 
 def write(path: Path, rows: dict[str, dict[str, Any]], plan: Plan) -> None:
-    """Write the tables into the page at `path`, and the plot beside it under the same name."""
+    """Write the tables into the page at `path`."""
     path.write_text(page(path.read_text(encoding="utf-8"), rows, plan), encoding="utf-8")
-    plot(as_chosen(rows, plan.main), plan.main, path.with_suffix(".png"))
-
-
-def plot(rows: Sequence[Row], world: World, path: Path) -> None:
-    """Validation curves and final test F1 by domain of the main arms, and with a balanced sampler;
-    mean over seeds."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(10, 3.8), layout="constrained", width_ratios=(1, 1.5)
-    )
-    order = np.argsort(-shares(world.skew), kind="stable")
-    for offset, arm in enumerate(COLOURS):
-        runs = list(runs_of(rows, world, arm).values())
-        if not runs:
-            continue
-        batches = curve(runs[0])[0]
-        figures = np.array([curve(row)[1] for row in runs])
-        left.plot(batches, figures.mean(axis=0), color=COLOURS[arm], label=ARMS[arm].title)
-        for one in figures:
-            left.plot(batches, one, color=COLOURS[arm], alpha=0.2, linewidth=0.7)
-        found = np.array([[row["test"][DOMAINS[d]]["f1"] for d in order] for row in runs])
-        right.bar(
-            np.arange(len(DOMAINS)) + 0.12 * (offset - 3),
-            found.mean(axis=0),
-            0.12,
-            color=COLOURS[arm],
-        )
-    left.set(xlabel="batch", ylabel="mean macro-F1, validation")
-    right.set_xticks(
-        range(len(DOMAINS)), [DOMAINS[d].replace("_", " ") for d in order], rotation=30, ha="right"
-    )
-    right.set(ylabel="macro-F1, test")
-    for axis in (left, right):
-        axis.grid(alpha=0.2)
-    handles, names = left.get_legend_handles_labels()
-    if names:
-        figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
-    figure.savefig(path, dpi=90, metadata={"Software": None})
-    plt.close(figure)
 
 
 def _seeds(rows: Sequence[Row], world: World) -> set[int]:

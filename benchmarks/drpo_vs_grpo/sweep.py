@@ -13,15 +13,9 @@ from benchmarks.drpo_vs_grpo.arms import ABLATIONS, ARMS, MAIN
 from benchmarks.drpo_vs_grpo.domains import World
 from benchmarks.drpo_vs_grpo.evaluation import evaluate, mean_f1
 from benchmarks.drpo_vs_grpo.question_set import Questions, build, read, write_statistics
-from benchmarks.drpo_vs_grpo.training import (
-    Choice,
-    Schedule,
-    Start,
-    first_rollouts,
-    supervised,
-    train_arm,
-    warm_up,
-)
+from benchmarks.drpo_vs_grpo.schedule import Choice, Schedule
+from benchmarks.drpo_vs_grpo.supervised import Start, first_rollouts, supervised, traced, warm_up
+from benchmarks.drpo_vs_grpo.training import train_arm
 
 #: Tried for every arm: all on the first of the search's seeds, the better half on the others too.
 CHOICES = tuple(Choice(rate, entropy=0.1) for rate in (7e-5, 2e-4, 6e-4, 1.8e-3))
@@ -119,12 +113,24 @@ class Bench:
         found = supervised(self.start(seed)[0], self.questions, self.schedule, seed)
         return {**self._named("ceiling", seed), "test": found}
 
-    def run(self, name: str, choice: Choice, seed: int) -> dict[str, Any]:
+    def traces(self, seed: int) -> dict[str, Any]:
+        """The policy of `seed` taught what it got right in as many rollouts as an arm has."""
+        train = self.questions["train"]
+        start = self.start(seed)[0]
+        rewards = first_rollouts(start, train, seed)
+        found = traced(start, self.questions, rewards, self.schedule, seed)
+        return {**self._named("traces", seed), "test": found, "asked": len(train.ids)}
+
+    def run(
+        self, name: str, choice: Choice, seed: int, updates: int | None = None
+    ) -> dict[str, Any]:
         """One arm, trained and evaluated."""
         start, stats = self.start(seed)
         began = time.process_time()
         drpo = ARMS[name].estimator(stats)
-        result = train_arm(ARMS[name], drpo, start, self.questions, self.schedule, choice, seed)
+        result = train_arm(
+            ARMS[name], drpo, start, self.questions, self.schedule, choice, seed, updates
+        )
         seconds = round(time.process_time() - began, 1)
         return {
             **self._named(name, seed),

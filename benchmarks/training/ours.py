@@ -14,6 +14,7 @@ import polars as pl
 
 from benchmarks.training.task import Cost, Lap, Task, records_of
 from qoqtrain.data.collate import Collator
+from qoqtrain.model.decoding import Decoding
 from qoqtrain.model.policy import Policy
 from qoqtrain.model.processor import Processor
 from qoqtrain.trainer.engine.engine import TorchEngine
@@ -30,7 +31,7 @@ MODEL = ("generate", "old", "reference", "update")
 class Ours:
     """`cost` of the steps, the ids of their questions, and the share of the timed steps' wall time
     that is spent outside the model: by the trainer's own timings, and counting nothing but the
-    calls of generate, forward, backward and the optimizer as the model's."""
+    calls of begin, write, forward, backward and the optimizer as the model's."""
 
     cost: Cost
     questions: list[str]
@@ -89,6 +90,8 @@ def settings_of(data: str, model: Path, out: Path, task: Task) -> TrainSettings:
             "optimizer": {"learning_rate": task.learning_rate},
             "engine": {"name": "torch", "dtype": "float32", "gradient_checkpointing": False},
             "log": {"tensorboard": False},
+            # Nothing is learnt, so all groups tie: the work of an update is to be measured.
+            "groups": {"skip_tied": False},
         }
     )
 
@@ -119,7 +122,8 @@ def _timed() -> Iterator[Callable[[], float]]:
         return total
 
     with (
-        patch.object(Policy, "generate", timed(Policy.generate)),
+        patch.object(Policy, "begin", timed(Policy.begin)),
+        patch.object(Decoding, "write", timed(Decoding.write)),
         patch.object(TorchEngine, "forward", timed(TorchEngine.forward)),
         patch.object(TorchEngine, "backward", timed(TorchEngine.backward)),
         patch.object(TorchEngine, "step", timed(TorchEngine.step)),

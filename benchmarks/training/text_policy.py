@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from qoqdata.question import with_options
 from qoqtrain.data.batch import KEPT, Row
 from qoqtrain.data.collate import Collator
 from qoqtrain.data.prompt import TextPart
+from qoqtrain.model.decoding import Decoding, begin
 from qoqtrain.model.processor import Processor
 
 #: Every response begins with this, so that a model that never heard of boxed answers gives one.
@@ -27,6 +29,9 @@ OPENING = "The answer is \\boxed{"
 
 class TextPolicy(nn.Module):
     """`vlm` is a causal language model; calls as `qoqtrain.model.policy.Policy` takes them."""
+
+    #: A pass has one response behind each prompt.
+    shares_prompts = False
 
     def __init__(self, vlm: Any) -> None:
         super().__init__()
@@ -52,13 +57,35 @@ class TextPolicy(nn.Module):
         return out.logits
 
     @torch.no_grad()
-    def generate(
-        self, input_ids: Tensor, attention_mask: Tensor, mm_token_type_ids: Tensor, **options: Any
-    ) -> Tensor:
-        """Responses, int64 (B * n, at most max_new_tokens), n of a prompt next to each other."""
+    def begin(
+        self, input_ids: Tensor, attention_mask: Tensor, mm_token_type_ids: Tensor, n: int = 1
+    ) -> Decoding:
+        """`n` responses to each prompt, as far as their first logits."""
         del mm_token_type_ids
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        return self.vlm.generate(**inputs, **options)[:, input_ids.shape[1] :]
+        cache = DynamicCache(config=self.vlm.config)
+        places = (attention_mask.cumsum(-1) - 1).clamp(min=0)
+        out = self.vlm(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=places,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return begin(
+            out.logits[:, -1], cache, attention_mask, places[:, -1] + 1, n, self._next_logits
+        )
+
+    @torch.no_grad()
+    def _next_logits(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Any) -> Tensor:
+        out = self.vlm(
+            input_ids=tokens[:, None],
+            attention_mask=mask.long(),
+            position_ids=positions[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return out.logits[:, -1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,21 @@
-"""Questions with lettered options, of which one is right, in tables and JSON of benchmarks."""
+"""Questions with lettered options, of which one or several are right, in files of benchmarks."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from qoqdata.errors import BadLabel, BadTable
 from qoqdata.records.content import Record
 from qoqdata.records.images import image_from_file
-from qoqdata.sources.asking import ask_choice
+from qoqdata.sources.asking import ask, ask_choice
 from qoqdata.sources.protocol import Converted, Job, Unit
 from qoqdata.sources.rawtree import read_text
 
-TASK = "choice"
+#: Tasks of questions with one right option, and of those that ask for all that are right.
+TASK, SEVERAL = "choice", "several"
 #: A letter that some files print before an option: "A: text", "(B) text", "C. text".
 _OWN_LETTER = re.compile(r"\s*(?:\(([A-Z])\)|([A-Z])\s*[.:)])\s*")
 
@@ -47,14 +48,43 @@ def right_option(options: Mapping[str, str], answer: str, *, where: str) -> str:
     return named.pop()
 
 
+def right_letters(
+    options: Mapping[str, str], answers: Iterable[str], *, where: str
+) -> tuple[str, ...]:
+    """The letters of the options that answers name, each by its letter or in its words, in order.
+
+    Raises BadLabel for an answer that names no option, or two, and for one that is there twice.
+    """
+    texts = [right_option(options, answer, where=where) for answer in answers]
+    if len(set(texts)) < len(texts):
+        raise BadLabel(f"{texts} names an option twice", where=where)
+    return tuple(letter for letter, text in options.items() if text in texts)
+
+
 def convert_choice(
     unit: Unit, job: Job, *, domain: Callable[[Mapping[str, Any]], str] | None = None
 ) -> list[Converted]:
-    """The record of a unit: `facts` hold question, options by letter, answer, and item if any."""
+    """The record of a unit: `facts` hold question, options by letter, and answer.
+
+    An answer that is a list asks for all that are right. Options of such a question stand in it
+    with their letters, which are what is answered: their words may hold what joins answers.
+    """
     facts = unit.facts
     options = bare_options(facts["options"], where=unit.key)
-    answer = right_option(options, facts["answer"], where=unit.key)
-    fields = ask_choice(job.card, TASK, options.values(), answer, question=facts["question"])
+    if isinstance(facts["answer"], list):
+        right = right_letters(options, facts["answer"], where=unit.key)
+        listed = [f"{letter}. {text}" for letter, text in options.items()]
+        fields = ask(
+            job.card,
+            SEVERAL,
+            right,
+            absent=set(options) - set(right),
+            question="\n".join([*listed, facts["question"]]),
+            offered=options,
+        )
+    else:
+        answer = right_option(options, facts["answer"], where=unit.key)
+        fields = ask_choice(job.card, TASK, options.values(), answer, question=facts["question"])
     shown = [image_from_file(job.raw.resolve(file), limits=job.limits) for file in unit.files]
     record = Record(
         **fields,

@@ -33,7 +33,7 @@ def plan_images(job: Job, parts: Mapping[Split, str]) -> Iterator[Planned]:
     for split, part in parts.items():
         files: dict[str, str] = {}
         asked: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for file in _shards(job, part):
+        for file in shards(job, part):
             table = job.raw.parquet(file, columns=["question", "answer"], empty=True)
             for row, facts in enumerate(table.iter_rows(named=True)):
                 if any(not isinstance(value, str | None) for value in facts.values()):
@@ -79,12 +79,18 @@ def short_answer(job: Job, question: str, answer: str) -> dict[str, Any]:
     return ask_open(job.card, "open", answer, question=question)
 
 
-def _shards(job: Job, part: str) -> list[str]:
-    files = [file for file in job.raw.files(f"{part}-*.parquet") if _SHARD.search(file)]
+def shards(job: Job, part: str, *, under: str = "") -> list[str]:
+    """The files `part-00000-of-00002.parquet` and on, below a folder.
+
+    Raises MissingFile for a part of which one is lost.
+    """
+    names = job.raw.files(f"{part}-*.parquet", under=under)
+    files = [file for file in names if _SHARD.search(file)]
     numbers = [match for file in files if (match := _SHARD.search(file))]
     found = [(int(match[1]), int(match[2])) for match in numbers]
     whole = found[0][1] if found else 1
     if found != [(number, whole) for number in range(whole)]:
         what = f"the part {part} has {len(found)} of its {whole} files"
-        raise MissingFile(what, where=f"{part}-*.parquet", fix="fetch all files of data/")
+        where = f"{under or 'data'}/{part}-*.parquet"
+        raise MissingFile(what, where=where, fix="fetch all files of the folder")
     return files

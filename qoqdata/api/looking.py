@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
-from qoqdata.errors import UsageError
+from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
-    from qoqdata.curation.decisions import PersonDecision
+    from qoqdata.curation.decision_log import PersonComment, PersonDecision, Said
     from qoqdata.curation.lineage import Lineage
     from qoqdata.curation.replay import Replay
+    from qoqdata.dataset import Dataset
     from qoqdata.report_page.samples import SampleChoice
 
 
@@ -33,6 +34,8 @@ def view(
     host: str = "127.0.0.1",
     port: int = 0,
     policy: str | None = None,
+    rollouts: str | Path | None = None,
+    raw: Mapping[str, str | Path] | None = None,
     author: str | None = None,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -40,8 +43,11 @@ def view(
 
     `on_ready` is given the URL, which holds a token; whoever has it sees the data set. `host` is
     loopback unless you say otherwise, `port` 0 is any free one. `policy` says whose success rates
-    are shown, where there are several. Decisions are `author`'s, by default of who is logged in; of
-    a set behind a URL nothing can be decided.
+    are shown, where there are several; `rollouts` are a policy's, as `difficulty` reads them;
+    `raw` are raw folders by source, from whose files images are shown through other windows. Of a
+    build that goes on or was stopped the viewer shows what is done. Decisions are `author`'s, by
+    default of who is logged in; of a half-built set, and of one behind a URL, nothing can be
+    decided.
 
     Raises UsageError without the extra `view`, for an address that cannot be bound, and when the
     choice of a policy is open; DatasetError for a set that holds no record.
@@ -49,8 +55,24 @@ def view(
     from qoqdata.serving.server import serve
     from qoqdata.viewer.served import COMMAND, viewer_of
 
-    make = viewer_of(dataset_of(dataset), policy=policy, author=author)
+    answered = None if rollouts is None else Path(rollouts)
+    target = _or_half_built(dataset)
+    folders = {source: Path(folder) for source, folder in (raw or {}).items()}
+    make = viewer_of(target, policy=policy, rollouts=answered, raw=folders, author=author)
     serve(make, command=COMMAND, host=host, port=port, on_ready=on_ready)
+
+
+def _or_half_built(dataset: DatasetLike) -> Dataset | Path:
+    """The data set, or the folder of one whose build has not ended."""
+    from qoqdata.viewer.half_built import is_half_built
+
+    try:
+        return dataset_of(dataset)
+    except UnfinishedBuild:
+        root = Path(str(dataset))
+        if not is_half_built(root):
+            raise
+        return root
 
 
 def report(
@@ -127,10 +149,39 @@ def decide(
     return decisions.decide(target, id, keep, why, author)
 
 
-def undo(
-    dataset: DatasetLike, id: str | None = None, *, author: str | None = None
+def relabel(
+    dataset: DatasetLike, id: str, answer: str, *, why: str, author: str | None = None
 ) -> PersonDecision:
-    """Take back the decision that stands on a record, or without `id` the author's last one.
+    """Say what the right answer of a record is, as one of its options or several of them joined.
+
+    The record is left out as a dropped one is, since the answer that lies in the set is wrong; its
+    verdict has the right one, for whoever mends the source. Raises as `decide`, and UsageError for
+    an answer that the question does not have.
+    """
+    from qoqdata.curation import decisions
+    from qoqdata.description.samples import records_by_id
+
+    target = dataset_in_folder(dataset, command="decide")
+    target.refuse_unknown([id], of="decision")
+    (record,) = records_by_id(target, [id], ("id", "kind", "options", "answer"))
+    return decisions.relabel(target, record, answer, why, author)
+
+
+def comment(
+    dataset: DatasetLike, id: str, text: str, *, author: str | None = None
+) -> PersonComment:
+    """Say something of a record that decides nothing: it stands in the log and the verdicts.
+
+    Raises as `decide`.
+    """
+    from qoqdata.curation import decisions
+
+    return decisions.comment(dataset_in_folder(dataset, command="decide"), id, text, author)
+
+
+def undo(dataset: DatasetLike, id: str | None = None, *, author: str | None = None) -> Said:
+    """Take back what was last decided or said on a record, or without `id` what the author was the
+    last to decide or say.
 
     Returns what was taken back. Raises UsageError where there is none and for a set behind a URL.
     """
@@ -157,14 +208,16 @@ def replay(
     id: str,
     raw: str | Path,
     *,
+    mounts: Mapping[str, str | Path] | None = None,
     mapping: Mapping[str, Any] | str | Path | None = None,
     salt_file: str | Path | None = None,
 ) -> Replay:
     """Make a record again from the raw files below `raw`, and compare all of its bytes.
 
-    `mapping` is that of the build, for a source that takes one; `salt_file` holds the site's secret
-    salt. Raises UsageError for another salt than that of the build and for a missing mapping,
-    DatasetError for an id that the set does not hold and where its files are not below `raw`.
+    `mounts` are the build's further roots by folder name, and `mapping` its own, for a source that
+    takes one; `salt_file` holds the site's secret salt. Raises UsageError for another salt than
+    that of the build and for a missing mapping, DatasetError for an id that the set does not hold
+    and where its files are not below `raw`.
     """
     from qoqdata.curation import replay as replaying
     from qoqdata.curation.lineage import lineage
@@ -173,4 +226,6 @@ def replay(
     target = dataset_in_folder(dataset, command="why --replay")
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
     own = Path(mapping) if isinstance(mapping, str) else mapping
-    return replaying.replay(target, lineage(target, id), Path(raw), salt, mapping=own)
+    further = {name: Path(root) for name, root in (mounts or {}).items()}
+    made = lineage(target, id)
+    return replaying.replay(target, made, Path(raw), salt, mounts=further, mapping=own)

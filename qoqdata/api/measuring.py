@@ -80,7 +80,7 @@ def curate(
     the set until the recipe accepts or drops them.
 
     `against` are indexes of benchmarks (`benchmark_index`): records of train that show one of their
-    images are dropped, named with the benchmark. `recipe` holds your decisions: a file, its
+    images or ECGs are dropped, named with the benchmark. `recipe` holds your decisions: a file, its
     content, or a CurationRecipe. `recogniser` (see `qoqdata.curation.phi.Recogniser`) joins the
     rules. `progress` hears of records whose images were looked at.
 
@@ -116,11 +116,11 @@ def benchmark_index(
     out: str | Path,
     progress: ProgressCallback | None = None,
 ) -> BenchmarkIndex:
-    """Write to `out` what the images of a benchmark's copy are recognised by, for `curate`.
+    """Write to `out` what images and ECGs of a benchmark's copy are recognised by, for `curate`.
 
     `raw` is the folder of a copy, by whose name the benchmark is called, or folders by the names of
-    their benchmarks. `progress` hears of images. What cannot be read is not in the index, and
-    `unreadable` has it. Raises UsageError for a folder without an image.
+    their benchmarks. `progress` hears of images and ECGs. What cannot be read is not in the index,
+    and `unreadable` has it. Raises UsageError for a folder without either.
     """
     from qoqdata.curation.benchmark_index import index_images, write_index
 
@@ -131,19 +131,27 @@ def benchmark_index(
     return index
 
 
-def audit(dataset: DatasetLike, *, limit: int = LIMIT) -> Audit:
+def audit(
+    dataset: DatasetLike,
+    *,
+    limit: int = LIMIT,
+    label_errors: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Audit:
     """What is wrong with the labels of a set's kept records, found without looking at images.
 
     What those score who see no image, of at most `limit` questions of a source, task and split;
     how far the answers of later splits are spread otherwise; questions whose answer stands in
     their own text; contexts of different studies that are nearly the same. The scores go into the
-    set's curation/, and its card shows them. Raises UsageError for a set behind a URL.
+    set's curation/, and its card shows them. `label_errors` also looks at the images of train for
+    answers that are likely wrong (needs `pip install 'qoqdata[labels]'`); `progress` hears of them.
+    Raises UsageError for a set behind a URL, and where cleanlab is missing.
     """
     from qoqdata.curation.audit import run_audit
 
     target = dataset_in_folder(dataset, command="audit")
     target.check_some()
-    return run_audit(target, limit)
+    return run_audit(target, limit, label_errors=label_errors, progress=progress or silent)
 
 
 def prove(

@@ -1,4 +1,4 @@
-"""qoqdata benchmark-index: what a benchmark's images are recognised by."""
+"""qoqdata benchmark-index: what a benchmark's images and ECGs are recognised by."""
 
 from __future__ import annotations
 
@@ -28,20 +28,27 @@ def benchmark_index_command(
     out: Annotated[Path, typer.Option(help="The index, a Parquet file.")],
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:
-    """Index the images of benchmarks, so that training sets can be checked against them.
+    """Index the images and ECGs of benchmarks, so that training sets can be checked against them.
 
-    Image files, in archives too, and images in Parquet and TSV tables. A benchmark is called by its
-    folder, or by NAME. The index holds small grey images: share it as you would share those. Exit
-    code 1 means that files could not be read, and are not in it.
+    Image files, in archives too, images in Parquet and TSV tables, and ECGs as files (WFDB). A
+    benchmark is called by its folder, or by NAME. The index holds small grey images: share it as
+    you would share those. Exit code 1 means that files could not be read, and are not in it.
     """
-    with console.counter("images", quiet=json) as progress:
+    with console.counter("images and ECGs", quiet=json) as progress:
         index = qoqdata.benchmark_index(_copies(raw), out=out, progress=progress)
-    images = Counter(index.table["benchmark"].to_pylist())
+    names, media = (index.table[column].to_pylist() for column in ("benchmark", "medium"))
+    counts = Counter(zip(names, media, strict=True))
+    benchmarks = sorted(set(names))
+    images, ecgs = (
+        {name: counts[name, medium] for name in benchmarks} for medium in ("image", "ecg")
+    )
     faults = [str(error) for error in index.unreadable]
     if json:
-        console.emit_json({"out": str(out), "images": dict(images), "unreadable": faults})
+        row = {"out": str(out), "images": images, "ecgs": ecgs, "unreadable": faults}
+        console.emit_json(row)
     else:
-        console.table(("benchmark", "images"), sorted(images.items()))
+        rows = [(name, images[name], ecgs[name]) for name in benchmarks]
+        console.table(("benchmark", "images", "ECGs"), rows)
         console.say(f"\nindex {out}")
         for fault in faults:
             console.complain(f"not in it: {fault}")

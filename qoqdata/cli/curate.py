@@ -70,8 +70,9 @@ def curate_command(
     questions to curation/duplicates.parquet, faults to curation/quality.parquet. Text burned into
     images goes to curation/burned_in.parquet with its box, and to burned_in.html to look at.
     Copies that are encoded, scaled, windowed, flipped or turned by a quarter are found, cropped
-    ones are not. With an index of a benchmark, training records that show one of its images are
-    dropped: curation/benchmark_images.parquet names both. Exit code 1 means that findings are open.
+    ones are not. With an index of a benchmark, training records that show one of its images or
+    ECGs are dropped: curation/benchmark_images.parquet names both. Exit code 1 means that findings
+    are open.
     """
     with console.counter("records", quiet=json) as progress:
         result = qoqdata.curate(

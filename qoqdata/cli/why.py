@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 import qoqdata
 from qoqdata import command_line, console
+from qoqdata.cli.build import read_pairs
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ def why_command(
         bool, typer.Option("--replay", help="Convert its files again and compare all bytes.")
     ] = False,
     raw: Annotated[Path | None, typer.Option(help="With --replay: the source's folder.")] = None,
+    mount: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="With --replay: a further root of the build."),
+    ] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="With --replay: the mapping of the build.")
     ] = None,
@@ -51,10 +55,14 @@ def why_command(
     """
     if replay != (raw is not None):
         raise UsageError("--replay and --raw go together", fix="--replay --raw DIR")
+    if mount and raw is None:
+        raise UsageError("--mount goes with --replay", fix="--replay --raw DIR --mount NAME=DIR")
     made = qoqdata.why(dataset, id, rollouts=rollouts)
     again = None
     if raw is not None:
-        again = qoqdata.replay(dataset, id, raw, mapping=mapping, salt_file=salt_file)
+        again = qoqdata.replay(
+            dataset, id, raw, mounts=_mounts(mount), mapping=mapping, salt_file=salt_file
+        )
     if json:
         console.emit_json(_plain(made, again))
     else:
@@ -62,6 +70,11 @@ def why_command(
         if again is not None:
             console.say(_replayed(again))
     command_line.leave(command_line.DONE if again is None or again.same else command_line.FINDINGS)
+
+
+def _mounts(texts: list[str] | None) -> dict[str, Path]:
+    pairs = read_pairs(texts, name="--mount", form="NAME=DIR")
+    return {name: Path(folder) for name, folder in pairs.items()}
 
 
 def _plain(made: Lineage, again: Replay | None) -> dict[str, Any]:
@@ -73,91 +86,12 @@ def _plain(made: Lineage, again: Replay | None) -> dict[str, Any]:
 
 def show(made: Lineage) -> None:
     """From the raw files on, a block for each step that left something."""
-    record = made.record
-    for title, rows in (
-        ("record", _record(made)),
-        ("raw files", _raw(record)),
-        ("conversion", _conversion(made)),
-        ("curation", _curation(made)),
-        ("statistics", _statistics(made)),
-    ):
+    from qoqdata.description.lineage_steps import lineage_steps
+
+    for title, rows in lineage_steps(made):
         console.say(title)
         console.facts([(f"  {name}", value) for name, value in rows])
         console.say()
-
-
-def _record(made: Lineage) -> Iterator[tuple[str, Any]]:
-    for name in ("id", "source", "domain", "task", "item", "split", "patient", "study"):
-        if made.record[name] is not None:
-            yield name, made.record[name]
-    yield "question", made.record["question"]
-    yield "answer", made.record["answer"]
-    yield "in", f"{made.shard['path']}, sha256 {made.shard['sha256']}"
-
-
-def _raw(record: Any) -> Iterator[tuple[str, Any]]:
-    made = record["provenance"]
-    for number, path in enumerate(made["raw"], start=1):
-        yield f"file {number}", path
-    yield f"digest ({made['algorithm']})", made["digest"]
-
-
-def _conversion(made: Lineage) -> Iterator[tuple[str, Any]]:
-    origin = made.origin
-    yield "converter", f"{origin['converter']} {origin['version']}, code {origin['code_digest']}"
-    yield "card", origin["card_digest"]
-    yield "qoqdata", origin["qoqdata_version"]
-    if origin["options"]:
-        yield "options", ", ".join(f"{k}={v}" for k, v in sorted(origin["options"].items()))
-    for number, info in enumerate(made.record["image_info"] or (), start=1):
-        yield f"image {number}", _image(info)
-    for note in made.record["provenance"]["notes"]:
-        yield "note", note
-
-
-def _image(info: Any) -> str:
-    size = f"{info['original_width']} x {info['original_height']}"
-    stored = f"{info['width']} x {info['height']}"
-    parts = [size if size == stored else f"{size}, stored as {stored}", f"{info['stored_as']}"]
-    skip = ("width", "height", "original_width", "original_height", "stored_as")
-    more = {name: value for name, value in info.items() if value is not None and name not in skip}
-    parts += [f"{name} {value}" for name, value in more.items()]
-    return ", ".join(parts)
-
-
-def _curation(made: Lineage) -> Iterator[tuple[str, Any]]:
-    yield "kept", "yes" if made.kept else "no"
-    for one in made.verdicts:
-        evidence = f" ({one['evidence']})" if one["evidence"] else ""
-        yield f"{one['verdict']}, {one['rule']}", f"{one['reason']}{evidence}"
-    for line in made.decisions:
-        undone = getattr(line, "undo", None)
-        if undone is not None:
-            yield f"decision {line.order}", f"{line.author} took decision {undone} back"
-        else:
-            word = "keep" if getattr(line, "keep", False) else "drop"
-            yield f"decision {line.order}", f"{line.author}: {word}, {getattr(line, 'why', '')}"
-    for name, rows in made.findings:
-        for row in rows:
-            yield name, ", ".join(f"{k} {v}" for k, v in row.items() if v is not None)
-
-
-def _statistics(made: Lineage) -> Iterator[tuple[str, Any]]:
-    if made.stale is not None:
-        yield "none", made.stale
-    for row in made.statistics:
-        counts = (
-            f"{row['n_studies']:,} studies, share {row['share']:.4f}, rarity {row['rarity']:.2f}"
-        )
-        rate = row["success_rate"]
-        success = "" if rate is None else f", success rate {rate:.3f} ({row['policy']})"
-        yield f"{row['level']} {row['key']}", counts + success
-    for row in made.rates:
-        rollouts = f" of {row['n_rollouts']} rollouts" if row["n_rollouts"] else ""
-        yield f"success of {row['policy']}", f"{row['success_rate']:.3f}{rollouts}, {row['scorer']}"
-    if made.rollouts is not None:
-        rewards = ", ".join(f"{reward:g}" for reward in made.rollouts)
-        yield "rollouts", rewards or "none of this record"
 
 
 def _replayed(again: Replay) -> str:

@@ -1,7 +1,8 @@
 """Which images, and which signals, of a data set show the same.
 
 Bits that differ little find candidates among all without comparing all with all; the small grey
-images, or curves, then tell how one lies against the other and whether they are alike at all.
+images, or curves, then tell how one lies against the other and whether they are alike at all. Words
+of keypoints find what was cropped.
 Images of the same kind look alike when small (every chest film does), so their detail decides:
 what is left of larger ones without their coarse shades, decoded for candidates alone.
 """
@@ -15,7 +16,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from qoqdata.curation.details import SIDE, Details
+from qoqdata.curation.cropped import cropped_pairs
+from qoqdata.curation.details import SIDE, ImageViews, details_of
 from qoqdata.curation.hamming import pairs_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.dataset import Dataset
@@ -23,7 +25,7 @@ from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS, turned
 
 #: Pairs of contents that show the same: `content` and `other` number distinct digests, in the
-#: order of `contents`; `way` is how the other lies against the content, one of WAYS.
+#: order of `contents`; `way` is how the other lies against the content, one of WAYS, or CROPPED.
 ALIKE = {
     "content": pl.UInt32,
     "other": pl.UInt32,
@@ -61,7 +63,7 @@ def alike(
     `detail` is the least correlation of the details of two images. `progress` hears of sweeps over
     the images, then over the signals, and their total.
     """
-    parts, details = [pl.DataFrame(schema=ALIKE)], Details(dataset, distinct)
+    parts, details = [pl.DataFrame(schema=ALIKE)], details_of(dataset, distinct)
     for medium, least in COARSE.items():
         some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
         for near in _near(some, radius, progress):
@@ -69,7 +71,9 @@ def alike(
             if medium == "image":
                 pairs = _of_detail(details, pairs, detail)
             parts.append(pairs)
-    return pl.concat(parts).sort("content", "other")
+    found = pl.concat(parts)
+    cropped = cropped_pairs(dataset, distinct, found, detail)
+    return pl.concat([found, cropped]).sort("content", "other")
 
 
 def _near(some: pl.DataFrame, radius: int, progress: ProgressCallback) -> Iterator[pl.DataFrame]:
@@ -123,7 +127,7 @@ def _coarse(
     )
 
 
-def _of_detail(details: Details, pairs: pl.DataFrame, least: float) -> pl.DataFrame:
+def _of_detail(details: ImageViews[np.float32], pairs: pl.DataFrame, least: float) -> pl.DataFrame:
     """The pairs of images whose details correlate; their correlation is that of the details."""
     numbers, mine, theirs = _numbered(pairs)
     way = pairs.select(pl.col("way").replace_strict(WAYS, range(len(WAYS)))).to_numpy().ravel()
@@ -132,7 +136,7 @@ def _of_detail(details: Details, pairs: pl.DataFrame, least: float) -> pl.DataFr
     for part in _blocks(mine, theirs):
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
-        views = details.of(numbers[both])
+        views = np.stack(details.of(numbers[both]))
         ways, which = np.unique(way[part], return_inverse=True)
         correlation = _correlations(one, other, views, turns[ways])
         values[part] = correlation[np.arange(len(part)), which]

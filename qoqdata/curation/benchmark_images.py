@@ -1,4 +1,4 @@
-"""Records that show an image of a benchmark, by an index of the benchmark's copy.
+"""Records that show an image or a signal of a benchmark, by an index of the benchmark's copy.
 
 What counts as the same is what counts within a data set (`alike.py`). One image of a record is
 enough: a benchmark shows single slices and frames of what training has whole.
@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from qoqdata.curation.alike import AT_ONCE, COARSE, contents, every_turn, unit_rows
-from qoqdata.curation.details import SIDE, Details, detail_of
+from qoqdata.curation.details import SIDE, ImageViews, detail_of, details_of
 from qoqdata.curation.hamming import pairs_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.curation.sameness import Sameness
@@ -21,12 +21,14 @@ from qoqdata.dataset import Dataset
 from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS
 from qoqdata.roles import evaluation_sources
 
-#: A row a record's image and the likest image of a benchmark; `file` is that image's place in the
-#: copy, `way` how it lies against the record's.
+#: A row what a record shows and the likest of a benchmark; `medium` is "image" or "ecg", `image`
+#: the number of the record's image (a signal has none), `file` the place in the copy, `way` how
+#: that image lies against the record's.
 BENCHMARK_IMAGES = {
     "id": pl.String,
     "source": pl.String,
     "split": pl.String,
+    "medium": pl.String,
     "image": pl.Int32,
     "benchmark": pl.String,
     "file": pl.String,
@@ -39,25 +41,30 @@ BENCHMARK_IMAGES = {
 def find_benchmark_images(
     dataset: Dataset, same: Sameness, index: pl.DataFrame, *, radius: int, detail: float
 ) -> pl.DataFrame:
-    """Records of training sources that show an image of `index`; columns of BENCHMARK_IMAGES,
-    sorted by id, image and benchmark.
+    """Records of training sources that show an image or signal of `index`; columns of
+    BENCHMARK_IMAGES, sorted by id, image and benchmark.
 
-    `index` has the columns of `benchmark_index.SCHEMA`. Images that are uniform are like nothing.
-    Raises InputError for an image that cannot be decoded.
+    `index` has the columns of `benchmark_index.SCHEMA`. What is uniform is like nothing. `detail`
+    is the least correlation of the details of two images. Raises InputError for an image that
+    cannot be decoded.
     """
     benchmarks = evaluation_sources(dataset.manifest)
     records = same.records.filter(~pl.col("source").is_in(benchmarks))
-    shown = same.shown.filter(medium="image").join(records, on="record")
+    shown = same.shown.join(records, on="record")
     distinct = contents(same.shown.drop("content"))
-    asked = distinct.filter(pl.col("bits").is_not_null()).join(
-        shown.select("content").unique(), on="content", how="semi", maintain_order="left"
-    )
     index = index.with_row_index("entry").filter(pl.col("bits").is_not_null())
-    details = Details(dataset, distinct)
-    parts = [
-        _of_detail(details, index, _coarse(dataset, distinct, index, near), detail)
-        for near in _near(asked, index, radius)
-    ]
+    details = details_of(dataset, distinct)
+    parts = []
+    for medium in COARSE:
+        entries = index.filter(medium=medium)
+        asked = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium)).join(
+            shown.select("content").unique(), on="content", how="semi", maintain_order="left"
+        )
+        for near in _near(asked, entries, radius) if len(asked) and len(entries) else ():
+            pairs = _coarse(dataset, distinct, entries, near, medium)
+            if medium == "image":
+                pairs = _of_detail(details, entries, pairs, detail)
+            parts.append(pairs)
     empty = pl.DataFrame(
         schema={
             "content": pl.UInt32,
@@ -75,7 +82,7 @@ def find_benchmark_images(
     )
     return (
         shown.join(likest, on="content")
-        .rename({"place": "image"})
+        .with_columns(image=pl.when(pl.col("medium") == "image").then("place"))
         .select(pl.col(name).cast(kind) for name, kind in BENCHMARK_IMAGES.items())
         .sort("id", "image", "benchmark")
     )
@@ -100,9 +107,10 @@ def _near(asked: pl.DataFrame, index: pl.DataFrame, radius: int) -> Iterator[pl.
 
 
 def _coarse(
-    dataset: Dataset, distinct: pl.DataFrame, index: pl.DataFrame, near: pl.DataFrame
+    dataset: Dataset, distinct: pl.DataFrame, index: pl.DataFrame, near: pl.DataFrame, medium: str
 ) -> pl.DataFrame:
-    """The candidates whose small images correlate, and in which way."""
+    """The candidates whose small images, or curves, correlate, and in which way."""
+    turns = every_turn(THUMBNAIL) if medium == "image" else np.arange(CURVE)[None]
     numbers = np.unique(near["content"].to_numpy())
     small = unit_rows(thumbnails(dataset, distinct[numbers]))
     entries = np.unique(near["entry"].to_numpy())
@@ -111,18 +119,18 @@ def _coarse(
     for start in range(0, near.height, AT_ONCE):
         part = near[start : start + AT_ONCE]
         mine = small[np.searchsorted(numbers, part["content"].to_numpy())]
-        ways = theirs[np.searchsorted(entries, part["entry"].to_numpy())][:, every_turn(THUMBNAIL)]
+        ways = theirs[np.searchsorted(entries, part["entry"].to_numpy())][:, turns]
         correlation = np.einsum("pv,pwv->pw", mine, ways)
         way[start : start + AT_ONCE] = correlation.argmax(axis=1)
         best[start : start + AT_ONCE] = correlation.max(axis=1)
     ways_named = pl.Series(np.array(WAYS)[way], dtype=pl.String)
     return near.with_columns(way=ways_named, correlation=pl.Series(best)).filter(
-        pl.col("correlation") >= COARSE["image"]
+        pl.col("correlation") >= COARSE[medium]
     )
 
 
 def _of_detail(
-    details: Details, index: pl.DataFrame, pairs: pl.DataFrame, least: float
+    details: ImageViews[np.float32], index: pl.DataFrame, pairs: pl.DataFrame, least: float
 ) -> pl.DataFrame:
     """The pairs whose details correlate; their correlation is that of the details."""
     kept = [pairs.clear()]
@@ -133,7 +141,7 @@ def _of_detail(
         ways = part["way"].replace_strict(WAYS, range(len(WAYS))).to_numpy()
         others = np.array([detail_of(grey) for grey in greys], np.float32).reshape(-1, SIDE**2)
         turned = np.take_along_axis(others[theirs], every_turn(SIDE)[ways], axis=1)
-        values = np.einsum("pv,pv->p", details.of(contents_)[mine], turned)
+        values = np.einsum("pv,pv->p", np.stack(details.of(contents_))[mine], turned)
         kept.append(
             part.with_columns(correlation=pl.Series(values, dtype=pl.Float32)).filter(
                 pl.col("correlation") >= least

@@ -1,7 +1,8 @@
-"""The index of a benchmark's images: what each is recognised by, from a copy on the user's disk.
+"""The index of a benchmark's images and ECGs: what each is recognised by, from the user's copy.
 
-It holds a digest, 64 bits and small grey images, so that training sets are checked against it where
-the benchmark itself does not lie. Small images are still images: it is for whoever may hold them.
+It holds a digest, 64 bits and small grey images, or the small curve of an ECG, so that training
+sets are checked against it where the benchmark itself does not lie. Small images are still images:
+it is for whoever may hold them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,58 +24,74 @@ from qoqdata.atomic import replacing
 from qoqdata.curation.details import SIDE, small_grey
 from qoqdata.errors import BadTable, InputError, MissingFile, UsageError
 from qoqdata.progress import ProgressCallback, silent
+from qoqdata.readers.ecg import read_ecg
+from qoqdata.records.content import Ecg
 from qoqdata.records.images import image_from_file
-from qoqdata.records.likeness import CURVE, image_likeness
+from qoqdata.records.likeness import CURVE, image_likeness, signal_likeness
 from qoqdata.sources.rawtree import RawTree, open_raw
 
-#: A row an image; `file` is its path below the copy, of a member `container#member`. `thumbnail`
-#: is that of the likeness, (16, 16); `grey` (64, 64) is what details are compared by.
+#: A row an image (`medium` "image") or a recording ("ecg"); `file` is its path below the copy, of a
+#: member `container#member`. `thumbnail` is that of the likeness, (16, 16), or its curve; `grey`
+#: (64, 64), which recordings have none of, is what details are compared by.
 SCHEMA = pa.schema(
     [
         pa.field("benchmark", pa.string(), nullable=False),
+        pa.field("medium", pa.string(), nullable=False),
         pa.field("file", pa.string(), nullable=False),
         pa.field("digest", pa.binary(16), nullable=False),
         pa.field("bits", pa.uint64()),
         pa.field("thumbnail", pa.binary(CURVE), nullable=False),
-        pa.field("grey", pa.binary(SIDE**2), nullable=False),
+        pa.field("grey", pa.binary(SIDE**2)),
     ]
 )
-#: Raised when the same image would give other values.
-VERSION = 1
+#: Raised when the same image or recording would give other values.
+VERSION = 2
 _VERSION = b"benchmark index"
 
 _SUFFIXES = ("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff", "*.webp", "*.gif", "*.jp2")
 _ARCHIVES = ("*.zip", "*.tar", "*.tar.gz", "*.tgz")
 _TABLES = ("*.parquet", "*.tsv")
+#: Headers of recordings (WFDB); signal files without one, as CPSC2018 was first published.
+_HEADER, _SIGNAL = ".hea", ".mat"
 #: Columns that published tables have their images in.
 _COLUMNS = ("image", "img_data")
 _AT_ONCE = 256
 
 
+class _Found(NamedTuple):
+    benchmark: str
+    medium: str
+    raw: RawTree
+    file: str
+
+
 @dataclass(frozen=True)
 class BenchmarkIndex:
-    """`table` has the columns of SCHEMA: benchmarks by name, of each the files, then what archives
-    and tables hold. `unreadable` are the files that are not in it, with why."""
+    """`table` has the columns of SCHEMA: benchmarks by name, of each the image files, then what
+    archives and tables hold, then the recordings. `unreadable` are the files that are not in it,
+    with why."""
 
     table: pa.Table
     unreadable: tuple[InputError, ...]
 
 
 def index_images(copies: Mapping[str, Path], progress: ProgressCallback = silent) -> BenchmarkIndex:
-    """The images below the folders `copies`, by the name of their benchmark.
+    """The images and recordings below the folders `copies`, by the name of their benchmark.
 
-    Image files, also in archives, and cells of Parquet and TSV tables as benchmarks are published.
-    `progress` hears of images and their total. Raises UsageError for a folder without any.
+    Image files, also in archives, cells of Parquet and TSV tables as benchmarks are published, and
+    ECGs as files: WFDB records by their headers, and `.mat` files without one. `progress` hears of
+    both and their total. Raises UsageError for a folder without any.
     """
     unreadable: list[InputError] = []
-    found: list[tuple[str, RawTree, str]] = []
+    found: list[_Found] = []
     for name, folder in sorted(copies.items()):
         raw = open_raw(folder)
-        files = list(_images(raw, unreadable))
+        files = [_Found(name, "image", raw, file) for file in _images(raw, unreadable)]
+        files += [_Found(name, "ecg", raw, file) for file in _recordings(raw)]
         if not files:
             fix = "name the folder of the unpacked benchmark"
-            raise UsageError("holds no image", where=str(folder), fix=fix)
-        found += [(name, raw, file) for file in files]
+            raise UsageError("holds no image and no ECG", where=str(folder), fix=fix)
+        found += files
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(found), _AT_ONCE):
@@ -133,20 +151,36 @@ def _images(raw: RawTree, unreadable: list[InputError]) -> Iterator[str]:
                 break
 
 
-def _row(one: tuple[str, RawTree, str]) -> dict[str, object] | InputError:
-    name, raw, file = one
+def _recordings(raw: RawTree) -> Iterator[str]:
+    headers = [file for file in raw.files(f"*{_HEADER}") if "#" not in file]
+    stems = {file.removesuffix(_HEADER) for file in headers}
+    yield from headers
+    for file in raw.files(f"*{_SIGNAL}"):
+        if "#" not in file and file.removesuffix(_SIGNAL) not in stems:
+            yield file
+
+
+def _row(one: _Found) -> dict[str, object] | InputError:
+    grey: bytes | None = None
     try:
-        image, _ = image_from_file(raw.resolve(file))
+        path = one.raw.resolve(one.file)
+        if one.medium == "image":
+            image, _ = image_from_file(path)
+            likeness = image_likeness(image.pixels)
+            grey = small_grey(_colour(image.pixels)).tobytes()
+        else:
+            own = read_ecg(path)
+            likeness = signal_likeness(Ecg(own.leads, own.fs, own.signal, own.valid))
     except InputError as error:
         return error
-    likeness = image_likeness(image.pixels)
     return {
-        "benchmark": name,
-        "file": file,
+        "benchmark": one.benchmark,
+        "medium": one.medium,
+        "file": one.file,
         "digest": likeness.digest,
         "bits": likeness.bits,
         "thumbnail": likeness.thumbnail,
-        "grey": small_grey(_colour(image.pixels)).tobytes(),
+        "grey": grey,
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -14,23 +16,29 @@ from qoqdata.dataset import Dataset
 from qoqdata.records.likeness import THUMBNAIL
 from qoqdata.stream.decode import Decoder
 
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 #: Rows and columns of the images whose detail is compared.
 SIDE = 64
 #: Images whose detail is kept for the next pairs that they are in: 256 MiB.
 _KEPT = 16_384
 
 
-class Details:
-    """Details of images by content, decoded when first asked for."""
+class ImageViews(Generic[_Scalar]):
+    """What `make` gives of the RGB pixels of images, by content, decoded when first asked for."""
 
-    def __init__(self, dataset: Dataset, distinct: pl.DataFrame) -> None:
-        self._dataset, self._distinct = dataset, distinct
+    def __init__(
+        self,
+        dataset: Dataset,
+        distinct: pl.DataFrame,
+        make: Callable[[NDArray[np.uint8]], NDArray[_Scalar]],
+    ) -> None:
+        self._dataset, self._distinct, self._make = dataset, distinct, make
         self._places = items.all_places(dataset.files).drop("id")
         self._decode = Decoder(images="array")
-        self._kept: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+        self._kept: OrderedDict[int, NDArray[_Scalar]] = OrderedDict()
 
-    def of(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
-        """The details (contents, 4096) of some contents, of length 1 or 0, in their order.
+    def of(self, numbers: NDArray[np.integer]) -> list[NDArray[_Scalar]]:
+        """The views of some contents, in their order.
 
         Raises InputError for an image that cannot be decoded.
         """
@@ -39,10 +47,10 @@ class Details:
         self._take(self._distinct[missing])
         for number in wanted:
             self._kept.move_to_end(number)
-        views = np.array([self._kept[number] for number in wanted], np.float32)
+        views = [self._kept[number] for number in wanted]
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return views.reshape(len(wanted), SIDE**2)
+        return views
 
     def _take(self, some: pl.DataFrame) -> None:
         rows = items.read_records(
@@ -55,13 +63,18 @@ class Details:
             rows, some.select("content", "place").iter_rows(), strict=True
         ):
             shown = self._decode({"id": row["id"], "images": [row["images"][place]]})
-            self._kept[content] = detail_of(small_grey(shown["images"][0]))
+            self._kept[content] = self._make(shown["images"][0])
 
 
-def small_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The grey image (64, 64) of RGB pixels (rows, columns, 3), from which details are taken."""
+def small_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """The grey image (side, side) of RGB pixels (rows, columns, 3); details are taken of 64."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def details_of(dataset: Dataset, distinct: pl.DataFrame) -> ImageViews[np.float32]:
+    """The details (4096,) of the images of a data set by content."""
+    return ImageViews(dataset, distinct, lambda pixels: detail_of(small_grey(pixels)))
 
 
 def detail_of(small: NDArray[np.uint8]) -> NDArray[np.float32]:

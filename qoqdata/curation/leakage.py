@@ -35,7 +35,9 @@ def find_leaks(same: Sameness) -> pl.DataFrame:
 
     `id` is in the split that is trained on sooner (train, validation, test), `other` in the later.
     Of two records that show several images at least half of the first one's must be the second's:
-    single slices of different people, and single frames, can look the same.
+    single slices of different people, and single frames, can look the same. Of records of the later
+    split that show equal images the first stands for all: n copies of one image in each split make
+    n rows.
     """
     shown = same.shown.join(same.records, on="record").rename({"place": "image"})
     pairs = [_between(shown, same.pairs_both_ways(), *splits) for splits in _SPLITS]
@@ -54,9 +56,21 @@ def half_of_a_record(pairs: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
     return pairs.join(records, on=["id", "other"], how="semi", maintain_order="left")
 
 
+def _one_of_equals(shown: pl.DataFrame) -> pl.DataFrame:
+    """Of records that show equal images or signals only the first, in manifest order."""
+    firsts = (
+        shown.group_by("record")
+        .agg(shows=pl.col("content").sort())
+        .sort("record")
+        .unique("shows", keep="first", maintain_order=True)
+    )
+    return shown.join(firsts, on="record", how="semi", maintain_order="left")
+
+
 def _between(shown: pl.DataFrame, pairs: pl.DataFrame, split: str, later: str) -> pl.DataFrame:
     """Pairs of two splits that show the same."""
     mine, others = (shown.filter(pl.col("side") == name) for name in (split, later))
+    others = _one_of_equals(others)
     names = {"id": "other"} | {name: f"other_{name}" for name in _RECORD[1:]}
     theirs = others.select(*names, pl.col("content").alias("theirs")).rename(names)
     both = mine.join(pairs, on="content").join(theirs, left_on="other_content", right_on="theirs")

@@ -19,6 +19,7 @@ from qoqdata.contract.manifest import Shard
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.content import Ecg
+from qoqdata.records.keypoints import BYTES
 from qoqdata.records.likeness import CURVE, Likeness, image_likeness, signal_likeness
 from qoqdata.records.likeness_table import SCHEMA, Shown, read_likeness, write_likeness
 from qoqdata.stream.decode import Decoder
@@ -38,7 +39,7 @@ SHOWN = {
     "shard": pl.UInt32,
     "line": pl.UInt32,
 }
-_LIGHT = [name for name in SCHEMA.names if name != "thumbnail"]
+_LIGHT = [name for name in SCHEMA.names if name not in ("thumbnail", "keypoints")]
 _DECODER = Decoder(images="array")
 _COLUMNS = ["id", "images", "image_info", "ecg"]
 
@@ -63,12 +64,22 @@ def likenesses(dataset: Dataset, progress: ProgressCallback = silent) -> pl.Data
 
 def thumbnails(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
     """The thumbnails (rows, 256) of some rows of the table of all that is shown, in their order."""
-    out = np.empty((shown.height, CURVE), np.uint8)
+    return _cells(dataset, shown, "thumbnail", CURVE)
+
+
+def keypoints_of(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
+    """The bytes of the keypoints (rows, keypoints.BYTES) of images, zeros of one without."""
+    return _cells(dataset, shown, "keypoints", BYTES)
+
+
+def _cells(dataset: Dataset, shown: pl.DataFrame, name: str, width: int) -> NDArray[np.uint8]:
+    out = np.empty((shown.height, width), np.uint8)
     wanted = shown.select("shard", "line").with_row_index("at")
     for (number,), part in wanted.group_by("shard", maintain_order=True):
         shard = dataset.manifest.shards[int(number)]
-        column = _of_shard(dataset, shard, ["thumbnail"])["thumbnail"].combine_chunks()
-        values = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, CURVE)
+        column = _of_shard(dataset, shard, [name])[name].combine_chunks()
+        column = column.fill_null(bytes(width))
+        values = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, width)
         out[part["at"].to_numpy()] = values[column.offset :][part["line"].to_numpy()]
     return out
 

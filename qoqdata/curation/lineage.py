@@ -15,7 +15,7 @@ import polars as pl
 from qoqdata import items
 from qoqdata.contract.record import METADATA
 from qoqdata.contract.side_tables import VERDICTS
-from qoqdata.curation.decisions import PersonDecision, TakenBack, read_log
+from qoqdata.curation.decision_log import LogLine, TakenBack, read_log
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
@@ -40,7 +40,7 @@ class Lineage:
                 version of qoqdata
     kept        whether no verdict drops it
     verdicts    rule, verdict, reason and evidence of each
-    decisions   lines of the log of people's decisions, those taken back too, by order
+    decisions   lines of the log of people's decisions and comments, those taken back too, by order
     findings    rows of the tables of curation, by name of the table
     statistics  rows of its domain and source; empty where there are none
     stale       why there are no statistics, or none that hold
@@ -53,7 +53,7 @@ class Lineage:
     origin: Mapping[str, Any]
     kept: bool
     verdicts: Sequence[Mapping[str, Any]]
-    decisions: Sequence[PersonDecision | TakenBack]
+    decisions: Sequence[LogLine]
     findings: Sequence[tuple[str, list[dict[str, Any]]]]
     statistics: Sequence[Mapping[str, Any]]
     stale: str | None
@@ -145,9 +145,9 @@ def _kept(layout: Layout, id_: str) -> bool:
     return in_force(_own_verdicts(layout, id_)).is_empty()
 
 
-def _decisions(layout: Layout, id_: str) -> list[PersonDecision | TakenBack]:
+def _decisions(layout: Layout, id_: str) -> list[LogLine]:
     lines = read_log(layout)
-    orders = {line.order for line in lines if isinstance(line, PersonDecision) and line.id == id_}
+    orders = {line.order for line in lines if not isinstance(line, TakenBack) and line.id == id_}
     return [
         line
         for line in lines

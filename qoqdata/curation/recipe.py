@@ -68,8 +68,8 @@ class Leakage(BaseModel):
 
 
 class Benchmarks(BaseModel):
-    """Records that show an image of a benchmark, where an index of one is given. `drop` removes
-    those of the training split; those of others, and all with `report`, are told."""
+    """Records that show an image or signal of a benchmark, where an index of one is given. `drop`
+    removes those of the training split; those of others, and all with `report`, are told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -93,6 +93,15 @@ class Quality(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     drop: tuple[Fault, ...] = ("blank", "flat")
+
+
+class LabelErrors(BaseModel):
+    """Answers of training records that the last `qoqdata audit --label-errors` called likely wrong.
+    `drop` removes the record, with the likelier answer as evidence; `report` leaves it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["drop", "report"] = "report"
 
 
 class AcceptedPixels(BaseModel):
@@ -130,6 +139,7 @@ class CurationRecipe(BaseModel):
     benchmarks: Benchmarks = Benchmarks()
     duplicates: Duplicates = Duplicates()
     quality: Quality = Quality()
+    label_errors: LabelErrors = LabelErrors()
     burned_in: BurnedIn = BurnedIn()
 
 

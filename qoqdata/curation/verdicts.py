@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
-from qoqdata.curation import decisions
+from qoqdata.curation import decision_log, decisions
+from qoqdata.curation.audit.label_errors import LABEL_ERROR, read_label_errors
 from qoqdata.curation.benchmark_images import find_benchmark_images
 from qoqdata.curation.burned_in.pixels import PixelCuration
-from qoqdata.curation.decisions import PersonDecision
+from qoqdata.curation.decision_log import Said
 from qoqdata.curation.duplicates import find_duplicates
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
@@ -26,6 +27,7 @@ from qoqdata.curation.recipe import (
     CurationRecipe,
     Decision,
     Duplicates,
+    LabelErrors,
     Leakage,
     Likeness,
     Phi,
@@ -35,11 +37,11 @@ from qoqdata.curation.sameness import Sameness, sameness
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
-from qoqdata.verdicts import PERSON
+from qoqdata.verdicts import COMMENT, PERSON
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
-#: Of records that show a benchmark's image. A pass without an index leaves them as they are.
+#: Of records that show a benchmark's image or signal. A pass without an index leaves them.
 BENCHMARK = "benchmark"
 
 
@@ -93,19 +95,22 @@ def curate(
         (DUPLICATE,): _of_duplicates(duplicates),
         (QUALITY,): _of_faults(faults),
         (LEAKAGE,): None if leaks is None else _of_leaks(leaks),
+        (LABEL_ERROR,): _of_label_errors(dataset, recipe.label_errors),
     }
     if shown is not None:
         by_rules[(BENCHMARK,)] = _of_benchmarks(shown)
     layout = dataset.layout
     name = None if recogniser is None else recogniser.name
     # From here on nobody decides, or the receipt would be of verdicts that lack a decision.
-    with decisions.deciding(layout):
-        standing = decisions.standing_decisions(layout)
+    with decision_log.deciding(layout):
+        standing = decision_log.standing_decisions(layout)
         accepted = decisions.accepted_ids(standing, found)
         findings = found.with_columns(outcome=_outcome(recipe.phi, accepted))
         own = {
             (PHI, HELD): _of_phi(findings),
-            (PERSON,): _of_people(dataset, standing),
+            (PERSON, COMMENT): _of_people(
+                dataset, [*standing, *decision_log.standing_comments(layout)]
+            ),
             **by_rules,
         }
         verdicts = _with_others(dataset, own)
@@ -217,14 +222,18 @@ def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_benchmarks(shown: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts on records that show a benchmark's image; its file is the evidence."""
+    """Verdicts on records that show a benchmark's image or signal; its file is the evidence."""
     records = (
         shown.filter(pl.col("outcome") == "dropped")
         .sort("id", "correlation", "benchmark", descending=[False, True, False])
         .group_by("id", maintain_order=True)
-        .agg(names=pl.col("benchmark").unique().sort(), file=pl.col("file").first())
+        .agg(
+            pl.col("medium", "file").first(),
+            names=pl.col("benchmark").unique().sort(),
+        )
     )
-    reason = pl.format("shows an image of the benchmark {}", pl.col("names").list.join(", "))
+    what = pl.when(pl.col("medium") == "ecg").then(pl.lit("a signal")).otherwise(pl.lit("an image"))
+    reason = pl.format("shows {} of the benchmark {}", what, pl.col("names").list.join(", "))
     return _drop(records, pl.lit(BENCHMARK), reason, pl.col("file"))
 
 
@@ -247,10 +256,23 @@ def _of_faults(faults: pl.DataFrame) -> pl.DataFrame:
     return _drop(records, pl.lit(QUALITY), reason, pl.lit(None, pl.String))
 
 
-def _of_people(dataset: Dataset, standing: Sequence[PersonDecision]) -> pl.DataFrame:
-    """Verdicts of people; decisions on records that the set holds no more stay in the log alone."""
+def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
+    """Verdicts on records whose answer is still the one that the audit held for wrong."""
+    found = read_label_errors(dataset.layout)
+    answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
+    records = found.join(answers, on=["id", "answer"], how="semi").filter(
+        recipe.on_finding == "drop"
+    )
+    shown = pl.col("likelier_confidence").round(2), pl.col("confidence").round(2)
+    evidence = pl.format("{} {} against {}", "likelier", *shown)
+    reason = pl.format("the answer {} is likely wrong", "answer")
+    return _drop(records, pl.lit(LABEL_ERROR), reason, evidence)
+
+
+def _of_people(dataset: Dataset, said: Sequence[Said]) -> pl.DataFrame:
+    """Verdicts of people; those on records that the set holds no more stay in the log alone."""
     ids = pl.DataFrame(dataset.files.leaves(["id"]))
-    return decisions.as_verdicts(standing).join(ids, on="id", how="semi")
+    return decisions.as_verdicts(said).join(ids, on="id", how="semi")
 
 
 def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:
@@ -267,4 +289,4 @@ def _with_others(dataset: Dataset, own: dict[tuple[str, ...], pl.DataFrame | Non
         others = read_side_table(path, VERDICTS, fix=fix)
         others = others.filter(~pl.col("rule").is_in([rule for rules in own for rule in rules]))
         tables = [others.select(tables[0].columns), *tables]
-    return pl.concat(tables).sort("id", "rule")
+    return pl.concat(tables).sort("id", "rule", maintain_order=True)

@@ -35,12 +35,14 @@ def quarantine_groups(dataset: Dataset) -> list[QuarantineGroup]:
     paths = [layout.quarantine(slug) for slug in dataset.manifest.sources]
     fix = "build its source again"
     tables = [read_side_table(path, QUARANTINE, fix=fix) for path in paths if path.is_file()]
-    if not tables:
-        return []
+    return grouped(pl.concat(tables)) if tables else []
+
+
+def grouped(quarantine: pl.DataFrame) -> list[QuarantineGroup]:
+    """The groups of a table of quarantine, as `quarantine_groups` has them."""
     examples = pl.struct("unit", "message").head(EXAMPLES)
     groups = (
-        pl.concat(tables)
-        .group_by("source", "outcome", "stage", "reason", maintain_order=True)
+        quarantine.group_by("source", "outcome", "stage", "reason", maintain_order=True)
         .agg(count=pl.len(), examples=examples)
         .sort("outcome", "count", "source", "reason", descending=[True, True, False, False])
     )

@@ -31,6 +31,11 @@ def sheets(ecg: Mapping[str, Any]) -> int:
     return max(1, int(np.ceil(seconds_of(ecg) / SHEET - 1e-9)))
 
 
+def sheet_size(leads: int, seconds: float = SHEET) -> tuple[float, float]:
+    """Width and height in mm of a sheet with so many leads."""
+    return LEFT + seconds * MM_A_SECOND + 5, TOP + ROW * leads + 5
+
+
 def sheet_svg(
     ecg: Mapping[str, Any],
     number: int = 0,
@@ -48,7 +53,7 @@ def sheet_svg(
     What is not valid or not finite is a gap in the line.
     """
     shown = range(len(ecg["leads"])) if leads is None else leads
-    width, height = LEFT + seconds * MM_A_SECOND + 5, TOP + ROW * len(shown) + 5
+    width, height = sheet_size(len(shown), seconds)
     first = number * SHEET
     last = min(first + seconds, seconds_of(ecg))
     title = f"{first:g} to {last:g} s; 25 mm/s, 10 mm/mV; {float(ecg['fs']):g} Hz"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qoqdata.drawing.ecg_paper import sheets
+from qoqdata.drawing.ecg_paper import sheet_size, sheets
 from qoqdata.drawing.pixels import COLOURS, mask_codes
 from qoqdata.question import image_names
 
@@ -32,7 +32,11 @@ class Outline:
 @dataclass(frozen=True)
 class Figure:
     """An image or, where it has no `width`, a sheet of ECG; `number` counts from 0. Each outline
-    comes with the number of its colour."""
+    comes with the number of its colour.
+
+    `spacing` is mm between the pixels of an image, down and across; None where it is unknown.
+    `paper` is the width and height of a sheet in mm.
+    """
 
     number: int
     name: str
@@ -40,6 +44,8 @@ class Figure:
     width: int = 0
     height: int = 0
     outlines: list[tuple[Outline, int]] = field(default_factory=list)
+    spacing: tuple[float, float] | None = None
+    paper: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class RecordFigures:
     layers: list[tuple[str, int]]
     readers: list[str]
     beyond: int
+
+    @property
+    def measurable(self) -> bool:
+        """Whether a length can be told on any of the figures."""
+        return any(figure.spacing or figure.paper for figure in self.figures)
 
 
 def record_figures(record: Mapping[str, Any], mask_names: Mapping[int, str]) -> RecordFigures:
@@ -125,6 +136,7 @@ def _image_figure(
             for image, outline in outlines
             if image == number
         ],
+        spacing=(info["spacing"][0], info["spacing"][1]) if info["spacing"] else None,
     )
 
 
@@ -134,7 +146,9 @@ def _sheets(record: Mapping[str, Any]) -> list[Figure]:
     ecg = record["ecg"]
     facts = f"{len(ecg['leads'])} leads, {ecg['fs']:g} Hz, 25 mm/s, 10 mm/mV"
     count = sheets(ecg)
-    return [Figure(n, f"ECG, sheet {n + 1} of {count}", facts) for n in range(count)]
+    paper = sheet_size(len(ecg["leads"]))
+    names = (f"ECG, sheet {n + 1} of {count}" for n in range(count))
+    return [Figure(n, name, facts, paper=paper) for n, name in enumerate(names)]
 
 
 def telling_figures(figures: Sequence[Figure], most: int) -> list[Figure]:

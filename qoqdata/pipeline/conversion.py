@@ -31,7 +31,7 @@ from qoqdata.records.content import Record
 from qoqdata.records.identity import Salt, keyed, record_id
 from qoqdata.records.likeness_table import Shown, write_likeness
 from qoqdata.records.rows import RecordFacts, row, shows_something
-from qoqdata.records.rules import validate
+from qoqdata.records.rules import validate_unit
 from qoqdata.records.storage import MediaStore
 from qoqdata.sources.conformance import sort_converted
 from qoqdata.sources.protocol import Filtered, Job, Skipped, Source, Unit
@@ -162,8 +162,7 @@ def _outcome(unit: Unit, task: ChunkTask, identifiers: Identifiers) -> UnitOutco
         records, skipped = sort_converted(converted, unit, job.card)
         skips = total_skips(_skip(one, unit, job) for one in skipped)
         rows, shown = _rows(records, unit, task, digest)
-        for one in rows:
-            validate(one, job.card.role)
+        validate_unit(rows, job.card.role)
     # A converter that calls `exit`, or a decoder that panics, ends its unit and not the build.
     except BaseException as error:
         if is_persons(error):

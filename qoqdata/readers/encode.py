@@ -8,7 +8,6 @@ own for each instruction set do not promise.
 from __future__ import annotations
 
 import struct
-import zlib
 
 import deflate
 import numpy as np
@@ -93,4 +92,4 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _crc(kind: bytes, content: bytes) -> int:
-    return zlib.crc32(content, zlib.crc32(kind))
+    return deflate.crc32(content, deflate.crc32(kind))

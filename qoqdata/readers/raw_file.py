@@ -63,6 +63,20 @@ class RangedFile:
         return self.name
 
 
+def joint_digest(names: Iterable[str], digest_of: Callable[[str], bytes]) -> str:
+    """BLAKE3 over the digests of files in the order given.
+
+    Raises UnreadableFile for a folder or a failing disk, and what else `digest_of` raises.
+    """
+    total = blake3()
+    for name in names:
+        try:
+            total.update(digest_of(name))
+        except OSError as error:
+            raise UnreadableFile(f"cannot be read: {error.strerror}", where=name) from error
+    return total.hexdigest()
+
+
 @dataclass
 class RawDigests:
     """Digests of what was read, by device, inode, size and modification time, and by member."""
@@ -79,8 +93,7 @@ class RawDigests:
             if (known := self._by_state.get(_member_state(member))) is not None:
                 return known
             return blake3(self.member_content(member, limits)).digest()
-        state = file_state(path.stat())
-        if (digest := self._by_state.get(state)) is None:
+        if (digest := self.of_state(file_state(path.stat()))) is None:
             hasher = blake3()
             with open_regular(path) as file:
                 while block := file.read(_STEP):
@@ -88,20 +101,9 @@ class RawDigests:
             digest = hasher.digest()
         return digest
 
-    def together(
-        self, names: Iterable[str], resolve: Callable[[str], Path], *, limits: Limits
-    ) -> str:
-        """BLAKE3 over the digests of files in the order given; `resolve` gives the path of a name.
-
-        Raises UnreadableFile for a folder or a failing disk, and what `resolve` raises.
-        """
-        total = blake3()
-        for name in names:
-            try:
-                total.update(self.of(resolve(name), limits=limits))
-            except OSError as error:
-                raise UnreadableFile(f"cannot be read: {error.strerror}", where=name) from error
-        return total.hexdigest()
+    def of_state(self, state: State) -> bytes | None:
+        """The digest of a file on disk that was read and had this state; None for any other."""
+        return self._by_state.get(state)
 
     def content(self, state: State, file: BinaryIO) -> bytes:
         """The content of an open file, kept for the next reader of it; its digest is noted."""
@@ -177,6 +179,23 @@ def read_raw_file(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The content of a file or member. Raises as `open_raw_file`."""
     with open_raw_file(path, limits=limits) as file:
         return file.getvalue() if isinstance(file, BytesIO) else file.read()
+
+
+def read_bounded_file(path: Path, limits: Limits, *, where: str) -> bytes:
+    """The content of a file or member of at most `limits.file_bytes`, looked up before it is read.
+
+    Raises as `open_raw_file`, and TooLarge, which names `where`.
+    """
+    digests = _DIGESTS.get()
+    if digests is None or address(path) is not None:
+        limits.check("file_bytes", raw_state(path, limits=limits)[1], where=where)
+        return read_raw_file(path, limits=limits)
+    status = path.stat()
+    refuse_special(status.st_mode, where=str(path))
+    limits.check("file_bytes", status.st_size, where=where)
+    with path.open("rb", buffering=0) as file:
+        state = file_state(os.fstat(file.fileno()))
+        return file.readall() if state[2] > WHOLE_BYTES else digests.content(state, file)
 
 
 def read_raw_array(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:

@@ -11,6 +11,7 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from qoqdata.errors import UsageError
@@ -104,4 +105,12 @@ def _create_once(path: Path, text: str) -> None:
 def _hmac(secret: bytes, *parts: str) -> str:
     # Length prefixes keep ("ab", "c") and ("a", "bc") apart.
     message = b"".join([len(e).to_bytes(4, "big") + e for e in map(str.encode, parts)])
-    return hmac.digest(secret, message, "sha256").hex()
+    hasher = _keyed(secret).copy()
+    hasher.update(message)
+    return hasher.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """The hash that has taken in the key, which costs as much as a short message."""
+    return hmac.new(secret, digestmod="sha256")

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import replacing
+from qoqdata.records.keypoints import BYTES
 from qoqdata.records.likeness import CURVE, Likeness
 
 #: Raised when the same pixels would give other values.
-VERSION = 1
+VERSION = 2
 
 SCHEMA = pa.schema(
     [
@@ -28,6 +29,7 @@ SCHEMA = pa.schema(
         pa.field("deviation", pa.float32(), nullable=False),
         pa.field("dark", pa.float32(), nullable=False),
         pa.field("bright", pa.float32(), nullable=False),
+        pa.field("keypoints", pa.binary(BYTES)),
     ]
 )
 _FACTS = attrgetter(*SCHEMA.names[3:])

@@ -10,7 +10,7 @@ import pyarrow as pa
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.record import RECORD
 from qoqdata.person import read_age
-from qoqdata.records.content import Ecg, Image, Mask, Number, Record, Region
+from qoqdata.records.content import Image, Mask, Number, Record, Region
 from qoqdata.records.ecg_column import ecg_array
 from qoqdata.records.storage import StoredImage, StoredMask, StoredMedia
 
@@ -52,7 +52,7 @@ def row(record: Record, media: StoredMedia, facts: RecordFacts) -> dict[str, Any
         "study": facts.study,
         "images": _each(images, lambda n, image: _image(facts.id, n, image)),
         "image_info": _pairs(record.images, images, _image_info),
-        "ecg": record.ecg and _ecg(record.ecg),
+        "ecg": media.ecg,
         "regions": _each(media.regions, lambda _, region: _region(region)),
         "masks": _each(masks, lambda n, mask: _mask(facts.id, n, mask)),
         "mask_info": _pairs(record.masks, masks, _mask_info),
@@ -140,15 +140,6 @@ def _mask_info(mask: Mask, stored: StoredMask) -> dict[str, Any]:
         "height": stored.height,
         "reader": mask.reader,
         "instance": mask.instance,
-    }
-
-
-def _ecg(ecg: Ecg) -> dict[str, Any]:
-    return {
-        "leads": list(ecg.leads),
-        "fs": ecg.fs,
-        "signal": list(ecg.signal),
-        "valid": list(ecg.valid),
     }
 
 

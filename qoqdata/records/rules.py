@@ -20,6 +20,7 @@ _MEDIA = (("images", "image_info", "an image"), ("masks", "mask_info", "a mask")
 _STATES = ("labels", "uncertain", "absent")
 #: A record outside of the clinical domains that is trained on.
 OTHER_BREACH = ("domain", "other is for evaluation sources", f"is {OTHER_DOMAIN}")
+_Rule = Callable[[Row], Iterable[Breach]]
 _SEPARATOR = re.compile("|".join(map(re.escape, LABEL_SEPARATORS)))
 
 
@@ -32,15 +33,27 @@ def validate(row: Row, role: str = "training") -> None:
         raise RecordError(what, record=str(row.get("id")), column=column, rule=rule)
 
 
-def breaches(row: Row, role: str = "training") -> Iterable[Breach]:
+def validate_unit(rows: Iterable[Row], role: str = "training") -> None:
+    """As `validate` for each row of a unit; a signal that neighbours share is asked once."""
+    before: object = None
+    for row in rows:
+        known = row["ecg"] is not None and row["ecg"] is before
+        for column, rule, what in breaches(row, role, _BUT_SIGNALS if known else RULES):
+            raise RecordError(what, record=str(row.get("id")), column=column, rule=rule)
+        before = row["ecg"]
+
+
+def breaches(
+    row: Row, role: str = "training", rules: Iterable[_Rule] | None = None
+) -> Iterable[Breach]:
     """Every breach of the record contract in `row`, the shape of its columns first.
 
-    `role` is that of the record's source.
+    `role` is that of the record's source; `rules`, by default all, are those beyond the shape.
     """
     shape = () if is_shaped(row) else tuple(shape_breaches(row, RECORD))
     yield from shape
     if not shape:
-        for rule in RULES:
+        for rule in RULES if rules is None else rules:
             yield from rule(row)
         if row["domain"] == OTHER_DOMAIN and role != "evaluation":
             yield OTHER_BREACH
@@ -175,6 +188,10 @@ def _ecg(row: Row) -> Iterable[Breach]:
         yield "ecg.leads", "leads are named once each", f"{list(leads)}"
     if not 0 < ecg["fs"] < np.inf:
         yield "ecg.fs", "a positive rate", f"is {ecg['fs']}"
+    for member, rows in (("ecg.signal", signal), ("ecg.valid", valid)):
+        if any(lead is None for lead in rows):
+            yield member, "leads x samples", "a lead is null"
+            return
     lengths = {len(lead) for lead in signal}
     if len(signal) != len(leads) or len(lengths) > 1 or 0 in lengths:
         yield "ecg.signal", "leads x samples", f"{len(leads)} leads, {len(signal)} rows, {lengths}"
@@ -197,7 +214,7 @@ def _is_finite(lead: Any) -> bool:
 
 
 #: The rules beyond column shape, in reporting order.
-RULES: tuple[Callable[[Row], Iterable[Breach]], ...] = (
+RULES: tuple[_Rule, ...] = (
     null_and_empty,
     age_rule,
     modality_rule,
@@ -209,6 +226,7 @@ RULES: tuple[Callable[[Row], Iterable[Breach]], ...] = (
     _number,
     _ecg,
 )
+_BUT_SIGNALS = tuple(rule for rule in RULES if rule is not _ecg)
 
 
 def _pairs(masks: Any, info: Any) -> Iterable[tuple[Any, Any]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -48,20 +49,22 @@ class StoredMask:
 
 @dataclass(frozen=True, eq=False)
 class StoredMedia:
-    """What a record stores for its images, masks and regions."""
+    """What a record stores for its images, masks, regions and, as its row has it, signal."""
 
     images: tuple[StoredImage, ...] | None
     masks: tuple[StoredMask, ...] | None
     regions: tuple[Region, ...] | None
+    ecg: dict[str, Any] | None = None
 
 
 class MediaStore:
-    """Stores the media of a unit's records; images and masks that records share, once."""
+    """Stores the media of a unit's records; images, masks and signals that records share, once."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._images: dict[int, tuple[Image, StoredImage]] = {}
         self._masks: dict[tuple[int, Size], tuple[Mask, StoredMask]] = {}
+        self._ecgs: dict[int, tuple[Ecg, dict[str, Any]]] = {}
         self._likenesses: dict[int, tuple[Image | Ecg, Likeness]] = {}
 
     def likenesses(self, record: Record) -> list[tuple[str, int, Likeness]]:
@@ -93,7 +96,8 @@ class MediaStore:
         regions = record.regions
         if native != stored and regions:
             regions = tuple(_scaled(region, native, stored) for region in regions)
-        return StoredMedia(images, masks, regions)
+        ecg = None if record.ecg is None else self._store_ecg(record.ecg)
+        return StoredMedia(images, masks, regions, ecg)
 
     def _canvases(
         self, record: Record, images: Sequence[StoredImage] | None
@@ -114,6 +118,12 @@ class MediaStore:
             known = self._images[id(image)] = (image, store_image(image, self._storage))
         return known[1]
 
+    def _store_ecg(self, ecg: Ecg) -> dict[str, Any]:
+        """One object for all rows that show the recording: by it a shard tells that they do."""
+        if (known := self._ecgs.get(id(ecg))) is None:
+            known = self._ecgs[id(ecg)] = (ecg, _ecg_cell(ecg))
+        return known[1]
+
     def _store_mask(
         self, mask: Mask, native: dict[int, Size], stored: dict[int, Size]
     ) -> StoredMask:
@@ -126,6 +136,15 @@ class MediaStore:
             known = (mask, StoredMask(encode.label_png(codes), *size))
             self._masks[(id(mask), size)] = known
         return known[1]
+
+
+def _ecg_cell(ecg: Ecg) -> dict[str, Any]:
+    return {
+        "leads": list(ecg.leads),
+        "fs": ecg.fs,
+        "signal": list(ecg.signal),
+        "valid": list(ecg.valid),
+    }
 
 
 def store_image(image: Image, storage: Storage) -> StoredImage:

@@ -39,14 +39,21 @@ def read_leaves(files: Files, manifest: Manifest, columns: Sequence[str]) -> pa.
     files.prefetch(list(entries.values()))
     tables = {source: _read(files, entry, columns) for source, entry in entries.items()}
     parts = [tables[source].slice(first, rows) for source, first, rows in runs(manifest)]
-    table = pa.concat_tables(parts)
+    return with_places(pa.concat_tables(parts), files, manifest)
+
+
+def with_places(table: pa.Table, files: Files, manifest: Manifest) -> pa.Table:
+    """The table, a row a record in manifest order, with the columns of `PLACE` (int32).
+
+    Raises DatasetError for a manifest whose row groups do not add up.
+    """
     groups = [shard.row_groups for shard in manifest.shards]
     if torn := next((s for s in manifest.shards if sum(s.row_groups) != s.rows), None):
         what = f"{torn.path} has {torn.rows} rows, and {sum(torn.row_groups)} in its row groups"
         raise DatasetError(what, where=files.origin("manifest.json"), fix=integrity.FIX_METADATA)
     shard = np.repeat(np.arange(len(groups)), [sum(own) for own in groups])
-    numbers = np.concatenate([np.arange(len(own)) for own in groups])
-    group = np.repeat(numbers, np.concatenate(groups))
+    numbers = np.concatenate([np.arange(0), *(np.arange(len(own)) for own in groups)])
+    group = np.repeat(numbers, [rows for own in groups for rows in own])
     for name, place in zip(PLACE, (shard, group), strict=True):
         table = table.append_column(name, _int32(place))
     return table

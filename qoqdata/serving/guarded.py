@@ -15,15 +15,16 @@ from qoqdata.serving.gate import COOKIE, HEADERS, Gate
 def guarded_app(name: str, gate: Gate) -> Flask:
     """A Flask application for the pages of the module `name`; every request passes `gate`.
 
-    It has the styles and the markup of `qoqdata.drawing` as the blueprint `drawing`; text of
+    It has the styles and the markup of `qoqdata.drawing` as the blueprint `drawing`, and the head
+    that pages share (`page.html`) as `serving`; text of
     records stays text; errors of ours become a page with their line.
     """
     app = Flask(name)
     app.jinja_options = {"finalize": shown_value, "trim_blocks": True, "lstrip_blocks": True}
     app.wsgi_app = gate.below_root(app.wsgi_app)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
-    app.register_blueprint(_drawing())
-    app.register_blueprint(Blueprint("serving", __name__, template_folder="templates"))
+    app.register_blueprint(_blueprint("drawing", drawing.__name__))
+    app.register_blueprint(_blueprint("serving", __name__))
     app.jinja_env.globals["command"] = gate.command
 
     @app.before_request
@@ -62,12 +63,12 @@ def guarded_app(name: str, gate: Gate) -> Flask:
     return app
 
 
-def _drawing() -> Blueprint:
-    """What `qoqdata.drawing` has of markup and style."""
+def _blueprint(name: str, module: str) -> Blueprint:
+    """What a package has of markup and style."""
     return Blueprint(
-        "drawing",
-        drawing.__name__,
+        name,
+        module,
         template_folder="templates",
         static_folder="static",
-        static_url_path="/static/drawing",
+        static_url_path=f"/static/{name}",
     )

@@ -38,16 +38,20 @@ def ask(
     uncertain: Collection[str] = (),
     absent: Collection[str] = (),
     question: Wording = None,
+    offered: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """A single, multi or ordinal question.
 
     `labels` are options of the task that the source asserts, `uncertain` and `absent` those that
     it doubts and denies; an option in none of them is not mentioned. They come out in the order of
-    the options, whatever order they arrive in. Raises BadLabel for a stray label, for one in two
-    states, for none asserted, or several where one is asked.
+    the options, whatever order they arrive in. `offered` are the options that a record of a single
+    or multi task shows, where it does not show all. Raises BadLabel for a stray label, for one in
+    two states, for none asserted, or several where one is asked.
     """
     definition = _task(card, task, "single", "multi", "ordinal")
     options = definition.options or ()
+    if offered is not None and not definition.ordinal:
+        options = tuple(option for option in options if option in offered)
     answers = set(labels)
     if stray := sorted((answers | set(uncertain) | set(absent)) - set(options)):
         what = f"{stray[0]!r} is no option of the task {task}"
@@ -155,14 +159,13 @@ def translate(card: Card, raw: str, *, where: str, task: str | None = None) -> s
 
     Raises BadLabel for an unmapped one.
     """
-    labels = card.labels | (task_of(card, task).labels if task else {})
-    try:
-        return labels[raw]
-    except KeyError:
-        names = ", ".join(sorted(labels))
-        raise BadLabel(
-            f"the raw label {raw!r} is not mapped", where=where, fix=f"the card maps: {names}"
-        ) from None
+    own = task_of(card, task).labels if task else {}
+    if (option := own.get(raw, card.labels.get(raw))) is not None:
+        return option
+    names = ", ".join(sorted(card.labels | own))
+    raise BadLabel(
+        f"the raw label {raw!r} is not mapped", where=where, fix=f"the card maps: {names}"
+    )
 
 
 def pick(key: str, count: int) -> int:

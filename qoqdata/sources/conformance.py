@@ -15,7 +15,7 @@ import polars as pl
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.task import Task
-from qoqdata.contract.vocabulary import SPLITS
+from qoqdata.contract.vocabulary import SPLITS, SourceRole
 from qoqdata.errors import ConverterError, InputError
 from qoqdata.records.content import Record
 from qoqdata.sources.card import DIMENSIONLESS, task_of
@@ -234,18 +234,23 @@ def _check_record(record: Record, card: Card, where: str) -> None:
     if not record.forms:
         raise ConverterError("the record has no wording", where=where, fix="give one in forms")
     task = task_of(card, record.task)
-    if (misfit := _misfit(record, task)) is not None:
+    if (misfit := _misfit(record, task, card.role)) is not None:
         what = f"{misfit}, and the card's task {record.task} {_described(task)}"
         fix = "ask it with qoqdata.sources.asking, which takes all of this from the card"
         raise ConverterError(what, where=where, fix=fix)
 
 
-def _misfit(record: Record, task: Task) -> str | None:
-    """In what a record is no question of its task."""
+def _misfit(record: Record, task: Task, role: SourceRole) -> str | None:
+    """In what a record is no question of its task.
+
+    A benchmark's multi task may show some of its options: published questions have fewer or more.
+    """
     if record.kind != task.kind:
         return f"the record is of kind {record.kind!r}"
     if task.kind != "choice" and record.options != task.options:
-        return f"the record has the options {record.options}"
+        shown = tuple(option for option in task.options or () if option in (record.options or ()))
+        if not shown or shown != record.options or (task.kind, role) != ("multi", "evaluation"):
+            return f"the record has the options {record.options}"
     if record.number is not None:
         unit = None if task.unit == DIMENSIONLESS else task.unit
         if record.number.unit != unit:
@@ -270,21 +275,22 @@ def _array_fault(record: Record) -> Fault | None:
     """The first array of another dtype or shape than its class documents."""
     for n, image in enumerate(record.images or ()):
         pixels = image.pixels
-        if not _is_array(pixels, ("uint8",), (2, 3)) or pixels.shape[2:] not in ((), (3,)):
+        if not _is_array(pixels, "B", (2, 3)) or pixels.shape[2:] not in ((), (3,)):
             return _array(f".images[{n}].pixels", pixels, "uint8, grey or RGB")
     for n, mask in enumerate(record.masks or ()):
-        if not _is_array(mask.codes, ("uint8", "uint16"), (2,)):
+        if not _is_array(mask.codes, "BH", (2,)):
             return _array(f".masks[{n}].codes", mask.codes, "uint8 or uint16 (rows, columns)")
     if (ecg := record.ecg) is not None:
-        if not _is_array(ecg.signal, ("float32",), (2,)):
+        if not _is_array(ecg.signal, "f", (2,)):
             return _array(".ecg.signal", ecg.signal, "float32 (lead, sample)")
-        if not _is_array(ecg.valid, ("bool",), (2,)):
+        if not _is_array(ecg.valid, "?", (2,)):
             return _array(".ecg.valid", ecg.valid, "bool (lead, sample)")
     return None
 
 
-def _is_array(array: np.ndarray, kinds: tuple[str, ...], dimensions: tuple[int, ...]) -> bool:
-    return array.dtype.name in kinds and array.ndim in dimensions and array.size > 0
+def _is_array(array: np.ndarray, kinds: str, dimensions: tuple[int, ...]) -> bool:
+    """Whether it is of one of the kinds, NumPy's characters for types of either byte order."""
+    return array.dtype.char in kinds and array.ndim in dimensions and array.size > 0
 
 
 def _array(path: str, array: np.ndarray, wanted: str) -> Fault:

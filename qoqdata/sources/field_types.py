@@ -165,17 +165,28 @@ def _tuple_check(check: _Check) -> _Check:
 
 def _dataclass_check(kind: type) -> _Check:
     hints = get_type_hints(kind, localns=_NAMES)
-    checks = tuple((field.name, _check(hints[field.name])) for field in fields(kind))
+    checks = tuple(
+        (field.name, _always_sound(hints[field.name]), _check(hints[field.name]))
+        for field in fields(kind)
+    )
 
     def check(value: Any) -> Fault | None:
         if not isinstance(value, kind):
             return "", f"is {type_name(value)}, not {_article(kind.__name__)}"
-        for name, check_field in checks:
-            if (fault := check_field(getattr(value, name))) is not None:
+        for name, sound, check_field in checks:
+            member = getattr(value, name)
+            if type(member) not in sound and (fault := check_field(member)) is not None:
                 return f".{name}{fault[0]}", fault[1]
         return None
 
     return check
+
+
+def _always_sound(kind: Any) -> frozenset[type]:
+    """Types of which any value is what the annotation says: most fields hold None or a number."""
+    if get_origin(kind) in (Union, UnionType):
+        return frozenset().union(*map(_always_sound, get_args(kind)))
+    return frozenset({int: {int}, float: {float, int}, NoneType: {NoneType}}.get(kind, ()))
 
 
 def _article(name: str) -> str:

@@ -45,9 +45,11 @@ def stamper(
 
     def stamp(relative: str) -> Stamp | None:
         folder, _, name = relative.rpartition("/")
-        if folder not in folders:
-            folders[folder] = roots.unlinked(folder)
-        if (place := folders[folder]) is None or MARK in relative or not is_plain(name):
+        try:
+            place = folders[folder]
+        except KeyError:
+            place = folders[folder] = roots.unlinked(folder)
+        if place is None or MARK in relative or not is_plain(name):
             return any_stamp(relative)
         try:
             status = lstat(f"{place}/{name}")

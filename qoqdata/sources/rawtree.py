@@ -7,7 +7,7 @@ import re
 import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import cached_property
@@ -26,13 +26,15 @@ from qoqdata.errors import (
     UsageError,
 )
 from qoqdata.readers.container.address import MARK, Address, container_state
-from qoqdata.readers.container.opened import open_container
+from qoqdata.readers.container.opened import file_state, open_container
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.raw_file import (
     RangedFile,
     RawDigests,
+    joint_digest,
     local_file,
     raw_state,
+    read_bounded_file,
     read_raw_array,
     read_raw_file,
     refuse_special,
@@ -119,17 +121,14 @@ class RawTree:
             return self.resolve(relative)
         return self.store.ranged("/".join(path_parts(relative)))
 
-    @contextmanager
-    def holding(self, relatives: Sequence[str]) -> Iterator[None]:
+    def holding(self, relatives: Sequence[str]) -> AbstractContextManager[None]:
         """Files and containers of members that stay here while the block runs, where they come
         from a store: several come at a time. What is not there is left to whoever reads it."""
         if self.store is None:
-            yield
-            return
+            return nullcontext()
         names = [self._container_of(one) or one for one in relatives]
         files = [one for one in names if self._in_store(one) and self.locate(one).is_file()]
-        with self.store.holding(files):
-            yield
+        return self.store.holding(files)
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
@@ -218,8 +217,7 @@ class RawTree:
         """The content of a file or member. Raises as `resolve`, UnreadableFile and TooLarge."""
         path = self.resolve(relative)
         try:
-            limits.check("file_bytes", raw_state(path, limits=limits)[1], where=relative)
-            return read_raw_file(path, limits=limits)
+            return read_bounded_file(path, limits, where=relative)
         except OSError as error:
             raise UnreadableFile(f"cannot be read: {error.strerror}", where=relative) from error
 
@@ -248,7 +246,16 @@ class RawTree:
         A member counts as the file that it would be unpacked. `digests` are those of files that
         were read already. Raises as `resolve`, and UnreadableFile for a folder or a failing disk.
         """
-        return (digests or RawDigests()).together(relatives, self.resolve, limits=limits)
+        noted = digests or RawDigests()
+        return joint_digest(relatives, lambda one: self._digest_of(one, noted, limits))
+
+    def _digest_of(self, relative: str, digests: RawDigests, limits: Limits) -> bytes:
+        """The digest of a file, which most often was read just now and is as it was then."""
+        status = None if self.store or MARK in relative else self._trace(relative)[1]
+        known = None
+        if isinstance(status, os.stat_result):
+            known = digests.of_state(file_state(status))
+        return known or digests.of(self.resolve(relative), limits=limits)
 
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
         """As `stamp`, for many files: several at a time where the file system answers slowly.

@@ -7,9 +7,10 @@ texts, and `facts` as the JSON text of its values, members in their own order.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from operator import attrgetter
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -26,6 +27,8 @@ COLUMNS = {
 }
 NO_UNITS = pl.DataFrame(schema=COLUMNS)
 
+#: Between facts, which are objects.
+_MARK = "\x1e"
 _FIELDS = attrgetter(*COLUMNS)
 _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -47,9 +50,17 @@ def unit_table(units: Sequence[Unit]) -> pl.DataFrame:
         "group": groups,
         "patient": patients,
         "split": splits,
-        "facts": list(map(_json, facts)),
+        "facts": _json_texts(facts),
     }
     return pl.DataFrame(columns, schema=COLUMNS)
+
+
+def _json_texts(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The JSON of each, made at once with marks between: an encoder takes longer to make than a
+    unit's facts. One by one where a fact holds what looks like a mark."""
+    marked = [item for one in facts for item in (one, _MARK)]
+    texts = _json(marked[:-1])[1:-1].split(f",{_json(_MARK)},")
+    return texts if len(texts) == len(facts) else list(map(_json, facts))
 
 
 def units_of(table: pl.DataFrame) -> Iterator[Unit]:

@@ -22,6 +22,7 @@ from qoqdata.stream.plan import ReadPlan, ReadTask
 from qoqdata.stream.row_groups import FAULTS, Columns, RowGroups
 from qoqdata.stream.sequence import RecordSequence
 from qoqdata.stream.settings import StreamSettings
+from qoqdata.stream.shared_tables import shared_tables
 
 Record = dict[str, Any]
 
@@ -62,6 +63,7 @@ class Reader:
             settings.read_columns,
             self._submit,
             verify=settings.verify,
+            shared=settings.shared and shared_tables(settings.shared, settings.memory),
         )
 
     def task_size(self) -> int:

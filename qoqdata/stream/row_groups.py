@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qoqdata.atomic import digest
 from qoqdata.contract.manifest import Shard
 from qoqdata.errors import DatasetError, InputError
 from qoqdata.remote import integrity
 from qoqdata.remote.files import Files
+from qoqdata.stream.shared_tables import SharedTables
 
 #: The value of a column at a row of the table.
 Value = Callable[[int], Any]
@@ -40,7 +42,8 @@ class RowGroups:
     """The open row groups of a reader.
 
     A row group is named by shard number x 2**32 + its number in the shard, as in `Index.groups`.
-    `submit` starts a call on a thread (or runs it) and returns its future.
+    `submit` starts a call on a thread (or runs it) and returns its future. What lies in `shared` is
+    read there.
     """
 
     def __init__(
@@ -51,10 +54,11 @@ class RowGroups:
         submit: Callable[..., Future[Any]],
         *,
         verify: bool,
+        shared: SharedTables | None = None,
     ) -> None:
         self._files, self._shards, self._names = files, shards, tuple(names)
         self._leaves = column_leaves(names)
-        self._submit, self._verify = submit, verify
+        self._submit, self._verify, self._shared = submit, verify, shared
         self._open: dict[int, Future[Columns]] = {}
         self._users: Counter[int] = Counter()
         self._spare: OrderedDict[int, Columns] = OrderedDict()
@@ -104,6 +108,14 @@ class RowGroups:
 
     def _load(self, group: int) -> Columns:
         number, row_group = group >> 32, group & 0xFFFFFFFF
+        if self._shared is None:
+            table = self._read(number, row_group)
+        else:
+            name = digest([self._shards[number].sha256, row_group, self._leaves])
+            table = self._shared.get(name, lambda: self._read(number, row_group))
+        return column_values(table, self._names)
+
+    def _read(self, number: int, row_group: int) -> pa.Table:
         with self._files.holding(self._shards[number], verify=self._verify) as path:
             footer = self._footer(number, path)
             self._require_rows(number, row_group, footer)
@@ -114,8 +126,7 @@ class RowGroups:
                 pre_buffer=False,
                 page_checksum_verification=True,
             ) as file:
-                table = file.read_row_group(row_group, columns=self._leaves, use_threads=False)
-        return column_values(table, self._names)
+                return file.read_row_group(row_group, columns=self._leaves, use_threads=False)
 
     def _footer(self, number: int, path: Path) -> pq.FileMetaData:
         """The parsed footer of a shard, which costs more than a small row group to read."""

@@ -47,7 +47,9 @@ class StreamSettings:
     (pixels of what the policy sees), `change` (what becomes of a record before its images are
     decoded, such as `qoqdata.blanking(dataset)`), `workers` (threads; 0 reads in the caller's),
     `prefetch` (records made ahead; None: 256 as bytes, 32 decoded), `on_bad` and `bad_log` (JSON
-    lines), `verify` (check each shard's sha256 before its first use).
+    lines), `verify` (check each shard's sha256 before its first use), `shared` (a folder, best in
+    memory, in which the processes of a machine keep row groups of `memory` bytes: what one has
+    read and decompressed the others map).
 
     Share: this is process `rank` of `world`; one loop over the stream lasts `epochs` epochs
     (None: for ever). Where the processes do not divide its records, some have one more, unless
@@ -74,6 +76,7 @@ class StreamSettings:
     change: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     workers: int = 2
     prefetch: int | None = None
+    shared: Path | None = None
     on_bad: OnBad = "stop"
     bad_log: Path | None = None
     verify: bool = False

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qoqdata.curation.decisions import PersonDecision, standing_decisions
+from qoqdata.curation.decision_log import PersonDecision, standing_decisions
 from qoqdata.curation.lineage import record_findings, record_rates, record_verdicts
-from qoqdata.dataset import Dataset
 from qoqdata.drawing.record_figures import RecordFigures, answer_text, record_figures
+from qoqdata.viewer.answered import ShownRollout, shown_rollouts
+from qoqdata.viewer.viewed import Viewed
 
 #: Label states in words, by column.
 STATES = (("labels", "asserted"), ("uncertain", "uncertain"), ("absent", "denied"))
@@ -17,10 +18,13 @@ STATES = (("labels", "asserted"), ("uncertain", "uncertain"), ("absent", "denied
 
 @dataclass(frozen=True)
 class RecordView:
-    """`shown` is what is drawn of the record; `facts` and `texts` are names and values."""
+    """`shown` is what is drawn of the record, `windows` what each image can be shown through from
+    its raw file; `facts` and `texts` are names and values."""
 
     id: str
+    kind: str
     shown: RecordFigures
+    windows: list[tuple[str, ...]]
     texts: list[tuple[str, str]]
     options: list[str]
     answer: str
@@ -30,19 +34,23 @@ class RecordView:
     verdicts: list[dict[str, Any]]
     findings: list[tuple[str, list[dict[str, Any]]]]
     rates: list[dict[str, Any]]
+    rollouts: list[ShownRollout]
     decision: PersonDecision | None
 
 
-def record_view(dataset: Dataset, record: Mapping[str, Any]) -> RecordView:
+def record_view(viewed: Viewed, record: Mapping[str, Any]) -> RecordView:
     """The view of a record as `read_records` gives it, with what side tables say of it.
 
     Raises DatasetError for a side table that is damaged, InputError for a mask that is.
     """
+    dataset = viewed.dataset
     layout = dataset.files.layout("curation")
     decisions = {line.id: line for line in standing_decisions(layout)}
     return RecordView(
         id=record["id"],
-        shown=record_figures(record, dataset.cards[record["source"]].mask_codes),
+        kind=record["kind"],
+        windows=[viewed.raw.presets(record, n) for n in range(len(record["images"] or ()))],
+        shown=record_figures(record, viewed.mask_names(record["source"])),
         texts=[(name, record[name]) for name in ("context", "question") if record[name]],
         options=record["options"] or [],
         answer=answer_text(record),
@@ -52,6 +60,7 @@ def record_view(dataset: Dataset, record: Mapping[str, Any]) -> RecordView:
         verdicts=record_verdicts(layout, record["id"]),
         findings=record_findings(layout, record["id"]),
         rates=record_rates(dataset.files.layout("difficulty"), record["id"]),
+        rollouts=shown_rollouts(viewed.rollouts, record["id"]),
         decision=decisions.get(record["id"]),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qoqdata.curation.decisions import named
@@ -17,13 +19,23 @@ COMMAND = "qoqdata view"
 
 
 def viewer_of(
-    dataset: Dataset, *, policy: str | None = None, author: str | None = None
+    dataset: Dataset | Path,
+    *,
+    policy: str | None = None,
+    rollouts: Path | None = None,
+    raw: Mapping[str, Path] | None = None,
+    author: str | None = None,
 ) -> AppMaker:
-    """What makes the viewer behind a gate; decisions are of `author`, or of who is logged in."""
+    """What makes the viewer behind a gate; decisions are of `author`, or of who is logged in.
+
+    `dataset` is a folder where its build has not ended.
+    """
 
     def make(gate: Gate) -> Flask:
         from qoqdata.viewer.app import viewer_app
 
-        return viewer_app(dataset, gate, policy=policy, author=named(author))
+        return viewer_app(
+            dataset, gate, policy=policy, rollouts=rollouts, raw=raw, author=named(author)
+        )
 
     return make

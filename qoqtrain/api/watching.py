@@ -59,7 +59,9 @@ def write_run_page(
 
     Questions are of `step`, or of the last that has any. With `samples` "open" of sources whose
     terms let their images stand on a page that is passed on, with "all" of all, and then the file
-    is readable by its owner alone; with "none" curves alone. Raises UsageError for a folder without
+    is readable by its owner alone; with "none" curves alone. What is shown is screened as a report
+    is: text burned into images is black, and records that a verdict drops are not shown; with
+    "open" neither are those with open findings. Raises UsageError for a folder without
     a run, and without rollouts of the step.
     """
     from qoqtrain.monitor.page import opened_dataset, run_page, static_page, write_page

@@ -16,6 +16,7 @@ from qoqtrain.cli import weights
 if TYPE_CHECKING:
     from qoqtrain.drpo import WeightRow
     from qoqtrain.trainer.plan.dry_run import DryRun
+    from qoqtrain.trainer.plan.plan import TrainingPlan
 
 EPILOG = """Example:  qoqtrain train --data ./set --model Qwen/Qwen2.5-VL-7B-Instruct --dry-run
 
@@ -122,6 +123,13 @@ def show_attention(result: DryRun, key: str) -> None:
         )
 
 
+def _micro_batches(plan: TrainingPlan) -> str:
+    settings, shape = plan.settings, plan.shape
+    if settings.micro_tokens is not None:
+        return f"{shape.updates} x as many as {settings.micro_tokens:,} tokens each make"
+    return f"{shape.updates} x {shape.micro_batches} of {settings.micro_batch} at most"
+
+
 def _unfit(unfit: Mapping[str, str]) -> str | None:
     """How many records are left out, and the first of them with its reason."""
     if not unfit:
@@ -171,7 +179,7 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
             ("cannot be shown", _unfit(result.unfit)),
             ("steps", shape.steps),
             ("questions a step", f"{settings.questions}, {shape.questions} on each of {world}"),
-            ("micro-batches", f"{shape.updates} x {shape.micro_batches} of {settings.micro_batch}"),
+            ("micro-batches", _micro_batches(plan)),
             (
                 "prompts of step 1",
                 f"{longest} tokens at most, {settings.rollouts.prompt_tokens} allowed",

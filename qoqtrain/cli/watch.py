@@ -9,6 +9,7 @@ import typer
 
 import qoqtrain
 from qoqdata import console
+from qoqdata.command_line import Host, Port, saying_url
 
 EPILOG = """Example:  qoqtrain watch ./run
 
@@ -27,10 +28,8 @@ def watch_command(
     data: Annotated[
         str | None, typer.Option(help="Where the data set is now, if it has moved.")
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at. Others than loopback show it to the network.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
     static: Annotated[
         Path | None, typer.Option(help="Write one self-contained file instead of serving.")
     ] = None,
@@ -56,8 +55,4 @@ def watch_command(
             console.say(f"page: {static}, {shown} questions with their rollouts")
         return
 
-    def say(url: str) -> None:
-        console.say(url)
-        console.complain("open this URL in a browser of this machine; Ctrl-C ends the page")
-
-    qoqtrain.watch(run, data=data, host=host, port=port, on_ready=say)
+    qoqtrain.watch(run, data=data, host=host, port=port, on_ready=saying_url("the page"))

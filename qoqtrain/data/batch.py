@@ -13,6 +13,7 @@ from torch import Tensor
 
 from qoqdata.errors import UsageError
 from qoqtrain.data.ecg import EcgWindows
+from qoqtrain.model.branches import PADDING, PROMPT
 from qoqtrain.rewards import Truth
 
 #: Columns that stay with a row; images, signals and masks do not.
@@ -153,6 +154,33 @@ class ModelInputs:
             "mm_token_type_ids": text,
         }
         return inputs | {name: torch.cat([inputs[name], tail], 1) for name, tail in extra.items()}
+
+    def with_branches(self, responses: Sequence[Sequence[Sequence[int]]]) -> dict[str, Tensor]:
+        """Arguments of `Policy.forward` for prompts, each followed by all of its `responses`.
+
+        Every prompt is there once, and so are its images (see `qoqtrain.model.branches`). The
+        logits that predict the responses, one after the other, are those from position T - 1 on;
+        behind the last of a row comes padding.
+        """
+        prompt = self.input_ids.shape[1] - 1
+        lengths = [sum(len(one) for one in group) for group in responses]
+        width = max(lengths)
+        tail = self.input_ids[:, -1:].expand(-1, width).clone()
+        segments = torch.full_like(tail, PADDING)
+        for row, group in enumerate(responses):
+            at = 0
+            for number, one in enumerate(group, 1):
+                end = at + len(one)
+                tail[row, at + 1 : end] = torch.tensor(one[:-1], dtype=torch.long)
+                segments[row, at:end] = number
+                at = end
+        own = torch.where(self.attention_mask[:, :prompt] > 0, PROMPT, PADDING)
+        segments = torch.cat([own, segments], 1)
+        ids = torch.cat([self.input_ids[:, :prompt], tail], 1)
+        types = torch.cat([self.mm_token_type_ids[:, :prompt], torch.zeros_like(tail)], 1)
+        present = (segments != PADDING).long()
+        changed = {"input_ids": ids, "mm_token_type_ids": types, "attention_mask": present}
+        return self.inputs() | changed | {"segments": segments}
 
     def _images_of(self, rows: Sequence[int]) -> tuple[Tensor | None, Tensor | None]:
         if self.pixel_values is None or self.image_grid_thw is None:

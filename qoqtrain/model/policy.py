@@ -11,10 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from qoqdata.errors import UsageError
+from qoqtrain.model.branches import PROMPT, additive, positions_behind, visible
+from qoqtrain.model.decoding import Decoding, begin
 from qoqtrain.model.ecg_branch import EcgBranch
 from qoqtrain.model.family import Family, family_of
 from qoqtrain.model.placement import Placement, placement
 from qoqtrain.model.storage import save_policy
+
+#: Kinds of attention that see what a mask of our own lets them see.
+MASKED = ("sdpa", "eager")
 
 
 class Policy(nn.Module):
@@ -73,6 +78,16 @@ class Policy(nn.Module):
         """What the vision-language model computes in."""
         return self.vlm.dtype
 
+    @property
+    def attention(self) -> str:
+        """How attention is computed, by transformers' name."""
+        return str(self.vlm.config.text_config._attn_implementation)
+
+    @property
+    def shares_prompts(self) -> bool:
+        """Whether `forward` takes `segments`: kernels of flash attention take no mask."""
+        return self.attention in MASKED
+
     def gradient_checkpointing_enable(
         self, gradient_checkpointing_kwargs: dict[str, Any] | None = None
     ) -> None:
@@ -97,6 +112,7 @@ class Policy(nn.Module):
         ecg_mask: Tensor | None = None,
         ecg_places: Tensor | None = None,
         position_ids: Tensor | None = None,
+        segments: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
     ) -> Tensor:
         """Logits (B, T, vocabulary), of the last `logits_to_keep` positions where that is not 0.
@@ -106,14 +122,19 @@ class Policy(nn.Module):
         ecg, ecg_mask   (windows, leads, samples) mV and bool; windows in the order of their tokens
         ecg_places      int64 (windows, leads); None: the leads of the configuration, in its order
         position_ids    as `positions` gives them; None: worked out here
+        segments        int64 (B, T), for several responses behind a prompt (see `branches`);
+                        attention_mask then counts for nothing
 
-        Raises UsageError where placeholders and what they stand for do not match in number.
+        Raises UsageError where placeholders and what they stand for do not match in number, and
+        for segments with an attention that takes no mask.
         """
         self._check_images(input_ids, image_grid_thw)
+        prompt = attention_mask if segments is None else (segments == PROMPT).long()
         if position_ids is None:
-            position_ids = self.positions(
-                input_ids, attention_mask, mm_token_type_ids, image_grid_thw
-            )
+            position_ids = self.positions(input_ids, prompt, mm_token_type_ids, image_grid_thw)
+        if segments is not None:
+            position_ids = positions_behind(position_ids, segments)
+            attention_mask = self._sight(segments)
         with self._placing(input_ids, pixel_values, ecg, ecg_mask, ecg_places):
             out = self.vlm(
                 input_ids=input_ids,
@@ -142,6 +163,69 @@ class Policy(nn.Module):
             attention_mask=attention_mask,
         )
         return positions
+
+    def _sight(self, segments: Tensor) -> Tensor:
+        if not self.shares_prompts:
+            fix = f"load the policy with one of {', '.join(MASKED)}"
+            raise UsageError(f"{self.attention} takes no segments", where="attention", fix=fix)
+        seen = visible(segments)
+        return seen if self.attention == "sdpa" else additive(seen, self.dtype)
+
+    @torch.no_grad()
+    def begin(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mm_token_type_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        ecg: Tensor | None = None,
+        ecg_mask: Tensor | None = None,
+        ecg_places: Tensor | None = None,
+        n: int = 1,
+    ) -> Decoding:
+        """`n` responses to each prompt, as far as their first logits; prompts, images and ECGs are
+        read once. Arguments as in `forward`, prompts left-padded. Placeholders have no chance."""
+        from transformers import DynamicCache
+
+        self._check_images(input_ids, image_grid_thw)
+        if not bool(attention_mask[:, -1].all()):
+            raise UsageError("prompts are padded on the left", where="begin")
+        positions = self.positions(input_ids, attention_mask, mm_token_type_ids, image_grid_thw)
+        cache = DynamicCache(config=self.vlm.config)
+        with self._placing(input_ids, pixel_values, ecg, ecg_mask, ecg_places):
+            out = self.core(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=positions,
+                mm_token_type_ids=mm_token_type_ids,
+                pixel_values=pixel_values,
+                image_grid_thw=image_grid_thw,
+                past_key_values=cache,
+                use_cache=True,
+            )
+        logits = self._spoken(out.last_hidden_state[:, -1])
+        behind = positions.masked_fill(attention_mask == 0, -1).amax((0, 2)) + 1
+        return begin(logits, cache, attention_mask, behind, n, self._next_logits)
+
+    @torch.no_grad()
+    def _next_logits(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Any) -> Tensor:
+        out = self.core.language_model(
+            inputs_embeds=self.core.get_input_embeddings()(tokens[:, None]),
+            position_ids=positions[None, :, None].expand(3, -1, 1),
+            # What transformers would make of the two dimensions, anew for every token.
+            attention_mask=mask[:, None, None, :] if self.attention == "sdpa" else mask.long(),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return self._spoken(out.last_hidden_state[:, -1])
+
+    def _spoken(self, hidden: Tensor) -> Tensor:
+        """Logits (B, vocabulary) at hidden states (B, width)."""
+        bare = getattr(self.vlm, "get_base_model", None)
+        logits = (bare() if bare else self.vlm).lm_head(hidden)
+        logits[:, self.silent_tokens] = -torch.inf
+        return logits
 
     @torch.no_grad()
     def generate(

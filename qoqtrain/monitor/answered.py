@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import polars as pl
 
 from qoqdata.dataset import Dataset
-from qoqdata.description.samples import records_by_id
+from qoqdata.description.samples import records_by_id, screened
 from qoqdata.drawing.record_figures import answer_text
 from qoqdata.drawing.samples import DrawnFigure, draw_record
 from qoqdata.publication.licences import shown_form
@@ -17,6 +17,8 @@ from qoqtrain.rewards import PARTS
 
 #: Questions of a domain and of a step, figures of a question, their longer side in pixels.
 OF_A_DOMAIN, OF_A_STEP, FIGURES, SIDE = 2, 24, 2, 352
+#: Who reads a page: whoever serves it, people of the house, anybody it is passed on to.
+Reader = Literal["server", "house", "outside"]
 #: Characters of a question that are shown.
 TEXT = 1500
 
@@ -60,31 +62,53 @@ def choose_questions(rollouts: pl.DataFrame) -> list[str]:
 
 
 def answered_questions(
-    rollouts: pl.DataFrame, dataset: Dataset | None, *, outside: bool = False
+    rollouts: pl.DataFrame, dataset: Dataset | None, *, reader: Reader = "server"
 ) -> list[AnsweredQuestion]:
     """The chosen questions of a step's rollouts with their records from the data set.
 
-    Without a data set rollouts stand alone. `outside`: the page is passed on, so questions of
-    sources whose terms do not let their images stand on it are not shown at all. Raises
-    DatasetError for a shard that cannot be read.
+    Without a data set rollouts stand alone. What leaves the server is screened as a report is: text
+    burned into images is made black, and a record that a verdict drops is not shown at all; what
+    leaves the house shows neither questions of sources whose terms keep their images in it nor
+    records with findings that nobody has settled. Raises DatasetError for a shard that cannot be
+    read.
     """
     chosen = choose_questions(rollouts)
-    records: dict[str, dict[str, Any]] = {}
-    if dataset is not None:
-        records = {record["id"]: record for record in records_by_id(dataset, chosen)}
+    if dataset is None:
+        return [_alone(rollouts, id_) for id_ in chosen if reader != "outside"]
+    change, refused = _screen(dataset, chosen, reader)
+    records = {record["id"]: record for record in records_by_id(dataset, chosen)}
     shown = []
     for id_ in chosen:
-        rows = rollouts.filter(pl.col("id") == id_).sort("rollout").to_dicts()
         record = records.get(id_)
-        if outside and (record is None or dataset is None or not _open(dataset, record)):
+        if id_ in refused or (record is None and reader == "outside"):
             continue
-        domain, source = rows[0]["domain"], rows[0].get("source") or ""
-        if record is None or dataset is None:
-            note = "the record is not in the data set" if dataset is not None else ""
-            shown.append(AnsweredQuestion(id_, domain, source, rows, note=note))
-        else:
-            shown.append(_with_record(dataset, record, rows))
+        if record is None:
+            note = "the record is not in the data set"
+            shown.append(replace(_alone(rollouts, id_), note=note))
+        elif reader != "outside" or _open(dataset, record):
+            shown.append(_with_record(dataset, change(record), _rows(rollouts, id_)))
     return shown
+
+
+def _screen(
+    dataset: Dataset, chosen: Sequence[str], reader: Reader
+) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], set[str]]:
+    """What is done to records before they are shown, and ids of those that are not."""
+    if reader == "server":
+        return dict, set()
+    change, unsettled = screened(dataset)
+    known = dataset.metadata(["id"]).filter(pl.col("id").is_in(chosen))["id"]
+    lost = set(known) - set(dataset.kept(["id"]).filter(pl.col("id").is_in(known.implode()))["id"])
+    return change, lost | (set(unsettled) if reader == "outside" else set())
+
+
+def _rows(rollouts: pl.DataFrame, id_: str) -> list[dict[str, Any]]:
+    return rollouts.filter(pl.col("id") == id_).sort("rollout").to_dicts()
+
+
+def _alone(rollouts: pl.DataFrame, id_: str) -> AnsweredQuestion:
+    rows = _rows(rollouts, id_)
+    return AnsweredQuestion(id_, rows[0]["domain"], rows[0].get("source") or "", rows)
 
 
 def _open(dataset: Dataset, record: Mapping[str, Any]) -> bool:

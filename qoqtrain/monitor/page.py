@@ -12,7 +12,7 @@ from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
 from qoqdata.drawing.markup import environment, style
 from qoqdata.errors import QoqdataError
-from qoqtrain.monitor.answered import AnsweredQuestion, answered_questions, parts_of
+from qoqtrain.monitor.answered import AnsweredQuestion, Reader, answered_questions, parts_of
 from qoqtrain.monitor.chart import HEIGHT, LEFT, WIDTH, DrawnPanel, drawn_panel
 from qoqtrain.monitor.curves import panels
 from qoqtrain.monitor.run_folder import RunFolder
@@ -27,6 +27,7 @@ FACTS: dict[str, Any] = {
 }
 #: Whose questions stand in a file: of sources whose terms allow it, all, none.
 SampleChoice = Literal["open", "all", "none"]
+_READERS: dict[SampleChoice | None, Reader] = {None: "server", "all": "house", "open": "outside"}
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,11 @@ def run_page(
     note: str,
     *,
     step: int | None = None,
-    choice: SampleChoice = "all",
+    choice: SampleChoice | None = None,
 ) -> RunPage:
     """The page of a run as it is now, with questions of `step` or of the latest that has any.
+
+    `choice` says whose questions stand in a file; None is for the page that is served.
 
     Raises UsageError and DatasetError for files that cannot be read.
     """
@@ -74,7 +77,8 @@ def run_page(
     questions: list[AnsweredQuestion] = []
     if shown is not None and choice != "none":
         table = folder.rollouts(shown)
-        questions = answered_questions(table, dataset, outside=choice == "open")
+        reader = _READERS[choice]
+        questions = answered_questions(table, dataset, reader=reader)
     return RunPage(
         name=folder.root.resolve().name,
         ended=folder.ended,
@@ -92,7 +96,12 @@ def static_page(page: RunPage) -> str:
     template = environment(PACKAGE).get_template("static.html")
     return template.render(
         page=page,
-        styles=(style("themes.css"), style("outlines.css"), style("watch.css", PACKAGE)),
+        styles=(
+            style("themes.css"),
+            style("outlines.css"),
+            style("page.css", "qoqdata.serving"),
+            style("watch.css", PACKAGE),
+        ),
         image_url=lambda question, number: question.figures[number].url,
         mask_url=lambda question, number: question.figures[number].mask_url,
         **FACTS,

@@ -1,4 +1,4 @@
-"""Rollouts from the policy's own weights, by transformers' generate."""
+"""Rollouts from the policy's own weights."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from qoqtrain.rollout.protocol import Prompt, Rollout, SamplingSettings, seed_of
 
-#: The model's own generation settings must not bend the distribution that the loss assumes.
-PLAIN = {
-    "do_sample": True,
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "repetition_penalty": 1.0,
-    "use_cache": True,
-}
+#: A number of each rank, on every rank.
+Gather = Callable[[int], list[int]]
+
+#: Responses that have ended leave the batch once they are more than one in so many.
+LEAVING = 4
 
 
 @dataclass(frozen=True)
@@ -32,22 +27,22 @@ class LocalSampler:
 
     Prompts of similar length share a bucket of at most `batch_tokens` tokens; images, ECGs and
     the prompt are encoded once for the group. Every rollout draws from numbers of its own (seed,
-    step, question, copy, index), so it does not depend on what shares its batch. `together`: all
-    ranks make the same number of forward passes (ZeRO-3).
+    step, question, copy, index), so it does not depend on what shares its batch. `gather`
+    is there where ranks make the same number of forward passes (ZeRO-3).
     """
 
     policy: Any
     inputs_of: Callable[[Sequence[int]], dict[str, Tensor]]
     decode: Callable[[Sequence[int]], str]
     batch_tokens: int
-    together: bool = False
+    gather: Gather | None = None
 
     def __call__(
         self, prompts: Sequence[Prompt], sampling: SamplingSettings, *, seed: int, step: int
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question."""
         rollouts: dict[int, list[Rollout]] = {}
-        for rows in self.plan(prompts, sampling):
+        for rows in self._in_step(self.plan(prompts, sampling)):
             numbers = [
                 uniforms(
                     seed_of(seed, step, prompts[row].question, prompts[row].copy, index),
@@ -61,7 +56,7 @@ class LocalSampler:
                 self.inputs_of(rows),
                 torch.from_numpy(np.stack(numbers)),
                 sampling,
-                together=self.together,
+                gather=self.gather,
             )
             for place, row in enumerate(rows):
                 mine = answers[place * sampling.n : (place + 1) * sampling.n]
@@ -71,6 +66,13 @@ class LocalSampler:
                     for index, (tokens, truncated) in enumerate(mine)
                 ]
         return [rollout for row in range(len(prompts)) for rollout in rollouts[row]]
+
+    def _in_step(self, plan: list[list[int]]) -> list[list[int]]:
+        """As many buckets as the rank that has most: the last of the others is written again."""
+        if self.gather is None:
+            return plan
+        most = max(self.gather(len(plan)))
+        return [*plan, *([plan[-1][-1:]] * (most - len(plan)))]
 
     def plan(self, prompts: Sequence[Prompt], sampling: SamplingSettings) -> list[list[int]]:
         """The rows that are generated together."""
@@ -82,63 +84,79 @@ class LocalSampler:
         )
 
 
-class _OnlyTheDrawnToken(LogitsProcessor):
-    """Leaves only the token that the row's own number draws, so that any sampler takes it."""
-
-    def __init__(self, numbers: Tensor, start: int, sampling: SamplingSettings) -> None:
-        self.numbers, self.start, self.sampling = numbers, start, sampling
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        column = self.numbers[:, input_ids.shape[1] - self.start]
-        tokens = draw(
-            scores, column, temperature=self.sampling.temperature, top_p=self.sampling.top_p
-        )
-        return torch.full_like(scores, -torch.inf).scatter_(-1, tokens[:, None], 0.0)
-
-
+@torch.no_grad()
 def generate(
     policy: Any,
     inputs: dict[str, Tensor],
     numbers: Tensor,
     sampling: SamplingSettings,
     *,
-    together: bool = False,
+    gather: Gather | None = None,
 ) -> list[tuple[tuple[int, ...], bool]]:
     """Response tokens and whether they were cut off, n a prompt next to each other.
 
-    `numbers` (B * n, max_tokens) float64 in [0, 1) decide every token. The end token is kept, what
-    comes behind it is not. The policy is left in the mode (training or not) that it was in.
+    `numbers` (B * n, max_tokens) float64 in [0, 1) decide every token. The end token is kept. The
+    model's own generation settings count for nothing but its end tokens: they would bend the
+    distribution that the loss assumes. The policy is left in the mode (training or not) that it was
+    in. With `gather` a rank that is done goes on until all are.
     """
-    start = inputs["input_ids"].shape[1]
-    processor = _OnlyTheDrawnToken(numbers.to(inputs["input_ids"].device), start, sampling)
     training = policy.training
     policy.eval()
     try:
-        sequences = policy.generate(
-            **inputs,
-            **PLAIN,
-            max_new_tokens=sampling.max_tokens,
-            num_return_sequences=sampling.n,
-            logits_processor=LogitsProcessorList([processor]),
-            synced_gpus=together,
-        )
+        return _written(policy, inputs, numbers, sampling, gather)
     finally:
         policy.train(training)
-    ends = end_tokens(policy)
-    return [_cut(row, ends, sampling.max_tokens) for row in sequences.tolist()]
+
+
+def _written(
+    policy: Any,
+    inputs: dict[str, Tensor],
+    numbers: Tensor,
+    sampling: SamplingSettings,
+    gather: Gather | None,
+) -> list[tuple[tuple[int, ...], bool]]:
+    device = inputs["input_ids"].device
+    numbers = numbers.to(device)
+    ends = torch.tensor(sorted(end_tokens(policy)), device=device)
+    decoding = policy.begin(**inputs, n=sampling.n)
+    # Which response each row of the batch writes, and whether it goes on.
+    rows = torch.arange(len(numbers), device=device)
+    going = torch.ones_like(rows, dtype=torch.bool)
+    written = torch.zeros(numbers.shape, dtype=torch.long, device=device)
+    lengths = torch.zeros_like(rows)
+    for place in range(sampling.max_tokens):
+        tokens = draw(
+            decoding.logits,
+            numbers[rows, place],
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+        )
+        written[rows, place] = tokens
+        lengths[rows] += going
+        going = going & ~torch.isin(tokens, ends)
+        left = int(going.sum())
+        if place + 1 == sampling.max_tokens or not _any(left, gather):
+            break
+        if left * LEAVING <= len(rows) * (LEAVING - 1):
+            # One row stays where other ranks go on.
+            stay = going.nonzero()[:, 0] if left else torch.zeros_like(rows[:1])
+            decoding.keep(stay)
+            rows, going, tokens = rows[stay], going[stay], tokens[stay]
+        decoding.write(tokens)
+    counts = lengths.tolist()
+    answers = [tuple(row[:count]) for row, count in zip(written.tolist(), counts, strict=True)]
+    final = set(ends.tolist())
+    return [(tokens, tokens[-1] not in final) for tokens in answers]
+
+
+def _any(left: int, gather: Gather | None) -> bool:
+    return left > 0 if gather is None else any(gather(left))
 
 
 def end_tokens(policy: Any) -> frozenset[int]:
     """Ids that end a response."""
     end = policy.vlm.generation_config.eos_token_id
     return frozenset(end if isinstance(end, list) else [end])
-
-
-def _cut(tokens: list[int], ends: frozenset[int], limit: int) -> tuple[tuple[int, ...], bool]:
-    for place, token in enumerate(tokens):
-        if token in ends:
-            return tuple(tokens[: place + 1]), False
-    return tuple(tokens), len(tokens) >= limit
 
 
 def uniforms(seed: int, tokens: int) -> NDArray[np.float64]:

@@ -28,6 +28,10 @@ _NO_ROUTE = (404, 405)
 LOCAL = "set rollouts.backend to local"
 
 
+class Unreachable(QoqdataError):
+    """A server that does not answer, or says that it cannot: another one may."""
+
+
 def post(
     target: str,
     body: Mapping[str, Any],
@@ -39,9 +43,9 @@ def post(
     """The JSON that the server at `target` answers; None for an empty answer, and with `may_lack`
     where it does not serve that path.
 
-    Raises QoqdataError for an error status, a redirect, when it has not answered in full within
-    `timeout` seconds, answers more than `LARGEST_REPLY` or something else; `fix` is what to do
-    about a server that answers wrongly.
+    Raises Unreachable when it has not answered in full within `timeout` seconds and for a status of
+    500 or more, QoqdataError for another error status, a redirect, more than `LARGEST_REPLY` or
+    something else; `fix` is what to do about a server that answers wrongly.
     """
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get(KEY_VARIABLE):
@@ -56,7 +60,7 @@ def post(
                 raise IncompleteRead(content, reply.length)
     except (HTTPException, OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise QoqdataError(
+        raise Unreachable(
             f"does not answer ({reason})", where=target, fix=f"start it, or {LOCAL}"
         ) from error
     if may_lack and status in _NO_ROUTE:
@@ -65,6 +69,8 @@ def post(
         reason = content[:500].decode(errors="replace").strip() or "no reason given"
         if status in (401, 403):
             fix = f"put the server's key into {KEY_VARIABLE}"
+        if status >= 500:
+            raise Unreachable(f"the server gave status {status}: {reason}", where=target, fix=fix)
         raise strange(target, f"status {status}: {reason}", fix=fix)
     if len(content) > LARGEST_REPLY:
         raise strange(target, f"more than {LARGEST_REPLY:,} bytes", fix=fix)

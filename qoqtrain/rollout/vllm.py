@@ -1,7 +1,8 @@
-"""Rollouts from a vLLM server, over its OpenAI-compatible HTTP interface, and new weights for it.
+"""Rollouts from vLLM servers, over their OpenAI-compatible HTTP interface, and their new weights.
 
-The server needs the policy's current weights (`load_weights`). It reads no ECG. Its tokens come
-back as ids (`return_token_ids`), with the log-probabilities that it sampled them with.
+Servers need the policy's current weights (`load_weights`). They read no ECG; nor are prompts sent
+as embeddings: with Qwen's positions vLLM before 0.24 ends at the first one (CVE-2026-55514). Tokens
+come back as ids (`return_token_ids`), with the log-probabilities that they were sampled with.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rollout.protocol import Prompt, Rollout, SamplingSettings, seed_of
-from qoqtrain.rollout.server import post, strange
+from qoqtrain.rollout.server import Unreachable, post, strange
+from qoqtrain.rollout.servers import Servers
 
 #: Requests under way at once; the server batches them.
 PARALLEL = 64
@@ -27,15 +29,16 @@ _DEVELOPMENT_MODE = (
 
 @dataclass(frozen=True)
 class ServerSampler:
-    """Asks the server at `url` (".../v1") for `model`; `messages_of` writes a record as chat
-    messages (`chat_message` makes the user's), `timeout` in seconds is for one question. `opened`
-    is what the chat template writes of every response; `silent` are ids never to be sampled.
+    """Asks `servers` for `model`; `messages_of` writes a record as chat messages (`chat_message`
+    makes the user's), `timeout` in seconds is for one question. `opened` is what the chat template
+    writes of every response; `silent` are ids never to be sampled.
 
-    A server gives log-probabilities before temperature and top-p, so they are taken only where
-    both are 1; otherwise the trainer computes its own.
+    A server that does not answer is done without, and its questions go to the others. Servers
+    give log-probabilities before temperature and top-p, so they are taken only where both are 1;
+    otherwise the trainer computes its own.
     """
 
-    url: str
+    servers: Servers
     model: str
     messages_of: Callable[[Mapping[str, Any]], list[dict[str, Any]]]
     timeout: float = 600.0
@@ -47,8 +50,8 @@ class ServerSampler:
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question.
 
-        Raises UsageError for a record with an ECG, QoqdataError when the server does not answer
-        or answers something else.
+        Raises UsageError for a record with an ECG, QoqdataError when no server answers or one
+        answers something else.
         """
         for prompt in prompts:
             if prompt.record.get("ecg") is not None:
@@ -64,33 +67,45 @@ class ServerSampler:
     def _ask(
         self, prompt: Prompt, row: int, sampling: SamplingSettings, seed: int, step: int
     ) -> list[Rollout]:
-        target = f"{self.url.rstrip('/')}/chat/completions"
-        answer = post(
-            target,
-            {
-                "model": self.model,
-                "messages": self.messages_of(prompt.record),
-                "n": sampling.n,
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "top_k": -1,
-                "repetition_penalty": 1.0,
-                "max_completion_tokens": sampling.max_tokens,
-                # A seed is 63 bits there.
-                "seed": seed_of(seed, step, prompt.question, prompt.copy) % 2**63,
-                "logprobs": True,
-                "return_token_ids": True,
-                "logit_bias": {str(token): -100 for token in self.silent},
-            },
-            timeout=self.timeout,
-        )
+        body = {
+            "model": self.model,
+            "messages": self.messages_of(prompt.record),
+            "n": sampling.n,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": -1,
+            "repetition_penalty": 1.0,
+            "max_completion_tokens": sampling.max_tokens,
+            # A seed is 63 bits there.
+            "seed": seed_of(seed, step, prompt.question, prompt.copy) % 2**63,
+            "logprobs": True,
+            "return_token_ids": True,
+            "logit_bias": {str(token): -100 for token in self.silent},
+        }
+        *others, last = self.servers.order(row)
+        for url in others:
+            try:
+                return self._answer(url, body, prompt, row, sampling)
+            except Unreachable as error:
+                self.servers.lose(url, error.what)
+        return self._answer(last, body, prompt, row, sampling)
+
+    def _answer(
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        prompt: Prompt,
+        row: int,
+        sampling: SamplingSettings,
+    ) -> list[Rollout]:
+        answer = post(f"{url.rstrip('/')}/chat/completions", body, timeout=self.timeout)
         try:
             prompted = int(answer["usage"]["prompt_tokens"])
             choices = sorted(answer["choices"], key=lambda choice: choice["index"])
             plain = sampling.temperature == 1.0 and sampling.top_p == 1.0
             rollouts = [self._rollout(prompt, row, choice, plain) for choice in choices]
         except (KeyError, TypeError, ValueError) as error:
-            raise self._strange(f"an answer without {error}") from error
+            raise _strange(url, f"an answer without {error}") from error
         if prompted != prompt.length:
             raise UsageError(
                 f"the server's prompt has {prompted} tokens, the trainer's {prompt.length}",
@@ -98,7 +113,7 @@ class ServerSampler:
                 fix="serve the same model, with the same bounds of pixels (--mm-processor-kwargs)",
             )
         if len(rollouts) != sampling.n:
-            raise self._strange(f"{len(rollouts)} answers instead of {sampling.n}")
+            raise _strange(url, f"{len(rollouts)} answers instead of {sampling.n}")
         return rollouts
 
     def _rollout(self, prompt: Prompt, row: int, choice: Mapping[str, Any], plain: bool) -> Rollout:
@@ -115,9 +130,10 @@ class ServerSampler:
             logprobs=logprobs if plain and len(logprobs) == len(tokens) else None,
         )
 
-    def _strange(self, what: str) -> QoqdataError:
-        fix = "use a vLLM release with return_token_ids, or set rollouts.backend to local"
-        return strange(self.url, what, fix=fix)
+
+def _strange(url: str, what: str) -> QoqdataError:
+    fix = "use a vLLM release with return_token_ids, or set rollouts.backend to local"
+    return strange(url, what, fix=fix)
 
 
 def chat_message(text: str, images: Sequence[bytes], mark: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from qoqdata.errors import QoqdataError
+from qoqtrain.rollout.server import Unreachable
+from qoqtrain.rollout.servers import Servers
 from qoqtrain.rollout.vllm import load_weights
 from qoqtrain.trainer.engine.engine import computes_in_bfloat16
 from qoqtrain.trainer.lora import merged_weights
@@ -44,13 +46,18 @@ def write_model(run: TrainingRun, folder: Path) -> None:
 
 
 def push_weights(run: TrainingRun, step: int) -> None:
-    """Give the vLLM server, where there is one, the weights that step `step` begins with.
+    """Give the vLLM servers, where there are any, the weights that step `step` begins with.
 
-    They pass through OUT/serving, which the server must see under the same path; all ranks call
-    this. Raises QoqdataError on every rank when the server does not take them.
+    They pass through OUT/serving, which the servers must see under the same path; all ranks call
+    this. A server that does not answer is left out of the step. Raises QoqdataError on every rank
+    when one does not take them, or none answers.
     """
     settings = run.settings.rollouts
-    if settings.backend != "vllm" or not settings.push or settings.url is None:
+    if settings.backend != "vllm":
+        return
+    if not settings.push:
+        # Whoever updates them says when they are back: we ask again.
+        run.servers.regain({})
         return
     folder = (run.settings.out / SERVING / f"step-{step:06d}").resolve()
     if run.ranks.first:
@@ -59,8 +66,25 @@ def push_weights(run: TrainingRun, step: int) -> None:
     failure: QoqdataError | None = None
     if run.ranks.first:
         try:
-            load_weights(settings.url, folder)
+            _load_all(run.servers, folder)
         except QoqdataError as error:
             failure = error
         shutil.rmtree(folder.parent)
     run.ranks.agree(failure)
+    run.servers.regain(run.ranks.gather(run.servers.lost)[0])
+
+
+def _load_all(servers: Servers, folder: Path) -> None:
+    """Have every server load the weights; those that do not answer are lost from now on, those
+    that do are asked again. Raises QoqdataError where none answers."""
+    lost: dict[str, Unreachable] = {}
+    for url in servers.urls:
+        try:
+            load_weights(url, folder)
+        except Unreachable as error:
+            lost[url] = error
+    if len(lost) == len(servers.urls):
+        raise next(iter(lost.values()))
+    for url, error in lost.items():
+        servers.lose(url, error.what)
+    servers.regain({url: error.what for url, error in lost.items()})

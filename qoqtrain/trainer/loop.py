@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -27,7 +28,14 @@ from qoqtrain.trainer.plan.budget import budgeted
 from qoqtrain.trainer.plan.plan import TrainingPlan, plan_run
 from qoqtrain.trainer.plan.refusals import refuse_unfit, unfit_records
 from qoqtrain.trainer.plan.settings import TrainSettings, write_settings
-from qoqtrain.trainer.questions import Draws, Feed, StepQuestions, ecg_ids, open_stream
+from qoqtrain.trainer.questions import (
+    Draws,
+    Feed,
+    StepQuestions,
+    ecg_ids,
+    open_stream,
+    shared_folder,
+)
 from qoqtrain.trainer.run import TrainingRun, start_run
 from qoqtrain.trainer.signals import Wishes, heard
 from qoqtrain.trainer.step.policy_step import policy_step
@@ -56,15 +64,18 @@ def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
     finite.
     """
     ranks = join()
+    shared = shared_folder(settings, ranks)
     try:
         with _plainly(ranks):
             plan = plan_run(settings, ranks)
-            stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
+            stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg, shared=shared)
             with closing(stream):
                 run = start_run(budgeted(plan, stream), ranks)
                 _refuse_unfit(plan, run)
                 return _train(run, stream, plan.dataset, notify or _silent)
     finally:
+        if shared is not None and ranks.local == 0:
+            shutil.rmtree(shared, ignore_errors=True)
         leave(ranks)
 
 

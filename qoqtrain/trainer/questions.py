@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import polars as pl
 
+from qoqdata.atomic import digest
 from qoqdata.errors import InputError, QoqdataError, UsageError
 from qoqtrain.drpo import DRPO
 from qoqtrain.trainer.engine.ranks import Ranks
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from qoqtrain.data.batch import Row
     from qoqtrain.data.collate import Collator
     from qoqtrain.data.ecg import EcgWindows
+
+#: A file system in memory, where there is one.
+MEMORY = Path("/dev/shm")
 
 #: The columns that prompts, truths and logs are made of.
 COLUMNS = (
@@ -67,12 +73,28 @@ def estimator(dataset: Dataset, settings: TrainSettings) -> DRPO:
     return DRPO.from_stats(stats, key, settings.drpo.preset, **settings.drpo.settings)
 
 
+def shared_folder(settings: TrainSettings, ranks: Ranks) -> Path | None:
+    """A folder in memory in which the ranks of this machine share row groups; None where one is
+    alone, or there is no memory to see."""
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", ranks.world))
+    if together < 2 or not os.access(MEMORY, os.W_OK):
+        return None
+    # Named after the run: what a killed one left serves the next, which removes it.
+    return MEMORY / f"qoqdata-{os.getuid()}-{digest(str(settings.out.resolve()))[:16]}"
+
+
 def open_stream(
-    dataset: Dataset, settings: TrainSettings, ranks: Ranks, *, ecg: Sequence[str] | None
+    dataset: Dataset,
+    settings: TrainSettings,
+    ranks: Ranks,
+    *,
+    ecg: Sequence[str] | None,
+    shared: Path | None = None,
 ) -> Any:
     """The endless stream of this rank's questions.
 
-    `ecg` are the ids of ECG records, to take alone (alignment) or to leave out (no ECG branch).
+    `ecg` are the ids of ECG records, to take alone (alignment) or to leave out (no ECG branch);
+    `shared` as in `shared_folder`.
     """
     where = None
     if ecg is not None:
@@ -90,6 +112,7 @@ def open_stream(
         images="bytes",
         rank=ranks.rank,
         world=ranks.world,
+        shared=shared,
     )
 
 

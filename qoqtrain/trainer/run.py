@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from qoqdata.errors import UsageError
+from qoqtrain.rollout.servers import Servers
 from qoqtrain.trainer.engine.engine import (
     Engine,
     computes_in_bfloat16,
@@ -62,6 +63,7 @@ class TrainingRun:
     drpo: DRPO | None = None
     reference: Reference | None = None
     success: SuccessTable | None = None
+    servers: Servers = field(default_factory=lambda: Servers(()))
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -84,11 +86,14 @@ def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
     if settings.engine.gradient_checkpointing:
         policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     policy.train()
-    engine = start_engine(settings, policy, ranks, micro_batches=plan.shape.micro_batches)
+    engine = start_engine(settings, policy, ranks)
     collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     reference = _reference(plan, ranks, engine.device)
     success = success_table(plan)
-    return TrainingRun(settings, ranks, plan.shape, engine, collator, plan.drpo, reference, success)
+    servers = Servers(settings.rollouts.urls)
+    return TrainingRun(
+        settings, ranks, plan.shape, engine, collator, plan.drpo, reference, success, servers
+    )
 
 
 def success_table(plan: TrainingPlan) -> SuccessTable | None:
@@ -112,6 +117,7 @@ def starting_policy(plan: TrainingPlan, ranks: Ranks) -> tuple[Any, Any]:
         dtype="bfloat16" if half else "float32",
         ecg=plan.branch,
         ecg_weights=settings.ecg_weights,
+        attention=settings.engine.attention,
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         seed=settings.seed,

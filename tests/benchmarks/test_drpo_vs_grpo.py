@@ -9,20 +9,34 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_1samp, ttest_rel
 from sklearn.metrics import f1_score
 
 from benchmarks.drpo.climb import SIZES
-from benchmarks.drpo_vs_grpo import domains, evaluation, figures, report, rollouts, sweep, training
-from benchmarks.drpo_vs_grpo.arms import MAIN
+from benchmarks.drpo_vs_grpo import (
+    core_report,
+    domains,
+    evaluation,
+    figures,
+    headline,
+    report,
+    rollouts,
+    sampling,
+    supervised,
+    sweep,
+    training,
+)
+from benchmarks.drpo_vs_grpo.arms import ARMS, CELLS, CORE, FACTORIAL, MAIN, SCALED
+from benchmarks.drpo_vs_grpo.core import core, worlds
 from benchmarks.drpo_vs_grpo.domains import ANSWERS, DOMAINS, SETS, VOCABULARY, World
 from benchmarks.drpo_vs_grpo.question_set import Questions, build, read, simulate, write_statistics
+from benchmarks.drpo_vs_grpo.schedule import Choice, Schedule
 from qoqdata.errors import UsageError
 
 pytestmark = pytest.mark.slow
 
 TINY = World(train=60, held=7)
-SCHEDULE = training.Schedule(warm_up=2, batches=2, questions=24, parts=2, validate_every=1)
+SCHEDULE = Schedule(warm_up=2, batches=2, questions=24, parts=2, validate_every=1)
 
 
 def questions(seed: int, count: int) -> Questions:
@@ -92,8 +106,8 @@ def test_the_reward_is_1_for_the_right_answer_alone() -> None:
 
 def test_proportional_order_is_whole_epochs() -> None:
     train = questions(2, 8)
-    schedule = training.Schedule(batches=6, questions=24)
-    batches = training.order(train, schedule, "proportional", np.random.default_rng(0))
+    schedule = Schedule(batches=6, questions=24)
+    batches = sampling.order(train, schedule, "proportional", np.random.default_rng(0))
     seen = Counter(np.concatenate(list(batches)).tolist())
     assert set(seen) == set(range(72))
     assert set(seen.values()) == {2}
@@ -101,9 +115,9 @@ def test_proportional_order_is_whole_epochs() -> None:
 
 def test_balanced_order_repeats_a_domain_in_turn() -> None:
     train = questions(2, 8)
-    schedule = training.Schedule(batches=50, questions=36)
+    schedule = Schedule(batches=50, questions=36)
     rows = np.concatenate(
-        list(training.order(train, schedule, "balanced", np.random.default_rng(0)))
+        list(sampling.order(train, schedule, "balanced", np.random.default_rng(0)))
     )
     by_domain = np.bincount(train.domains[rows])
     assert by_domain.min() > 150  # 1800 draws of 9 domains, expected 200, std 13
@@ -115,8 +129,8 @@ def test_balanced_order_repeats_a_domain_in_turn() -> None:
 
 def test_a_run_is_repeatable_and_arms_differ() -> None:
     sets = {name: questions(seed, 9) for seed, name in enumerate(("train", "validation", "test"))}
-    choice = training.Choice(1e-3, 0.1)
-    start = training.warm_up(2.0, SCHEDULE.warm_up, 0, sets["train"])
+    choice = Choice(1e-3, 0.1)
+    start = supervised.warm_up(2.0, SCHEDULE.warm_up, 0, sets["train"])
     before = [weights.clone() for weights in start.policy.parameters()]
 
     def run(name: str) -> str:
@@ -203,9 +217,7 @@ def test_a_page_without_marks_is_refused() -> None:
 
 def test_the_target_draws_and_the_weights_share_one_budget() -> None:
     """Draws x weight is alike over domains for every sampler, before bounds and difficulty."""
-    from benchmarks.drpo_vs_grpo.domains import DOMAINS
-    from benchmarks.drpo_vs_grpo.question_set import Questions
-    from benchmarks.drpo_vs_grpo.training import knowing_the_draws, target_chances
+    from benchmarks.drpo_vs_grpo.sampling import knowing_the_draws, target_chances
     from qoqtrain import DRPO
 
     sizes = [400, 100, 40, 20, 20, 20, 20, 12, 8]
@@ -232,17 +244,102 @@ def test_the_target_draws_and_the_weights_share_one_budget() -> None:
         assert products == pytest.approx([products[0]] * len(DOMAINS))
 
 
-@pytest.mark.slow
-def test_the_core_table_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    from benchmarks.drpo_vs_grpo.core import core, table
-    from benchmarks.drpo_vs_grpo.domains import World
-    from benchmarks.drpo_vs_grpo.training import Schedule
+SHORT = Schedule(2, 2, 32, 2, 1)
 
+
+def test_the_headline_goes_on_where_it_stopped_and_has_every_arm(tmp_path: Path) -> None:
     world = World(train=300, held=30, least=10)
-    schedule = Schedule(2, 2, 32, 2, 1)
-    rows = list(core(world, schedule, 1, tmp_path))
-    again = list(core(world, schedule, 1, tmp_path))
-    assert again == rows
-    lines = table(rows)
-    assert [line[0] for line in lines][:2] == ["warm start", "ceiling"]
-    assert lines[0][-1] == "0.000" and lines[1][-1] == "1.000"
+    rows = list(core(world, SHORT, 1, tmp_path))
+    every = list(core(world, SHORT, 1, tmp_path, factorial=True))
+    assert every[: len(rows)] == rows
+    runs = headline.Runs.of(every)
+    arms = runs.of_skew[1.0]
+    assert set(arms) == {"base", "ceiling", "traces", *CORE, *FACTORIAL.values()} | {
+        "proportional_paper",
+        "authors_core",
+        "disco_core",
+        "medgrpo_core",
+        "dynamic_asked",
+        "dynamic_updated",
+        *SCALED,
+    }
+    pair = (0, 0)
+    assert runs.pairs(1.0, *CORE) == [pair]
+    assert runs.closed(1.0, "base", [pair]) == [0.0]
+    assert runs.closed(1.0, "ceiling", [pair]) == [1.0]
+    assert {arms[name][pair]["asked"] for name in CORE} == {64}
+    default, drawn = arms["default"][pair], arms["dynamic_updated"][pair]
+    assert arms["dynamic_asked"][pair]["asked"] == default["asked"] == 64
+    assert drawn["updated"] >= default["updated"] > drawn["updated"] - SHORT.questions
+    text = core_report.page(f"a\n{core_report.BEGIN}\n{core_report.END}\nb\n", runs)
+    for title in (arm.title for arm in CORE.values()):
+        assert f"| {title} | 1 |" in text
+
+
+def test_the_factorial_has_24_cells_and_shares_those_of_the_core() -> None:
+    assert len(CELLS) == len(set(FACTORIAL.values())) == 24
+    assert set(CORE) <= set(FACTORIAL.values())
+    for (sampler, weights, skip_tied), name in FACTORIAL.items():
+        arm = ARMS[name]
+        assert (arm.sampler, arm.skip_tied) == (sampler, skip_tied)
+        assert arm.preset == {"none": "grpo"}.get(weights, weights)
+
+
+def test_the_worlds_of_the_headline_have_100_images_of_the_rarest_domain() -> None:
+    every = worlds([1.0, 0.0], 3, quick=False)
+    assert [(world.skew, world.seed) for world in every[:4]] == [(1, 0), (1, 1), (1, 2), (0, 0)]
+    assert min(domains.train_counts(world).min() for world in every) == 100
+
+
+def test_fiellers_bounds_are_the_ratios_that_a_paired_t_test_just_rejects() -> None:
+    rng = np.random.default_rng(5)
+    other = 0.3 + 0.05 * rng.standard_normal(15)
+    mine = 1.6 * other + 0.05 * rng.standard_normal(15)
+    found = headline.fieller(mine, other)
+    assert found.mean == pytest.approx(mine.mean() / other.mean())
+    for bound in (found.low, found.high):
+        assert ttest_1samp(mine - bound * other, 0.0).pvalue == pytest.approx(0.05)
+    assert found.low < found.mean < found.high
+
+
+def test_a_ratio_to_what_may_be_nothing_has_no_interval() -> None:
+    found = headline.fieller([1.0, 1.1, 0.9], [0.3, -0.2, 0.1])
+    assert np.isnan(found.low) and np.isnan(found.high)
+    assert "no interval" in headline.bounds(found)
+
+
+def test_shares_are_averaged_over_the_worlds_of_a_seed() -> None:
+    pairs = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert headline.by_seed([0.1, 0.2, 0.3, 0.6], pairs) == pytest.approx([0.2, 0.4])
+
+
+def test_a_step_draws_until_enough_groups_differ() -> None:
+    """Of every batch two questions differ; four are wanted, or as many as three batches give."""
+    import torch
+
+    def ask(rows: np.ndarray) -> training.Asked:
+        rewards = np.zeros((rows.size, 5))
+        rewards[:2, 0] = 1.0
+        nothing = torch.zeros(rows.size, 5)
+        return training.Asked(rows, nothing, nothing, rewards, np.zeros((rows.size, 5)))
+
+    def drawn(draws: int, places: int) -> list[list[int]]:
+        batches = iter([np.arange(3) + 3 * i for i in range(5)])
+        steps = iter(lambda: training.asked_in_a_step(batches, ask, draws, places), None)
+        return [step.rows.tolist() for step in steps]
+
+    assert [len(rows) for rows in drawn(1, 4)] == [3] * 5
+    assert [len(rows) for rows in drawn(9, 4)] == [6, 6, 3]
+    assert [len(rows) for rows in drawn(3, 99)] == [9, 6]
+    assert [row for step in drawn(3, 4) for row in step] == list(range(15))
+
+
+def test_traces_teach_only_what_a_rollout_got_right() -> None:
+    sets = {name: questions(seed, 9) for seed, name in enumerate(("train", "validation", "test"))}
+    start = supervised.warm_up(2.0, 2, 0, sets["train"])
+    rewards = np.zeros((81, 5))
+    rewards[sets["train"].domains == 2, 1] = 1.0
+    taught = supervised.traced(start, sets, rewards, Schedule(2, 40, 32, 2, 1), seed=0)
+    assert taught["ecg"]["accuracy"] > 0
+    others = [found["accuracy"] for name, found in taught.items() if name != "ecg"]
+    assert max(others) == 0.0

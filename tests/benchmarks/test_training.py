@@ -96,5 +96,5 @@ def test_drpo_raises_the_reward_of_a_real_language_model(tmp_path) -> None:
     made = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--workers", "0"])
     assert made.exit_code == 0, made.output
     torch.set_num_threads(1)
-    rewards = smollm.train(str(tmp_path / "dataset"), smollm.STEPS, 0)
-    assert smollm.rise(rewards) >= smollm.MARGIN
+    course = smollm.train(str(tmp_path / "dataset"), smollm.STEPS, 0)
+    assert smollm.rise(course.rewards) >= smollm.MARGIN

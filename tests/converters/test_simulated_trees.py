@@ -21,7 +21,7 @@ SOURCES = (
     *("ptb_xl", "mimic_iv_ecg", "chapman_shaoxing", "georgia", "cpsc2018"),
     *("rspect", "lndb", "hemorrhage", "inspect", "lidc", "kits23"),
     *("vqa_rad", "path_vqa", "pmc_vqa", "medxpertqa_mm", "omnimedvqa", "gmai_mmbench"),
-    *("funbench", "u2_bench"),
+    *("funbench", "u2_bench", "ecgbench", "ecg_grounding"),
 )
 CHEST = [
     slug

@@ -20,6 +20,8 @@ from qoqdata.curation.benchmark_images import BENCHMARK_IMAGES
 from qoqdata.curation.benchmark_index import index_images, read_index
 from qoqdata.dataset import open_dataset
 from qoqdata.errors import BadTable, MissingFile, UsageError
+from qoqdata.readers.ecg import read_ecg
+from qoqdata.simulation import write_wfdb
 from tests.cli.conftest import runner
 from tests.curation.films import built
 from tests.scenes import scene
@@ -80,6 +82,7 @@ def test_a_planted_case_is_dropped_from_train_and_named(
     found = qoqdata.curate(dataset, against=index).benchmark_images
     assert found is not None
     assert dict(found.schema) == BENCHMARK_IMAGES | {"outcome": pl.String}
+    assert found["image"].null_count() == 0 and set(found["medium"]) == {"image"}
     rows = found.select("split", "benchmark", "file", "way", "outcome").sort("file").rows()
     assert rows == [
         ("train", "little_vqa", "images.zip#a/eight.png", "flipped", "dropped"),
@@ -91,6 +94,40 @@ def test_a_planted_case_is_dropped_from_train_and_named(
     assert set(verdicts["evidence"]) == {"seven.png", "images.zip#a/eight.png"}
     kept = {row["id"] for row in open_dataset(dataset.root)}
     assert kept.isdisjoint(verdicts["id"])
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> qoqdata.Dataset:
+    """A set of ten made-up ECGs, whose files lie in raw/."""
+    qoqdata.simulate("georgia", n=10, out=tmp_path / "raw")
+    qoqdata.build("georgia", raw=tmp_path / "raw", out=tmp_path / "set", workers=0)
+    return open_dataset(tmp_path / "set")
+
+
+def test_a_planted_ecg_is_dropped_from_train_and_named(
+    recordings: qoqdata.Dataset, tmp_path: Path
+) -> None:
+    """At half the rate, another gain and the leads in reverse it is the same recording."""
+    rows = recordings.records.filter(split="train").select("id", "provenance").collect()
+    header = next(path for path in rows[0, "provenance"]["raw"] if path.endswith(".hea"))
+    planted = set(rows.filter(pl.col("provenance").struct.field("raw").list.contains(header))["id"])
+    own = read_ecg(tmp_path / "raw" / header)
+    copy = tmp_path / "ecg_cases"
+    signal = np.ascontiguousarray(own.signal[::-1, ::2]) * np.float32(0.5)
+    write_wfdb(copy / "b/E1", signal, own.fs / 2, own.leads[::-1])
+    (copy / "b/E2.hea").write_text("no header")
+    index = tmp_path / "index.parquet"
+    faults = qoqdata.benchmark_index({"cases": copy}, out=index).unreadable
+    assert [Path(str(fault.where).split(",")[0]).name for fault in faults] == ["E2.hea"]
+    result = qoqdata.curate(recordings, against=index)
+    found = result.benchmark_images
+    assert found is not None and set(found["id"]) == planted
+    assert set(found.select("medium", "image", "file").rows()) == {("ecg", None, "b/E1.hea")}
+    verdicts = result.verdicts.filter(rule="benchmark")
+    assert set(verdicts["id"]) == planted
+    assert set(verdicts.select("reason", "evidence").rows()) == {
+        ("shows a signal of the benchmark cases", "b/E1.hea")
+    }
 
 
 def test_a_pass_without_an_index_leaves_its_verdicts(
@@ -145,5 +182,5 @@ def test_what_is_no_index_or_no_copy_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadTable, match="no index of this version"):
         read_index(tmp_path / "other.parquet")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="holds no image"):
+    with pytest.raises(UsageError, match="holds no image and no ECG"):
         index_images({"empty": tmp_path / "empty"})

@@ -9,7 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from qoqdata.curation.decisions import decide, read_log, undo
+from qoqdata.curation.decision_log import read_log
+from qoqdata.curation.decisions import (
+    DecidedMeanwhile,
+    comment,
+    decide,
+    relabel,
+    undo,
+)
 from qoqdata.curation.phi import require_phi_receipt
 from qoqdata.curation.phi.rule import Span
 from qoqdata.curation.recipe import CurationRecipe, Decision, Phi
@@ -164,3 +171,86 @@ def test_a_decision_on_a_record_that_is_gone_stays_in_the_log_alone(written: Dat
     written.layout.decisions.write_text(text)
     assert curate(written, CurationRecipe()).verdicts.filter(rule="person").height == 0
     assert kept(written) == ["r1", "r2"]
+
+
+def record(written: Dataset, id_: str) -> dict:
+    return next(one for one in written if one["id"] == id_)
+
+
+def test_a_relabelled_record_is_left_out_and_its_verdict_has_the_right_answer(
+    written: Dataset,
+) -> None:
+    own = {**record(written, "r1"), "kind": "multi", "options": ["A", "B", "C"], "answer": "A"}
+    made = relabel(written, own, "C,B", "no A", author="ana")
+    assert (made.answer, made.choice, made.keep) == ("C, B", "relabel", False)
+    for _ in range(2):
+        assert kept(written) == ["r0", "r2"]
+        verdicts = pl.read_parquet(written.layout.verdicts).filter(id="r1")
+        assert verdicts.select("keep", "rule", "reason", "evidence").rows() == [
+            (False, "person", "no A", "decision 1 of ana, right is: C, B")
+        ]
+        curate(written, CurationRecipe(phi=Phi(on_finding="open")))
+    undo(written, "r1", author="ana")
+    assert kept(written) == ["r0", "r1", "r2"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "answer", "words"),
+    [
+        ({"kind": "single", "options": ["A", "B"]}, "C", "'C' is none of the options.*one of A, B"),
+        ({"kind": "single", "options": ["A", "B"]}, "A", "says what the record says"),
+        ({"kind": "multi", "options": ["A", "B"]}, "B, C", "'C' is none of the options"),
+        ({"kind": "choice", "options": ["A, b", "B"]}, "B, A, b", "none of the options"),
+        ({"kind": "open", "options": None}, "  ", "is empty"),
+        ({"kind": "boxes", "options": None}, "B", "of kind boxes cannot be relabelled.*drop it"),
+    ],
+)
+def test_an_answer_that_the_question_does_not_have_is_refused(
+    written: Dataset, facts: dict, answer: str, words: str
+) -> None:
+    own = {"id": "r1", "answer": "A", **facts}
+    with pytest.raises(UsageError, match=words):
+        relabel(written, own, answer, "x", author="ana")
+    assert not written.layout.decisions.exists()
+
+
+def test_comments_stand_beside_decisions_and_overrule_nothing(written: Dataset) -> None:
+    decide(written, "r1", False, "cut off", author="ana")
+    for text in ("b: rotated", "a: again"):
+        comment(written, "r1", text, author="ben")
+    recipe = CurationRecipe(phi=Phi(on_finding="open"))
+    verdicts = curate(written, recipe).verdicts.filter(id="r1")
+    assert verdicts.select("keep", "rule", "reason", "evidence").rows() == [
+        (True, "comment", "b: rotated", "comment 2 of ben"),
+        (True, "comment", "a: again", "comment 3 of ben"),
+        (False, "person", "cut off", "decision 1 of ana"),
+    ]
+    assert kept(written) == ["r0", "r2"]
+    assert undo(written, author="ben").order == 3
+    assert undo(written, "r1", author="ana").order == 2
+    assert pl.read_parquet(written.layout.verdicts).filter(id="r1")["rule"].to_list() == ["person"]
+    with pytest.raises(UsageError, match="says something"):
+        comment(written, "r1", " ", author="ben")
+    with pytest.raises(DatasetError, match="such as r9"):
+        comment(written, "r9", "x", author="ben")
+
+
+def test_nobody_overwrites_what_they_did_not_see(written: Dataset) -> None:
+    assert decide(written, "r1", False, "one", author="ana", seen=0).order == 1
+    with pytest.raises(DecidedMeanwhile, match="ana decided since it was shown"):
+        decide(written, "r1", True, "two", author="ben", seen=0)
+    comment(written, "r1", "which decides nothing", author="ben")
+    assert decide(written, "r1", True, "two", author="ben", seen=1).order == 3
+    undo(written, "r1", author="ben")
+    undo(written, "r1", author="ben")
+    undo(written, "r1", author="ben")
+    with pytest.raises(DecidedMeanwhile, match="a decision was taken back since it was shown"):
+        decide(written, "r1", False, "three", author="ana", seen=3)
+    assert kept(written) == ["r0", "r1", "r2"]
+
+
+def test_logs_of_before_have_the_same_lines(written: Dataset) -> None:
+    """A field that a decision does not use is not written, so older programs read the log."""
+    decide(written, "r1", False, "x", author="ana")
+    line = json.loads(written.layout.decisions.read_text())
+    assert sorted(line) == ["author", "findings", "id", "keep", "order", "why"]

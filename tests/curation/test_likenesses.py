@@ -54,7 +54,8 @@ def test_what_the_build_left_is_what_the_shards_give(films: Dataset) -> None:
     # The digests are of the stored pixels or bytes, whoever takes them.
     assert taken.select("first", "second").equals(left.select("first", "second"))
     again = thumbnails(films, taken)
-    assert np.abs(small.astype(int) - again).max() <= 2
+    # A row in 173 is trimmed before they are halved.
+    assert np.abs(small.astype(int) - again).max() <= 12
     distances = np.bitwise_count(left["bits"].to_numpy() ^ taken["bits"].to_numpy())
     assert distances.max() <= 2
 

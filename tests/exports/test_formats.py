@@ -227,6 +227,32 @@ def test_datasets_opens_the_tars_of_webdataset(
     assert sorted(row["__key__"] for row in bare) == sorted(wanted)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_datasets_opens_single_tars_that_are_told_what_is_json(
+    varied: Dataset, wanted: dict, tmp_path: Path, streaming: bool
+) -> None:
+    """Left to itself it takes the columns of `json` from the first five samples of a tar, and stops
+    where the nulls of a later one are others; nothing in a tar could tell it."""
+    from datasets import Features, Json, Value, load_dataset
+
+    FORMATS["webdataset"](varied, tmp_path)
+    texts = {name: Value("string") for name in ("__key__", "__url__")}
+    features = Features({"json": Json(), "media.zip": Value("binary"), **texts})
+    rows = load_dataset(
+        "webdataset",
+        data_files={"train": [str(path) for path in sorted(tmp_path.glob("*.tar"))]},
+        features=features,
+        split="train",
+        streaming=streaming,
+        cache_dir=str(tmp_path / "cache"),
+    )
+    found = {row["__key__"]: row["json"] for row in rows}
+    assert sorted(found) == sorted(wanted)
+    for id_, row in found.items():
+        for name in ("question", "answer", "options", "labels", "age", "context"):
+            assert row[name] == wanted[id_][name]
+
+
 def test_climb_lines(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
     FORMATS["climb"](varied, tmp_path)
     found = [row for path in tmp_path.glob("*.jsonl") for row in lines(path)]

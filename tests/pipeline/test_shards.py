@@ -17,6 +17,7 @@ import pytest
 from qoqdata.contract.record import RECORD
 from qoqdata.pipeline import shards
 from qoqdata.pipeline.shards import rewrite_shard, write_shard
+from qoqdata.pipeline.signal_columns import pages
 
 Row = dict[str, Any]
 
@@ -133,7 +134,7 @@ def test_four_questions_about_a_study_store_its_image_once(tmp_path, monkeypatch
 @pytest.mark.parametrize("dictionary", [True, False])
 def test_four_questions_about_a_recording_store_its_signal_once(dictionary, tmp_path, monkeypatch):
     if not dictionary:
-        monkeypatch.setattr(shards, "_SAMPLES_A_VALUE", 10**9)
+        monkeypatch.setattr(pages, "SAMPLES_A_VALUE", 10**9)
     path = tmp_path / "train-00000.parquet"
     each = written(path, asked(recording, 1))
     assert ("RLE_DICTIONARY" in encodings(path, SIGNAL)) is dictionary

@@ -324,6 +324,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "rate without bound": (ecg(fs=float("inf")), "ecg.fs", "a positive rate"),
     "more leads than rows": (ecg(leads=["I", "II", "III"]), "ecg.signal", "leads x samples"),
     "samples x leads": (ecg(signal=[[0.0, 1.0]] * 3), "ecg.signal", "leads x samples"),
+    "a null lead": (ecg(signal=[[0.0, 1.0, 2.0], None]), "ecg.signal", "leads x samples"),
+    "a null mask": (ecg(valid=[[True] * 3, None]), "ecg.valid", "leads x samples"),
     "ragged leads": (ecg(signal=[[0.0] * 3, [0.0] * 2]), "ecg.signal", "leads x samples"),
     "no sample": (ecg(signal=[[], []], valid=[[], []]), "ecg.signal", "leads x samples"),
     "mask of one lead": (ecg(valid=[[True] * 3]), "ecg.valid", "the mask has the signal's shape"),

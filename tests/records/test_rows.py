@@ -16,7 +16,7 @@ from qoqdata.contract.storage import Storage
 from qoqdata.readers import encode
 from qoqdata.readers.dicom import Window
 from qoqdata.records.content import Ecg, Image, Mask, Record, Region
-from qoqdata.records.ecg_column import ecg_array
+from qoqdata.records.ecg_column import ecg_array, ecg_rows
 from qoqdata.records.rows import SCHEMA, RecordFacts, batch, row, shows_something
 from qoqdata.records.rules import validate
 from qoqdata.records.storage import MediaStore
@@ -201,6 +201,26 @@ def test_ecgs_become_the_arrays_that_arrow_makes_of_their_lists() -> None:
     made.validate(full=True)
     assert made.type == kind and made.equals(pa.array(values, kind))
     assert ecg_array([None, None], kind).equals(pa.array([None, None], kind))
+
+
+def test_ecgs_come_back_as_the_lists_that_arrow_gives() -> None:
+    """Rows without one, null lists, leads and samples; whole, and slices."""
+    whole = {"leads": ["I", "II"], "fs": 1.0, "signal": [[0.5], [0.25]], "valid": [[True], [False]]}
+    torn = {"leads": ["I", "V1"], "fs": None, "signal": [None, [1.5, 2.5]], "valid": [[True], None]}
+    bare = {"leads": None, "fs": 2.0, "signal": None, "valid": []}
+    values = [None, whole, torn, None, bare, whole]
+    column = pa.array(values, SCHEMA.field("ecg").type)
+    for start, stop in ((0, 6), (1, 5), (2, 3), (3, 4), (6, 6)):
+        assert _listed(ecg_rows(column[start:stop])) == values[start:stop]
+    (row,) = ecg_rows(pa.array([whole | {"signal": [[None, 1.0]]}], column.type))
+    assert np.isnan(row["signal"][0][0]) and row["signal"][0].dtype == np.float32
+
+
+def _listed(rows: list[Any]) -> list[Any]:
+    def plain(leads: list[Any] | None) -> list[Any] | None:
+        return leads and [None if lead is None else lead.tolist() for lead in leads]
+
+    return [row and row | {name: plain(row[name]) for name in ("signal", "valid")} for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,13 @@ def url(dataset: Dataset) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Any, url: str) -> Any:
+def page(browser: Any, url: str) -> Iterator[Any]:
     """The grid, opened by the printed URL."""
     browser.get(url)
-    return browser
+    browser.get_log("browser")
+    yield browser
+    # Or it would go on asking a server that is gone.
+    browser.get("about:blank")
 
 
 def wait(page: Any, condition: Any) -> Any:
@@ -185,6 +188,69 @@ def test_decide_undo_and_reload_by_keyboard(page: Any, dataset: Dataset) -> None
     press(page, "g")
     wait(page, lambda: len(shown(page)) == 5)
     assert failures(page) == []
+
+
+def test_relabel_and_comment_by_keyboard(page: Any, dataset: Dataset) -> None:
+    page.find_element(By.CSS_SELECTOR, f'.card[href*="{BOXED}"]').click()
+    status = lambda: page.find_element(By.ID, "status").text  # noqa: E731
+    press(page, "r")
+    right = page.switch_to.active_element.get_attribute("value")
+    press(page, " \ue007")  # ticks the first option, then to the reason
+    press(page, "no effusion\ue007")
+    wait(page, lambda: "decided to relabel it" in status())
+    assert f"right is {right}" in status() and len(dataset) == 4
+    press(page, "c")
+    press(page, "rotated\ue007")
+    verdicts = lambda: page.find_element(By.ID, "verdicts").text  # noqa: E731
+    wait(page, lambda: "rotated" in verdicts())
+    wear(page, "light")
+    photograph(page, "relabelled")
+    for left in ("no effusion", "kept"):
+        press(page, "u")
+        wait(page, lambda left=left: left in status() + verdicts() and "rotated" not in verdicts())
+    assert len(dataset) == 5
+    assert failures(page) == []
+
+
+def test_two_tabs_see_each_other_and_overwrite_nothing(page: Any, dataset: Dataset) -> None:
+    place = f"{page.current_url}record/{BOXED}"
+    grid = page.current_window_handle
+    status = lambda: page.find_element(By.ID, "status").text  # noqa: E731
+    tabs = []
+    for _ in range(2):
+        page.switch_to.new_window("tab")
+        page.get(place)
+        tabs.append(page.current_window_handle)
+    try:
+        # The second tab does not look again by itself before it decides.
+        page.execute_script("document.querySelector('#main').removeAttribute('data-watched')")
+        page.switch_to.window(tabs[0])
+        press(page, "d")
+        press(page, "of the first tab\ue007")
+        wait(page, lambda: "of the first tab" in status())
+        page.switch_to.window(tabs[1])
+        assert "kept" in status()
+        press(page, "k")
+        press(page, "of the second tab\ue007")
+        wait(page, lambda: page.find_element(By.CSS_SELECTOR, "[role=alert]"))
+        assert "decided since it was shown" in page.find_element(By.CSS_SELECTOR, ".refused").text
+        assert page.find_element(By.ID, "why").get_attribute("value") == "of the second tab"
+        assert "of the first tab" in status() and len(dataset) == 4
+        photograph(page, "two-tabs")
+        press(page, "\ue00ck")
+        press(page, "\ue007")
+        wait(page, lambda: "decided to keep it: of the second tab" in status())
+        # The first tab and the grid follow by themselves; what is typed stays.
+        page.switch_to.window(tabs[0])
+        page.find_element(By.ID, "why").send_keys("half a rea")
+        wait(page, lambda: "decided to keep it: of the second tab" in status())
+        assert page.find_element(By.ID, "why").get_attribute("value") == "half a rea"
+        assert page.find_element(By.ID, "seen").get_attribute("value") == "2"
+    finally:
+        for tab in tabs:
+            page.switch_to.window(tab)
+            page.close()
+        page.switch_to.window(grid)
 
 
 def test_another_site_gets_nothing(browser: Any, url: str) -> None:

@@ -49,7 +49,7 @@ def test_what_left_the_selection_makes_room_for_the_next(client: FlaskClient) ->
 def test_wrong_decisions_are_refused_in_words(client: FlaskClient, dataset: Dataset) -> None:
     for form, words in (
         ({"id": PLAIN, "choice": "drop", "why": "  "}, "a decision needs a reason"),
-        ({"id": PLAIN, "choice": "sell", "why": "x"}, "keep or drop"),
+        ({"id": PLAIN, "choice": "sell", "why": "x"}, "keep, drop, relabel or comment"),
         ({"id": "f" * 32, "choice": "drop", "why": "x"}, "there is no record"),
     ):
         answer = client.post("/decide", data=form, headers=ORIGIN)
@@ -70,3 +70,36 @@ def test_what_others_decide_is_seen_at_the_next_look(client: FlaskClient, datase
     assert shown(client.get("/?state=dropped").text) == [BOXED]
     page = client.get(f"/record/{BOXED}").text
     assert "ben decided to drop it" in page and "decision 1 of ben" in page
+
+
+def test_relabel_and_comment(client: FlaskClient, dataset: Dataset) -> None:
+    page = client.get(f"/record/{BOXED}").text
+    options = re.findall(r'name="answer" value="([^"]*)"', page)
+    assert len(options) > 1
+    wrong, right = options[0], options[1]
+    post(client, "/decide", id=BOXED, choice="relabel", why="see the film", answer=right)
+    page = client.get(f"/record/{BOXED}").text
+    assert f'ana decided to relabel it, right is <b class="text">{right}</b>: see the film' in page
+    assert wrong != right and shown(client.get("/?state=dropped").text) == [BOXED]
+    post(client, "/decide", id=BOXED, choice="comment", why="rotated")
+    assert "comment 2 of ana" in client.get(f"/record/{BOXED}").text
+    post(client, "/undo")
+    assert "comment 2 of ana" not in client.get(f"/record/{BOXED}").text
+    form = {"id": BOXED, "choice": "relabel", "why": "typed <once>", "answer": "Nonsense"}
+    answer = client.post("/decide", data=form, headers=ORIGIN)
+    assert answer.status_code == 400 and "none of the options" in answer.text
+    assert 'value="typed &lt;once&gt;"' in answer.text
+
+
+def test_a_page_that_is_out_of_date_decides_nothing(client: FlaskClient, dataset: Dataset) -> None:
+    page = client.get(f"/record/{BOXED}").text
+    (seen,) = re.findall(r'name="seen"[^>]* value="(\d+)"', page)
+    decide(dataset, BOXED, False, "theirs", author="ben")
+    form = {"id": BOXED, "choice": "keep", "why": "mine", "seen": seen}
+    answer = client.post("/decide", data=form, headers=ORIGIN)
+    assert answer.status_code == 409 and "ben decided since it was shown" in answer.text
+    assert "ben decided to drop it: theirs" in answer.text and 'value="mine"' in answer.text
+    assert len(dataset) == 4
+    (seen,) = re.findall(r'name="seen"[^>]* value="(\d+)"', answer.text)
+    post(client, "/decide", **{**form, "seen": seen})
+    assert len(dataset) == 5

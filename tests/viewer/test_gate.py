@@ -9,7 +9,10 @@ from qoqdata.dataset import Dataset
 from qoqdata.serving.gate import COOKIE, Gate
 from tests.viewer.conftest import BOXED
 
-PAGES = ("/", f"/record/{BOXED}", "/thumbnail/0", f"/record/{BOXED}/image/0", "/quarantine")
+PAGES = (
+    *("/", f"/record/{BOXED}", f"/record/{BOXED}/why", f"/thumbnail/0/{BOXED}"),
+    *(f"/record/{BOXED}/image/0", "/quarantine", "/version"),
+)
 #: The client's own host.
 ORIGIN = {"Origin": "http://localhost"}
 DROP = {"id": BOXED, "choice": "drop", "why": "cut off"}

@@ -18,16 +18,31 @@ IMAGE_FOLDER = "datasets_preprocessed"
 FOLDERS = ("", f"{IMAGE_FOLDER}/")
 IMAGES = ("*.png", "*.jpg", "*.jpeg", "*.tif", "*.bmp")
 LETTERS = "ABCDEFGH"
+#: What the names of the 47 task files begin with.
+TASKS = (
+    *("L1a", "L1b", "L2a", "L2b"),
+    *(f"L3{part}{lesion}" for part, lesions in zip("abcd", (12, 12, 11, 4), strict=True)
+      for lesion in range(lesions)),
+    *("L4a", "L4b", "L4c", "L4d"),
+)  # fmt: skip
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit a task file and image. Questions with several answers are no choice: filtered.
+    """One unit a task file and image.
 
-    A file states how many images it has; one that has fewer or more is refused as a whole.
+    A file states how many images it has; one that has fewer or more is refused as a whole. A task
+    without its file is refused by its name.
     """
     files = job.raw.files("L*-*.json")
     if not files:
         raise MissingFile("there is no task file", where="FunBench", fix="fetch the JSON files")
+    there = {PurePosixPath(file).name.partition("-")[0] for file in files}
+    for task in TASKS:
+        if task not in there:
+            error = MissingFile(
+                "the task file is not there", where=f"{task}-*.json", fix="fetch it"
+            )
+            yield Refused(task, error, split="test")
     unasked = set(job.raw.files(*IMAGES, under=IMAGE_FOLDER))
     for file in files:
         task = PurePosixPath(file).stem
@@ -45,8 +60,6 @@ def plan(job: Job) -> Iterator[Planned]:
                 fix = "run the authors' preprocess.py on its source"
                 error = MissingFile("the image is not there", where=path, fix=fix)
                 yield Refused(key, error, group=path, split="test")
-            elif facts is None:
-                yield Filtered(key, "several_answers", "all that apply are asked", (image,))
             else:
                 yield Unit(key, (image,), group=path, split="test", facts=facts)
     for path in sorted(unasked):
@@ -58,10 +71,11 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     return convert_choice(unit, job)
 
 
-def _facts(entry: Any, where: str) -> dict[str, Any] | None:
+def _facts(entry: Any, where: str) -> dict[str, Any]:
     """Question, options and answer of `raw_data`, in which no prompt has been written yet.
 
-    The prompts of the second mode describe what is to be seen. None where the answer is a list.
+    The prompts of the second mode describe what is to be seen. An answer that is a list holds all
+    that apply.
     """
     raw = entry.get("raw_data") if isinstance(entry, Mapping) else None
     if not isinstance(raw, Mapping):
@@ -72,9 +86,8 @@ def _facts(entry: Any, where: str) -> dict[str, Any] | None:
     texts = isinstance(options, dict) and all(isinstance(one, str) for one in options.values())
     if not isinstance(question, str) or not question.strip() or not texts or not options:
         raise BadTable("has no question with options", where=where, fix="fetch the file again")
-    if isinstance(answer, list):
-        return None
-    if not isinstance(answer, str) or not answer.strip():
+    answers = answer if isinstance(answer, list) else [answer]
+    if not answers or not all(isinstance(one, str) and one.strip() for one in answers):
         raise BadLabel("has no answer", where=where)
     return {"question": question.strip(), "options": options, "answer": answer}
 

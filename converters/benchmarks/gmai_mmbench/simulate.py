@@ -20,8 +20,8 @@ QUIRKS = ("bad_label", "bad_table", "duplicate_key", "missing_file", "unreadable
 
 
 def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
-    """`n` rows. With quirks: an image lost and one cut, an answer that is no option, an empty
-    question, several letters, an index twice.
+    """`n` rows, every fifth with several letters. With quirks: an image lost and one cut, an answer
+    that is no option, an empty question, letters of which one is no option, an index twice.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -33,7 +33,9 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
             "question": "What is to be seen within the picture?",
             **dict(zip("ABCD", words, strict=False)),
             "E": words[4] if number % 2 else "",
-            "answer": "ABCD"[int(rng.integers(4))],
+            "answer": ("AC", "B, D")[number % 2]
+            if number % 5 == 4
+            else "ABCD"[int(rng.integers(4))],
             "category": "Attribute",
             "clinical vqa task": "Disease Diagnosis",
             "department": "Ophthalmology",
@@ -54,7 +56,7 @@ def _break(rows: list[dict[str, str]]) -> None:
         ("image", rows[min(1, len(rows) - 1)]["image"][:40]),
         ("answer", "F"),
         ("question", ""),
-        ("answer", "AB"),
+        ("answer", "AF"),
     )
     for row, (column, value) in zip(rows, faults, strict=False):
         row[column] = value

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qoqdata.contract.vocabulary import OTHER_DOMAIN
 from qoqdata.errors import BadTable, DuplicateKey, MissingFile, MissingKey
-from qoqdata.sources.protocol import Converted, Filtered, Job, Planned, Refused, Unit
+from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Unit
 
 from ..lettered import convert_choice
 
@@ -28,7 +29,7 @@ DOMAINS = {
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit a row; one that asks for several letters is no choice, and is filtered."""
+    """One unit a row; an answer of several letters asks for all that apply."""
     name = next((one for one in NAMES if job.raw.exists(one)), None)
     if name is None:
         raise MissingFile("there is no validation table", where=NAMES[0], fix="fetch it")
@@ -51,18 +52,21 @@ def plan(job: Job) -> Iterator[Planned]:
             error = BadTable("a cell of the row is empty", where=where)
             yield Refused(key, error, (file,), split="validation")
             continue
-        answer = row["answer"].strip()
-        given = [part for part in answer.replace(",", " ").split() if part]
-        if len(given) > 1 or (answer.isupper() and len(answer) > 1):
-            yield Filtered(key, "several_answers", f"the answer is {answer}", (file,))
-            continue
+        options = {letter: row[letter] for letter in letters}
         facts = {
             "question": row["question"].strip(),
-            "options": {letter: row[letter] for letter in letters},
-            "answer": answer,
+            "options": options,
+            "answer": _answer(row["answer"].strip(), options),
             "modality": row["modality"],
         }
         yield Unit(key, (file,), split="validation", facts=facts)
+
+
+def _answer(text: str, options: Mapping[str, str | None]) -> str | list[str]:
+    """One option by letter or in its words; several letters, with or without commas, as a list."""
+    if text in options.values() or not re.fullmatch(r"[A-Z](?:[\s,;]*[A-Z])+", text):
+        return text
+    return re.findall("[A-Z]", text)
 
 
 def convert(unit: Unit, job: Job) -> list[Converted]:

@@ -11,25 +11,40 @@ from qoqdata.simulation import film, write_text
 
 from ..hub_table import jpeg
 
-SETS = (
+#: Number, anatomy and options of the sets, as the tables print them: lists, and mappings by task.
+SETS: tuple[tuple[str, str, list[str] | list[int]], ...] = (
+    ("21", "breast", ["benign", "malignant"]),
     ("23", "breast", ["normal", "benign", "malignant"]),
-    ("44", "lung", ["COVID-19", "healthy"]),
+    ("25", "skin", ["benign", "malignant"]),
+    ("28", "knee", ["No OA", "Mild OA", "Severe OA"]),
+    ("32", "thyroid", ["benign", "malignant"]),
+    ("40", "breast", ["2", "3", "4A", "4B", "4C", "5"]),
+    ("42", "pancreas", ["non-pancreas cancer", "pancreas cancer"]),
+    ("44", "lung", [0, 1, 2, 3]),
+    ("57", "liver", [0, 1]),
+    ("66", "breast", ["benign", "malignant"]),
+    ("70", "thyroid", ["normal thyroid", "benign", "malignant"]),
+    ("74", "ovary", ["Appears abnormal", "Appears normal"]),
+    ("75", "ovary", ["infected", "noninfected"]),
 )
-#: Rows of a table before the next one begins.
-PER_TABLE = 20
+#: Sets whose tables print options by task.
+BY_TASK = ("28", "74")
 
 #: Reasons of the quarantine that quirks lead to.
 QUIRKS = ("bad_label", "bad_table", "duplicate_key", "missing_file", "unreadable_file")
 
 
 def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
-    """`n` rows. With quirks: an image lost and one cut, a label that is no option, options that are
-    no list, and a row twice.
+    """`n` rows over the tables of all sets, at least one each. With quirks: an image lost and one
+    cut, a label that is no option, options that are no list, a row twice, and the last set's table
+    lost.
     """
     rng = np.random.default_rng(seed)
     rows: dict[str, list[dict[str, str]]] = {}
-    for number in range(n):
-        name, anatomy, options = SETS[number // PER_TABLE % len(SETS)]
+    sets = SETS[:-1] if quirks else SETS
+    for number in range(max(n, len(sets))):
+        name, anatomy, options = sets[number % len(sets)]
+        task = f"{anatomy} diagnosis"
         pixels = np.repeat(film(rng, (48, 40))[..., None], 3, axis=2)
         rows.setdefault(name, []).append(
             {
@@ -37,9 +52,9 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
                 "img_data": base64.b64encode(jpeg(pixels)).decode(),
                 "anatomy_location": anatomy,
                 "patient_id": f"p{number}",
-                "options": str(options),
-                "classification_task": f"{anatomy} diagnosis",
-                "class_label": str(rng.choice(options)),
+                "options": str({task: options, "View": ["a", "b"]} if name in BY_TASK else options),
+                "classification_task": task,
+                "class_label": str(options[int(rng.integers(len(options)))]),
                 "split": "test",
             }
         )

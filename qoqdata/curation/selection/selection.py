@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from qoqdata.atomic import digest, replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
-from qoqdata.curation.decisions import deciding
+from qoqdata.curation.decision_log import deciding
 from qoqdata.curation.selection.program import NoSelection, Program, solve
 from qoqdata.curation.selection.target import Balance, Bound, SelectionTarget
 from qoqdata.dataset import Dataset

@@ -19,7 +19,7 @@ from qoqdata.readers.ecg.leads import TWELVE
 from qoqdata.readers.ecg.mat5 import MAGIC, read_struct
 from qoqdata.readers.ecg.recording import Recording
 from qoqdata.readers.limits import Limits
-from qoqdata.readers.raw_file import raw_state, read_raw_file
+from qoqdata.readers.raw_file import read_bounded_file
 
 CPSC2018_FS = 500.0
 #: What the struct holds, and all that the documentation speaks of.
@@ -37,8 +37,7 @@ def read_cpsc2018(path: Path, limits: Limits) -> Recording:
     inflated size) and UnsupportedFormat (MATLAB 7.3, or fields that CPSC2018 has not).
     """
     where = str(path)
-    limits.check("file_bytes", raw_state(path, limits=limits)[1], where=where)
-    data = read_raw_file(path, limits=limits)
+    data = read_bounded_file(path, limits, where=where)
     if data.startswith(_MAGIC_HDF):
         raise UnsupportedFormat("MATLAB 7.3 (HDF5) file", where=where, fix="save it with -v7")
     if not data.startswith(MAGIC):

@@ -26,7 +26,7 @@ from qoqdata.readers.image.exif import upright
 from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.image.verbatim import Parsed
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
-from qoqdata.readers.raw_file import raw_state, read_raw_file
+from qoqdata.readers.raw_file import read_bounded_file
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ def read_stored_values(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> 
 def read_image_bytes(path: Path, limits: Limits) -> bytes:
     """The bytes of a file. Raises MissingFile, UnreadableFile, TooLarge (before reading)."""
     try:
-        limits.check("file_bytes", raw_state(path, limits=limits)[1], where=str(path))
-        return read_raw_file(path, limits=limits)
+        return read_bounded_file(path, limits, where=str(path))
     except FileNotFoundError as error:
         raise MissingFile("no such file", where=str(path)) from error
     except (OSError, ValueError) as error:

@@ -3,24 +3,6 @@
 const one = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
 
-// Theme: of the system, light or dark; remembered in this browser.
-const THEMES = { system: "light dark", light: "light", dark: "dark" };
-const themeButton = one("#theme");
-const wear = (theme) => {
-  document.documentElement.style.colorScheme = THEMES[theme];
-  themeButton.textContent = `Theme: ${theme}`;
-  themeButton.dataset.theme = theme;
-};
-const remembered = localStorage.getItem("theme");
-wear(remembered in THEMES ? remembered : "system");
-themeButton.hidden = false;
-themeButton.addEventListener("click", () => {
-  const names = Object.keys(THEMES);
-  const next = names[(names.indexOf(themeButton.dataset.theme) + 1) % names.length];
-  localStorage.setItem("theme", next);
-  wear(next);
-});
-
 // Filters apply when they change.
 const browse = one("#browse");
 browse?.addEventListener("change", (event) => {
@@ -90,6 +72,15 @@ for (const button of all("[data-zoom]")) {
 
 zoom(0);
 
+// Another window, from the raw file; the size stays that of the stored image.
+for (const choice of all("[data-window]")) {
+  choice.addEventListener("change", () => {
+    const image = choice.closest("figure").querySelector("img");
+    image.removeAttribute("data-src");
+    image.src = choice.dataset.window + (choice.value ? `/window/${choice.value}` : "");
+  });
+}
+
 // What is drawn over images, by label and reader.
 const layers = all("[data-layer]");
 const draw = () => {
@@ -103,7 +94,28 @@ const draw = () => {
 layers.forEach((layer) => layer.addEventListener("change", draw));
 draw();
 
-// Keys: a decision needs its reason, so k and d choose, Enter in the reason decides.
+// What others decide, in another tab or on the command line, shows here too; what is typed stays.
+const SECONDS = 3;
+const main = one("#main");
+const follow = async () => {
+  if (document.hidden || !main.dataset.watched) return;
+  try {
+    const version = await (await fetch(main.dataset.watched)).text();
+    if (version === main.dataset.version || version.length > 20) return;
+    const fresh = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+    for (const shown of all("[data-live]")) {
+      const next = fresh.getElementById(shown.id);
+      if (next) shown.replaceWith(document.adoptNode(next));
+    }
+    main.dataset.version = fresh.querySelector("#main").dataset.version;
+  } catch {
+    // The viewer has ended, and the page stays as it was.
+  }
+};
+setInterval(follow, SECONDS * 1000);
+document.addEventListener("visibilitychange", follow);
+
+// Keys: a decision needs its reason, so a key chooses, Enter in the reason decides.
 const decide = one("#decide");
 const why = one("#why");
 let choice = null;
@@ -112,8 +124,19 @@ const choose = (value) => {
   for (const button of decide.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.value === value));
   }
-  why.focus();
+  const answer = one("#answers [name=answer]");
+  if (value === "relabel" && answer) {
+    one("#answers").open = true;
+    answer.focus();
+  } else {
+    why.focus();
+  }
 };
+one("#answers")?.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.target.name !== "answer") return;
+  event.preventDefault();
+  why.focus();
+});
 why?.addEventListener("keydown", (event) => {
   if (event.key === "Escape") why.blur();
   if (event.key !== "Enter") return;
@@ -128,6 +151,8 @@ const KEYS = {
   g: () => go("up"),
   k: () => decide && choose("keep"),
   d: () => decide && choose("drop"),
+  r: () => decide && choose("relabel"),
+  c: () => decide && choose("comment"),
   u: () => one("#undo")?.requestSubmit(),
   "+": () => zoom(1.25),
   "-": () => zoom(0.8),

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from qoqdata.atomic import file_digest, replacing, write_json
+from qoqtrain.evaluate.benchmarks.judged import GROUNDING
+from qoqtrain.evaluate.benchmarks.readings import Item
 from qoqtrain.evaluate.benchmarks.table import Benchmark
 from qoqtrain.evaluate.benchmarks.verdicts import Verdict, membership
 from qoqtrain.evaluate.class_metrics import Floats, auroc, macro_f1, mean_defined, ranking, rates
@@ -88,8 +90,14 @@ def _macro_f1(verdicts: Verdicts) -> Figures:
 
 
 def _sens_spec_hmean(verdicts: Verdicts) -> Figures:
-    """FunBench's "F1": the harmonic mean of sensitivity and specificity, mean over classes."""
-    classes = rates(class_counts(verdicts))
+    """FunBench's "F1": the harmonic mean of sensitivity and specificity, mean over classes.
+
+    A class is what an option says, over the questions that offer it: letters change from image to
+    image. None where options are nothing but their letters.
+    """
+    if any(item.options == letters_shown(item) for item in (v.item for v in verdicts)):
+        return {"sens_spec_hmean": None, "sensitivity": None}
+    classes = rates(_word_counts(verdicts))
     total = classes.recall + classes.specificity
     product = 2 * classes.recall * classes.specificity
     means = np.divide(product, total, out=np.zeros_like(total), where=total > 0)
@@ -137,6 +145,48 @@ def _macro_auroc(verdicts: Verdicts) -> Figures:
     return {"macro_auroc": _defined(float(mean_defined(np.array(aurocs))))}
 
 
+def _authors_sets(verdicts: Verdicts) -> Figures:
+    """ECGBench's own figures: labels by substring, over the classes that are true of some record.
+
+    What names no label is an empty set. ABNORMAL holds no NORM, and where it is a label (code15)
+    what stands before "Answer:" does not count.
+    """
+    labels = verdicts[0].item.options if verdicts else ()
+    true = np.array([[one in v.item.right for one in labels] for v in verdicts], dtype=bool)
+    given = np.array([_substrings(v, labels) for v in verdicts], dtype=bool)
+    shape = (len(verdicts), len(labels))
+    asked = true.reshape(shape).any(axis=0) if labels else np.zeros(0, bool)
+    true, given = true.reshape(shape)[:, asked], given.reshape(shape)[:, asked]
+    pairs = (true & given, ~true & given, true & ~given, ~true & ~given)
+    counts = np.stack([*(pair.sum(axis=0) for pair in pairs), np.zeros(asked.sum())], axis=1)
+    classes = rates(counts.astype(np.float64))
+    both = (classes.recall + classes.specificity) / 2
+    return {
+        "authors_macro_f1": _defined(macro_f1(classes)),
+        "authors_auc": _defined(float(both.mean())) if len(both) else None,
+        "authors_hamming_loss": float((true != given).mean()) if true.size else None,
+    }
+
+
+def _substrings(verdict: Verdict, labels: Sequence[str]) -> list[bool]:
+    text = verdict.response or ""
+    if "ABNORMAL" not in labels:
+        return [label in text for label in labels]
+    text = text.split("Answer:")[-1]
+    abnormal = "ABNORMAL" in text
+    return [label in text and not (abnormal and label == "NORM") for label in labels]
+
+
+def _measured(*names: str) -> Callable[[Verdicts], Figures]:
+    """Means of what a judge's replies measure; a record without a reply counts as 0."""
+
+    def means(verdicts: Verdicts) -> Figures:
+        values = {name: [v.reading.measures.get(name, 0.0) for v in verdicts] for name in names}
+        return {name: sum(own) / len(own) if own else None for name, own in values.items()}
+
+    return means
+
+
 FIGURES: dict[str, Callable[[Verdicts], Figures]] = {
     "accuracy": _accuracy,
     "closed_and_open": _closed_and_open,
@@ -145,6 +195,9 @@ FIGURES: dict[str, Callable[[Verdicts], Figures]] = {
     "balanced_accuracy": _set_balanced_accuracy,
     "hamming_loss": _hamming_loss,
     "macro_auroc": _macro_auroc,
+    "authors_sets": _authors_sets,
+    "report_score": _measured("report_score"),
+    "grounding": _measured(*GROUNDING),
 }
 
 
@@ -155,6 +208,26 @@ def class_counts(verdicts: Verdicts) -> Floats:
     void = void.reshape(len(verdicts), 1) & ~right
     counts = (right & answers, ~right & answers, right & ~answers, ~right & ~answers & ~void, void)
     return np.stack([count.sum(axis=0) for count in counts], axis=1).astype(np.float64)
+
+
+def _word_counts(verdicts: Verdicts) -> Floats:
+    """(K, 5) counts as `class_counts`, of each option by its words, where it is offered."""
+    words_offered = sorted({option for verdict in verdicts for option in verdict.item.options})
+    counts = np.zeros((len(words_offered), 5))
+    for verdict in verdicts:
+        letters, given = letters_shown(verdict.item), verdict.reading.given
+        for letter, option in zip(letters, verdict.item.options, strict=True):
+            right, named = letter in verdict.item.right, letter in (given or ())
+            void = given is None and not right
+            state = (right and named, named and not right, right and not named,
+                     not right and not named and not void, void)  # fmt: skip
+            counts[words_offered.index(option)] += state
+    return counts
+
+
+def letters_shown(item: Item) -> tuple[str, ...]:
+    """A, B, ... for the options of a question."""
+    return tuple(chr(ord("A") + place) for place in range(len(item.options)))
 
 
 def _defined(value: float) -> float | None:

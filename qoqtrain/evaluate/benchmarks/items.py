@@ -14,12 +14,13 @@ from qoqdata.api.cataloguing import listed_records
 from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.dataset import Dataset
 from qoqdata.errors import BadTable, DatasetError, DuplicateKey, MissingFile, UsageError
-from qoqtrain.evaluate.benchmarks.readings import Item, closed_or_open
+from qoqtrain.evaluate.benchmarks.readings import Item, closed_or_open, label_set
 from qoqtrain.evaluate.benchmarks.table import Benchmark
 from qoqtrain.evaluate.judging import questions_of
 
 _IDS = ("id", "qid", "question_id", "index", "No", "ecg_id", "ecg_path")
 _LETTER = re.compile(r"(?:choice |option_|option )?([A-H])", re.IGNORECASE)
+_FIRST_LETTER = re.compile(r"\(?([A-H])(?![A-Za-z])")
 _OWN_LETTER = re.compile(r"\s*\(?([A-H])\s*[.:)]\s*")
 
 
@@ -104,8 +105,9 @@ def items_of_records(dataset: Dataset, split: str, benchmark: Benchmark) -> list
 def _item_of_record(row: Mapping[str, Any], benchmark: Benchmark) -> Item:
     options: tuple[str, ...] = tuple(row["options"] or ())
     right: tuple[str, ...] = (str(row["answer"]),)
-    if benchmark.label_columns:
-        return Item(row["id"], tuple(right[0].split(ANSWER_JOIN)), options)
+    if benchmark.label_columns or benchmark.several:
+        own = options if benchmark.label_columns or benchmark.needs_options else ()
+        return Item(row["id"], tuple(right[0].split(ANSWER_JOIN)), own)
     if benchmark.by_letter:
         right = _letters(right, options)
     closed = row["task"].startswith("closed") if benchmark.rule is closed_or_open else None
@@ -116,6 +118,8 @@ def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -
     if benchmark.label_columns:
         return Item(name, _true_labels(row, benchmark.labels, where), benchmark.labels)
     answer = next((row[key] for key in benchmark.answers if row.get(key) is not None), None)
+    if answer is None:
+        answer = _second_turn(row)
     right = _texts(answer)
     if benchmark.several:
         right = _texts([part for text in right for part in text.split(",")])
@@ -123,6 +127,8 @@ def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -
         fix = f"the answer is read from {' or '.join(benchmark.answers)}"
         raise BadTable("has no answer", where=where, fix=fix)
     options = benchmark.labels or _options(row)
+    if benchmark.labels and "conversations" in row:
+        right = _leading(right) if benchmark.by_letter else _words_of(right, options)
     if benchmark.needs_options:
         if not options:
             raise BadTable("has no options", where=where)
@@ -136,8 +142,33 @@ def _item(name: str, row: Mapping[str, Any], benchmark: Benchmark, where: str) -
         right,
         options,
         None if closed is None else str(closed).strip().upper() == "CLOSED",
-        {key: str(row[key]) for key in benchmark.groups if row.get(key) is not None},
+        _groups(row, benchmark.groups),
     )
+
+
+def _second_turn(row: Mapping[str, Any]) -> Any:
+    """The answer of a published conversation: a text, or a list of texts."""
+    turns = row.get("conversations")
+    if isinstance(turns, list) and len(turns) == 2 and isinstance(turns[1], Mapping):
+        return turns[1].get("value")
+    return None
+
+
+def _leading(right: tuple[str, ...]) -> tuple[str, ...]:
+    """The letter that an answer begins with: "B", "B. text", "(B) text"."""
+    match = _FIRST_LETTER.match(right[0]) if right else None
+    return (match[1],) if match else ()
+
+
+def _words_of(right: tuple[str, ...], labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels that stand in a reference as whole words, in their order."""
+    return label_set(", ".join(right), Item("", (), labels)).given or ()
+
+
+def _groups(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """The columns that figures are repeated by, whose case differs between copies."""
+    folded = {str(key).casefold(): value for key, value in row.items()}
+    return {name: str(folded[name]) for name in names if folded.get(name) is not None}
 
 
 def _true_labels(row: Mapping[str, Any], labels: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The benchmarks that can be scored, and how each is: one row a benchmark.
 
-Left out is what needs a judge model (ECG-Grounding): its figures are those of the judge.
+Those that a language model judges are scored by the judge's own replies, never by a stand-in.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qoqdata.errors import UsageError
+from qoqtrain.evaluate.benchmarks.judged import grounding, report_score
 from qoqtrain.evaluate.benchmarks.readings import (
     Rule,
     answer_set,
@@ -39,6 +40,7 @@ class Benchmark:
                    their task, and what the source was to be built with
     listed         only cases that the card of the source lists for a benchmark count
     file_only      why a data set cannot be asked, but the benchmark's own file alone
+    judged         predictions are the replies of a judge to the answers of a policy
     note           what a reader of the figures must know
     """
 
@@ -61,6 +63,7 @@ class Benchmark:
     options: tuple[tuple[str, str], ...] = ()
     listed: bool = False
     file_only: str = ""
+    judged: bool = False
 
 
 def _open(
@@ -91,11 +94,21 @@ def _choice(
     )  # fmt: skip
 
 
-def _sets(name: str, title: str, labels: tuple[str, ...]) -> Benchmark:
+def _sets(part: str, labels: tuple[str, ...]) -> Benchmark:
+    figures = ("accuracy", "macro_f1", "balanced_accuracy", "hamming_loss", "authors_sets")
     return Benchmark(
-        name, title, label_set, ("accuracy", "macro_f1", "balanced_accuracy", "hamming_loss"),
-        labels=labels, several=True, needs_options=True,
-        note="labels as whole words; what the authors call AUC is balanced accuracy",
+        f"ecgbench_{part}", f"ECGBench {part}", label_set, figures,
+        labels=labels, several=True, needs_options=True, source="ecgbench", task=part,
+        note="labels as whole words; authors_ are labels by substring, as the authors count them,"
+        " and what they call AUC is balanced accuracy",
+    )  # fmt: skip
+
+
+def _lettered(part: str, letters: str) -> Benchmark:
+    return Benchmark(
+        f"ecgbench_{part}", f"ECGBench {part}", choice, ("accuracy",), labels=tuple(letters),
+        needs_options=True, by_letter=True, source="ecgbench", task=part,
+        note="no guess where no letter is read, as the authors make one",
     )  # fmt: skip
 
 
@@ -165,28 +178,35 @@ _TABLE = (
     Benchmark(
         "funbench", "FunBench, one task file", choices, ("accuracy", "sens_spec_hmean"),
         needs_options=True, by_letter=True,
-        note="sens_spec_hmean is what its authors call F1; average tasks, then levels",
+        note="sens_spec_hmean is what its authors call F1, of one task file (--questions); average"
+        " tasks, then levels",
     ),
     Benchmark(
         "u2_bench_dd", "U2-Bench, disease diagnosis", label, ("accuracy", "macro_f1"),
         ("class_label",), needs_options=True, groups=("dataset_name", "anatomy_location"),
         note="unparsable answers are wrong, its authors leave them out",
     ),
-    _choice("ecgbench_choice", "ECGBench csn, g12 and mmmu-ecg", "no guess where none is read"),
+    _lettered("csn", "ABCDEFGH"),
+    _lettered("g12", "ABCDEFGH"),
+    _lettered("mmmu", "ABCD"),
     Benchmark(
         "ecgbench_ecgqa", "ECGBench ecgqa", answer_set, ("accuracy",), several=True,
+        source="ecgbench", task="ecgqa",
         note="whole answers are compared, its authors compare sets of characters",
     ),
-    _sets("ecgbench_ptb", "ECGBench ptb", ("NORM", "MI", "STTC", "CD", "HYP")),
-    _sets(
-        "ecgbench_cpsc",
-        "ECGBench cpsc",
-        ("NORM", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE"),
+    _sets("ptb", ("NORM", "MI", "STTC", "CD", "HYP")),
+    _sets("cpsc", ("NORM", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE")),
+    _sets("code15", ("1dAVb", "RBBB", "LBBB", "SB", "ST", "AF", "NORM", "ABNORMAL")),
+    Benchmark(
+        "ecgbench_report", "ECGBench report, judged", report_score, ("report_score",),
+        source="ecgbench", task="report", judged=True,
+        note="predictions are the judge's replies; missing ones count as 0",
     ),
-    _sets(
-        "ecgbench_code15",
-        "ECGBench code15",
-        ("1dAVb", "RBBB", "LBBB", "SB", "ST", "AF", "NORM", "ABNORMAL"),
+    Benchmark(
+        "ecg_grounding", "ECG-Grounding, judged", grounding, ("grounding",),
+        task="interpretation", judged=True,
+        note="predictions are the judge's replies; missing ones count as 0; completeness and"
+        " relevance are sums, all else 0 to 1",
     ),
     _ranked(
         "ptbxl_superclass",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.errors import BadTable
+from qoqtrain.evaluate.benchmarks.judged import refuse_unread
 from qoqtrain.evaluate.benchmarks.readings import Item, Reading
 from qoqtrain.evaluate.benchmarks.table import Benchmark
 from qoqtrain.evaluate.predictions import Prediction, Scores
@@ -45,7 +46,8 @@ def judge_items(
 ) -> list[Verdict]:
     """One verdict a question, in their order; a question without prediction is missing.
 
-    Raises BadTable for scores that do not match the labels; no response raises.
+    Raises BadTable for scores that do not match the labels, and for a judge's reply that cannot be
+    read; no other response raises.
     """
     return [_verdict(item, predictions.get(item.id), benchmark) for item in items]
 
@@ -57,6 +59,8 @@ def _verdict(item: Item, prediction: Prediction | None, benchmark: Benchmark) ->
         status = "ok" if scores is not None else "missing" if response is None else "unparsable"
         return Verdict(item, response, Reading(None, False), status, scores)
     reading = benchmark.rule(response or "", item)
+    if benchmark.judged and response is not None:
+        refuse_unread(item, reading)
     if response is None:
         return Verdict(item, None, reading._replace(given=None, correct=False), "missing", scores)
     return Verdict(item, response, reading, "unparsable" if reading.given is None else "ok", scores)

@@ -52,13 +52,19 @@ class DeepSpeedEngine:
         self.module = self._engine.module
         self.device = self._engine.device
 
+    @property
+    def shares_prompts(self) -> bool:
+        return bool(self.module.shares_prompts)
+
     def forward(self, **inputs: Any) -> Tensor:
         return self._engine(**inputs)
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor, *, last: bool) -> None:
+        # Steps have as many micro-batches as their examples need, so we say which one is the last.
+        self._engine.set_gradient_accumulation_boundary(last)
         # DeepSpeed takes means over micro-batches and ranks; our losses are shares of one sum.
         self._engine.backward(loss * self.scale)
-        if not self._engine.is_gradient_accumulation_boundary():
+        if not last:
             # Its step counts micro-batches and does nothing else before the last one.
             self._engine.step()
 
@@ -179,10 +185,12 @@ def _alone(ranks: Ranks) -> None:
     os.environ.update(alone | {"MASTER_PORT": str(port)})
 
 
-def deepspeed_config(
-    settings: TrainSettings, *, micro_batches: int, bfloat16: bool
-) -> dict[str, Any]:
-    """The configuration that `deepspeed.initialize` gets, `micro_batches` to an optimizer step.
+#: Micro-batches of an optimizer step as DeepSpeed is told: it takes any number then.
+SEVERAL = 2
+
+
+def deepspeed_config(settings: TrainSettings, *, bfloat16: bool) -> dict[str, Any]:
+    """The configuration that `deepspeed.initialize` gets.
 
     The optimizer is torch's AdamW, given beside it: DeepSpeed's own would be compiled first.
     The trainer sets the learning rate before every step. Losses are divided by the tokens of the
@@ -200,7 +208,7 @@ def deepspeed_config(
         zero["offload_param"] = {"device": "cpu", "pin_memory": True}
     return {
         "train_micro_batch_size_per_gpu": settings.micro_batch,
-        "gradient_accumulation_steps": micro_batches,
+        "gradient_accumulation_steps": SEVERAL,
         "gradient_clipping": settings.optimizer.clip_norm,
         "bf16": {"enabled": bfloat16},
         "zero_optimization": zero,

@@ -31,12 +31,18 @@ class Engine(Protocol):
     module: Any
     device: torch.device
 
+    @property
+    def shares_prompts(self) -> bool:
+        """Whether several responses may stand behind a prompt (`Policy.shares_prompts`)."""
+        ...
+
     def forward(self, **inputs: Any) -> Tensor:
         """Logits of the policy, in the engine's precision."""
         ...
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradient of one micro-batch; the losses of all ranks are summed."""
+    def backward(self, loss: Tensor, *, last: bool) -> None:
+        """Add the gradient of one micro-batch, which is the `last` before a step or not; the losses
+        of all ranks are summed."""
         ...
 
     def step(self, learning_rate: float) -> float:
@@ -76,10 +82,8 @@ def computes_in_bfloat16(settings: TrainSettings) -> bool:
     return dtype == "bfloat16" or (dtype == "auto" and torch.cuda.is_available())
 
 
-def start_engine(
-    settings: TrainSettings, policy: Any, ranks: Ranks, *, micro_batches: int
-) -> Engine:
-    """The engine of a run; `micro_batches` is how many make one optimizer step on a rank.
+def start_engine(settings: TrainSettings, policy: Any, ranks: Ranks) -> Engine:
+    """The engine of a run.
 
     Parameters that need no gradient stay as they are. Raises UsageError when nothing is to be
     trained or DeepSpeed is needed and not installed.
@@ -95,7 +99,7 @@ def start_engine(
     if not uses_deepspeed(settings, ranks.world):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return TorchEngine(policy.to(device), optimizer, settings.optimizer.clip_norm, bfloat16)
-    config = deepspeed_config(settings, micro_batches=micro_batches, bfloat16=bfloat16)
+    config = deepspeed_config(settings, bfloat16=bfloat16)
     return DeepSpeedEngine(policy, optimizer, config, ranks)
 
 
@@ -119,11 +123,15 @@ class TorchEngine:
         self.clip_norm, self.bfloat16 = clip_norm, bfloat16
         self.device = next(module.parameters()).device
 
+    @property
+    def shares_prompts(self) -> bool:
+        return bool(self.module.shares_prompts)
+
     def forward(self, **inputs: Any) -> Tensor:
         with self._precision():
             return self.module(**inputs)
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor, *, last: bool) -> None:
         loss.backward()
 
     def step(self, learning_rate: float) -> float:

@@ -24,6 +24,8 @@ class Forward(Protocol):
 
     @property
     def device(self) -> torch.device: ...
+    @property
+    def shares_prompts(self) -> bool: ...
     def forward(self, **inputs: Any) -> Tensor: ...
 
 
@@ -42,6 +44,10 @@ class FrozenCopy:
     @property
     def device(self) -> torch.device:
         return next(self.policy.parameters()).device
+
+    @property
+    def shares_prompts(self) -> bool:
+        return bool(self.policy.shares_prompts)
 
     def forward(self, **inputs: Any) -> Tensor:
         return self.policy(**inputs)

@@ -108,11 +108,7 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         ],
         weights=[dict(row) for row in weights],
         attention=_attention(plan, stream, weights),
-        deepspeed=deepspeed_config(
-            settings, micro_batches=plan.shape.micro_batches, bfloat16=bfloat16
-        )
-        if deepspeed
-        else None,
+        deepspeed=deepspeed_config(settings, bfloat16=bfloat16) if deepspeed else None,
         left_out=stream.left_out,
         unfit=unfit,
         ecgs=len(questions.ecgs),

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Shape:
     """How a step is cut, on each rank: `questions`, `sequences` of an optimizer step, and the
-    `micro_batches` that they make; `updates` optimizer steps in a step, `steps` in the run."""
+    `micro_batches` that they make at most; `updates` optimizer steps in a step, `steps` in the
+    run."""
 
     questions: int
     sequences: int
@@ -116,13 +117,12 @@ def shape_of(settings: TrainSettings, *, world: int, records: int) -> Shape:
     if supervised and settings.updates > 1:
         fix = "set updates to 1 and questions to the size of an optimizer step"
         raise UsageError("a supervised step makes one update", where="updates", fix=fix)
-    _divides(settings.questions, world * updates, "questions", "ranks x updates")
+    _divides(settings.questions, world * updates)
     sequences = settings.questions // world // updates * group
-    _divides(sequences, settings.micro_batch, "sequences of an optimizer step", "micro_batch")
     return Shape(
         questions=settings.questions // world,
         sequences=sequences,
-        micro_batches=sequences // settings.micro_batch,
+        micro_batches=math.ceil(sequences / settings.micro_batch),
         updates=updates,
         steps=_steps(settings, records),
     )
@@ -135,17 +135,11 @@ def _steps(settings: TrainSettings, records: int) -> int:
     return max(1, math.ceil(epochs * records / settings.questions))
 
 
-def _divides(whole: int, part: int, name: str, by: str) -> None:
-    if whole % part:
-        below, above = whole // part * part, (whole // part + 1) * part
-        choice = f"{below} or {above}" if below else str(above)
+def _divides(questions: int, parts: int) -> None:
+    if questions % parts:
+        below, above = questions // parts * parts, (questions // parts + 1) * parts
         raise UsageError(
-            f"{whole} {name} cannot be cut into {part} ({by})",
-            where="questions" if name == "questions" else "micro_batch",
-            fix=f"choose {choice} {name}" if name == "questions" else _micro(whole),
+            f"{questions} questions cannot be cut into {parts} (ranks x updates)",
+            where="questions",
+            fix=f"choose {f'{below} or {above}' if below else above} questions",
         )
-
-
-def _micro(sequences: int) -> str:
-    usual = [size for size in (1, 2, 4, 8, 16, 32) if sequences % size == 0]
-    return f"set micro_batch to one of {', '.join(map(str, usual))}, or change questions"

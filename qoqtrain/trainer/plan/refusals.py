@@ -6,6 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import polars as pl
 
@@ -49,9 +50,13 @@ def refuse_settings(settings: TrainSettings, *, world: int) -> None:
         raise UsageError("DRPO learns from its own rollouts", where="learn_from", fix=fix)
     rewards.score([], [], settings.reward.preset, **settings.reward.settings)
     rollouts = settings.rollouts
-    if rollouts.backend == "vllm" and rollouts.url is None:
+    if rollouts.backend == "vllm" and not rollouts.urls:
         fix = "set rollouts.url, such as http://localhost:8000/v1"
         raise UsageError("the vLLM backend needs its server's address", where="rollouts", fix=fix)
+    for url in rollouts.urls:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+            fix = "write it as http://localhost:8000/v1"
+            raise UsageError(f"{url!r} is no address", where="rollouts.url", fix=fix)
     if rollouts.overlong_buffer > rollouts.response_tokens:
         what = f"{rollouts.overlong_buffer} tokens before a limit of {rollouts.response_tokens}"
         raise UsageError(what, where="rollouts.overlong_buffer")

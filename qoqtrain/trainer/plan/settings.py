@@ -42,8 +42,15 @@ class Rollouts(_Section):
     )
     batch_tokens: int = Field(65_536, ge=1, description="tokens generated at once on a rank")
     backend: Literal["local", "vllm"] = "local"
-    url: str | None = Field(None, description="the vLLM server's, such as http://host:8000/v1")
-    push: bool = Field(True, description="give the vLLM server the weights before every step")
+    url: str | tuple[str, ...] | None = Field(
+        None, description="the vLLM server's, such as http://host:8000/v1, or those of several"
+    )
+    push: bool = Field(True, description="give vLLM servers the weights before every step")
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of all servers."""
+        return (self.url,) if isinstance(self.url, str) else self.url or ()
 
 
 class Loss(_Section):
@@ -90,6 +97,9 @@ class EngineSettings(_Section):
         "none", description="to CPU memory: the optimizer from ZeRO 1 on, all with ZeRO 3"
     )
     gradient_checkpointing: bool = True
+    attention: Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3"] = Field(
+        "sdpa", description="how it is computed; flash attention cannot share prompts in updates"
+    )
 
     @model_validator(mode="after")
     def _offload_has_its_stage(self) -> Self:
@@ -113,8 +123,9 @@ class Groups(_Section):
     """Which groups are worth generating and updating on."""
 
     skip_tied: bool = Field(
-        True,
-        description="leave groups without an advantage out of the update, without loss.kl",
+        False,
+        description="leave groups without an advantage out of the mean of the update and of its"
+        " entropy bonus, without loss.kl; `tokens` does so too",
     )
     tokens: int | None = Field(
         None,
@@ -201,10 +212,10 @@ class Log(_Section):
 
 #: Settings that are not in the mathematics. Sums in another order may differ in their last bits.
 FREE: Any = {
-    **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch"), True),
+    **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch", "micro_tokens"), True),
     **dict.fromkeys(("validation", "checkpoints", "log"), True),
     "rollouts": {"url", "push", "unfit", "batch_tokens"},
-    "engine": {"name", "offload", "gradient_checkpointing"},
+    "engine": {"name", "offload", "gradient_checkpointing", "attention"},
 }
 
 
@@ -227,6 +238,11 @@ class TrainSettings(_Section):
     questions: int = Field(64, ge=1, description="questions of a step, over all ranks")
     updates: int = Field(1, ge=1, description="optimizer steps on the rollouts of a step")
     micro_batch: int = Field(2, ge=1, description="sequences of a forward pass on a rank")
+    micro_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="as many sequences as fit into these tokens instead, prompts counted once",
+    )
     groups: Groups = Groups()
     budget: Budget = Budget()
     mix: dict[str, Any] | None = Field(

@@ -38,7 +38,7 @@ def sampler_of(run: TrainingRun, rows: Sequence[Row]) -> Sampler:
 
 
 def local_sampler(run: TrainingRun, rows: Sequence[Row]) -> Sampler:
-    """Transformers' generate on the run's own policy."""
+    """The run's own policy."""
     from qoqtrain.rollout.local import LocalSampler
 
     def inputs_of(indices: Sequence[int]) -> dict[str, Tensor]:
@@ -50,12 +50,12 @@ def local_sampler(run: TrainingRun, rows: Sequence[Row]) -> Sampler:
         inputs_of,
         run.collator.response_text,
         run.settings.rollouts.batch_tokens,
-        together=run.ranks.world > 1 and run.settings.engine.zero == 3,
+        gather=run.ranks.gather if run.settings.engine.zero == 3 else None,
     )
 
 
 def server_sampler(run: TrainingRun) -> Sampler:
-    """A vLLM server that was started with the run's model; its records' images are encoded bytes.
+    """vLLM servers that were started with the run's model; records' images are encoded bytes.
 
     Raises UsageError without address.
     """
@@ -63,7 +63,7 @@ def server_sampler(run: TrainingRun) -> Sampler:
     from qoqtrain.rollout.vllm import ServerSampler, chat_message
 
     settings, collator = run.settings, run.collator
-    if settings.rollouts.url is None:
+    if not settings.rollouts.urls:
         fix = "set rollouts.url, such as http://localhost:8000/v1"
         raise UsageError("the vLLM backend needs its server's address", fix=fix)
 
@@ -85,7 +85,7 @@ def server_sampler(run: TrainingRun) -> Sampler:
         return turns
 
     return ServerSampler(
-        settings.rollouts.url,
+        run.servers,
         settings.model,
         messages_of,
         opened=collator.opened,

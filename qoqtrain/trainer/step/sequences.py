@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,27 +57,52 @@ class Responses:
 
 
 def micro_batches(
-    examples: Sequence[Example], lengths: Sequence[int], count: int
+    examples: Sequence[Example],
+    lengths: Sequence[int],
+    *,
+    sequences: int,
+    tokens: int | None = None,
+    shared: bool = True,
 ) -> list[list[Example]]:
-    """Exactly `count` micro-batches, neighbours in total length; `lengths` are those of the rows.
+    """Micro-batches of at most `sequences`, or of as many as fit into `tokens`, padding included,
+    but at least one; `lengths` are those of the rows.
 
-    Sizes differ by one at most. Where there are fewer examples than micro-batches the shortest
-    stands in, without counting. Raises UsageError without any example.
+    The responses to a row lie together, since they share its prompt where prompts are `shared`,
+    and rows are neighbours in length.
     """
-    if not examples:
+    groups: dict[int, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.row, []).append(example)
+    whole = {row: lengths[row] + sum(len(e.tokens) for e in groups[row]) for row in groups}
+    cuts: list[list[Example]] = []
+    for row in sorted(groups, key=lambda row: (-whole[row], row)):
+        for example in groups[row]:
+            grown = [*cuts[-1], example] if cuts else []
+            cost = len(grown) if tokens is None else _padded(grown, lengths, shared)
+            if grown and cost <= (sequences if tokens is None else tokens):
+                cuts[-1] = grown
+            else:
+                cuts.append([example])
+    return cuts
+
+
+def _padded(examples: Sequence[Example], lengths: Sequence[int], shared: bool) -> int:
+    """Tokens of a forward pass, with padding."""
+    rows: dict[int, int] = {}
+    for place, example in enumerate(examples):
+        key = example.row if shared else place
+        rows[key] = rows.get(key, lengths[example.row]) + len(example.tokens)
+    return len(rows) * max(rows.values(), default=0)
+
+
+def in_step(batches: Sequence[list[Example]], count: int) -> list[list[Example]]:
+    """The same with as many micro-batches as the rank that has most: those that are lacking hold
+    the shortest example, which does not count. Raises UsageError without any example."""
+    if not any(batches):
         raise UsageError("no example to train on")
-    order = sorted(
-        range(len(examples)),
-        key=lambda i: (-lengths[examples[i].row] - len(examples[i].tokens), i),
-    )
-    size, more = divmod(len(examples), count)
-    batches, at = [], 0
-    for index in range(count):
-        end = at + size + (index < more)
-        batches.append([examples[i] for i in order[at:end]])
-        at = end
-    filler = replace(examples[order[-1]], counts=False)
-    return [batch or [filler] for batch in batches]
+    shortest = min((e for batch in batches for e in batch), key=lambda e: len(e.tokens))
+    filler = [replace(shortest, counts=False)]
+    return [*batches, *([filler] * (count - len(batches)))]
 
 
 def padded(examples: Sequence[Example], pad: int) -> Responses:
@@ -96,21 +121,6 @@ def padded(examples: Sequence[Example], pad: int) -> Responses:
     return Responses(tokens, present & counts[:, None], present, advantages, sampled)
 
 
-def response_logits(
-    forward: Forward,
-    collator: Collator,
-    rows: Sequence[Row],
-    examples: Sequence[Example],
-    responses: Responses,
-) -> Tensor:
-    """Logits (B, R, V) that predict the response tokens; prompts make none."""
-    batch = collator.batch([rows[example.row] for example in examples])
-    inputs = batch.with_responses(responses.tokens.cpu(), responses.present.cpu())
-    inputs = {name: value.to(forward.device, non_blocking=True) for name, value in inputs.items()}
-    logits = forward.forward(**inputs, logits_to_keep=responses.tokens.shape[1] + 1)
-    return logits[:, :-1]
-
-
 class Distribution(NamedTuple):
     """(B, R) float32 `logprobs` of tokens and `entropies` in nats of what they were drawn from."""
 
@@ -125,10 +135,59 @@ def response_distribution(
     examples: Sequence[Example],
     *,
     temperature: float = 1.0,
+    spread: bool = True,
 ) -> tuple[Distribution, Responses]:
-    """`response_logprobs` with the entropy at each token."""
-    logits, responses = _padded_logits(forward, collator, rows, examples)
-    return token_distribution(logits, responses.tokens, temperature=temperature), responses
+    """What the policy gives the examples' responses, and these, on the device of `forward`.
+
+    Responses to one row share a pass over its prompt and its images where `forward` can; without
+    `spread` entropies are 0. What is not `present` may be anything.
+    """
+    responses = padded(examples, int(collator.processor.pad_token_id)).to(forward.device)
+    if forward.shares_prompts:
+        return _behind_prompts(forward, collator, rows, examples, temperature, spread), responses
+    batch = collator.batch([rows[example.row] for example in examples])
+    inputs = batch.with_responses(responses.tokens.cpu(), responses.present.cpu())
+    logits = _logits(forward, inputs, responses.tokens.shape[1] + 1)[:, :-1]
+    measure = token_distribution if spread else token_logprobs
+    return measure(logits, responses.tokens, temperature=temperature), responses
+
+
+def _behind_prompts(
+    forward: Forward,
+    collator: Collator,
+    rows: Sequence[Row],
+    examples: Sequence[Example],
+    temperature: float,
+    spread: bool,
+) -> Distribution:
+    groups: dict[int, list[int]] = {}
+    for place, example in enumerate(examples):
+        groups.setdefault(example.row, []).append(place)
+    batch = collator.batch([rows[row] for row in groups])
+    order = list(groups.values())
+    inputs = batch.with_branches([[examples[place].tokens for place in group] for group in order])
+    width = inputs["input_ids"].shape[1] - batch.input_ids.shape[1] + 1
+    targets = torch.zeros((len(order), width), dtype=torch.long)
+    longest = max(1, *(len(example.tokens) for example in examples))
+    # Where in `targets` the tokens of each example are.
+    places = torch.zeros((len(examples), longest), dtype=torch.long)
+    for row, group in enumerate(order):
+        at = 0
+        for place in group:
+            tokens = examples[place].tokens
+            targets[row, at : at + len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+            places[place, : len(tokens)] = row * width + at + torch.arange(len(tokens))
+            at += len(tokens)
+    logits = _logits(forward, inputs, width)
+    measure = token_distribution if spread else token_logprobs
+    found = measure(logits, targets.to(forward.device), temperature=temperature)
+    places = places.to(forward.device)
+    return Distribution(found.logprobs.flatten()[places], found.entropies.flatten()[places])
+
+
+def _logits(forward: Forward, inputs: Mapping[str, Tensor], last: int) -> Tensor:
+    placed = {name: value.to(forward.device, non_blocking=True) for name, value in inputs.items()}
+    return forward.forward(**placed, logits_to_keep=last)
 
 
 def response_logprobs(
@@ -140,23 +199,18 @@ def response_logprobs(
     temperature: float = 1.0,
 ) -> tuple[Tensor, Responses]:
     """(B, R) log-probabilities of the examples' responses, and the responses, on the device."""
-    logits, responses = _padded_logits(forward, collator, rows, examples)
-    return token_logprobs(logits, responses.tokens, temperature=temperature), responses
-
-
-def _padded_logits(
-    forward: Forward, collator: Collator, rows: Sequence[Row], examples: Sequence[Example]
-) -> tuple[Tensor, Responses]:
-    responses = padded(examples, int(collator.processor.pad_token_id)).to(forward.device)
-    return response_logits(forward, collator, rows, examples, responses), responses
+    found, responses = response_distribution(
+        forward, collator, rows, examples, temperature=temperature, spread=False
+    )
+    return found.logprobs, responses
 
 
 def token_logprobs(
     logits: Tensor, tokens: Tensor, *, temperature: float = 1.0, chunk: int = CHUNK
-) -> Tensor:
-    """The log-probabilities of `token_distribution`, without the work for entropies."""
+) -> Distribution:
+    """`token_distribution` without the work for entropies, which are 0."""
     _check_tokens(logits, tokens)
-    return _TokenDistribution.apply(logits, tokens, temperature, chunk, False)[0]
+    return Distribution(*_TokenDistribution.apply(logits, tokens, temperature, chunk, False))
 
 
 def token_distribution(

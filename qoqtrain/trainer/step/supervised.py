@@ -14,8 +14,8 @@ from qoqtrain.rewards import Truth
 from qoqtrain.rewards.truth import TrueRegion
 from qoqtrain.trainer.questions import StepQuestions
 from qoqtrain.trainer.run import TrainingRun
-from qoqtrain.trainer.step.sequences import Example, micro_batches, response_logprobs
-from qoqtrain.trainer.step.update import optimizer_step
+from qoqtrain.trainer.step.sequences import Example, response_logprobs
+from qoqtrain.trainer.step.update import cut, optimizer_step
 
 if TYPE_CHECKING:
     from qoqtrain.data.batch import Row
@@ -30,7 +30,7 @@ def supervised_step(run: TrainingRun, questions: StepQuestions, step: int) -> di
     A target longer than `rollouts.response_tokens` is left out or raises UsageError, on every rank,
     as `rollouts.unfit` says; it is never cut.
     """
-    settings, shape = run.settings, run.shape
+    settings = run.settings
     rows = [row for row in questions.rows if row is not None]
     processor = run.collator.processor
     targets = [Example(i, target_tokens(row, processor)) for i, row in enumerate(rows)]
@@ -38,14 +38,14 @@ def supervised_step(run: TrainingRun, questions: StepQuestions, step: int) -> di
     examples = [example for example in targets if len(example.tokens) <= limit]
     left_out = run.ranks.total(len(questions.left_out) + len(targets) - len(examples))
     run.ranks.agree(_refusal(run, rows, targets, examples))
-    batches = micro_batches(examples, [row.tokens for row in rows], shape.micro_batches)
+    batches = cut(run, examples, [row.tokens for row in rows])
     total = max(1.0, run.ranks.total(sum(len(example.tokens) for example in examples)))
     loss_sum = 0.0
     with run.clock.on("update"):
-        for batch in batches:
+        for index, batch in enumerate(batches):
             logprobs, responses = response_logprobs(run.engine, run.collator, rows, batch)
             loss = -(logprobs * responses.mask).sum() / total
-            run.engine.backward(loss)
+            run.engine.backward(loss, last=index == len(batches) - 1)
             loss_sum += loss.item()
         whole, norm, rate = optimizer_step(run, loss_sum, step - 1)
     return {

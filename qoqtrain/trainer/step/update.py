@@ -14,6 +14,7 @@ from qoqtrain.trainer.run import TrainingRun
 from qoqtrain.trainer.step.loss import divergence, policy_loss, summarise
 from qoqtrain.trainer.step.sequences import (
     Example,
+    in_step,
     micro_batches,
     padded,
     response_distribution,
@@ -32,26 +33,25 @@ def update_policy(
 ) -> dict[str, Any]:
     """All optimizer steps on one set of rollouts; old log-probabilities are those before them.
 
-    Examples that carry nothing to learn are left out (`telling`); where no rank has any other,
-    nothing moves, the optimizer's momentum included.
+    Examples that carry nothing to learn are left out (`telling`), those that move nothing are
+    counted in the mean and not computed (`moving`); where no rank has any other, nothing moves,
+    the optimizer's momentum included.
     """
     shape, settings = run.shape, run.settings
     examples = telling(examples, settings)
+    totals = [_total(run, [part]) for part in _parts(rows, examples, shape.updates, run.pad)]
+    examples = moving(examples, settings)
     skipped = run.ranks.total(len(examples)) == 0
     if skipped:
         rate = learning_rate(settings.optimizer, (step - 1) * shape.updates, _all_updates(run))
         return {"loss": 0.0, "gradient_norm": 0.0, "learning_rate": rate, "policy": summarise([])}
     temperature = settings.rollouts.temperature
     lengths = [row.tokens for row in rows]
-    plan = [
-        micro_batches(part, lengths, shape.micro_batches)
-        for part in _parts(rows, examples, shape.updates, run.pad)
-    ]
+    plan = [cut(run, part, lengths) for part in _parts(rows, examples, shape.updates, run.pad)]
     old = _before(run, rows, plan)
     reference = _reference(run, rows, plan)
     reports, losses, norms = [], [], []
     for update, batches in enumerate(plan):
-        total = _total(run, batches)
         loss_sum = 0.0
         for index, batch in enumerate(batches):
             with run.clock.on("update"):
@@ -76,9 +76,9 @@ def update_policy(
                     entropy=settings.loss.entropy,
                     sampled=responses.sampled if _samplers_own(batch) else None,
                     importance_cap=settings.loss.importance_cap,
-                    total=total,
+                    total=totals[update],
                 )
-                run.engine.backward(loss)
+                run.engine.backward(loss, last=index == len(batches) - 1)
                 loss_sum += loss.item()
                 reports.append(report)
         with run.clock.on("update"):
@@ -97,15 +97,23 @@ def update_policy(
 
 
 def telling(examples: Sequence[Example], settings: TrainSettings) -> list[Example]:
-    """The examples that an update learns from: without those that were cut, where they are masked,
-    and without tied groups, unless a divergence holds these to the reference too."""
-    mask = settings.rollouts.overlong == "mask"
-    skip = settings.groups.skip_tied and not settings.loss.kl
+    """The examples that the mean of an update is over: without those that were cut, where they are
+    masked; and without tied groups where these are skipped, or the budget of tokens draws others
+    in their place, unless a divergence holds them to the reference too."""
+    mask, groups = settings.rollouts.overlong == "mask", settings.groups
+    skip = (groups.skip_tied or groups.tokens is not None) and not settings.loss.kl
     return [
         example
         for example in examples
         if not (mask and example.truncated) and not (skip and example.advantage == 0.0)
     ]
+
+
+def moving(examples: Sequence[Example], settings: TrainSettings) -> list[Example]:
+    """Those of them that have a gradient: without an advantage only divergence and entropy give
+    one."""
+    held = settings.loss.kl > 0 or settings.loss.entropy > 0
+    return [example for example in examples if held or example.advantage != 0.0]
 
 
 def rollout_divergence(
@@ -118,7 +126,7 @@ def rollout_divergence(
     if run.reference is None:
         return None
     place = {id(example): index for index, example in enumerate(examples)}
-    plan = [micro_batches(examples, [row.tokens for row in rows], run.shape.micro_batches)]
+    plan = [cut(run, examples, [row.tokens for row in rows])]
     with run.clock.on("old"), torch.no_grad():
         policy = _logprobs(run, run.engine, rows, plan)[0]
     reference = _reference(run, rows, plan)
@@ -131,6 +139,21 @@ def rollout_divergence(
             if (index := place.get(id(example))) is not None:
                 apart[index] = value
     return apart
+
+
+def cut(
+    run: TrainingRun, examples: Sequence[Example], lengths: Sequence[int]
+) -> list[list[Example]]:
+    """Micro-batches of this rank's examples, as many on every rank; all ranks call this."""
+    settings = run.settings
+    batches = micro_batches(
+        examples,
+        lengths,
+        sequences=settings.micro_batch,
+        tokens=settings.micro_tokens,
+        shared=run.engine.shares_prompts,
+    )
+    return in_step(batches, max(run.ranks.gather(len(batches))))
 
 
 def _samplers_own(examples: Sequence[Example]) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from qoqdata.errors import BadLabel, BadTable
 from qoqdata.records.content import Record
 from qoqdata.sources.catalogue import find_source
-from qoqdata.sources.protocol import Filtered, Job, Unit
+from qoqdata.sources.protocol import Filtered, Job, Refused, Unit
 from qoqdata.sources.rawtree import open_raw
 
 BENCHMARKS = find_source("pmc_vqa").module.rsplit(".", 2)[0]
@@ -100,7 +100,7 @@ def test_no_hint_of_funbench_is_shown(tmp_path: Path) -> None:
     code("funbench", "simulate").simulate(tmp_path, 4)
     job = job_of("funbench", tmp_path)
     units = [one for one in code("funbench").plan(job) if isinstance(one, Unit)]
-    assert len(units) == 4
+    assert len(units) == 47
     for unit in units:
         (record,) = code("funbench").convert(unit, job)
         assert " case. " not in record.forms[0]
@@ -109,24 +109,72 @@ def test_no_hint_of_funbench_is_shown(tmp_path: Path) -> None:
 
 def test_a_task_file_with_another_number_of_images_is_refused(tmp_path: Path) -> None:
     code("funbench", "simulate").simulate(tmp_path, 4)
-    file = tmp_path / "FunBench/L2-anatomy_perception/L2b-laterality.json"
+    file = tmp_path / "FunBench/L2-anatomy_perception/L2b-made_up.json"
     content = json.loads(file.read_text())
     content["data"].popitem()
     file.write_text(json.dumps(content))
-    with pytest.raises(BadTable, match="states 2 images and has 1"):
+    with pytest.raises(BadTable, match="states 1 images and has 0"):
         list(code("funbench").plan(job_of("funbench", tmp_path)))
+
+
+def test_a_lost_task_file_of_funbench_is_named(tmp_path: Path) -> None:
+    code("funbench", "simulate").simulate(tmp_path, 1)
+    (tmp_path / "FunBench/L3-lesion_analysis/L3c-lesion/L3c10-made_up.json").unlink()
+    planned = list(code("funbench").plan(job_of("funbench", tmp_path)))
+    refused = [one for one in planned if isinstance(one, Refused)]
+    assert [(one.key, one.error.where) for one in refused] == [("L3c10", "L3c10-*.json")]
+    # L3c1 is there, and begins as the lost one does.
+    assert len([one for one in planned if isinstance(one, Unit)]) == 46
 
 
 @pytest.mark.parametrize("text", ['["benign", "malignant"]', "['benign', 'malignant']"])
 def test_options_of_u2_bench_are_a_list_in_either_spelling(text: str) -> None:
     options = code("u2_bench")._options
-    assert options(text, "") == ("benign", "malignant")
-    for bad in ("benign, malignant", "[1, 2]", "__import__('os')", None):
+    assert options(text, "", "") == ("benign", "malignant")
+    assert options(f'{{"View": ["a"], "Grade": {text}}}'.replace('"', "'"), "Grade", "") == (
+        "benign",
+        "malignant",
+    )
+    assert options("[0, 1]", "", "") == ("0", "1")
+    for bad in ("benign, malignant", "[1.5, true]", "__import__('os')", None):
         with pytest.raises(BadTable, match="are no list"):
-            options(bad, "")
+            options(bad, "", "")
+    with pytest.raises(BadTable, match="are of View, not of 'Grade'"):
+        options("{'View': ['a']}", "Grade", "")
 
 
-def test_several_letters_of_gmai_mmbench_are_filtered(tmp_path: Path) -> None:
-    code("gmai_mmbench", "simulate").simulate(tmp_path, 5, quirks=True)
-    planned = list(code("gmai_mmbench").plan(job_of("gmai_mmbench", tmp_path)))
-    assert [one.reason for one in planned if isinstance(one, Filtered)] == ["several_answers"]
+def test_a_set_of_u2_bench_without_a_table_is_named(tmp_path: Path) -> None:
+    code("u2_bench", "simulate").simulate(tmp_path, 13)
+    (tmp_path / "disease_diagnosis/44.tsv").unlink()
+    old = tmp_path / "disease_diagnosis/23.tsv"
+    old.rename(old.with_name("23.Breast.tsv"))
+    planned = list(code("u2_bench").plan(job_of("u2_bench", tmp_path)))
+    refused = [one for one in planned if isinstance(one, Refused)]
+    assert [(one.key, one.error.where) for one in refused] == [
+        ("set 44", "disease_diagnosis/44*.tsv")
+    ]
+    assert sum(isinstance(one, Unit) for one in planned) == 12
+
+
+def test_all_that_apply_are_answered_by_letter(tmp_path: Path) -> None:
+    options = {"A": "drusen, many", "B": "none", "C": "scar"}
+    facts = {"question": "Which are there?", "options": options, "answer": ["scar", "A"]}
+    job = job_of("funbench", tmp_path)
+    (record,) = LETTERED.convert_choice(Unit("one", (), facts=facts), job)
+    assert (record.kind, record.options, record.answer) == ("multi", ("A", "B", "C"), "A, C")
+    assert (record.labels, record.absent) == (("A", "C"), ("B",))
+    assert record.forms == (
+        "A. drusen, many\nB. none\nC. scar\nWhich are there? Choose all that apply:\nA\nB\nC",
+    )
+    for answer, fault in ((["scar", "C"], "twice"), (["D"], "names 0 options")):
+        with pytest.raises(BadLabel, match=fault):
+            LETTERED.convert_choice(Unit("one", (), facts=facts | {"answer": answer}), job)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("B", "B"), ("AC", ["A", "C"]), ("B, D", ["B", "D"]), ("MR", "MR"), ("CT", ["C", "T"])],
+)
+def test_letters_of_gmai_mmbench_are_told_from_words(text: str, answer: object) -> None:
+    options = {"A": "MR", "B": "x", "C": "y", "D": "z"}
+    assert code("gmai_mmbench")._answer(text, options) == answer

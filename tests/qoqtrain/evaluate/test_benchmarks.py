@@ -168,6 +168,22 @@ def test_sensitivity_and_specificity_of_sets_of_letters() -> None:
     # A: 2/3 and 1; B: 1 and 2/3; both have the harmonic mean 0.8.
     assert found["sens_spec_hmean"] == pytest.approx(0.8)
     assert found["sensitivity"] == pytest.approx(5 / 6)
+    # The same answers with letters that change: right are x, x, x and y.
+    orders = ["xy", "yx", "xy", "xy"]
+    rows = [
+        {"id": n, "answer": right, "options": list(order)}
+        for n, (order, right) in enumerate(zip(orders, "ABAB", strict=True))
+    ]
+    found = scored("funbench", rows, ["A", "B", "B", "B"])
+    assert found["sens_spec_hmean"] == pytest.approx(0.8)
+    # z is offered once, and named where it is not right: no sensitivity, so no class.
+    rows.append({"id": 9, "answer": "A", "options": ["x", "z"]})
+    found = scored("funbench", rows, ["A", "B", "B", "B", "B"])
+    # x: 2 of 4 and 1: 2/3. y: 1 and 2 of 3: 0.8.
+    assert found["sens_spec_hmean"] == pytest.approx((2 / 3 + 0.8) / 2)
+    assert scored("funbench", [{"answer": "A", "options": ["A", "B"]}], ["A"])[
+        "sens_spec_hmean"
+    ] is None  # fmt: skip
     several = [{"id": 1, "answer": "A,C", "options": ["x", "y", "z"]}]
     assert scored("funbench", several, ["C, A"])["accuracy"] == 1.0
     assert scored("funbench", several, ["A"])["accuracy"] == 0.0

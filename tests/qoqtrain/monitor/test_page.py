@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import stat
+from io import BytesIO
 from pathlib import Path
 
+import polars as pl
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 
+import qoqdata
 import qoqtrain
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
@@ -19,7 +23,7 @@ from qoqtrain.monitor.page import opened_dataset
 from qoqtrain.monitor.run_folder import RunFolder
 from qoqtrain.trainer.log import metrics, rollouts
 from tests.qoqtrain.monitor.conftest import add_step, numbers
-from tests.viewer.conftest import BOXED, HOSTILE, PLAIN, inside
+from tests.viewer.conftest import BOXED, HOSTILE, PLAIN, SIZE, inside
 
 
 @pytest.fixture
@@ -115,6 +119,33 @@ def test_a_file_to_pass_on_shows_what_its_terms_allow(
         assert (BOXED[:12] in out.read_text()) == bool(shown)
     assert qoqtrain.write_run_page(run, out, samples="none") == 0
     assert '<h3 id="reward-title">Reward</h3>' in out.read_text()
+
+
+def test_what_leaves_the_server_is_screened(
+    run: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qoqdata.curation.burned_in import receipt
+    from qoqtrain.monitor import answered
+
+    out = tmp_path / "run.html"
+    monkeypatch.setattr(answered, "shown_form", lambda card: "pixels")
+    findings = pl.DataFrame(
+        {"id": [BOXED, PLAIN], "image": [0, 0], "outcome": ["open", "blank"]}
+        | {edge: [0, 0] for edge in ("x0", "y0")}
+        | {edge: [SIZE, SIZE] for edge in ("x1", "y1")}
+    )
+    monkeypatch.setattr(receipt, "read_receipt", lambda dataset: None)
+    monkeypatch.setattr(receipt, "read_findings", lambda dataset: findings)
+    assert [qoqtrain.write_run_page(run, out, samples=one) for one in ("open", "all")] == [1, 2]
+    table = RunFolder(run).rollouts(3)
+    (shown,) = answered_questions(table, dataset, reader="outside")
+    assert shown.id == PLAIN
+    with Image.open(BytesIO(shown.figures[0].image.content)) as image:
+        assert image.convert("L").getextrema()[1] < 8  # made black as a whole
+    qoqdata.decide(dataset, PLAIN, False, why="names the patient", author="ana")
+    assert [qoqtrain.write_run_page(run, out, samples=one) for one in ("open", "all")] == [0, 1]
+    # Whoever serves the page looks at the run as it was.
+    assert len(answered_questions(table, dataset)) == 2
 
 
 def test_without_the_data_set_curves_and_responses_stand(run: Path, tmp_path: Path) -> None:

@@ -130,17 +130,92 @@ def test_images_are_encoded_once_for_the_group(made):
     assert seen == [len(inputs["pixel_values"])]
 
 
-def test_the_end_token_ends_a_response_and_the_limit_cuts_it(made, monkeypatch):
-    policy, processor, collator, rows = made
-    inputs = collator.batch(rows[:1]).inputs()
-    end = processor.eos_token_id
-    answers = torch.tensor([[9, 9, end, 8, 8, 8], [9, 9, 9, 9, 9, end], [9] * 6])
-    monkeypatch.setattr(policy, "generate", lambda **given: answers)
+class Script:
+    """Responses that are written down already, of 20 tokens."""
+
+    def __init__(self, answers: list[list[int]]) -> None:
+        self.answers, self.place = torch.tensor(answers), 0
+        self.sizes = [len(answers)]
+
+    @property
+    def logits(self):
+        chosen = self.answers[:, self.place]
+        return torch.full((len(chosen), 20), -torch.inf).scatter(1, chosen[:, None], 0.0)
+
+    def write(self, tokens) -> None:
+        assert torch.equal(tokens, self.answers[:, self.place])
+        self.place += 1
+
+    def keep(self, rows) -> None:
+        self.answers = self.answers[rows]
+        self.sizes.append(len(rows))
+
+
+@pytest.fixture
+def scripted(made, monkeypatch):
+    """Answers to what `generate` makes of them, their Script, and how often it wrote."""
+    policy, _, collator, rows = made
+    monkeypatch.setattr(policy.vlm.generation_config, "eos_token_id", [2, 3])
+
+    def run(answers: list[list[int]], gather=None):
+        script = Script(answers)
+        monkeypatch.setattr(policy, "begin", lambda **given: script)
+        inputs = collator.batch(rows[:1]).inputs()
+        numbers = torch.zeros(len(answers), len(answers[0]), dtype=torch.float64)
+        sampling = replace(SAMPLING, max_tokens=len(answers[0]))
+        return generate(policy, inputs, numbers, sampling, gather=gather), script
+
+    return run
+
+
+def test_the_end_token_ends_a_response_and_the_limit_cuts_it(made, scripted):
+    policy = made[0]
     policy.train()
-    found = generate(policy, inputs, torch.zeros(3, 6, dtype=torch.float64), SAMPLING)
-    assert found == [((9, 9, end), False), ((9, 9, 9, 9, 9, end), False), ((9,) * 6, True)]
+    found, script = scripted([[9, 9, 2, 8, 8, 8], [9, 9, 9, 9, 9, 3], [9] * 6])
+    assert found == [((9, 9, 2), False), ((9, 9, 9, 9, 9, 3), False), ((9,) * 6, True)]
     assert policy.training
     policy.eval()
+    # The first one leaves when it has ended.
+    assert script.sizes == [3, 2]
+
+
+def test_writing_stops_with_the_last_response_unless_another_rank_goes_on(scripted):
+    answers = [[9, 2, 8, 8, 8, 8], [2, 8, 8, 8, 8, 8]]
+    found, script = scripted(answers)
+    assert (found, script.place) == ([((9, 2), False), ((2,), False)], 1)
+    others = iter([1, 1, 1, 0])
+    again, script = scripted(answers, gather=lambda left: [left, next(others)])
+    assert (again, script.place) == (found, 3)
+
+
+def test_ranks_fill_up_to_the_same_number_of_buckets(made):
+    prompts = prompts_of(made[3])
+    plain = sampler_of(made, 1)
+    passes: list[int] = []
+
+    def gather(number: int) -> list[int]:
+        passes.append(number)
+        return [number, 5] if len(passes) == 1 else [number, 0]
+
+    counted = replace(plain, gather=gather)
+    assert counted(prompts, SAMPLING, seed=1, step=2) == plain(prompts, SAMPLING, seed=1, step=2)
+    assert passes[0] == 3
+
+
+def test_a_prompt_is_read_once_for_its_group(made):
+    policy, _, collator, rows = made
+    inputs = collator.batch(rows).inputs()
+    shapes: list[tuple[int, int]] = []
+    hook = policy.core.language_model.register_forward_pre_hook(
+        lambda _, args, given: shapes.append(tuple(given["inputs_embeds"].shape[:2])),
+        with_kwargs=True,
+    )
+    try:
+        generate(policy, inputs, torch.rand(9, 6, dtype=torch.float64), SAMPLING)
+    finally:
+        hook.remove()
+    assert shapes[0] == tuple(inputs["input_ids"].shape)
+    assert all(rows <= 9 and width == 1 for rows, width in shapes[1:])
 
 
 def test_numbers_belong_to_the_rollout_alone():

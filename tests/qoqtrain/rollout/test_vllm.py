@@ -15,6 +15,7 @@ import pytest
 
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rollout.protocol import Prompt, SamplingSettings
+from qoqtrain.rollout.servers import Servers
 from qoqtrain.rollout.vllm import ServerSampler, chat_message, load_weights
 from tests.qoqtrain.loopback import serving
 
@@ -53,9 +54,12 @@ def server():
         yield f"{address}/v1", asked, reply
 
 
-def sampler(url: str) -> ServerSampler:
+def sampler(*urls: str) -> ServerSampler:
     return ServerSampler(
-        url, "policy", lambda record: [chat_message(record["question"], [], MARK)], timeout=20
+        Servers(urls),
+        "policy",
+        lambda record: [chat_message(record["question"], [], MARK)],
+        timeout=20,
     )
 
 
@@ -125,6 +129,57 @@ def test_a_strange_answer_stops_the_run_with_what_it_was(server, reply, words):
     told["is"] = reply
     with pytest.raises(QoqdataError, match=words):
         sampler(url)(prompts("a"), SAMPLING, seed=1, step=2)
+
+
+def test_several_servers_share_the_questions_and_one_that_dies_is_done_without(caplog):
+    """The answers are those of one server: they depend on what is asked alone."""
+    asked: dict[str, list[str]] = {"one": [], "two": []}
+    dies_after = 2
+
+    def answering(name: str):
+        def answer(_: str, body: dict) -> tuple[int, bytes]:
+            asked[name].append(body["messages"][0]["content"][0]["text"])
+            if name == "two" and len(asked["two"]) > dies_after:
+                return 502, b"engine dead"
+            return 200, json.dumps(answer_of(body)).encode()
+
+        return answer
+
+    names = [f"q{number}" for number in range(8)]
+    with serving(answering("one")) as one, serving(answering("two")) as two:
+        both = sampler(f"{one}/v1", f"{two}/v1")
+        found = both(prompts(*names), SAMPLING, seed=1, step=2)
+        assert set(asked["one"]) | set(asked["two"][:dies_after]) == set(names)
+        assert list(both.servers.lost) == [f"{two}/v1"]
+        assert "status 502: engine dead" in caplog.text
+        before = len(asked["two"])
+        again = both(prompts(*names), SAMPLING, seed=1, step=2)
+        assert len(asked["two"]) == before
+        alone = sampler(f"{one}/v1")(prompts(*names), SAMPLING, seed=1, step=2)
+    assert found == again == alone
+    # Nobody is there any more.
+    with pytest.raises(QoqdataError, match="does not answer"):
+        both(prompts("q"), SAMPLING, seed=1, step=2)
+
+
+def test_questions_go_round_and_a_server_that_came_back_is_asked_again():
+    servers = Servers(("a", "b", "c"))
+    assert [servers.order(number)[0] for number in range(4)] == ["a", "b", "c", "a"]
+    assert servers.order(1) == ["b", "c", "a"]
+    servers.lose("b", "dead")
+    assert [servers.order(number) for number in (0, 1)] == [["a", "c"], ["c", "a"]]
+    servers.regain({})
+    assert servers.order(1) == ["b", "c", "a"]
+
+
+def test_a_wrong_answer_is_not_asked_of_another_server():
+    """It is a fault of the set-up, which the others have too."""
+    reply = b'{"choices": [], "usage": {"prompt_tokens": 9}}'
+    with serving(lambda *_: (200, reply)) as one, serving(lambda *_: (200, reply)) as two:
+        both = sampler(f"{one}/v1", f"{two}/v1")
+        with pytest.raises(QoqdataError, match="9 tokens, the trainer's 3"):
+            both(prompts("a"), SAMPLING, seed=1, step=2)
+    assert both.servers.lost == {}
 
 
 def test_no_server_and_no_ecg():

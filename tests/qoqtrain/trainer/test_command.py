@@ -176,6 +176,6 @@ def test_deepspeed_accepts_the_configuration():
     for zero, offload in ((0, "none"), (2, "optimizer"), (3, "all")):
         engine = {"zero": zero, "offload": offload}
         settings = read_settings(values={"data": "d", "model": "m", "engine": engine})
-        config = deepspeed_config(settings, micro_batches=4, bfloat16=True)
+        config = deepspeed_config(settings, bfloat16=True)
         made = DeepSpeedZeroConfig(**config["zero_optimization"])
         assert made.stage == zero

@@ -17,12 +17,13 @@ torch = pytest.importorskip("torch")
 
 from qoqdata.errors import QoqdataError  # noqa: E402
 from qoqtrain.model.loading import load_policy  # noqa: E402
+from qoqtrain.trainer.engine.reference import FrozenCopy  # noqa: E402
 from qoqtrain.trainer.log import metrics  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
 from qoqtrain.trainer.plan.settings import read_settings  # noqa: E402
 from qoqtrain.trainer.step import policy_step  # noqa: E402
 from qoqtrain.trainer.step.sampling import local_sampler  # noqa: E402
-from qoqtrain.trainer.step.sequences import Example, padded, response_logits, token_logprobs  # noqa: E402
+from qoqtrain.trainer.step.sequences import Example, response_logprobs  # noqa: E402
 from tests.qoqtrain.loopback import serving  # noqa: E402
 from tests.qoqtrain.trainer.conftest import MIX  # noqa: E402
 
@@ -46,10 +47,8 @@ class Server:
         def sample(*asked: Any, **place: Any) -> list[Any]:
             found = local(*asked, **place)
             batch = [Example(one.row, one.tokens, 0.0) for one in found]
-            responses = padded(batch, run.pad)
             with torch.no_grad():
-                logits = response_logits(self.policy, run.collator, rows, batch, responses)
-                scored = token_logprobs(logits, responses.tokens, temperature=1.0)
+                scored, _ = response_logprobs(FrozenCopy(self.policy), run.collator, rows, batch)
             return [
                 replace(one, logprobs=tuple(line[: len(one.tokens)].tolist()))
                 for one, line in zip(found, scored, strict=True)

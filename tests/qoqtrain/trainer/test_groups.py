@@ -14,7 +14,7 @@ from qoqtrain.trainer.log import metrics  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
 from qoqtrain.trainer.plan.settings import read_settings  # noqa: E402
 from qoqtrain.trainer.step.sequences import Example  # noqa: E402
-from qoqtrain.trainer.step.update import telling  # noqa: E402
+from qoqtrain.trainer.step.update import moving, telling  # noqa: E402
 from qoqtrain.trainer.success import SuccessTable, chance_of_difference  # noqa: E402
 
 
@@ -44,20 +44,53 @@ def test_success_begins_at_the_domain_s_and_moves_to_the_question_s() -> None:
     assert other.counts == table.counts
 
 
-def test_what_an_update_learns_from() -> None:
-    examples = [
-        Example(0, (1,), 0.0),
-        Example(1, (1,), -0.5),
-        Example(1, (1,), 0.5, truncated=True),
-    ]
+EXAMPLES = [
+    Example(0, (1,), 0.0),
+    Example(1, (1,), -0.5),
+    Example(1, (1,), 0.5, truncated=True),
+]
 
-    def kept(*assignments: str) -> list[int]:
-        chosen = read_settings(values={"data": "d", "model": "m"}, assignments=assignments)
-        return [examples.index(one) for one in telling(examples, chosen)]
 
-    assert kept() == [1, 2]
-    assert kept("groups.skip_tied=false") == [0, 1, 2]
-    assert kept("rollouts.overlong=mask") == [1]
+def kept(which: Any, *assignments: str) -> list[int]:
+    chosen = read_settings(values={"data": "d", "model": "m"}, assignments=assignments)
+    return [EXAMPLES.index(one) for one in which(EXAMPLES, chosen)]
+
+
+def test_what_the_mean_of_an_update_is_over() -> None:
+    assert kept(telling) == [0, 1, 2]
+    assert kept(telling, "groups.skip_tied=true") == [1, 2]
+    assert kept(telling, "groups.skip_tied=true", "loss.kl=0.1") == [0, 1, 2]
+    assert kept(telling, "groups.tokens=100") == [1, 2]
+    assert kept(telling, "rollouts.overlong=mask") == [0, 1]
+
+
+def test_what_moves_nothing_is_not_computed() -> None:
+    assert kept(moving) == [1, 2]
+    assert kept(moving, "loss.entropy=0.1") == kept(moving, "loss.kl=0.1") == [0, 1, 2]
+
+
+def test_a_tied_group_counts_in_the_mean_and_is_skipped_where_asked(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four groups of which two are tied: skipping these doubles the gradient."""
+    from qoqtrain.trainer.step import policy_step
+    from qoqtrain.trainer.step.scoring import score_rollouts
+
+    def half(rollouts: list[Any], *rest: Any, **named: Any) -> list[dict[str, Any]]:
+        scores = score_rollouts(rollouts, *rest, **named)
+        told = list(dict.fromkeys(one.question for one in rollouts))[:2]
+        for place, (one, score) in enumerate(zip(rollouts, scores, strict=True)):
+            score["overall"] = float(one.question in told and place % 2)
+        return scores
+
+    monkeypatch.setattr(policy_step, "score_rollouts", half)
+    norms = {}
+    for skip in ("false", "true"):
+        small["out"] = str(Path(small["out"]).with_name(f"run-{skip}"))
+        lines = run(small, "steps=1", f"groups.skip_tied={skip}", "rollouts.response_tokens=1")
+        assert lines[0]["groups"]["telling"] == 2
+        norms[skip] = lines[0]["gradient_norm"]
+    assert norms["true"] == pytest.approx(2 * norms["false"], rel=1e-5)
 
 
 def test_a_step_of_tied_groups_moves_nothing(small: dict[str, Any], warm: Any) -> None:

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 import qoqdata  # noqa: E402
 from qoqdata.errors import UsageError  # noqa: E402
+from qoqtrain.rollout.servers import Servers  # noqa: E402
 from qoqtrain.trainer.log import metrics  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
 from qoqtrain.trainer.plan.settings import read_settings  # noqa: E402
@@ -28,7 +29,9 @@ def server_run(**rollouts) -> SimpleNamespace:
     collator = SimpleNamespace(
         processor=processor, boxes="annotated", system="Be brief.", opened="<think>\n"
     )
-    return SimpleNamespace(settings=read_settings(values=given), collator=collator)
+    settings = read_settings(values=given)
+    servers = Servers(settings.rollouts.urls)
+    return SimpleNamespace(settings=settings, collator=collator, servers=servers)
 
 
 def test_messages_hold_the_prompt_and_its_images_in_order(demo):

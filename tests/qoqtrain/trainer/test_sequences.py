@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -19,32 +20,57 @@ from qoqtrain.data.collate import Collator  # noqa: E402
 from qoqtrain.model.tiny import tiny_policy  # noqa: E402
 from qoqtrain.trainer.step.sequences import (  # noqa: E402
     Example,
+    in_step,
     micro_batches,
     padded,
-    response_logits,
+    response_distribution,
     token_distribution,
     token_logprobs,
 )
 
 
 @given(
-    lengths=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 9)), min_size=1, max_size=20),
-    count=st.integers(1, 8),
+    lengths=st.lists(
+        st.tuples(st.integers(1, 90), st.lists(st.integers(1, 9), min_size=1, max_size=5)),
+        min_size=1,
+        max_size=12,
+    ),
+    most=st.integers(1, 8),
+    tokens=st.none() | st.integers(1, 400),
+    shared=st.booleans(),
 )
-def test_every_example_counts_once_whatever_the_number_of_micro_batches(lengths, count):
-    examples = [Example(row, (1,) * tokens) for row, (_, tokens) in enumerate(lengths)]
-    found = micro_batches(examples, [prompt for prompt, _ in lengths], count)
-    assert len(found) == count
-    assert all(found)
-    counted = [example for batch in found for example in batch if example.counts]
-    assert sorted(example.row for example in counted) == list(range(len(lengths)))
-    sizes = [sum(example.counts for example in batch) for batch in found]
-    assert max(sizes) - min(sizes) <= 1
+def test_every_example_is_in_one_micro_batch_that_is_not_too_large(lengths, most, tokens, shared):
+    prompts = [prompt for prompt, _ in lengths]
+    examples = [Example(row, (1,) * n) for row, (_, many) in enumerate(lengths) for n in many]
+    cuts = micro_batches(examples, prompts, sequences=most, tokens=tokens, shared=shared)
+    assert sorted(map(id, (e for cut in cuts for e in cut))) == sorted(map(id, examples))
+    for cut in cuts:
+        if tokens is None:
+            assert len(cut) <= most
+        elif len(cut) > 1:
+            rows = {e.row for e in cut} if shared else range(len(cut))
+            by_row = (
+                [[e for e in cut if e.row == row] for row in rows] if shared else [[e] for e in cut]
+            )
+            widths = [prompts[part[0].row] + sum(len(e.tokens) for e in part) for part in by_row]
+            assert len(widths) * max(widths) <= tokens
+    if tokens is None:
+        assert len(cuts) == math.ceil(len(examples) / most)
+    # Responses to one row lie together.
+    order = [e.row for cut in cuts for e in cut]
+    assert sum(a != b for a, b in pairwise(order)) == len(lengths) - 1
+
+
+def test_ranks_with_fewer_micro_batches_fill_up_with_what_does_not_count():
+    one, two = Example(0, (1, 2)), Example(1, (1,))
+    found = in_step([[one], [two]], 3)
+    assert found[:2] == [[one], [two]]
+    assert [(e.row, e.counts) for e in found[2]] == [(1, False)]
 
 
 def test_no_example_is_refused():
     with pytest.raises(UsageError):
-        micro_batches([], [], 2)
+        in_step([], 2)
 
 
 def test_padding_by_hand():
@@ -57,9 +83,10 @@ def test_padding_by_hand():
 
 @dataclass(frozen=True)
 class Bare:
-    """A policy that forwards as an engine does."""
+    """A policy that forwards as an engine does; `shares_prompts` as an engine says it."""
 
     policy: Any
+    shares_prompts: bool
 
     @property
     def device(self):
@@ -69,40 +96,80 @@ class Bare:
         return self.policy(**inputs)
 
 
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
-def test_log_probabilities_do_not_depend_on_what_shares_the_batch(demo, family):
-    """Images, several images, ECGs and plain prompts of different lengths in one batch."""
+@pytest.fixture(scope="module")
+def kinds(demo) -> list[Any]:
+    """A record each of images, several images, ECGs and none of them."""
     torch.set_num_threads(1)
     stream = qoqdata.open(demo).stream("train", images="bytes", shuffle=False, epochs=1, workers=0)
     chosen: dict[tuple, Any] = {}
     for record in stream:
         kind = (record["domain"], len(record["images"] or ()), record["ecg"] is not None)
         chosen.setdefault(kind, record)
+    return list(chosen.values())
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("shares", [True, False])
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+def test_log_probabilities_do_not_depend_on_what_shares_the_batch(kinds, family, shares, attention):
+    """Two or three responses to prompts of different lengths in one batch, in any order."""
     policy, processor = tiny_policy(family)
+    policy.vlm.set_attn_implementation(attention)
+    assert policy.shares_prompts
     collator = Collator(processor)
-    rows = collator.rows(list(chosen.values()))
-    kinds = {(row.grid is not None and len(row.grid) > 1, row.ecg is not None) for row in rows}
-    assert {(True, False), (False, True), (False, False)} <= kinds
+    rows = collator.rows(kinds)
+    held = {(row.grid is not None and len(row.grid) > 1, row.ecg is not None) for row in rows}
+    assert {(True, False), (False, True), (False, False)} <= held
     torch.manual_seed(0)
     examples = [
-        Example(row, tuple(torch.randint(20, 250, (3 + row % 4,)).tolist()))
+        Example(row, tuple(torch.randint(20, 250, (1 + (row + copy) % 4,)).tolist()))
+        for copy in range(3)
         for row in range(len(rows))
+        if copy < 2 or row % 2
     ]
-    bare = Bare(policy)
+    pixels: list[int] = []
+    embedding = policy.core.visual.patch_embed
+    embedding.register_forward_pre_hook(lambda _, given: pixels.append(len(given[0])))
     with torch.no_grad():
-        together = padded(examples, processor.pad_token_id)
-        logits = response_logits(bare, collator, rows, examples, together)
-        found = token_logprobs(logits, together.tokens, temperature=0.7)
+        found, responses = response_distribution(
+            Bare(policy, shares), collator, rows, examples, temperature=0.7
+        )
+        if shares:
+            assert pixels == [sum(len(row.pixel_values) for row in rows if row.grid is not None)]
+        assert found.logprobs.shape == responses.tokens.shape
         for place, example in enumerate(examples):
             batch = collator.batch([rows[example.row]])
             tokens = torch.tensor([example.tokens])
             whole = policy(**batch.with_responses(tokens, torch.ones_like(tokens)))
             start = batch.input_ids.shape[1]
-            table = torch.log_softmax(whole[0].double() / 0.7, -1)
-            expected = [table[start - 1 + t, token] for t, token in enumerate(example.tokens)]
-            torch.testing.assert_close(
-                found[place, : len(expected)].double(), torch.stack(expected), atol=2e-4, rtol=1e-4
-            )
+            table = torch.log_softmax(whole[0].double() / 0.7, -1)[start - 1 : -1]
+            expected = table.gather(-1, tokens[0, :, None])[:, 0]
+            spread = -(table.exp() * table).sum(-1)
+            own = slice(0, len(example.tokens))
+            close = {"atol": 2e-4, "rtol": 1e-4}
+            torch.testing.assert_close(found.logprobs[place, own].double(), expected, **close)
+            torch.testing.assert_close(found.entropies[place, own].double(), spread, **close)
+
+
+def test_shared_prompts_give_the_gradient_of_prompts_apart(kinds):
+    policy, processor = tiny_policy("qwen3_vl")
+    collator = Collator(processor)
+    rows = collator.rows(kinds[:3])
+    torch.manual_seed(0)
+    examples = [
+        Example(row, tuple(torch.randint(20, 250, (4 + copy,)).tolist()))
+        for row in range(len(rows))
+        for copy in range(2)
+    ]
+    gradients = []
+    for shares in (True, False):
+        policy.zero_grad()
+        found, responses = response_distribution(Bare(policy, shares), collator, rows, examples)
+        weights = torch.arange(1.0, 1 + len(examples))[:, None] * responses.mask
+        (found.logprobs * weights - 0.1 * found.entropies * responses.mask).sum().backward()
+        gradients.append({name: p.grad.clone() for name, p in policy.named_parameters()})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=1e-4)
 
 
 def naive(logits, tokens, temperature):
@@ -121,7 +188,7 @@ def test_equal_to_log_softmax_with_any_chunk(chunk, temperature):
     torch.manual_seed(0)
     logits = (8 * torch.randn(3, 7, 11)).requires_grad_()
     tokens = torch.randint(0, 11, (3, 7))
-    found = token_logprobs(logits, tokens, temperature=temperature, chunk=chunk)
+    found = token_logprobs(logits, tokens, temperature=temperature, chunk=chunk).logprobs
     expected = naive(logits, tokens, temperature)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
     weights = torch.randn(3, 7)
@@ -133,13 +200,14 @@ def test_equal_to_log_softmax_with_any_chunk(chunk, temperature):
 def test_half_precision_logits_are_summed_in_float32():
     logits = (20 * torch.randn(1, 4, 1000)).bfloat16()
     tokens = torch.randint(0, 1000, (1, 4))
-    found = token_logprobs(logits, tokens)
+    found = token_logprobs(logits, tokens).logprobs
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.double(), naive(logits, tokens, 1.0), rtol=1e-5, atol=1e-4)
 
 
 def test_no_tokens_and_other_shapes():
-    assert token_logprobs(torch.zeros(2, 0, 5), torch.zeros(2, 0).long()).shape == (2, 0)
+    empty = token_logprobs(torch.zeros(2, 0, 5), torch.zeros(2, 0).long())
+    assert empty.logprobs.shape == (2, 0)
     with pytest.raises(UsageError, match="tokens"):
         token_logprobs(torch.zeros(2, 3, 5), torch.zeros(2, 2).long())
 

@@ -1,0 +1,178 @@
+"""Column chunks of signals: a page for the rows of a recording, its values repeated.
+
+Rows are lists of leads, and leads of samples, each of which may be null by the schema: a sample
+that is there has definition level 6; its repetition level is 0 where it begins a row, 1 where it
+begins a lead, and 2 elsewhere. So levels are a few runs, whatever the number of samples.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+
+from qoqdata.pipeline.signal_columns.runs import SignalRun
+from qoqdata.pipeline.signal_columns.thrift import (
+    FALSE,
+    I32,
+    STRUCT,
+    Kept,
+    Struct,
+    varint,
+    write_struct,
+)
+
+#: Numbers of the format.
+PLAIN, RLE, BY_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 8, 9
+_DATA_PAGE, _DICTIONARY_PAGE = 0, 2
+_PRESENT = 6
+#: Bytes of samples, repeated, that a page may hold: no reader has to inflate more at once.
+_PAGE_BYTES = 2**24
+#: Samples of each value from which on signals have a dictionary, in the first recording: all
+#: together have far fewer values a sample.
+SAMPLES_A_VALUE = 4
+#: Both are whole bytes: a compressor finds more in them, and they are not to be packed bit by bit.
+_NARROW, _WIDE = np.dtype("<u2"), np.dtype("<u4")
+
+
+@dataclass(frozen=True)
+class SignalChunk:
+    """A column chunk: its bytes, of which the first `dictionary` are a dictionary's, the size of
+    all when inflated, how many values, and its encodings; `pages` as place in the bytes, length and
+    first row."""
+
+    data: bytes
+    dictionary: int
+    inflated: int
+    values: int
+    encodings: tuple[int, ...]
+    pages: tuple[tuple[int, int, int], ...]
+
+
+def signal_chunk(runs: Sequence[SignalRun], codec: str) -> SignalChunk:
+    """The samples of a row group: by a dictionary where they are steps of a recorder; where they
+    are computed, in bytes of equal significance, which a compressor needs where all differ."""
+    if not _is_quantised(runs):
+        return _chunk([], ((run, _split(run.samples)) for run in runs), BYTE_STREAM_SPLIT, codec)
+    # As bits, so that -0.0 and NaN of any kind stay what they are.
+    samples = np.concatenate([run.samples for run in runs]).view(np.int32)
+    coded = pa.array(samples).dictionary_encode()
+    values = coded.dictionary.to_numpy()
+    width = _NARROW if len(values) <= 2**16 else _WIDE
+    places = coded.indices.to_numpy().astype(width)
+    own = np.split(places, np.cumsum([run.samples.size for run in runs])[:-1])
+    return _chunk([values], zip(runs, own, strict=True), BY_DICTIONARY, codec)
+
+
+def valid_chunk(runs: Sequence[SignalRun], codec: str) -> SignalChunk:
+    """The masks of a row group, a bit a sample."""
+    return _chunk([], ((run, run.valid) for run in runs), PLAIN, codec)
+
+
+def _chunk(
+    dictionary: Sequence[np.ndarray],
+    parts: Iterable[tuple[SignalRun, np.ndarray]],
+    encoding: int,
+    codec: str,
+) -> SignalChunk:
+    stored: list[bytes] = []
+    place = inflated = total = row = 0
+    for values in dictionary:
+        facts: Struct = {1: (I32, len(values)), 2: (I32, PLAIN), 3: (FALSE, Kept())}
+        page, size = _page(_DICTIONARY_PAGE, 7, facts, values.tobytes(), codec)
+        stored += page
+        place, inflated = sum(map(len, page)), size
+    begin = place
+    pages = []
+    for run, values in parts:
+        for part in _cut(run):
+            count = part.rows * max(part.samples.size, 1)
+            levels = _levels(part.rows, part.leads, part.samples.size)
+            body = b"".join((levels, *_ENCODED[encoding](values, part.rows)))
+            facts = {1: (I32, count), 2: (I32, encoding), 3: (I32, RLE), 4: (I32, RLE)}
+            page, size = _page(_DATA_PAGE, 5, facts, body, codec)
+            length = sum(map(len, page))
+            pages.append((place, length, row))
+            stored += page
+            place, inflated = place + length, inflated + size
+            total, row = total + count, row + part.rows
+    encodings = (PLAIN, RLE, encoding) if dictionary else (RLE, encoding)
+    return SignalChunk(b"".join(stored), begin, inflated, total, encodings, tuple(pages))
+
+
+def _cut(run: SignalRun) -> Iterator[SignalRun]:
+    """Parts of a run whose samples fit a page; a row is never cut."""
+    most = max(1, _PAGE_BYTES // max(run.samples.nbytes, 1))
+    for at in range(0, run.rows, most):
+        yield replace(run, rows=min(most, run.rows - at))
+
+
+def _page(
+    kind: int, field: int, facts: Struct, body: bytes, codec: str
+) -> tuple[tuple[bytes, bytes], int]:
+    """Header and content of a page, and its size when inflated."""
+    stored = pa.Codec(codec).compress(body, asbytes=True)
+    crc = zlib.crc32(stored)
+    header = write_struct(
+        {
+            1: (I32, kind),
+            2: (I32, len(body)),
+            3: (I32, len(stored)),
+            4: (I32, crc - (crc >> 31 << 32)),
+            field: (STRUCT, facts),
+        }
+    )
+    return (header, stored), len(header) + len(body)
+
+
+@lru_cache(maxsize=64)
+def _levels(rows: int, leads: int, samples: int) -> bytes:
+    """Repetition and definition levels of rows, each behind its length."""
+    if not leads:
+        levels = (_run(rows, 0), _run(rows, 0))
+    else:
+        rest = samples // leads - 1
+        first, later = ((_run(1, level) + _run(rest, 2)) for level in (0, 1))
+        levels = ((first + later * (leads - 1)) * rows, _run(rows * samples, _PRESENT))
+    return b"".join(len(one).to_bytes(4, "little") + one for one in levels)
+
+
+def _run(count: int, level: int) -> bytes:
+    return varint(count << 1) + bytes([level]) if count else b""
+
+
+def _places(places: np.ndarray, rows: int) -> list[bytes]:
+    """Places in the dictionary: bits of each, then one run of groups of eight."""
+    width = places.dtype.itemsize
+    groups = -(-places.size * rows // 8)
+    head = bytes([8 * width]) + (varint(groups << 1 | 1) if groups else b"")
+    fill = bytes((groups * 8 - places.size * rows) * width)
+    return [head, *[places.tobytes()] * rows, fill]
+
+
+def _split(samples: np.ndarray) -> np.ndarray:
+    """The bytes (4, samples) of float32, those of the lowest significance first."""
+    return np.ascontiguousarray(samples.astype("<f4").view(np.uint8).reshape(-1, 4).T)
+
+
+def _streams(split: np.ndarray, rows: int) -> list[bytes]:
+    return [stream.tobytes() for stream in split for _ in range(rows)]
+
+
+def _bits(valid: np.ndarray, rows: int) -> list[bytes]:
+    if valid.size % 8 == 0:
+        return [np.packbits(valid, bitorder="little").tobytes()] * rows
+    return [np.packbits(np.tile(valid, rows), bitorder="little").tobytes()]
+
+
+_ENCODED = {BY_DICTIONARY: _places, BYTE_STREAM_SPLIT: _streams, PLAIN: _bits}
+
+
+def _is_quantised(runs: Sequence[SignalRun]) -> bool:
+    """Whether samples are those of a recorder, steps of its resolution, and not computed ones."""
+    samples = next(run.samples for run in runs if run.leads)
+    return SAMPLES_A_VALUE * len(pa.array(samples).unique()) <= len(samples)

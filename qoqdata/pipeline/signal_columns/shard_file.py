@@ -1,0 +1,210 @@
+"""A shard that Arrow writes, with columns of signals among its own.
+
+Arrow writes each row group with empty lists in place of signals; the real column chunks follow it
+in the file, so that a row group stays one stretch. At the end the footer is told of them, and
+where Arrow's own chunks and pages are now.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from qoqdata.pipeline.signal_columns.pages import SignalChunk, signal_chunk, valid_chunk
+from qoqdata.pipeline.signal_columns.runs import SignalRun
+from qoqdata.pipeline.signal_columns.thrift import (
+    I32,
+    I64,
+    LIST,
+    STRUCT,
+    Asked,
+    Struct,
+    read_struct,
+    write_struct,
+)
+
+SIGNAL, VALID = (f"ecg.{name}.list.element.list.element" for name in ("signal", "valid"))
+_MAGIC = b"PAR1"
+#: What is looked at of a footer, by the numbers of fields in parquet.thrift: row groups (4), their
+#: chunks (1), and of these places, lengths and facts (3).
+_FACTS: Asked = {3: {}, 6: {}, 7: {}, 9: {}, 10: {}, 11: {}}
+_CHUNK: Asked = {2: {}, 3: _FACTS, 4: {}, 5: {}, 6: {}, 7: {}}
+_FOOTER: Asked = {4: {1: _CHUNK, 2: {}, 5: {}, 6: {}}}
+_PLACES: Asked = {1: {1: {}}}
+
+
+def without_signals(ecg: pa.StructArray) -> pa.StructArray:
+    """A column `ecg` with empty lists in place of signals and masks."""
+    present, kind = ecg.is_valid(), ecg.type
+    members = []
+    for field in kind:
+        if field.name in ("signal", "valid"):
+            members.append(pa.array([[]] * len(ecg), field.type))
+        else:
+            members.append(pc.struct_field(ecg, field.name))
+    mask = pc.invert(present)
+    return pa.StructArray.from_arrays(members, fields=list(kind), mask=mask)
+
+
+class SignalShard:
+    """Writes tables, with the runs of their signals where these are apart, to a Parquet file."""
+
+    def __init__(self, path: Path, schema: pa.Schema, settings: dict[str, Any]) -> None:
+        self._file = path.open("wb+")
+        self._written = self._foreign = 0
+        #: Where, by Arrow's count, chunks of ours stand, and how many bytes of them up to there.
+        self._places: list[int] = []
+        self._shifts: list[int] = []
+        self._chunks: dict[int, dict[str, tuple[int, SignalChunk]]] = {}
+        self._groups = 0
+        self._codecs = settings["compression"]
+        self._writer = pq.ParquetWriter(pa.PythonFile(self, mode="w"), schema, **settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _: TracebackType) -> None:
+        try:
+            self._writer.close()
+            if kind is None and self._chunks:
+                self._finish()
+        finally:
+            self._file.close()
+
+    def write_table(
+        self, table: pa.Table, runs: Sequence[SignalRun] | None, row_group_size: int
+    ) -> None:
+        """Write row groups; a table whose signals are apart, in `runs`, is one row group."""
+        self._writer.write_table(table, row_group_size=row_group_size)
+        if runs is not None:
+            chunks = {
+                SIGNAL: signal_chunk(runs, self._codecs[SIGNAL]),
+                VALID: valid_chunk(runs, self._codecs[VALID]),
+            }
+            own = self._chunks[self._groups] = {}
+            for leaf, chunk in chunks.items():
+                own[leaf] = self._file.tell(), chunk
+                self._file.write(chunk.data)
+                self._foreign += len(chunk.data)
+            self._places.append(self._written)
+            self._shifts.append(self._foreign)
+        self._groups += -(-table.num_rows // row_group_size)
+
+    # What Arrow needs of a file.
+    closed = False
+
+    def write(self, data: bytes) -> int:
+        """Arrow's bytes, counted."""
+        self._written += len(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Nothing: the file is flushed when it is closed."""
+
+    def close(self) -> None:
+        """Nothing: the footer is still to be written."""
+
+    def _finish(self) -> None:
+        """Write page indexes and footer anew."""
+        end = self._file.tell()
+        size = int.from_bytes(self._bytes(end - 8, 4), "little")
+        footer, _ = read_struct(self._bytes(end - 8 - size, size), 0, _FOOTER)
+        groups = footer[4][1][1]
+        chunks = [chunk for group in groups for chunk in group[1][1][1]]
+        indexes = [chunk[at][1] for chunk in chunks for at in (4, 6) if at in chunk]
+        begin = self._moved(min(indexes)) if indexes else end - 8 - size
+        # Read before any is written over.
+        column_indexes = [self._index(chunk, 6) for chunk in chunks]
+        offset_indexes = [self._moved_pages(self._index(chunk, 4)) for chunk in chunks]
+        for chunk in chunks:
+            self._move(chunk)
+        place = 0
+        for number, group in enumerate(groups):
+            for chunk in group[1][1][1]:
+                leaf = b".".join(chunk[3][1][3][1][1]).decode()
+                if (ours := self._chunks.get(number, {}).get(leaf)) is not None:
+                    column_indexes[place], offset_indexes[place] = b"", _pages(*ours)
+                    _describe(chunk[3][1], *ours)
+                place += 1
+            _sum_up(group)
+        self._file.seek(begin)
+        self._file.truncate()
+        for indexes, field in ((column_indexes, 6), (offset_indexes, 4)):
+            for chunk, index in zip(chunks, indexes, strict=True):
+                chunk.pop(field, None), chunk.pop(field + 1, None)
+                if index:
+                    chunk[field] = I64, self._file.tell()
+                    chunk[field + 1] = I32, len(index)
+                    self._file.write(index)
+        content = write_struct(footer)
+        self._file.write(content + len(content).to_bytes(4, "little") + _MAGIC)
+
+    def _bytes(self, place: int, size: int) -> bytes:
+        self._file.seek(place)
+        return self._file.read(size)
+
+    def _index(self, chunk: Struct, field: int) -> bytes:
+        """The index of a chunk, by the fields of its place and length."""
+        if field not in chunk:
+            return b""
+        return self._bytes(self._moved(chunk[field][1]), chunk[field + 1][1])
+
+    def _moved(self, place: int) -> int:
+        """Where in the file that is which Arrow believes at `place`."""
+        before = bisect_right(self._places, place)
+        return place + (self._shifts[before - 1] if before else 0)
+
+    def _move(self, chunk: Struct) -> None:
+        facts = chunk[3][1]
+        for fields, number in ((chunk, 2), (facts, 9), (facts, 10), (facts, 11)):
+            # Places of 0 are none.
+            if number in fields and fields[number][1]:
+                fields[number] = I64, self._moved(fields[number][1])
+
+    def _moved_pages(self, index: bytes) -> bytes:
+        if not index:
+            return index
+        fields, _ = read_struct(index, 0, _PLACES)
+        for page in fields[1][1][1]:
+            page[1] = I64, self._moved(page[1][1])
+        return write_struct(fields)
+
+
+def _pages(place: int, chunk: SignalChunk) -> bytes:
+    """The offset index of a chunk at a place of the file."""
+    pages = [
+        {1: (I64, place + begin), 2: (I32, size), 3: (I64, row)} for begin, size, row in chunk.pages
+    ]
+    return write_struct({1: (LIST, (STRUCT, pages))})
+
+
+def _describe(facts: Struct, place: int, chunk: SignalChunk) -> None:
+    """Put a chunk at a place of the file where the facts tell of Arrow's empty one."""
+    facts[2] = LIST, (I32, list(chunk.encodings))
+    facts[5] = I64, chunk.values
+    facts[6] = I64, chunk.inflated
+    facts[7] = I64, len(chunk.data)
+    facts[9] = I64, place + chunk.dictionary
+    facts.pop(11, None)
+    if chunk.dictionary:
+        facts[11] = I64, place
+    for number in (12, 13, 16):  # Of the empty one: statistics of values, pages and sizes.
+        facts.pop(number, None)
+
+
+def _sum_up(group: Struct) -> None:
+    """The sizes of a row group, and where it begins."""
+    chunks = [chunk[3][1] for chunk in group[1][1][1]]
+    group[2] = I64, sum(facts[6][1] for facts in chunks)
+    if 6 in group:
+        group[6] = I64, sum(facts[7][1] for facts in chunks)
+    if 5 in group:
+        starts = (facts[place] for facts in chunks for place in (9, 11) if place in facts)
+        group[5] = I64, min(start for _, start in starts)
