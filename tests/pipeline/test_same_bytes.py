@@ -111,7 +111,7 @@ def parts_in_disorder(site: Site, raw: str, out: Any) -> None:
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """Two nodes on this machine, of two cores each, that spill nothing to disk."""
+    """A node on this machine that spills nothing to disk; the tests add another, and lose it."""
     pytest.importorskip("ray", reason="the ray engine needs qoqdata[ray]")
     import ray
     from ray.cluster_utils import Cluster
@@ -120,7 +120,6 @@ def cluster() -> Iterator[Any]:
     made = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 2, "_system_config": unspilled}
     )
-    made.add_node(num_cpus=2)
     yield made
     ray.shutdown()
     made.shutdown()
@@ -130,11 +129,11 @@ def ray_with_losses(site: Site, cluster: Any, raw: str, out: Any) -> None:
     """A worker, a raylet and the driver killed in turn; then the command again."""
     words = ("build", "--config", site.folder / f"{raw}.yaml", "--out", out, "--engine", "ray")
     words = (*words, "--address", cluster.address)
+    lost = cluster.add_node(num_cpus=2)
     first = site.run(*words)
     assert wait_for(first, lambda: receipts(out) >= 1)
     assert kill_a_worker()
     assert wait_for(first, lambda: receipts(out) >= 3)
-    lost = cluster.add_node(num_cpus=1)
     cluster.remove_node(lost, allow_graceful=False)  # Its raylet gets SIGKILL.
     assert killed_when(first, lambda: receipts(out) >= 5)
     site.done(*words)

@@ -21,7 +21,7 @@ from qoqdata.errors import (
     UnreadableFile,
     UsageError,
 )
-from qoqdata.sources import rawtree
+from qoqdata.sources import raw_stamps
 from qoqdata.sources.rawtree import RawTree, open_raw, read_text
 
 
@@ -327,8 +327,8 @@ def test_stamp(raw: RawTree) -> None:
 
 @pytest.mark.parametrize("slow", [0.0, 1.0], ids=["several at a time", "one by one"])
 def test_stamps_of_many(raw: RawTree, monkeypatch: pytest.MonkeyPatch, slow: float) -> None:
-    monkeypatch.setattr(rawtree, "_SLOW", slow)
-    monkeypatch.setattr(rawtree, "_TRIED", 2)
+    monkeypatch.setattr(raw_stamps, "_SLOW", slow)
+    monkeypatch.setattr(raw_stamps, "_TRIED", 2)
     paths = ["a.png", "none.png", "../secret.png", "deep/b.PNG", "deep/er/c.jpg", "a.png/x"] * 5
     assert raw.stamps(paths) == [raw.stamp(path) for path in paths]
     assert [stamp and stamp[0] for stamp in raw.stamps(paths)[:6]] == [5, None, None, 10, 13, None]
