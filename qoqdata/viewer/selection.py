@@ -164,7 +164,7 @@ def _order(values: NDArray[np.float32], descending: bool) -> NDArray[np.int32]:
     some = values[known]
     # Numbers of two bytes are sorted ten times as fast, and ages and counts are such.
     if len(some) and some.min() >= 0 and some.max() < _UNKNOWN and (some == some.astype(int)).all():
-        keys = np.full(len(values), _UNKNOWN, np.uint16)
+        keys: NDArray[np.uint16] = np.full(len(values), _UNKNOWN, np.uint16)
         keys[known] = _UNKNOWN - 1 - some if descending else some
         return np.argsort(keys, kind="stable").astype(np.int32)
     return np.argsort(-values if descending else values, kind="stable").astype(np.int32)
