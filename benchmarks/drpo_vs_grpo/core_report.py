@@ -24,6 +24,7 @@ from benchmarks.drpo_vs_grpo.figures import interval
 from benchmarks.drpo_vs_grpo.headline import (
     MAIN_SKEW,
     MAIN_WORLD,
+    Pair,
     Runs,
     bounds,
     core_lines,
@@ -70,19 +71,26 @@ def write(path: Path, runs: Runs) -> None:
 
 
 def factorial_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
-    """One row a sampler and weights: the share of the gap closed without and with the filter, on
-    the pairs that all cells have."""
-    pairs = runs.pairs(MAIN_SKEW, *FACTORIAL.values())
+    """One row a sampler and weights: the share of the gap closed without and with the filter, with
+    the number of pairs that a cell has, and the difference on those that both have."""
     lines = []
     for sampler, name in SAMPLERS.items():
-        for weights in WEIGHTS if pairs else ():
-            cells = [
-                runs.closed(MAIN_SKEW, FACTORIAL[sampler, weights, tied], pairs)
-                for tied in (False, True)
-            ]
-            gain = interval(np.subtract(cells[1], cells[0])).signed
-            lines.append((name, weights, *map(interval, cells), gain))
+        for weights in WEIGHTS:
+            cells = [FACTORIAL[sampler, weights, tied] for tied in (False, True)]
+            both = _here(runs, *cells)
+            off, on = (runs.closed(MAIN_SKEW, cell, both) if both else [] for cell in cells)
+            gain = interval(np.subtract(on, off)).signed if both else "-"
+            lines.append((name, weights, *(_closed(runs, cell) for cell in cells), gain))
     return ("sampler", "weights", "no filter", "filter", "filter adds"), lines
+
+
+def _here(runs: Runs, *arms: str) -> list[Pair]:
+    return [pair for pair in runs.pairs(MAIN_SKEW, *arms) if pair[0] == MAIN_WORLD]
+
+
+def _closed(runs: Runs, arm: str) -> str:
+    pairs = _here(runs, arm)
+    return f"{interval(runs.closed(MAIN_SKEW, arm, pairs))} ({len(pairs)})" if pairs else "-"
 
 
 def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
@@ -94,7 +102,7 @@ def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
     arms = [arm for arm in named if arm in runs.of_skew[MAIN_SKEW]]
     lines = []
     for arm in arms if len(arms) > len({*arms} & {*CORE}) else ():
-        pairs = [pair for pair in runs.pairs(MAIN_SKEW, arm, "grpo_core") if pair[0] == MAIN_WORLD]
+        pairs = _here(runs, arm, "grpo_core")
         rows = [runs.of_skew[MAIN_SKEW][arm][pair] for pair in pairs]
         closed = runs.closed(MAIN_SKEW, arm, pairs)
         grpo = runs.closed(MAIN_SKEW, "grpo_core", pairs)
