@@ -34,10 +34,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         with naming(path):
             yield draft
-        with draft.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
+            with draft.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(path)
+            _sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -84,6 +84,11 @@ class Layout:
         return self.root / "curation" / "answerers.parquet"
 
     @property
+    def label_errors(self) -> Path:
+        """Answers that are likely wrong, as the last audit that looked for them found them."""
+        return self.root / "curation" / "label_errors.parquet"
+
+    @property
     def benchmark_images(self) -> Path:
         """Records that show an image of a benchmark, as the last pass with an index found them."""
         return self.root / "curation" / "benchmark_images.parquet"

@@ -22,13 +22,13 @@ def fitted(pictures: list[Picture]) -> np.ndarray:
     values: list[np.ndarray] = []
     is_text: list[bool] = []
     for picture in pictures:
-        clean = [value for part in strokes(picture.pixels) for value in measures(part)[1]]
+        clean = list(measures(strokes(picture.pixels))[1])
         values += clean
         is_text += [False] * len(clean)
         for burned in (burn(picture.pixels, rng) for _ in range(_TIMES)):
             if burned is None or not burned.legible:
                 continue
-            lines = [zip(*measures(part), strict=True) for part in strokes(burned.pixels)]
+            lines = [zip(*measures(strokes(burned.pixels)), strict=True)]
             own = [value for some in lines for box, value in some if _covers(box, burned)]
             values += own
             is_text += [True] * len(own)

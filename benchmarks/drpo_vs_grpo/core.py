@@ -20,15 +20,19 @@ from benchmarks.drpo_vs_grpo.arms import CORE, DYNAMIC, EXTRA, Arm
 from benchmarks.drpo_vs_grpo.core_report import write
 from benchmarks.drpo_vs_grpo.domains import World
 from benchmarks.drpo_vs_grpo.evaluation import mean_f1
-from benchmarks.drpo_vs_grpo.headline import Runs, core_lines, headline_lines
+from benchmarks.drpo_vs_grpo.headline import (
+    MAIN_SKEW,
+    MAIN_WORLD,
+    Runs,
+    core_lines,
+    headline_lines,
+)
 from benchmarks.drpo_vs_grpo.schedule import Choice, Schedule
 from benchmarks.drpo_vs_grpo.sweep import FIXED, Bench, Journal
 from qoqdata import command_line, console
 
 #: Chooses the rate of every arm, on the validation split; in no figure of the tables.
 SEARCH_SEED = 100
-#: Where the factorial, published methods, dynamic draws and traces run.
-FACTORIAL_SKEW, FACTORIAL_WORLD = 1.0, 0
 
 
 def core(
@@ -140,8 +144,7 @@ def main() -> None:
                     schedule,
                     chosen.seeds,
                     folder,
-                    chosen.factorial
-                    and (world.skew, world.seed) == (FACTORIAL_SKEW, FACTORIAL_WORLD),
+                    chosen.factorial and (world.skew, world.seed) == (MAIN_SKEW, MAIN_WORLD),
                 )
                 for world in every
             ]

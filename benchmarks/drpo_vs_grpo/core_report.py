@@ -22,6 +22,9 @@ from benchmarks.drpo_vs_grpo.domains import DOMAINS, shares
 from benchmarks.drpo_vs_grpo.evaluation import mean_f1
 from benchmarks.drpo_vs_grpo.figures import interval
 from benchmarks.drpo_vs_grpo.headline import (
+    MAIN_SKEW,
+    MAIN_WORLD,
+    Pair,
     Runs,
     bounds,
     core_lines,
@@ -32,7 +35,6 @@ from benchmarks.drpo_vs_grpo.headline import (
 from benchmarks.drpo_vs_grpo.report import between, markdown
 
 BEGIN, END = "<!-- headline -->", "<!-- end of headline -->"
-MAIN_SKEW = 1.0
 COLOURS = {
     "base": "#bbbbbb",
     "grpo_core": "#777777",
@@ -51,16 +53,13 @@ def page(text: str, runs: Runs) -> str:
         if lines:
             parts += [f"\n### The core at skew {skew:g}\n", markdown(columns, lines)]
     if MAIN_SKEW in runs.of_skew:
-        if lines := factorial_lines(runs)[1]:
-            parts += [
-                "\n### Sampler x weights x filter\n",
-                markdown(factorial_lines(runs)[0], lines),
-            ]
-        if lines := other_lines(runs)[1]:
-            parts += [
-                "\n### Other methods, and what explains it\n",
-                markdown(other_lines(runs)[0], lines),
-            ]
+        for heading, made in (
+            ("Sampler x weights x filter", factorial_lines),
+            ("Other methods, and what explains it", other_lines),
+        ):
+            columns, lines = made(runs)
+            if lines:
+                parts += [f"\n### {heading}\n", markdown(columns, lines)]
     parts += ["\n### Rates\n", markdown(*rate_lines(runs))]
     return between(text, BEGIN, END, "\n".join(parts))
 
@@ -72,29 +71,38 @@ def write(path: Path, runs: Runs) -> None:
 
 
 def factorial_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
-    """One row a sampler and weights: the share of the gap closed without and with the filter, on
-    the pairs that all cells have."""
-    pairs = runs.pairs(MAIN_SKEW, *FACTORIAL.values())
+    """One row a sampler and weights: the share of the gap closed without and with the filter, with
+    the number of pairs that a cell has, and the difference on those that both have."""
     lines = []
     for sampler, name in SAMPLERS.items():
-        for weights in WEIGHTS if pairs else ():
-            cells = [
-                runs.closed(MAIN_SKEW, FACTORIAL[sampler, weights, tied], pairs)
-                for tied in (False, True)
-            ]
-            gain = interval(np.subtract(cells[1], cells[0])).signed
-            lines.append((name, weights, *map(interval, cells), gain))
+        for weights in WEIGHTS:
+            cells = [FACTORIAL[sampler, weights, tied] for tied in (False, True)]
+            both = _here(runs, *cells)
+            off, on = (runs.closed(MAIN_SKEW, cell, both) if both else [] for cell in cells)
+            gain = interval(np.subtract(on, off)).signed if both else "-"
+            lines.append((name, weights, *(_closed(runs, cell) for cell in cells), gain))
     return ("sampler", "weights", "no filter", "filter", "filter adds"), lines
 
 
+def _here(runs: Runs, *arms: str) -> list[Pair]:
+    return [pair for pair in runs.pairs(MAIN_SKEW, *arms) if pair[0] == MAIN_WORLD]
+
+
+def _closed(runs: Runs, arm: str) -> str:
+    pairs = _here(runs, arm)
+    return f"{interval(runs.closed(MAIN_SKEW, arm, pairs))} ({len(pairs)})" if pairs else "-"
+
+
 def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
-    """Published methods, dynamic draws, traces and arms of one scale beside default and GRPO, on
-    the pairs that all have: figures, ratio to GRPO, questions asked and updated on."""
+    """Published methods, dynamic draws, traces and arms of one scale beside default and GRPO, each
+    on the pairs of one world that it has: figures, ratio to GRPO on the same pairs, questions
+    asked and updated on."""
     ours = ("default", "no_filter", *DYNAMIC, "traces")
-    arms = ("grpo_core", "proportional_paper", *PUBLISHED, *ours, *SCALED)
-    pairs = runs.pairs(MAIN_SKEW, *arms)
+    named = ("grpo_core", "proportional_paper", *PUBLISHED, *ours, *SCALED)
+    arms = [arm for arm in named if arm in runs.of_skew[MAIN_SKEW]]
     lines = []
-    for arm in arms if pairs else ():
+    for arm in arms if len(arms) > len({*arms} & {*CORE}) else ():
+        pairs = _here(runs, arm, "grpo_core")
         rows = [runs.of_skew[MAIN_SKEW][arm][pair] for pair in pairs]
         closed = runs.closed(MAIN_SKEW, arm, pairs)
         grpo = runs.closed(MAIN_SKEW, "grpo_core", pairs)
@@ -105,8 +113,8 @@ def other_lines(runs: Runs) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         ratio = "-" if arm == "grpo_core" else bounds(fieller(closed, grpo))
         name = "DRPO, as in the paper" if arm == "proportional_paper" else title(arm)
         means = interval(mean_f1(row["test"]) for row in rows)
-        lines.append((name, means, interval(closed), ratio, *counts))
-    columns = ("", "mean F1", "gap closed", "ratio to GRPO", "questions asked", "updated on")
+        lines.append((name, len(pairs), means, interval(closed), ratio, *counts))
+    columns = ("", "pairs", "mean F1", "gap closed", "ratio to GRPO", "asked", "updated on")
     return columns, lines
 
 

@@ -16,6 +16,8 @@ from benchmarks.drpo_vs_grpo.arms import ARMS, CORE
 from benchmarks.drpo_vs_grpo.evaluation import mean_f1, worst_f1
 from benchmarks.drpo_vs_grpo.figures import Interval, Row, interval
 
+#: Where the factorial, published methods, dynamic draws and traces run.
+MAIN_SKEW, MAIN_WORLD = 1.0, 0
 #: A pair: seed of the images and seed of the run; all its arms begin from the same policy.
 Pair = tuple[int, int]
 ALONE = {"base": "warm start", "ceiling": "ceiling", "traces": "supervised, from traces"}

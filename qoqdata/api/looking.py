@@ -35,6 +35,7 @@ def view(
     port: int = 0,
     policy: str | None = None,
     rollouts: str | Path | None = None,
+    raw: Mapping[str, str | Path] | None = None,
     author: str | None = None,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -42,7 +43,8 @@ def view(
 
     `on_ready` is given the URL, which holds a token; whoever has it sees the data set. `host` is
     loopback unless you say otherwise, `port` 0 is any free one. `policy` says whose success rates
-    are shown, where there are several; `rollouts` are a policy's, as `difficulty` reads them. Of a
+    are shown, where there are several; `rollouts` are a policy's, as `difficulty` reads them;
+    `raw` are raw folders by source, from whose files images are shown through other windows. Of a
     build that goes on or was stopped the viewer shows what is done. Decisions are `author`'s, by
     default of who is logged in; of a half-built set, and of one behind a URL, nothing can be
     decided.
@@ -55,7 +57,8 @@ def view(
 
     answered = None if rollouts is None else Path(rollouts)
     target = _or_half_built(dataset)
-    make = viewer_of(target, policy=policy, rollouts=answered, author=author)
+    folders = {source: Path(folder) for source, folder in (raw or {}).items()}
+    make = viewer_of(target, policy=policy, rollouts=answered, raw=folders, author=author)
     serve(make, command=COMMAND, host=host, port=port, on_ready=on_ready)
 
 
@@ -205,14 +208,16 @@ def replay(
     id: str,
     raw: str | Path,
     *,
+    mounts: Mapping[str, str | Path] | None = None,
     mapping: Mapping[str, Any] | str | Path | None = None,
     salt_file: str | Path | None = None,
 ) -> Replay:
     """Make a record again from the raw files below `raw`, and compare all of its bytes.
 
-    `mapping` is that of the build, for a source that takes one; `salt_file` holds the site's secret
-    salt. Raises UsageError for another salt than that of the build and for a missing mapping,
-    DatasetError for an id that the set does not hold and where its files are not below `raw`.
+    `mounts` are the build's further roots by folder name, and `mapping` its own, for a source that
+    takes one; `salt_file` holds the site's secret salt. Raises UsageError for another salt than
+    that of the build and for a missing mapping, DatasetError for an id that the set does not hold
+    and where its files are not below `raw`.
     """
     from qoqdata.curation import replay as replaying
     from qoqdata.curation.lineage import lineage
@@ -221,4 +226,6 @@ def replay(
     target = dataset_in_folder(dataset, command="why --replay")
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
     own = Path(mapping) if isinstance(mapping, str) else mapping
-    return replaying.replay(target, lineage(target, id), Path(raw), salt, mapping=own)
+    further = {name: Path(root) for name, root in (mounts or {}).items()}
+    made = lineage(target, id)
+    return replaying.replay(target, made, Path(raw), salt, mounts=further, mapping=own)

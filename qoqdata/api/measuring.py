@@ -131,19 +131,27 @@ def benchmark_index(
     return index
 
 
-def audit(dataset: DatasetLike, *, limit: int = LIMIT) -> Audit:
+def audit(
+    dataset: DatasetLike,
+    *,
+    limit: int = LIMIT,
+    label_errors: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Audit:
     """What is wrong with the labels of a set's kept records, found without looking at images.
 
     What those score who see no image, of at most `limit` questions of a source, task and split;
     how far the answers of later splits are spread otherwise; questions whose answer stands in
     their own text; contexts of different studies that are nearly the same. The scores go into the
-    set's curation/, and its card shows them. Raises UsageError for a set behind a URL.
+    set's curation/, and its card shows them. `label_errors` also looks at the images of train for
+    answers that are likely wrong (needs `pip install 'qoqdata[labels]'`); `progress` hears of them.
+    Raises UsageError for a set behind a URL, and where cleanlab is missing.
     """
     from qoqdata.curation.audit import run_audit
 
     target = dataset_in_folder(dataset, command="audit")
     target.check_some()
-    return run_audit(target, limit)
+    return run_audit(target, limit, label_errors=label_errors, progress=progress or silent)
 
 
 def prove(

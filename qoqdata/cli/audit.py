@@ -25,6 +25,12 @@ def audit_command(
     limit: Annotated[
         int, typer.Option(min=1, help="Questions of a source, task and split that are asked.")
     ] = LIMIT,
+    label_errors: Annotated[
+        bool,
+        typer.Option(
+            "--label-errors", help="Also find answers that are likely wrong; looks at images."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="All tables as JSON.")] = False,
 ) -> None:
     """Find labels that text or file facts give away, and splits whose answers differ.
@@ -33,16 +39,22 @@ def audit_command(
     context, one knows sizes, views, spacing, age and sex. Their scores (label F1, out of fold) go
     into the card. Tells splits whose answers are spread otherwise than in train, and questions
     whose answer stands in their own text, and contexts of different studies that are nearly the
-    same. Exit code 1 means that something was found.
+    same. With --label-errors a probe that has not seen the patient says which answers of train are
+    likely wrong: a person, or the recipe of `qoqdata curate`, decides. Exit code 1 means that
+    something was found.
     """
-    with console.working("reading questions and answers", quiet=json):
-        found = qoqdata.audit(dataset, limit=limit)
+    with console.counter("images", quiet=json) as progress:
+        found = qoqdata.audit(dataset, limit=limit, label_errors=label_errors, progress=progress)
     if json:
-        tables = ("answerers", "shifts", "giveaways", "alike_texts")
+        tables = ["answerers", "shifts", "giveaways", "alike_texts"]
+        if label_errors:
+            tables.append("label_errors")
         console.emit_json({name: getattr(found, name).to_dicts() for name in tables})
     else:
         show(found)
-    faults = (found.told, found.shifted, found.giveaways, found.alike_texts)
+    faults = [found.told, found.shifted, found.giveaways, found.alike_texts]
+    if found.label_errors is not None:
+        faults.append(found.label_errors)
     clean = not any(table.height for table in faults)
     command_line.leave(command_line.DONE if clean else command_line.FINDINGS)
 
@@ -65,6 +77,14 @@ def show(found: Audit) -> None:
             .len("texts")
             .sort("source", "split", "other_split"),
         ),
+        (
+            "\nanswers that are likely wrong",
+            None
+            if found.label_errors is None
+            else found.label_errors.group_by("source", "task", "answer", "likelier")
+            .len("questions")
+            .sort("source", "task", "answer", "likelier"),
+        ),
     ):
-        if table.height:
+        if table is not None and table.height:
             console.table(table.columns, table.iter_rows(), title=title)

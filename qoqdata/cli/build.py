@@ -241,7 +241,9 @@ def quarantine(out: str | Path, manifest: Manifest) -> None:
     """The reasons of quarantine with one example each."""
     import polars as pl
 
-    layout = qoqdata.open(out).files.layout("quarantine")
+    from qoqdata.remote.opening import open_files
+
+    layout = open_files(out)[0].layout("quarantine")
     paths = [layout.quarantine(slug) for slug in manifest.sources]
     rows = pl.concat([pl.read_parquet(path) for path in paths if path.is_file()])
     reasons = (

@@ -9,6 +9,7 @@ import typer
 
 import qoqdata
 from qoqdata.command_line import Host, Port, saying_url
+from qoqdata.errors import UsageError
 
 EPILOG = """Example:  qoqdata view ./set
 
@@ -30,6 +31,10 @@ def view_command(
     rollouts: Annotated[
         Path | None, typer.Option(help="Rollouts of a policy: Parquet, a folder, or JSON lines.")
     ] = None,
+    raw: Annotated[
+        list[str] | None,
+        typer.Option(help="SOURCE=DIR: windows of CT from its raw files; can be given again."),
+    ] = None,
     author: Annotated[
         str | None, typer.Option(help="Who decides. Default: who is logged in.")
     ] = None,
@@ -46,6 +51,18 @@ def view_command(
         port=port,
         policy=policy,
         rollouts=rollouts,
+        raw=_folders(raw or []),
         author=author,
         on_ready=saying_url("the viewer"),
     )
+
+
+def _folders(given: list[str]) -> dict[str, str]:
+    folders = {}
+    for text in given:
+        source, mark, folder = text.partition("=")
+        if not (mark and source and Path(folder).is_dir()):
+            what = f"{text!r} names no source with a folder that is there"
+            raise UsageError(what, where="--raw", fix="--raw ham10000=/data/ham10000")
+        folders[source] = folder
+    return folders

@@ -10,6 +10,7 @@ import typer
 
 import qoqdata
 from qoqdata import command_line, console
+from qoqdata.cli.build import read_pairs
 from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def why_command(
         bool, typer.Option("--replay", help="Convert its files again and compare all bytes.")
     ] = False,
     raw: Annotated[Path | None, typer.Option(help="With --replay: the source's folder.")] = None,
+    mount: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="With --replay: a further root of the build."),
+    ] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="With --replay: the mapping of the build.")
     ] = None,
@@ -50,10 +55,14 @@ def why_command(
     """
     if replay != (raw is not None):
         raise UsageError("--replay and --raw go together", fix="--replay --raw DIR")
+    if mount and raw is None:
+        raise UsageError("--mount goes with --replay", fix="--replay --raw DIR --mount NAME=DIR")
     made = qoqdata.why(dataset, id, rollouts=rollouts)
     again = None
     if raw is not None:
-        again = qoqdata.replay(dataset, id, raw, mapping=mapping, salt_file=salt_file)
+        again = qoqdata.replay(
+            dataset, id, raw, mounts=_mounts(mount), mapping=mapping, salt_file=salt_file
+        )
     if json:
         console.emit_json(_plain(made, again))
     else:
@@ -61,6 +70,11 @@ def why_command(
         if again is not None:
             console.say(_replayed(again))
     command_line.leave(command_line.DONE if again is None or again.same else command_line.FINDINGS)
+
+
+def _mounts(texts: list[str] | None) -> dict[str, Path]:
+    pairs = read_pairs(texts, name="--mount", form="NAME=DIR")
+    return {name: Path(folder) for name, folder in pairs.items()}
 
 
 def _plain(made: Lineage, again: Replay | None) -> dict[str, Any]:

@@ -95,6 +95,15 @@ class Quality(BaseModel):
     drop: tuple[Fault, ...] = ("blank", "flat")
 
 
+class LabelErrors(BaseModel):
+    """Answers of training records that the last `qoqdata audit --label-errors` called likely wrong.
+    `drop` removes the record, with the likelier answer as evidence; `report` leaves it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_finding: Literal["drop", "report"] = "report"
+
+
 class AcceptedPixels(BaseModel):
     """Findings in pixels that a person has looked at and calls harmless, such as the scale of a
     device. Fields left out match all."""
@@ -130,6 +139,7 @@ class CurationRecipe(BaseModel):
     benchmarks: Benchmarks = Benchmarks()
     duplicates: Duplicates = Duplicates()
     quality: Quality = Quality()
+    label_errors: LabelErrors = LabelErrors()
     burned_in: BurnedIn = BurnedIn()
 
 

@@ -22,6 +22,7 @@ from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask, convert_unit
 from qoqdata.pipeline.jobs import make_job
 from qoqdata.pipeline.patient_splits import HASH, gather
+from qoqdata.pipeline.place import FolderPlace
 from qoqdata.pipeline.planning import make_plan
 from qoqdata.readers.limits import Limits
 from qoqdata.records.identity import Salt, keyed
@@ -89,7 +90,7 @@ def replay(
             job,
             salt,
             entry.storage,
-            dataset.layout,
+            FolderPlace(dataset.layout),
             common="",  # No receipt is written.
         )
         outcome = convert_unit(unit, task)

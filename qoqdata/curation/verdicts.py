@@ -13,6 +13,7 @@ from qoqdata.atomic import replacing
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import VERDICTS
 from qoqdata.curation import decision_log, decisions
+from qoqdata.curation.audit.label_errors import LABEL_ERROR, read_label_errors
 from qoqdata.curation.benchmark_images import find_benchmark_images
 from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.decision_log import Said
@@ -26,6 +27,7 @@ from qoqdata.curation.recipe import (
     CurationRecipe,
     Decision,
     Duplicates,
+    LabelErrors,
     Leakage,
     Likeness,
     Phi,
@@ -93,6 +95,7 @@ def curate(
         (DUPLICATE,): _of_duplicates(duplicates),
         (QUALITY,): _of_faults(faults),
         (LEAKAGE,): None if leaks is None else _of_leaks(leaks),
+        (LABEL_ERROR,): _of_label_errors(dataset, recipe.label_errors),
     }
     if shown is not None:
         by_rules[(BENCHMARK,)] = _of_benchmarks(shown)
@@ -251,6 +254,19 @@ def _of_faults(faults: pl.DataFrame) -> pl.DataFrame:
     )
     reason = pl.col("faults").list.join(", ")
     return _drop(records, pl.lit(QUALITY), reason, pl.lit(None, pl.String))
+
+
+def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
+    """Verdicts on records whose answer is still the one that the audit held for wrong."""
+    found = read_label_errors(dataset.layout)
+    answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
+    records = found.join(answers, on=["id", "answer"], how="semi").filter(
+        recipe.on_finding == "drop"
+    )
+    shown = pl.col("likelier_confidence").round(2), pl.col("confidence").round(2)
+    evidence = pl.format("{} {} against {}", "likelier", *shown)
+    reason = pl.format("the answer {} is likely wrong", "answer")
+    return _drop(records, pl.lit(LABEL_ERROR), reason, evidence)
 
 
 def _of_people(dataset: Dataset, said: Sequence[Said]) -> pl.DataFrame:

@@ -57,6 +57,11 @@ def _image(info: Any) -> str:
     parts = [size if size == stored else f"{size}, stored as {stored}", f"{info['stored_as']}"]
     skip = ("width", "height", "original_width", "original_height", "stored_as")
     more = {name: value for name, value in info.items() if value is not None and name not in skip}
+    if window := more.pop("window", None):
+        named = f"{window['name']} " if window["name"] else ""
+        parts.append(f"window {named}{window['centre']:g} / {window['width']:g}")
+    if spacing := more.pop("spacing", None):
+        parts.append(f"spacing {' x '.join(f'{step:g}' for step in spacing)} mm")
     parts += [f"{name} {value}" for name, value in more.items()]
     return ", ".join(parts)
 

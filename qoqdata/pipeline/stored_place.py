@@ -40,7 +40,8 @@ from qoqdata.sources.rawtree import RawTree
 #: Requests of one process at a time.
 _AT_A_TIME = 16
 _READ_ONLY = {"hf", "http", "https"}
-_Item, _Result = TypeVar("_Item"), TypeVar("_Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from typing import Any
 class RangedStream(io.RawIOBase):
     """A file of `size` bytes that is read through `fetch(begin, end)`."""
 
+    #: pydicom asks a buffered stream for one.
+    name = "a file elsewhere"
+
     def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
         self._fetch, self._size, self._place = fetch, size, 0
 

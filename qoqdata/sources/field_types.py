@@ -182,18 +182,19 @@ def _dataclass_check(kind: type) -> _Check:
     return check
 
 
-def _always_sound(kind: Any) -> frozenset[type]:
-    """Types of which any value is what the annotation says: most fields hold None or a number."""
-    if get_origin(kind) in (Union, UnionType):
-        return frozenset().union(*map(_always_sound, get_args(kind)))
-    return _ALWAYS_SOUND.get(kind, frozenset())
-
-
-_ALWAYS_SOUND: dict[Any, frozenset[type]] = {
+#: Types of which any value is what a plain annotation says.
+_SOUND: dict[Any, frozenset[type]] = {
     int: frozenset({int}),
     float: frozenset({float, int}),
     NoneType: frozenset({NoneType}),
 }
+
+
+def _always_sound(kind: Any) -> frozenset[type]:
+    """Types of which any value is what the annotation says: most fields hold None or a number."""
+    if get_origin(kind) in (Union, UnionType):
+        return frozenset().union(*map(_always_sound, get_args(kind)))
+    return _SOUND.get(kind, frozenset())
 
 
 def _article(name: str) -> str:

@@ -252,17 +252,12 @@ class RawTree:
     def _digest_of(self, relative: str, digests: RawDigests, limits: Limits) -> bytes:
         """The digest of a file, which most often was read just now and is as it was then."""
         status = None if self.store or MARK in relative else self._trace(relative)[1]
-        known = None
-        if isinstance(status, os.stat_result):
-            known = digests.of_state(file_state(status))
+        known = isinstance(status, os.stat_result) and digests.of_state(file_state(status))
         return known or digests.of(self.resolve(relative), limits=limits)
 
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
-        """As `stamp`, for many files: several at a time where the file system answers slowly.
-
-        A container is looked at once, however many members are named, and so are the folders that
-        lead to the files.
-        """
+        """As `stamp`, for many files: several at a time where the file system answers slowly, each
+        container and each folder that leads to files once."""
         if any(MARK in relative for relative in relatives):
             looked_at = looked_at_once(relatives, self._marked_names)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
@@ -274,10 +269,7 @@ class RawTree:
         return stamper(self._roots, self._stamp_of, self.stamp)
 
     def stamp(self, relative: str) -> Stamp | None:
-        """Size and modification time in ns, or None when the file is not there.
-
-        Those of a member are its container's.
-        """
+        """Size and modification time in ns, of a member its container's; None where it is not."""
         if (member := self._member(relative)) is not None:
             state = container_state(member.path)
             return None if state is None else self._stamp_of(relative, state)

@@ -63,7 +63,9 @@ class Reader:
             settings.read_columns,
             self._submit,
             verify=settings.verify,
-            shared=settings.shared and shared_tables(settings.shared, settings.memory),
+            shared=None
+            if settings.shared is None
+            else shared_tables(settings.shared, settings.memory),
         )
 
     def task_size(self) -> int:

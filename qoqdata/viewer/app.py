@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,14 +46,19 @@ def viewer_app(
     *,
     policy: str | None = None,
     rollouts: Path | None = None,
+    raw: Mapping[str, Path] | None = None,
     author: str,
 ) -> Flask:
     """The WSGI application of a data set, behind `gate`; decisions are `author`'s.
 
-    `dataset` is a folder where its build has not ended; `rollouts` are a policy's. Raises as
-    `view_of`.
+    `dataset` is a folder where its build has not ended; `rollouts` are a policy's, `raw`
+    the raw folders of sources. Raises as `view_of`.
     """
-    look = view_of(dataset, policy, rollouts)
+    return app_of(view_of(dataset, policy, rollouts, raw), gate, author)
+
+
+def app_of(look: Callable[[], Viewed], gate: Gate, author: str) -> Flask:
+    """The application of what `look` gives, which each request asks anew."""
     app = guarded_app(__name__, gate)
     app.jinja_env.globals["author"] = author
 
@@ -160,6 +165,10 @@ def viewer_app(
     def image(id_: str, number: int) -> Response:
         member = _member(stored(id_)["images"], number)
         return _drawn(drawn_image(member["bytes"]))
+
+    @app.get("/record/<id_>/image/<int:number>/window/<name>")
+    def window(id_: str, number: int, name: str) -> Response:
+        return _drawn(shown().raw.drawn(stored(id_), number, name))
 
     @app.get("/record/<id_>/mask/<int:number>/<int:code>/<int:colour>")
     def mask(id_: str, number: int, code: int, colour: int) -> Response:

@@ -18,11 +18,13 @@ STATES = (("labels", "asserted"), ("uncertain", "uncertain"), ("absent", "denied
 
 @dataclass(frozen=True)
 class RecordView:
-    """`shown` is what is drawn of the record; `facts` and `texts` are names and values."""
+    """`shown` is what is drawn of the record, `windows` what each image can be shown through from
+    its raw file; `facts` and `texts` are names and values."""
 
     id: str
     kind: str
     shown: RecordFigures
+    windows: list[tuple[str, ...]]
     texts: list[tuple[str, str]]
     options: list[str]
     answer: str
@@ -47,6 +49,7 @@ def record_view(viewed: Viewed, record: Mapping[str, Any]) -> RecordView:
     return RecordView(
         id=record["id"],
         kind=record["kind"],
+        windows=[viewed.raw.presets(record, n) for n in range(len(record["images"] or ()))],
         shown=record_figures(record, viewed.mask_names(record["source"])),
         texts=[(name, record[name]) for name in ("context", "question") if record[name]],
         options=record["options"] or [],

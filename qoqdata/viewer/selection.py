@@ -30,6 +30,8 @@ SORTS = ("order", "age", "success_rate", "images")
 LABELS_SHOWN = 40
 #: Selections that are remembered: each takes four bytes a record.
 _REMEMBERED = 8
+#: Stands for an unknown value among those of two bytes.
+_UNKNOWN = 2**16 - 1
 _ID = re.compile(r"[0-9a-f]{6,}")
 
 
@@ -151,12 +153,21 @@ class Selections:
             return rows[::-1] if query.descending else rows
         key = (query.sort, query.descending)
         if key not in self._orders:
-            values = self.index.numbers[query.sort]
-            # Unknown values, NaN, come last in both directions.
-            values = -values if query.descending else values
-            self._orders[key] = np.argsort(values, kind="stable").astype(np.int32)
+            self._orders[key] = _order(self.index.numbers[query.sort], query.descending)
         order = self._orders[key]
         return order[chosen[order]]
+
+
+def _order(values: NDArray[np.float32], descending: bool) -> NDArray[np.int32]:
+    """The rows by value, equal ones as they were; unknown values, NaN, come last either way."""
+    known = ~np.isnan(values)
+    some = values[known]
+    # Numbers of two bytes are sorted ten times as fast, and ages and counts are such.
+    if len(some) and some.min() >= 0 and some.max() < _UNKNOWN and (some == some.astype(int)).all():
+        keys: NDArray[np.uint16] = np.full(len(values), _UNKNOWN, np.uint16)
+        keys[known] = _UNKNOWN - 1 - some if descending else some
+        return np.argsort(keys, kind="stable").astype(np.int32)
+    return np.argsort(-values if descending else values, kind="stable").astype(np.int32)
 
 
 def without(query: RecordQuery, name: str, value: str) -> RecordQuery:

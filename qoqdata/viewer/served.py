@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ def viewer_of(
     *,
     policy: str | None = None,
     rollouts: Path | None = None,
+    raw: Mapping[str, Path] | None = None,
     author: str | None = None,
 ) -> AppMaker:
     """What makes the viewer behind a gate; decisions are of `author`, or of who is logged in.
@@ -32,6 +34,8 @@ def viewer_of(
     def make(gate: Gate) -> Flask:
         from qoqdata.viewer.app import viewer_app
 
-        return viewer_app(dataset, gate, policy=policy, rollouts=rollouts, author=named(author))
+        return viewer_app(
+            dataset, gate, policy=policy, rollouts=rollouts, raw=raw, author=named(author)
+        )
 
     return make

@@ -27,6 +27,7 @@ from qoqdata.viewer.half_built import (
     receipts_stamp,
 )
 from qoqdata.viewer.media import MediaReader
+from qoqdata.viewer.raw_windows import NO_RAW, RawWindows
 from qoqdata.viewer.record_index import LEAVES, RecordIndex, index_of, read_index
 from qoqdata.viewer.selection import Selections
 
@@ -42,6 +43,7 @@ class Viewed:
     undecided: str = ""
     rollouts: pl.DataFrame | None = None
     half_built: bool = False
+    raw: RawWindows = NO_RAW
 
     @property
     def quarantine(self) -> list[QuarantineGroup]:
@@ -57,16 +59,20 @@ class Viewed:
 
 
 def view_of(
-    dataset: Dataset | Path, policy: str | None, rollouts: Path | None = None
+    dataset: Dataset | Path,
+    policy: str | None,
+    rollouts: Path | None = None,
+    raw: Mapping[str, Path] | None = None,
 ) -> Callable[[], Viewed]:
     """What gives the view of a set; `dataset` is a folder where the set is half-built.
 
     Of such a one each look has the chunks that are done, and once the build has ended the set.
-    `rollouts` are those of a policy. Raises as `read_index`, and BadTable for other rollouts.
+    `rollouts` are those of a policy, `raw` the raw folders of sources. Raises as `read_index`, and
+    BadTable for other rollouts.
     """
     answered = None if rollouts is None else read_answered(rollouts)
     if isinstance(dataset, Dataset):
-        viewed = replace(_whole(dataset, policy), rollouts=answered)
+        viewed = replace(_whole(dataset, policy), rollouts=answered, raw=RawWindows(raw or {}))
         return lambda: viewed
     # Nothing was trained on a build that has not ended.
     return _Following(dataset, policy).now

@@ -85,6 +85,7 @@ def _load_all(servers: Servers, folder: Path) -> None:
             lost[url] = error
     if len(lost) == len(servers.urls):
         raise next(iter(lost.values()))
-    for url, error in lost.items():
-        servers.lose(url, error.what)
-    servers.regain({url: error.what for url, error in lost.items()})
+    reasons = {url: error.what for url, error in lost.items()}
+    for url, why in reasons.items():
+        servers.lose(url, why)
+    servers.regain(reasons)

@@ -142,8 +142,12 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
         ((turn,), infos) = row["raw_prompt"], record["image_info"]
         shown = [part["image"].size for part in turn["content"] if part["type"] == "image"]
         assert shown == [(info["width"], info["height"]) for info in infos]
+        last = turn["content"][-1]
         told = f"{record['question']}\n\n{instruction(record)}"
-        assert turn["content"][-1] == {"type": "text", "text": told}
+        assert last["type"] == "text" and last["text"].endswith(f"\n\n{instruction(record)}")
+        if record["context"] is None and not any(map(is_given, record["regions"] or ())):
+            assert last["text"] == told
+        assert record["question"] in last["text"]
 
 
 @pytest.mark.slow
@@ -225,6 +229,32 @@ def test_datasets_opens_the_tars_of_webdataset(
     tars = {"train": [str(path) for path in sorted(tmp_path.glob("*.tar"))]}
     bare = load_dataset("webdataset", data_files=tars, split="train", streaming=True)
     assert sorted(row["__key__"] for row in bare) == sorted(wanted)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_datasets_opens_single_tars_that_are_told_what_is_json(
+    varied: Dataset, wanted: dict, tmp_path: Path, streaming: bool
+) -> None:
+    """Left to itself it takes the columns of `json` from the first five samples of a tar, and stops
+    where the nulls of a later one are others; nothing in a tar could tell it."""
+    from datasets import Features, Json, Value, load_dataset
+
+    FORMATS["webdataset"](varied, tmp_path)
+    texts = {name: Value("string") for name in ("__key__", "__url__")}
+    features = Features({"json": Json(), "media.zip": Value("binary"), **texts})
+    rows = load_dataset(
+        "webdataset",
+        data_files={"train": [str(path) for path in sorted(tmp_path.glob("*.tar"))]},
+        features=features,
+        split="train",
+        streaming=streaming,
+        cache_dir=str(tmp_path / "cache"),
+    )
+    found = {row["__key__"]: row["json"] for row in rows}
+    assert sorted(found) == sorted(wanted)
+    for id_, row in found.items():
+        for name in ("question", "answer", "options", "labels", "age", "context"):
+            assert row[name] == wanted[id_][name]
 
 
 def test_climb_lines(varied: Dataset, wanted: dict, tmp_path: Path) -> None:

@@ -202,6 +202,17 @@ def test_disk_is_bounded(tmp_path: Path, bucket: str, monkeypatch: pytest.Monkey
     assert len(list((store.stage / "folder").iterdir())) == 20
 
 
+def test_locks_do_not_grow_with_the_store(bucket: str) -> None:
+    """Of 36 million files, a lock each would be gigabytes in every worker."""
+    system = fsspec.filesystem("memory")
+    system.pipe("/bucket/raw/a.bin", b"a")
+    store = open_raw(bucket).store
+    assert store is not None
+    locks = {id(store._guard(f"folder/{number}.dcm")) for number in range(10_000)}
+    assert 100 < len(locks) < 1000
+    assert store._guard("a.bin") is store._guard("a.bin")
+
+
 def test_what_was_not_brought_looks_empty(bucket: str) -> None:
     """So that no reader takes the mirror for the files."""
     fsspec.filesystem("memory").pipe("/bucket/raw/a.csv", b"a,b\n1,2\n")

@@ -20,6 +20,7 @@ import yaml
 import qoqdata
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.remote.store import StoreFolder
+from tests.remote.proxy import empty_s3
 
 pytestmark = pytest.mark.slow
 Films = Callable[..., SourceRequest]
@@ -60,16 +61,12 @@ class Site:
 
 @pytest.fixture
 def site(films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "thing")
-    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
-    yield Site(tmp_path, films(FILMS))
-    server.stop()
+    with empty_s3() as (host, port):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "thing")
+        monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+        yield Site(tmp_path, films(FILMS))
 
 
 def receipts(out: Any) -> int:
@@ -114,7 +111,7 @@ def parts_in_disorder(site: Site, raw: str, out: Any) -> None:
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """Two nodes on this machine, of two cores each, that spill nothing to disk."""
+    """A node on this machine that spills nothing to disk; the tests add another, and lose it."""
     pytest.importorskip("ray", reason="the ray engine needs qoqdata[ray]")
     import ray
     from ray.cluster_utils import Cluster
@@ -123,7 +120,6 @@ def cluster() -> Iterator[Any]:
     made = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 2, "_system_config": unspilled}
     )
-    made.add_node(num_cpus=2)
     yield made
     ray.shutdown()
     made.shutdown()
@@ -133,11 +129,11 @@ def ray_with_losses(site: Site, cluster: Any, raw: str, out: Any) -> None:
     """A worker, a raylet and the driver killed in turn; then the command again."""
     words = ("build", "--config", site.folder / f"{raw}.yaml", "--out", out, "--engine", "ray")
     words = (*words, "--address", cluster.address)
+    lost = cluster.add_node(num_cpus=2)
     first = site.run(*words)
     assert wait_for(first, lambda: receipts(out) >= 1)
     assert kill_a_worker()
     assert wait_for(first, lambda: receipts(out) >= 3)
-    lost = cluster.add_node(num_cpus=1)
     cluster.remove_node(lost, allow_graceful=False)  # Its raylet gets SIGKILL.
     assert killed_when(first, lambda: receipts(out) >= 5)
     site.done(*words)

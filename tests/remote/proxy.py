@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import Request, urlopen
+
+import pytest
 
 _ERRORS = {
     "throttled": (503, "SlowDown", "Please reduce your request rate."),
@@ -49,6 +52,25 @@ def before(proxy: Proxy) -> Iterator[Proxy]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def empty_s3() -> Iterator[tuple[str, int]]:
+    """An S3-compatible server on loopback that holds nothing: its host and port."""
+    s3fs = pytest.importorskip("s3fs")
+    # A file system remembers the server that the environment named when it was made.
+    s3fs.S3FileSystem.clear_instance_cache()
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    # What it holds is the process's.
+    reset = Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+    urlopen(reset).close()
+    try:
+        yield host, port
+    finally:
+        server.stop()
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 class _Handler(BaseHTTPRequestHandler):

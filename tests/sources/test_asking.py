@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from qoqdata.contract.card import Card
-from qoqdata.errors import BadLabel
-from qoqdata.records.content import Number, Region
+from qoqdata.errors import BadLabel, ConverterError
+from qoqdata.records.content import Number, Record, Region
 from qoqdata.sources.annotations import Annotation, answered
 from qoqdata.sources.asking import (
     ask,
@@ -19,7 +20,11 @@ from qoqdata.sources.asking import (
     prompt,
     translate,
 )
+from qoqdata.sources.conformance import sort_converted
+from qoqdata.sources.protocol import Unit
 from tests.contract.test_card import CONTENT
+
+UNIT = Unit("one", ())
 
 CARD = Card.model_validate(
     CONTENT
@@ -74,6 +79,25 @@ def test_several_labels_come_in_the_order_of_the_options() -> None:
         assert asked["answer"] == "Mass, Opacity"
         assert asked["labels"] == ("Mass", "Opacity")
         assert asked["uncertain"] == ("Node",)
+
+
+def test_a_record_may_show_some_of_the_options() -> None:
+    asked = ask(CARD, "findings", ["Opacity"], absent=["Mass"], offered=["Opacity", "Mass"])
+    assert (asked["options"], asked["answer"]) == (("Mass", "Opacity"), "Opacity")
+    with pytest.raises(BadLabel, match="'Node' is no option"):
+        ask(CARD, "findings", ["Node"], offered=["Opacity", "Mass"])
+
+
+def test_only_a_benchmark_may_show_some_of_the_options() -> None:
+    """A training source that asked of fewer labels would leave the others unmentioned unseen."""
+    record = Record(**ask(CARD, "findings", ["Opacity"], offered=["Opacity", "Mass"]), context="x")
+    benchmark = CARD.model_copy(update={"role": "evaluation"})
+    assert sort_converted([record], UNIT, benchmark)
+    with pytest.raises(ConverterError, match="has the options"):
+        sort_converted([record], UNIT, CARD)
+    shuffled = replace(record, options=record.options[::-1])
+    with pytest.raises(ConverterError, match="has the options"):
+        sort_converted([shuffled], UNIT, benchmark)
 
 
 @pytest.mark.parametrize(

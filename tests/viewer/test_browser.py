@@ -53,10 +53,13 @@ def url(dataset: Dataset) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Any, url: str) -> Any:
+def page(browser: Any, url: str) -> Iterator[Any]:
     """The grid, opened by the printed URL."""
     browser.get(url)
-    return browser
+    browser.get_log("browser")
+    yield browser
+    # Or it would go on asking a server that is gone.
+    browser.get("about:blank")
 
 
 def wait(page: Any, condition: Any) -> Any:

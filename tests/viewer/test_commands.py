@@ -35,9 +35,30 @@ def test_decide_and_undo(command: Callable, dataset: Dataset) -> None:
     assert qoqdata.undo(dataset, author="ben").order == 3
 
 
+def test_relabel_and_comment(command: Callable, dataset: Dataset) -> None:
+    who = ("--author", "ana")
+    words = ("relabel", "--answer", "Clear", "--why", "no effusion")
+    code, out, _ = command("decide", dataset.root, BOXED, *words, *who)
+    told = f"decided: relabel {BOXED}, right is Clear, decision 1 of ana: no effusion\n"
+    assert (code, out) == (0, told) and len(dataset) == 4
+    code, out, _ = command("decide", dataset.root, BOXED, "comment", "--why", "rotated", *who)
+    assert (code, out) == (0, f"decided: comment 2 of ana on {BOXED}: rotated\n")
+    code, out, _ = command("why", dataset.root, BOXED)
+    assert code == 0 and "ana: relabel, right is Clear, no effusion" in out
+    assert "comment 2" in out and "ana: rotated" in out
+    code, out, _ = command("decide", dataset.root, BOXED, "undo", *who)
+    assert (code, out) == (0, f"taken back: comment 2 of ana on {BOXED}: rotated\n")
+    code, out, _ = command("decide", dataset.root, BOXED, "undo", "--json", *who)
+    assert code == 0 and json.loads(out)["answer"] == "Clear" and len(dataset) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        ((BOXED, "relabel", "--why", "x"), 2, "relabel and --answer go together"),
+        ((BOXED, "drop", "--why", "x", "--answer", "Clear"), 2, "relabel and --answer go together"),
+        ((BOXED, "relabel", "--answer", "Nine", "--why", "x"), 2, "'Nine' is none of the options"),
+        ((BOXED, "comment"), 2, "--why: a decision needs a reason. Fix: qoqdata decide"),
         ((BOXED, "drop"), 2, "--why: a decision needs a reason. Fix: qoqdata decide"),
         ((BOXED, "undo"), 2, "there is no decision to take back"),
         ((BOXED, "undo", "--why", "x"), 2, "taking back needs no reason"),

@@ -10,11 +10,8 @@ from qoqdata.serving.gate import COOKIE, Gate
 from tests.viewer.conftest import BOXED
 
 PAGES = (
-    "/",
-    f"/record/{BOXED}",
-    f"/thumbnail/0/{BOXED}",
-    f"/record/{BOXED}/image/0",
-    "/quarantine",
+    *("/", f"/record/{BOXED}", f"/record/{BOXED}/why", f"/thumbnail/0/{BOXED}"),
+    *(f"/record/{BOXED}/image/0", "/quarantine", "/version"),
 )
 #: The client's own host.
 ORIGIN = {"Origin": "http://localhost"}

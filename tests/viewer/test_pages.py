@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from io import BytesIO
@@ -16,10 +17,13 @@ from PIL import Image
 from qoqdata.contract.arrow import arrow_schema
 from qoqdata.contract.side_tables import QUARANTINE
 from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.errors import BadTable
 from qoqdata.serving.gate import Gate
 from qoqdata.viewer.app import viewer_app
+from tests.records.sound_rows import facts
 from tests.remote.servers import Site, serving
-from tests.viewer.conftest import BOXED, HEART, HOSTILE, PLAIN, SCAN, TEXT, inside
+from tests.validation.written_set import write
+from tests.viewer.conftest import BOXED, HEART, HOSTILE, PLAIN, SCAN, SIZE, TEXT, inside, rows
 
 
 def shown(page: str) -> list[str]:
@@ -185,3 +189,60 @@ def test_a_damaged_shard_is_told_in_words(client: FlaskClient, dataset: Dataset)
     assert answer.status_code == 500 and "train-00000.parquet" in answer.text
     assert "Traceback" not in answer.text
     assert client.get(f"/record/{PLAIN}").status_code == 200
+
+
+def test_a_length_is_told_only_where_there_is_a_scale(tmp_path: Path) -> None:
+    """Spacing is down, then across: 240 pixels at 0.5 mm across are 120 mm."""
+    content = [row for row in rows() if row["id"] in (SCAN, PLAIN, HEART)]
+    (scan,) = [row for row in content if row["id"] == SCAN]
+    scan["image_info"] = [
+        facts(width=SIZE, height=SIZE, index=n, spacing=[0.25, 0.5, 3.0]) for n in range(2)
+    ] + [facts(width=SIZE, height=SIZE, index=2, spacing=None)]
+    gate = Gate("127.0.0.1")
+    app = viewer_app(write(tmp_path / "scaled", content), gate, author="ana")
+    app.test_client_class = inside(gate)
+    client = app.test_client()
+    client.get("/", query_string={"token": gate.token}, base_url="http://localhost")
+    page = client.get(f"/record/{SCAN}").text
+    assert re.findall(r'data-mm="([^"]*)"', page) == ["120.0 60.0"] * 2 and 'id="measure"' in page
+    assert 'data-paper="275.0 63.0"' in client.get(f"/record/{HEART}").text
+
+
+def test_lineage(client: FlaskClient) -> None:
+    assert f"/record/{BOXED}/why" in client.get(f"/record/{BOXED}").text
+    page = client.get(f"/record/{BOXED}/why").text
+    assert "raw files" in page and "conversion" in page and "sha256" in page
+    assert client.get(f"/record/{'f' * 32}/why").status_code == 404
+
+
+def test_rollouts_with_parts_and_weight(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "rollouts.jsonl"
+    lines = [
+        {"id": BOXED, "step": 1, "rollout": 0, "reward": 0.0, "response": HOSTILE},
+        {
+            "id": BOXED,
+            "step": 2,
+            "rollout": 0,
+            "reward": 1.0,
+            "overall": 0.875,
+            "answer": 1.0,
+            "grounding": 0.5,
+            "advantage": -1.25,
+            "prediction": "Opacity",
+        },
+        {"id": PLAIN, "step": 2, "rollout": 0, "reward": 0.5},
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    gate = Gate("127.0.0.1")
+    app = viewer_app(dataset, gate, rollouts=path, author="ana")
+    app.test_client_class = inside(gate)
+    client = app.test_client()
+    client.get("/", query_string={"token": gate.token}, base_url="http://localhost")
+    page = client.get(f"/record/{BOXED}").text
+    assert "rollouts: 2" in page and HOSTILE not in page
+    assert "0.875" in page and "answer 1.00, grounding 0.50" in page and "-1.250" in page
+    assert page.index("0.875") < page.index("0.000")  # the last step first
+    assert "rollouts: " not in client.get(f"/record/{SCAN}").text
+    path.write_text('{"reward": 1.0}\n')
+    with pytest.raises(BadTable, match="lacks the column 'id'"):
+        viewer_app(dataset, gate, rollouts=path, author="ana")

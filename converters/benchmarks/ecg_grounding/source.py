@@ -29,7 +29,7 @@ TASK = "interpretation"
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit a row of both tests; a test that is not there is refused by its name.
+    """One unit a row of both tests; one that is not there, or cannot be read, is refused by name.
 
     Of a row, report and measurements are not read: the reference is written from them.
     """
@@ -37,11 +37,14 @@ def plan(job: Job) -> Iterator[Planned]:
     for records, name in TESTS.items():
         paths = [f"{folder}/{name}".lstrip("/") for folder in FOLDERS]
         file = next((path for path in paths if job.raw.exists(path)), None)
-        if file is None:
-            error = MissingFile("the test is not there", where=paths[0], fix="fetch it")
+        try:
+            if file is None:
+                raise MissingFile("the test is not there", where=paths[0], fix="fetch it")
+            rows = json_rows(job, file, FIELDS)
+        except InputError as error:
             yield Refused(name, error, split="test")
             continue
-        for number, row in enumerate(json_rows(job, file, FIELDS)):
+        for number, row in enumerate(rows):
             yield _unit(job, records, row, f"{file}, question {number}", seen)
 
 

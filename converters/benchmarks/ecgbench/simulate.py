@@ -46,9 +46,10 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
     """
     rng = np.random.default_rng(seed)
     tables: dict[str, list[dict[str, Any]]] = {}
-    for number in range(max(n, len(PARTS))):
-        name, records, question, answers = PARTS[number % len(PARTS)]
-        answer = answers[number // len(PARTS) % len(answers)]
+    parts = PARTS[:-1] if quirks else PARTS
+    for number in range(max(n, len(parts))):
+        name, records, question, answers = parts[number % len(parts)]
+        answer = answers[number // len(parts) % len(answers)]
         asked = [f"<image>\n{question}"] if name == LISTED else f"<image>\n{question}"
         turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": answer}]
         row = {
@@ -62,7 +63,6 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         _break([row for name, own in tables.items() if name != "mmmu-ecg" for row in own])
         for own in tables.values():
             own.append(dict(own[-1]))
-        del tables[PARTS[-1][0]]
     for name, own in tables.items():
         table = pa.Table.from_pylist(own).replace_schema_metadata({"comment": MARK})
         stream = BytesIO()

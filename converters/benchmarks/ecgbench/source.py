@@ -38,7 +38,7 @@ _LETTER = re.compile(r"\(?([A-H])(?![A-Za-z])")
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit a question; a part of which a file is lost is refused by its name."""
+    """One unit a question; a part that is lost, or cannot be read, is refused by name."""
     for name, part in PARTS.items():
         try:
             files = shards(job, "test", under=name)
@@ -51,8 +51,11 @@ def plan(job: Job) -> Iterator[Planned]:
 
 
 def _rows(job: Job, name: str, part: Part, file: str, seen: set[str]) -> Iterator[Planned]:
-    columns = [part.key, "image_path", "conversations"]
-    table = job.raw.parquet(file, columns=columns, empty=True)
+    try:
+        table = job.raw.parquet(file, columns=[part.key, "image_path", "conversations"])
+    except InputError as error:
+        yield Refused(file, error, (file,), split="test")
+        return
     for row, cells in enumerate(table.iter_rows(named=True)):
         member, where = f"{file}#image[{row}]", f"{file}, row {row}"
         own = str(cells[part.key] or "").strip()

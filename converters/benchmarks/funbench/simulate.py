@@ -35,9 +35,10 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
     """
     rng = np.random.default_rng(seed)
     data: dict[str, dict[str, Any]] = {}
-    for number in range(max(n, len(TASKS))):
-        task = TASKS[number % len(TASKS)]
-        image = f"MadeUp/{number // len(TASKS) * IMAGES + number % IMAGES:04}.png"
+    tasks = TASKS[:-1] if quirks else TASKS
+    for number in range(max(n, len(tasks))):
+        task = tasks[number % len(tasks)]
+        image = f"MadeUp/{number // len(tasks) * IMAGES + number % IMAGES:04}.png"
         path = out / "datasets_preprocessed" / image
         if not path.exists():
             write_png(path, photograph(rng, (48, 48)))
@@ -48,7 +49,6 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         data.setdefault(task, {})[image] = _entry("What does it show?", options, *right)
     if quirks:
         _break(out, [pair for own in data.values() for pair in own.items()])
-        del data[TASKS[-1]]
     for task, own in data.items():
         folder = LEVELS[task[:2]].format(task[:3])
         info = {"data source": ["MadeUp"], "number of images": len(own)}

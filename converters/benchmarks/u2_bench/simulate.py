@@ -41,8 +41,9 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
     """
     rng = np.random.default_rng(seed)
     rows: dict[str, list[dict[str, str]]] = {}
-    for number in range(max(n, len(SETS))):
-        name, anatomy, options = SETS[number % len(SETS)]
+    sets = SETS[:-1] if quirks else SETS
+    for number in range(max(n, len(sets))):
+        name, anatomy, options = sets[number % len(sets)]
         task = f"{anatomy} diagnosis"
         pixels = np.repeat(film(rng, (48, 40))[..., None], 3, axis=2)
         rows.setdefault(name, []).append(
@@ -61,7 +62,6 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
         _break([row for own in rows.values() for row in own])
         for own in rows.values():
             own.append(dict(own[-1]))
-        del rows[SETS[-1][0]]
     for name, own in rows.items():
         lines = ["\t".join(own[0]), *("\t".join(row.values()) for row in own)]
         write_text(out / f"disease_diagnosis/{name}.tsv", "\n".join(lines) + "\n")

@@ -1,6 +1,6 @@
-"""What is wrong with labels, found without looking at images: answers that text or file facts give
-away, splits whose answers differ, texts of different
-studies that are nearly the same."""
+"""What is wrong with labels: without looking at images, answers that text or file facts give away,
+splits whose answers differ, texts of different studies that are nearly the same; with a look at
+them, answers that are likely wrong."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from qoqdata.curation.audit.alike_texts import ALIKE_TEXTS
 from qoqdata.curation.audit.answerers import ANSWERERS
 from qoqdata.curation.audit.audit import Audit, read_answerers, run_audit
 from qoqdata.curation.audit.giveaways import GIVEAWAYS
+from qoqdata.curation.audit.label_errors import LABEL_ERRORS
 from qoqdata.curation.audit.shift import SHIFTS
 
 __all__ = [
     "ALIKE_TEXTS",
     "ANSWERERS",
     "GIVEAWAYS",
+    "LABEL_ERRORS",
     "SHIFTS",
     "Audit",
     "read_answerers",

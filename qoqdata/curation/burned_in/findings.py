@@ -7,9 +7,11 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -72,7 +74,7 @@ def find_burned_in(
     known: dict[bytes, list[Seen]] = {}
     digests: dict[str, set[bytes]] = defaultdict(set)
     rows: list[tuple[Any, ...]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _one_thread_an_image(), ThreadPoolExecutor(os.cpu_count()) as pool:
         records = _records(dataset, sources)
         while part := list(islice(records, _AT_ONCE)):
             new: dict[bytes, tuple[Mapping[str, Any], int]] = {}
@@ -94,6 +96,17 @@ def find_burned_in(
     findings = pl.DataFrame(rows, schema=FINDINGS, orient="row")
     images = {source: len(digests[source]) for source in sorted(sources)}
     return Looked(findings.sort("id", "image", "y0", "x0", "evidence"), images)
+
+
+@contextmanager
+def _one_thread_an_image() -> Iterator[None]:
+    """Images are looked at side by side; OpenCV's own threads would only wait for each other."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _records(dataset: Dataset, sources: Collection[str]) -> Iterator[dict[str, Any]]:

@@ -49,8 +49,7 @@ def marks(pixels: NDArray[np.uint8], least: float = MARKED) -> list[Mark]:
     small, scale = _bounded(pixels)
     found = [
         _mark(box, height, length, score, scale, pixels.shape)
-        for part in strokes(small)
-        for box, height, length, score in _scored(part)
+        for box, height, length, score in _scored(strokes(small))
         if score >= least
     ]
     return _apart(sorted(found, key=lambda mark: (-mark.score, mark)))
@@ -82,7 +81,7 @@ def measures(part: Strokes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     logs = (count, np.maximum(long / tall, 0.5), tall, np.maximum(high / tall, 1.0),
             deviation(peak) + 2, mean(spread) + 3, unrest + 0.02,
             np.maximum(np.maximum.reduceat(width, first) / tall, 0.2),
-            np.full(len(first), part.level))  # fmt: skip
+            part.level[order][first])  # fmt: skip
     cover = np.add.reduceat(width, first) / long
     fill = np.add.reduceat(area, first) / np.add.reduceat(width * height, first)
     boxes = np.stack([left, top, left + long, top + high], axis=1)
@@ -102,8 +101,9 @@ def _lines(part: Strokes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     letters that touch are."""
     x, y, width, height = part[:4]
     right, base, count = x + width, y + height, len(x)
-    # From left to right: whom a stroke can reach.
-    reach = np.searchsorted(x, right + 1.2 * np.maximum(height, 8), "right")
+    # From left to right, masks side by side and out of reach: whom a stroke can reach.
+    aside = part.mask.astype(np.float64) * (4 * MOST_PIXELS)
+    reach = np.searchsorted(aside + x, aside + right + 1.2 * np.maximum(height, 8), "right")
     further = np.maximum(reach - np.arange(count) - 1, 0)
     one = np.repeat(np.arange(count), further)
     other = np.arange(len(one)) - np.repeat(np.cumsum(further) - further, further) + one + 1

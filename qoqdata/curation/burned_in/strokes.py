@@ -28,8 +28,9 @@ _FULLEST = 0.35
 
 
 class Strokes(NamedTuple):
-    """Components of one mask from left to right: float32 arrays (n,), in pixels; `peak` is the grey
-    level of a component's extreme pixels, `spread` how far its others lie from them."""
+    """Components from left to right, mask by mask: float32 arrays (n,), in pixels; `peak` is the
+    grey level of a component's extreme pixels, `spread` how far its others lie from them; `level`
+    and `mask` are those of the mask that has it."""
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
@@ -38,11 +39,18 @@ class Strokes(NamedTuple):
     area: NDArray[np.float32]
     peak: NDArray[np.float32]
     spread: NDArray[np.float32]
-    level: int
+    level: NDArray[np.float32]
+    mask: NDArray[np.float32]
 
 
-def strokes(pixels: NDArray[np.uint8]) -> Iterator[Strokes]:
+def strokes(pixels: NDArray[np.uint8]) -> Strokes:
     """Of an image (rows, columns) or (rows, columns, 3 RGB): bright, dark, by level."""
+    parts = [*_of_masks(pixels), np.empty((0, 9), np.float32)]
+    return Strokes(*np.concatenate(parts).T)
+
+
+def _of_masks(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
+    """Tables (n, 9) of the columns of Strokes, by mask."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (_WIDEST_STROKE, _WIDEST_STROKE))
     grey: Any = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     for bright in (True, False):
@@ -51,41 +59,62 @@ def strokes(pixels: NDArray[np.uint8]) -> Iterator[Strokes]:
         if hat.ndim == 3:
             # On views, which costs a quarter of taking the channels apart.
             hat = np.maximum(np.maximum(hat[..., 0], hat[..., 1]), hat[..., 2])
-        for level in _LEVELS:
+        for number, level in enumerate(_LEVELS):
             mask: Any = cv2.threshold(hat, level, 255, cv2.THRESH_BINARY)[1]
             if not 0 < cv2.countNonZero(mask) < _FULLEST * mask.size:
                 continue
-            parts = [
-                _components(mask[place], grey[place], place, bright=bright)
-                for place in places(mask)
-            ]
-            # Where places overlap, a component is found twice.
-            table = np.unique(np.concatenate(parts), axis=0) if parts else np.empty((0, 7))
+            table = _components(mask, grey, list(places(mask)), bright=bright)
             if 0 < len(table) <= _MOST_COMPONENTS:
-                x, y, width, height, area, peak, spread = table.T.astype(np.float32)
-                yield Strokes(x, y, width, height, area, peak, spread, level)
+                # Masks of bright strokes come first.
+                own = level, number if bright else number + len(_LEVELS)
+                yield np.hstack([table, np.full((len(table), 2), own, np.float32)])
 
 
 def _components(
-    mask: NDArray[np.uint8], grey: NDArray[np.uint8], place: Place, *, bright: bool
+    mask: NDArray[np.uint8], grey: NDArray[np.uint8], where: list[Place], *, bright: bool
 ) -> NDArray[np.float32]:
-    """Those of a place that could be strokes, (n, 7): the columns of Strokes up to the spread."""
-    labels: Any
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    """Those of some places that could be strokes, (n, 7): the columns of Strokes up to the spread.
+    Sorted; where places overlap, a component is found twice and told once."""
+    if not where:
+        return np.empty((0, 7), np.float32)
+    found, labels, before = [], [], 0
+    for down, across in where:
+        result: Any = cv2.connectedComponentsWithStats(
+            mask[down, across], connectivity=8, ltype=cv2.CV_32S
+        )
+        stats = result[2]
+        stats[:, :2] += across.start, down.start
+        # The ground is no component: no height is possible for it.
+        stats[0, 3] = 0
+        labels.append(result[1].ravel() + before)
+        found.append(stats)
+        before += len(stats)
+    stats = np.concatenate(found)
     _, _, width, height, area = stats.T
     box = width * height
     # A full box is a blot, unless it is upright: l, I and 1 are.
     possible = (height >= _LOWEST) & (height <= _HIGHEST) & (width <= 14 * height)
     possible &= (area >= 6) & (area > 0.1 * box) & ((area < 0.9 * box) | (3 * width < height + 3))
-    possible[0] = False
     numbers = np.flatnonzero(possible)
+    numbers = numbers[_distinct(stats[numbers])]
+    if not len(numbers):
+        return np.empty((0, 7), np.float32)
     table = np.empty((len(numbers), 7), np.float32)
-    if len(numbers):
-        table[:, :5] = stats[numbers]
-        table[:, :2] += place[1].start, place[0].start
-        levels = _levels(grey, labels, numbers, stats[numbers, 4], bright=bright)
-        table[:, 5], table[:, 6] = levels
+    table[:, :5] = stats[numbers]
+    shades = np.concatenate([grey[place].ravel() for place in where])
+    levels = _levels(shades, np.concatenate(labels), numbers, stats[numbers, 4], bright=bright)
+    table[:, 5], table[:, 6] = levels
     return table
+
+
+def _distinct(stats: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Components from left to right, each once."""
+    x, y, width, height, area = stats.T.astype(np.int64)
+    # Corners are below 2^20 and sizes below 2^10, so that one number holds them.
+    key = (x << 40 | y << 20 | width << 10 | height) if len(stats) else x
+    order = np.lexsort((area, key))
+    new = np.diff(key[order], prepend=-1) != 0
+    return order[new | (np.diff(area[order], prepend=-1) != 0)]
 
 
 def _levels(
@@ -96,8 +125,8 @@ def _levels(
     *,
     bright: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Peak and spread of the components of some numbers, which ascend."""
-    ranks = np.zeros(int(labels.max()) + 1, np.int32)
+    """Peak and spread of the components of some numbers."""
+    ranks = np.zeros(max(int(labels.max()), int(numbers[-1])) + 1, np.int32)
     ranks[numbers] = np.arange(1, len(numbers) + 1)
     ranked = ranks[labels]
     inside = ranked > 0

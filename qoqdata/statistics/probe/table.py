@@ -56,23 +56,42 @@ def probe_difficulty(
     questions all fall into one fold is left out. `progress` hears of records read and their total.
     Raises as the stream of the data set.
     """
-    train = dataset.for_training().filter(split="train")
-    sample = closed_questions(train, limit)
-    count = 0
     parts, left_out = [], []
+    for questions, scores in _tasks(dataset, limit, progress):
+        single = questions["kind"][0] != "multi"
+        if scores is None:
+            left_out.append(f"{questions['source'][0]}, {questions['task'][0]}")
+            continue
+        rates = rewards(scores, answer_matrix(questions, several=not single), single=single)
+        parts.append(pl.DataFrame({"id": questions["id"], "success_rate": rates}))
+    return from_estimates(parts, policy=PROBE, scorer=SCORER), left_out
+
+
+def scored_tasks(
+    dataset: Dataset, limit: int, progress: ProgressCallback, *, kind: str
+) -> Iterator[tuple[pl.DataFrame, NDArray[np.float64]]]:
+    """Training questions of a source and task, and the probe's scores (questions, options) of the
+    columns of `answer_matrix`, for those tasks of a `kind` that it can be fitted to."""
+    for questions, scores in _tasks(dataset, limit, progress):
+        if scores is not None and questions["kind"][0] == kind:
+            yield questions, scores
+
+
+def _tasks(
+    dataset: Dataset, limit: int, progress: ProgressCallback
+) -> Iterator[tuple[pl.DataFrame, NDArray[np.float64] | None]]:
+    sample = closed_questions(dataset.for_training().filter(split="train"), limit)
+    count = 0
     for (source,), mine in sample.group_by(["source"], maintain_order=True):
         features: dict[str, Features] = {}
         for name, values in _features(dataset, str(source), mine["id"].to_list()):
             features[name] = values
             count += 1
             progress(count, sample.height)
-        for (task, kind), questions in mine.group_by(["task", "kind"], maintain_order=True):
-            rates = _rates(questions, features, single=kind != "multi")
-            if rates is None:
-                left_out.append(f"{source}, {task}")
-            else:
-                parts.append(rates)
-    return from_estimates(parts, policy=PROBE, scorer=SCORER), left_out
+        for (_, kind), questions in mine.group_by(["task", "kind"], maintain_order=True):
+            present = answer_matrix(questions, several=kind == "multi")
+            matrix = np.stack([features[name] for name in questions["id"]])
+            yield questions, out_of_fold(matrix, present, questions["group"].to_list())
 
 
 def out_of_fold(
@@ -130,16 +149,3 @@ def _features(dataset: Dataset, source: str, ids: Sequence[str]) -> Iterator[tup
             yield record["id"], of_record(record)
     finally:
         stream.close()
-
-
-def _rates(
-    questions: pl.DataFrame, features: dict[str, Features], *, single: bool
-) -> pl.DataFrame | None:
-    """`id` and `success_rate` of the questions of one task; None where there is one fold."""
-    present = answer_matrix(questions, several=not single)
-    matrix = np.stack([features[name] for name in questions["id"]])
-    scores = out_of_fold(matrix, present, questions["group"].to_list())
-    if scores is None:
-        return None
-    rates = rewards(scores, present, single=single)
-    return pl.DataFrame({"id": questions["id"], "success_rate": rates})

@@ -72,6 +72,17 @@ for (const button of all("[data-zoom]")) {
 
 zoom(0);
 
+// Another window, from the raw file; the size stays that of the stored image.
+for (const choice of all("[data-window]")) {
+  choice.addEventListener("change", () => {
+    const image = choice.closest("figure").querySelector("img");
+    image.removeAttribute("data-src");
+    image.src = choice.dataset.window + (choice.value ? `/window/${choice.value}` : "");
+    // What stands beside it is of the stored image, its window among it.
+    choice.closest("figcaption").querySelector("small").hidden = choice.value !== "";
+  });
+}
+
 // What is drawn over images, by label and reader.
 const layers = all("[data-layer]");
 const draw = () => {

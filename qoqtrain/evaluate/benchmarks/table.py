@@ -222,8 +222,8 @@ _TABLE = (
         _CSN,
         "its labels hold false positives, set by substring",
         source="chapman_shaoxing",
-        file_only="its case list and its labels are chapman_test.csv of MERL-ICML2024, which does"
-        " not ship",
+        file_only="its labels are in chapman_test.csv of MERL-ICML2024, and the card of"
+        " chapman_shaoxing has only the recordings of that file",
     ),
     _ranked(
         "cpsc2018_cls",

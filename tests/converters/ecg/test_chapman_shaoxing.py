@@ -106,6 +106,19 @@ def test_one_signal_under_two_names_is_kept_and_told(tmp_path: Path) -> None:
     assert sum("same signal" in " ".join(own) for own in notes.values()) == 2
 
 
+def test_recordings_of_a_benchmark_are_no_training(tmp_path: Path) -> None:
+    """Those of MERL's list, by the name of the recording."""
+    (block,) = SOURCE.card.block
+    assert len(block.keys) == len(set(block.keys)) == 4620
+    assert all(len(key) == 7 and "JS00001" <= key <= "JS45551" for key in block.keys)
+    simulate(tmp_path / "raw", 100, seed=2, seconds=0.2)
+    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
+    splits = {record["provenance"]["raw"][0][-11:-4]: record["split"] for record in built.records}
+    listed = set(block.keys) & set(splits)
+    assert len(listed) >= 5 and {splits[key] for key in listed} <= {"test", "validation"}
+    assert "train" in splits.values()
+
+
 def test_a_list_of_a_benchmark_holds_its_recordings_out(tmp_path: Path) -> None:
     simulate(tmp_path, 9, seed=3, seconds=0.2)
     names = ("JS00002", "JS00007")

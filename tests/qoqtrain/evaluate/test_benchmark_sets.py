@@ -11,7 +11,7 @@ import pytest
 
 import qoqtrain
 from qoqdata.dataset import Dataset
-from qoqdata.errors import DatasetError, MissingKey, UsageError
+from qoqdata.errors import BadTable, DatasetError, MissingKey, UsageError
 from qoqdata.sources.catalogue import find_source
 from qoqdata.suite.examples import build_example
 
@@ -67,6 +67,41 @@ def test_letters_are_those_of_the_options_shown(tmp_path: Path) -> None:
     file = answers(tmp_path / "b.jsonl", wrong)
     result = qoqtrain.evaluate_benchmark("omnimedvqa_fundus", None, file, dataset=dataset).result
     assert result["figures"]["accuracy"] == 0.0
+
+
+def test_all_that_apply_are_scored_by_their_letters(tmp_path: Path) -> None:
+    dataset = built("funbench", tmp_path)
+    said = {row["id"]: f"\\boxed{{{row['answer']}}}" for row in dataset}
+    several = [row for row in dataset if row["kind"] == "multi" and ", " in row["answer"]]
+    assert several
+    file = answers(tmp_path / "a.jsonl", said)
+    figures = qoqtrain.evaluate_benchmark("funbench", None, file, dataset=dataset).result["figures"]
+    # Letters say no class, so that the figure by class is left to the benchmark's own file.
+    assert (figures["accuracy"], figures["sens_spec_hmean"]) == (1.0, None)
+    # One letter of several is not the answer.
+    said[several[0]["id"]] = several[0]["answer"][0]
+    file = answers(tmp_path / "b.jsonl", said)
+    figures = qoqtrain.evaluate_benchmark("funbench", None, file, dataset=dataset).result["figures"]
+    assert figures["accuracy"] == pytest.approx(1 - 1 / len(dataset))
+
+
+def test_parts_of_ecgbench_are_scored_apart(tmp_path: Path) -> None:
+    dataset = built("ecgbench", tmp_path)
+    said = {row["id"]: f"\\boxed{{{row['answer']}}}" for row in dataset}
+    file = answers(tmp_path / "a.jsonl", said)
+    for part in ("ptb", "cpsc", "code15", "csn", "g12", "mmmu", "ecgqa"):
+        rules = f"ecgbench_{part}"
+        figures = qoqtrain.evaluate_benchmark(rules, None, file, dataset=dataset).result["figures"]
+        asked = sum(row["task"] == part for row in dataset)
+        assert (figures["records"], figures["accuracy"]) == (asked, 1.0), part
+    (report,) = (row["id"] for row in dataset if row["task"] == "report")
+    file = answers(tmp_path / "b.jsonl", {report: '{"Rhythm": {"Score": 7}}'})
+    result = qoqtrain.evaluate_benchmark("ecgbench_report", None, file, dataset=dataset).result
+    assert result["figures"]["report_score"] == pytest.approx(0.7)
+    # A policy's own report is no reply of a judge.
+    file = answers(tmp_path / "c.jsonl", {report: "Sinus rhythm."})
+    with pytest.raises(BadTable, match="the judge's reply cannot be read"):
+        qoqtrain.evaluate_benchmark("ecgbench_report", None, file, dataset=dataset)
 
 
 def test_superclasses_of_ptb_xl_are_ranked_by_record(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def test_the_engine_configuration_is_shown(demo, warm):
     ended = dry(demo, warm, "--set", "engine.zero=3", "--show-config")
     config = json.loads(ended.output[ended.output.index("{") :])
     assert config["zero_optimization"]["stage"] == 3
-    assert config["gradient_accumulation_steps"] == 64 * 5 // 2
+    # More than one: the trainer says which micro-batch is the last of a step.
+    assert config["gradient_accumulation_steps"] > 1
 
 
 def refusal(ended) -> str:
