@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,19 @@ import pytest
 from blake3 import blake3
 from pydicom.data import get_testdata_file
 
-from qoqdata.errors import UnreadableFile
+from qoqdata.errors import TooLarge, UnreadableFile
 from qoqdata.readers import encode, raw_file, volume
 from qoqdata.readers.dicom import read_dicom
 from qoqdata.readers.ecg import read_ecg
 from qoqdata.readers.image.reader import read_image
-from qoqdata.readers.raw_file import RawDigests, open_raw_file, read_raw_file, taking_digests
+from qoqdata.readers.limits import Limits
+from qoqdata.readers.raw_file import (
+    RawDigests,
+    open_raw_file,
+    read_bounded_file,
+    read_raw_file,
+    taking_digests,
+)
 
 DICOM = (
     "CT_small.dcm",
@@ -49,6 +58,35 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(Path, "open", counting)
     return counts
+
+
+@pytest.mark.parametrize("taking", [taking_digests, nullcontext])
+def test_a_bounded_file_is_looked_up_before_it_is_read(
+    tmp_path: Path, opens: Counter[str], taking: Callable[[], AbstractContextManager[Any]]
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    opens.clear()
+    with taking():
+        with pytest.raises(TooLarge, match="the name"):
+            read_bounded_file(path, Limits(file_bytes=4), where="the name")
+        assert not opens
+        assert read_bounded_file(path, Limits(file_bytes=5), where="the name") == b"12345"
+    os.mkfifo(tmp_path / "pipe")
+    with taking(), pytest.raises(UnreadableFile, match="named pipe"):
+        read_bounded_file(tmp_path / "pipe", Limits(), where="the name")
+
+
+def test_a_bounded_file_is_digested_as_it_is_read(tmp_path: Path, opens: Counter[str]) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"first")
+    opens.clear()
+    with taking_digests() as digests:
+        assert read_bounded_file(path, Limits(), where="a") == b"first"
+        assert read_raw_file(path) == b"first"
+    assert digests.of(path) == blake3(b"first").digest()
+    # The second reader looks whether it is the same file still.
+    assert opens["a"] == 2
 
 
 def test_the_digest_is_of_what_was_read(tmp_path: Path) -> None:

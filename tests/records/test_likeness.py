@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+from scipy.fft import dctn
 from scipy.signal import resample_poly
 
 from qoqdata.records.content import Ecg
@@ -110,6 +111,35 @@ def test_shares_and_deviation_by_hand() -> None:
     assert found.dark == 0.5
     assert found.bright == 0.25
     assert found.deviation == pytest.approx(half.std(), rel=1e-5)
+
+
+def averaged(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Area averages (side, side) by their definition: each pixel counts as far as it is covered."""
+    covers = []
+    for length in pixels.shape:
+        edges = np.linspace(0, length, side + 1)
+        places = np.arange(length)
+        low, high = np.maximum(edges[:-1, None], places), np.minimum(edges[1:, None], places + 1)
+        covers.append(np.clip(high - low, 0, None) * side / length)
+    down, across = covers
+    return down @ pixels.astype(np.float64) @ across.T
+
+
+@pytest.mark.parametrize("shape", [(640, 512), (1021, 777), (300, 2048), (255, 90), (16, 16)])
+def test_large_images_are_halved_to_what_averaging_at_once_gives(shape: tuple[int, int]) -> None:
+    pixels = cv2.resize(scene(5)[..., 0], shape[::-1], interpolation=cv2.INTER_LINEAR)
+    found = image_likeness(pixels)
+    # What halving rounds, and rows and columns that it leaves out: grey levels of 255.
+    small = np.frombuffer(found.thumbnail, np.uint8).reshape(THUMBNAIL, THUMBNAIL)
+    assert np.abs(small - averaged(pixels, THUMBNAIL)).mean() <= 2
+    grey = averaged(pixels, 32)
+    magnitudes = np.abs(dctn(grey, norm="ortho"))[:11, :11]
+    low = (magnitudes + magnitudes.T)[np.triu_indices(11)][1:65]
+    bits = int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+    assert found.bits is not None
+    assert (found.bits ^ bits).bit_count() <= 4
+    assert found.dark == pytest.approx((pixels == 0).mean())
+    assert found.bright == pytest.approx((pixels == 255).mean())
 
 
 def recording(seed: int) -> Ecg:

@@ -21,6 +21,7 @@ from qoqdata.errors import (
     UnreadableFile,
     UsageError,
 )
+from qoqdata.readers.raw_file import read_raw_file, taking_digests
 from qoqdata.sources import raw_stamps
 from qoqdata.sources.rawtree import RawTree, open_raw, read_text
 
@@ -306,6 +307,28 @@ def test_a_folder_that_cannot_be_listed_is_not_skipped() -> None:
 
 
 # Digests and stamps.
+
+
+def test_what_was_read_is_not_read_again_but_must_still_be_below_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, outside = tmp_path / "raw" / "a", tmp_path / "b"
+    inside.parent.mkdir()
+    inside.write_bytes(b"first")
+    outside.write_bytes(b"other")
+    (inside.parent / "link").symlink_to(outside)
+    raw = RawTree(inside.parent)
+    with taking_digests() as digests:
+        read_raw_file(inside)
+        read_raw_file(outside)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_, **__: pytest.fail("is read again"))
+        expected = blake3(blake3(b"first").digest()).hexdigest()
+        assert raw.digest(["a"], digests) == expected
+        with pytest.raises(OutsideRoot):
+            raw.digest(["link"], digests)
+    inside.write_bytes(b"changed")
+    assert raw.digest(["a"], digests) == blake3(blake3(b"changed").digest()).hexdigest()
 
 
 def test_digest(raw: RawTree) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from collections.abc import Iterator
@@ -54,6 +55,14 @@ def test_a_table_holds_its_units(units: list[Unit]) -> None:
     # Members keep their order, which a converter may go by; 1.0 stays a float, True a truth value.
     assert [repr(unit) for unit in found] == [repr(unit) for unit in units]
     assert all_files(table).to_list() == [path for unit in units for path in unit.files]
+
+
+@pytest.mark.parametrize("value", ["\x1e", ["a", "\x1e", "b"], {"\x1e": "\x1e"}, ',"\\u001e",'])
+def test_facts_may_hold_what_parts_of_json_are_told_apart_by(value: Any) -> None:
+    units = [Unit(str(n), (), facts=facts) for n, facts in enumerate(({}, {"of": value}, {"n": 1}))]
+    table = unit_table(units)
+    assert list(units_of(table)) == units
+    assert [json.loads(text) for text in table["facts"]] == [unit.facts for unit in units]
 
 
 def test_a_chunk_travels_without_the_units_of_others() -> None:
