@@ -46,9 +46,9 @@ def audit_command(
     with console.counter("images", quiet=json) as progress:
         found = qoqdata.audit(dataset, limit=limit, label_errors=label_errors, progress=progress)
     if json:
-        tables = ("answerers", "shifts", "giveaways", "alike_texts")
+        tables = ["answerers", "shifts", "giveaways", "alike_texts"]
         if label_errors:
-            tables = (*tables, "label_errors")
+            tables.append("label_errors")
         console.emit_json({name: getattr(found, name).to_dicts() for name in tables})
     else:
         show(found)
