@@ -210,7 +210,7 @@ def _same(value: str, rows: int) -> pa.Array:
 
 
 def _write_likeness(rng: np.random.Generator, path: Path, rows: int, sha: str) -> None:
-    """Bits, digests and keypoints at random; one in `_COPIES` has those of the row that seed 0 gives first."""
+    """All at random; of one in `_COPIES` digest and bits are those that seed 0 gives first."""
     digests = rng.bytes(16 * rows)
     bits = rng.integers(0, 2**64, rows, dtype=np.uint64)
     copied = np.random.default_rng(0)

@@ -3,8 +3,8 @@ sizes.
 
     python -m benchmarks.curation.publication --records 26100 261000
 
-The metadata of sets of `large.write_large`, with a raw patient and a raw study key a study, none of
-which stands in them. Each size in a process of its own; `per million` stays the same where growth is
+The metadata of sets of `large.write_large`, with one and a half raw keys a study, none of which
+stands in them. Each size in a process of its own; `per million` stays the same where growth is
 linear.
 """
 
