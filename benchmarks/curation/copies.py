@@ -83,7 +83,7 @@ COPIES: dict[str, Callable[[Pixels], Pixels]] = {
 def real_images(folder: Path) -> Iterator[tuple[str, Pixels]]:
     """Images below a folder, BGR, at most 512 long, with what each is of: a lesion of HAM10000 by
     its id, or the file itself; without masks and uniform ones."""
-    lesions = {}
+    lesions: dict[str, str] = {}
     for table in folder.rglob("HAM10000_metadata.csv"):
         with table.open(newline="") as file:
             lesions |= {row["image_id"]: row["lesion_id"] for row in csv.DictReader(file)}

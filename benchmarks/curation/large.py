@@ -21,6 +21,7 @@ from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest
 from qoqdata.metadata import ROW_GROUP, SCHEMA
 from qoqdata.records import likeness_table
+from qoqdata.records.keypoints import BYTES
 from qoqdata.records.likeness import CURVE
 
 #: Records a shard, so that the number of files is that of a real set.
@@ -209,7 +210,7 @@ def _same(value: str, rows: int) -> pa.Array:
 
 
 def _write_likeness(rng: np.random.Generator, path: Path, rows: int, sha: str) -> None:
-    """Bits and digests at random; one in `_COPIES` has those of the row that seed 0 gives first."""
+    """All at random; of one in `_COPIES` digest and bits are those that seed 0 gives first."""
     digests = rng.bytes(16 * rows)
     bits = rng.integers(0, 2**64, rows, dtype=np.uint64)
     copied = np.random.default_rng(0)
@@ -229,6 +230,9 @@ def _write_likeness(rng: np.random.Generator, path: Path, rows: int, sha: str) -
                 pa.binary(CURVE), rows, [None, pa.py_buffer(bytes(CURVE * rows))]
             ),
             *(pa.array(np.full(rows, value, np.float32)) for value in (50.0, 0.01, 0.01)),
+            pa.Array.from_buffers(
+                pa.binary(BYTES), rows, [None, pa.py_buffer(rng.bytes(BYTES * rows))]
+            ),
         ],
         schema=likeness_table.SCHEMA,
     )

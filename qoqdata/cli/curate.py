@@ -35,6 +35,7 @@ With decisions:  qoqdata curate ./set --recipe curation.yaml
   benchmarks: {on_finding: drop}               # or report; with --against
   duplicates: {equal: drop, alike: report}     # the default; of the training split alone
   quality: {drop: [blank, flat]}               # others: saturated, tiny, odd_shape, clipped
+  label_errors: {on_finding: report}           # or drop: what audit --label-errors found
   likeness: {radius: 6, detail: 0.85}          # when two images show the same
   burned_in:
     on_finding: blank           # open (default), blank (black boxes in what is published) or drop
@@ -69,10 +70,10 @@ def curate_command(
     text to curation/phi.parquet, pairs of images and signals to curation/leakage.parquet, repeated
     questions to curation/duplicates.parquet, faults to curation/quality.parquet. Text burned into
     images goes to curation/burned_in.parquet with its box, and to burned_in.html to look at.
-    Copies that are encoded, scaled, windowed, flipped or turned by a quarter are found, cropped
-    ones are not. With an index of a benchmark, training records that show one of its images or
-    ECGs are dropped: curation/benchmark_images.parquet names both. Exit code 1 means that findings
-    are open.
+    Copies that are encoded, scaled, windowed, flipped or turned by a quarter are found, and cropped
+    ones that are not flipped or turned. With an index of a benchmark, training records that show
+    one of its images or ECGs are dropped: curation/benchmark_images.parquet names both. Exit code 1
+    means that findings are open.
     """
     with console.counter("records", quiet=json) as progress:
         result = qoqdata.curate(

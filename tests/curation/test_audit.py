@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 import qoqdata as library
-from qoqdata.curation.audit import ANSWERERS, GIVEAWAYS, SHIFTS
+from qoqdata.curation.audit import ANSWERERS, GIVEAWAYS, SHIFTS, answerers
 from qoqdata.curation.audit.giveaways import find_giveaways
 from qoqdata.curation.audit.shift import prior_shifts
+from qoqdata.curation.burned_in.findings import FINDINGS
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
@@ -72,6 +73,61 @@ def test_a_word_of_the_context_gives_it_away_and_the_card_says_so(tmp_path: Path
     page = page or (dataset.root / "README.md").read_text()
     assert "Scores without an image" in page
     assert "| films | diagnosis | test | 20 |" in page
+
+
+def asked(told_by: str) -> pl.DataFrame:
+    """Sixty questions of as many patients about films that are alike but for one fact."""
+    rows = []
+    for number in range(60):
+        opaque = number % 2 == 1
+        tells = {told_by: opaque}
+        info = {
+            "width": 256,
+            "height": 256,
+            "original_width": 512 if tells.get("size") else 480,
+            "original_height": 512,
+            "view": "AP" if tells.get("view") else "PA",
+            "laterality": "left" if tells.get("side") else "right",
+            "spacing": [0.2, 0.2],
+        }
+        row = {
+            "group": f"p{number}",
+            "options": ["Clear", "Opaque"],
+            "answer": "Opaque" if opaque else "Clear",
+            "context": "a visit",
+            "question": "What is it?",
+            "image_info": [info],
+            "ecg": {"fs": 0.0},
+            "age": 50,
+            "sex": "male" if tells.get("sex") else "female",
+            "lines": 0,
+            "markers": int(tells.get("marker", False)),
+            "left": 30 if tells.get("marker") else None,
+            "top": 0,
+        }
+        rows.append(row)
+    return pl.DataFrame(rows)
+
+
+@pytest.mark.parametrize("told_by", ["nothing", "view", "side", "size", "marker", "sex"])
+def test_each_fact_that_gives_answers_away_scores(told_by: str) -> None:
+    scores = answerers._scores(asked(told_by), single=True)
+    assert scores is not None
+    assert (scores.facts.mean() > 0.95) == (told_by != "nothing")
+    assert scores.constant.mean() < 0.7 and scores.text.mean() < 0.7
+
+
+def test_marks_burned_into_images_are_facts_of_their_records(tmp_path: Path) -> None:
+    dataset = films(tmp_path, "nothing")
+    answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
+    opaque = answers.filter(answer="Opaque")["id"]
+    rows = {name: pl.Series([None] * len(opaque), dtype=kind) for name, kind in FINDINGS.items()}
+    rows |= {"id": opaque, "kind": pl.Series(["marker"] * len(opaque))}
+    table = pl.DataFrame(rows | {"x0": pl.Series([3] * len(opaque), dtype=pl.Int32)})
+    table.with_columns(outcome=pl.lit("marker")).write_parquet(dataset.layout.burned_in_findings)
+    found = library.audit(dataset)
+    assert found.answerers["facts"].to_list() == [1.0, 1.0]
+    assert found.told.height == 2
 
 
 def kept(rows: list[tuple[str, str, str]], kind: str = "single") -> pl.DataFrame:

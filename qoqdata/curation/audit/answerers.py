@@ -15,7 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from qoqdata.curation.burned_in.findings import FINDINGS
 from qoqdata.dataset import Dataset
+from qoqdata.side_table import read_findings_table
 from qoqdata.statistics.prior import answer_matrix
 from qoqdata.statistics.probe.features import Features, of_text
 from qoqdata.statistics.probe.sample import closed_questions
@@ -61,6 +63,7 @@ def score_answerers(dataset: Dataset, limit: int) -> pl.DataFrame:
     ).sort("source", "task", "split", "id")
     facts = pl.DataFrame(dataset.files.leaves(["id", *_FACTS]))
     questions = questions.join(facts, on="id", maintain_order="left")
+    questions = questions.join(_burned_in(dataset), on="id", how="left", maintain_order="left")
     rows = []
     for (source, task, kind), asked in questions.group_by(
         ["source", "task", "kind"], maintain_order=True
@@ -82,6 +85,22 @@ def score_answerers(dataset: Dataset, limit: int) -> pl.DataFrame:
             )
             rows.append((source, task, split, part.height, *means, commonest))
     return pl.DataFrame(rows, schema=ANSWERERS, orient="row").sort("source", "task", "split")
+
+
+def _burned_in(dataset: Dataset) -> pl.DataFrame:
+    """By record what the last pass over the pixels saw written on them: `lines` of text, `markers`
+    such as L and R, and the left and upper edge of the first, in pixels."""
+    path = dataset.layout.burned_in_findings
+    found = pl.DataFrame(schema=FINDINGS)
+    if path.is_file():
+        found = read_findings_table(path, FINDINGS, fix="run `qoqdata curate --burned-in` again")
+    is_marker = pl.col("kind") == "marker"
+    return found.group_by("id").agg(
+        lines=(~is_marker).sum(),
+        markers=is_marker.sum(),
+        left=pl.col("x0").min(),
+        top=pl.col("y0").min(),
+    )
 
 
 def _scores(asked: pl.DataFrame, *, single: bool) -> _Scores | None:
@@ -114,7 +133,7 @@ def _texts(asked: pl.DataFrame) -> Features:
 
 def file_facts(asked: pl.DataFrame) -> Features:
     """What is known of each question's files and person without opening them: sizes, number of
-    images, spacing, views, sides, sampling rate, age, sex."""
+    images, spacing, views, sides, sampling rate, age, sex, and what is burned into the images."""
     info = pl.col("image_info")
     first = info.list.first()
 
@@ -131,6 +150,7 @@ def file_facts(asked: pl.DataFrame) -> Features:
         spacing=first.struct.field("spacing").list.first().fill_null(0).cast(pl.Float32),
         rate=pl.col("ecg").struct.field("fs").fill_null(0).cast(pl.Float32),
         age=pl.col("age").fill_null(-1).cast(pl.Float32),
+        **{name: pl.col(name).fill_null(-1).cast(pl.Float32) for name in _WRITTEN},
     )
     coded = asked.select(
         view=first.struct.field("view"),
@@ -144,5 +164,7 @@ def file_facts(asked: pl.DataFrame) -> Features:
     return pl.concat([numbers, *kinds], how="horizontal").to_numpy().astype(np.float32)
 
 
+#: Of what is burned into images: that there is something, and where.
+_WRITTEN = ("lines", "markers", "left", "top")
 #: Kinds of one fact beyond which it is a number and no kind.
 _KINDS_MOST = 64
