@@ -33,11 +33,11 @@ def dry(demo, warm, *arguments: str):
 
 
 def test_the_dry_run_says_what_would_happen(demo, warm):
-    ended = dry(demo, warm, "--world", "2", "--set", "questions=8", "--set", "engine.zero=2")
+    ended = dry(demo, warm, "--world", "2", "--set", "questions=16", "--set", "engine.zero=2")
     assert ended.exit_code == 0, ended.output
     there = qoqdata.open(demo).kept().filter(pl.col("split") == "train").height
-    steps = math.ceil(there / 8)
-    for words in (rf"training records +{there}\b", rf"steps +{steps}\b", "8, 4 on each of 2"):
+    steps = math.ceil(there / 16)
+    for words in (rf"training records +{there}\b", rf"steps +{steps}\b", "16, 8 on each of 2"):
         assert re.search(words, ended.output), words
     for domain in ("chest_xray", "ecg", "pathology"):
         assert ended.output.count(domain) == 2  # in the weights and in what they come to
