@@ -21,7 +21,6 @@ from qoqdata.pipeline import parts, progress
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.parts import Part, build_part, finish
-from qoqdata.readers import raw_file
 from qoqdata.sources import catalogue
 from tests.pipeline.conftest import SALT
 
@@ -101,15 +100,15 @@ def test_raw_files_on_a_mount_that_fails(
     films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     asked = config(films(9))
-    opened = raw_file.open_regular
+    opened = Path.open
 
-    def failing(path: Path) -> Any:
+    def failing(path: Path, *more: Any, **named: Any) -> Any:
         if path.name == "0004.png":
             raise OSError(number, os.strerror(number), str(path))
-        return opened(path)
+        return opened(path, *more, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(raw_file, "open_regular", failing)
+        patch.setattr(Path, "open", failing)
         with pytest.raises(UnfinishedBuild, match="the machine failed") as told:
             build(asked, tmp_path / "set", HERE)
     assert os.strerror(number) in str(told.value)

@@ -39,9 +39,11 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def written(root: Path) -> Dataset:
-    """The viewer's set, its record of text alone in train as its patient is, a copy of its film
-    that curation dropped, and two quarantined units."""
-    own = [row | {"split": "train"} if row["id"] == TEXT else row for row in rows()]
+    """The viewer's set, its record of text alone in train as its patient is, its test record with
+    the image of a training record, a copy of its film that curation dropped, and two quarantined
+    units."""
+    changes = {TEXT: {"split": "train"}, PLAIN: {"images": [picture(0)]}}
+    own = [row | changes.get(row["id"], {}) for row in rows()]
     copy = image_row(
         id=COPY,
         study="92" * 16,
