@@ -111,9 +111,9 @@ def _started(process: int) -> int | None:
     and 0 where that cannot be told."""
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
+    except ProcessLookupError:
         return None
-    except PermissionError:
+    except (PermissionError, OverflowError):
         pass
     try:
         status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
