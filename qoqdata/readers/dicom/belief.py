@@ -53,14 +53,19 @@ def believed(dataset: Dataset, pixel: ImagePixel, frame: StoredFrame) -> ImagePi
 
 
 def agreeing(
-    dataset: Dataset, declared: ImagePixel, pixel: ImagePixel, frames: Iterator[StoredFrame]
+    dataset: Dataset,
+    declared: ImagePixel,
+    pixel: ImagePixel,
+    frames: Iterator[StoredFrame],
+    first: int,
 ) -> Iterator[StoredFrame]:
-    """The frames as they come, while their values bear out `pixel`, believed of one of them.
+    """The frames as they come, while their values bear out `pixel`, believed of the 0-based
+    `first`.
 
     Raises UnreadableFile at the first frame that does not.
     """
     for frame in frames:
-        own = believed(dataset, declared, frame)
+        own = pixel if frame.index == first else believed(dataset, declared, frame)
         if own.signed != pixel.signed and past_half(frame.values, pixel.bits_stored):
             raise UnreadableFile(f"frame {frame.index + 1} differs in sign from others")
         if declared.colour_in_doubt:

@@ -76,8 +76,12 @@ def shares(
     import cv2
 
     words, size = values.view(f"u{values.dtype.itemsize}"), 2**pixel.word_bits
-    # Three times faster than NumPy's; its float32 counts are exact up to 16 million pixels.
-    counts = cv2.calcHist([words], [0], None, [size], [0, size]).ravel()
+    low, high = (int(end) for end in cv2.minMaxLoc(words)[:2])
+    counts = np.zeros(size, np.float32)
+    # Faster than NumPy's, most of all over few bins; float32 counts are exact to 16 million pixels.
+    counts[low : high + 1] = cv2.calcHist(
+        [words], [0], None, [high - low + 1], [low, high + 1]
+    ).ravel()
     padded = transforms.padded(pixel.word, transforms.padding(dataset, pixel))
     number = np.where(padded, 0, counts)
     present = np.flatnonzero(number)

@@ -132,7 +132,7 @@ def _borne_out(
     known = believed(dataset, pixel, next(frames([index])))
     if pixel.samples == 3 and not pixel.colour_in_doubt:  # one order of samples holds for all
         return known, frames if known == pixel else _frames(known)
-    return known, lambda indices: agreeing(dataset, pixel, known, frames(indices))
+    return known, lambda indices: agreeing(dataset, pixel, known, frames(indices), index)
 
 
 def _frames(pixel: ImagePixel) -> Frames:
