@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,21 @@ def test_an_answer_that_has_changed_since_is_not_dropped(films: Dataset) -> None
     recipe = {"label_errors": {"on_finding": "drop"}}
     verdicts = library.curate(films, recipe=recipe).verdicts.filter(rule="label_error")
     assert verdicts["id"].to_list() == [ids["id"][0]]
+
+
+def test_the_command_lists_them_and_exits_by_them(
+    films: Dataset,
+    qoqdata: Callable,  # noqa: F811
+) -> None:
+    pytest.importorskip("cleanlab")
+    assert qoqdata("audit", films.root)[0] == 0
+    code, out, _ = qoqdata("audit", films.root, "--label-errors")
+    assert code == 1 and "answers that are likely wrong" in out
+    code, out, _ = qoqdata("audit", films.root, "--label-errors", "--json")
+    found = json.loads(out)["label_errors"]
+    ids = pl.Series([row["id"] for row in found])
+    assert code == 1 and set(_numbers(films, ids)) >= set(WRONG)
+    assert pl.read_parquet(films.layout.label_errors).to_dicts() == found
 
 
 def test_shares_of_scores_by_hand() -> None:
