@@ -53,7 +53,8 @@ def test_a_row_with_a_breach_is_never_taken_for_sound(name: str, data: st.DataOb
                 change = data.draw(st.sampled_from(["remove", "add"]))
                 place.pop(key) if change == "remove" else place.update(unheard=1)
             else:
-                place[key] = data.draw(INJECTED)
+                # A copy: the next change may go into it.
+                place[key] = copy.deepcopy(data.draw(INJECTED))
             break
     try:
         breaches = list(shape_breaches(row, RECORD))
