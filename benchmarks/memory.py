@@ -118,7 +118,7 @@ def row(name: str, guess: float, found: float) -> tuple[str, float, float, float
     return name, guess / 2**20, found / 2**20, found / guess if guess else None
 
 
-def peak_of(work: Callable[[], None]) -> int:
+def peak_of(work: Callable[[], Any]) -> int:
     """Bytes of tensors at the peak of `work`, above what was there before."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
         work()
