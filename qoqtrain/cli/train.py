@@ -194,16 +194,15 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
         ]
     )
     console.say()
-    parts = (
-        *("weights", "optimizer", "gradients", "reference", "activations", "logits", "cache"),
-        *("buffers", "device", "host"),
-    )
-    rows: list[tuple[str, Any]] = [(name, getattr(memory, name)) for name in parts]
+    parts = asdict(memory)
+    host = parts.pop("host")
+    rows: list[tuple[str, Any]] = [*parts.items(), ("device", memory.device), ("host", host)]
     console.table(("memory of a rank", "GiB"), rows)
     dtype = "float32" if settings.engine.dtype == "float32" else "bfloat16"
     console.say(
-        f"an estimate, on an accelerator in {dtype}; cache (of generation) comes in the place of"
-        " activations and logits; host is the CPU memory of offloading"
+        f"an estimate, on an accelerator in {dtype}, images left out; what an update takes"
+        " (activations, logits, mask), generation (cache, sampling) and the optimizer's step"
+        " (stepping) come in each other's place; host is the CPU memory of offloading"
     )
     time = result.time
     hours = (time.generation + time.update) * shape.steps / 3600

@@ -150,11 +150,18 @@ def choose_trained(policy: Any, settings: TrainSettings) -> None:
         policy.ecg.requires_grad_(True)
 
 
+def copies_reference(settings: TrainSettings, *, new_branch: bool) -> bool:
+    """Whether the KL term takes a second copy of the weights: without adapters to switch off, and
+    where an ECG branch that has just begun is trained beside them."""
+    needed = settings.stage == "drpo" and settings.loss.kl > 0
+    return needed and (settings.lora is None or new_branch)
+
+
 def _reference(plan: TrainingPlan, ranks: Ranks, device: torch.device) -> Reference | None:
     settings = plan.settings
     if settings.stage != "drpo" or not settings.loss.kl:
         return None
-    if settings.lora is not None and plan.branch is None:
+    if not copies_reference(settings, new_branch=plan.branch is not None):
         return WithoutLora()
     policy, _ = starting_policy(plan, ranks)
     return frozen_copy(policy, device)

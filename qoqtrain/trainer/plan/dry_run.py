@@ -16,14 +16,12 @@ from qoqtrain.trainer.engine.deepspeed import deepspeed_config
 from qoqtrain.trainer.engine.engine import uses_deepspeed
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.budget import AttentionRow, attention, budgeted, target_of
+from qoqtrain.trainer.plan.memory import Memory, Sizes, memory_of
 from qoqtrain.trainer.plan.plan import Shape, TrainingPlan, plan_run
 from qoqtrain.trainer.plan.refusals import refuse_checkpoint, refuse_unfit, unfit_records
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import Feed, open_stream
 from qoqtrain.trainer.run import choose_trained
-from qoqtrain.trainer.step.sequences import CHUNK
-
-GIB = 2**30
 
 #: An H100: 40 % of its 989 TFLOP/s in bfloat16, and 3.35 TB/s of memory.
 FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
@@ -150,6 +148,8 @@ def sizes_of(plan: TrainingPlan, processor: Any) -> Sizes:
         vocabulary=text.vocab_size,
         kv_width=_kv_width(text),
         inner_width=int(text.intermediate_size),
+        heads=int(text.num_attention_heads),
+        new_branch=plan.branch is not None,
     )
 
 
@@ -157,106 +157,6 @@ def _kv_width(text: Any) -> int:
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return int(heads * size)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What the model is made of: `parameters`, those of them that are `trained`, and the language
-    model's `layers`, `width` and `vocabulary`; `kv_width` of its keys, `width` where it is 0;
-    `inner_width` of its gated MLPs, four times `width` where it is 0."""
-
-    parameters: int
-    trained: int
-    layers: int
-    width: int
-    vocabulary: int
-    kv_width: int = 0
-    inner_width: int = 0
-
-
-@dataclass(frozen=True)
-class Memory:
-    """GiB on the device of a rank, by what they are for; `host` GiB of a rank in CPU memory.
-
-    `cache` is that of generation, which comes in the place of activations and logits; `buffers`
-    are those of communication and of the device's runtime.
-    """
-
-    weights: float
-    optimizer: float
-    gradients: float
-    reference: float
-    activations: float
-    logits: float
-    cache: float
-    buffers: float
-    host: float
-
-    @property
-    def device(self) -> float:
-        """The most that is on the device at once."""
-        states = self.weights + self.optimizer + self.gradients + self.reference + self.buffers
-        return states + max(self.activations + self.logits, self.cache)
-
-
-#: Elements of DeepSpeed's buckets: one that is reduced and one that is filled, one that is gathered
-#: (its defaults), and parameters of ZeRO-3 that are whole at once at most.
-BUCKET, LIVE = 500_000_000, 1_000_000_000
-#: GiB of a CUDA context with its libraries.
-CONTEXT = 0.75
-
-
-def memory_of(
-    sizes: Sizes, settings: TrainSettings, *, world: int, bfloat16: bool, deepspeed: bool
-) -> Memory:
-    """The estimate (ZeRO, arXiv 1910.02054: 2 + 2 bytes of weights and gradients a parameter in
-    bfloat16, 12 of float32 master weights and AdamW moments; stages 1, 2, 3 share optimizer,
-    gradients, weights over the ranks). torch alone keeps float32 weights and computes in bfloat16.
-    Frozen parameters, as under LoRA, have weights and nothing else.
-
-    A layer keeps 10 times its input, and 4 times the width of its MLP; with gradient checkpointing
-    its input, and one layer at a time the rest, which comes in the place of logits. Logits are
-    those of the response with their gradient, and one float32 chunk. Generation keeps keys and
-    values of `batch_tokens`. `benchmarks/memory.py` measures all of it but the last.
-    """
-    engine = settings.engine
-    half = 2 if bfloat16 and deepspeed else 4
-    share = [1 if engine.zero < stage else 1 / world for stage in (1, 2, 3)]
-    weights = sizes.parameters * half * share[2]
-    gradients = sizes.trained * half * share[1]
-    optimizer = sizes.trained * (12 if half == 2 else 8) * share[0]
-    activation = 2 if bfloat16 else 4
-    prompt, response = settings.rollouts.prompt_tokens, settings.rollouts.response_tokens
-    tokens = settings.micro_batch * (prompt + response)
-    chunk = min(CHUNK, response)
-    logits = settings.micro_batch * sizes.vocabulary * (response * 2 * activation + chunk * 4)
-    layer = tokens * activation * (10 * sizes.width + 4 * (sizes.inner_width or 4 * sizes.width))
-    if engine.gradient_checkpointing:
-        states = tokens * sizes.width * sizes.layers * activation + max(0, layer - logits)
-    else:
-        states = layer * sizes.layers
-    needs_copy = settings.stage == "drpo" and settings.loss.kl > 0 and settings.lora is None
-    reference = sizes.parameters * (2 if bfloat16 else 4) if needs_copy else 0
-    local = settings.stage == "drpo" and settings.rollouts.backend == "local"
-    pairs = 2 * sizes.layers * (sizes.kv_width or sizes.width) * activation
-    cache = local * max(settings.rollouts.batch_tokens, prompt + response) * pairs
-    host = 0.0
-    if engine.offload in ("optimizer", "all"):
-        host, optimizer = host + optimizer, 0.0
-    if engine.offload == "all":
-        host, weights = host + weights, 0.0
-    buffers = CONTEXT * GIB + _buckets(sizes, settings, half) * deepspeed
-    parts = (weights, optimizer, gradients, reference, states, logits, cache, buffers, host)
-    return Memory(*(part / GIB for part in parts))
-
-
-def _buckets(sizes: Sizes, settings: TrainSettings, half: int) -> float:
-    """Bytes of DeepSpeed's buckets, none larger than what it holds."""
-    stage = settings.engine.zero
-    reduced = 2 * min(BUCKET, sizes.trained) * half if stage else 0
-    gathered = min(BUCKET, sizes.trained) * half if stage in (1, 2) else 0
-    live = min(LIVE, sizes.parameters) * half if stage == 3 else 0
-    return reduced + gathered + live
 
 
 @dataclass(frozen=True)

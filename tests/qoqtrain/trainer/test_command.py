@@ -18,8 +18,9 @@ import qoqdata
 from qoqdata.errors import QoqdataError
 from qoqtrain.cli import app
 from qoqtrain.trainer.engine.deepspeed import deepspeed_config
-from qoqtrain.trainer.plan.dry_run import GIB, Sizes, memory_of, time_of
+from qoqtrain.trainer.plan.dry_run import time_of
 from qoqtrain.trainer.plan.launch import slurm_script
+from qoqtrain.trainer.plan.memory import Sizes
 from qoqtrain.trainer.plan.plan import Shape
 from qoqtrain.trainer.plan.settings import read_settings
 
@@ -109,51 +110,6 @@ def test_the_slurm_script_is_shell_and_holds_the_command(tmp_path):
     ended = invoke("--data", "d", "--model", "m", "--print-slurm", "2x8", "--steps", "7")
     assert "--steps 7" in ended.output
     assert "2x8" in refusal(invoke("--data", "d", "--model", "m", "--print-slurm", "two"))
-
-
-def test_memory_by_hand():
-    """7e9 parameters in bfloat16 on 8 ranks: 14 GB of weights, 14 of gradients, 84 of AdamW."""
-    sizes = Sizes(7 * 10**9, 7 * 10**9, layers=28, width=3584, vocabulary=152_064)
-
-    def found(zero: int):
-        given = {"data": "d", "model": "m", "engine": {"zero": zero}}
-        settings = read_settings(values=given)
-        memory = memory_of(sizes, settings, world=8, bfloat16=True, deepspeed=True)
-        parts = (memory.weights, memory.gradients, memory.optimizer)
-        return [round(part * GIB / 1e9, 3) for part in parts]
-
-    assert found(0) == [14.0, 14.0, 84.0]
-    assert found(1) == [14.0, 14.0, 10.5]
-    assert found(2) == [14.0, 1.75, 10.5]
-    assert found(3) == [1.75, 1.75, 10.5]
-
-
-def test_every_part_of_the_memory_by_hand():
-    """LoRA of 1e7 of 1e9 parameters, ZeRO 2 on 2 ranks: frozen weights have no other states."""
-    sizes = Sizes(10**9, 10**7, layers=10, width=100, vocabulary=1000, kv_width=20)
-    rollouts = {"prompt_tokens": 600, "response_tokens": 400, "batch_tokens": 5000}
-    settings = read_settings(
-        values={"data": "d", "model": "m", "rollouts": rollouts},
-        assignments=["engine.zero=2", "micro_batch=3", "lora.rank=4", "loss.kl=0.1"],
-    )
-    memory = memory_of(sizes, settings, world=2, bfloat16=True, deepspeed=True)
-    found = {name: round(value * GIB) for name, value in vars(memory).items()}
-    assert found == {
-        "weights": 2 * 10**9,
-        "optimizer": 12 * 10**7 // 2,
-        "gradients": 2 * 10**7 // 2,
-        "reference": 0,  # the policy without its adapters
-        # Ten layer inputs, and what one layer keeps beyond the room of the logits.
-        "activations": 3 * 1000 * 2 * (100 * 10 + 10 * 100 + 4 * 400) - 3 * 1000 * 400 * (4 + 4),
-        "logits": 3 * 1000 * 400 * (2 * 2 + 4),
-        "cache": 5000 * 2 * 10 * 20 * 2,
-        # Buckets as large as what is trained: two that are reduced, one that is gathered.
-        "buffers": round(0.75 * GIB) + 3 * 2 * 10**7,
-        "host": 0,
-    }
-    most = max(found["activations"] + found["logits"], found["cache"])
-    states = sum(found[name] for name in ("weights", "optimizer", "gradients", "buffers"))
-    assert round(memory.device * GIB) == pytest.approx(states + most, abs=5)
 
 
 def test_time_by_hand():
