@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -16,11 +15,9 @@ from qoqdata.curation.audit import ANSWERERS, GIVEAWAYS, SHIFTS, answerers
 from qoqdata.curation.audit.giveaways import find_giveaways
 from qoqdata.curation.audit.shift import prior_shifts
 from qoqdata.curation.burned_in.findings import FINDINGS
-from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.build import build
-from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.dataset import Dataset
 from tests.cli.conftest import qoqdata  # noqa: F401
-from tests.pipeline.conftest import SALT, mapping
+from tests.curation.film_table import Film, built
 
 FILMS = 60
 
@@ -28,23 +25,16 @@ FILMS = 60
 def films(tmp_path: Path, told_by: str) -> Dataset:
     """Films of noise, half of them Clear, half Opaque, which `told_by` gives away: by a size, by a
     word of the context, or by nothing."""
-    raw = tmp_path / "raw"
-    raw.mkdir()
     rng = np.random.default_rng(0)
-    rows = ["file,label,patient,set,note"]
+    rows = []
     for number in range(FILMS):
         label = "ab"[number % 2]
         side = 52 if told_by == "size" and label == "b" else 48
-        cv2.imwrite(str(raw / f"f{number}.png"), rng.integers(0, 255, (48, side), np.uint8))
+        pixels = rng.integers(0, 255, (48, side), np.uint8)
         word = "stable" if told_by == "context" and label == "b" else "routine"
         split = "test" if number >= 40 else "train"
-        rows.append(f"f{number}.png,{label},p{number},{split},{word} visit")
-    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
-    said = mapping("films")
-    said["table"] |= {"split": "set", "context": "note"}
-    request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
-    return open_dataset(tmp_path / "set")
+        rows.append(Film(f"f{number}.png", label, f"p{number}", split, pixels, f"{word} visit"))
+    return built(tmp_path, rows)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -15,10 +14,8 @@ import pytest
 import qoqdata as library
 from qoqdata.curation.audit.label_errors import LABEL_ERRORS, probabilities
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.build import build
-from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from tests.cli.conftest import qoqdata  # noqa: F401
-from tests.pipeline.conftest import SALT, mapping
+from tests.curation.film_table import Film, built
 
 FILMS, WRONG = 120, (7, 30, 55, 56, 91, 118)
 
@@ -26,23 +23,16 @@ FILMS, WRONG = 120, (7, 30, 55, 56, 91, 118)
 @pytest.fixture
 def films(tmp_path: Path) -> Dataset:
     """Dark films are Clear and bright ones Opaque, but for WRONG, which say the opposite."""
-    raw = tmp_path / "raw"
-    raw.mkdir()
     rng = np.random.default_rng(0)
-    rows = ["file,label,patient,set,note"]
+    rows = []
     for number in range(FILMS):
         bright = number % 2
         level = 150 if bright else 60
         pixels = np.clip(rng.normal(level, 20, (48, 48)), 0, 255).astype(np.uint8)
-        cv2.imwrite(str(raw / f"f{number}.png"), pixels)
         label = "ab"[bright ^ (number in WRONG)]
-        rows.append(f"f{number}.png,{label},p{number},train,{'x' * (number + 1)}")
-    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
-    said = mapping("films")
-    said["table"] |= {"split": "set", "context": "note"}
-    request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), tmp_path / "set", BuildSetting(SALT, workers=0))
-    return open_dataset(tmp_path / "set")
+        note = "x" * (number + 1)
+        rows.append(Film(f"f{number}.png", label, f"p{number}", "train", pixels, note))
+    return built(tmp_path, rows)
 
 
 def _numbers(dataset: Dataset, ids: pl.Series) -> list[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,28 +15,13 @@ import pytest
 
 import qoqdata
 from qoqdata.dataset import Dataset, open_dataset
-from qoqdata.pipeline.build import build
-from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.readers.ecg import read_ecg
 from qoqdata.simulation import write_wfdb
 from qoqdata.validation import find
-from tests.pipeline.conftest import SALT, mapping
+from tests.curation.film_table import Film, built
 from tests.records.sound_rows import image_row, region
 from tests.scenes import scene
 from tests.validation.written_set import write
-
-
-@dataclass(frozen=True)
-class Film:
-    """A row of the table and its file; without pixels the file is not there."""
-
-    file: str
-    label: str
-    patient: str
-    split: str
-    pixels: np.ndarray | None
-    context: str = ""
-
 
 Films = list[Film]
 PROBE = find_spec("cleanlab") is not None
@@ -58,22 +43,6 @@ def shades() -> Films:
         pixels = np.clip(rng.normal((60, 150)[n % 2], 20, (48, 48, 3)), 0, 255).astype(np.uint8)
         films.append(Film(f"f{n}.png", "ab"[n % 2], f"p{n}", "train" if n < 80 else "test", pixels))
     return films
-
-
-def built(root: Path, films: Iterable[Film]) -> Dataset:
-    raw = root / "raw"
-    raw.mkdir(parents=True)
-    rows = ["file,label,patient,set,note"]
-    for film in films:
-        if film.pixels is not None:
-            cv2.imwrite(str(raw / film.file), film.pixels[..., ::-1])
-        rows.append(f"{film.file},{film.label},{film.patient},{film.split},{film.context}")
-    (raw / "labels.csv").write_text("\n".join(rows) + "\n")
-    said = mapping("films")
-    said["table"] |= {"split": "set", "context": "note"}
-    request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), root / "set", BuildSetting(SALT, workers=0))
-    return open_dataset(root / "set")
 
 
 def told(dataset: Dataset, *, probe: bool = False, **settings: Any) -> set[str]:

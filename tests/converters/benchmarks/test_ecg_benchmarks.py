@@ -13,21 +13,8 @@ from qoqdata.errors import BadLabel, BadTable
 from qoqdata.readers.ecg.leads import TWELVE
 from qoqdata.records.content import Record
 from qoqdata.simulation import write_wfdb
-from qoqdata.sources.catalogue import find_source
-from qoqdata.sources.protocol import Job, Refused, Unit
-from qoqdata.sources.rawtree import open_raw
-
-BENCHMARKS = find_source("ecgbench").module.rsplit(".", 2)[0]
-
-
-def code(slug: str, part: str = "source"):  # type: ignore[no-untyped-def]
-    return importlib.import_module(f"{BENCHMARKS}.{slug}.{part}")
-
-
-def job_of(slug: str, raw: Path, **options: object) -> Job:
-    card = find_source(slug).card
-    defaults = {name: option.default for name, option in card.options.items()}
-    return Job(card, open_raw(raw), options=defaults | options)
+from qoqdata.sources.protocol import Refused, Unit
+from tests.converters.benchmarks.code import BENCHMARKS, code, job_of
 
 
 def test_labels_of_a_reference_are_whole_words() -> None:

@@ -10,22 +10,10 @@ import pytest
 
 from qoqdata.errors import BadLabel, BadTable
 from qoqdata.records.content import Record
-from qoqdata.sources.catalogue import find_source
-from qoqdata.sources.protocol import Filtered, Job, Refused, Unit
-from qoqdata.sources.rawtree import open_raw
+from qoqdata.sources.protocol import Filtered, Refused, Unit
+from tests.converters.benchmarks.code import BENCHMARKS, code, job_of
 
-BENCHMARKS = find_source("pmc_vqa").module.rsplit(".", 2)[0]
 LETTERED = importlib.import_module(f"{BENCHMARKS}.lettered")
-
-
-def code(slug: str, part: str = "source"):  # type: ignore[no-untyped-def]
-    return importlib.import_module(f"{BENCHMARKS}.{slug}.{part}")
-
-
-def job_of(slug: str, raw: Path, **options: object) -> Job:
-    card = find_source(slug).card
-    defaults = {name: option.default for name, option in card.options.items()}
-    return Job(card, open_raw(raw), options=defaults | options)
 
 
 def test_letters_are_taken_off_where_every_option_prints_its_own() -> None:
