@@ -58,7 +58,7 @@ def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
         original_height=image.original_rows,
         view=image.view,
         laterality=_LATERALITY.get(image.laterality or ""),
-        window=image.window,
+        window=image.windows[place],
         index=index,
         spacing=image.spacing,
     )
@@ -114,7 +114,7 @@ def ordered_images(
                 original_width=place.voxel_shape[1],
                 original_height=place.voxel_shape[0],
                 view=place.plane,
-                window=image.window,
+                window=image.windows[0],
                 index=index,
                 spacing=(*place.spacing, order.spacing[0]),
             )

@@ -165,6 +165,7 @@ def test_frames_of_an_enhanced_object_are_slices_with_windows_of_their_own(tmp_p
     for place, frame in enumerate((1, 2, 0)):
         assert of_series[place].pixels.shape == (12, 8)
         assert np.array_equal(of_series[place].pixels, of_frames[frame].pixels)
+        assert of_series[place].window == of_frames[frame].window
     assert {one.window and one.window.centre for one in of_series} == {400, 800, 1200}
 
 
