@@ -84,7 +84,7 @@ def test_groups_of_one_patient_are_one() -> None:
         assert torn == []
         found = {unit.key: (unit.split, unit.group) for unit in assigned}
         chain, other = hashed_split(slug, "A", shares), hashed_split(slug, "D", shares)
-        assert found == {key: (chain, "A") for key in "01235"} | dict.fromkeys("46", (other, "D"))
+        assert found == dict.fromkeys("01235", (chain, "A")) | dict.fromkeys("46", (other, "D"))
     official = [replace(units[0], split="train"), *units[1:3], replace(units[3], split="test")]
     assigned, torn = assign_splits(official, card())
     assert assigned == [] and {item.key for item in torn} == set("0123")
