@@ -42,7 +42,12 @@ class ImageTable(SourceMapping):
     mask_colours: dict[HexColour, MaskCode] | None = Field(
         None, description='code of each colour of painted masks: {"#000000": 0, "#ff0000": 1}'
     )
-    bits: int | None = Field(None, ge=1, le=16, description="bits in use in 16-bit files")
+    bits: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="bits in use in 16-bit files; needed where that is 14 or fewer",
+    )
 
     @field_validator("image")
     @classmethod
