@@ -55,7 +55,7 @@ def image_from_file(
 def _refuse_empty_bits(pixels: np.ndarray, bits: int, *, where: str) -> None:
     peak = int(pixels.max())
     if 0 < peak < 1 << (bits - 2):
-        what = f"its highest value is {peak} of {(1 << bits) - 1}: how many bits are in use is not said"
+        what = f"its highest value is {peak} of {(1 << bits) - 1}, the bits in use are not said"
         fix = f"state them in the mapping, such as `bits: {max(peak.bit_length(), 8)}`"
         raise UnsupportedFormat(what, where=where, fix=f"{fix}, or {bits} if it is that dark")
 

@@ -100,7 +100,7 @@ def test_full_range_by_default(tmp_path: Path) -> None:
 
 def test_empty_upper_bits_are_not_taken_for_darkness(wide: Path, tmp_path: Path) -> None:
     """4095 of 65535 would be grey 16 of 255, and the film black."""
-    with pytest.raises(UnsupportedFormat, match="highest value is 4095 of 65535.*`bits: 12`"):
+    with pytest.raises(UnsupportedFormat, match=r"highest value is 4095 of 65535.*`bits: 12`"):
         image_from_file(wide)
     image, _ = image_from_file(wide, bits=16)
     assert image.pixels.tolist() == [[0, 0, 0, 8, 16]]
