@@ -68,13 +68,13 @@ def test_a_palette_that_numbers_black_as_it_likes_is_refused(tmp_path: Path) -> 
     palette = made.chunk(b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 0]))
     path = _file(tmp_path, made.png(indices, 3, 8, palette))
     with pytest.raises(BadLabel, match=r"black at index 2.*mask_colours"):
-        masks.read_mask(path, {1: "A", 2: "B"})
+        masks.read_mask(path, codes={1: "A", 2: "B"})
     colours = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 255, 0): 2}
-    found = masks.read_mask(path, {1: "A", 2: "B"}, colours=colours)
+    found = masks.read_mask(path, codes={1: "A", 2: "B"}, colours=colours)
     assert found.codes[1].tolist() == [0, 0, 1, 2, 0, 0]
     # Black that no pixel has, as what is left of a palette, says nothing.
     unused = _file(tmp_path, made.png(np.minimum(indices, 1), 3, 8, palette))
-    assert masks.read_mask(unused, {1: "A"}).codes.max() == 1
+    assert masks.read_mask(unused, codes={1: "A"}).codes.max() == 1
 
 
 def test_indices_of_a_coloured_palette_are_the_codes(tmp_path: Path) -> None:
