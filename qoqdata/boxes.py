@@ -24,6 +24,8 @@ Size = tuple[float, float]
 BoxFrame = Literal["pixels", "thousandths"]
 
 THOUSANDTHS: Size = (1000, 1000)
+#: How far a drawn box may reach over an edge of its image, of the side.
+OVERREACH = 0.1
 
 
 class _Edges(NamedTuple):
@@ -98,6 +100,20 @@ def clipped(corners: Corners, size: Size) -> Corners:
         min(max(x2, 0.0), width),
         min(max(y2, 0.0), height),
     )
+
+
+def cut(corners: Corners, size: Size) -> Corners | None:
+    """Corners of a table cut at the edge of the image of (width, height) that they were drawn on.
+
+    None where no area is left, and where they reach over an edge by more than a tenth of the side:
+    no hand slips so far. They are of another image, or width and height were taken for corners.
+    """
+    inside = clipped(corners, size)
+    sides = zip(corners, inside, size * 2, strict=True)
+    far = (abs(drawn - kept) > OVERREACH * side for drawn, kept, side in sides)
+    if inside[0] >= inside[2] or inside[1] >= inside[3] or any(far):
+        return None
+    return inside
 
 
 def with_area(corners: Corners) -> Box | None:

@@ -57,6 +57,16 @@ def test_clip_by_hand() -> None:
     assert clip(Box(1, 1, 2, 2)) == Box(1, 1, 2, 2)
 
 
+def test_cut_by_hand() -> None:
+    """A hand slips over the edge by a tenth of the side at most."""
+    assert boxes.cut((-4, 0, 30, 50), (40, 50)) == (0, 0, 30, 50)
+    assert boxes.cut((-4.1, 0, 30, 50), (40, 50)) is None
+    assert boxes.cut((0, 20, 30, 55), (40, 50)) == (0, 20, 30, 50)
+    assert boxes.cut((0, 20, 30, 55.1), (40, 50)) is None
+    assert boxes.cut((30, 20, 10, 40), (40, 50)) is None
+    assert boxes.cut((40, 20, 42, 40), (40, 50)) is None
+
+
 def test_scale_by_hand() -> None:
     assert boxes.scale(Box(3, 4, 9, 8), (10, 8), (20, 4)) == Box(6, 2, 18, 4)
 

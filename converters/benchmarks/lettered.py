@@ -104,7 +104,7 @@ def json_rows(job: Job, file: str, fields: Mapping[str, type]) -> list[dict[str,
     fix = "fetch it again"
     try:
         lines = text.lstrip().startswith("{")
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else None
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()] if lines else None
         rows = json.loads(text) if rows is None else rows
     except (json.JSONDecodeError, RecursionError) as error:
         raise BadTable(f"is not JSON: {error}", where=file, fix=fix) from error

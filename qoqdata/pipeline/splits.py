@@ -66,16 +66,21 @@ def assign_splits(
 ) -> tuple[pl.DataFrame, list[Refused]]:
     """Units with their split and group settled, and those whose group official splits tear.
 
-    Official are the unit's own split, that of the list of its namespace, and those of `refused`
-    members of its group: a film that cannot be read still says where its patient belongs.
+    Groups that have a patient in common are one, called by the first of their names: what a source
+    keeps together must not tear a patient. Official are the unit's own split, that of the list of
+    its namespace, and those of `refused` members of its group: a film that cannot be read still
+    says where its patient belongs.
     A group with an official split takes its unassigned members along. Where official splits
     disagree within a group, the card's `conflict` says which wins, or all its units are refused.
     """
+    named = table.with_columns(_ALONE.alias("alone"), _NAME.alias("name"))
+    if joined := _joined(named):
+        name = pl.col("name")
+        named = named.with_columns(pl.when("alone").then(name).otherwise(name.replace(joined)))
     witnessed: dict[str, set[str]] = defaultdict(set)
     for item in refused:
         if item.group is not None and item.split is not None:
-            witnessed[item.group].add(item.split)
-    named = table.with_columns(_ALONE.alias("alone"), _NAME.alias("name"))
+            witnessed[joined.get(item.group, item.group)].add(item.split)
     asked = [_OFFICIAL.alias("official")]
     if listed is not None:
         asked.append(_PATIENT.unique().alias("patients"))
@@ -103,6 +108,20 @@ def assign_splits(
     whole = named.filter(pl.col("settled").is_not_null()) if torn else named
     columns = [pl.col("settled").alias("split"), pl.col("name").alias("group")]
     return whole.with_columns(columns).select(table.columns), _torn(named, torn)
+
+
+def _joined(named: pl.DataFrame) -> dict[str, str]:
+    """By name of each group that shares a patient with another, the name of all of them."""
+    known = named.filter(~pl.col("alone"), pl.col("patient").is_not_null())
+    if known.select((pl.col("patient") == pl.col("name")).all()).item():
+        return {}  # as in most sources, groups are patients
+    shared = known.select("patient", "name").unique(maintain_order=True)
+    shared = shared.filter(pl.col("patient").is_duplicated())
+    parts: dict[str, set[str]] = {}
+    for (_,), members in shared.group_by(["patient"], maintain_order=True):
+        part = set(members["name"]).union(*(parts.get(name, ()) for name in members["name"]))
+        parts.update(dict.fromkeys(part, part))
+    return {name: min(part) for name, part in parts.items()}
 
 
 def _torn(named: pl.DataFrame, torn: Mapping[tuple[bool, str], Set[str]]) -> list[Refused]:

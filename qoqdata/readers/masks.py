@@ -139,6 +139,8 @@ def _single_channel(samples: StoredValues, where: str) -> np.ndarray:
     values = samples.values
     if samples.palette is not None:
         grey = bool((samples.palette == samples.palette[:, :1]).all())
+        if not grey:
+            _refuse_black_elsewhere(values, samples.palette, where)
         return samples.palette[:, 0][values] if grey else values
     if values.ndim == 3:
         if not bool((values == values[..., :1]).all()):
@@ -149,6 +151,20 @@ def _single_channel(samples: StoredValues, where: str) -> np.ndarray:
             )
         return np.ascontiguousarray(values[..., 0])
     return values
+
+
+def _refuse_black_elsewhere(indices: np.ndarray, palette: np.ndarray, where: str) -> None:
+    """Raise BadLabel for a palette whose black, the background, has an index other than 0.
+
+    Programs that make a palette of the colours they find number these as they like.
+    """
+    black = np.flatnonzero(~palette.any(axis=1))
+    if palette[0].any() and black.size and np.isin(indices, black).any():
+        raise BadLabel(
+            f"its palette has black at index {black[0]}, and index 0 is the background",
+            where=where,
+            fix='if black is, name the colours in the mapping, mask_colours: {"#000000": 0, ...}',
+        )
 
 
 def _from_colours(samples: StoredValues, colours: Mapping[Colour, int], where: str) -> np.ndarray:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from qoqdata.errors import InputError
 from qoqdata.readers import dicom, video_frames, volume
 from qoqdata.readers.dicom import DicomImage, Series, SeriesOrder, Window
 from qoqdata.readers.dicom.presentation import BITS_RANGE, Presentation
@@ -34,11 +36,20 @@ def file_images(
 ) -> tuple[tuple[Image, ...], tuple[str, ...], DicomImage]:
     """Images of one file (at most `frames`, at the centres of equal parts), notes, and facts.
 
-    Each frame is shown through every window before the next one. Raises the errors of
-    `dicom.read`.
+    Each frame is shown through every window before the next one. Frames that are slices of a volume
+    come in anatomical order, others in that of the file; `index` is the number in the file. Raises
+    the errors of `dicom.read`.
     """
     policy = FramePolicy("uniform", count=frames)
-    choose = partial(video_frames.choose, policy)
+
+    @cache
+    def choose(count: int) -> tuple[int, ...]:
+        order = _frame_order(path, limits) if count > 1 else None
+        chosen = video_frames.choose(policy, count)
+        if order is None or len(order) < count:
+            return tuple(chosen)
+        return tuple(order[place] for place in chosen)
+
     windowed = dicom.read_windows(path, windows, frames=choose, limits=limits)
     count = windowed[0].original_frames
     images = tuple(
@@ -46,9 +57,22 @@ def file_images(
         for place, index in enumerate(choose(count))
         for image in windowed
     )
-    of = (f"frames: {video_frames.describe(policy)} of {count}",) if count > 1 else ()
+    shuffled = any(one > other for one, other in pairwise(choose(count)))
+    how = f"{video_frames.describe(policy)} of {count}{', by place' if shuffled else ''}"
+    of = (f"frames: {how}",) if count > 1 else ()
     repairs = dict.fromkeys(repair for image in windowed for repair in image.repairs)
     return images, (*of, *repairs), windowed[0]
+
+
+def _frame_order(path: Path, limits: Limits) -> tuple[int, ...] | None:
+    """The frames of a file in anatomical order; None where they are no slices of one volume."""
+    try:
+        order = dicom.read_series_order([path], limits=limits)
+    except InputError:
+        return None
+    frames = tuple(frame for _, frame in order.files)
+    upwards = volume.anatomical_axes(_RAS_FROM_LPS @ order.affine)[0][1]
+    return frames if upwards else frames[::-1]
 
 
 def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
@@ -58,7 +82,7 @@ def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
         original_height=image.original_rows,
         view=image.view,
         laterality=_LATERALITY.get(image.laterality or ""),
-        window=image.window,
+        window=image.windows[place],
         index=index,
         spacing=image.spacing,
     )
@@ -114,7 +138,7 @@ def ordered_images(
                 original_width=place.voxel_shape[1],
                 original_height=place.voxel_shape[0],
                 view=place.plane,
-                window=image.window,
+                window=image.windows[0],
                 index=index,
                 spacing=(*place.spacing, order.spacing[0]),
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qoqdata.errors import UnsupportedFormat
 from qoqdata.readers import video
 from qoqdata.readers.image import reader, verbatim
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
@@ -30,7 +31,9 @@ def image_from_file(
     8-bit upright JPEG and PNG also give their encoded pixels, without metadata segments. More than
     8 bits need `bits` (the stored depth, 10 to 16) or a `window` (centre, width); without either
     the full range of the file's depth is mapped.
-    Raises the errors of `reader.read_image`.
+    Raises the errors of `reader.read_image`, and UnsupportedFormat for pixels that leave the upper
+    two bits or more of the file's depth empty, where neither is given: 12 bits in a 16-bit file
+    would be all but black.
     """
     data = reader.read_image_bytes(path, limits)
     file = verbatim.parsed(data, str(path)) or data
@@ -40,11 +43,21 @@ def image_from_file(
         return Image(raw_image.pixels, bare), raw_image.repairs + removals
     pixels, notes = raw_image.pixels, raw_image.repairs
     if pixels.dtype != np.uint8 or window is not None:
+        if bits is None and window is None:
+            _refuse_empty_bits(pixels, raw_image.bits, where=str(path))
         bits = bits if window else bits or raw_image.bits
         pixels = reader.to_uint8(pixels, bits=bits, window=window)
         how = f"window {window[0]:g}/{window[1]:g}" if window else f"{bits} bits"
         notes = (*notes, f"reduced to 8 bits: {how}")
     return Image(pixels), notes
+
+
+def _refuse_empty_bits(pixels: np.ndarray, bits: int, *, where: str) -> None:
+    peak = int(pixels.max())
+    if 0 < peak < 1 << (bits - 2):
+        what = f"its highest value is {peak} of {(1 << bits) - 1}, the bits in use are not said"
+        fix = f"state them in the mapping, such as `bits: {max(peak.bit_length(), 8)}`"
+        raise UnsupportedFormat(what, where=where, fix=f"{fix}, or {bits} if it is that dark")
 
 
 def clip_images(clip: Clip, *, view: str | None = None) -> tuple[Image, ...]:

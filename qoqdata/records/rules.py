@@ -18,6 +18,9 @@ TEXTS = ("question", "answer", "context", "reasoning", "licence", "task", "sourc
 _MEDIA = (("images", "image_info", "an image"), ("masks", "mask_info", "a mask"))
 #: What a source may say of a label.
 _STATES = ("labels", "uncertain", "absent")
+#: In mV, of `_swing`. Beats stay below 10, and what amplifiers take up below 33; microvolts that a
+#: header calls millivolts are beyond.
+_WIDEST = 50.0
 #: A record outside of the clinical domains that is trained on.
 OTHER_BREACH = ("domain", "other is for evaluation sources", f"is {OTHER_DOMAIN}")
 _Rule = Callable[[Row], Iterable[Breach]]
@@ -200,6 +203,9 @@ def _ecg(row: Row) -> Iterable[Breach]:
         yield "ecg.valid", "the mask has the signal's shape", "shapes differ"
     if not all(map(_is_finite, signal)):
         yield "ecg.signal", "finite millivolts", "holds NaN or infinity"
+    elif (swing := _swing(signal)) > _WIDEST:
+        told = f"leads swing by {swing:.4g} mV, so that a unit or a gain of the raw file is wrong"
+        yield "ecg.signal", "millivolts as electrodes give them", told
 
 
 #: Of question, options, answer and labels.
@@ -211,6 +217,16 @@ def _is_finite(lead: Any) -> bool:
     # A sum is finite only where all samples are, and costs a third of asking each.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(samples.sum()) or np.isfinite(samples).all())
+
+
+def _swing(signal: Any) -> float:
+    """From the 5th to the 95th hundredth of the samples of the middle lead, in mV; 0.0 where no
+    lead goes so far as to make it matter."""
+    leads = [np.asarray(lead, np.float32) for lead in signal]
+    if max((float(np.ptp(lead)) for lead in leads), default=0.0) <= _WIDEST:  # nearly always
+        return 0.0
+    ends = np.percentile(np.stack(leads).astype(np.float64), (5, 95), axis=1)
+    return float(np.median(ends[1] - ends[0]))
 
 
 #: The rules beyond column shape, in reporting order.

@@ -56,7 +56,8 @@ def read_annotations(
     if columns is None:
         raise BadTable("the mapping names no table", where=mapping.slug)
     wanted = list(dict.fromkeys(_wanted(columns)))
-    table = job.raw.csv(columns.file, columns=wanted, separator=columns.separator).select(wanted)
+    table = job.raw.csv(columns.file, columns=wanted, separator=columns.separator, full=True)
+    table = table.select(wanted)
     places = _places(table, columns, shared)
     counts = Counter(places)
     rows: dict[str, list[Annotation]] = defaultdict(list)

@@ -53,7 +53,9 @@ class TableColumns(_Part):
     patient: str | None = Field(
         None, description="whom the row is of; without it splits keep files apart, not patients"
     )
-    group: str | None = Field(None, description="what must stay in one split; default: patient")
+    group: str | None = Field(
+        None, description="what must stay in one split beside a patient; default: patient"
+    )
     split: str | None = Field(None, description="official split; default: by hash of the group")
     age: str | None = Field(None, description="in years, or with its unit, as 061Y, 18 months")
     sex: str | None = Field(None, description="as spelled; other words need sex_values")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +34,13 @@ _SHOWN = 100
 
 
 def read_delimited(
-    source: Path | bytes, *, columns: Sequence[str], separator: str, empty: bool, where: str
+    source: Path | bytes,
+    *,
+    columns: Sequence[str],
+    separator: str,
+    empty: bool,
+    full: bool,
+    where: str,
 ) -> pl.DataFrame:
     """See `RawTree.csv`; `source` is a file or its content."""
     try:
@@ -55,6 +65,9 @@ def read_delimited(
     if repeated := [name for name in columns if f"{name}_duplicated_0" in known]:
         raise BadTable(f"the column {repeated[0]!r} occurs twice", where=where)
     _check_height(table, empty, where)
+    # A row that ends early has nothing in the last column.
+    if full and table.width > 1 and table.to_series(-1).null_count():
+        _check_ends(source, table.width, separator, where)
     for name in columns:
         # What is not UTF-8 arrives as U+FFFD, which makes different keys and texts alike.
         if (places := table[name].str.contains("\ufffd", literal=True).arg_true()).len():
@@ -134,6 +147,26 @@ def _check_width(width: int, where: str) -> None:
     if width > MOST_COLUMNS:
         what = f"has {width:,} columns, and {MOST_COLUMNS:,} are the most"
         raise BadTable(what, where=where, fix="check its separator, or keep the columns needed")
+
+
+def _check_ends(source: Path | bytes, width: int, separator: str, where: str) -> None:
+    """Raise BadTable for a row of fewer cells than `width`; empty lines are none."""
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        plain = gzip.GzipFile(fileobj=file) if packed else file
+        lines = io.TextIOWrapper(plain, "utf-8", errors="replace", newline="")
+        before = csv.field_size_limit(sys.maxsize)  # polars has none
+        try:
+            for row in (reader := csv.reader(lines, delimiter=separator)):
+                if 0 < len(row) < width:
+                    what = f"has {len(row)} cells, and the table {width} columns"
+                    fix = "quote cells that hold line breaks, and write a separator for each blank"
+                    raise BadTable(what, where=f"{where}, line {reader.line_num}", fix=fix)
+        except csv.Error as error:
+            raise BadTable(f"cannot be parsed: {error}", where=where) from error
+        finally:
+            csv.field_size_limit(before)
 
 
 def _check_height(table: pl.DataFrame, empty: bool, where: str) -> None:

@@ -172,15 +172,18 @@ class RawTree:
         columns: Sequence[str] = (),
         separator: str = ",",
         empty: bool = False,
+        full: bool = False,
     ) -> pl.DataFrame:
-        """A delimited table, gzipped or not, all columns as text; empty cells are null.
+        """A delimited table, gzipped or not, all columns as text; empty cells are null, and so are
+        those that a row of fewer cells lacks.
 
         Raises BadTable when one of `columns` is missing, occurs twice or is not UTF-8, when the
-        table cannot be parsed, or when it has no row and `empty` is false.
+        table cannot be parsed, when it has no row and `empty` is false, or when a row has fewer
+        cells and `full` is true: the text of one that holds a line break would be cut there.
         """
         source = self._table(relative)
         return read_delimited(
-            source, columns=columns, separator=separator, empty=empty, where=relative
+            source, columns=columns, separator=separator, empty=empty, full=full, where=relative
         )
 
     def sheet(self, relative: str, *, columns: Sequence[str], empty: bool = False) -> pl.DataFrame:

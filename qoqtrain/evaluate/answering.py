@@ -140,7 +140,7 @@ def _ids_in(out: Path) -> set[str]:
     if rest:
         out.write_text(lines + "\n" if lines else "", encoding="utf-8")
     try:
-        return {json.loads(line)["id"] for line in lines.splitlines()}
+        return {json.loads(line)["id"] for line in lines.split("\n") if lines}
     except (ValueError, KeyError, TypeError) as error:
         fix = "name another file with --predictions"
         raise UsageError("holds no predictions to go on with", where=str(out), fix=fix) from error

@@ -70,6 +70,26 @@ def test_a_refused_film_can_tear_its_patient() -> None:
     assert assigned == [] and [item.key for item in torn] == ["kept"]
 
 
+def test_groups_of_one_patient_are_one() -> None:
+    """Of scanners A to C, whose groups share patients by chain, and of D, which shares none."""
+    rows = [("p", "C"), ("p", "A"), ("q", "C"), ("q", "B"), ("r", "D"), (None, "A"), (None, "D")]
+    units = [
+        Unit(f"{number}", (f"{number}.png",), group, patient)
+        for number, (patient, group) in enumerate(rows)
+    ]
+    shares: dict[Split, float] = {"train": 0.5, "test": 0.5}
+    for slug in ("one", "two", "three", "four", "five"):
+        made = card(shares=shares).model_copy(update={"slug": slug})
+        assigned, torn = assign_splits(units, made)
+        assert torn == []
+        found = {unit.key: (unit.split, unit.group) for unit in assigned}
+        chain, other = hashed_split(slug, "A", shares), hashed_split(slug, "D", shares)
+        assert found == dict.fromkeys("01235", (chain, "A")) | dict.fromkeys("46", (other, "D"))
+    official = [replace(units[0], split="train"), *units[1:3], replace(units[3], split="test")]
+    assigned, torn = assign_splits(official, card())
+    assert assigned == [] and {item.key for item in torn} == set("0123")
+
+
 def test_splits_never_change() -> None:
     """Written down: a site that built last year holds these."""
     found = [hashed_split("ptb_xl", str(patient), SHARES) for patient in range(14)]

@@ -53,7 +53,7 @@ def test_polarity_is_inverted_exactly_once(
         dataset.PresentationLUTShape = shape
     found = shown(dataset, tmp_path)
     assert found.frames[0, 0].tolist() == expected
-    assert found.window == Window(2048, 4096)
+    assert found.windows == (Window(2048, 4096),)
     assert bool(found.repairs) is told
 
 
@@ -63,7 +63,7 @@ def test_first_window_and_its_function_are_used(tmp_path: Path) -> None:
     )
     found = shown(dataset, tmp_path)
     assert found.frames[0, 0].tolist() == [0, 128, 255]
-    assert found.window == Window(50, 100, "LINEAR_EXACT")
+    assert found.windows == (Window(50, 100, "LINEAR_EXACT"),)
     dataset.VOILUTFunction = "SIGMOID"
     # 255 / (1 + e^2) = 30.4 and its mirror.
     assert levels(dataset, tmp_path) == [[30, 128, 225]]
@@ -74,8 +74,8 @@ def test_rescale_comes_before_the_window(tmp_path: Path) -> None:
     # HU 0, 40, 120; brain 40/120 is LINEAR: (x - 39.5) / 119 + 0.5.
     found = shown(dataset, tmp_path, window="brain")
     assert found.frames[0, 0].tolist() == [43, 129, 255]
-    assert found.window is not None
-    assert found.window.name == "brain"
+    assert found.windows[0] is not None
+    assert found.windows[0].name == "brain"
     dataset.RescaleSlope = 2
     # HU 1024, 1104, 1264 are all above 40 + 60.
     assert levels(dataset, tmp_path, window="brain") == [[255, 255, 255]]
@@ -126,7 +126,7 @@ def test_signed_values_of_every_width(tmp_path: Path, dtype: str) -> None:
 def test_without_a_window_deep_images_span_their_values(tmp_path: Path) -> None:
     found = shown(image(row(1000, 1100, 1200)), tmp_path)
     assert found.frames[0, 0].tolist() == [0, 128, 255]
-    assert (found.window, found.repairs) == (None, (VALUE_RANGE,))
+    assert (found.windows, found.repairs) == ((None,), (VALUE_RANGE,))
     wide = shown(image(row(70_000, 71_000, 72_000, dtype="<u4")), tmp_path)
     assert wide.frames[0, 0].tolist() == [0, 128, 255]
     assert levels(image(row(9, 9, 9)), tmp_path) == [[0, 0, 0]]
@@ -186,7 +186,7 @@ def test_voi_table_goes_before_a_window(tmp_path: Path) -> None:
     dataset.VOILUTSequence = voi_table(10, [0, 100, 255], 8)
     found = shown(dataset, tmp_path)
     assert found.frames[0, 0].tolist() == [0, 0, 100, 255, 255]
-    assert (found.window, found.repairs) == (None, ())
+    assert (found.windows, found.repairs) == ((None,), ())
     # A window that is given goes before both.
     given = Window(11, 4, "LINEAR_EXACT")
     assert shown(dataset, tmp_path, window=given).frames[0, 0, 1:4].tolist() == [64, 128, 191]
@@ -219,10 +219,10 @@ def test_half_a_rescale_and_unusable_windows_are_told(tmp_path: Path) -> None:
     half = shown(image(row(0, 10), RescaleIntercept=5), tmp_path)
     assert any("half a rescale" in note for note in half.repairs)
     flat = shown(image(row(0, 10), WindowCenter=5, WindowWidth=0), tmp_path)
-    assert flat.window is None
+    assert flat.windows == (None,)
     assert flat.repairs == ("window width of 0 or less: the window is not used", VALUE_RANGE)
     narrow = shown(image(row(0, 1), WindowCenter=0.5, WindowWidth=0.5), tmp_path)
-    assert narrow.window == Window(0.5, 0.5, "LINEAR_EXACT")
+    assert narrow.windows == (Window(0.5, 0.5, "LINEAR_EXACT"),)
     with pytest.raises(UnreadableFile, match="RescaleSlope is 0"):
         shown(image(row(0, 10), RescaleSlope=0, RescaleIntercept=5), tmp_path)
 
@@ -245,7 +245,7 @@ def test_enhanced_frames_use_their_own_rescale_and_window(tmp_path: Path) -> Non
     # LINEAR 50/101: (x - 49.5) / 100 + 0.5; LINEAR 100/201: (x - 99.5) / 200 + 0.5.
     assert found.frames[:, 0].tolist() == [[1, 255], [0, 255], [1, 128]]
     assert found.repairs == ("windows differ between frames: each frame is shown with its own",)
-    assert found.window == Window(50, 101)
+    assert found.windows == (Window(50, 101), Window(50, 101), Window(100, 201))
     assert found.spacing == (0.5, 0.5)
     assert read_values(tmp_path / "one.dcm", frames=[1])[0].tolist() == [[[-50.0, 150.0]]]
 

@@ -30,6 +30,12 @@ def test_spacing_is_the_patient_s_before_the_detector_s(tmp_path: Path) -> None:
     dataset = image(row(0, 1), ImagerPixelSpacing=[0.2, 0.2])
     found = shown(dataset, tmp_path)
     assert (found.spacing, found.spacing_kind) == ((0.2, 0.2), "ImagerPixelSpacing")
+    magnified = change(dataset, EstimatedRadiographicMagnificationFactor=1.6)
+    assert shown(magnified, tmp_path).spacing == (0.125, 0.125)
+    for absurd in (0.5, 0, 160):
+        change(dataset, EstimatedRadiographicMagnificationFactor=absurd)
+        assert shown(dataset, tmp_path).spacing == (0.2, 0.2)
+    change(dataset, EstimatedRadiographicMagnificationFactor=1.6)
     found = shown(change(dataset, PixelSpacing=[0.1, 0.1]), tmp_path)
     assert (found.spacing, found.spacing_kind) == ((0.1, 0.1), "PixelSpacing")
 

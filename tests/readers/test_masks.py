@@ -61,6 +61,22 @@ def test_reversed_grey_palette_shows_what_was_drawn(tmp_path: Path) -> None:
     assert got.codes.tolist() == [[0, 0, 0], [0, 255, 0]]
 
 
+def test_a_palette_that_numbers_black_as_it_likes_is_refused(tmp_path: Path) -> None:
+    """Index 2 is all around and black: taken as a code, the box of B would be the image."""
+    indices = np.full((4, 6), 2, np.uint8)
+    indices[1:3, 2:4] = [[0, 1], [0, 1]]
+    palette = made.chunk(b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 0]))
+    path = _file(tmp_path, made.png(indices, 3, 8, palette))
+    with pytest.raises(BadLabel, match=r"black at index 2.*mask_colours"):
+        masks.read_mask(path, codes={1: "A", 2: "B"})
+    colours = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 255, 0): 2}
+    found = masks.read_mask(path, codes={1: "A", 2: "B"}, colours=colours)
+    assert found.codes[1].tolist() == [0, 0, 1, 2, 0, 0]
+    # Black that no pixel has, as what is left of a palette, says nothing.
+    unused = _file(tmp_path, made.png(np.minimum(indices, 1), 3, 8, palette))
+    assert masks.read_mask(unused, codes={1: "A"}).codes.max() == 1
+
+
 def test_indices_of_a_coloured_palette_are_the_codes(tmp_path: Path) -> None:
     indices = np.array([[0, 1], [2, 1]], np.uint8)
     palette = made.chunk(b"PLTE", bytes([0, 0, 0, 128, 0, 0, 128, 128, 128]))

@@ -327,6 +327,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "a null lead": (ecg(signal=[[0.0, 1.0, 2.0], None]), "ecg.signal", "leads x samples"),
     "a null mask": (ecg(valid=[[True] * 3, None]), "ecg.valid", "leads x samples"),
     "ragged leads": (ecg(signal=[[0.0] * 3, [0.0] * 2]), "ecg.signal", "leads x samples"),
+    "microvolts called millivolts": (
+        ecg(signal=[[-400.0, 0.0, 500.0], [-90.0, 0.0, 210.0]]),
+        "ecg.signal",
+        "millivolts as electrodes give them",
+    ),
     "no sample": (ecg(signal=[[], []], valid=[[], []]), "ecg.signal", "leads x samples"),
     "mask of one lead": (ecg(valid=[[True] * 3]), "ecg.valid", "the mask has the signal's shape"),
     "mask too short": (

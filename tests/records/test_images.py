@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from qoqdata.errors import MissingFile, UnreadableFile
+from qoqdata.errors import MissingFile, UnreadableFile, UnsupportedFormat
 from qoqdata.readers import encode
 from qoqdata.readers.masks import LabelBox
 from qoqdata.records.content import Region
@@ -89,11 +89,23 @@ def test_window(wide: Path) -> None:
     assert notes == ("reduced to 8 bits: window 16/3",)
 
 
-def test_full_range_by_default(wide: Path) -> None:
-    image, notes = image_from_file(wide)
-    # v * 255 / 65535: 2048 -> 7.97, 4095 -> 15.93
-    assert image.pixels.tolist() == [[0, 0, 0, 8, 16]]
+def test_full_range_by_default(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    PilImage.fromarray(np.array([[0, 2048, 4095, 16384]], np.uint16)).save(path)
+    image, notes = image_from_file(path)
+    # v * 255 / 65535: 2048 -> 7.97, 4095 -> 15.93, 16384 -> 63.75
+    assert image.pixels.tolist() == [[0, 8, 16, 64]]
     assert notes == ("reduced to 8 bits: 16 bits",)
+
+
+def test_empty_upper_bits_are_not_taken_for_darkness(wide: Path, tmp_path: Path) -> None:
+    """4095 of 65535 would be grey 16 of 255, and the film black."""
+    with pytest.raises(UnsupportedFormat, match=r"highest value is 4095 of 65535.*`bits: 12`"):
+        image_from_file(wide)
+    image, _ = image_from_file(wide, bits=16)
+    assert image.pixels.tolist() == [[0, 0, 0, 8, 16]]
+    PilImage.fromarray(np.zeros((1, 5), np.uint16)).save(tmp_path / "black.png")
+    assert image_from_file(tmp_path / "black.png")[0].pixels.tolist() == [[0] * 5]
 
 
 def test_errors_are_ours(tmp_path: Path) -> None:

@@ -93,6 +93,22 @@ def test_a_breach_is_named(name: str) -> None:
         assert (error.column, error.rule) == (column, rule)
 
 
+def test_a_lead_at_its_stop_is_no_wrong_gain() -> None:
+    """One loose electrode says nothing of the others, nor does a spike, nor an offset of all."""
+    ecg = ecg_row()["ecg"]
+    beat = np.tile([0.0, 1.2, -0.3, 0.1], 25)
+    spike = np.where(np.arange(100) == 50, 900.0, beat)
+    loose = np.tile([-300.0, 300.0], 50)
+    for leads in ([beat, beat, loose], [spike, spike, beat], [beat + 290.0] * 3):
+        signal = [lead.astype(np.float32) for lead in leads]
+        told = {"leads": ["I", "II", "V1"], "signal": signal, "valid": [[True] * 100] * 3}
+        assert list(breaches(ecg_row(ecg=ecg | told))) == []
+        wrong = {"signal": [lead * np.float32(1000) for lead in signal]}
+        assert [column for column, *_ in breaches(ecg_row(ecg=ecg | told | wrong))] == [
+            "ecg.signal"
+        ]
+
+
 @pytest.mark.parametrize("field", RECORD.fields, ids=lambda field: field.name)
 def test_a_missing_column_is_a_breach(field: Any) -> None:
     row = image_row()

@@ -160,11 +160,15 @@ def test_frames_of_an_enhanced_object_are_slices_with_windows_of_their_own(tmp_p
     ]
     path = save(one, tmp_path / "enhanced.dcm")
     of_series, _ = series_images(dicom.read_series(path), ALL, [None])
-    of_frames, _, _ = file_images(path, [None], frames=3)
+    of_frames, notes, _ = file_images(path, [None], frames=3)
     assert [one.index for one in of_series] == [0, 1, 2]
-    for place, frame in enumerate((1, 2, 0)):
-        assert of_series[place].pixels.shape == (12, 8)
-        assert np.array_equal(of_series[place].pixels, of_frames[frame].pixels)
+    # One by one they come in the order of their places, too, with their number in the file.
+    assert [one.index for one in of_frames] == [1, 2, 0]
+    assert notes[0] == "frames: centres of 3 equal parts of 3, by place"
+    for one, other in zip(of_series, of_frames, strict=True):
+        assert one.pixels.shape == (12, 8)
+        assert np.array_equal(one.pixels, other.pixels)
+        assert one.window == other.window
     assert {one.window and one.window.centre for one in of_series} == {400, 800, 1200}
 
 

@@ -17,6 +17,8 @@ from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.records.identity import Salt, record_id
 from qoqdata.sources import catalogue
+from qoqdata.sources.protocol import Job, Refused, Unit
+from qoqdata.sources.rawtree import open_raw
 from qoqdata.yaml_document import parse_yaml
 
 SALT = Salt(b"s" * 32)
@@ -42,6 +44,32 @@ def built(folder: Path, table: str, columns: dict[str, Any], **changes: Any) -> 
     dataset = qoqdata.open(folder / "set")
     rows = [row for path in dataset.paths for row in pq.read_table(path).to_pylist()]
     return sorted(rows, key=lambda row: (row["item"] or "", row["answer"])), dataset
+
+
+def test_films_of_one_mask_are_refused(tmp_path: Path) -> None:
+    """Each of two folders numbers its films from 1, and the masks lie together."""
+    for name in ("one/a", "two/a", "two/c", "masks/a", "masks/c", "one/masks/a", "two/masks/a"):
+        path = tmp_path / "raw" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 6), "masks" in name, np.uint8)).save(path)
+    table = "file,label\none/a.png,x\ntwo/a.png,x\ntwo/c.png,x\n"
+    (tmp_path / "raw" / "t.csv").write_text(table)
+    for mask, answered in (
+        ("masks/{stem}.png", {"two/c.png"}),
+        ("{folder}/masks/{stem}.png", {"one/a.png", "two/a.png", "two/c.png"}),
+        # One mask for all, such as a field of view, is meant.
+        ("masks/a.png", {"one/a.png", "two/a.png", "two/c.png"}),
+    ):
+        source = catalogue.find_source("image_table")
+        mapping = MAPPING | {"labels": {"x": "X"}, "mask": mask, "mask_codes": {1: "lesion"}}
+        mapping |= {"table": {"file": "t.csv", "key": "file", "labels": "label"}}
+        assert source.configure is not None
+        card, settings = source.configure(source.card, mapping)
+        planned = list(source.plan(Job(card, open_raw(tmp_path / "raw"), mapping=settings)))
+        assert {item.key for item in planned if isinstance(item, Unit)} == answered
+        told = [str(item.error) for item in planned if isinstance(item, Refused)]
+        shared = [one for one in told if "masks/a.png is that of 2 images" in one]
+        assert len(shared) == 3 - len(answered)
 
 
 def test_several_questions_about_one_film(tmp_path: Path) -> None:

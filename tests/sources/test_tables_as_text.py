@@ -77,6 +77,18 @@ def test_a_short_row_has_nulls(table: Read) -> None:
     assert table(b"a,b\n1\n2,3\n") == [{"a": "1", "b": None}, {"a": "2", "b": "3"}]
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_short_row_may_be_a_fault(table: Read, pack: Callable[[bytes], bytes]) -> None:
+    """A line break that nobody quoted makes two of one row, and the first would lose its end."""
+    with pytest.raises(BadTable, match=r"t.csv, line 2: has 2 cells, and the table 3 columns"):
+        table(pack(b"a,b,c\n1,the heart\nis normal,y\n"), full=True)
+    with pytest.raises(BadTable, match=r"t.csv, line 5: has 1 cells"):
+        table(pack(b'a,b\n1,"x\ny"\n\n2\n3,\n'), full=True)
+    assert table(pack(b"a,b\n" + b"1" * 200_000 + b",\n"), full=True)[0]["b"] is None
+    whole = pack(b'a,b\r\n1,"x\r\n,"\r\n2,\r\n\r\n')
+    assert table(whole, full=True)[:2] == [{"a": "1", "b": "x\r\n,"}, {"a": "2", "b": None}]
+
+
 FAULTS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
     "BOM alone": (b"\xef\xbb\xbf", "is empty"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from qoqdata.boxes import cut
 from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
 from qoqdata.person import read_age
@@ -100,12 +101,11 @@ def _regions(boxes: Sequence[tuple[str, list[float]]], image: Image) -> tuple[Re
     scale = image.width / SIDE
     found = []
     for label, (left, top, width, height) in boxes:
-        right, bottom = min(left + width, SIDE), min(top + height, SIDE)
-        left, top = max(left, 0), max(top, 0)
-        if image.width != image.height or left >= right or top >= bottom:
+        box = cut((left, top, left + width, top + height), (SIDE, SIDE))
+        if image.width != image.height or box is None:
             return None
-        edges = (left * scale, top * scale, right * scale, bottom * scale)
-        found.append(Region(label, 0, *edges))
+        left, top, right, bottom = (edge * scale for edge in box)
+        found.append(Region(label, 0, left, top, right, bottom))
     return tuple(found)
 
 
@@ -119,7 +119,8 @@ def _facts(job: Job, row: Row, drawn: Sequence[Row]) -> dict[str, Any]:
         corner = [number(box[column]) for column in CORNER]
         if None in corner:
             raise BadTable(f"a box of {label} lacks a number", where=key)
-        boxes.append((label, corner))
+        if (label, corner) not in boxes:  # a row that stands twice draws one box
+            boxes.append((label, corner))
     return {
         "findings": [translate(job.card, name, where=key, task="findings") for name in names],
         "boxes": sorted(boxes),

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from qoqdata import boxes
 from qoqdata.contract.vocabulary import Split
-from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingKey
+from qoqdata.errors import BadTable, DuplicateKey, InputError, Misaligned, MissingKey
 from qoqdata.records.content import Image, Record, Region
 from qoqdata.records.images import image_from_file
 from qoqdata.sources.asking import ask, ask_boxes, ask_number, translate
@@ -67,6 +68,8 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
         what = f"{unknown[0]} is of no known stage"
         return [found, *(Skipped(task, "uncertain_stage", what) for task in OF_FOCI)]
     regions = _regions(job, facts["foci"], image, facts["size"], unit.key)
+    if facts["repeated"]:
+        shown["notes"] = (*notes, f"{facts['repeated']} boxes listed again, counted once")
     return [
         found,
         Record(**ask(card, "activity", {region.label for region in regions}), **shown),
@@ -80,12 +83,15 @@ def _regions(
 ) -> tuple[Region, ...]:
     """Boxes in pixels of the image, which may be smaller than the one that was drawn on."""
     across, down = image.width / size[0], image.height / size[1]
+    if abs(image.width - size[0] * down) > 1 and abs(image.height - size[1] * across) > 1:
+        what = f"the film is {image.width} x {image.height}, and was {size[0]} x {size[1]}"
+        raise Misaligned(what, where=key, fix="fetch film and table of one release")
     found = []
     for stage, (left, top, width, height) in foci:
-        right, bottom = min(left + width, size[0]), min(top + height, size[1])
-        if not (0 <= left < right and 0 <= top < bottom):
+        box = boxes.cut((left, top, left + width, top + height), (size[0], size[1]))
+        if box is None:
             raise BadTable("a box lies outside of its film", where=key)
-        corners = (left * across, top * down, right * across, bottom * down)
+        corners = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
         found.append(Region(translate(job.card, stage, where=key), 0, *corners))
     return tuple(found)
 
@@ -111,9 +117,11 @@ def _images(job: Job, path: str) -> list[dict[str, Any]]:
 def _facts(image: Mapping[str, Any], path: str) -> dict[str, Any]:
     folder = image["file_name"].partition("/")[0]
     foci = sorted(image["foci"])
+    unlike = [focus for n, focus in enumerate(foci) if n == 0 or focus != foci[n - 1]]
     if any(len(box) != 4 for _, box in foci) or (foci and folder != TUBERCULOSIS):
         raise BadTable(f"a box that is none, or one on a film of {folder}", where=path)
     size = [image.get(side) for side in ("width", "height")]
     if not all(isinstance(side, int) and side > 0 for side in size):
         raise BadTable("the size of the film is not given", where=path)
-    return {"folder": folder, "foci": foci, "size": size}
+    repeated = len(foci) - len(unlike)
+    return {"folder": folder, "foci": unlike, "size": size, "repeated": repeated}

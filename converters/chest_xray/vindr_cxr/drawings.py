@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from qoqdata.boxes import iou
+from qoqdata.boxes import cut, iou
 from qoqdata.records.content import Image, Region
 from qoqdata.sources.asking import pick
 from qoqdata.sources.protocol import Skipped
@@ -33,13 +33,13 @@ def regions_of(
     regions, clipped = [], 0
     for reader, label, (x_min, y_min, x_max, y_max) in boxes:
         stated = (x_min * across, y_min * down, x_max * across, y_max * down)
-        limits = (width, height, width, height)
-        box = tuple(min(max(c, 0.0), float(most)) for c, most in zip(stated, limits, strict=True))
-        left, top, right, bottom = box
-        if left >= right or top >= bottom:
-            return Skipped("boxes", "box_outside", f"a box of {label} has no area in the image")
+        box = cut(stated, (width, height))
+        if box is None:
+            return Skipped("boxes", "box_outside", f"a box of {label} lies outside of the image")
         clipped += box != stated
-        regions.append(Region(label, 0, left, top, right, bottom, reader=reader or None))
+        region = Region(label, 0, *box, reader=reader or None)
+        if region not in regions:  # a row that stands twice draws one box
+            regions.append(region)
     return tuple(regions), (f"{clipped} boxes cut at the image's edge",) if clipped else ()
 
 

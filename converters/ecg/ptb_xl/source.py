@@ -16,7 +16,7 @@ from ..recordings import questions, read_pair
 from . import signal_quality
 from .statements import Code, read_codes, read_likelihoods, states
 
-SEX = {"0": "male", "1": "female"}
+SEX = {"0": "male", "0.0": "male", "1": "female", "1.0": "female"}
 FILES = {"500": ("filename_hr", "records500"), "100": ("filename_lr", "records100")}
 #: How the table writes "over 89".
 OVER_89 = 300
@@ -155,7 +155,7 @@ def _unit(row: Mapping[str, Any], files: tuple[str, ...], codes: Mapping[str, Co
             "subclass": subclass,
             "row": {name: row[name] for name in ASKED},
             "age": AGE_CAP if cells.integer(row["age"]) == OVER_89 else read_age(row["age"]),
-            "sex": SEX.get(row["sex"]),
+            "sex": cells.sex(row["sex"], SEX),
             "notes": (*notes, *([f"heart_axis {axis}"] if axis else ())),
         },
     )

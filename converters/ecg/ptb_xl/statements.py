@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from qoqdata.errors import BadLabel, BadTable
+from qoqdata.errors import BadLabel, BadTable, DuplicateKey
+from qoqdata.sources import cells
 from qoqdata.sources.protocol import Job
 
 #: Below this stated likelihood (per cent) a statement counts as uncertain.
@@ -25,15 +26,24 @@ class Code:
 
 
 def read_codes(job: Job) -> dict[str, Code]:
-    """Every code of scp_statements.csv. Raises BadTable for a diagnostic code without a class."""
+    """Every code of scp_statements.csv.
+
+    Raises BadTable for a diagnostic code without a class and a kind that is not 1, 0 or blank,
+    DuplicateKey for a code of two rows.
+    """
     # The column of the codes has no name.
     columns = ["", *KINDS, "diagnostic_class", "diagnostic_subclass"]
     codes = {}
     for row in job.raw.csv("scp_statements.csv", columns=columns).iter_rows(named=True):
-        kinds = frozenset(kind for kind in KINDS if row[kind])
+        where = f"scp_statements.csv, {row['']}"
+        flags = {kind: cells.integer(row[kind]) if row[kind] else 0 for kind in KINDS}
+        if strange := [kind for kind, flag in flags.items() if flag not in (0, 1)]:
+            raise BadTable(f"{strange[0]} is {row[strange[0]]!r}, not 1, 0 or blank", where=where)
+        if row[""] in codes:
+            raise DuplicateKey("the code has two rows", where=where, fix="fetch the table again")
+        kinds = frozenset(kind for kind, flag in flags.items() if flag)
         names = (row["diagnostic_class"], row["diagnostic_subclass"])
         if "diagnostic" in kinds and None in names:
-            where = f"scp_statements.csv, {row['']}"
             raise BadTable("is diagnostic and has no class or subclass", where=where)
         codes[row[""]] = Code(kinds, *(names if "diagnostic" in kinds else (None, None)))
     return codes

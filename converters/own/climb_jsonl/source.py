@@ -60,7 +60,8 @@ def plan(job: Job) -> Iterator[Planned]:
     """One unit a line; lines that cannot be read are refused one by one."""
     mapping: ClimbJsonl = job.mapping
     for name, split in sorted(mapping.files.items()):
-        lines = read_text(job.raw, name).splitlines()
+        # Not splitlines(), which also cuts where a question holds a separator of lines.
+        lines = read_text(job.raw, name).split("\n")
         if not any(map(str.strip, lines)):
             raise BadTable(
                 "holds no line", where=name, fix="fetch it again, or drop it from `files`"
@@ -175,6 +176,9 @@ def _box(box: Any, where: str) -> list[float] | None:
     )
     if not numbers or len(box) != _BOX:
         raise BadTable("bbox is no list of four numbers", where=where)
+    if any(box) and max(map(abs, box)) <= 1:
+        what = f"bbox {box} lies within one pixel: these are shares of the sides"
+        raise BadTable(what, where=where, fix="multiply by width and height: bbox is in pixels")
     return [float(edge) for edge in box] if any(box) else None
 
 

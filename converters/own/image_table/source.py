@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from qoqdata.contract.card import Card, MaskCode
-from qoqdata.errors import Misaligned
+from qoqdata.errors import DuplicateKey, Misaligned
 from qoqdata.readers import masks
 from qoqdata.readers.limits import Limits
 from qoqdata.records.content import Mask, Record
@@ -19,7 +20,7 @@ from qoqdata.sources.annotations import annotated_unit, answered
 from qoqdata.sources.joining import check_pattern
 from qoqdata.sources.mapping import Mapping as SourceMapping
 from qoqdata.sources.mapping import complete_card, parse_mapping
-from qoqdata.sources.protocol import Job, Planned, Unit
+from qoqdata.sources.protocol import Job, Planned, Refused, Unit
 
 HexColour = Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")]
 IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.webp", "*.jp2", "*.gif")
@@ -42,7 +43,12 @@ class ImageTable(SourceMapping):
     mask_colours: dict[HexColour, MaskCode] | None = Field(
         None, description='code of each colour of painted masks: {"#000000": 0, "#ff0000": 1}'
     )
-    bits: int | None = Field(None, ge=1, le=16, description="bits in use in 16-bit files")
+    bits: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="bits in use in 16-bit files; needed where that is 14 or fewer",
+    )
 
     @field_validator("image")
     @classmethod
@@ -89,20 +95,31 @@ def configure(card: Card, mapping: Mapping[str, Any]) -> tuple[Card, ImageTable]
 
 
 def plan(job: Job) -> Iterator[Planned]:
-    """One unit an image that the table names; images that no row names are refused."""
+    """One unit an image that the table names; images that no row names are refused, and so are
+    several of one mask."""
     mapping: ImageTable = job.mapping
     image_paths = job.raw.files(*IMAGES)
     masks = {_mask_path(path, mapping) for path in image_paths} if mapping.mask else set()
     images = [path for path in image_paths if path not in masks]
     listing = [path for path in job.raw.files() if path not in masks]
-    pairs = join_files(job, mapping, images, pattern=mapping.image, listing=listing, reads=IMAGES)
+    pairs = [
+        *join_files(job, mapping, images, pattern=mapping.image, listing=listing, reads=IMAGES)
+    ]
+    fit = Counter(_mask_path(item[0], mapping) for item in pairs if isinstance(item, tuple))
     for item in pairs:
-        if isinstance(item, tuple):
-            path, annotations = item
-            mask = _mask_path(path, mapping)
-            yield annotated_unit(path, (path,) if mask is None else (path, mask), annotations)
-        else:
+        if not isinstance(item, tuple):
             yield item
+            continue
+        path, annotations = item
+        mask = _mask_path(path, mapping)
+        if mask is None:
+            yield annotated_unit(path, (path,), annotations)
+        elif fit[mask] > 1 and mask != mapping.mask:
+            what = f"its mask {mask} is that of {fit[mask]} images"
+            fix = "tell them apart in the pattern, such as `mask: masks/{folder}/{stem}.png`"
+            yield Refused(path, DuplicateKey(what, where=path, fix=fix), (path, mask))
+        else:
+            yield annotated_unit(path, (path, mask), annotations)
 
 
 def convert(unit: Unit, job: Job) -> list[Record]:

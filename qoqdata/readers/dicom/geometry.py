@@ -16,6 +16,8 @@ from qoqdata.readers.dicom.functional_groups import holder
 _COSINE_TOLERANCE = 1e-2
 # Pixels between an atom and a mountain, positions within a kilometre of the origin: in mm.
 _SMALLEST, _LARGEST, _FARTHEST = 1e-7, 1e6, 1e6
+# Magnification views of the breast are up to 2 times as large as life.
+_MOST_MAGNIFIED = 10
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def pixel_spacing(dataset: Dataset, frame: int) -> tuple[tuple[float, float], st
     """((between rows, between columns) in mm, element that gives it) of a 0-based frame, or None.
 
     PixelSpacing, of the frame's PixelMeasures if there are any, else ImagerPixelSpacing, which
-    is measured at the detector. What is not two sizes of a pixel counts as absent.
+    is measured at the detector, over EstimatedRadiographicMagnificationFactor, which brings it to
+    the patient (PS3.3 10.7.1.3). What is not two sizes of a pixel counts as absent.
     """
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         item = holder(dataset, frame, "PixelMeasuresSequence", keyword)
@@ -54,8 +57,18 @@ def pixel_spacing(dataset: Dataset, frame: int) -> tuple[tuple[float, float], st
         if values is None or len(values) != 2:
             continue
         if min(values) > _SMALLEST and max(values) < _LARGEST:
-            return (values[0], values[1]), keyword
+            factor = _magnification(dataset) if keyword == "ImagerPixelSpacing" else 1.0
+            return (values[0] / factor, values[1] / factor), keyword
     return None
+
+
+def _magnification(dataset: Dataset) -> float:
+    """How much larger a projection shows the patient; 1.0 where that is not said, or absurd."""
+    try:
+        values = elements.numbers(dataset, "EstimatedRadiographicMagnificationFactor")
+    except UnreadableFile:
+        return 1.0
+    return values[0] if values and 1 <= values[0] <= _MOST_MAGNIFIED else 1.0
 
 
 def pixel_aspect(dataset: Dataset, spacing: tuple[float, float] | None) -> float:

@@ -35,12 +35,16 @@ class GreyTransform:
 
 @dataclass(frozen=True)
 class GreyPlan:
-    """How each wanted frame becomes grey; `window` is the one used, None for a table or a range."""
+    """How each wanted frame, by index, becomes grey."""
 
     transforms: dict[int, GreyTransform]
     padding: tuple[float, float] | None
-    window: Window | None
     repairs: tuple[str, ...]
+
+    def window(self, index: int) -> Window | None:
+        """The window that a frame is shown through, None for a table or a range."""
+        voi = self.transforms[index].voi
+        return voi if isinstance(voi, Window) else None
 
 
 Frames = Callable[[Sequence[int]], Iterator[StoredFrame]]
@@ -81,7 +85,6 @@ def grey_plan(
             voi = whole
             repairs.append(VALUE_RANGE)
         vois[index] = voi
-    first = vois[indices[0]]
     if len(set(vois.values())) > 1:
         repairs.append("windows differ between frames: each frame is shown with its own")
     return GreyPlan(
@@ -90,7 +93,6 @@ def grey_plan(
             for index in indices
         },
         padding=padding,
-        window=first if isinstance(first, Window) else None,
         repairs=tuple(dict.fromkeys(repairs)),
     )
 

@@ -30,9 +30,9 @@ from qoqdata.readers.square_pixels import RESAMPLED, resample_linear, square_siz
 class DicomImage:
     """An image ready to look at, and the facts that its header may give.
 
-    `frames` is uint8, (n, rows, columns) grey with 0 black, or (n, rows, columns, 3) RGB. `window`
-    is the VOI window that was applied (of the first frame, when they differ), None for a VOI LUT, a
-    range or a colour image. `spacing` is (between rows, between columns) of `frames` in mm,
+    `frames` is uint8, (n, rows, columns) grey with 0 black, or (n, rows, columns, 3) RGB. `windows`
+    has the VOI window that was applied to each of them, None for a VOI LUT, a range or a colour
+    image. `spacing` is (between rows, between columns) of `frames` in mm,
     `spacing_kind` the element that gives it; `pixel_aspect` is the height of a stored pixel over
     its width; `original_rows`, `original_columns` and `original_frames` are the stored size.
     `repairs` names all that was not as the standard asks, and what was done about it. The four
@@ -40,7 +40,7 @@ class DicomImage:
     """
 
     frames: NDArray[np.uint8]
-    window: Window | None
+    windows: tuple[Window | None, ...]
     spacing: tuple[float, float] | None
     spacing_kind: str | None
     pixel_aspect: float
@@ -173,7 +173,7 @@ def _read(
         repairs.append(RESAMPLED)
         if spacing is not None:
             spacing = (spacing[0] * pixel.rows / rows, spacing[1] * pixel.columns / columns)
-    images, voi, notes = _shown(file, pixel, frames, indices, window)
+    images, vois, notes = _shown(file, pixel, frames, indices, window)
     place = places(indices)
     grey = pixel.photometric in GREY
     if grey and len(indices) == 1:  # a new array: no need to copy it
@@ -184,7 +184,7 @@ def _read(
             out[place[index]] = resample_linear(image, (rows, columns))
     return DicomImage(
         frames=out,
-        window=voi,
+        windows=vois,
         spacing=spacing,
         spacing_kind=facts.spacing_kind,
         pixel_aspect=facts.pixel_aspect,
@@ -213,19 +213,22 @@ def _shown(
     frames: Frames,
     indices: Sequence[int],
     window: Window | None,
-) -> tuple[Iterator[tuple[int, NDArray[np.uint8]]], Window | None, tuple[str, ...]]:
-    """Index and 8-bit image of each wanted frame as they are decoded, the window, the repairs."""
+) -> tuple[Iterator[tuple[int, NDArray[np.uint8]]], tuple[Window | None, ...], tuple[str, ...]]:
+    """Index and 8-bit image of each wanted frame as they are decoded, its window by the order of
+    `indices`, and the repairs."""
     dataset = file.dataset
     if pixel.photometric in GREY:
         plan = grey_plan(dataset, pixel, frames, indices, window)
-        return grey_frames(pixel, frames(indices), plan), plan.window, plan.repairs
+        windows = tuple(plan.window(index) for index in indices)
+        return grey_frames(pixel, frames(indices), plan), windows, plan.repairs
+    none = (None,) * len(indices)
     if pixel.photometric == "PALETTE COLOR":
         table = palette(dataset, pixel)
         images = (
             (frame.index, palette_rgb(words(frame.values), table)) for frame in frames(indices)
         )
-        return images, None, ()
-    return ((frame.index, rgb(pixel, frame)) for frame in frames(indices)), None, ()
+        return images, none, ()
+    return ((frame.index, rgb(pixel, frame)) for frame in frames(indices)), none, ()
 
 
 def _check_window(

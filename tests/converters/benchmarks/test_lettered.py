@@ -10,7 +10,9 @@ import pytest
 
 from qoqdata.errors import BadLabel, BadTable
 from qoqdata.records.content import Record
-from qoqdata.sources.protocol import Filtered, Refused, Unit
+from qoqdata.sources.catalogue import find_source
+from qoqdata.sources.protocol import Filtered, Job, Refused, Unit
+from qoqdata.sources.rawtree import open_raw
 from tests.converters.benchmarks.code import BENCHMARKS, code, job_of
 
 LETTERED = importlib.import_module(f"{BENCHMARKS}.lettered")
@@ -166,3 +168,12 @@ def test_all_that_apply_are_answered_by_letter(tmp_path: Path) -> None:
 def test_letters_of_gmai_mmbench_are_told_from_words(text: str, answer: object) -> None:
     options = {"A": "MR", "B": "x", "C": "y", "D": "z"}
     assert code("gmai_mmbench")._answer(text, options) == answer
+
+
+def test_rows_end_at_a_line_feed_alone(tmp_path: Path) -> None:
+    """JSON lets other separators of lines stand in a text as they are."""
+    rows = [{"question": "Where?\u2028And what?"}, {"question": "Who?"}]
+    text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (tmp_path / "a.jsonl").write_text(text + "\n", encoding="utf-8")
+    job = Job(find_source("medxpertqa_mm").card, open_raw(tmp_path))
+    assert LETTERED.json_rows(job, "a.jsonl", {"question": str}) == rows

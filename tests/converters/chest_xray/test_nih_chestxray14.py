@@ -83,8 +83,20 @@ def test_of_two_boxes_none_is_the_marked_one(tmp_path: Path) -> None:
     assert edges == {("Mass", 4.5, 4.5), ("Effusion", 512, 495)}
 
 
+def test_a_row_that_stands_twice_is_one_box(tmp_path: Path) -> None:
+    asked = _asked(_job(tmp_path, [("Mass", 0, 0, 9, 9)] * 2))
+    assert len(asked["boxes"].regions) == 1
+    assert asked["marked"].answer == "Mass"
+
+
 @pytest.mark.parametrize(
-    ("box", "shape"), [(("Mass", 1100, 10, 20, 20), (512, 512)), (("Mass", 1, 1, 9, 9), (512, 400))]
+    ("box", "shape"),
+    [
+        (("Mass", 1100, 10, 20, 20), (512, 512)),
+        # Corners in place of width and height.
+        (("Mass", 700, 10, 900, 80), (512, 512)),
+        (("Mass", 1, 1, 9, 9), (512, 400)),
+    ],
 )
 def test_a_box_of_another_film_is_not_shown(
     tmp_path: Path, box: Box, shape: tuple[int, int]

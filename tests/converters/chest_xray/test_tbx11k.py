@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoqdata.errors import BadTable
+from qoqdata.errors import BadTable, Misaligned
 from qoqdata.simulation import write_png, write_text
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Filtered, Job, Planned, Refused, Skipped, Unit
@@ -68,6 +68,25 @@ def test_foci_have_stage_place_and_number(tmp_path: Path) -> None:
         ("Active tuberculosis", 150, 250, 180, 256),
     }
     assert asked["diagnosis"].regions is None
+
+
+def test_a_box_that_is_listed_twice_is_one_focus(tmp_path: Path) -> None:
+    one, two = (ACTIVE, [100.0, 50.0, 40.0, 20.0]), (ACTIVE, [100.0, 50.0, 41.0, 20.0])
+    asked = _asked(_job(tmp_path, "tb/tb1.png", [one, two, one]), "tb/tb1.png")
+    assert asked["count"].number.value == 2 == len(asked["foci"].regions)
+    assert asked["count"].notes[-1] == "1 boxes listed again, counted once"
+
+
+def test_boxes_of_another_film_are_refused(tmp_path: Path) -> None:
+    """Corners taken for width and height, and a film of other proportions."""
+    job = _job(tmp_path, "tb/tb1.png", [(ACTIVE, [300.0, 250.0, 340.0, 290.0])])
+    unit = _planned(job)["imgs/tb/tb1.png"]
+    with pytest.raises(BadTable, match="outside of its film"):
+        SOURCE.convert(unit, job)
+    job = _job(tmp_path, "tb/tb1.png", [(ACTIVE, [30.0, 25.0, 34.0, 29.0])])
+    write_png(tmp_path / "imgs/tb/tb1.png", np.full((512, 400), 90, np.uint8))
+    with pytest.raises(Misaligned, match="400 x 512, and was 512 x 512"):
+        SOURCE.convert(unit, job)
 
 
 @pytest.mark.parametrize(

@@ -139,10 +139,12 @@ def test_labels_without_their_box_are_no_boxes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "reason"), [(1000.0, None), (-1.0, "box_outside"), (1.0, "box_outside")]
+    ("right", "reason"),
+    [(43.0, None), (1000.0, "box_outside"), (-1.0, "box_outside"), (1.0, "box_outside")],
 )
 def test_boxes_end_at_the_edge(tmp_path: Path, right: float, reason: str | None) -> None:
-    """The film has 40 columns: what reaches over it is cut, and what has no area is not asked."""
+    """The film has 40 columns: what reaches over it by a little is cut, and what has no area there
+    or is of another film is not asked."""
     said = ({"Edema"}, [("Edema", 1.0, 1.0, right, 5.0)])
     asked = _converted(tmp_path, dict.fromkeys(("R1", "R2", "R3"), said))
     assert isinstance(asked, dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import qoqdata
-from qoqdata.errors import UnreadableFile
+from qoqdata.errors import BadTable, DuplicateKey, UnreadableFile
 from qoqdata.readers.ecg.leads import TWELVE
 from qoqdata.records.content import Record
 from qoqdata.simulation import ecg, write_wfdb
@@ -118,6 +119,42 @@ def test_all_classes_of_a_record_are_kept(raw: Path, tmp_path: Path) -> None:
     assert "Prolonged QT interval" in found["statements", None].labels
     assert found["rhythm", None].labels == ("Sinus rhythm",)
     assert "Left ventricular hypertrophy" in found["subclass", None].labels
+
+
+def _codes(raw: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    path = raw / "scp_statements.csv"
+    change(pl.read_csv(path, infer_schema=False)).write_csv(path)
+
+
+def test_kinds_may_be_zeros_in_place_of_blanks(raw: Path) -> None:
+    """As whoever fills blanks with 0 leaves them: each code was of all kinds then."""
+
+    def labels() -> dict[Any, Any]:
+        return {key: getattr(one, "labels", None) for key, one in convert(raw).items()}
+
+    before = labels()
+    kinds = pl.col("diagnostic", "form", "rhythm").fill_null("0.0")
+    _codes(raw, lambda table: table.with_columns(kinds))
+    assert labels() == before
+    _codes(raw, lambda table: table.with_columns(form=pl.lit("yes")))
+    with pytest.raises(BadTable, match="form is 'yes'"):
+        convert(raw)
+
+
+def test_a_code_of_two_rows_is_refused(raw: Path) -> None:
+    other = pl.col("diagnostic_class").replace("NORM", "MI")
+    _codes(raw, lambda table: pl.concat([table, table.with_columns(other)]))
+    with pytest.raises(DuplicateKey, match="two rows"):
+        convert(raw)
+
+
+def test_sex_is_told_in_any_spelling_of_the_number(raw: Path) -> None:
+    for cell, sex in (("0", "male"), ("1.0", "female"), (" 1 ", "female"), ("", None)):
+        assert convert(raw, sex=cell)["diagnosis", None].sex == sex
+    convert(raw, sex="2")
+    planned = list(SOURCE.plan(Job(SOURCE.card, open_raw(raw), {"rate": "500"})))
+    (refused,) = (item for item in planned if isinstance(item, Refused))
+    assert (refused.key, refused.error.code) == ("1", "bad_label")
 
 
 def test_form_and_rhythm_alone_assert_no_class(raw: Path) -> None:

@@ -1,0 +1,52 @@
+"""JSON lines of other pipelines: where a line ends, and boxes that are in no pixels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qoqdata.simulation import write_text
+from qoqdata.sources.catalogue import find_source
+from qoqdata.sources.protocol import Job, Planned, Refused, Unit
+from qoqdata.sources.rawtree import open_raw
+
+SOURCE = find_source("climb_jsonl")
+MAPPING = {
+    "slug": "old_films",
+    "name": "Old films",
+    "domain": "chest_xray",
+    "files": {"a.jsonl": "train"},
+    "labels": {"clear": "Clear", "ill": "Ill"},
+}
+
+
+def _planned(raw: Path, *lines: dict[str, Any]) -> list[Planned]:
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    write_text(raw / "a.jsonl", text)
+    assert SOURCE.configure is not None
+    card, settings = SOURCE.configure(SOURCE.card, MAPPING)
+    return list(SOURCE.plan(Job(card, open_raw(raw), mapping=settings)))
+
+
+def _line(**changes: Any) -> dict[str, Any]:
+    return {"images": ["a.png"], "problem": "<image>Ill?", "answer": "ill"} | changes
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85"])
+def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path, mark: str) -> None:
+    """JSON lets these stand in a text as they are."""
+    one, two = _planned(tmp_path, _line(problem=f"Ill?{mark}Or clear?"), _line(answer="clear"))
+    assert isinstance(one, Unit) and isinstance(two, Unit)
+    assert one.facts["wording"] == f"Ill?{mark}Or clear?"
+
+
+def test_shares_of_the_sides_are_no_pixels(tmp_path: Path) -> None:
+    """[0.1, 0.2, 0.5, 0.9] would be a box within the first pixel."""
+    pixels, none = _line(bbox=[0, 0, 2, 1]), _line(bbox=[0, 0, 0, 0], answer="clear")
+    one, two, three = _planned(tmp_path, pixels, none, _line(bbox=[0.1, 0.2, 0.5, 0.9]))
+    assert isinstance(one, Unit) and one.facts["box"] == [0, 0, 2, 1]
+    assert isinstance(two, Unit) and two.facts["box"] is None
+    assert isinstance(three, Refused) and "shares of the sides" in str(three.error)
