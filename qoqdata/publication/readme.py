@@ -278,19 +278,23 @@ def _answerers(facts: Facts) -> str:
 
 def _curation(facts: Facts) -> str:
     release = facts.manifest.release
-    if release is None:
-        return ""
-    dropped = sum(release.dropped.values())
-    text = (
-        "## Curation\n\nAll texts were searched for protected health information before release; "
-        "no finding is open. Images were searched for text burned into them: open findings were "
-        "looked at by a person.\n"
-    )
-    if dropped:
+    text = ""
+    if release is not None:
         text += (
-            f"\nRecords left out, by rule:\n\n{table(('rule', 'records'), release.dropped.items())}"
+            "\nAll texts were searched for protected health information before release; no finding "
+            "is open. Images were searched for text burned into them: open findings were looked at "
+            "by a person.\n"
         )
-    return text
+        if sum(release.dropped.values()):
+            rules = table(("rule", "records"), release.dropped.items())
+            text += f"\nRecords left out, by rule:\n\n{rules}"
+    if facts.corrected:
+        text += (
+            "\nRecords whose answer a person corrected, by source; the provenance of each says who "
+            f"gave it which answer, and which it had:\n\n"
+            f"{table(('source', 'records'), facts.corrected.items())}"
+        )
+    return f"## Curation\n{text}" if text else ""
 
 
 def _leakage(facts: Facts) -> str:
