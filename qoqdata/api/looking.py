@@ -110,6 +110,9 @@ def report(
         fix = "name a file with --out"
         raise UsageError("nothing is written behind a URL", where=target.where, fix=fix)
     path = target.layout.report if out is None else Path(out)
+    if path.is_dir():
+        fix = f"name a file in it: --out {path / 'index.html'}"
+        raise UsageError("is a folder, and the report is a file", where=str(path), fix=fix)
     gathered = page.gather_report(target, samples, progress or silent)
     page.write_report(page.report_page(target, gathered), path, private=samples == "all")
     return path
@@ -163,7 +166,7 @@ def relabel(
     from qoqdata.description.samples import records_by_id
 
     target = dataset_in_folder(dataset, command="decide")
-    target.refuse_unknown([id], of="decision")
+    target.refuse_stranger(id)
     (record,) = records_by_id(target, [id], ("id", "kind", "options", "answer"))
     return decisions.relabel(target, record, answer, why, author)
 
