@@ -140,8 +140,9 @@ def _samples(facts: Facts, figures: tuple[str, ...]) -> str:
         title = f"{sample.domain.replace('_', ' ')}: {sample.source}, {sample.task}"
         image = _figure(figures, sample.name, escape(title))
         key = f"Drawn: {escape(', '.join(sample.labels))}.\n\n" if sample.labels else ""
-        question, answer = escape(sample.question), escape(sample.answer)
-        parts.append(f"### {escape(title)}\n\n{image}{key}{question}\n\n**{answer}**\n")
+        asked = " ".join(filter(None, (sample.question, sample.options)))
+        said = f"{escape(asked)}\n\n**{escape(sample.answer)}**\n"
+        parts.append(f"### {escape(title)}\n\n{image}{key}{said}")
     return "\n".join(parts)
 
 
