@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from qoqdata.api.fetching import check_raw, get
     from qoqdata.api.looking import (
         comment,
+        correct,
         decide,
         plot,
         relabel,
@@ -73,6 +74,7 @@ _MODULES = {
     ),
     "qoqdata.api.looking": (
         "comment",
+        "correct",
         "decide",
         "plot",
         "relabel",
@@ -121,6 +123,7 @@ __all__ = [
     "cards",
     "check_raw",
     "comment",
+    "correct",
     "curate",
     "decide",
     "diff",

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -121,6 +122,16 @@ def _started(process: int) -> int | None:
         return 0
     # An orphan that nobody waits for stays in the table of processes.
     return None if status[0] in "ZX" else int(status[19])
+
+
+def linked(source: Path, target: Path) -> None:
+    """The file `source` at `target` too: as a hard link, or a copy where there can be none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copyfile(source, target)
 
 
 def write_json(path: Path, content: Any) -> None:

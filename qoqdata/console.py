@@ -35,6 +35,8 @@ from qoqdata.progress import Pace, ProgressCallback, rate, silent
 
 #: Off a terminal, tables may be wide: nobody folds them.
 WIDE = 160
+#: Largest unit first: bytes of each.
+BYTES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -78,6 +80,12 @@ def _note(line: str) -> None:
         time = datetime.now().astimezone().isoformat(timespec="seconds")
         with Path(manner.log).open("a", encoding="utf-8") as stream:
             stream.write(f"{time} {printable(line)}\n")
+
+
+def size(count: float) -> str:
+    """A number of bytes in the unit that suits it: three digits, as in 45.3 kB."""
+    name, unit = next((one for one in BYTES if count >= one[1]), BYTES[-1])
+    return f"{count / unit:.3g} {name}"
 
 
 def emit_json(value: Any) -> None:

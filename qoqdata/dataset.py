@@ -226,6 +226,18 @@ class Dataset:
                 fix=f"use the {of}s of this data set",
             )
 
+    def refuse_stranger(self, id_: str) -> None:
+        """Raise DatasetError where `id_` is no record's; it names the one that begins so."""
+        self.check_some()
+        ids = pl.DataFrame(self.files.leaves(["id"]))["id"]
+        if (ids == id_).any():
+            return
+        near = ids.filter(ids.str.starts_with(id_)).head(2)
+        fix = "`qoqdata view` shows ids"
+        if id_ and len(near):
+            fix = f"did you mean {near[0]}?" if len(near) == 1 else "several begin so: say more"
+        raise DatasetError(f"holds no record {id_!r}", where=self.where, fix=fix)
+
     def check_some(self) -> None:
         """Raise DatasetError where no source gave a record."""
         if not self.manifest.shards:

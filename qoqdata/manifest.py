@@ -21,6 +21,7 @@ from qoqdata.layout import Layout
 
 #: Characters of a fault that are told.
 _MOST = 300
+_OTHER = "name the folder that `qoqdata build` wrote"
 _FINISH = "finish the build first: run the same `qoqdata build` again"
 
 
@@ -54,7 +55,7 @@ def _way_to_a_set(root: Path) -> str:
         return f"name the folder of the set: {around[0]}"
     if root.is_dir():
         inside = sorted(path.parent.name for path in root.glob("*/manifest.json"))
-        return f"name a set in it: {', '.join(inside[:3])}" if inside else _FINISH
+        return f"name a set in it: {', '.join(inside[:3])}" if inside else _OTHER
     beside = [path.parent.name for path in root.absolute().parent.glob("*/manifest.json")]
     near = difflib.get_close_matches(root.name, sorted(beside), n=1, cutoff=0.75)
     return f"did you mean {root.parent / near[0]}?" if near else f"check the path, or {_FINISH}"

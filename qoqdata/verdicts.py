@@ -18,6 +18,10 @@ from qoqdata.side_table import read_side_table
 PERSON = "person"
 #: The rule of what people said of records: it keeps, and overrules nothing.
 COMMENT = "comment"
+#: The rule of what people said was wrong and is right now: it keeps, and overrules nothing.
+CORRECTED = "corrected"
+#: The rules by which people speak.
+OF_PEOPLE = (PERSON, COMMENT, CORRECTED)
 #: Rules whose verdicts no person's `keep` overrules by itself.
 PRIVACY = ("phi", "phi_held", "burned_in")
 

@@ -43,3 +43,11 @@ def test_no_width_of_the_terminal_cuts_a_number(
     assert all(len(line) <= width for line in shown.splitlines())
     words = shown.replace(";", " ").split()
     assert [word for word in words if word[0].isdigit()] == [f"{number:,}" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (999, "999 B"), (45_300, "45.3 kB"), (1_234_567, "1.23 MB"), (19e12, "19 TB")],
+)
+def test_sizes_are_shown_in_the_unit_that_suits(count: float, shown: str) -> None:
+    assert console.size(count) == shown

@@ -167,7 +167,7 @@ def test_open_takes_text_and_paths(dataset: Dataset) -> None:
 def test_nothing_to_open(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such data set"):
         qoqdata.open(tmp_path / "none")
-    with pytest.raises(DatasetError, match=r"holds no manifest.*finish the build"):
+    with pytest.raises(DatasetError, match=r"holds no manifest.*folder that `qoqdata build` wrote"):
         qoqdata.open(tmp_path)
 
 

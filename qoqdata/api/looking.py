@@ -13,6 +13,7 @@ from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
+    from qoqdata.curation.correction import Correction
     from qoqdata.curation.decision_log import PersonComment, PersonDecision, Said
     from qoqdata.curation.lineage import Lineage
     from qoqdata.curation.replay import Replay
@@ -109,6 +110,9 @@ def report(
         fix = "name a file with --out"
         raise UsageError("nothing is written behind a URL", where=target.where, fix=fix)
     path = target.layout.report if out is None else Path(out)
+    if path.is_dir():
+        fix = f"name a file in it: --out {path / 'index.html'}"
+        raise UsageError("is a folder, and the report is a file", where=str(path), fix=fix)
     gathered = page.gather_report(target, samples, progress or silent)
     page.write_report(page.report_page(target, gathered), path, private=samples == "all")
     return path
@@ -162,7 +166,7 @@ def relabel(
     from qoqdata.description.samples import records_by_id
 
     target = dataset_in_folder(dataset, command="decide")
-    target.refuse_unknown([id], of="decision")
+    target.refuse_stranger(id)
     (record,) = records_by_id(target, [id], ("id", "kind", "options", "answer"))
     return decisions.relabel(target, record, answer, why, author)
 
@@ -177,6 +181,23 @@ def comment(
     from qoqdata.curation import decisions
 
     return decisions.comment(dataset_in_folder(dataset, command="decide"), id, text, author)
+
+
+def correct(
+    dataset: DatasetLike, *, out: str | Path, progress: ProgressCallback | None = None
+) -> Correction:
+    """Write the set at `out` with the answers of the records that people relabelled.
+
+    Ids, media and splits stay, and shards in which nothing changes are linked. A corrected record
+    says in its provenance who gave it which answer and which it had. A record whose boxes or masks
+    mark what it does not show cannot be corrected: it stays left out, and is counted by reason.
+    `progress` hears of shards. Raises UsageError where no relabelled record can be corrected, for a
+    release, a folder in use and a set behind a URL.
+    """
+    from qoqdata.curation import correction
+
+    target = dataset_in_folder(dataset, command="correct")
+    return correction.correct(target, Path(out), progress or silent)
 
 
 def undo(dataset: DatasetLike, id: str | None = None, *, author: str | None = None) -> Said:

@@ -47,7 +47,8 @@ def decide_command(
 
     Decisions are kept in curation/decisions.jsonl and outlive `qoqdata curate`. The next pass
     releases a record that is held back for its text, if it finds the same; what a recipe drops for
-    privacy stays dropped. A relabelled record is left out, and its verdict has the right answer.
+    privacy stays dropped. A relabelled record is left out, and its verdict has the right answer,
+    until `qoqdata correct` writes a set that has it.
     Publication asks for that pass.
     """
     made = _made(dataset, id, decision, why, answer, author)

@@ -30,8 +30,6 @@ EPILOG = """Example:  qoqdata estimate ptb_xl --raw /data/ptb-xl --workers 8
 
 For two clusters:  qoqdata estimate --config qoq_med --raw /data --workers 64 --workers 1000"""
 
-#: Largest unit first: bytes of each.
-_BYTES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 _SECONDS = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 
 
@@ -97,13 +95,13 @@ def show(result: BuildEstimate) -> None:
                 one.sampled,
                 round(one.records.value),
                 *_amounts(one.cpu_seconds, _SECONDS),
-                *_amounts(one.bytes, _BYTES),
+                *_amounts(one.bytes, console.BYTES),
             )
             for one in result.sources
         ],
     )
     console.say()
-    names = (("CPU", result.cpu_seconds, _SECONDS), ("bytes", result.bytes, _BYTES))
+    names = (("CPU", result.cpu_seconds, _SECONDS), ("bytes", result.bytes, console.BYTES))
     walls = (
         (f"{count} worker{'s' * (count != 1)}", wall, _SECONDS)
         for count, wall in result.wall_seconds.items()

@@ -55,9 +55,18 @@ def counts(proof: Proof) -> dict[str, object]:
 
 def show(proof: Proof) -> None:
     """What each two splits share, and what was left out so that they share nothing."""
-    for table in (proof.shared, proof.dropped, proof.blocked, proof.without_patient):
+    shared = proof.shared
+    # Where nothing is shared the examples are none, and a narrow terminal has no room for them.
+    shared = shared.drop("example") if shared["example"].is_null().all() else shared
+    for title, table in (
+        ("", shared),
+        ("left out by curation", proof.dropped),
+        ("kept out of train for a benchmark", proof.blocked),
+        ("records that name no patient", proof.without_patient),
+    ):
         if table.height:
-            console.table([name.replace("_", " ") for name in table.columns], table.iter_rows())
+            names = [name.replace("_", " ") for name in table.columns]
+            console.table(names, table.iter_rows(), title=title)
             console.say()
     if proof.holds:
         console.say("no two splits share a patient, a study, an image or a signal")

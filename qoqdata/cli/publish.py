@@ -112,9 +112,8 @@ def report(publication: Publication, *, as_json: bool) -> None:
             }
         )
         return
-    megabytes = delivery.bytes_sent / 1e6
     console.say(
-        f"\nsent {len(delivery.sent)} files ({megabytes:,.1f} MB), "
+        f"\nsent {len(delivery.sent)} files ({console.size(delivery.bytes_sent)}), "
         f"{len(delivery.unchanged)} unchanged, {len(delivery.removed)} removed; digests verified"
     )
     console.say(f'read it with  qoqdata.open("{url}")')

@@ -41,4 +41,4 @@ def report_command(
     if json:
         console.emit_json({"file": path, "bytes": size})
         return
-    console.say(f"{path}  ({size / 1e6:,.1f} MB)")
+    console.say(f"{path}  ({console.size(size)})")

@@ -2,7 +2,8 @@
 the verdicts.
 
 A record that is relabelled has the wrong answer where it lies, so it is left out as a dropped one
-is, and the verdict has the right one. A curation pass reads the log, so decisions outlive it;
+is, and the verdict has the right one, until `qoqdata.curation.correction` writes a set that has it
+in the record. A curation pass reads the log, so decisions outlive it;
 between two passes they are in the verdicts at once, and the receipt of the texts, which is bound to
 the verdicts, holds no longer: publication asks for `qoqdata curate` again.
 
@@ -14,7 +15,7 @@ whatever is found later is held back again.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -44,7 +45,7 @@ from qoqdata.errors import UsageError
 from qoqdata.layout import Layout
 from qoqdata.printable import printable
 from qoqdata.side_table import read_findings_table, read_side_table
-from qoqdata.verdicts import COMMENT, PERSON
+from qoqdata.verdicts import COMMENT, CORRECTED, OF_PEOPLE, PERSON
 
 #: Columns that tell a finding in a record.
 _PLACE = ("column", "member", "rule", "start", "length")
@@ -117,12 +118,12 @@ def comment(
     if not text.strip():
         raise UsageError("a comment says something", where="--why", fix="say it in a few words")
     if not known:
-        dataset.refuse_unknown([id_], of="decision")
+        dataset.refuse_stranger(id_)
     with deciding(dataset.layout):
         order = len(read_log(dataset.layout)) + 1
         said = printable(text.strip())
         made = PersonComment(order=order, author=named(author), id=id_, comment=said)
-        _write(dataset.layout, made)
+        _write(dataset, made)
     return made
 
 
@@ -140,7 +141,7 @@ def _decided(
     if not why.strip():
         raise UsageError("a decision needs a reason", where="--why", fix="say it in a few words")
     if not known:
-        dataset.refuse_unknown([id_], of="decision")
+        dataset.refuse_stranger(id_)
     with deciding(dataset.layout):
         lines = read_log(dataset.layout)
         stands = standing_by_id(lines).get(id_)
@@ -157,7 +158,7 @@ def _decided(
             findings=_known_findings(dataset.layout).get(id_) if keep else None,
             answer=answer,
         )
-        _write(dataset.layout, made)
+        _write(dataset, made)
     return made
 
 
@@ -170,6 +171,7 @@ def undo(dataset: Dataset, id_: str | None = None, author: str | None = None) ->
     """
     with deciding(dataset.layout):
         lines = read_log(dataset.layout)
+        done = carried_out(dataset)
         who = named(author)
         candidates = [
             line
@@ -180,8 +182,12 @@ def undo(dataset: Dataset, id_: str | None = None, author: str | None = None) ->
             where = f"record {id_}" if id_ is not None else f"decisions of {who}"
             raise UsageError("there is no decision to take back", where=where)
         last = candidates[-1]
+        if isinstance(last, PersonDecision) and last.answer and last.id in done:
+            what = f"decision {last.order} was carried out: the record has the answer"
+            fix = "relabel it again, with the answer that is right"
+            raise UsageError(what, where=f"record {last.id}", fix=fix)
         back = TakenBack(order=len(lines) + 1, author=who, undo=last.order)
-        _write(dataset.layout, back)
+        _write(dataset, back)
     return last
 
 
@@ -195,18 +201,36 @@ def accepted_ids(standing: Iterable[PersonDecision], findings: pl.DataFrame) -> 
     return [id_ for id_, seen in accepted.items() if now.get(id_) == seen]
 
 
-def as_verdicts(said: Iterable[Said]) -> pl.DataFrame:
+def carried_out(dataset: Dataset) -> frozenset[str]:
+    """Ids of the records whose standing decision relabels them, and that have the answer."""
+    standing = standing_decisions(dataset.layout)
+    right = {line.id: line.answer for line in standing if line.answer is not None}
+    # All ids are read where somebody relabelled something, and nowhere else.
+    if not right:
+        return frozenset()
+    answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
+    wanted = pl.DataFrame({"id": list(right), "answer": list(right.values())})
+    return frozenset(wanted.join(answers, on=["id", "answer"], how="semi")["id"])
+
+
+def as_verdicts(said: Iterable[Said], done: Container[str] = ()) -> pl.DataFrame:
     """A verdict a decision and a comment, which keeps and overrules nothing; order and author are
-    the evidence, of a relabelled record also the right answer."""
-    rows = [
-        (line.id, True, COMMENT, line.comment, f"comment {line.order} of {line.author}")
-        if isinstance(line, PersonComment)
-        else (line.id, line.keep, PERSON, line.why, _evidence(line))
-        for line in said
-    ]
+    the evidence, of a relabelled record also the right answer.
+
+    done  ids of `carried_out`, whose verdict keeps and overrules nothing either
+    """
+    rows = [_verdict(line, done) for line in said]
     names = ("id", "keep", "rule", "reason", "evidence")
     schema = dict.fromkeys(names, pl.String) | {"keep": pl.Boolean}
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _verdict(line: Said, done: Container[str]) -> tuple[str, bool, str, str, str]:
+    if isinstance(line, PersonComment):
+        return line.id, True, COMMENT, line.comment, f"comment {line.order} of {line.author}"
+    if line.answer is not None and line.id in done:
+        return line.id, True, CORRECTED, line.why, _evidence(line)
+    return line.id, line.keep, PERSON, line.why, _evidence(line)
 
 
 def _evidence(line: PersonDecision) -> str:
@@ -244,14 +268,21 @@ def _digests(findings: pl.DataFrame) -> dict[str, str]:
     }
 
 
-def _write(layout: Layout, line: LogLine) -> None:
+def _write(dataset: Dataset, line: LogLine) -> None:
     """The log first: verdicts that lack a decision get it from the next pass, and none is lost."""
-    append_line(layout, line)
-    own = as_verdicts([*standing_decisions(layout), *standing_comments(layout)])
+    append_line(dataset.layout, line)
+    write_verdicts(dataset)
+
+
+def write_verdicts(dataset: Dataset) -> None:
+    """Write what people say into the verdicts, beside those of rules."""
+    layout = dataset.layout
+    said: list[Said] = [*standing_decisions(layout), *standing_comments(layout)]
+    own = as_verdicts(said, carried_out(dataset))
     if layout.verdicts.is_file():
         fix = "run `qoqdata curate`, which writes them anew"
         others = read_side_table(layout.verdicts, VERDICTS, fix=fix)
-        by_rules = others.filter(~pl.col("rule").is_in([PERSON, COMMENT]))
+        by_rules = others.filter(~pl.col("rule").is_in(OF_PEOPLE))
         own = pl.concat([by_rules.select(own.columns), own])
     with replacing(layout.verdicts) as draft:
         table = own.sort("id", "rule", maintain_order=True).to_arrow().cast(arrow_schema(VERDICTS))

@@ -67,7 +67,7 @@ def lineage(dataset: Dataset, id_: str, *, rollouts: Path | None = None) -> Line
     `rollouts` are those of a policy, as `qoqdata difficulty --from` reads them. Raises DatasetError
     for an id that the set does not hold and for damaged side tables, BadTable for other rollouts.
     """
-    dataset.refuse_unknown([id_], of="record")
+    dataset.refuse_stranger(id_)
     places = items.all_places(dataset.files).filter(pl.col("id") == id_).select(items.COLUMNS)
     record = next(items.read_records(dataset.files, dataset.manifest, places, _COLUMNS))
     shard = dataset.manifest.shards[places["shard"][0]]

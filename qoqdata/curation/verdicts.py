@@ -37,7 +37,7 @@ from qoqdata.curation.sameness import Sameness, sameness
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
-from qoqdata.verdicts import COMMENT, PERSON
+from qoqdata.verdicts import OF_PEOPLE
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
@@ -108,9 +108,7 @@ def curate(
         findings = found.with_columns(outcome=_outcome(recipe.phi, accepted))
         own = {
             (PHI, HELD): _of_phi(findings),
-            (PERSON, COMMENT): _of_people(
-                dataset, [*standing, *decision_log.standing_comments(layout)]
-            ),
+            OF_PEOPLE: _of_people(dataset, [*standing, *decision_log.standing_comments(layout)]),
             **by_rules,
         }
         verdicts = _with_others(dataset, own)
@@ -272,7 +270,8 @@ def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
 def _of_people(dataset: Dataset, said: Sequence[Said]) -> pl.DataFrame:
     """Verdicts of people; those on records that the set holds no more stay in the log alone."""
     ids = pl.DataFrame(dataset.files.leaves(["id"]))
-    return decisions.as_verdicts(said).join(ids, on="id", how="semi")
+    verdicts = decisions.as_verdicts(said, decisions.carried_out(dataset))
+    return verdicts.join(ids, on="id", how="semi")
 
 
 def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:

@@ -1,15 +1,17 @@
 """webdataset: tar shards of samples, which all have the same two members.
 
-`json`       the record without its media
+`json`       the texts that each record has, such as question and answer, and as `record` the whole
+             record without its media, a text of JSON
 `media.zip`  its media, stored in a zip file: `images/0.jpg` or `images/0.png` and so on,
              `masks/0.png` and so on (`mask_info` names their images), and of an ECG
              `ecg/signal.npy` (float32 mV, lead x sample) and `ecg/valid.npy`; empty without any
 
 Nothing is left out. Readers take the columns of all samples from the first ones, so a member for
-each image would be lost where later records show more. README.md states the columns for `datasets`,
-which would guess those of JSON from the first records too:
+each image would be lost where later records show more, and a column of JSON that is null in the
+first records could hold nothing later; so nothing in `json` is null, a list or a number:
 
     load_dataset(OUT, split="train")
+    load_dataset("webdataset", data_files="OUT/train-*.tar", split="train", streaming=True)
     webdataset.WebDataset("OUT/train-00000.tar").decode(unzipped)
 
     def unzipped(key, data):
@@ -33,9 +35,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.atomic import replacing
-from qoqdata.contract.features import card_feature
 from qoqdata.contract.record import METADATA
-from qoqdata.contract.types import Struct
+from qoqdata.contract.types import Scalar
 from qoqdata.dataset import Dataset
 from qoqdata.exports.rows import Change, Row, Tally, by_split, signal, unchanged
 from qoqdata.progress import ProgressCallback, silent
@@ -43,6 +44,13 @@ from qoqdata.yaml_document import dump_yaml
 
 SAMPLES = 1000
 _MEDIA = ("images", "masks", "ecg")
+#: The texts that every record has, and the member that has all of a record.
+TEXTS = tuple(
+    field.name
+    for field in METADATA.fields
+    if isinstance(field.type, Scalar) and field.type.name == "string" and not field.nullable
+)
+RECORD = "record"
 
 
 def write_webdataset(
@@ -65,8 +73,9 @@ def write_webdataset(
 
 def _readme(splits: Iterable[str]) -> str:
     """What `datasets` reads: the files of each split, and the columns."""
+    texts = [{"name": name, "dtype": "string"} for name in (*TEXTS, RECORD)]
     columns = [
-        {"name": "json", **card_feature(Struct(METADATA.fields))},
+        {"name": "json", "struct": texts},
         {"name": "media.zip", "dtype": "binary"},
         {"name": "__key__", "dtype": "string"},
         {"name": "__url__", "dtype": "string"},
@@ -94,7 +103,9 @@ def _members(row: Row) -> Iterator[tuple[str, bytes]]:
     plain: dict[str, Any] = {name: value for name, value in row.items() if name not in _MEDIA}
     ecg = row["ecg"]
     plain["ecg"] = None if ecg is None else {"leads": ecg["leads"], "fs": ecg["fs"]}
-    yield "json", json.dumps(plain, ensure_ascii=False).encode()
+    whole = json.dumps(plain, ensure_ascii=False)
+    texts = {name: row[name] for name in TEXTS} | {RECORD: whole}
+    yield "json", json.dumps(texts, ensure_ascii=False).encode()
     with io.BytesIO() as stream:
         with zipfile.ZipFile(stream, "w") as archive:
             for name, data in _media(row):

@@ -25,7 +25,8 @@ _TEXT = 400
 
 @dataclass(frozen=True)
 class CardSample:
-    """A record of a domain: `name` of its figure, the drawing, what is drawn over it (`labels`)."""
+    """A record of a domain: `name` of its figure, the drawing, what is drawn over it (`labels`),
+    what is asked, with the options in one line, and the answer."""
 
     name: str
     domain: str
@@ -34,6 +35,7 @@ class CardSample:
     svg: str
     labels: tuple[str, ...]
     question: str
+    options: str
     answer: str
 
 
@@ -81,6 +83,7 @@ def _sample(dataset: Dataset, record: Mapping[str, Any]) -> CardSample | None:
         svg=svg,
         labels=tuple(name for name, _ in drawn.layers),
         question=_clipped(record["question"]),
+        options=_clipped(", ".join(record["options"] or ())),
         answer=_clipped(answer_text(record)),
     )
 

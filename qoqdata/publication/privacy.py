@@ -161,8 +161,16 @@ def _kinds(texts: Sequence[str], secrets: Secrets) -> Iterator[str]:
             yield what
     if _PATH.search(together):
         yield "an absolute path"
-    if secrets.keys.naming([text for text in texts if text not in secrets.shipped]):
+    if secrets.keys.naming([_unshipped(text, secrets.shipped) for text in texts]):
         yield "a raw patient or study key"
+
+
+def _unshipped(text: str, shipped: frozenset[str]) -> str:
+    """A text without what installed cards say too: all of it, or lines, as the options that a
+    question lists."""
+    if text in shipped:
+        return ""
+    return "\n".join("" if line in shipped else line for line in text.split("\n"))
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:

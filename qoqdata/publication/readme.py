@@ -140,8 +140,9 @@ def _samples(facts: Facts, figures: tuple[str, ...]) -> str:
         title = f"{sample.domain.replace('_', ' ')}: {sample.source}, {sample.task}"
         image = _figure(figures, sample.name, escape(title))
         key = f"Drawn: {escape(', '.join(sample.labels))}.\n\n" if sample.labels else ""
-        question, answer = escape(sample.question), escape(sample.answer)
-        parts.append(f"### {escape(title)}\n\n{image}{key}{question}\n\n**{answer}**\n")
+        asked = " ".join(filter(None, (sample.question, sample.options)))
+        said = f"{escape(asked)}\n\n**{escape(sample.answer)}**\n"
+        parts.append(f"### {escape(title)}\n\n{image}{key}{said}")
     return "\n".join(parts)
 
 
@@ -278,19 +279,23 @@ def _answerers(facts: Facts) -> str:
 
 def _curation(facts: Facts) -> str:
     release = facts.manifest.release
-    if release is None:
-        return ""
-    dropped = sum(release.dropped.values())
-    text = (
-        "## Curation\n\nAll texts were searched for protected health information before release; "
-        "no finding is open. Images were searched for text burned into them: open findings were "
-        "looked at by a person.\n"
-    )
-    if dropped:
+    text = ""
+    if release is not None:
         text += (
-            f"\nRecords left out, by rule:\n\n{table(('rule', 'records'), release.dropped.items())}"
+            "\nAll texts were searched for protected health information before release; no finding "
+            "is open. Images were searched for text burned into them: open findings were looked at "
+            "by a person.\n"
         )
-    return text
+        if sum(release.dropped.values()):
+            rules = table(("rule", "records"), release.dropped.items())
+            text += f"\nRecords left out, by rule:\n\n{rules}"
+    if facts.corrected:
+        text += (
+            "\nRecords whose answer a person corrected, by source; the provenance of each says who "
+            f"gave it which answer, and which it had:\n\n"
+            f"{table(('source', 'records'), facts.corrected.items())}"
+        )
+    return f"## Curation\n{text}" if text else ""
 
 
 def _leakage(facts: Facts) -> str:

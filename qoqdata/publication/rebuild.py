@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from qoqdata import manifest as manifests
 from qoqdata.atomic import digest
 from qoqdata.contract.manifest import Manifest, Shard, SourceEntry
+from qoqdata.curation.correction import CHANGED, is_corrected, with_columns_of
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
@@ -155,7 +157,8 @@ def _compare(recipe: ReleaseRecipe, rows: pl.DataFrame, scratch: Path, out: Path
 
 
 def _as_released(table: pa.Table, rows: pl.DataFrame) -> pa.Table:
-    """The released records of `table`, with the pseudonyms of the release."""
+    """The released records of `table`, with the pseudonyms of the release and the answers that
+    people corrected."""
     by_id = {row["id"]: row for row in rows.select("id", *recipes.PSEUDONYMS).iter_rows(named=True)}
     ids = table.column("id").to_pylist()
     table = table.filter(pa.array([id_ in by_id for id_ in ids], pa.bool_()))
@@ -164,7 +167,16 @@ def _as_released(table: pa.Table, rows: pl.DataFrame) -> pa.Table:
         index = table.schema.get_field_index(name)
         values = pa.array([row[name] for row in rows_in_order], pa.string())
         table = table.set_column(index, table.schema.field(index), values)
-    return table
+    return with_columns_of(table, _corrected(rows))
+
+
+def _corrected(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """Of the released records with a corrected answer what a correction changes, by id. A recipe
+    shows no reasoning, which a correction takes away."""
+    notes = pl.col("provenance").struct.field("notes")
+    absent = {name: None for name in CHANGED if name not in rows.columns}
+    some = rows.filter(is_corrected(notes))
+    return {row["id"]: absent | row for row in some.iter_rows(named=True)}
 
 
 def _finish(

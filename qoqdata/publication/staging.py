@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
 from qoqdata import verdicts
-from qoqdata.atomic import digest, file_digest, write_json
+from qoqdata.atomic import digest, file_digest, linked, write_json
 from qoqdata.contract.manifest import (
     Counts,
     Manifest,
@@ -182,7 +181,7 @@ def _outgoing(
                 change = partial(_changed, dropped=dropped, boxes=boxes)
                 rest = rewrite_shard(source, target, shard, change)
             else:
-                _link(source, target)
+                linked(source, target)
         if rest is not None:
             outgoing.append(rest)
         progress(done, len(shards))
@@ -198,7 +197,7 @@ def _metadata(dataset: Dataset, root: Path, shards: tuple[Shard, ...]) -> dict[s
         )
         if before == after:
             with dataset.files.holding(dataset.manifest.meta[slug], verify=True) as source:
-                _link(source, Layout(root).metadata(slug))
+                linked(source, Layout(root).metadata(slug))
             entries[slug] = dataset.manifest.meta[slug]
         else:
             entries |= write_metadata(root, after)
@@ -236,15 +235,6 @@ def _numbers(dataset: Dataset, ids: list[str]) -> set[int]:
     places = pl.DataFrame(dataset.files.leaves(["id"]))
     some = pl.DataFrame({"id": ids}, schema={"id": pl.String})
     return set(places.join(some, on="id", how="semi")["shard"].unique())
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        # Another file system, or one without links.
-        shutil.copyfile(source, target)
 
 
 def _withheld(allowed: dict[str, Term]) -> dict[str, str]:

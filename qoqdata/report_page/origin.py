@@ -161,7 +161,11 @@ def quarantine_section(
     rows = []
     for group in groups:
         entry = manifest.sources[group.source]
-        shown = "; ".join(f"{unit}: {message}" for unit, message in group.examples[:EXAMPLES])
+        # Most messages say of which unit they are.
+        shown = "; ".join(
+            message if message.startswith(f"{unit}: ") else f"{unit}: {message}"
+            for unit, message in group.examples[:EXAMPLES]
+        )
         units = entry.counts.units
         rows.append(
             (

@@ -1,66 +1,102 @@
-"""Other windows of an image, from the raw file that its record names, where that file is at hand.
+"""Other windows of an image, from the raw files that its record names, where these are at hand.
 
-Nothing is guessed: only a record of one DICOM file is shown so, whose frame the record tells, and
-only where the file has the digest that the record has. Slices that were chosen among the files of a
-series are not, since a record does not say which of them is which.
+Nothing is guessed: an image is shown so only where its files have the digest that the record has,
+and where the slice that they give is the one that the record stores (`qoqdata.viewer.raw_planes`).
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from qoqdata.drawing.pixels import Drawing
 from qoqdata.errors import InputError, QoqdataError
-from qoqdata.readers.dicom import CT_WINDOWS, DicomImage, read_windows
+from qoqdata.readers.dicom import CT_WINDOWS, Window
 from qoqdata.sources.rawtree import RawTree
+from qoqdata.viewer.raw_planes import RawFiles, RawPlane, window_of_range
 
-#: Windows that are offered, in HU; two names of the same values are one choice.
+#: Windows of values in HU; two names of the same values are one choice.
 PRESETS = tuple({(one.centre, one.width): name for name, one in CT_WINDOWS.items()}.values())
+#: Windows of other values: percentiles of the slice that is shown.
+PERCENTILES = {
+    "percentiles 0.5 to 99.5": (0.5, 99.5),
+    "percentiles 2 to 98": (2.0, 98.0),
+    "percentiles 10 to 90": (10.0, 90.0),
+    "lowest to highest": (0.0, 100.0),
+}
+#: The file's own window or table.
+OWN = "as the file says"
+#: Records whose raw files are kept open.
+_FILES = 2
 
 
-@dataclass(frozen=True)
 class RawWindows:
-    """`folders` are raw folders by source."""
+    """`folders` are raw folders by source. Any thread may ask, one at a time reads."""
 
-    folders: Mapping[str, Path]
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self.folders = folders
+        self._files: OrderedDict[tuple[Any, ...], RawFiles] = OrderedDict()
+        self._lock = threading.Lock()
 
     def presets(self, record: Mapping[str, Any], number: int) -> tuple[str, ...]:
-        """The windows that an image can be shown through; none where the raw file is not at hand,
-        is another one, or holds no Hounsfield units."""
+        """The windows that an image can be shown through: presets in HU where the values are
+        that, else percentiles and what the file says. None where the raw files are not at hand,
+        are others, or do not give the image again."""
         try:
-            self._read(record, number, PRESETS[0])
+            return _names(self._plane(record, number))
         except (QoqdataError, OSError):
             return ()
-        return PRESETS
 
     def drawn(self, record: Mapping[str, Any], number: int, window: str) -> Drawing:
         """The image through a window, upright and with square pixels as it is stored, as PNG.
 
         Raises InputError where it cannot be.
         """
-        image = self._read(record, number, window)
+        plane = self._plane(record, number)
+        if window not in _names(plane):
+            raise InputError(f"there is no window {window!r}", where=f"record {record['id']}")
         with BytesIO() as stream:
-            Image.fromarray(image.frames[0]).save(stream, "PNG", compress_level=1)
+            pixels = plane.shown(_window(plane, window))
+            Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
             return Drawing(stream.getvalue(), "image/png")
 
-    def _read(self, record: Mapping[str, Any], number: int, window: str) -> DicomImage:
+    def _plane(self, record: Mapping[str, Any], number: int) -> RawPlane:
         made, infos = record["provenance"] or {}, record["image_info"] or []
         raw, folder = made.get("raw") or [], self.folders.get(record["source"])
-        if window not in PRESETS or number >= len(infos) or len(raw) != 1 or folder is None:
-            raise InputError("is not shown from its raw file", where=f"record {record['id']}")
-        tree = RawTree(folder)
-        path = tree.resolve(raw[0])
-        if tree.digest(raw) != made["digest"]:
-            raise InputError("is not the file that was converted", where=raw[0])
-        frame = infos[number]["index"] or 0
-        (image,) = read_windows(path, [window], frames=lambda _: [frame])
-        return image
+        if number >= len(infos) or not raw or folder is None:
+            raise InputError("is not shown from its raw files", where=f"record {record['id']}")
+        with self._lock:
+            tree = RawTree(folder)
+            paths = tuple(tree.resolve(one) for one in raw)
+            states = tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in map(Path.stat, paths))
+            key = (*paths, *states, made["digest"])
+            if key not in self._files:
+                if tree.digest(raw) != made["digest"]:
+                    raise InputError("is not the file that was converted", where=raw[0])
+                self._files[key] = RawFiles(paths)
+                while len(self._files) > _FILES:
+                    self._files.popitem(last=False)
+            return self._files[key].plane(record, number)
+
+
+def _names(plane: RawPlane) -> tuple[str, ...]:
+    if plane.hounsfield:
+        return PRESETS
+    return (*((OWN,) if plane.is_dicom else ()), *PERCENTILES)
+
+
+def _window(plane: RawPlane, name: str) -> Window | str | None:
+    if name in PERCENTILES:
+        low, high = np.percentile(plane.values(), PERCENTILES[name])
+        return window_of_range(float(low), float(high))
+    return None if name == OWN else name
 
 
 #: Where nobody said where raw files are.

@@ -189,7 +189,11 @@ def test_the_path_of_a_set_is_wrong(qoqdata: Callable, films: Path, tmp_path: Pa
         (around, "holds no manifest.json", "name a set in it: films"),
         (file, "is a file, and a data set is a folder", f"name the folder of the set: {films}"),
         (tmp_path / "none", "there is no such data set", "check the path, or finish the build"),
-        (tmp_path / "empty", "holds no manifest.json", "finish the build first"),
+        (
+            tmp_path / "empty",
+            "holds no manifest.json",
+            "name the folder that `qoqdata build` wrote",
+        ),
     ):
         code, _, told = qoqdata("validate", place)
         assert code == 1
@@ -383,3 +387,26 @@ def test_an_extra_that_is_missing_is_a_line(
     code, _, told = qoqdata("card", copy)
     assert code == 2
     assert "pip install 'qoqdata[plot]'" in only_line(told)
+
+
+def test_an_id_that_is_not_there_or_begins_one(qoqdata: Callable, films: Path) -> None:
+    ids = sorted(record["id"] for record in package.open(films))
+    for words in (("why", films), ("decide", films)):
+        more = ("drop", "--why", "x") if words[0] == "decide" else ()
+        for id_, fix in (
+            ("0f3a" * 8, "`qoqdata view` shows ids"),
+            (ids[0][:12], f"did you mean {ids[0]}?"),
+        ):
+            code, _, told = qoqdata(*words, id_, *more)
+            assert code == 1
+            assert only_line(told) == f"{films}: holds no record '{id_}'. Fix: {fix}"
+
+
+def test_a_report_where_a_folder_stands(qoqdata: Callable, films: Path, tmp_path: Path) -> None:
+    """Said before records are compared, not after."""
+    code, _, told = qoqdata("report", films, "--out", tmp_path)
+    assert code == 2
+    assert only_line(told) == (
+        f"{tmp_path}: is a folder, and the report is a file. "
+        f"Fix: name a file in it: --out {tmp_path}/index.html"
+    )

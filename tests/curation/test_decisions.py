@@ -160,7 +160,7 @@ def test_a_decision_needs_a_reason_an_author_and_a_record(written: Dataset) -> N
     ):
         with pytest.raises(UsageError, match=words):
             call()
-    with pytest.raises(DatasetError, match="not in the data set, such as r9"):
+    with pytest.raises(DatasetError, match="holds no record 'r9'"):
         decide(written, "r9", False, "x", author="ana")
     assert not written.layout.decisions.exists()
 
@@ -231,7 +231,7 @@ def test_comments_stand_beside_decisions_and_overrule_nothing(written: Dataset) 
     assert pl.read_parquet(written.layout.verdicts).filter(id="r1")["rule"].to_list() == ["person"]
     with pytest.raises(UsageError, match="says something"):
         comment(written, "r1", " ", author="ben")
-    with pytest.raises(DatasetError, match="such as r9"):
+    with pytest.raises(DatasetError, match="holds no record 'r9'"):
         comment(written, "r9", "x", author="ben")
 
 

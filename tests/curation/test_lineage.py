@@ -89,7 +89,7 @@ def test_decisions_are_told_in_order_also_those_taken_back(dataset: Dataset) -> 
 
 
 def test_an_unknown_id(dataset: Dataset) -> None:
-    with pytest.raises(DatasetError, match="1 of 1 record ids are not in the data set"):
+    with pytest.raises(DatasetError, match="holds no record '0f3a'"):
         lineage(dataset, "0f3a")
 
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 import qoqdata as library
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.curation.proof import SHARED, Proof, _by_key
 from tests.cli.conftest import qoqdata  # noqa: F401
-from tests.curation.films import in_train, leaky_set
+from tests.curation.films import built, in_train, leaky_set
 from tests.scenes import scene
 
 
@@ -78,3 +80,16 @@ def test_a_set_of_one_split_holds(tmp_path: Path, qoqdata: Callable) -> None:  #
     code, out, _ = qoqdata("prove", dataset.root)
     assert code == 0
     assert "no two splits share" in out
+
+
+def test_a_proof_without_examples_has_no_column_of_them(
+    tmp_path: Path,
+    qoqdata: Callable,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At 80 columns it is a table."""
+    dataset = built(tmp_path, [(f"{s}.png", s, "a", scene(n)) for n, s in enumerate(SPLITS)])
+    monkeypatch.setattr("qoqdata.console.out._width", 80)
+    _, out, _ = qoqdata("prove", dataset.root)
+    assert "example" not in out and "\npatients " in out
+    assert all(len(line) <= 80 for line in out.splitlines())

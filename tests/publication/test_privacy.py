@@ -262,3 +262,22 @@ def test_of_a_drawing_what_is_written_is_searched(private: Dataset, tmp_path: Pa
         assert [leak.what for leak in found] == leaks, name
     (tmp_path / "sample.svg").write_text(drawing.format(**plain | {"lines": "123456,7.5"}))
     assert scan_outgoing(tmp_path, secrets_of(private, SALT)) == []
+
+
+def test_a_key_that_is_an_option_of_an_installed_card_is_none_where_options_stand(
+    private: Dataset, tmp_path: Path
+) -> None:
+    """As `pT3`, a stage of kidney tumours and a patient of somebody's: a question lists its options
+    a line each."""
+    key = "PATIENT-0"
+    secrets = secrets_of(private, SALT)
+    known = replace(secrets, shipped=secrets.shipped | {key})
+    leak = Leak("a.json", "a raw patient or study key")
+    for text, told, of_card in (
+        (key, [leak], []),
+        (f"Which?\n{key}\nAnother", [leak], []),
+        (f"Which?\nthe one of {key}\nAnother", [leak], [leak]),
+    ):
+        (tmp_path / "a.json").write_text(json.dumps({"question": text}))
+        assert scan_outgoing(tmp_path, secrets) == told
+        assert scan_outgoing(tmp_path, known) == of_card

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import qoqdata
 from qoqdata.contract.storage import Storage
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import UsageError
@@ -19,7 +20,7 @@ from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
 from qoqdata.suite.examples import SALT
 from qoqdata.validation import find
-from tests.publication.conftest import raw_of
+from tests.publication.conftest import build_set, raw_of
 from tests.publication.test_staging import drop
 
 ELSEWHERE = BuildSetting(Salt(b"the secret of quite another site"), workers=0)
@@ -114,3 +115,21 @@ def test_another_converter_version_is_refused(staged: Dataset, tmp_path: Path) -
     path.write_text(text.replace(code, "0" * 64))
     with pytest.raises(UsageError, match="made by qoqdata"):
         rebuild(staged, {"lc25000": raw_of("lc25000")}, tmp_path / "out", ELSEWHERE)
+
+
+def test_corrected_records_are_rebuilt_with_the_answer_of_the_release(tmp_path: Path) -> None:
+    """Raw files have the wrong answer; the recipe has the one that a person gave."""
+    built = build_set(tmp_path / "set", "lc25000")
+    record = built[3]
+    right = next(one for one in record["options"] if one != record["answer"])
+    qoqdata.relabel(built, record["id"], right, why="benign after all", author="ana")
+    qoqdata.correct(built, out=tmp_path / "corrected")
+    mine = open_dataset(tmp_path / "corrected")
+    qoqdata.curate(mine)
+    release = stage(mine, tmp_path / "release")
+    _, (outcome,) = rebuild(release, {"lc25000": raw_of("lc25000")}, tmp_path / "out", ELSEWHERE)
+    assert outcome.whole and outcome.same == len(mine)
+    rebuilt = open_dataset(tmp_path / "out")
+    assert shards(rebuilt, "lc25000") == shards(mine, "lc25000")
+    (again,) = [one for one in rebuilt if one["id"] == record["id"]]
+    assert again["answer"] == right and again["images"] == record["images"]

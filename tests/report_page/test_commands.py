@@ -25,7 +25,11 @@ def test_report(command: Callable, dataset: Dataset, tmp_path: Path) -> None:
     assert code == 0
     assert json.loads(said) == {"file": str(out), "bytes": out.stat().st_size}
     code, said, _ = command("report", dataset.root, "--quiet")
-    assert code == 0 and said.startswith(f"{dataset.root}/report/index.html  (0.")
+    assert (
+        code == 0
+        and said.startswith(f"{dataset.root}/report/index.html  (")
+        and said.endswith(" kB)\n")
+    )
     code, _, told = command("report", dataset.root, "--samples", "some")
     assert (code, told) == (
         2,

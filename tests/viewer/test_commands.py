@@ -62,7 +62,7 @@ def test_relabel_and_comment(command: Callable, dataset: Dataset) -> None:
         ((BOXED, "drop"), 2, "--why: a decision needs a reason. Fix: qoqdata decide"),
         ((BOXED, "undo"), 2, "there is no decision to take back"),
         ((BOXED, "undo", "--why", "x"), 2, "taking back needs no reason"),
-        (("0f3a", "keep", "--why", "x"), 1, "not in the data set, such as 0f3a"),
+        (("0f3a", "keep", "--why", "x"), 1, "holds no record '0f3a'"),
     ],
 )
 def test_wrong_decisions(

@@ -13,11 +13,13 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from qoqdata.dataset import Dataset
+from qoqdata.readers import encode
+from qoqdata.readers.dicom import read_dicom
 from qoqdata.serving.gate import Gate
 from qoqdata.sources.rawtree import RawTree
 from qoqdata.viewer.app import viewer_app
 from tests.readers import dicom_objects
-from tests.records.sound_rows import image_row
+from tests.records.sound_rows import facts, image_row
 from tests.validation.written_set import write
 from tests.viewer.conftest import BOXED, inside, rows
 from tests.viewer.test_commands import command
@@ -40,12 +42,15 @@ def raw(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dataset(tmp_path: Path, raw: Path) -> Dataset:
-    """The boxed record is of the raw file; the others have none that is there."""
+    """The boxed record is the raw file through the lung window; the others have none there."""
     content = rows()
+    film = encode.png(read_dicom(raw / "a.dcm", window="lung").frames[0])
+    shown = {"images": [{"bytes": film, "path": "0.png"}], "image_info": [facts(width=4, height=4)]}
+    shown |= dict.fromkeys(("masks", "mask_info", "regions"))
     own = image_row()["provenance"] | {"raw": ["a.dcm"], "digest": RawTree(raw).digest(["a.dcm"])}
     for row in content:
         if row["id"] == BOXED:
-            row["provenance"] = own
+            row |= shown | {"provenance": own}
     return write(tmp_path / "set", content)
 
 

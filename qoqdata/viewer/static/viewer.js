@@ -72,14 +72,24 @@ for (const button of all("[data-zoom]")) {
 
 zoom(0);
 
-// Another window, from the raw file; the size stays that of the stored image.
-for (const choice of all("[data-window]")) {
+// Another window, from the raw files, for all slices; the size stays that of the stored image.
+const choices = all("[data-window]");
+const look = (choice) => {
+  const image = choice.closest("figure").querySelector("img");
+  const url = choice.dataset.window + (choice.value ? `/window/${encodeURIComponent(choice.value)}` : "");
+  // What nobody has scrolled to is fetched when somebody does.
+  if (image.dataset.src) image.dataset.src = url;
+  else image.src = url;
+  // What stands beside it is of the stored image, its window among it.
+  choice.closest("figcaption").querySelector("small").hidden = choice.value !== "";
+};
+for (const choice of choices) {
   choice.addEventListener("change", () => {
-    const image = choice.closest("figure").querySelector("img");
-    image.removeAttribute("data-src");
-    image.src = choice.dataset.window + (choice.value ? `/window/${choice.value}` : "");
-    // What stands beside it is of the stored image, its window among it.
-    choice.closest("figcaption").querySelector("small").hidden = choice.value !== "";
+    for (const other of choices) {
+      if (![...other.options].some((option) => option.value === choice.value)) continue;
+      other.value = choice.value;
+      look(other);
+    }
   });
 }
 
