@@ -19,6 +19,10 @@ from qoqtrain.rewards.scheme import DEFAULT_PRESET as REWARD_PRESET
 SETTINGS_FILE, MODEL_FOLDER = "settings.yaml", "model"
 
 
+#: The backends that are servers of their own.
+SERVERS = ("vllm", "sglang")
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,11 +45,21 @@ class Rollouts(_Section):
         "stop", description="on a question that is too long or cannot be shown"
     )
     batch_tokens: int = Field(65_536, ge=1, description="tokens generated at once on a rank")
-    backend: Literal["local", "vllm"] = "local"
-    url: str | tuple[str, ...] | None = Field(
-        None, description="the vLLM server's, such as http://host:8000/v1, or those of several"
+    backend: Literal["local", "vllm", "sglang", "vllm_colocated"] = Field(
+        "local", description="the policy itself, servers at `url`, or vLLM on the same accelerators"
     )
-    push: bool = Field(True, description="give vLLM servers the weights before every step")
+    url: str | tuple[str, ...] | None = Field(
+        None, description="the server's, such as http://host:8000/v1, or those of several"
+    )
+    push: bool = Field(True, description="give servers the weights before every step")
+    memory: float = Field(
+        0.4, gt=0, lt=1, description="share of the accelerator that a colocated engine may take"
+    )
+
+    @property
+    def serves(self) -> bool:
+        """Whether servers sample."""
+        return self.backend in SERVERS
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -214,7 +228,7 @@ class Log(_Section):
 FREE: Any = {
     **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch", "micro_tokens"), True),
     **dict.fromkeys(("validation", "checkpoints", "log"), True),
-    "rollouts": {"url", "push", "unfit", "batch_tokens"},
+    "rollouts": {"url", "push", "unfit", "batch_tokens", "memory"},
     "engine": {"name", "offload", "gradient_checkpointing", "attention"},
 }
 
