@@ -114,6 +114,7 @@ def open_stream(
         images="bytes",
         rank=ranks.rank,
         world=ranks.world,
+        step=settings.questions if settings.own_row_groups else None,
         shared=shared,
     )
 

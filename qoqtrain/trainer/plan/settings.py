@@ -227,7 +227,7 @@ class Log(_Section):
 #: Settings that are not in the mathematics. Sums in another order may differ in their last bits.
 FREE: Any = {
     **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch", "micro_tokens"), True),
-    **dict.fromkeys(("validation", "checkpoints", "log"), True),
+    **dict.fromkeys(("validation", "checkpoints", "log", "own_row_groups"), True),
     "rollouts": {"url", "push", "unfit", "batch_tokens", "memory"},
     "engine": {"name", "offload", "gradient_checkpointing", "attention"},
 }
@@ -256,6 +256,11 @@ class TrainSettings(_Section):
         None,
         ge=1,
         description="as many sequences as fit into these tokens instead, prompts counted once",
+    )
+    own_row_groups: bool = Field(
+        False,
+        description="ranks take the questions of a step by the row groups that they read, not in"
+        " turn: for several machines",
     )
     groups: Groups = Groups()
     budget: Budget = Budget()
