@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from qoqdata.errors import InputError
 from qoqtrain.data.collate import StoredSize, TooLong
 from qoqtrain.data.ecg import most_places
+from qoqtrain.data.images import require_decodable
 from qoqtrain.data.prompt import TextPart
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class _Check:
     def _image(self, size: StoredSize) -> int | str:
         if size not in self._images:
             try:
+                require_decodable(*size, where="image_info")
                 self._images[size] = self.collator.processor.image_tokens(*size)
             except InputError as error:
                 self._images[size] = error.what

@@ -287,13 +287,17 @@ class TrainSettings(_Section):
     checkpoints: Checkpoints = Checkpoints()
     log: Log = Log()
 
-    def fingerprint(self) -> str:
-        """sha256 of what decides the numbers of a run; a run goes on under another value of what is
+    def decisive(self) -> dict[str, Any]:
+        """What decides the numbers of a run, as JSON; a run goes on under another value of what is
         `FREE`: where it writes and how far, who serves it, how much is held at once."""
         facts = self.model_dump(mode="json", exclude=FREE)
         if self.optimizer.schedule == "cosine":
             facts |= {"steps": self.steps, "epochs": self.epochs}
-        return digest(facts)
+        return facts
+
+    def fingerprint(self) -> str:
+        """sha256 of what decides the numbers of a run."""
+        return digest(self.decisive())
 
 
 def read_settings(

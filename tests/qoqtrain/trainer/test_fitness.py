@@ -80,9 +80,11 @@ def test_each_rule_is_counted_by_domain(small: dict[str, Any]) -> None:
     ecgs = plan.records.filter(domain="ecg")["id"].sort()
     texts = plan.records.filter(domain="ultrasound")["id"].sort()
     long, odd, far = images[0], images[1], texts[0]
+    huge = plan.records.filter(domain="pathology")["id"].sort()[0]
 
     def change(table: pl.DataFrame) -> pl.DataFrame:
         size = pl.element().struct.with_fields(width=6000, height=20)
+        large = pl.element().struct.with_fields(width=20_000, height=9_000)
         region = {"image": 99, "role": "given", "label": "a"}
         box = dict.fromkeys(("x_min", "y_min", "x_max", "y_max"), 1.0)
         kind = table.schema["regions"]
@@ -93,6 +95,8 @@ def test_each_rule_is_counted_by_domain(small: dict[str, Any]) -> None:
             context=pl.when(name == long).then(pl.lit("\u00e9" * 4096)).otherwise("context"),
             image_info=pl.when(name == odd)
             .then(pl.col("image_info").list.eval(size))
+            .when(name == huge)
+            .then(pl.col("image_info").list.eval(large))
             .otherwise("image_info"),
             ecg=pl.when(name == ecgs[0]).then(leads).otherwise("ecg"),
             regions=pl.when(name == far).then(given).otherwise("regions"),
@@ -103,14 +107,17 @@ def test_each_rule_is_counted_by_domain(small: dict[str, Any]) -> None:
     assert {name: one.rule for name, one in found.items()} == {
         long: "length",
         odd: "image",
+        huge: "image",
         ecgs[0]: "ecg",
         far: "text",
     }
     assert "200 times" in found[odd].why and "EEG" in found[ecgs[0]].why
+    assert "20000 x 9000" in found[huge].why
     assert "image 99" in found[far].why
     assert by_domain(found.values()) == {
         "dermoscopy": {"image": 1, "length": 1},
         "ecg": {"ecg": 1},
+        "pathology": {"image": 1},
         "ultrasound": {"text": 1},
     }
 

@@ -104,11 +104,18 @@ def test_a_folder_that_cannot_be_written_is_refused(small: dict[str, Any], tmp_p
         qoqtrain.dry_run({**small, "out": str(tmp_path / "file" / "run")})
 
 
-def test_a_checkpoint_of_another_run_is_refused_by_the_dry_run(small: dict[str, Any]) -> None:
+def test_a_checkpoint_of_another_run_is_refused_by_the_dry_run(
+    small: dict[str, Any], warm: Any, tmp_path: Path
+) -> None:
     loop.train(read_settings(values={**small, "steps": 1}))
     assert qoqtrain.dry_run({**small, "steps": 2}).plan.shape.steps == 2
-    with pytest.raises(UsageError, match="settings are others"):
-        qoqtrain.dry_run({**small, "steps": 2, "seed": 7})
+    for more, words in (
+        ({"seed": 7}, "settings are others .*: seed was 4 and is 7"),
+        ({"loss": {"kl": 0.5}}, r"loss\.kl was 0\.0 and is 0\.5"),
+        ({"model": damaged(warm, tmp_path / "another", lambda _: None)}, "model was .*another"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            qoqtrain.dry_run({**small, "steps": 2, **more})
 
 
 def test_a_validation_without_a_question_is_refused(
