@@ -94,7 +94,7 @@ def export_checkpoint(settings: TrainSettings, step: int, out: Path) -> Path:
             fix = f"there are {', '.join(have)}" if have else "train first"
             raise UsageError("is no whole checkpoint", where=str(folder), fix=fix)
         with _plainly(ranks):
-            run = start_run(plan_run(settings, ranks), ranks)
+            run = start_run(plan_run(settings, ranks), ranks, samples=False)
             run.engine.load(folder, world=int(read_checkpoint(folder)["world"]))
             write_model(run, out)
             ranks.wait()

@@ -77,13 +77,14 @@ class TrainingRun:
         return {"model": self.settings.model, "stage": self.settings.stage}
 
 
-def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
-    """Load the policy and start its engine; raises UsageError for a model that cannot be used."""
+def start_run(plan: TrainingPlan, ranks: Ranks, *, samples: bool = True) -> TrainingRun:
+    """Load the policy and start its engine, and where the run `samples` the one that rollouts may
+    come from; raises UsageError for a model that cannot be used."""
     from qoqtrain.data.collate import Collator
 
     settings = plan.settings
     # Before the policy: the engine measures how much memory there is.
-    colocated = _colocated(plan)
+    colocated = _colocated(plan) if samples else None
     torch.manual_seed(settings.seed + ranks.rank)
     policy, processor = starting_policy(plan, ranks)
     choose_trained(policy, settings)

@@ -26,6 +26,7 @@ from qoqtrain.trainer.log import metrics  # noqa: E402
 from qoqtrain.trainer.loop import train  # noqa: E402
 from qoqtrain.trainer.plan.settings import read_settings  # noqa: E402
 from tests.qoqtrain.loopback import serving  # noqa: E402
+from tests.qoqtrain.trainer import processes  # noqa: E402
 from tests.qoqtrain.trainer.conftest import MIX  # noqa: E402
 
 
@@ -116,12 +117,16 @@ def as_sglang(served: Served) -> Callable[[str, Any], tuple[int, bytes]]:
     return answer
 
 
-def ecg_run(small: dict[str, Any], **rollouts: Any) -> list[dict[str, Any]]:
-    """The lines of two steps that ask about ECGs alone."""
+def about_ecgs(small: dict[str, Any], **rollouts: Any) -> dict[str, Any]:
+    """Settings of two steps that ask about ECGs alone."""
     weights = {name: float(name == "ecg") for name in MIX["weights"]}
     given = {**small, "steps": 2, "mix": {"by": "domain", "weights": weights}}
-    given["rollouts"] = {**small["rollouts"], "response_tokens": 8, **rollouts}
-    train(read_settings(values=given))
+    return {**given, "rollouts": {**small["rollouts"], "response_tokens": 8, **rollouts}}
+
+
+def ecg_run(small: dict[str, Any], **rollouts: Any) -> list[dict[str, Any]]:
+    """The lines of such a run."""
+    train(read_settings(values=about_ecgs(small, **rollouts)))
     return metrics.read_metrics(Path(small["out"]) / metrics.FILE)
 
 
@@ -137,6 +142,19 @@ def test_a_server_answers_from_embeddings_as_the_policy_would(
     # They are the old ones; the trainer worked none out.
     assert all("old" not in line["time"]["parts"] for line in lines)
     assert not (Path(small["out"]) / "serving").exists()
+
+
+@pytest.mark.slow
+def test_ranks_that_share_the_weights_embed_together(small: dict[str, Any]) -> None:
+    """ZeRO-3: every rank gathers them as often as the others."""
+    served = Served(small["model"])
+    with serving(as_vllm(served)) as address:
+        given = about_ecgs(small, backend="vllm", url=f"{address}/v1")
+        ended = processes.run({**given, "engine": {**small["engine"], "zero": 3}}, world=2)
+    assert [process.code for process in ended] == [0, 0], ended[0].errors + ended[1].errors
+    lines = metrics.read_metrics(Path(small["out"]) / metrics.FILE)
+    assert served.loaded == 2 and served.asked == 2 * 4 * 4
+    assert [line["policy"]["kl_old"] for line in lines] == pytest.approx([0.0] * 2, abs=1e-6)
 
 
 class Llm:
