@@ -24,6 +24,7 @@ from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.layout import Layout
 from qoqdata.light import COLUMNS, light_records
 from qoqdata.remote.files import Files, LocalFiles
+from qoqdata.remote.leaves import row_groups
 from qoqdata.remote.opening import open_files
 from qoqdata.sources.card import parse_card
 from qoqdata.statistics.tables import Stats, current
@@ -176,6 +177,17 @@ class Dataset:
         """
         self.check_some()
         return light_records(self.files, self.manifest, columns)
+
+    def metadata_tables(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """The `columns` (Parquet names, such as `question` or `ecg.fs`) of all records, none of
+        media and signals, source after source, as many rows at once as a row group has.
+
+        Raises DatasetError when metadata are missing, damaged or of another number of records.
+        """
+        self.check_some()
+        for source in dict.fromkeys(shard.source for shard in self.manifest.shards):
+            for read in row_groups(self.files, self.manifest, source):
+                yield pl.DataFrame(read(list(columns)))
 
     def kept(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """`metadata` without the records that curation dropped and without annotation-only ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qoqdata.stream.draws import DrawSegment
+from qoqdata.stream.homes import homes
 from qoqdata.stream.sequence import RecordSequence, Stretch
 
 #: Draws that are looked up at once.
@@ -58,7 +60,8 @@ class ReadPlan:
     """Tasks from `start` on, up to the global position `end` (None: for ever).
 
     A row group is open from the first record that needs it until no process needs its part any
-    more; parts share a row group that is open already.
+    more; parts share a row group that is open already. With `step` the process takes draws of each
+    step by their row groups (see `homes`), not in turn.
     """
 
     sequence: RecordSequence
@@ -68,6 +71,7 @@ class ReadPlan:
     offset: int
     end: int | None
     size: int
+    step: int | None = None
     _open: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     _users: Counter[int] = field(default_factory=Counter)
 
@@ -75,7 +79,7 @@ class ReadPlan:
         """The tasks in order; the first ones are small, so that the first record comes soon."""
         first, size = self.offset, 1
         while True:
-            positions = self.share.positions(self.start, first, _STRETCH)
+            positions = self._positions(first)
             if self.end is not None:
                 positions = positions[positions < self.end]
             if len(positions) == 0:
@@ -91,6 +95,18 @@ class ReadPlan:
                 yield ReadTask(stretch, at, stop, tuple(groups[low:high]), over)
                 at, size = stop, min(2 * size, self.size)
             first += len(positions)
+
+    def _positions(self, first: int) -> np.ndarray:
+        """Positions of the next samples of this process, from number `first` on."""
+        if self.step is None:
+            return self.share.positions(self.start, first, _STRETCH)
+        own = self.step // self.share.world
+        begun = first // own
+        steps = math.ceil(_STRETCH / own)
+        at = self.start + begun * self.step + np.arange(steps * self.step)
+        groups = self.sequence.index.groups.group[self.sequence.stretch(at, self.segment).records]
+        mine = at[homes(groups, step=self.step, world=self.share.world) == self.share.rank]
+        return mine[first - begun * own :]
 
     def _opened(self, stretch: Stretch) -> tuple[np.ndarray, list[int]]:
         """Where in the stretch a row group is needed that was not open, ascending."""

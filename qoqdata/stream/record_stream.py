@@ -120,6 +120,9 @@ class RecordStream:
         if deliveries is not None:
             position = self._start + deliveries * self.settings.world
             position = position if self._end is None else min(position, self._end)
+        if (step := self.settings.step) is not None and (position - self._start) % step:
+            fix = f"save it after {step // self.settings.world} records, or a multiple"
+            raise UsageError("is within a step", where=f"position {position}", fix=fix)
         return state.write_state(self._identity, state.Cursor(position, self._segment, self._end))
 
     def load_state_dict(self, snapshot: Mapping[str, Any], *, other_data: bool = False) -> None:
@@ -290,6 +293,9 @@ class RecordStream:
         return record
 
     def _begin(self) -> Generator[Record, None, None]:
+        if self.settings.step is not None and self.share.workers > 1:
+            fix = "let the stream's own threads read, with num_workers=0"
+            raise UsageError("is not shared by workers of a loader", where="step", fix=fix)
         if self._reader is None:
             self._reader = Reader(
                 self._files, self._manifest, self._sequence, self.settings, self._bad
@@ -303,6 +309,7 @@ class RecordStream:
             self._done,
             self._last(),
             size,
+            self.settings.step,
         )
         return self._reader.run(plan)
 

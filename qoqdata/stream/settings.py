@@ -39,7 +39,8 @@ class StreamSettings:
 
     Order: `seed`, `shuffle`, `mix`, and how far rows are mixed: about `lanes` x `window` row groups
     are open at a time (and one a component of a mix), fewer when they would take more than `memory`
-    bytes; processes whose number divides `lanes` share them, except in a mix, where each reads all.
+    bytes; processes whose number divides `lanes` share them, except in a mix, where each reads all
+    unless there is a `step`.
     `unit="shard"` keeps the row groups of a shard together, so that a remote shard is fetched
     about once an epoch.
 
@@ -54,7 +55,10 @@ class StreamSettings:
     Share: this is process `rank` of `world`; one loop over the stream lasts `epochs` epochs
     (None: for ever). Where the processes do not divide its records, some have one more, unless
     `even` says otherwise: `drop` leaves the last ones out, `pad` adds the first ones of the epoch
-    that follows.
+    that follows. `step`: so many draws, of all processes, that training takes together; each then
+    takes those of its own row groups, as far as it has room for them, instead of draws in turn
+    (see `homes`). A state is saved between steps, and any number of processes that divides a step
+    goes on from it to the same steps.
     """
 
     split: str = "train"
@@ -84,6 +88,7 @@ class StreamSettings:
     world: int = 1
     epochs: int | None = None
     even: Even | None = None
+    step: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -108,6 +113,13 @@ class StreamSettings:
             raise UsageError("needs loops that end", where="even", fix="give epochs, such as 1")
         if not 0 <= self.rank < self.world:
             raise UsageError(f"{self.rank} is not in 0..{self.world - 1}", where="rank")
+        if self.step is not None:
+            _at_least("step", self.step, 1)
+            if self.step % self.world:
+                what = f"{self.step} draws cannot be shared by {self.world} processes"
+                raise UsageError(what, where="step", fix="give a multiple of world")
+            if self.epochs is not None:
+                raise UsageError("needs a stream without end", where="step", fix="leave epochs out")
         if self.budget is not None and self.images == "bytes":
             fix = 'open with images="array" or images="pil"'
             raise UsageError("encoded images cannot be resized", where="budget", fix=fix)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -130,16 +129,20 @@ def _micro_batches(plan: TrainingPlan) -> str:
     return f"{shape.updates} x {shape.micro_batches} of {settings.micro_batch} at most"
 
 
-def _unfit(unfit: Mapping[str, str]) -> str | None:
-    """How many records are left out, and the first of them with its reason."""
-    if not unfit:
+def _unfit(plan: TrainingPlan) -> str | None:
+    """How many records are left out, by domain and rule, and the first of them with its reason."""
+    from qoqtrain.trainer.plan.fitness import in_words
+
+    if not plan.unfit:
         return None
-    name, why = next(iter(unfit.items()))
-    return f"{len(unfit):,} records, left out: {name}: {why}"
+    first = plan.unfit[0]
+    return f"{len(plan.unfit):,} records, left out: {in_words(plan.unfit)}; {first.id}: {first.why}"
 
 
 def facts(result: DryRun, *, world: int, config: bool) -> dict[str, Any]:
     """The dry run for scripts; memory in GiB, time of a step in seconds."""
+    from qoqtrain.trainer.plan.fitness import by_domain
+
     shape = result.plan.shape
     content = {
         "stage": result.plan.settings.stage,
@@ -148,14 +151,16 @@ def facts(result: DryRun, *, world: int, config: bool) -> dict[str, Any]:
         "sizes": asdict(result.sizes),
         "records": result.plan.records.height,
         "left_out": result.left_out,
+        "unfit": by_domain(result.plan.unfit),
         "steps": shape.steps,
         "prompt_tokens": list(result.prompt_tokens),
         "ecgs": result.ecgs,
-        "short_ecgs": result.short_ecgs,
+        "notes": list(result.notes),
         "memory": asdict(result.memory) | {"device": result.memory.device},
         "time": asdict(result.time),
         "mix": result.mix,
         "weights": result.weights,
+        "attention": [asdict(row) for row in result.attention],
     }
     return content | ({"deepspeed": result.deepspeed} if config else {})
 
@@ -176,7 +181,7 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
             ("ECG branch", "new, untrained: align it first" if plan.branch else None),
             ("training records", plan.records.height),
             ("left out", in_words(result.left_out) if result.left_out else None),
-            ("cannot be shown", _unfit(result.unfit)),
+            ("cannot be shown", _unfit(plan)),
             ("steps", shape.steps),
             ("questions a step", f"{settings.questions}, {shape.questions} on each of {world}"),
             ("micro-batches", _micro_batches(plan)),
@@ -184,13 +189,8 @@ def show(result: DryRun, *, world: int, config: bool) -> None:
                 "prompts of step 1",
                 f"{longest} tokens at most, {settings.rollouts.prompt_tokens} allowed",
             ),
-            (
-                "ECGs of step 1",
-                f"{result.ecgs}, {result.short_ecgs} shorter than the policy's window: the rest of"
-                " it is masked, and the prompt says so"
-                if result.ecgs
-                else None,
-            ),
+            ("training ECGs", result.ecgs or None),
+            *(("not checked", note) for note in result.notes),
         ]
     )
     console.say()

@@ -26,11 +26,12 @@ LEGEND = """N: studies, or draws under the mix; in the published presets questio
 rarity: 1 / N
 success rate: mean answer, 0 hard to 1 easy; from: whose rollouts or what formula
 clusters: success rate x share of the questions; at a rate of 0 nothing is learned
-difficulty: mean of 1 / (success rate of the domain x of the cluster), relative to
-the others
+difficulty: mean over the questions of clusters above 0 of 1 / (success rate of
+the domain x of the cluster x root of the cluster's share), relative to the others:
+a few questions that are hardly ever right make a domain heavy, whatever its mean
 weight: rarity x difficulty, mean 1 over N. A domain that is unknown or was never
-right has the difficulty of the others
-bounded: what training uses; * some of its questions are at a bound"""
+right has the mean difficulty of the others, before bounds and after
+bounded: what training uses, mean 1 over N too; * some of its questions are at a bound"""
 
 
 def add(app: typer.Typer) -> None:
@@ -64,7 +65,7 @@ def show(weights: Sequence[WeightRow], by: str) -> None:
                 row["domain"],
                 row["n_records"],
                 row["n_studies"],
-                f"{row['n']:,.0f}",
+                _count(row["n"]),
                 row["rarity_factor"],
                 row["success_rate"],
                 row["measured_by"] or row["success_rate_from"],
@@ -77,6 +78,11 @@ def show(weights: Sequence[WeightRow], by: str) -> None:
         ],
     )
     console.say(f"\n{LEGEND}")
+
+
+def _count(n: float) -> str:
+    """Draws are no whole numbers, and few of them are worth their digits."""
+    return f"{n:,.0f}" if n >= 100 else f"{n:.3g}"
 
 
 def _clusters(clusters: Sequence[tuple[float, float]]) -> str:

@@ -15,11 +15,14 @@ from torch import Tensor
 from qoqdata.errors import InputError, QoqdataError, UsageError
 from qoqtrain.data.batch import KEPT, ModelInputs, Row
 from qoqtrain.data.chat import Chat
-from qoqtrain.data.ecg import EcgWindows, ecg_windows
+from qoqtrain.data.ecg import EcgPlaces, EcgWindows, ecg_windows
 from qoqtrain.data.images import rgb
-from qoqtrain.data.prompt import Boxes, prompt
+from qoqtrain.data.prompt import Boxes, Part, prompt
 from qoqtrain.model.processor import Processor
 from qoqtrain.rewards import Truth, truth_of_record
+
+#: Width and height of an image in pixels, as it is stored.
+StoredSize = tuple[int, int]
 
 #: What is done with a record that cannot be shown: stop, or leave it out and count it.
 Unfit = Literal["refuse", "skip"]
@@ -51,6 +54,11 @@ class Collator:
 
     def __post_init__(self) -> None:
         self._chat = Chat(self.processor, self.system)
+
+    @property
+    def layout_bytes(self) -> int:
+        """Bytes of what the chat template writes around the user's turn."""
+        return len(f"{self._chat.before}{self._chat.after}".encode())
 
     @property
     def opened(self) -> str:
@@ -101,26 +109,8 @@ class Collator:
         processor = self.processor
         images = [rgb(image, where) for image in record.get("images") or ()]
         sizes = [(image.shape[1], image.shape[0]) for image in images]
-        image_tokens = [processor.image_tokens(*size) for size in sizes]
         ecg = self._windows(record, where)
-        if not images and ecg is None and not record.get("context"):
-            fix = "leave out records without images, ECG and context"
-            raise InputError("shows the policy nothing", where=where, fix=fix)
-        parts = prompt(
-            record,
-            seen_sizes=[processor.seen_size(*size) for size in sizes],
-            windows=ecg.captions if ecg else (),
-            frame=processor.family.frame,
-            boxes=self.boxes,
-        )
-        ids = self._chat.ids(parts, image_tokens, ecg.tokens if ecg else ())
-        if self.max_prompt_tokens is not None and len(ids) > self.max_prompt_tokens:
-            raise TooLong(
-                f"a prompt of {len(ids)} tokens, {sum(image_tokens)} of them of "
-                f"{len(images)} images; {self.max_prompt_tokens} are allowed",
-                where=where,
-                fix="raise max_prompt_tokens, lower max_pixels or the number of images",
-            )
+        ids = self.prompt_ids(record, sizes, ecg)
         pixels, grid = processor.pixels(images) if images else (None, None)
         input_ids = np.asarray(ids, dtype=np.int64)
         return Row(
@@ -133,7 +123,50 @@ class Collator:
             truth=self.truth(record, sizes),
         )
 
-    def truth(self, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> Truth:
+    def prompt_ids(
+        self, record: Mapping[str, Any], sizes: Sequence[StoredSize], ecg: EcgPlaces | None = None
+    ) -> list[int]:
+        """Token ids of a record's prompt; no pixel and no signal is looked at.
+
+        `sizes` (width, height) of its images as stored, `ecg` the windows that it shows. Raises
+        TooLong and InputError as `row`.
+        """
+        where = f"record {record.get('id')}"
+        image_tokens = [self.processor.image_tokens(*size) for size in sizes]
+        parts = self.parts(record, sizes, ecg)
+        ids = self._chat.ids(parts, image_tokens, ecg.tokens if ecg else ())
+        if self.max_prompt_tokens is not None and len(ids) > self.max_prompt_tokens:
+            raise TooLong(
+                f"a prompt of {len(ids)} tokens, {sum(image_tokens)} of them of "
+                f"{len(sizes)} images; {self.max_prompt_tokens} are allowed",
+                where=where,
+                fix="raise max_prompt_tokens, lower max_pixels or the number of images",
+            )
+        return ids
+
+    def served_ids(self, record: Mapping[str, Any]) -> list[int]:
+        """The ids of a prompt as engines take it: one placeholder for each of its images, which
+        they read themselves."""
+        sizes = [(int(one["width"]), int(one["height"])) for one in record.get("image_info") or ()]
+        return self._chat.ids(self.parts(record, sizes), [1] * len(sizes), ())
+
+    def parts(
+        self, record: Mapping[str, Any], sizes: Sequence[StoredSize], ecg: EcgPlaces | None = None
+    ) -> list[Part]:
+        """The user turn of a record; arguments as in `prompt_ids`. Raises InputError for one that
+        shows nothing and for a region that is given on an image that is not shown."""
+        if not sizes and ecg is None and not record.get("context"):
+            where, fix = f"record {record.get('id')}", "leave out records that show nothing"
+            raise InputError("shows the policy nothing", where=where, fix=fix)
+        return prompt(
+            record,
+            seen_sizes=[self.processor.seen_size(*size) for size in sizes],
+            windows=ecg.captions if ecg else (),
+            frame=self.processor.family.frame,
+            boxes=self.boxes,
+        )
+
+    def truth(self, record: Mapping[str, Any], sizes: Sequence[StoredSize]) -> Truth:
         """What the response to a record is held against; `sizes` as in `truth_seen`."""
         return truth_seen(record, self.processor, sizes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,20 +19,28 @@ _DERIVABLE = {"III", "aVR", "aVL", "aVF"}
 
 
 @dataclass(frozen=True, eq=False)
-class EcgWindows:
+class EcgPlaces:
+    """What windows of a recording take in a prompt.
+
+    tokens    tokens of each window, at least 1
+    captions  what each window is, which says so where the recording is shorter
+    """
+
+    tokens: tuple[int, ...]
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EcgWindows(EcgPlaces):
     """Windows of one recording, rows in the order of the configuration's leads.
 
     signal    float32 (windows, leads, samples) mV; 0.0 where not valid
     valid     bool, same shape; all False for a lead that the recording lacks
-    tokens    tokens of each window, at least 1
-    captions  what each window is, for the prompt, which says so where the recording is shorter
     short     whether the recording is shorter than a window, the rest of which is masked
     """
 
     signal: NDArray[np.float32]
     valid: NDArray[np.bool_]
-    tokens: tuple[int, ...]
-    captions: tuple[str, ...]
     short: bool = False
 
 
@@ -65,12 +73,7 @@ def ecg_windows(ecg: Mapping[str, Any], config: EcgConfig, where: str) -> EcgWin
     be shown.
     """
     recording = recording_of(ecg, where)
-    leads = _available(recording, config)
-    if not leads:
-        raise UnsupportedFormat(
-            f"none of the leads {', '.join(config.leads)} is among {', '.join(recording.leads)}",
-            where=where,
-        )
+    leads = _available(recording.leads, config, where)
     seconds = recording.seconds
     view = resample(select(recording, leads), config.rate)
     rows = [config.leads.index(lead) for lead in leads]
@@ -94,7 +97,23 @@ def ecg_windows(ecg: Mapping[str, Any], config: EcgConfig, where: str) -> EcgWin
         )
     signals, masks, tokens_, captions = zip(*windows, strict=True)
     short = seconds < config.samples / config.rate
-    return EcgWindows(np.stack(signals), np.stack(masks), tokens_, captions, short)
+    return EcgWindows(tokens_, captions, np.stack(signals), np.stack(masks), short)
+
+
+def most_places(leads: Sequence[str], config: EcgConfig, where: str) -> EcgPlaces:
+    """What a recording with `leads` takes in a prompt at most, however long and valid it is.
+
+    Raises UnsupportedFormat where none of them can be shown.
+    """
+    shown = _available([canonical(lead) for lead in leads], config, where)
+    length = config.samples / config.rate
+    # As many digits as a number is written with: a bit shorter than one window, and than all.
+    lasting = (0.987654321 * length, (config.windows - 0.012345679) * length)
+    captions = [
+        max((_caption(shown, index, config, seconds) for seconds in lasting), key=len)
+        for index in range(config.windows)
+    ]
+    return EcgPlaces((config.tokens,) * config.windows, tuple(captions))
 
 
 def window_tokens(valid: NDArray[np.bool_], config: EcgConfig) -> int:
@@ -103,11 +122,17 @@ def window_tokens(valid: NDArray[np.bool_], config: EcgConfig) -> int:
     return int(patches.any(0).reshape(config.tokens, -1).any(1).sum())
 
 
-def _available(recording: Recording, config: EcgConfig) -> tuple[str, ...]:
-    have = set(recording.leads)
+def _available(leads: Iterable[str], config: EcgConfig, where: str) -> tuple[str, ...]:
+    have = set(leads)
     if {"I", "II"} <= have:
         have |= _DERIVABLE
-    return tuple(lead for lead in config.leads if lead in have)
+    shown = tuple(lead for lead in config.leads if lead in have)
+    if not shown:
+        raise UnsupportedFormat(
+            f"none of the leads {', '.join(config.leads)} is among {', '.join(sorted(set(leads)))}",
+            where=where,
+        )
+    return shown
 
 
 def _caption(leads: tuple[str, ...], index: int, config: EcgConfig, seconds: float) -> str:

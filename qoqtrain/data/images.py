@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,28 @@ def rgb(image: Any, where: str) -> NDArray[np.uint8]:
     return array[..., :3]
 
 
+def require_decodable(width: int, height: int, where: str) -> None:
+    """Raise InputError for an image of so many pixels that Pillow takes it for an attack."""
+    from PIL import Image
+
+    most = 2 * (Image.MAX_IMAGE_PIXELS or 2**62)
+    if width * height > most:
+        raise InputError(f"an image of {width} x {height}, over {most:,} pixels", where=where)
+
+
 def _decoded(data: bytes, where: str) -> Any:
     from io import BytesIO
 
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(BytesIO(data)) as file:
+        with warnings.catch_warnings():
+            # At half of what it refuses Pillow warns; sizes were checked where they are stored.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            file = Image.open(BytesIO(data))
+        with file:
             return np.asarray(file.convert("L" if file.mode in ("L", "1") else "RGB"))
+    except Image.DecompressionBombError as error:
+        raise InputError("an image of too many pixels", where=where) from error
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
         raise InputError("an image that no decoder reads", where=where) from error

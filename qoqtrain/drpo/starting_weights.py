@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
@@ -77,8 +77,8 @@ def weight_rows(
     gives a question drawn from it. `weight_bounded` is the same after alpha and the clip, taken
     around the median over all questions, weighed by N_d; the ESS floor depends on the batch and
     is left out. Clusters that always fail are left out of both means. A domain without a success
-    rate, or with one of 0, is weighed by its rarity alone, at the difficulty of the others on
-    average. Both columns are scaled to a mean of 1 that N_d weighs.
+    rate, or with one of 0, is weighed by its rarity alone, at the difficulty that the others have
+    on average in the same column. Both columns are scaled to a mean of 1 that N_d weighs.
     """
     counts = _counts(priors, history, settings)
     domains = sorted(counts)
@@ -92,10 +92,12 @@ def weight_rows(
         for d, clustering in clusterings.items()
         if clustering.success_rates.max() > ALWAYS_FAILED
     }
-    cells |= _rarity_alone([d for d in domains if d not in cells], cells, counts, rarities)
     n = np.array([counts[d] for d in domains])
-    plain = _normalised(np.array([cells[d].mean_weight() for d in domains]), n)
-    held = _bounded(domains, cells, n, settings)
+    factors = np.array([rarities[d] for d in domains])
+    known = np.array([d in cells for d in domains])
+    means = {d: one.mean_weight() for d, one in cells.items()}
+    plain = _normalised(_filled(_spread(means, domains), factors, n, known), n)
+    held = _bounded(domains, cells, factors, n, settings)
     bounded = _normalised(held.weights, n)
     total = float(n.sum())
     rows: list[WeightRow] = []
@@ -179,17 +181,21 @@ def _live_cells(
     return _Cells(logs, shares / shares.sum())
 
 
-def _rarity_alone(
-    domains: list[str],
-    others: Mapping[str, _Cells],
-    counts: Mapping[str, float],
-    rarities: Mapping[str, float],
-) -> dict[str, _Cells]:
-    """Rarity times the mean of the other domains' difficulty multipliers, weighed by N_d."""
-    records = sum(counts[d] for d in others)
-    multiplier = sum(counts[d] * others[d].mean_weight() / rarities[d] for d in others)
-    multiplier = multiplier / (records or 1.0) or 1.0
-    return {d: _Cells(-np.log([rarities[d] * multiplier]), np.ones(1)) for d in domains}
+def _filled(
+    weights: NDArray[np.float64],
+    rarities: NDArray[np.float64],
+    n: NDArray[np.float64],
+    known: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """`weights` (D,), where they are not `known` the rarity times the mean of weight over rarity of
+    the known ones, weighed by N_d; where none is known the rarity alone."""
+    difficulty = float(n[known] @ (weights[known] / rarities[known])) / (n[known].sum() or 1.0)
+    return np.where(known, weights, rarities * (difficulty or 1.0))
+
+
+def _spread(values: Mapping[str, float], domains: Sequence[str]) -> NDArray[np.float64]:
+    """(D,) the values by domain; 0 where there is none."""
+    return np.array([values.get(domain, 0.0) for domain in domains])
 
 
 def _shares(clustering: Clustering | None) -> list[tuple[float, float]]:
@@ -209,24 +215,34 @@ class _Held(NamedTuple):
 def _bounded(
     domains: list[str],
     cells: Mapping[str, _Cells],
+    rarities: NDArray[np.float64],
     n: NDArray[np.float64],
     settings: DRPOSettings,
 ) -> _Held:
-    logs = -settings.alpha * np.concatenate([cells[d].logs for d in domains])
-    sizes = np.array([cells[d].logs.size for d in domains])
-    shares = np.concatenate([cells[d].shares for d in domains])
-    over = np.zeros(logs.size, np.bool_)
+    """The clip holds what is known around its own median; the others are held alike."""
+    pairs = zip(domains, rarities, strict=True)
+    cells = cells or {d: _Cells(-np.log([rarity]), np.ones(1)) for d, rarity in pairs}
+    rarities = rarities**settings.alpha
+    known = np.array([d in cells for d in domains])
+    live = [d for d in domains if d in cells]
+    logs = -settings.alpha * np.concatenate([cells[d].logs for d in live])
+    sizes = np.array([cells[d].logs.size for d in live])
+    shares = np.concatenate([cells[d].shares for d in live])
+    middle, reach = 0.0, np.inf
     if settings.weight_clip is not None:
-        mass = np.repeat(n, sizes) * shares
+        mass = np.repeat(n[known], sizes) * shares
         order = np.argsort(logs, kind="stable")
-        median = logs[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2.0)]
+        middle = logs[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2.0)]
         reach = float(np.log(settings.weight_clip))
-        over = np.abs(logs - median) >= reach
-        logs = np.clip(logs, median - reach, median + reach)
+    over = np.abs(logs - middle) >= reach
+    logs = np.clip(logs, middle - reach, middle + reach)
     starts = np.cumsum(sizes) - sizes
-    return _Held(
-        np.add.reduceat(shares * np.exp(logs), starts), np.add.reduceat(shares * over, starts)
-    )
+    weights, at_bound = np.zeros(len(domains)), np.zeros(len(domains))
+    weights[known] = np.add.reduceat(shares * np.exp(logs), starts)
+    at_bound[known] = np.add.reduceat(shares * over, starts)
+    weights = np.log(_filled(weights, rarities, n, known))
+    at_bound[~known] = np.abs(weights - middle)[~known] >= reach
+    return _Held(np.exp(np.clip(weights, middle - reach, middle + reach)), at_bound)
 
 
 def _normalised(weights: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -87,7 +87,8 @@ def _check(config: EcgConfig) -> None:
     if bad := [name for name in sizes if getattr(config, name) < 1]:
         raise UsageError(f"{bad[0]} is below 1", where=where)
     if config.width % 4 or config.width % config.heads:
-        raise UsageError("width must divide by 4 and by heads", where=where)
+        fix = "768 with 16 heads is that of ECG-JEPA"
+        raise UsageError("width must divide by 4 and by heads", where=where, fix=fix)
     if config.patches % config.tokens:
         fix = "choose a divisor of patches"
         raise UsageError(f"{config.patches} patches cannot be {config.tokens} tokens", fix=fix)

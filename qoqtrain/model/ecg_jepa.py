@@ -24,7 +24,7 @@ from torch import Tensor
 
 from qoqdata.errors import MissingFile, UnreadableFile, UsageError
 from qoqtrain.model.ecg_branch import EcgEncoder
-from qoqtrain.model.ecg_config import EIGHT, PLACES
+from qoqtrain.model.ecg_config import EIGHT, PLACES, EcgConfig
 
 _WRAPPERS = ("encoder", "target_encoder", "state_dict", "model")
 _PREFIX = re.compile(r"^(?:module\.)?(?:(?:target_)?encoder\.)?")
@@ -57,17 +57,23 @@ def load_encoder(encoder: EcgEncoder, path: Path) -> None:
     fill_encoder(encoder, encoder_weights(path), str(path))
 
 
-def encoder_weights(path: Path) -> dict[str, Tensor]:
-    """The encoder's state dict in a checkpoint, names as stored."""
+def check_encoder(config: EcgConfig, path: Path) -> None:
+    """Raise as `load_encoder` for names and shapes that do not fit an encoder of these settings;
+    no value is read."""
+    with torch.device("meta"):
+        encoder = EcgEncoder(config)
+    _require_fit(encoder, _renamed(encoder_weights(path, device="meta")), str(path))
+
+
+def encoder_weights(path: Path, *, device: str = "cpu") -> dict[str, Tensor]:
+    """The encoder's state dict in a checkpoint, names as stored; on "meta" without its values."""
     if not path.is_file():
         raise MissingFile("no such checkpoint", where=str(path))
-    from safetensors.torch import load_file
-
     try:
         if path.suffix == ".safetensors":
-            state: Any = load_file(path)
+            state: Any = _safetensors(path, device)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location=device, weights_only=True)
     except _UNREADABLE as error:
         raise UnreadableFile("no weights can be read", where=str(path)) from error
     while isinstance(state, Mapping) and (inner := _inner(state)) is not None:
@@ -77,26 +83,48 @@ def encoder_weights(path: Path) -> dict[str, Tensor]:
     return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
 
 
+def _safetensors(path: Path, device: str) -> dict[str, Tensor]:
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    if device != "meta":
+        return load_file(path, device=device)
+    with safe_open(path, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+
+
 def _inner(state: Mapping[Any, Any]) -> Mapping[Any, Any] | None:
     return next((state[name] for name in _WRAPPERS if isinstance(state.get(name), Mapping)), None)
 
 
 def fill_encoder(encoder: EcgEncoder, weights: Mapping[str, Tensor], where: str) -> None:
     """Fill `encoder` from weights with the names of ECG-JEPA or with ours; raises as above."""
-    renamed = {our_name(name): value for name, value in weights.items()}
+    renamed = _renamed(weights)
     positions = renamed.pop(_POSITIONS, None)
-    own = encoder.state_dict()
-    missing = sorted(own.keys() - renamed.keys())
-    unexpected = sorted(renamed.keys() - own.keys())
+    _require_fit(encoder, renamed, where)
+    if positions is not None:
+        _check_positions(encoder, positions, where)
+    encoder.load_state_dict(renamed)
+
+
+def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {our_name(name): value for name, value in weights.items()}
+
+
+def _require_fit(encoder: EcgEncoder, renamed: Mapping[str, Tensor], where: str) -> None:
+    """By names and shapes; fixed positions may be there or not."""
+    own, names = encoder.state_dict(), renamed.keys() - {_POSITIONS}
+    missing, unexpected = sorted(own.keys() - names), sorted(names - own.keys())
     shapes = [
         f"{name} {tuple(renamed[name].shape)} for {tuple(value.shape)}"
         for name, value in own.items()
         if name in renamed and renamed[name].shape != value.shape
     ]
     faults = [
-        f"{kind}: {_some(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("shape", shapes))
-        if names
+        f"{kind}: {_some(found)}"
+        for kind, found in (("missing", missing), ("unexpected", unexpected), ("shape", shapes))
+        if found
     ]
     if faults:
         raise UsageError(
@@ -104,9 +132,6 @@ def fill_encoder(encoder: EcgEncoder, weights: Mapping[str, Tensor], where: str)
             where=where,
             fix="give the encoder the settings of the checkpoint (width, depth, heads, patch)",
         )
-    if positions is not None:
-        _check_positions(encoder, positions, where)
-    encoder.load_state_dict(renamed)
 
 
 def our_name(name: str) -> str:

@@ -209,6 +209,31 @@ class Policy(nn.Module):
         return begin(logits, cache, attention_mask, behind, n, self._next_logits)
 
     @torch.no_grad()
+    def embeddings(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mm_token_type_ids: Tensor,
+        ecg: Tensor | None = None,
+        ecg_mask: Tensor | None = None,
+        ecg_places: Tensor | None = None,
+    ) -> list[Tensor]:
+        """(tokens, width) of each prompt: what the language model reads of it, ECGs in their
+        places. Arguments as in `forward`. On several ranks all call this together.
+
+        Raises UsageError for a prompt with images: their places, and what deeper layers are given
+        of them, are in no embedding.
+        """
+        if bool(mm_token_type_ids.any()):
+            raise UsageError("a prompt with images is more than its embeddings", where="embeddings")
+        placed = self._placement_of(input_ids, ecg, ecg_mask, ecg_places, _several_ranks())
+        embedded = self.core.get_input_embeddings()(input_ids)
+        if placed is not None:
+            embedded = placed.into(embedded)
+        pairs = zip(embedded, attention_mask.bool(), strict=True)
+        return [row[present] for row, present in pairs]
+
+    @torch.no_grad()
     def _next_logits(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Any) -> Tensor:
         out = self.core.language_model(
             inputs_embeds=self.core.get_input_embeddings()(tokens[:, None]),

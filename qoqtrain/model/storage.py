@@ -23,6 +23,8 @@ from qoqtrain.model.ecg_config import EcgConfig, ecg_config
 ECG_FOLDER = "ecg"
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
+#: How transformers calls weights in one file; in several, a list of them goes by it.
+_PLAIN = (_WEIGHTS, "pytorch_model.bin")
 #: How long the Hub may take to say whether it has a model.
 _HUB_SECONDS = 10.0
 _FIX = "give a folder or a hub name of a Qwen2.5-VL or Qwen3-VL model"
@@ -90,6 +92,53 @@ def load_ecg_weights(branch: EcgBranch, name: str | Path) -> None:
         raise UsageError(
             f"does not fit the ECG branch: {error}", where=str(path), fix="see ecg/config.json"
         ) from error
+
+
+def check_weights(name: str | Path) -> None:
+    """Raise UsageError where a model's folder has no weights, or lacks some that it lists, and
+    UnreadableFile for a file that is cut; headers alone are read.
+
+    What is on the Hub is looked at when it is loaded.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        return
+    files = [folder / one for one in _stored(folder)]
+    if not files:
+        raise UsageError("has a configuration and no weights", where=str(name), fix=_FIX)
+    if (folder / ECG_FOLDER / _CONFIG).is_file():
+        files.append(folder / ECG_FOLDER / _WEIGHTS)
+    for path in files:
+        if not path.is_file():
+            raise UsageError("weights are missing", where=str(path), fix="copy the model again")
+        if path.suffix == ".safetensors":
+            _require_header(path)
+
+
+def _stored(folder: Path) -> list[str]:
+    """The files of weights that a folder has or lists."""
+    for plain in _PLAIN:
+        index = folder / f"{plain}.index.json"
+        if index.is_file():
+            try:
+                return sorted(
+                    set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+                )
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise UnreadableFile("is no list of weights", where=str(index)) from error
+        if (folder / plain).is_file():
+            return [plain]
+    return []
+
+
+def _require_header(path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise UnreadableFile("is no whole safetensors file", where=str(path)) from error
 
 
 def check_name(name: str | Path) -> None:

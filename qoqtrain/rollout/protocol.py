@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +59,11 @@ class SamplingSettings:
     top_p: float
     max_tokens: int
 
+    @property
+    def plain(self) -> bool:
+        """Whether log-probabilities before temperature and top-p are those that were sampled by."""
+        return self.temperature == 1.0 and self.top_p == 1.0
+
 
 class Sampler(Protocol):
     """Makes rollouts; the same arguments give the same rollouts."""
@@ -65,6 +73,25 @@ class Sampler(Protocol):
     ) -> list[Rollout]:
         """`n` rollouts of every prompt, question after question, in the order given."""
         ...
+
+
+def refuse_length(prompt: Prompt, tokens: int) -> None:
+    """Raise UsageError where a server read a prompt as so many tokens, and the trainer as others.
+
+    The log-probabilities of an update would be those of another prompt.
+    """
+    if tokens != prompt.length:
+        raise UsageError(
+            f"the server's prompt has {tokens} tokens, the trainer's {prompt.length}",
+            where=f"record {prompt.question}",
+            fix="serve the same model, with the same bounds of pixels (--mm-processor-kwargs)",
+        )
+
+
+def data_url(image: bytes) -> str:
+    """An encoded image as servers take it in JSON."""
+    kind = "image/png" if image.startswith(b"\x89PNG") else "image/jpeg"
+    return f"data:{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def seed_of(*parts: object) -> int:

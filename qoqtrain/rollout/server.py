@@ -1,4 +1,4 @@
-"""One POST to a rollout server. Images of patients are in it, so it goes nowhere else.
+"""One request to a rollout server. Images of patients are in it, so it goes nowhere else.
 
 No proxy is asked, whatever the environment says, and no redirect is followed: both would show
 images and the key to a host that nobody named. A reply is bounded in bytes and in time: the server
@@ -47,12 +47,25 @@ def post(
     500 or more, QoqdataError for another error status, a redirect, more than `LARGEST_REPLY` or
     something else; `fix` is what to do about a server that answers wrongly.
     """
-    headers = {"Content-Type": "application/json"}
+    content = json.dumps(body).encode()
+    return _ask("POST", target, content, timeout=timeout, fix=fix, may_lack=may_lack)
+
+
+def get(target: str, *, timeout: float, fix: str = LOCAL) -> Any:
+    """The JSON that the server at `target` gives, None where it does not serve that path; raises
+    as `post`."""
+    return _ask("GET", target, None, timeout=timeout, fix=fix, may_lack=True)
+
+
+def _ask(
+    method: str, target: str, body: bytes | None, *, timeout: float, fix: str, may_lack: bool
+) -> Any:
+    headers = {} if body is None else {"Content-Type": "application/json"}
     if key := os.environ.get(KEY_VARIABLE):
         headers["Authorization"] = f"Bearer {key}"
     try:
         with _connection(target, timeout) as (connection, path):
-            connection.request("POST", path, json.dumps(body).encode(), headers)
+            connection.request(method, path, body, headers)
             reply = connection.getresponse()
             status, content = reply.status, reply.read(LARGEST_REPLY + 1)
             # Whoever reads so many bytes and no more is not told of those that never came.

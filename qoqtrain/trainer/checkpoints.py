@@ -19,7 +19,7 @@ import torch
 from qoqdata.atomic import digest, replacing, write_json
 from qoqdata.errors import UsageError
 from qoqtrain.trainer.engine.engine import computes_in_bfloat16, uses_deepspeed
-from qoqtrain.trainer.engine.ranks import Ranks, require_agreement
+from qoqtrain.trainer.engine.ranks import Ranks, first_difference, require_agreement
 from qoqtrain.trainer.log import metrics, rollouts
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import StepQuestions
@@ -67,13 +67,15 @@ def refuse_other_run(
     """Raise UsageError when a checkpoint was written by another run than this one, or by an engine
     whose states this one, on `world` ranks, cannot take."""
     fix = "go on with what the checkpoint has, or start a new run with another --out"
-    for name, here in (("fingerprint", settings.fingerprint()), ("data", data)):
-        if state.get(name) != here:
-            what = {
-                "fingerprint": "the settings are others than those of the checkpoint",
-                "data": "the data set has changed since the checkpoint",
-            }[name]
-            raise UsageError(what, where=where, fix=fix)
+    if state.get("fingerprint") != settings.fingerprint():
+        what = "the settings are others than those of the checkpoint"
+        # Checkpoints of earlier versions do not say which.
+        if found := first_difference(state.get("settings"), settings.decisive()):
+            path, there, here = found
+            what += f": {path} was {there!r} and is {here!r}" if path else ""
+        raise UsageError(what, where=where, fix=fix)
+    if state.get("data") != data:
+        raise UsageError("the data set has changed since the checkpoint", where=where, fix=fix)
     wrote, own = state.get("engine"), engine_facts(settings, world)
     if wrote is not None and wrote != own and (wrote["sharded"] or own["sharded"]):
         raise UsageError(
@@ -108,6 +110,7 @@ def save_checkpoint(run: TrainingRun, step: int, questions: StepQuestions, data:
         **run.facts(),
         "step": step,
         "fingerprint": settings.fingerprint(),
+        "settings": settings.decisive(),
         "data": data,
         "world": ranks.world,
         "engine": engine_facts(settings, ranks.world),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 
 from qoqdata.errors import QoqdataError
+from qoqtrain.rollout import sglang, vllm
 from qoqtrain.rollout.server import Unreachable
 from qoqtrain.rollout.servers import Servers
-from qoqtrain.rollout.vllm import load_weights
 from qoqtrain.trainer.engine.engine import computes_in_bfloat16
 from qoqtrain.trainer.lora import merged_weights
 from qoqtrain.trainer.plan.settings import MODEL_FOLDER
@@ -46,16 +47,17 @@ def write_model(run: TrainingRun, folder: Path) -> None:
 
 
 def push_weights(run: TrainingRun, step: int) -> None:
-    """Give the vLLM servers, where there are any, the weights that step `step` begins with.
+    """Give the servers or colocated engines, where there are any, the weights that step `step`
+    begins with.
 
     They pass through OUT/serving, which the servers must see under the same path; all ranks call
     this. A server that does not answer is left out of the step. Raises QoqdataError on every rank
     when one does not take them, or none answers.
     """
     settings = run.settings.rollouts
-    if settings.backend != "vllm":
+    if settings.backend == "local":
         return
-    if not settings.push:
+    if settings.serves and not settings.push:
         # Whoever updates them says when they are back: we ask again.
         run.servers.regain({})
         return
@@ -63,24 +65,37 @@ def push_weights(run: TrainingRun, step: int) -> None:
     if run.ranks.first:
         folder.parent.mkdir(parents=True, exist_ok=True)
     write_model(run, folder)
+    # Every rank has an engine of its own, and the first one speaks with the servers.
+    run.ranks.wait()
     failure: QoqdataError | None = None
+    try:
+        if run.colocated is not None:
+            run.colocated.load(folder)
+        elif run.ranks.first:
+            _load_all(run.servers, folder, LOADERS[settings.backend])
+    except QoqdataError as error:
+        failure = error
+    run.ranks.wait()
     if run.ranks.first:
-        try:
-            _load_all(run.servers, folder)
-        except QoqdataError as error:
-            failure = error
         shutil.rmtree(folder.parent)
     run.ranks.agree(failure)
     run.servers.regain(run.ranks.gather(run.servers.lost)[0])
 
 
-def _load_all(servers: Servers, folder: Path) -> None:
+#: How servers of each kind load the weights of a folder.
+LOADERS: Mapping[str, Callable[[str, Path], None]] = {
+    "vllm": vllm.load_weights,
+    "sglang": sglang.load_weights,
+}
+
+
+def _load_all(servers: Servers, folder: Path, load: Callable[[str, Path], None]) -> None:
     """Have every server load the weights; those that do not answer are lost from now on, those
     that do are asked again. Raises QoqdataError where none answers."""
     lost: dict[str, Unreachable] = {}
     for url in servers.urls:
         try:
-            load_weights(url, folder)
+            load(url, folder)
         except Unreachable as error:
             lost[url] = error
     if len(lost) == len(servers.urls):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -25,8 +26,9 @@ from qoqtrain.trainer.export import export_model, write_model
 from qoqtrain.trainer.log import metrics
 from qoqtrain.trainer.log.progress import Notify, Progress
 from qoqtrain.trainer.plan.budget import budgeted
-from qoqtrain.trainer.plan.plan import TrainingPlan, plan_run
-from qoqtrain.trainer.plan.refusals import refuse_unfit, unfit_records
+from qoqtrain.trainer.plan.fitness import in_words
+from qoqtrain.trainer.plan.plan import TrainingPlan, plan_run, ready_plan
+from qoqtrain.trainer.plan.policy_refusals import refuse_servers
 from qoqtrain.trainer.plan.settings import TrainSettings, write_settings
 from qoqtrain.trainer.questions import (
     Draws,
@@ -67,11 +69,13 @@ def train(settings: TrainSettings, notify: Notify | None = None) -> Path:
     shared = shared_folder(settings, ranks)
     try:
         with _plainly(ranks):
-            plan = plan_run(settings, ranks)
-            stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg, shared=shared)
+            plan = _planned(settings, ranks)
+            lost = [one.id for one in plan.unfit]
+            stream = open_stream(
+                plan.dataset, settings, ranks, ecg=plan.ecg, unfit=lost, shared=shared
+            )
             with closing(stream):
                 run = start_run(budgeted(plan, stream), ranks)
-                _refuse_unfit(plan, run)
                 return _train(run, stream, plan.dataset, notify or _silent)
     finally:
         if shared is not None and ranks.local == 0:
@@ -90,7 +94,7 @@ def export_checkpoint(settings: TrainSettings, step: int, out: Path) -> Path:
             fix = f"there are {', '.join(have)}" if have else "train first"
             raise UsageError("is no whole checkpoint", where=str(folder), fix=fix)
         with _plainly(ranks):
-            run = start_run(plan_run(settings, ranks), ranks)
+            run = start_run(plan_run(settings, ranks), ranks, samples=False)
             run.engine.load(folder, world=int(read_checkpoint(folder)["world"]))
             write_model(run, out)
             ranks.wait()
@@ -106,7 +110,7 @@ def _train(run: TrainingRun, stream: Any, dataset: Dataset, notify: Notify) -> P
         write_settings(settings)
     listeners = metrics.listeners(settings.out, settings.log, run.facts()) if ranks.first else []
     leave_out = settings.rollouts.unfit == "leave_out"
-    images = settings.rollouts.backend == "vllm"
+    images = settings.rollouts.backend != "local"
     per_step = run.shape.questions
     seconds: list[float] = []
     steps = run.shape.steps
@@ -151,10 +155,20 @@ def _train(run: TrainingRun, stream: Any, dataset: Dataset, notify: Notify) -> P
     return export_model(run)
 
 
-def _refuse_unfit(plan: TrainingPlan, run: TrainingRun) -> None:
-    """Stop at the first step for what would stop the run at a later one."""
-    unfit = unfit_records(plan.dataset, plan.records, run.collator.processor, plan.settings)
-    refuse_unfit(unfit, plan.settings, plan.records.height)
+def _planned(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
+    """The plan, checked as the dry run checks it; servers have to answer by now."""
+    plan, _ = ready_plan(settings, ranks)
+    failure: QoqdataError | None = None
+    if ranks.first:
+        try:
+            refuse_servers(settings)
+        except QoqdataError as error:
+            failure = error
+        if plan.unfit:
+            words = in_words(plan.unfit)
+            logging.getLogger(__name__).warning("records that cannot be shown, left out: %s", words)
+    ranks.agree(failure)
+    return plan
 
 
 def _asked(wishes: Wishes, ranks: Ranks) -> tuple[bool, bool]:

@@ -30,7 +30,17 @@ def add_lora(policy: Any, lora: Lora) -> None:
     try:
         inject_adapter_in_model(config, policy.vlm.model.language_model)
     except ValueError as error:
-        raise UsageError(str(error).splitlines()[0], where="lora.targets") from error
+        layers = ", ".join(sorted(_linear(policy.vlm.model.language_model)))
+        what = f"no layer is called {' or '.join(lora.targets)}"
+        raise UsageError(what, where="lora.targets", fix=f"choose of {layers}") from error
+
+
+def _linear(model: Any) -> set[str]:
+    """How the linear layers of a model are called."""
+    from torch import nn
+
+    named = model.named_modules()
+    return {name.rpartition(".")[2] for name, layer in named if isinstance(layer, nn.Linear)}
 
 
 def switch_lora(policy: Any, *, on: bool) -> None:

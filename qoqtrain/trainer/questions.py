@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,29 +89,32 @@ def open_stream(
     ranks: Ranks,
     *,
     ecg: Sequence[str] | None,
+    unfit: Iterable[str] = (),
     shared: Path | None = None,
 ) -> Any:
     """The endless stream of this rank's questions.
 
     `ecg` are the ids of ECG records, to take alone (alignment) or to leave out (no ECG branch);
-    `shared` as in `shared_folder`.
+    `unfit` those of others to leave out; `shared` as in `shared_folder`.
     """
-    where = None
+    conditions = []
     if ecg is not None:
         has_ecg = pl.col("id").is_in(list(ecg))
-        where = has_ecg if settings.stage == "align" else ~has_ecg
+        conditions.append(has_ecg if settings.stage == "align" else ~has_ecg)
     if settings.learn_from == "traces":
-        traced = pl.col("reasoning_policy").is_not_null()
-        where = traced if where is None else where & traced
+        conditions.append(pl.col("reasoning_policy").is_not_null())
+    if lost := list(unfit):
+        conditions.append(~pl.col("id").is_in(lost))
     return dataset.stream(
         "train",
         seed=settings.seed,
         mix=mix_of(settings),
-        where=where,
+        where=pl.all_horizontal(conditions) if conditions else None,
         columns=COLUMNS,
         images="bytes",
         rank=ranks.rank,
         world=ranks.world,
+        step=settings.questions if settings.own_row_groups else None,
         shared=shared,
     )
 

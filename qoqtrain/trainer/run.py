@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from qoqdata.errors import UsageError
+from qoqtrain.rollout.colocated import ColocatedEngine, start_colocated
 from qoqtrain.rollout.servers import Servers
 from qoqtrain.trainer.engine.engine import (
     Engine,
@@ -64,6 +65,7 @@ class TrainingRun:
     reference: Reference | None = None
     success: SuccessTable | None = None
     servers: Servers = field(default_factory=lambda: Servers(()))
+    colocated: ColocatedEngine | None = None
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -75,11 +77,14 @@ class TrainingRun:
         return {"model": self.settings.model, "stage": self.settings.stage}
 
 
-def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
-    """Load the policy and start its engine; raises UsageError for a model that cannot be used."""
+def start_run(plan: TrainingPlan, ranks: Ranks, *, samples: bool = True) -> TrainingRun:
+    """Load the policy and start its engine, and where the run `samples` the one that rollouts may
+    come from; raises UsageError for a model that cannot be used."""
     from qoqtrain.data.collate import Collator
 
     settings = plan.settings
+    # Before the policy: the engine measures how much memory there is.
+    colocated = _colocated(plan) if samples else None
     torch.manual_seed(settings.seed + ranks.rank)
     policy, processor = starting_policy(plan, ranks)
     choose_trained(policy, settings)
@@ -90,9 +95,36 @@ def start_run(plan: TrainingPlan, ranks: Ranks) -> TrainingRun:
     collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
     reference = _reference(plan, ranks, engine.device)
     success = success_table(plan)
-    servers = Servers(settings.rollouts.urls)
     return TrainingRun(
-        settings, ranks, plan.shape, engine, collator, plan.drpo, reference, success, servers
+        settings,
+        ranks,
+        plan.shape,
+        engine,
+        collator,
+        plan.drpo,
+        reference,
+        success,
+        Servers(settings.rollouts.urls),
+        colocated,
+    )
+
+
+def _colocated(plan: TrainingPlan) -> ColocatedEngine | None:
+    settings, rollouts = plan.settings, plan.settings.rollouts
+    if settings.stage != "drpo" or rollouts.backend != "vllm_colocated":
+        return None
+    from qoqtrain.model.processor import Processor
+
+    images = Processor.from_pretrained(
+        settings.model, min_pixels=settings.min_pixels, max_pixels=settings.max_pixels
+    ).image_processor
+    return start_colocated(
+        settings.model,
+        dtype="bfloat16" if computes_in_bfloat16(settings) else "float32",
+        tokens=rollouts.prompt_tokens + rollouts.response_tokens,
+        memory=rollouts.memory,
+        pixels=(images.size["shortest_edge"], images.size["longest_edge"]),
+        seed=settings.seed,
     )
 
 

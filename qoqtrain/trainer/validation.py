@@ -7,7 +7,7 @@ RUN/best/step-00000020/   the policy after a step that is among the best, as `mo
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -116,12 +116,23 @@ def figure(numbers: Mapping[str, Any], path: str) -> float:
     if isinstance(value, Mapping):
         value = value.get("value")
     if not isinstance(value, int | float):
-        have = ", ".join(name for name in numbers if name in FIGURES)
-        fix = f"one of {have}, or domains.NAME.FIGURE"
-        raise UsageError(
-            f"{path!r} is no figure of the validation", where="validation.best", fix=fix
-        )
+        raise _no_figure(path, ", ".join(name for name in numbers if name in FIGURES))
     return float(value)
+
+
+def refuse_figure(path: str, domains: Collection[str]) -> None:
+    """Raise UsageError for a path that `figure` finds in no validation of these `domains`."""
+    *within, name = path.split(".")
+    if name not in FIGURES or (within and (len(within) != 2 or within[0] != "domains")):
+        raise _no_figure(path, ", ".join(FIGURES))
+    if within and within[-1] not in domains:
+        fix = f"the questions are of {', '.join(sorted(domains))}"
+        raise UsageError(f"{within[-1]!r} is not asked", where="validation.best", fix=fix)
+
+
+def _no_figure(path: str, have: str) -> UsageError:
+    fix = f"one of {have}, or domains.NAME.FIGURE"
+    return UsageError(f"{path!r} is no figure of the validation", where="validation.best", fix=fix)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,22 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-#: Path and JSON body of a POST to status and content of the answer.
+#: Path and JSON body of a request, None for a GET, to status and content of the answer.
 Answer = Callable[[str, Any], tuple[int, bytes]]
 
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[str]:
-    """The address of a server that gives every POST what `answer` says, while this is open."""
+    """The address of a server that gives every request what `answer` says, while this is open."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.reply(None)
+
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def reply(self, body: Any) -> None:
             status, content = answer(self.path, body)
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))

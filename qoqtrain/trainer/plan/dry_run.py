@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qoqdata.errors import UsageError
@@ -16,11 +16,12 @@ from qoqtrain.trainer.engine.deepspeed import deepspeed_config
 from qoqtrain.trainer.engine.engine import uses_deepspeed
 from qoqtrain.trainer.engine.ranks import Ranks
 from qoqtrain.trainer.plan.budget import AttentionRow, attention, budgeted, target_of
+from qoqtrain.trainer.plan.fitness import prompt_lengths
 from qoqtrain.trainer.plan.memory import Memory, Sizes, memory_of
-from qoqtrain.trainer.plan.plan import Shape, TrainingPlan, plan_run
-from qoqtrain.trainer.plan.refusals import refuse_checkpoint, refuse_unfit, unfit_records
+from qoqtrain.trainer.plan.plan import Shape, TrainingPlan, ready_plan
+from qoqtrain.trainer.plan.policy_refusals import lost_servers
 from qoqtrain.trainer.plan.settings import TrainSettings
-from qoqtrain.trainer.questions import Feed, open_stream
+from qoqtrain.trainer.questions import ecg_ids, open_stream
 from qoqtrain.trainer.run import choose_trained
 
 #: An H100: 40 % of its 989 TFLOP/s in bfloat16, and 3.35 TB/s of memory.
@@ -29,11 +30,10 @@ FLOP_RATE, BYTE_RATE = 4e14, 3.35e12
 
 @dataclass(frozen=True, eq=False)
 class DryRun:
-    """`prompt_tokens` are those of the first step's questions on this rank, `ecgs` how many ECGs
-    they show and `short_ecgs` those that are shorter than the policy's window; `mix` and `weights`
-    one row a component and a domain; `attention` what they come to together; `deepspeed` the
-    engine's configuration, or None; `left_out` records of evaluation sources, by source; `unfit`
-    training records that cannot be shown, by id, with the reason."""
+    """`prompt_tokens` are those of the first step's questions, on all ranks; `ecgs` how many of the
+    training records show an ECG; `mix` and `weights` one row a component and a domain; `attention`
+    what they come to together; `deepspeed` the engine's configuration, or None; `left_out` records
+    of evaluation sources, by source; `notes` what need not keep a run from starting."""
 
     plan: TrainingPlan
     sizes: Sizes
@@ -45,9 +45,8 @@ class DryRun:
     attention: list[AttentionRow]
     deepspeed: dict[str, Any] | None
     left_out: dict[str, int] = field(default_factory=dict)
-    unfit: dict[str, str] = field(default_factory=dict)
     ecgs: int = 0
-    short_ecgs: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def counts_twice(self) -> bool:
@@ -59,39 +58,31 @@ class DryRun:
 def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
     """Everything that can be said and refused before training on `world` ranks.
 
-    Reads the model's configuration and processor and the first step's questions; no weights.
-    Raises UsageError and DatasetError as `train` would.
+    Reads the model's configuration and processor, the set's metadata and statistics: no weight, no
+    image and no signal, behind a URL neither. Raises UsageError and DatasetError as `train` would.
     """
-    from qoqtrain.data.collate import Collator
-    from qoqtrain.model.processor import Processor
-
     ranks = Ranks(0, world)
-    plan = plan_run(settings, ranks)
-    processor = Processor.from_pretrained(
-        settings.model,
-        ecg=plan.branch,
-        min_pixels=settings.min_pixels,
-        max_pixels=settings.max_pixels,
-    )
-    refuse_checkpoint(settings, world=world, data=plan.dataset.manifest.digest)
-    unfit = unfit_records(plan.dataset, plan.records, processor, settings)
-    refuse_unfit(unfit, settings, plan.records.height)
-    sizes = sizes_of(plan, processor)
-    stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg)
-    plan = budgeted(plan, stream)
-    collator = Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
-    leave_out = settings.rollouts.unfit == "leave_out"
-    with (
-        closing(stream),
-        Feed(stream, collator, plan.shape.questions, leave_out=leave_out) as feed,
-    ):
-        questions = feed.take(last=True)
-    if questions.failure is not None:
-        raise questions.failure
+    plan, collator = ready_plan(settings, ranks)
+    # The machine that plans may not see the servers, and they need not run yet.
+    notes = tuple(f"{url}: {why}" for url, why in lost_servers(settings).items())
+    sizes = sizes_of(plan, collator.processor)
+    lost = [one.id for one in plan.unfit]
+    stream = open_stream(plan.dataset, settings, ranks, ecg=plan.ecg, unfit=lost)
+    with closing(stream):
+        plan = budgeted(plan, stream)
+        first = stream.order(0, settings.questions)["id"].to_list()
+        prompts = prompt_lengths(plan.dataset, first, collator)
+        described = _described(plan, stream, sizes, prompts, world=world)
+    return replace(described, notes=notes)
+
+
+def _described(
+    plan: TrainingPlan, stream: Any, sizes: Sizes, prompts: list[int], *, world: int
+) -> DryRun:
+    settings = plan.settings
     deepspeed = uses_deepspeed(settings, world)
     # A machine that plans need not be the one that trains: `auto` means an accelerator here.
     bfloat16 = settings.engine.dtype != "float32"
-    prompts = [row.tokens for row in questions.rows if row is not None]
     mean = sum(prompts) / max(1, len(prompts))
     weights = [] if plan.drpo is None else plan.drpo.weights()
     return DryRun(
@@ -108,9 +99,7 @@ def dry_run(settings: TrainSettings, *, world: int) -> DryRun:
         attention=_attention(plan, stream, weights),
         deepspeed=deepspeed_config(settings, bfloat16=bfloat16) if deepspeed else None,
         left_out=stream.left_out,
-        unfit=unfit,
-        ecgs=len(questions.ecgs),
-        short_ecgs=questions.short_ecgs,
+        ecgs=int(plan.records["id"].is_in(ecg_ids(plan.dataset)).sum()),
     )
 
 

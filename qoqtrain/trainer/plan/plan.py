@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qoqdata.errors import UsageError
 from qoqtrain.trainer.engine.ranks import Ranks
-from qoqtrain.trainer.plan.refusals import refuse_ecgs, refuse_estimator, refuse_settings
+from qoqtrain.trainer.plan.fitness import Unfit, unfit_records
+from qoqtrain.trainer.plan.policy_refusals import refuse_policy, refuse_validation
+from qoqtrain.trainer.plan.refusals import (
+    refuse_checkpoint,
+    refuse_ecgs,
+    refuse_estimator,
+    refuse_settings,
+    refuse_unfit,
+)
 from qoqtrain.trainer.plan.settings import TrainSettings
 from qoqtrain.trainer.questions import ecg_ids, estimator, traced_ids, train_records
 
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from qoqdata.dataset import Dataset
+    from qoqtrain.data.collate import Collator
     from qoqtrain.drpo import DRPO
     from qoqtrain.model.ecg_config import EcgConfig
 
@@ -39,7 +48,8 @@ class TrainingPlan:
 
     `records` the light rows of the training records, `shape` the cut of a step, `ecg` the ids of
     records with an ECG that the stream is filtered by (None: not filtered), `branch` the settings
-    of a new ECG branch (None: as the model has it).
+    of a new ECG branch (None: as the model has it); `unfit` the records that are left out because
+    they cannot be shown.
     """
 
     settings: TrainSettings
@@ -49,6 +59,51 @@ class TrainingPlan:
     drpo: DRPO | None
     ecg: list[str] | None
     branch: EcgConfig | None
+    unfit: tuple[Unfit, ...] = ()
+
+
+def ready_plan(settings: TrainSettings, ranks: Ranks) -> tuple[TrainingPlan, Collator]:
+    """The plan of a run that nothing speaks against, and what makes its prompts; all that a run
+    checks before it loads weights. Raises UsageError, DatasetError and InputError with the fix."""
+    plan = plan_run(settings, ranks)
+    refuse_checkpoint(settings, world=ranks.world, data=plan.dataset.manifest.digest)
+    collator = collator_of(plan)
+    refuse_policy(settings, collator)
+    reads_ecg = collator.processor.ecg is not None
+    refuse_validation(plan.dataset, settings, reads_ecg=reads_ecg)
+    return without_unfit(plan, collator, world=ranks.world), collator
+
+
+def collator_of(plan: TrainingPlan) -> Collator:
+    """What makes prompts of records for the run's policy, without its weights.
+
+    Raises UsageError for a model that cannot be used.
+    """
+    from qoqtrain.data.collate import Collator
+    from qoqtrain.model.processor import Processor
+
+    settings = plan.settings
+    processor = Processor.from_pretrained(
+        settings.model,
+        ecg=plan.branch,
+        min_pixels=settings.min_pixels,
+        max_pixels=settings.max_pixels,
+    )
+    return Collator(processor, max_prompt_tokens=settings.rollouts.prompt_tokens)
+
+
+def without_unfit(plan: TrainingPlan, collator: Collator, *, world: int) -> TrainingPlan:
+    """The plan without the records that the policy cannot be shown; raises UsageError where the
+    settings say to stop at one, or nothing else is left."""
+    import polars as pl
+
+    unfit = unfit_records(plan.dataset, plan.records["id"].to_list(), collator)
+    refuse_unfit(unfit, plan.settings, plan.records.height)
+    if not unfit:
+        return plan
+    records = plan.records.filter(~pl.col("id").is_in([one.id for one in unfit]))
+    shape = shape_of(plan.settings, world=world, records=records.height)
+    return replace(plan, records=records, shape=shape, unfit=tuple(unfit))
 
 
 def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
@@ -65,7 +120,6 @@ def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
         refuse_estimator(drpo, settings)
     ids = ecg_ids(dataset)
     ecg, branch = _ecg(settings, ids)
-    refuse_ecgs(settings, ecg, ids)
     if ecg is not None:
         has_ecg = pl.col("id").is_in(ecg)
         records = records.filter(has_ecg if settings.stage == "align" else ~has_ecg)
@@ -79,6 +133,7 @@ def plan_run(settings: TrainSettings, ranks: Ranks) -> TrainingPlan:
                 where="learn_from",
                 fix="make a set that has: qoqdata traces SET --from RUN/rollouts.parquet --out NEW",
             )
+    refuse_ecgs(settings, records, ids)
     shape = shape_of(settings, world=ranks.world, records=records.height)
     return TrainingPlan(settings, dataset, records, shape, drpo, ecg, branch)
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import polars as pl
 
-from qoqdata.errors import InputError, UsageError
+from qoqdata.errors import UsageError
 from qoqtrain import rewards
 from qoqtrain.trainer.engine.engine import uses_deepspeed
+from qoqtrain.trainer.plan.fitness import Unfit, in_words
 from qoqtrain.trainer.plan.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from qoqdata.dataset import Dataset
     from qoqtrain.drpo import DRPO
-    from qoqtrain.model.processor import Processor
-
-_SIZES = ("image_info.list.element.width", "image_info.list.element.height")
 
 
 def refuse_settings(settings: TrainSettings, *, world: int) -> None:
@@ -32,17 +28,26 @@ def refuse_settings(settings: TrainSettings, *, world: int) -> None:
         "deepspeed": ("engine.name", uses_deepspeed(settings, world)),
         "peft": ("lora", settings.lora is not None),
         "wandb": ("log.wandb", settings.log.wandb is not None),
+        "vllm": ("rollouts.backend", settings.rollouts.backend == "vllm_colocated"),
     }
     for package, (where, is_needed) in needed.items():
-        if is_needed and importlib.util.find_spec(package) is None:
+        if is_needed and not is_installed(package):
             fix = f"pip install {package}, or leave {where} out"
             raise UsageError(f"{package} is not installed", where=where, fix=fix)
     for name, value in zip(("betas[0]", "betas[1]"), settings.optimizer.betas, strict=True):
         if not 0 <= value < 1:
-            raise UsageError(f"{value} is not in [0, 1)", where=f"optimizer.{name}")
+            fix = "0.9 and 0.999 are usual"
+            raise UsageError(f"{value} is not in [0, 1)", where=f"optimizer.{name}", fix=fix)
     _refuse_folder(settings.out)
+    if settings.micro_tokens is not None:
+        _require_room("micro_tokens", settings.micro_tokens, settings)
     if settings.ecg_weights is not None and not Path(settings.ecg_weights).is_file():
-        raise UsageError("there is no such file", where=f"ecg_weights {settings.ecg_weights}")
+        fix = "give the checkpoint of an ECG-JEPA encoder, or leave ecg_weights out"
+        where = f"ecg_weights {settings.ecg_weights}"
+        raise UsageError("there is no such file", where=where, fix=fix)
+    if settings.stage == "align" and settings.ecg == "none":
+        fix = "leave ecg out, or go on with the stage sft or drpo"
+        raise UsageError("without an ECG branch there is nothing to align", where="ecg", fix=fix)
     if settings.stage != "drpo":
         return
     if settings.learn_from != "answers":
@@ -50,16 +55,24 @@ def refuse_settings(settings: TrainSettings, *, world: int) -> None:
         raise UsageError("DRPO learns from its own rollouts", where="learn_from", fix=fix)
     rewards.score([], [], settings.reward.preset, **settings.reward.settings)
     rollouts = settings.rollouts
-    if rollouts.backend == "vllm" and not rollouts.urls:
+    if rollouts.serves and not rollouts.urls:
         fix = "set rollouts.url, such as http://localhost:8000/v1"
-        raise UsageError("the vLLM backend needs its server's address", where="rollouts", fix=fix)
+        raise UsageError("the backend needs its server's address", where="rollouts", fix=fix)
     for url in rollouts.urls:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             fix = "write it as http://localhost:8000/v1"
             raise UsageError(f"{url!r} is no address", where="rollouts.url", fix=fix)
+    if rollouts.backend == "local":
+        _require_room("rollouts.batch_tokens", rollouts.batch_tokens, settings)
     if rollouts.overlong_buffer > rollouts.response_tokens:
         what = f"{rollouts.overlong_buffer} tokens before a limit of {rollouts.response_tokens}"
-        raise UsageError(what, where="rollouts.overlong_buffer")
+        fix = "lower it, or raise rollouts.response_tokens"
+        raise UsageError(what, where="rollouts.overlong_buffer", fix=fix)
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported; it is not."""
+    return importlib.util.find_spec(package) is not None
 
 
 def refuse_estimator(drpo: DRPO, settings: TrainSettings) -> None:
@@ -84,59 +97,31 @@ def refuse_estimator(drpo: DRPO, settings: TrainSettings) -> None:
         raise UsageError(what, where="drpo.settings.reward_range", fix="leave it out")
 
 
-def refuse_ecgs(settings: TrainSettings, ecg: list[str] | None, ids: list[str]) -> None:
-    """Raise UsageError where a server, which reads no ECG, would be asked about one."""
-    if settings.stage == "drpo" and settings.rollouts.backend == "vllm" and ids and ecg is None:
+def refuse_ecgs(settings: TrainSettings, records: pl.DataFrame, ids: list[str]) -> None:
+    """Raise UsageError where an engine other than the policy would be asked about an ECG beside
+    images: it takes embeddings of an ECG alone, and reads images itself."""
+    if settings.stage != "drpo" or settings.rollouts.backend == "local":
+        return
+    both = records.filter(pl.col("n_images") > 0, pl.col("id").is_in(ids)).height
+    if both:
         raise UsageError(
-            f"{len(ids):,} records show an ECG, and a vLLM server reads none",
+            f"{both:,} records show an ECG beside images, and {settings.rollouts.backend} reads"
+            " either alone",
             where="rollouts.backend",
             fix="set ecg to none, which leaves them out, or rollouts.backend to local",
         )
 
 
-def unfit_records(
-    dataset: Dataset, records: pl.DataFrame, processor: Processor, settings: TrainSettings
-) -> dict[str, str]:
-    """Id -> why a training record cannot be shown, of all that the stored sizes alone tell: images
-    that the processor refuses, or that have more tokens than a prompt may. No pixel is read."""
-    table = pl.DataFrame(dataset.files.leaves(["id", *_SIZES]))
-    sizes = table.join(records.select("id"), on="id", how="semi").select("id", "image_info")
-    tokens: dict[tuple[int, int], int | str] = {}
-    unfit: dict[str, str] = {}
-    for name, info in sizes.sort("id").iter_rows():
-        counts = [_tokens(tokens, image, processor) for image in info or ()]
-        faults = [count for count in counts if isinstance(count, str)]
-        total = sum(count for count in counts if isinstance(count, int))
-        limit = settings.rollouts.prompt_tokens
-        if faults:
-            unfit[name] = faults[0]
-        elif total >= limit:
-            unfit[name] = f"{total} tokens of {len(counts)} images; {limit} a prompt are allowed"
-    return unfit
-
-
-def _tokens(
-    known: dict[tuple[int, int], int | str], image: Mapping[str, Any], processor: Processor
-) -> int | str:
-    size = int(image["width"]), int(image["height"])
-    if size not in known:
-        try:
-            known[size] = processor.image_tokens(*size)
-        except InputError as error:
-            known[size] = str(error)
-    return known[size]
-
-
-def refuse_unfit(unfit: Mapping[str, str], settings: TrainSettings, count: int) -> None:
+def refuse_unfit(unfit: Sequence[Unfit], settings: TrainSettings, count: int) -> None:
     """Raise UsageError where a run would stop at one of them, or has nothing else."""
     if not unfit:
         return
     if settings.rollouts.unfit == "stop" or len(unfit) == count:
-        name, why = next(iter(unfit.items()))
         raise UsageError(
-            f"{len(unfit):,} of {count:,} training records cannot be shown: {why}",
-            where=f"record {name}",
-            fix="set rollouts.unfit to leave_out, or change max_pixels or rollouts.prompt_tokens",
+            f"{len(unfit):,} of {count:,} training records cannot be shown ({in_words(unfit)}):"
+            f" {unfit[0].why}",
+            where=f"record {unfit[0].id}",
+            fix="set rollouts.unfit to leave_out, raise rollouts.prompt_tokens or lower max_pixels",
         )
 
 
@@ -150,7 +135,18 @@ def refuse_checkpoint(settings: TrainSettings, *, world: int, data: str) -> None
         checkpoints.refuse_other_run(state, settings, world=world, data=data, where=str(folder))
 
 
+def _require_room(name: str, tokens: int, settings: TrainSettings) -> None:
+    """At least one response has to fit; what holds no whole group is the user's choice."""
+    if tokens <= settings.rollouts.response_tokens:
+        what = f"{tokens:,} tokens hold no response of {settings.rollouts.response_tokens:,}"
+        fix = "raise it above rollouts.response_tokens and the length of a prompt"
+        raise UsageError(what, where=name, fix=fix)
+
+
 def _refuse_folder(out: Path) -> None:
+    if out.parts and out.parts[0].endswith(":"):
+        fix = "write the run into a folder, and copy it from there"
+        raise UsageError("is a URL", where=f"out {out}", fix=fix)
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         what = "is no folder" if not there.is_dir() else "cannot be written into"

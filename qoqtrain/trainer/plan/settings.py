@@ -19,6 +19,10 @@ from qoqtrain.rewards.scheme import DEFAULT_PRESET as REWARD_PRESET
 SETTINGS_FILE, MODEL_FOLDER = "settings.yaml", "model"
 
 
+#: The backends that are servers of their own.
+SERVERS = ("vllm", "sglang")
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,11 +45,21 @@ class Rollouts(_Section):
         "stop", description="on a question that is too long or cannot be shown"
     )
     batch_tokens: int = Field(65_536, ge=1, description="tokens generated at once on a rank")
-    backend: Literal["local", "vllm"] = "local"
-    url: str | tuple[str, ...] | None = Field(
-        None, description="the vLLM server's, such as http://host:8000/v1, or those of several"
+    backend: Literal["local", "vllm", "sglang", "vllm_colocated"] = Field(
+        "local", description="the policy itself, servers at `url`, or vLLM on the same accelerators"
     )
-    push: bool = Field(True, description="give vLLM servers the weights before every step")
+    url: str | tuple[str, ...] | None = Field(
+        None, description="the server's, such as http://host:8000/v1, or those of several"
+    )
+    push: bool = Field(True, description="give servers the weights before every step")
+    memory: float = Field(
+        0.4, gt=0, lt=1, description="share of the accelerator that a colocated engine may take"
+    )
+
+    @property
+    def serves(self) -> bool:
+        """Whether servers sample."""
+        return self.backend in SERVERS
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -213,8 +227,8 @@ class Log(_Section):
 #: Settings that are not in the mathematics. Sums in another order may differ in their last bits.
 FREE: Any = {
     **dict.fromkeys(("out", "data", "steps", "epochs", "micro_batch", "micro_tokens"), True),
-    **dict.fromkeys(("validation", "checkpoints", "log"), True),
-    "rollouts": {"url", "push", "unfit", "batch_tokens"},
+    **dict.fromkeys(("validation", "checkpoints", "log", "own_row_groups"), True),
+    "rollouts": {"url", "push", "unfit", "batch_tokens", "memory"},
     "engine": {"name", "offload", "gradient_checkpointing", "attention"},
 }
 
@@ -243,6 +257,11 @@ class TrainSettings(_Section):
         ge=1,
         description="as many sequences as fit into these tokens instead, prompts counted once",
     )
+    own_row_groups: bool = Field(
+        False,
+        description="ranks take the questions of a step by the row groups that they read, not in"
+        " turn: for several machines",
+    )
     groups: Groups = Groups()
     budget: Budget = Budget()
     mix: dict[str, Any] | None = Field(
@@ -268,13 +287,17 @@ class TrainSettings(_Section):
     checkpoints: Checkpoints = Checkpoints()
     log: Log = Log()
 
-    def fingerprint(self) -> str:
-        """sha256 of what decides the numbers of a run; a run goes on under another value of what is
+    def decisive(self) -> dict[str, Any]:
+        """What decides the numbers of a run, as JSON; a run goes on under another value of what is
         `FREE`: where it writes and how far, who serves it, how much is held at once."""
         facts = self.model_dump(mode="json", exclude=FREE)
         if self.optimizer.schedule == "cosine":
             facts |= {"steps": self.steps, "epochs": self.epochs}
-        return digest(facts)
+        return facts
+
+    def fingerprint(self) -> str:
+        """sha256 of what decides the numbers of a run."""
+        return digest(self.decisive())
 
 
 def read_settings(

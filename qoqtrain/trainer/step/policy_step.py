@@ -170,7 +170,7 @@ def _rollouts(
     ]
     settings = run.settings
     with run.clock.on("generate"), run.engine.generating():
-        sampler = sampler_of(run, rows)
+        sampler = sampler_of(run, rows, records)
         return sampler(prompts, sampling_of(settings), seed=settings.seed, step=step)
 
 

@@ -136,6 +136,42 @@ def test_questions_that_always_fail_have_no_say() -> None:
     assert weights["hopeless"]["weight"] == pytest.approx(weights["hard"]["weight"])
 
 
+def test_factors_of_a_probe_by_hand() -> None:
+    """A probe answers right or wrong: three domains of equal N, each factor worked out here.
+
+    `half` is right in 40 of 100, `edge` in 1 of 100 and at 0.7 in the others, `never` in none.
+    """
+    rows = table(
+        [
+            {"key": "half", "n_records": 100, "success_rate": 0.4, "n_questions": 100},
+            {"key": "edge", "n_records": 100, "success_rate": 0.351, "n_questions": 100},
+            {"key": "never", "n_records": 100, "success_rate": 0.0, "n_questions": 100},
+        ]
+    )
+    centres = [("half", 0.0, 60), ("half", 1.0, 40), ("edge", 0.002, 50), ("edge", 0.7, 50)]
+    clusters = histogram(*(("domain", *one) for one in centres), ("domain", "never", 0.0, 100))
+    weights = by_domain(DRPO.from_stats(Stats(rows, clusters=clusters), preset="budget"))
+    # Means over the questions of clusters above 0 of 1 / (mu_d sqrt(pi_c) mu_c); N cancels.
+    half = 1 / (0.4 * np.sqrt(0.4))
+    low, high = (1 / (0.351 * np.sqrt(0.5) * rate) for rate in (0.002, 0.7))
+    edge = (low + high) / 2
+    others = (half + edge) / 2
+    scale = 3 / (half + edge + others)
+    wanted = {"half": half * scale, "edge": edge * scale, "never": 1.0}
+    for name, weight in wanted.items():
+        assert weights[name]["weight"] == pytest.approx(weight)
+        assert weights[name]["rarity_factor"] == pytest.approx(1.0)
+        assert weights[name]["difficulty_factor"] == pytest.approx(weight)
+    # Half of edge's questions are at the bound, ten times the median, which is half's one cluster.
+    assert weights["edge"]["bound_share"] == pytest.approx(0.5)
+    held = (10 * half + high) / 2
+    scale = 3 / (half + held + (half + held) / 2)
+    assert weights["half"]["weight_bounded"] == pytest.approx(half * scale)
+    assert weights["edge"]["weight_bounded"] == pytest.approx(held * scale)
+    # Whatever the bound takes from the others, a domain that was never right has their mean.
+    assert weights["never"]["weight_bounded"] == pytest.approx(1.0)
+
+
 def test_weights_without_any_difficulty_follow_rarity_alone() -> None:
     rows = DRPO.from_stats(None, priors={"a": 9_000, "b": 1_000}, domain_key="sex").weights()
     assert rows[1]["weight"] / rows[0]["weight"] == pytest.approx(9)

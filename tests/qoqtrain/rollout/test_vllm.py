@@ -6,6 +6,7 @@ It speaks the fields that vLLM documents; no vLLM ran here.
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pytest
 from qoqdata.errors import QoqdataError, UsageError
 from qoqtrain.rollout.protocol import Prompt, SamplingSettings
 from qoqtrain.rollout.servers import Servers
-from qoqtrain.rollout.vllm import ServerSampler, chat_message, load_weights
+from qoqtrain.rollout.vllm import VllmSampler, chat_message, load_weights
 from tests.qoqtrain.loopback import serving
 
 SAMPLING = SamplingSettings(n=2, temperature=0.7, top_p=0.9, max_tokens=5)
@@ -54,8 +55,8 @@ def server():
         yield f"{address}/v1", asked, reply
 
 
-def sampler(*urls: str) -> ServerSampler:
-    return ServerSampler(
+def sampler(*urls: str) -> VllmSampler:
+    return VllmSampler(
         Servers(urls),
         "policy",
         lambda record: [chat_message(record["question"], [], MARK)],
@@ -182,12 +183,55 @@ def test_a_wrong_answer_is_not_asked_of_another_server():
     assert both.servers.lost == {}
 
 
-def test_no_server_and_no_ecg():
+def test_no_server():
     with pytest.raises(QoqdataError, match="does not answer"):
         sampler("http://127.0.0.1:9/v1")(prompts("a"), SAMPLING, seed=1, step=2)
-    ecg = [Prompt({"id": "a", "ecg": {"fs": 500.0}}, 3, 0)]
-    with pytest.raises(UsageError, match="reads no ECG"):
-        sampler("http://127.0.0.1:9/v1")(ecg, SAMPLING, seed=1, step=2)
+
+
+def test_an_embedded_prompt_is_a_completion_with_its_tensor_alone():
+    """In base64 what torch.save writes; tokens and log-probabilities as completions have them."""
+    torch = pytest.importorskip("torch")
+    asked: list[tuple[str, dict]] = []
+
+    def answer(path: str, body: dict) -> tuple[int, bytes]:
+        asked.append((path, body))
+        choices = [
+            {
+                "index": index,
+                "text": "fine",
+                "finish_reason": "stop",
+                "token_ids": [4, 5],
+                "logprobs": {"token_logprobs": [-0.25, -0.5]},
+            }
+            for index in (0, 1)
+        ]
+        content = {"choices": choices, "usage": {"prompt_tokens": 3}}
+        return 200, json.dumps(content).encode()
+
+    whole = torch.arange(40, dtype=torch.bfloat16).view(10, 4)
+    plain = SamplingSettings(n=2, temperature=1.0, top_p=1.0, max_tokens=5)
+    with serving(answer) as address:
+        embedded = replace(sampler(f"{address}/v1"), embeddings={0: whole[2:5]}, silent=(11,))
+        found = embedded(prompts("a"), plain, seed=1, step=2)
+    ((path, body),) = asked
+    assert path == "/v1/completions" and not {"prompt", "messages"} & set(body)
+    content = base64.b64decode(body["prompt_embeds"])
+    read = torch.load(io.BytesIO(content), weights_only=True)
+    assert read.dtype == torch.bfloat16 and torch.equal(read, whole[2:5])
+    assert read.untyped_storage().nbytes() == 3 * 4 * 2
+    assert (body["n"], body["max_tokens"], body["logit_bias"]) == (2, 5, {"11": -100})
+    assert [(one.index, one.tokens, one.logprobs) for one in found] == [
+        (0, (4, 5), (-0.25, -0.5)),
+        (1, (4, 5), (-0.25, -0.5)),
+    ]
+
+
+def test_a_server_without_embeddings_is_told_how_it_has_them():
+    torch = pytest.importorskip("torch")
+    with serving(lambda *_: (400, b"You must set `--enable-prompt-embeds`")) as address:
+        embedded = replace(sampler(f"{address}/v1"), embeddings={0: torch.zeros(3, 4)})
+        with pytest.raises(QoqdataError, match=r"status 400.*Fix: start vLLM 0.24"):
+            embedded(prompts("a"), SAMPLING, seed=1, step=2)
 
 
 def test_images_stand_where_the_text_marks_them():

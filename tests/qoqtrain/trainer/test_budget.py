@@ -113,6 +113,10 @@ def test_weights_are_those_that_a_run_starts_with(small: dict[str, Any]) -> None
     del small["mix"]
     planned = qoqtrain.dry_run(small | {"ecg": "auto"}).weights
     assert qoqtrain.weights(small["data"]) == planned
+    assert all(row["measured_by"] == "prior-label-entropy" for row in planned)
+    for column in ("weight", "weight_bounded"):
+        total = sum(row["n"] for row in planned)
+        assert sum(row["n"] * row[column] for row in planned) == pytest.approx(total)
     # Counts of the data, which the mix has corrected already, are another table.
     assert qoqtrain.weights(small["data"], preset="streaming") != planned
 

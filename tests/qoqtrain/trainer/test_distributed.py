@@ -65,6 +65,25 @@ def test_two_ranks_end_with_the_same_weights_which_are_those_of_one(small, tmp_p
 
 
 @pytest.mark.slow
+def test_ranks_that_take_their_own_row_groups_train_as_one_rank_does(small, tmp_path):
+    """Who asks what is another matter than what is asked."""
+    small["steps"] = 2
+    in_turn = together({**small, "out": str(tmp_path / "turn")}, 2)
+    of_turn = rollouts_by_rank(tmp_path / "turn")
+    small["own_row_groups"] = True
+    found = together(small, 2)
+    assert rollouts_by_rank(Path(small["out"])) != of_turn
+    agree(found, in_turn)
+    agree(found, alone(small, tmp_path / "alone"))
+
+
+def rollouts_by_rank(out: Path) -> dict[str, list[str]]:
+    """The questions of each file of rollouts, which names step and rank."""
+    files = sorted((out / "rollouts.parquet").glob("*.parquet"))
+    return {path.name: pl.read_parquet(path)["id"].to_list() for path in files}
+
+
+@pytest.mark.slow
 def test_two_ranks_with_zero_2_train_as_one_rank_does(small, tmp_path):
     small["steps"] = 3
     found = together(small, 2)

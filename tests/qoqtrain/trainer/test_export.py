@@ -40,7 +40,7 @@ class Server:
         self.policy = load_policy(folder, dtype="float32")[0].eval()
         self.loaded += 1
 
-    def sampler(self, run: Any, rows: Any) -> Any:
+    def sampler(self, run: Any, rows: Any, _: Any) -> Any:
         """The run's sampler with the server's policy, and the log-probabilities of what it drew."""
         local = replace(local_sampler(run, rows), policy=self.policy)
 

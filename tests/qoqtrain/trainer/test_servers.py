@@ -30,8 +30,8 @@ class Known:
         self.prompts: dict[str, tuple[int, list[tuple[str, list[int]]]]] = {}
         real = policy_step.sampler_of
 
-        def noting(run: Any, rows: Any) -> Callable[..., Any]:
-            sampler = real(run, rows)
+        def noting(run: Any, rows: Any, records: Any) -> Callable[..., Any]:
+            sampler = real(run, rows, records)
 
             def sample(prompts: Any, sampling: Any, **place: int) -> Any:
                 tokenizer = run.collator.processor.tokenizer

@@ -94,6 +94,7 @@ def test_unreadable_files(tmp_path):
 def test_the_fingerprint_holds_what_decides_the_numbers():
     one = settings("steps=10")
     assert one.fingerprint() == settings("steps=99", "out=elsewhere").fingerprint()
+    assert one.fingerprint() == settings("steps=10", "own_row_groups=true").fingerprint()
     assert one.fingerprint() != settings("steps=10", "loss.kl=0.1").fingerprint()
     cosine = [settings(f"steps={n}", "optimizer.schedule=cosine").fingerprint() for n in (1, 2)]
     assert cosine[0] != cosine[1]
