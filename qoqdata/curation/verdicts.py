@@ -257,11 +257,12 @@ def _of_faults(faults: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
-    """Verdicts on records whose answer is still the one that the audit held for wrong."""
+    """Verdicts on training records whose answer is still the one that the audit held for wrong:
+    what others measure stays what it is."""
     found = read_label_errors(dataset.layout)
     answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
     records = found.join(answers, on=["id", "answer"], how="semi").filter(
-        recipe.on_finding == "drop"
+        (pl.col("split") == "train") & (recipe.on_finding == "drop")
     )
     shown = pl.col("likelier_confidence").round(2), pl.col("confidence").round(2)
     evidence = pl.format("{} {} against {}", "likelier", *shown)

@@ -41,6 +41,7 @@ def readme(facts: Facts, url: str | None, figures: tuple[str, ...] = ()) -> str:
         _labels(facts),
         _people(facts),
         _statistics(facts, figures),
+        _prevalence(facts),
         _answerers(facts),
         _curation(facts),
         _leakage(facts),
@@ -258,6 +259,25 @@ def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
         f"{f' (from {escape(policies[0])})' if policies else ''}.\n\n"
         f"{table(tuple(heads.values()), rows.iter_rows())}\n"
         f"{_figure(figures, FIGURES[1], 'Rarity and difficulty by domain')}"
+    )
+
+
+def _prevalence(facts: Facts) -> str:
+    """Labels against the counts that were published of a complete copy."""
+    if not facts.prevalence.height:
+        return ""
+    heads = ("source", "task", "labels", "published", "verdict", "published counts from")
+    rows = (
+        (
+            *(row["source"], row["task"], row["found"], row["published"], row["verdict"]),
+            facts.cards[row["source"]].expected.labels[row["task"]].according_to,
+        )
+        for row in facts.prevalence.iter_rows(named=True)
+    )
+    return (
+        "## Labels against published counts\n\n"
+        "How often each label is right, in all records that were built, beside a complete copy.\n\n"
+        f"{table(heads, rows)}"
     )
 
 
