@@ -54,6 +54,7 @@ def told(dataset: Dataset, *, probe: bool = False, **settings: Any) -> set[str]:
     curated = qoqdata.curate(dataset, burned_in=False, **settings)
     verdicts = curated.verdicts.select("rule", "reason")
     rules |= {f"{rule}: {reason}" for rule, reason in verdicts.iter_rows()}
+    rules |= {"study_copy"} if curated.study_copies.height else set()
     alike = curated.duplicates.filter(outcome="reported").select("copy", "way", "contradicts")
     for copy, way, contradicts in alike.iter_rows():
         rules.add(f"{copy}, {way}" + ", with another answer" * contradicts)
