@@ -285,13 +285,17 @@ def _answerers(facts: Facts) -> str:
     """What is scored without looking at an image: what a policy must beat."""
     if facts.answerers is None or not facts.answerers.height:
         return ""
-    heads = ("source", "task", "split", "questions", "always the same", "text only", "file facts")
-    rows = facts.answerers.drop("commonest").iter_rows()
+    heads = (
+        *("source", "task", "split", "questions", "always the same", "text only", "file facts"),
+        "why there is no score",
+    )
+    rows = facts.answerers.drop("kind", "commonest").iter_rows()
     return (
         "## Scores without an image\n\n"
         "Label F1 of three that see no image: one always gives the commonest answer, one reads "
         "the question and its context, one knows sizes, views, spacing, age and sex; fitted on "
-        "other patients. A policy that scores no more has learnt nothing from images.\n\n"
+        "other patients. Of quantities: within the tolerance. A policy that scores no more has "
+        "learnt nothing from images.\n\n"
         f"{table(heads, rows)}"
     )
 

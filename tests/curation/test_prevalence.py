@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qoqdata as library
-from qoqdata.curation.audit.prevalence import AGREES, CHOSEN, LIMITED, PREVALENCE, verdict_on
+from qoqdata.curation.audit.prevalence import AGREES, CHOSEN, FEW, LIMITED, PREVALENCE, verdict_on
 from tests.cli.conftest import qoqdata  # noqa: F401
 from tests.curation.film_table import Film, built
 
@@ -31,7 +31,8 @@ def counts(benign: int = 0, malignant: int = 0, normal: int = 0, **more: int) ->
         (counts(435, 210, 132), AGREES),
         (counts(437, 207, 133), AGREES),
         (counts(40, 20, 13), AGREES),
-        (counts(1), AGREES),
+        (counts(1), FEW),
+        (counts(8, 2, 2), FEW),
         (counts(210, 437, 133), "swapped: benign, malignant"),
         (counts(105, 218, 66), "swapped: benign, malignant"),
         (counts(133, 437, 210), "swapped: benign, malignant, normal"),
@@ -67,7 +68,7 @@ def test_inverted_answers_of_two() -> None:
     assert verdict_on({"No": 100, "Yes": 900}, published, questions=1000) == "inverted: No, Yes"
     assert verdict_on({"No": 11, "Yes": 89}, published, questions=100) == "inverted: No, Yes"
     # Ten questions tell nothing, nor do answers that are as common as each other.
-    assert verdict_on({"No": 9, "Yes": 1}, published, questions=10) == AGREES
+    assert verdict_on({"No": 9, "Yes": 1}, published, questions=10) == FEW
     assert verdict_on({"No": 50, "Yes": 50}, {"No": 50, "Yes": 50}, questions=100) == AGREES
 
 
@@ -87,7 +88,7 @@ def test_one_of_several_labels() -> None:
     assert told == "one of several: each question has one label"
     assert verdict_on(published, published, questions=200, published_questions=200) == AGREES
     few = {"a": 3, "b": 2, "c": 1}
-    assert verdict_on(few, published, questions=6, published_questions=200) == AGREES
+    assert verdict_on(few, published, questions=6, published_questions=200) == FEW
 
 
 @pytest.mark.parametrize("part", [1, 2, 5])

@@ -25,7 +25,7 @@ from qoqdata.contract.vocabulary import ANSWER_JOIN
 from qoqdata.dataset import Dataset
 
 #: A row a source and task whose card has published counts. `found` and `published` count labels;
-#: `most` is the label whose share differs most, with both shares. `verdict` is one of AGREES,
+#: `most` is the label whose share differs most, with both shares. `verdict` is one of AGREES, FEW,
 #: LIMITED and CHOSEN, or names the fault.
 PREVALENCE = {
     "source": pl.String,
@@ -40,6 +40,8 @@ PREVALENCE = {
     "verdict": pl.String,
 }
 AGREES = "agrees"
+#: Of so few labels that all of them could be the commonest one.
+FEW = "too few to tell"
 #: Of sets that were built with a limit, whose units are the first and no sample.
 LIMITED = "built with a limit"
 CHOSEN = "a part not drawn by chance"
@@ -100,7 +102,7 @@ def verdict_on(
     published_questions: int | None = None,
     limited: bool = False,
 ) -> str:
-    """AGREES, LIMITED, CHOSEN or the fault of labels `found` so many times in `questions`.
+    """AGREES, FEW, LIMITED, CHOSEN or the fault of labels `found` so many times in `questions`.
 
     `published` counts those of a complete copy, which asks `published_questions`; None of tasks
     with one label a question. `limited`: the set holds the first units of its copy.
@@ -112,7 +114,8 @@ def verdict_on(
     if published_questions and _one_of_several(here, there, questions, published_questions):
         return "one of several: each question has one label"
     if _fits(here, there, _UNLIKELY):
-        return AGREES
+        one_answer = np.where(np.arange(len(there)) == there.argmax(), here.sum(), 0)
+        return FEW if _fits(one_answer, there, _UNLIKELY) else AGREES
     for fault in _explanations(here, there, labels):
         return fault
     if (here <= there).all():
