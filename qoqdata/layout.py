@@ -75,6 +75,11 @@ class Layout:
         return self.root / "curation" / "duplicates.parquet"
 
     @property
+    def study_copies(self) -> Path:
+        """Images that stand twice in one study."""
+        return self.root / "curation" / "study_copies.parquet"
+
+    @property
     def quality_findings(self) -> Path:
         return self.root / "curation" / "quality.parquet"
 

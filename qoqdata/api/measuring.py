@@ -136,22 +136,32 @@ def audit(
     *,
     limit: int = LIMIT,
     label_errors: bool = False,
+    harmonise: str | Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> Audit:
     """What is wrong with the labels of a set's kept records, found without looking at images.
 
     What those score who see no image, of at most `limit` questions of a source, task and split;
     how far the answers of later splits are spread otherwise; questions whose answer stands in
-    their own text; contexts of different studies that are nearly the same. The scores go into the
-    set's curation/, and its card shows them. `label_errors` also looks at the images of train for
-    answers that are likely wrong (needs `pip install 'qoqdata[labels]'`); `progress` hears of them.
-    Raises UsageError for a set behind a URL, and where cleanlab is missing.
+    their own text; contexts of different studies that are nearly the same; labels that are right
+    otherwise often than their card's published counts. The scores go into the set's curation/, and
+    its card shows them. `label_errors` also looks at images for answers that are likely wrong, for
+    held-out labels that disagree with train and for sources that contradict each other (needs
+    `pip install 'qoqdata[labels]'`); `progress` hears of them. `harmonise` is a table of concepts
+    (see `qoqdata.concepts`) that says which labels of your own sources mean the same as others'.
+    Raises UsageError for a set behind a URL, a table at fault, and where cleanlab is missing.
     """
     from qoqdata.curation.audit import run_audit
 
     target = dataset_in_folder(dataset, command="audit")
     target.check_some()
-    return run_audit(target, limit, label_errors=label_errors, progress=progress or silent)
+    return run_audit(
+        target,
+        limit,
+        label_errors=label_errors,
+        harmonise=harmonise,
+        progress=progress or silent,
+    )
 
 
 def prove(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,9 @@ from qoqdata import command_line, console
 from qoqdata.statistics.probe import LIMIT
 
 if TYPE_CHECKING:
-    from qoqdata.curation.audit import Audit
+    import polars as pl
+
+    from qoqdata.curation.audit import Audit, ProbedLabels
 
 EPILOG = """Example:  qoqdata audit ./set"""
 
@@ -31,6 +34,10 @@ def audit_command(
             "--label-errors", help="Also find answers that are likely wrong; looks at images."
         ),
     ] = False,
+    harmonise: Annotated[
+        str | None,
+        typer.Option(help="With --label-errors, a table of concepts that your sources share."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="All tables as JSON.")] = False,
 ) -> None:
     """Find labels that text or file facts give away, and splits whose answers differ.
@@ -39,22 +46,30 @@ def audit_command(
     context, one knows sizes, views, spacing, age and sex. Their scores (label F1, out of fold) go
     into the card. Tells splits whose answers are spread otherwise than in train, and questions
     whose answer stands in their own text, and contexts of different studies that are nearly the
-    same. With --label-errors a probe that has not seen the patient says which answers of train are
-    likely wrong: a person, or the recipe of `qoqdata curate`, decides. Exit code 1 means that
-    something was found.
+    same. Where a card has published counts of labels, a mapping that is wrong throughout is told.
+    With --label-errors a probe that has not seen the patient says which answers are likely wrong,
+    which held-out labels disagree with train, and which sources contradict each other: a person
+    decides, or of train the recipe of `qoqdata curate`. Exit code 1 means that something was found.
     """
     with console.counter("images", quiet=json) as progress:
-        found = qoqdata.audit(dataset, limit=limit, label_errors=label_errors, progress=progress)
+        found = qoqdata.audit(
+            dataset,
+            limit=limit,
+            label_errors=label_errors,
+            harmonise=harmonise,
+            progress=progress,
+        )
+    tables = ["answerers", "shifts", "giveaways", "alike_texts", "prevalence"]
+    listed = {name: getattr(found, name) for name in tables}
+    faults = [found.told, found.shifted, found.giveaways, found.alike_texts, found.mismapped]
+    if (probed := found.probed) is not None:
+        listed |= {"label_errors": probed.errors, "held_out": probed.held_out}
+        listed["contradictions"] = probed.contradictions
+        faults += [probed.errors, probed.estranged, probed.contradictions]
     if json:
-        tables = ["answerers", "shifts", "giveaways", "alike_texts"]
-        if label_errors:
-            tables.append("label_errors")
-        console.emit_json({name: getattr(found, name).to_dicts() for name in tables})
+        console.emit_json({name: table.to_dicts() for name, table in listed.items()})
     else:
         show(found)
-    faults = [found.told, found.shifted, found.giveaways, found.alike_texts]
-    if found.label_errors is not None:
-        faults.append(found.label_errors)
     clean = not any(table.height for table in faults)
     command_line.leave(command_line.DONE if clean else command_line.FINDINGS)
 
@@ -77,14 +92,17 @@ def show(found: Audit) -> None:
             .len("texts")
             .sort("source", "split", "other_split"),
         ),
-        (
-            "\nanswers that are likely wrong",
-            None
-            if found.label_errors is None
-            else found.label_errors.group_by("source", "task", "answer", "likelier")
-            .len("questions")
-            .sort("source", "task", "answer", "likelier"),
-        ),
+        ("\nlabels against published counts", found.prevalence),
+        *(() if found.probed is None else _probed(found.probed)),
     ):
-        if table is not None and table.height:
+        if table.height:
             console.table(table.columns, table.iter_rows(), title=title)
+
+
+def _probed(found: ProbedLabels) -> Iterator[tuple[str, pl.DataFrame]]:
+    """What the probe says: titles and tables."""
+    keys = ["source", "task", "split", "answer", "likelier"]
+    errors = found.errors.group_by(keys).len("questions").sort(keys)
+    yield "\nanswers that are likely wrong", errors
+    yield "\nheld-out labels that are told far worse than those of train", found.estranged
+    yield "\nsources that contradict each other", found.contradictions

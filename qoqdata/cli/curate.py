@@ -68,7 +68,8 @@ def curate_command(
     Records with a finding in a text are held back: not trained on and not published until the
     recipe accepts or drops them. Verdicts go to curation/verdicts.parquet, findings without their
     text to curation/phi.parquet, pairs of images and signals to curation/leakage.parquet, repeated
-    questions to curation/duplicates.parquet, faults to curation/quality.parquet. Text burned into
+    questions to curation/duplicates.parquet, images that stand twice in one study to
+    curation/study_copies.parquet, faults to curation/quality.parquet. Text burned into
     images goes to curation/burned_in.parquet with its box, and to burned_in.html to look at.
     Copies that are encoded, scaled, windowed, flipped or turned by a quarter are found, and cropped
     ones that are not flipped or turned. With an index of a benchmark, training records that show
@@ -100,6 +101,7 @@ def counts(result: Curation) -> dict[str, Any]:
         "by_place": _counted(result.findings, *_PLACES).to_dicts(),
         "records_in_two_splits": leaks,
         "duplicates": _counted(result.duplicates, *_DUPLICATES).to_dicts(),
+        "study_copies": _counted(result.study_copies, *_COPIES).to_dicts(),
         "faults": _counted(result.faults, *_FAULTS).to_dicts(),
         "benchmark_images": None
         if result.benchmark_images is None
@@ -113,6 +115,7 @@ def show(result: Curation) -> None:
     for findings, keys in (
         (result.findings, _PLACES),
         (result.duplicates, _DUPLICATES),
+        (result.study_copies, _COPIES),
         (result.faults, _FAULTS),
         (result.benchmark_images, _BENCHMARKS),
     ):
@@ -140,6 +143,7 @@ def show(result: Curation) -> None:
 #: What findings are counted by.
 _PLACES = ("source", "column", "rule", "language", "outcome")
 _DUPLICATES = ("source", "split", "task", "kept_source", "copy", "contradicts", "outcome")
+_COPIES = ("source", "split", "view", "other_view", "laterality", "other_laterality", "outcome")
 _FAULTS = ("source", "split", "medium", "fault", "outcome")
 _BENCHMARKS = ("benchmark", "source", "split", "outcome")
 

@@ -109,6 +109,19 @@ class ExpectedTable(_Part):
     other_names: tuple[Text, ...] = Field(description="counted where the first is not there")
 
 
+class ExpectedLabels(_Part):
+    """How often each label is right in a complete copy, as it was published."""
+
+    counts: dict[Text, Annotated[int, Field(ge=0)]] = Field(
+        min_length=2, description="questions of the task by right label; all labels that it has"
+    )
+    questions: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="of a multi task, where it is published: how many are asked"
+    )
+    split: Split | None = Field(None, description="null: of all splits")
+    according_to: Text = Field(description="where the figures are from")
+
+
 class Expected(ExpectedCounts):
     """Counts of a complete copy, which every build compares with its own."""
 
@@ -117,6 +130,9 @@ class Expected(ExpectedCounts):
     )
     tables: dict[Text, int | ExpectedTable] = Field(
         {}, description="rows of a table, by its path below the root or by its name alone"
+    )
+    labels: dict[Slug, ExpectedLabels] = Field(
+        {}, description="by task; `qoqdata audit` holds the answers of a set against them"
     )
     note: str | None = None
 
@@ -207,4 +223,16 @@ class Card(_Part):
             raise ValueError(f"labels map to {stray}, which no task offers")
         if not self.tasks and not self.needs_mapping:
             raise ValueError("a card needs at least one task")
+        return self
+
+    @model_validator(mode="after")
+    def _counted_labels_are_options(self) -> Self:
+        for name, expected in self.expected.labels.items():
+            task = self.tasks.get(name)
+            if task is None or task.options is None:
+                raise ValueError(f"expected.labels counts {name}, which is no task with options")
+            if stray := sorted(set(expected.counts) - set(task.options)):
+                raise ValueError(f"expected.labels counts {stray}, which {name} does not offer")
+            if expected.questions is not None and task.kind != "multi":
+                raise ValueError(f"expected.labels.{name}: questions are the sum of the counts")
         return self

@@ -1,7 +1,8 @@
 """Records that show an image or a signal of a benchmark, by an index of the benchmark's copy.
 
-What counts as the same is what counts within a data set (`alike.py`). One image of a record is
-enough: a benchmark shows single slices and frames of what training has whole.
+What counts as the same is what counts within a data set (`alike.py`), crops too
+(`benchmark_crops.py`). One image of a record is enough: a benchmark shows single slices and frames
+of what training has whole.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from qoqdata.curation.alike import AT_ONCE, COARSE, contents, every_turn, unit_rows
+from qoqdata.curation.benchmark_crops import CROPS, benchmark_crops
 from qoqdata.curation.details import SIDE, ImageViews, detail_of, details_of
 from qoqdata.curation.hamming import pairs_within
 from qoqdata.curation.likenesses import thumbnails
@@ -23,7 +25,7 @@ from qoqdata.roles import evaluation_sources
 
 #: A row what a record shows and the likest of a benchmark; `medium` is "image" or "ecg", `image`
 #: the number of the record's image (a signal has none), `file` the place in the copy, `way` how
-#: that image lies against the record's.
+#: that image lies against the record's, one of WAYS or CROPPED.
 BENCHMARK_IMAGES = {
     "id": pl.String,
     "source": pl.String,
@@ -54,7 +56,7 @@ def find_benchmark_images(
     distinct = contents(same.shown.drop("content"))
     index = index.with_row_index("entry").filter(pl.col("bits").is_not_null())
     details = details_of(dataset, distinct)
-    parts = []
+    found = pl.DataFrame(schema=CROPS)
     for medium in COARSE:
         entries = index.filter(medium=medium)
         asked = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium)).join(
@@ -64,19 +66,12 @@ def find_benchmark_images(
             pairs = _coarse(dataset, distinct, entries, near, medium)
             if medium == "image":
                 pairs = _of_detail(details, entries, pairs, detail)
-            parts.append(pairs)
-    empty = pl.DataFrame(
-        schema={
-            "content": pl.UInt32,
-            "entry": pl.UInt32,
-            "distance": pl.Int32,
-            "way": pl.String,
-            "correlation": pl.Float32,
-        }
-    )
-    pairs = pl.concat([empty, *(part.select(empty.columns) for part in parts)])
+            found = pl.concat([found, pairs.select(list(CROPS))])
+        if medium == "image":
+            crops = benchmark_crops(dataset, distinct, asked, entries, found, detail)
+            found = pl.concat([found, crops])
     likest = (
-        pairs.join(index.select("entry", "benchmark", "file"), on="entry")
+        found.join(index.select("entry", "benchmark", "file"), on="entry")
         .sort("correlation", "file", descending=[True, False])
         .unique(["content", "benchmark"], keep="first", maintain_order=True)
     )

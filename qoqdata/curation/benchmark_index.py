@@ -1,8 +1,8 @@
 """The index of a benchmark's images and ECGs: what each is recognised by, from the user's copy.
 
-It holds a digest, 64 bits and small grey images, or the small curve of an ECG, so that training
-sets are checked against it where the benchmark itself does not lie. Small images are still images:
-it is for whoever may hold them.
+It holds a digest, 64 bits, words of keypoints and small grey images, or the small curve of an ECG,
+so that training sets are checked against it where the benchmark itself does not lie. Small images
+are still images: it is for whoever may hold them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ from numpy.typing import NDArray
 
 from qoqdata.atomic import replacing
 from qoqdata.curation.details import SIDE, small_grey
+from qoqdata.curation.overlaps import SIDE as LARGE
 from qoqdata.errors import BadTable, InputError, MissingFile, UsageError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.readers.ecg import read_ecg
 from qoqdata.records.content import Ecg
 from qoqdata.records.images import image_from_file
+from qoqdata.records.keypoints import BYTES
 from qoqdata.records.likeness import CURVE, image_likeness, signal_likeness
 from qoqdata.sources.rawtree import RawTree, open_raw
 
 #: A row an image (`medium` "image") or a recording ("ecg"); `file` is its path below the copy, of a
-#: member `container#member`. `thumbnail` is that of the likeness, (16, 16), or its curve; `grey`
-#: (64, 64), which recordings have none of, is what details are compared by.
+#: member `container#member`. `thumbnail` is that of the likeness, (16, 16), or its curve. Images
+#: alone have the others: `grey` (64, 64) is what details are compared by, `keypoints` (see
+#: `records/keypoints.py`; null where nothing stands out) and `large` (96, 96) what crops are.
 SCHEMA = pa.schema(
     [
         pa.field("benchmark", pa.string(), nullable=False),
@@ -42,10 +45,12 @@ SCHEMA = pa.schema(
         pa.field("bits", pa.uint64()),
         pa.field("thumbnail", pa.binary(CURVE), nullable=False),
         pa.field("grey", pa.binary(SIDE**2)),
+        pa.field("keypoints", pa.binary(BYTES)),
+        pa.field("large", pa.binary(LARGE**2)),
     ]
 )
 #: Raised when the same image or recording would give other values.
-VERSION = 2
+VERSION = 3
 _VERSION = b"benchmark index"
 
 _SUFFIXES = ("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff", "*.webp", "*.gif", "*.jp2")
@@ -118,12 +123,18 @@ def read_index(path: Path) -> pl.DataFrame:
         raise MissingFile(
             "there is no such index", where=str(path), fix="make it with `qoqdata benchmark-index`"
         )
-    fix = "write it anew with `qoqdata benchmark-index`"
+    fix = f"write it anew with `qoqdata benchmark-index RAW --out {path}`"
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            if schema != SCHEMA or (schema.metadata or {}).get(_VERSION) != str(VERSION).encode():
-                raise BadTable("is no index of this version", where=str(path), fix=fix)
+            version = (schema.metadata or {}).get(_VERSION)
+            if version is None:
+                raise BadTable("is no index of a benchmark", where=str(path), fix=fix)
+            if version != str(VERSION).encode():
+                what = f"is an index of version {version.decode()}, and {VERSION} is read"
+                raise BadTable(what, where=str(path), fix=fix)
+            if schema != SCHEMA:
+                raise BadTable("has other columns than an index", where=str(path), fix=fix)
             table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise BadTable("is no sound Parquet file", where=str(path), fix=fix) from error
@@ -162,12 +173,14 @@ def _recordings(raw: RawTree) -> Iterator[str]:
 
 def _row(one: _Found) -> dict[str, object] | InputError:
     grey: bytes | None = None
+    large: bytes | None = None
     try:
         path = one.raw.resolve(one.file)
         if one.medium == "image":
             image, _ = image_from_file(path)
             likeness = image_likeness(image.pixels)
-            grey = small_grey(_colour(image.pixels)).tobytes()
+            colour = _colour(image.pixels)
+            grey, large = (small_grey(colour, side).tobytes() for side in (SIDE, LARGE))
         else:
             own = read_ecg(path)
             likeness = signal_likeness(Ecg(own.leads, own.fs, own.signal, own.valid))
@@ -181,6 +194,8 @@ def _row(one: _Found) -> dict[str, object] | InputError:
         "bits": likeness.bits,
         "thumbnail": likeness.thumbnail,
         "grey": grey,
+        "keypoints": likeness.keypoints,
+        "large": large,
     }
 
 

@@ -65,9 +65,16 @@ def _unknown(pairs: Shared, contents: NDArray[np.uint32], known: pl.DataFrame) -
 def _coarse(pairs: Shared, dataset: Dataset, some: pl.DataFrame) -> Shared:
     """The pairs whose small images correlate when the one is laid over the other."""
     numbers, at = np.unique([pairs.one, pairs.other], return_inverse=True)
-    small = thumbnails(dataset, some[numbers]).astype(np.float32)
-    small = small.reshape(-1, THUMBNAIL, THUMBNAIL)
     one, other = at.reshape(2, -1)
+    return laid_over(pairs, one, other, thumbnails(dataset, some[numbers]))
+
+
+def laid_over(
+    pairs: Shared, one: NDArray[np.intp], other: NDArray[np.intp], values: NDArray[np.uint8]
+) -> Shared:
+    """The pairs, of the rows `one` and `other` of small images (n, 256), that correlate when the
+    one is laid over the other."""
+    small = values.astype(np.float32).reshape(-1, THUMBNAIL, THUMBNAIL)
     likely = np.zeros(len(one), bool)
     for part in _parts(len(one)):
         across, down = (_laying(pairs.scale[part, n], pairs.shift[part, n]) for n in (0, 1))

@@ -34,6 +34,7 @@ from qoqdata.curation.recipe import (
     Quality,
 )
 from qoqdata.curation.sameness import Sameness, sameness
+from qoqdata.curation.study_copies import find_study_copies
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
@@ -54,6 +55,7 @@ class Curation:
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
     duplicates: pl.DataFrame
+    study_copies: pl.DataFrame
     faults: pl.DataFrame
     verdicts: pl.DataFrame
     phi: PhiReceipt
@@ -87,6 +89,7 @@ def curate(
     same = sameness(dataset, **recipe.likeness.model_dump(), progress=progress)
     leaks = _leaks(same, recipe.leakage)
     duplicates = _duplicates(same, recipe.duplicates)
+    copies = find_study_copies(dataset, same).with_columns(outcome=pl.lit("reported"))
     faults = _faults(dataset, same, recipe.quality)
     shown = None
     if benchmarks is not None:
@@ -119,13 +122,16 @@ def curate(
             (layout.phi_findings, findings),
             (layout.leakage_findings, leaks),
             (layout.duplicates, duplicates),
+            (layout.study_copies, copies),
             (layout.quality_findings, faults),
         ):
             _write_findings(path, rows)
         if shown is not None:
             _write_findings(layout.benchmark_images, shown)
         phi = write_phi_receipt(dataset, findings, recogniser=name)
-    return Curation(findings, leaks, duplicates, faults, verdicts, phi, benchmark_images=shown)
+    return Curation(
+        *(findings, leaks, duplicates, copies, faults, verdicts, phi), benchmark_images=shown
+    )
 
 
 def _write_findings(path: Path, table: pl.DataFrame | None) -> None:
@@ -255,11 +261,12 @@ def _of_faults(faults: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
-    """Verdicts on records whose answer is still the one that the audit held for wrong."""
+    """Verdicts on training records whose answer is still the one that the audit held for wrong:
+    what others measure stays what it is."""
     found = read_label_errors(dataset.layout)
     answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
     records = found.join(answers, on=["id", "answer"], how="semi").filter(
-        recipe.on_finding == "drop"
+        (pl.col("split") == "train") & (recipe.on_finding == "drop")
     )
     shown = pl.col("likelier_confidence").round(2), pl.col("confidence").round(2)
     evidence = pl.format("{} {} against {}", "likelier", *shown)

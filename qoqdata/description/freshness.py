@@ -32,7 +32,7 @@ def stale_answerers(answerers: pl.DataFrame, kept: pl.DataFrame) -> bool:
     """Whether an audit asked questions that the `kept` records do not hold, or missed a task that
     it asked in another split."""
     keys = ["source", "task", "split"]
-    now = kept.filter(pl.col("options").is_not_null()).group_by(keys).len("now")
+    now = kept.group_by(keys).len("now")
     both = answerers.join(now, on=keys, how="left")
     asked = answerers.select("source", "task").unique()
     missed = now.join(asked, on=["source", "task"]).join(answerers, on=keys, how="anti")

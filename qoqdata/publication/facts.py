@@ -10,7 +10,7 @@ import polars as pl
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Manifest
 from qoqdata.contract.vocabulary import SPLITS
-from qoqdata.curation.audit import read_answerers
+from qoqdata.curation.audit import PREVALENCE, compare_prevalence, read_answerers
 from qoqdata.curation.correction import corrected_counts
 from qoqdata.dataset import Dataset
 from qoqdata.description.freshness import stale_statistics
@@ -32,8 +32,9 @@ class Facts:
     records by split; `overlap`: patients and studies in all and in more than one split;
     `labels` (`label_summary`) and `people` (`people_by_domain`) of kept records; `stats`: None
     where there are none of these records; `answerers`: what is scored without an image, None
-    before an audit; `corrected`: records with an answer that a person corrected, by source;
-    `samples`: one record a domain, of sources of which it may be shown."""
+    before an audit; `prevalence`: labels against the published counts of cards; `corrected`:
+    records with an answer that a person corrected, by source; `samples`: one record a domain, of
+    sources of which it may be shown."""
 
     manifest: Manifest
     cards: Mapping[str, Card]
@@ -46,6 +47,7 @@ class Facts:
     people: pl.DataFrame
     stats: Stats | None
     answerers: pl.DataFrame | None
+    prevalence: pl.DataFrame
     corrected: Mapping[str, int]
     samples: tuple[CardSample, ...]
     #: Whether a table of traces lies beside the records.
@@ -95,6 +97,7 @@ def gather_facts(dataset: Dataset) -> Facts:
         people=pl.DataFrame() if kept is None else people_by_domain(study_people(dataset, kept)),
         stats=dataset.stats if fresh else None,
         answerers=read_answerers(dataset.layout),
+        prevalence=compare_prevalence(dataset) if some else pl.DataFrame(schema=PREVALENCE),
         corrected=corrected_counts(dataset) if some else {},
         samples=() if kept is None else tuple(card_samples(dataset, kept)),
         traces=dataset.layout.traces.is_file(),

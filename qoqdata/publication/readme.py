@@ -41,6 +41,7 @@ def readme(facts: Facts, url: str | None, figures: tuple[str, ...] = ()) -> str:
         _labels(facts),
         _people(facts),
         _statistics(facts, figures),
+        _prevalence(facts),
         _answerers(facts),
         _curation(facts),
         _leakage(facts),
@@ -262,17 +263,40 @@ def _statistics(facts: Facts, figures: tuple[str, ...]) -> str:
     )
 
 
+def _prevalence(facts: Facts) -> str:
+    """Labels against the counts that were published of a complete copy."""
+    if not facts.prevalence.height:
+        return ""
+    heads = ("source", "task", "labels", "published", "verdict", "published counts from")
+    rows = (
+        (
+            *(row["source"], row["task"], row["found"], row["published"], row["verdict"]),
+            facts.cards[row["source"]].expected.labels[row["task"]].according_to,
+        )
+        for row in facts.prevalence.iter_rows(named=True)
+    )
+    return (
+        "## Labels against published counts\n\n"
+        "How often each label is right, in all records that were built, beside a complete copy.\n\n"
+        f"{table(heads, rows)}"
+    )
+
+
 def _answerers(facts: Facts) -> str:
     """What is scored without looking at an image: what a policy must beat."""
     if facts.answerers is None or not facts.answerers.height:
         return ""
-    heads = ("source", "task", "split", "questions", "always the same", "text only", "file facts")
-    rows = facts.answerers.drop("commonest").iter_rows()
+    heads = (
+        *("source", "task", "split", "questions", "always the same", "text only", "file facts"),
+        "why there is no score",
+    )
+    rows = facts.answerers.drop("kind", "commonest").iter_rows()
     return (
         "## Scores without an image\n\n"
         "Label F1 of three that see no image: one always gives the commonest answer, one reads "
         "the question and its context, one knows sizes, views, spacing, age and sex; fitted on "
-        "other patients. A policy that scores no more has learnt nothing from images.\n\n"
+        "other patients. Of quantities: within the tolerance. A policy that scores no more has "
+        "learnt nothing from images.\n\n"
         f"{table(heads, rows)}"
     )
 

@@ -93,7 +93,8 @@ def answerers_section(answerers: pl.DataFrame | None, *, stale: bool) -> Section
     text = (
         "Label F1 of three that see no image: one always gives the commonest answer, one reads the "
         "question and its context, one knows sizes, views, spacing, age and sex; fitted on other "
-        "patients. A policy that scores no more has learnt nothing from images."
+        "patients. Of quantities: within the tolerance. A policy that scores no more has learnt "
+        "nothing from images."
     )
     heads = {
         "source": "source",
@@ -104,6 +105,7 @@ def answerers_section(answerers: pl.DataFrame | None, *, stale: bool) -> Section
         "text": "text only",
         "facts": "file facts",
         "commonest": "commonest answer",
+        "unscored": "why there is no score",
     }
     return Section("blind", title, [text], [sheet_of("Scores by task", answerers, heads)])
 

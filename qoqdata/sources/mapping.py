@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from qoqdata.contract.card import Card, MaskCode, Slug, Splits
+from qoqdata.contract.card import Card, ExpectedLabels, MaskCode, Slug, Splits
 from qoqdata.contract.storage import Storage
 from qoqdata.contract.task import Text
 from qoqdata.contract.vocabulary import DOMAINS, REDISTRIBUTION, Split, TaskKind
@@ -109,6 +109,9 @@ class Mapping(_Part):
     )
     shares: dict[Split, float] | None = Field(None, description="for groups without a split")
     storage: Storage | None = Field(None, description="instead of the build's own")
+    expected: ExpectedLabels | None = Field(
+        None, description="how often each option is right in a complete copy, for `qoqdata audit`"
+    )
 
     @model_validator(mode="after")
     def _answers_come_from_somewhere(self) -> Self:
@@ -174,6 +177,7 @@ def complete_card(card: Card, mapping: Mapping, *, modality: str, **changes: Any
     answers = mapping.answers
     none = {} if mapping.none is None else {mapping.none: mapping.none}
     splits = Splits(rule="official" if mapping.table and mapping.table.split else "hash")
+    labels = {} if mapping.expected is None else {mapping.task: mapping.expected.model_dump()}
     content = card.model_dump() | {
         "slug": mapping.slug,
         "name": mapping.name,
@@ -195,6 +199,7 @@ def complete_card(card: Card, mapping: Mapping, *, modality: str, **changes: Any
         "labels": (mapping.labels or {answer: answer for answer in answers}) | none,
         "mask_codes": mapping.mask_codes,
         "splits": splits.model_dump() | ({"shares": mapping.shares} if mapping.shares else {}),
+        "expected": {"labels": labels},
         "raw_paths": "keyed",
         "needs_mapping": False,
     }

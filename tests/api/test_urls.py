@@ -53,6 +53,7 @@ def test_from_a_url_as_from_the_folder(
         "curation/phi.json",
         "curation/phi.parquet",
         "curation/quality.parquet",
+        "curation/study_copies.parquet",
     }
     assert remote.items() <= local.items()
     assert qoqdata.validate(tmp_path / "d" / "set") == []

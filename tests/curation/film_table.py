@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,9 +28,16 @@ class Film:
     context: str = ""
 
 
-def built(root: Path, films: Iterable[Film]) -> Dataset:
-    """The set at `root`/set, of the raw files that are written to `root`/raw."""
-    raw = root / "raw"
+def built(root: Path, films: Iterable[Film], **said: Any) -> Dataset:
+    """The set at `root`/set, of the raw files that are written to `root`/raw; `said` is what its
+    mapping says otherwise."""
+    request = requested(root / "raw", films, "films", **said)
+    build(BuildConfig(sources=(request,)), root / "set", BuildSetting(SALT, workers=0))
+    return open_dataset(root / "set")
+
+
+def requested(raw: Path, films: Iterable[Film], slug: str, **said: Any) -> SourceRequest:
+    """The source `slug` of raw files that are written to `raw`."""
     raw.mkdir(parents=True)
     rows = ["file,label,patient,set,note"]
     for film in films:
@@ -38,8 +46,6 @@ def built(root: Path, films: Iterable[Film]) -> Dataset:
             cv2.imwrite(str(raw / film.file), pixels)
         rows.append(f"{film.file},{film.label},{film.patient},{film.split},{film.context}")
     (raw / "labels.csv").write_text("\n".join(rows) + "\n")
-    said = mapping("films")
-    said["table"] |= {"split": "set", "context": "note"}
-    request = SourceRequest(source="image_table", raw=raw, mapping=said)
-    build(BuildConfig(sources=(request,)), root / "set", BuildSetting(SALT, workers=0))
-    return open_dataset(root / "set")
+    own = mapping(slug) | said
+    own["table"] |= {"split": "set", "context": "note"}
+    return SourceRequest(source="image_table", raw=raw, mapping=own)

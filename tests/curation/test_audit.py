@@ -13,9 +13,11 @@ import pytest
 import qoqdata as library
 from qoqdata.curation.audit import ANSWERERS, GIVEAWAYS, SHIFTS, answerers
 from qoqdata.curation.audit.giveaways import find_giveaways
+from qoqdata.curation.audit.guesses import score_choices, score_quantities
 from qoqdata.curation.audit.shift import prior_shifts
 from qoqdata.curation.burned_in.findings import FINDINGS
 from qoqdata.dataset import Dataset
+from qoqdata.statistics.probe.table import fold_of
 from tests.cli.conftest import qoqdata  # noqa: F401
 from tests.curation.film_table import Film, built
 
@@ -101,7 +103,7 @@ def asked(told_by: str) -> pl.DataFrame:
 
 @pytest.mark.parametrize("told_by", ["nothing", "view", "side", "size", "marker", "sex"])
 def test_each_fact_that_gives_answers_away_scores(told_by: str) -> None:
-    scores = answerers._scores(asked(told_by), single=True)
+    scores = answerers._scores(asked(told_by), "single")
     assert scores is not None
     assert (scores.facts.mean() > 0.95) == (told_by != "nothing")
     assert scores.constant.mean() < 0.7 and scores.text.mean() < 0.7
@@ -194,3 +196,58 @@ def test_the_command_exits_by_what_it_found(tmp_path: Path, qoqdata: Callable) -
     code, out, _ = qoqdata("audit", dataset.root, "--json", "--limit", "30")
     assert code == 1
     assert {row["questions"] for row in json.loads(out)["answerers"]} == {20, 30}
+
+
+def test_quantities_by_hand() -> None:
+    """Each of two folds: the other's median is 2 and 20, and a feature tells the value."""
+    groups = [group for group in map(str, range(40)) if fold_of(group) in (0, 1)][:6]
+    first = np.array([fold_of(group) == fold_of(groups[0]) for group in groups])
+    values = np.where(first, 20.0, 2.0)
+    tolerances = np.full(6, 1.0)
+    nothing, told = np.zeros((6, 1), np.float32), values[:, None].astype(np.float32)
+    found = score_quantities(nothing, values, tolerances, groups)
+    assert found is not None and not found.any()
+    assert score_quantities(nothing, values, np.full(6, 18.0), groups).all()
+    assert score_quantities(told, np.ones(6), tolerances, groups).all()
+    assert score_quantities(nothing, values, tolerances, ["one"] * 6) is None
+
+
+def test_choices_by_hand() -> None:
+    """The right option is always the longest, and never in the commonest place of the others."""
+    groups = [str(number) for number in range(60)]
+    words = ["no", "it may be", "a long and careful answer"]
+    options = [[*words[n % 3 :], *words[: n % 3]] for n in range(60)]
+    answers = [max(own, key=len) for own in options]
+    found = score_choices(options, answers, groups)
+    assert found is not None
+    constant, text = found
+    assert constant.mean() < 0.5 and text.all()
+    assert score_choices(options, answers, ["one"] * 60) is None
+
+
+def test_every_task_has_scores_or_says_why(tmp_path: Path) -> None:
+    """Of one label, several, ascending ones, quantities, boxes and free text."""
+    built = []
+    for slug in ("covid_blues", "busi", "pad_ufes_20"):
+        library.simulate(slug, n=30, out=tmp_path / slug)
+        library.build(slug, raw=tmp_path / slug, out=tmp_path / f"{slug}-set", workers=0)
+        built.append(library.open(tmp_path / f"{slug}-set"))
+    kinds = {}
+    for dataset in built:
+        found = library.audit(dataset).answerers
+        tasks = dataset.kept().group_by("source", "task", "split", "kind").len("questions")
+        assert (
+            found.select(tasks.columns)
+            .sort(tasks.columns[:3])
+            .equals(tasks.sort(tasks.columns[:3]).with_columns(pl.col("questions").cast(pl.Int64)))
+        )
+        for row in found.iter_rows(named=True):
+            scored = row["unscored"] is None
+            assert all((row[name] is not None) == scored for name in ("constant", "commonest"))
+            kinds.setdefault(row["kind"], set()).add(row["unscored"])
+        library.card(dataset)
+        page = (dataset.root / "README.md").read_text("utf-8").replace("\\", "")
+        assert all(f"| {task} |" in page for task in set(tasks["task"]))
+    assert kinds["open"] == {"no score is defined of free text"}
+    assert kinds["boxes"] == {"no box can be told without the image"}
+    assert None in kinds["single"] and None in kinds["number"]

@@ -96,6 +96,33 @@ def test_a_planted_case_is_dropped_from_train_and_named(
     assert kept.isdisjoint(verdicts["id"])
 
 
+def test_a_cropped_case_is_dropped_from_train_and_named(tmp_path: Path) -> None:
+    """Cut out of a case, and a case cut out of a film; scaled, brighter, and in JPEG."""
+    rows, columns = scene(20).shape[:2]
+    cut = scene(20)[rows // 12 :, : -columns // 15]
+    smaller = cv2.resize(cut, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+    whole = np.clip(scene(21) * 1.1, 0, 255).astype(np.uint8)
+    films = {f"own{n}.png": scene(30 + n) for n in range(6)}
+    films |= {"cut.jpg": smaller, "whole.png": whole}
+    dataset = built(tmp_path, [(name, "train", "a", one) for name, one in films.items()])
+    quiz = tmp_path / "quiz"
+    quiz.mkdir()
+    (quiz / "of_cut.png").write_bytes(png(scene(20)))
+    (quiz / "of_whole.png").write_bytes(png(scene(21)[rows // 14 :, columns // 11 :]))
+    for number in range(4):
+        (quiz / f"other{number}.png").write_bytes(png(scene(50 + number)))
+    qoqdata.benchmark_index(quiz, out=tmp_path / "index.parquet")
+    result = qoqdata.curate(dataset, against=tmp_path / "index.parquet")
+    assert result.benchmark_images is not None
+    shown = result.benchmark_images.select("benchmark", "file", "way", "outcome")
+    assert shown.sort("file").rows() == [
+        ("quiz", "of_cut.png", "cropped", "dropped"),
+        ("quiz", "of_whole.png", "cropped", "dropped"),
+    ]
+    assert result.benchmark_images["correlation"].min() >= 0.85
+    assert result.verdicts.filter(rule="benchmark")["id"].n_unique() == 2
+
+
 @pytest.fixture
 def recordings(tmp_path: Path) -> qoqdata.Dataset:
     """A set of ten made-up ECGs, whose files lie in raw/."""
@@ -175,11 +202,29 @@ def test_the_commands(
     assert (code, "two copies are called 'little_vqa'" in err) == (2, True)
 
 
+def test_an_older_index_is_told_with_the_command(
+    dataset: qoqdata.Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of version 2, which knew no crops: its columns are others, too."""
+    from qoqdata.cli import main
+
+    old = pa.table({"benchmark": ["b"], "medium": ["image"]})
+    index = tmp_path / "old.parquet"
+    pq.write_table(old.replace_schema_metadata({b"benchmark index": b"2"}), index)
+    run = runner("qoqdata", main.run, monkeypatch, capsys)
+    code, _, err = run("curate", dataset.root, "--no-burned-in", "--against", index)
+    assert code == 1 and len(err.strip().splitlines()) == 1
+    assert "version 2, and 3 is read" in err and "qoqdata benchmark-index RAW --out" in err
+
+
 def test_what_is_no_index_or_no_copy_is_told(tmp_path: Path) -> None:
     with pytest.raises(MissingFile, match="no such index"):
         read_index(tmp_path / "absent.parquet")
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / "other.parquet")
-    with pytest.raises(BadTable, match="no index of this version"):
+    with pytest.raises(BadTable, match="no index of a benchmark"):
         read_index(tmp_path / "other.parquet")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds no image and no ECG"):

@@ -70,7 +70,8 @@ def test_an_answer_that_has_changed_since_is_not_dropped(films: Dataset) -> None
     ids = pl.DataFrame(films.files.leaves(["id", "answer"])).select("id", "answer")
     rows = ids.head(2).with_columns(
         answer=pl.Series([ids["answer"][0], "Another"]),
-        **dict.fromkeys(("source", "task", "split"), pl.lit("x")),
+        **dict.fromkeys(("source", "task"), pl.lit("x")),
+        split=pl.lit("train"),
         likelier=pl.lit("Opaque"),
         confidence=pl.lit(0.1),
         likelier_confidence=pl.lit(0.9),

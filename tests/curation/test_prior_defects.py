@@ -54,15 +54,20 @@ def told(dataset: Dataset, *, probe: bool = False, **settings: Any) -> set[str]:
     curated = qoqdata.curate(dataset, burned_in=False, **settings)
     verdicts = curated.verdicts.select("rule", "reason")
     rules |= {f"{rule}: {reason}" for rule, reason in verdicts.iter_rows()}
+    rules |= {"study_copy"} if curated.study_copies.height else set()
     alike = curated.duplicates.filter(outcome="reported").select("copy", "way", "contradicts")
     for copy, way, contradicts in alike.iter_rows():
         rules.add(f"{copy}, {way}" + ", with another answer" * contradicts)
     assert qoqdata.prove(open_dataset(dataset.root)).holds
     found = qoqdata.audit(open_dataset(dataset.root), label_errors=probe)
     tables = {"told": found.told, "shifted": found.shifted, "alike_text": found.alike_texts}
-    tables["label_error"] = pl.DataFrame() if found.label_errors is None else found.label_errors
+    if found.probed is not None:
+        by_split = found.probed.errors.partition_by("split", as_dict=True)
+        tables |= {f"label_error, {split}": table for (split,), table in by_split.items()}
+        tables["held_out"] = found.probed.estranged
+        tables["contradiction"] = found.probed.contradictions
     rules |= {rule for rule, table in tables.items() if table.height}
-    return rules | set(found.giveaways["fault"])
+    return rules | set(found.giveaways["fault"]) | set(found.mismapped["verdict"])
 
 
 def beside(**changes: Any) -> Films:
@@ -137,24 +142,39 @@ LABELS = {
     "a split by another name": (beside(pixels=scene(99), split="VALID"), {"bad_table"}),
     "labels scrambled": (
         relabelled(lambda n: "ab"[SHUFFLED[n]] if n < 80 else None),
-        {"label_error"},
+        {"label_error, train"},
     ),
     "labels of one site inverted": (
         relabelled(lambda n: "ba"[n % 2] if n < 20 else None),
-        {"label_error"},
+        {"label_error, train"},
     ),
     "the doubtful answered as absent": (
         relabelled(lambda n: "a" if n % 8 == 1 and n < 80 else None),
-        {"label_error"},
+        {"label_error, train"},
     ),
-    "one class in the test part": (relabelled(lambda n: "a" if n >= 80 else None), {"shifted"}),
+    "one class in the test part": (
+        relabelled(lambda n: "a" if n >= 80 else None),
+        {"shifted", "label_error, test", "held_out"},
+    ),
+    "labels of the test part inverted": (
+        relabelled(lambda n: "ba"[n % 2] if n >= 80 else None),
+        {"label_error, test", "held_out"},
+    ),
+    "labels of train inverted": (
+        relabelled(lambda n: "ba"[n % 2] if n < 80 else None),
+        {"label_error, test", "held_out"},
+    ),
+    "four labels of the test part wrong": (
+        relabelled(lambda n: "ba"[n % 2] if n in (81, 94, 107, 118) else None),
+        {"label_error, test"},
+    ),
 }
 
 
 @pytest.mark.parametrize("defect", [*LEAKS, *LABELS])
 def test_the_rule_that_names_it_does(tmp_path: Path, defect: str) -> None:
     films, rules = (LEAKS | LABELS)[defect]
-    if "label_error" in rules:
+    if any(rule.startswith("label_error") for rule in rules):
         pytest.importorskip("cleanlab")
     assert told(built(tmp_path, films), probe=PROBE) == rules
 
@@ -162,6 +182,31 @@ def test_the_rule_that_names_it_does(tmp_path: Path, defect: str) -> None:
 @pytest.mark.parametrize("films", [scenes, shades])
 def test_sound_films_are_told_nothing_of(tmp_path: Path, films: Callable[[], Films]) -> None:
     assert told(built(tmp_path, films()), probe=PROBE) == set()
+
+
+#: Labels of a complete copy: of twelve films, and how they were published.
+MAPPED = {"labels": {"a": "Clear", "b": "Opaque", "c": "Wet"}}
+RIGHT = {"a": 6, "b": 4, "c": 2}
+#: What a mapping made of each label; what is told.
+MAPPINGS = {
+    "as it is": ({}, set()),
+    "two classes swapped": ({"a": "b", "b": "a"}, {"swapped: Clear, Opaque"}),
+    "two classes merged": ({"c": "b"}, {"merged: Wet answered as Opaque"}),
+    "all absent": ({"b": "a", "c": "a"}, {"merged: Opaque, Wet answered as Clear"}),
+}
+
+
+@pytest.mark.parametrize("defect", MAPPINGS)
+def test_a_mapping_that_is_wrong_throughout(tmp_path: Path, defect: str) -> None:
+    mapped, rules = MAPPINGS[defect]
+    labels = [mapped.get(label, label) for label, count in RIGHT.items() for _ in range(count)]
+    films = [
+        replace(film, label=label, split="train")
+        for film, label in zip(scenes(), labels, strict=True)
+    ]
+    counts = {MAPPED["labels"][label]: count for label, count in RIGHT.items()}
+    expected = {"counts": counts, "according_to": "their paper"}
+    assert told(built(tmp_path, films, **MAPPED, expected=expected)) == rules
 
 
 def test_an_image_of_a_benchmark(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Labels that are likely wrong: questions that a probe, fitted on other patients, answers otherwise
-with confidence.
+"""Labels that are likely wrong: questions that a probe, fitted to the training questions of other
+patients, answers otherwise with confidence.
 
 Confident learning (Northcutt, Jiang and Chuang, JAIR 2021), as the package cleanlab has it: the
 optional extra `labels`.
@@ -7,8 +7,9 @@ optional extra `labels`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,14 +17,12 @@ from numpy.typing import NDArray
 
 from qoqdata.errors import UsageError
 from qoqdata.side_table import read_findings_table
-from qoqdata.statistics.prior import answer_matrix
-from qoqdata.statistics.probe.table import scored_tasks
 from qoqdata.verdicts import dropped
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
     from qoqdata.layout import Layout
-    from qoqdata.progress import ProgressCallback
+    from qoqdata.statistics.probe.table import Probed
 
 #: A row a question whose answer is likely wrong: what it should be, and how sure the probe is of
 #: that and of the answer given, 0 to 1.
@@ -43,45 +42,81 @@ LABEL_ERROR = "label_error"
 _LEAST = 10
 
 
-def find_label_errors(dataset: Dataset, limit: int, progress: ProgressCallback) -> pl.DataFrame:
-    """Training questions with one answer of the task's options whose answer is likely wrong;
-    columns of LABEL_ERRORS, the surest first within a source and task.
-
-    At most `limit` questions of a source and task. Tasks with an answer of fewer than ten questions
-    are scored without those. Raises UsageError without cleanlab, and as the stream of the data
-    set.
-    """
+def require_cleanlab() -> None:
+    """Raise UsageError where the package is missing, before any work."""
     try:
-        from cleanlab.filter import find_label_issues
+        import cleanlab.filter  # noqa: F401
     except ModuleNotFoundError as error:
         fix = "pip install 'qoqdata[labels]'"
         raise UsageError("needs cleanlab", where="--label-errors", fix=fix) from error
-    # What such a verdict dropped is not asked about again, and stays found.
+
+
+def found_before(dataset: Dataset) -> pl.DataFrame:
+    """What was found before and is dropped since, so that it is asked about no more: it stays
+    found. Columns of LABEL_ERRORS."""
     lost = dropped(dataset.layout, "rule").filter(rule=LABEL_ERROR)
-    parts = [read_label_errors(dataset.layout).join(lost, on="id", how="semi")]
-    for questions, scores in scored_tasks(dataset, limit, progress, kind="single"):
-        present = answer_matrix(questions, several=False)
-        common = np.flatnonzero(present.sum(axis=0) >= _LEAST)
-        rows = np.flatnonzero(present[:, common].any(axis=1))
-        if len(common) < 2 or not len(rows):
-            continue
-        labels = present[np.ix_(rows, common)].argmax(axis=1)
-        shares = probabilities(scores[np.ix_(rows, common)])
-        wrong = find_label_issues(
-            labels, shares, return_indices_ranked_by="self_confidence", n_jobs=1
-        )
-        options = np.array(sorted({o for row in questions["options"] for o in row}))[common]
-        likelier = shares[wrong].argmax(axis=1)
-        parts.append(
-            questions[rows[wrong]]
+    return read_label_errors(dataset.layout).join(lost, on="id", how="semi")
+
+
+def find_label_errors(train: Probed, later: Sequence[Probed]) -> pl.DataFrame:
+    """Questions with one answer of the task's options whose answer is likely wrong; columns of
+    LABEL_ERRORS, train first and the surest first within a split.
+
+    How sure the probe is where an answer is right is taken from train; answers that fewer than ten
+    training questions have are left out. Tasks with several right options are not asked about.
+    """
+    found = pl.DataFrame(schema=LABEL_ERRORS)
+    common = np.flatnonzero(train.present.sum(axis=0) >= _LEAST)
+    if train.questions["kind"][0] != "single" or len(common) < 2:
+        return found
+    parts = [_answered(train, common)]
+    for split in later:
+        parts.append(_answered(split, common))
+    labels, shares = parts[0].labels, parts[0].shares
+    wrong = [_issues(labels, shares)]
+    for part in parts[1:]:
+        both = np.append(labels, part.labels), np.concatenate([shares, part.shares])
+        issues = _issues(*both)
+        wrong.append(issues[issues >= len(labels)] - len(labels))
+    options = np.array(train.options)[common]
+    rows = [part.rows(issues, options) for part, issues in zip(parts, wrong, strict=True)]
+    return pl.concat([found, *rows])
+
+
+class _Answered(NamedTuple):
+    """Questions with one of the common answers: the place of the answer, and a share an answer."""
+
+    questions: pl.DataFrame
+    labels: NDArray[np.intp]
+    shares: NDArray[np.float64]
+
+    def rows(self, wrong: NDArray[np.intp], options: NDArray[np.str_]) -> pl.DataFrame:
+        likelier = self.shares[wrong].argmax(axis=1)
+        confidence = self.shares[wrong, self.labels[wrong]]
+        return (
+            self.questions[wrong]
             .select("id", "source", "task", "split", "answer")
             .with_columns(
                 likelier=pl.Series(options[likelier].tolist(), dtype=pl.String),
-                confidence=pl.Series(shares[wrong, labels[wrong]], dtype=pl.Float64),
-                likelier_confidence=pl.Series(shares[wrong, likelier], dtype=pl.Float64),
+                confidence=pl.Series(confidence, dtype=pl.Float64),
+                likelier_confidence=pl.Series(self.shares[wrong, likelier], dtype=pl.Float64),
             )
         )
-    return pl.concat(parts)
+
+
+def _answered(probed: Probed, common: NDArray[np.intp]) -> _Answered:
+    rows = np.flatnonzero(probed.present[:, common].any(axis=1))
+    labels = probed.present[np.ix_(rows, common)].argmax(axis=1)
+    shares = probabilities(probed.scores[np.ix_(rows, common)])
+    return _Answered(probed.questions[rows], labels, shares)
+
+
+def _issues(labels: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Places of labels that are likely wrong, the surest first."""
+    from cleanlab.filter import find_label_issues
+
+    found = find_label_issues(labels, shares, return_indices_ranked_by="self_confidence", n_jobs=1)
+    return np.asarray(found, np.intp)
 
 
 def probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:

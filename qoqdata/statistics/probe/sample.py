@@ -6,6 +6,9 @@ import hashlib
 
 import polars as pl
 
+#: Of questions that share the classes of their task.
+CLOSED = pl.col("options").is_not_null() & (pl.col("kind") != "choice")
+
 
 def closed_questions(records: pl.DataFrame, limit: int) -> pl.DataFrame:
     """The questions with options, by source and task, with the `group` that a fold keeps together:
@@ -14,11 +17,14 @@ def closed_questions(records: pl.DataFrame, limit: int) -> pl.DataFrame:
     At most `limit` of a source and task, those with the lowest hashes of their ids. A choice among
     options of its own is left out: no other question has the same classes.
     """
-    closed = pl.col("options").is_not_null() & (pl.col("kind") != "choice")
-    asked = records.filter(closed)
-    lots = [hashlib.sha256(name.encode()).hexdigest() for name in asked["id"]]
+    return sampled(records.filter(CLOSED), limit)
+
+
+def sampled(records: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """At most `limit` questions of a source and task, as `closed_questions`, whatever they ask."""
+    lots = [hashlib.sha256(name.encode()).hexdigest() for name in records["id"]]
     return (
-        asked.with_columns(lot=pl.Series(lots, dtype=pl.String))
+        records.with_columns(lot=pl.Series(lots, dtype=pl.String))
         .with_columns(place=pl.col("lot").rank("ordinal").over("source", "task"))
         .filter(pl.col("place") <= limit)
         .sort("source", "task", "id")

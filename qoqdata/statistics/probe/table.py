@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.errors import UsageError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.statistics.difficulty import PROBE, from_estimates, write_difficulty
@@ -57,41 +59,81 @@ def probe_difficulty(
     Raises as the stream of the data set.
     """
     parts, left_out = [], []
-    for questions, scores in _tasks(dataset, limit, progress):
+    for questions, features in _tasks(dataset, limit, progress, ("train",)):
         single = questions["kind"][0] != "multi"
+        present = answer_matrix(questions, several=not single)
+        scores = out_of_fold(features, present, questions["group"].to_list())
         if scores is None:
             left_out.append(f"{questions['source'][0]}, {questions['task'][0]}")
             continue
-        rates = rewards(scores, answer_matrix(questions, several=not single), single=single)
+        rates = rewards(scores, present, single=single)
         parts.append(pl.DataFrame({"id": questions["id"], "success_rate": rates}))
     return from_estimates(parts, policy=PROBE, scorer=SCORER), left_out
 
 
-def scored_tasks(
-    dataset: Dataset, limit: int, progress: ProgressCallback, *, kind: str
-) -> Iterator[tuple[pl.DataFrame, NDArray[np.float64]]]:
-    """Training questions of a source and task, and the probe's scores (questions, options) of the
-    columns of `answer_matrix`, for those tasks of a `kind` that it can be fitted to."""
-    for questions, scores in _tasks(dataset, limit, progress):
-        if scores is not None and questions["kind"][0] == kind:
-            yield questions, scores
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """Questions of a source and task of one split, what is right and what the probe says.
+
+    `present` and `scores` are bool and float64 (questions, options), of the `options` that any
+    question of the task offers, sorted.
+    """
+
+    questions: pl.DataFrame
+    options: tuple[str, ...]
+    present: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+
+    @property
+    def single(self) -> bool:
+        """Whether each question has one right option."""
+        return self.questions["kind"][0] != "multi"
+
+
+def probed_tasks(
+    dataset: Dataset, limit: int, progress: ProgressCallback
+) -> Iterator[tuple[Probed, list[Probed]]]:
+    """Training questions of a source and task, scored by fits that have not seen their patient,
+    with the questions of each later split, scored by a fit on train; of those tasks that a probe
+    can be fitted to.
+
+    At most `limit` questions of a source, task and split. `progress` hears of records read and
+    their total.
+    """
+    for asked, features in _tasks(dataset, limit, progress, SPLITS):
+        present = answer_matrix(asked, several=asked["kind"][0] == "multi")
+        options = tuple(sorted({option for row in asked["options"] for option in row}))
+        train = (asked["split"] == "train").to_numpy()
+        groups = asked.filter(train)["group"].to_list()
+        scores = out_of_fold(features[train], present[train], groups)
+        if scores is None:
+            continue
+        later = []
+        for split in SPLITS[1:]:
+            mine = (asked["split"] == split).to_numpy()
+            if mine.any():
+                answers = fit(features[train], present[train].astype(np.float64))(features[mine])
+                later.append(Probed(asked.filter(mine), options, present[mine], answers))
+        yield Probed(asked.filter(train), options, present[train], scores), later
 
 
 def _tasks(
-    dataset: Dataset, limit: int, progress: ProgressCallback
-) -> Iterator[tuple[pl.DataFrame, NDArray[np.float64] | None]]:
-    sample = closed_questions(dataset.for_training().filter(split="train"), limit)
+    dataset: Dataset, limit: int, progress: ProgressCallback, splits: Sequence[str]
+) -> Iterator[tuple[pl.DataFrame, Features]]:
+    """Questions of a source and task, and their features, in the order of `splits`."""
+    records = dataset.for_training()
+    sample = pl.concat([closed_questions(records.filter(split=one), limit) for one in splits])
     count = 0
     for (source,), mine in sample.group_by(["source"], maintain_order=True):
         features: dict[str, Features] = {}
-        for name, values in _features(dataset, str(source), mine["id"].to_list()):
-            features[name] = values
-            count += 1
-            progress(count, sample.height)
-        for (_, kind), questions in mine.group_by(["task", "kind"], maintain_order=True):
-            present = answer_matrix(questions, several=kind == "multi")
-            matrix = np.stack([features[name] for name in questions["id"]])
-            yield questions, out_of_fold(matrix, present, questions["group"].to_list())
+        for split in splits:
+            ids = mine.filter(split=split)["id"].to_list()
+            for name, values in record_features(dataset, str(source), split, ids):
+                features[name] = values
+                count += 1
+                progress(count, sample.height)
+        for _, questions in mine.group_by(["task", "kind"], maintain_order=True):
+            yield questions, np.stack([features[name] for name in questions["id"]])
 
 
 def out_of_fold(
@@ -131,12 +173,16 @@ def rewards(
     return f1
 
 
-def _features(dataset: Dataset, source: str, ids: Sequence[str]) -> Iterator[tuple[str, Features]]:
-    """Id and features of each of the records of a source."""
+def record_features(
+    dataset: Dataset, source: str, split: str, ids: Sequence[str]
+) -> Iterator[tuple[str, Features]]:
+    """Id and features of each of some records of a source and split."""
     from qoqdata.stream.decode import Budget
 
+    if not ids:
+        return
     stream = dataset.stream(
-        "train",
+        split,
         where=(pl.col("source") == source) & pl.col("id").is_in(list(ids)),
         columns=_COLUMNS,
         images="array",

@@ -144,3 +144,14 @@ def test_a_seed_is_a_tree(tmp_path: Path, faulty: bool) -> None:
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_no_recording_is_left_out_in_silence(tmp_path: Path) -> None:
+    """As many of one class as there are: each header is a unit, and each unit is accounted for."""
+    simulate(tmp_path / "raw", 40, seed=6, quirks=True, seconds=0.2)
+    headers = {path.stem for path in (tmp_path / "raw").rglob("*.hea")}
+    built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
+    asked = {Path(record["provenance"]["raw"][0]).stem for record in built.records}
+    left_out = {row["unit"] for row in built.quarantine}
+    assert headers <= asked | left_out and len(headers) > 35
+    assert len(asked) > 20
