@@ -266,10 +266,12 @@ class StoreFolder:
         return retried(call, url=self.where(path))
 
 
-def several(call: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
+def several(
+    call: Callable[[_Item], _T], items: Iterable[_Item], *, at_a_time: int = _AT_A_TIME
+) -> Iterator[_T]:
     """Results in order, several calls at a time; no more than these are made ahead."""
     rest = iter(items)
-    first = list(islice(rest, _AT_A_TIME))
+    first = list(islice(rest, at_a_time))
     if len(first) < 2:
         yield from map(call, first)
         return
