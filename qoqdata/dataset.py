@@ -23,7 +23,7 @@ from qoqdata.errors import DatasetError, FailedSourceWarning, QoqdataError, Usag
 from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.layout import Layout
 from qoqdata.light import COLUMNS, light_records
-from qoqdata.remote.files import Files, LocalFiles
+from qoqdata.remote.files import Files
 from qoqdata.remote.leaves import row_groups
 from qoqdata.remote.opening import open_files
 from qoqdata.sources.card import parse_card
@@ -105,8 +105,8 @@ class Dataset:
 
     @property
     def in_folder(self) -> bool:
-        """Whether it lies in a folder of this machine, where curation and statistics can write."""
-        return isinstance(self.files, LocalFiles)
+        """Whether its side tables lie in a folder of this machine, where passes can write them."""
+        return self.files.in_folder
 
     @property
     def where(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
@@ -44,7 +44,8 @@ class Finding:
 def find(dataset: Dataset, progress: ProgressCallback = silent) -> Iterator[Finding]:
     """Every breach of schema, digests, record rules and data set invariants.
 
-    Stray files under data/ are looked for in a folder only: not every store can list its files.
+    Behind a URL each shard is fetched once to be checked, and once more to compare metadata with it
+    where the cache has not kept it; stray files are not looked for on web servers, which list none.
     `progress` hears of records.
     """
     readable = bool(dataset.manifest.shards)
@@ -169,11 +170,9 @@ def _manifest_faults(dataset: Dataset) -> Iterator[Finding]:
         if shard.source not in manifest.sources:
             yield Finding(shard.path, "every shard has its source", f"{shard.source} is not listed")
     for folder, files in (("data", manifest.shards), ("meta", manifest.meta.values())):
-        paths = {dataset.root / file.path for file in files}
-        for path in sorted((dataset.root / folder).rglob("*")):
-            if path.is_file() and path not in paths:
-                where = str(path.relative_to(dataset.root))
-                yield Finding(where, f"no stray files under {folder}/", "is not in the manifest")
+        strays = set(dataset.files.listing(folder)) - {file.path for file in files}
+        for where in sorted(strays, key=PurePosixPath):
+            yield Finding(where, f"no stray files under {folder}/", "is not in the manifest")
 
 
 def _metadata_faults(dataset: Dataset, *, compare: bool) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ QOQDATA = (
     ("readers", "question", "simulation", "remote.urls"),
     ("remote.cache", "remote.faults"),
     ("records", "remote.store"),
-    ("sources", "remote.lease"),
+    ("sources", "remote.lease", "remote.work_folder"),
     ("pipeline", "statistics"),
     ("remote",),
     ("light", "stream"),

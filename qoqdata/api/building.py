@@ -210,7 +210,7 @@ def finish(
 
     The data set is byte for byte that of a `build` in one process. Raises UnfinishedBuild where
     chunks are missing, with the command that builds them, and UsageError where there is no plan, or
-    one of another salt or version, and where another build is writing the set.
+    one of another salt or version, and where another command is writing the set.
     """
     from qoqdata.pipeline import parts
 

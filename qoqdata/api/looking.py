@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
+from qoqdata.api.opening import DatasetLike, dataset_of, dataset_to_write
 from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.progress import ProgressCallback, silent
 
@@ -145,12 +145,12 @@ def decide(
     A record that is held back for a finding in its text is released by the next pass, if that finds
     the same; what the recipe drops for privacy stays dropped. The log `curation/decisions.jsonl`
     has author and reason. Publication asks for `curate` again. Raises UsageError without a reason
-    and for a set behind a URL, DatasetError for an id that the set does not hold.
+    and for a set that cannot be written, DatasetError for an id that the set does not hold.
     """
     from qoqdata.curation import decisions
 
-    target = dataset_in_folder(dataset, command="decide")
-    return decisions.decide(target, id, keep, why, author)
+    with dataset_to_write(dataset, command="decide") as target:
+        return decisions.decide(target, id, keep, why, author)
 
 
 def relabel(
@@ -165,10 +165,10 @@ def relabel(
     from qoqdata.curation import decisions
     from qoqdata.description.samples import records_by_id
 
-    target = dataset_in_folder(dataset, command="decide")
-    target.refuse_stranger(id)
-    (record,) = records_by_id(target, [id], ("id", "kind", "options", "answer"))
-    return decisions.relabel(target, record, answer, why, author)
+    with dataset_to_write(dataset, command="decide") as target:
+        target.refuse_stranger(id)
+        (record,) = records_by_id(target, [id], ("id", "kind", "options", "answer"))
+        return decisions.relabel(target, record, answer, why, author)
 
 
 def comment(
@@ -180,7 +180,8 @@ def comment(
     """
     from qoqdata.curation import decisions
 
-    return decisions.comment(dataset_in_folder(dataset, command="decide"), id, text, author)
+    with dataset_to_write(dataset, command="decide") as target:
+        return decisions.comment(target, id, text, author)
 
 
 def correct(
@@ -196,7 +197,10 @@ def correct(
     """
     from qoqdata.curation import correction
 
-    target = dataset_in_folder(dataset, command="correct")
+    target = dataset_of(dataset)
+    if not target.in_folder:
+        fix = "copy the set into a folder, and correct that"
+        raise UsageError("`qoqdata correct` reads a set in a folder", where=target.where, fix=fix)
     return correction.correct(target, Path(out), progress or silent)
 
 
@@ -204,11 +208,13 @@ def undo(dataset: DatasetLike, id: str | None = None, *, author: str | None = No
     """Take back what was last decided or said on a record, or without `id` what the author was the
     last to decide or say.
 
-    Returns what was taken back. Raises UsageError where there is none and for a set behind a URL.
+    Returns what was taken back. Raises UsageError where there is none and for a set that cannot be
+    written.
     """
     from qoqdata.curation import decisions
 
-    return decisions.undo(dataset_in_folder(dataset, command="decide"), id, author)
+    with dataset_to_write(dataset, command="decide") as target:
+        return decisions.undo(target, id, author)
 
 
 def why(dataset: DatasetLike, id: str, *, rollouts: str | Path | None = None) -> Lineage:
@@ -244,7 +250,10 @@ def replay(
     from qoqdata.curation.lineage import lineage
     from qoqdata.records.identity import load_salt
 
-    target = dataset_in_folder(dataset, command="why --replay")
+    target = dataset_of(dataset)
+    if not target.in_folder:
+        fix = "work on a copy in a folder, with its .build"
+        raise UsageError("`qoqdata why --replay` needs a folder", where=target.where, fix=fix)
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
     own = Path(mapping) if isinstance(mapping, str) else mapping
     further = {name: Path(root) for name, root in (mounts or {}).items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
+from qoqdata.api.opening import DatasetLike, dataset_of, dataset_to_write, written_at
 from qoqdata.errors import UsageError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.statistics.probe import LIMIT
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difficulty:
-    """A policy's table, a row a question, and its file; `left_out` are tasks that no probe fits."""
+    """A policy's table, a row a question, and its file, of a set in a bucket the URL; `left_out`
+    are tasks that no probe fits."""
 
     table: pl.DataFrame
-    path: Path
+    path: Path | str
     left_out: tuple[str, ...] = ()
 
     @property
@@ -84,30 +85,31 @@ def curate(
     content, or a CurationRecipe. `recogniser` (see `qoqdata.curation.phi.Recogniser`) joins the
     rules. `progress` hears of records whose images were looked at.
 
-    Raises UsageError for a recipe at fault and for a set behind a URL, InputError for an image that
-    cannot be decoded.
+    Raises UsageError for a recipe at fault and for a set that cannot be written, InputError for an
+    image that cannot be decoded.
     """
     from qoqdata.curation import verdicts
     from qoqdata.curation.burned_in import pixels
     from qoqdata.curation.recipe import CurationRecipe, load_recipe
+    from qoqdata.remote.working_copy import LIKENESSES
     from qoqdata.settings import checked
 
-    target = dataset_in_folder(dataset, command="curate")
-    target.check_some()
     if isinstance(recipe, Mapping):
         recipe = checked(CurationRecipe, dict(recipe), where="recipe")
     elif not isinstance(recipe, CurationRecipe):
         recipe = load_recipe(None if recipe is None else Path(recipe))
-    # First, because the receipt of the texts is bound to the verdicts of all rules.
-    sources = _with_pixels_to_look_at(target, burned_in)
     benchmarks = _indexes([against] if isinstance(against, str | Path) else against)
-    looked = None
-    if sources:
-        looked = pixels.curate_pixels(target, recipe.burned_in, sources, progress or silent)
-    passed = verdicts.curate(
-        target, recipe, progress or silent, recogniser=recogniser, benchmarks=benchmarks
-    )
-    return replace(passed, pixels=looked)
+    with dataset_to_write(dataset, command="curate", parts=(LIKENESSES,)) as target:
+        target.check_some()
+        # First, because the receipt of the texts is bound to the verdicts of all rules.
+        sources = _with_pixels_to_look_at(target, burned_in)
+        looked = None
+        if sources:
+            looked = pixels.curate_pixels(target, recipe.burned_in, sources, progress or silent)
+        passed = verdicts.curate(
+            target, recipe, progress or silent, recogniser=recogniser, benchmarks=benchmarks
+        )
+        return replace(passed, pixels=looked)
 
 
 def benchmark_index(
@@ -149,19 +151,20 @@ def audit(
     held-out labels that disagree with train and for sources that contradict each other (needs
     `pip install 'qoqdata[labels]'`); `progress` hears of them. `harmonise` is a table of concepts
     (see `qoqdata.concepts`) that says which labels of your own sources mean the same as others'.
-    Raises UsageError for a set behind a URL, a table at fault, and where cleanlab is missing.
+    Raises UsageError for a set that cannot be written, a table at fault, and where cleanlab is
+    missing.
     """
     from qoqdata.curation.audit import run_audit
 
-    target = dataset_in_folder(dataset, command="audit")
-    target.check_some()
-    return run_audit(
-        target,
-        limit,
-        label_errors=label_errors,
-        harmonise=harmonise,
-        progress=progress or silent,
-    )
+    with dataset_to_write(dataset, command="audit") as target:
+        target.check_some()
+        return run_audit(
+            target,
+            limit,
+            label_errors=label_errors,
+            harmonise=harmonise,
+            progress=progress or silent,
+        )
 
 
 def prove(
@@ -173,14 +176,16 @@ def prove(
     """Count what each two splits of the kept records share: patients, studies, images, signals.
 
     `out` is where the proof is written as Markdown. `progress` hears of records. Raises UsageError
-    for a set behind a URL, InputError for an image that cannot be decoded.
+    for a set that cannot be written, where what images are recognised by is kept, and InputError
+    for an image that cannot be decoded.
     """
     from qoqdata.atomic import replacing
     from qoqdata.curation import proof
+    from qoqdata.remote.working_copy import LIKENESSES
 
-    target = dataset_in_folder(dataset, command="prove")
-    target.check_some()
-    found = proof.prove(target, progress=progress or silent)
+    with dataset_to_write(dataset, command="prove", parts=(LIKENESSES,)) as target:
+        target.check_some()
+        found = proof.prove(target, progress=progress or silent)
     if out is not None:
         with replacing(Path(out)) as draft:
             draft.write_text(proof.proof_text(found), encoding="utf-8")
@@ -195,26 +200,27 @@ def select(
     `target` is a SelectionTarget, its content, or its file. The subset is as close to the shares of
     the target's balance as the bounds allow, and the same for the same records and target. Raises
     UsageError for a target at fault, for bounds that cannot be met, each named with what it misses,
-    and for a set behind a URL.
+    and for a set that cannot be written.
     """
     from qoqdata.curation import selection
     from qoqdata.settings import checked
 
-    opened = dataset_in_folder(dataset, command="select")
-    opened.check_some()
     if isinstance(target, Mapping):
         target = checked(selection.SelectionTarget, dict(target), where="target")
     elif not isinstance(target, selection.SelectionTarget):
         target = selection.load_target(Path(target))
-    return selection.select(opened, target)
+    with dataset_to_write(dataset, command="select") as opened:
+        opened.check_some()
+        return selection.select(opened, target)
 
 
 def unselect(dataset: DatasetLike) -> int:
-    """Take the verdicts of a selection back; returns how many. Raises UsageError for a set behind a
-    URL."""
+    """Take the verdicts of a selection back; returns how many. Raises UsageError for a set that
+    cannot be written."""
     from qoqdata.curation import selection
 
-    return selection.undo_selection(dataset_in_folder(dataset, command="select"))
+    with dataset_to_write(dataset, command="select") as target:
+        return selection.undo_selection(target)
 
 
 def stats(
@@ -230,7 +236,8 @@ def stats(
     difficulty that follows from label entropy; `harmonise` also counts by concept, of the table of
     that name or file (see `qoqdata.concepts`). Records of evaluation sources count nowhere. Raises
     UsageError when the policy has none or the choice is open, for a table at fault, and for a set
-    behind a URL or of evaluation sources only; DatasetError when no training record is left.
+    that cannot be written or is of evaluation sources only; DatasetError when no training record is
+    left.
     """
     from qoqdata.statistics import difficulty, tables
     from qoqdata.statistics.basis import basis_of
@@ -238,17 +245,17 @@ def stats(
     from qoqdata.statistics.families import count_families
     from qoqdata.statistics.prior import write_prior
 
-    target = dataset_in_folder(dataset, command="stats")
-    concepts = None if harmonise is None else target.concepts(harmonise)
-    if prior:
-        write_prior(target)
-    name = difficulty.policy_of(target.layout, policy)
-    scores = None if name is None else difficulty.choose(target.layout, name)
-    found = tables.joined(count_families(target, scores), scores)
-    if concepts is not None:
-        found["concepts"] = concept_counts(target.for_training(), concepts)
-    basis = basis_of(target.manifest, target.layout, name)
-    return tables.write_statistics(target.layout, found, basis)
+    with dataset_to_write(dataset, command="stats") as target:
+        concepts = None if harmonise is None else target.concepts(harmonise)
+        if prior:
+            write_prior(target)
+        name = difficulty.policy_of(target.layout, policy)
+        scores = None if name is None else difficulty.choose(target.layout, name)
+        found = tables.joined(count_families(target, scores), scores)
+        if concepts is not None:
+            found["concepts"] = concept_counts(target.for_training(), concepts)
+        basis = basis_of(target.manifest, target.layout, name)
+        return tables.write_statistics(target.layout, found, basis)
 
 
 def difficulty(
@@ -270,8 +277,8 @@ def difficulty(
     in questions; `prior`, label entropy.
 
     Raises UsageError when it is not one of them, when a policy's name is missing or no file name,
-    when no question can be probed, and for a set behind a URL; BadTable for other rollouts;
-    DatasetError for ids that the set does not hold.
+    when no question can be probed, and for a set that cannot be written; BadTable for other
+    rollouts; DatasetError for ids that the set does not hold.
     """
     from qoqdata.statistics import difficulty as tables
     from qoqdata.statistics.prior import write_prior
@@ -282,16 +289,18 @@ def difficulty(
     if rollouts is not None and not _is_file_name(policy):
         fix = "letters, digits, dash, dot and underscore"
         raise UsageError("--from needs the policy's name", where="--policy", fix=fix)
-    target = dataset_in_folder(dataset, command="difficulty")
-    if prior:
-        return Difficulty(*write_prior(target))
-    if probe:
-        table, path, left_out = write_probe(target, limit=limit, progress=progress or silent)
-        return Difficulty(table, path, tuple(left_out))
-    assert rollouts is not None and policy is not None
-    table = tables.from_rollouts(Path(rollouts), policy=policy, scorer=scorer)
-    target.refuse_unknown(table["id"], of="rollout")
-    return Difficulty(table, tables.write_difficulty(target.layout, table))
+    with dataset_to_write(dataset, command="difficulty") as target:
+        left_out: Sequence[str] = ()
+        if prior:
+            table, path = write_prior(target)
+        elif probe:
+            table, path, left_out = write_probe(target, limit=limit, progress=progress or silent)
+        else:
+            assert rollouts is not None and policy is not None
+            table = tables.from_rollouts(Path(rollouts), policy=policy, scorer=scorer)
+            target.refuse_unknown(table["id"], of="rollout")
+            path = tables.write_difficulty(target.layout, table)
+        return Difficulty(table, written_at(target, path), tuple(left_out))
 
 
 def diff(before: DatasetLike, after: DatasetLike) -> SetDifference:

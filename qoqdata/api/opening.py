@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-
-from qoqdata.errors import UsageError
 
 if TYPE_CHECKING:
     from qoqdata.dataset import Dataset
@@ -21,16 +21,35 @@ def dataset_of(dataset: DatasetLike) -> Dataset:
     return dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
 
 
-def dataset_in_folder(dataset: DatasetLike, *, command: str) -> Dataset:
-    """The data set, which `command` writes into; raises UsageError when it is behind a URL."""
-    from qoqdata.dataset import Dataset
-    from qoqdata.remote.urls import local_path, shown
+@contextmanager
+def dataset_to_write(
+    dataset: DatasetLike, *, command: str, parts: Collection[str] = ()
+) -> Iterator[Dataset]:
+    """The data set, whose side files `command` writes while the block runs.
 
-    if isinstance(dataset, Dataset):
-        where = None if dataset.in_folder else dataset.where
-    else:
-        where = shown(str(dataset)) if local_path(dataset) is None else None
-    if where is not None:
-        fix = "work on the folder where the set was built, and publish it again"
-        raise UsageError(f"`qoqdata {command}` writes into the set", where=where, fix=fix)
-    return dataset_of(dataset)
+    Of one in a bucket they are a working copy, with `parts` (see `qoqdata.remote.working_copy`),
+    and in the bucket once the block has ended well. Raises as `dataset_of` and, behind a URL, as
+    `working_copy` does.
+    """
+    from qoqdata.dataset import Dataset
+    from qoqdata.remote.remote_files import RemoteFiles
+    from qoqdata.remote.urls import local_path
+    from qoqdata.remote.working_copy import refuse_read_only, working_copy
+
+    if not isinstance(dataset, Dataset) and local_path(dataset) is None:
+        refuse_read_only(str(dataset), command)
+    target = dataset_of(dataset)
+    if target.in_folder or not isinstance(target.files, RemoteFiles):
+        yield target
+        return
+    with working_copy(target.files, command, parts) as (files, manifest):
+        yield Dataset(files.root, manifest, files)
+
+
+def written_at(target: Dataset, path: Path) -> Path | str:
+    """Where a file that was written lies: its path, or its URL where `target` is a working copy."""
+    from qoqdata.remote.remote_files import RemoteFiles
+
+    if not isinstance(target.files, RemoteFiles):
+        return path
+    return target.files.origin(path.relative_to(target.root).as_posix())

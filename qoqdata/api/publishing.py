@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qoqdata.api.opening import DatasetLike, dataset_in_folder, dataset_of
+from qoqdata.api.opening import DatasetLike, dataset_of, dataset_to_write, written_at
 from qoqdata.errors import UsageError
 from qoqdata.progress import ProgressCallback, silent
 
@@ -27,18 +27,19 @@ class Publication:
     delivery: Delivery | None
 
 
-def card(dataset: DatasetLike, *, repo_id: str | None = None) -> tuple[Path, ...]:
-    """Write the set's README.md, croissant.json and figures, and return their paths.
+def card(dataset: DatasetLike, *, repo_id: str | None = None) -> tuple[Path | str, ...]:
+    """Write the set's README.md, croissant.json and figures, and return their paths, of a set in a
+    bucket their URLs.
 
-    `repo_id` (ORG/NAME on the Hub) is for the loading snippet. Raises UsageError for a set behind
-    a URL, and when matplotlib is not installed, DatasetError for one without records.
+    `repo_id` (ORG/NAME on the Hub) is for the loading snippet. Raises UsageError for a set that
+    cannot be written, and when matplotlib is not installed, DatasetError for one without records.
     """
     from qoqdata.publication.pages import write_pages
 
     url = None if repo_id is None else f"hf://datasets/{_checked_repository(repo_id)}"
-    target = dataset_in_folder(dataset, command="card")
-    target.check_some()
-    return write_pages(target, url)
+    with dataset_to_write(dataset, command="card") as target:
+        target.check_some()
+        return tuple(written_at(target, path) for path in write_pages(target, url))
 
 
 def publish(
@@ -73,22 +74,23 @@ def publish(
     """
     from qoqdata.publication.release import deliver, prepare
     from qoqdata.records.identity import load_salt
+    from qoqdata.remote.working_copy import RAW_KEYS
 
     target = _target(repo_id, to, private=private, revision=revision, may_be_none=dry_run)
-    source = dataset_in_folder(dataset, command="publish")
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
-    prepared = prepare(
-        source,
-        target,
-        salt=salt,
-        version=version,
-        reviewed=pixels_reviewed,
-        reviewer=reviewer,
-        progress=progress or silent,
-    )
-    if on_prepared is not None:
-        on_prepared(prepared)
-    delivery = None if dry_run else deliver(prepared, target, progress or silent)
+    with dataset_to_write(dataset, command="publish", parts=(RAW_KEYS,)) as source:
+        prepared = prepare(
+            source,
+            target,
+            salt=salt,
+            version=version,
+            reviewed=pixels_reviewed,
+            reviewer=reviewer,
+            progress=progress or silent,
+        )
+        if on_prepared is not None:
+            on_prepared(prepared)
+        delivery = None if dry_run else deliver(prepared, target, progress or silent)
     return Publication(prepared, target.url, delivery)
 
 

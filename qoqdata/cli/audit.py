@@ -24,7 +24,7 @@ def add(app: typer.Typer) -> None:
 
 
 def audit_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     limit: Annotated[
         int, typer.Option(min=1, help="Questions of a source, task and split that are asked.")
     ] = LIMIT,

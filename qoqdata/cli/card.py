@@ -15,7 +15,7 @@ def add(app: typer.Typer) -> None:
 
 
 def card_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     repo_id: Annotated[str | None, typer.Option(help="ORG/NAME, for the loading snippet.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The files as JSON.")] = False,
 ) -> None:

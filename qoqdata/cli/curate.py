@@ -48,7 +48,7 @@ def add(app: typer.Typer) -> None:
 
 
 def curate_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     recipe: Annotated[Path | None, typer.Option(help="curation.yaml with your decisions.")] = None,
     burned_in: Annotated[
         bool | None,

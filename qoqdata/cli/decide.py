@@ -28,7 +28,7 @@ def add(app: typer.Typer) -> None:
 
 
 def decide_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     id: Annotated[str, typer.Argument(help="The record's id.")],
     decision: Annotated[Choice, typer.Argument()],
     why: Annotated[

@@ -21,7 +21,7 @@ def add(app: typer.Typer) -> None:
 
 
 def difficulty_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     rollouts: Annotated[
         Path | None, typer.Option("--from", help="Rollouts: Parquet file or folder, or JSONL.")
     ] = None,

@@ -23,7 +23,7 @@ def add(app: typer.Typer) -> None:
 
 
 def prove_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     out: Annotated[Path | None, typer.Option(help="Write it there, as Markdown.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Counts as JSON.")] = False,
 ) -> None:

@@ -28,7 +28,7 @@ def add(app: typer.Typer) -> None:
 
 
 def publish_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     repo_id: Annotated[str | None, typer.Option(help="ORG/NAME on the Hugging Face Hub.")] = None,
     to: Annotated[str | None, typer.Option(help="A folder: path or fsspec URL.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Make a private repository.")] = False,

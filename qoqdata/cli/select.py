@@ -26,7 +26,7 @@ def add(app: typer.Typer) -> None:
 
 
 def select_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     target: Annotated[Path | None, typer.Option(help="Size, bounds and balance, as YAML.")] = None,
     size: Annotated[int | None, typer.Option(help="Records to keep, without a target.")] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take the selection back.")] = False,

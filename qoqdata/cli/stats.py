@@ -21,7 +21,7 @@ def add(app: typer.Typer) -> None:
 
 
 def stats_command(
-    dataset: Annotated[str, typer.Argument(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="The data set: folder, or URL in a bucket.")],
     prior: Annotated[
         bool, typer.Option("--prior", help="First make the difficulty prior from label entropy.")
     ] = False,

@@ -13,10 +13,15 @@ from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from qoqdata.atomic import write_json
+from qoqdata.pipeline.faults import fault_of
 from qoqdata.readers.container.address import LMDB_FILE, MARK, container_state
+from qoqdata.readers.container.elsewhere import is_elsewhere, open_archive
 from qoqdata.sources.protocol import Job
 from qoqdata.sources.raw_stamps import Stamp
 from qoqdata.sources.unit_table import all_files
+
+#: Bytes that are fetched at once of a container elsewhere.
+_STEP = 1 << 23
 
 
 class ContainerDigest(BaseModel):
@@ -35,7 +40,8 @@ def container_digests(units: pl.DataFrame, job: Job, stored: Path) -> dict[str, 
     """BLAKE3 by raw path of every container that a unit of the table names a member of.
 
     Those of the last build lie at `stored`, and hold while size and modification time do. A file
-    that is no longer there, or cannot be read, is left out: its units are in quarantine.
+    that is no longer there, or cannot be read, is left out: its units are in quarantine. Raises
+    OSError for a disk or a store that fails.
     """
     paths = all_files(units)
     named = job.raw.containers(paths.filter(paths.str.contains(MARK, literal=True)).to_list())
@@ -50,7 +56,9 @@ def container_digests(units: pl.DataFrame, job: Job, stored: Path) -> dict[str, 
         if known is None or known.stamp != stamp:
             try:
                 known = ContainerDigest(stamp=stamp, digest=_digest(path))
-            except OSError:
+            except OSError as error:
+                if fault_of(error) is not None:  # Another time it can be read.
+                    raise
                 continue
         found[relative] = known
     if found:
@@ -63,7 +71,12 @@ def container_digests(units: pl.DataFrame, job: Job, stored: Path) -> dict[str, 
 def _digest(path: Path) -> str:
     file = path / LMDB_FILE if path.is_dir() else path
     hasher = blake3(max_threads=blake3.AUTO)
-    hasher.update_mmap(file)
+    if not is_elsewhere(path):
+        hasher.update_mmap(file)
+        return hasher.hexdigest()
+    with open_archive(path) as stream:
+        while block := stream.read(_STEP):
+            hasher.update(block)
     return hasher.hexdigest()
 
 

@@ -176,7 +176,7 @@ def _build_part(plan: StoredPlan, part: Part, setting: BuildSetting, find: Find)
 def finish(out: str | Path, setting: BuildSetting, find: Find = catalogue.find_source) -> Manifest:
     """Join the parts of the plan at `out`, and return the manifest of the data set.
 
-    Raises UsageError as `build_part` does and where another build is writing the set, and
+    Raises UsageError as `build_part` does and where another command is writing the set, and
     UnfinishedBuild, which names the parts to be built, where chunks are missing.
     """
     with open_place(out) as place:

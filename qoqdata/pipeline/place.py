@@ -151,10 +151,9 @@ class FolderPlace:
 
 
 def another_writes(where: str) -> UsageError:
-    """Another build has the set."""
-    return UsageError(
-        "another build is writing this data set", where=where, fix="wait for it to end"
-    )
+    """Another build, or a pass, has the set."""
+    what = "another command is writing this data set"
+    return UsageError(what, where=where, fix="wait for it to end")
 
 
 def tail_digest(path: Path) -> str:

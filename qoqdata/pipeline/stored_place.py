@@ -14,34 +14,25 @@ import errno
 import hashlib
 import secrets
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
-from qoqdata.atomic import is_running, machine, this_process
 from qoqdata.contract.manifest import Shard
 from qoqdata.errors import QoqdataError, UnfinishedBuild, UsageError
 from qoqdata.layout import Layout
 from qoqdata.metadata import shard_metadata
 from qoqdata.pipeline.place import TAIL, FolderPlace, Place, another_writes
 from qoqdata.remote.cache import Cache
-from qoqdata.remote.lease import Lease, Taken, leased
-from qoqdata.remote.store import Listed, StoreFolder
-from qoqdata.remote.urls import local_path, scheme, shown
+from qoqdata.remote.lease import FOLDER, Lease, Taken, leased
+from qoqdata.remote.store import Listed, StoreFolder, several
+from qoqdata.remote.urls import READ_ONLY, local_path, scheme, shown
+from qoqdata.remote.work_folder import work_folder
 from qoqdata.sources.rawtree import RawTree
-
-#: Requests of one process at a time.
-_AT_A_TIME = 16
-_READ_ONLY = {"hf", "http", "https"}
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -79,7 +70,7 @@ class StoredPlace:
     @contextmanager
     def alone(self) -> Iterator[None]:
         try:
-            with leased(self.store, self._path(self.layout.build / "lease")) as lease:
+            with leased(self.store, FOLDER) as lease:
                 self._lease.append(lease)
                 # Another may have written since the set was opened.
                 self._listed.clear()
@@ -100,11 +91,11 @@ class StoredPlace:
         return raw.store is not None and f"{self.store.url}/".startswith(f"{raw.store.url}/")
 
     def bring(self, paths: Iterable[Path]) -> None:
-        for _ in _several(self._bring, list(paths)):
+        for _ in several(self._bring, list(paths)):
             pass
 
     def look_at(self, shards: Iterable[Shard]) -> None:
-        for _ in _several(self.end_of, [shard.path for shard in shards]):
+        for _ in several(self.end_of, [shard.path for shard in shards]):
             pass
 
     def end_of(self, path: str) -> tuple[int, str] | None:
@@ -134,11 +125,11 @@ class StoredPlace:
     def remove_below(self, folder: Path) -> None:
         prefix = f"{self._path(folder)}/"
         shutil.rmtree(folder, ignore_errors=True)
-        for _ in _several(self._forget, [one for one in self._listed if one.startswith(prefix)]):
+        for _ in several(self._forget, [one for one in self._listed if one.startswith(prefix)]):
             pass
 
     def keep(self, paths: Iterable[Path]) -> None:
-        for _ in _several(self._send, list(paths)):
+        for _ in several(self._send, list(paths)):
             pass
 
     def keep_chunk(self, files: Sequence[Path], receipt: Path) -> None:
@@ -179,7 +170,7 @@ class StoredPlace:
         self._send(last)
 
     def metadata(self, shards: Iterable[Shard]) -> Iterator[pa.Table]:
-        return _several(self._metadata, list(shards))
+        return several(self._metadata, list(shards))
 
     def _metadata(self, shard: Shard) -> pa.Table:
         where = self.store.where(shard.path)
@@ -224,43 +215,13 @@ def open_place(out: str | Path) -> Iterator[Place]:
         yield FolderPlace(Layout(folder))
         return
     url = str(out).rstrip("/")
-    if scheme(url) in _READ_ONLY:
+    if scheme(url) in READ_ONLY:
         fix = "build into a folder or a bucket (s3://, gs://); `qoqdata publish` sends to the Hub"
         raise UsageError("no data set can be built there", where=shown(url), fix=fix)
-    home = Cache.settled().root / "built" / hashlib.sha256(url.encode()).hexdigest()[:24]
-    _sweep(home)
-    work = home / f"{machine()}-{this_process()}-{secrets.token_hex(4)}"
-    layout = Layout(work / (url.rpartition("/")[2] or "set"))
-    layout.root.mkdir(parents=True)
-    home.chmod(0o700)  # Plans and receipts name raw files: they are for whoever builds.
-    try:
-        place = StoredPlace(StoreFolder(url), layout)
+    with work_folder(Cache.settled().root / "built", url) as folder:
+        place = StoredPlace(StoreFolder(url), Layout(folder))
         place.open()
         yield place
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _sweep(home: Path) -> None:
-    """Remove what processes of this machine that died have left."""
-    for folder in home.glob(f"{machine()}-*"):
-        if not is_running(folder.name.partition("-")[2].rpartition("-")[0]):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _several(call: Callable[[_Item], _Result], items: list[_Item]) -> Iterator[_Result]:
-    """Results in order, several calls at a time; no more than these are made ahead."""
-    if len(items) < 2:
-        yield from map(call, items)
-        return
-    rest = iter(items)
-    with ThreadPoolExecutor(min(_AT_A_TIME, len(items))) as pool:
-        ahead = deque(pool.submit(call, one) for one in islice(rest, _AT_A_TIME))
-        while ahead:
-            result = ahead.popleft().result()
-            if (one := next(rest, None)) is not None:
-                ahead.append(pool.submit(call, one))
-            yield result
 
 
 def _state(path: Path) -> tuple[int, int]:

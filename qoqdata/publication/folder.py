@@ -11,15 +11,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from qoqdata.atomic import canonical
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.progress import ProgressCallback, silent
-from qoqdata.publication.target import Delivery, Outgoing
+from qoqdata.publication.target import AT_A_TIME, Delivery, Outgoing
 from qoqdata.remote.opening import POINTER
-from qoqdata.remote.store import StoreFolder
+from qoqdata.remote.store import StoreFolder, several
 
 _LAST = "manifest.json"
 
@@ -64,25 +65,34 @@ class Folder:
         outgoing = sorted(files, key=lambda file: (file.path == _LAST, file.path))
         current, before = self._current(), self._manifest_digests()
         finished = self._files.exists(f"{tag}/{_LAST}")
-        sent: list[Outgoing] = []
-        unchanged: list[Outgoing] = []
-        for number, file in enumerate(outgoing, 1):
+
+        def settled(file: Outgoing) -> bool:
+            """Have the file in the release; whether it was sent for that."""
             target = f"{tag}/{file.path}"
             if self._files.sha256(target) == file.sha256:
-                unchanged.append(file)
-            elif finished:
+                return False
+            if finished:
                 fix = "raise --version"
                 raise DatasetError("is published with other content", where=tag, fix=fix)
+            same = before.get(file.path) == file.sha256
+            if same:
+                self._files.copy(f"{current}/{file.path}", target)
             else:
-                same = before.get(file.path) == file.sha256
-                if same:
-                    self._files.copy(f"{current}/{file.path}", target)
-                else:
-                    self._files.put(file.local, target)
-                (unchanged if same else sent).append(file)
-                if self._files.sha256(target) != file.sha256:
-                    fix = "publish again"
-                    raise DatasetError("differs from what was sent", where=target, fix=fix)
+                with file.holding() as content:
+                    self._files.put(content, target)
+            if self._files.sha256(target) != file.sha256:
+                fix = "publish again"
+                raise DatasetError("differs from what was sent", where=target, fix=fix)
+            return not same
+
+        sent: list[Outgoing] = []
+        unchanged: list[Outgoing] = []
+        done = several(settled, outgoing[:-1], at_a_time=AT_A_TIME)
+        # The manifest says that all is there: it is written once that is so.
+        for number, (file, new) in enumerate(
+            zip(outgoing, chain(done, map(settled, outgoing[-1:])), strict=True), 1
+        ):
+            (sent if new else unchanged).append(file)
             progress(number, len(outgoing))
         self._files.write(POINTER, canonical({"release": tag}).encode())
         return Delivery(

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.progress import ProgressCallback, silent
-from qoqdata.publication.target import Delivery, Outgoing
+from qoqdata.publication.target import AT_A_TIME, Delivery, Outgoing
 from qoqdata.remote.faults import retried, status
+from qoqdata.remote.store import several
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -28,6 +29,9 @@ BATCH = 64
 
 #: Seconds without a byte before a request is given up and tried again; the client waits for ever.
 PATIENCE = 120.0
+
+#: Bytes up to which the Hub may take a file for text, which is sent with the commit.
+_SMALL = 10 * 2**20
 
 _QUOTA = {402: "payment is required", 413: "a file is too large", 507: "the storage is full"}
 
@@ -111,11 +115,16 @@ class Hub:
         if not changed and not gone:
             self._tag(head, tag)
             return Delivery(head, (), unchanged, (), 0)
-        adds = [CommitOperationAdd(file.path, str(file.local)) for file in changed]
+        here = [file for file in changed if file.making is None]
+        made = [file for file in changed if file.making is not None]
+        adds = [CommitOperationAdd(file.path, str(file.local)) for file in here]
         for start in range(0, len(adds), BATCH):
             part = adds[start : start + BATCH]
             self._ask(lambda part=part: self._upload(api, part))  # type: ignore[misc]
-            progress(min(start + BATCH, len(adds)), len(adds))
+            progress(min(start + BATCH, len(adds)), len(changed))
+        for add in several(lambda file: self._passed(api, file), made, at_a_time=AT_A_TIME):
+            adds.append(add)
+            progress(len(adds), len(changed))
         commit = self._ask(
             lambda: api.create_commit(
                 self.repo_id,
@@ -131,10 +140,22 @@ class Hub:
         self._tag(revision, tag)
         return Delivery(revision, tuple(sent), unchanged, tuple(gone), sum(f.size for f in changed))
 
-    def _upload(self, api: HfApi, adds: list[Any]) -> None:
+    def _upload(self, api: HfApi, adds: list[Any], *, free_memory: bool = False) -> None:
         api.preupload_lfs_files(
-            self.repo_id, adds, repo_type=KIND, revision=self.revision, free_memory=False
+            self.repo_id, adds, repo_type=KIND, revision=self.revision, free_memory=free_memory
         )
+
+    def _passed(self, api: HfApi, file: Outgoing) -> Any:
+        """Send a file that is made for it, and forget its content; what is left goes with the
+        commit."""
+        from huggingface_hub import CommitOperationAdd
+
+        with file.holding() as path:
+            # Only small files may travel in the commit itself.
+            content = path.read_bytes() if file.size < _SMALL else str(path)
+            add = CommitOperationAdd(file.path, content)
+            self._ask(lambda: self._upload(api, [add], free_memory=True))
+        return add
 
     def _verify(self, revision: str, files: tuple[Outgoing, ...]) -> None:
         there = self._tree(revision)

@@ -17,7 +17,7 @@ import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -118,22 +118,48 @@ def _vocabulary(cards: Mapping[str, Card], shipped: Iterable[str]) -> frozenset[
     return frozenset(word for word in words if word.isalpha())
 
 
-def scan_outgoing(root: Path, secrets: Secrets, progress: ProgressCallback = silent) -> list[Leak]:
-    """Every leak in the files below `root` and in their names; `progress` hears of files."""
-    leaks: set[tuple[str, str]] = set()
-    clean: set[int] = set()
-    paths = sorted(p for p in root.rglob("*") if p.is_file())
-    for done, path in enumerate(paths):
-        progress(done, len(paths))
-        relative = path.relative_to(root)
-        name = relative.as_posix()
-        leaks |= {(name, what) for what in _in_bytes(path, secrets)}
+class Scan:
+    """A search of the files of a release, one after another, for `secrets`."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._leaks: set[tuple[str, str]] = set()
+        self._clean: set[int] = set()
+        self.names: set[str] = set()
+
+    def file(self, content: Path, name: str) -> None:
+        """Search the content of a file and its name in the release."""
+        secrets, relative = self._secrets, PurePosixPath(name)
+        self.names.add(name)
+        found = set(_in_bytes(content, secrets))
         public = bool(secrets.public.intersection((relative.stem, *relative.parts[:-1])))
-        of_file = texts_of(path, raw_paths=not public and name != "manifest.json")
+        of_file = texts_of(content, raw_paths=not public and name != "manifest.json")
         for texts in (list(relative.parts), *of_file):
-            leaks |= {(name, what) for what in _in_texts(texts, secrets, clean)}
-    progress(len(paths), len(paths))
-    return [Leak(file, what) for file, what in sorted(leaks)]
+            found.update(_in_texts(texts, secrets, self._clean))
+        self._leaks |= {(name, what) for what in found}
+
+    @property
+    def leaks(self) -> list[Leak]:
+        """Those found so far."""
+        return [Leak(file, what) for file, what in sorted(self._leaks)]
+
+
+def scan_outgoing(
+    root: Path,
+    secrets: Secrets,
+    progress: ProgressCallback = silent,
+    begun: Scan | None = None,
+) -> list[Leak]:
+    """Every leak in the files below `root` and in their names, and in what a scan has `begun` with;
+    `progress` hears of files."""
+    scan = begun or Scan(secrets)
+    names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    rest = sorted(names - scan.names)
+    for done, name in enumerate(rest):
+        progress(done, len(rest))
+        scan.file(root / name, name)
+    progress(len(rest), len(rest))
+    return scan.leaks
 
 
 def _in_bytes(path: Path, secrets: Secrets) -> Iterator[str]:

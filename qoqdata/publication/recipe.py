@@ -7,7 +7,7 @@ digests, and a digest of every record. Images, signals, masks and context texts 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,11 @@ def path_of(root: Path, source: str, suffix: str) -> Path:
     return root / FOLDER / f"{source}{suffix}"
 
 
-def write_recipe(
-    root: Path, recipe: ReleaseRecipe, tables: Iterable[tuple[str, pa.Table]]
-) -> list[Path]:
-    """Write a recipe below `root`; `tables` are the source's record tables by shard path."""
-    annotations = pa.concat_tables([_annotations(shard, table) for shard, table in tables])
+def write_recipe(root: Path, recipe: ReleaseRecipe, parts: Sequence[pa.Table]) -> list[Path]:
+    """Write a recipe below `root`; `parts` are the `annotations_of` the source's shards."""
     table, description = (path_of(root, recipe.source, suffix) for suffix in (".parquet", ".json"))
     with replacing(table) as draft:
-        pq.write_table(annotations, draft, compression="zstd")
+        pq.write_table(pa.concat_tables(parts), draft, compression="zstd")
     write_json(description, recipe.model_dump(mode="json"))
     return [table, description]
 
@@ -97,26 +94,26 @@ def read_recipes(root: Path) -> Iterator[tuple[ReleaseRecipe, pl.DataFrame]]:
                 content = file.read()
                 # Polars takes texts at their word, and ends in a panic where they are none.
                 content.validate(full=True)
-                annotations = pl.DataFrame(content)
+                rows = pl.DataFrame(content)
         except (ValueError, OSError, MemoryError, pa.ArrowException) as error:
             raise DatasetError("is not a whole recipe", where=str(path), fix=_FIX) from error
-        if (fault := _fault(recipe, annotations, path.stem)) is not None:
+        if (fault := _fault(recipe, rows, path.stem)) is not None:
             raise DatasetError(f"is not a whole recipe: {fault}", where=str(path), fix=_FIX)
-        yield recipe, annotations
+        yield recipe, rows
 
 
-def _fault(recipe: ReleaseRecipe, annotations: pl.DataFrame, name: str) -> str | None:
+def _fault(recipe: ReleaseRecipe, rows: pl.DataFrame, name: str) -> str | None:
     paths = [shard.path for shard in recipe.shards]
-    keys = {name: annotations.schema.get(name) for name in ("id", "shard", "digest", *PSEUDONYMS)}
+    keys = {name: rows.schema.get(name) for name in ("id", "shard", "digest", *PSEUDONYMS)}
     if stray := next((name for name, kind in keys.items() if kind != pl.String), None):
         return f"its annotations have no texts {stray!r}"
     if {recipe.source, *(shard.source for shard in recipe.shards)} != {name}:
         return f"it is about another source than {name}"
     if len(set(paths)) < len(paths):
         return "it lists a shard twice"
-    if not set(annotations["shard"]) <= set(paths):
+    if not set(rows["shard"]) <= set(paths):
         return "its annotations are of shards that it does not list"
-    return "an id occurs twice" if annotations["id"].is_duplicated().any() else None
+    return "an id occurs twice" if rows["id"].is_duplicated().any() else None
 
 
 def record_digests(table: pa.Table) -> list[str]:
@@ -124,7 +121,8 @@ def record_digests(table: pa.Table) -> list[str]:
     return [_digest(row) for batch in table.to_batches(1) for row in _rows(batch)]
 
 
-def _annotations(shard: str, table: pa.Table) -> pa.Table:
+def annotations_of(shard: str, table: pa.Table) -> pa.Table:
+    """What a recipe has of the records of the shard at a path."""
     digests = record_digests(table)
     columns = table.select(list(ANNOTATIONS)).replace_schema_metadata(None)
     columns = columns.append_column("shard", pa.array([shard] * table.num_rows, pa.string()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
@@ -73,10 +72,10 @@ def prepare(
     require_phi_receipt(dataset)
     findings = _require_pixels(dataset, reviewed, reviewer)
     root = dataset.layout.release
-    staged, older = (
-        stage(dataset, root, boxes_to_blank(findings), progress),
-        (target.read(CHANGELOG) or b"").decode(),
-    )
+    secrets = privacy.secrets_of(dataset, salt)
+    scan = privacy.Scan(secrets)
+    staged = stage(dataset, root, boxes_to_blank(findings), progress, scan.file)
+    older = (target.read(CHANGELOG) or b"").decode()
     change: SetDifference | None = None
     if (outdated := _outdated(target)) is not None:
         change = NOT_COMPARED
@@ -92,9 +91,11 @@ def prepare(
     text = older if f"\n## {final}\n" in older else changelog(final, change, older)
     (root / CHANGELOG).write_text(text, encoding="utf-8")
     write_pages(staged, _public(target.url))
-    _require_no_leak(root, privacy.secrets_of(dataset, salt), progress)
-    digests = {shard.path: shard.sha256 for shard in staged.manifest.shards}
-    return Prepared(staged, outgoing_files(root, digests), final, change)
+    if leaks := privacy.scan_outgoing(root, secrets, progress, scan):
+        more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
+        what = f"{leaks[0].what} is in {leaks[0].file}{more}"
+        raise DatasetError(what, where=str(root), fix="drop or rebuild the records that hold it")
+    return Prepared(staged, outgoing_files(staged), final, change)
 
 
 def deliver(prepared: Prepared, target: Target, progress: ProgressCallback = silent) -> Delivery:
@@ -199,10 +200,3 @@ def _require_pixels(
         write_review(dataset, slug, reviewer)
     allowed = terms(dataset.cards).values()
     return require_clean_pixels(dataset, {term.source for term in allowed if term.form == "pixels"})
-
-
-def _require_no_leak(root: Path, secrets: privacy.Secrets, progress: ProgressCallback) -> None:
-    if leaks := privacy.scan_outgoing(root, secrets, progress):
-        more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
-        what = f"{leaks[0].what} is in {leaks[0].file}{more}"
-        raise DatasetError(what, where=str(root), fix="drop or rebuild the records that hold it")

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
 from qoqdata import verdicts
-from qoqdata.atomic import digest, file_digest, linked, write_json
+from qoqdata.atomic import digest, file_digest, write_json
 from qoqdata.contract.manifest import (
     Counts,
     Manifest,
-    MetadataFile,
     Release,
     Shard,
     SourceEntry,
 )
-from qoqdata.curation.burned_in.blanking import Boxes, blank_rows
-from qoqdata.dataset import Dataset, open_dataset
+from qoqdata.curation.burned_in.blanking import Boxes
+from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 from qoqdata.layout import Layout
 from qoqdata.manifest import config_digest, shards_digest
-from qoqdata.metadata import write_metadata
-from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import recipe as recipes
+from qoqdata.publication.leaving_shards import Leaving, Look, changes_of
 from qoqdata.publication.licences import Term, terms
 from qoqdata.publication.recipe import ReleaseRecipe
 from qoqdata.remote.files import LocalFiles
@@ -49,35 +46,44 @@ def stage(
     root: Path,
     blanked: Boxes | None = None,
     progress: ProgressCallback = silent,
+    look: Look = lambda content, path: None,
 ) -> Dataset:
     """Write the outgoing tree of `dataset` at `root` and open it; `seal` then gives it a version.
 
     Records that curation dropped are not in it, and boxes to be `blanked` are black in those whose
-    pixels leave. Shards in which nothing changes are linked, not copied. `progress` hears of
-    shards. Raises DatasetError when nothing at all may leave.
+    pixels leave. Shards in which nothing changes are linked, not copied; of a set in a bucket none
+    stays in the tree, and each is fetched once (see `passing_shards`). `look` and `progress` hear
+    of shards. Raises DatasetError when nothing at all may leave.
     """
     shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
     allowed = terms(dataset.cards)
-    leaving = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]
+    shards = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]
     open_pixels = {slug for slug, term in allowed.items() if term.form == "pixels"}
-    shards = _outgoing(dataset, root, leaving, blanked or {}, open_pixels, progress)
-    if not shards:
+    leaving = Leaving(
+        dataset=dataset,
+        root=root,
+        changes=changes_of(dataset, blanked or {}, open_pixels),
+        open_pixels=open_pixels,
+        look=look,
+    )
+    metadata = leaving.visit(shards, progress)
+    after = tuple(leaving.after[s.path] for s in shards if s.path in leaving.after)
+    if not after:
         what = "nothing of this data set may be published"
-        raise DatasetError(what, where=str(dataset.root), fix="see the terms in its cards")
-    metadata = _metadata(dataset, root, shards)
-    own_manifest = dataset.manifest.model_copy(update={"shards": shards, "meta": metadata})
+        raise DatasetError(what, where=dataset.where, fix="see the terms in its cards")
+    own_manifest = dataset.manifest.model_copy(update={"shards": after, "meta": metadata})
     entries = entries_of(own_manifest, root)
     for slug in entries:
         write_json(Layout(root).card(slug), dataset.cards[slug].model_dump(mode="json"))
     closed = [slug for slug in entries if allowed[slug].form == "recipe"]
     for slug in closed:
-        own = tuple(shard for shard in shards if shard.source == slug)
+        own = tuple(shard for shard in after if shard.source == slug)
         version_ = dataset.manifest.qoqdata_version
         recipe = ReleaseRecipe(
             source=slug, qoqdata_version=version_, entry=entries[slug], shards=own
         )
-        recipes.write_recipe(root, recipe, ((s.path, pq.read_table(root / s.path)) for s in own))
-        shutil.rmtree(Layout(root).shards(slug))
+        recipes.write_recipe(root, recipe, [leaving.annotations[s.path] for s in own])
         Layout(root).metadata(slug).unlink()
     open_ = {slug: entry for slug, entry in entries.items() if slug not in closed}
     release = Release(
@@ -85,12 +91,13 @@ def stage(
         recipes=tuple(closed),
         withheld=_withheld(allowed),
         dropped=_dropped_by_rule(dataset),
-        shared_images=_shared_images(dataset, shards),
+        shared_images=_shared_images(dataset, after),
     )
-    manifests.write_manifest(Layout(root), _manifest(own_manifest, open_, release))
-    staged = open_dataset(root)
+    manifest = _manifest(own_manifest, open_, release)
+    manifests.write_manifest(Layout(root), manifest)
+    staged = Dataset(root, manifest, leaving.files(manifest))
     _describe(dataset, staged)
-    write_trace_table(staged)
+    _write_trace_table(staged, [leaving.traces[s.path] for s in after if s.path in leaving.traces])
     return staged
 
 
@@ -100,16 +107,18 @@ def seal(staged: Dataset, *, version: str, previous: str | None) -> Dataset:
     release = staged.manifest.release.model_copy(
         update={"version": version, "previous": previous, "content": content_digest(staged)}
     )
-    manifests.write_manifest(staged.layout, staged.manifest.model_copy(update={"release": release}))
-    return open_dataset(staged.root)
+    manifest = staged.manifest.model_copy(update={"release": release})
+    manifests.write_manifest(staged.layout, manifest)
+    assert isinstance(staged.files, LocalFiles)
+    return Dataset(staged.root, manifest, replace(staged.files, manifest=manifest))
 
 
 def content_digest(staged: Dataset) -> str:
     """The identity of a staged release apart from its version and the pages made for people."""
     root = staged.root
     digests = {shard.path: shard.sha256 for shard in staged.manifest.shards}
-    names = [p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()]
-    inside = [name for name in names if "/" in name]
+    names = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()}
+    inside = {name for name in names if "/" in name} | set(digests)
     return digest({name: digests.get(name) or file_digest(root / name) for name in inside})
 
 
@@ -151,63 +160,6 @@ def _counts(own: pl.DataFrame) -> Counts:
     )
 
 
-def _outgoing(
-    dataset: Dataset,
-    root: Path,
-    shards: list[Shard],
-    blanked: Boxes,
-    open_pixels: set[str],
-    progress: ProgressCallback,
-) -> tuple[Shard, ...]:
-    """Shards below `root` without dropped records and, of sources with `open_pixels`, blanked."""
-    dropped = _dropped(dataset)
-    torn = _numbers(dataset, dropped.to_pylist())
-    painted = {
-        number
-        for number in _numbers(dataset, list(blanked))
-        if dataset.manifest.shards[number].source in open_pixels
-    }
-    changed = {dataset.manifest.shards[number].path for number in torn | painted}
-    blacken = {dataset.manifest.shards[number].path for number in painted}
-    outgoing = []
-    progress(0, len(shards))
-    for done, shard in enumerate(shards, start=1):
-        target = root / shard.path
-        # A flipped bit is found before anything is sent.
-        with dataset.files.holding(shard, verify=True) as source:
-            rest: Shard | None = shard
-            if shard.path in changed:
-                boxes = blanked if shard.path in blacken else {}
-                change = partial(_changed, dropped=dropped, boxes=boxes)
-                rest = rewrite_shard(source, target, shard, change)
-            else:
-                linked(source, target)
-        if rest is not None:
-            outgoing.append(rest)
-        progress(done, len(shards))
-    return tuple(outgoing)
-
-
-def _metadata(dataset: Dataset, root: Path, shards: tuple[Shard, ...]) -> dict[str, MetadataFile]:
-    """The metadata of outgoing shards: linked of sources that lose no record, else written."""
-    entries = {}
-    for slug in sorted({shard.source for shard in shards}):
-        before, after = (
-            [s for s in some if s.source == slug] for some in (dataset.manifest.shards, shards)
-        )
-        if before == after:
-            with dataset.files.holding(dataset.manifest.meta[slug], verify=True) as source:
-                linked(source, Layout(root).metadata(slug))
-            entries[slug] = dataset.manifest.meta[slug]
-        else:
-            entries |= write_metadata(root, after)
-    return entries
-
-
-def _dropped(dataset: Dataset) -> pa.Array:
-    return pa.array(verdicts.dropped(dataset.layout)["id"].unique().sort().to_list(), pa.string())
-
-
 def _dropped_by_rule(dataset: Dataset) -> dict[str, int]:
     dropped = verdicts.dropped(dataset.layout, "rule")
     rules = dropped.group_by("rule").agg(n=pl.col("id").n_unique()).sort("rule")
@@ -224,17 +176,6 @@ def _shared_images(dataset: Dataset, shards: tuple[Shard, ...]) -> int | None:
     columns = dict.fromkeys(("id", "source", "outcome"), pl.String)
     leaks = read_findings_table(path, columns, fix="run `qoqdata curate` again").filter(reported)
     return verdicts.without_dropped(leaks, dataset.layout)["id"].n_unique()
-
-
-def _changed(table: pa.Table, dropped: pa.Array, boxes: Boxes) -> pa.Table:
-    return blank_rows(table.filter(pc.invert(pc.is_in(table.column("id"), dropped))), boxes)
-
-
-def _numbers(dataset: Dataset, ids: list[str]) -> set[int]:
-    """Numbers of the shards that hold some of the records."""
-    places = pl.DataFrame(dataset.files.leaves(["id"]))
-    some = pl.DataFrame({"id": ids}, schema={"id": pl.String})
-    return set(places.join(some, on="id", how="semi")["shard"].unique())
 
 
 def _withheld(allowed: dict[str, Term]) -> dict[str, str]:
@@ -256,21 +197,10 @@ def _manifest(manifest: Manifest, entries: dict[str, SourceEntry], release: Rele
     )
 
 
-#: What the table of traces has of a record; the record itself is found by its id.
-_TRACE = ("id", "source", "domain", "task", "question", "options", "answer")
-_WRITTEN = ("reasoning", "reasoning_policy", "licence")
-
-
-def write_trace_table(staged: Dataset) -> None:
+def _write_trace_table(staged: Dataset, parts: Sequence[pa.Table]) -> None:
     """Write the train records that a policy wrote reasoning for as one table without images, where
     there are any: what supervised training on text takes, and a configuration of the release."""
-    path, names = staged.layout.traces, [*_TRACE, *_WRITTEN]
-    parts = []
-    for shard in staged.manifest.shards:
-        if shard.split == "train":
-            with staged.files.holding(shard, verify=False) as source:
-                table = pq.read_table(source, columns=names)
-            parts.append(table.filter(pc.is_valid(table["reasoning_policy"])))
+    path = staged.layout.traces
     table = pa.concat_tables(parts) if parts else None
     if table is None or not table.num_rows:
         return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,20 +14,33 @@ from qoqdata.atomic import file_digest
 from qoqdata.dataset import Dataset
 from qoqdata.errors import UsageError
 from qoqdata.progress import ProgressCallback
+from qoqdata.publication.passing_shards import PassingFiles
+
+#: Files that are sent side by side.
+AT_A_TIME = 4
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One file: its path in the release, where it lies, and its content's identity."""
+    """One file: its path in the release, where it lies, and its content's identity.
+
+    One with `making` lies nowhere: it is made while somebody holds it.
+    """
 
     path: str
     local: Path
     size: int
     sha256: str
+    making: Callable[[], AbstractContextManager[Path]] | None = None
+
+    def holding(self) -> AbstractContextManager[Path]:
+        """Its content, while the `with` block runs."""
+        return nullcontext(self.local) if self.making is None else self.making()
 
     def git_oid(self) -> str:
         """The id that git gives the content (sha1 over a header and the bytes)."""
-        data = self.local.read_bytes()
+        with self.holding() as path:
+            data = path.read_bytes()
         return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
@@ -93,11 +108,17 @@ class Nowhere:
         raise UsageError("says nowhere to publish", fix="--repo-id ORG/NAME or --to URL")
 
 
-def outgoing_files(root: Path, digests: Mapping[str, str]) -> tuple[Outgoing, ...]:
-    """The files below `root` by path; `digests`, by path, need no new hashing."""
+def outgoing_files(staged: Dataset) -> tuple[Outgoing, ...]:
+    """The files of a staged release by path; shards need no new hashing."""
+    root, shards = staged.root, {shard.path: shard for shard in staged.manifest.shards}
+    passing = staged.files.passing if isinstance(staged.files, PassingFiles) else None
+    names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     files = []
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        name = path.relative_to(root).as_posix()
-        digest = digests.get(name) or file_digest(path)
-        files.append(Outgoing(name, path, path.stat().st_size, digest))
+    for name in sorted(names | set(shards)):
+        local, shard = root / name, shards.get(name)
+        if shard is None:
+            files.append(Outgoing(name, local, local.stat().st_size, file_digest(local)))
+        else:
+            making = None if passing is None else partial(passing.making, name)
+            files.append(Outgoing(name, local, shard.bytes, shard.sha256, making))
     return tuple(files)

@@ -1,7 +1,7 @@
 """The cache of remote files: a folder of bounded size that processes of one node share.
 
     ROOT/shards/<2 digits>/<sha256>.parquet     shards, by content: data sets share them
-    ROOT/leaves/<2 digits>/<sha256>.parquet     metadata tables, by shards and columns
+    ROOT/meta/<2 digits>/<sha256>.parquet       metadata of sources, by content
     ROOT/sets/<sha256>/                         cards, statistics, verdicts; not counted, small
     ROOT/reserved/, ROOT/locks/                 space and names of downloads under way
 
@@ -30,7 +30,7 @@ from qoqdata.errors import DatasetError, UsageError
 
 DEFAULT_BYTES = 50 * 10**9
 
-_COUNTED = ("shards", "leaves")
+_COUNTED = ("shards", "meta")
 _POLL = 0.05  # seconds
 
 

@@ -40,6 +40,10 @@ class Files(Protocol):
     def root(self) -> Path:
         """The folder of the parts that are no shards."""
 
+    @property
+    def in_folder(self) -> bool:
+        """Whether all parts that are no shards lie in `root`, and passes may write them there."""
+
     def origin(self, name: str = "") -> str:
         """The path or URL of the data set or of a file in it, for messages."""
 
@@ -54,6 +58,9 @@ class Files(Protocol):
 
         `verify` also compares its bytes with its digest, once; what comes from a store always is.
         """
+
+    def listing(self, folder: str) -> list[str]:
+        """Paths in the data set of all files below a folder of it; none where nobody lists them."""
 
     def prefetch(self, files: Iterable[Bound]) -> None:
         """Begin to bring files, in this order and in the background; faults show in `local`."""
@@ -86,6 +93,10 @@ class LocalFiles:
     root: Path
     manifest: Manifest
 
+    @property
+    def in_folder(self) -> bool:
+        return True
+
     def origin(self, name: str = "") -> str:
         return str(self.root / name)
 
@@ -102,6 +113,10 @@ class LocalFiles:
             require = integrity.require_digest if verify else integrity.require_footer
             require(path, file, where=self.origin(file.path))
         yield path
+
+    def listing(self, folder: str) -> list[str]:
+        found = (path for path in (self.root / folder).rglob("*") if path.is_file())
+        return [path.relative_to(self.root).as_posix() for path in found]
 
     def prefetch(self, files: Iterable[Bound]) -> None:
         """Nothing to bring."""

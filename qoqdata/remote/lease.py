@@ -13,12 +13,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from qoqdata.atomic import canonical, is_running, machine, this_process
 from qoqdata.errors import QoqdataError
+from qoqdata.layout import Layout
 from qoqdata.remote.store import StoreFolder
+
+#: Where the notes of a data set lie in it.
+FOLDER = (Layout(Path()).build / "lease").as_posix()
 
 #: Seconds between renewals, and for which a note may stay as it is.
 RENEWAL, PATIENCE = 10.0, 60.0

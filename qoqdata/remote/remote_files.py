@@ -23,8 +23,9 @@ from qoqdata.remote import integrity, leaves, side_files
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.faults import retried
 from qoqdata.remote.files import Bound, scan_records
+from qoqdata.remote.store import StoreFolder
 from qoqdata.remote.transfer import fetch
-from qoqdata.remote.urls import file_system, shown
+from qoqdata.remote.urls import file_system, scheme, shown
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -46,11 +47,25 @@ class RemoteFiles:
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self._url, self._manifest, self._root, self._cache, self._options)
-        return (RemoteFiles, arguments)
+        return (type(self), arguments)
 
     @property
     def root(self) -> Path:
         return self._root
+
+    @property
+    def in_folder(self) -> bool:
+        return False
+
+    @property
+    def cache(self) -> Cache:
+        """Where its shards are kept."""
+        return self._cache
+
+    @property
+    def store(self) -> StoreFolder:
+        """The folder of the store that it lies in."""
+        return StoreFolder(self._url, self._options)
 
     def origin(self, name: str = "") -> str:
         return f"{shown(self._url)}/{name}" if name else shown(self._url)
@@ -80,6 +95,10 @@ class RemoteFiles:
             path = self._path(file)
             integrity.require_footer(path, file, where=self.origin(file.path))
             yield path
+
+    def listing(self, folder: str) -> list[str]:
+        listed = scheme(self._url) not in ("http", "https")
+        return list(self.store.listing(folder)) if listed else []
 
     def prefetch(self, files: Iterable[Bound]) -> None:
         room = self._cache.max_bytes // 2

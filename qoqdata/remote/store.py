@@ -9,28 +9,40 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from qoqdata.atomic import file_digest
 from qoqdata.readers.ranged_stream import RangedStream
 from qoqdata.remote.faults import retried, status
 from qoqdata.remote.urls import file_system, is_url, scheme, shown
 
 _T = TypeVar("_T")
+_Item = TypeVar("_Item")
 _PIECE = 1 << 20
+#: Requests of one process at a time.
+_AT_A_TIME = 16
 #: Stores that have names and no folders.
 _FLAT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+_MARKS = ("ETag", "etag", "generation")
+#: Stores that write a file only where there is none, and only in place of one with a mark.
+_CREATING, _MATCHING = {"s3", "s3a", "gs", "gcs", "memory"}, {"s3", "s3a"}
 
 
 class Listed(NamedTuple):
-    """A file as a listing tells it; `modified` is the store's word for when, if it has one."""
+    """A file as a listing tells it; `modified` is the store's word for when, and `mark` for what is
+    in it, if it has one."""
 
     size: int
     modified: str
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,14 +149,45 @@ class StoreFolder:
             try:
                 system.pipe_file(f"{root}/{path}", content, mode="create")
             except (OSError, ValueError) as error:
-                if isinstance(error, FileExistsError) or status(error) == 412:
+                if _refused(error):
                     return False
-                if status(error) == 409:  # Another such write is under way.
-                    raise ConnectionError(str(error)) from error
                 raise
             return True
 
         return self._ask(path, attempt) or self.read(path) == content
+
+    def exchange(self, local: Path, path: str, before: Listed | None) -> bool:
+        """Write a file in place of the one that was listed, or of none; whether it is there now.
+
+        False where another has written meanwhile. S3 is told the mark of the file that goes
+        (If-Match) or that there is none (If-None-Match), and compares as it writes: such a file is
+        one request, of up to 5 GB. Elsewhere whoever calls has looked just before.
+        """
+        system, root = self._system()
+        condition: dict[str, Any] = {}
+        if before is None and scheme(self.url) in _CREATING:
+            condition = {"mode": "create"}
+        elif before is not None and before.mark and scheme(self.url) in _MATCHING:
+            condition = {"IfMatch": before.mark}
+        if scheme(self.url) in _MATCHING:
+            # No condition goes with the parts of a large upload.
+            condition["chunksize"] = max(1, local.stat().st_size)
+
+        def attempt() -> bool:
+            self._make_parent(f"{root}/{path}")
+            try:
+                system.put_file(str(local), f"{root}/{path}", **condition)
+            except (OSError, ValueError) as error:
+                if _refused(error):
+                    return False
+                raise
+            return True
+
+        try:
+            # Of an answer that was lost the next attempt is refused: what lies there is compared.
+            return self._ask(path, attempt) or self.sha256(path) == file_digest(local)
+        except FileNotFoundError:
+            return False
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file within the store."""
@@ -192,7 +235,9 @@ class StoreFolder:
         for name, facts in found.items():
             if name.startswith(prefix) and not name.endswith("/"):
                 modified = next((str(facts[one]) for one in _TIMES if facts.get(one)), "")
-                files[name.removeprefix(prefix)] = Listed(int(facts.get("size") or 0), modified)
+                mark = next((str(facts[one]) for one in _MARKS if facts.get(one)), "")
+                size = int(facts.get("size") or 0)
+                files[name.removeprefix(prefix)] = Listed(size, modified, mark)
         return files
 
     def make(self) -> None:
@@ -219,3 +264,29 @@ class StoreFolder:
 
     def _ask(self, path: str, call: Callable[[], _T]) -> _T:
         return retried(call, url=self.where(path))
+
+
+def several(
+    call: Callable[[_Item], _T], items: Iterable[_Item], *, at_a_time: int = _AT_A_TIME
+) -> Iterator[_T]:
+    """Results in order, several calls at a time; no more than these are made ahead."""
+    rest = iter(items)
+    first = list(islice(rest, at_a_time))
+    if len(first) < 2:
+        yield from map(call, first)
+        return
+    with ThreadPoolExecutor(len(first)) as pool:
+        ahead = deque(pool.submit(call, one) for one in first)
+        while ahead:
+            result = ahead.popleft().result()
+            if (one := next(rest, None)) is not None:
+                ahead.append(pool.submit(call, one))
+            yield result
+
+
+def _refused(error: Exception) -> bool:
+    """Whether a write was refused for what lies there; raises ConnectionError where another such
+    write is under way."""
+    if status(error) == 409:
+        raise ConnectionError(str(error)) from error
+    return isinstance(error, FileExistsError) or status(error) == 412

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
 _USER = re.compile(r"(?<=://)[^/@]*@")
 
+#: What sets are read from, and published to, and not written into.
+READ_ONLY = frozenset(("hf", "http", "https"))
+
 #: Seconds without a byte after which an HTTP server counts as gone; a download may take longer.
 _HTTP_SILENCE = 60.0
 

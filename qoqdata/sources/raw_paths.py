@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from qoqdata.errors import InputError, MissingFile, OutsideRoot, UnreadableFile
+from qoqdata.readers.raw_file import refuse_special
 
 #: What a look at a path that names nothing ends in.
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
@@ -44,7 +45,17 @@ def is_there(status: os.stat_result | OSError, relative: str) -> bool:
     raise UnreadableFile(what, where=relative) from status
 
 
-def absent(path: str, reason: OSError, relative: str) -> InputError:
+def present(path: str, status: os.stat_result | OSError, relative: str) -> Path:
+    """The path, by what a look at it found; raises MissingFile, and UnreadableFile where the disk
+    did not tell and for what is never opened."""
+    if not isinstance(status, OSError):
+        refuse_special(status.st_mode, where=relative)
+    elif not is_there(status, relative):
+        raise _absent(path, status, relative) from status
+    return Path(path)
+
+
+def _absent(path: str, reason: OSError, relative: str) -> InputError:
     """Why nothing was found at `path`, in words."""
     if reason.errno == errno.ELOOP:
         fix = "put the file in its place"

@@ -29,6 +29,7 @@ from filelock import FileLock
 
 from qoqdata.atomic import replacing
 from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile, UsageError
+from qoqdata.readers.container.elsewhere import READ_BY_RANGE, stand_for
 from qoqdata.readers.raw_file import RangedFile
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.store import StoreFolder
@@ -39,6 +40,9 @@ from qoqdata.sources.raw_inventory import Entry, list_store, read_inventory
 STAGED_VARIABLE, STAGED_BYTES = "QOQDATA_STAGED_BYTES", 8 * 10**9
 #: Downloads of one process at a time.
 _AT_A_TIME = 8
+#: Share of the room from which on an archive is not brought: one request fetches a member, so many
+#: small ones cost more time than the archive.
+_SHARE_IN_PLACE = 0.25
 #: Locks that files share: a file is brought once, and a store of millions needs no more memory.
 _GUARDS = 256
 #: Bits of an entry's time that tell its state; the others are its size.
@@ -98,6 +102,22 @@ class RawStore:
                 if self._in_use is not None:
                     self._in_use.add(relative)
             return path
+
+    def container(self, relative: str) -> Path:
+        """Where a container is read: brought as `bring` does, or by range through the empty file
+        that stands for it."""
+        if not self.reads_in_place(relative):
+            return self.bring(relative)
+        path, file = self.mirror / relative, self.ranged(relative)
+        stand_for(path, file.size, file.read)
+        return path
+
+    def reads_in_place(self, relative: str) -> bool:
+        """Whether a container is read by range: an archive that would take much of the room."""
+        if not relative.lower().endswith(READ_BY_RANGE):
+            return False
+        size = mirrored_size((self.mirror / relative).stat())
+        return size > self.staged_bytes * _SHARE_IN_PLACE
 
     def ranged(self, relative: str) -> RangedFile:
         """The file as it was listed, of which readers fetch what they look at.

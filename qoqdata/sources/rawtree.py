@@ -37,7 +37,6 @@ from qoqdata.readers.raw_file import (
     read_bounded_file,
     read_raw_array,
     read_raw_file,
-    refuse_special,
 )
 from qoqdata.remote.urls import local_path, shown
 from qoqdata.sources.raw_listing import Listing, left_out_of, list_tree
@@ -47,7 +46,7 @@ from qoqdata.sources.raw_members import (
     members_matching,
     named_member,
 )
-from qoqdata.sources.raw_paths import absent, is_there, path_parts, utf8_path
+from qoqdata.sources.raw_paths import is_there, path_parts, present, utf8_path
 from qoqdata.sources.raw_roots import RawRoots
 from qoqdata.sources.raw_stamps import Stamp, many_at_a_time, stamper
 from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
@@ -100,16 +99,10 @@ class RawTree:
         """
         if (member := self._member(relative)) is not None:
             container = relative.removesuffix(f"{MARK}{member.member}")
-            member = Address(self._brought(container, member.path), member.member)
+            member = Address(self._container(container, member.path), member.member)
             open_container(member.path).check(member.member)
             return Path(str(member))
-        path, status = self._trace(relative)
-        if isinstance(status, OSError):
-            if not is_there(status, relative):
-                raise absent(path, status, relative) from status
-        else:
-            refuse_special(status.st_mode, where=relative)
-        return self._brought(relative, Path(path))
+        return self._brought(relative, present(*self._trace(relative), relative))
 
     def header_of(self, relative: str) -> Path | RangedFile:
         """As `resolve`, for who reads the beginning of a file: one in a store is not brought, and
@@ -126,9 +119,11 @@ class RawTree:
         from a store: several come at a time. What is not there is left to whoever reads it."""
         if self.store is None:
             return nullcontext()
-        names = [self._container_of(one) or one for one in relatives]
+        containers = [self._container_of(one) for one in relatives]
+        names = [one or name for one, name in zip(containers, relatives, strict=True)]
         files = [one for one in names if self._in_store(one) and self.locate(one).is_file()]
-        return self.store.holding(files)
+        away = {one for one in containers if one in files and self.store.reads_in_place(one)}
+        return self.store.holding([one for one in files if one not in away])
 
     def exists(self, relative: str) -> bool:
         """Whether `relative` is there; raises OutsideRoot as `resolve` does."""
@@ -213,7 +208,8 @@ class RawTree:
         UnreadableFile for a container that is damaged or cut short, and UsageError where the
         library for it is not installed.
         """
-        names = open_container(self.resolve(container)).names(pattern)
+        path = self._container(container, present(*self._trace(container), container))
+        names = open_container(path).names(pattern)
         return [utf8_path(f"{container}{MARK}{name}") for name in names]
 
     def read_bytes(self, relative: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -306,6 +302,12 @@ class RawTree:
         self.store.bring_all(self._listed(relative))
         return self.store.stage / "/".join(path_parts(relative))
 
+    def _container(self, relative: str, path: Path) -> Path:
+        """Where a container is read, which a store may bring."""
+        if self.store is None or not self._in_store(relative) or path.is_dir():
+            return self._brought(relative, path)
+        return self.store.container("/".join(path_parts(relative)))
+
     def _in_store(self, relative: str) -> bool:
         """Whether a path lies below the root, and not below a mount."""
         return path_parts(relative)[0] not in self.mounts
@@ -343,7 +345,7 @@ class RawTree:
         for one in looked_at_once(relatives, self._marked_names).values():
             if (member := self._member(one)) is not None:
                 container = one.removesuffix(f"{MARK}{member.member}")
-                found[container] = self._brought(container, member.path)
+                found[container] = self._container(container, member.path)
         return found
 
     def _marked_names(self, folder: str) -> list[str]:

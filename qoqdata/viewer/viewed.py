@@ -107,7 +107,7 @@ class _Following:
 
 def _whole(dataset: Dataset, policy: str | None) -> Viewed:
     index = read_index(dataset, policy)
-    why = "" if dataset.in_folder else "This set is behind a URL: decide where it was built."
+    why = "" if dataset.in_folder else "This set is behind a URL: decide with `qoqdata decide`."
     return Viewed(dataset, index, Selections(index), MediaReader(dataset, index), why)
 
 

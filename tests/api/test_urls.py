@@ -104,7 +104,7 @@ def test_a_release_is_rebuilt_from_its_url(fresh: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["curate", "stats", "difficulty", "card", "publish"])
-def test_what_writes_into_the_set_needs_its_folder(
+def test_nothing_is_written_behind_a_web_server(
     command: Callable, url: str, tmp_path: Path, name: str
 ) -> None:
     options = {"difficulty": ["--prior"], "publish": ["--to", tmp_path / "releases"]}
@@ -112,7 +112,7 @@ def test_what_writes_into_the_set_needs_its_folder(
     assert code == 2
     assert err == (
         f"error: {url}: `qoqdata {name}` writes into the set. "
-        "Fix: work on the folder where the set was built, and publish it again\n"
+        "Fix: work on the folder or bucket where the set was built, and publish it again\n"
     )
     settings: dict[str, dict[str, Any]] = {
         "difficulty": {"prior": True},

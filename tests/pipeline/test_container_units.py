@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import polars as pl
 import pytest
 from blake3 import blake3
 
 from qoqdata.contract.manifest import Manifest
+from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.pipeline import containers
 from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.readers import encode
 from qoqdata.readers.container import delimited_cells, opened
 from qoqdata.readers.limits import Limits
+from qoqdata.remote import faults
+from qoqdata.remote.store import StoreFolder
+from qoqdata.sources.raw_store import STAGED_VARIABLE, RawStore
 from tests.pipeline.conftest import SALT
 from tests.pipeline.container_source import source
 from tests.readers.container_files import FORMATS, LIBRARIES, write_parquet, write_tsv, write_zip
@@ -179,3 +186,107 @@ def test_units_are_converted_again_when_their_container_changes(tmp_path: Path) 
     write_zip(path, {**FILMS, "0.png": FILMS["2.png"]})
     os.utime(path, ns=(0, 0))
     assert run(raw, tmp_path / "set").digest != first.digest
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A store in memory at URL, with room for hardly an archive here."""
+    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(STAGED_VARIABLE, "100")
+    monkeypatch.setattr(faults, "WAITS", (0.0, 0.0))
+    system = fsspec.filesystem("memory")
+    yield system
+    system.rm("/bucket", recursive=True)
+
+
+URL = "memory://bucket/raw"
+
+
+@pytest.mark.parametrize(("file", "in_place"), [("a.zip", True), ("a.tar", True), ("a.tgz", False)])
+def test_archives_in_a_bucket(
+    file: str, in_place: bool, tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The set is that of the folder; a zip and a tar are read where they lie, and no more of them
+    than they hold, besides once for their digest."""
+    raw = raw_folder(tmp_path / "raw", f"{file}#*.png")
+    FORMATS.get(file, FORMATS["a.tar.gz"])[0](raw / file, FILMS)
+    bucket.put(f"{raw}/", "/bucket/raw/", recursive=True)
+    local = run(raw, tmp_path / "local", shard_units=1)
+    brought: list[str] = []
+    fetched: list[int] = []
+    bring, read_range = RawStore.bring, StoreFolder.read_range
+
+    def noted(store: RawStore, relative: str) -> Path:
+        brought.append(relative)
+        return bring(store, relative)
+
+    def counted(store: StoreFolder, path: str, begin: int, end: int) -> bytes:
+        fetched.append(end - begin)
+        return read_range(store, path, begin, end)
+
+    monkeypatch.setattr(RawStore, "bring", noted)
+    monkeypatch.setattr(StoreFolder, "read_range", counted)
+    assert run_from(URL, raw, tmp_path / "remote", shard_units=1) == local
+    assert (file in brought) != in_place
+    assert bool(fetched) == in_place
+    # Indexed once, digested once, and each member in one request.
+    size = (raw / file).stat().st_size
+    assert sum(fetched) < 4 * size and len(fetched) < 20
+    # The digest holds while the store lists the same: another build fetches the index again.
+    fetched.clear()
+    assert run_from(URL, raw, tmp_path / "remote", shard_units=1) == local
+    assert not in_place or sum(fetched) <= 2 * size
+
+
+def test_an_archive_that_changed_in_a_bucket(tmp_path: Path, bucket: Any) -> None:
+    raw = raw_folder(tmp_path / "raw", "a.zip#*.png")
+    for content in (FILMS, {**FILMS, "0.png": FILMS["2.png"], "3.png": FILMS["1.png"]}):
+        write_zip(raw / "a.zip", content)
+        bucket.put(f"{raw}/", "/bucket/raw/", recursive=True)
+        local = run(raw, tmp_path / "local")
+        assert run_from(URL, raw, tmp_path / "remote") == local
+    assert local.sources["containers"].counts.converted == 4
+
+
+@pytest.mark.parametrize("file", ["a.zip", "a.tar"])
+def test_a_store_that_fails_while_an_archive_is_read(
+    file: str, tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is quarantined for it, and the same command goes on."""
+    raw = raw_folder(tmp_path / "raw", f"{file}#*.png")
+    FORMATS[file][0](raw / file, FILMS)
+    bucket.put(f"{raw}/", "/bucket/raw/", recursive=True)
+    local = run(raw, tmp_path / "local", shard_units=1)
+    read_range = StoreFolder.read_range
+    for failing in count(1):
+        left = iter(range(failing))
+
+        def expired(
+            store: StoreFolder, path: str, begin: int, end: int, left: Iterator[int] = left
+        ) -> bytes:
+            if next(left, None) is None:
+                raise UsageError("access is denied (ExpiredToken)", where=store.where(path))
+            return read_range(store, path, begin, end)
+
+        out = tmp_path / f"remote-{failing}"
+        opened._indexes.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(StoreFolder, "read_range", expired)
+            try:
+                made = run_from(URL, raw, out, shard_units=1)
+            except (UnfinishedBuild, OSError) as error:
+                assert "\n" not in str(error)
+            else:
+                if made == local:
+                    break
+                # It could not be planned.
+                assert "ExpiredToken" in (made.sources["containers"].failure or "")
+        assert run_from(URL, raw, out, shard_units=1) == local
+    assert failing > 4
+
+
+def run_from(url: str, folder: Path, out: Path, **settings: Any) -> Manifest:
+    """As `run`, with raw files at a URL and the source's code in a folder."""
+    request = SourceRequest(source="containers", raw=url)
+    config = BuildConfig(sources=(request,), name="set", **settings)
+    return build_requests([(source(folder), request)], out, BuildSetting(SALT, workers=0), config)

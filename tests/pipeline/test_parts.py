@@ -110,7 +110,7 @@ def test_two_at_once(films: Films, tmp_path: Path) -> None:
     part(out, 1, 1)
     with FileLock(Layout(out).lock):
         for call in (lambda: finish(out, HERE), lambda: plan(asked, out)):
-            with pytest.raises(UsageError, match="another build is writing"):
+            with pytest.raises(UsageError, match="another command is writing"):
                 call()
         # A part, which writes what is there or what is missing, may go on.
         assert part(out, 1, 1).reused > 0

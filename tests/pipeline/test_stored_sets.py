@@ -160,7 +160,7 @@ def test_two_at_once(films: Films, tmp_path: Path) -> None:
             # Its holder renews it: the other is told.
             lease_held = store.read(".build/lease/1")
             assert lease_held is not None
-            with pytest.raises(UsageError, match=f"{URL}: another build is writing"):
+            with pytest.raises(UsageError, match=f"{URL}: another command is writing"):
                 _renewing(store, call)
     build(asked, URL, HERE)
 

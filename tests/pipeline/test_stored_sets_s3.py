@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pytest
 import yaml
@@ -26,7 +24,7 @@ from qoqdata.readers import encode
 from qoqdata.remote.store import StoreFolder
 from tests.pipeline.conftest import SALT
 from tests.pipeline.test_stored_sets import plan
-from tests.remote.proxy import Proxy, before, empty_s3
+from tests.remote.proxy import Proxy, bucket, seldom
 
 pytestmark = pytest.mark.slow
 Films = Callable[..., SourceRequest]
@@ -37,35 +35,13 @@ COMMAND = "from qoqdata.cli.main import run; run()"
 
 @pytest.fixture
 def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A server on loopback with an empty bucket, and the proxy that clients know it by."""
-    with empty_s3() as (host, port), before(Proxy(host, port)) as running:
-        for name, value in (
-            ("AWS_ENDPOINT_URL", running.url),
-            ("AWS_ACCESS_KEY_ID", "some"),
-            ("AWS_SECRET_ACCESS_KEY", "thing"),
-            ("QOQDATA_CACHE", str(tmp_path / "cache")),
-        ):
-            monkeypatch.setenv(name, value)
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("clinical")
+    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+    with bucket("clinical", monkeypatch) as running:
         yield running
 
 
 def config(*requests: SourceRequest) -> BuildConfig:
     return BuildConfig(name="films", sources=requests, shard_units=2)
-
-
-def seldom(*kinds: str) -> Callable[[str, str], str | None]:
-    """A fault at about one request of eight, never the same path twice in a row."""
-    chance = random.Random(0)
-    last: list[str] = [""]
-
-    def fault(method: str, path: str) -> str | None:
-        if path == last[0] or chance.random() > 1 / 8:
-            return None
-        last[0] = path
-        return chance.choice(kinds)
-
-    return fault
 
 
 def test_whatever_passes(films: Films, tmp_path: Path, proxy: Proxy) -> None:
@@ -142,7 +118,7 @@ def test_killed_in_a_bucket_and_resumed(films: Films, tmp_path: Path, proxy: Pro
     # One goes on; the other is told, or came when it had ended.
     assert codes in ([0, 2], [0, 0]), (tmp_path / "log").read_text()
     if codes == [0, 2]:
-        assert "another build is writing this data set" in (tmp_path / "log").read_text()
+        assert "another command is writing this data set" in (tmp_path / "log").read_text()
     whole = qoqdata.open(tmp_path / "whole").manifest
     assert qoqdata.open(URL).manifest == whole
     assert set(store.listing("data")) == {shard.path for shard in whole.shards}

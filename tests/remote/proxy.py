@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import Request, urlopen
 
+import fsspec
 import pytest
 
 _ERRORS = {
@@ -71,6 +73,34 @@ def empty_s3() -> Iterator[tuple[str, int]]:
     finally:
         server.stop()
         s3fs.S3FileSystem.clear_instance_cache()
+
+
+@contextmanager
+def bucket(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """An empty bucket on such a server, and the proxy that clients know it by."""
+    with empty_s3() as (host, port), before(Proxy(host, port)) as running:
+        for variable, value in (
+            ("AWS_ENDPOINT_URL", running.url),
+            ("AWS_ACCESS_KEY_ID", "some"),
+            ("AWS_SECRET_ACCESS_KEY", "thing"),
+        ):
+            monkeypatch.setenv(variable, value)
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
+        yield running
+
+
+def seldom(*kinds: str) -> Callable[[str, str], str | None]:
+    """A fault at about one request of eight, never the same path twice in a row."""
+    chance = random.Random(0)
+    last: list[str] = [""]
+
+    def fault(method: str, path: str) -> str | None:
+        if path == last[0] or chance.random() > 1 / 8:
+            return None
+        last[0] = path
+        return chance.choice(kinds)
+
+    return fault
 
 
 class _Handler(BaseHTTPRequestHandler):

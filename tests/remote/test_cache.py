@@ -67,6 +67,17 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     assert names(cache) == {"aa1", "cc3", "dd4"}
 
 
+def test_metadata_takes_room_as_shards_do(tmp_path: Path) -> None:
+    cache = strict(tmp_path, 250)
+    table = "meta/aa/aa9"
+    cache.obtain(table, 100, lambda draft: fill(draft, 100)).close()
+    then = (cache.root / table).stat().st_mtime - 9
+    os.utime(cache.root / table, (then, then))
+    put(cache, "aa1")
+    put(cache, "aa2")
+    assert not (cache.root / table).exists() and names(cache) == {"aa1", "aa2"}
+
+
 def test_what_is_held_stays(tmp_path: Path) -> None:
     cache = strict(tmp_path, 300)
     for name in ("aa1", "bb2", "cc3"):

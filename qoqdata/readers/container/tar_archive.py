@@ -13,6 +13,7 @@ from typing import Any
 
 from qoqdata.errors import UnreadableFile
 from qoqdata.readers.container.contents import Archive, Entry, archive_entries
+from qoqdata.readers.container.elsewhere import open_archive, raise_unreachable
 from qoqdata.readers.container.gzip_checkpoints import GzipCheckpoints, Inflated
 from qoqdata.readers.limits import Limits
 
@@ -23,9 +24,10 @@ _STATE_WEIGHT = 256
 def index_tar(path: Path) -> Archive:
     """The archive at `path`. Raises UnreadableFile for one that is damaged or cut short."""
     try:
-        with path.open("rb") as file:
+        with open_archive(path, ahead=True) as file:
             entries = archive_entries(_entries(file, str(path)))
     except (tarfile.TarError, OSError, ValueError) as error:
+        raise_unreachable(path, error)
         raise _unsound(error, path) from error
     return Archive(path, entries, partial(_plain_content, path))
 
@@ -71,7 +73,7 @@ def _fault(info: tarfile.TarInfo) -> str | None:
 
 def _plain_content(path: Path, entry: Entry, where: str, limits: Limits) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_archive(path) as file:
             file.seek(entry.offset)
             return _whole(file.read(entry.size), entry, where)
     except OSError as error:

@@ -15,12 +15,15 @@ from pathlib import Path
 
 from qoqdata.errors import UnreadableFile, UnsupportedFormat
 from qoqdata.readers.container.contents import Archive, Entry, archive_entries
+from qoqdata.readers.container.elsewhere import open_archive, raise_unreachable
 from qoqdata.readers.limits import Limits
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 # No DEFLATE stream grows more: 258 bytes from two bits (RFC 1951, 3.2.5).
 _LARGEST_INFLATION = 1032
+#: Bytes that the name of a member and what stands beside it seldom take.
+_NAMES = 1024
 _ENCRYPTED = 0x1
 _UNIX = 3
 
@@ -28,9 +31,10 @@ _UNIX = 3
 def index_zip(path: Path) -> Archive:
     """The archive at `path`. Raises UnreadableFile for one that is damaged or cut short."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, ahead=True) as file, zipfile.ZipFile(file) as archive:
             entries = archive_entries(_entries(archive))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        raise_unreachable(path, error)
         what = f"is no sound zip archive: {error}"
         raise UnreadableFile(what, where=str(path), fix="fetch it again") from error
     return Archive(path, entries, partial(_content, path))
@@ -88,11 +92,15 @@ def _content(path: Path, entry: Entry, where: str, limits: Limits) -> bytes:
 
 
 def _packed(path: Path, entry: Entry, where: str) -> bytes:
-    with path.open("rb") as file:
+    with open_archive(path) as file:
         file.seek(entry.offset)
-        header = file.read(_LOCAL_HEADER.size)
-        if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
+        # Header and content at once: elsewhere, each read is a request.
+        begun = file.read(_LOCAL_HEADER.size + _NAMES + entry.packed)
+        if len(begun) < _LOCAL_HEADER.size or not begun.startswith(b"PK\3\4"):
             raise UnreadableFile("its header in the archive is damaged", where=where)
-        _, name, extra = _LOCAL_HEADER.unpack(header)
-        file.seek(name + extra, 1)
-        return file.read(entry.packed)
+        _, name, extra = _LOCAL_HEADER.unpack_from(begun)
+        start = _LOCAL_HEADER.size + name + extra
+        if name + extra > _NAMES:
+            file.seek(entry.offset + start)
+            return file.read(entry.packed)
+        return begun[start : start + entry.packed]
