@@ -8,6 +8,7 @@ image: together up to a third of a build's time.
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ _KEPT_BYTES, _OWN_BLOCK_BYTES = 128 * 2**20, 32 * 2**20
 
 
 def settle() -> None:
-    """For a process that only converts: one core, see `one_core`, and `keep_memory`."""
+    """For a process that only converts: one core for good, and `keep_memory`."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -40,13 +41,18 @@ def keep_memory() -> None:
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
-    """OpenCV takes one core inside: what is parallel are workers, and images are small."""
+def converting() -> Iterator[None]:
+    """OpenCV takes one core inside, for what is parallel are workers, and the garbage collector
+    does not walk again and again what was there before."""
     import cv2
 
-    before = cv2.getNumThreads()
+    threads, frozen = cv2.getNumThreads(), gc.get_freeze_count()
     cv2.setNumThreads(1)
+    if not frozen:
+        gc.freeze()
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        cv2.setNumThreads(threads)
+        if not frozen:  # What somebody else has frozen stays so.
+            gc.unfreeze()

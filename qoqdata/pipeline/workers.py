@@ -32,7 +32,6 @@ from qoqdata.pipeline.conversion import (
 )
 from qoqdata.pipeline.faults import RETRIES, UnitFault, UnitStopped, death, fault_of
 from qoqdata.pipeline.interrupts import is_persons
-from qoqdata.pipeline.process_resources import one_core
 from qoqdata.pipeline.receipts import ShardReceipt
 from qoqdata.pipeline.unit_limits import SLOW, killing, raising
 from qoqdata.pipeline.worker_process import NOWHERE, ProcessDied, Worker
@@ -124,8 +123,7 @@ def _convert_chunk_here(task: ChunkTask, listen: progress.Listener) -> ShardRece
     def attempt(unit: Unit) -> UnitOutcome:
         return convert_here(unit, task, partial(_tell, listen, task.slug, unit.key))
 
-    with one_core():
-        return convert_chunk(task, lambda unit: persistently(unit, task, attempt))
+    return convert_chunk(task, lambda unit: persistently(unit, task, attempt))
 
 
 @dataclass

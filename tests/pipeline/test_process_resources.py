@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
@@ -49,11 +50,13 @@ def _cleared(which: str) -> int:
     return int(done.stdout)
 
 
-def test_a_caller_has_opencv_threads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_has_threads_and_collector_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inside = []
 
     def convert(unit: Unit, job: Job) -> list[Record]:
-        inside.append(cv2.getNumThreads())
+        inside.append((cv2.getNumThreads(), gc.get_freeze_count() > 0))
         return toys.convert(unit, job)
 
     before = cv2.getNumThreads()
@@ -61,8 +64,8 @@ def test_a_caller_has_opencv_threads_again(tmp_path: Path, monkeypatch: pytest.M
     try:
         raw = toys.raw_tree(tmp_path / "raw", [("s1", "p1", ""), ("s2", "p2", "")])
         toys.run(tmp_path / "set", (toys.toy("notes", convert), raw))
-        assert inside == [1, 1]
-        assert cv2.getNumThreads() == 2
+        assert inside == [(1, True)] * 2
+        assert (cv2.getNumThreads(), gc.get_freeze_count()) == (2, 0)
     finally:
         cv2.setNumThreads(before)
 
