@@ -109,8 +109,11 @@ def build_command(
 
     With --part, of a set that `qoqdata plan` has planned, a share of its chunks is built.
     """
+    from qoqdata.pipeline.process_resources import keep_memory
+
     if out is None:
         raise UsageError("--out is missing", fix="name the data set's folder")
+    keep_memory()
     stock = None
     if config is not None and raw is not None and is_collection(config):
         stock = qoqdata.survey(str(config), raw=raw)

@@ -21,6 +21,7 @@ from qoqdata.pipeline.faults import (
 )
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.place import Place, tail_digest
+from qoqdata.pipeline.process_resources import converting
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
 from qoqdata.pipeline.unit_limits import TimeIsUp, killing, memory_bound, raising
@@ -91,6 +92,7 @@ class Unfinished:
     everywhere: bool
 
 
+@converting()
 def convert_chunk(
     task: ChunkTask, convert: Callable[[Unit], UnitOutcome] | None = None
 ) -> ShardReceipt:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from qoqdata.errors import UsageError
-from qoqdata.pipeline import progress, worker_process
+from qoqdata.pipeline import process_resources, progress
 from qoqdata.pipeline.conversion import ChunkTask, Unfinished, failed_chunk, stopping
 from qoqdata.pipeline.faults import RETRIES, UnitStopped
 from qoqdata.pipeline.receipts import ShardReceipt
@@ -129,4 +129,4 @@ def _prepare(version: str) -> None:
     if version != VERSION:
         what = f"a node of the cluster has qoqdata {VERSION}, and this is {version}"
         raise UsageError(what, fix="install the same version on all nodes")
-    worker_process.use_one_core()
+    process_resources.settle()

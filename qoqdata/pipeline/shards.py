@@ -178,12 +178,19 @@ def _settings(first: pa.Table) -> dict[str, Any]:
 
 
 def _repeats(media: pa.ChunkedArray) -> bool:
-    """Whether enough of the bytes of a media column are those of an image before."""
+    """Whether enough of the bytes of a media column are those of an image before.
+
+    Equal ones are of one length: those whose length no other has need not be looked at.
+    """
     content = pc.struct_field(pc.list_flatten(media), "bytes")
-    total, once = (
-        pc.sum(pc.binary_length(one)).as_py() or 0 for one in (content, pc.unique(content))
+    lengths = pc.binary_length(content)
+    counts = pc.value_counts(lengths)
+    shared = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    alike = content.filter(pc.is_in(lengths, shared))
+    several, once = (
+        pc.sum(pc.binary_length(one)).as_py() or 0 for one in (alike, pc.unique(alike))
     )
-    return total - once > _REPEATED_SHARE * total
+    return several - once > _REPEATED_SHARE * (pc.sum(lengths).as_py() or 0)
 
 
 def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from qoqdata.errors import ConverterError
+from qoqdata.pipeline import process_resources
 from qoqdata.pipeline.interrupts import ignore_interrupts
 from qoqdata.sources.protocol import Source
 
@@ -118,7 +119,7 @@ def _serve(connection: Connection, place: Any) -> None:
     _end_with_parent()
     messages: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_take_in, args=(connection, messages), daemon=True).start()
-    use_one_core()
+    process_resources.settle()
     while True:
         connection.send_bytes(_answer(messages.get()))
 
@@ -166,13 +167,6 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if parent is not None and os.getppid() != parent.pid:
         os._exit(1)
-
-
-def use_one_core() -> None:
-    """The workers are the parallelism."""
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 @contextmanager

@@ -12,9 +12,12 @@ from qoqdata.contract.record import RECORD
 from qoqdata.person import read_age
 from qoqdata.records.content import Image, Mask, Number, Record, Region
 from qoqdata.records.ecg_column import ecg_array
+from qoqdata.records.media_column import media_array
 from qoqdata.records.storage import StoredImage, StoredMask, StoredMedia
 
 SCHEMA = arrow_schema(RECORD)
+#: Columns whose cells are large.
+_ARRAYS = {"ecg": ecg_array, "images": media_array, "masks": media_array}
 
 
 class RecordFacts(NamedTuple):
@@ -89,7 +92,7 @@ def batch(rows: Iterable[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def _column(values: list[Any], field: pa.Field) -> pa.Array:
-    return ecg_array(values, field.type) if field.name == "ecg" else pa.array(values, field.type)
+    return _ARRAYS.get(field.name, pa.array)(values, field.type)
 
 
 def shows_something(row: dict[str, Any]) -> bool:

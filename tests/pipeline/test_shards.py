@@ -154,6 +154,10 @@ def test_a_dictionary_is_there_where_it_pays(tmp_path):
     for times, wanted in ((1, False), (2, True), (100, True)):
         written(path, asked(image, times))
         assert ("RLE_DICTIONARY" in encodings(path, leaf)) is wanted
+    sizes = [image(n, 14_000 + 10 * n) for n in range(50)]
+    for rows, wanted in ((sizes, False), ([*sizes, *sizes], True), ([*sizes, *sizes[:4]], False)):
+        written(path, rows)
+        assert ("RLE_DICTIONARY" in encodings(path, leaf)) is wanted
     one_pair = [image(0), *asked(image, 1)[:99]]
     written(path, one_pair)
     assert "RLE_DICTIONARY" not in encodings(path, leaf)

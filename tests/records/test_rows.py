@@ -17,6 +17,7 @@ from qoqdata.readers import encode
 from qoqdata.readers.dicom import Window
 from qoqdata.records.content import Ecg, Image, Mask, Record, Region
 from qoqdata.records.ecg_column import ecg_array, ecg_rows
+from qoqdata.records.media_column import media_array
 from qoqdata.records.rows import SCHEMA, RecordFacts, batch, row, shows_something
 from qoqdata.records.rules import validate
 from qoqdata.records.storage import MediaStore
@@ -230,6 +231,30 @@ def test_an_ecg_of_other_types_is_not_written(change: dict[str, Any]) -> None:
     ecg = {"leads": ["I"], "fs": 1.0, "signal": [[0.5]], "valid": [[True]]}
     with pytest.raises((TypeError, ValueError)):
         ecg_array([ecg | change], SCHEMA.field("ecg").type)
+
+
+def test_media_become_the_array_that_arrow_makes_of_them() -> None:
+    """Rows without any, of several, one in two rows; and bytes or images that are null."""
+    one, other = ({"bytes": bytes([n]) * n, "path": f"{n}.png"} for n in (3, 200))
+    kind = SCHEMA.field("images").type
+    for cells in (
+        [None, [one], [one, other], [], None, [other]],
+        [[one]],
+        [None, None],
+        [],
+        [[one, {"bytes": None, "path": None}], [None]],
+        [[one | {"path": None}], [one | {"bytes": b""}]],
+    ):
+        made = media_array(cells, kind)
+        made.validate(full=True)
+        assert made.type == kind and made.equals(pa.array(cells, kind))
+
+
+@pytest.mark.parametrize("change", [{"bytes": 7}, {"path": 7}])
+def test_media_of_other_types_are_not_written(change: dict[str, Any]) -> None:
+    cell = {"bytes": b"a", "path": "a.png"} | change
+    with pytest.raises((TypeError, ValueError)):
+        media_array([[cell]], SCHEMA.field("images").type)
 
 
 def test_a_batch_has_the_schema_of_the_contract() -> None:

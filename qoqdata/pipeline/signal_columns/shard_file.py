@@ -1,17 +1,16 @@
 """A shard that Arrow writes, with columns of signals among its own.
 
 Arrow writes each row group with empty lists in place of signals; the real column chunks follow it
-in the file, so that a row group stays one stretch. At the end the footer is told of them, and
-where Arrow's own chunks and pages are now.
+in the file, so that a row group stays one stretch. At the end the footer is told of them.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
+from io import SEEK_END
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,12 +31,13 @@ from qoqdata.pipeline.signal_columns.thrift import (
 
 SIGNAL, VALID = (f"ecg.{name}.list.element.list.element" for name in ("signal", "valid"))
 _MAGIC = b"PAR1"
+#: Short pages are written together; longer ones go by.
+_BUFFER_BYTES = 1 << 16
 #: What is looked at of a footer, by the numbers of fields in parquet.thrift: row groups (4), their
 #: chunks (1), and of these places, lengths and facts (3).
 _FACTS: Asked = {3: {}, 6: {}, 7: {}, 9: {}, 10: {}, 11: {}}
 _CHUNK: Asked = {2: {}, 3: _FACTS, 4: {}, 5: {}, 6: {}, 7: {}}
 _FOOTER: Asked = {4: {1: _CHUNK, 2: {}, 5: {}, 6: {}}}
-_PLACES: Asked = {1: {1: {}}}
 
 
 def without_signals(ecg: pa.StructArray) -> pa.StructArray:
@@ -57,15 +57,13 @@ class SignalShard:
     """Writes tables, with the runs of their signals where these are apart, to a Parquet file."""
 
     def __init__(self, path: Path, schema: pa.Schema, settings: dict[str, Any]) -> None:
-        self._file = path.open("wb+")
-        self._written = self._foreign = 0
-        #: Where, by Arrow's count, chunks of ours stand, and how many bytes of them up to there.
-        self._places: list[int] = []
-        self._shifts: list[int] = []
+        self._path = path
+        # Arrow asks it where its chunks and pages are, so that ours may stand between them.
+        self._sink = pa.BufferedOutputStream(pa.OSFile(str(path), "wb"), _BUFFER_BYTES)
         self._chunks: dict[int, dict[str, tuple[int, SignalChunk]]] = {}
         self._groups = 0
         self._codecs = settings["compression"]
-        self._writer = pq.ParquetWriter(pa.PythonFile(self, mode="w"), schema, **settings)
+        self._writer = pq.ParquetWriter(self._sink, schema, **settings)
 
     def __enter__(self) -> Self:
         return self
@@ -73,10 +71,11 @@ class SignalShard:
     def __exit__(self, kind: type | None, error: BaseException | None, _: TracebackType) -> None:
         try:
             self._writer.close()
-            if kind is None and self._chunks:
-                self._finish()
         finally:
-            self._file.close()
+            self._sink.close()
+        if kind is None and self._chunks:
+            with self._path.open("rb+") as file:
+                self._finish(file)
 
     def write_table(
         self, table: pa.Table, runs: Sequence[SignalRun] | None, row_group_size: int
@@ -90,41 +89,22 @@ class SignalShard:
             }
             own = self._chunks[self._groups] = {}
             for leaf, chunk in chunks.items():
-                own[leaf] = self._file.tell(), chunk
-                self._file.write(chunk.data)
-                self._foreign += len(chunk.data)
-            self._places.append(self._written)
-            self._shifts.append(self._foreign)
+                own[leaf] = self._sink.tell(), chunk
+                self._sink.write(chunk.data)
         self._groups += -(-table.num_rows // row_group_size)
 
-    # What Arrow needs of a file.
-    closed = False
-
-    def write(self, data: bytes) -> int:
-        """Arrow's bytes, counted."""
-        self._written += len(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        """Nothing: the file is flushed when it is closed."""
-
-    def close(self) -> None:
-        """Nothing: the footer is still to be written."""
-
-    def _finish(self) -> None:
+    def _finish(self, file: BinaryIO) -> None:
         """Write page indexes and footer anew."""
-        end = self._file.tell()
-        size = int.from_bytes(self._bytes(end - 8, 4), "little")
-        footer, _ = read_struct(self._bytes(end - 8 - size, size), 0, _FOOTER)
+        end = file.seek(0, SEEK_END)
+        size = int.from_bytes(_bytes(file, end - 8, 4), "little")
+        footer, _ = read_struct(_bytes(file, end - 8 - size, size), 0, _FOOTER)
         groups = footer[4][1][1]
         chunks = [chunk for group in groups for chunk in group[1][1][1]]
         indexes = [chunk[at][1] for chunk in chunks for at in (4, 6) if at in chunk]
-        begin = self._moved(min(indexes)) if indexes else end - 8 - size
+        begin = min(indexes) if indexes else end - 8 - size
         # Read before any is written over.
-        column_indexes = [self._index(chunk, 6) for chunk in chunks]
-        offset_indexes = [self._moved_pages(self._index(chunk, 4)) for chunk in chunks]
-        for chunk in chunks:
-            self._move(chunk)
+        column_indexes = [_index(file, chunk, 6) for chunk in chunks]
+        offset_indexes = [_index(file, chunk, 4) for chunk in chunks]
         place = 0
         for number, group in enumerate(groups):
             for chunk in group[1][1][1]:
@@ -134,47 +114,29 @@ class SignalShard:
                     _describe(chunk[3][1], *ours)
                 place += 1
             _sum_up(group)
-        self._file.seek(begin)
-        self._file.truncate()
+        file.seek(begin)
+        file.truncate()
         for indexes, field in ((column_indexes, 6), (offset_indexes, 4)):
             for chunk, index in zip(chunks, indexes, strict=True):
                 chunk.pop(field, None), chunk.pop(field + 1, None)
                 if index:
-                    chunk[field] = I64, self._file.tell()
+                    chunk[field] = I64, file.tell()
                     chunk[field + 1] = I32, len(index)
-                    self._file.write(index)
+                    file.write(index)
         content = write_struct(footer)
-        self._file.write(content + len(content).to_bytes(4, "little") + _MAGIC)
+        file.write(content + len(content).to_bytes(4, "little") + _MAGIC)
 
-    def _bytes(self, place: int, size: int) -> bytes:
-        self._file.seek(place)
-        return self._file.read(size)
 
-    def _index(self, chunk: Struct, field: int) -> bytes:
-        """The index of a chunk, by the fields of its place and length."""
-        if field not in chunk:
-            return b""
-        return self._bytes(self._moved(chunk[field][1]), chunk[field + 1][1])
+def _bytes(file: BinaryIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
 
-    def _moved(self, place: int) -> int:
-        """Where in the file that is which Arrow believes at `place`."""
-        before = bisect_right(self._places, place)
-        return place + (self._shifts[before - 1] if before else 0)
 
-    def _move(self, chunk: Struct) -> None:
-        facts = chunk[3][1]
-        for fields, number in ((chunk, 2), (facts, 9), (facts, 10), (facts, 11)):
-            # Places of 0 are none.
-            if number in fields and fields[number][1]:
-                fields[number] = I64, self._moved(fields[number][1])
-
-    def _moved_pages(self, index: bytes) -> bytes:
-        if not index:
-            return index
-        fields, _ = read_struct(index, 0, _PLACES)
-        for page in fields[1][1][1]:
-            page[1] = I64, self._moved(page[1][1])
-        return write_struct(fields)
+def _index(file: BinaryIO, chunk: Struct, field: int) -> bytes:
+    """The index of a chunk, by the fields of its place and length."""
+    if field not in chunk:
+        return b""
+    return _bytes(file, chunk[field][1], chunk[field + 1][1])
 
 
 def _pages(place: int, chunk: SignalChunk) -> bytes:

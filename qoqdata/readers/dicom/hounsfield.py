@@ -83,9 +83,9 @@ def shares(
         [words], [0], None, [high - low + 1], [low, high + 1]
     ).ravel()
     padded = transforms.padded(pixel.word, transforms.padding(dataset, pixel))
-    number = np.where(padded, 0, counts)
-    present = np.flatnonzero(number)
-    number = number[present]
+    # Of bools 20 times faster than of numbers.
+    present = np.flatnonzero((counts > 0) & ~padded)
+    number = counts[present]
     units = transforms.modality(dataset, frame, pixel)[0](stored_values(*pixel.word)[present])
     total = max(1, int(number.sum()))
 
