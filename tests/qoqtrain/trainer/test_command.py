@@ -55,6 +55,18 @@ def test_the_engine_configuration_is_shown(demo, warm):
     assert config["gradient_accumulation_steps"] > 1
 
 
+def test_what_is_left_out_is_counted_by_domain_and_rule(demo, warm):
+    tight = ("--set", "rollouts={unfit: leave_out, prompt_tokens: 160}", "--steps", "1")
+    facts = json.loads(dry(demo, warm, *tight, "--json").output)
+    assert all(set(rules) == {"length"} for rules in facts["unfit"].values())
+    lost = sum(rules["length"] for rules in facts["unfit"].values())
+    there = qoqdata.open(demo).kept().filter(pl.col("split") == "train").height
+    assert facts["records"] == there - lost > 0
+    assert {row["domain"] for row in facts["attention"]} <= {r["domain"] for r in facts["weights"]}
+    shown = dry(demo, warm, *tight).output
+    assert re.search(rf"cannot be shown +{lost} records, left out: \w+: \d+ by length", shown)
+
+
 def refusal(ended) -> str:
     assert isinstance(ended.exception, QoqdataError), ended.output
     return str(ended.exception)
