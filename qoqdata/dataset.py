@@ -223,7 +223,9 @@ class Dataset:
             raise error(
                 f"{count} {of} ids are not in the data set, such as {unknown[0]}",
                 where=where or self.where,
-                fix=f"use the {of}s of this data set",
+                fix="ids are in the column id of its records, and in `qoqdata view`"
+                if of == "record"
+                else f"use the {of}s of this data set",
             )
 
     def check_some(self) -> None:

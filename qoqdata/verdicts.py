@@ -18,6 +18,8 @@ from qoqdata.side_table import read_side_table
 PERSON = "person"
 #: The rule of what people said of records: it keeps, and overrules nothing.
 COMMENT = "comment"
+#: The rule of verdicts on what a selection of a given size leaves out.
+SELECTION = "selection"
 #: Rules whose verdicts no person's `keep` overrules by itself.
 PRIVACY = ("phi", "phi_held", "burned_in")
 

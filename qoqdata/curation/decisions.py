@@ -117,7 +117,7 @@ def comment(
     if not text.strip():
         raise UsageError("a comment says something", where="--why", fix="say it in a few words")
     if not known:
-        dataset.refuse_unknown([id_], of="decision")
+        dataset.refuse_unknown([id_], of="record")
     with deciding(dataset.layout):
         order = len(read_log(dataset.layout)) + 1
         said = printable(text.strip())
@@ -140,7 +140,7 @@ def _decided(
     if not why.strip():
         raise UsageError("a decision needs a reason", where="--why", fix="say it in a few words")
     if not known:
-        dataset.refuse_unknown([id_], of="decision")
+        dataset.refuse_unknown([id_], of="record")
     with deciding(dataset.layout):
         lines = read_log(dataset.layout)
         stands = standing_by_id(lines).get(id_)

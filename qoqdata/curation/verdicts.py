@@ -38,7 +38,7 @@ from qoqdata.curation.study_copies import find_study_copies
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
-from qoqdata.verdicts import COMMENT, PERSON
+from qoqdata.verdicts import COMMENT, PERSON, SELECTION, in_force
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
@@ -78,7 +78,8 @@ def curate(
     the recipe says; findings it accepts change nothing. A record that shows what a later split
     shows, repeats another one, or shows nothing, is dropped or reported. What people decided is
     joined; findings that were known to somebody who keeps the record are accepted, unless the
-    recipe drops them. Verdicts of other rules are kept. `benchmarks` is the index
+    recipe drops them. Of records that repeat each other the first stays that nothing else drops.
+    Verdicts of other rules are kept. `benchmarks` is the index
     (`benchmark_index.SCHEMA`) of images that no record of train may show; without one the verdicts
     of the last pass that had one stay. `recogniser` joins the rules, in place of the recipe's.
     `progress` hears of records whose images were looked at, and their total.
@@ -88,14 +89,12 @@ def curate(
     found = scan_texts(dataset, recogniser)
     same = sameness(dataset, **recipe.likeness.model_dump(), progress=progress)
     leaks = _leaks(same, recipe.leakage)
-    duplicates = _duplicates(same, recipe.duplicates)
     copies = find_study_copies(dataset, same).with_columns(outcome=pl.lit("reported"))
     faults = _faults(dataset, same, recipe.quality)
     shown = None
     if benchmarks is not None:
         shown = _benchmark_images(dataset, same, benchmarks, recipe.likeness, recipe.benchmarks)
     by_rules: dict[tuple[str, ...], pl.DataFrame | None] = {
-        (DUPLICATE,): _of_duplicates(duplicates),
         (QUALITY,): _of_faults(faults),
         (LEAKAGE,): None if leaks is None else _of_leaks(leaks),
         (LABEL_ERROR,): _of_label_errors(dataset, recipe.label_errors),
@@ -116,7 +115,10 @@ def curate(
             ),
             **by_rules,
         }
-        verdicts = _with_others(dataset, own)
+        # Last: what something else drops represents no copy of it that nothing drops.
+        others = _with_others(dataset, own | {(DUPLICATE,): None})
+        duplicates = _duplicates(same, recipe.duplicates, _lost(others))
+        verdicts = _with_others(dataset, own | {(DUPLICATE,): _of_duplicates(duplicates)})
         table = verdicts.to_arrow().cast(arrow_schema(VERDICTS))
         with replacing(layout.verdicts) as draft:
             pq.write_table(table, draft, compression="zstd")
@@ -159,10 +161,15 @@ def _benchmark_images(
     return found.with_columns(outcome=_dropped_where(dropped))
 
 
-def _duplicates(same: Sameness, recipe: Duplicates) -> pl.DataFrame:
+def _lost(verdicts: pl.DataFrame) -> pl.Series:
+    """Ids that verdicts drop for good; a selection is of a size, and taken anew."""
+    return in_force(verdicts.filter(pl.col("rule") != SELECTION))["id"].unique()
+
+
+def _duplicates(same: Sameness, recipe: Duplicates, lost: pl.Series) -> pl.DataFrame:
     copies = [copy for copy in ("equal", "alike") if getattr(recipe, copy) == "drop"]
     dropped = pl.col("copy").is_in(copies) & (pl.col("split") == "train")
-    return find_duplicates(same).with_columns(outcome=_dropped_where(dropped))
+    return find_duplicates(same, lost).with_columns(outcome=_dropped_where(dropped))
 
 
 def _faults(dataset: Dataset, same: Sameness, recipe: Quality) -> pl.DataFrame:
