@@ -50,7 +50,8 @@ BENCHMARK = "benchmark"
 class Curation:
     """What a pass decided. All findings have a column `outcome`: those of protected health
     information dropped, held, accepted or open, the others dropped or reported. `leaks` are None
-    where none were looked for, as `pixels` are."""
+    where none were looked for, as `pixels` are. `unmatched` are decisions of the recipe on texts
+    that match no finding: of another set, or misspelt."""
 
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
@@ -61,6 +62,7 @@ class Curation:
     phi: PhiReceipt
     pixels: PixelCuration | None = None
     benchmark_images: pl.DataFrame | None = None
+    unmatched: tuple[Decision, ...] = ()
 
 
 def curate(
@@ -133,8 +135,11 @@ def curate(
         if shown is not None:
             _write_findings(layout.benchmark_images, shown)
         phi = write_phi_receipt(dataset, findings, recogniser=name)
+    decided = (*recipe.phi.accept, *recipe.phi.drop)
     return Curation(
-        *(findings, leaks, duplicates, copies, faults, verdicts, phi), benchmark_images=shown
+        *(findings, leaks, duplicates, copies, faults, verdicts, phi),
+        benchmark_images=shown,
+        unmatched=tuple(one for one in decided if not findings.filter(_matches(one)).height),
     )
 
 
