@@ -22,6 +22,8 @@ COMMENT = "comment"
 CORRECTED = "corrected"
 #: The rules by which people speak.
 OF_PEOPLE = (PERSON, COMMENT, CORRECTED)
+#: The rule of verdicts on what a selection of a given size leaves out.
+SELECTION = "selection"
 #: Rules whose verdicts no person's `keep` overrules by itself.
 PRIVACY = ("phi", "phi_held", "burned_in")
 

@@ -84,6 +84,9 @@ def curate_command(
         console.emit_json(counts(result))
     else:
         show(result)
+    for decision in result.unmatched:
+        said = decision.model_dump(exclude_none=True)
+        console.complain(f"warning: the recipe's decision {said} matches no finding")
     in_pixels = 0 if result.pixels is None else result.pixels.receipt.open
     command_line.leave(command_line.FINDINGS if result.phi.open or in_pixels else command_line.DONE)
 

@@ -1,8 +1,8 @@
 """Records of one split that ask the same of the same: images or signals that are equal, or alike.
 
 Two questions about one image are no duplicates, nor are copies of an image of which different
-things are asked. Of those that are, the first in manifest order represents its group. What is
-uniform is like nothing.
+things are asked. Of those that are, the first in manifest order that nothing else drops represents
+its group. What is uniform is like nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ DUPLICATES = {
 _ASKED = ["split", "task", "item"]
 
 
-def find_duplicates(same: Sameness) -> pl.DataFrame:
+def find_duplicates(same: Sameness, lost: pl.Series | None = None) -> pl.DataFrame:
     """A row a record that repeats an earlier one of its split; columns of DUPLICATES, in manifest
     order.
 
     `copy` is "equal" where all it shows has the digests of what `kept` shows, else "alike", and
     `way` is how it lies against it, null where it shows several images or a chain of copies links
-    the two; `contradicts` says that their answers differ.
+    the two; `contradicts` says that their answers differ. Records whose ids are among the `lost`
+    represent others only where all of a group are: a study is not lost twice over.
     """
     groups = same.groups()
     shown = same.shown.with_columns(group=groups[same.shown["content"].to_numpy()])
@@ -41,7 +42,9 @@ def find_duplicates(same: Sameness) -> pl.DataFrame:
     signatures = shown.group_by("record").agg(
         equal=pl.col("content").sort(), alike=pl.col("group").sort()
     )
-    records = same.records.join(signatures, on="record").sort("record")
+    gone = pl.lit(False) if lost is None else pl.col("id").is_in(lost.implode())
+    records = same.records.with_columns(gone=gone).join(signatures, on="record")
+    records = records.sort("gone", "record")
     equal = _repeats(records, "equal")
     near = _repeats(records, "alike").join(equal, on="id", how="anti", maintain_order="left")
     both = pl.concat([equal, near]).sort("record")

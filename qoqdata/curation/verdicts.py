@@ -38,7 +38,7 @@ from qoqdata.curation.study_copies import find_study_copies
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.side_table import read_side_table
-from qoqdata.verdicts import OF_PEOPLE
+from qoqdata.verdicts import OF_PEOPLE, SELECTION, in_force
 
 #: Rules of verdicts. Records that are held are not kept either, until somebody decides.
 PHI, HELD, LEAKAGE, DUPLICATE, QUALITY = "phi", "phi_held", "leakage", "duplicate", "quality"
@@ -50,7 +50,8 @@ BENCHMARK = "benchmark"
 class Curation:
     """What a pass decided. All findings have a column `outcome`: those of protected health
     information dropped, held, accepted or open, the others dropped or reported. `leaks` are None
-    where none were looked for, as `pixels` are."""
+    where none were looked for, as `pixels` are. `unmatched` are decisions of the recipe on texts
+    that match no finding: of another set, or misspelt."""
 
     findings: pl.DataFrame
     leaks: pl.DataFrame | None
@@ -61,6 +62,7 @@ class Curation:
     phi: PhiReceipt
     pixels: PixelCuration | None = None
     benchmark_images: pl.DataFrame | None = None
+    unmatched: tuple[Decision, ...] = ()
 
 
 def curate(
@@ -78,7 +80,8 @@ def curate(
     the recipe says; findings it accepts change nothing. A record that shows what a later split
     shows, repeats another one, or shows nothing, is dropped or reported. What people decided is
     joined; findings that were known to somebody who keeps the record are accepted, unless the
-    recipe drops them. Verdicts of other rules are kept. `benchmarks` is the index
+    recipe drops them. Of records that repeat each other the first stays that nothing else drops.
+    Verdicts of other rules are kept. `benchmarks` is the index
     (`benchmark_index.SCHEMA`) of images that no record of train may show; without one the verdicts
     of the last pass that had one stay. `recogniser` joins the rules, in place of the recipe's.
     `progress` hears of records whose images were looked at, and their total.
@@ -88,14 +91,12 @@ def curate(
     found = scan_texts(dataset, recogniser)
     same = sameness(dataset, **recipe.likeness.model_dump(), progress=progress)
     leaks = _leaks(same, recipe.leakage)
-    duplicates = _duplicates(same, recipe.duplicates)
     copies = find_study_copies(dataset, same).with_columns(outcome=pl.lit("reported"))
     faults = _faults(dataset, same, recipe.quality)
     shown = None
     if benchmarks is not None:
         shown = _benchmark_images(dataset, same, benchmarks, recipe.likeness, recipe.benchmarks)
     by_rules: dict[tuple[str, ...], pl.DataFrame | None] = {
-        (DUPLICATE,): _of_duplicates(duplicates),
         (QUALITY,): _of_faults(faults),
         (LEAKAGE,): None if leaks is None else _of_leaks(leaks),
         (LABEL_ERROR,): _of_label_errors(dataset, recipe.label_errors),
@@ -114,7 +115,10 @@ def curate(
             OF_PEOPLE: _of_people(dataset, [*standing, *decision_log.standing_comments(layout)]),
             **by_rules,
         }
-        verdicts = _with_others(dataset, own)
+        # Last: what something else drops represents no copy of it that nothing drops.
+        others = _with_others(dataset, own | {(DUPLICATE,): None})
+        duplicates = _duplicates(same, recipe.duplicates, _lost(others))
+        verdicts = _with_others(dataset, own | {(DUPLICATE,): _of_duplicates(duplicates)})
         table = verdicts.to_arrow().cast(arrow_schema(VERDICTS))
         with replacing(layout.verdicts) as draft:
             pq.write_table(table, draft, compression="zstd")
@@ -129,8 +133,11 @@ def curate(
         if shown is not None:
             _write_findings(layout.benchmark_images, shown)
         phi = write_phi_receipt(dataset, findings, recogniser=name)
+    decided = (*recipe.phi.accept, *recipe.phi.drop)
     return Curation(
-        *(findings, leaks, duplicates, copies, faults, verdicts, phi), benchmark_images=shown
+        *(findings, leaks, duplicates, copies, faults, verdicts, phi),
+        benchmark_images=shown,
+        unmatched=tuple(one for one in decided if not findings.filter(_matches(one)).height),
     )
 
 
@@ -157,10 +164,15 @@ def _benchmark_images(
     return found.with_columns(outcome=_dropped_where(dropped))
 
 
-def _duplicates(same: Sameness, recipe: Duplicates) -> pl.DataFrame:
+def _lost(verdicts: pl.DataFrame) -> pl.Series:
+    """Ids that verdicts drop for good; a selection is of a size, and taken anew."""
+    return in_force(verdicts.filter(pl.col("rule") != SELECTION))["id"].unique()
+
+
+def _duplicates(same: Sameness, recipe: Duplicates, lost: pl.Series) -> pl.DataFrame:
     copies = [copy for copy in ("equal", "alike") if getattr(recipe, copy) == "drop"]
     dropped = pl.col("copy").is_in(copies) & (pl.col("split") == "train")
-    return find_duplicates(same).with_columns(outcome=_dropped_where(dropped))
+    return find_duplicates(same, lost).with_columns(outcome=_dropped_where(dropped))
 
 
 def _faults(dataset: Dataset, same: Sameness, recipe: Quality) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from qoqdata.curation.decisions import decide, undo
 from qoqdata.curation.leakage import LEAKS
 from qoqdata.curation.recipe import CurationRecipe, Duplicates, Leakage, Likeness
 from qoqdata.curation.verdicts import curate
@@ -105,6 +106,24 @@ def test_equal_films_are_trained_on_once_and_a_contradiction_is_told(tmp_path: P
     again = open_dataset(dataset.root)
     assert len(again) == 2
     assert kept in {row["id"] for row in again}
+
+
+def test_what_is_dropped_for_another_reason_represents_no_copy(tmp_path: Path) -> None:
+    """Somebody drops the first of three: the second stands for it, until that is taken back."""
+    films = {"a1.png": scene(1), "b2.png": scene(1), "b3.png": scene(1), "a4.png": scene(2)}
+    dataset = in_train(tmp_path, films)
+    curate(dataset, CurationRecipe())
+    copies = pl.read_parquet(dataset.layout.duplicates)
+    (first,) = set(copies["kept"])
+    decide(dataset, first, False, "the wrong answer", "ana")
+    curate(open_dataset(dataset.root), CurationRecipe())
+    kept = {row["id"] for row in open_dataset(dataset.root)}
+    assert first not in kept and len(kept & set(copies["id"])) == 1 and len(kept) == 2
+    again = curate(open_dataset(dataset.root), CurationRecipe()).verdicts
+    assert again.equals(curate(open_dataset(dataset.root), CurationRecipe()).verdicts)
+    undo(dataset, first, "ana")
+    curate(open_dataset(dataset.root), CurationRecipe())
+    assert pl.read_parquet(dataset.layout.duplicates).equals(copies)
 
 
 @pytest.mark.parametrize(

@@ -120,12 +120,16 @@ def run_audit(
         compare_prevalence(dataset),
         probed,
     )
-    with replacing(dataset.layout.answerers) as draft:
-        found.answerers.write_parquet(draft)
+    _write(dataset.layout.answerers, found.answerers)
     if probed is not None:
-        with replacing(dataset.layout.label_errors) as draft:
-            probed.errors.write_parquet(draft)
+        _write(dataset.layout.label_errors, probed.errors)
     return found
+
+
+def _write(path: Path, table: pl.DataFrame) -> None:
+    # Through a file of Python's: what the system refuses then has its name and number.
+    with replacing(path) as draft, draft.open("wb") as file:
+        table.write_parquet(file)
 
 
 def _tables(dataset: Dataset, own: str | Path | None) -> list[ConceptTable]:

@@ -20,10 +20,9 @@ from qoqdata.errors import UsageError
 from qoqdata.roles import evaluation_sources
 from qoqdata.side_table import read_side_table
 from qoqdata.statistics import difficulty
+from qoqdata.verdicts import SELECTION as RULE
 from qoqdata.verdicts import in_force
 
-#: The rule of the verdicts on what is left out.
-RULE = "selection"
 _FIX = "run `qoqdata curate` again, or fetch the data set anew"
 #: Columns that are no light ones; all are in the metadata.
 _MORE = ("licence", "sex", "age")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from qoqdata.curation.phi.rules import RULES_VERSION
 from qoqdata.curation.recipe import CurationRecipe, load_recipe
 from qoqdata.curation.verdicts import curate
 from qoqdata.errors import DatasetError, UsageError
+from tests.cli.conftest import qoqdata  # noqa: F401
 from tests.curation.phi.scenes import texts
 
 
@@ -121,6 +123,26 @@ def test_verdicts_of_other_rules_stay(tmp_path: Path) -> None:
         ("r1", "reviewer"),
         ("r2", "phi_held"),
     ]
+
+
+def test_a_decision_that_matches_nothing_is_told(
+    tmp_path: Path,
+    qoqdata: Callable,  # noqa: F811
+) -> None:
+    """A rule that is misspelt, and a record of another set."""
+    dataset = texts(tmp_path, "MRN: 00123456")
+    accept = [
+        {"rule": "record_nmber", "why": "made up"},
+        {"id": "r7", "why": "made up"},
+        {"rule": "record_number", "why": "made up"},
+    ]
+    recipe = CurationRecipe.model_validate({"phi": {"accept": accept}})
+    unmatched = curate(dataset, recipe).unmatched
+    assert [one.model_dump(exclude_none=True) for one in unmatched] == accept[:2]
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"phi": {"accept": accept}}))
+    code, _, err = qoqdata("curate", dataset.root, "--no-burned-in", "--recipe", path)
+    assert code == 0 and err.count("matches no finding") == 2 and "record_nmber" in err
 
 
 def test_a_recipe_at_fault_is_named(tmp_path: Path) -> None:
