@@ -25,9 +25,9 @@ _HEADS = ("N", "rarity", "success rate", "from", "clusters", "difficulty", "weig
 LEGEND = """N: studies, or draws under the mix; in the published presets questions
 rarity: 1 / N
 success rate: mean answer, 0 hard to 1 easy; from: whose rollouts or what formula
-clusters: success rate x share of the questions; at a rate of 0 nothing is learned
-difficulty: mean of 1 / (success rate of the domain x of the cluster), relative to
-the others
+clusters: success rate x share of the questions; at rate 0 nothing is learned
+difficulty: mean of 1 / (success rate of the domain x of the cluster), relative
+to the others
 weight: rarity x difficulty, mean 1 over N. A domain that is unknown or was never
 right has the difficulty of the others
 bounded: what training uses; * some of its questions are at a bound"""
