@@ -5,7 +5,8 @@
 The table is that of `benchmarks.viewer`; with `--set` the records of a set on disk are looked at,
 and loading them is measured too. Each query is asked twice: first it is answered, then remembered.
 CPU-seconds are of the server with its client; first paint and the end of the answer are what
-Chromium tells, in seconds of the clock on this machine as busy as it is. Memory is the most that
+Chromium tells, in seconds of the clock on this machine as busy as it is; so is the time until all
+thumbnails in the window are drawn, which only a set on disk has. Memory is the most that
 the process took.
 """
 
@@ -55,10 +56,25 @@ QUERIES = {
 #: What Chromium asks, new to the server as well.
 PAGES = {
     "first page": "",
+    "page 500": "?page=500",
+    "sort by age": "?sort=age&desc=1",
     "filter": "?domain=fundus&sex=male",
     "sort": "?sort=images&desc=1",
     "search": "?q=right+299998",
 }
+_DRAWN = """
+const done = arguments[0];
+const seen = (image) => {
+  const place = image.getBoundingClientRect();
+  return place.top < innerHeight && place.bottom > 0;
+};
+const look = () => {
+  const images = [...document.querySelectorAll(".card img")].filter(seen);
+  if (images.every((image) => image.complete)) done(performance.now() / 1000);
+  else setTimeout(look, 20);
+};
+look();
+"""
 _PAINTED = """
 const done = arguments[0];
 const look = () => {
@@ -93,7 +109,9 @@ def main() -> None:
     console.say(f"processes that want to run: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores")
     console.say(f"memory of the process at most: {most:.2f} GiB")
     console.table(("query", "CPU s", "s", "again s", "KiB"), rows)
-    console.table(("Chromium", "first paint s", "answered s"), painted)
+    console.table(
+        ("Chromium", "first paint s", "answered s", "thumbnails s", "CPU s with these"), painted
+    )
 
 
 def _index(root: Path | None, records: int, folder: Path) -> tuple[Dataset, RecordIndex]:
@@ -134,7 +152,7 @@ def _asked(opener: OpenerDirector, place: str, name: str) -> tuple[Any, ...]:
     return name, times[0][0], times[0][1], times[1][1], size // 1024
 
 
-def _painted(url: str, root: str) -> list[tuple[str, float, float]]:
+def _painted(url: str, root: str) -> list[tuple[str, float, float, float, float]]:
     from selenium import webdriver
 
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
@@ -149,9 +167,11 @@ def _painted(url: str, root: str) -> list[tuple[str, float, float]]:
         page.get(url)
         rows = []
         for name, place in PAGES.items():
+            began = time.process_time()
             page.get(f"{root}{place}")
             first, answered = page.execute_async_script(_PAINTED)
-            rows.append((name, first, answered))
+            drawn = page.execute_async_script(_DRAWN)
+            rows.append((name, first, answered, drawn, time.process_time() - began))
     return rows
 
 

@@ -44,6 +44,15 @@ def dropped(layout: Layout, *columns: str) -> pl.DataFrame:
     return in_force(verdicts).select(names)
 
 
+def holds_corrected(layout: Layout) -> bool:
+    """Whether records have answers that people corrected, in place of those of their source."""
+    if not layout.verdicts.is_file():
+        return False
+    fix = "run `qoqdata curate` again, or fetch the data set anew"
+    rules = read_side_table(layout.verdicts, VERDICTS, ["rule"], fix=fix)["rule"]
+    return bool((rules == CORRECTED).any())
+
+
 def in_force(verdicts: pl.DataFrame) -> pl.DataFrame:
     """The verdicts, with columns id, keep and rule, that drop their record."""
     by_person = pl.col("keep") & (pl.col("rule") == PERSON)

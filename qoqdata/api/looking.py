@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qoqdata.curation.lineage import Lineage
     from qoqdata.curation.replay import Replay
     from qoqdata.dataset import Dataset
+    from qoqdata.records.identity import Salt
     from qoqdata.report_page.samples import SampleChoice
 
 
@@ -37,6 +38,7 @@ def view(
     policy: str | None = None,
     rollouts: str | Path | None = None,
     raw: Mapping[str, str | Path] | None = None,
+    salt_file: str | Path | None = None,
     author: str | None = None,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -45,13 +47,14 @@ def view(
     `on_ready` is given the URL, which holds a token; whoever has it sees the data set. `host` is
     loopback unless you say otherwise, `port` 0 is any free one. `policy` says whose success rates
     are shown, where there are several; `rollouts` are a policy's, as `difficulty` reads them;
-    `raw` are raw folders by source, from whose files images are shown through other windows. Of a
-    build that goes on or was stopped the viewer shows what is done. Decisions are `author`'s, by
+    `raw` are raw folders by source, from whose files images are shown through other windows;
+    `salt_file` is the salt of the build, by which those of private sources are found. Of a build
+    that goes on or was stopped the viewer shows what is done. Decisions are `author`'s, by
     default of who is logged in; of a half-built set, and of one behind a URL, nothing can be
     decided.
 
-    Raises UsageError without the extra `view`, for an address that cannot be bound, and when the
-    choice of a policy is open; DatasetError for a set that holds no record.
+    Raises UsageError without the extra `view`, for an address that cannot be bound, for another
+    salt file, and when the choice of a policy is open; DatasetError for a set that holds no record.
     """
     from qoqdata.serving.server import serve
     from qoqdata.viewer.served import COMMAND, viewer_of
@@ -59,8 +62,31 @@ def view(
     answered = None if rollouts is None else Path(rollouts)
     target = _or_half_built(dataset)
     folders = {source: Path(folder) for source, folder in (raw or {}).items()}
-    make = viewer_of(target, policy=policy, rollouts=answered, raw=folders, author=author)
+    salt = _salt_of_build(target, salt_file) if folders else None
+    make = viewer_of(
+        target, policy=policy, rollouts=answered, raw=folders, salt=salt, author=author
+    )
     serve(make, command=COMMAND, host=host, port=port, on_ready=on_ready)
+
+
+def _salt_of_build(dataset: Dataset | Path, salt_file: str | Path | None) -> Salt | None:
+    """The salt of the build; None where nobody names one and the site's is missing or another."""
+    from qoqdata.records.identity import load_salt
+
+    if isinstance(dataset, Path):
+        return None
+    try:
+        salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
+    except UsageError:
+        if salt_file is not None:
+            raise
+        return None
+    if salt.fingerprint == dataset.manifest.salt_fingerprint:
+        return salt
+    if salt_file is None:
+        return None
+    fix = "name the file of the salt that the set was built with: --salt-file"
+    raise UsageError("was built with another salt", where=dataset.where, fix=fix)
 
 
 def _or_half_built(dataset: DatasetLike) -> Dataset | Path:

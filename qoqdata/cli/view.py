@@ -33,7 +33,10 @@ def view_command(
     ] = None,
     raw: Annotated[
         list[str] | None,
-        typer.Option(help="SOURCE=DIR: windows of CT from its raw files; can be given again."),
+        typer.Option(help="SOURCE=DIR: other windows, from its raw files; can be given again."),
+    ] = None,
+    salt_file: Annotated[
+        Path | None, typer.Option(help="The salt of the build, for --raw of a private source.")
     ] = None,
     author: Annotated[
         str | None, typer.Option(help="Who decides. Default: who is logged in.")
@@ -52,6 +55,7 @@ def view_command(
         policy=policy,
         rollouts=rollouts,
         raw=_folders(raw or []),
+        salt_file=salt_file,
         author=author,
         on_ready=saying_url("the viewer"),
     )

@@ -27,6 +27,7 @@ from qoqdata.pipeline.workers import planning_apart, run_tasks
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Job, Source
+from qoqdata.verdicts import holds_corrected
 from qoqdata.version import VERSION
 
 #: Unfinished chunks that a message names.
@@ -191,6 +192,10 @@ def _check(place: Place, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
             raise UsageError("lies inside the raw folder", where=place.where, fix="move --out")
     if layout.manifest.is_file():
         before = manifest.read_manifest(layout.root)
+        if holds_corrected(layout):
+            what = "holds answers that people corrected, which a build would take back"
+            fix = "build into the set that it was made from, and run `qoqdata correct` again"
+            raise UsageError(what, where=place.where, fix=fix)
         others = set(before.sources) - set(slugs)
         if others and before.salt_fingerprint != salt.fingerprint:
             raise UsageError(

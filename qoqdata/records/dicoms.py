@@ -200,8 +200,8 @@ def _series_grey(
         notes.append("windows differ between slices: each slice is shown with its own")
 
     def plane(axis: int, index: int) -> tuple[np.ndarray, Window | None]:
-        values = np.take(series.values, index, axis=axis)
-        void = None if series.void is None else np.take(series.void, index, axis=axis)
+        values = volume.voxel_plane(series.values, axis, index)
+        void = None if series.void is None else volume.voxel_plane(series.void, axis, index)
         if void is not None:
             values = np.where(void, np.float32(0), values)
         if axis == 0:

@@ -153,7 +153,7 @@ def _volume_grey(image: Volume, window: Window | None) -> tuple[ShownPlane, str]
         note = range_note(*voi)
 
     def plane(axis: int, index: int) -> tuple[NDArray[np.uint8], Window | None]:
-        values = volume.finite(np.take(image.voxels, index, axis=axis))
+        values = volume.finite(volume.voxel_plane(image.voxels, axis, index))
         return displayed(values, voi), window
 
     return plane, note

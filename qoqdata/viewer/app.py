@@ -19,6 +19,7 @@ from qoqdata.drawing.ecg_paper import sheet_svg, sheets
 from qoqdata.drawing.pixels import Drawing, drawn_image, drawn_mask
 from qoqdata.drawing.record_figures import Outline
 from qoqdata.errors import UsageError
+from qoqdata.records.identity import Salt
 from qoqdata.serving.gate import Gate
 from qoqdata.serving.guarded import guarded_app
 from qoqdata.viewer.record_index import STATES, RecordIndex
@@ -47,14 +48,15 @@ def viewer_app(
     policy: str | None = None,
     rollouts: Path | None = None,
     raw: Mapping[str, Path] | None = None,
+    salt: Salt | None = None,
     author: str,
 ) -> Flask:
     """The WSGI application of a data set, behind `gate`; decisions are `author`'s.
 
     `dataset` is a folder where its build has not ended; `rollouts` are a policy's, `raw`
-    the raw folders of sources. Raises as `view_of`.
+    the raw folders of sources, `salt` that of the build. Raises as `view_of`.
     """
-    return app_of(view_of(dataset, policy, rollouts, raw), gate, author)
+    return app_of(view_of(dataset, policy, rollouts, raw, salt), gate, author)
 
 
 def app_of(look: Callable[[], Viewed], gate: Gate, author: str) -> Flask:

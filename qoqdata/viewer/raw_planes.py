@@ -168,7 +168,7 @@ def _of_series(raw: RawFiles, plane: Plane, index: int) -> RawPlane:
 
     def values() -> NDArray[Any]:
         axis = volume.axis_of_plane(raw.series.affine, plane)
-        return np.take(raw.series.values, index, axis=axis)
+        return volume.voxel_plane(raw.series.values, axis, index)
 
     return RawPlane(values, shown, is_dicom=True, hounsfield=_takes_presets(shown))
 
@@ -187,7 +187,7 @@ def _of_volume(raw: RawFiles, path: Path, plane: Plane, index: int, hounsfield: 
 
     def values() -> NDArray[Any]:
         whole = raw.volume(path)
-        return np.take(whole.voxels, index, axis=volume.axis_of_plane(whole.affine, plane))
+        return volume.voxel_plane(whole.voxels, volume.axis_of_plane(whole.affine, plane), index)
 
     return RawPlane(values, shown, is_dicom=False, hounsfield=hounsfield)
 

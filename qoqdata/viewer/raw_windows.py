@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from PIL import Image
 from qoqdata.drawing.pixels import Drawing
 from qoqdata.errors import InputError, QoqdataError
 from qoqdata.readers.dicom import CT_WINDOWS, Window
+from qoqdata.records.identity import Salt, keyed
 from qoqdata.sources.rawtree import RawTree
 from qoqdata.viewer.raw_planes import RawFiles, RawPlane, window_of_range
 
@@ -38,10 +39,12 @@ _FILES = 2
 
 
 class RawWindows:
-    """`folders` are raw folders by source. Any thread may ask, one at a time reads."""
+    """`folders` are raw folders by source; with the `salt` of the build also of private sources,
+    whose records name keyed hashes of paths. Any thread may ask, one at a time reads."""
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
-        self.folders = folders
+    def __init__(self, folders: Mapping[str, Path], salt: Salt | None = None) -> None:
+        self.folders, self.salt = folders, salt
+        self._named: dict[str, dict[str, str]] = {}
         self._files: OrderedDict[tuple[Any, ...], RawFiles] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -74,6 +77,7 @@ class RawWindows:
             raise InputError("is not shown from its raw files", where=f"record {record['id']}")
         with self._lock:
             tree = RawTree(folder)
+            raw = self._paths(tree, record["source"], raw)
             paths = tuple(tree.resolve(one) for one in raw)
             states = tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in map(Path.stat, paths))
             key = (*paths, *states, made["digest"])
@@ -84,6 +88,17 @@ class RawWindows:
                 while len(self._files) > _FILES:
                     self._files.popitem(last=False)
             return self._files[key].plane(record, number)
+
+    def _paths(self, tree: RawTree, source: str, raw: Sequence[str]) -> Sequence[str]:
+        """The paths that a record names, also where it names their keyed hashes."""
+        if self.salt is None or all(tree.exists(one) for one in raw):
+            return raw
+        if source not in self._named:
+            salt = self.salt
+            self._named[source] = {
+                keyed("path", source, path, salt=salt): path for path in tree.files("*")
+            }
+        return [self._named[source].get(one, one) for one in raw]
 
 
 def _names(plane: RawPlane) -> tuple[str, ...]:

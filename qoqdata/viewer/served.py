@@ -13,6 +13,7 @@ from qoqdata.serving.server import AppMaker
 if TYPE_CHECKING:
     from flask import Flask
 
+    from qoqdata.records.identity import Salt
     from qoqdata.serving.gate import Gate
 
 COMMAND = "qoqdata view"
@@ -24,6 +25,7 @@ def viewer_of(
     policy: str | None = None,
     rollouts: Path | None = None,
     raw: Mapping[str, Path] | None = None,
+    salt: Salt | None = None,
     author: str | None = None,
 ) -> AppMaker:
     """What makes the viewer behind a gate; decisions are of `author`, or of who is logged in.
@@ -35,7 +37,13 @@ def viewer_of(
         from qoqdata.viewer.app import viewer_app
 
         return viewer_app(
-            dataset, gate, policy=policy, rollouts=rollouts, raw=raw, author=named(author)
+            dataset,
+            gate,
+            policy=policy,
+            rollouts=rollouts,
+            raw=raw,
+            salt=salt,
+            author=named(author),
         )
 
     return make

@@ -17,6 +17,7 @@ from qoqdata.description.quarantine_groups import (
     quarantine_groups,
 )
 from qoqdata.errors import QoqdataError
+from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.viewer.answered import read_answered
 from qoqdata.viewer.half_built import (
@@ -63,16 +64,19 @@ def view_of(
     policy: str | None,
     rollouts: Path | None = None,
     raw: Mapping[str, Path] | None = None,
+    salt: Salt | None = None,
 ) -> Callable[[], Viewed]:
     """What gives the view of a set; `dataset` is a folder where the set is half-built.
 
     Of such a one each look has the chunks that are done, and once the build has ended the set.
-    `rollouts` are those of a policy, `raw` the raw folders of sources. Raises as `read_index`, and
-    BadTable for other rollouts.
+    `rollouts` are those of a policy, `raw` the raw folders of sources, `salt` that of the build.
+    Raises as `read_index`, and BadTable for other rollouts.
     """
     answered = None if rollouts is None else read_answered(rollouts)
     if isinstance(dataset, Dataset):
-        viewed = replace(_whole(dataset, policy), rollouts=answered, raw=RawWindows(raw or {}))
+        viewed = replace(
+            _whole(dataset, policy), rollouts=answered, raw=RawWindows(raw or {}, salt)
+        )
         return lambda: viewed
     # Nothing was trained on a build that has not ended.
     return _Following(dataset, policy).now

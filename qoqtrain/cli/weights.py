@@ -25,13 +25,13 @@ _HEADS = ("N", "rarity", "success rate", "from", "clusters", "difficulty", "weig
 LEGEND = """N: studies, or draws under the mix; in the published presets questions
 rarity: 1 / N
 success rate: mean answer, 0 hard to 1 easy; from: whose rollouts or what formula
-clusters: success rate x share of the questions; at a rate of 0 nothing is learned
+clusters: success rate x share of the questions; at rate 0 nothing is learned
 difficulty: mean over the questions of clusters above 0 of 1 / (success rate of
-the domain x of the cluster x root of the cluster's share), relative to the others:
-a few questions that are hardly ever right make a domain heavy, whatever its mean
+the domain x of the cluster x root of the cluster's share), relative to the
+others: few questions that are hardly ever right make a domain heavy
 weight: rarity x difficulty, mean 1 over N. A domain that is unknown or was never
 right has the mean difficulty of the others, before bounds and after
-bounded: what training uses, mean 1 over N too; * some of its questions are at a bound"""
+bounded: what training uses, mean 1 over N too; * some questions are at a bound"""
 
 
 def add(app: typer.Typer) -> None:

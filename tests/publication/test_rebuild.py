@@ -133,3 +133,19 @@ def test_corrected_records_are_rebuilt_with_the_answer_of_the_release(tmp_path: 
     assert shards(rebuilt, "lc25000") == shards(mine, "lc25000")
     (again,) = [one for one in rebuilt if one["id"] == record["id"]]
     assert again["answer"] == right and again["images"] == record["images"]
+
+
+def test_nothing_is_built_into_a_corrected_set(tmp_path: Path) -> None:
+    """It would bring the wrong answers back, with verdicts that say they are right."""
+    built = build_set(tmp_path / "set", "lc25000")
+    record = built[3]
+    right = next(one for one in record["options"] if one != record["answer"])
+    qoqdata.relabel(built, record["id"], right, why="benign after all", author="ana")
+    qoqdata.correct(built, out=tmp_path / "corrected")
+    for slug in ("lc25000", "ham10000"):
+        with pytest.raises(UsageError, match="answers that people corrected"):
+            build_set(tmp_path / "corrected", slug)
+    assert open_dataset(tmp_path / "corrected")[3]["answer"] == right
+    # The set that it was made from goes on, and what was relabelled there stays out.
+    build_set(tmp_path / "set", "lc25000")
+    assert record["id"] not in {one["id"] for one in open_dataset(tmp_path / "set")}

@@ -101,3 +101,12 @@ def test_an_address_that_cannot_be_bound(command: Callable, dataset: Dataset) ->
 def test_a_set_that_is_not_there(command: Callable, tmp_path: Path) -> None:
     code, _, err = command("view", tmp_path / "none")
     assert code == 1 and "there is no such data set" in err
+
+
+def test_another_salt_is_told(dataset: Dataset, command: Callable, tmp_path: Path) -> None:
+    (tmp_path / "salt").write_text("ab" * 32)
+    raw = ("--raw", f"films={tmp_path}")
+    code, _, err = command("view", dataset.root, *raw, "--salt-file", tmp_path / "salt")
+    assert code == 2 and "was built with another salt" in err and err.count("\n") == 1
+    code, _, err = command("view", dataset.root, *raw, "--salt-file", tmp_path / "none")
+    assert code == 2 and "there is no salt file" in err

@@ -13,14 +13,17 @@ import pydicom
 import pytest
 from PIL import Image
 
+import qoqdata
 from qoqdata.contract.storage import Storage
 from qoqdata.readers import dicom
 from qoqdata.readers.dicom import Window
 from qoqdata.readers.volume import SlicePolicy, read_volume
 from qoqdata.records import content
 from qoqdata.records.dicoms import ordered_images, series_images
+from qoqdata.records.identity import load_salt
 from qoqdata.records.slices import cut_slices
 from qoqdata.records.storage import store_image
+from qoqdata.sources import catalogue
 from qoqdata.sources.rawtree import RawTree
 from qoqdata.viewer.raw_windows import OWN, PERCENTILES, PRESETS, RawWindows
 from tests.readers import dicom_objects
@@ -228,3 +231,28 @@ def test_bounded_images_are_known_again(tmp_path: Path) -> None:
     row = record(images, scan, names, storage=Storage(max_pixels=4096))
     assert (row["image_info"][0]["width"], row["image_info"][0]["height"]) == (55, 73)
     assert RawWindows({"films": scan}).presets(row, 0) == PRESETS
+
+
+def test_files_of_private_sources_are_found_by_the_salt_of_the_build(tmp_path: Path) -> None:
+    """Their records name keyed hashes of paths."""
+    folder = catalogue.find_source("nifti_pairs").folder / "example"
+    qoqdata.build(
+        "nifti_pairs",
+        raw=folder / "raw",
+        mapping=folder / "mapping.yaml",
+        out=tmp_path / "set",
+        workers=0,
+        salt_file=written_salt(tmp_path, "cd"),
+    )
+    dataset = qoqdata.open(tmp_path / "set")
+    row = next(one for one in dataset if one["images"])
+    folders = {row["source"]: folder / "raw"}
+    salt = load_salt(tmp_path / "cd")
+    assert RawWindows(folders, salt).presets(row, 0) == tuple(PERCENTILES)
+    other = load_salt(written_salt(tmp_path, "ef"))
+    assert RawWindows(folders, other).presets(row, 0) == RawWindows(folders).presets(row, 0) == ()
+
+
+def written_salt(folder: Path, digits: str) -> Path:
+    (folder / digits).write_text(digits * 32)
+    return folder / digits

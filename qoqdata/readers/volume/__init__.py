@@ -50,6 +50,7 @@ from qoqdata.readers.volume.slices import (
     stored_from_voxel,
     upright,
     voxel_from_stored,
+    voxel_plane,
 )
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "upright",
     "voxel_from_stored",
     "voxel_from_world",
+    "voxel_plane",
     "within_budget",
     "without_nonfinite",
     "world_from_voxel",

@@ -126,13 +126,21 @@ def slice_image(
     Raises as `slice_frame`, which describes the same image.
     """
     frame = slice_frame(array.shape, affine, plane, index, square=square, limits=limits)
-    image = upright(np.take(array, frame.index, axis=frame.axis), frame)
+    image = upright(voxel_plane(array, frame.axis, frame.index), frame)
     if frame.shape == frame.voxel_shape:
         return image
     if labels:
         return resample_nearest(image, frame.shape)
     wide = image.dtype == np.float64
     return resample_linear(image.astype(np.float64 if wide else np.float32), frame.shape)
+
+
+def voxel_plane(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
+    """The plane at `index` along voxel axis `axis`, in the order of the other two, contiguous.
+
+    `np.take` would copy the whole of a volume in Fortran order first, as those of NIfTI are.
+    """
+    return np.ascontiguousarray(array[(slice(None),) * axis + (index,)])
 
 
 def upright(plane: NDArray[Any], frame: SliceFrame) -> NDArray[Any]:
