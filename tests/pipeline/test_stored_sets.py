@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +157,13 @@ def test_a_shard_that_was_changed_is_made_again(films: Films, tmp_path: Path) ->
 def test_two_at_once(films: Films, tmp_path: Path) -> None:
     asked = config(films(6))
     store = StoreFolder(URL)
+    plan(asked, URL)
+    build_part(URL, Part(1, 1), HERE)
+    for path in store.listing(".build/lease"):
+        store.remove(path)
     with lease.leased(store, ".build/lease"):
-        for call in (lambda: build(asked, URL, HERE), lambda: plan(asked, URL)):
+        calls = (lambda: build(asked, URL, HERE), lambda: plan(asked, URL))
+        for call in (*calls, lambda: finish(URL, HERE)):
             # Its holder renews it: the other is told.
             lease_held = store.read(".build/lease/1")
             assert lease_held is not None
@@ -205,6 +212,37 @@ def test_who_was_taken_over_ends_itself(films: Films, monkeypatch: pytest.Monkey
     with pytest.raises(UnfinishedBuild, match="another build has taken this data set over"):
         build(config(films(6)), URL, replace(HERE, listen=listen))
     assert store.read("manifest.json") is None
+
+
+def test_a_clock_that_jumps(films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forwards and backwards by years, in the middle of commands: no step asks what time it is."""
+    asked = config(films(9))
+    local = build(asked, tmp_path / "one", HERE)
+    monkeypatch.setattr(lease, "RENEWAL", 0.01)
+    days = count()
+    monkeypatch.setattr(time, "time", lambda: 86_400.0 * (1_000 + 700 * (next(days) % 3)))
+    plan(asked, URL)
+    build_part(URL, Part(2, 2), HERE)
+    build_part(URL, Part(1, 2), HERE)
+    assert finish(URL, HERE) == local
+    assert build(asked, URL, HERE) == local
+    assert in_store() == in_folder(tmp_path / "one")
+
+
+def test_a_holder_whose_clock_is_wrong_is_not_taken_over(
+    films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEWAL", 0.02)
+    store = StoreFolder(URL)
+    # As if on another machine: it is known by its note alone.
+    monkeypatch.setattr(lease, "machine", lambda: "elsewhere")
+    with lease.leased(store, ".build/lease") as held:
+        monkeypatch.setattr(lease, "machine", machine)
+        for wrong in (0.0, 4e9):
+            monkeypatch.setattr(time, "time", lambda wrong=wrong: wrong)
+            with pytest.raises(UsageError, match="another command is writing"):
+                build(config(films(3, name=f"films-{wrong:.0f}")), URL, HERE)
+        assert held.look() and not held.lost
 
 
 def test_a_number_that_was_taken_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:

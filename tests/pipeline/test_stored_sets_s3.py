@@ -56,13 +56,15 @@ def test_whatever_passes(films: Films, tmp_path: Path, proxy: Proxy) -> None:
         assert StoreFolder(URL).sha256(shard.path) == shard.sha256
 
 
-def test_credentials_that_end(films: Films, tmp_path: Path, proxy: Proxy) -> None:
+@pytest.mark.parametrize("reason", ["expired", "skewed"])
+def test_credentials_that_end(films: Films, tmp_path: Path, proxy: Proxy, reason: str) -> None:
+    """So does a clock that jumped: S3 refuses whoever is a quarter of an hour off."""
     asked = config(films(9))
     puts: list[str] = []
 
     def fault(method: str, path: str) -> str | None:
         puts.extend([path] * (method == "PUT" and "/data/" in path))
-        return "expired" if len(puts) > 2 else None
+        return reason if len(puts) > 2 else None
 
     proxy.fault = fault
     with pytest.raises(QoqdataError, match="access is denied") as told:
@@ -122,3 +124,35 @@ def test_killed_in_a_bucket_and_resumed(films: Films, tmp_path: Path, proxy: Pro
     whole = qoqdata.open(tmp_path / "whole").manifest
     assert qoqdata.open(URL).manifest == whole
     assert set(store.listing("data")) == {shard.path for shard in whole.shards}
+
+
+def test_two_finishes_at_once(films: Films, tmp_path: Path, proxy: Proxy) -> None:
+    """Each is told, or finds what the other wrote; credentials end in the middle of a third."""
+    asked = config(films(12))
+    plan(asked, URL)
+    build_part(URL, Part(1, 1), HERE)
+    salt = tmp_path / "salt"
+    salt.write_text(SALT.secret.hex())
+    puts: list[str] = []
+
+    def fault(method: str, path: str) -> str | None:
+        puts.extend([path] * (method == "PUT" and "/lease/" not in path))
+        return "expired" if len(puts) > 1 else None
+
+    proxy.fault = fault
+    with pytest.raises(QoqdataError, match="access is denied"):
+        finish(URL, HERE)
+    proxy.fault = lambda method, path: None
+    assert StoreFolder(URL).read("manifest.json") is None
+    words = ["finish", "--out", URL, "--salt-file", str(salt)]
+    with (tmp_path / "log").open("ab") as log:
+        both = [
+            subprocess.Popen([sys.executable, "-c", COMMAND, *words], stdout=log, stderr=log)
+            for _ in range(2)
+        ]
+    codes = sorted(process.wait() for process in both)
+    told = (tmp_path / "log").read_text()
+    assert codes in ([0, 0], [0, 2]), told
+    assert ("another command is writing this data set" in told) == (2 in codes)
+    assert qoqdata.open(URL).manifest == build(asked, tmp_path / "films", HERE)
+    assert qoqdata.validate(URL) == []

@@ -19,6 +19,7 @@ _ERRORS = {
     "throttled": (503, "SlowDown", "Please reduce your request rate."),
     "broken": (500, "InternalError", "We encountered an internal error."),
     "expired": (403, "ExpiredToken", "The provided token has expired."),
+    "skewed": (403, "RequestTimeTooSkewed", "The difference of the times is too large."),
 }
 
 
@@ -27,6 +28,7 @@ class Proxy:
     """Where the server is; what goes wrong, and what went through.
 
     `fault` is asked for each request, by method and path: one of "throttled", "broken", "expired",
+    "skewed" (what S3 says to a clock that is wrong),
     "reset" (before the server hears of it), "lost" (the server has done it, and the answer never
     comes), "cut" (half of the body comes), or None.
     """
