@@ -75,6 +75,10 @@ class Layout:
         return self.root / "curation" / "duplicates.parquet"
 
     @property
+    def likeness_receipt(self) -> Path:
+        return self.root / "curation" / "likeness.json"
+
+    @property
     def quality_findings(self) -> Path:
         return self.root / "curation" / "quality.parquet"
 

@@ -49,6 +49,7 @@ def counts(proof: Proof) -> dict[str, object]:
         "digest": proof.digest,
         "radius": proof.radius,
         "detail": proof.detail,
+        "crowded": proof.crowded,
         **{name: getattr(proof, name).to_dicts() for name in tables},
     }
 
@@ -59,6 +60,11 @@ def show(proof: Proof) -> None:
         if table.height:
             console.table([name.replace("_", " ") for name in table.columns], table.iter_rows())
             console.say()
+    for source, count in proof.crowded.items():
+        console.say(
+            f"{count:,} images or signals of {source} look like very many others and were compared "
+            "with the nearest of these"
+        )
     if proof.holds:
         console.say("no two splits share a patient, a study, an image or a signal")
     else:

@@ -19,6 +19,7 @@ from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.decision_log import Said
 from qoqdata.curation.duplicates import find_duplicates
 from qoqdata.curation.leakage import find_leaks
+from qoqdata.curation.likeness_receipt import LikenessReceipt, write_likeness_receipt
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
 from qoqdata.curation.phi.recogniser import Presidio
 from qoqdata.curation.quality import find_faults
@@ -57,6 +58,7 @@ class Curation:
     faults: pl.DataFrame
     verdicts: pl.DataFrame
     phi: PhiReceipt
+    likeness: LikenessReceipt
     pixels: PixelCuration | None = None
     benchmark_images: pl.DataFrame | None = None
 
@@ -126,8 +128,11 @@ def curate(
             _write_findings(path, rows)
         if shown is not None:
             _write_findings(layout.benchmark_images, shown)
+        likeness = write_likeness_receipt(dataset, same, recipe.likeness)
         phi = write_phi_receipt(dataset, findings, recogniser=name)
-    return Curation(findings, leaks, duplicates, faults, verdicts, phi, benchmark_images=shown)
+    return Curation(
+        findings, leaks, duplicates, faults, verdicts, phi, likeness, benchmark_images=shown
+    )
 
 
 def _write_findings(path: Path, table: pl.DataFrame | None) -> None:
