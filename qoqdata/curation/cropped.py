@@ -39,7 +39,7 @@ def cropped_pairs(
     compared with all that share words with them.
 
     Columns content, other, way ("cropped", or "upright" where no side is missing), distance of
-    their bits and correlation of their details, which may lie _LAID times as far from 1 as `detail`.
+    their bits and correlation of their details, up to _LAID times as far from 1 as `detail`.
     """
     some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == "image"))
     contents = some["content"].to_numpy()
