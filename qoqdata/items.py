@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +34,21 @@ def all_places(files: Files) -> pl.DataFrame:
     return ids.with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over(PLACE))
 
 
+def places_of(manifest: Manifest) -> pl.DataFrame:
+    """Where the records of the manifest lie, in its order; columns of COLUMNS (Int32). No file is
+    read."""
+    groups = [
+        (number, group, rows)
+        for number, one in enumerate(manifest.shards)
+        for group, rows in enumerate(one.row_groups)
+    ]
+    shard, group, rows = np.array(groups, np.int32).reshape(-1, 3).T
+    first = np.repeat(np.cumsum(rows) - rows, rows)
+    row = np.arange(rows.sum(), dtype=np.int32) - first.astype(np.int32)
+    columns = np.repeat(shard, rows), np.repeat(group, rows), row
+    return pl.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+
+
 def kept_places(files: Files, manifest: Manifest) -> pl.DataFrame:
     """Where the records that no verdict drops lie, in manifest order; columns of COLUMNS (Int32).
 
@@ -50,23 +67,46 @@ def read_records(
     A row group is read once for as many places in a row as lie in it; behind a URL the whole shard
     is fetched. Raises DatasetError when a shard cannot be read.
     """
-    for (number, group), part in groupby(places.iter_rows(), key=lambda place: place[:2]):
-        rows = [row for _, _, row in part]
+    for number, ours in groupby(places.iter_rows(), key=lambda place: place[0]):
         shard = manifest.shards[number]
-        with files.holding(shard) as path:
-            table = _row_group(path, group, columns, where=files.origin(shard.path))
-        for row in rows:
-            yield table.slice(row, 1).to_pylist()[0]
+        footer = None
+        for group, part in groupby(ours, key=lambda place: place[1]):
+            rows = [row for _, _, row in part]
+            where = files.origin(shard.path)
+            with files.holding(shard) as path:
+                footer = footer or _footer(path, where)
+                table = _row_group(path, footer, group, columns, where=where)
+            for row in rows:
+                yield table.slice(row, 1).to_pylist()[0]
 
 
-def _row_group(path: Path, group: int, columns: Sequence[str] | None, *, where: str) -> pa.Table:
-    try:
-        footer = pq.read_metadata(path)
-        once = stored_once(footer, group)
-        with pq.ParquetFile(
+def _footer(path: Path, where: str) -> pq.FileMetaData:
+    with _readable(where):
+        return pq.read_metadata(path)
+
+
+def _row_group(
+    path: Path,
+    footer: pq.FileMetaData,
+    group: int,
+    columns: Sequence[str] | None,
+    *,
+    where: str,
+) -> pa.Table:
+    once = stored_once(footer, group)
+    with (
+        _readable(where),
+        pq.ParquetFile(
             path, metadata=footer, read_dictionary=once, page_checksum_verification=True
-        ) as file:
-            return file.read_row_group(group, columns=None if columns is None else list(columns))
+        ) as file,
+    ):
+        return file.read_row_group(group, columns=None if columns is None else list(columns))
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    try:
+        yield
     except FAULTS as error:
         reason = str(error).splitlines()[0]
         raise DatasetError(f"cannot be read: {reason}", where=where, fix=FIX) from error

@@ -80,6 +80,10 @@ class Layout:
         return self.root / "curation" / "study_copies.parquet"
 
     @property
+    def likeness_receipt(self) -> Path:
+        return self.root / "curation" / "likeness.json"
+
+    @property
     def quality_findings(self) -> Path:
         return self.root / "curation" / "quality.parquet"
 

@@ -9,6 +9,7 @@ import csv
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -132,8 +133,29 @@ MAPPING = {
 }
 
 
-def ours(raw: Path, out: Path) -> tuple[dict[str, float], float, float]:
-    """Recall by copy, precision, and CPU-seconds of looking for copies after the build."""
+class Found(NamedTuple):
+    """Pairs of files that were taken for copies, and CPU-seconds of looking for them."""
+
+    pairs: list[tuple[str, str]]
+    seconds: float
+
+
+class Rates(NamedTuple):
+    """Recall of the original by copy; pairs that are of one image, of two of one lesion, and of
+    others. `precision` leaves out those of a lesion, which are two photographs of one thing."""
+
+    recall: dict[str, float]
+    right: int
+    same_lesion: int
+    wrong: int
+
+    @property
+    def precision(self) -> float:
+        return self.right / max(self.right + self.wrong, 1)
+
+
+def ours(raw: Path, out: Path) -> Found:
+    """What we find; the seconds are those after the build."""
     qoqdata.build("image_table", raw=raw, out=out, mapping=MAPPING, workers=0)
     dataset = qoqdata.open(out)
     # Raw paths of own files are keyed; the context of a record names its file.
@@ -148,28 +170,37 @@ def ours(raw: Path, out: Path) -> tuple[dict[str, float], float, float]:
         .join(shown.rename({"record": "other", "content": "other_content"}), on="other_content")
         .filter(pl.col("record") < pl.col("other"))
     )
-    named = [(names[a], names[b]) for a, b in both.select("record", "other").iter_rows()]
-    return *rates(named, raw), spent
+    return Found([(names[a], names[b]) for a, b in both.select("record", "other").rows()], spent)
 
 
-def imagehash(python: str, raw: Path) -> tuple[dict[str, float], float, float]:
-    """The same of the perceptual hash of the package imagehash, all pairs compared at 6 bits."""
-    script = Path(__file__).with_name("by_imagehash.py")
-    out = subprocess.run([python, script, raw], capture_output=True, text=True, check=True).stdout
-    *lines, last = out.splitlines()
-    return *rates([tuple(line.split("\t")) for line in lines], raw), float(last)
+def peer(python: str, name: str, raw: Path) -> Found:
+    """What a package of `by_peer.py` finds, in an environment that has it."""
+    script = Path(__file__).with_name("by_peer.py")
+    command = [python, script, name, raw]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line.split("\t") for line in out.splitlines()]
+    seconds = next(float(line[1]) for line in lines if line[0] == "CPU")
+    return Found([(line[1], line[2]) for line in lines if line[0] == "PAIR"], seconds)
 
 
-def rates(pairs: Sequence[tuple[str, ...]], raw: Path) -> tuple[dict[str, float], float]:
-    """Recall of the original by copy, and the share of pairs that are of one image, or of one
-    lesion, which was photographed twice."""
-    images = len({path.name[:4] for path in raw.glob("*.png")})
+def rates(pairs: Sequence[tuple[str, str]], raw: Path, half: int) -> Rates:
+    """Of the images with even (0) or odd (1) numbers and their copies: thresholds are set by the
+    even ones."""
+    subjects = dict(line.split(",") for line in (raw / _SUBJECTS).read_text().splitlines())
+    own = {number: subject for number, subject in subjects.items() if int(number) % 2 == half}
     original = "-00-0.png"
     hits = dict.fromkeys(COPIES, 0)
+    right = same_lesion = wrong = 0
     for one, other in pairs:
-        if one[:4] == other[:4] and original in (one[4:], other[4:]):
+        if one[:4] not in own or other[:4] not in own:
+            continue
+        if one[:4] != other[:4]:
+            same = own[one[:4]] == own[other[:4]]
+            same_lesion, wrong = same_lesion + same, wrong + (not same)
+            continue
+        right += 1
+        if original in (one[4:], other[4:]):
             copy = other if one.endswith(original) else one
             hits[list(COPIES)[int(copy[5:7])]] += 1
-    subject = dict(line.split(",") for line in (raw / _SUBJECTS).read_text().splitlines())
-    right = sum(subject[one[:4]] == subject[other[:4]] for one, other in pairs)
-    return {name: count / images for name, count in hits.items()}, right / max(len(pairs), 1)
+    recall = {name: count / len(own) for name, count in hits.items()}
+    return Rates(recall, right, same_lesion, wrong)

@@ -1,5 +1,5 @@
-"""A data set of millions of records with the shares of the published set, without pixels: metadata,
-likenesses and a manifest. What passes over all records is measured on it."""
+"""A data set of millions of records with the shares of the published set, almost without pixels:
+metadata, likenesses, receipts and a manifest. What passes over all records is measured on it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.curation.shown import Planted, likeness_of, shown, write_pixels
 from qoqdata.atomic import digest, file_digest
 from qoqdata.contract.card import Card
 from qoqdata.contract.manifest import Shard
@@ -21,24 +22,22 @@ from qoqdata.layout import Layout
 from qoqdata.manifest import shards_digest
 from qoqdata.metadata import ROW_GROUP, SCHEMA
 from qoqdata.records import likeness_table
-from qoqdata.records.keypoints import BYTES
-from qoqdata.records.likeness import CURVE
 
 #: Records a shard, so that the number of files is that of a real set.
 SHARD = 20_000
+_LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 #: Shares of the domains, about those of QoQ-Med's set: two thirds ECG and chest films.
 _SHARES = (0.30, 0.03, 0.04, 0.05, 0.03, 0.06, 0.03, 0.04, 0.35, 0.07)
 _ANSWERS = ("Normal", "Opacity", "Effusion", "Fracture", "Nodule", "Fibrosis", "Oedema", "Mass")
-#: One in so many images is an equal copy of another study's.
-_COPIES = 200
 
 
-def write_large(root: Path, records: int, card: Card, *, seed: int = 0) -> None:
+def write_large(root: Path, records: int, card: Card, *, seed: int = 0) -> Planted:
     """Write the data set below `root`: a source a domain, 80 / 10 / 10 by split, 1.3 questions a
-    study, one image a record; 1 in 200 images repeats another one."""
+    study, one image or, in the domain ecg, one signal a record; returns what copies are in it."""
     rng = np.random.default_rng(seed)
     layout = Layout(root)
     shards, sources, meta = [], {}, {}
+    planted = Planted()
     (root / "cards").mkdir(parents=True)
     (root / "meta").mkdir()
     for domain, share in zip(DOMAINS, _SHARES, strict=True):
@@ -50,18 +49,24 @@ def write_large(root: Path, records: int, card: Card, *, seed: int = 0) -> None:
             split: int(records * share * part)
             for split, part in (("test", 0.1), ("train", 0.8), ("validation", 0.1))
         }
-        tables, entries = [], []
+        tables, entries, before = [], [], 0
+        shows, copies = shown(rng, *counts.values(), signals=domain == "ecg")
+        planted = Planted(*map(sum, zip(planted, copies, strict=True)))
         for split, count in counts.items():
             for number, start in enumerate(range(0, count, SHARD)):
                 rows = min(SHARD, count - start)
                 name = f"{split}-{number:05}"
                 sha = digest([slug, name])
                 tables.append(_metadata(rng, slug, domain, split, start, rows))
-                _write_likeness(rng, layout.likeness(slug, name), rows, sha)
+                own = slice(before, before + rows)
+                likeness_table.write_table(
+                    layout.likeness(slug, name), likeness_of(shows, own), sha
+                )
                 path = layout.shard(slug, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
-                entries.append(_shard(slug, split, name, rows, sha))
+                write_pixels(path, shows, own)
+                before += rows
+                entries.append(_shard(slug, split, name, rows, path.stat().st_size, sha))
         path = layout.metadata(slug)
         with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
             writer.write_table(pa.concat_tables(tables), row_group_size=ROW_GROUP)
@@ -87,9 +92,10 @@ def write_large(root: Path, records: int, card: Card, *, seed: int = 0) -> None:
         "shards": shards,
     }
     layout.manifest.write_text(json.dumps(manifest))
+    return planted
 
 
-def _shard(slug: str, split: str, name: str, rows: int, sha: str) -> dict[str, Any]:
+def _shard(slug: str, split: str, name: str, rows: int, size: int, sha: str) -> dict[str, Any]:
     groups = [100] * (rows // 100) + ([rows % 100] if rows % 100 else [])
     return {
         "path": f"data/{slug}/{name}.parquet",
@@ -97,7 +103,7 @@ def _shard(slug: str, split: str, name: str, rows: int, sha: str) -> dict[str, A
         "split": split,
         "rows": rows,
         "row_groups": groups,
-        "bytes": 0,
+        "bytes": size,
         "sha256": sha,
     }
 
@@ -140,7 +146,7 @@ def _metadata(
         "id": _keys(slug, split, "record", range(start, start + rows)),
         "source": _same(slug, rows),
         "domain": _same(domain, rows),
-        "modality": _same("image_2d", rows),
+        "modality": _same("ecg" if domain == "ecg" else "image_2d", rows),
         "task": _same("diagnosis", rows),
         "kind": _same("single", rows),
         "item": pa.array([f"{n % 13}" for n in range(rows)]),
@@ -186,6 +192,16 @@ def _metadata(
             fields=list(SCHEMA.field("provenance").type),
         ),
     }
+    if domain == "ecg":
+        del values["image_info"]
+        leads = pa.ListArray.from_arrays(
+            pa.array(np.arange(rows + 1, dtype=np.int32) * len(_LEADS)), pa.array(_LEADS * rows)
+        )
+        rate = pa.array(np.full(rows, 500.0))
+        kind = SCHEMA.field("ecg").type
+        values["ecg"] = pa.StructArray.from_arrays(
+            [leads.cast(kind[0].type), rate.cast(kind[1].type)], fields=list(kind)
+        )
     columns = [
         values[field.name].cast(field.type) if field.name in values else pa.nulls(rows, field.type)
         for field in SCHEMA
@@ -207,33 +223,3 @@ def _keys(slug: str, split: str, kind: str, numbers: Iterable[int]) -> pa.Array:
 
 def _same(value: str, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value), rows)
-
-
-def _write_likeness(rng: np.random.Generator, path: Path, rows: int, sha: str) -> None:
-    """All at random; of one in `_COPIES` digest and bits are those that seed 0 gives first."""
-    digests = rng.bytes(16 * rows)
-    bits = rng.integers(0, 2**64, rows, dtype=np.uint64)
-    copied = np.random.default_rng(0)
-    words = np.frombuffer(digests, np.uint8).reshape(rows, 16).copy()
-    some = np.arange(0, rows, _COPIES)
-    words[some] = np.frombuffer(copied.bytes(16 * len(some)), np.uint8).reshape(-1, 16)
-    bits[some] = copied.integers(0, 2**64, len(some), dtype=np.uint64)
-    fixed = pa.binary(16)
-    table = pa.Table.from_arrays(
-        [
-            pa.array(np.arange(rows, dtype=np.int32)),
-            _same("image", rows),
-            pa.array(np.zeros(rows, np.int32)),
-            pa.Array.from_buffers(fixed, rows, [None, pa.py_buffer(words.tobytes())]),
-            pa.array(bits),
-            pa.Array.from_buffers(
-                pa.binary(CURVE), rows, [None, pa.py_buffer(bytes(CURVE * rows))]
-            ),
-            *(pa.array(np.full(rows, value, np.float32)) for value in (50.0, 0.01, 0.01)),
-            pa.Array.from_buffers(
-                pa.binary(BYTES), rows, [None, pa.py_buffer(rng.bytes(BYTES * rows))]
-            ),
-        ],
-        schema=likeness_table.SCHEMA,
-    )
-    likeness_table.write_table(path, table, sha)

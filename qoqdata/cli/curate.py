@@ -101,6 +101,7 @@ def counts(result: Curation) -> dict[str, Any]:
         **result.phi.model_dump(),
         "dropped_records": len(_dropped(result)),
         "held_records": len(_held(result)),
+        "crowded": result.likeness.crowded,
         "by_place": _counted(result.findings, *_PLACES).to_dicts(),
         "records_in_two_splits": leaks,
         "duplicates": _counted(result.duplicates, *_DUPLICATES).to_dicts(),
@@ -130,6 +131,11 @@ def show(result: Curation) -> None:
         _show_leaks(result.leaks)
     if result.pixels is not None and result.pixels.findings.height:
         _show_pixels(result.pixels)
+    for source, images in result.likeness.crowded.items():
+        console.say(
+            f"{images:,} images or signals of {source} look like very many others at first sight: "
+            "each was compared with the nearest of these, and copies may be missed"
+        )
     held = len(_held(result))
     console.say(
         f"{result.phi.records:,} records read: {result.findings.height} findings, "

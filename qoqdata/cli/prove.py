@@ -49,6 +49,7 @@ def counts(proof: Proof) -> dict[str, object]:
         "digest": proof.digest,
         "radius": proof.radius,
         "detail": proof.detail,
+        "crowded": proof.crowded,
         **{name: getattr(proof, name).to_dicts() for name in tables},
     }
 
@@ -68,6 +69,11 @@ def show(proof: Proof) -> None:
             names = [name.replace("_", " ") for name in table.columns]
             console.table(names, table.iter_rows(), title=title)
             console.say()
+    for source, count in proof.crowded.items():
+        console.say(
+            f"{count:,} images or signals of {source} look like very many others and were compared "
+            "with the nearest of these"
+        )
     if proof.holds:
         console.say("no two splits share a patient, a study, an image or a signal")
     else:

@@ -5,20 +5,24 @@ images, or curves, then tell how one lies against the other and whether they are
 of keypoints find what was cropped.
 Images of the same kind look alike when small (every chest film does), so their detail decides:
 what is left of larger ones without their coarse shades, decoded for candidates alone.
+Where so many look alike that all pairs of them would be too many, each is compared with those that
+are nearest, and the rest is told (`Alike.crowded`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from qoqdata.curation.cropped import cropped_pairs
-from qoqdata.curation.details import SIDE, ImageViews, details_of
-from qoqdata.curation.hamming import pairs_within
+from qoqdata.curation.crowds import likest
+from qoqdata.curation.details import SIDE, ImageViews, detail_of, small_greys
+from qoqdata.curation.hamming import Near, neighbours_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
@@ -35,8 +39,24 @@ ALIKE = {
 }
 #: Least correlation of two small images, or curves, that are worth another look.
 COARSE = {"image": 0.95, "ecg": 0.9}
-#: Pairs that are compared at once, and contents that are the first of them.
-AT_ONCE, _BLOCK = 4_096, 64
+#: Of those whose bits agree in parts, the nearest by contrast that one is compared with; of those
+#: whose small images correlate, the likest whose details are.
+_NEAREST, _LIKEST = 512, 64
+#: Pairs whose correlations are taken at once, contents that are the first of them, and pairs that
+#: are collected before.
+AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18
+#: Products of a pair that a matrix of all may have for one that is asked for.
+_SPARSE = 16
+#: Frequencies along an axis by which two small images are told apart, whichever way they lie.
+_FREQUENCIES = 6
+
+
+class Alike(NamedTuple):
+    """`pairs` that show the same (ALIKE), sorted; `crowded`, sorted numbers of the contents that
+    were not compared with all that could be like them: copies of these may be missed."""
+
+    pairs: pl.DataFrame
+    crowded: NDArray[np.uint32]
 
 
 def contents(shown: pl.DataFrame) -> pl.DataFrame:
@@ -56,87 +76,151 @@ def alike(
     radius: int,
     detail: float,
     progress: ProgressCallback = silent,
-) -> pl.DataFrame:
-    """Pairs of the distinct contents whose bits differ in at most `radius` and that show the same;
-    columns of ALIKE, sorted. What is uniform is like nothing.
+) -> Alike:
+    """Pairs of the distinct contents whose bits differ in at most `radius` and that show the same.
+    What is uniform is like nothing.
 
     `detail` is the least correlation of the details of two images. `progress` hears of sweeps over
     the images, then over the signals, and their total.
     """
-    parts, details = [pl.DataFrame(schema=ALIKE)], details_of(dataset, distinct)
-    for medium, least in COARSE.items():
+    parts, crowded = [pl.DataFrame(schema=ALIKE)], [np.empty(0, np.uint32)]
+    for medium in COARSE:
         some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
-        for near in _near(some, radius, progress):
-            pairs = _coarse(dataset, distinct, near, medium, least)
-            if medium == "image":
-                pairs = _of_detail(details, pairs, detail)
-            parts.append(pairs)
+        pairs, cut = _coarse(dataset, some, medium, radius, progress)
+        if medium == "image":
+            pairs = _of_detail(small_greys(dataset, distinct), pairs, detail)
+        parts.append(pairs)
+        crowded.append(cut)
     found = pl.concat(parts)
-    cropped = cropped_pairs(dataset, distinct, found, detail)
-    return pl.concat([found, cropped]).sort("content", "other")
-
-
-def _near(some: pl.DataFrame, radius: int, progress: ProgressCallback) -> Iterator[pl.DataFrame]:
-    """Pairs of contents (content < other) with bits at most `radius` apart, in parts."""
-    by_bits = some.select("content", "bits")
-    equal = by_bits.join(by_bits, on="bits", suffix="_other").filter(
-        pl.col("content") < pl.col("content_other")
-    )
-    yield _candidates(equal["content"], equal["content_other"], np.zeros(equal.height, np.int32))
-    words = by_bits["bits"].unique().sort().to_numpy()
-    for i, j in pairs_within(words, radius, progress):
-        if not len(i):
-            continue
-        pairs = pl.DataFrame(
-            {
-                "bits": words[i],
-                "theirs": words[j],
-                "distance": np.bitwise_count(words[i] ^ words[j]).astype(np.int32),
-            }
-        )
-        both = pairs.join(by_bits, on="bits").join(
-            by_bits.rename({"bits": "theirs", "content": "content_other"}), on="theirs"
-        )
-        mine, theirs = both["content"], both["content_other"]
-        for start in range(0, both.height, AT_ONCE * 64):
-            part = slice(start, start + AT_ONCE * 64)
-            yield _candidates(mine[part], theirs[part], both["distance"][part].to_numpy())
-
-
-def _candidates(mine: pl.Series, theirs: pl.Series, distance: NDArray[np.int32]) -> pl.DataFrame:
-    low, high = np.minimum(mine, theirs), np.maximum(mine, theirs)
-    return pl.DataFrame({"content": low, "other": high, "distance": distance})
+    cropped, cut = cropped_pairs(dataset, distinct, found, detail)
+    pairs = pl.concat([found, cropped]).sort("content", "other")
+    return Alike(pairs, np.unique(np.concatenate([*crowded, cut])))
 
 
 def _coarse(
-    dataset: Dataset, distinct: pl.DataFrame, near: pl.DataFrame, medium: str, least: float
-) -> pl.DataFrame:
-    """The candidates whose small images, or curves, correlate, and in which way."""
-    numbers, mine, theirs = _numbered(near)
-    units = unit_rows(thumbnails(dataset, distinct[numbers]))
+    dataset: Dataset, some: pl.DataFrame, medium: str, radius: int, progress: ProgressCallback
+) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
+    """Pairs of the contents `some` with near bits whose small images, or curves, correlate, and in
+    which way; and the contents that were not compared with all of theirs."""
+    small = thumbnails(dataset, some)
+    contents_, bits = some["content"].to_numpy(), some["bits"].to_numpy()
+    # A flip, a turn and another size leave the contrast as it is.
+    order = np.argsort(_contrasts(small), kind="stable")
+    cut = np.zeros(some.height, bool)
     turns = every_turn(THUMBNAIL) if medium == "image" else np.arange(CURVE)[None]
-    best, way = np.empty(near.height, np.float32), np.zeros(near.height, np.int64)
+    found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
+    near = neighbours_within(bits[order], radius, _NEAREST, progress)
+    for both in _collected(near, cut):
+        one, other = np.sort(order[both], axis=0)
+        found.append(_correlated(one, other, small, turns, COARSE[medium]))
+    cut[order] = cut.copy()
+    one, other, way, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
+    kept, far = likest(one, other, correlation, _LIKEST)
+    cut[far] = True
+    one, other = one[kept].astype(np.int64), other[kept].astype(np.int64)
+    columns = {
+        "content": contents_[one],
+        "other": contents_[other],
+        "way": np.array(WAYS)[way[kept].astype(np.int64)],
+        "distance": np.bitwise_count(bits[one] ^ bits[other]),
+        "correlation": correlation[kept],
+    }
+    pairs = pl.DataFrame([pl.Series(name, columns[name]).cast(ALIKE[name]) for name in ALIKE])
+    return pairs, contents_[cut]
+
+
+def _collected(nears: Iterable[Near], cut: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    """Pairs (2, n) of many sweeps together; who was cut is marked."""
+    held: list[NDArray[np.int64]] = []
+    count = 0
+    for near in nears:
+        cut[near.cut] = True
+        if len(near.one):
+            held.append(np.stack([near.one, near.other]))
+            count += len(near.one)
+        if count >= _COLLECTED:
+            yield np.concatenate(held, axis=1)
+            held, count = [], 0
+    if held:
+        yield np.concatenate(held, axis=1)
+
+
+def _correlated(
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+    small: NDArray[np.uint8],
+    turns: NDArray[np.intp],
+    least: float,
+) -> tuple[NDArray[np.generic], ...]:
+    """Those of the pairs of rows of `small` that correlate: one, other, number of the way in which
+    they do most, and how much."""
+    numbers, at = np.unique([one, other], return_inverse=True)
+    mine, theirs = at.reshape(2, -1)
+    units = unit_rows(small[numbers])
+    if len(turns) > 1:
+        possible = _bound(mine, theirs, whichever_way(units)) >= least
+        one, other, mine, theirs = (part[possible] for part in (one, other, mine, theirs))
+    best, way = np.empty(len(one), np.float32), np.empty(len(one), np.int64)
     for part in _blocks(mine, theirs):
         correlation = _correlations(mine[part], theirs[part], units, turns)
         way[part], best[part] = correlation.argmax(axis=1), correlation.max(axis=1)
-    pairs = near.with_columns(
-        way=pl.Series(np.array(WAYS)[way], dtype=pl.String), correlation=pl.Series(best)
-    )
-    return pairs.filter(pl.col("correlation") >= least).select(
-        pl.col(name).cast(kind) for name, kind in ALIKE.items()
-    )
+    enough = best >= least
+    return one[enough], other[enough], way[enough], best[enough]
 
 
-def _of_detail(details: ImageViews[np.float32], pairs: pl.DataFrame, least: float) -> pl.DataFrame:
+def _bound(
+    mine: NDArray[np.intp], theirs: NDArray[np.intp], energies: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What pairs of rows correlate by at most, whichever way they lie (Cauchy and Schwarz, by
+    frequency)."""
+    bound = np.empty(len(mine), np.float32)
+    for start in range(0, len(mine), 4 * AT_ONCE):
+        part = slice(start, start + 4 * AT_ONCE)
+        bound[part] = np.einsum("pv,pv->p", energies[mine[part]], energies[theirs[part]])
+    # Beyond what sums of float32 are off by.
+    return bound + np.float32(1e-4)
+
+
+def whichever_way(units: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 21) of small images (n, 256) of length 1: the root of the energy of each low frequency
+    and its transposed, and of all others; no flip or turn changes it."""
+    energy = (units @ _waves()) ** 2
+    high, low = np.triu_indices(_FREQUENCIES)
+    square = energy.reshape(-1, _FREQUENCIES, _FREQUENCIES)
+    both = square[:, high, low] + np.where(high == low, 0, square[:, low, high])
+    rest = 1 - both.sum(axis=1, keepdims=True)
+    parts = np.concatenate([both[:, 1:], rest], axis=1)
+    return np.asarray(np.sqrt(np.maximum(parts, 0)), np.float32)
+
+
+@cache
+def _waves() -> NDArray[np.float32]:
+    """(256, 36): the lowest frequencies along both axes of the orthonormal DCT-II."""
+    places = np.arange(THUMBNAIL) + 0.5
+    waves = np.cos(np.pi / THUMBNAIL * np.outer(places, np.arange(_FREQUENCIES)))
+    waves *= np.sqrt(np.where(np.arange(_FREQUENCIES) == 0, 1, 2) / THUMBNAIL)
+    return np.kron(waves, waves).astype(np.float32)
+
+
+def _contrasts(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    contrasts = np.empty(len(small), np.float32)
+    for start in range(0, len(small), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        contrasts[part] = small[part].std(axis=1, dtype=np.float32)
+    return contrasts
+
+
+def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -> pl.DataFrame:
     """The pairs of images whose details correlate; their correlation is that of the details."""
     numbers, mine, theirs = _numbered(pairs)
+    greys.prepare(numbers)
     way = pairs.select(pl.col("way").replace_strict(WAYS, range(len(WAYS)))).to_numpy().ravel()
     values = np.empty(pairs.height, np.float32)
     turns = every_turn(SIDE)
     for part in _blocks(mine, theirs):
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
-        views = np.stack(details.of(numbers[both]))
+        views = np.stack([detail_of(grey) for grey in greys.of(numbers[both])])
         ways, which = np.unique(way[part], return_inverse=True)
         correlation = _correlations(one, other, views, turns[ways])
         values[part] = correlation[np.arange(len(part)), which]
@@ -156,11 +240,9 @@ def _numbered(
 def _blocks(mine: NDArray[np.intp], theirs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     """Numbers of pairs, in parts that few contents make: among many that are alike, products of
     two matrices take the place of products of pairs."""
-    block = mine // _BLOCK
-    order = np.lexsort((theirs, block))
-    for pairs in np.split(order, np.flatnonzero(np.diff(block[order])) + 1):
-        for start in range(0, len(pairs), AT_ONCE):
-            yield pairs[start : start + AT_ONCE]
+    order = np.lexsort((theirs, mine // _BLOCK))
+    for start in range(0, len(order), AT_ONCE):
+        yield order[start : start + AT_ONCE]
 
 
 def _correlations(
@@ -177,6 +259,12 @@ def _correlations(
     columns, at_column = np.unique(theirs, return_inverse=True)
     # One row turned back on each way meets all that are not turned.
     back = units[rows][:, np.argsort(turns, axis=1)]
+    if len(rows) * len(columns) > _SPARSE * len(mine):
+        found = np.empty((len(mine), len(turns)), np.float32)
+        other = units[theirs]
+        for way in range(len(turns)):
+            found[:, way] = np.einsum("pv,pv->p", back[at_row, way], other)
+        return found.round(5)
     products = back.reshape(-1, units.shape[1]) @ units[columns].T
     cube = products.reshape(len(rows), len(turns), len(columns))
     return cube[at_row, :, at_column].round(5)

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from qoqdata.curation.crops import Shared, likest, sharing_words
+from qoqdata.curation.crops import Shared, sharing_words
+from qoqdata.curation.crowds import likest
 from qoqdata.curation.details import ImageViews, small_grey
 from qoqdata.curation.likenesses import keypoints_of, thumbnails
 from qoqdata.curation.overlaps import SIDE, overlap
@@ -21,37 +22,47 @@ from qoqdata.records.likeness import THUMBNAIL
 CROPPED = "cropped"
 #: Least correlation of two small images, the one laid over the other, that are worth another look.
 _COARSE = 0.5
+#: How many times as far from 1 the correlation of details may lie where one image is laid over the
+#: other, scaled and between its pixels.
+_LAID = 5 / 3
+#: Of an image, the images that share most words with it, which are looked at.
+_LOOKED_AT = 16
 #: Pairs that are laid over each other at once.
 _AT_ONCE = 4_096
 
 
 def cropped_pairs(
     dataset: Dataset, distinct: pl.DataFrame, known: pl.DataFrame, detail: float
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
     """Pairs of the distinct contents (`alike.contents`) of which one was cropped from the other, or
-    that only their words find; those that are `known` are left out.
+    that only their words find; those that are `known` are left out. And the contents that were not
+    compared with all that share words with them.
 
     Columns content, other, way ("cropped", or "upright" where no side is missing), distance of
-    their bits and correlation of their details, at least `detail`.
+    their bits and correlation of their details, up to _LAID times as far from 1 as `detail`.
     """
     some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == "image"))
     contents = some["content"].to_numpy()
-    pairs = sharing_words(*words_and_places(keypoints_of(dataset, some)))
-    pairs = _coarse(likest(_unknown(pairs, contents, known)), dataset, some)
+    pairs, crowded = sharing_words(*words_and_places(keypoints_of(dataset, some)))
+    pairs = _unknown(pairs, contents, known)
+    kept, cut = likest(pairs.one, pairs.other, pairs.words, _LOOKED_AT)
+    pairs = _coarse(pairs.where(kept), dataset, some)
     views = ImageViews(dataset, distinct, lambda pixels: small_grey(pixels, SIDE))
-    bits = some["bits"].to_numpy()
+    views.prepare(contents[np.concatenate([pairs.one, pairs.other])])
+    bits, least = some["bits"].to_numpy(), 1 - _LAID * (1 - detail)
     rows = []
     for one, other, _, scale, shift in zip(*pairs, strict=True):
         a, b = contents[[one, other]].tolist()
         mine, theirs = views.of(np.array([a, b]))
         both = overlap(mine, theirs, scale, shift)
-        if both is not None and both.correlation >= detail:
+        if both is not None and both.correlation >= least:
             way = CROPPED if both.cropped else "upright"
             distance = int(np.bitwise_count(bits[one] ^ bits[other]))
             rows.append((a, b, way, distance, both.correlation))
     names = ("content", "other", "way", "distance", "correlation")
     types = (pl.UInt32, pl.UInt32, pl.String, pl.Int32, pl.Float32)
-    return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
+    found = pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
+    return found, contents[np.union1d(crowded, cut)]
 
 
 def _unknown(pairs: Shared, contents: NDArray[np.uint32], known: pl.DataFrame) -> Shared:

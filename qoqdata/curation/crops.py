@@ -1,9 +1,10 @@
 """Which images could be cropped copies of which: those that share words of their keypoints
 (`records/keypoints.py`) in places that a crop leaves them in.
 
-Words are sorted, and of those that agree only neighbours are compared, so that what is alike in all
-images costs no more than what is in two. Words are ordered by finer detail where they agree: among
-many images with a word, the likest are neighbours.
+Words are sorted, and of those that agree only neighbours are compared. Words are ordered by finer
+detail where they agree: among many images with a word, the likest are neighbours. A word that very
+many images have tells nothing and is passed over, so that what is alike in all images costs no more
+than what is in two.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from qoqdata.records.keypoints import AGREEING, POINTS, WORD_BITS
 SIDE_MOST, _MARGIN = 0.1, 0.02
 #: Words that two images share at least, in places that lie apart by so much of a side.
 _SHARED, _APART = 2, 0.03
-#: Neighbours of a sorted word that it is compared with.
-_NEIGHBOURS = 16
-#: Of an image, the images that share most words with it, which are looked at.
-_LOOKED_AT = 16
+#: Neighbours of a sorted word that it is compared with, and words that agree from which on it tells
+#: nothing.
+_NEIGHBOURS, _COMMON = 16, 512
 #: Words are sorted in parts by their first bits, so that memory does not grow with their number.
-_PARTS_BITS = 3
+_PARTS_BITS = 4
+#: Bits in which words of a small set agree at least.
+_FEWEST = 24
+#: Images whose words are looked through at once for those of a part.
+_AT_ONCE = 1 << 15
 #: Squared, the spread in parts of a side at which points say as much of scale as is known before.
 _SPREAD = 0.03**2
 
@@ -47,16 +51,21 @@ class Shared(NamedTuple):
         return Shared(one[chosen], other[chosen], words[chosen], scale[chosen], shift[chosen])
 
 
-def sharing_words(words: NDArray[np.uint32], places: NDArray[np.uint8]) -> Shared:
+def sharing_words(
+    words: NDArray[np.uint32], places: NDArray[np.uint8]
+) -> tuple[Shared, NDArray[np.int64]]:
     """Pairs of images that share words, of all (images, POINTS) words and their (images, POINTS, 2)
-    places; sorted by one and other.
+    places, sorted by one and other. And the images of whose words most were passed over, which may
+    share them with others too.
 
     Takes time in proportion to the images, whatever they show.
     """
-    found = list(_matches(words, places))
+    passed = np.zeros(len(words), np.int64)
+    found = list(_matches(words, places, passed))
+    crowded = np.flatnonzero(2 * passed > np.count_nonzero(words, axis=1))
     if not found:
         none = np.empty(0, np.int64)
-        return Shared(none, none, none, np.empty((0, 2)), np.empty((0, 2)))
+        return Shared(none, none, none, np.empty((0, 2)), np.empty((0, 2))), crowded
     pair, points = (np.concatenate(part) for part in zip(*found, strict=True))
     order = np.lexsort((points, pair))
     pair, points = pair[order], points[order]
@@ -67,35 +76,63 @@ def sharing_words(words: NDArray[np.uint32], places: NDArray[np.uint8]) -> Share
     enough = (counts >= _SHARED) & ((high - low).max(axis=1) >= _APART)
     scale, shift = _fitted(here, there, first, counts)
     one, other = np.divmod(pair[first], len(words))
-    return Shared(one, other, counts, scale, shift).where(enough)
+    return Shared(one, other, counts, scale, shift).where(enough), crowded
+
+
+def agreeing(count: int) -> int:
+    """Bits in which words agree, of `count` words: what two have by chance grows with their number,
+    and small sets need not tell so many apart."""
+    return int(np.clip(np.ceil(np.log2(max(count, 1))) + 1, _FEWEST, AGREEING))
 
 
 def _matches(
-    words: NDArray[np.uint32], places: NDArray[np.uint8]
+    words: NDArray[np.uint32], places: NDArray[np.uint8], passed: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32]]]:
-    """Numbers of pairs (one * images + other) with a word in common, and where both have it."""
-    flat, flat_places = words.ravel(), places.reshape(-1, 2).astype(np.int16)
+    """Numbers of pairs (one * images + other) with a word in common, and where both have it.
+    `passed` counts the words of each image that were passed over."""
+    flat, flat_places = words.ravel(), places.reshape(-1, 2)
     # In 256ths of a side.
     most = round((SIDE_MOST + _MARGIN) * 256)
-    agreeing = np.uint64(32 + WORD_BITS - AGREEING)
+    finer = np.uint64(32 + WORD_BITS - agreeing(int(np.count_nonzero(flat))))
     for part in range(1 << _PARTS_BITS):
-        mine = np.flatnonzero((flat >> (WORD_BITS - _PARTS_BITS) == part) & (flat != 0))
-        packed = (flat[mine].astype(np.uint64) << np.uint64(32)) | mine.astype(np.uint64)
+        packed = _words_of(flat, part)
         packed.sort()
-        point = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        word, image = packed >> agreeing, point // POINTS
+        point, word = packed.astype(np.uint32), packed >> finer
+        if len(word) > _COMMON:
+            starts = np.flatnonzero(word[1:] != word[:-1]) + 1
+            lengths = np.diff(starts, prepend=0, append=len(word))
+            common = np.repeat(lengths > _COMMON, lengths)
+            passed += np.bincount(point[common] // POINTS, minlength=len(passed))
+            point, word = point[~common], word[~common]
+        image = point // POINTS
+        here = np.arange(len(word))
         for distance in range(1, _NEIGHBOURS + 1):
-            near = np.flatnonzero(word[distance:] == word[:-distance])
-            if not len(near):
+            here = here[: np.searchsorted(here, len(word) - distance)]
+            here = here[word[here] == word[here + distance]]
+            if not len(here):
                 break
-            near = near[image[near] != image[near + distance]]
+            near = here[image[here] != image[here + distance]]
             a, b = point[near], point[near + distance]
             a, b = np.minimum(a, b), np.maximum(a, b)
             one, other = flat_places[a], flat_places[b]
-            possible = (np.abs(one - other) <= most).all(axis=1)
-            a, b, both = a[possible], b[possible], np.hstack([one, other])[possible]
-            coordinates = np.ascontiguousarray(both.astype(np.uint8)).view("<u4").ravel()
-            yield (a // POINTS) * len(words) + b // POINTS, coordinates
+            # The difference of two bytes, whichever is larger.
+            apart = np.maximum(one, other) - np.minimum(one, other)
+            possible = np.flatnonzero((apart <= most).all(axis=1))
+            a, b, both = a[possible], b[possible], np.hstack([one[possible], other[possible]])
+            pair = (a // POINTS).astype(np.int64) * len(words) + b // POINTS
+            yield pair, np.ascontiguousarray(both).view("<u4").ravel()
+
+
+def _words_of(flat: NDArray[np.uint32], part: int) -> NDArray[np.uint64]:
+    """The words of a part, each with its place in `flat` in the lower 32 bits."""
+    found = [np.empty(0, np.uint64)]
+    for start in range(0, len(flat), _AT_ONCE * POINTS):
+        some = flat[start : start + _AT_ONCE * POINTS]
+        mine = np.flatnonzero((some >> (WORD_BITS - _PARTS_BITS) == part) & (some != 0))
+        found.append(
+            (some[mine].astype(np.uint64) << np.uint64(32)) | (mine + start).astype(np.uint64)
+        )
+    return np.concatenate(found)
 
 
 def _coordinates(
@@ -123,16 +160,3 @@ def _fitted(
     together = mean(here * there) - middle * target
     scale = (together + _SPREAD) / (spread + _SPREAD)
     return scale, target - scale * middle
-
-
-def likest(pairs: Shared) -> Shared:
-    """The pairs that are among those of either image that share most words: so few an image that
-    their number does not grow faster than that of images."""
-    kept = np.zeros(len(pairs.one), bool)
-    for mine, theirs in ((pairs.one, pairs.other), (pairs.other, pairs.one)):
-        order = np.lexsort((theirs, -pairs.words, mine))
-        first = np.flatnonzero(np.diff(mine[order], prepend=-1))
-        lengths = np.diff(np.append(first, len(order)))
-        place = np.arange(len(order)) - np.repeat(first, lengths)
-        kept[order[place < _LOOKED_AT]] = True
-    return pairs.where(kept)

@@ -19,8 +19,10 @@ from qoqdata.stream.decode import Decoder
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 #: Rows and columns of the images whose detail is compared.
 SIDE = 64
-#: Images whose detail is kept for the next pairs that they are in: 256 MiB.
-_KEPT = 16_384
+#: Bytes of views that are kept for the next pairs that they are in.
+_KEPT = 256 * 2**20
+#: Images that are taken at once.
+_AT_ONCE = 1_024
 
 
 class ImageViews(Generic[_Scalar]):
@@ -33,7 +35,7 @@ class ImageViews(Generic[_Scalar]):
         make: Callable[[NDArray[np.uint8]], NDArray[_Scalar]],
     ) -> None:
         self._dataset, self._distinct, self._make = dataset, distinct, make
-        self._places = items.all_places(dataset.files).drop("id")
+        self._places = items.places_of(dataset.manifest)
         self._decode = Decoder(images="array")
         self._kept: OrderedDict[int, NDArray[_Scalar]] = OrderedDict()
 
@@ -48,9 +50,18 @@ class ImageViews(Generic[_Scalar]):
         for number in wanted:
             self._kept.move_to_end(number)
         views = [self._kept[number] for number in wanted]
-        while len(self._kept) > _KEPT:
+        while views and len(self._kept) * views[0].nbytes > _KEPT:
             self._kept.popitem(last=False)
         return views
+
+    def prepare(self, numbers: NDArray[np.integer]) -> None:
+        """Take the views of as many of these contents as are kept, in the order in which they lie:
+        asked for pair by pair, what is read for one is read again for its neighbour."""
+        numbers = np.unique(numbers)
+        for start in range(0, len(numbers), _AT_ONCE):
+            views = self.of(numbers[start : start + _AT_ONCE])
+            if (len(self._kept) + _AT_ONCE) * views[0].nbytes > _KEPT:
+                return
 
     def _take(self, some: pl.DataFrame) -> None:
         rows = items.read_records(
@@ -70,6 +81,11 @@ def small_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]
     """The grey image (side, side) of RGB pixels (rows, columns, 3); details are taken of 64."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def small_greys(dataset: Dataset, distinct: pl.DataFrame) -> ImageViews[np.uint8]:
+    """The grey images (64, 64) of the images of a data set by content."""
+    return ImageViews(dataset, distinct, small_grey)
 
 
 def details_of(dataset: Dataset, distinct: pl.DataFrame) -> ImageViews[np.float32]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,18 @@ _AGREEING = (2, 3, 4, 5, 6)
 _SAMPLE, _CHOICES = 1 << 15, 8
 #: What a sorted word and a compared pair take, as measured; only their ratio matters.
 _SORTED, _COMPARED = 1.0, 1.2
+#: Pairs that are compared at once.
+_AT_ONCE = 1 << 16
+_NONE = np.empty(0, np.int64)
+
+
+class Near(NamedTuple):
+    """Pairs of hashes by their indices, `one` < `other`, and those indices, `cut`, that were not
+    compared with all that agree with them, because these were too many."""
+
+    one: Indices
+    other: Indices
+    cut: Indices
 
 
 def pairs_within(
@@ -43,25 +56,44 @@ def pairs_within(
     pairs. The order is a function of the hashes. Raises ValueError for equal ones and for a radius
     outside 0 to RADIUS_MOST.
     """
-    if not 0 <= radius <= RADIUS_MOST:
-        raise ValueError(f"radius {radius} is not within 0 to {RADIUS_MOST}")
     if len(np.unique(hashes)) != len(hashes):
         raise ValueError("hashes repeat")
-    if radius == 0 or len(hashes) < 2:
+    for near in neighbours_within(hashes, radius, len(hashes), progress):
+        yield near.one, near.other
+
+
+def neighbours_within(
+    hashes: Hashes, radius: int, most: int, progress: ProgressCallback = silent
+) -> Iterator[Near]:
+    """Pairs at most `radius` bits apart, equal hashes among them, each once, in parts.
+
+    Of hashes that agree in the bands of a sweep each is compared with the `most` that come next in
+    the order in which they are given: so the time grows with their number, whatever they are, and
+    all pairs are found where no more agree. `progress` hears of sweeps and their total. Raises
+    ValueError for a radius outside 0 to RADIUS_MOST.
+    """
+    if not 0 <= radius <= RADIUS_MOST:
+        raise ValueError(f"radius {radius} is not within 0 to {RADIUS_MOST}")
+    if len(hashes) < 2:
         return
-    bands = _bands(radius + _agreeing(hashes, radius))
+    bands = _bands(radius + _agreeing(hashes, radius, most))
     sweeps = comb(len(bands), radius)
     for done, chosen in enumerate(combinations(range(len(bands)), len(bands) - radius)):
         progress(done, sweeps)
         key, order = _sorted_by(hashes, [bands[n] for n in chosen])
-        for here, there in _alike(key):
+        for here, there in _together(_alike(key, most)):
             i, j = order[here], order[there]
             difference = hashes[i] ^ hashes[j]
-            near = np.bitwise_count(difference) <= radius
+            near = np.flatnonzero(np.bitwise_count(difference) <= radius)
             i, j, difference = i[near], j[near], difference[near]
             first = _agree_first(difference, bands, chosen)
             i, j = i[first], j[first]
-            yield np.minimum(i, j), np.maximum(i, j)
+            if len(i):
+                yield Near(np.minimum(i, j), np.maximum(i, j), _NONE)
+        if most + 1 < len(key):
+            longer = np.flatnonzero(key[most + 1 :] == key[: -most - 1])
+            if len(longer):
+                yield Near(_NONE, _NONE, order[np.union1d(longer, longer + most + 1)])
     progress(sweeps, sweeps)
 
 
@@ -94,15 +126,30 @@ def _sorted_by(hashes: Hashes, bands: list[tuple[np.uint64, np.uint64]]) -> tupl
     return packed >> places, (packed & mask).astype(np.int64)
 
 
-def _alike(key: Hashes) -> Iterator[tuple[Indices, Indices]]:
-    """Places (n, n + d) of equal keys among sorted ones, one distance d after the other."""
+def _alike(key: Hashes, most: int) -> Iterator[tuple[Indices, Indices]]:
+    """Places (n, n + d) of equal keys among sorted ones, one distance d up to `most` after the
+    other."""
     here = np.flatnonzero(key[1:] == key[:-1])
     distance = 1
-    while len(here):
+    while len(here) and distance <= most:
         yield here, here + distance
         distance += 1
         here = here[here + distance < len(key)]
         here = here[key[here] == key[here + distance]]
+
+
+def _together(pairs: Iterator[tuple[Indices, Indices]]) -> Iterator[tuple[Indices, Indices]]:
+    """The pairs of many distances at once: most distances have few."""
+    held: list[tuple[Indices, Indices]] = []
+    count = 0
+    for here, there in pairs:
+        held.append((here, there))
+        count += len(here)
+        if count >= _AT_ONCE:
+            yield tuple(np.concatenate(part) for part in zip(*held, strict=True))  # type: ignore[misc]
+            held, count = [], 0
+    if held:
+        yield tuple(np.concatenate(part) for part in zip(*held, strict=True))  # type: ignore[misc]
 
 
 def _agree_first(
@@ -117,21 +164,21 @@ def _agree_first(
     return before
 
 
-def _agreeing(hashes: Hashes, radius: int) -> int:
+def _agreeing(hashes: Hashes, radius: int, most: int) -> int:
     """How many bands are to agree so that sorting and comparing take least."""
     step = max(1, len(hashes) // _SAMPLE)
     sample = hashes[::step]
-    scale = (len(hashes) / len(sample)) ** 2
+    scale = len(hashes) / len(sample)
 
     def cost(agreeing: int) -> float:
         bands = _bands(radius + agreeing)
         choices = list(combinations(range(len(bands)), agreeing))
         some = choices[:: max(1, len(choices) // _CHOICES)]
-        compared = 0
+        compared = 0.0
         for chosen in some:
             counts = np.unique(_key(sample, [bands[n] for n in chosen]), return_counts=True)[1]
-            compared += int((counts * (counts - 1) // 2).sum())
-        each = _SORTED * len(hashes) + _COMPARED * scale * compared / len(some)
+            compared += float((counts * scale * np.minimum((counts - 1) * scale / 2, most)).sum())
+        each = _SORTED * len(hashes) + _COMPARED * compared / len(some)
         return comb(len(bands), agreeing) * each
 
     return min(_AGREEING, key=cost)

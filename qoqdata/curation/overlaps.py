@@ -43,7 +43,7 @@ def overlap(
     the one plus `shift`, by axis in parts of a side. None where no crop explains them.
 
     They are laid over each other by the enhanced correlation coefficient (Evangelidis and Psarakis,
-    PAMI 2008).
+    PAMI 2008), and as their points lie where that leads astray.
     """
     # From places in the other, in pixels, to those in the one.
     middle = (SIDE - 1) / 2
@@ -54,14 +54,20 @@ def overlap(
     nothing: Any = None
     try:
         _, lying = cv2.findTransformECC(
-            other, one, start, cv2.MOTION_AFFINE, stop, nothing, _SMOOTH
+            other, one, start.copy(), cv2.MOTION_AFFINE, stop, nothing, _SMOOTH
         )
     except cv2.error:  # They have nothing in common to go by.
         return None
-    matrix = np.asarray(lying, np.float64)
-    corners = matrix @ np.array([[-0.5, SIDE - 0.5], [-0.5, SIDE - 0.5], [1, 1]])
+    return _laid(one, other, np.asarray(lying, np.float32)) or _laid(one, other, start)
+
+
+def _laid(
+    one: NDArray[np.uint8], other: NDArray[np.uint8], lying: NDArray[np.float32]
+) -> Overlap | None:
+    """The one laid over the other by a matrix from places in that, or None where it is no crop."""
+    corners = lying @ np.array([[-0.5, SIDE - 0.5], [-0.5, SIDE - 0.5], [1, 1]])
     out = (corners + 0.5) / SIDE - np.array([0.0, 1.0])
-    askew = max(abs(matrix[0, 1]), abs(matrix[1, 0]))
+    askew = max(abs(lying[0, 1]), abs(lying[1, 0]))
     if askew > _ASKEW or float(np.abs(out).max()) > 1.25 * _OUT_MOST:
         return None
     size, how = (SIDE, SIDE), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

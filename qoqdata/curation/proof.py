@@ -13,6 +13,7 @@ import polars as pl
 
 from qoqdata.contract.vocabulary import SPLITS
 from qoqdata.curation.leakage import find_leaks
+from qoqdata.curation.likeness_receipt import crowded_by_source
 from qoqdata.curation.recipe import Likeness
 from qoqdata.curation.sameness import Sameness, sameness
 from qoqdata.dataset import Dataset
@@ -40,7 +41,8 @@ class Proof:
     pair of splits (SHARED); `dropped` counts verdicts by rule and split, `blocked` the units that a
     benchmark's list kept out of train, by source and benchmark; `without_patient` the records that
     no patient is named of, by source. `digest` is the data set's, `radius` and `detail` say when
-    images counted as the same."""
+    images counted as the same, and `crowded` counts by source those that were not compared with all
+    that look like them."""
 
     digest: str
     records: pl.DataFrame
@@ -50,6 +52,7 @@ class Proof:
     without_patient: pl.DataFrame
     radius: int
     detail: float
+    crowded: dict[str, int]
 
     @property
     def holds(self) -> bool:
@@ -72,7 +75,10 @@ def prove(
     patients = pl.DataFrame(dataset.files.leaves(["id", "patient"])).select("id", "patient")
     kept = kept.join(patients, on="id", maintain_order="left")
     of_kept = Sameness(
-        same.shown.join(kept, on="record", how="semi", maintain_order="left"), kept, same.pairs
+        same.shown.join(kept, on="record", how="semi", maintain_order="left"),
+        kept,
+        same.pairs,
+        same.crowded,
     )
     shared = pl.DataFrame([*_by_key(kept), *_by_content(of_kept)], schema=SHARED, orient="row")
     blocked = [
@@ -100,6 +106,7 @@ def prove(
         .sort("source"),
         radius=likeness.radius,
         detail=likeness.detail,
+        crowded=crowded_by_source(same),
     )
 
 
@@ -133,6 +140,11 @@ def proof_text(proof: Proof) -> str:
             proof.shared.drop("example"),
             ("key", "split", "other split", "distinct", "distinct in other", "shared"),
         ),
+    ]
+    lines += [
+        f"\n{count:,} images or signals of {source} look like very many others and were compared "
+        "with the nearest of these: copies among them may be missed."
+        for source, count in proof.crowded.items()
     ]
     for title, table, heads in (
         ("Records", proof.records, ("split", "source", "records")),

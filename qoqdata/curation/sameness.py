@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -26,11 +27,13 @@ _BACK = {"turned 90": "turned 270", "turned 270": "turned 90"}
 class Sameness:
     """`shown`: a row an image or signal of a record (SHOWN of `likenesses`), with `content`, the
     number of its digest. `records`: facts by `record`. `pairs`: contents that are alike though not
-    equal (ALIKE of `alike`)."""
+    equal (ALIKE of `alike`). `crowded`: contents that look like so many others that they were not
+    compared with all of them."""
 
     shown: pl.DataFrame
     records: pl.DataFrame
     pairs: pl.DataFrame
+    crowded: NDArray[np.uint32]
 
     def pairs_both_ways(self) -> pl.DataFrame:
         """`content`, `other_content` and how they are alike: each pair in both orders, and each
@@ -83,5 +86,5 @@ def sameness(
         # Of a unit with the records before: the share of what all records are compared with.
         progress(records.height * done // sweeps, records.height)
 
-    pairs = alike(dataset, distinct, radius=radius, detail=detail, progress=swept)
-    return Sameness(shown, records, pairs)
+    pairs, crowded = alike(dataset, distinct, radius=radius, detail=detail, progress=swept)
+    return Sameness(shown, records, pairs, crowded)

@@ -19,6 +19,7 @@ from qoqdata.curation.burned_in.pixels import PixelCuration
 from qoqdata.curation.decision_log import Said
 from qoqdata.curation.duplicates import find_duplicates
 from qoqdata.curation.leakage import find_leaks
+from qoqdata.curation.likeness_receipt import LikenessReceipt, write_likeness_receipt
 from qoqdata.curation.phi import PhiReceipt, Recogniser, scan_texts, write_phi_receipt
 from qoqdata.curation.phi.recogniser import Presidio
 from qoqdata.curation.quality import find_faults
@@ -60,6 +61,7 @@ class Curation:
     faults: pl.DataFrame
     verdicts: pl.DataFrame
     phi: PhiReceipt
+    likeness: LikenessReceipt
     pixels: PixelCuration | None = None
     benchmark_images: pl.DataFrame | None = None
     unmatched: tuple[Decision, ...] = ()
@@ -132,10 +134,11 @@ def curate(
             _write_findings(path, rows)
         if shown is not None:
             _write_findings(layout.benchmark_images, shown)
+        likeness = write_likeness_receipt(dataset, same, recipe.likeness)
         phi = write_phi_receipt(dataset, findings, recogniser=name)
     decided = (*recipe.phi.accept, *recipe.phi.drop)
     return Curation(
-        *(findings, leaks, duplicates, copies, faults, verdicts, phi),
+        *(findings, leaks, duplicates, copies, faults, verdicts, phi, likeness),
         benchmark_images=shown,
         unmatched=tuple(one for one in decided if not findings.filter(_matches(one)).height),
     )

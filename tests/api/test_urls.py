@@ -50,6 +50,7 @@ def test_from_a_url_as_from_the_folder(
         "curation/burned_in.parquet",
         "curation/duplicates.parquet",
         "curation/leakage.parquet",
+        "curation/likeness.json",
         "curation/phi.json",
         "curation/phi.parquet",
         "curation/quality.parquet",

@@ -3,7 +3,6 @@ are the same when laid over each other."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from itertools import combinations, product
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.curation.alike import alike, contents
-from qoqdata.curation.crops import Shared, likest, sharing_words
+from qoqdata.curation.crops import agreeing, sharing_words
+from qoqdata.curation.crowds import likest
 from qoqdata.curation.leakage import find_leaks
 from qoqdata.curation.likenesses import likenesses
 from qoqdata.curation.overlaps import SIDE, overlap
@@ -50,7 +50,7 @@ def test_a_cropped_copy_is_found_and_called_one(
     films = {f"a{n}.png": textured(n) for n in range(4)}
     copy = cv2.resize(cut(textured(2), *sides), (200, 200), interpolation=cv2.INTER_AREA)
     dataset = in_train(tmp_path, films | {"a9.jpg": copy})
-    pairs = alike(dataset, contents(likenesses(dataset)), radius=6, detail=0.85)
+    pairs = alike(dataset, contents(likenesses(dataset)), radius=6, detail=0.85).pairs
     assert pairs.height == 1
     assert pairs["way"].to_list() == ["cropped"]
     assert pairs["correlation"].min() > 0.9
@@ -79,7 +79,7 @@ def test_points_and_words_stay_where_a_crop_leaves_them() -> None:
     both = [image_likeness(np.ascontiguousarray(one)).keypoints for one in (whole, cropped)]
     cells = np.frombuffer(b"".join(one for one in both if one is not None), np.uint8)
     words, places = words_and_places(cells.reshape(2, -1))
-    shared = sharing_words(words, places)
+    shared, _ = sharing_words(words, places)
     assert shared.one.tolist() == [0] and shared.other.tolist() == [1]
     # 0.9 of each side is left, so what was at 1 is at 10/9 of a side, less what was cut before it.
     np.testing.assert_allclose(shared.scale[0], [1 / 0.9, 1 / 0.9], atol=0.05)
@@ -98,7 +98,7 @@ def _planted(images: dict[int, list[tuple[int, int, int]]]) -> tuple[np.ndarray,
     places = np.zeros((len(images), POINTS, 2), np.uint8)
     for image, points in images.items():
         for number, (word, across, down) in enumerate(points):
-            words[image, number], places[image, number] = word << 4, (across, down)
+            words[image, number], places[image, number] = word << 8, (across, down)
     return words, places
 
 
@@ -111,7 +111,7 @@ def test_two_words_apart_and_in_possible_places_make_a_pair() -> None:
         4: [(8, 50, 50), (9, 52, 50)],
         5: [(8, 50, 50), (9, 52, 50)],  # two words in one place
     })  # fmt: skip
-    shared = sharing_words(words, places)
+    shared, _ = sharing_words(words, places)
     assert list(zip(shared.one, shared.other, strict=True)) == [(0, 1)]
     assert shared.words.tolist() == [2]
 
@@ -122,7 +122,7 @@ _POINT = st.tuples(st.integers(1, 6), st.integers(0, 255), st.integers(0, 255))
 @given(st.lists(st.lists(_POINT, max_size=3), min_size=1, max_size=5))
 def test_few_words_are_all_compared(points: list[list[tuple[int, int, int]]]) -> None:
     """As comparing all with all, while no word has more points than are compared."""
-    shared = sharing_words(*_planted(dict(enumerate(points))))
+    shared, _ = sharing_words(*_planted(dict(enumerate(points))))
     expected = {}
     for one, other in combinations(range(len(points)), 2):
         both = [
@@ -138,25 +138,36 @@ def test_few_words_are_all_compared(points: list[list[tuple[int, int, int]]]) ->
 
 
 def test_of_images_that_are_all_alike_few_pairs_are_looked_at() -> None:
-    words = np.tile(np.arange(1, POINTS + 1, dtype=np.uint32) << 4, (500, 1))
+    words = np.tile(np.arange(1, POINTS + 1, dtype=np.uint32) << 8, (500, 1))
     places = np.tile(np.arange(POINTS, dtype=np.uint8)[:, None] * 3, (500, 1, 2))
-    pairs = likest(sharing_words(words, places))
+    pairs, crowded = sharing_words(words, places)
+    assert not len(crowded)
+    kept, cut = likest(pairs.one, pairs.other, pairs.words, 16)
+    pairs = pairs.where(kept)
     assert 499 <= len(pairs.one) <= 500 * 16
     assert set(pairs.one) | set(pairs.other) == set(range(500))
+    assert not len(cut)
 
 
-def test_those_with_most_words_are_looked_at() -> None:
-    count = 40
-    nothing = np.zeros((count, 2))
-    pairs = Shared(
-        np.zeros(count, np.int64), np.arange(1, count + 1), np.arange(count), nothing, nothing
-    )
-    by_image: defaultdict[int, list[int]] = defaultdict(list)
-    kept = likest(pairs)
-    for one, words in zip(kept.one, kept.words, strict=True):
-        by_image[int(one)].append(int(words))
-    # Each other image has one pair, which is among its own likest.
-    assert sorted(by_image[0]) == list(range(count))
+def test_words_that_very_many_images_have_are_passed_over_and_told() -> None:
+    words = np.tile(np.arange(1, POINTS + 1, dtype=np.uint32) << 8, (600, 1))
+    # The last two have words of their own, and one image has a few of the common ones only.
+    words[598:] += np.uint32(1 << 31)
+    words[0, 3:] = 0
+    places = np.tile(np.arange(POINTS, dtype=np.uint8)[:, None] * 3, (600, 1, 2))
+    pairs, crowded = sharing_words(words, places)
+    assert list(zip(pairs.one, pairs.other, strict=True)) == [(598, 599)]
+    assert crowded.tolist() == list(range(598))
+
+
+def test_words_of_larger_sets_agree_in_more_bits() -> None:
+    assert [agreeing(count) for count in (0, 1_000, 2**24, 2**25 + 1, 2**40)] == [
+        24,
+        24,
+        25,
+        27,
+        28,
+    ]
 
 
 def test_what_is_laid_over_another_is_compared_where_they_overlap() -> None:

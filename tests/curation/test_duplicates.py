@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from qoqdata.curation.alike import ALIKE
@@ -45,7 +46,7 @@ def same(rows: list[tuple[str, str, str, str, list[int]]], *alike: tuple[int, in
     pairs = pl.DataFrame(
         [(one, other, "upright", 2, 0.9) for one, other in alike], schema=ALIKE, orient="row"
     )
-    return Sameness(shown, facts.with_columns(side="split"), pairs)
+    return Sameness(shown, facts.with_columns(side="split"), pairs, np.empty(0, np.uint32))
 
 
 def found(ground: Sameness) -> set[tuple[str, str, str, bool]]:
@@ -106,7 +107,7 @@ def test_chains_of_alike_ones_are_one_group() -> None:
 def test_a_pair_is_told_in_both_orders_the_turn_reversed() -> None:
     ground = same([("a", "s1", "view", "PA", [0]), ("b", "s2", "view", "PA", [1])])
     pairs = pl.DataFrame([(0, 1, "turned 90", 0, 0.9)], schema=ALIKE, orient="row")
-    both = Sameness(ground.shown, ground.records, pairs).pairs_both_ways()
+    both = Sameness(ground.shown, ground.records, pairs, ground.crowded).pairs_both_ways()
     found = set(both.select("content", "other_content", "way").iter_rows())
     assert found == {
         *((0, 0, "upright"), (1, 1, "upright")),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoqdata.curation import hamming
-from qoqdata.curation.hamming import RADIUS_MOST, pairs_within
+from qoqdata.curation.hamming import RADIUS_MOST, neighbours_within, pairs_within
 
 
 def compared(hashes: np.ndarray, radius: int) -> set[tuple[int, int]]:
@@ -63,6 +63,30 @@ def test_any_words(words: set[int], radius: int) -> None:
     assert set(found(hashes, radius)) == compared(hashes, radius)
 
 
+def test_each_is_compared_with_the_next_in_order_and_who_was_cut_is_told() -> None:
+    words = np.zeros(10, np.uint64)
+    words[7:] = ~np.uint64(0)
+    found = list(neighbours_within(words, 0, 2))
+    pairs = {pair for near in found for pair in zip(near.one, near.other, strict=True)}
+    within = {(i, j) for i, j in combinations(range(7), 2) if j - i <= 2}
+    assert pairs == within | {(7, 8), (7, 9), (8, 9)}
+    # Even the middle one of seven has others three places away.
+    cut = {index for near in found for index in near.cut.tolist()}
+    assert cut == set(range(7))
+
+
+@pytest.mark.parametrize("most", [1, 3, 200])
+def test_cut_or_not_no_pair_is_told_twice_and_none_of_the_others_is_lost(most: int) -> None:
+    words = np.concatenate([clustered(7, 80), clustered(7, 80)[::3]])
+    found = list(neighbours_within(words, 4, most))
+    pairs = [pair for near in found for pair in zip(near.one, near.other, strict=True)]
+    cut = {index for near in found for index in near.cut.tolist()}
+    assert len(pairs) == len(set(pairs))
+    assert set(pairs) <= compared(words, 4)
+    assert all({one, other} <= cut for one, other in compared(words, 4) - set(pairs))
+    assert (most == 200) == (set(pairs) == compared(words, 4))
+
+
 def test_keys_too_wide_to_share_a_word_with_places(monkeypatch: pytest.MonkeyPatch) -> None:
     words = clustered(5, 80)
     whole = found(words, 3)
@@ -76,13 +100,17 @@ def test_keys_too_wide_to_share_a_word_with_places(monkeypatch: pytest.MonkeyPat
     assert set(found(words, 3)) == set(whole)
 
 
+def _bands(hashes: np.ndarray) -> int:
+    return hamming._agreeing(hashes, 6, len(hashes))
+
+
 def test_words_of_correlated_bits_have_more_bands_agree() -> None:
     rng = np.random.default_rng(0)
     free = np.unique(rng.integers(0, 2**64, 50_000, dtype=np.uint64))
     hidden = rng.integers(0, 2, (50_000, 12), dtype=np.uint8)[:, rng.integers(0, 12, 64)]
     bits = hidden ^ (rng.random(hidden.shape) < 0.1)
     correlated = np.unique(np.packbits(bits, axis=1).view(np.uint64).ravel())
-    assert hamming._agreeing(correlated, 6) > hamming._agreeing(free, 6)
+    assert _bands(correlated) > _bands(free)
 
 
 @pytest.mark.parametrize(("words", "radius"), [([1, 1], 3), ([1, 2], -1), ([1, 2], 12)])

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import cv2
@@ -43,6 +43,10 @@ FINDINGS = {
 _WRITING_DOMAINS = ("ultrasound",)
 _COLUMNS = ["id", "source", "domain", "images", "image_info", "provenance"]
 _AT_ONCE = 64
+#: Encoded bytes of images that one thread looks at in one go.
+_BYTES = 256 * 2**10
+#: A record, and the number of its image.
+_Place = tuple[Mapping[str, Any], int]
 
 
 class Looked(NamedTuple):
@@ -77,13 +81,14 @@ def find_burned_in(
     with _one_thread_an_image(), ThreadPoolExecutor(os.cpu_count()) as pool:
         records = _records(dataset, sources)
         while part := list(islice(records, _AT_ONCE)):
-            new: dict[bytes, tuple[Mapping[str, Any], int]] = {}
+            new: dict[bytes, _Place] = {}
             for row in part:
                 for number, key in enumerate(_keys(row)):
                     if key not in known:
                         new.setdefault(key, (row, number))
-            looked = pool.map(lambda place: _look(*place, ocr=ocr), new.values())
-            for (key, (first, number)), (pixels, seen) in zip(new.items(), looked, strict=True):
+            looked = pool.map(lambda some: [_look(*place, ocr=ocr) for place in some], _shared(new))
+            each = chain.from_iterable(looked)
+            for (key, (first, number)), (pixels, seen) in zip(new.items(), each, strict=True):
                 known[key] = seen
                 if seen:
                     shown(first["id"], number, pixels, seen)
@@ -96,6 +101,16 @@ def find_burned_in(
     findings = pl.DataFrame(rows, schema=FINDINGS, orient="row")
     images = {source: len(digests[source]) for source in sorted(sources)}
     return Looked(findings.sort("id", "image", "y0", "x0", "evidence"), images)
+
+
+def _shared(new: Mapping[bytes, _Place]) -> Iterator[list[_Place]]:
+    """Images for a thread each: handing small ones over one by one costs as much as looking."""
+    places, weight, held = list(new.values()), 0, 0
+    for number, (row, image) in enumerate(places):
+        weight += len(row["images"][image]["bytes"])
+        if weight >= _BYTES or number + 1 == len(places):
+            yield places[held : number + 1]
+            weight, held = 0, number + 1
 
 
 @contextmanager

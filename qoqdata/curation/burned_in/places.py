@@ -51,16 +51,19 @@ def places(mask: NDArray[np.uint8]) -> Iterator[Place]:
             bars = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, kernel)
         stats = cv2.connectedComponentsWithStats(bars, connectivity=4, ltype=cv2.CV_32S)[2][1:]
         _, _, width, height, area = stats.T
-        per_row = _sums(changes, stats) * _CELL / 255 / height
         like = (width >= _SHORTEST) & (height <= _HIGHEST) & (width >= _LONG * height)
-        like &= (area >= _FULL * width * height) & (per_row >= _CHANGES)
-        like &= per_row * height >= _CHANGES_OF_SQUARE * width
-        like &= _sums(inks, stats) <= 255 * _MOST_INK * width * height
-        for left, top, wide, high, _ in stats[like].tolist():
-            yield (
-                slice(max(top * _CELL - _MARGIN, 0), (top + high) * _CELL + _MARGIN),
-                slice(max(left * _CELL - _MARGIN, 0), (left + wide) * _CELL + _MARGIN),
-            )
+        like &= area >= _FULL * width * height
+        # Few are left, and sums of few cost less one by one.
+        for box in stats[like].tolist():
+            left, top, wide, high, _ = box
+            per_row = _sum(changes, box) * _CELL / 255 / high
+            if per_row < _CHANGES or per_row * high < _CHANGES_OF_SQUARE * wide:
+                continue
+            if _sum(inks, box) <= 255 * _MOST_INK * wide * high:
+                yield (
+                    slice(max(top * _CELL - _MARGIN, 0), (top + high) * _CELL + _MARGIN),
+                    slice(max(left * _CELL - _MARGIN, 0), (left + wide) * _CELL + _MARGIN),
+                )
 
 
 def _cells(mask: Any) -> Any:
@@ -71,8 +74,10 @@ def _cells(mask: Any) -> Any:
     return cv2.resize(half, (columns // 4, rows // 4), interpolation=cv2.INTER_AREA)
 
 
-def _sums(integral: Any, stats: Any) -> Any:
-    """Sums over the boxes of components."""
-    x, y, width, height, _ = stats.T
+def _sum(integral: Any, box: list[int]) -> int:
+    """The sum over the box of a component."""
+    x, y, width, height, _ = box
     right, base = x + width, y + height
-    return integral[base, right] - integral[y, right] - integral[base, x] + integral[y, x]
+    corners = integral[base, right], integral[y, right], integral[base, x], integral[y, x]
+    low, over, before, start = map(int, corners)
+    return low - over - before + start

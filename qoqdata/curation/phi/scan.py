@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from qoqdata.curation.phi.columns import text_columns
 from qoqdata.curation.phi.language import language_of
@@ -34,19 +36,39 @@ def scan_texts(dataset: Dataset, recogniser: Recogniser | None = None) -> pl.Dat
     """
     dataset.check_some()
     # Those of records that were dropped before, too: a verdict may be taken back.
-    parts = [
-        _findings(_texts(dataset, name, path), name, recogniser)
-        for name, path in text_columns().items()
-    ]
+    parts = [_findings(dataset, name, path, recogniser) for name, path in text_columns().items()]
     return pl.concat(parts).sort("id", "column", "member", "start", "rule")
 
 
-def _texts(dataset: Dataset, name: str, path: str) -> pl.DataFrame:
-    """Columns id, source, member and text: a row a string of one column of the record."""
-    table = dataset.files.leaves(["id", "source", path]).select(
-        ["id", "source", name.split(".")[0]]
-    )
-    frame = pl.DataFrame(table.rename_columns(["id", "source", "text"]))
+def _findings(
+    dataset: Dataset, name: str, path: str, recogniser: Recogniser | None
+) -> pl.DataFrame:
+    """The findings in one column; of columns without any nothing is read but their texts."""
+    texts = dataset.files.leaves([path])[name.split(".")[0]]
+    # Questions repeat by the million: each distinct text is searched once.
+    found = [row for text in _distinct(texts) for row in _rows(text, recogniser)]
+    if not found:
+        return pl.DataFrame(schema=FINDINGS)
+    types = {"text": pl.String, **{name: FINDINGS[name] for name in _OF_TEXT}}
+    by_text = pl.DataFrame(found, schema=types, orient="row")
+    records = pl.DataFrame(dataset.files.leaves(["id", "source"])).select("id", "source")
+    frame = _members(records.with_columns(text=pl.Series(pl.from_arrow(texts))))
+    hits = frame.join(by_text, on="text", how="inner").with_columns(column=pl.lit(name))
+    return hits.select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())
+
+
+def _distinct(column: pa.ChunkedArray) -> set[str]:
+    """The strings of a column, of whatever lists and structures they are in."""
+    found: set[str] = set()
+    for chunk in column.chunks:
+        while not pa.types.is_string(chunk.type):
+            chunk = chunk.flatten() if pa.types.is_list(chunk.type) else pc.struct_field(chunk, [0])
+        found.update(text for text in chunk.unique().to_pylist() if text is not None)
+    return found
+
+
+def _members(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns id, source, member and text: a row a string of the column `text`."""
     frame = frame.with_columns(member=pl.lit(None, pl.Int32))
     while not isinstance(kind := frame.schema["text"], pl.String):
         if isinstance(kind, pl.List):
@@ -57,16 +79,6 @@ def _texts(dataset: Dataset, name: str, path: str) -> pl.DataFrame:
             assert isinstance(kind, pl.Struct)
             frame = frame.with_columns(text=pl.col("text").struct.field(kind.fields[0].name))
     return frame.drop_nulls("text")
-
-
-def _findings(frame: pl.DataFrame, column: str, recogniser: Recogniser | None) -> pl.DataFrame:
-    # Questions repeat by the million: each distinct text is searched once.
-    distinct = frame.get_column("text").unique()
-    found = [row for text in distinct for row in _rows(text, recogniser)]
-    types = {"text": pl.String, **{name: FINDINGS[name] for name in _OF_TEXT}}
-    by_text = pl.DataFrame(found, schema=types, orient="row")
-    hits = frame.join(by_text, on="text", how="inner").with_columns(column=pl.lit(column))
-    return hits.select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())
 
 
 _OF_TEXT = ("language", "rule", "start", "length")
