@@ -7,13 +7,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from qoqdata.curation.cropped import CROPPED, laid_over
-from qoqdata.curation.crops import likest, sharing_words
+from qoqdata.curation.cropped import CROPPED, LOOKED_AT, laid_over, least_laid
+from qoqdata.curation.crops import agreeing, sharing_words
+from qoqdata.curation.crowds import likest
 from qoqdata.curation.details import ImageViews, small_grey
 from qoqdata.curation.likenesses import keypoints_of, thumbnails
 from qoqdata.curation.overlaps import SIDE, overlap
 from qoqdata.dataset import Dataset
-from qoqdata.records.keypoints import AGREEING, BYTES, WORD_BITS, words_and_places
+from qoqdata.records.keypoints import BYTES, WORD_BITS, words_and_places
 from qoqdata.records.likeness import CURVE
 
 #: Pairs of a content of the set and an entry of the index; `way` is CROPPED, or "upright" where no
@@ -52,10 +53,10 @@ def benchmark_crops(
     related = _related(mine, theirs)
     asked, mine = asked.filter(related), mine[related]
     count = asked.height
-    pairs = sharing_words(*words_and_places(np.concatenate([mine, theirs])))
+    pairs, _ = sharing_words(*words_and_places(np.concatenate([mine, theirs])))
     pairs = pairs.where((pairs.one < count) & (pairs.other >= count))
     pairs = pairs.where(~_among(asked, entries, pairs.one, pairs.other - count, known))
-    pairs = likest(pairs)
+    pairs = pairs.where(likest(pairs.one, pairs.other, pairs.words, LOOKED_AT).kept)
     ones, at_one = np.unique(pairs.one, return_inverse=True)
     others, at_other = np.unique(pairs.other - count, return_inverse=True)
     small = np.concatenate(
@@ -72,7 +73,7 @@ def benchmark_crops(
         entry, their_bits, grey = entries.select("entry", "bits", "large").row(int(other - count))
         large = np.frombuffer(grey, np.uint8).reshape(SIDE, SIDE)
         both = overlap(views.of(np.array([number]))[0], large, scale, shift)
-        if both is not None and both.correlation >= detail:
+        if both is not None and both.correlation >= least_laid(detail):
             way = CROPPED if both.cropped else "upright"
             rows.append((number, entry, (bits ^ their_bits).bit_count(), way, both.correlation))
     return pl.DataFrame(rows, schema=CROPS, orient="row")
@@ -80,9 +81,9 @@ def benchmark_crops(
 
 def _related(mine: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which images share words with any of the others: they alone are sorted with them."""
-    beyond = WORD_BITS - AGREEING
-    ours, others = (words_and_places(cells)[0] >> beyond for cells in (mine, theirs))
-    shared = np.isin(ours, others[others != 0]) & (ours != 0)
+    ours, others = (words_and_places(cells)[0] for cells in (mine, theirs))
+    beyond = WORD_BITS - agreeing(int(np.count_nonzero(ours) + np.count_nonzero(others)))
+    shared = np.isin(ours >> beyond, others[others != 0] >> beyond) & (ours != 0)
     return np.asarray(shared.sum(axis=1) >= _SHARED, np.bool_)
 
 

@@ -26,7 +26,7 @@ _COARSE = 0.5
 #: other, scaled and between its pixels.
 _LAID = 5 / 3
 #: Of an image, the images that share most words with it, which are looked at.
-_LOOKED_AT = 16
+LOOKED_AT = 16
 #: Pairs that are laid over each other at once.
 _AT_ONCE = 4_096
 
@@ -45,11 +45,11 @@ def cropped_pairs(
     contents = some["content"].to_numpy()
     pairs, crowded = sharing_words(*words_and_places(keypoints_of(dataset, some)))
     pairs = _unknown(pairs, contents, known)
-    kept, cut = likest(pairs.one, pairs.other, pairs.words, _LOOKED_AT)
+    kept, cut = likest(pairs.one, pairs.other, pairs.words, LOOKED_AT)
     pairs = _coarse(pairs.where(kept), dataset, some)
     views = ImageViews(dataset, distinct, lambda pixels: small_grey(pixels, SIDE))
     views.prepare(contents[np.concatenate([pairs.one, pairs.other])])
-    bits, least = some["bits"].to_numpy(), 1 - _LAID * (1 - detail)
+    bits, least = some["bits"].to_numpy(), least_laid(detail)
     rows = []
     for one, other, _, scale, shift in zip(*pairs, strict=True):
         a, b = contents[[one, other]].tolist()
@@ -63,6 +63,11 @@ def cropped_pairs(
     types = (pl.UInt32, pl.UInt32, pl.String, pl.Int32, pl.Float32)
     found = pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
     return found, contents[np.union1d(crowded, cut)]
+
+
+def least_laid(detail: float) -> float:
+    """The least correlation of details where one image is laid over the other."""
+    return 1 - _LAID * (1 - detail)
 
 
 def _unknown(pairs: Shared, contents: NDArray[np.uint32], known: pl.DataFrame) -> Shared:
