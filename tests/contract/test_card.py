@@ -69,7 +69,20 @@ def test_a_sound_card() -> None:
     assert card.raw_paths == "public" and card.shard_units == 512
 
 
+def counted(**counts: Any) -> dict[str, Any]:
+    """The first task with published counts of labels."""
+    name = next(iter(CONTENT["tasks"]))
+    return {"expected": {"labels": {name: {"according_to": "a paper"} | counts}}}
+
+
 BREACHES: dict[str, tuple[dict[str, Any], str]] = {
+    "counts of no task": (
+        {"expected": {"labels": {"size": {"counts": {"a": 1, "b": 2}, "according_to": "x"}}}},
+        "no task with options",
+    ),
+    "counts of no option": (counted(counts={"Clear": 1, "Wet": 2}), "does not offer"),
+    "counts of one label": (counted(counts={"Clear": 1}), "at least 2"),
+    "counts that nobody published": (counted(according_to=""), "according_to"),
     "slug with a capital": ({"slug": "Films"}, "slug"),
     "slug that is a path": ({"slug": "../films"}, "slug"),
     "unknown field": ({"licences": 1}, "licences"),
