@@ -15,6 +15,8 @@ from selenium.webdriver.common.by import By
 
 from qoqdata.curation.decisions import comment, decide
 from qoqdata.dataset import Dataset
+from qoqdata.readers import encode
+from qoqdata.readers.dicom import read_dicom
 from qoqdata.serving.server import bound
 from qoqdata.sources.rawtree import RawTree
 from qoqdata.viewer.served import COMMAND, viewer_of
@@ -98,6 +100,7 @@ def test_another_window_comes_from_the_raw_file(browser: Any, tmp_path: Path) ->
     dicom_objects.save(one, raw / "a.dcm")
     (row,) = [row for row in rows() if row["id"] == BOXED]
     row["provenance"] |= {"raw": ["a.dcm"], "digest": RawTree(raw).digest(["a.dcm"])}
+    row["images"][0]["bytes"] = encode.png(read_dicom(raw / "a.dcm", window="lung").frames[0])
     dataset = write(tmp_path / "scan", [row])
     make = viewer_of(dataset, raw={"films": raw}, author="ana")
     server, address = bound(make, command=COMMAND)
