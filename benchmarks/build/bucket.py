@@ -73,9 +73,9 @@ def _measured(folder: Path, local: Path) -> Iterator[tuple[str, str, float, floa
     targets = {local: folder / "a", STORE.url: folder / "b"}
     for step in ("validate", "curate", "stats", "card", "publish"):
         for where, target in targets.items():
-            more = {"stats": ["--prior"], "publish": ["--to", target]}.get(step, [])
+            options: dict[str, list[object]] = {"stats": ["--prior"], "publish": ["--to", target]}
             with _watched(folder / "cache") as most:
-                seconds, peak = command_cost([step, where, *more])
+                seconds, peak = command_cost([step, where, *options.get(step, [])])
             place = "folder" if where == local else "bucket"
             yield step, place, seconds, peak / 1e6, max(most, default=0) / 1e6
 

@@ -91,13 +91,15 @@ def show(prepared: Prepared) -> None:
 def report(publication: Publication, *, as_json: bool) -> None:
     """What was sent, and how to read it; of a dry run, where its files are."""
     prepared, delivery, url = publication.prepared, publication.delivery, publication.url
+    # Of a set in a bucket nothing stays here.
+    root = prepared.staged.root if prepared.staged.root.is_dir() else None
     if delivery is None and as_json:
-        root = prepared.staged.root
         files = [file.path for file in prepared.files]
         console.emit_json({"version": prepared.version, "folder": root, "files": files})
         return
     if delivery is None:
-        console.say(f"\ndry run: the outgoing files lie in {prepared.staged.root}")
+        lie = f"the outgoing files lie in {root}" if root else "all gates are open"
+        console.say(f"\ndry run: {lie}; {len(prepared.files)} files")
         return
     if as_json:
         console.emit_json(

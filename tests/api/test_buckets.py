@@ -229,3 +229,13 @@ def test_a_release_is_not_written_into(folder: Path, tmp_path: Path) -> None:
     qoqdata.publish(folder, to="memory://sets/releases")
     with pytest.raises(UsageError, match="and this is a release"):
         qoqdata.stats("memory://sets/releases")
+
+
+def test_a_dry_run_leaves_nothing_here(command: Callable, tmp_path: Path) -> None:
+    assert command("curate", URL)[0] in (0, 1)
+    code, out, _ = command("publish", URL, "--dry-run")
+    assert code == 0 and "dry run: all gates are open; " in out and "/passes/" not in out
+    code, out, _ = command("publish", URL, "--dry-run", "--json")
+    shown = json.loads(out)
+    assert shown["folder"] is None and "data/ham10000/train-00000.parquet" in shown["files"]
+    assert not list((tmp_path / "cache" / "passes").glob("*/*"))
