@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qoqdata.errors import InputError, UnreadableFile
-from qoqdata.readers.image import reader
+from qoqdata.readers.image import jpeg, reader
 from qoqdata.readers.limits import Limits
 from tests.readers import encoded_images as made
 
@@ -107,6 +108,16 @@ def test_a_cut_jpeg_closed_with_an_end_marker_is_refused(progressive: bool, shar
     assert np.asarray(Image.open(io.BytesIO(cut))).shape == (64, 96, 3)  # Pillow takes it
     with pytest.raises(UnreadableFile):
         reader.decode_image(cut, where="cut")
+
+
+def test_what_a_jpeg_says_is_found_once_and_damage_is_placed_each_time() -> None:
+    whole = jpeg.layout(made.saved(made.smooth(), "JPEG"))
+    assert jpeg.frame(whole) is jpeg.frame(whole)
+    headless = replace(whole, segments=whole.segments[:1])
+    for where in ("a.jpg", "b.jpg"):
+        with pytest.raises(UnreadableFile, match="0 frame headers") as caught:
+            jpeg.frame(headless, where)
+        assert caught.value.where == where
 
 
 def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:

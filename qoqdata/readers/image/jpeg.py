@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from qoqdata.errors import UnreadableFile, UnsupportedFormat
+from qoqdata.errors import InputError, UnreadableFile, UnsupportedFormat
 from qoqdata.readers.image import exif, opencv
 from qoqdata.readers.image.stored_values import StoredValues
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
@@ -34,9 +34,22 @@ class JpegSegment(NamedTuple):
     scan: bytes = b""
 
 
+class JpegFrame(NamedTuple):
+    """The frame header (SOFn): process number n, bits per sample, size and component count."""
+
+    process: int
+    bits: int
+    rows: int
+    columns: int
+    components: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class JpegLayout:
-    """Segments between SOI and EOI, and bytes that belong to none: between them or after EOI."""
+    """Segments between SOI and EOI, and bytes that belong to none: between them or after EOI.
+
+    What several readers ask of a file is found once.
+    """
 
     segments: tuple[JpegSegment, ...]
     stray: int
@@ -61,15 +74,28 @@ class JpegLayout:
                 out += [head, payload, segment.scan]
         return b"".join([*out, b"\xff\xd9"])
 
+    @cached_property
+    def frame(self) -> JpegFrame:
+        """As the function `frame`."""
+        headers = [segment for segment in self.segments if segment.marker in _FRAMES]
+        if len(headers) != 1:
+            raise UnreadableFile(f"JPEG holds {len(headers)} frame headers, expected 1")
+        payload = headers[0].payload
+        if len(payload) < 6 or len(payload) != 6 + 3 * payload[5]:
+            raise UnreadableFile("JPEG frame header has an impossible length")
+        bits, rows, columns, _ = struct.unpack_from(">BHHB", payload)
+        if rows == 0:
+            raise UnsupportedFormat("JPEG leaves its height to a DNL marker")
+        process = headers[0].marker - 0xC0
+        return JpegFrame(process, bits, rows, columns, tuple(payload[6::3]))
 
-class JpegFrame(NamedTuple):
-    """The frame header (SOFn): process number n, bits per sample, size and component count."""
-
-    process: int
-    bits: int
-    rows: int
-    columns: int
-    components: tuple[int, ...]
+    @cached_property
+    def orientation(self) -> tuple[int, tuple[str, ...]]:
+        """Exif orientation 1 to 8 of the first Exif segment (1 without one), and any repair."""
+        for segment in self.segments:
+            if segment.marker == APP1 and segment.payload.startswith(b"Exif\0"):
+                return exif.orientation(segment.payload[6:])
+        return 1, ()
 
 
 def layout(data: bytes, where: str | None = None) -> JpegLayout:
@@ -138,16 +164,11 @@ def size(data: bytes) -> tuple[int, int] | None:
 
 def frame(structure: JpegLayout, where: str | None = None) -> JpegFrame:
     """The frame header. Raises UnreadableFile unless there is one, UnsupportedFormat for DNL."""
-    headers = [segment for segment in structure.segments if segment.marker in _FRAMES]
-    if len(headers) != 1:
-        raise UnreadableFile(f"JPEG holds {len(headers)} frame headers, expected 1", where=where)
-    payload = headers[0].payload
-    if len(payload) < 6 or len(payload) != 6 + 3 * payload[5]:
-        raise UnreadableFile("JPEG frame header has an impossible length", where=where)
-    bits, rows, columns, _ = struct.unpack_from(">BHHB", payload)
-    if rows == 0:
-        raise UnsupportedFormat("JPEG leaves its height to a DNL marker", where=where)
-    return JpegFrame(headers[0].marker - 0xC0, bits, rows, columns, tuple(payload[6::3]))
+    try:
+        return structure.frame
+    except InputError as error:
+        error.where = error.where or where
+        raise
 
 
 def check_scans(structure: JpegLayout, header: JpegFrame, where: str | None = None) -> None:
@@ -178,14 +199,6 @@ def _refined(scans: list[bytes]) -> set[int]:
         for component in payload[1:-3:2]:
             missing_bits[component][first : last + 1] = [approximation & 15] * (last - first + 1)
     return {component for component, bits in missing_bits.items() if not any(bits[:64])}
-
-
-def orientation(structure: JpegLayout) -> tuple[int, tuple[str, ...]]:
-    """Exif orientation 1 to 8 of the first Exif segment (1 without one), and any repair."""
-    for segment in structure.segments:
-        if segment.marker == APP1 and segment.payload.startswith(b"Exif\0"):
-            return exif.orientation(segment.payload[6:])
-    return 1, ()
 
 
 def kept_payload(segment: JpegSegment) -> bytes | None:
@@ -234,7 +247,7 @@ def decode_layout(
     if values is None or values.shape != shape:
         reason = f": {log[0]}" if log else ""
         raise UnreadableFile(f"JPEG cannot be decoded{reason}", where=where)
-    turn, repairs = orientation(structure)
+    turn, repairs = structure.orientation
     repairs += _left_over(log, structure, where) + _ignored(structure)
     return StoredValues(
         values,

@@ -71,7 +71,7 @@ def _storable_jpeg(structure: jpeg.JpegLayout) -> bool:
         frame.process in (0, 1, 2)
         and frame.bits == 8
         and len(frame.components) in (1, 3)
-        and jpeg.orientation(structure)[0] == 1
+        and structure.orientation[0] == 1
     )
 
 
@@ -89,7 +89,7 @@ def _storable_png(chunks: tuple[png.PngChunk, ...]) -> bool:
 
 def _strip_jpeg(structure: jpeg.JpegLayout) -> tuple[bytes, tuple[str, ...]]:
     jpeg.frame(structure)
-    _refuse_turned(jpeg.orientation(structure)[0])
+    _refuse_turned(structure.orientation[0])
     names = []
     for segment in structure.segments:
         payload = jpeg.kept_payload(segment)

@@ -214,7 +214,7 @@ def _jpeg(data: bytes, where: str, limits: Limits) -> Encoded:
         raise UnsupportedFormat(
             f"JPEG process {frame.process}, {frame.bits} bits, {channels} components", where=where
         )
-    _check_upright(jpeg.orientation(structure)[0], where)
+    _check_upright(structure.orientation[0], where)
     jpeg.check_scans(structure, frame, where)
     return Encoded(structure.bare, "JPEG", frame.columns, frame.rows, channels, 8)
 
