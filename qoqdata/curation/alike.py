@@ -41,7 +41,7 @@ ALIKE = {
 COARSE = {"image": 0.95, "ecg": 0.9}
 #: Of those whose bits agree in parts, the nearest by contrast that one is compared with; of those
 #: whose small images correlate, the likest whose details are.
-_NEAREST, _LIKEST = 512, 64
+_NEAREST, _LIKEST = 128, 64
 #: Pairs whose correlations are taken at once, contents that are the first of them, and pairs that
 #: are collected before.
 AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18

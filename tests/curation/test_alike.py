@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import combinations
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from qoqdata.curation import alike as module
 from qoqdata.curation import details
 from qoqdata.curation.alike import alike, contents
 from qoqdata.curation.likenesses import likenesses, thumbnails
+from qoqdata.curation.proof import proof_text, prove
+from qoqdata.curation.recipe import CurationRecipe
+from qoqdata.curation.verdicts import curate
 from qoqdata.records.likeness import WAYS, turned
 from tests.curation.films import in_train
 from tests.scenes import scene
@@ -63,3 +67,49 @@ def test_each_way_to_lie_is_told_whatever_is_kept(
         assert np.abs(turned(small[other])[WAYS.index(way)] - small[content]).max() <= 2
     first = pairs.filter(content=pairs["content"].min())
     assert set(first["way"]) == set(WAYS) - {"upright"}
+
+
+@pytest.mark.parametrize("bound", ["_NEAREST", "_LIKEST"])
+def test_who_was_not_compared_with_all_is_in_the_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(module, bound, 1)
+    views = np.repeat(turned(scene(1)[..., 0])[..., None], 3, axis=-1)
+    films = {f"a{number}.png": view for number, view in enumerate(views)}
+    dataset = in_train(tmp_path, films | {"a9.png": scene(2)})
+    receipt = curate(dataset, CurationRecipe()).likeness
+    assert receipt.pairs < 28
+    # Views that lost a pair, and what agrees with them in some of its bits.
+    assert set(receipt.crowded) == {"films"}
+    assert 7 <= receipt.crowded["films"] <= 9
+    assert (receipt.images, receipt.signals) == (9, 0)
+    written = json.loads((dataset.root / "curation" / "likeness.json").read_text())
+    assert written == receipt.model_dump()
+    told = f"{receipt.crowded['films']} images or signals of films look like"
+    assert told in proof_text(prove(dataset))
+
+
+def test_no_way_to_lie_correlates_by_more_than_the_bound() -> None:
+    rng = np.random.default_rng(5)
+    smooth = rng.normal(0, 1, (40, 9)) @ rng.normal(0, 1, (9, 256))
+    small = np.clip(128 + 12 * smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
+    units = module.unit_rows(small)
+    mine, theirs = np.array(list(combinations(range(40), 2))).T
+    bound = module._bound(mine, theirs, module.whichever_way(units))
+    best = module._correlations(mine, theirs, units, module.every_turn(16)).max(axis=1)
+    assert (bound >= best).all()
+    assert (bound < 0.95).any()
+    views = module.unit_rows(turned(small[0].reshape(16, 16)).reshape(8, -1))
+    energies = module.whichever_way(views)
+    np.testing.assert_allclose(energies, np.tile(energies[0], (8, 1)), atol=1e-5)
+
+
+def test_few_pairs_and_many_correlate_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    units = module.unit_rows(rng.integers(0, 256, (30, 256), np.uint8))
+    mine, theirs = rng.integers(0, 30, (2, 50))
+    given = []
+    for sparse in (0, 10_000):
+        monkeypatch.setattr(module, "_SPARSE", sparse)
+        given.append(module._correlations(mine, theirs, units, module.every_turn(16)))
+    np.testing.assert_allclose(given[0], given[1], atol=2e-5)
