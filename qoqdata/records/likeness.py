@@ -27,8 +27,6 @@ from qoqdata.records.keypoints import keypoints
 THUMBNAIL, _SIDE = 16, 32
 #: Larger images are shrunk first, to no less than so many pixels, as the root of the area.
 _SHRUNK = KEYPOINTS_SIDE
-#: Pixels that an image has at least where keypoints are looked for.
-_KEYPOINTS_AREA = 32**2
 #: Frequencies along an axis: of pairs without regard to order, less the mean, 65 are left.
 _FREQUENCIES = 11
 _BITS = 64
@@ -51,7 +49,7 @@ class Likeness:
     `deviation` is the standard deviation, in grey levels or mV; `dark` and `bright` are the shares
     of values at the lower and upper end: 0 and 255, of a signal each lead's least and largest.
     `keypoints` are those of `keypoints.py`, of an image that is not uniform and no smaller than
-    an icon.
+    what they are looked for in.
     """
 
     digest: bytes
@@ -87,7 +85,7 @@ def image_likeness(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> L
         1 - cv2.countNonZero(grey) / grey.size,
         int(np.count_nonzero(grey == 255)) / grey.size,
         keypoints(_of_area(shrunk, KEYPOINTS_SIDE))
-        if telling and grey.size >= _KEYPOINTS_AREA
+        if telling and grey.size >= KEYPOINTS_SIDE**2
         else None,
     )
 

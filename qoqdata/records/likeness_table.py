@@ -16,7 +16,7 @@ from qoqdata.records.keypoints import BYTES
 from qoqdata.records.likeness import CURVE, Likeness
 
 #: Raised when the same pixels would give other values.
-VERSION = 3
+VERSION = 2
 
 SCHEMA = pa.schema(
     [
