@@ -25,7 +25,13 @@ def add(app: typer.Typer) -> None:
 
 
 def simulate_command(
-    n: Annotated[int, typer.Option(help="Units: studies, images or recordings.")],
+    n: Annotated[
+        int,
+        typer.Option(
+            help="Units: studies, images or recordings. Of fewer than 10 some sources have an "
+            "empty split, and refuse to be built."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The raw tree's folder, new or empty.")],
     source: Annotated[
         str | None, typer.Argument(help="Slug of a source that has a simulator.")

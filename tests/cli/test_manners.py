@@ -98,6 +98,13 @@ def test_verbose_says_where_an_error_is_from(tmp_path: Path) -> None:
     assert told.splitlines()[-1].startswith("error: ")
 
 
+@pytest.mark.parametrize("package", ["qoqdata", "qoqtrain"])
+def test_a_package_runs_as_its_command(package: str) -> None:
+    run = subprocess.run([sys.executable, "-m", package, "none"], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "none" in run.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("width", [40, 80, 100, 160])
 def test_no_word_of_a_table_is_cut(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

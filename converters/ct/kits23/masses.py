@@ -106,7 +106,8 @@ def _count(
         return Skipped("count", "contradiction", what)
     axis = volume.axis_of_plane(tumour.affine, "axial")
     indices = [image.index for image in cut.images or () if image.index is not None]
-    seen = set(np.unique(np.take(bodies, indices, axis=axis)).tolist()) - {0}
+    planes = (volume.voxel_plane(bodies, axis, index) for index in indices)
+    seen = {int(body) for plane in planes for body in np.unique(plane)} - {0}
     if len(seen) < count:
         return Skipped("count", "not_shown", f"{len(seen)} of {count} tumours are on these slices")
     return ask_number(job.card, "count", count, unit="1") | dict(shown)
