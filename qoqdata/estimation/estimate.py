@@ -71,18 +71,23 @@ def estimate_build(sample: Sample, workers: Sequence[int]) -> BuildEstimate:
     with the interval of Student's t over the chunks. What is done once all chunks are there grows
     with the records as it did from a quarter of the sample to the whole.
 
-    CPU time is for the first of `workers`, each of which starts up once. By the clock, a build of w
+    CPU time is for the first of `workers`, each of which starts and warms up once, beside the
+    build's own process and one that plans. By the clock, a build of w
     workers takes at least its work divided by w, or its plans, and at most that, the plans and its
     longest chunk together (Graham's bound), if disk and network serve w workers as they did one.
     """
     sources = tuple(_source(one, sample.each_chunk) for one in sample.sources)
     records = _total(one.records for one in sources)
     end_cpu, end_bytes = _end(sample.ends, records.value)
-    start = sample.start_up
+    start, warm = sample.start_up, sample.warm_up
     bytes_ = _total(one.bytes for one in sources) + _sure(end_bytes)
     first = workers[0] if workers else 0
-    cpu = _total(one.cpu_seconds for one in sources) + _sure(end_cpu + start.cpu * (1 + first))
-    walls = {count: _wall(sources, count, end_cpu + 2 * start.wall) for count in workers}
+    processes = 2 + first if first else 1
+    starts = start.cpu * processes + warm.cpu * max(1, first)
+    cpu = _total(one.cpu_seconds for one in sources) + _sure(end_cpu + starts)
+    # Workers start while the first source is planned, and warm up at once.
+    serial = end_cpu + 2 * start.wall + warm.wall
+    walls = {count: _wall(sources, count, serial) for count in workers}
     return BuildEstimate(sources, records, cpu, bytes_, walls)
 
 

@@ -91,12 +91,15 @@ class Sample:
     each_chunk  what a chunk takes, however few units it has; no units and records
     ends        after a quarter of each sample and after all of it: what grows, and what does not
     start_up    of one process that imports the build and the sources
+    warm_up     what a process takes for the first units of each source beyond what others take: by
+                then it has brought their readers and codecs
     """
 
     sources: tuple[SourceSample, ...]
     each_chunk: ChunkCost
     ends: tuple[SummingUp, SummingUp]
     start_up: Effort
+    warm_up: Effort
 
 
 def draw_sample(
@@ -156,7 +159,8 @@ def draw_sample(
         )
     modules = sorted({source.module for source, _ in requests})
     each = _each_chunk(few.costs(), quarter.costs())
-    return Sample(tuple(samples), each, (quarter.end, whole.end), _start_up(modules))
+    warm = warm_up(pilot.chunks, whole.chunks, each)
+    return Sample(tuple(samples), each, (quarter.end, whole.end), _start_up(modules), warm)
 
 
 @dataclass
@@ -255,6 +259,27 @@ def _each_chunk(few: Sequence[ChunkCost], many: Sequence[ChunkCost]) -> ChunkCos
 
     effort = Effort(each(lambda one: one.effort.cpu), each(lambda one: one.effort.wall))
     return ChunkCost(0, 0, round(each(lambda one: one.bytes)), effort)
+
+
+def warm_up(
+    first: Mapping[str, Mapping[str, ChunkCost]],
+    later: Mapping[str, Mapping[str, ChunkCost]],
+    each_chunk: ChunkCost,
+) -> Effort:
+    """What the first units of all sources cost more than later ones of their kind."""
+
+    def more(of: Callable[[Effort], float]) -> float:
+        each, total = of(each_chunk.effort), 0.0
+        for slug, chunks in first.items():
+            rest = later.get(slug, {}).values()
+            if units := sum(chunk.units for chunk in rest):
+                ratio = sum(max(0.0, of(chunk.effort) - each) for chunk in rest) / units
+                usual = sum(each + ratio * chunk.units for chunk in chunks.values())
+                took = sum(of(chunk.effort) for chunk in chunks.values())
+                total += max(0.0, took - usual)
+        return total
+
+    return Effort(more(lambda effort: effort.cpu), more(lambda effort: effort.wall))
 
 
 def _chunk_count(chunks: Mapping[str, ChunkCost], units: int, shard_units: int) -> int:

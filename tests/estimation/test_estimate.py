@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from qoqdata.estimation.estimate import Bounded, estimate_build
-from qoqdata.estimation.sample import ChunkCost, Effort, Sample, SourceSample, SummingUp
+from qoqdata.estimation.sample import (
+    ChunkCost,
+    Effort,
+    Sample,
+    SourceSample,
+    SummingUp,
+    warm_up,
+)
+
+NO_EFFORT = Effort()
 
 #: What a chunk of no unit takes.
 EACH = ChunkCost(0, 0, 0, Effort())
@@ -27,8 +36,9 @@ def sample(
     *sources: SourceSample,
     ends: tuple[SummingUp, SummingUp] = (NOTHING, NOTHING),
     each: ChunkCost = EACH,
+    warm: Effort = NO_EFFORT,
 ) -> Sample:
-    return Sample(sources, each, ends, Effort(1.0, 1.5))
+    return Sample(sources, each, ends, Effort(1.0, 1.5), warm)
 
 
 def test_the_interval_is_students_over_the_chunks() -> None:
@@ -94,7 +104,35 @@ def test_by_the_clock_workers_share_the_units_and_not_the_plans() -> None:
     longest = 80 / 8
     assert many.high == pytest.approx(3 + 10 + 80 / 1000 + longest)
     assert four.high == pytest.approx(3 + 10 + 20 + longest)
-    assert result.cpu_seconds.value == pytest.approx(10 + 40 + 2)
+    # The build, who plans, and one worker.
+    assert result.cpu_seconds.value == pytest.approx(10 + 40 + 3)
+
+
+def test_each_worker_warms_up_and_the_clock_waits_for_one() -> None:
+    whole = source(chunk(10, 1), chunk(10, 1), units=100, plan=0)
+    cold = estimate_build(sample(whole), [0, 2])
+    warm = estimate_build(sample(whole, warm=Effort(0.7, 0.9)), [0, 2])
+    for count in (0, 2):
+        more = warm.wall_seconds[count].value - cold.wall_seconds[count].value
+        assert more == pytest.approx(0.9)
+    assert warm.cpu_seconds.value - cold.cpu_seconds.value == pytest.approx(0.7)
+    two = estimate_build(sample(whole, warm=Effort(0.7, 0.9)), [2])
+    assert two.cpu_seconds.value == pytest.approx(10 + 4 + 2 * 0.7)
+
+
+def test_what_first_units_cost_beyond_later_ones_is_the_warm_up() -> None:
+    """Later 0.5 s a chunk and 0.1 s a unit; 16 first ones in two chunks: 3.1 - 2.6 s.
+
+    A source whose first units were cheaper counts for nothing."""
+    each = ChunkCost(0, 0, 0, Effort(0.5, 0.5))
+    later = {name: {"0": ChunkCost(20, 20, 0, Effort(2.5, 2.5))} for name in "ab"}
+    first = {
+        "a": {str(n): ChunkCost(8, 8, 0, Effort(1.55, 2.3)) for n in range(2)},
+        "b": {"0": ChunkCost(16, 16, 0, Effort(1.0, 1.0))},
+        "c": {},
+    }
+    found = warm_up(first, later, each)
+    assert (found.cpu, found.wall) == pytest.approx((3.1 - 2.6, 4.6 - 2.6))
 
 
 def test_intervals_of_sums_add_by_squares() -> None:
