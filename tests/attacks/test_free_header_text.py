@@ -98,7 +98,7 @@ def write_images(folder: Path, text: str) -> None:
     pixels.save(trailing, "PNG")
     (folder / "c.png").write_bytes(trailing.getvalue() + text.encode())
     rows = "\n".join(f"{name},A" for name in ("a.png", "b.jpg", "c.png"))
-    (folder / "t.csv").write_text(f"key,label,note\n{rows}\n")
+    (folder / "t.csv").write_text(f"key,label\n{rows}\n")
 
 
 def mapping(slug: str, **more: Any) -> dict[str, Any]:

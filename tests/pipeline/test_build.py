@@ -253,7 +253,7 @@ def test_two_builds_of_one_folder_exclude_each_other(films: Films, tmp_path: Pat
 
     def listen(event: progress.Event) -> None:
         if isinstance(event, progress.Planned):
-            with pytest.raises(UsageError, match="another build") as caught:
+            with pytest.raises(UsageError, match="another command is writing") as caught:
                 run(tmp_path / "set", request)
             met.append(caught.value)
 

@@ -74,8 +74,9 @@ def server(small, monkeypatch) -> Iterator[Server]:
 
 
 def run(small: dict, server: Server, *assignments: str) -> list[dict]:
-    """The lines of three steps of a run that asks `server`, ECGs left out."""
-    given = {**small, "steps": 3, "ecg": "none"}
+    """The lines of three steps of a run that asks `server`, ECGs left out: so in another order, and
+    with more questions, of which some are learned from."""
+    given = {**small, "steps": 3, "ecg": "none", "questions": 12}
     weights = {name: weight for name, weight in MIX["weights"].items() if name != "ecg"}
     given["mix"] = {**MIX, "weights": weights}
     given["rollouts"] = {**small["rollouts"], "backend": "vllm", "url": server.url}
