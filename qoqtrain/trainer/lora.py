@@ -14,25 +14,26 @@ if TYPE_CHECKING:
 def add_lora(policy: Any, lora: Lora) -> None:
     """Put adapters into the language model's layers that `lora` names and freeze its weights.
 
-    The policy keeps its structure. Raises UsageError when peft is not installed or no layer has
-    one of the names.
+    The policy keeps its structure. Raises UsageError when peft is not installed, and for a name
+    that no layer has.
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise UsageError("peft is not installed", fix="pip install 'qoqdata[train]'") from error
+    model = policy.vlm.model.language_model
+    layers = _linear(model)
+    # peft passes over a name that no layer has where another one fits.
+    if strange := [name for name in lora.targets if name not in layers]:
+        fix = f"choose of {', '.join(sorted(layers))}"
+        raise UsageError(f"no layer is called {strange[0]}", where="lora.targets", fix=fix)
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets),
     )
-    try:
-        inject_adapter_in_model(config, policy.vlm.model.language_model)
-    except ValueError as error:
-        layers = ", ".join(sorted(_linear(policy.vlm.model.language_model)))
-        what = f"no layer is called {' or '.join(lora.targets)}"
-        raise UsageError(what, where="lora.targets", fix=f"choose of {layers}") from error
+    inject_adapter_in_model(config, model)
 
 
 def _linear(model: Any) -> set[str]:
