@@ -104,6 +104,22 @@ def test_no_way_to_lie_correlates_by_more_than_the_bound() -> None:
     np.testing.assert_allclose(energies, np.tile(energies[0], (8, 1)), atol=1e-5)
 
 
+def test_no_curves_correlate_by_more_than_the_bound() -> None:
+    rng = np.random.default_rng(6)
+    smooth = rng.normal(0, 1, (60, 9)) @ rng.normal(0, 1, (9, 256))
+    small = np.clip(128 + 12 * smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
+    mine, theirs = np.array(list(combinations(range(60), 2))).T
+    directions = module._directions(small)
+    bound = module._bound(
+        mine, theirs, module._of_all(small, lambda units: module._along(units, directions))
+    )
+    units = module.unit_rows(small)
+    found = np.einsum("pv,pv->p", units[mine], units[theirs])
+    assert (bound >= found).all()
+    # Most of what curves differ by lies along the directions.
+    assert np.quantile(bound - found, 0.9) < 0.1
+
+
 def test_few_pairs_and_many_correlate_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     units = module.unit_rows(rng.integers(0, 256, (30, 256), np.uint8))
