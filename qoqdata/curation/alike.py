@@ -111,6 +111,7 @@ def _coarse(
     cut = np.zeros(some.height, bool)
     if medium == "image":
         turns, bounds = every_turn(THUMBNAIL), _of_all(small, whichever_way)
+        shades = _of_all(small, low_frequencies)
     else:
         turns, directions = np.arange(CURVE)[None], _directions(small)
         bounds = _of_all(small, lambda units: _along(units, directions))
@@ -120,6 +121,9 @@ def _coarse(
         one, other = np.sort(order[both], axis=0)
         possible = _bound(one, other, bounds) >= COARSE[medium]
         one, other = one[possible], other[possible]
+        if medium == "image":
+            possible = bound_by_way(one, other, shades) >= COARSE[medium]
+            one, other = one[possible], other[possible]
         found.append(_correlated(one, other, small, turns, COARSE[medium]))
     cut[order] = cut.copy()
     one, other, way, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -193,7 +197,9 @@ def _of_all(
     """What `bounds` gives of the unit rows of all small images or curves, taken once for each: it
     is in many pairs."""
     starts = range(0, max(len(small), 1), AT_ONCE)
-    return np.concatenate([bounds(unit_rows(small[start : start + AT_ONCE])) for start in starts])
+    parts = [bounds(unit_rows(small[start : start + AT_ONCE])) for start in starts]
+    # Row by row, as they are asked for.
+    return np.ascontiguousarray(np.concatenate(parts))
 
 
 def _directions(small: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -221,6 +227,31 @@ def whichever_way(units: NDArray[np.float32]) -> NDArray[np.float32]:
     rest = 1 - both.sum(axis=1, keepdims=True)
     parts = np.concatenate([both[:, 1:], rest], axis=1)
     return np.asarray(np.sqrt(np.maximum(parts, 0)), np.float32)
+
+
+def low_frequencies(units: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 37) of small images (n, 256) of length 1: low frequencies, and the length of the rest."""
+    return _along(units, _waves())
+
+
+def bound_by_way(
+    mine: NDArray[np.integer], theirs: NDArray[np.integer], shades: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What pairs of small images correlate by at most in the way in which they do most, by their
+    `low_frequencies`: a flip changes the signs of odd ones, a turn also transposes them."""
+    odd = np.indices((_FREQUENCIES, _FREQUENCIES)).reshape(2, -1)
+    signs = np.stack([(-1.0) ** (a * odd[0] + b * odd[1]) for a in (0, 1) for b in (0, 1)], axis=1)
+    flips = signs.astype(np.float32)
+    transposed = np.arange(_FREQUENCIES**2).reshape(_FREQUENCIES, _FREQUENCIES).T.ravel()
+    bound = np.empty(len(mine), np.float32)
+    for start in range(0, len(mine), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        one, other = shades.take(mine[part], axis=0), shades.take(theirs[part], axis=0)
+        low, others = one[:, :-1], other[:, :-1]
+        best = ((low * others) @ flips).max(axis=1)
+        quarter = ((low * others.take(transposed, axis=1)) @ flips).max(axis=1)
+        bound[part] = np.maximum(best, quarter) + one[:, -1] * other[:, -1]
+    return bound + np.float32(1e-4)
 
 
 @cache
@@ -251,9 +282,10 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
         views = np.stack([detail_of(grey) for grey in greys.of(numbers[both])])
-        ways, which = np.unique(way[part], return_inverse=True)
-        correlation = _correlations(one, other, views, turns[ways])
-        values[part] = correlation[np.arange(len(part)), which]
+        for lies in np.unique(way[part]):
+            so = np.flatnonzero(way[part] == lies)
+            found = _correlations(one[so], other[so], views, turns[[lies]])
+            values[part[so]] = found[:, 0]
     return pairs.with_columns(correlation=pl.Series(values)).filter(pl.col("correlation") >= least)
 
 
