@@ -254,7 +254,8 @@ class _Struct:
 
 
 def _signed(content: bytes, at: int) -> tuple[int, int]:
-    value, at = _unsigned(content, at)
+    # Most numbers have one byte, and a file has hundreds of thousands of them.
+    value, at = (byte, at + 1) if (byte := content[at]) < 128 else _unsigned(content, at)
     return (value >> 1) ^ -(value & 1), at
 
 

@@ -11,7 +11,7 @@ are nearest, and the rest is told (`Alike.crowded`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -49,6 +49,8 @@ AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18
 _SPARSE = 16
 #: Frequencies along an axis by which two small images are told apart, whichever way they lie.
 _FREQUENCIES = 6
+#: Directions in which curves differ most by which two are told apart, and curves that say which.
+_DIRECTIONS, _SAMPLE = 48, 1 << 12
 
 
 class Alike(NamedTuple):
@@ -107,11 +109,21 @@ def _coarse(
     # A flip, a turn and another size leave the contrast as it is.
     order = np.argsort(_contrasts(small), kind="stable")
     cut = np.zeros(some.height, bool)
-    turns = every_turn(THUMBNAIL) if medium == "image" else np.arange(CURVE)[None]
+    if medium == "image":
+        turns, bounds = every_turn(THUMBNAIL), _of_all(small, whichever_way)
+        shades = _of_all(small, low_frequencies)
+    else:
+        turns, directions = np.arange(CURVE)[None], _directions(small)
+        bounds = _of_all(small, lambda units: _along(units, directions))
     found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
     near = neighbours_within(bits[order], radius, _NEAREST, progress)
     for both in _collected(near, cut):
         one, other = np.sort(order[both], axis=0)
+        possible = _bound(one, other, bounds) >= COARSE[medium]
+        one, other = one[possible], other[possible]
+        if medium == "image":
+            possible = bound_by_way(one, other, shades) >= COARSE[medium]
+            one, other = one[possible], other[possible]
         found.append(_correlated(one, other, small, turns, COARSE[medium]))
     cut[order] = cut.copy()
     one, other, way, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -157,9 +169,6 @@ def _correlated(
     numbers, at = np.unique([one, other], return_inverse=True)
     mine, theirs = at.reshape(2, -1)
     units = unit_rows(small[numbers])
-    if len(turns) > 1:
-        possible = _bound(mine, theirs, whichever_way(units)) >= least
-        one, other, mine, theirs = (part[possible] for part in (one, other, mine, theirs))
     best, way = np.empty(len(one), np.float32), np.empty(len(one), np.int64)
     for part in _blocks(mine, theirs):
         correlation = _correlations(mine[part], theirs[part], units, turns)
@@ -169,16 +178,43 @@ def _correlated(
 
 
 def _bound(
-    mine: NDArray[np.intp], theirs: NDArray[np.intp], energies: NDArray[np.float32]
+    mine: NDArray[np.integer], theirs: NDArray[np.integer], bounds: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """What pairs of rows correlate by at most, whichever way they lie (Cauchy and Schwarz, by
-    frequency)."""
+    """What pairs of rows correlate by at most (Cauchy and Schwarz, by frequency or direction)."""
     bound = np.empty(len(mine), np.float32)
-    for start in range(0, len(mine), 4 * AT_ONCE):
-        part = slice(start, start + 4 * AT_ONCE)
-        bound[part] = np.einsum("pv,pv->p", energies[mine[part]], energies[theirs[part]])
+    for start in range(0, len(mine), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        bound[part] = np.einsum(
+            "pv,pv->p", bounds.take(mine[part], axis=0), bounds.take(theirs[part], axis=0)
+        )
     # Beyond what sums of float32 are off by.
     return bound + np.float32(1e-4)
+
+
+def _of_all(
+    small: NDArray[np.uint8], bounds: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """What `bounds` gives of the unit rows of all small images or curves, taken once for each: it
+    is in many pairs."""
+    starts = range(0, max(len(small), 1), AT_ONCE)
+    parts = [bounds(unit_rows(small[start : start + AT_ONCE])) for start in starts]
+    # Row by row, as they are asked for.
+    return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _directions(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(256, _DIRECTIONS): orthonormal directions in which some of the curves are longest. Others
+    would tell fewer apart, and none wrongly."""
+    some = unit_rows(small[:: max(1, len(small) // _SAMPLE)]).astype(np.float64)
+    return np.asarray(np.linalg.eigh(some.T @ some)[1][:, -_DIRECTIONS:], np.float32)
+
+
+def _along(units: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, _DIRECTIONS + 1): what rows of length 1 are along directions, and the length of what is
+    left of them."""
+    along = units @ directions
+    rest = 1 - np.einsum("nd,nd->n", along, along)
+    return np.column_stack([along, np.sqrt(np.maximum(rest, 0))])
 
 
 def whichever_way(units: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -191,6 +227,31 @@ def whichever_way(units: NDArray[np.float32]) -> NDArray[np.float32]:
     rest = 1 - both.sum(axis=1, keepdims=True)
     parts = np.concatenate([both[:, 1:], rest], axis=1)
     return np.asarray(np.sqrt(np.maximum(parts, 0)), np.float32)
+
+
+def low_frequencies(units: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 37) of small images (n, 256) of length 1: low frequencies, and the length of the rest."""
+    return _along(units, _waves())
+
+
+def bound_by_way(
+    mine: NDArray[np.integer], theirs: NDArray[np.integer], shades: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What pairs of small images correlate by at most in the way in which they do most, by their
+    `low_frequencies`: a flip changes the signs of odd ones, a turn also transposes them."""
+    odd = np.indices((_FREQUENCIES, _FREQUENCIES)).reshape(2, -1)
+    signs = np.stack([(-1.0) ** (a * odd[0] + b * odd[1]) for a in (0, 1) for b in (0, 1)], axis=1)
+    flips = signs.astype(np.float32)
+    transposed = np.arange(_FREQUENCIES**2).reshape(_FREQUENCIES, _FREQUENCIES).T.ravel()
+    bound = np.empty(len(mine), np.float32)
+    for start in range(0, len(mine), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        one, other = shades.take(mine[part], axis=0), shades.take(theirs[part], axis=0)
+        low, others = one[:, :-1], other[:, :-1]
+        best = ((low * others) @ flips).max(axis=1)
+        quarter = ((low * others.take(transposed, axis=1)) @ flips).max(axis=1)
+        bound[part] = np.maximum(best, quarter) + one[:, -1] * other[:, -1]
+    return bound + np.float32(1e-4)
 
 
 @cache
@@ -221,9 +282,10 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
         views = np.stack([detail_of(grey) for grey in greys.of(numbers[both])])
-        ways, which = np.unique(way[part], return_inverse=True)
-        correlation = _correlations(one, other, views, turns[ways])
-        values[part] = correlation[np.arange(len(part)), which]
+        for lies in np.unique(way[part]):
+            so = np.flatnonzero(way[part] == lies)
+            found = _correlations(one[so], other[so], views, turns[[lies]])
+            values[part[so]] = found[:, 0]
     return pairs.with_columns(correlation=pl.Series(values)).filter(pl.col("correlation") >= least)
 
 

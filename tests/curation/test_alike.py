@@ -6,6 +6,7 @@ import json
 from itertools import combinations
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -99,9 +100,40 @@ def test_no_way_to_lie_correlates_by_more_than_the_bound() -> None:
     best = module._correlations(mine, theirs, units, module.every_turn(16)).max(axis=1)
     assert (bound >= best).all()
     assert (bound < 0.95).any()
+    closer = module.bound_by_way(mine, theirs, module.low_frequencies(units))
+    assert (closer >= best).all()
+    assert (closer <= bound + 1e-3).all()
     views = module.unit_rows(turned(small[0].reshape(16, 16)).reshape(8, -1))
     energies = module.whichever_way(views)
     np.testing.assert_allclose(energies, np.tile(energies[0], (8, 1)), atol=1e-5)
+
+
+def test_of_smooth_images_the_bound_is_what_they_correlate_by() -> None:
+    rng = np.random.default_rng(7)
+    coarse = rng.normal(0, 1, (40, 3, 3))
+    small = np.stack([cv2.resize(one, (16, 16), interpolation=cv2.INTER_CUBIC) for one in coarse])
+    units = module.unit_rows(np.clip(128 + 40 * small.reshape(40, -1), 0, 255).astype(np.uint8))
+    mine, theirs = np.array(list(combinations(range(40), 2))).T
+    bound = module.bound_by_way(mine, theirs, module.low_frequencies(units))
+    best = module._correlations(mine, theirs, units, module.every_turn(16)).max(axis=1)
+    assert (bound >= best).all()
+    np.testing.assert_allclose(bound, best, atol=0.06)
+
+
+def test_no_curves_correlate_by_more_than_the_bound() -> None:
+    rng = np.random.default_rng(6)
+    smooth = rng.normal(0, 1, (60, 9)) @ rng.normal(0, 1, (9, 256))
+    small = np.clip(128 + 12 * smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
+    mine, theirs = np.array(list(combinations(range(60), 2))).T
+    directions = module._directions(small)
+    bound = module._bound(
+        mine, theirs, module._of_all(small, lambda units: module._along(units, directions))
+    )
+    units = module.unit_rows(small)
+    found = np.einsum("pv,pv->p", units[mine], units[theirs])
+    assert (bound >= found).all()
+    # Most of what curves differ by lies along the directions.
+    assert np.quantile(bound - found, 0.9) < 0.1
 
 
 def test_few_pairs_and_many_correlate_alike(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,27 +87,31 @@ def test_cut_or_not_no_pair_is_told_twice_and_none_of_the_others_is_lost(most: i
     assert (most == 200) == (set(pairs) == compared(words, 4))
 
 
-def test_keys_too_wide_to_share_a_word_with_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = clustered(5, 80)
-    whole = found(words, 3)
+@pytest.mark.parametrize("agreeing", [2, 4, 6])
+@pytest.mark.parametrize("radius", [0, 1, 6])
+def test_those_that_agree_in_bands_stand_together_in_their_order(
+    agreeing: int, radius: int
+) -> None:
+    """However wide the bands are: a third of the words to the whole of them."""
+    words = np.random.default_rng(1).choice(clustered(5, 60), 200)
+    bands = hamming._bands(radius + agreeing)[-agreeing:]
+    order = hamming._sorted_by(words, bands)
+    keys = [word & int(hamming._mask(bands)) for word in words.tolist()]
+    assert order.tolist() == sorted(range(200), key=lambda n: (_joined(keys[n], bands), n))
 
-    def indirect(hashes: np.ndarray, bands: list) -> tuple[np.ndarray, np.ndarray]:
-        key = hamming._key(hashes, bands)
-        order = np.argsort(key, kind="stable")
-        return key[order], order
 
-    monkeypatch.setattr(hamming, "_sorted_by", indirect)
-    assert set(found(words, 3)) == set(whole)
+def _joined(key: int, bands: list) -> list[int]:
+    return [key >> int(shift) & int(mask) for shift, mask in bands]
 
 
 def _bands(hashes: np.ndarray) -> int:
-    return hamming._agreeing(hashes, 6, len(hashes))
+    return hamming._agreeing(hashes, 6)
 
 
 def test_words_of_correlated_bits_have_more_bands_agree() -> None:
     rng = np.random.default_rng(0)
-    free = np.unique(rng.integers(0, 2**64, 50_000, dtype=np.uint64))
-    hidden = rng.integers(0, 2, (50_000, 12), dtype=np.uint8)[:, rng.integers(0, 12, 64)]
+    free = np.unique(rng.integers(0, 2**64, 300_000, dtype=np.uint64))
+    hidden = rng.integers(0, 2, (300_000, 12), dtype=np.uint8)[:, rng.integers(0, 12, 64)]
     bits = hidden ^ (rng.random(hidden.shape) < 0.1)
     correlated = np.unique(np.packbits(bits, axis=1).view(np.uint64).ravel())
     assert _bands(correlated) > _bands(free)
