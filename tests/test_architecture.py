@@ -58,6 +58,7 @@ QOQTRAIN = (
     ("api",),
     ("adapters",),
     ("cli",),
+    ("__main__",),
 )
 #: What qoqtrain uses of qoqdata. "" is the package itself: `qoqdata.open` and the like.
 FOR_QOQTRAIN = (
