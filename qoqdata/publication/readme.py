@@ -5,9 +5,7 @@ Nothing in a source's card can break its Markdown.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -16,6 +14,7 @@ from qoqdata.description.people import STATED
 from qoqdata.publication.facts import Facts
 from qoqdata.publication.front_matter import front_matter
 from qoqdata.publication.licences import Term
+from qoqdata.publication.markdown import escape, table
 from qoqdata.roles import evaluation_sources
 
 FIGURES = ("records_by_domain", "rarity_and_difficulty_by_domain")
@@ -25,8 +24,6 @@ _DROPPED = """
 Records that curation drops stay in these files: `qoqdata.open` leaves them out, `load_dataset` does
 not. `qoqdata export PATH --to records --out COPY` makes a copy without them.
 """
-
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
 
 def readme(facts: Facts, url: str | None, figures: tuple[str, ...] = ()) -> str:
@@ -380,35 +377,3 @@ def _references(facts: Facts) -> Iterator[str]:
 def _figure(figures: tuple[str, ...], name: str, title: str) -> str:
     path = next((path for path in figures if path.endswith(f"/{name}.svg")), None)
     return f"![{title}]({path})\n\n" if path else ""
-
-
-def escape(text: str) -> str:
-    """Text on one line with Markdown's special characters escaped."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table; numbers to the right, None as a dash."""
-    rows = [list(row) for row in rows]
-    numeric = [
-        bool(rows) and all(isinstance(row[n], int | float | None) for row in rows)
-        for n in range(len(heads))
-    ]
-    lines = [_line(heads), _line(["---:" if right else "---" for right in numeric])]
-    lines += [_line([_cell(value) for value in row]) for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return "-"
-        case int():
-            return f"{value:,}"
-        case float():
-            return f"{value:.3g}"
-    return escape(str(value))

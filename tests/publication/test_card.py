@@ -20,9 +20,10 @@ from qoqdata.contract.record import RECORD
 from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.publication.facts import gather_facts
 from qoqdata.publication.front_matter import front_matter
+from qoqdata.publication.markdown import escape, table
 from qoqdata.publication.pages import write_pages
 from qoqdata.publication.privacy import scan_outgoing, secrets_of
-from qoqdata.publication.readme import escape, readme, table
+from qoqdata.publication.readme import readme
 from qoqdata.publication.staging import seal, stage
 from qoqdata.statistics.prior import write_prior
 from qoqdata.suite.examples import SALT
