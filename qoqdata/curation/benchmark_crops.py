@@ -67,6 +67,7 @@ def benchmark_crops(
     )
     pairs = laid_over(pairs, at_one, at_other + len(ones), small)
     views = ImageViews(dataset, distinct, lambda pixels: small_grey(pixels, SIDE))
+    views.prepare(asked["content"].to_numpy()[pairs.one])
     rows = []
     for one, other, _, scale, shift in zip(*pairs, strict=True):
         number, bits = asked.select("content", "bits").row(int(one))

@@ -28,6 +28,11 @@ _NO_ROUTE = (404, 405)
 LOCAL = "set rollouts.backend to local"
 
 
+def root_of(url: str) -> str:
+    """Where a server's own routes begin: its address without the version of OpenAI's."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
 class Unreachable(QoqdataError):
     """A server that does not answer, or says that it cannot: another one may."""
 

@@ -22,7 +22,7 @@ from qoqtrain.rollout.protocol import (
     refuse_length,
     seed_of,
 )
-from qoqtrain.rollout.server import LOCAL, post, strange
+from qoqtrain.rollout.server import LOCAL, post, root_of, strange
 from qoqtrain.rollout.servers import Servers
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ class SglangSampler:
                     "sampling_params": self._parameters(sampling, own),
                     "return_logprob": True,
                 }
-                root = url.rstrip("/").removesuffix("/v1")
-                answer = post(f"{root}/generate", body, timeout=self.timeout, fix=fix)
+                answer = post(f"{root_of(url)}/generate", body, timeout=self.timeout, fix=fix)
                 rollouts.append(self._rollout(url, answer, prompt, row, index, sampling.plain))
             return rollouts
 
@@ -124,10 +123,9 @@ def load_weights(url: str, folder: Path, *, timeout: float = 600.0) -> None:
 
     Raises QoqdataError when it does not answer or cannot load them.
     """
-    root = url.rstrip("/").removesuffix("/v1")
     fix = "start it where it sees the run's folder, or set rollouts.push to false"
     call = {"model_path": str(folder), "flush_cache": True}
-    answer = post(f"{root}/update_weights_from_disk", call, timeout=timeout, fix=fix)
+    answer = post(f"{root_of(url)}/update_weights_from_disk", call, timeout=timeout, fix=fix)
     if not isinstance(answer, Mapping) or answer.get("success") is not True:
         said = answer.get("message") if isinstance(answer, Mapping) else None
         raise QoqdataError(f"did not take the weights: {said or answer}", where=url, fix=fix)

@@ -25,7 +25,7 @@ from qoqtrain.rollout.protocol import (
     refuse_length,
     seed_of,
 )
-from qoqtrain.rollout.server import post, strange
+from qoqtrain.rollout.server import post, root_of, strange
 from qoqtrain.rollout.servers import Servers
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def load_weights(url: str, folder: Path, *, timeout: float = 600.0) -> None:
     Raises QoqdataError when the server does not answer or cannot load them. A release that keeps no
     encoded images has no route to forget them, which is no error.
     """
-    root = url.rstrip("/").removesuffix("/v1")
+    root = root_of(url)
     call = {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}}
     post(f"{root}/collective_rpc", call, timeout=timeout, fix=_DEVELOPMENT_MODE)
     _forget(f"{root}/reset_prefix_cache", timeout)

@@ -18,6 +18,7 @@ from qoqdata.remote import faults
 from qoqdata.sources import catalogue
 from qoqdata.sources.raw_store import STAGED_VARIABLE, RawStore, open_store
 from qoqdata.sources.rawtree import open_raw
+from tests.remote import proxy
 from tests.remote.servers import Site, serving
 
 
@@ -253,21 +254,10 @@ def test_inventories_that_are_none(table: dict[str, list], tmp_path: Path) -> No
 @pytest.mark.slow
 def test_from_s3(raw: Path, tmp_path: Path, salt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An S3-compatible server on loopback, named as users name theirs."""
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "thing")
-    system = fsspec.filesystem("s3")
-    system.mkdir("raw-bucket")
-    put(raw, "s3://raw-bucket/ham")
-    try:
+    with proxy.bucket("raw-bucket", monkeypatch):
+        put(raw, "s3://raw-bucket/ham")
         remote = build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt, workers=2)
         again = build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt, workers=0)
-    finally:
-        server.stop()
     assert again == remote
     assert remote.digest == build("ham10000", raw, tmp_path / "local", salt).digest
 

@@ -22,6 +22,7 @@ from qoqtrain.trainer.loop import train  # noqa: E402
 from qoqtrain.trainer.plan.fitness import by_domain, prompt_lengths, unfit_records  # noqa: E402
 from qoqtrain.trainer.plan.plan import collator_of, plan_run  # noqa: E402
 from qoqtrain.trainer.plan.settings import read_settings  # noqa: E402
+from tests.remote import proxy  # noqa: E402
 from tests.remote.servers import Site, serving  # noqa: E402
 
 
@@ -168,16 +169,8 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield "memory://clinical"
         fsspec.filesystem("memory").rm("/clinical", recursive=True)
         return
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "thing")
-    fsspec.filesystem("s3").mkdirs("clinical")
-    yield "s3://clinical"
-    server.stop()
+    with proxy.bucket("clinical", monkeypatch):
+        yield "s3://clinical"
 
 
 def test_in_a_bucket_no_shard_is_brought(
