@@ -9,6 +9,7 @@ Files depend on what they are given and on nothing else, so a seed gives the sam
 says inside that it is synthetic, where its format has a place for that.
 """
 
+from qoqdata.simulation.cohort import official_split
 from qoqdata.simulation.dicom import uid, write_dicom
 from qoqdata.simulation.drawing import blob, ecg, film, photograph, scan
 from qoqdata.simulation.mark import MARK
@@ -23,6 +24,7 @@ __all__ = [
     "blob",
     "ecg",
     "film",
+    "official_split",
     "photograph",
     "scan",
     "uid",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qoqdata.simulation import film, write_csv, write_dicom, write_jpeg, write_text
+from qoqdata.simulation import film, official_split, write_csv, write_dicom, write_jpeg, write_text
 
 FINDINGS = (
     "Atelectasis",
@@ -26,7 +26,6 @@ FINDINGS = (
     "Support Devices",
 )
 VIEWS = ("PA", "LATERAL", "AP", "LL", "")
-PARTS = ("test", "train", "train", "validate", "train")
 PHRASES = {1: "{} is seen.", 0: "No {}.", -1: "{} cannot be excluded."}
 REASONS = ("Cough.", "___ year old with fever.", "Shortness of breath after ___.", "Routine.")
 COLUMNS = ("subject_id", "study_id", *FINDINGS)
@@ -53,12 +52,11 @@ def simulate(
     """
     rng = np.random.default_rng(seed)
     tables: dict[str, list[Row]] = {name: [] for name in ("split", "metadata", "labels", "test")}
-    patient, split, left, patients = 10000032, "", 0, 0
+    patient, left = 10000032, 0
     for _ in range(n):
         if not left:
             patient, left = patient + int(rng.integers(3, 900000)), int(rng.integers(1, 4))
-            split, patients = PARTS[patients % len(PARTS)], patients + 1
-        left -= 1
+        left, split = left - 1, official_split(patient)
         study = 50000000 + int(rng.integers(10_000_000))
         folder = out / f"files/p{str(patient)[:2]}/p{patient}/s{study}"
         ids: Row = {"subject_id": patient, "study_id": study}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qoqdata.simulation import ecg, write_csv, write_wfdb
+from qoqdata.simulation import ecg, official_split, write_csv, write_wfdb
 
 QUIRKS = {
     "missing_file": "a row without its recording",
@@ -47,7 +47,6 @@ ODD = (
     ("Right bundle branch block",),
 )
 FAULTS = ("no measurement", "no list", "no file", "no row", "two patients", "twice", "cut")
-PARTS = ("train", "validate", "test", "train")
 
 Row = dict[str, object]
 
@@ -88,8 +87,8 @@ def simulate(
     write_csv(out / "record_list.csv", listed)
     write_csv(out / "machine_measurements.csv", machine)
     splits = [
-        {"dicom_id": f"d{patient}", "subject_id": patient, "split": PARTS[index % len(PARTS)]}
-        for index, patient in enumerate(patients[::3])
+        {"dicom_id": f"d{patient}", "subject_id": patient, "split": official_split(patient)}
+        for patient in patients[::3]
     ]
     write_csv(out / "mimic-cxr-2.0.0-split.csv.gz", splits)
 

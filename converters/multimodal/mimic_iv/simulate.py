@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from qoqdata.readers.ecg.leads import TWELVE
-from qoqdata.simulation import ecg, film, write_csv, write_jpeg, write_text, write_wfdb
+from qoqdata.simulation import (
+    ecg,
+    film,
+    official_split,
+    write_csv,
+    write_jpeg,
+    write_text,
+    write_wfdb,
+)
 
 from .events import read_items
 from .prepare import FOLDER, prepare
@@ -71,10 +79,9 @@ def simulate(out: Path, n: int, *, seed: int = 0, quirks: bool = False) -> None:
     for table, name in (("icu/chartevents", "icu/d_items"), ("hosp/labevents", "hosp/d_labitems")):
         own = items.filter(table=table).select("itemid", label="stated").to_dicts()
         write_csv(out / f"{name}.csv.gz", [*own, {"itemid": 1, "label": "Something else"}])
-    parts = ("train", "train", "validate", "test")
     keys = ("dicom_id", "study_id", "subject_id")
     splits = [
-        {name: row[name] for name in keys} | {"split": parts[row["subject_id"] % len(parts)]}
+        {name: row[name] for name in keys} | {"split": official_split(row["subject_id"])}
         for row in tables["films"]
     ]
     write_csv(out / "mimic-cxr-2.0.0-split.csv.gz", splits, columns=(*keys, "split"))

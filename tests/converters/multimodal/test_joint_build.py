@@ -157,3 +157,14 @@ def _grey(picture: Any) -> int:
     data = picture["bytes"] if isinstance(picture, dict) else picture
     pixels = np.asarray(Image.open(BytesIO(data)) if isinstance(data, bytes) else data)
     return 8 + 5 * round((float(pixels.mean()) - 8) / 5)
+
+
+@pytest.mark.parametrize("slug", ["mimic_cxr", "mimic_iv", "mimic_iv_ecg"])
+def test_simulated_trees_made_apart_put_a_patient_into_one_split(slug: str, tmp_path: Path) -> None:
+    """Large trees share patients by chance, and the build refuses one in two splits."""
+    qoqdata.simulate(slug, n=30, out=tmp_path, seed=1)
+    listed = pl.read_csv(tmp_path / "mimic-cxr-2.0.0-split.csv.gz")
+    wanted = {0: "train", 1: "train", 2: "validate", 3: "test"}
+    assert listed["subject_id"].n_unique() > 4
+    for patient, split in listed.select("subject_id", "split").unique().iter_rows():
+        assert split == wanted[patient % 4]
