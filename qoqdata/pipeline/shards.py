@@ -126,11 +126,11 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _made(rows: list[dict[str, Any]]) -> Iterator[_Part]:
     """Rows as tables, a row group each where some of it is apart."""
     groups = [rows[at : at + ROW_GROUP] for at in range(0, len(rows), ROW_GROUP)]
-    if not any(row["ecg"] for row in rows) and not any(map(_row_media, groups)):
+    apart = [_row_media(group) for group in groups]
+    if not any(row["ecg"] for row in rows) and not any(apart):
         yield _Part(pa.Table.from_batches([batch(rows)]))
         return
-    for group in groups:
-        media = _row_media(group)
+    for group, media in zip(groups, apart, strict=True):
         for column, large in media.items():
             bare = zip(group, large.bare, strict=True)
             group = [row | {column: cell} for row, cell in bare]
@@ -159,9 +159,7 @@ def _read(table: pa.Table) -> _Part:
     ecg = table.column(place).combine_chunks()
     if ecg.null_count == len(ecg) or (runs := column_runs(ecg)) is None:
         return _Part(table, None, media)
-    return _Part(
-        table.set_column(place, SCHEMA.field(place), without_signals(ecg)), runs, media
-    )
+    return _Part(table.set_column(place, SCHEMA.field(place), without_signals(ecg)), runs, media)
 
 
 def _weight(row: dict[str, Any]) -> int:

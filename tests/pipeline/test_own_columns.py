@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qoqdata.contract.manifest import Shard
-from qoqdata.pipeline.shards import rewrite_shard, write_shard
 from qoqdata.pipeline.own_columns import runs, shard_file, signal_pages, thrift
+from qoqdata.pipeline.shards import rewrite_shard, write_shard
 from qoqdata.records.rows import SCHEMA
 from tests.pipeline.test_shards import Row, image, recording
 

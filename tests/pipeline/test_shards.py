@@ -16,8 +16,8 @@ import pytest
 
 from qoqdata.contract.record import RECORD
 from qoqdata.pipeline import shards
-from qoqdata.pipeline.shards import rewrite_shard, write_shard
 from qoqdata.pipeline.own_columns import media_page, signal_pages
+from qoqdata.pipeline.shards import rewrite_shard, write_shard
 
 Row = dict[str, Any]
 

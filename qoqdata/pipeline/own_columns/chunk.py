@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import deflate
 import pyarrow as pa
@@ -13,7 +14,7 @@ from qoqdata.pipeline.own_columns.thrift import I32, STRUCT, Struct, varint, wri
 #: Numbers of the format.
 PLAIN, RLE = 0, 3
 #: What is written as it is, and not copied before.
-Part = bytes | pa.Buffer
+Part: TypeAlias = "bytes | pa.Buffer"
 
 
 @dataclass(frozen=True)

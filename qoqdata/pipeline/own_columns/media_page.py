@@ -94,7 +94,7 @@ def media_chunk(media: LargeMedia) -> Chunk:
     facts: Struct = {1: (I32, len(definition)), 2: (I32, PLAIN), 3: (I32, RLE), 4: (I32, RLE)}
     header = page_header(_DATA_PAGE, _DATA_FACTS, facts, inflated=size, stored=parts)
     size += len(header)
-    encodings, pages = (RLE, PLAIN), ((0, size, 0),)
+    encodings, pages = (PLAIN, RLE), ((0, size, 0),)
     return Chunk((header, *parts), size, 0, size, len(definition), encodings, pages)
 
 
