@@ -135,7 +135,8 @@ def test_what_repeats_and_what_records_never_have_arrow_writes(tmp_path: Path) -
     item = {"bytes": b"a film", "path": "1.png"}
     assert media_page.row_media([[item], None, []]) is not None
     assert media_page.column_media(pa.array([[item], None, []], kind)) is not None
-    for broken in ([[item, None]], [[item, {"bytes": None, "path": "2.png"}]], [None, []]):
+    nulls: list[list[Any]] = [[[item, None]], [[item | {"bytes": None}]], [None, []]]
+    for broken in nulls:
         assert media_page.row_media(broken) is None
         assert media_page.column_media(pa.array(broken, kind)) is None
 
