@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from qoqdata.atomic import file_digest, replacing
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import Split
-from qoqdata.pipeline.signal_columns.runs import SignalRun, column_runs, row_runs
-from qoqdata.pipeline.signal_columns.shard_file import SIGNAL, SignalShard, without_signals
+from qoqdata.pipeline.own_columns.media_page import (
+    LargeMedia,
+    column_media,
+    contents,
+    repeats,
+    row_media,
+)
+from qoqdata.pipeline.own_columns.runs import SignalRun, column_runs, row_runs
+from qoqdata.pipeline.own_columns.shard_file import MEDIA, SIGNAL, ShardFile, without_signals
 from qoqdata.records.rows import SCHEMA, batch
 
 #: About 8 MB of media: one row group is one read.
@@ -26,10 +32,6 @@ ROW_GROUP_BYTES = 128 * 2**20
 BATCH_BYTES = 16 * 2**20
 _BATCH = 10 * ROW_GROUP
 
-_MEDIA = {"images": "images.list.element.bytes", "masks": "masks.list.element.bytes"}
-#: Share of media bytes that repeat from which on they are stored once. Where nothing repeats, a
-#: dictionary of media only costs: 1.6 times the CPU to read.
-_REPEATED_SHARE = 1 / 8
 #: No row group's media outgrow it, so that Arrow never turns from dictionary to plain pages.
 _DICTIONARY_PAGE = 2**30
 #: Worth the slower compressor; of the short values it would cost more time than all media.
@@ -53,10 +55,12 @@ _REPEATED = (
 
 
 class _Part(NamedTuple):
-    """Row groups as a table; with `runs`, it is one, and its signals are there and not in it."""
+    """Row groups as a table; with `runs` or `media`, it is one, and its signals, or the media of
+    these columns, are there and not in it."""
 
     table: pa.Table
     runs: list[SignalRun] | None = None
+    media: Mapping[str, LargeMedia] | None = None
 
 
 def write_shard(
@@ -95,9 +99,9 @@ def _write(path: Path, parts: Iterator[_Part]) -> dict[str, Any] | None:
         return None
     groups: list[int] = []
     with replacing(path) as draft:
-        with SignalShard(draft, SCHEMA, _settings(first.table)) as writer:
-            for table, runs in chain([first], parts):
-                writer.write_table(table, runs, ROW_GROUP)
+        with ShardFile(draft, SCHEMA, _settings(first.table)) as writer:
+            for table, runs, media in chain([first], parts):
+                writer.write_table(table, ROW_GROUP, runs=runs, media=media)
                 rows = table.num_rows
                 groups += [min(ROW_GROUP, rows - at) for at in range(0, rows, ROW_GROUP)]
         size, digest = draft.stat().st_size, file_digest(draft)
@@ -120,33 +124,48 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _made(rows: list[dict[str, Any]]) -> Iterator[_Part]:
-    """Rows as tables, a row group each where they have signals."""
-    if not any(row["ecg"] for row in rows):
+    """Rows as tables, a row group each where some of it is apart."""
+    groups = [rows[at : at + ROW_GROUP] for at in range(0, len(rows), ROW_GROUP)]
+    apart = [_row_media(group) for group in groups]
+    if not any(row["ecg"] for row in rows) and not any(apart):
         yield _Part(pa.Table.from_batches([batch(rows)]))
         return
-    for at in range(0, len(rows), ROW_GROUP):
-        group = rows[at : at + ROW_GROUP]
+    for group, media in zip(groups, apart, strict=True):
+        for column, large in media.items():
+            bare = zip(group, large.bare, strict=True)
+            group = [row | {column: cell} for row, cell in bare]
         ecgs = [row["ecg"] for row in group]
         runs = row_runs(ecgs) if any(ecgs) else None
         if runs is not None:
             empty: dict[str, list[Any]] = {"signal": [], "valid": []}
             group = [row | {"ecg": row["ecg"] and row["ecg"] | empty} for row in group]
-        yield _Part(pa.Table.from_batches([batch(group)]), runs)
+        yield _Part(pa.Table.from_batches([batch(group)]), runs, media)
+
+
+def _row_media(group: list[dict[str, Any]]) -> dict[str, LargeMedia]:
+    media = {column: row_media([row[column] for row in group]) for column in MEDIA}
+    return {column: large for column, large in media.items() if large is not None}
 
 
 def _read(table: pa.Table) -> _Part:
     """A row group that was read, as it would have been made of its rows."""
+    media = {}
+    for column in MEDIA:
+        place = SCHEMA.get_field_index(column)
+        if (large := column_media(table.column(place).combine_chunks())) is not None:
+            field, media[column] = SCHEMA.field(place), large
+            table = table.set_column(place, field, pa.array(large.bare, field.type))
     place = SCHEMA.get_field_index("ecg")
     ecg = table.column(place).combine_chunks()
     if ecg.null_count == len(ecg) or (runs := column_runs(ecg)) is None:
-        return _Part(table)
-    return _Part(table.set_column(place, SCHEMA.field(place), without_signals(ecg)), runs)
+        return _Part(table, None, media)
+    return _Part(table.set_column(place, SCHEMA.field(place), without_signals(ecg)), runs, media)
 
 
 def _weight(row: dict[str, Any]) -> int:
     """Bytes of its media and signals."""
     weight = 0
-    for column in ("images", "masks"):
+    for column in MEDIA:
         for item in row[column] or ():
             weight += len(item["bytes"]) if item else 0
     if row["ecg"]:
@@ -162,8 +181,8 @@ def _settings(first: pa.Table) -> dict[str, Any]:
     """
     group = first.slice(0, ROW_GROUP)
     compression = dict.fromkeys(_LEAVES, "snappy")
-    compression |= dict.fromkeys(_MEDIA.values(), "none") | dict.fromkeys(_LONG, "zstd")
-    shared = [leaf for column, leaf in _MEDIA.items() if _repeats(group[column])]
+    compression |= dict.fromkeys(MEDIA.values(), "none") | dict.fromkeys(_LONG, "zstd")
+    shared = [leaf for column, leaf in MEDIA.items() if repeats(contents(group[column]))]
     return {
         "compression": compression,
         "use_dictionary": [*_REPEATED, *shared],
@@ -175,22 +194,6 @@ def _settings(first: pa.Table) -> dict[str, Any]:
         "write_page_index": True,
         "data_page_size": ROW_GROUP_BYTES,
     }
-
-
-def _repeats(media: pa.ChunkedArray) -> bool:
-    """Whether enough of the bytes of a media column are those of an image before.
-
-    Equal ones are of one length: those whose length no other has need not be looked at.
-    """
-    content = pc.struct_field(pc.list_flatten(media), "bytes")
-    lengths = pc.binary_length(content)
-    counts = pc.value_counts(lengths)
-    shared = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    alike = content.filter(pc.is_in(lengths, shared))
-    several, once = (
-        pc.sum(pc.binary_length(one)).as_py() or 0 for one in (alike, pc.unique(alike))
-    )
-    return several - once > _REPEATED_SHARE * (pc.sum(lengths).as_py() or 0)
 
 
 def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:

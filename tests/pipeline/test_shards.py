@@ -16,8 +16,8 @@ import pytest
 
 from qoqdata.contract.record import RECORD
 from qoqdata.pipeline import shards
+from qoqdata.pipeline.own_columns import media_page, signal_pages
 from qoqdata.pipeline.shards import rewrite_shard, write_shard
-from qoqdata.pipeline.signal_columns import pages
 
 Row = dict[str, Any]
 
@@ -125,7 +125,7 @@ def test_four_questions_about_a_study_store_its_image_once(tmp_path, monkeypatch
     rows = asked(image, 4)
     once = written(tmp_path / "a.parquet", rows)
     assert written(tmp_path / "b.parquet", iter(rows)) == once
-    monkeypatch.setattr(shards, "_REPEATED_SHARE", 1)
+    monkeypatch.setattr(media_page, "_REPEATED_SHARE", 1)
     plain = written(tmp_path / "c.parquet", rows)
     assert len(once) < 0.3 * len(plain)
     assert pq.read_table(tmp_path / "a.parquet") == pq.read_table(tmp_path / "c.parquet")
@@ -134,7 +134,7 @@ def test_four_questions_about_a_study_store_its_image_once(tmp_path, monkeypatch
 @pytest.mark.parametrize("dictionary", [True, False])
 def test_four_questions_about_a_recording_store_its_signal_once(dictionary, tmp_path, monkeypatch):
     if not dictionary:
-        monkeypatch.setattr(pages, "SAMPLES_A_VALUE", 10**9)
+        monkeypatch.setattr(signal_pages, "SAMPLES_A_VALUE", 10**9)
     path = tmp_path / "train-00000.parquet"
     each = written(path, asked(recording, 1))
     assert ("RLE_DICTIONARY" in encodings(path, SIGNAL)) is dictionary

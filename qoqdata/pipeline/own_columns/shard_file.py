@@ -1,12 +1,14 @@
-"""A shard that Arrow writes, with columns of signals among its own.
+"""A shard that Arrow writes, with columns of signals and media among its own.
 
-Arrow writes each row group with empty lists in place of signals; the real column chunks follow it
-in the file, so that a row group stays one stretch. At the end the footer is told of them.
+Arrow writes each row group with empty lists in place of signals and no bytes in place of media; the
+real column chunks follow it in the file, so that a row group stays one stretch. At the end the
+footer is told of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import SEEK_END
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from qoqdata.pipeline.signal_columns.pages import SignalChunk, signal_chunk, valid_chunk
-from qoqdata.pipeline.signal_columns.runs import SignalRun
-from qoqdata.pipeline.signal_columns.thrift import (
+from qoqdata.pipeline.own_columns.chunk import Chunk
+from qoqdata.pipeline.own_columns.media_page import LargeMedia, media_chunk
+from qoqdata.pipeline.own_columns.runs import SignalRun
+from qoqdata.pipeline.own_columns.signal_pages import signal_chunk, valid_chunk
+from qoqdata.pipeline.own_columns.thrift import (
     I32,
     I64,
     LIST,
@@ -29,6 +33,7 @@ from qoqdata.pipeline.signal_columns.thrift import (
     write_struct,
 )
 
+MEDIA = {column: f"{column}.list.element.bytes" for column in ("images", "masks")}
 SIGNAL, VALID = (f"ecg.{name}.list.element.list.element" for name in ("signal", "valid"))
 _MAGIC = b"PAR1"
 #: Short pages are written together; longer ones go by.
@@ -53,14 +58,14 @@ def without_signals(ecg: pa.StructArray) -> pa.StructArray:
     return pa.StructArray.from_arrays(members, fields=list(kind), mask=mask)
 
 
-class SignalShard:
-    """Writes tables, with the runs of their signals where these are apart, to a Parquet file."""
+class ShardFile:
+    """Writes tables, with their signals and media where these are apart, to a Parquet file."""
 
     def __init__(self, path: Path, schema: pa.Schema, settings: dict[str, Any]) -> None:
         self._path = path
         # Arrow asks it where its chunks and pages are, so that ours may stand between them.
         self._sink = pa.BufferedOutputStream(pa.OSFile(str(path), "wb"), _BUFFER_BYTES)
-        self._chunks: dict[int, dict[str, tuple[int, SignalChunk]]] = {}
+        self._chunks: dict[int, dict[str, tuple[int, Chunk]]] = {}
         self._groups = 0
         self._codecs = settings["compression"]
         self._writer = pq.ParquetWriter(self._sink, schema, **settings)
@@ -78,20 +83,28 @@ class SignalShard:
                 self._finish(file)
 
     def write_table(
-        self, table: pa.Table, runs: Sequence[SignalRun] | None, row_group_size: int
+        self,
+        table: pa.Table,
+        row_group_size: int,
+        *,
+        runs: Sequence[SignalRun] | None = None,
+        media: Mapping[str, LargeMedia] | None = None,
     ) -> None:
-        """Write row groups; a table whose signals are apart, in `runs`, is one row group."""
+        """Write row groups; a table is one where its signals are apart, in `runs`, or the media of
+        its columns in `media`."""
         self._writer.write_table(table, row_group_size=row_group_size)
         if runs is not None:
-            chunks = {
-                SIGNAL: signal_chunk(runs, self._codecs[SIGNAL]),
-                VALID: valid_chunk(runs, self._codecs[VALID]),
-            }
-            own = self._chunks[self._groups] = {}
-            for leaf, chunk in chunks.items():
-                own[leaf] = self._sink.tell(), chunk
-                self._sink.write(chunk.data)
+            self._write_chunk(SIGNAL, signal_chunk(runs, self._codecs[SIGNAL]))
+            self._write_chunk(VALID, valid_chunk(runs, self._codecs[VALID]))
+        for column, large in (media or {}).items():
+            self._write_chunk(MEDIA[column], media_chunk(large))
         self._groups += -(-table.num_rows // row_group_size)
+
+    def _write_chunk(self, leaf: str, chunk: Chunk) -> None:
+        own = self._chunks.setdefault(self._groups, {})
+        own[leaf] = self._sink.tell(), replace(chunk, parts=())
+        for part in chunk.parts:
+            self._sink.write(part)
 
     def _finish(self, file: BinaryIO) -> None:
         """Write page indexes and footer anew."""
@@ -139,7 +152,7 @@ def _index(file: BinaryIO, chunk: Struct, field: int) -> bytes:
     return _bytes(file, chunk[field][1], chunk[field + 1][1])
 
 
-def _pages(place: int, chunk: SignalChunk) -> bytes:
+def _pages(place: int, chunk: Chunk) -> bytes:
     """The offset index of a chunk at a place of the file."""
     pages = [
         {1: (I64, place + begin), 2: (I32, size), 3: (I64, row)} for begin, size, row in chunk.pages
@@ -147,12 +160,12 @@ def _pages(place: int, chunk: SignalChunk) -> bytes:
     return write_struct({1: (LIST, (STRUCT, pages))})
 
 
-def _describe(facts: Struct, place: int, chunk: SignalChunk) -> None:
+def _describe(facts: Struct, place: int, chunk: Chunk) -> None:
     """Put a chunk at a place of the file where the facts tell of Arrow's empty one."""
     facts[2] = LIST, (I32, list(chunk.encodings))
     facts[5] = I64, chunk.values
     facts[6] = I64, chunk.inflated
-    facts[7] = I64, len(chunk.data)
+    facts[7] = I64, chunk.size
     facts[9] = I64, place + chunk.dictionary
     facts.pop(11, None)
     if chunk.dictionary:

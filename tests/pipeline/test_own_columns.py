@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qoqdata.contract.manifest import Shard
+from qoqdata.pipeline.own_columns import runs, shard_file, signal_pages, thrift
 from qoqdata.pipeline.shards import rewrite_shard, write_shard
-from qoqdata.pipeline.signal_columns import pages, runs, shard_file, thrift
 from qoqdata.records.rows import SCHEMA
 from tests.pipeline.test_shards import Row, image, recording
 
@@ -178,7 +178,7 @@ def test_a_recording_is_a_page_and_a_long_run_several(tmp_path: Path, monkeypatc
     ecgs = [recording(n // 10)["ecg"] for n in range(90)]
     shard(path, ecgs)
     assert page_rows(path) == [list(range(0, 90, 10))] * 2
-    monkeypatch.setattr(pages, "_PAGE_BYTES", 4 * 16_000)
+    monkeypatch.setattr(signal_pages, "_PAGE_BYTES", 4 * 16_000)
     shard(path, ecgs)
     firsts = [ten + at for ten in range(0, 90, 10) for at in (0, 4, 8)]
     assert page_rows(path) == [firsts] * 2

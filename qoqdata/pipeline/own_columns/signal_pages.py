@@ -7,27 +7,19 @@ begins a lead, and 2 elsewhere. So levels are a few runs, whatever the number of
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 
-from qoqdata.pipeline.signal_columns.runs import SignalRun
-from qoqdata.pipeline.signal_columns.thrift import (
-    FALSE,
-    I32,
-    STRUCT,
-    Kept,
-    Struct,
-    varint,
-    write_struct,
-)
+from qoqdata.pipeline.own_columns.chunk import PLAIN, RLE, Chunk, level_run, page_header
+from qoqdata.pipeline.own_columns.runs import SignalRun
+from qoqdata.pipeline.own_columns.thrift import FALSE, I32, Kept, Struct, varint
 
 #: Numbers of the format.
-PLAIN, RLE, BY_DICTIONARY, BYTE_STREAM_SPLIT = 0, 3, 8, 9
+BY_DICTIONARY, BYTE_STREAM_SPLIT = 8, 9
 _DATA_PAGE, _DICTIONARY_PAGE = 0, 2
 _PRESENT = 6
 #: Bytes of samples, repeated, that a page may hold: no reader has to inflate more at once.
@@ -39,21 +31,7 @@ SAMPLES_A_VALUE = 4
 _NARROW, _WIDE = np.dtype("<u2"), np.dtype("<u4")
 
 
-@dataclass(frozen=True)
-class SignalChunk:
-    """A column chunk: its bytes, of which the first `dictionary` are a dictionary's, the size of
-    all when inflated, how many values, and its encodings; `pages` as place in the bytes, length and
-    first row."""
-
-    data: bytes
-    dictionary: int
-    inflated: int
-    values: int
-    encodings: tuple[int, ...]
-    pages: tuple[tuple[int, int, int], ...]
-
-
-def signal_chunk(runs: Sequence[SignalRun], codec: str) -> SignalChunk:
+def signal_chunk(runs: Sequence[SignalRun], codec: str) -> Chunk:
     """The samples of a row group: by a dictionary where they are steps of a recorder; where they
     are computed, in bytes of equal significance, which a compressor needs where all differ."""
     if not _is_quantised(runs):
@@ -68,7 +46,7 @@ def signal_chunk(runs: Sequence[SignalRun], codec: str) -> SignalChunk:
     return _chunk([values], zip(runs, own, strict=True), BY_DICTIONARY, codec)
 
 
-def valid_chunk(runs: Sequence[SignalRun], codec: str) -> SignalChunk:
+def valid_chunk(runs: Sequence[SignalRun], codec: str) -> Chunk:
     """The masks of a row group, a bit a sample."""
     return _chunk([], ((run, run.valid) for run in runs), PLAIN, codec)
 
@@ -78,7 +56,7 @@ def _chunk(
     parts: Iterable[tuple[SignalRun, np.ndarray]],
     encoding: int,
     codec: str,
-) -> SignalChunk:
+) -> Chunk:
     stored: list[bytes] = []
     place = inflated = total = row = 0
     for values in dictionary:
@@ -101,7 +79,7 @@ def _chunk(
             place, inflated = place + length, inflated + size
             total, row = total + count, row + part.rows
     encodings = (PLAIN, RLE, encoding) if dictionary else (RLE, encoding)
-    return SignalChunk(b"".join(stored), begin, inflated, total, encodings, tuple(pages))
+    return Chunk(stored, place, begin, inflated, total, encodings, tuple(pages))
 
 
 def _cut(run: SignalRun) -> Iterator[SignalRun]:
@@ -116,16 +94,7 @@ def _page(
 ) -> tuple[tuple[bytes, bytes], int]:
     """Header and content of a page, and its size when inflated."""
     stored = pa.Codec(codec).compress(body, asbytes=True)
-    crc = zlib.crc32(stored)
-    header = write_struct(
-        {
-            1: (I32, kind),
-            2: (I32, len(body)),
-            3: (I32, len(stored)),
-            4: (I32, crc - (crc >> 31 << 32)),
-            field: (STRUCT, facts),
-        }
-    )
+    header = page_header(kind, field, facts, inflated=len(body), stored=[stored])
     return (header, stored), len(header) + len(body)
 
 
@@ -133,16 +102,12 @@ def _page(
 def _levels(rows: int, leads: int, samples: int) -> bytes:
     """Repetition and definition levels of rows, each behind its length."""
     if not leads:
-        levels = (_run(rows, 0), _run(rows, 0))
+        levels = (level_run(rows, 0), level_run(rows, 0))
     else:
         rest = samples // leads - 1
-        first, later = ((_run(1, level) + _run(rest, 2)) for level in (0, 1))
-        levels = ((first + later * (leads - 1)) * rows, _run(rows * samples, _PRESENT))
+        first, later = ((level_run(1, level) + level_run(rest, 2)) for level in (0, 1))
+        levels = ((first + later * (leads - 1)) * rows, level_run(rows * samples, _PRESENT))
     return b"".join(len(one).to_bytes(4, "little") + one for one in levels)
-
-
-def _run(count: int, level: int) -> bytes:
-    return varint(count << 1) + bytes([level]) if count else b""
 
 
 def _places(places: np.ndarray, rows: int) -> list[bytes]:
