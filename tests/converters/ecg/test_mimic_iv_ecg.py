@@ -79,6 +79,21 @@ def converted(raw: Path) -> dict[str, Any]:
         ),
         ("--- Suspect arm lead reversal", ["Suspected lead reversal"], []),
         ("Normal ECG except for rate", ["Otherwise normal ECG"], []),
+        ("Leftward axis", [], []),
+        ("Sinus rhythm with rightward axis", ["Sinus rhythm"], []),
+        ("Borderline left axis deviation", [], ["Left axis deviation"]),
+        ("Left axis deviation - borderline", [], ["Left axis deviation"]),
+        ("Marked left axis deviation", ["Left axis deviation"], []),
+        ("Inferior infarct, probable", [], ["Inferior myocardial infarction"]),
+        ("LVH may be normal variant", ["Left ventricular hypertrophy"], []),
+        ("Probably normal ECG", [], ["Normal ECG"]),
+        (
+            "Possible inferior infarct - abnormal ECG",
+            ["Abnormal ECG"],
+            ["Inferior myocardial infarction"],
+        ),
+        ("Lead reversal suspected", ["Suspected lead reversal"], []),
+        ("Small Q waves in inferior leads", [], []),
         ("*** report made without knowing patient's sex ***", [], []),
     ],
 )
@@ -86,6 +101,7 @@ def test_a_line_says_what_it_asserts_and_what_it_considers(
     line: str, sure: list[str], considered: list[str]
 ) -> None:
     statements = read_line(line)
+    assert statements is not None
     assert [one.label for one in statements if one.certain] == sure
     assert [one.label for one in statements if not one.certain] == considered
 
@@ -244,3 +260,12 @@ def test_a_path_of_another_patient_is_refused(tmp_path: Path) -> None:
         shutil.move(tmp_path / f"{STEM}{suffix}", tmp_path / f"{other}{suffix}")
     (refused,), _ = planned(tmp_path)
     assert isinstance(refused, Refused) and "of another record" in refused.error.what
+
+
+def test_a_leftward_axis_is_no_deviation(tmp_path: Path) -> None:
+    """Machines call an axis leftward that lies within normal limits, here at -20 degrees."""
+    write(tmp_path, ["Sinus rhythm", "Leftward axis", "LVH", "Borderline ECG"], qrs_axis=-20)
+    found = converted(tmp_path)
+    assert found["axis"].answer == "Normal axis"
+    assert found["findings"].answer == "Left ventricular hypertrophy"
+    assert "Left axis deviation" not in (*found["findings"].labels, *found["findings"].uncertain)
