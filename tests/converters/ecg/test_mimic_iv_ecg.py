@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from qoqdata.errors import UnreadableFile
 from qoqdata.simulation import ecg, write_csv, write_wfdb
 from qoqdata.sources.catalogue import find_source, quirks
 from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
@@ -221,6 +222,14 @@ def test_a_flat_lead_is_masked_and_told(tmp_path: Path) -> None:
     ]
     assert shown.ecg.signal[1, 0] == np.float32(0.25)
     assert "lead V1: 100% unusable, masked" in shown.notes
+
+
+def test_limb_leads_alone_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, ["Sinus rhythm", "Normal ECG"])
+    signal = np.random.default_rng(1).normal(0, 0.5, (3, 1500))
+    write_wfdb(tmp_path / STEM, signal, 500, ("I", "II", "III"))
+    with pytest.raises(UnreadableFile, match="no lead has a usable sample: leads I II III contra"):
+        converted(tmp_path)
 
 
 def test_known_faults(tmp_path: Path) -> None:
