@@ -39,9 +39,7 @@ def file_images(
 
     Each frame is shown through every window before the next one. Frames that are slices of a volume
     come in anatomical order, others in that of the file; `index` is the number in the file. `part`
-    is that of `dicom.read_dicom`; of films that were turned the original size is that of the turned
-    one, and boxes follow by `boxes.turned` with the `turn` of the facts. Raises the errors of
-    `dicom.read`.
+    is that of `dicom.read_dicom`. Raises its errors.
     """
     policy = FramePolicy("uniform", count=frames)
 
@@ -91,6 +89,7 @@ def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
         window=image.windows[place],
         index=index,
         spacing=image.spacing,
+        turn=image.turn,
     )
 
 

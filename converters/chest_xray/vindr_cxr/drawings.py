@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from qoqdata.boxes import cut, iou, turned
-from qoqdata.readers.dicom import DicomImage
 from qoqdata.records.content import Image, Region
 from qoqdata.sources.asking import pick
 from qoqdata.sources.protocol import Skipped
@@ -19,12 +18,9 @@ SAME_PLACE = 0.5
 
 
 def regions_of(
-    facts: Mapping[str, Any], image: Image, header: DicomImage
+    facts: Mapping[str, Any], image: Image
 ) -> tuple[tuple[Region, ...], tuple[str, ...]] | Skipped:
-    """Boxes in pixels of the image, and a note where some reached over its edge.
-
-    The table gives them in pixels of the file, which the image may have been turned from.
-    """
+    """Boxes in pixels of the image, and a note where some reached over its edge."""
     boxes = facts["boxes"]
     if not facts["agree"]:
         what = "readers' boxes and labels name different findings"
@@ -35,9 +31,12 @@ def regions_of(
     across = width / (image.original_width or width)
     down = height / (image.original_height or height)
     regions, clipped = [], 0
-    stored = header.original_columns, header.original_rows
+    # The table gives them in pixels of the file, which the image may have been turned from.
+    file_size = image.original_width or width, image.original_height or height
+    if image.turn >= 5:
+        file_size = file_size[::-1]
     for reader, label, corners in boxes:
-        x_min, y_min, x_max, y_max = turned(tuple(corners), stored, header.turn)
+        x_min, y_min, x_max, y_max = turned(tuple(corners), file_size, image.turn)
         stated = (x_min * across, y_min * down, x_max * across, y_max * down)
         box = cut(stated, (width, height))
         if box is None:

@@ -10,7 +10,6 @@ import polars as pl
 
 from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import BadTable, InputError, MissingFile, MissingKey
-from qoqdata.readers.dicom import DicomImage
 from qoqdata.records import dicoms
 from qoqdata.records.content import Record
 from qoqdata.sources.asking import ask, ask_boxes, translate
@@ -53,15 +52,15 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
         counts = ", ".join(f"{label} {count}" for label, count in votes.items() if count)
         tally = (f"votes of {readers} readers: {counts}",) if readers > 1 else ()
         asked.append(Record(**ask(job.card, task, **states), **shared, notes=(*notes, *tally)))
-    return [*asked, *_about_boxes(unit, job, header, shared, notes)]
+    return [*asked, *_about_boxes(unit, job, shared, notes)]
 
 
 def _about_boxes(
-    unit: Unit, job: Job, header: DicomImage, shared: dict[str, Any], notes: tuple[str, ...]
+    unit: Unit, job: Job, shared: dict[str, Any], notes: tuple[str, ...]
 ) -> list[Converted]:
     """All boxes to be found, and one of them to be named."""
     facts = unit.facts
-    drawn = regions_of(facts, shared["images"][0], header)
+    drawn = regions_of(facts, shared["images"][0])
     if isinstance(drawn, Skipped):
         return [drawn, replace(drawn, task="marked")]
     regions, clipped = drawn
