@@ -23,9 +23,7 @@ _FINAL = "End with the final answer in \\boxed{}."
 IN_SHORT = "<think>reasoning</think> and then \\boxed{the answer}"
 
 
-def instruction(
-    record: Mapping[str, Any], *, marked: int = 0, frame: BoxFrame = "pixels"
-) -> str:
+def instruction(record: Mapping[str, Any], *, marked: int = 0, frame: BoxFrame = "pixels") -> str:
     """How to answer: reasoning, regions of `marked` images in `frame` unless it is 0, the boxed
     answer."""
     return " ".join([THINK, *([_marking(marked, frame)] if marked else []), final(record)])

@@ -74,7 +74,9 @@ def check_boxes(image: Image, *, where: str) -> None:
 
 
 def _two_ways(drawn: str, image: Image, where: str) -> Misaligned:
-    what = f"Exif turns the image (orientation {image.turn}), and the {drawn} may be drawn on either"
+    what = (
+        f"Exif turns the image (orientation {image.turn}), and the {drawn} may be drawn on either"
+    )
     return Misaligned(what, where=where, fix="store the image upright, as it was drawn on")
 
 

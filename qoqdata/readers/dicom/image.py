@@ -100,9 +100,7 @@ def read_dicom(
     file lacks a frame that was asked for or cannot take the window; UsageError for an unknown
     window name.
     """
-    read = read_windows(
-        path, (window,), frames=frames, square=square, part=part, limits=limits
-    )
+    read = read_windows(path, (window,), frames=frames, square=square, part=part, limits=limits)
     return read[0]
 
 

@@ -117,9 +117,7 @@ def test_one_clear_box_is_given_to_be_named(tmp_path: Path) -> None:
 def test_boxes_follow_a_film_that_is_stored_otherwise_than_it_is_read(
     tmp_path: Path, axes: list[str], corners: tuple[float, ...]
 ) -> None:
-    readings = {
-        name: ({"ILD"}, [("ILD", 1.0, 2.0, 11.0, 12.0)]) for name in ("R8", "R9", "R10")
-    }
+    readings = {name: ({"ILD"}, [("ILD", 1.0, 2.0, 11.0, 12.0)]) for name in ("R8", "R9", "R10")}
     asked = _converted(tmp_path, readings, PatientOrientation=axes, Modality="DX")
     boxes = asked["boxes"]
     assert isinstance(boxes, Record)
