@@ -194,8 +194,8 @@ def report(
     expectations(manifest)
     for row in unlikely:
         console.say(
-            f"\n{row['source']}, {row['task']}: {row['label']} is right {row['found']:,} times, where"
-            f" published counts have {row['expected']:,} ({row['verdict']});"
+            f"\n{row['source']}, {row['task']}: {row['label']} is right {row['found']:,} times,"
+            f" where published counts have {row['expected']:,} ({row['verdict']});"
             f" more: qoqdata audit {out}"
         )
     console.say(f"\ndata set {out}  digest {manifest.digest[:16]}")

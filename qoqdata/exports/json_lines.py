@@ -10,7 +10,8 @@ CLIMB and QoQ-Med: both sets of keys in one line. `problem`, `answer`, `images`,
 `segmentation_path`, `bbox` and `demo` are what QoQ-Med reads; `conversations` is what CLIMB writes.
 `time-series` names NumPy files of millivolts (lead, sample). `bbox` holds one box to be found, so
 a record with several of these on its first image keeps them in `regions` only, which the old
-readers ignore; `conversations` and `answer` name its labels alone. The source `climb_jsonl` reads these files back.
+readers ignore; `conversations` and `answer` name labels alone. The source `climb_jsonl` reads these
+files back.
 """
 
 from __future__ import annotations

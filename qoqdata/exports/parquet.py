@@ -4,7 +4,7 @@ out: neither TRL's processors nor verl's rollout engines have an input for one.
 TRL: conversational prompts, for GRPOTrainer and `qoqtrain.adapters.trl`. A row holds `prompt` (one
 user turn: a part for each image, then the text, which ends with how to answer), `images`, the
 `answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `kind`, `question` in its own
-words, `options`, `number`, `labels`, `regions` as JSON in pixels, and `image_sizes` (width, height).
+words, `options`, `number`, `labels`, `regions` as JSON in pixels and `image_sizes` (width, height).
 
 verl: RLHF files, for its trainers and `qoqtrain.adapters.verl`. A row holds `data_source`, `prompt`
 (one user turn with an `<image>` for each image, and how to answer), `images`, `ability`,
