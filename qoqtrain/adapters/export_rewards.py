@@ -1,8 +1,9 @@
 """Rewards of exported rows: what TRL and verl call with the responses to them.
 
-Both score as `qoqtrain.rewards.score` does, by default the answer alone: where an export asks for no
-boxes, a response is not held against regions, and not paid for lists of them. Where boxes are the
-question they count, in thousandths of the image's sides: a right answer without any earns two thirds.
+Both score as `qoqtrain.rewards.score` does, by default the answer alone: where an export asks for
+no boxes, a response is not held against regions, and not paid for lists of them. Where boxes are
+the question they count, in thousandths of the image's sides: a right answer without any earns two
+thirds.
 
 TRL:   GRPOTrainer(..., reward_funcs=[reward]), on rows of `qoqdata export --to trl`
 verl:  reward.custom_reward_function.path=THIS FILE, in which `compute_score` is the function, on

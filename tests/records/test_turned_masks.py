@@ -1,4 +1,4 @@
-"""Masks of images that Exif turns: only where both say alike, or the shape tells, do they lie right."""
+"""Masks of images that Exif turns lie right where both say alike, or the shape tells."""
 
 from __future__ import annotations
 
