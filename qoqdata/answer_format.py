@@ -7,10 +7,13 @@ describes it, and nothing else writes the words.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from qoqdata.boxes import BoxFrame
+from qoqdata.question import UNITS
 from qoqdata.units import unit_name
 
 THINK = "First reason step by step between <think> and </think>."
@@ -20,9 +23,28 @@ _FINAL = "End with the final answer in \\boxed{}."
 IN_SHORT = "<think>reasoning</think> and then \\boxed{the answer}"
 
 
-def instruction(record: Mapping[str, Any]) -> str:
-    """How to answer a question that asks for no boxes."""
-    return f"{THINK} {final(record)}"
+def instruction(record: Mapping[str, Any], *, marked: int = 0, frame: BoxFrame = "pixels") -> str:
+    """How to answer: reasoning, regions of `marked` images in `frame` unless it is 0, the boxed
+    answer."""
+    return " ".join([THINK, *([_marking(marked, frame)] if marked else []), final(record)])
+
+
+def _marking(images: int, frame: BoxFrame) -> str:
+    image = '"image": number of the image counted from 0, ' if images > 1 else ""
+    return (
+        "Then mark the regions that your answer rests on as a JSON list in a ```json block, "
+        f'one object a region: {{{image}"bbox_2d": [x1, y1, x2, y2], "label": what it shows}}. '
+        f"Corners are {UNITS[frame]}. An empty list says that there is nothing to mark."
+    )
+
+
+def objects(regions: Iterable[tuple[str, int, Sequence[int]]], *, images: int) -> str:
+    """Regions (label, image, whole corners) as the JSON list that `instruction` asks for."""
+    found = [
+        {**({"image": image} if images > 1 else {}), "bbox_2d": list(corners), "label": label}
+        for label, image, corners in regions
+    ]
+    return json.dumps(found, ensure_ascii=False)
 
 
 def final(record: Mapping[str, Any]) -> str:

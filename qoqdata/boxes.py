@@ -134,6 +134,20 @@ def pixel_edges(corners: Corners) -> Corners:
     return float(left), float(top), float(right + 1), float(bottom + 1)
 
 
+def turned(corners: Corners, size: Size, orientation: int) -> Corners:
+    """Corners on an image of (width, height), once it is brought upright from the Exif orientation
+    1 to 8."""
+    x1, y1, x2, y2 = corners
+    width, height = size
+    if orientation >= 5:
+        x1, y1, x2, y2, width, height = y1, x1, y2, x2, height, width
+    if orientation in (2, 3, 6, 7):
+        x1, x2 = width - x2, width - x1
+    if orientation in (3, 4, 7, 8):
+        y1, y2 = height - y2, height - y1
+    return x1, y1, x2, y2
+
+
 def scale(box: Box, from_size: Size, to_size: Size) -> Box:
     """The box after its image was resized. Raises InputError for an impossible size.
 

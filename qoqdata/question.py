@@ -5,13 +5,14 @@ Training, evaluation and exports all ask with these words. Who drew a region is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from qoqdata.boxes import Box, BoxFrame, Size, whole_corners
 from qoqdata.errors import Misaligned
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 #: What corners are in, in words.
 UNITS: Mapping[BoxFrame, str] = {
@@ -78,6 +79,17 @@ def targets(regions: Sequence[Any] | None, kind: str | None) -> list[Any] | None
         return None
     found = [region for region in regions if not is_given(region)]
     return None if regions and not found and kind != "boxes" else found
+
+
+def one_reading(found: Sequence[T], reader_of: Callable[[T], str | None]) -> list[T]:
+    """Of regions that several readers drew those of the reader who drew most, of equals the first.
+
+    The boxes of all would mark each finding as often as it was seen, and no reader did that.
+    """
+    drawn: dict[str | None, list[T]] = {}
+    for region in found:
+        drawn.setdefault(reader_of(region), []).append(region)
+    return max(drawn.values(), key=len, default=[])
 
 
 def _given_text(row: Row, seen_sizes: Sequence[Size], frame: BoxFrame) -> str | None:

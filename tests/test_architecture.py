@@ -15,12 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 #: row or below. The longest name that fits counts.
 QOQDATA = (
     ("errors", "version", "extras", "shipped", "progress", "printable", "units"),
-    ("json_document", "parquet_memory", "yaml_document", "answer_format"),
+    ("json_document", "parquet_memory", "yaml_document"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),
     ("readers", "question", "simulation", "remote.urls"),
-    ("remote.cache", "remote.faults"),
+    ("answer_format", "remote.cache", "remote.faults"),
     ("records", "remote.store"),
     ("sources", "remote.lease", "remote.work_folder"),
     ("pipeline", "statistics"),

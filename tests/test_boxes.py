@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qoqdata import boxes
 from qoqdata.boxes import Box
 from qoqdata.errors import InputError
+from qoqdata.readers.image.exif import upright
 
 _SIDE = st.integers(1, 4000)
 
@@ -225,3 +226,13 @@ def test_whole_corners_by_hand() -> None:
     thousandths = boxes.whole_corners(Box(20, 10, 61, 40), **sizes, frame="thousandths")
     assert thousandths == (100, 100, 305, 400)
     assert boxes.whole_corners(Box(199.5, 99, 200, 100), **sizes) == (99, 39, 100, 40)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_box_turns_with_its_image(orientation: int) -> None:
+    """The pixels of the box, turned as the image is, are those of the turned box."""
+    pixels = np.zeros((5, 7), np.uint8)
+    pixels[1:3, 2:6] = 1
+    rows, columns = np.nonzero(upright(pixels, orientation))
+    expected = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert boxes.turned((2, 1, 6, 3), (7, 5), orientation) == expected

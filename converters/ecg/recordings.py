@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qoqdata.errors import UnreadableFile
 from qoqdata.readers.ecg import Recording, read_ecg
 from qoqdata.records.content import Ecg, Record
 from qoqdata.sources.protocol import Converted, Job, Skipped
@@ -28,7 +29,7 @@ def read_recording(path: str, job: Job, *, signals: Sequence[str] | None = None)
 
     Beside what the reader masks (missing, flat and saturated samples), limb leads that contradict
     each other are. The repairs name every lead that is not whole. `signals` are as `read_ecg`
-    takes them.
+    takes them. Raises the errors of `read_ecg`, and UnreadableFile where that leaves no sample.
     """
     recording = read_ecg(job.raw.resolve(path), limits=job.limits, signals=signals)
     notes = list(recording.repairs)
@@ -36,14 +37,11 @@ def read_recording(path: str, job: Job, *, signals: Sequence[str] | None = None)
     if fault := limb_fault(recording):
         valid = valid & ~np.isin(recording.leads, fault.leads)[:, None]
         notes.append(fault.note)
-    if not valid.all():
-        lost = 1 - valid.mean(axis=1)
-        notes += [
-            f"lead {name}: {share:.0%} unusable, masked"
-            for name, share in zip(recording.leads, lost, strict=True)
-            if share > 0
-        ]
-    return replace(recording, valid=valid, repairs=tuple(notes))
+        if not valid.any():
+            what = f"no lead has a usable sample: {fault.note}"
+            raise UnreadableFile(what, where=path, fix="fetch it again, or leave it out")
+    recording = replace(recording, valid=valid)
+    return replace(recording, repairs=(*notes, *recording.masked))
 
 
 def questions(

@@ -164,12 +164,14 @@ def asked_of(
 def report(
     manifest: Manifest, out: str | Path, *, as_json: bool, stock: Survey | None = None
 ) -> None:
-    """The counts by source, and where the quarantine is."""
+    """The counts by source, labels that published counts do not allow, where the quarantine is."""
+    unlikely = unlikely_labels(out, manifest)
     if as_json:
         content = manifest.model_dump(mode="json", exclude={"shards"})
         outcomes = {slug: entry.outcome for slug, entry in manifest.sources.items()}
         found = {} if stock is None else {"collection": collection.counts(stock)}
-        console.emit_json({"out": str(out), "outcomes": outcomes, **found, **content})
+        labels = {"unlikely_labels": unlikely}
+        console.emit_json({"out": str(out), "outcomes": outcomes, **found, **labels, **content})
         return
     columns = (
         "source",
@@ -190,6 +192,12 @@ def report(
         )
     console.table(columns, rows)
     expectations(manifest)
+    for row in unlikely:
+        console.say(
+            f"\n{row['source']}, {row['task']}: {row['label']} is right {row['found']:,} times,"
+            f" where published counts have {row['expected']:,} ({row['verdict']});"
+            f" more: qoqdata audit {out}"
+        )
     console.say(f"\ndata set {out}  digest {manifest.digest[:16]}")
     if any(entry.counts.skipped for entry in manifest.sources.values()):
         skips(out, manifest)
@@ -225,6 +233,33 @@ def expectations(manifest: Manifest) -> None:
     for slug, comparison in found.items():
         if comparison.skipped:
             console.say(f"\ncounts of {slug} are not compared: {comparison.skipped}")
+
+
+def unlikely_labels(out: str | Path, manifest: Manifest) -> list[dict[str, Any]]:
+    """Of each source that is there in full the label that is farthest from its card's published
+    counts, where these do not allow what was found."""
+    if not any(shard.rows for shard in manifest.shards):
+        return []
+    dataset = qoqdata.open(out)
+    expected = {slug: card.expected for slug, card in dataset.cards.items()}
+    if not any(
+        one.labels and one.units in (None, manifest.sources[slug].counts.units)
+        for slug, one in expected.items()
+    ):
+        return []
+    from qoqdata.curation.audit import unlikely_in_whole
+
+    return [
+        {
+            "source": row["source"],
+            "task": row["task"],
+            "label": row["most"],
+            "expected": round(row["share_published"] * row["published"]),
+            "found": round(row["share"] * row["found"]),
+            "verdict": row["verdict"],
+        }
+        for row in unlikely_in_whole(dataset).iter_rows(named=True)
+    ]
 
 
 def skips(out: str | Path, manifest: Manifest) -> None:

@@ -2,14 +2,16 @@
 
 ShareGPT, as LLaVA and LLaMA-Factory read it: a line holds `id`, `images` (relative paths), and two
 turns: the human's with an `<image>` for each image and how to answer, and an answer in that form
-(`qoqdata.answer_format`), with its reasoning where the record has one. Records with an ECG are left
-out: the format has no place for one.
+(`qoqdata.answer_format`), with its reasoning where the record has one and, where boxes are asked
+for, the list of them in thousandths of the image's sides. Records with an ECG are left out: the
+format has no place for one.
 
 CLIMB and QoQ-Med: both sets of keys in one line. `problem`, `answer`, `images`,
 `segmentation_path`, `bbox` and `demo` are what QoQ-Med reads; `conversations` is what CLIMB writes.
 `time-series` names NumPy files of millivolts (lead, sample). `bbox` holds one box to be found, so
 a record with several of these on its first image keeps them in `regions` only, which the old
-readers ignore. The source `climb_jsonl` reads these files back.
+readers ignore; `conversations` and `answer` name labels alone. The source `climb_jsonl` reads these
+files back.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from qoqdata.answer_format import response
 from qoqdata.atomic import replacing
 from qoqdata.dataset import Dataset
 from qoqdata.exports.rows import (
@@ -28,6 +29,7 @@ from qoqdata.exports.rows import (
     Change,
     Row,
     Tally,
+    answer_text,
     by_split,
     instructed_text,
     marks_are_free,
@@ -58,7 +60,7 @@ def write_sharegpt(
             return None
         images = write_images(row, out)
         problem = f"{PLACEHOLDER}\n" * len(images) + instructed_text(row)
-        turns = _turns(problem, response(row))
+        turns = _turns(problem, answer_text(row))
         return {"id": row["id"], "images": images, "conversations": turns}
 
     return _write_json_lines(dataset, out, change, progress, convert, name="{}.jsonl")

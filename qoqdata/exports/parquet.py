@@ -4,7 +4,7 @@ out: neither TRL's processors nor verl's rollout engines have an input for one.
 TRL: conversational prompts, for GRPOTrainer and `qoqtrain.adapters.trl`. A row holds `prompt` (one
 user turn: a part for each image, then the text, which ends with how to answer), `images`, the
 `answer`, and what the reward and DRPO need: `id`, `domain`, `source`, `kind`, `question` in its own
-words, `options`, `number`, `labels`, `regions` as JSON.
+words, `options`, `number`, `labels`, `regions` as JSON in pixels and `image_sizes` (width, height).
 
 verl: RLHF files, for its trainers and `qoqtrain.adapters.verl`. A row holds `data_source`, `prompt`
 (one user turn with an `<image>` for each image, and how to answer), `images`, `ability`,
@@ -34,6 +34,7 @@ from qoqdata.exports.rows import (
     Row,
     Tally,
     by_split,
+    image_sizes,
     instructed_text,
     marks_are_free,
     shows_images,
@@ -59,6 +60,7 @@ _TOKENS = (
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _NUMBER = pa.struct([("value", pa.float64()), ("unit", pa.string()), ("tolerance", pa.float64())])
+_SIZES = pa.list_(pa.list_(pa.int32()))
 _TRL = {
     "prompt": pa.list_(pa.struct([("role", pa.string()), ("content", pa.list_(_PART))])),
     "images": pa.list_(_IMAGE),
@@ -72,6 +74,7 @@ _TRL = {
     "number": _NUMBER,
     "labels": pa.list_(pa.string()),
     "regions": pa.string(),
+    "image_sizes": _SIZES,
 }
 
 _VERL = pa.schema(
@@ -95,6 +98,7 @@ _VERL = pa.schema(
                     ("number", _NUMBER),
                     ("labels", pa.list_(pa.string())),
                     ("regions", pa.string()),
+                    ("image_sizes", _SIZES),
                 ]
             ),
         ),
@@ -135,6 +139,7 @@ def _trl(row: Row, tally: Tally) -> dict[str, Any] | None:
         "number": row["number"],
         "labels": row["labels"],
         "regions": json.dumps(row["regions"]),
+        "image_sizes": image_sizes(row),
     }
 
 
@@ -160,6 +165,7 @@ def _verl(row: Row, tally: Tally) -> dict[str, Any] | None:
             "number": row["number"],
             "labels": row["labels"],
             "regions": json.dumps(row["regions"]),
+            "image_sizes": image_sizes(row),
         },
     }
 

@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from qoqdata.answer_format import instruction
+from qoqdata.answer_format import instruction, objects, response
 from qoqdata.atomic import replacing
+from qoqdata.boxes import Box, BoxFrame, Size, whole_corners
 from qoqdata.contract.manifest import Shard
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
-from qoqdata.question import question_text
+from qoqdata.question import one_reading, question_text, targets
 from qoqdata.roles import evaluation_sources
 from qoqdata.stream.row_groups import stored_once
 
@@ -32,6 +33,9 @@ def unchanged(row: Row) -> Row:
 
 
 _ROWS = 10
+
+#: Who reads an export resizes images as they like, so corners are in thousandths of the sides.
+FRAME: BoxFrame = "thousandths"
 
 #: Stands for an image in a prompt.
 PLACEHOLDER = "<image>"
@@ -107,16 +111,40 @@ def _rows(
 def prompt_text(row: Row) -> str:
     """What is asked (`qoqdata.question`), as training asks it.
 
-    Who reads an export resizes images as they like, so regions that the question gives are told in
-    thousandths of the sides.
+    Regions that the question gives are told in FRAME.
     """
-    sizes = [(info["width"], info["height"]) for info in row["image_info"] or ()]
-    return question_text(row, seen_sizes=sizes, frame="thousandths")
+    return question_text(row, seen_sizes=image_sizes(row), frame=FRAME)
 
 
 def instructed_text(row: Row) -> str:
-    """`prompt_text`, and how to answer, as training says it where it asks for no boxes."""
-    return f"{prompt_text(row)}\n\n{instruction(row)}"
+    """`prompt_text`, and how to answer, as training says it; boxes are asked for where they are the
+    question, and nowhere else."""
+    marked = len(image_sizes(row)) if row["kind"] == "boxes" else 0
+    return f"{prompt_text(row)}\n\n{instruction(row, marked=marked, frame=FRAME)}"
+
+
+def answer_text(row: Row) -> str:
+    """A right response to `instructed_text`; where boxes are the question, with those of one
+    reader."""
+    sizes = image_sizes(row)
+    if row["kind"] != "boxes" or not sizes:
+        return response(row)
+    found = targets(row["regions"], row["kind"]) or []
+    told = (
+        (region["label"], region["image"], _corners(region, sizes[region["image"]]))
+        for region in one_reading(found, lambda region: region["reader"])
+    )
+    return response(row, objects(told, images=len(sizes)))
+
+
+def image_sizes(row: Row) -> list[tuple[int, int]]:
+    """(width, height) of each image of the record, as it is stored and exported."""
+    return [(info["width"], info["height"]) for info in row["image_info"] or ()]
+
+
+def _corners(region: Row, size: Size) -> tuple[int, int, int, int]:
+    corners = (region["x_min"], region["y_min"], region["x_max"], region["y_max"])
+    return whole_corners(Box(*corners), stored_size=size, seen_size=size, frame=FRAME)
 
 
 def marks_are_free(row: Row, tally: Tally, marks: Iterable[str]) -> bool:

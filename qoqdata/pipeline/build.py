@@ -197,6 +197,10 @@ def _check(place: Place, jobs: list[tuple[Source, Job]], salt: Salt) -> None:
             fix = "build into the set that it was made from, and run `qoqdata correct` again"
             raise UsageError(what, where=place.where, fix=fix)
         others = set(before.sources) - set(slugs)
+        if lost := sorted(others - {path.stem for path in _summaries(layout)}):
+            what = f"holds {', '.join(lost)}, which no build made here, so that they would be lost"
+            fix = "a release, a rebuilt or a derived set takes no source: name a new folder"
+            raise UsageError(what, where=place.where, fix=fix)
         if others and before.salt_fingerprint != salt.fingerprint:
             raise UsageError(
                 f"holds {', '.join(sorted(others))} built with another salt",
@@ -209,7 +213,7 @@ def _refuse_other_lists(
     layout: Layout, slugs: set[str], lists: Mapping[str, NamespaceSplits]
 ) -> None:
     """Sources that stay as they are must have followed the same list of their patients."""
-    for path in sorted(layout.summary("x").parent.glob("*.json")):
+    for path in _summaries(layout):
         if path.stem in slugs:
             continue
         entry = read_summary(path).entry
@@ -224,9 +228,14 @@ def _refuse_other_lists(
             )
 
 
+def _summaries(layout: Layout) -> list[Path]:
+    """Of the sources that were built into the data set, by name."""
+    return sorted(layout.summary("x").parent.glob("*.json"))
+
+
 def _assemble(layout: Layout, name: str, salt: Salt) -> Manifest:
     """The manifest of all sources whose summary is in the data set."""
-    summaries = [read_summary(path) for path in sorted(layout.summary("x").parent.glob("*.json"))]
+    summaries = [read_summary(path) for path in _summaries(layout)]
     shards = tuple(
         sorted((s for summary in summaries for s in summary.shards), key=lambda s: s.path)
     )

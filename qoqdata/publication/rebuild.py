@@ -59,9 +59,11 @@ def rebuild(
     that do not agree with their digest are reported, and their shard is left out.
 
     A file is compared with its digest before it is copied. Raises UsageError when a recipe was
-    made by another converter version, or when `raw` names a source without a recipe; DatasetError
-    for a release that is not what its manifest and recipes say.
+    made by another converter version, when `raw` names a source without a recipe, and when `out`
+    holds another data set; DatasetError for a release that is not what its manifest and recipes
+    say.
     """
+    _check_free(release, out)
     folder = release.files.layout("cards", "recipes").root
     by_source = {recipe.source: (recipe, rows) for recipe, rows in recipes.read_recipes(folder)}
     entries = {slug: recipe.entry for slug, (recipe, _) in by_source.items()}
@@ -83,6 +85,16 @@ def rebuild(
             raise DatasetError(what, where=where, fix=fix)
         _copy(Layout(folder).card(slug), Layout(out).card(slug))
     return _finish(release, out, entries, outcomes), outcomes
+
+
+def _check_free(release: Dataset, out: Path) -> None:
+    """Raise UsageError where `out` holds what is not of `release`: it would be left unlisted."""
+    layout = Layout(out)
+    ours = not layout.build.exists()
+    if ours and layout.manifest.is_file():
+        ours = manifests.read_manifest(out).release == release.manifest.release
+    if not ours:
+        raise UsageError("holds another data set", where=str(out), fix="name a new folder")
 
 
 def _copy_pixels(release: Dataset, out: Path) -> None:

@@ -29,12 +29,14 @@ THRESHOLD = 128
 @dataclass(frozen=True)
 class LabelMap:
     """codes: uint8 or uint16, (rows, columns); table: label of each code; ignore: codes that stand
-    for "not annotated", which are neither background nor any label; notes: what was settled."""
+    for "not annotated", which are neither background nor any label; notes: what was settled; turn:
+    the Exif orientation from which the codes were brought upright."""
 
     codes: np.ndarray
     table: dict[int, str]
     ignore: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    turn: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,9 @@ def read_mask(
             where=where,
             fix=_fix_of_unknown(present, codes),
         )
-    return LabelMap(
-        upright(values, samples.orientation), dict(codes), tuple(sorted(set(ignore))), notes
-    )
+    turn = samples.orientation
+    codes_upright = upright(values, turn)
+    return LabelMap(codes_upright, dict(codes), tuple(sorted(set(ignore))), notes, turn)
 
 
 def _fix_of_unknown(present: np.ndarray, codes: Mapping[int, str]) -> str:

@@ -22,7 +22,9 @@ class Image:
     `encoded` are the bytes of a JPEG or PNG file that show exactly these pixels and nothing else,
     where they may be kept. `original_width` and `original_height` are in raw pixels, by default
     those of `pixels`; `spacing` is in mm between centres of `pixels` (row, column and, for slices,
-    through plane); `index` counts raw slices or frames from 0.
+    through plane); `index` counts raw slices or frames from 0. `turn` is the Exif orientation from
+    which the pixels were brought upright: what was drawn on the raw ones lies otherwise on them
+    (`boxes.turned`); the original size is that of the upright image.
     """
 
     pixels: np.ndarray
@@ -34,6 +36,7 @@ class Image:
     window: Window | None = None
     index: int | None = None
     spacing: tuple[float, ...] | None = None
+    turn: int = 1
 
     @property
     def width(self) -> int:

@@ -32,13 +32,14 @@ def file_images(
     windows: Sequence[Window | str | None],
     *,
     frames: int,
+    part: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[tuple[Image, ...], tuple[str, ...], DicomImage]:
     """Images of one file (at most `frames`, at the centres of equal parts), notes, and facts.
 
     Each frame is shown through every window before the next one. Frames that are slices of a volume
-    come in anatomical order, others in that of the file; `index` is the number in the file. Raises
-    the errors of `dicom.read`.
+    come in anatomical order, others in that of the file; `index` is the number in the file. `part`
+    is that of `dicom.read_dicom`. Raises its errors.
     """
     policy = FramePolicy("uniform", count=frames)
 
@@ -50,7 +51,7 @@ def file_images(
             return tuple(chosen)
         return tuple(order[place] for place in chosen)
 
-    windowed = dicom.read_windows(path, windows, frames=choose, limits=limits)
+    windowed = dicom.read_windows(path, windows, frames=choose, part=part, limits=limits)
     count = windowed[0].original_frames
     images = tuple(
         _frame_image(image, place, index if count > 1 else None)
@@ -76,15 +77,19 @@ def _frame_order(path: Path, limits: Limits) -> tuple[int, ...] | None:
 
 
 def _frame_image(image: DicomImage, place: int, index: int | None) -> Image:
+    height, width = image.original_rows, image.original_columns
+    if image.turn >= 5:  # rows became columns
+        height, width = width, height
     return Image(
         image.frames[place],
-        original_width=image.original_columns,
-        original_height=image.original_rows,
+        original_width=width,
+        original_height=height,
         view=image.view,
         laterality=_LATERALITY.get(image.laterality or ""),
         window=image.windows[place],
         index=index,
         spacing=image.spacing,
+        turn=image.turn,
     )
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qoqdata.errors import UnsupportedFormat
+from qoqdata.errors import Misaligned, UnsupportedFormat
 from qoqdata.readers import video
 from qoqdata.readers.image import reader, verbatim
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.records.content import Image, Region
 
 if TYPE_CHECKING:
-    from qoqdata.readers.masks import LabelBox
+    from qoqdata.readers.masks import LabelBox, LabelMap
     from qoqdata.readers.video import Clip, FramePolicy
 
 
@@ -42,6 +42,7 @@ def image_from_file(
         bare, removals = verbatim.strip(file)
         return Image(raw_image.pixels, bare), raw_image.repairs + removals
     pixels, notes = raw_image.pixels, raw_image.repairs
+    turn = raw_image.turn
     if pixels.dtype != np.uint8 or window is not None:
         if bits is None and window is None:
             _refuse_empty_bits(pixels, raw_image.bits, where=str(path))
@@ -49,7 +50,34 @@ def image_from_file(
         pixels = reader.to_uint8(pixels, bits=bits, window=window)
         how = f"window {window[0]:g}/{window[1]:g}" if window else f"{bits} bits"
         notes = (*notes, f"reduced to 8 bits: {how}")
-    return Image(pixels), notes
+    return Image(pixels, turn=turn), notes
+
+
+def check_mask(mask: LabelMap, image: Image, *, where: str) -> None:
+    """Raise Misaligned unless the mask has the pixels of the image and lies as it does.
+
+    Of an image that Exif turns, and of a mask that says nothing of it, only the shape can tell
+    whether it was drawn on the turned image or on the stored one: programs do either.
+    """
+    shape = (image.height, image.width)
+    if mask.codes.shape != shape:
+        fix = "bring the mask to the pixels of its image, by nearest neighbour"
+        raise Misaligned(f"mask {mask.codes.shape}, image {shape}", where=where, fix=fix)
+    if mask.turn != image.turn and (shape[0] == shape[1] or (image.turn < 5) == (mask.turn < 5)):
+        raise _two_ways("mask", image, where)
+
+
+def check_boxes(image: Image, *, where: str) -> None:
+    """Raise Misaligned where boxes of a table may lie on the stored or on the upright image."""
+    if image.turn > 1:
+        raise _two_ways("box", image, where)
+
+
+def _two_ways(drawn: str, image: Image, where: str) -> Misaligned:
+    what = (
+        f"Exif turns the image (orientation {image.turn}), and the {drawn} may be drawn on either"
+    )
+    return Misaligned(what, where=where, fix="store the image upright, as it was drawn on")
 
 
 def _refuse_empty_bits(pixels: np.ndarray, bits: int, *, where: str) -> None:

@@ -201,6 +201,8 @@ def _ecg(row: Row) -> Iterable[Breach]:
         return
     if [len(lead) for lead in valid] != [len(lead) for lead in signal]:
         yield "ecg.valid", "the mask has the signal's shape", "shapes differ"
+    elif not any(np.any(lead) for lead in valid):
+        yield "ecg.valid", "a lead has a usable sample", "every sample is masked"
     if not all(map(_is_finite, signal)):
         yield "ecg.signal", "finite millivolts", "holds NaN or infinity"
     elif (swing := _swing(signal)) > _WIDEST:

@@ -22,6 +22,9 @@ from PIL import Image, UnidentifiedImageError
 from qoqdata.errors import InputError, QoqdataError
 from qoqdata.readers import dicom, volume
 from qoqdata.readers.dicom import Series, SeriesOrder, Window
+from qoqdata.readers.dicom.film_orientation import film_turn
+from qoqdata.readers.dicom.header import read_dicom_header
+from qoqdata.readers.image.exif import upright
 from qoqdata.readers.volume import Plane, SlicePolicy, Volume
 from qoqdata.records.dicoms import ordered_images, series_images
 from qoqdata.records.slices import cut_slices
@@ -121,7 +124,8 @@ def _candidates(
     plane = next((one for one in get_args(Plane) if (info["view"] or "").endswith(one)), None)
     index = info["index"]
     if len(raw.dicoms) == 1:
-        yield partial(_of_file, raw.dicoms[0], index or 0)
+        part = "CHEST" if record["domain"] == "chest_xray" else None
+        yield partial(_of_file, raw.dicoms[0], index or 0, part)
     if raw.dicoms and plane is not None and index is not None:
         yield partial(_of_order, raw, plane, index)
         yield partial(_of_series, raw, plane, index)
@@ -132,12 +136,13 @@ def _candidates(
                 yield partial(_of_volume, raw, path, plane, index, in_hu)
 
 
-def _of_file(path: Path, frame: int) -> RawPlane:
+def _of_file(path: Path, frame: int, part: str | None) -> RawPlane:
     def shown(window: Window | str | None) -> Pixels:
-        return dicom.read_windows(path, [window], frames=[frame])[0].frames[0]
+        return dicom.read_windows(path, [window], frames=[frame], part=part)[0].frames[0]
 
     def values() -> NDArray[Any]:
-        return dicom.read_values(path, frames=[frame])[0][0]
+        stored = dicom.read_values(path, frames=[frame])[0][0]
+        return upright(stored, film_turn(read_dicom_header(path), part).value)
 
     return RawPlane(values, shown, is_dicom=True, hounsfield=_takes_presets(shown))
 

@@ -1,7 +1,9 @@
 """Rewards of exported rows: what TRL and verl call with the responses to them.
 
-Both score as `qoqtrain.rewards.score` does, by default the answer alone: an export asks for no
-boxes, so a response is not held against regions, and not paid for lists of them.
+Both score as `qoqtrain.rewards.score` does, by default the answer alone: where an export asks for
+no boxes, a response is not held against regions, and not paid for lists of them. Where boxes are
+the question they count, in thousandths of the image's sides: a right answer without any earns two
+thirds.
 
 TRL:   GRPOTrainer(..., reward_funcs=[reward]), on rows of `qoqdata export --to trl`
 verl:  reward.custom_reward_function.path=THIS FILE, in which `compute_score` is the function, on
@@ -10,6 +12,7 @@ verl:  reward.custom_reward_function.path=THIS FILE, in which `compute_score` is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,8 +21,11 @@ from qoqtrain.rewards import Truth, score, truth_of_record
 
 #: What counts where nothing is said: the answer.
 PRESET = "accuracy"
-#: Columns of an exported row of which a truth is made.
+#: How PRESET weighs the answer and the boxes where these are asked for: as training does.
+BOXES: Mapping[str, Any] = {"weights": (2.0, 1.0, 0.0, 0.0), "gate": True}
+#: Columns of an exported row of which a truth is made, and those that it also takes of boxes.
 COLUMNS = ("id", "question", "kind", "answer", "options", "number")
+BOX_COLUMNS = ("regions", "image_sizes")
 
 
 def reward(completions: Sequence[Any], preset: str = PRESET, **columns: Any) -> list[float | None]:
@@ -29,12 +35,13 @@ def reward(completions: Sequence[Any], preset: str = PRESET, **columns: Any) -> 
     one value for each completion. None where the truth is missing. Raises UsageError where a
     column is missing.
     """
-    if missing := [name for name in COLUMNS if name not in columns]:
+    wanted = (*COLUMNS, *BOX_COLUMNS) if "boxes" in columns.get("kind", ()) else COLUMNS
+    if missing := [name for name in wanted if name not in columns]:
         raise _no_column(missing[0], "train_dataset", "trl")
     texts = [text if isinstance(text, str) else str(text[-1]["content"]) for text in completions]
-    rows = [dict(zip(COLUMNS, values, strict=True)) for values in
-            zip(*(columns[name] for name in COLUMNS), strict=True)]  # fmt: skip
-    return [one["overall"] for one in score(texts, _truths(rows), preset)]
+    rows = [dict(zip(wanted, values, strict=True)) for values in
+            zip(*(columns[name] for name in wanted), strict=True)]  # fmt: skip
+    return [one["overall"] for one in _scores(texts, rows, preset)]
 
 
 def compute_score(
@@ -54,32 +61,47 @@ def compute_score(
     """
     facts = dict(extra_info or {})
     row = facts | {"id": facts.get("index"), "answer": ground_truth}
-    if missing := [name for name in COLUMNS if name not in row]:
+    wanted = (*COLUMNS, *BOX_COLUMNS) if row.get("kind") == "boxes" else COLUMNS
+    if missing := [name for name in wanted if name not in row]:
         raise _no_column(f"extra_info.{missing[0]}", f"data_source {data_source}", "verl")
-    (one,) = score([solution_str], [_truth(row)], preset)
+    (one,) = _scores([solution_str], [row], preset)
     if one["overall"] is None or one["answer"] is None:
         raise UsageError("has no answer to score against", where=f"record {row['id']}")
     return {"score": float(one["overall"]), "acc": float(one["answer"])}
 
 
-def _truths(rows: Sequence[Mapping[str, Any]]) -> list[Truth]:
-    """One object a question: `score` reads the truth of its rollouts once."""
+def _scores(
+    texts: Sequence[str], rows: Sequence[Mapping[str, Any]], preset: str
+) -> list[dict[str, Any]]:
+    """The scores of responses to rows, in their order."""
+    # One object a question: `score` reads the truth of its rollouts once.
     by_id = {row["id"]: row for row in rows}
     truths = {name: _truth(row) for name, row in by_id.items()}
-    return [truths[row["id"]] for row in rows]
+    scores: list[dict[str, Any]] = [{}] * len(rows)
+    for of_boxes in (False, True):
+        places = [at for at, row in enumerate(rows) if (row["kind"] == "boxes") == of_boxes]
+        changes = BOXES if of_boxes and preset == PRESET else {}
+        own = [truths[rows[at]["id"]] for at in places]
+        found = score([texts[at] for at in places], own, preset, **changes)
+        for at, one in zip(places, found, strict=True):
+            scores[at] = one
+    return scores
 
 
 def _truth(row: Mapping[str, Any]) -> Truth:
     options, number = row["options"], row["number"]
-    return truth_of_record(
-        {
-            **{name: row[name] for name in COLUMNS},
-            # Readers give arrays for lists, and a struct of nulls for none.
-            "options": None if options is None else [str(option) for option in options],
-            "number": None if number is None or number["value"] is None else number,
-            "regions": None,
-        }
-    )
+    record = {
+        **{name: row[name] for name in COLUMNS},
+        # Readers give arrays for lists, and a struct of nulls for none.
+        "options": None if options is None else [str(option) for option in options],
+        "number": None if number is None or number["value"] is None else number,
+        "regions": None,
+    }
+    if row["kind"] != "boxes" or not len(row["image_sizes"]):
+        return truth_of_record(record)
+    sizes = [{"width": int(width), "height": int(height)} for width, height in row["image_sizes"]]
+    record |= {"regions": json.loads(row["regions"]), "image_info": sizes}
+    return truth_of_record(record, frame="thousandths")
 
 
 def _no_column(name: str, where: str, format_: str) -> UsageError:

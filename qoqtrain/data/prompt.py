@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qoqdata.answer_format import THINK, final
+from qoqdata import answer_format
 from qoqdata.boxes import BoxFrame, Size
-from qoqdata.question import UNITS, image_names, question_text, targets
+from qoqdata.question import image_names, question_text, targets
 
 Boxes = Literal["annotated", "always", "never"]
 
@@ -81,15 +81,8 @@ def captions(record: Mapping[str, Any], images: int) -> list[str | None]:
 
 def instruction(record: Mapping[str, Any], images: int, frame: BoxFrame, boxes: Boxes) -> str:
     """How to answer: reasoning, then boxes where they are asked for, then the boxed answer."""
-    sentences = [THINK]
-    if asks_boxes(record, images, boxes):
-        image = '"image": number of the image counted from 0, ' if images > 1 else ""
-        sentences.append(
-            "Then mark the regions that your answer rests on as a JSON list in a ```json block, "
-            f'one object a region: {{{image}"bbox_2d": [x1, y1, x2, y2], "label": what it shows}}. '
-            f"Corners are {UNITS[frame]}. An empty list says that there is nothing to mark."
-        )
-    return " ".join([*sentences, final(record)])
+    marked = images if asks_boxes(record, images, boxes) else 0
+    return answer_format.instruction(record, marked=marked, frame=frame)
 
 
 def asks_boxes(record: Mapping[str, Any], images: int, boxes: Boxes) -> bool:

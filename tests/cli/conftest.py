@@ -1,4 +1,4 @@
-"""The two commands as functions."""
+"""The two commands as functions, and a set for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import qoqtrain.cli
+from qoqdata import build
 from qoqdata.cli import main
+from qoqdata.sources import catalogue
 
 
 @pytest.fixture
@@ -45,3 +47,20 @@ def salt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text("cd" * 32)
     monkeypatch.setenv("QOQDATA_SALT_FILE", str(path))
     return path
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A built set, whose raw folder has two faulty rows; read only."""
+    example = catalogue.find_source("image_table").folder / "example"
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "salt").write_text("cd" * 32)
+    build(
+        "image_table",
+        raw=example / "raw",
+        mapping=example / "mapping.yaml",
+        out=folder / "films",
+        workers=0,
+        salt_file=folder / "salt",
+    )
+    return folder / "films"

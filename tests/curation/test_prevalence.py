@@ -12,7 +12,8 @@ import pytest
 import qoqdata as library
 from qoqdata.curation.audit.prevalence import AGREES, CHOSEN, FEW, LIMITED, PREVALENCE, verdict_on
 from tests.cli.conftest import qoqdata  # noqa: F401
-from tests.curation.film_table import Film, built
+from tests.curation.film_table import Film, built, requested
+from tests.pipeline.conftest import mapping as film_mapping
 
 #: Breast ultrasound, as published.
 PUBLISHED = {"benign": 437, "malignant": 210, "normal": 133}
@@ -143,3 +144,40 @@ def test_the_audit_the_command_and_the_page_tell_it(
     merged = built(tmp_path / "merged", films(lambda _: "a"), expected=EXPECTED)
     told = library.audit(merged).mismapped["verdict"].to_list()
     assert told == ["merged: Opaque answered as Clear"]
+
+
+def test_a_build_of_a_whole_source_tells_it(
+    tmp_path: Path,
+    qoqdata: Callable,  # noqa: F811
+) -> None:
+    """By the counts of the mapping: 10 clear ones and 30 opaque ones, which change places here."""
+
+    def said(label: Callable[[int], str], count: int = 40) -> tuple[int, str, list[dict]]:
+        root = tmp_path / f"{label(0)}{label(1)}{count}"
+        mapping = root / "mapping.yaml"
+        requested(root / "again", films(label)[:count], "films", expected=EXPECTED)
+        own = film_mapping("films") | {"expected": EXPECTED}
+        own["table"] |= {"split": "set", "context": "note"}
+        mapping.write_text(json.dumps(own))
+        call = ("build", "image_table", "--raw", root / "again", "--mapping", mapping)
+        code, out, _ = qoqdata(*call, "--workers", 0, "--out", root / "one")
+        told = json.loads(qoqdata(*call, "--workers", 0, "--out", root / "two", "--json")[1])
+        return code, " ".join(out.split()), told["unlikely_labels"]
+
+    line = "films, diagnosis: Clear is right 30 times, where published counts have 10 (inverted:"
+    code, out, told = said(lambda n: "baaa"[n % 4])
+    assert code == 0 and line in out and "more: qoqdata audit" in out
+    assert told == [
+        {
+            "source": "films",
+            "task": "diagnosis",
+            "label": "Clear",
+            "expected": 10,
+            "found": 30,
+            "verdict": "inverted: Clear, Opaque",
+        }
+    ]
+    assert said(lambda n: "abbb"[n % 4])[2] == []
+    # A part of a copy is for the audit: which part it is, a build cannot know.
+    code, out, told = said(lambda n: "baaa"[n % 4], 36)
+    assert told == [] and "published counts" not in out

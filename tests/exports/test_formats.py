@@ -28,6 +28,12 @@ def without_ecg(wanted: dict[str, dict]) -> dict[str, dict]:
     return {id_: row for id_, row in wanted.items() if row["ecg"] is None}
 
 
+def told_how(record: dict) -> str:
+    """How to answer: boxes are asked for where they are the question."""
+    marked = len(record["images"]) if record["kind"] == "boxes" else 0
+    return f"\n\n{instruction(record, marked=marked, frame='thousandths')}"
+
+
 def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -113,7 +119,7 @@ def test_verl_rows(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
         record = wanted[row["extra_info"]["index"]]
         (turn,) = row["prompt"]
         shown = "<image>" * len(record["images"])
-        told = turn["content"].removesuffix(f"\n\n{instruction(record)}")
+        told = turn["content"].removesuffix(told_how(record))
         assert turn["content"].startswith(shown) and told != turn["content"]
         if record["context"] is None and not any(map(is_given, record["regions"] or ())):
             assert told.removeprefix(shown) == record["question"]
@@ -143,8 +149,8 @@ def test_verl_reads_it(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
         shown = [part["image"].size for part in turn["content"] if part["type"] == "image"]
         assert shown == [(info["width"], info["height"]) for info in infos]
         last = turn["content"][-1]
-        told = f"{record['question']}\n\n{instruction(record)}"
-        assert last["type"] == "text" and last["text"].endswith(f"\n\n{instruction(record)}")
+        told = f"{record['question']}{told_how(record)}"
+        assert last["type"] == "text" and last["text"].endswith(told_how(record))
         if record["context"] is None and not any(map(is_given, record["regions"] or ())):
             assert last["text"] == told
         assert record["question"] in last["text"]

@@ -12,6 +12,7 @@ import pytest
 from qoqdata.dataset import Dataset
 from qoqdata.exports.formats import FORMATS
 from qoqtrain.data.prompt import TextPart, prompt
+from qoqtrain.rewards import score, truth_of_record
 from tests.records.sound_rows import image_row, region
 from tests.stream.sets import Part, entry, seal, write_rows
 
@@ -98,3 +99,29 @@ def test_a_given_region_is_no_box_to_be_found(asked: Dataset, tmp_path: Path) ->
     boxes = {line["id"]: line.get("bbox") for line in lines}
     # Of two regions, one is to be found: columns 0 to 2, all 4 rows.
     assert boxes == {"a" * 32: None, "b" * 32: [0.0, 0.0, 2.0, 4.0], "c" * 32: None}
+
+
+def test_an_answer_about_boxes_holds_them_as_one_reader_drew_them(tmp_path: Path) -> None:
+    """Thousandths of 6 x 4 pixels by hand; all boxes of two readers would be one too many."""
+    drawn = [
+        region(label="edge", x_min=0.0, x_max=3.0, y_min=0.0, y_max=2.0, reader="R1"),
+        region(label="edge", x_min=0.0, x_max=3.0, y_min=0.0, y_max=4.0, reader="R2"),
+        region(label="spot", x_min=3.0, x_max=6.0, y_min=1.0, y_max=4.0, reader="R2"),
+    ]
+    none = dict.fromkeys(("options", "labels", "uncertain", "absent"))
+    row = image_row(kind="boxes", answer="edge, spot", regions=drawn, **none)
+    shard = write_rows(tmp_path / "set", Part("films", "chest_xray", (1,)), 0, [row], row_group=5)
+    dataset = seal(tmp_path / "set", [shard], {"films": entry("chest_xray")})
+    FORMATS["sharegpt"](dataset, tmp_path / "out")
+    (line,) = map(json.loads, (tmp_path / "out" / "train.jsonl").read_text().splitlines())
+    human, answer = (turn["value"] for turn in line["conversations"])
+    assert "a JSON list in a ```json block" in human and "thousandths" in human
+    width, height = (row["image_info"][0][side] for side in ("width", "height"))
+    told = [
+        {"bbox_2d": [0, 0, round(3000 / width), 1000], "label": "edge"},
+        {"bbox_2d": [round(3000 / width), round(1000 / height), 1000, 1000], "label": "spot"},
+    ]
+    assert answer == f"```json\n{json.dumps(told)}\n```\n\\boxed{{edge, spot}}"
+    truth = truth_of_record(row, frame="thousandths")
+    (found,) = score([answer], [truth], "qoq_med_code")
+    assert found["answer"] == 1.0 and found["grounding"] > 0.99

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,21 @@ from qoqtrain.adapters import export_rewards
 from qoqtrain.rewards import score, truth_of_record
 
 
-def said(answer: str) -> str:
-    return f"<think>It looks like it.</think>\n\\boxed{{{answer}}}"
+def said(answer: str, boxes: str = "") -> str:
+    return f"<think>It looks like it.</think>\n{boxes}\\boxed{{{answer}}}"
+
+
+def drawn(row: dict[str, Any]) -> str:
+    """The boxes of an exported row in thousandths by hand, where they are the question."""
+    if row["kind"] != "boxes":
+        return ""
+    boxes = []
+    for region in json.loads(row["regions"]):
+        width, height = row["image_sizes"][region["image"]]
+        xs = [round(region[x] * 1000 / width) for x in ("x_min", "x_max")]
+        ys = [round(region[y] * 1000 / height) for y in ("y_min", "y_max")]
+        boxes.append({"image": region["image"], "bbox_2d": [xs[0], ys[0], xs[1], ys[1]]})
+    return f"```json\n{json.dumps(boxes)}\n```\n"
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +68,19 @@ def test_verl_scores_what_its_export_holds(
             "extra_info": row["extra_info"] | {"num_turns": 2},
             "reward_router_address": None,
         }
-        right = verl_module.compute_score(
-            solution_str=said(row["reward_model"]["ground_truth"]), **call
-        )
-        assert right == {"score": 1.0, "acc": 1.0}
+        answer, boxes = row["reward_model"]["ground_truth"], drawn(row["extra_info"])
+        right = verl_module.compute_score(solution_str=said(answer, boxes), **call)
+        assert right["acc"] == 1.0 and right["score"] == pytest.approx(1.0, abs=0.02 * bool(boxes))
+        # Labels without their boxes are two thirds of what is asked.
+        bare = verl_module.compute_score(solution_str=said(answer), **call)
+        assert bare["score"] == (2 / 3 if boxes else 1.0)
         wrong = verl_module.compute_score(solution_str=said("zebra crossing"), **call)
         assert wrong["acc"] == wrong["score"] == 0.0
-        bare = wanted[row["extra_info"]["index"]] | {"regions": None}
-        text = f"\\boxed{{{bare['answer']}}}"
-        (ours,) = score([text], [truth_of_record(bare)], "gated")
+        record = wanted[row["extra_info"]["index"]]
+        if record["kind"] != "boxes":
+            record = record | {"regions": None}
+        text = f"\\boxed{{{record['answer']}}}"
+        (ours,) = score([text], [truth_of_record(record)], "gated")
         theirs = verl_module.compute_score(solution_str=text, preset="gated", **call)
         assert theirs == {"score": ours["overall"], "acc": ours["answer"]}
 
@@ -84,6 +102,9 @@ def test_rows_of_another_kind_are_refused_with_a_fix(
     columns = {name: ["a"] for name in ("id", "question", "kind", "answer", "options")}
     with pytest.raises(UsageError, match=r"a row has no number.*export SET --to trl"):
         export_rewards.reward([said("a")], **columns)
+    columns |= {"kind": ["boxes"], "number": [None]}
+    with pytest.raises(UsageError, match=r"a row has no regions.*export SET --to trl"):
+        export_rewards.reward([said("a")], **columns)
 
 
 def test_trl_scores_conversations_and_texts(varied: Dataset, wanted: dict, tmp_path: Path) -> None:
@@ -95,10 +116,14 @@ def test_trl_scores_conversations_and_texts(varied: Dataset, wanted: dict, tmp_p
     # TRL repeats a row for each of its completions, and hands over every column.
     rows = [row for row in data for _ in range(2)]
     columns = {name: [row[name] for row in rows] for name in data.column_names}
-    texts = [said(row["answer"] if i % 2 else "zebra crossing") for i, row in enumerate(rows)]
+    texts = [
+        said(row["answer"], drawn(row)) if i % 2 else said("zebra crossing")
+        for i, row in enumerate(rows)
+    ]
     for completions in (texts, [[{"role": "assistant", "content": text}] for text in texts]):
         rewards = export_rewards.reward(completions=completions, completion_ids=[], **columns)
-        assert rewards == [float(i % 2) for i in range(len(rows))]
+        assert rewards == pytest.approx([float(i % 2) for i in range(len(rows))], abs=0.02)
+    assert {"boxes"} < set(columns["kind"])
     assert len(rows) == 2 * sum(
         row["split"] == "train" and row["ecg"] is None for row in wanted.values()
     )

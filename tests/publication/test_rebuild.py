@@ -149,3 +149,26 @@ def test_nothing_is_built_into_a_corrected_set(tmp_path: Path) -> None:
     # The set that it was made from goes on, and what was relabelled there stays out.
     build_set(tmp_path / "set", "lc25000")
     assert record["id"] not in {one["id"] for one in open_dataset(tmp_path / "set")}
+
+
+def test_nothing_is_built_into_a_rebuilt_set(staged: Dataset, tmp_path: Path) -> None:
+    """Its sources have no build there, from which a new manifest could list them."""
+    out = tmp_path / "out"
+    here = BuildSetting(SALT, workers=0)
+    rebuild(staged, {"lc25000": raw_of("lc25000")}, out, here)
+    before = (out / "manifest.json").read_bytes()
+    with pytest.raises(UsageError, match="holds ham10000, lc25000, ptb_xl, which no build made"):
+        build_set(out, "busi")
+    assert (out / "manifest.json").read_bytes() == before
+    assert list(find(open_dataset(out))) == []
+    # The same release may be rebuilt there again, with more raw folders than before.
+    rebuild(staged, {"lc25000": raw_of("lc25000")}, out, here)
+    assert (out / "manifest.json").read_bytes() == before
+
+
+def test_nothing_is_rebuilt_into_another_set(staged: Dataset, tmp_path: Path) -> None:
+    built = build_set(tmp_path / "set", "busi")
+    with pytest.raises(UsageError, match="holds another data set"):
+        rebuild(staged, {"lc25000": raw_of("lc25000")}, tmp_path / "set", ELSEWHERE)
+    assert list(find(open_dataset(tmp_path / "set"))) == []
+    assert list(open_dataset(tmp_path / "set").manifest.sources) == list(built.manifest.sources)

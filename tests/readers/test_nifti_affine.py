@@ -43,6 +43,22 @@ def test_neither_form_says_that_the_side_is_not_known(tmp_path: Path) -> None:
     volume = nifti.read_nifti(path)
     np.testing.assert_allclose(volume.affine, nib.load(path).affine)
     assert any("left and right are not known" in repair for repair in volume.repairs)
+    assert volume.sideless == "neither sform nor qform is set"
+
+
+@pytest.mark.parametrize(("qfac", "mirrored"), [(1, True), (-1, False)])
+def test_forms_that_call_different_sides_the_left_one_tell_no_side(
+    tmp_path: Path, qfac: int, mirrored: bool
+) -> None:
+    """The sform leads to the left along i. So does a qform that is turned by half about k; one
+    without a turn leads to the right."""
+    path = write(tmp_path / "a.nii", ramp((3, 4, 5), "int16"), np.diag([-2.0, 2, 2, 1]))
+    assert nifti.read_nifti(path).sideless is None
+    turns = {"quatern_b": 0, "quatern_c": 0, "quatern_d": 0 if mirrored else 1}
+    patch(path, qform_code=1, pixdim=[qfac, 2, 2, 2, 1, 1, 1, 1], **turns)
+    volume = nifti.read_nifti(path)
+    assert (volume.sideless is not None) == mirrored
+    assert ("sform and qform call different sides the left one" in volume.repairs) == mirrored
 
 
 @pytest.mark.parametrize(("code", "scale"), [(1, 1000), (3, 0.001), (2, 1), (0, 1)])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from qoqdata.errors import UnreadableFile
@@ -68,7 +68,7 @@ def write_raw(folder: Path, fmt: str, stored: np.ndarray, encoded: bytes) -> Pat
 
 
 @pytest.mark.parametrize("fmt", BITS)
-@pytest.mark.parametrize("samples", [1, 2, 3, 7, 501])
+@pytest.mark.parametrize("samples", [2, 3, 7, 501])
 def test_what_wfdb_writes_comes_back_exactly(tmp_path: Path, fmt: str, samples: int) -> None:
     if fmt in ("508", "516", "524"):
         pytest.importorskip("soundfile")
@@ -80,8 +80,7 @@ def test_what_wfdb_writes_comes_back_exactly(tmp_path: Path, fmt: str, samples: 
     assert np.array_equal(recording.signal, expected)
     assert recording.signal.dtype == np.float32
     assert recording.repairs == ()
-    if samples > 1:
-        assert recording.valid.all()
+    assert recording.valid.all()
 
 
 @pytest.mark.parametrize("fmt", ENCODERS)
@@ -104,13 +103,14 @@ def test_sizes_are_consistent(fmt: str, samples: int) -> None:
 
 @given(
     fmt=st.sampled_from(["16", "212", "80", "24", "32"]),
-    samples=st.integers(1, 40),
+    samples=st.integers(2, 40),
     leads=st.integers(1, 4),
     seed=st.integers(0, 2**31),
 )
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_round_trip_property(tmp_path: Path, fmt: str, samples: int, leads: int, seed: int) -> None:
     stored = walk(BITS[fmt], (samples, leads), seed)
+    assume((stored != stored[0]).any())  # a flat recording is refused
     stem = write(tmp_path, fmt, stored, names=["I", "II", "III", "V1"][:leads])
     assert np.array_equal(read_ecg(stem).signal, (stored.T / 200.0).astype(np.float32))
 

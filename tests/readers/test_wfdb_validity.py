@@ -47,6 +47,28 @@ def test_values_of_all_missing_leads_are_not_listed(tmp_path: Path) -> None:
         read_ecg(dat(tmp_path, stored))
 
 
+def test_a_flat_lead_with_gaps_is_flat(tmp_path: Path) -> None:
+    """The gaps cut its 0.12 s into runs that are shorter than the lead."""
+    stored = noise()
+    stored[:, 0] = 7
+    stored[[20, 40], 0] = -32768
+    recording = read_ecg(dat(tmp_path, stored))
+    assert recording.valid.any(axis=1).tolist() == [False, True, True]
+
+
+def test_a_recording_without_a_usable_sample_is_refused(tmp_path: Path) -> None:
+    """Flat leads are measured, so that none is `marked as missing`, and yet nothing is to see."""
+    stored = noise()
+    stored[:] = 7
+    with pytest.raises(UnreadableFile, match="flat, saturated or missing throughout"):
+        read_ecg(dat(tmp_path, stored))
+    stored[:, 0] = noise()[:, 0]
+    recording = read_ecg(dat(tmp_path, stored))
+    assert recording.valid.any(axis=1).tolist().count(True) == 1
+    assert len(recording.masked) == len(recording.leads) - 1
+    assert all(note.endswith(": 100% unusable, masked") for note in recording.masked)
+
+
 @pytest.mark.parametrize(
     ("adc", "stop", "caught"),
     [

@@ -333,6 +333,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
         "millivolts as electrodes give them",
     ),
     "no sample": (ecg(signal=[[], []], valid=[[], []]), "ecg.signal", "leads x samples"),
+    "nothing usable": (
+        ecg(valid=[[False] * 3] * 2),
+        "ecg.valid",
+        "a lead has a usable sample",
+    ),
     "mask of one lead": (ecg(valid=[[True] * 3]), "ecg.valid", "the mask has the signal's shape"),
     "mask too short": (
         ecg(valid=[[True] * 3, [True] * 2]),

@@ -86,7 +86,8 @@ def test_a_variable_layout_with_a_lost_segment_is_one_unit(tmp_path: Path) -> No
     card, settings = source.configure(source.card, MAPPING)
     (record,) = source.convert(unit, Job(card, open_raw(tmp_path), mapping=settings))
     assert record.ecg.valid.tolist() == [[True] * 8 + [False] * 13]
-    assert record.notes == ("segment 3: masked (a file of it is missing)",)
+    masked = "lead II: 62% unusable, masked"  # 13 of 21 samples
+    assert record.notes == ("segment 3: masked (a file of it is missing)", masked)
 
 
 def test_damaged_segments_and_their_files_stay_with_their_record(tmp_path: Path) -> None:
@@ -202,3 +203,20 @@ def test_whatever_header_is_damaged_every_file_has_a_row(tmp_path: Path, name: s
         (tmp_path / name).write_bytes(bytes(flipped))
         rows = [file for item in _planned(tmp_path) for file in item.files]
         assert everything <= set(rows), bit
+
+
+def test_a_flat_recording_is_quarantined_with_its_reason(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    _write(raw, "beats", comment="#Dx: 1")
+    _write(raw, "flat", comment="#Dx: 1")
+    np.full(8, 5, "<i2").tofile(raw / "flat.dat")
+    line = "flat.dat 16 1000/mV 16 0 5 40 0 II"
+    (raw / "flat.hea").write_text(f"flat 1 100 8\n{line}\n#Dx: 1\n")
+    request = SourceRequest(source="wfdb_folder", raw=raw, mapping=MAPPING)
+    setting = BuildSetting(Salt(b"s" * 32), workers=0)
+    manifest = build(BuildConfig(sources=(request,)), tmp_path / "set", setting)
+    counts = manifest.sources["ecgs"].counts
+    assert (counts.converted, counts.quarantined) == (1, 1)
+    (row,) = pq.read_table(tmp_path / "set" / "quarantine" / "ecgs.parquet").to_pylist()
+    assert (row["unit"], row["reason"]) == ("flat", "unreadable_file")
+    assert "no lead has a usable sample" in row["message"]

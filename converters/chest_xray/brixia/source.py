@@ -59,7 +59,9 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     """The score of each zone and of the whole, the affected zones, and the worse side."""
     facts, card = unit.facts, job.card
     path = job.raw.resolve(unit.files[0])
-    images, notes, header = dicoms.file_images(path, [None], frames=1, limits=job.limits)
+    images, notes, header = dicoms.file_images(
+        path, [None], frames=1, part="CHEST", limits=job.limits
+    )
     size = [header.original_rows, header.original_columns]
     if size != facts["size"]:
         what = f"has {size} rows and columns, and the table says {facts['size']}"

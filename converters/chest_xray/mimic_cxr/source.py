@@ -117,7 +117,7 @@ def _read(relative: str, job: Job) -> tuple[Image, tuple[str, ...]]:
     path = job.raw.resolve(relative)
     if job.options["images"] == "jpg":
         return image_from_file(path, limits=job.limits)
-    images, notes, _ = dicoms.file_images(path, [None], frames=1, limits=job.limits)
+    images, notes, _ = dicoms.file_images(path, [None], frames=1, part="CHEST", limits=job.limits)
     return images[0], notes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from qoqdata.boxes import cut, iou
+from qoqdata.boxes import cut, iou, turned
 from qoqdata.records.content import Image, Region
 from qoqdata.sources.asking import pick
 from qoqdata.sources.protocol import Skipped
@@ -31,7 +31,12 @@ def regions_of(
     across = width / (image.original_width or width)
     down = height / (image.original_height or height)
     regions, clipped = [], 0
-    for reader, label, (x_min, y_min, x_max, y_max) in boxes:
+    # The table gives them in pixels of the file, which the image may have been turned from.
+    file_size = image.original_width or width, image.original_height or height
+    if image.turn >= 5:
+        file_size = file_size[::-1]
+    for reader, label, corners in boxes:
+        x_min, y_min, x_max, y_max = turned(tuple(corners), file_size, image.turn)
         stated = (x_min * across, y_min * down, x_max * across, y_max * down)
         box = cut(stated, (width, height))
         if box is None:

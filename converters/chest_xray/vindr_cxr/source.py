@@ -37,7 +37,9 @@ def plan(job: Job) -> Iterator[Planned]:
 def convert(unit: Unit, job: Job) -> list[Converted]:
     """The film with up to four questions: findings, diseases, all boxes, and what is in one."""
     path = job.raw.resolve(unit.files[0])
-    images, notes, header = dicoms.file_images(path, [None], frames=1, limits=job.limits)
+    images, notes, header = dicoms.file_images(
+        path, [None], frames=1, part="CHEST", limits=job.limits
+    )
     image = replace(images[0], view=images[0].view or "PA")
     shared: dict[str, Any] = {"images": (image,), "age": header.age, "sex": header.sex}
     asked: list[Converted] = []

@@ -61,7 +61,9 @@ def about_masses(facts: Mapping[str, Any], scan: Volume, mask: Volume, job: Job)
     cut = cut_masses(scan, tumour, policy, job)
     shown = {"images": cut.images, "notes": cut.notes}
     side = side_of_tumour(mask)
-    if side is None:
+    if mask.sideless is not None:
+        yield Skipped("side", "side_not_known", f"left and right are not known: {mask.sideless}")
+    elif side is None:
         yield Skipped("side", "not_told", "the mask does not show two kidneys, one with the tumour")
     else:
         yield ask(job.card, "side", [side]) | shown

@@ -1,9 +1,9 @@
 """The lines of a machine's report as labels: what each asserts, and what it only considers.
 
 A line is read word by word with the phrases of `phrases.csv`, the longest first. A word of doubt
-(possible, consider, may be due to) makes uncertain whatever follows it in the line; `or` makes
-uncertain what stands on both its sides. A line with a word that neither a phrase nor a filler
-accounts for is not read at all: it may say `no longer`.
+(possible, consider, may be due to) makes uncertain whatever follows it in the line or, at its end,
+what stands before it; `or` makes uncertain what stands on both its sides. A line with a word that
+neither a phrase nor a filler accounts for is not read at all: it may say `no longer`.
 """
 
 from __future__ import annotations
@@ -82,18 +82,23 @@ def read_line(line: str) -> tuple[Statement, ...] | None:
         text = spelling.sub(plain, text)
     statements: list[tuple[str, str]] = []
     doubts: list[bool] = []
-    doubted = False
+    doubted = trailing = False
     for phrase, (kind, label) in _parsed(text.split()):
         if kind == "unknown":
             return None
         if kind == "doubt":
-            doubted = True
+            doubted = trailing = True
             if phrase == _EITHER:
                 doubts = [True] * len(doubts)
         elif kind in LABELLED:
             statements.append((kind, label))
-            # A warning is one, however politely it is put; so is the verdict on the whole.
-            doubts.append(doubted and kind in ("rhythm", "finding"))
+            # A warning is one, however politely it is put. The verdict on the whole is doubted by
+            # the word before it alone: what a line considers may be abnormal for sure.
+            doubts.append(kind != "quality" and (trailing if kind == "overall" else doubted))
+        if kind not in ("doubt", "filler"):
+            trailing = False
+    if trailing and doubts and statements[-1][0] != "quality":
+        doubts[-1] = True
     pairs = zip(statements, doubts, strict=True)
     return tuple(Statement(kind, label, not doubt) for (kind, label), doubt in pairs)
 

@@ -176,6 +176,8 @@ def _lesions(case: _Case, card: Card) -> dict[str, Any] | Skipped:
 def _side(case: _Case, levels: Sequence[int], card: Card) -> dict[str, Any] | Skipped:
     if not case.infarct.levels:
         return Skipped("side", "no_infarct", "the mask is empty")
+    if (why := case.mask.sideless) is not None:
+        return Skipped("side", "side_not_known", f"left and right are not known: {why}")
     if case.infarct.side is None:
         return Skipped("side", "near_midline", "the mask does not tell a side")
     if not case.infarct.all_touch(levels):

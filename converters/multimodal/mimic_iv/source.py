@@ -118,7 +118,7 @@ def _shown_at(hour: int, unit: Unit, events: list[Event], job: Job) -> dict[str,
     if own := unit.facts["recordings"].get(str(hour)):
         read = ecg.read_ecg(job.raw.resolve(own["path"]), limits=job.limits)
         recording = Ecg(read.leads, read.fs, read.signal, read.valid)
-        notes += [*read.repairs, _age_of("ECG", own, hour)]
+        notes += [*read.repairs, *read.masked, _age_of("ECG", own, hour)]
     return {
         "context": "\n".join(told),
         "images": images,

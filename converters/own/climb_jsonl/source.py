@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from qoqdata.boxes import iou
 from qoqdata.contract.card import Card
 from qoqdata.contract.task import Text
 from qoqdata.contract.vocabulary import ANSWER_JOIN, Split
@@ -18,7 +19,12 @@ from qoqdata.errors import BadTable, InputError, Misaligned
 from qoqdata.person import read_age
 from qoqdata.readers import masks
 from qoqdata.records.content import Mask, Record, Region
-from qoqdata.records.images import image_from_file, regions_from_boxes
+from qoqdata.records.images import (
+    check_boxes,
+    check_mask,
+    image_from_file,
+    regions_from_boxes,
+)
 from qoqdata.sources import cells
 from qoqdata.sources.annotations import Annotation, answered
 from qoqdata.sources.mapping import Mapping as SourceMapping
@@ -29,6 +35,8 @@ from qoqdata.sources.rawtree import read_text
 _PLACEHOLDERS = re.compile(r"<(?:image|video|time-series)>\s*")
 _SERIES = ("videos", "time-series")
 _BOX = 4
+#: Intersection over union from which on a box is that of a mask.
+SAME_PLACE = 0.5
 
 
 class ClimbJsonl(SourceMapping):
@@ -88,11 +96,14 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         mask = masks.read_mask(
             job.raw.resolve(unit.files[-1]), codes={1: label}, binarise=True, limits=job.limits
         )
-        if mask.codes.shape != (images[0].height, images[0].width):
-            shape = (images[0].height, images[0].width)
-            raise Misaligned(f"mask {mask.codes.shape}, image {shape}", where=unit.key)
+        check_mask(mask, images[0], where=unit.key)
         label_maps = (Mask(mask.codes),)
-        regions = regions or regions_from_boxes(masks.boxes(mask.codes, mask.table), image=0)
+        around = regions_from_boxes(masks.boxes(mask.codes, mask.table), image=0)
+        if regions and around:
+            _check_same_place(facts["box"], around[0], unit.key)
+        regions = regions or around
+    elif regions:
+        check_boxes(images[0], where=unit.key)
     return [
         Record(
             **fields | {"forms": (facts["wording"],)},
@@ -186,6 +197,16 @@ def _boxes(facts: Mapping[str, Any], mapping: ClimbJsonl) -> tuple[Region, ...] 
     if facts["box"] is None:
         return None
     return (Region(mapping.region or "region", 0, *facts["box"]),)
+
+
+def _check_same_place(box: list[float], around: Region, where: str) -> None:
+    """Raise Misaligned for a box that does not enclose what its mask shows: it may be of another
+    size of the image, or hold width and height for its last corner."""
+    corners = (around.x_min, around.y_min, around.x_max, around.y_max)
+    if iou((box[0], box[1], box[2], box[3]), corners) < SAME_PLACE:
+        what = f"bbox {box} is elsewhere than the mask, which lies in {list(corners)}"
+        fix = "write x_min, y_min, x_max, y_max in pixels of the first image"
+        raise Misaligned(what, where=where, fix=fix)
 
 
 def _demographics(demo: Any, mapping: ClimbJsonl) -> dict[str, Any]:

@@ -74,8 +74,9 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         notes = (*unit.facts["notes"], *notes)
         age, sex = series.header.age, series.header.sex
     else:
+        part = "CHEST" if job.card.domain == "chest_xray" else None
         images, notes, image = dicoms.file_images(
-            paths[0], windows, frames=mapping.frames, limits=job.limits
+            paths[0], windows, frames=mapping.frames, part=part, limits=job.limits
         )
         age, sex = image.age, image.sex
     return [

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from qoqdata.contract.card import Card, MaskCode
-from qoqdata.errors import DuplicateKey, Misaligned
+from qoqdata.errors import DuplicateKey
 from qoqdata.readers import masks
 from qoqdata.readers.limits import Limits
 from qoqdata.records.content import Mask, Record
-from qoqdata.records.images import image_from_file, regions_from_boxes
+from qoqdata.records.images import check_mask, image_from_file, regions_from_boxes
 from qoqdata.sources.annotation_table import join_files
 from qoqdata.sources.annotations import annotated_unit, answered
 from qoqdata.sources.joining import check_pattern
@@ -132,11 +132,7 @@ def convert(unit: Unit, job: Job) -> list[Record]:
         mask_path = job.raw.resolve(unit.files[1])
         label_map = mapping.read_mask(mask_path, limits=job.limits)
         notes += tuple(f"mask: {note}" for note in label_map.notes)
-        shape = (image.height, image.width)
-        if label_map.codes.shape != shape:
-            fix = "bring the mask to the pixels of its image, by nearest neighbour"
-            what = f"mask {label_map.codes.shape}, image {shape}"
-            raise Misaligned(what, where=str(mask_path), fix=fix)
+        check_mask(label_map, image, where=str(mask_path))
         mask = (Mask(label_map.codes),)
         regions = regions_from_boxes(masks.boxes(label_map.codes, label_map.table), image=0)
     return [

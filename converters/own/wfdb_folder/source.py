@@ -108,10 +108,9 @@ def convert(unit: Unit, job: Job) -> list[Record]:
     """All leads in mV at the native rate; age and sex of the header where the table has none."""
     recording = ecg.read_ecg(job.raw.resolve(unit.files[0]), limits=job.limits)
     signal = Ecg(recording.leads, recording.fs, recording.signal, recording.valid)
+    notes = (*recording.repairs, *recording.masked)
     return [
-        Record(
-            **with_person(fields, recording.age, recording.sex), ecg=signal, notes=recording.repairs
-        )
+        Record(**with_person(fields, recording.age, recording.sex), ecg=signal, notes=notes)
         for fields in answered(job.card, job.mapping.task, unit)
     ]
 

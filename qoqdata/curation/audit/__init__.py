@@ -11,7 +11,7 @@ from qoqdata.curation.audit.audit import Audit, ProbedLabels, read_answerers, ru
 from qoqdata.curation.audit.giveaways import GIVEAWAYS
 from qoqdata.curation.audit.held_out import HELD_OUT
 from qoqdata.curation.audit.label_errors import LABEL_ERRORS
-from qoqdata.curation.audit.prevalence import PREVALENCE, compare_prevalence
+from qoqdata.curation.audit.prevalence import PREVALENCE, compare_prevalence, unlikely_in_whole
 from qoqdata.curation.audit.shift import SHIFTS
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "compare_prevalence",
     "read_answerers",
     "run_audit",
+    "unlikely_in_whole",
 ]

@@ -20,7 +20,7 @@ from qoqdata.curation.audit.label_errors import (
     found_before,
     require_cleanlab,
 )
-from qoqdata.curation.audit.prevalence import AGREES, CHOSEN, FEW, LIMITED, compare_prevalence
+from qoqdata.curation.audit.prevalence import FAULTLESS, compare_prevalence
 from qoqdata.curation.audit.shift import prior_shifts
 from qoqdata.dataset import Dataset
 from qoqdata.layout import Layout
@@ -87,7 +87,7 @@ class Audit:
     @property
     def mismapped(self) -> pl.DataFrame:
         """The rows of `prevalence` whose labels no part of a complete copy has so often."""
-        return self.prevalence.filter(~pl.col("verdict").is_in([AGREES, FEW, LIMITED, CHOSEN]))
+        return self.prevalence.filter(~pl.col("verdict").is_in(FAULTLESS))
 
 
 def run_audit(

@@ -45,6 +45,8 @@ FEW = "too few to tell"
 #: Of sets that were built with a limit, whose units are the first and no sample.
 LIMITED = "built with a limit"
 CHOSEN = "a part not drawn by chance"
+#: Verdicts that blame no mapping.
+FAULTLESS = (AGREES, FEW, LIMITED, CHOSEN)
 
 #: How unlikely counts are at most that chance does not explain, all labels together, and at least
 #: those that a mapping does explain.
@@ -71,6 +73,32 @@ def compare_prevalence(dataset: Dataset) -> pl.DataFrame:
                 limited = dataset.manifest.sources[slug].limit is not None
                 rows.append((slug, task, expected.split, *_compared(asked, expected, limited)))
     return pl.DataFrame(rows, schema=PREVALENCE, orient="row")
+
+
+def unlikely_in_whole(dataset: Dataset) -> pl.DataFrame:
+    """Of each source that is there in full the task whose labels lie farthest from what its card's
+    published counts allow; rows of PREVALENCE.
+
+    In full is a source with as many units as its card expects or, where it expects none, a task
+    with as many questions as were published. There chance takes no part, so CHOSEN is told too.
+    """
+    units = {slug: entry.counts.units for slug, entry in dataset.manifest.sources.items()}
+
+    def is_whole(row: Mapping[str, Any]) -> bool:
+        expected = dataset.cards[row["source"]].expected
+        if expected.units is not None:
+            return expected.units == units[row["source"]]
+        questions = expected.labels[row["task"]].questions or row["published"]
+        return bool(row["questions"] == questions)
+
+    found = compare_prevalence(dataset).filter(~pl.col("verdict").is_in([AGREES, FEW, LIMITED]))
+    whole = [is_whole(row) for row in found.iter_rows(named=True)]
+    distance = (pl.col("share") - pl.col("share_published")).abs()
+    return (
+        found.filter(pl.Series(whole, dtype=pl.Boolean))
+        .sort("source", distance, "task", descending=[False, True, False])
+        .unique("source", keep="first", maintain_order=True)
+    )
 
 
 def _compared(asked: pl.DataFrame, expected: ExpectedLabels, limited: bool) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from qoqdata.readers.dicom.belief import agreeing, asks_values, believed
 from qoqdata.readers.dicom.burned_in import burned_in_notes
 from qoqdata.readers.dicom.dataset import OpenFile, located, open_dataset
 from qoqdata.readers.dicom.decode import StoredFrame, stored_frames
+from qoqdata.readers.dicom.film_orientation import film_turn
 from qoqdata.readers.dicom.frames import FrameChoice, places, wanted_frames
 from qoqdata.readers.dicom.geometry import pixel_aspect, pixel_spacing
 from qoqdata.readers.dicom.grey import Frames, grey_frames, grey_plan, words
@@ -22,6 +23,7 @@ from qoqdata.readers.dicom.image_pixel import GREY, ImagePixel, image_pixel
 from qoqdata.readers.dicom.photometric import palette, palette_rgb, rgb
 from qoqdata.readers.dicom.units import not_hounsfield, refuse_window
 from qoqdata.readers.dicom.windowing import Window, ct_window
+from qoqdata.readers.image.exif import upright
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.readers.square_pixels import RESAMPLED, resample_linear, square_size
 
@@ -34,7 +36,8 @@ class DicomImage:
     has the VOI window that was applied to each of them, None for a VOI LUT, a range or a colour
     image. `spacing` is (between rows, between columns) of `frames` in mm,
     `spacing_kind` the element that gives it; `pixel_aspect` is the height of a stored pixel over
-    its width; `original_rows`, `original_columns` and `original_frames` are the stored size.
+    its width; `original_rows`, `original_columns` and `original_frames` are the stored size, `turn`
+    the Exif orientation by which a film was turned (see `film_orientation`), 1 for none.
     `repairs` names all that was not as the standard asks, and what was done about it. The four
     identifiers are raw: hash them, never store them. The other facts are those of `DicomHeader`.
     """
@@ -59,6 +62,7 @@ class DicomImage:
     original_rows: int
     original_columns: int
     original_frames: int
+    turn: int
     repairs: tuple[str, ...]
 
 
@@ -68,6 +72,7 @@ def read_dicom(
     window: Window | str | None = None,
     frames: FrameChoice | None = None,
     square: bool = True,
+    part: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> DicomImage:
     """Read an image through modality, VOI and presentation transforms (PS3.3 C.11, PS3.4 N.2).
@@ -81,6 +86,9 @@ def read_dicom(
         the number of frames in the file; None for all.
     square: resample once to square pixels when PixelSpacing, ImagerPixelSpacing or
         PixelAspectRatio say that they are not.
+    part: the part of the body, such as "CHEST", that the source says all its films show; it goes
+        before that of the header. Films of the trunk are turned to how they are read where
+        PatientOrientation says that they lie otherwise.
 
     MONOCHROME1 and PresentationLUTShape INVERSE are inverted, once. Pixel padding is black.
     Colour is RGB: YBR and palettes are converted, samples of more than 8 bits keep the top 8; ICC
@@ -92,7 +100,8 @@ def read_dicom(
     file lacks a frame that was asked for or cannot take the window; UsageError for an unknown
     window name.
     """
-    return read_windows(path, (window,), frames=frames, square=square, limits=limits)[0]
+    read = read_windows(path, (window,), frames=frames, square=square, part=part, limits=limits)
+    return read[0]
 
 
 def read_windows(
@@ -101,6 +110,7 @@ def read_windows(
     *,
     frames: FrameChoice | None = None,
     square: bool = True,
+    part: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[DicomImage, ...]:
     """One image for each of several windows; a file of one frame is decoded once for all.
@@ -117,7 +127,7 @@ def read_windows(
                 _check_window(file, pixel, request, indices)
         pixel, source = _borne_out(file, pixel, _frames(pixel), indices[0])
         return tuple(
-            _read(file, pixel, source, indices, window, square=square, limits=limits)
+            _read(file, pixel, source, indices, window, square=square, part=part, limits=limits)
             for window in choices
         )
 
@@ -157,6 +167,7 @@ def _read(
     window: Window | None,
     *,
     square: bool,
+    part: str | None,
     limits: Limits,
 ) -> DicomImage:
     dataset = file.dataset
@@ -182,6 +193,10 @@ def _read(
         out = np.empty((len(indices), rows, columns) + (() if grey else (3,)), np.uint8)
         for index, image in images:
             out[place[index]] = resample_linear(image, (rows, columns))
+    turn = film_turn(facts, part)
+    if turn.value > 1:
+        out = np.stack([upright(frame, turn.value) for frame in out])
+        spacing = spacing[::-1] if spacing is not None and turn.swaps_sides else spacing
     return DicomImage(
         frames=out,
         windows=vois,
@@ -203,7 +218,8 @@ def _read(
         original_rows=pixel.rows,
         original_columns=pixel.columns,
         original_frames=pixel.frames,
-        repairs=tuple(dict.fromkeys((*repairs, *notes, *burned_in_notes(dataset)))),
+        turn=turn.value,
+        repairs=tuple(dict.fromkeys((*repairs, *notes, *turn.notes, *burned_in_notes(dataset)))),
     )
 
 

@@ -86,6 +86,9 @@ def validity(
     present = ~np.isnan(millivolts)
     if moves(millivolts, fs):
         return np.asarray(present)
+    # Gaps cut a lead that holds one value throughout into runs that are no flat lead each.
+    if whole and present.any() and np.ptp(millivolts[present]) == 0:
+        return np.zeros(millivolts.shape, bool)
     starts, lengths = runs(millivolts)
     choice = _flat(lengths, fs, millivolts.size, whole)
     choice |= _saturated(millivolts, starts, lengths, fs, rails)

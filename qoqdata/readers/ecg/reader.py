@@ -25,9 +25,14 @@ def read_ecg(
     WFDB header has to name, beside itself; one that names others is another recording's.
 
     Raises MissingFile, OutsideRoot, UnreadableFile, UnsupportedFormat and TooLarge; never any other
-    exception for damaged input, and never a signal that its own header contradicts.
+    exception for damaged input, and never a signal that its own header contradicts, or one without
+    a usable sample.
     """
-    return _without_free_names(_read(Path(path), limits, signals))
+    recording = _read(Path(path), limits, signals)
+    if not recording.valid.any():
+        what = "no lead has a usable sample: each is flat, saturated or missing throughout"
+        raise UnreadableFile(what, where=str(path), fix="fetch it again, or leave it out")
+    return _without_free_names(recording)
 
 
 def _without_free_names(recording: Recording) -> Recording:

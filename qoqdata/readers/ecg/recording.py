@@ -41,3 +41,15 @@ class Recording:
     def seconds(self) -> float:
         """Duration in seconds."""
         return float(self.signal.shape[1] / self.fs)
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """A note on every lead that is not valid throughout."""
+        if self.valid.all():
+            return ()
+        lost = 1 - self.valid.mean(axis=1)
+        return tuple(
+            f"lead {name}: {share:.0%} unusable, masked"
+            for name, share in zip(self.leads, lost, strict=True)
+            if share > 0
+        )

@@ -35,12 +35,14 @@ class DecodedImage:
 
     bits: 8 for uint8, 9 to 16 for uint16; full range is 0 .. 2**bits - 1.
     repairs: what was changed or left aside on the way, for the provenance of the record.
+    turn: the Exif orientation from which the pixels were brought upright.
     """
 
     pixels: np.ndarray
     bits: int
     format: str
     repairs: tuple[str, ...]
+    turn: int = 1
 
 
 def read_image(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
@@ -61,7 +63,9 @@ def image_from_bytes(
     if samples.orientation != 1:
         pixels = upright(pixels, samples.orientation)
         repairs += (f"Exif orientation {samples.orientation} applied",)
-    return DecodedImage(pixels, bits, samples.format, samples.repairs + repairs)
+    return DecodedImage(
+        pixels, bits, samples.format, samples.repairs + repairs, samples.orientation
+    )
 
 
 def read_stored_values(path: str | Path, *, limits: Limits = DEFAULT_LIMITS) -> StoredValues:

@@ -38,6 +38,8 @@ class Volume:
     where: the file, for messages.
     step: what one step of the stored integers is worth where they are scaled, else 0. A value is
         known to half of it.
+    sideless: why the file does not tell the patient's left from right, although it is shown as if
+        it did; None where it tells. Nothing may be asked of sides then.
     """
 
     voxels: NDArray[Any]
@@ -47,6 +49,7 @@ class Volume:
     repairs: tuple[str, ...] = ()
     where: str = ""
     step: float = 0.0
+    sideless: str | None = None
 
 
 def checked_volume(
@@ -57,6 +60,7 @@ def checked_volume(
     repairs: tuple[str, ...] = (),
     where: str,
     step: float = 0.0,
+    sideless: str | None = None,
     channel: int | None = None,
 ) -> Volume:
     """A Volume from voxels (3-D or 4-D) and an RAS+ mm affine (4, 4); of one channel if asked.
@@ -70,7 +74,7 @@ def checked_volume(
         raise UnreadableFile(fault, where=where, fix="fetch the file again or correct its header")
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     spacing = (float(edges[0]), float(edges[1]), float(edges[2]))
-    volume = Volume(voxels, affine, spacing, source_format, repairs, where, step)
+    volume = Volume(voxels, affine, spacing, source_format, repairs, where, step, sideless)
     return volume if channel is None else one_channel(volume, channel)
 
 

@@ -108,6 +108,7 @@ def read_metaimage(
         source_format="metaimage",
         repairs=repairs + value_repairs + affine_repairs,
         where=header.where,
+        sideless=None if "TransformMatrix" in header.fields else "it has no TransformMatrix",
         channel=channel,
     )
 

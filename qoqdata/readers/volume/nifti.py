@@ -125,7 +125,7 @@ def read_nifti(
     count = int(np.prod(shape, dtype=np.int64))
     values, value_repairs = read_values([payload], dtype, count, slack=slack, limits=limits)
     with np.errstate(all="ignore"):
-        affine, affine_repairs = _affine(header, shape, where)
+        affine, affine_repairs, sideless = _affine(header, shape, where)
     if colours > 1:
         voxels, step = np.moveaxis(values.reshape((colours, *shape[:3]), order="F"), 0, 3), 0.0
     else:
@@ -137,6 +137,7 @@ def read_nifti(
         repairs=repairs + dtype_repairs + value_repairs + affine_repairs,
         where=where,
         step=step,
+        sideless=sideless,
         channel=channel,
     )
 
@@ -272,9 +273,9 @@ def _scaled(voxels: NDArray[Any], header: Nifti1Header, where: str) -> tuple[NDA
 
 def _affine(
     header: Nifti1Header, shape: tuple[int, ...], where: str
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """RAS+ mm affine (4, 4) and what had to be settled on the way."""
-    repairs = _settle_pixdim(header)
+) -> tuple[NDArray[np.float64], tuple[str, ...], str | None]:
+    """RAS+ mm affine (4, 4), what had to be settled on the way, and why sides are not known."""
+    repairs, sideless = _settle_pixdim(header), None
     unit = int(header["xyzt_units"]) & 7
     scale = MM_PER_UNIT.get(unit, 1.0)
     if unit == 0:
@@ -300,20 +301,30 @@ def _affine(
             "; ".join(repairs), where=where, fix="correct the sform or qform in the header"
         )
     if not forms:
-        repairs.append("neither sform nor qform is set: left and right are not known, LAS taken")
+        sideless = "neither sform nor qform is set"
+        repairs.append(f"{sideless}: left and right are not known, LAS taken")
         forms["pixdim"] = to_mm @ _centred(header, shape)
     if len(forms) == 2:
         corners = [grid_corners(form, shape) for form in forms.values()]
         apart = float(np.linalg.norm(corners[0] - corners[1], axis=1).max())
         if apart > FORMS_AGREE_MM:
             repairs.append(f"sform and qform are up to {apart:.4g} mm apart: sform taken")
+        if _mirrored(*forms.values()):
+            sideless = "sform and qform call different sides the left one"
+            repairs.append(sideless)
     affine = next(iter(forms.values()))
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     sizes = np.asarray(header["pixdim"][1:4], dtype=np.float64) * scale
     if not np.allclose(edges, sizes, rtol=SIZES_AGREE):
         text = " x ".join(f"{size:g}" for size in sizes)
         repairs.append(f"pixdim says {text} mm, the affine says otherwise: affine taken")
-    return affine, tuple(repairs)
+    return affine, tuple(repairs), sideless
+
+
+def _mirrored(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether the axis that leads to the patient's side leads to the other one in `other`."""
+    axis = int(np.abs(one[0, :3] / np.linalg.norm(one[:3, :3], axis=0)).argmax())
+    return bool(one[0, axis] * other[0, axis] < 0)
 
 
 def _check_unstated_unit(header: Nifti1Header, where: str) -> None:

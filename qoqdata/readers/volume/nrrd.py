@@ -88,6 +88,7 @@ def read_nrrd(
         source_format="nrrd",
         repairs=repairs + value_repairs,
         where=header.where,
+        sideless=None if header.fields.get("space", "").lower() in SPACES else "it names no space",
         channel=channel,
     )
 

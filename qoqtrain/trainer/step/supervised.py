@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.answer_format import response
+from qoqdata.answer_format import objects, response
 from qoqdata.boxes import Box, clipped, whole_corners
 from qoqdata.errors import QoqdataError, UsageError
+from qoqdata.question import one_reading
 from qoqtrain.rewards import Truth
 from qoqtrain.rewards.truth import TrueRegion
 from qoqtrain.trainer.questions import StepQuestions
@@ -76,13 +76,15 @@ def target_text(facts: Mapping[str, Any], truth: Truth, *, images: int) -> str:
     """The response to a record: its reasoning where it has one, its boxes where they are asked
     for, and the boxed answer.
 
-    Boxes are in the frame that the policy saw, rounded to whole numbers; regions without area are
-    no boxes. Nothing is made up: a record without reasoning teaches none.
+    Boxes are in the frame that the policy saw, rounded to whole numbers, and those of one reader;
+    regions without area are no boxes. Nothing is made up: a record without reasoning teaches none.
     """
     boxes = None
     if images and truth.regions is not None:
-        found = [_box(region, truth, images) for region in truth.regions if not region.is_blank]
-        boxes = json.dumps(found, ensure_ascii=False)
+        found = [region for region in truth.regions if not region.is_blank]
+        marked = one_reading(found, lambda region: region.reader)
+        told = ((region.label, region.image, _corners(region, truth)) for region in marked)
+        boxes = objects(told, images=images)
     return response(facts, boxes)
 
 
@@ -99,11 +101,9 @@ def target_tokens(row: Row, processor: Processor) -> tuple[int, ...]:
     return (*ids, processor.eos_token_id)
 
 
-def _box(region: TrueRegion, truth: Truth, images: int) -> dict[str, Any]:
-    corners = [round(corner) for corner in region.corners]
-    if (size := truth.size(region.image)) is not None:
-        seen = truth.seen_sizes[region.image] if truth.seen_sizes else size
-        box = Box(*clipped(region.corners, size))
-        corners = list(whole_corners(box, stored_size=size, seen_size=seen, frame=truth.frame))
-    place = {"image": region.image} if images > 1 else {}
-    return {**place, "bbox_2d": corners, "label": region.label}
+def _corners(region: TrueRegion, truth: Truth) -> Sequence[int]:
+    if (size := truth.size(region.image)) is None:
+        return [round(corner) for corner in region.corners]
+    seen = truth.seen_sizes[region.image] if truth.seen_sizes else size
+    box = Box(*clipped(region.corners, size))
+    return whole_corners(box, stored_size=size, seen_size=seen, frame=truth.frame)

@@ -106,6 +106,32 @@ def test_one_clear_box_is_given_to_be_named(tmp_path: Path) -> None:
     assert (given.x_min, given.y_min, given.x_max, given.y_max) == (1, 1, 9, 9)
 
 
+@pytest.mark.parametrize(
+    ("axes", "corners"),
+    [
+        (["L", "F"], (1, 2, 11, 12)),
+        (["R", "F"], (29, 2, 39, 12)),  # of 40 columns: 40 - 11, 40 - 1
+        (["F", "R"], (8, 1, 18, 11)),  # of 20 rows, which become columns: 20 - 12, 20 - 2
+    ],
+)
+def test_boxes_follow_a_film_that_is_stored_otherwise_than_it_is_read(
+    tmp_path: Path, axes: list[str], corners: tuple[float, ...]
+) -> None:
+    readings = {name: ({"ILD"}, [("ILD", 1.0, 2.0, 11.0, 12.0)]) for name in ("R8", "R9", "R10")}
+    asked = _converted(tmp_path, readings, PatientOrientation=axes, Modality="DX")
+    boxes = asked["boxes"]
+    assert isinstance(boxes, Record)
+    (image,) = boxes.images or ()
+    sideways = axes == ["F", "R"]
+    assert (image.width, image.height) == ((20, 40) if sideways else (40, 20))
+    assert (image.original_width, image.original_height) == (image.width, image.height)
+    for region in boxes.regions or ():
+        assert (region.x_min, region.y_min, region.x_max, region.y_max) == corners
+    # The ramp is darkest at the first stored pixel.
+    corner = {"L": (0, 0), "R": (0, -1), "F": (0, -1)}[axes[0]]
+    assert image.pixels[corner] == image.pixels.min()
+
+
 def test_no_majority_takes_one_question_and_not_the_other(tmp_path: Path) -> None:
     """Three readers who see three things agree on no finding; on the disease two do."""
     asked = _converted(

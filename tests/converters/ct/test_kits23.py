@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from qoqdata.converters.ct.kits23.bodies import (
@@ -22,6 +23,7 @@ from qoqdata.sources.card import settle_options
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Job, Skipped, Unit
 from qoqdata.sources.rawtree import open_raw
+from tests.readers.nifti_files import patch
 
 SOURCE = find_source("kits23")
 #: Array axes run down, to the back and to the left, as in the real files; 5, 2 and 2 mm.
@@ -112,6 +114,29 @@ def test_sides_are_the_patients(flip: tuple[int, int, int], side: str) -> None:
     """The same array under an affine that runs the other way is the other kidney."""
     affine = AFFINE @ np.diag([*map(float, flip), 1.0])
     assert side_of_tumour(volume.Volume(codes(), affine, (5, 2, 2), "nifti1")) == side
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        {"sform_code": 0, "qform_code": 0},
+        # Without a rotation the qform leads to the right, and the sform leads to the left.
+        {"qform_code": 1, "quatern_b": 0, "quatern_c": 0, "quatern_d": 0, "sform_code": 1},
+    ],
+)
+def test_no_side_is_asked_where_left_and_right_are_not_known(
+    tmp_path: Path, forms: dict[str, int]
+) -> None:
+    root = case(tmp_path, codes())
+    for path in root.rglob("*.nii.gz"):
+        across_first = np.moveaxis(np.asarray(nib.load(path).dataobj), (2, 1, 0), (0, 1, 2))
+        write_nifti(path, np.ascontiguousarray(across_first), np.diag([-2.0, 2, 5, 1]))
+    assert isinstance(converted(root)["side"], Record)
+    for path in root.rglob("*.nii.gz"):
+        patch(path, pixdim=[1, 2, 2, 5, 1, 1, 1, 1], **forms)
+    found = converted(root)
+    assert isinstance(found["side"], Skipped) and found["side"].reason == "side_not_known"
+    assert isinstance(found["masses"], Record)
 
 
 def test_one_body_of_kidney_tells_no_side() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from qoqdata.errors import UnreadableFile
 from qoqdata.simulation import ecg, write_csv, write_wfdb
 from qoqdata.sources.catalogue import find_source, quirks
 from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
@@ -79,6 +80,21 @@ def converted(raw: Path) -> dict[str, Any]:
         ),
         ("--- Suspect arm lead reversal", ["Suspected lead reversal"], []),
         ("Normal ECG except for rate", ["Otherwise normal ECG"], []),
+        ("Leftward axis", [], []),
+        ("Sinus rhythm with rightward axis", ["Sinus rhythm"], []),
+        ("Borderline left axis deviation", [], ["Left axis deviation"]),
+        ("Left axis deviation - borderline", [], ["Left axis deviation"]),
+        ("Marked left axis deviation", ["Left axis deviation"], []),
+        ("Inferior infarct, probable", [], ["Inferior myocardial infarction"]),
+        ("LVH may be normal variant", ["Left ventricular hypertrophy"], []),
+        ("Probably normal ECG", [], ["Normal ECG"]),
+        (
+            "Possible inferior infarct - abnormal ECG",
+            ["Abnormal ECG"],
+            ["Inferior myocardial infarction"],
+        ),
+        ("Lead reversal suspected", ["Suspected lead reversal"], []),
+        ("Small Q waves in inferior leads", [], []),
         ("*** report made without knowing patient's sex ***", [], []),
     ],
 )
@@ -86,6 +102,7 @@ def test_a_line_says_what_it_asserts_and_what_it_considers(
     line: str, sure: list[str], considered: list[str]
 ) -> None:
     statements = read_line(line)
+    assert statements is not None
     assert [one.label for one in statements if one.certain] == sure
     assert [one.label for one in statements if not one.certain] == considered
 
@@ -207,6 +224,14 @@ def test_a_flat_lead_is_masked_and_told(tmp_path: Path) -> None:
     assert "lead V1: 100% unusable, masked" in shown.notes
 
 
+def test_limb_leads_alone_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, ["Sinus rhythm", "Normal ECG"])
+    signal = np.random.default_rng(1).normal(0, 0.5, (3, 1500))
+    write_wfdb(tmp_path / STEM, signal, 500, ("I", "II", "III"))
+    with pytest.raises(UnreadableFile, match="no lead has a usable sample: leads I II III contra"):
+        converted(tmp_path)
+
+
 def test_known_faults(tmp_path: Path) -> None:
     simulate(tmp_path / "raw", 30, seed=2, quirks=True, seconds=0.5)
     built = build_example(SOURCE, tmp_path / "set", raw=tmp_path / "raw")
@@ -244,3 +269,12 @@ def test_a_path_of_another_patient_is_refused(tmp_path: Path) -> None:
         shutil.move(tmp_path / f"{STEM}{suffix}", tmp_path / f"{other}{suffix}")
     (refused,), _ = planned(tmp_path)
     assert isinstance(refused, Refused) and "of another record" in refused.error.what
+
+
+def test_a_leftward_axis_is_no_deviation(tmp_path: Path) -> None:
+    """Machines call an axis leftward that lies within normal limits, here at -20 degrees."""
+    write(tmp_path, ["Sinus rhythm", "Leftward axis", "LVH", "Borderline ECG"], qrs_axis=-20)
+    found = converted(tmp_path)
+    assert found["axis"].answer == "Normal axis"
+    assert found["findings"].answer == "Left ventricular hypertrophy"
+    assert "Left axis deviation" not in (*found["findings"].labels, *found["findings"].uncertain)

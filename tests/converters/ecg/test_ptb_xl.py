@@ -167,6 +167,7 @@ def test_form_and_rhythm_alone_assert_no_class(raw: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "answer"),
     [
+        ("LAD", "Normal axis"),  # "linkstyp" of the report: -30 to 30 degrees
         ("ALAD", "Left axis deviation"),
         ("RAD", "Right axis deviation"),
         ("MID", "Normal axis"),

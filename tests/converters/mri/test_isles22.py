@@ -13,6 +13,7 @@ from qoqdata.simulation import write_csv, write_nifti
 from qoqdata.sources.catalogue import find_source
 from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import open_raw
+from tests.readers.nifti_files import patch
 
 SOURCE = find_source("isles22")
 SHAPE = (40, 40, 24)
@@ -123,6 +124,17 @@ def test_side_is_the_patients(
     answer = _made(tmp_path, *lesions, affine=affine)["side"].answer
     other = {"Left": "Right", "Right": "Left", "Both": "Both"}
     assert answer == (other[side] if mirrored else side)
+
+
+def test_no_side_is_asked_of_a_mask_that_does_not_tell_left_from_right(tmp_path: Path) -> None:
+    _case(tmp_path, _box(28, 18, 10))
+    _people(tmp_path, "sub-strokecase0001")
+    for path in tmp_path.rglob("*.nii.gz"):
+        patch(path, sform_code=0, qform_code=0)
+    found = _asked(tmp_path)
+    side = found["side"]
+    assert isinstance(side, Skipped) and side.reason == "side_not_known"
+    assert found["volume"].answer and found["lesions"].regions
 
 
 def test_a_lesion_at_the_midline_has_no_side(tmp_path: Path) -> None:

@@ -70,6 +70,19 @@ def test_corners_round_as_those_of_a_prompt():
     assert '"bbox_2d": [3, 0, 10, 4]' in told and '"bbox_2d": [2, 0, 3, 4]' in told
 
 
+def test_one_readers_boxes_are_taught():
+    """Those of all readers would mark a finding as often as it was seen, and earn less."""
+    boxes = [
+        region("a", 0, 0, 0, 10, 10) | {"reader": "R1"},
+        region("a", 0, 1, 0, 10, 10) | {"reader": "R2"},
+        region("b", 0, 20, 20, 30, 30) | {"reader": "R2"},
+    ]
+    truth = truth_of({"answer": "a, b", "regions": boxes, "stored_sizes": [(40, 40)]})
+    text = target_text({"answer": "a, b"}, truth, images=1)
+    (found,) = score([text], [truth], "qoq_med_code")
+    assert text.count("bbox_2d") == 2 and found["grounding"] == 1.0
+
+
 def test_nothing_is_made_up():
     truth = truth_of({"answer": "Normal ECG"})
     assert target_text({"answer": "Normal ECG"}, truth, images=0) == "\\boxed{Normal ECG}"
