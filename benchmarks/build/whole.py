@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import yaml
@@ -71,7 +72,7 @@ def _collection(raw: Path, share: float) -> Command:
     """Each source that has a simulator, of `share` of its units where its card counts them,
     else of its published questions."""
     simulated = set(qoqdata.simulated())
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         drawn = []
         for part in load_collection("qoq_med").parts:
             published = part.published.records if part.published else 0
