@@ -25,9 +25,13 @@ def many_at_a_time(
 ) -> list[Stamp | None]:
     """Stamps of files, several at a time where the file system answers slowly."""
     first, rest = relatives[:_TRIED], relatives[_TRIED:]
-    begin = perf_counter()
-    found = list(map(stamp, first))
-    if perf_counter() - begin < _SLOW * len(first):
+    found, seconds = [], []
+    for relative in first:
+        begin = perf_counter()
+        found.append(stamp(relative))
+        seconds.append(perf_counter() - begin)
+    # Of most: on a machine with much to do, a single look may wait its turn for long.
+    if not rest or sorted(seconds)[len(seconds) // 2] < _SLOW:
         return [*found, *map(stamp, rest)]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         return [*found, *pool.map(stamp, rest)]
