@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from qoqdata.pipeline.place import Place, tail_digest
 from qoqdata.pipeline.process_resources import converting
 from qoqdata.pipeline.receipts import ShardReceipt, SkipCount, Stamps, total_skips
 from qoqdata.pipeline.shards import write_shard
-from qoqdata.pipeline.unit_limits import TimeIsUp, killing, memory_bound, raising
+from qoqdata.pipeline.unit_limits import TimeIsUp, killing, memory_bound
 from qoqdata.pipeline.worker_process import NOWHERE, at_unit
 from qoqdata.readers.identifiers import Identifiers, taking_identifiers
 from qoqdata.readers.raw_file import DIGEST, taking_digests
@@ -180,10 +181,12 @@ def _outcome(unit: Unit, task: ChunkTask, identifiers: Identifiers) -> UnitOutco
     return UnitOutcome(rows, None, skips, identifiers, shown)
 
 
-def convert_here(unit: Unit, task: ChunkTask, tell: Callable[[float], None]) -> UnitOutcome:
-    """As `convert_unit`, within the time that a unit has; `tell` hears of one that takes long."""
+def convert_here(
+    unit: Unit, task: ChunkTask, in_time: AbstractContextManager[object]
+) -> UnitOutcome:
+    """As `convert_unit`, within the time that a unit has: see `unit_limits.raising`."""
     try:
-        with raising(task.job.limits.unit_seconds, tell):
+        with in_time:
             return convert_unit(unit, task)
     except TimeIsUp as error:
         return UnitOutcome((), None, fault=fault_of(error))

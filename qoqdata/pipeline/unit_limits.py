@@ -8,12 +8,13 @@ raises TimeIsUp between two steps of Python code, and memory is not bounded.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ from qoqdata.readers.limits import Limits
 #: Seconds from which on a person is told what is in work, again and again.
 SLOW = 30.0
 _HAS_TIMER = hasattr(signal, "setitimer")
+_VM_DATA = re.compile(rb"^VmData:\s*(\d+)", re.MULTILINE)
 
 
 class TimeIsUp(BaseException):
@@ -59,29 +61,22 @@ def killing(seconds: float, memory: int | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def raising(seconds: float, tell: Callable[[float], None]) -> Iterator[None]:
-    """For the caller's process: TimeIsUp after `seconds`, and `tell` hears of slow work meanwhile.
+def raising(
+    seconds: float, tell: Callable[[float], None]
+) -> Iterator[AbstractContextManager[object]]:
+    """For the caller's process: gives a block, to be entered for one thing after the other, that
+    raises TimeIsUp after `seconds`; `tell` hears of slow work meanwhile.
 
     Nothing is raised off the main thread, where no signal can be handled.
     """
     if not _HAS_TIMER or threading.current_thread() is not threading.main_thread():
-        yield
+        yield nullcontext()
         return
-    begin = time.monotonic()
-
-    def check(number: int, frame: FrameType | None) -> None:
-        passed = time.monotonic() - begin
-        if passed >= seconds:
-            # Once more in a second: what is raised in a destructor gets lost.
-            signal.setitimer(signal.ITIMER_REAL, 1)
-            raise TimeIsUp
-        tell(passed)
-        signal.setitimer(signal.ITIMER_REAL, min(SLOW, seconds - passed))
-
-    handler = signal.signal(signal.SIGALRM, check)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, min(SLOW, seconds))
+    begin, turn = time.monotonic(), _Turn(seconds, tell)
+    handler = signal.signal(signal.SIGALRM, turn.check)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
     try:
-        yield
+        yield turn
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
@@ -89,6 +84,33 @@ def raising(seconds: float, tell: Callable[[float], None]) -> Iterator[None]:
             signal.setitimer(
                 signal.ITIMER_REAL, max(left - (time.monotonic() - begin), 1e-3), interval
             )
+
+
+class _Turn:
+    """The time of one thing; a timer that it leaves behind finds it over."""
+
+    def __init__(self, seconds: float, tell: Callable[[float], None]) -> None:
+        self._seconds, self._tell = seconds, tell
+        self._begin: float | None = None
+
+    def __enter__(self) -> None:
+        self._begin = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, min(SLOW, self._seconds))
+
+    def __exit__(self, *_: object) -> None:
+        self._begin = None
+
+    def check(self, number: int, frame: FrameType | None) -> None:
+        """Handle the timer's signal."""
+        if self._begin is None:
+            return
+        passed = time.monotonic() - self._begin
+        if passed >= self._seconds:
+            # Once more in a second: what is raised in a destructor gets lost.
+            signal.setitimer(signal.ITIMER_REAL, 1)
+            raise TimeIsUp
+        self._tell(passed)
+        signal.setitimer(signal.ITIMER_REAL, min(SLOW, self._seconds - passed))
 
 
 @contextmanager
@@ -115,11 +137,15 @@ def _data_bytes() -> int | None:
     """What the kernel counts against RLIMIT_DATA of this process; None where it does not."""
     if sys.platform != "linux":
         return None
-    with Path("/proc/self/status").open() as lines:
-        for line in lines:
-            if line.startswith("VmData:"):
-                return int(line.split()[1]) * 1024
-    return None
+    found = _VM_DATA.search(os.pread(_status(os.getpid()), 1 << 14, 0))
+    return int(found[1]) * 1024 if found else None
+
+
+@cache
+def _status(process: int) -> int:
+    """What the kernel tells of this process, open: asked for each unit, to open it takes longer
+    than to read it. A forked process has another number, and a file of its own."""
+    return os.open(f"/proc/{process}/status", os.O_RDONLY)
 
 
 @cache

@@ -107,7 +107,8 @@ def _here(
     seconds: float,
     *args: Any,
 ) -> Any:
-    with raising(seconds, partial(_tell, listen, source.card.slug, "its plan")):
+    tell = partial(_tell, listen, source.card.slug, "its plan")
+    with raising(seconds, tell) as in_time, in_time:
         return function(source, *args)
 
 
@@ -120,10 +121,19 @@ def _run_here(
 
 
 def _convert_chunk_here(task: ChunkTask, listen: progress.Listener) -> ShardReceipt:
-    def attempt(unit: Unit) -> UnitOutcome:
-        return convert_here(unit, task, partial(_tell, listen, task.slug, unit.key))
+    at = ""
 
-    return convert_chunk(task, lambda unit: persistently(unit, task, attempt))
+    def tell(seconds: float) -> None:
+        _tell(listen, task.slug, at, seconds)
+
+    def attempt(unit: Unit) -> UnitOutcome:
+        nonlocal at
+        at = unit.key
+        return convert_here(unit, task, in_time)
+
+    # Around all units, for it takes longer to watch the clock anew than to look at it.
+    with raising(task.job.limits.unit_seconds, tell) as in_time:
+        return convert_chunk(task, lambda unit: persistently(unit, task, attempt))
 
 
 @dataclass

@@ -108,7 +108,10 @@ class RawDigests:
     def content(self, state: State, file: BinaryIO) -> bytes:
         """The content of an open file, kept for the next reader of it; its digest is noted."""
         if (content := self._contents.get(state)) is None:
-            content = file.read()
+            # At once: a file that is read to its end is asked three times more where that is.
+            content = file.read(state[2])
+            if len(content) < state[2] or not content:
+                content += file.read()
             if len(content) == state[2]:
                 self._keep(state, content)
         return content

@@ -12,8 +12,9 @@ gain, offset, order of leads and sampling rate leave as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import xxhash
@@ -61,33 +62,67 @@ class Likeness:
     keypoints: bytes | None = None
 
 
+class Sight(NamedTuple):
+    """What is taken of an image while its pixels are at hand, of which `likenesses` makes the rest
+    for many at once: numpy takes longer to be called than for the work of one.
+
+    `small` is the grey image (32, 32).
+    """
+
+    small: NDArray[np.uint8]
+    digest: bytes
+    deviation: float
+    dark: float
+    bright: float
+    keypoints: bytes | None
+
+
 def image_likeness(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> Likeness:
     """Of uint8 pixels (rows, columns) or (rows, columns, 3) RGB; of equal channels as of one.
 
     `encoded` is digested in place of the pixels, where encoding loses something: it is a function
     of them, and what a later reader decodes is not.
     """
+    return likenesses([image_sight(pixels, encoded)])[0]
+
+
+def image_sight(pixels: NDArray[np.uint8], encoded: bytes | None = None) -> Sight:
+    """As `image_likeness`, what is taken of the pixels."""
     import cv2
 
     pixels = _one_channel_if_equal(pixels)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels
     shrunk = _shrunk(np.asarray(grey, np.uint8))
-    small = cv2.resize(shrunk, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
-    thumbnail = cv2.resize(small, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(shrunk, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     _, deviation = cv2.meanStdDev(grey)
-    _, contrast = cv2.meanStdDev(small)
-    telling = bool(contrast[0, 0] >= _FLAT)
-    return Likeness(
+    large = grey.size >= KEYPOINTS_SIDE**2
+    return Sight(
+        small,
         _digest(pixels) if encoded is None else xxhash.xxh3_128_digest(encoded),
-        _bits(_frequencies(small)) if telling else None,
-        np.rint(thumbnail).astype(np.uint8).tobytes(),
         float(deviation[0, 0]),
         1 - cv2.countNonZero(grey) / grey.size,
-        int(np.count_nonzero(grey == 255)) / grey.size,
-        keypoints(_of_area(shrunk, KEYPOINTS_SIDE))
-        if telling and grey.size >= KEYPOINTS_SIDE**2
-        else None,
+        (grey.size - cv2.countNonZero(cv2.bitwise_not(grey))) / grey.size,
+        keypoints(_of_area(shrunk, KEYPOINTS_SIDE)) if large and _tell(small[None])[0] else None,
     )
+
+
+def likenesses(seen: Sequence[Sight | Likeness]) -> list[Likeness]:
+    """The likeness of each image; of a signal, which has its own already, the same."""
+    sights = [one for one in seen if isinstance(one, Sight)]
+    if not sights:
+        return [one for one in seen if isinstance(one, Likeness)]
+    small = np.stack([one.small for one in sights])
+    bits = _bits(_frequencies(small.astype(np.float64)))
+    squares = small.reshape(-1, THUMBNAIL, 2, THUMBNAIL, 2).sum(axis=(2, 4))
+    thumbnails = np.rint(squares / 4).astype(np.uint8)
+    made = iter(zip(bits, _tell(small).tolist(), thumbnails, strict=True))
+    found = []
+    for one in seen:
+        if isinstance(one, Sight):
+            own, telling, thumbnail = next(made)
+            one = Likeness(one.digest, own if telling else None, thumbnail.tobytes(), *one[2:])
+        found.append(one)
+    return found
 
 
 def signal_likeness(ecg: Ecg) -> Likeness:
@@ -107,7 +142,7 @@ def signal_likeness(ecg: Ecg) -> Likeness:
     lowest, highest = (np.count_nonzero(signal == end) / max(signal.size, 1) for end in ends)
     return Likeness(
         _digest(ecg.signal),
-        _bits(np.diff(_means(energy, _BITS + 1))) if top > 0 else None,
+        _bits(np.diff(_means(energy, _BITS + 1))[None])[0] if top > 0 else None,
         np.rint(curve * (255 / top) if top > 0 else curve).astype(np.uint8).tobytes(),
         float(np.sqrt(variance).mean()),
         float(lowest),
@@ -177,10 +212,18 @@ def _digest(values: NDArray[np.generic]) -> bytes:
     return hasher.digest()
 
 
+def _tell(small: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether the standard deviation of each of (n, 32, 32) is no less than _FLAT."""
+    values = small.reshape(len(small), -1).astype(np.int64)
+    count, total, squares = values.shape[1], values.sum(axis=1), (values * values).sum(axis=1)
+    return np.asarray(count * squares - total * total >= (_FLAT * count) ** 2)
+
+
 def _frequencies(small: NDArray[np.float64]) -> NDArray[np.float64]:
-    """64 magnitudes of low frequencies, of the image and its transposed together."""
+    """Of each of (n, 32, 32) and its transposed together 64 magnitudes of low frequencies."""
     magnitudes = np.abs(_COSINES @ small @ _COSINES.T)
-    return np.asarray((magnitudes + magnitudes.T).take(_UPPER))
+    both = magnitudes + magnitudes.transpose(0, 2, 1)
+    return np.asarray(both.reshape(len(small), -1)[:, _UPPER])
 
 
 def _cosines() -> NDArray[np.float64]:
@@ -195,12 +238,12 @@ _COSINES = _cosines()
 _UPPER = np.ravel_multi_index(np.triu_indices(_FREQUENCIES), (_FREQUENCIES,) * 2)[1 : _BITS + 1]
 
 
-def _bits(values: NDArray[np.floating]) -> int:
-    """64 values against their median, found by sorting: numpy's own takes five times as long."""
-    ordered = values.copy()
-    ordered.sort()
-    middle = (ordered[_BITS // 2 - 1] + ordered[_BITS // 2]) / 2
-    return int.from_bytes(np.packbits(values > middle).tobytes(), "big")
+def _bits(values: NDArray[np.floating]) -> list[int]:
+    """Of each row its 64 values against their median."""
+    ordered = np.sort(values, axis=1)
+    middle = (ordered[:, _BITS // 2 - 1] + ordered[:, _BITS // 2]) / 2
+    packed = np.packbits(values > middle[:, None], axis=1)
+    return [int.from_bytes(row.tobytes(), "big") for row in packed]
 
 
 def _means(values: NDArray[np.floating], parts: int) -> NDArray[np.float64]:

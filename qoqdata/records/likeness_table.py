@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from qoqdata.atomic import replacing
 from qoqdata.records.keypoints import BYTES
-from qoqdata.records.likeness import CURVE, Likeness
+from qoqdata.records.likeness import CURVE, Likeness, Sight, likenesses
 
 #: Raised when the same pixels would give other values.
 VERSION = 2
@@ -43,12 +43,14 @@ class Shown(NamedTuple):
     row: int
     medium: str
     place: int
-    likeness: Likeness
+    likeness: Likeness | Sight
 
 
 def write_likeness(path: Path, shown: Iterable[Shown], shard: str) -> pa.Table:
     """Write the likenesses of the shard of that digest to `path`, and return the table."""
-    rows = [(*one[:3], *_FACTS(one.likeness)) for one in shown]
+    shown = list(shown)
+    found = likenesses([one.likeness for one in shown])
+    rows = [(*one[:3], *_FACTS(likeness)) for one, likeness in zip(shown, found, strict=True)]
     columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=SCHEMA)

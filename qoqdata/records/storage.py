@@ -21,7 +21,7 @@ from qoqdata.errors import Misaligned
 from qoqdata.readers import encode
 from qoqdata.readers.image import png as png_format
 from qoqdata.records.content import Ecg, Image, Mask, Record, Region
-from qoqdata.records.likeness import Likeness, image_likeness, signal_likeness
+from qoqdata.records.likeness import Likeness, Sight, image_sight, signal_likeness
 
 Size = tuple[int, int]
 
@@ -65,21 +65,22 @@ class MediaStore:
         self._images: dict[int, tuple[Image, StoredImage]] = {}
         self._masks: dict[tuple[int, Size], tuple[Mask, StoredMask]] = {}
         self._ecgs: dict[int, tuple[Ecg, dict[str, Any]]] = {}
-        self._likenesses: dict[int, tuple[Image | Ecg, Likeness]] = {}
+        self._likenesses: dict[int, tuple[Image | Ecg, Likeness | Sight]] = {}
 
-    def likenesses(self, record: Record) -> list[tuple[str, int, Likeness]]:
+    def likenesses(self, record: Record) -> list[tuple[str, int, Likeness | Sight]]:
         """Medium, place and likeness of each image and of the signal of a record."""
         images = [("image", n, self._likeness(one)) for n, one in enumerate(record.images or ())]
         return images if record.ecg is None else [*images, ("ecg", 0, self._likeness(record.ecg))]
 
-    def _likeness(self, shown: Image | Ecg) -> Likeness:
+    def _likeness(self, shown: Image | Ecg) -> Likeness | Sight:
         if (known := self._likenesses.get(id(shown))) is None:
+            likeness: Likeness | Sight
             if isinstance(shown, Ecg):
                 likeness = signal_likeness(shown)
             else:
                 stored = self._store_image(shown)
                 lossy = stored.data if stored.stored_as == "training" else None
-                likeness = image_likeness(shown.pixels, lossy)
+                likeness = image_sight(shown.pixels, lossy)
             known = self._likenesses[id(shown)] = (shown, likeness)
         return known[1]
 

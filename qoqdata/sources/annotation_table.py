@@ -86,7 +86,8 @@ def read_annotations(
             rows[key].append(Annotation(*told, patient, group, split, age, sex, context))
         except InputError as error:
             refusals.append(Refused(_name(key, item) if key else where, error))
-    for key in [key for key, several in rows.items() if _disagreement(several)]:
+    several = [key for key, some in rows.items() if len(some) > 1]
+    for key in [key for key in several if _disagreement(rows[key])]:
         what = f"its rows disagree about {_disagreement(rows[key])}"
         refusals.append(Refused(key, BadTable(what, where=key, fix="write it the same in each")))
         del rows[key]
@@ -130,9 +131,8 @@ def join(
                 yield Filtered(_name(name, row.item), "no_label", what, files[name])
         if some := tuple([row for row in rows if row.answers]):
             yield name, files[name], some
-    meant: set[str] = set()
-    for found in names.values():
-        meant.update((found,) if isinstance(found, str) else found.names)
+    meant = {found for found in names.values() if isinstance(found, str)}
+    meant.update(*(found.names for found in names.values() if not isinstance(found, str)))
     for name in sorted(files.keys() - meant):
         what = f"{table} has no row for it"
         fix = "add a row, or move the file out of the raw folder"
@@ -231,7 +231,7 @@ def _duplicate(key: str, item: str | None, count: int, where: str) -> DuplicateK
 
 def _disagreement(rows: list[Annotation]) -> str | None:
     """What the rows of one key should share, and do not."""
-    for name in SHARED if len(rows) > 1 else ():
+    for name in SHARED:
         if len({getattr(row, name) for row in rows}) > 1:
             return name
     return None

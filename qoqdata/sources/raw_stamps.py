@@ -16,6 +16,8 @@ Stamp = tuple[int, int]
 #: Seconds a look at a file takes where it pays to have many under way, as over a network; how many
 #: files tell, and how many looks at a time.
 _SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
+#: Folders that are remembered: those of a chunk, and not the millions of a source.
+_KNOWN = 10_000
 
 
 def many_at_a_time(
@@ -23,40 +25,40 @@ def many_at_a_time(
 ) -> list[Stamp | None]:
     """Stamps of files, several at a time where the file system answers slowly."""
     first, rest = relatives[:_TRIED], relatives[_TRIED:]
-    begin = perf_counter()
-    found = list(map(stamp, first))
-    if perf_counter() - begin < _SLOW * len(first):
+    found, seconds = [], []
+    for relative in first:
+        begin = perf_counter()
+        found.append(stamp(relative))
+        seconds.append(perf_counter() - begin)
+    # Of most: on a machine with much to do, a single look may wait its turn for long.
+    if not rest or sorted(seconds)[len(seconds) // 2] < _SLOW:
         return [*found, *map(stamp, rest)]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         return [*found, *pool.map(stamp, rest)]
 
 
-def stamper(
-    roots: RawRoots,
-    stamp_of: Callable[[str, os.stat_result], Stamp],
-    any_stamp: Callable[[str], Stamp | None],
-) -> Callable[[str], Stamp | None]:
-    """Stamps of plain files by their state, `stamp_of`; of links and members, `any_stamp`.
+def looker(roots: RawRoots) -> Callable[[str], os.stat_result | None]:
+    """The state of a plain file that is there; None for a link, a member and anything else.
 
     A folder that leads to files is looked at once.
     """
     folders: dict[str, str | None] = {}
     lstat = os.lstat
 
-    def stamp(relative: str) -> Stamp | None:
+    def look(relative: str) -> os.stat_result | None:
         folder, _, name = relative.rpartition("/")
         try:
             place = folders[folder]
         except KeyError:
+            if len(folders) >= _KNOWN:
+                folders.clear()
             place = folders[folder] = roots.unlinked(folder)
         if place is None or MARK in relative or not is_plain(name):
-            return any_stamp(relative)
+            return None
         try:
             status = lstat(f"{place}/{name}")
         except OSError:
             return None
-        if is_link(status):
-            return any_stamp(relative)
-        return stamp_of(relative, status)
+        return None if is_link(status) else status
 
-    return stamp
+    return look

@@ -48,7 +48,7 @@ from qoqdata.sources.raw_members import (
 )
 from qoqdata.sources.raw_paths import is_there, path_parts, present, utf8_path
 from qoqdata.sources.raw_roots import RawRoots
-from qoqdata.sources.raw_stamps import Stamp, many_at_a_time, stamper
+from qoqdata.sources.raw_stamps import Stamp, looker, many_at_a_time
 from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 
@@ -250,8 +250,8 @@ class RawTree:
 
     def _digest_of(self, relative: str, digests: RawDigests, limits: Limits) -> bytes:
         """The digest of a file, which most often was read just now and is as it was then."""
-        status = None if self.store or MARK in relative else self._trace(relative)[1]
-        known = isinstance(status, os.stat_result) and digests.of_state(file_state(status))
+        status = None if self.store else self._look(relative)
+        known = status and digests.of_state(file_state(status))
         return known or digests.of(self.resolve(relative), limits=limits)
 
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
@@ -265,7 +265,13 @@ class RawTree:
 
     def stamper(self) -> Callable[[str], Stamp | None]:
         """As `stamp`, for file after file: the folders that lead to them are looked at once."""
-        return stamper(self._roots, self._stamp_of, self.stamp)
+        look = looker(self._roots)
+
+        def stamp(relative: str) -> Stamp | None:
+            status = look(relative)
+            return self.stamp(relative) if status is None else self._stamp_of(relative, status)
+
+        return stamp
 
     def stamp(self, relative: str) -> Stamp | None:
         """Size and modification time in ns, of a member its container's; None where it is not."""
@@ -319,6 +325,10 @@ class RawTree:
     @cached_property
     def _roots(self) -> RawRoots:
         return RawRoots(self.root, self.mounts)
+
+    @cached_property
+    def _look(self) -> Callable[[str], os.stat_result | None]:
+        return looker(self._roots)
 
     def _listed(self, under: str) -> list[str]:
         """The sorted files below a folder, from a listing of all files where there is one."""

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -159,10 +160,31 @@ def test_a_timer_that_was_set_before_is_set_again() -> None:
     left, interval = signal.setitimer(signal.ITIMER_REAL, 500, 7)
     handler = signal.getsignal(signal.SIGALRM)
     try:
-        with raising(60, print):
-            assert signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+        with raising(60, print) as in_time, in_time:
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
         after, every = signal.getitimer(signal.ITIMER_REAL)
         assert 60 < after <= 500 and every == 7
         assert signal.getsignal(signal.SIGALRM) == handler
     finally:
         signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+
+def test_each_thing_has_its_own_time_and_what_lies_between_has_none() -> None:
+    told: list[float] = []
+
+    def hang() -> None:
+        with in_time:
+            while True:
+                pass
+
+    with raising(0.2, told.append) as in_time:
+        for _ in range(2):
+            with pytest.raises(TimeIsUp):
+                hang()
+            # The timer that it left behind goes off here, and longer work than it may follow.
+            time.sleep(0.3)
+            signal.raise_signal(signal.SIGALRM)
+        for _ in range(4):
+            with in_time:
+                time.sleep(0.1)
+    assert told == []

@@ -42,6 +42,15 @@ def test_no_more_memory_than_the_bound() -> None:
 
 
 @linux
+def test_the_kernel_tells_the_memory_of_now() -> None:
+    told = Path("/proc/self/status").read_text().partition("VmData:")[2].split()[0]
+    before = unit_limits._data_bytes() or 0
+    assert abs(before - int(told) * 1024) < _MUCH // 4
+    held = np.empty(_MUCH, np.uint8)
+    assert (unit_limits._data_bytes() or 0) - before >= len(held)
+
+
+@linux
 def test_a_closer_bound_of_whoever_started_us_stands() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     closer = (unit_limits._data_bytes() or 0) + 3 * _MUCH

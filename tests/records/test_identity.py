@@ -67,6 +67,14 @@ def test_private_ids_and_keys_use_the_secret() -> None:
     )
 
 
+@pytest.mark.parametrize("length", [16, 63, 64, 65, 200])
+def test_secrets_of_any_length(length: int) -> None:
+    """Beyond the block of the hash a secret counts by its hash."""
+    secret = bytes(range(length))
+    expected = by_hand(secret, b"patient", b"films", b"P1")[:32]
+    assert keyed("patient", "films", "P1", salt=Salt(secret)) == expected
+
+
 def test_rfc_4231_vector_of_the_hash_itself() -> None:
     """RFC 4231, test case 2: guards the reference that this file compares with."""
     found = hmac.new(b"Jefe", b"what do ya want for nothing?", hashlib.sha256).hexdigest()

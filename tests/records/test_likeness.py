@@ -16,6 +16,8 @@ from qoqdata.records.likeness import (
     WAYS,
     Likeness,
     image_likeness,
+    image_sight,
+    likenesses,
     signal_likeness,
     turned,
 )
@@ -192,3 +194,21 @@ def test_clipped_samples_are_counted() -> None:
     found = signal_likeness(Ecg(("I", "II"), 100, signal, np.ones(signal.shape, bool)))
     assert found.bright == pytest.approx(0.25, abs=0.001)
     assert found.dark == pytest.approx(0.001)
+
+
+def test_many_at_once_are_as_each_alone() -> None:
+    """Signals among images, in their order; one image tells nothing, and has no bits."""
+    images = [scene(seed) for seed in range(20)] + [np.full((40, 50), 9, np.uint8)]
+    alone = [image_likeness(one) for one in images]
+    signal = signal_likeness(recording(1))
+    seen = [image_sight(one) for one in images]
+    assert likenesses([*seen[:7], signal, *seen[7:]]) == [*alone[:7], signal, *alone[7:]]
+    assert alone[-1].bits is None and likenesses([signal]) == [signal] and likenesses([]) == []
+
+
+@pytest.mark.parametrize(("step", "telling"), [(4, True), (3, False)])
+def test_what_is_uniform_is_so_below_a_deviation_of_two_levels(step: int, telling: bool) -> None:
+    """Half of the pixels are `step` above the others: the deviation is half of it, exactly."""
+    pixels = np.full((32, 32), 100, np.uint8)
+    pixels[::2] += step
+    assert (image_likeness(pixels).bits is not None) == telling

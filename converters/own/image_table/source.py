@@ -105,7 +105,8 @@ def plan(job: Job) -> Iterator[Planned]:
     pairs = [
         *join_files(job, mapping, images, pattern=mapping.image, listing=listing, reads=IMAGES)
     ]
-    fit = Counter(_mask_path(item[0], mapping) for item in pairs if isinstance(item, tuple))
+    paths = [item[0] for item in pairs if isinstance(item, tuple)] if mapping.mask else []
+    fit = Counter(_mask_path(path, mapping) for path in paths)
     for item in pairs:
         if not isinstance(item, tuple):
             yield item
