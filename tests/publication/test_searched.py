@@ -243,6 +243,15 @@ def test_other_keys_or_rules(
         assert looked == []
 
 
+def test_another_page(folder: Path, tmp_path: Path) -> None:
+    """A file of a name that was clean, with other content, is searched."""
+    interrupted(folder, tmp_path / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qoqdata.publication.release.changelog", lambda *_: "see /home/ana/films\n")
+        with pytest.raises(DatasetError, match=r"an absolute path is in CHANGELOG\.md"):
+            qoqdata.publish(folder, to=tmp_path / "out")
+
+
 def test_a_leak_leaves_no_receipt(folder: Path, tmp_path: Path, looked: list[str]) -> None:
     root = folder / ".build" / "release"
 
