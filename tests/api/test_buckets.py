@@ -291,7 +291,7 @@ def test_a_record_is_made_again(folder: Path, tmp_path: Path) -> None:
     )
     changed = qoqdata.replay(URL, last, "memory://sets/raw", salt_file=salt)
     assert "images" in changed.differ
-    with pytest.raises(DatasetError, match="memory://sets/raw: .*no unit of the files"):
+    with pytest.raises(DatasetError, match=r"memory://sets/raw: .*no unit of the files"):
         system.rm(f"/sets/raw/{image}")
         qoqdata.replay(URL, last, "memory://sets/raw", salt_file=salt)
 

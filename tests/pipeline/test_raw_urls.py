@@ -297,6 +297,34 @@ def test_from_s3(raw: Path, tmp_path: Path, salt: Path, monkeypatch: pytest.Monk
     assert remote.digest == build("ham10000", raw, tmp_path / "local", salt).digest
 
 
+@pytest.mark.slow
+def test_planning_from_s3(
+    raw: Path, tmp_path: Path, salt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Throttled longer than the client itself is patient, then with credentials that end."""
+    monkeypatch.setattr(raw_store, "PLANNING_WAITS", (0.0, 0.0))
+    asked: Counter[str] = Counter()
+    most, kind = 7, "throttled"
+
+    def fault(method: str, path: str) -> str | None:
+        asked[path] += 1
+        return kind if path.endswith("metadata.csv") and asked[path] <= most else None
+
+    with proxy.bucket("raw-bucket", monkeypatch) as running:
+        put(raw, "s3://raw-bucket/ham")
+        running.fault = fault
+        before = build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt)
+        assert asked["/raw-bucket/ham/HAM10000_metadata.csv"] == most + 1
+        most, kind = 10**6, "expired"
+        told = "ham10000/plan .*s3://raw-bucket/ham/HAM10000_metadata.csv: .*has expired"
+        with pytest.raises(UnfinishedBuild, match=told):
+            build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt)
+        most = 0
+        asked.clear()
+        assert build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt) == before
+        assert not [path for path in asked if path.endswith(".jpg")]
+
+
 def test_wrong_urls_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no file"):
         open_raw("memory://none/at/all")
