@@ -84,7 +84,7 @@ class RawStore:
         with FileLock(self.folder / "lock"):
             self._sweep()
             (self.folder / "listed").unlink(missing_ok=True)
-            entries = read_inventory(inventory) if inventory else list_store(self.url)
+            entries = read_inventory(inventory, self.url) if inventory else list_store(self.url)
             self._write_mirror(entries)
             with replacing(self.folder / "listed") as draft:
                 draft.write_text(self.url)
