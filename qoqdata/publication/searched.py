@@ -34,7 +34,8 @@ class Searched:
             self._clean = set(self._path.read_bytes().split(b"\n"))
         except FileNotFoundError:
             self._clean = set[bytes]()
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                shutil.rmtree(folder)
             folder.mkdir(parents=True)
 
     def is_clean(self, name: str, sha256: str) -> bool:

@@ -59,7 +59,8 @@ def stage(
     stays in the tree, and each is fetched once (see `passing_shards`). `look` and `progress` hear
     of shards. Raises DatasetError when nothing at all may leave.
     """
-    shutil.rmtree(root, ignore_errors=True)
+    if root.exists():
+        shutil.rmtree(root)
     root.mkdir(parents=True)
     allowed = terms(dataset.cards)
     shards = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]

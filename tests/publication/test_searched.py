@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,3 +266,18 @@ def test_a_leak_leaves_no_receipt(folder: Path, tmp_path: Path, looked: list[str
             with pytest.raises(DatasetError, match=r"an absolute path is in CHANGELOG\.md"):
                 qoqdata.publish(folder, to=tmp_path / "out")
     assert looked.count("CHANGELOG.md") == 2 and looked.count("README.md") == 1
+
+
+def test_what_cannot_be_cleared_away_is_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a set that is read-only: the disk's own reason, and not what comes of going on."""
+    interrupted(folder, tmp_path / "out")
+
+    def refuses(path: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuses)
+    with pytest.raises(OSError, match=r"Read-only file system: .*release"):
+        qoqdata.publish(folder, to=tmp_path / "out")
