@@ -87,8 +87,8 @@ def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
     keys, words = _raw_keys(dataset), _vocabulary(dataset.cards, shipped)
     public = frozenset(s for s, card in dataset.cards.items() if card.raw_paths == "public")
     lasting = places if isinstance(dataset.files, LocalFiles) else {home}
-    told = [hashlib.sha256(keys.tobytes()).hexdigest(), salt.fingerprint]
-    told += [sorted(some) for some in (words, public, shipped, lasting)]
+    told = (hashlib.sha256(keys.tobytes()).hexdigest(), salt.fingerprint)
+    sets = [sorted(some) for some in (words, public, shipped, lasting)]
     return Secrets(
         needles={
             "the site's salt": (secret, *(text.encode() for text in spellings)),
@@ -97,7 +97,7 @@ def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
         keys=key_search(keys, salt, words),
         public=public,
         shipped=shipped,
-        digest=digest(told),
+        digest=digest([told, sets]),
     )
 
 

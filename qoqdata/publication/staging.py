@@ -39,8 +39,10 @@ from qoqdata.statistics import difficulty, tables
 from qoqdata.statistics.basis import basis_of
 
 #: What the table of traces has of a record; the record itself is found by its id.
-_TRACE = ("id", "source", "domain", "task", "question", "options", "answer")
-_TRACE += ("reasoning", "reasoning_policy", "licence")
+_TRACE = (
+    *("id", "source", "domain", "task", "question", "options", "answer"),
+    *("reasoning", "reasoning_policy", "licence"),
+)
 #: The version of a first release.
 FIRST = "1.0.0"
 
