@@ -31,6 +31,11 @@ class Layout:
         return self.build / "release"
 
     @property
+    def searched(self) -> Path:
+        """Receipts of outgoing files in which a publication found no secret."""
+        return self.build / "searched"
+
+    @property
     def plan(self) -> Path:
         """What a plan whose chunks are built in parts consists of; written after all of it."""
         return self.build / "plan" / "plan.json"

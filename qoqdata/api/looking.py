@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qoqdata.api.opening import DatasetLike, dataset_of, dataset_to_write
+from qoqdata.api.opening import DatasetLike, dataset_of, dataset_to_read, dataset_to_write
 from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.progress import ProgressCallback, silent
 
@@ -125,6 +125,7 @@ def report(
     """
     from typing import get_args
 
+    from qoqdata.remote.working_copy import LIKENESSES
     from qoqdata.report_page import page
     from qoqdata.report_page.samples import SampleChoice
 
@@ -139,8 +140,9 @@ def report(
     if path.is_dir():
         fix = f"name a file in it: --out {path / 'index.html'}"
         raise UsageError("is a folder, and the report is a file", where=str(path), fix=fix)
-    gathered = page.gather_report(target, samples, progress or silent)
-    page.write_report(page.report_page(target, gathered), path, private=samples == "all")
+    with dataset_to_read(target, (LIKENESSES,)) as whole:
+        gathered = page.gather_report(whole, samples, progress or silent)
+        page.write_report(page.report_page(whole, gathered), path, private=samples == "all")
     return path
 
 
@@ -265,7 +267,8 @@ def replay(
     mapping: Mapping[str, Any] | str | Path | None = None,
     salt_file: str | Path | None = None,
 ) -> Replay:
-    """Make a record again from the raw files below `raw`, and compare all of its bytes.
+    """Make a record again from the raw files below `raw` (folder or URL), and compare all of its
+    bytes.
 
     `mounts` are the build's further roots by folder name, and `mapping` its own, for a source that
     takes one; `salt_file` holds the site's secret salt. Raises UsageError for another salt than
@@ -275,13 +278,17 @@ def replay(
     from qoqdata.curation import replay as replaying
     from qoqdata.curation.lineage import lineage
     from qoqdata.records.identity import load_salt
+    from qoqdata.remote.urls import is_url
+    from qoqdata.remote.working_copy import PATIENT_SPLITS
 
-    target = dataset_of(dataset)
-    if not target.in_folder:
-        fix = "work on a copy in a folder, with its .build"
-        raise UsageError("`qoqdata why --replay` needs a folder", where=target.where, fix=fix)
     salt = load_salt(None if salt_file is None else Path(salt_file), create=False)
     own = Path(mapping) if isinstance(mapping, str) else mapping
     further = {name: Path(root) for name, root in (mounts or {}).items()}
-    made = lineage(target, id)
-    return replaying.replay(target, made, Path(raw), salt, mounts=further, mapping=own)
+    files = raw if is_url(raw) else Path(raw)
+    with dataset_to_read(dataset, (PATIENT_SPLITS,)) as target:
+        if not target.in_folder:
+            what = "`qoqdata why --replay` needs what a build leaves, which no release has"
+            fix = "name the folder or bucket where the set was built"
+            raise UsageError(what, where=target.where, fix=fix)
+        made = lineage(target, id)
+        return replaying.replay(target, made, files, salt, mounts=further, mapping=own)

@@ -46,6 +46,27 @@ def dataset_to_write(
         yield Dataset(files.root, manifest, files)
 
 
+@contextmanager
+def dataset_to_read(dataset: DatasetLike, parts: Collection[str]) -> Iterator[Dataset]:
+    """The data set, of one in a bucket with `parts` (see `qoqdata.remote.working_copy`) beside it
+    while the block runs; a release has none of them. Nothing is written into a bucket."""
+    from qoqdata.dataset import Dataset
+    from qoqdata.remote.remote_files import RemoteFiles
+    from qoqdata.remote.urls import READ_ONLY, scheme
+    from qoqdata.remote.working_copy import reading_copy
+
+    target = dataset_of(dataset)
+    files = target.files
+    if not isinstance(files, RemoteFiles) or target.in_folder:
+        yield target
+        return
+    if target.manifest.release is not None or scheme(files.store.url) in READ_ONLY:
+        yield target
+        return
+    with reading_copy(files, parts) as (own, manifest):
+        yield Dataset(own.root, manifest, own)
+
+
 def written_at(target: Dataset, path: Path) -> Path | str:
     """Where a file that was written lies: its path, or its URL where `target` is a working copy."""
     from qoqdata.remote.remote_files import RemoteFiles

@@ -35,7 +35,9 @@ def why_command(
     replay: Annotated[
         bool, typer.Option("--replay", help="Convert its files again and compare all bytes.")
     ] = False,
-    raw: Annotated[Path | None, typer.Option(help="With --replay: the source's folder.")] = None,
+    raw: Annotated[
+        str | None, typer.Option(help="With --replay: the source's folder or URL.")
+    ] = None,
     mount: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="With --replay: a further root of the build."),

@@ -51,16 +51,17 @@ class Replay:
 def replay(
     dataset: Dataset,
     made: Lineage,
-    raw: Path,
+    raw: Path | str,
     salt: Salt,
     *,
     mounts: Mapping[str, Path] | None = None,
     mapping: Path | Mapping[str, Any] | None = None,
 ) -> Replay:
-    """Plan the record's source below `raw` and convert its unit with the options of the build.
+    """Plan the record's source below `raw`, a folder or URL, and convert its unit with the options
+    of the build.
 
     `mounts` and `mapping` are those of the build, which the set does not hold. Raises UsageError
-    for another salt, for a source that needs a mapping, and for a raw folder that cannot be opened;
+    for another salt, for a source that needs a mapping, and for raw files that cannot be opened;
     DatasetError where no unit has the record's files; what planning raises.
     """
     slug = str(made.record["source"])
@@ -131,7 +132,7 @@ def _units(
     if not count:
         what = f"the plan of {job.card.slug} has no unit of the files of record {made.record['id']}"
         fix = "name the raw folder that the set was built from"
-        raise DatasetError(what, where=str(job.raw.root), fix=fix)
+        raise DatasetError(what, where=job.raw.origin, fix=fix)
 
 
 def _differences(dataset: Dataset, row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def unfinished(builds: Iterable[SourceBuild], end: str = "") -> UnfinishedBuild:
     shown = "; ".join(chunks[:_SHOWN]) + ("; ..." if len(chunks) > _SHOWN else "")
     return UnfinishedBuild(
         f"unfinished after several tries, because the machine failed: {shown}{end}",
-        fix="see to the disk or mount, or take a file that it has lost out of the raw folder;"
+        fix="see to the disk, mount or store, or take a file that it has lost out of the raw files;"
         " then the same command goes on from here",
     )
 

@@ -15,6 +15,7 @@ from typing import Literal
 from qoqdata.errors import InputError, OverLimit, WorkerDied
 from qoqdata.pipeline.unit_limits import TimeIsUp, memory_bound
 from qoqdata.readers.limits import Limits
+from qoqdata.sources.raw_store import OutOfReach
 
 RETRIES = 3
 
@@ -70,6 +71,11 @@ def fault_of(error: BaseException) -> UnitFault | None:
         if number in _OF_THE_MACHINE:
             return UnitFault("machine", f"{type(one).__name__}: {one}")
     return None
+
+
+def out_of_reach(error: BaseException) -> OutOfReach | None:
+    """The fault of a store behind an exception; None for any other."""
+    return next((one for one in _causes(error) if isinstance(one, OutOfReach)), None)
 
 
 def death(exit_code: int | None) -> UnitFault:

@@ -114,6 +114,8 @@ def plan(
             ):
                 for build in builds:
                     build.make_plan(setting, apart)
+            if any(build.unfinished for build in builds):
+                raise unfinished(builds)
             write_plan(builds, place, config, setting)
     return [
         PlanCounts(

@@ -16,7 +16,7 @@ from qoqdata.errors import DuplicateKey, InputError
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.blocks import CardBlock, keep_out
 from qoqdata.pipeline.chunks import in_build_order
-from qoqdata.pipeline.faults import RETRIES, UnitStopped, fault_of
+from qoqdata.pipeline.faults import RETRIES, UnitStopped, fault_of, out_of_reach
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.raw_leftovers import leftover_messages, refused_files
 from qoqdata.pipeline.splits import Listed, assign_splits, loose
@@ -64,14 +64,22 @@ class SourceFault:
     told: str
 
 
+@dataclass(frozen=True)
+class PlanStopped:
+    """Why there is no plan now, and may be one later: the store of the raw files fails."""
+
+    reason: str
+
+
 def plan_or_fault(
     source: Source,
     job: Job,
     limit: int | None,
     blocks: Sequence[CardBlock],
     listed: Listed | None,
-) -> SourcePlan | SourceFault:
-    """As `make_plan`; whatever that raises is the source's fault, but for TimeIsUp.
+) -> SourcePlan | SourceFault | PlanStopped:
+    """As `make_plan`; whatever that raises is the source's fault, but for TimeIsUp and a store that
+    fails.
 
     A plan in which the disk or the system failed is made anew, a few times.
     """
@@ -79,7 +87,7 @@ def plan_or_fault(
         try:
             whole = tries < RETRIES
             job = replace(job, raw=job.raw.watched())
-            with taking_identifiers() as identifiers:
+            with taking_identifiers() as identifiers, job.raw.planning():
                 plan = make_plan(
                     source, job, limit=limit, blocks=blocks, listed=listed, whole=whole
                 )
@@ -90,6 +98,8 @@ def plan_or_fault(
         except BaseException as error:
             if is_persons(error) or isinstance(error, TimeIsUp):
                 raise
+            if (lost := out_of_reach(error)) is not None:
+                return PlanStopped(str(lost.strerror))
             again = isinstance(error, UnitStopped) or _of_the_machine(error)
             if not again or tries == RETRIES:
                 return source_fault(source, job, error)
@@ -121,7 +131,8 @@ def make_plan(
     Units come in the order of a public hash of their key: independent of listing order, and not
     sorted by class as raw folders are. With `limit`, only the first so many are kept, and nothing
     else is counted. Errors of `plan` itself pass through: they refuse the source as a whole. With
-    `whole`, UnitStopped is raised when something is refused because the disk or the system failed.
+    `whole`, UnitStopped is raised when something is refused because the disk or the system failed;
+    because a store did, its error always is.
     """
     with _without_collector():
         try:
@@ -130,8 +141,7 @@ def make_plan(
             if (told := with_level(error, job)) is error:
                 raise
             raise told from error
-        if whole:
-            _stop_at_fault(refusals)
+        _stop_at_fault(refusals, whole=whole)
         refusals += refused_files(job.raw, _names(table, (*refusals, *filtered)))
         table, duplicates = _refuse_duplicates(table)
         refusals += duplicates
@@ -152,9 +162,12 @@ def make_plan(
     return SourcePlan(table, tuple(rows), outcome.counts, ungrouped, messages)
 
 
-def _stop_at_fault(refusals: Iterable[Refused]) -> None:
+def _stop_at_fault(refusals: Iterable[Refused], *, whole: bool) -> None:
     for item in refusals:
-        fault = fault_of(item.error)
+        # What a store does not give now it may give later.
+        if out_of_reach(item.error) is not None:
+            raise item.error
+        fault = fault_of(item.error) if whole else None
         if fault is not None and fault.kind == "machine":
             raise UnitStopped(item.key, fault)
 

@@ -29,6 +29,7 @@ from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.place import Place
 from qoqdata.pipeline.planning import (
     NO_PLAN,
+    PlanStopped,
     SourceFault,
     SourcePlan,
     plan_or_fault,
@@ -50,6 +51,14 @@ class _Refusal(Exception):
     def __init__(self, fault: SourceFault) -> None:
         super().__init__(fault.told)
         self.fault = fault
+
+
+class _Stopped(Exception):
+    """A source is not planned now, and may be later."""
+
+    def __init__(self, stopped: PlanStopped) -> None:
+        super().__init__(stopped.reason)
+        self.reason = stopped.reason
 
 
 @dataclass
@@ -106,7 +115,7 @@ class SourceBuild:
     def tasks(self, setting: BuildSetting, apart: Apart) -> Iterator[ChunkTask]:
         """Plan the source, and yield a task for every chunk whose receipt does not hold."""
         self.make_plan(setting, apart)
-        if self.refusal is not None:
+        if self.refusal is not None or self.unfinished:
             return
         self.remove_stale()
         if setting.resume:
@@ -129,18 +138,24 @@ class SourceBuild:
     def make_plan(self, setting: BuildSetting, apart: Apart) -> None:
         """Plan the source and cut it into chunks.
 
-        A source whose `fault` is known, or that cannot be planned, is refused as a whole. `apart`
-        runs its plan, see `workers.planning_apart`.
+        A source whose `fault` is known, or that cannot be planned, is refused as a whole; one whose
+        raw files are out of reach is unfinished. `apart` runs its plan, see
+        `workers.planning_apart`.
         """
         if self.fault is not None:
             self.refuse(self.fault, "plan", setting.listen)
             return
         with self._refusing("plan", setting.listen):
-            self.plan = self.planned = self._planned(apart)
+            try:
+                self.plan = self.planned = self._planned(apart)
+            except _Stopped as stopped:
+                self.unfinished["plan"] = stopped.reason
+                setting.listen(progress.ChunkUnfinished(self.slug, "plan", stopped.reason))
+                return
             self.common = receipts.common_fingerprint(
                 self.source, self.job, setting.salt, self.storage
             )
-        if self.refusal is not None:
+        if self.refusal is not None or self.unfinished:
             return
         shard_units = self.config.shard_units or self.job.card.shard_units
         self.chunks = tuple(cut_chunks(self.plan.table, shard_units=shard_units))
@@ -179,6 +194,8 @@ class SourceBuild:
             raise _plan_error(error, self.slug, seconds) from error
         if isinstance(plan, SourceFault):
             raise _Refusal(plan)
+        if isinstance(plan, PlanStopped):
+            raise _Stopped(plan)
         return plan
 
     def finished(

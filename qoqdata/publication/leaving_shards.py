@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import RawIOBase
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -26,27 +28,31 @@ from qoqdata.progress import ProgressCallback
 from qoqdata.publication import recipe as recipes
 from qoqdata.publication.passing_shards import Change, PassingFiles, PassingShards
 from qoqdata.remote.files import LocalFiles
+from qoqdata.remote.remote_files import RemoteFiles
 
-#: What the table of traces has of a record; the record itself is found by its id.
-_TRACE = ("id", "source", "domain", "task", "question", "options", "answer")
-_WRITTEN = ("reasoning", "reasoning_policy", "licence")
-#: Hears of each outgoing shard as it leaves: where its content is, and its path in the release.
-Look = Callable[[Path, str], None]
+
+class Look(Protocol):
+    """Looks into the shards that leave."""
+
+    def is_clean(self, name: str, sha256: str) -> bool:
+        """Whether it has looked into this one before; then its content need not be here."""
+
+    def file(self, content: Path, name: str, sha256: str | None = None) -> None:
+        """Look into a shard as it leaves: where its content is, and its path in the release."""
 
 
 @dataclass(frozen=True, eq=False)
 class Leaving:
     """The shards of a set on their way out. Each is visited once: `after` are those that leave
-    something, by path, `annotations` of those whose pixels stay, `traces` of records of train."""
+    something, by path, `annotations` of those whose pixels stay."""
 
     dataset: Dataset
     root: Path
     changes: Mapping[str, Change]
     open_pixels: Collection[str]
-    look: Look
+    look: Look | None
     after: dict[str, Shard] = field(default_factory=dict)
     annotations: dict[str, pa.Table] = field(default_factory=dict)
-    traces: dict[str, pa.Table] = field(default_factory=dict)
 
     def visit(self, shards: Sequence[Shard], progress: ProgressCallback) -> dict[str, MetadataFile]:
         """Visit all shards, and write the metadata of what leaves of each source: linked of those
@@ -60,7 +66,7 @@ class Leaving:
             visits = self._visits(own, partial(_counted, progress, before, len(shards)))
             before += len(own)
             if any(shard.path in self.changes for shard in own):
-                light = (shard_metadata(content) for content in visits)
+                light = (shard_metadata(content, where=where) for content, where in visits)
                 entries[slug] = write_source_metadata(self.root, slug, light)
             else:
                 for _ in visits:
@@ -73,15 +79,24 @@ class Leaving:
                 Layout(self.root).metadata(slug).unlink(missing_ok=True)
         return entries
 
-    def _visits(self, shards: Sequence[Shard], visited: Callable[[int], None]) -> Iterator[Path]:
-        """The contents of those that leave something, each as long as the next is not asked for."""
+    def _visits(
+        self, shards: Sequence[Shard], visited: Callable[[int], None]
+    ) -> Iterator[tuple[Path | RawIOBase, str]]:
+        """The contents of those that leave something, each as long as the next is not asked for,
+        and where they are from."""
         files = self.dataset.files
         for number, shard in enumerate(shards):
-            target = self.root / shard.path
+            target, where = self.root / shard.path, files.origin(shard.path)
+            if isinstance(files, RemoteFiles) and not self._is_brought(shard):
+                # Its digest is compared when it is sent.
+                self.after[shard.path] = shard
+                yield files.store.ranges(shard.path, shard.bytes), where
+                visited(number + 1)
+                continue
             stays = shard.source in self.open_pixels and isinstance(files, LocalFiles)
             # A flipped bit is found before anything is sent.
             with files.holding(shard, verify=True) as source:
-                files.prefetch(shards[number + 1 : number + 2])
+                files.prefetch(s for s in shards[number + 1 : number + 2] if self._is_brought(s))
                 after: Shard | None = shard
                 content = source
                 if shard.path in self.changes:
@@ -93,7 +108,7 @@ class Leaving:
                 if after is not None:
                     self.after[shard.path] = after
                     self._take(after, content)
-                    yield content
+                    yield content, where
             if not stays:
                 shutil.rmtree(target.parent, ignore_errors=True)
             visited(number + 1)
@@ -103,10 +118,14 @@ class Leaving:
             table = pq.read_table(content)
             self.annotations[shard.path] = recipes.annotations_of(shard.path, table)
             return
-        self.look(content, shard.path)
-        if shard.split == "train":
-            table = pq.read_table(content, columns=[*_TRACE, *_WRITTEN])
-            self.traces[shard.path] = table.filter(pc.is_valid(table["reasoning_policy"]))
+        if self.look is not None:
+            self.look.file(content, shard.path, shard.sha256)
+
+    def _is_brought(self, shard: Shard) -> bool:
+        """Whether a shard has to be here: not one that leaves as it is and was looked into."""
+        if shard.path in self.changes or shard.source not in self.open_pixels:
+            return True
+        return self.look is None or not self.look.is_clean(shard.path, shard.sha256)
 
     def files(self, manifest: Manifest) -> LocalFiles:
         """The files of the tree."""

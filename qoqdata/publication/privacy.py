@@ -6,6 +6,8 @@ its receipts (`records.raw_keys` says of what form), and a text is searched for 
 these hashes (`key_search`), and is an id where it stands (`key_sightings` says when). Searched are
 all columns of all Parquet files, all other files, and the names of files.
 
+What was searched once is not searched again by a publication that goes on (see `searched`).
+
 Raw paths, and the ids of studies in them, of a source whose card calls them public are no secret;
 its patients are.
 """
@@ -13,6 +15,7 @@ its patients are.
 from __future__ import annotations
 
 import base64
+import hashlib
 import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,14 +24,17 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from qoqdata.atomic import digest, file_digest
 from qoqdata.contract.card import Card
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication.key_search import KeySearch, key_search
 from qoqdata.publication.outgoing_texts import strings_of, texts_of
+from qoqdata.publication.searched import Searched
 from qoqdata.records.identity import Salt
 from qoqdata.records.raw_keys import ENTRY, distinct, normal
+from qoqdata.remote.files import LocalFiles
 from qoqdata.sources import catalogue
 
 #: Texts searched at once, in characters, so that memory stays bounded.
@@ -56,13 +62,15 @@ class Secrets:
     """What to look for: byte strings by kind, and raw keys.
 
     `public` are sources whose raw paths are; `shipped` what installed cards say, with file names
-    of the publishers, which is public wherever a data set repeats it.
+    of the publishers, which is public wherever a data set repeats it. `digest` tells them from any
+    others.
     """
 
     needles: Mapping[str, tuple[bytes, ...]]
     keys: KeySearch
     public: frozenset[str]
     shipped: frozenset[str]
+    digest: str
 
 
 def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
@@ -73,17 +81,23 @@ def secrets_of(dataset: Dataset, salt: Salt) -> Secrets:
     secret = salt.secret
     spellings = (secret.hex(), secret.hex().upper(), base64.b64encode(secret).decode())
     home = str(Path.home())
+    # The folder of a set in a bucket is another one each time, and gone when this ends.
+    places = {str(dataset.root.resolve()), *([home] if len(home) > 5 else [])}
     shipped = _shipped_texts()
+    keys, words = _raw_keys(dataset), _vocabulary(dataset.cards, shipped)
+    public = frozenset(s for s, card in dataset.cards.items() if card.raw_paths == "public")
+    lasting = places if isinstance(dataset.files, LocalFiles) else {home}
+    told = (hashlib.sha256(keys.tobytes()).hexdigest(), salt.fingerprint)
+    sets = [sorted(some) for some in (words, public, shipped, lasting)]
     return Secrets(
         needles={
             "the site's salt": (secret, *(text.encode() for text in spellings)),
-            "a path of this machine": tuple(
-                {str(dataset.root.resolve()).encode(), *([home.encode()] if len(home) > 5 else [])}
-            ),
+            "a path of this machine": tuple(place.encode() for place in places),
         },
-        keys=key_search(_raw_keys(dataset), salt, _vocabulary(dataset.cards, shipped)),
-        public=frozenset(s for s, card in dataset.cards.items() if card.raw_paths == "public"),
+        keys=key_search(keys, salt, words),
+        public=public,
         shipped=shipped,
+        digest=digest([told, sets]),
     )
 
 
@@ -119,24 +133,34 @@ def _vocabulary(cards: Mapping[str, Card], shipped: Iterable[str]) -> frozenset[
 
 
 class Scan:
-    """A search of the files of a release, one after another, for `secrets`."""
+    """A search of the files of a release, one after another, for `secrets`; those that `searched`
+    has a receipt of are clean."""
 
-    def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
+    def __init__(self, secrets: Secrets, searched: Searched | None = None) -> None:
+        self._secrets, self._searched = secrets, searched
         self._leaks: set[tuple[str, str]] = set()
         self._clean: set[int] = set()
         self.names: set[str] = set()
 
-    def file(self, content: Path, name: str) -> None:
-        """Search the content of a file and its name in the release."""
+    def is_clean(self, name: str, sha256: str) -> bool:
+        """Whether a file of this name and digest was searched before."""
+        return self._searched is not None and self._searched.is_clean(name, sha256)
+
+    def file(self, content: Path, name: str, sha256: str | None = None) -> None:
+        """Search the content of a file, of a known digest or not, and its name in the release."""
         secrets, relative = self._secrets, PurePosixPath(name)
         self.names.add(name)
+        sha256 = sha256 or file_digest(content)
+        if self.is_clean(name, sha256):
+            return
         found = set(_in_bytes(content, secrets))
         public = bool(secrets.public.intersection((relative.stem, *relative.parts[:-1])))
         of_file = texts_of(content, raw_paths=not public and name != "manifest.json")
         for texts in (list(relative.parts), *of_file):
             found.update(_in_texts(texts, secrets, self._clean))
         self._leaks |= {(name, what) for what in found}
+        if not found and self._searched is not None:
+            self._searched.note_clean(name, sha256)
 
     @property
     def leaks(self) -> list[Leak]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
+from qoqdata.atomic import digest
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.curation.burned_in.blanking import boxes_to_blank
 from qoqdata.curation.burned_in.gate import require_clean_pixels
@@ -20,9 +22,12 @@ from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import privacy
 from qoqdata.publication.licences import require_terms, terms
 from qoqdata.publication.pages import write_pages
+from qoqdata.publication.searched import Searched
 from qoqdata.publication.staging import FIRST, content_digest, seal, stage
 from qoqdata.publication.target import Delivery, Outgoing, Target, outgoing_files
 from qoqdata.records.identity import Salt
+from qoqdata.remote.remote_files import RemoteFiles
+from qoqdata.remote.work_folder import folder_of
 
 CHANGELOG = "CHANGELOG.md"
 
@@ -73,8 +78,9 @@ def prepare(
     findings = _require_pixels(dataset, reviewed, reviewer)
     root = dataset.layout.release
     secrets = privacy.secrets_of(dataset, salt)
-    scan = privacy.Scan(secrets)
-    staged = stage(dataset, root, boxes_to_blank(findings), progress, scan.file)
+    bound = digest([dataset.manifest.digest, secrets.digest])
+    scan = privacy.Scan(secrets, Searched(_receipts(dataset), salt, bound))
+    staged = stage(dataset, root, boxes_to_blank(findings), progress, scan)
     older = (target.read(CHANGELOG) or b"").decode()
     change: SetDifference | None = None
     if (outdated := _outdated(target)) is not None:
@@ -145,6 +151,14 @@ def changelog(version: str, difference: SetDifference | None, older: str = "") -
     body = "\n".join(lines) + "\n"
     rest = older.removeprefix(title).lstrip("\n")
     return f"{title}\n{body}" + (f"\n{rest}" if rest else "")
+
+
+def _receipts(dataset: Dataset) -> Path:
+    """Where the receipts of what was searched lie: beside the build's or, of a set in a bucket, on
+    this machine, where they are whatever interrupts."""
+    if isinstance(dataset.files, RemoteFiles):
+        return folder_of(dataset.files.cache.root / "searched", dataset.files.store.url)
+    return dataset.layout.searched
 
 
 def _public(url: str) -> str | None:

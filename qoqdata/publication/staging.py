@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
@@ -37,6 +38,11 @@ from qoqdata.side_table import read_findings_table
 from qoqdata.statistics import difficulty, tables
 from qoqdata.statistics.basis import basis_of
 
+#: What the table of traces has of a record; the record itself is found by its id.
+_TRACE = (
+    *("id", "source", "domain", "task", "question", "options", "answer"),
+    *("reasoning", "reasoning_policy", "licence"),
+)
 #: The version of a first release.
 FIRST = "1.0.0"
 
@@ -46,7 +52,7 @@ def stage(
     root: Path,
     blanked: Boxes | None = None,
     progress: ProgressCallback = silent,
-    look: Look = lambda content, path: None,
+    look: Look | None = None,
 ) -> Dataset:
     """Write the outgoing tree of `dataset` at `root` and open it; `seal` then gives it a version.
 
@@ -55,7 +61,8 @@ def stage(
     stays in the tree, and each is fetched once (see `passing_shards`). `look` and `progress` hear
     of shards. Raises DatasetError when nothing at all may leave.
     """
-    shutil.rmtree(root, ignore_errors=True)
+    if root.exists():
+        shutil.rmtree(root)
     root.mkdir(parents=True)
     allowed = terms(dataset.cards)
     shards = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]
@@ -97,7 +104,7 @@ def stage(
     manifests.write_manifest(Layout(root), manifest)
     staged = Dataset(root, manifest, leaving.files(manifest))
     _describe(dataset, staged)
-    _write_trace_table(staged, [leaving.traces[s.path] for s in after if s.path in leaving.traces])
+    _write_trace_table(staged)
     return staged
 
 
@@ -197,13 +204,19 @@ def _manifest(manifest: Manifest, entries: dict[str, SourceEntry], release: Rele
     )
 
 
-def _write_trace_table(staged: Dataset, parts: Sequence[pa.Table]) -> None:
+def _write_trace_table(staged: Dataset) -> None:
     """Write the train records that a policy wrote reasoning for as one table without images, where
     there are any: what supervised training on text takes, and a configuration of the release."""
-    path = staged.layout.traces
-    table = pa.concat_tables(parts) if parts else None
-    if table is None or not table.num_rows:
+    path, parts = staged.layout.traces, []
+    traced = (pc.field("split") == "train") & pc.field("reasoning_policy").is_valid()
+    for entry in staged.manifest.meta.values():
+        with staged.files.holding(entry) as light:
+            parts.append(
+                pq.read_table(light, columns=list(_TRACE), filters=traced, partitioning=None)
+            )
+    if not any(part.num_rows for part in parts):
         return
+    table = pa.concat_tables(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table.sort_by("id").replace_schema_metadata(None), path, compression="zstd")
 

@@ -140,7 +140,10 @@ def explained(error: BaseException, url: str) -> QoqdataError:
         fix = _ACCESS.get(kind, "check the credentials in the URL or in storage_options")
         return UsageError(f"access is denied ({_reason(error)})", where=where, fix=fix)
     if isinstance(error, OSError) and error.errno in _FULL:
-        fix = "free space, or set QOQDATA_CACHE to another folder"
+        fix = (
+            "free space there, then run the same command again; QOQDATA_CACHE names another folder"
+        )
+        fix += " for what is fetched"
         return DatasetError(f"cannot be kept: {_reason(error)}", where=where, fix=fix)
     if transient(error):
         what = f"cannot be reached: {_reason(error)}"

@@ -63,6 +63,11 @@ class RemoteFiles:
         return self._cache
 
     @property
+    def manifest(self) -> Manifest:
+        """What it consists of."""
+        return self._manifest
+
+    @property
     def store(self) -> StoreFolder:
         """The folder of the store that it lies in."""
         return StoreFolder(self._url, self._options)

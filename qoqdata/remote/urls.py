@@ -63,6 +63,10 @@ def file_system(url: str, options: Mapping[str, Any]) -> tuple[AbstractFileSyste
         if scheme(url) in ("http", "https"):
             settings["client_kwargs"] = _http_timeout() | dict(settings.get("client_kwargs") or {})
         system, root = url_to_fs(url, **settings)
+        if scheme(url) in ("s3", "s3a"):
+            # botocore tries a request again, and so does `faults.retried`; a third in between would
+            # make half an hour of a store that is down.
+            system.retries = 1
     except ImportError as error:
         what = f"needs a package that is not installed ({error})"
         raise UsageError(what, where=shown(url), fix=_install(scheme(url))) from error

@@ -21,7 +21,7 @@ def work_folder(home: Path, url: str) -> Iterator[Path]:
 
     What processes of this machine that died have left there of the same set goes first.
     """
-    own = home / hashlib.sha256(url.encode()).hexdigest()[:24]
+    own = folder_of(home, url)
     _sweep(own)
     work = own / f"{machine()}-{this_process()}-{secrets.token_hex(4)}"
     folder = work / (url.rpartition("/")[2] or "set")
@@ -31,6 +31,11 @@ def work_folder(home: Path, url: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def folder_of(home: Path, url: str) -> Path:
+    """The folder below `home` that is the set's at `url`."""
+    return home / hashlib.sha256(url.encode()).hexdigest()[:24]
 
 
 def _sweep(own: Path) -> None:

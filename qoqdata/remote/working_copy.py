@@ -32,6 +32,8 @@ _READ = ("cards", "quarantine", "recipes")
 #: What images and signals are recognised by, which takes more room than all else.
 LIKENESSES = Layout(Path()).likenesses("x").parent.as_posix()
 RAW_KEYS = Layout(Path()).raw_keys("x").parent.as_posix()
+#: Which patients are in which official split, by which a unit is planned again.
+PATIENT_SPLITS = Layout(Path()).patient_splits("x").parent.as_posix()
 
 
 class WorkingFiles(RemoteFiles):
@@ -50,7 +52,8 @@ def working_copy(
     origin: RemoteFiles, command: str, parts: Collection[str] = ()
 ) -> Iterator[tuple[WorkingFiles, Manifest]]:
     """The files of a set whose side files can be written while the block runs; `parts` are of
-    LIKENESSES and RAW_KEYS. What was written is in the store once the block has ended well.
+    LIKENESSES, RAW_KEYS and PATIENT_SPLITS. What was written is in the store once the block has
+    ended well.
 
     Raises UsageError where nothing can be written there, for a release and while another command
     writes the set; DatasetError where the set was built anew meanwhile or the store is out of
@@ -64,24 +67,32 @@ def working_copy(
             _told_by_url(folder, where),
             leased(store, FOLDER) as lease,
         ):
-            content = store.read("manifest.json") or b""
-            manifest = manifests.parse_manifest(content, where=f"{where}/manifest.json")
-            if manifest.release is not None:
-                what = f"`qoqdata {command}` writes into the set, and this is a release"
-                fix = "work on the set that it was made of, and publish that again"
-                raise UsageError(what, where=where, fix=fix)
-            (folder / "manifest.json").write_bytes(content)
-            copy = _Copy(store, folder, lease)
-            copy.bring(parts)
-            files = WorkingFiles(store.url, manifest, folder, origin.cache, store.options)
-            try:
-                yield files, manifest
-            finally:
-                files.close()
-            copy.send()
+            copy = _Copy(store, folder)
+            with copy.brought(origin, parts) as files:
+                if files.manifest.release is not None:
+                    what = f"`qoqdata {command}` writes into the set, and this is a release"
+                    fix = "work on the set that it was made of, and publish that again"
+                    raise UsageError(what, where=where, fix=fix)
+                yield files, files.manifest
+            copy.send(lease)
     except Taken:
         what, fix = "another command is writing this data set", "wait for it to end"
         raise UsageError(what, where=where, fix=fix) from None
+
+
+@contextmanager
+def reading_copy(
+    origin: RemoteFiles, parts: Collection[str]
+) -> Iterator[tuple[WorkingFiles, Manifest]]:
+    """The files of a set with `parts` (see `working_copy`) while the block runs, to be read alone:
+    nothing is written into the store, and another command may write there."""
+    store = origin.store
+    with (
+        work_folder(origin.cache.root / "passes", store.url) as folder,
+        _told_by_url(folder, origin.origin()),
+        _Copy(store, folder).brought(origin, parts) as files,
+    ):
+        yield files, files.manifest
 
 
 def refuse_read_only(url: str, command: str) -> None:
@@ -111,9 +122,23 @@ class _Copy:
 
     store: StoreFolder
     folder: Path
-    lease: Lease
     listed: dict[str, Listed] = field(default_factory=dict)
     came: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @contextmanager
+    def brought(self, origin: RemoteFiles, parts: Collection[str]) -> Iterator[WorkingFiles]:
+        """Bring the side files, and be the set's files while the block runs."""
+        content = self.store.read("manifest.json") or b""
+        where = self.store.where("manifest.json")
+        manifest = manifests.parse_manifest(content, where=where)
+        (self.folder / "manifest.json").write_bytes(content)
+        self.bring(parts)
+        store = self.store
+        files = WorkingFiles(store.url, manifest, self.folder, origin.cache, store.options)
+        try:
+            yield files
+        finally:
+            files.close()
 
     def bring(self, parts: Collection[str]) -> None:
         found = self.store.listing()
@@ -131,7 +156,7 @@ class _Copy:
         self.came[path] = _state(target)
         return path
 
-    def send(self) -> None:
+    def send(self, lease: Lease) -> None:
         """Have the store as the folder is."""
         files = {path.relative_to(self.folder).as_posix(): path for path in _files(self.folder)}
         written = [
@@ -142,16 +167,16 @@ class _Copy:
         gone = [name for name in self.listed if _is_written(name) and name not in files]
         if not written and not gone:
             return
-        self._look(written + gone)
+        self._look(written + gone, lease)
         for turn in range(3):
             for _ in several(self._send, [name for name in written if _turn(name) == turn]):
                 pass
         for _ in several(self.store.remove, gone):
             pass
 
-    def _look(self, names: Collection[str]) -> None:
+    def _look(self, names: Collection[str], lease: Lease) -> None:
         """Raise DatasetError where somebody else has the set, or wrote what is written now."""
-        if not self.lease.look():
+        if not lease.look():
             raise self._changed("")
         tops = sorted({name.rpartition("/")[0] or name for name in names})
         now = {path: one for top in tops for path, one in self.store.listing(top).items()}
@@ -170,7 +195,7 @@ class _Copy:
 
 
 def _is_wanted(path: str, parts: Collection[str]) -> bool:
-    for part in (LIKENESSES, RAW_KEYS):
+    for part in (LIKENESSES, RAW_KEYS, PATIENT_SPLITS):
         if path.startswith(f"{part}/"):
             return part in parts
     return path.split("/")[0] in _READ or _is_written(path)

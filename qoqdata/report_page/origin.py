@@ -118,7 +118,7 @@ def proof_section(shared: pl.DataFrame, proof: Proof | None) -> Section:
         said = "No two splits share" if holds else "Two splits share"
         texts.append(
             f"{said} a patient or a study. Images and signals were not compared: the set lies "
-            "behind a URL, and `qoqdata prove` compares them in the folder where it was built."
+            "behind a URL, and `qoqdata prove` compares them where it was built."
         )
     else:
         said = "No two splits share" if holds else "Two splits share"

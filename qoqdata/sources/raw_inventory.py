@@ -12,6 +12,7 @@ import polars as pl
 from qoqdata.errors import BadTable, OutsideRoot, UsageError
 from qoqdata.remote.faults import retried
 from qoqdata.remote.urls import file_system, shown
+from qoqdata.sources import s3_inventory
 from qoqdata.sources.raw_paths import path_parts
 
 #: What file systems call the mark of a file's content, and the time of its last change.
@@ -61,18 +62,14 @@ def list_store(url: str) -> Iterator[Entry]:
         yield Entry(relative, size, _text(facts, _TAGS), _text(facts, _TIMES))
 
 
-def read_inventory(path: Path) -> Iterator[Entry]:
+def read_inventory(path: Path, url: str) -> Iterator[Entry]:
     """The files that a table lists: Parquet or CSV with the columns path (below the URL) and size
-    (in bytes), and perhaps etag and modified.
+    (in bytes), and perhaps etag and modified; or the `manifest.json` of an S3 inventory.
 
-    Raises BadTable for another table, and for a path that is there twice.
+    Raises BadTable for another table, for a path that is there twice, and where none is below the
+    URL.
     """
-    try:
-        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        fix = "write it as CSV or Parquet"
-        raise BadTable(f"cannot be read: {reason}", where=str(path), fix=fix) from error
+    table = _of_s3(path, url) if path.name == s3_inventory.MANIFEST else _of_table(path)
     fix = "give it the columns path and size, whole numbers"
     if missing := sorted({"path", "size"} - set(table.columns)):
         raise BadTable(f"lacks {', '.join(missing)}", where=str(path), fix=fix)
@@ -85,6 +82,23 @@ def read_inventory(path: Path) -> Iterator[Entry]:
     for row in table.iter_rows(named=True):
         tag, modified = (None if row.get(one) is None else str(row[one]) for one in _OPTIONAL)
         yield Entry(_sound(str(row["path"]), str(path)), row["size"], tag, modified)
+
+
+def _of_s3(path: Path, url: str) -> pl.DataFrame:
+    table = s3_inventory.below(s3_inventory.read_s3_inventory(path), url)
+    if table.is_empty():
+        fix = "give the inventory of that bucket, or another URL"
+        raise BadTable(f"lists nothing below {shown(url)}", where=str(path), fix=fix)
+    return table
+
+
+def _of_table(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        fix = "write it as CSV or Parquet"
+        raise BadTable(f"cannot be read: {reason}", where=str(path), fix=fix) from error
 
 
 _OPTIONAL = ("etag", "modified")

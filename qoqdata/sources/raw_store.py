@@ -17,13 +17,14 @@ import os
 import shutil
 import socket
 import threading
+import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
@@ -36,8 +37,12 @@ from qoqdata.remote.store import StoreFolder
 from qoqdata.remote.urls import shown
 from qoqdata.sources.raw_inventory import Entry, list_store, read_inventory
 
+_T = TypeVar("_T")
 #: Bytes of staged files that a process keeps, beside those of the unit that it works on.
 STAGED_VARIABLE, STAGED_BYTES = "QOQDATA_STAGED_BYTES", 8 * 10**9
+#: Seconds between attempts at a file while a source is planned, each with the store's own patience
+#: (see `remote.faults`): a plan that is given up has read its tables and headers for nothing.
+PLANNING_WAITS = (5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0)
 #: Downloads of one process at a time.
 _AT_A_TIME = 8
 #: Share of the room from which on an archive is not brought: one request fetches a member, so many
@@ -47,6 +52,11 @@ _SHARE_IN_PLACE = 0.25
 _GUARDS = 256
 #: Bits of an entry's time that tell its state; the others are its size.
 _STATE_BITS = 20
+
+
+class OutOfReach(OSError):
+    """A store that does not give a file, or let it be read: nothing is known of the file. Its
+    `strerror` names the object, and says what the store said."""
 
 
 class RawStore:
@@ -74,7 +84,7 @@ class RawStore:
         with FileLock(self.folder / "lock"):
             self._sweep()
             (self.folder / "listed").unlink(missing_ok=True)
-            entries = read_inventory(inventory) if inventory else list_store(self.url)
+            entries = read_inventory(inventory, self.url) if inventory else list_store(self.url)
             self._write_mirror(entries)
             with replacing(self.folder / "listed") as draft:
                 draft.write_text(self.url)
@@ -127,8 +137,7 @@ class RawStore:
         store = StoreFolder(self.url)
 
         def read(begin: int, end: int) -> bytes:
-            with _told(relative):
-                return store.read_range(relative, begin, end)
+            return self._asked(relative, lambda: store.read_range(relative, begin, end))
 
         return RangedFile(relative, mirrored_size((self.mirror / relative).stat()), read)
 
@@ -161,6 +170,38 @@ class RawStore:
             with self._lock:
                 if before is None:
                     self._in_use = None
+
+    @contextmanager
+    def planning(self) -> Iterator[None]:
+        """While the block runs, a store that does not answer is waited for. Once it is given up,
+        all further files fail at once."""
+        self._waits, self._gave_up = PLANNING_WAITS, None
+        try:
+            yield
+        finally:
+            self._waits, self._gave_up = (), None
+
+    _waits: tuple[float, ...] = ()
+    _gave_up: str | None = None
+
+    def _asked(self, relative: str, call: Callable[[], _T]) -> _T:
+        """What the store answers; raises as `bring`."""
+        for wait in (*self._waits, None):
+            if self._gave_up is not None:
+                raise OutOfReach(errno.EIO, self._gave_up, relative)
+            try:
+                return call()
+            except FileNotFoundError as error:
+                fix = "fetch it, or drop the row; the next build lists the store anew"
+                raise MissingFile("is no longer in the store", where=relative, fix=fix) from error
+            except QoqdataError as error:
+                # A refusal, as of credentials that ended, does not pass.
+                if wait is None or isinstance(error, UsageError):
+                    self._gave_up = str(error) if self._waits else None
+                    # Its unit is tried again, and stays unfinished.
+                    raise OutOfReach(errno.EIO, str(error), relative) from error
+            time.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
 
     #: Files of the unit in work; None between units.
     _in_use: set[str] | None = None
@@ -202,8 +243,9 @@ class RawStore:
 
     def _download(self, relative: str, path: Path, size: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _told(relative), replacing(path) as draft:
-            StoreFolder(self.url).fetch(relative, draft, least=size)
+        store = StoreFolder(self.url)
+        with replacing(path) as draft:
+            self._asked(relative, lambda: store.fetch(relative, draft, least=size))
             if (length := draft.stat().st_size) != size:
                 raise UnreadableFile(
                     f"has {length:,} bytes, and was listed with {size:,}",
@@ -217,24 +259,24 @@ class RawStore:
         folders: set[Path] = set()
         for entry in entries:
             names.add(entry.path)
-            place, time = self.mirror / entry.path, _time_of(entry)
+            place, stamp = self.mirror / entry.path, _time_of(entry)
             try:
                 if place.parent not in folders:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     folders.add(place.parent)
                 try:
-                    if place.stat().st_mtime_ns == time:
+                    if place.stat().st_mtime_ns == stamp:
                         continue
                 except FileNotFoundError:
                     place.touch(0o600)
-                os.utime(place, ns=(time, time))
+                os.utime(place, ns=(stamp, stamp))
                 if place.is_dir():
                     raise IsADirectoryError
             except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
                 what = f"{entry.path} is a file of the store, and a folder"
                 fix = "name a part of the store in which it is one of them"
                 raise UsageError(what, where=shown(self.url), fix=fix) from error
-            if place.stat().st_mtime_ns != time:
+            if place.stat().st_mtime_ns != stamp:
                 fix = "set QOQDATA_CACHE to a folder that keeps times in nanoseconds"
                 raise UsageError("keeps coarse times", where=str(self.mirror), fix=fix)
         for folder, _, files in os.walk(self.mirror, topdown=False):
@@ -275,21 +317,6 @@ def open_store(url: str, inventory: Path | None = None) -> RawStore:
 def mirrored_size(status: os.stat_result) -> int:
     """Bytes of the store's file, by the state of the empty one that stands for it."""
     return status.st_mtime_ns >> _STATE_BITS
-
-
-@contextmanager
-def _told(relative: str) -> Iterator[None]:
-    """Faults of the store as those of a raw file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        fix = "fetch it, or drop the row; the next build lists the store anew"
-        raise MissingFile("is no longer in the store", where=relative, fix=fix) from error
-    except UnreadableFile:
-        raise
-    except QoqdataError as error:
-        # Nothing is known of the file: its unit is tried again, and stays unfinished.
-        raise OSError(errno.EIO, str(error), relative) from error
 
 
 def _reopened(url: str, folder: Path, staged_bytes: int) -> RawStore:

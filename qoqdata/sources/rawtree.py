@@ -86,6 +86,10 @@ class RawTree:
         the first look; None for what was not there. Folders are left out."""
         return dict(self._met or {})
 
+    def planning(self) -> AbstractContextManager[None]:
+        """While the block runs, a store that fails is waited for, see `RawStore.planning`."""
+        return nullcontext() if self.store is None else self.store.planning()
+
     def ignoring(self, patterns: Sequence[str]) -> RawTree:
         """The same tree without what the patterns match in its listings."""
         return replace(self, ignore=tuple(patterns))

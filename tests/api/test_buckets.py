@@ -16,8 +16,9 @@ from qoqdata.atomic import machine
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.remote import faults, lease
 from qoqdata.remote.store import StoreFolder
+from qoqdata.suite.examples import SALT
 from tests.api.conftest import rollouts_of
-from tests.publication.conftest import build_set
+from tests.publication.conftest import build_set, raw_of
 
 URL = "memory://sets/three"
 SLUGS = ("ham10000", "lc25000", "covid_blues")
@@ -239,3 +240,67 @@ def test_a_dry_run_leaves_nothing_here(command: Callable, tmp_path: Path) -> Non
     shown = json.loads(out)
     assert shown["folder"] is None and "data/ham10000/train-00000.parquet" in shown["files"]
     assert not list((tmp_path / "cache" / "passes").glob("*/*"))
+
+
+def test_the_report_compares_images_too(folder: Path, tmp_path: Path) -> None:
+    """The page of the set's folder, byte for byte; nothing is written, and others may write."""
+    for where in (folder, URL):
+        qoqdata.curate(where)
+    before = in_bucket()
+    holder = lease.leased(STORE, lease.FOLDER)
+    pages = [tmp_path / "folder.html", tmp_path / "bucket.html"]
+    qoqdata.report(folder, out=pages[0])
+    with holder:
+        qoqdata.report(URL, out=pages[1])
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+    assert b"were not compared" not in pages[1].read_bytes()
+    assert in_bucket() == before
+    assert not list((tmp_path / "cache" / "passes").glob("*/*"))
+
+
+def test_a_release_is_compared_by_patient_and_study(folder: Path, tmp_path: Path) -> None:
+    """It has nothing that images are recognised by."""
+    qoqdata.curate(folder)
+    qoqdata.publish(folder, to="memory://sets/released", salt_file=salt_file(tmp_path))
+    page = qoqdata.report("memory://sets/released", out=tmp_path / "page.html")
+    assert "Images and signals were not compared" in page.read_text()
+
+
+def salt_file(tmp_path: Path) -> Path:
+    path = tmp_path / "salt"
+    path.write_text(SALT.secret.hex())
+    return path
+
+
+def test_a_record_is_made_again(folder: Path, tmp_path: Path) -> None:
+    """From raw files in a folder and in a bucket; a fault in them shows."""
+    salt, raw = salt_file(tmp_path), raw_of("ham10000")
+    system = fsspec.filesystem("memory")
+    system.put(f"{raw}/", "/sets/raw/", recursive=True)
+    first, last = (
+        qoqdata.open(URL).metadata(["id", "source"]).filter(source="ham10000")["id"][[0, -1]]
+    )
+    for where, files in ((URL, raw), (URL, "memory://sets/raw"), (folder, "memory://sets/raw")):
+        again = qoqdata.replay(where, first, files, salt_file=salt)
+        assert again.same and again.changed == ()
+    provenance = qoqdata.why(URL, last).record["provenance"]
+    image = next(path for path in provenance["raw"] if path.endswith(".jpg"))
+    other = qoqdata.why(URL, first).record["provenance"]["raw"]
+    system.copy(
+        f"/sets/raw/{next(path for path in other if path.endswith('.jpg'))}", f"/sets/raw/{image}"
+    )
+    changed = qoqdata.replay(URL, last, "memory://sets/raw", salt_file=salt)
+    assert "images" in changed.differ
+    with pytest.raises(DatasetError, match=r"memory://sets/raw: .*no unit of the files"):
+        system.rm(f"/sets/raw/{image}")
+        qoqdata.replay(URL, last, "memory://sets/raw", salt_file=salt)
+
+
+def test_of_a_release_no_record_is_made_again(folder: Path, tmp_path: Path) -> None:
+    qoqdata.curate(folder)
+    salt = salt_file(tmp_path)
+    qoqdata.publish(folder, to="memory://sets/released", salt_file=salt)
+    released = qoqdata.open("memory://sets/released")
+    id_ = released.metadata(["id"])["id"][0]
+    with pytest.raises(UsageError, match="where the set was built"):
+        qoqdata.replay("memory://sets/released", id_, raw_of("ham10000"), salt_file=salt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import qoqdata
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import BadTable, MissingFile, UnfinishedBuild, UnreadableFile, UsageError
 from qoqdata.remote import faults
-from qoqdata.sources import catalogue
+from qoqdata.sources import catalogue, raw_store
 from qoqdata.sources.raw_store import STAGED_VARIABLE, RawStore, open_store
 from qoqdata.sources.rawtree import open_raw
 from tests.remote import proxy
@@ -164,6 +165,40 @@ def test_a_store_out_of_reach_leaves_the_build_unfinished(
     assert remote.digest == build("ham10000", raw, tmp_path / "local", salt).digest
 
 
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("fault", "what"), [("503", "503"), ("403", "access is denied")])
+def test_a_store_out_of_reach_while_planning(
+    raw: Path,
+    tmp_path: Path,
+    salt: Path,
+    fault: str,
+    what: str,
+    workers: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The source is not refused, nothing that was built goes, and the same command goes on."""
+    monkeypatch.setattr(raw_store, "PLANNING_WAITS", (0.0,))
+    fault, what = ("403", "access is denied") if workers else (fault, what)
+    listed = {"inventory": inventory(raw, tmp_path / "files.csv")}
+    out = tmp_path / "set"
+    asked: dict[str, Any] = {"source": listed, "workers": workers}
+    with serving(Site(raw)) as site:
+        before = build("ham10000", site.url, out, salt, **asked)
+        shards = {path: path.read_bytes() for path in (out / "data").rglob("*.parquet")}
+        site.forever = {"HAM10000_metadata.csv": fault}
+        with pytest.raises(UnfinishedBuild, match=f"ham10000/plan .*HAM10000_metadata.*{what}"):
+            build("ham10000", site.url, out, salt, **asked)
+        assert {path: path.read_bytes() for path in shards} == shards
+        config = {"sources": [{"source": "ham10000", "raw": site.url, **listed}]}
+        # It plans in a process of its own, which waits as users do for what may pass.
+        site.forever = {"HAM10000_metadata.csv": "403"}
+        with pytest.raises(UnfinishedBuild, match="the same command goes on"):
+            qoqdata.plan(config=config, out=out, salt_file=salt)
+        site.forever, site.gets = {}, Counter()
+        assert build("ham10000", site.url, out, salt, **asked) == before
+        assert not [path for path in site.gets if path.endswith(".jpg")]
+
+
 @pytest.mark.parametrize(("size", "reason"), [(None, "missing_file"), (3, "unreadable_file")])
 def test_what_is_not_as_it_was_listed_is_quarantined(
     raw: Path, tmp_path: Path, salt: Path, size: int | None, reason: str
@@ -260,6 +295,34 @@ def test_from_s3(raw: Path, tmp_path: Path, salt: Path, monkeypatch: pytest.Monk
         again = build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt, workers=0)
     assert again == remote
     assert remote.digest == build("ham10000", raw, tmp_path / "local", salt).digest
+
+
+@pytest.mark.slow
+def test_planning_from_s3(
+    raw: Path, tmp_path: Path, salt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Throttled longer than the client itself is patient, then with credentials that end."""
+    monkeypatch.setattr(raw_store, "PLANNING_WAITS", (0.0, 0.0))
+    asked: Counter[str] = Counter()
+    most, kind = 7, "throttled"
+
+    def fault(method: str, path: str) -> str | None:
+        asked[path] += 1
+        return kind if path.endswith("metadata.csv") and asked[path] <= most else None
+
+    with proxy.bucket("raw-bucket", monkeypatch) as running:
+        put(raw, "s3://raw-bucket/ham")
+        running.fault = fault
+        before = build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt)
+        assert asked["/raw-bucket/ham/HAM10000_metadata.csv"] == most + 1
+        most, kind = 10**6, "expired"
+        told = "ham10000/plan .*s3://raw-bucket/ham/HAM10000_metadata.csv: .*has expired"
+        with pytest.raises(UnfinishedBuild, match=told):
+            build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt)
+        most = 0
+        asked.clear()
+        assert build("ham10000", "s3://raw-bucket/ham", tmp_path / "set", salt) == before
+        assert not [path for path in asked if path.endswith(".jpg")]
 
 
 def test_wrong_urls_are_told(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ import pytest
 from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.jobs import make_job
-from qoqdata.pipeline.planning import make_plan
+from qoqdata.pipeline.planning import PlanStopped, SourcePlan, make_plan, plan_or_fault
 from qoqdata.readers.dicom.header import read_dicom_header
 from qoqdata.readers.limits import DEFAULT_LIMITS
 from qoqdata.remote import faults
 from qoqdata.remote.store import StoreFolder
-from qoqdata.sources import catalogue
+from qoqdata.sources import catalogue, raw_store
+from qoqdata.sources.protocol import Job, Source
 from qoqdata.sources.rawtree import open_raw
 from tests.readers import dicom_objects
 
@@ -105,6 +106,61 @@ def test_planning_fetches_headers(tmp_path: Path, read: list[int]) -> None:
     # One range of 32 kB a file, of half a megabyte.
     assert read == [2**15] * 8
     assert sum(read) < sum(map(len, files.values())) / 15
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, times: int) -> list[str]:
+    """Have the store fail for a file so many times; the files that were asked for, in order."""
+    asked: list[str] = []
+    cat_file = fsspec.filesystem("memory").__class__.cat_file
+
+    def fails(system: object, path: str, *args: object, **keywords: object) -> bytes:
+        asked.append(path.rpartition("/")[2])
+        if asked[-1] == name and asked.count(name) <= times:
+            raise error
+        return cat_file(system, path, *args, **keywords)
+
+    monkeypatch.setattr(fsspec.filesystem("memory").__class__, "cat_file", fails)
+    return asked
+
+
+def scans_job() -> tuple[Source, Job]:
+    put(**{f"{number:02d}": scan(number) for number in range(6)})
+    source = catalogue.find_source("dicom_folder")
+    request = SourceRequest(source="dicom_folder", raw=URL, mapping=MAPPING)
+    return source, make_job(source, request, limits=DEFAULT_LIMITS)
+
+
+def test_a_plan_waits_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that passes costs none of the headers that were read: none is read twice."""
+    waits: list[float] = []
+    monkeypatch.setattr(raw_store.time, "sleep", waits.append)
+    source, job = scans_job()
+    asked = failing(monkeypatch, "03", TimeoutError("no answer"), 7)
+    plan = plan_or_fault(source, job, None, (), None)
+    assert isinstance(plan, SourcePlan) and plan.table.height == 6 and plan.left_out == ()
+    assert asked == ["00", "01", "02", *["03"] * 8, "04", "05"]
+    # Two more attempts in `faults`, then a wait of planning, and so on.
+    assert [wait for wait in waits if wait] == list(raw_store.PLANNING_WAITS[:2])
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(TimeoutError("no answer"), 27), (PermissionError("has ended"), 1)]
+)
+def test_a_plan_that_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, attempts: int
+) -> None:
+    """No file is taken for refused, and no other is asked for; it says which, and why."""
+    monkeypatch.setattr(raw_store, "PLANNING_WAITS", (0.0,) * 8)
+    source, job = scans_job()
+    asked = failing(monkeypatch, "03", error, 1000)
+    stopped = plan_or_fault(source, job, None, (), None)
+    assert isinstance(stopped, PlanStopped)
+    assert f"{URL}/03: " in stopped.reason and str(error) in stopped.reason
+    assert asked == ["00", "01", "02", *["03"] * attempts]
+    # Outside a plan, each file is asked for.
+    with pytest.raises(OSError, match="03"):
+        job.raw.header_of("03").read(0, 10)
+    assert job.raw.header_of("05").read(0, 4) == scan(5)[:4]
 
 
 def test_files_at_fault_say_what_they_are(read: list[int]) -> None:
