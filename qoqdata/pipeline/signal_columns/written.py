@@ -123,6 +123,8 @@ def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[tuple[Stru
     while at < len(data):
         header, at = read_struct(data, at, _HEADER)
         end = at + header[3][1]
+        if not at < end <= len(data):
+            raise ValueError("a page ends outside of its column")
         yield header, codec.decompress(data[at:end], header[2][1], asbytes=True)
         at = end
 
