@@ -18,8 +18,8 @@ _LIKE_ASCII = {"ſ": "s", "\u212a": "k", "İ": "i", "ı": "i"}
 _ASCII = [chr(number) for number in range(128)]
 #: What is one in heads: letters of both cases, digits, blanks.
 _FOLDED = {
-    **dict.fromkeys("0123456789", "0"),
-    **dict.fromkeys(filter(str.isspace, _ASCII), " "),
+    **{digit: "0" for digit in "0123456789"},
+    **{one: " " for one in _ASCII if one.isspace()},
 }
 _TABLE = str.maketrans(_FOLDED)
 
@@ -57,7 +57,7 @@ def heads(pattern: re.Pattern[str]) -> Heads | None:
     return Heads(frozenset(min(told, key=_commonness)), first=False) if told else None
 
 
-def _commonness(beginnings: Iterable[str]) -> float:
+def _commonness(beginnings: Collection[str]) -> float:
     """How much of texts begins so, if all characters were as common."""
     return sum(40.0 ** -len(one) for one in beginnings)
 
@@ -143,7 +143,7 @@ def _each(characters: Collection[str]) -> set[_Head]:
 
 def _followed(heads: set[_Head], by: set[_Head]) -> set[_Head]:
     found = {head for head in heads if head[1]}
-    for before, _ in heads - found:
+    for before, done in heads - found:
         for after, end in by:
             both = (before + after)[:LONGEST]
             found.add((both, end or len(both) == LONGEST))
