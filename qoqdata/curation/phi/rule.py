@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
-from qoqdata.curation.phi.search import Search
 from qoqdata.curation.phi.words import keyed_words, one_of, words
 
 
@@ -24,7 +22,7 @@ def _always(_match: re.Match[str]) -> bool:
     return True
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Rule:
     """Matches of `pattern` of which `holds` is true are findings called `name`.
 
@@ -48,17 +46,12 @@ def rule(
     return Rule(name, re.compile(pattern, 0 if case else re.IGNORECASE), holds)
 
 
-def matches(rules: tuple[Rule, ...], text: str) -> Iterator[Span]:
+def matches(rules: Iterable[Rule], text: str) -> Iterator[Span]:
     """What the rules find, rule by rule."""
-    for number, match in _search(rules).matches(text):
-        one = rules[number]
-        if one.holds(match):
-            yield Span(one.name, match.start(), match.end())
-
-
-@cache
-def _search(rules: tuple[Rule, ...]) -> Search:
-    return Search([one.pattern for one in rules])
+    for one in rules:
+        for match in one.pattern.finditer(text):
+            if one.holds(match):
+                yield Span(one.name, match.start(), match.end())
 
 
 _UNIT = re.compile(
