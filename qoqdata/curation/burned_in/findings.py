@@ -128,9 +128,7 @@ def _one_thread_an_image() -> Iterator[None]:
 def _records(dataset: Dataset, sources: Collection[str]) -> Iterator[dict[str, Any]]:
     numbers = [n for n, shard in enumerate(dataset.manifest.shards) if shard.source in sources]
     places = items.all_places(dataset.files).filter(pl.col("shard").is_in(numbers)).drop("id")
-    return items.read_records(
-        dataset.files, dataset.manifest, places, _COLUMNS, that_have="images"
-    )
+    return items.read_records(dataset.files, dataset.manifest, places, _COLUMNS, that_have="images")
 
 
 def _keys(row: Mapping[str, Any]) -> list[bytes]:
