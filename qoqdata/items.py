@@ -60,10 +60,17 @@ def kept_places(files: Files, manifest: Manifest) -> pl.DataFrame:
 
 
 def read_records(
-    files: Files, manifest: Manifest, places: pl.DataFrame, columns: Sequence[str] | None = None
+    files: Files,
+    manifest: Manifest,
+    places: pl.DataFrame,
+    columns: Sequence[str] | None = None,
+    *,
+    that_have: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The records at `places`, in this order, as plain dictionaries of `columns` (None: of all).
 
+    `that_have` names a column among them: records in which it is null are left out, which costs a
+    hundredth of making them.
     A row group is read once for as many places in a row as lie in it; behind a URL the whole shard
     is fetched. Raises DatasetError when a shard cannot be read.
     """
@@ -76,6 +83,9 @@ def read_records(
             with files.holding(shard) as path:
                 footer = footer or _footer(path, where)
                 table = _row_group(path, footer, group, columns, where=where)
+            if that_have is not None:
+                there = table.column(that_have).is_valid().to_pylist()
+                rows = [row for row in rows if there[row]]
             for row in rows:
                 yield table.slice(row, 1).to_pylist()[0]
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,11 +21,11 @@ from qoqdata.errors import DatasetError, RecordError
 from qoqdata.json_document import document_bytes, parse_json
 from qoqdata.manifest import is_as_built, shards_digest
 from qoqdata.parquet_memory import require_memory, row_group_memory
+from qoqdata.pipeline.own_columns.written import read_row_group
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.column_rules import column_breaches
-from qoqdata.records.ecg_column import ecg_rows
 from qoqdata.records.rows import SCHEMA
-from qoqdata.records.rules import breaches
+from qoqdata.records.rules import breaches_of_rows
 from qoqdata.remote.files import Files
 from qoqdata.remote.integrity import LARGEST_ROW_GROUP
 from qoqdata.remote.leaves import row_groups
@@ -144,8 +143,8 @@ def _row_faults(path: Path, shard: Shard, manifest: Manifest) -> Iterator[Findin
     role = "training" if entry is None else entry.role
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            for row in _rows(file.read_row_group(group)):
-                for column, rule, what in breaches(row, role):
+            for row, found in breaches_of_rows(_rows(path, file, group), role):
+                for column, rule, what in found:
                     error = RecordError(what, record=row["id"], column=column, rule=rule)
                     yield Finding(f"{shard.path}, {error.where}", rule, what)
                 for column, value in (("source", shard.source), ("split", shard.split)):
@@ -154,11 +153,10 @@ def _row_faults(path: Path, shard: Shard, manifest: Manifest) -> Iterator[Findin
                         yield Finding(f"{shard.path}, record {row['id']}", f"one {column}", what)
 
 
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, file: pq.ParquetFile, group: int) -> Iterator[dict[str, Any]]:
     """Signals as arrays: as Python numbers they cost more than all else of a validation."""
-    ecgs = chain.from_iterable(map(ecg_rows, table.column("ecg").chunks))
-    rows = pl.DataFrame(table.drop_columns("ecg")).iter_rows(named=True)
-    for row, ecg in zip(rows, ecgs, strict=True):
+    table, ecgs = read_row_group(path, file, group)
+    for row, ecg in zip(pl.DataFrame(table).iter_rows(named=True), ecgs, strict=True):
         yield row | {"ecg": ecg}
 
 

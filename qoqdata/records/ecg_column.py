@@ -39,6 +39,8 @@ def ecg_rows(column: pa.StructArray) -> list[dict[str, Any] | None]:
 
     A list or a lead that is null is None.
     """
+    if column.null_count == len(column):
+        return [None] * len(column)
     leads, fs = (column.field(name).to_pylist() for name in ("leads", "fs"))
     signal, valid = (_leads(column.field(name)) for name in ("signal", "valid"))
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,24 @@ def validate(row: Row, role: str = "training") -> None:
 
 
 def validate_unit(rows: Iterable[Row], role: str = "training") -> None:
-    """As `validate` for each row of a unit; a signal that neighbours share is asked once."""
-    before: object = None
-    for row in rows:
-        known = row["ecg"] is not None and row["ecg"] is before
-        for column, rule, what in breaches(row, role, _BUT_SIGNALS if known else RULES):
+    """As `validate` for each row of a unit."""
+    for row, found in breaches_of_rows(rows, role):
+        for column, rule, what in found:
             raise RecordError(what, record=str(row.get("id")), column=column, rule=rule)
-        before = row["ecg"]
+
+
+def breaches_of_rows(
+    rows: Iterable[Row], role: str = "training"
+) -> Iterator[tuple[Row, list[Breach]]]:
+    """Each row with its every breach; a signal without one that neighbours share, the same object,
+    is asked once."""
+    sound: object = None
+    for row in rows:
+        ecg = row.get("ecg")
+        known = ecg is not None and ecg is sound
+        found = list(breaches(row, role, _BUT_SIGNALS if known else RULES))
+        sound = None if found else ecg
+        yield row, found
 
 
 def breaches(

@@ -11,7 +11,7 @@ import pytest
 from qoqdata.contract.record import RECORD
 from qoqdata.errors import RecordError
 from qoqdata.records.rows import batch
-from qoqdata.records.rules import breaches, validate
+from qoqdata.records.rules import breaches, breaches_of_rows, validate
 from tests.records.broken_rows import (
     BROKEN,
     MASK_ONLY,
@@ -140,3 +140,19 @@ def test_rows_that_came_back_from_arrow_and_polars_are_judged_alike() -> None:
 
 def test_a_sound_row_fits_the_arrow_schema() -> None:
     assert batch([image_row(), ecg_row()]).to_pylist() == table(image_row(), ecg_row()).to_pylist()
+
+
+def test_a_signal_at_fault_is_told_of_each_row_that_shows_it() -> None:
+    torn = ecg_row()["ecg"] | {"fs": 0.0}
+    rows = [ecg_row(id=f"{n}" * 32, ecg=torn) for n in range(2)]
+    rows += [ecg_row(id=f"{n}" * 32) for n in (2, 3)]
+    found = [
+        (row["id"][0], [column for column, *_ in told]) for row, told in breaches_of_rows(rows)
+    ]
+    assert found == [("0", ["ecg.fs"]), ("1", ["ecg.fs"]), ("2", []), ("3", [])]
+
+
+def test_neighbours_of_one_signal_are_each_asked_all_else() -> None:
+    shown = ecg_row()["ecg"]
+    rows = [ecg_row(ecg=shown), ecg_row(ecg=shown, age=91), ecg_row(ecg=shown)]
+    assert [len(told) for _, told in breaches_of_rows(rows)] == [0, 1, 0]

@@ -73,17 +73,17 @@ def find_burned_in(
     `shown` is called once for a distinct image with text, `progress` with records and their total.
     Raises InputError, which names the record, for an image that cannot be decoded.
     """
-    wanted = {shard for shard in dataset.manifest.shards if shard.source in sources}
-    total, done = sum(shard.rows for shard in wanted), 0
+    total = sum(shard.rows for shard in dataset.manifest.shards if shard.source in sources)
+    done = 0
     known: dict[bytes, list[Seen]] = {}
     digests: dict[str, set[bytes]] = defaultdict(set)
     rows: list[tuple[Any, ...]] = []
     with _one_thread_an_image(), ThreadPoolExecutor(os.cpu_count()) as pool:
         records = _records(dataset, sources)
-        while part := list(islice(records, _AT_ONCE)):
+        while part := [(row, _keys(row)) for row in islice(records, _AT_ONCE)]:
             new: dict[bytes, _Place] = {}
-            for row in part:
-                for number, key in enumerate(_keys(row)):
+            for row, keys in part:
+                for number, key in enumerate(keys):
                     if key not in known:
                         new.setdefault(key, (row, number))
             looked = pool.map(lambda some: [_look(*place, ocr=ocr) for place in some], _shared(new))
@@ -92,12 +92,13 @@ def find_burned_in(
                 known[key] = seen
                 if seen:
                     shown(first["id"], number, pixels, seen)
-            for row in part:
-                keys = _keys(row)
+            for row, keys in part:
                 digests[row["source"]].update(keys)
                 rows += _rows(row, [known[key] for key in keys])
             done += len(part)
             progress(done, total)
+    # Those without images, too.
+    progress(total, total)
     findings = pl.DataFrame(rows, schema=FINDINGS, orient="row")
     images = {source: len(digests[source]) for source in sorted(sources)}
     return Looked(findings.sort("id", "image", "y0", "x0", "evidence"), images)
@@ -127,7 +128,7 @@ def _one_thread_an_image() -> Iterator[None]:
 def _records(dataset: Dataset, sources: Collection[str]) -> Iterator[dict[str, Any]]:
     numbers = [n for n, shard in enumerate(dataset.manifest.shards) if shard.source in sources]
     places = items.all_places(dataset.files).filter(pl.col("shard").is_in(numbers)).drop("id")
-    return items.read_records(dataset.files, dataset.manifest, places, _COLUMNS)
+    return items.read_records(dataset.files, dataset.manifest, places, _COLUMNS, that_have="images")
 
 
 def _keys(row: Mapping[str, Any]) -> list[bytes]:

@@ -8,5 +8,5 @@ https://parquet.apache.org/docs/file-format/, which everyone reads.
 
 `runs.py`, which rows show the same; `signal_pages.py`, their pages; `media_page.py`, that of media;
 `chunk.py`, what both come to; `shard_file.py`, how it gets into the file that Arrow writes;
-`thrift.py`, its footer.
+`thrift.py`, its footer; `written.py`, signals read back once a recording.
 """

@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from qoqdata.pipeline.own_columns.chunk import PLAIN, RLE, Chunk, level_run, page_header
 from qoqdata.pipeline.own_columns.runs import SignalRun
-from qoqdata.pipeline.own_columns.thrift import FALSE, I32, Kept, Struct, varint
+from qoqdata.pipeline.own_columns.thrift import FALSE, I32, Kept, Struct, read_varint, varint
 
 #: Numbers of the format.
 BY_DICTIONARY, BYTE_STREAM_SPLIT = 8, 9
-_DATA_PAGE, _DICTIONARY_PAGE = 0, 2
+DATA_PAGE, DICTIONARY_PAGE = 0, 2
 _PRESENT = 6
 #: Bytes of samples, repeated, that a page may hold: no reader has to inflate more at once.
 _PAGE_BYTES = 2**24
@@ -61,7 +61,7 @@ def _chunk(
     place = inflated = total = row = 0
     for values in dictionary:
         facts: Struct = {1: (I32, len(values)), 2: (I32, PLAIN), 3: (FALSE, Kept())}
-        page, size = _page(_DICTIONARY_PAGE, 7, facts, values.tobytes(), codec)
+        page, size = _page(DICTIONARY_PAGE, 7, facts, values.tobytes(), codec)
         stored += page
         place, inflated = sum(map(len, page)), size
     begin = place
@@ -69,10 +69,9 @@ def _chunk(
     for run, values in parts:
         for part in _cut(run):
             count = part.rows * max(part.samples.size, 1)
-            levels = _levels(part.rows, part.leads, part.samples.size)
-            body = b"".join((levels, *_ENCODED[encoding](values, part.rows)))
+            body = page_body(encoding, part.rows, part.leads, part.samples.size, values)
             facts = {1: (I32, count), 2: (I32, encoding), 3: (I32, RLE), 4: (I32, RLE)}
-            page, size = _page(_DATA_PAGE, 5, facts, body, codec)
+            page, size = _page(DATA_PAGE, 5, facts, body, codec)
             length = sum(map(len, page))
             pages.append((place, length, row))
             stored += page
@@ -82,11 +81,54 @@ def _chunk(
     return Chunk(stored, place, begin, inflated, total, encodings, tuple(pages))
 
 
+def page_body(encoding: int, rows: int, leads: int, samples: int, values: np.ndarray) -> bytes:
+    """What a page holds: levels, then the `values` of a row, as they are stored, in each of `rows`.
+    `samples` counts those of all leads of a row."""
+    return b"".join((_levels(rows, leads, samples), *_ENCODED[encoding](values, rows)))
+
+
+def row_shape(body: bytes, count: int) -> tuple[int, int, int]:
+    """The rows, and the leads and samples of each, of a page of so many values, if it is ours.
+
+    Raises ValueError and IndexError where it is not.
+    """
+    end = 4 + int.from_bytes(body[:4], "little")
+    if body[end + 4 :].startswith(level_run(count, 0)):
+        return count, 0, 0
+    levels = body[4:end]
+    # A lead begins with a run of one level, 0 or 1, which one of 2 follows if it has more samples.
+    rest, end = read_varint(levels, 2) if len(levels) > 2 else (0, 0)
+    lead, length = (1 + (rest >> 1), end + 1) if end and levels[end] == 2 else (1, 2)
+    begins = levels[1::length]
+    rows = begins.count(0)
+    leads = len(begins) // rows if rows else 0
+    if rows * leads * lead != count or rows > _most_rows(4 * leads * lead):
+        raise ValueError("is no page of one recording")
+    return rows, leads, leads * lead
+
+
+def first_row(body: bytes, encoding: int, rows: int, leads: int, samples: int) -> np.ndarray:
+    """The values of the first row of a page as they are stored, if it is ours."""
+    at = len(_levels(rows, leads, samples))
+    if encoding == BY_DICTIONARY:
+        width = _NARROW if body[at] == 8 * _NARROW.itemsize else _WIDE
+        return np.frombuffer(body, width, samples, at + len(_places_head(width, samples * rows)))
+    if encoding == BYTE_STREAM_SPLIT:
+        streams = np.frombuffer(body, np.uint8, 4 * rows * samples, at)
+        return np.ascontiguousarray(streams.reshape(4, rows, samples)[:, 0])
+    bits = np.frombuffer(body, np.uint8, -(-samples // 8), at)
+    return np.unpackbits(bits, count=samples, bitorder="little").view(np.bool_)
+
+
 def _cut(run: SignalRun) -> Iterator[SignalRun]:
     """Parts of a run whose samples fit a page; a row is never cut."""
-    most = max(1, _PAGE_BYTES // max(run.samples.nbytes, 1))
+    most = _most_rows(run.samples.nbytes)
     for at in range(0, run.rows, most):
         yield replace(run, rows=min(most, run.rows - at))
+
+
+def _most_rows(size: int) -> int:
+    return max(1, _PAGE_BYTES // max(size, 1))
 
 
 def _page(
@@ -112,11 +154,14 @@ def _levels(rows: int, leads: int, samples: int) -> bytes:
 
 def _places(places: np.ndarray, rows: int) -> list[bytes]:
     """Places in the dictionary: bits of each, then one run of groups of eight."""
-    width = places.dtype.itemsize
-    groups = -(-places.size * rows // 8)
-    head = bytes([8 * width]) + (varint(groups << 1 | 1) if groups else b"")
-    fill = bytes((groups * 8 - places.size * rows) * width)
-    return [head, *[places.tobytes()] * rows, fill]
+    count = places.size * rows
+    fill = bytes(-count % 8 * places.itemsize)
+    return [_places_head(places.dtype, count), *[places.tobytes()] * rows, fill]
+
+
+def _places_head(width: np.dtype, count: int) -> bytes:
+    groups = -(-count // 8)
+    return bytes([8 * width.itemsize]) + (varint(groups << 1 | 1) if groups else b"")
 
 
 def _split(samples: np.ndarray) -> np.ndarray:

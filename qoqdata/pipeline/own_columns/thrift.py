@@ -62,12 +62,22 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number from 0 on at a place of `data`, and where it ends."""
+    value = shift = 0
+    while (byte := data[at]) > 127:
+        value |= (byte & 127) << shift
+        shift += 7
+        at += 1
+    return value | byte << shift, at + 1
+
+
 def _read(data: bytes, at: int, kind: int, asked: Asked) -> tuple[Any, int]:
     match kind:
         case 4 | 5 | 6:
             return _signed(data, at)
         case 8:
-            length, at = _unsigned(data, at)
+            length, at = read_varint(data, at)
             return data[at : at + length], at + length
         case 12:
             return read_struct(data, at, asked)
@@ -91,7 +101,7 @@ def _skip(data: bytes, at: int, kind: int) -> int:
                 at += 1
             return at + 1
         case 8:
-            length, at = _unsigned(data, at)
+            length, at = read_varint(data, at)
             return at + length
         case 12:
             while head := data[at]:
@@ -119,7 +129,7 @@ def _list_head(data: bytes, at: int) -> tuple[int, int, int]:
     item, count = data[at] & 15, data[at] >> 4
     if count < 15:
         return item, count, at + 1
-    count, at = _unsigned(data, at + 1)
+    count, at = read_varint(data, at + 1)
     return item, count, at
 
 
@@ -168,14 +178,5 @@ def _zigzag(value: int) -> int:
 
 
 def _signed(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _unsigned(data, at)
+    value, at = read_varint(data, at)
     return (value >> 1) ^ -(value & 1), at
-
-
-def _unsigned(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while (byte := data[at]) > 127:
-        value |= (byte & 127) << shift
-        shift += 7
-        at += 1
-    return value | byte << shift, at + 1
