@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError
 from qoqdata.remote.files import Files
-from qoqdata.remote.integrity import FAULTS, FIX
+from qoqdata.remote.integrity import FAULTS, FIX, require_row_group
 from qoqdata.remote.leaves import PLACE
 from qoqdata.stream.row_groups import stored_once
 from qoqdata.verdicts import without_dropped
@@ -69,12 +69,15 @@ def read_records(
     """
     for number, ours in groupby(places.iter_rows(), key=lambda place: place[0]):
         shard = manifest.shards[number]
-        footer = None
+        footer, leaves = None, []
         for group, part in groupby(ours, key=lambda place: place[1]):
             rows = [row for _, _, row in part]
             where = files.origin(shard.path)
-            with files.holding(shard) as path:
-                footer = footer or _footer(path, where)
+            with files.holding(shard, judged=False) as path:
+                if footer is None:
+                    footer = _footer(path, where)
+                    leaves = _leaves(footer, columns)
+                require_row_group(path, shard, footer, group, leaves, where)
                 table = _row_group(path, footer, group, columns, where=where)
             for row in rows:
                 yield table.slice(row, 1).to_pylist()[0]
@@ -83,6 +86,15 @@ def read_records(
 def _footer(path: Path, where: str) -> pq.FileMetaData:
     with _readable(where):
         return pq.read_metadata(path)
+
+
+def _leaves(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[int]:
+    """Numbers of the leaves of columns, and of columns that are leaves."""
+    paths = enumerate(footer.schema.column(n).path for n in range(footer.num_columns))
+    if columns is None:
+        return [number for number, _ in paths]
+    within = tuple(f"{name}." for name in columns)
+    return [number for number, path in paths if f"{path}.".startswith(within)]
 
 
 def _row_group(
