@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.manifest import Manifest, Shard
 from qoqdata.errors import DatasetError
 from qoqdata.remote.files import Files
 from qoqdata.remote.integrity import FAULTS, FIX, require_row_group
@@ -69,23 +69,45 @@ def read_records(
     """
     for number, ours in groupby(places.iter_rows(), key=lambda place: place[0]):
         shard = manifest.shards[number]
-        footer, leaves = None, []
+        opened: _Shard | None = None
         for group, part in groupby(ours, key=lambda place: place[1]):
             rows = [row for _, _, row in part]
             where = files.origin(shard.path)
             with files.holding(shard, judged=False) as path:
-                if footer is None:
-                    footer = _footer(path, where)
-                    leaves = _leaves(footer, columns)
-                require_row_group(path, shard, footer, group, leaves, where)
-                table = _row_group(path, footer, group, columns, where=where)
+                opened = opened or _Shard(path, shard, columns, where)
+                table = opened.row_group(group)
             for row in rows:
                 yield table.slice(row, 1).to_pylist()[0]
 
 
-def _footer(path: Path, where: str) -> pq.FileMetaData:
-    with _readable(where):
-        return pq.read_metadata(path)
+class _Shard:
+    """A shard that is open for the row groups that are read of it: its footer costs more than a
+    small one of them."""
+
+    def __init__(
+        self, path: Path, shard: Shard, columns: Sequence[str] | None, where: str
+    ) -> None:
+        self._path, self._shard, self._where = path, shard, where
+        self._columns = None if columns is None else list(columns)
+        with _readable(where):
+            self._footer = pq.read_metadata(path)
+        self._leaves = _leaves(self._footer, columns)
+        self._files: dict[tuple[str, ...], pq.ParquetFile] = {}
+
+    def row_group(self, group: int) -> pa.Table:
+        require_row_group(
+            self._path, self._shard, self._footer, group, self._leaves, where=self._where
+        )
+        once = tuple(stored_once(self._footer, group, self._leaves))
+        with _readable(self._where):
+            if (file := self._files.get(once)) is None:
+                file = self._files[once] = pq.ParquetFile(
+                    self._path,
+                    metadata=self._footer,
+                    read_dictionary=list(once),
+                    page_checksum_verification=True,
+                )
+            return file.read_row_group(group, columns=self._columns)
 
 
 def _leaves(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[int]:
@@ -95,24 +117,6 @@ def _leaves(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[int]
         return [number for number, _ in paths]
     within = tuple(f"{name}." for name in columns)
     return [number for number, path in paths if f"{path}.".startswith(within)]
-
-
-def _row_group(
-    path: Path,
-    footer: pq.FileMetaData,
-    group: int,
-    columns: Sequence[str] | None,
-    *,
-    where: str,
-) -> pa.Table:
-    once = stored_once(footer, group)
-    with (
-        _readable(where),
-        pq.ParquetFile(
-            path, metadata=footer, read_dictionary=once, page_checksum_verification=True
-        ) as file,
-    ):
-        return file.read_row_group(group, columns=None if columns is None else list(columns))
 
 
 @contextmanager

@@ -95,12 +95,11 @@ def _matches(
 ) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.uint32]]], NDArray[np.int64]]:
     """Numbers of pairs (one * images + other) with a word of a part in common, and where both have
     it; and how many words of each image were passed over."""
-    flat, flat_places = words.ravel(), places.reshape(-1, 2)
     # In 256ths of a side.
     most = round((SIDE_MOST + _MARGIN) * 256)
-    finer = np.uint64(32 + WORD_BITS - agreeing(int(np.count_nonzero(flat))))
+    finer = np.uint64(32 + WORD_BITS - agreeing(int(np.count_nonzero(words))))
     found, passed = [], np.zeros(len(words), np.int64)
-    packed = _words_of(flat, part)
+    packed = _words_of(words, part)
     packed.sort()
     point, word = packed.astype(np.uint32), packed >> finer
     if len(word) > _COMMON:
@@ -119,7 +118,7 @@ def _matches(
         near = here[image[here] != image[here + distance]]
         a, b = point[near], point[near + distance]
         a, b = np.minimum(a, b), np.maximum(a, b)
-        one, other = flat_places[a], flat_places[b]
+        one, other = (places[p // POINTS, p % POINTS] for p in (a, b))
         # The difference of two bytes, whichever is larger.
         apart = np.maximum(one, other) - np.minimum(one, other)
         possible = np.flatnonzero((apart <= most).all(axis=1))
@@ -129,15 +128,14 @@ def _matches(
     return found, passed
 
 
-def _words_of(flat: NDArray[np.uint32], part: int) -> NDArray[np.uint64]:
-    """The words of a part, each with its place in `flat` in the lower 32 bits."""
+def _words_of(words: NDArray[np.uint32], part: int) -> NDArray[np.uint64]:
+    """The words of a part, each with its place among all in the lower 32 bits."""
     found = [np.empty(0, np.uint64)]
-    for start in range(0, len(flat), _AT_ONCE * POINTS):
-        some = flat[start : start + _AT_ONCE * POINTS]
+    for start in range(0, len(words), _AT_ONCE):
+        some = words[start : start + _AT_ONCE].ravel()
         mine = np.flatnonzero((some >> (WORD_BITS - _PARTS_BITS) == part) & (some != 0))
-        found.append(
-            (some[mine].astype(np.uint64) << np.uint64(32)) | (mine + start).astype(np.uint64)
-        )
+        place = (mine + start * POINTS).astype(np.uint64)
+        found.append((some[mine].astype(np.uint64) << np.uint64(32)) | place)
     return np.concatenate(found)
 
 
