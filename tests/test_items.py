@@ -16,8 +16,10 @@ import pytest
 from PIL import Image
 
 import qoqdata
+from qoqdata import items
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
+from qoqdata.remote import integrity
 from tests.records.sound_rows import ecg_row, image_row, table
 from tests.validation.written_set import load, reseal, save, write
 
@@ -237,3 +239,16 @@ def test_tab_completion_shows_the_public_names(dataset: Dataset) -> None:
     names = dir(dataset)
     assert {"records", "stats", "manifest", "stream", "to_hf", "kept", "root"} <= set(names)
     assert not any(name.startswith("_") for name in names)
+
+
+def test_of_a_row_group_only_what_is_read_has_to_fit_memory(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrity, "LARGEST_ROW_GROUP", 500)
+    places = items.places_of(dataset.manifest)
+    read = items.read_records(dataset.files, dataset.manifest, places, ["id"])
+    assert [row["id"] for row in read] == ORDER
+    with pytest.raises(DatasetError, match=r"takes [0-9,]+ bytes of memory"):
+        next(items.read_records(dataset.files, dataset.manifest, places, ["id", "images"]))
+    with pytest.raises(DatasetError, match=r"takes [0-9,]+ bytes of memory"):
+        next(items.read_records(dataset.files, dataset.manifest, places))

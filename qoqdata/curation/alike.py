@@ -41,10 +41,12 @@ ALIKE = {
 COARSE = {"image": 0.95, "ecg": 0.9}
 #: Of those whose bits agree in parts, the nearest by contrast that one is compared with; of those
 #: whose small images correlate, the likest whose details are.
-_NEAREST, _LIKEST = 256, 64
+_NEAREST, _LIKEST = 256, 32
 #: Pairs whose correlations are taken at once, contents that are the first of them, and pairs that
 #: are collected before.
 AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18
+#: Pairs whose details are compared at once: a detail takes 16 KB.
+_DETAILED = 1_024
 #: Products of a pair that a matrix of all may have for one that is asked for.
 _SPARSE = 16
 #: Frequencies along an axis by which two small images are told apart, whichever way they lie.
@@ -278,7 +280,7 @@ def _stripes(small: NDArray[np.uint8]) -> NDArray[np.float64]:
         square = values.reshape(-1, THUMBNAIL, THUMBNAIL)
         energy = sum(((square.sum(axis=axis) * wave).sum(axis=1)) ** 2 for axis in (1, 2))
         total = THUMBNAIL**2 * (values**2).sum(axis=1) - values.sum(axis=1) ** 2
-        shares[start : start + AT_ONCE] = energy / np.maximum(total, 1)
+        shares[start : start + AT_ONCE] = 2 * energy / np.maximum(total, 1)
     return shares
 
 
@@ -297,7 +299,7 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
     way = pairs.select(pl.col("way").replace_strict(WAYS, range(len(WAYS)))).to_numpy().ravel()
     values = np.empty(pairs.height, np.float32)
     turns = every_turn(SIDE)
-    for part in _blocks(mine, theirs):
+    for part in _blocks(mine, theirs, _DETAILED):
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
         views = np.stack([detail_of(grey) for grey in greys.of(numbers[both])])
@@ -318,12 +320,15 @@ def _numbered(
     return numbers, at[:, 0], at[:, 1]
 
 
-def _blocks(mine: NDArray[np.intp], theirs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+def _blocks(
+    mine: NDArray[np.intp], theirs: NDArray[np.intp], most: int | None = None
+) -> Iterator[NDArray[np.intp]]:
     """Numbers of pairs, in parts that few contents make: among many that are alike, products of
     two matrices take the place of products of pairs."""
     order = np.lexsort((theirs, mine // _BLOCK))
-    for start in range(0, len(order), AT_ONCE):
-        yield order[start : start + AT_ONCE]
+    most = most or AT_ONCE
+    for start in range(0, len(order), most):
+        yield order[start : start + most]
 
 
 def _correlations(
