@@ -84,9 +84,7 @@ class _Shard:
     """A shard that is open for the row groups that are read of it: its footer costs more than a
     small one of them."""
 
-    def __init__(
-        self, path: Path, shard: Shard, columns: Sequence[str] | None, where: str
-    ) -> None:
+    def __init__(self, path: Path, shard: Shard, columns: Sequence[str] | None, where: str) -> None:
         self._path, self._shard, self._where = path, shard, where
         self._columns = None if columns is None else list(columns)
         with _readable(where):

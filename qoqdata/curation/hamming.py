@@ -112,8 +112,8 @@ def _swept(hashes: Hashes, chosen: Chosen, radius: int, most: int) -> Near:
     """What agrees in the chosen bands first."""
     order = _sorted_by(hashes, chosen.bands)
     own = hashes[order]
-    pairs = list(_alike(own, chosen, radius, most))
-    i, j = (order[np.concatenate([_NONE, *part])] for part in (zip(*pairs) if pairs else ((), ())))
+    pairs = [(_NONE, _NONE), *_alike(own, chosen, radius, most)]
+    i, j = (order[np.concatenate(part)] for part in zip(*pairs, strict=True))
     cut = np.zeros(len(own), bool)
     if most + 1 < len(own):
         longer = (own[most + 1 :] ^ own[: -most - 1]) & chosen.mask == 0

@@ -79,9 +79,7 @@ class PassingFiles(LocalFiles):
     passing: PassingShards
 
     @contextmanager
-    def holding(
-        self, file: Bound, *, verify: bool = False, judged: bool = True
-    ) -> Iterator[Path]:
+    def holding(self, file: Bound, *, verify: bool = False, judged: bool = True) -> Iterator[Path]:
         if isinstance(file, Shard):
             with self.passing.making(file.path) as path:
                 yield path

@@ -110,9 +110,7 @@ class LocalFiles:
         """Nothing to end."""
 
     @contextmanager
-    def holding(
-        self, file: Bound, *, verify: bool = False, judged: bool = True
-    ) -> Iterator[Path]:
+    def holding(self, file: Bound, *, verify: bool = False, judged: bool = True) -> Iterator[Path]:
         path = self.local(file)
         if not isinstance(file, str):
             require = integrity.require_footer if judged else integrity.require_schema

@@ -89,9 +89,7 @@ class RemoteFiles:
             entry.close()
 
     @contextmanager
-    def holding(
-        self, file: Bound, *, verify: bool = False, judged: bool = True
-    ) -> Iterator[Path]:
+    def holding(self, file: Bound, *, verify: bool = False, judged: bool = True) -> Iterator[Path]:
         file = self._bound(file)
         with self._bring(file):
             path = self._path(file)

@@ -121,6 +121,12 @@ def test_only_records_of_which_something_stands_elsewhere_are_looked_at() -> Non
     rows += [("e", "s5", "view", "PA", [3])]
     ground = same(rows, (1, 3))
     # Of `a` also what it alone shows; `d` shares nothing.
-    assert ground.shared.select("record", "content").rows() == [(0, 0), (0, 5), (1, 0), (2, 1), (4, 3)]
+    assert ground.shared.select("record", "content").rows() == [
+        (0, 0),
+        (0, 5),
+        (1, 0),
+        (2, 1),
+        (4, 3),
+    ]
     own = ground.pairs_both_ways().filter(pl.col("content") == pl.col("other_content"))
     assert own["content"].sort().to_list() == [0, 1, 3, 5]
