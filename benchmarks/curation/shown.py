@@ -1,8 +1,8 @@
 """What the records of a large set show: likenesses as a build leaves them, spread as those of real
 images and signals are, with copies planted among them; and shards with pixels to look at.
 
-Small images are sums of low frequencies about one of their domain: in each domain 15 to 50 in
-10,000 pairs correlate by 0.95 in some way to lie. Of 13,108 pairs of different real images of one source
+Small images are sums of low frequencies about one of their domain: by domain 24 to 105 in 10,000
+pairs correlate by 0.95 in some way to lie. Of 13,108 pairs of different real images of one source
 17 do (13 in 10,000, all of eyes; of 27,675 pairs with those across sources 6 in 10,000). Bits are
 noisy copies of 32 hidden ones that are set in a fifth of the words, so that two words are 24 bits
 apart as those of real images are (22 of 119 images of skin, tissue and films). Of the words of
