@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qoqdata.contract.manifest import Manifest
+from qoqdata.contract.manifest import Manifest, Shard
 from qoqdata.errors import DatasetError
 from qoqdata.remote.files import Files
-from qoqdata.remote.integrity import FAULTS, FIX
+from qoqdata.remote.integrity import FAULTS, FIX, require_row_group
 from qoqdata.remote.leaves import PLACE
 from qoqdata.stream.row_groups import stored_once
 from qoqdata.verdicts import without_dropped
@@ -76,13 +76,13 @@ def read_records(
     """
     for number, ours in groupby(places.iter_rows(), key=lambda place: place[0]):
         shard = manifest.shards[number]
-        footer = None
+        opened: _Shard | None = None
         for group, part in groupby(ours, key=lambda place: place[1]):
             rows = [row for _, _, row in part]
             where = files.origin(shard.path)
-            with files.holding(shard) as path:
-                footer = footer or _footer(path, where)
-                table = _row_group(path, footer, group, columns, where=where)
+            with files.holding(shard, judged=False) as path:
+                opened = opened or _Shard(path, shard, columns, where)
+                table = opened.row_group(group)
             if that_have is not None:
                 there = table.column(that_have).is_valid().to_pylist()
                 rows = [row for row in rows if there[row]]
@@ -90,27 +90,41 @@ def read_records(
                 yield table.slice(row, 1).to_pylist()[0]
 
 
-def _footer(path: Path, where: str) -> pq.FileMetaData:
-    with _readable(where):
-        return pq.read_metadata(path)
+class _Shard:
+    """A shard that is open for the row groups that are read of it: its footer costs more than a
+    small one of them."""
+
+    def __init__(self, path: Path, shard: Shard, columns: Sequence[str] | None, where: str) -> None:
+        self._path, self._shard, self._where = path, shard, where
+        self._columns = None if columns is None else list(columns)
+        with _readable(where):
+            self._footer = pq.read_metadata(path)
+        self._leaves = _leaves(self._footer, columns)
+        self._files: dict[tuple[str, ...], pq.ParquetFile] = {}
+
+    def row_group(self, group: int) -> pa.Table:
+        require_row_group(
+            self._path, self._shard, self._footer, group, self._leaves, where=self._where
+        )
+        once = tuple(stored_once(self._footer, group, self._leaves))
+        with _readable(self._where):
+            if (file := self._files.get(once)) is None:
+                file = self._files[once] = pq.ParquetFile(
+                    self._path,
+                    metadata=self._footer,
+                    read_dictionary=list(once),
+                    page_checksum_verification=True,
+                )
+            return file.read_row_group(group, columns=self._columns)
 
 
-def _row_group(
-    path: Path,
-    footer: pq.FileMetaData,
-    group: int,
-    columns: Sequence[str] | None,
-    *,
-    where: str,
-) -> pa.Table:
-    once = stored_once(footer, group)
-    with (
-        _readable(where),
-        pq.ParquetFile(
-            path, metadata=footer, read_dictionary=once, page_checksum_verification=True
-        ) as file,
-    ):
-        return file.read_row_group(group, columns=None if columns is None else list(columns))
+def _leaves(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[int]:
+    """Numbers of the leaves of columns, and of columns that are leaves."""
+    paths = enumerate(footer.schema.column(n).path for n in range(footer.num_columns))
+    if columns is None:
+        return [number for number, _ in paths]
+    within = tuple(f"{name}." for name in columns)
+    return [number for number, path in paths if f"{path}.".startswith(within)]
 
 
 @contextmanager

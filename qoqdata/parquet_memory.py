@@ -11,7 +11,7 @@ The format: https://parquet.apache.org/docs/file-format/, headers in Thrift's co
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -73,10 +73,15 @@ def require_memory(path: Path, footer: pq.FileMetaData | None = None) -> None:
 
 
 def row_group_memory(
-    path: Path, footer: pq.FileMetaData, group: int, most: int, enough: int | None = None
+    path: Path,
+    footer: pq.FileMetaData,
+    group: int,
+    most: int,
+    enough: int | None = None,
+    leaves: Iterable[int] | None = None,
 ) -> int:
-    """Bytes that a row group takes once it is decoded, at most; a bound of `enough` (None: of
-    `most`) need be no closer.
+    """Bytes that a row group takes once its `leaves` (by their numbers; None: all) are decoded, at
+    most; a bound of `enough` (None: of `most`) need be no closer.
 
     Raises ValueError where it takes more than `most`, and where its pages cannot be told.
     """
@@ -84,7 +89,7 @@ def row_group_memory(
     facts = footer.row_group(group)
     size, named = 0, []
     with path.open("rb") as file:
-        for number in range(facts.num_columns):
+        for number in range(facts.num_columns) if leaves is None else leaves:
             chunk = facts.column(number)
             # A column without values is never looked for, and Arrow says that it begins at 0.
             told = max(chunk.num_values, facts.num_rows)

@@ -16,8 +16,11 @@ import pytest
 from PIL import Image
 
 import qoqdata
+from qoqdata import items
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
+from qoqdata.parquet_memory import row_group_memory
+from qoqdata.remote import integrity
 from tests.records.sound_rows import ecg_row, image_row, table
 from tests.validation.written_set import load, reseal, save, write
 
@@ -237,3 +240,16 @@ def test_tab_completion_shows_the_public_names(dataset: Dataset) -> None:
     names = dir(dataset)
     assert {"records", "stats", "manifest", "stream", "to_hf", "kept", "root"} <= set(names)
     assert not any(name.startswith("_") for name in names)
+
+
+def test_of_a_row_group_only_what_is_read_has_to_fit_memory(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = dataset.paths[0]
+    whole = row_group_memory(path, pq.read_metadata(path), 0, 2**30, enough=0)
+    monkeypatch.setattr(integrity, "LARGEST_ROW_GROUP", whole - 1)
+    first = items.places_of(dataset.manifest)[:1]
+    read = items.read_records(dataset.files, dataset.manifest, first, ["id", "images"])
+    assert [row["id"] for row in read] == ORDER[:1]
+    with pytest.raises(DatasetError, match=r"takes [0-9,]+ bytes of memory"):
+        next(items.read_records(dataset.files, dataset.manifest, first))

@@ -1,11 +1,13 @@
 """What the records of a large set show: likenesses as a build leaves them, spread as those of real
 images and signals are, with copies planted among them; and shards with pixels to look at.
 
-Small images are sums of low frequencies about one of their domain. Bits are noisy copies of 32
-hidden ones that are set in a fifth of the words, so that two words are 24 bits apart as those of
-real images are (22 of 119 images of skin, tissue and films). Of the words of keypoints six in ten
-are of 10,000 that all images share: two words of different real images agree as often (4 in
-100,000).
+Small images are sums of low frequencies about one of their domain: by domain 24 to 105 in 10,000
+pairs correlate by 0.95 in some way to lie. Of 13,108 pairs of different real images of one source
+17 do (13 in 10,000, all of eyes; of 27,675 pairs with those across sources 6 in 10,000). Bits are
+noisy copies of 32 hidden ones that are set in a fifth of the words, so that two words are 24 bits
+apart as those of real images are (22 of 119 images of skin, tissue and films). Of the words of
+keypoints six in ten are of 10,000 that all images share: two words of different real images agree
+as often (4 in 100,000).
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ _SAME_QUESTION = 13
 _HIDDEN, _SET, _NOISE = 32, 0.2, 0.08
 _COMMON, _OF_COMMON = 10_000, 0.6
 _FREQUENCIES = 6
+#: Of small images, the part that all of a domain have, in parts of what is their own.
+_ALIKE = 1.1
 _ROW_GROUP = 100
 _RECORD = arrow_schema(RECORD)
 
@@ -177,6 +181,8 @@ def _small(rng: np.random.Generator, count: int) -> np.ndarray:
     basis = np.kron(waves, waves).astype(np.float32)[1:]
     scale = (40 / (1 + line[:, None] ** 2 + line**2)).ravel()[1:].astype(np.float32)
     middle = rng.normal(0, 1, len(scale)).astype(np.float32) * scale
+    size = np.linalg.norm(basis, axis=1)
+    middle *= _ALIKE * np.linalg.norm(scale * size) / np.linalg.norm(middle * size)
     small = np.empty((count, CURVE), np.uint8)
     for part in _parts(count):
         own = rng.normal(0, 1, (len(small[part]), len(scale))).astype(np.float32) * scale

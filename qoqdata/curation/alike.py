@@ -41,10 +41,12 @@ ALIKE = {
 COARSE = {"image": 0.95, "ecg": 0.9}
 #: Of those whose bits agree in parts, the nearest by contrast that one is compared with; of those
 #: whose small images correlate, the likest whose details are.
-_NEAREST, _LIKEST = 128, 64
+_NEAREST, _LIKEST = 256, 32
 #: Pairs whose correlations are taken at once, contents that are the first of them, and pairs that
 #: are collected before.
 AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18
+#: Pairs whose details are compared at once: a detail takes 16 KB.
+_DETAILED = 1_024
 #: Products of a pair that a matrix of all may have for one that is asked for.
 _SPARSE = 16
 #: Frequencies along an axis by which two small images are told apart, whichever way they lie.
@@ -106,13 +108,14 @@ def _coarse(
     which way; and the contents that were not compared with all of theirs."""
     small = thumbnails(dataset, some)
     contents_, bits = some["content"].to_numpy(), some["bits"].to_numpy()
-    # A flip, a turn and another size leave the contrast as it is.
-    order = np.argsort(_contrasts(small), kind="stable")
     cut = np.zeros(some.height, bool)
     if medium == "image":
-        turns, bounds = every_turn(THUMBNAIL), _of_all(small, whichever_way)
-        shades = _of_all(small, low_frequencies)
+        order = np.argsort(_stripes(small), kind="stable")
+        turns, shades = every_turn(THUMBNAIL), _of_all(small, low_frequencies)
+        bounds = whichever_way(shades)
     else:
+        # Another gain, offset, rate and order of leads leave the contrast as it is.
+        order = np.argsort(_contrasts(small), kind="stable")
         turns, directions = np.arange(CURVE)[None], _directions(small)
         bounds = _of_all(small, lambda units: _along(units, directions))
     found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
@@ -217,16 +220,19 @@ def _along(units: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArr
     return np.column_stack([along, np.sqrt(np.maximum(rest, 0))])
 
 
-def whichever_way(units: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, 21) of small images (n, 256) of length 1: the root of the energy of each low frequency
-    and its transposed, and of all others; no flip or turn changes it."""
-    energy = (units @ _waves()) ** 2
+def whichever_way(shades: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 21) of `low_frequencies` (n, 37): the root of the energy of each and its transposed, and
+    of all others; no flip or turn changes it."""
     high, low = np.triu_indices(_FREQUENCIES)
-    square = energy.reshape(-1, _FREQUENCIES, _FREQUENCIES)
-    both = square[:, high, low] + np.where(high == low, 0, square[:, low, high])
-    rest = 1 - both.sum(axis=1, keepdims=True)
-    parts = np.concatenate([both[:, 1:], rest], axis=1)
-    return np.asarray(np.sqrt(np.maximum(parts, 0)), np.float32)
+    here, there = (high * _FREQUENCIES + low)[1:], (low * _FREQUENCIES + high)[1:]
+    bounds = np.empty((len(shades), len(here) + 1), np.float32)
+    for start in range(0, len(shades), AT_ONCE):
+        some, part = shades[start : start + AT_ONCE], bounds[start : start + AT_ONCE]
+        energy = some**2
+        part[:, :-1] = energy[:, here] + np.where(here == there, 0, energy[:, there])
+        part[:, -1] = energy[:, -1]
+        np.sqrt(part, out=part)
+    return bounds
 
 
 def low_frequencies(units: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -263,6 +269,21 @@ def _waves() -> NDArray[np.float32]:
     return np.kron(waves, waves).astype(np.float32)
 
 
+def _stripes(small: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Of small images the share of energy in the second frequency, across and down: no flip or turn
+    changes it, another size or window hardly does. By no matrix product, of which the last digit
+    depends on the machine."""
+    wave = np.cos(2 * np.pi / THUMBNAIL * (np.arange(THUMBNAIL) + 0.5))
+    shares = np.empty(len(small))
+    for start in range(0, len(small), AT_ONCE):
+        values = small[start : start + AT_ONCE].astype(np.int64)
+        square = values.reshape(-1, THUMBNAIL, THUMBNAIL)
+        energy = sum(((square.sum(axis=axis) * wave).sum(axis=1)) ** 2 for axis in (1, 2))
+        total = THUMBNAIL**2 * (values**2).sum(axis=1) - values.sum(axis=1) ** 2
+        shares[start : start + AT_ONCE] = 2 * energy / np.maximum(total, 1)
+    return shares
+
+
 def _contrasts(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     contrasts = np.empty(len(small), np.float32)
     for start in range(0, len(small), AT_ONCE):
@@ -278,7 +299,7 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
     way = pairs.select(pl.col("way").replace_strict(WAYS, range(len(WAYS)))).to_numpy().ravel()
     values = np.empty(pairs.height, np.float32)
     turns = every_turn(SIDE)
-    for part in _blocks(mine, theirs):
+    for part in _blocks(mine, theirs, _DETAILED):
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
         views = np.stack([detail_of(grey) for grey in greys.of(numbers[both])])
@@ -299,12 +320,15 @@ def _numbered(
     return numbers, at[:, 0], at[:, 1]
 
 
-def _blocks(mine: NDArray[np.intp], theirs: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+def _blocks(
+    mine: NDArray[np.intp], theirs: NDArray[np.intp], most: int | None = None
+) -> Iterator[NDArray[np.intp]]:
     """Numbers of pairs, in parts that few contents make: among many that are alike, products of
     two matrices take the place of products of pairs."""
     order = np.lexsort((theirs, mine // _BLOCK))
-    for start in range(0, len(order), AT_ONCE):
-        yield order[start : start + AT_ONCE]
+    most = most or AT_ONCE
+    for start in range(0, len(order), most):
+        yield order[start : start + most]
 
 
 def _correlations(

@@ -9,13 +9,14 @@ than what is in two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qoqdata.curation.hamming import THREADS
 from qoqdata.records.keypoints import AGREEING, POINTS, WORD_BITS
+from qoqdata.remote.store import several
 
 #: What a crop cuts off each side at most; places move by no more of a side. The margin is for a
 #: keypoint's own error.
@@ -27,6 +28,7 @@ _SHARED, _APART = 2, 0.03
 _NEIGHBOURS, _COMMON = 16, 512
 #: Words are sorted in parts by their first bits, so that memory does not grow with their number.
 _PARTS_BITS = 4
+_PARTS = 1 << _PARTS_BITS
 #: Bits in which words of a small set agree at least.
 _FEWEST = 24
 #: Images whose words are looked through at once for those of a part.
@@ -60,8 +62,11 @@ def sharing_words(
 
     Takes time in proportion to the images, whatever they show.
     """
-    passed = np.zeros(len(words), np.int64)
-    found = list(_matches(words, places, passed))
+    found, passed = [], np.zeros(len(words), np.int64)
+    parts = several(lambda part: _matches(words, places, part), range(_PARTS), at_a_time=THREADS)
+    for matches, common in parts:
+        found += matches
+        passed += common
     crowded = np.flatnonzero(2 * passed > np.count_nonzero(words, axis=1))
     if not found:
         none = np.empty(0, np.int64)
@@ -86,52 +91,51 @@ def agreeing(count: int) -> int:
 
 
 def _matches(
-    words: NDArray[np.uint32], places: NDArray[np.uint8], passed: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32]]]:
-    """Numbers of pairs (one * images + other) with a word in common, and where both have it.
-    `passed` counts the words of each image that were passed over."""
-    flat, flat_places = words.ravel(), places.reshape(-1, 2)
+    words: NDArray[np.uint32], places: NDArray[np.uint8], part: int
+) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.uint32]]], NDArray[np.int64]]:
+    """Numbers of pairs (one * images + other) with a word of a part in common, and where both have
+    it; and how many words of each image were passed over."""
     # In 256ths of a side.
     most = round((SIDE_MOST + _MARGIN) * 256)
-    finer = np.uint64(32 + WORD_BITS - agreeing(int(np.count_nonzero(flat))))
-    for part in range(1 << _PARTS_BITS):
-        packed = _words_of(flat, part)
-        packed.sort()
-        point, word = packed.astype(np.uint32), packed >> finer
-        if len(word) > _COMMON:
-            starts = np.flatnonzero(word[1:] != word[:-1]) + 1
-            lengths = np.diff(starts, prepend=0, append=len(word))
-            common = np.repeat(lengths > _COMMON, lengths)
-            passed += np.bincount(point[common] // POINTS, minlength=len(passed))
-            point, word = point[~common], word[~common]
-        image = point // POINTS
-        here = np.arange(len(word))
-        for distance in range(1, _NEIGHBOURS + 1):
-            here = here[: np.searchsorted(here, len(word) - distance)]
-            here = here[word[here] == word[here + distance]]
-            if not len(here):
-                break
-            near = here[image[here] != image[here + distance]]
-            a, b = point[near], point[near + distance]
-            a, b = np.minimum(a, b), np.maximum(a, b)
-            one, other = flat_places[a], flat_places[b]
-            # The difference of two bytes, whichever is larger.
-            apart = np.maximum(one, other) - np.minimum(one, other)
-            possible = np.flatnonzero((apart <= most).all(axis=1))
-            a, b, both = a[possible], b[possible], np.hstack([one[possible], other[possible]])
-            pair = (a // POINTS).astype(np.int64) * len(words) + b // POINTS
-            yield pair, np.ascontiguousarray(both).view("<u4").ravel()
+    finer = np.uint64(32 + WORD_BITS - agreeing(int(np.count_nonzero(words))))
+    found, passed = [], np.zeros(len(words), np.int64)
+    packed = _words_of(words, part)
+    packed.sort()
+    point, word = packed.astype(np.uint32), packed >> finer
+    if len(word) > _COMMON:
+        starts = np.flatnonzero(word[1:] != word[:-1]) + 1
+        lengths = np.diff(starts, prepend=0, append=len(word))
+        common = np.repeat(lengths > _COMMON, lengths)
+        passed = np.bincount(point[common] // POINTS, minlength=len(words))
+        point, word = point[~common], word[~common]
+    image = point // POINTS
+    here = np.arange(len(word))
+    for distance in range(1, _NEIGHBOURS + 1):
+        here = here[: np.searchsorted(here, len(word) - distance)]
+        here = here[word[here] == word[here + distance]]
+        if not len(here):
+            break
+        near = here[image[here] != image[here + distance]]
+        a, b = point[near], point[near + distance]
+        a, b = np.minimum(a, b), np.maximum(a, b)
+        one, other = (places[p // POINTS, p % POINTS] for p in (a, b))
+        # The difference of two bytes, whichever is larger.
+        apart = np.maximum(one, other) - np.minimum(one, other)
+        possible = np.flatnonzero((apart <= most).all(axis=1))
+        a, b, both = a[possible], b[possible], np.hstack([one[possible], other[possible]])
+        pair = (a // POINTS).astype(np.int64) * len(words) + b // POINTS
+        found.append((pair, np.ascontiguousarray(both).view("<u4").ravel()))
+    return found, passed
 
 
-def _words_of(flat: NDArray[np.uint32], part: int) -> NDArray[np.uint64]:
-    """The words of a part, each with its place in `flat` in the lower 32 bits."""
+def _words_of(words: NDArray[np.uint32], part: int) -> NDArray[np.uint64]:
+    """The words of a part, each with its place among all in the lower 32 bits."""
     found = [np.empty(0, np.uint64)]
-    for start in range(0, len(flat), _AT_ONCE * POINTS):
-        some = flat[start : start + _AT_ONCE * POINTS]
+    for start in range(0, len(words), _AT_ONCE):
+        some = words[start : start + _AT_ONCE].ravel()
         mine = np.flatnonzero((some >> (WORD_BITS - _PARTS_BITS) == part) & (some != 0))
-        found.append(
-            (some[mine].astype(np.uint64) << np.uint64(32)) | (mine + start).astype(np.uint64)
-        )
+        place = (mine + start * POINTS).astype(np.uint64)
+        found.append((some[mine].astype(np.uint64) << np.uint64(32)) | place)
     return np.concatenate(found)
 
 

@@ -36,7 +36,8 @@ def find_duplicates(same: Sameness, lost: pl.Series | None = None) -> pl.DataFra
     represent others only where all of a group are: a study is not lost twice over.
     """
     groups = same.groups()
-    shown = same.shown.with_columns(group=groups[same.shown["content"].to_numpy()])
+    shown = same.shared
+    shown = shown.with_columns(group=groups[shown["content"].to_numpy()])
     blank = pl.col("bits").is_null().any().over("record")
     shown = shown.filter(~blank)
     signatures = shown.group_by("record").agg(
@@ -55,7 +56,7 @@ def find_duplicates(same: Sameness, lost: pl.Series | None = None) -> pl.DataFra
 
 def _with_ways(repeats: pl.DataFrame, same: Sameness) -> pl.DataFrame:
     """Repeats with how the one image or signal of each lies against that of `kept`."""
-    single = same.shown.filter(pl.len().over("record") == 1).join(same.records, on="record")
+    single = same.shared.filter(pl.len().over("record") == 1).join(same.records, on="record")
     mine, kept = single.select("id", "content"), single.select(kept="id", other_content="content")
     pairs = same.pairs_both_ways().select("content", "other_content", "way")
     return (

@@ -9,6 +9,7 @@ Fleet, CVPR 2012; here with the bands that agree, so that no bit is flipped to s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from math import comb
@@ -18,10 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.progress import ProgressCallback, silent
+from qoqdata.remote.store import several
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
+#: Shift, and mask of what is shifted.
+Band = tuple[np.uint64, np.uint64]
 
+#: Sweeps at a time, each of which takes 100 bytes a hash.
+THREADS = min(4, os.cpu_count() or 1)
 #: Beyond it a pair of unrelated images is within the radius too often to be worth a look.
 RADIUS_MOST = 11
 _BITS = 64
@@ -30,9 +36,10 @@ _AGREEING = (2, 3, 4, 5, 6)
 #: Words, and choices of bands, on which candidates are counted before the bands are chosen.
 _SAMPLE, _CHOICES = 1 << 15, 8
 #: What a sorted word and a compared pair take, as measured; only their ratio matters.
-_SORTED, _COMPARED = 1.0, 0.2
-#: Pairs that are compared at once.
-_AT_ONCE = 1 << 16
+_SORTED, _COMPARED = 1.0, 0.05
+#: Hashes that are compared at once with those that lie so many places later: differences of all
+#: fit a cache.
+_ROWS, _APART = 1 << 13, 8
 _NONE = np.empty(0, np.int64)
 
 
@@ -43,6 +50,22 @@ class Near(NamedTuple):
     one: Indices
     other: Indices
     cut: Indices
+
+
+class Chosen:
+    """Bands that are to agree, of all `bands`: those that are chosen by their numbers."""
+
+    def __init__(self, bands: list[Band], chosen: tuple[int, ...]) -> None:
+        self.bands = [bands[n] for n in chosen]
+        self.mask = _mask(self.bands)
+        self._before = [_mask([bands[n]]) for n in range(chosen[-1]) if n not in chosen]
+
+    def first(self, difference: Hashes) -> NDArray[np.bool_]:
+        """Whether these bands are the first ones that agree: pairs agree in others too."""
+        first = difference & self.mask == 0
+        for mask in self._before:
+            first &= difference & mask != 0
+        return first
 
 
 def pairs_within(
@@ -77,31 +100,35 @@ def neighbours_within(
     if len(hashes) < 2:
         return
     bands = _bands(radius + _agreeing(hashes, radius))
-    sweeps = comb(len(bands), radius)
-    for done, chosen in enumerate(combinations(range(len(bands)), len(bands) - radius)):
-        progress(done, sweeps)
-        some = [bands[n] for n in chosen]
-        order, mask = _sorted_by(hashes, some), _mask(some)
-        own = hashes[order]
-        for here, there, difference in _together(_alike(own, mask, radius, most)):
-            first = _agree_first(difference, bands, chosen)
-            i, j = order[here[first]], order[there[first]]
-            if len(i):
-                yield Near(np.minimum(i, j), np.maximum(i, j), _NONE)
-        if most + 1 < len(own):
-            longer = np.flatnonzero((own[most + 1 :] ^ own[: -most - 1]) & mask == 0)
-            if len(longer):
-                yield Near(_NONE, _NONE, order[np.union1d(longer, longer + most + 1)])
-    progress(sweeps, sweeps)
+    choices = [Chosen(bands, some) for some in combinations(range(len(bands)), len(bands) - radius)]
+    swept = several(lambda chosen: _swept(hashes, chosen, radius, most), choices, at_a_time=THREADS)
+    for done, near in enumerate(swept):
+        progress(done, len(choices))
+        yield near
+    progress(len(choices), len(choices))
 
 
-def _bands(count: int) -> list[tuple[np.uint64, np.uint64]]:
+def _swept(hashes: Hashes, chosen: Chosen, radius: int, most: int) -> Near:
+    """What agrees in the chosen bands first."""
+    order = _sorted_by(hashes, chosen.bands)
+    own = hashes[order]
+    pairs = [(_NONE, _NONE), *_alike(own, chosen, radius, most)]
+    i, j = (order[np.concatenate(part)] for part in zip(*pairs, strict=True))
+    cut = np.zeros(len(own), bool)
+    if most + 1 < len(own):
+        longer = (own[most + 1 :] ^ own[: -most - 1]) & chosen.mask == 0
+        cut[: -most - 1] = longer
+        cut[most + 1 :] |= longer
+    return Near(np.minimum(i, j), np.maximum(i, j), order[cut])
+
+
+def _bands(count: int) -> list[Band]:
     """Shift and mask of bands that are as equally wide as can be, from the lowest bits on."""
     cuts = [n * _BITS // count for n in range(count + 1)]
     return [(np.uint64(low), np.uint64((1 << (high - low)) - 1)) for low, high in pairwise(cuts)]
 
 
-def _key(hashes: Hashes, bands: list[tuple[np.uint64, np.uint64]]) -> Hashes:
+def _key(hashes: Hashes, bands: list[Band]) -> Hashes:
     """The bits of some bands, side by side."""
     key = np.zeros_like(hashes)
     for shift, mask in bands:
@@ -109,12 +136,12 @@ def _key(hashes: Hashes, bands: list[tuple[np.uint64, np.uint64]]) -> Hashes:
     return key
 
 
-def _mask(bands: list[tuple[np.uint64, np.uint64]]) -> np.uint64:
+def _mask(bands: list[Band]) -> np.uint64:
     """The bits of some bands, where they are."""
     return np.uint64(sum(int(mask) << int(shift) for shift, mask in bands))
 
 
-def _sorted_by(hashes: Hashes, bands: list[tuple[np.uint64, np.uint64]]) -> Indices:
+def _sorted_by(hashes: Hashes, bands: list[Band]) -> Indices:
     """The order of the hashes by some bands; those that agree stay in theirs.
 
     By sixteen bits after the other, the lowest first: numpy sorts these by counting, in a third of
@@ -130,62 +157,60 @@ def _sorted_by(hashes: Hashes, bands: list[tuple[np.uint64, np.uint64]]) -> Indi
 
 
 def _alike(
-    own: Hashes, mask: np.uint64, radius: int, most: int
-) -> Iterator[tuple[Indices, Indices, Hashes]]:
-    """Of sorted hashes the places (n, n + d) of those that agree in `mask` and differ in at most
-    `radius` bits, and in which: one distance d up to `most` after the other.
+    own: Hashes, chosen: Chosen, radius: int, most: int
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Of sorted hashes the places (n, n + d), d up to `most`, of those that agree in the chosen
+    bands first and differ in at most `radius` bits.
 
-    Who is compared lies in order, so that memory is read from one end to the other.
+    All that lie d apart are compared, so that memory is read from one end to the other and from a
+    cache; the near ones that do not agree are few. Hashes with fewer than d others are left out
+    whenever d has doubled.
     """
-    here = np.flatnonzero((own[1:] ^ own[:-1]) & mask == 0)
-    mine = own[here]
-    distance = 1
-    while len(here) and distance <= most:
-        difference = mine ^ own[here + distance]
-        agree = difference & mask == 0
-        if not agree.all():
-            here, mine, difference = here[agree], mine[agree], difference[agree]
-        near = np.flatnonzero(np.bitwise_count(difference) <= radius)
-        if len(near):
-            yield here[near], here[near] + distance, difference[near]
-        distance += 1
-        if len(here) and here[-1] + distance >= len(own):
-            here, mine = here[:-1], mine[:-1]
+    place, others = np.arange(len(own), dtype=np.int32), _others(own, chosen.mask)
+    least = 1
+    while least <= most and len(own):
+        end = min(2 * least, most + 1)
+        for here, there, difference in _near(own, least, end, radius):
+            first = np.flatnonzero(chosen.first(difference))
+            yield place[here[first]], place[there[first]]
+        enough = others >= end
+        own, place, others = own[enough], place[enough], others[enough]
+        least = end
 
 
-def _together(
-    pairs: Iterator[tuple[Indices, Indices, Hashes]],
+def _others(own: Hashes, mask: np.uint64) -> NDArray[np.int32]:
+    """Of sorted hashes how many others agree with each in `mask`."""
+    first = np.flatnonzero((own[1:] ^ own[:-1]) & mask) + 1
+    lengths = np.diff(first, prepend=0, append=len(own)).astype(np.int32)
+    return np.repeat(lengths - 1, lengths)
+
+
+def _near(
+    own: Hashes, least: int, end: int, radius: int
 ) -> Iterator[tuple[Indices, Indices, Hashes]]:
-    """The pairs of many distances at once: most distances have few."""
-    held: list[tuple[Indices, Indices, Hashes]] = []
-    count = 0
-    for one in pairs:
-        held.append(one)
-        count += len(one[0])
-        if count >= _AT_ONCE:
-            yield _joined(held)
-            held, count = [], 0
-    if held:
-        yield _joined(held)
-
-
-def _joined(
-    held: list[tuple[Indices, Indices, Hashes]],
-) -> tuple[Indices, Indices, Hashes]:
-    here, there, difference = zip(*held, strict=True)
-    return np.concatenate(here), np.concatenate(there), np.concatenate(difference)
-
-
-def _agree_first(
-    difference: Hashes, bands: list[tuple[np.uint64, np.uint64]], chosen: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """Whether the chosen bands are the first ones that agree: pairs agree in others too."""
-    before = np.ones(len(difference), bool)
-    for band in range(chosen[-1]):
-        if band not in chosen:
-            shift, mask = bands[band]
-            before &= (difference >> shift) & mask != 0
-    return before
+    """Places of hashes that lie `least` to `end` - 1 apart and differ in at most `radius` bits, and
+    in which."""
+    count = len(own)
+    own = np.concatenate([own, np.zeros(-count % _ROWS + end, np.uint64)])
+    later = np.lib.stride_tricks.sliding_window_view(own, len(own) - end + 1)
+    difference = np.empty((_APART, _ROWS), np.uint64)
+    bits, near = np.empty(difference.shape, np.uint8), np.empty(difference.shape, bool)
+    for start in range(0, count, _ROWS):
+        rows = slice(start, start + _ROWS)
+        held = []
+        for apart in range(least, end, _APART):
+            size = min(_APART, end - apart)
+            np.bitwise_xor(later[apart : apart + size, rows], own[rows], out=difference[:size])
+            np.bitwise_count(difference[:size], out=bits[:size])
+            np.less_equal(bits[:size], radius, out=near[:size])
+            found = near[:size].ravel().nonzero()[0]
+            if len(found):
+                here = (found & (_ROWS - 1)) + start
+                held.append((here, here + (found // _ROWS + apart), difference.ravel()[found]))
+        if held:
+            here, there, both = (np.concatenate(part) for part in zip(*held, strict=True))
+            inside = there < count
+            yield here[inside], there[inside], both[inside]
 
 
 def _agreeing(hashes: Hashes, radius: int) -> int:

@@ -39,8 +39,9 @@ def find_leaks(same: Sameness) -> pl.DataFrame:
     split that show equal images the first stands for all: n copies of one image in each split make
     n rows.
     """
-    shown = same.shown.join(same.records, on="record").rename({"place": "image"})
-    pairs = [_between(shown, same.pairs_both_ways(), *splits) for splits in _SPLITS]
+    shown = same.shared.join(same.records, on="record").rename({"place": "image"})
+    alike = same.pairs_both_ways()
+    pairs = [_between(shown, alike, *splits) for splits in _SPLITS]
     return half_of_a_record(pl.concat(pairs), shown).sort("id", "image", "other", "other_image")
 
 

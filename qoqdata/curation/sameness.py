@@ -4,6 +4,7 @@ leakage, duplicates and quality stand on. Taken once a pass."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -35,15 +36,24 @@ class Sameness:
     pairs: pl.DataFrame
     crowded: NDArray[np.uint32]
 
+    @cached_property
+    def shared(self) -> pl.DataFrame:
+        """Of `shown` the records of which an image or signal stands elsewhere too, or one like it:
+        of these few are all rules about copies."""
+        paired = pl.concat([self.pairs["content"], self.pairs["other"]])
+        elsewhere = pl.col("content").is_duplicated() | pl.col("content").is_in(paired.implode())
+        records = self.shown.filter(elsewhere).select("record")
+        return self.shown.join(records, on="record", how="semi", maintain_order="left")
+
     def pairs_both_ways(self) -> pl.DataFrame:
         """`content`, `other_content` and how they are alike: each pair in both orders, and each
-        content with itself, unless it is uniform: that is like nothing."""
+        content of `shared` with itself, unless it is uniform: that is like nothing."""
         names = {"other": "other_content"}
         there = self.pairs.rename(names)
         back = self.pairs.rename({"content": "other_content", "other": "content"}).with_columns(
             way=pl.col("way").replace(_BACK)
         )
-        telling = self.shown.filter(pl.col("bits").is_not_null())["content"]
+        telling = self.shared.filter(pl.col("bits").is_not_null())["content"]
         own = pl.DataFrame({"content": telling.unique().sort()}).select(
             "content",
             other_content="content",

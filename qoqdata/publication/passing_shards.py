@@ -79,10 +79,10 @@ class PassingFiles(LocalFiles):
     passing: PassingShards
 
     @contextmanager
-    def holding(self, file: Bound, *, verify: bool = False) -> Iterator[Path]:
+    def holding(self, file: Bound, *, verify: bool = False, judged: bool = True) -> Iterator[Path]:
         if isinstance(file, Shard):
             with self.passing.making(file.path) as path:
                 yield path
         else:
-            with super().holding(file, verify=verify) as path:
+            with super().holding(file, verify=verify, judged=judged) as path:
                 yield path

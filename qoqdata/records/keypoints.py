@@ -85,7 +85,7 @@ def words_and_places(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     """Words (n, POINTS) and places (n, POINTS, 2) of n images, from their bytes (n, BYTES)."""
     ends = POINTS * 4
-    words = np.ascontiguousarray(cells[:, :ends]).view(np.uint32)
+    words = cells[:, :ends].view(np.uint32)
     return words, cells[:, ends:].reshape(len(cells), POINTS, 2)
 
 

@@ -7,7 +7,7 @@ file whose bytes are not those of its digest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,6 +47,22 @@ def require_footer(path: Path, file: Shard | MetadataFile, *, where: str) -> Non
         _require_rows(rows, file, where)
 
 
+def require_schema(path: Path, file: Shard | MetadataFile, *, where: str) -> None:
+    """Raise DatasetError unless the file at `path` has the schema of the contract. Its row groups
+    are no more judged than read: see `require_row_group`."""
+    _schema_agrees(path, _state(path, file, where), file, where)
+
+
+def require_row_group(
+    path: Path, file: Shard, footer: pq.FileMetaData, group: int, leaves: Iterable[int], where: str
+) -> None:
+    """Raise DatasetError unless memory holds these leaves, by their numbers, of a row group."""
+    try:
+        row_group_memory(path, footer, group, LARGEST_ROW_GROUP, leaves=leaves)
+    except FAULTS as error:
+        raise _refusal(str(error).splitlines()[0], file, where) from error
+
+
 def require_digest(path: Path, file: Shard | MetadataFile, *, where: str) -> None:
     """Raise DatasetError unless the file at `path` has the bytes of its digest, the rows of `file`
     and what `require_footer` asks. It is read once for it until it changes."""
@@ -81,13 +97,7 @@ def _digest_agrees(path: Path, state: _State, file: Shard | MetadataFile, where:
 @lru_cache(100_000)
 def _footer_rows(path: Path, state: _State, file: Shard | MetadataFile, where: str) -> int:
     """The rows that a sound footer tells."""
-    try:
-        with pq.ParquetFile(path) as parquet:
-            footer, schema = parquet.metadata, parquet.schema_arrow
-    except FAULTS as error:
-        raise _refusal(f"cannot be read: {str(error).splitlines()[0]}", file, where) from error
-    if schema != _SCHEMAS[type(file)]:
-        raise _refusal("has another schema than records have", file, where)
+    footer = _of_our_schema(path, file, where)
     try:
         if isinstance(file, MetadataFile):
             require_memory(path, footer)
@@ -97,6 +107,23 @@ def _footer_rows(path: Path, state: _State, file: Shard | MetadataFile, where: s
     except FAULTS as error:
         raise _refusal(str(error).splitlines()[0], file, where) from error
     return int(footer.num_rows)
+
+
+@lru_cache(100_000)
+def _schema_agrees(path: Path, state: _State, file: Shard | MetadataFile, where: str) -> None:
+    _of_our_schema(path, file, where)
+
+
+def _of_our_schema(path: Path, file: Shard | MetadataFile, where: str) -> pq.FileMetaData:
+    """The footer, of a file of the schema that records have."""
+    try:
+        with pq.ParquetFile(path) as parquet:
+            footer, schema = parquet.metadata, parquet.schema_arrow
+    except FAULTS as error:
+        raise _refusal(f"cannot be read: {str(error).splitlines()[0]}", file, where) from error
+    if schema != _SCHEMAS[type(file)]:
+        raise _refusal("has another schema than records have", file, where)
+    return footer
 
 
 def _require_rows(rows: int, file: Shard | MetadataFile, where: str) -> None:

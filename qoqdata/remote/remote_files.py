@@ -94,11 +94,12 @@ class RemoteFiles:
             entry.close()
 
     @contextmanager
-    def holding(self, file: Bound, *, verify: bool = False) -> Iterator[Path]:
+    def holding(self, file: Bound, *, verify: bool = False, judged: bool = True) -> Iterator[Path]:
         file = self._bound(file)
         with self._bring(file):
             path = self._path(file)
-            integrity.require_footer(path, file, where=self.origin(file.path))
+            require = integrity.require_footer if judged else integrity.require_schema
+            require(path, file, where=self.origin(file.path))
             yield path
 
     def listing(self, folder: str) -> list[str]:

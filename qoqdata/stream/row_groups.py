@@ -150,10 +150,13 @@ class RowGroups:
             raise DatasetError(what, where=self._files.origin(shard.path))
 
 
-def stored_once(footer: pq.FileMetaData, group: int) -> list[str]:
-    """Media leaves of which the row group holds equal values once; in memory they stay so."""
+def stored_once(
+    footer: pq.FileMetaData, group: int, leaves: Iterable[int] | None = None
+) -> list[str]:
+    """Media leaves, of these numbers (None: of all), of which the row group holds equal values
+    once; in memory they stay so."""
     columns = footer.row_group(group)
-    chunks = (columns.column(number) for number in range(columns.num_columns))
+    chunks = map(columns.column, range(columns.num_columns) if leaves is None else leaves)
     paths = [chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page]
     return [path for path in paths if path in _ENCODED]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def test_no_way_to_lie_correlates_by_more_than_the_bound() -> None:
     small = np.clip(128 + 12 * smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
     units = module.unit_rows(small)
     mine, theirs = np.array(list(combinations(range(40), 2))).T
-    bound = module._bound(mine, theirs, module.whichever_way(units))
+    bound = module._bound(mine, theirs, module.whichever_way(module.low_frequencies(units)))
     best = module._correlations(mine, theirs, units, module.every_turn(16)).max(axis=1)
     assert (bound >= best).all()
     assert (bound < 0.95).any()
@@ -104,7 +105,7 @@ def test_no_way_to_lie_correlates_by_more_than_the_bound() -> None:
     assert (closer >= best).all()
     assert (closer <= bound + 1e-3).all()
     views = module.unit_rows(turned(small[0].reshape(16, 16)).reshape(8, -1))
-    energies = module.whichever_way(views)
+    energies = module.whichever_way(module.low_frequencies(views))
     np.testing.assert_allclose(energies, np.tile(energies[0], (8, 1)), atol=1e-5)
 
 
@@ -145,3 +146,21 @@ def test_few_pairs_and_many_correlate_alike(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(module, "_SPARSE", sparse)
         given.append(module._correlations(mine, theirs, units, module.every_turn(16)))
     np.testing.assert_allclose(given[0], given[1], atol=2e-5)
+
+
+def test_a_window_a_flip_and_a_turn_leave_an_image_in_its_place_in_a_crowd() -> None:
+    scenes = np.stack([cv2.resize(scene(n)[..., 0], (16, 16)) for n in range(30)])
+    views = turned(scenes[0]).reshape(8, -1)
+    np.testing.assert_allclose(module._stripes(views), module._stripes(views)[0], rtol=1e-12)
+    # By hand: two stripes across and none down have all of their energy there.
+    wave = np.cos(2 * np.pi * (np.arange(16) + 0.5) / 16)
+    striped = np.rint(128 + 100 * np.tile(wave, (16, 1))).astype(np.uint8).reshape(1, -1)
+    assert module._stripes(striped)[0] == pytest.approx(1, rel=1e-3)
+    small = scenes.reshape(30, -1)
+    windowed = np.clip((small.astype(np.float32) - 40) * 255 / 170, 0, 255).astype(np.uint8)
+
+    def moved(measure: Callable[[np.ndarray], np.ndarray]) -> float:
+        before = measure(small)
+        return float(np.median(np.abs(measure(windowed) - before)) / before.std())
+
+    assert moved(module._stripes) < 0.2 < moved(module._contrasts)

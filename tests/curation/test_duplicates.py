@@ -113,3 +113,20 @@ def test_a_pair_is_told_in_both_orders_the_turn_reversed() -> None:
         *((0, 0, "upright"), (1, 1, "upright")),
         *((0, 1, "turned 90"), (1, 0, "turned 270")),
     }
+
+
+def test_only_records_of_which_something_stands_elsewhere_are_looked_at() -> None:
+    rows = [("a", "s1", "view", "PA", [0, 5]), ("b", "s2", "view", "PA", [0])]
+    rows += [("c", "s3", "view", "PA", [1]), ("d", "s4", "view", "PA", [2])]
+    rows += [("e", "s5", "view", "PA", [3])]
+    ground = same(rows, (1, 3))
+    # Of `a` also what it alone shows; `d` shares nothing.
+    assert ground.shared.select("record", "content").rows() == [
+        (0, 0),
+        (0, 5),
+        (1, 0),
+        (2, 1),
+        (4, 3),
+    ]
+    own = ground.pairs_both_ways().filter(pl.col("content") == pl.col("other_content"))
+    assert own["content"].sort().to_list() == [0, 1, 3, 5]
