@@ -20,7 +20,7 @@ from qoqdata.pipeline.own_columns import signal_pages
 from qoqdata.pipeline.own_columns.chunk import PLAIN, RLE
 from qoqdata.pipeline.own_columns.runs import SignalRun
 from qoqdata.pipeline.own_columns.shard_file import SIGNAL, VALID
-from qoqdata.pipeline.own_columns.thrift import Asked, read_struct
+from qoqdata.pipeline.own_columns.thrift import Asked, Struct, read_struct
 from qoqdata.records.ecg_column import ecg_rows
 from qoqdata.records.rows import SCHEMA
 
@@ -115,7 +115,7 @@ def _parts(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[_Part]:
         yield rows, leads, _values(encoding, stored, dictionary)
 
 
-def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[tuple[dict, bytes]]:
+def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[tuple[Struct, bytes]]:
     """Header and content of each page."""
     begin = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
     file.seek(begin)
