@@ -221,7 +221,7 @@ def test_an_image_of_a_benchmark(tmp_path: Path) -> None:
 
 def test_recordings_under_two_names_and_without_a_beat(tmp_path: Path) -> None:
     """Of a simulated tree: two recordings again as they are, ten at half the rate and gain, and one
-    with zeros in place of its signal."""
+    with zeros in place of its signal, of which no record is made."""
     raw = tmp_path / "raw"
     qoqdata.simulate("georgia", n=12, out=raw)
     for number, header in enumerate(sorted(raw.rglob("*.hea"))):
@@ -237,8 +237,11 @@ def test_recordings_under_two_names_and_without_a_beat(tmp_path: Path) -> None:
     assert told(open_dataset(tmp_path / "set")) >= {
         LEAK("test").replace("an image", "a signal"),
         "duplicate: asks the same of what is equal",
-        "quality: flat",
     }
+    (table,) = (tmp_path / "set/quarantine").rglob("*.parquet")
+    (lost,) = pl.read_parquet(table).select("unit", "reason", "message").rows()
+    assert lost[:2] == ("E00099", "unreadable_file")
+    assert "no lead has a usable sample" in lost[2]
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import qoqdata
 from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import DatasetError, UsageError
 from qoqdata.layout import Layout
-from qoqdata.pipeline import progress, shards
+from qoqdata.pipeline import progress
 from qoqdata.pipeline.build import build, build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.pipeline.own_columns import media_page
 from qoqdata.readers import encode
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
@@ -59,7 +60,7 @@ def test_four_questions_about_a_film_store_it_once(
     assert isinstance(request.mapping, dict)
     request.mapping["table"]["item"] = "item"
     once = run(tmp_path / "once", request)
-    monkeypatch.setattr(shards, "_REPEATED_SHARE", 1)
+    monkeypatch.setattr(media_page, "_REPEATED_SHARE", 1)
     each = run(tmp_path / "each", request)
     size = {name: sum(s.bytes for s in m.shards) for name, m in (("once", once), ("each", each))}
     assert sum(shard.rows for shard in once.shards) == 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count, cycle
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,13 @@ def simulate(
     rng = np.random.default_rng(seed)
     tables: dict[str, list[Row]] = {name: [] for name in ("split", "metadata", "labels", "test")}
     patient, left = 10000032, 0
+    # In turn one patient of each, that a few studies have all splits.
+    turns = cycle(("test", "train", "train", "validate"))
     for _ in range(n):
         if not left:
             patient, left = patient + int(rng.integers(3, 900000)), int(rng.integers(1, 4))
+            wanted = next(turns)
+            patient = next(one for one in count(patient) if official_split(one) == wanted)
         left, split = left - 1, official_split(patient)
         study = 50000000 + int(rng.integers(10_000_000))
         folder = out / f"files/p{str(patient)[:2]}/p{patient}/s{study}"
