@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from tempfile import TemporaryFile
 from typing import Generic, TypeVar
 
 import cv2
@@ -19,14 +21,14 @@ from qoqdata.stream.decode import Decoder
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 #: Rows and columns of the images whose detail is compared.
 SIDE = 64
-#: Bytes of views that are kept for the next pairs that they are in.
-_KEPT = 256 * 2**20
-#: Images that are taken at once.
-_AT_ONCE = 1_024
 
 
 class ImageViews(Generic[_Scalar]):
-    """What `make` gives of the RGB pixels of images, by content, decoded when first asked for."""
+    """What `make` gives of the RGB pixels of images, by content; all of one shape.
+
+    Each image is read and decoded once: in a crowd one is asked for again and again, long after
+    memory has had to make room. So views lie in a file without a name, where `TMPDIR` says.
+    """
 
     def __init__(
         self,
@@ -37,44 +39,46 @@ class ImageViews(Generic[_Scalar]):
         self._dataset, self._distinct, self._make = dataset, distinct, make
         self._places = items.places_of(dataset.manifest)
         self._decode = Decoder(images="array")
-        self._kept: OrderedDict[int, NDArray[_Scalar]] = OrderedDict()
+        self._file = TemporaryFile()  # noqa: SIM115 - the next line closes it
+        weakref.finalize(self, self._file.close)
+        self._slots: dict[int, int] = {}
+        #: Of all views: an array of one shape and type.
+        self._like: NDArray[_Scalar] | None = None
 
     def of(self, numbers: NDArray[np.integer]) -> list[NDArray[_Scalar]]:
         """The views of some contents, in their order.
 
         Raises InputError for an image that cannot be decoded.
         """
-        wanted = numbers.tolist()
-        missing = [number for number in wanted if number not in self._kept]
-        self._take(self._distinct[missing])
-        for number in wanted:
-            self._kept.move_to_end(number)
-        views = [self._kept[number] for number in wanted]
-        while views and len(self._kept) * views[0].nbytes > _KEPT:
-            self._kept.popitem(last=False)
-        return views
+        self.prepare(numbers)
+        return [self._kept(self._slots[number]) for number in numbers.tolist()]
 
     def prepare(self, numbers: NDArray[np.integer]) -> None:
-        """Take the views of as many of these contents as are kept, in the order in which they lie:
-        asked for pair by pair, what is read for one is read again for its neighbour."""
-        numbers = np.unique(numbers)
-        for start in range(0, len(numbers), _AT_ONCE):
-            views = self.of(numbers[start : start + _AT_ONCE])
-            if (len(self._kept) + _AT_ONCE) * views[0].nbytes > _KEPT:
-                return
+        """Take the views of these contents in the order in which they lie: asked for pair by pair,
+        what is read for one is read again for its neighbour."""
+        missing = [number for number in np.unique(numbers).tolist() if number not in self._slots]
+        for number, view in zip(missing, self._taken(self._distinct[missing]), strict=True):
+            self._like = view
+            self._file.write(view.tobytes())
+            self._slots[number] = len(self._slots)
+        self._file.flush()
 
-    def _take(self, some: pl.DataFrame) -> None:
+    def _kept(self, slot: int) -> NDArray[_Scalar]:
+        assert self._like is not None
+        size = self._like.nbytes
+        content = os.pread(self._file.fileno(), size, slot * size)
+        return np.frombuffer(content, self._like.dtype).reshape(self._like.shape)
+
+    def _taken(self, some: pl.DataFrame) -> Iterator[NDArray[_Scalar]]:
         rows = items.read_records(
             self._dataset.files,
             self._dataset.manifest,
             self._places[some["record"].to_numpy()],
             ["id", "images"],
         )
-        for row, (content, place) in zip(
-            rows, some.select("content", "place").iter_rows(), strict=True
-        ):
+        for row, place in zip(rows, some["place"].to_list(), strict=True):
             shown = self._decode({"id": row["id"], "images": [row["images"][place]]})
-            self._kept[content] = self._make(shown["images"][0])
+            yield self._make(shown["images"][0])
 
 
 def small_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from qoqdata.curation.likenesses import likenesses, thumbnails
 from qoqdata.curation.proof import proof_text, prove
 from qoqdata.curation.recipe import CurationRecipe
 from qoqdata.curation.verdicts import curate
+from qoqdata.items import read_records
 from qoqdata.records.likeness import WAYS, turned
 from tests.curation.films import in_train
 from tests.scenes import scene
@@ -50,12 +52,19 @@ def test_blocks_hold_every_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(module._blocks(mine[:0], theirs[:0])) == []
 
 
-@pytest.mark.parametrize("kept", [1, 16_384])
-def test_each_way_to_lie_is_told_whatever_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+def test_each_way_to_lie_is_told_and_each_image_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(details, "_KEPT", kept)
+    read: list[int] = []
+
+    def reading(*args: Any, **settings: Any) -> Iterator[dict[str, Any]]:
+        for row in read_records(*args, **settings):
+            read.append(row["id"])
+            yield row
+
+    monkeypatch.setattr(details.items, "read_records", reading)
     monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr(module, "_DETAILED", 3)
     views = np.repeat(turned(scene(1)[..., 0])[..., None], 3, axis=-1)
     films = {f"a{number}.png": view for number, view in enumerate(views)}
     dataset = in_train(tmp_path, films | {"a9.png": scene(2)})
@@ -69,6 +78,8 @@ def test_each_way_to_lie_is_told_whatever_is_kept(
         assert np.abs(turned(small[other])[WAYS.index(way)] - small[content]).max() <= 2
     first = pairs.filter(content=pairs["content"].min())
     assert set(first["way"]) == set(WAYS) - {"upright"}
+    # All but the last, which is like none; once for details, and no crops are left to look for.
+    assert len(read) == len(set(read)) == 8
 
 
 @pytest.mark.parametrize("bound", ["_NEAREST", "_LIKEST"])
