@@ -11,7 +11,6 @@ from qoqdata.curation.sameness import Sameness
 
 #: Of two splits that show the same the second keeps it.
 _SPLITS = (("train", "test"), ("validation", "test"), ("train", "validation"))
-_RECORD = ("id", "source", "split", "image")
 
 #: `image` and `other_image` count the images of the two records; of a signal they are 0.
 LEAKS = {
@@ -39,10 +38,25 @@ def find_leaks(same: Sameness) -> pl.DataFrame:
     split that show equal images the first stands for all: n copies of one image in each split make
     n rows.
     """
-    shown = same.shared.join(same.records, on="record").rename({"place": "image"})
+    # By the numbers of records, and facts only of what is left: in a crowd, of whose images each
+    # has several questions, there are tens of millions of pairs on the way.
+    shown = same.shared.join(same.records.select("record", "side"), on="record").select(
+        "record", "content", "side", "medium", id="record", image="place"
+    )
     alike = same.pairs_both_ways()
-    pairs = [_between(shown, alike, *splits) for splits in _SPLITS]
-    return half_of_a_record(pl.concat(pairs), shown).sort("id", "image", "other", "other_image")
+    pairs = pl.concat([_between(shown, alike, *splits) for splits in _SPLITS])
+    mine = same.records.select("id", "source", "split", number="record")
+    theirs = mine.select(
+        other="id", other_source="source", other_split="split", other_number="number"
+    )
+    leaks = (
+        half_of_a_record(pairs, shown)
+        .rename({"id": "number", "other": "other_number"})
+        .join(mine, on="number")
+        .join(theirs, on="other_number")
+        .select(pl.col(name).cast(kind) for name, kind in LEAKS.items())
+    )
+    return leaks.sort("id", "image", "other", "other_image")
 
 
 def half_of_a_record(pairs: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
@@ -71,8 +85,8 @@ def _one_of_equals(shown: pl.DataFrame) -> pl.DataFrame:
 def _between(shown: pl.DataFrame, pairs: pl.DataFrame, split: str, later: str) -> pl.DataFrame:
     """Pairs of two splits that show the same."""
     mine, others = (shown.filter(pl.col("side") == name) for name in (split, later))
-    others = _one_of_equals(others)
-    names = {"id": "other"} | {name: f"other_{name}" for name in _RECORD[1:]}
-    theirs = others.select(*names, pl.col("content").alias("theirs")).rename(names)
+    theirs = _one_of_equals(others).select(
+        pl.col("content").alias("theirs"), other="id", other_image="image"
+    )
     both = mine.join(pairs, on="content").join(theirs, left_on="other_content", right_on="theirs")
-    return both.select(pl.col(name).cast(kind) for name, kind in LEAKS.items())
+    return both.drop("record", "content", "side", "other_content")
