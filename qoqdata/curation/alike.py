@@ -39,8 +39,8 @@ ALIKE = {
 }
 #: Least correlation of two small images, or curves, that are worth another look.
 COARSE = {"image": 0.95, "ecg": 0.9}
-#: Of those whose bits agree in parts, the nearest by contrast that one is compared with; of those
-#: whose small images correlate, the likest whose details are.
+#: Of those whose bits agree in parts, the nearest by stripes, of signals by contrast, that one is
+#: compared with; of those whose small images correlate, the likest whose details are.
 _NEAREST, _LIKEST = 256, 32
 #: Pairs whose correlations are taken at once, contents that are the first of them, and pairs that
 #: are collected before.
