@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count, cycle
 from pathlib import Path
 
@@ -54,6 +54,7 @@ def simulate(
     rng = np.random.default_rng(seed)
     tables: dict[str, list[Row]] = {name: [] for name in ("split", "metadata", "labels", "test")}
     patient, left = 10000032, 0
+    studies: set[int] = set()
     # In turn one patient of each, that a few studies have all splits.
     turns = cycle(("test", "train", "train", "validate"))
     for _ in range(n):
@@ -62,7 +63,8 @@ def simulate(
             wanted = next(turns)
             patient = next(one for one in count(patient) if official_split(one) == wanted)
         left, split = left - 1, official_split(patient)
-        study = 50000000 + int(rng.integers(10_000_000))
+        study = next(one for one in _study_ids(rng) if one not in studies)
+        studies.add(study)
         folder = out / f"files/p{str(patient)[:2]}/p{patient}/s{study}"
         ids: Row = {"subject_id": patient, "study_id": study}
         for view in VIEWS[: int(rng.integers(1, 4))]:
@@ -87,6 +89,11 @@ def simulate(
     write_csv(out / f"mimic-cxr-2.0.0-{labeller}.csv.gz", tables["labels"], columns=COLUMNS)
     columns = [column.replace("Lung Opacity", "Airspace Opacity") for column in COLUMNS[1:]]
     write_csv(out / "mimic-cxr-2.1.0-test-set-labeled.csv", tables["test"], columns=columns)
+
+
+def _study_ids(rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield 50000000 + int(rng.integers(10_000_000))
 
 
 def _film(path: Path, pixels: np.ndarray, images: str) -> None:
