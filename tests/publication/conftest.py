@@ -38,6 +38,15 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return dataset
 
 
+@pytest.fixture
+def salt_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The salt of the examples where commands look for one, and a cache that ends with the test."""
+    salt = tmp_path / "salt"
+    salt.write_text(SALT.secret.hex())
+    monkeypatch.setenv("QOQDATA_SALT_FILE", str(salt))
+    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def shipped_cards_are_read_once() -> Iterator[None]:
     """Every publication reads the cards of all installed sources, which no test here changes."""

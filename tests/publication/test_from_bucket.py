@@ -30,15 +30,12 @@ from tests.publication.test_staging import drop
 from tests.remote.proxy import bucket
 
 URL = "memory://sets/mixed"
+pytestmark = pytest.mark.usefixtures("salt_and_cache")
 MEMORY = fsspec.filesystem("memory").__class__
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    salt = tmp_path / "salt"
-    salt.write_text(SALT.secret.hex())
-    monkeypatch.setenv("QOQDATA_SALT_FILE", str(salt))
-    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "WAITS", (0.0, 0.0))
 
 

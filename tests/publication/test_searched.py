@@ -24,14 +24,7 @@ from qoqdata.suite.examples import SALT
 from tests.publication.test_from_bucket import send
 
 URL = "memory://searched/mixed"
-
-
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    salt = tmp_path / "salt"
-    salt.write_text(SALT.secret.hex())
-    monkeypatch.setenv("QOQDATA_SALT_FILE", str(salt))
-    monkeypatch.setenv("QOQDATA_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("salt_and_cache")
 
 
 @pytest.fixture
