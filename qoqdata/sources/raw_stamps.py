@@ -56,7 +56,7 @@ def looker(roots: RawRoots) -> Callable[[str], os.stat_result | None]:
             if len(folders) >= _KNOWN:
                 folders.clear()
             place = folders[folder] = roots.unlinked(folder)
-        if place is None or MARK in relative or not is_plain(name):
+        if place is None or not is_plain(name) or MARK in relative:
             return None
         try:
             status = lstat(f"{place}/{name}")

@@ -261,7 +261,7 @@ class RawTree:
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
         """As `stamp`, for many files: several at a time where the file system answers slowly, each
         container and each folder that leads to files once."""
-        if any(MARK in relative for relative in relatives):
+        if MARK in "\n".join(relatives):
             looked_at = looked_at_once(relatives, self._marked_names)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
