@@ -141,12 +141,13 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def canonical(content: Any, *, indent: int | None = None) -> str:
-    """The one JSON text of a value: sorted keys, no NaN."""
+    """The one JSON text of a value, which holds no circle: sorted keys, no NaN."""
     separators = (",", ":") if indent is None else (",", ": ")
     return json.dumps(
         content,
         sort_keys=True,
         ensure_ascii=False,
+        check_circular=False,
         allow_nan=False,
         indent=indent,
         separators=separators,

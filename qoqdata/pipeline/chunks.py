@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from qoqdata.contract.vocabulary import Split
-from qoqdata.records.identity import PUBLIC_SALT
+from qoqdata.records.identity import PUBLIC_SALT, leading_numbers
 from qoqdata.sources.protocol import Unit
 from qoqdata.sources.unit_table import packed, units_of
 
@@ -35,7 +35,7 @@ class Chunk:
 
 def order_key(source: str, key: str) -> int:
     """The 64-bit place of a unit in the build order of its source."""
-    return next(_order_keys(source, [key]))
+    return int(_order_keys(source, [key])[0])
 
 
 def in_build_order(table: pl.DataFrame, source: str) -> pl.DataFrame:
@@ -44,7 +44,7 @@ def in_build_order(table: pl.DataFrame, source: str) -> pl.DataFrame:
     It is a public hash of the key: independent of listing order, and not sorted by class as raw
     folders are.
     """
-    places = pl.Series("place", list(_order_keys(source, table["key"])), pl.UInt64)
+    places = pl.Series("place", _order_keys(source, table["key"].to_list()))
     return table.with_columns(places).sort("place", "key", maintain_order=True)
 
 
@@ -80,7 +80,6 @@ def _unpacked(name: str, split: Split, content: bytes) -> Chunk:
     return Chunk(name, split, pl.read_ipc(content))
 
 
-def _order_keys(source: str, keys: Iterable[str]) -> Iterator[int]:
+def _order_keys(source: str, keys: Iterable[str]) -> np.ndarray:
     begin = b"\0".join((PUBLIC_SALT, b"order", source.encode(), b""))
-    for key in keys:
-        yield int.from_bytes(hashlib.sha256(begin + key.encode()).digest()[:8], "big")
+    return leading_numbers(begin + key.encode() for key in keys)

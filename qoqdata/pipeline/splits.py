@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
+from itertools import accumulate
 
+import numpy as np
 import polars as pl
 
 from qoqdata.contract.card import Card
 from qoqdata.contract.vocabulary import SPLITS, Split
 from qoqdata.errors import TornGroup
-from qoqdata.records.identity import PUBLIC_SALT
+from qoqdata.records.identity import PUBLIC_SALT, leading_numbers
 from qoqdata.sources.protocol import Refused
 
 #: The official splits of a patient by a list of its namespace; none where it is not in it.
@@ -31,15 +32,19 @@ def hashed_split(namespace: str, group: str, shares: Mapping[Split, float]) -> S
     The first 8 bytes of sha256(public salt, namespace, group) place the group in [0, 1), which
     the shares cut in the order train, validation, test.
     """
-    message = b"\0".join((PUBLIC_SALT, b"split", namespace.encode(), group.encode()))
-    place = int.from_bytes(hashlib.sha256(message).digest()[:8], "big") / 2**64
-    end = 0.0
+    return hashed_splits(namespace, [group], shares)[0]
+
+
+def hashed_splits(
+    namespace: str, groups: Iterable[str], shares: Mapping[Split, float]
+) -> list[Split]:
+    """As `hashed_split`, of many groups."""
+    begin = b"\0".join((PUBLIC_SALT, b"split", namespace.encode(), b""))
+    places = leading_numbers(begin + group.encode() for group in groups) / 2.0**64
     offered = [split for split in SPLITS if shares.get(split, 0) > 0]
-    for split in offered:
-        end += shares[split]
-        if place < end:
-            return split
-    return offered[-1]
+    # Whatever the shares come to, the last split takes the rest.
+    ends = list(accumulate(shares[split] for split in offered))[:-1]
+    return [offered[place] for place in np.searchsorted(ends, places, side="right").tolist()]
 
 
 def loose(table: pl.DataFrame, card: Card, listed: Listed | None = None) -> pl.Series:
@@ -88,13 +93,14 @@ def assign_splits(
     namespace = card.keys.namespace or card.slug
     splits: list[str | None] = []
     torn: dict[tuple[bool, str], Set[str]] = {}
-    for alone, name, own, *patients in groups.iter_rows():
+    by_hash = hashed_splits(namespace, groups["name"].to_list(), card.splits.shares)
+    for (alone, name, own, *patients), hashed in zip(groups.iter_rows(), by_hash, strict=True):
         official = {*own} if alone else {*own, *witnessed.get(name, ())}
         if listed is not None:
             official = official.union(*map(listed, *patients))
         split: str | None
         if not official:
-            split = hashed_split(namespace, name, card.splits.shares)
+            split = hashed
         elif len(official) == 1:
             (split,) = official
         elif card.splits.conflict != "refuse":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from qoqdata.pipeline.source_build import SourceBuild
 from qoqdata.records.identity import Salt
 from qoqdata.records.raw_keys import ENTRY
 from qoqdata.sources.raw_stamps import Stamp
-from qoqdata.sources.unit_table import COLUMNS, all_files
+from qoqdata.sources.unit_table import COLUMNS, OLDEST, all_files, list_array
 from qoqdata.version import VERSION
 
 #: Of the files of a unit, in their order: bytes, and modification time in ns.
@@ -298,12 +297,12 @@ def _write_chunk(chunk: Chunk, build: SourceBuild, writer: pq.ParquetWriter) -> 
     table, raw = chunk.table, build.job.raw
     stamps = raw.stamps(all_files(table).to_list())
     fingerprint = receipts.fingerprint(build.common, chunk, raw, [tuple(stamps)])
-    ends = pa.array(accumulate(table["files"].list.len(), initial=0), pa.int64())
+    lengths = table["files"].list.len().to_list()
     numbers = np.array(list(map(_numbers, stamps)), np.int64).reshape(-1, 2)
-    columns = table.select(*COLUMNS).to_arrow(compat_level=pl.CompatLevel.oldest())
+    columns = table.select(*COLUMNS).to_arrow(compat_level=OLDEST)
     for place, name in enumerate((_SIZES, _TIMES)):
-        values = pa.LargeListArray.from_arrays(ends, pa.array(numbers[:, place]))
-        columns = columns.append_column(name, values)
+        values = pl.Series(numbers[:, place]).to_arrow()
+        columns = columns.append_column(name, list_array(values, lengths))
     writer.write_table(columns.cast(_SCHEMA), row_group_size=max(1, table.height))
     units = table.height
     return PlannedChunk(name=chunk.name, split=chunk.split, units=units, fingerprint=fingerprint)

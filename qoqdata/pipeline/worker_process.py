@@ -41,14 +41,17 @@ class ProcessDied(Exception):
 
 
 class Worker:
-    """A process of its own, spawned: Polars and OpenCV keep threads, which a fork would halve."""
+    """A process of its own, spawned: Polars and OpenCV keep threads, which a fork would halve.
 
-    def __init__(self, source: Source) -> None:
+    One that plans, and `converts` nothing, does without what reads images.
+    """
+
+    def __init__(self, source: Source, *, converts: bool = True) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._place = context.RawValue("q", NOWHERE)
         with _without_interrupts(), _without_main(source):
-            self._process = context.Process(target=_serve, args=(theirs, self._place))
+            self._process = context.Process(target=_serve, args=(theirs, self._place, converts))
             self._process.start()
         theirs.close()
 
@@ -112,14 +115,15 @@ class _Unshared:
 _at: Any = _Unshared()
 
 
-def _serve(connection: Connection, place: Any) -> None:
+def _serve(connection: Connection, place: Any, converts: bool) -> None:
     global _at
     _at = place
     ignore_interrupts()
     _end_with_parent()
     messages: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_take_in, args=(connection, messages), daemon=True).start()
-    process_resources.settle()
+    if converts:
+        process_resources.settle()
     while True:
         connection.send_bytes(_answer(messages.get()))
 

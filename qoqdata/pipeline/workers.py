@@ -80,7 +80,7 @@ def planning_apart(*, engine: str, workers: int, listen: progress.Listener) -> I
 
     def apart(function: Callable[..., Any], source: Source, seconds: float, *args: Any) -> Any:
         if not held:
-            held.append(Worker(source))
+            held.append(Worker(source, converts=False))
         try:
             held[0].send(_killing, function, seconds, source, args)
             return _receive(held[0], partial(_tell, listen, source.card.slug, "its plan"))

@@ -7,12 +7,16 @@ The secret never enters a data set: only its fingerprint does.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from qoqdata.errors import UsageError
 
@@ -48,6 +52,13 @@ def record_id(
 def keyed(kind: str, namespace: str, raw: str, *, salt: Salt) -> str:
     """The 32-digit keyed hash of a raw patient, study or path key within a namespace."""
     return _hmac(salt.secret, kind, namespace, raw)[:32]
+
+
+def leading_numbers(messages: Iterable[bytes]) -> np.ndarray:
+    """The first 8 bytes of the sha256 of each message as a number (uint64)."""
+    sha256 = hashlib.sha256
+    digests = b"".join([sha256(message).digest() for message in messages])
+    return np.frombuffer(digests, ">u8")[::4].astype(np.uint64)
 
 
 def default_salt_path() -> Path:

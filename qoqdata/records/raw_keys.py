@@ -147,7 +147,7 @@ def normal(texts: Iterable[str]) -> Normal:
         points = np.frombuffer(folded.encode(), np.uint8).astype(np.uint16)
     else:
         points = np.frombuffer(folded.encode("utf-32-le", "surrogatepass"), np.uint32)
-    kinds, digits = _tables()
+    kinds, digits = _tables(0x80 if folded.isascii() else 0x10000)
     # Beyond the tables there are scripts of letters, and emoji.
     inside = np.minimum(points, kinds.size - 1)
     kind = kinds[inside]
@@ -173,11 +173,11 @@ def _folded(text: str) -> str:
 
 
 @cache
-def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """Of each code point of the basic plane its kind, and the code point that it counts as."""
-    characters = [chr(point) for point in range(0x10000)]
-    kinds = np.array([_kind(one) for one in characters], np.uint8)
-    codes = np.arange(0x10000, dtype=np.uint32)
+def _tables(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of so many code points the kind of each, and the code point that it counts as."""
+    characters = list(map(chr, range(count)))
+    kinds = np.array(list(map(_kind, characters)), np.uint8)
+    codes = np.arange(count, dtype=np.uint32)
     for place, one in enumerate(characters):
         if one.isdecimal():
             codes[place] = ord("0") + unicodedata.decimal(one)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -31,6 +31,8 @@ Row = Mapping[str, str | None]
 _States = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 #: Official split, age and sex.
 _Person = tuple[Split | None, int | None, str | None]
+_Cells = tuple[str | None, ...]
+_Reading = TypeVar("_Reading")
 
 
 @dataclass(frozen=True)
@@ -59,31 +61,41 @@ def read_annotations(
     table = job.raw.csv(columns.file, columns=wanted, separator=columns.separator, full=True)
     table = table.select(wanted)
     places = _places(table, columns, shared)
-    counts = Counter(places)
-    rows: dict[str, list[Annotation]] = defaultdict(list)
+    distinct = set(places)
+    counts = Counter(places) if len(distinct) < len(places) else None
+    rows: dict[str, list[Annotation]] = {}
     refusals = []
     plain = (columns.patient, columns.group, columns.context)
     texts = zip(*(_texts(table, column) for column in plain), strict=False)
-    numbered = enumerate(zip(places, texts, table.iter_rows(named=True), strict=False), start=2)
+    of_labels, of_person = _label_columns(columns), _person_columns(columns)
+    read_labels = _once(of_labels, lambda row, where: _labels(row, columns, mapping, where))
+    read_person = _once(of_person, lambda row, where: _person(row, columns, mapping, where))
+    of_answer = [name for name in wanted if columns.answer or name == columns.question]
+    parts = (_cells(table, names) for names in (of_labels, of_person, of_answer))
+    numbered = enumerate(zip(places, texts, *parts, strict=False), start=2)
     boxes = mapping.kind == "boxes"
-    read_labels, read_person = _labels_reader(columns, mapping), _person_reader(columns, mapping)
-    for number, ((key, item), (patient, group, context), row) in numbered:
+    for number, ((key, item), told, label_cells, person_cells, answer_cells) in numbered:
+        patient, group, context = told
         where = f"{columns.file}, row {number}"
         try:
             if key is None:
                 raise MissingKey(f"the column {columns.key} is empty", where=where)
             if columns.item and item is None:
                 raise MissingKey(f"the column {columns.item} is empty", where=where)
-            if (count := counts[key, item]) > 1:
+            if counts and (count := counts[key, item]) > 1:
                 raise _duplicate(key, item, count, where)
-            labels, uncertain, absent = read_labels(row, where)
-            options, answer = _answer(row, columns, mapping, where)
-            split, age, sex = read_person(row, where)
-            question = _text(row, columns.question) or None
+            labels, uncertain, absent = read_labels(label_cells, where)
+            question = options = answer = None
+            if answer_cells:
+                row = dict(zip(of_answer, answer_cells, strict=True))
+                options, answer = _answer(row, columns, mapping, where)
+                question = _text(row, columns.question) or None
+            split, age, sex = read_person(person_cells, where)
             answers = boxes or bool(labels) or answer is not None
             # By place: of millions of rows, names take a fortieth of the plan.
-            told = (labels, uncertain, absent, item, question, options, answer, answers)
-            rows[key].append(Annotation(*told, patient, group, split, age, sex, context))
+            asked = (labels, uncertain, absent, question, options, answer, item, age, sex, context)
+            one = Annotation._make((*asked, answers, patient, group, split))
+            rows.setdefault(key, []).append(one)
         except InputError as error:
             refusals.append(Refused(_name(key, item) if key else where, error))
     several = [key for key, some in rows.items() if len(some) > 1]
@@ -91,7 +103,7 @@ def read_annotations(
         what = f"its rows disagree about {_disagreement(rows[key])}"
         refusals.append(Refused(key, BadTable(what, where=key, fix="write it the same in each")))
         del rows[key]
-    keys = frozenset(key for key, _ in counts if key)
+    keys = frozenset([key for key, _ in distinct if key])
     return Annotations({key: tuple(some) for key, some in rows.items()}, tuple(refusals), keys)
 
 
@@ -113,7 +125,7 @@ def join(
     are no units, yields nothing more.
     """
     yield from annotations.refused
-    known = {path: (path,) for path in told} | dict(files)
+    known = {path: (path,) for path in told} | dict(files) if told else files
     names = match_keys(
         annotations.keys, known, table=table, pattern=pattern, exact=exact, listing=listing
     )
@@ -125,11 +137,12 @@ def join(
             continue
         if name not in files:
             continue
-        for row in rows:
+        some = tuple([row for row in rows if row.answers])
+        for row in rows if len(some) < len(rows) else ():
             if not row.answers:
                 what = f"{table} asserts no label; the mapping's `none` can name an option for that"
                 yield Filtered(_name(name, row.item), "no_label", what, files[name])
-        if some := tuple([row for row in rows if row.answers]):
+        if some:
             yield name, files[name], some
     meant = {found for found in names.values() if isinstance(found, str)}
     meant.update(*(found.names for found in names.values() if not isinstance(found, str)))
@@ -156,14 +169,15 @@ def join_files(
     """
     table = read_annotations(job, mapping)
     assert mapping.table is not None
-    by_key = {path: path for path in files}
+    known = {path: (path,) for path in files}
     several: list[Refused] = []
     if pattern is not None:
         by_key, several = paths_by_key(files, pattern)
+        known = {key: (path,) for key, path in by_key.items()}
         yield from several
     pairs = join(
         table,
-        {key: (path,) for key, path in by_key.items()},
+        known,
         table=mapping.table.file,
         pattern=pattern,
         listing=listing,
@@ -214,7 +228,28 @@ def _places(
 
 def _texts(table: pl.DataFrame, column: str | None) -> Iterator[str | None]:
     """The text of each cell of a column; None for ever, where there is no such column."""
-    return repeat(None) if column is None else map(cells.text, table[column].to_list())
+    return repeat(None) if column is None else iter(cells.texts(table[column].to_list()))
+
+
+def _cells(table: pl.DataFrame, columns: Sequence[str]) -> Iterator[_Cells]:
+    """Of each row the cells of some columns; no cells for ever, where there are no columns."""
+    return table.select(columns).iter_rows() if columns else repeat(())
+
+
+def _once(
+    columns: Sequence[str], read: Callable[[Row, str], _Reading]
+) -> Callable[[_Cells, str], _Reading]:
+    """As `read`, from the cells of some columns; equal ones are read once."""
+    known: dict[_Cells, _Reading] = {}
+
+    def of(own: _Cells, where: str) -> _Reading:
+        try:
+            return known[own]
+        except KeyError:
+            reading = known[own] = read(dict(zip(columns, own, strict=True)), where)
+            return reading
+
+    return of
 
 
 def _name(key: str, item: str | None) -> str:
@@ -237,35 +272,24 @@ def _disagreement(rows: list[Annotation]) -> str | None:
     return None
 
 
-def _person_reader(columns: TableColumns, mapping: SourceMapping) -> Callable[[Row, str], _Person]:
-    """Reads the official split, age and sex of a row, of those that the table has."""
-    if columns.split is columns.age is columns.sex is None:
-        return lambda row, where: (None, None, None)
-
-    def read(row: Row, where: str) -> _Person:
-        def cell(column: str | None) -> str | None:
-            return cells.text(row[column]) if column else None
-
-        split = _split(cell(columns.split), mapping.split_values, where)
-        age = None if columns.age is None else read_age(cell(columns.age))
-        return split, age, cells.sex(cell(columns.sex), mapping.sex_values)
-
-    return read
+def _person_columns(columns: TableColumns) -> list[str]:
+    return list(dict.fromkeys(filter(None, (columns.split, columns.age, columns.sex))))
 
 
-def _labels_reader(columns: TableColumns, mapping: SourceMapping) -> Callable[[Row, str], _States]:
-    """Reads the labels of a row; those of one column once for each of its cells."""
-    if not isinstance(columns.labels, str):
-        return lambda row, where: _labels(row, columns, mapping, where)
-    name = columns.labels
-    by_cell: dict[str | None, _States] = {}
+def _person(row: Row, columns: TableColumns, mapping: SourceMapping, where: str) -> _Person:
+    """The official split, age and sex of a row, of those that the table has."""
 
-    def read(row: Row, where: str) -> _States:
-        if (states := by_cell.get(row[name])) is None:
-            states = by_cell[row[name]] = _labels(row, columns, mapping, where)
-        return states
+    def cell(column: str | None) -> str | None:
+        return cells.text(row[column]) if column else None
 
-    return read
+    split = _split(cell(columns.split), mapping.split_values, where)
+    age = None if columns.age is None else read_age(cell(columns.age))
+    return split, age, cells.sex(cell(columns.sex), mapping.sex_values)
+
+
+def _label_columns(columns: TableColumns) -> list[str]:
+    labels = columns.labels or ()
+    return [labels] if isinstance(labels, str) else list(dict.fromkeys(labels))
 
 
 def _labels(row: Row, columns: TableColumns, mapping: SourceMapping, where: str) -> _States:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from qoqdata.contract.card import Card
@@ -15,38 +14,39 @@ from qoqdata.sources.protocol import Unit
 
 #: Members of an annotation that belong to its study, not to one question about it.
 SHARED = ("patient", "group", "split", "age", "sex")
-#: Members that a question and its answer need.
-_STATES = ("labels", "uncertain", "absent")
+#: Members of a question that its record takes as they are.
 _TOLD = ("item", "age", "sex", "context")
-_ASKED = (*_STATES, "question", "options", "answer", *_TOLD)
-_of_question = attrgetter(*_ASKED)
+_STATES = ("labels", "uncertain", "absent")
 
 
 class Annotation(NamedTuple):
     """What a row says; labels are raw.
 
     `answer` is the number of a quantity, one of `options`, or free text. `answers` is false where
-    the row answers nothing.
+    the row answers nothing. Members up to `context` are those that a question needs.
     """
 
     labels: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
-    item: str | None = None
     question: str | None = None
     options: tuple[str, ...] | None = None
     answer: str | float | None = None
+    item: str | None = None
+    age: int | None = None
+    sex: str | None = None
+    context: str | None = None
     answers: bool = True
     patient: str | None = None
     group: str | None = None
     split: Split | None = None
-    age: int | None = None
-    sex: str | None = None
-    context: str | None = None
 
     def unit(self, key: str, files: tuple[str, ...], **facts: Any) -> Unit:
         """The unit of this annotation alone."""
         return annotated_unit(key, files, (self,), **facts)
+
+
+_ASKED = Annotation._fields[: Annotation._fields.index("context") + 1]
 
 
 def annotated_unit(
@@ -55,8 +55,7 @@ def annotated_unit(
     """The unit of a study's annotations, which agree about what they share."""
     first = annotations[0]
     group = first.group or first.patient
-    questions = [_question(annotation) for annotation in annotations]
-    own = {"questions": questions, **facts}
+    own = {"questions": list(map(_question, annotations)), **facts}
     return Unit(key, files, group, first.patient, first.split, own)
 
 
@@ -85,8 +84,8 @@ def with_person(fields: dict[str, Any], age: int | None, sex: str | None) -> dic
 
 def _question(annotation: Annotation) -> dict[str, Any]:
     """The JSON values that a question and its answer need, as far as they are there."""
-    values = zip(_ASKED, _of_question(annotation), strict=True)
-    return {name: value for name, value in values if value is not None and value != ()}
+    members = zip(_ASKED, annotation, strict=False)
+    return {name: value for name, value in members if value is not None and value != ()}
 
 
 def _fields(

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from qoqdata.errors import BadLabel
 from qoqdata.person import read_sex
 
 #: Spellings of an absent value.
 ABSENT = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown", "-99", "-99.0"})
+_LONGEST = max(map(len, ABSENT))
 
 
 def text(cell: str | None) -> str | None:
     """The stripped cell; None for the usual spellings of an absent value."""
     word = (cell or "").strip()
     return None if word.lower() in ABSENT else word
+
+
+def texts(column: Iterable[str | None]) -> list[str | None]:
+    """As `text`, of each cell of a column."""
+    words = [(cell or "").strip() for cell in column]
+    # Few words are as short as the longest of those spellings.
+    return [
+        None if len(word) <= _LONGEST and word.lower() in ABSENT else word for word in words
+    ]
 
 
 def number(cell: str | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
@@ -28,6 +28,9 @@ _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _AT_ONCE = 4096
 _FIELDS = attrgetter("key", "files", "group", "patient", "split", "facts")
 _TEXT, _TEXT_OR_NONE = {str}, {str, NoneType}
+_LISTS = {list, tuple}
+#: Levels of lists and dicts in facts; deeper ones are looked at one by one.
+_DEEPEST = 64
 _SCALARS = {str, int, float, bool, NoneType}
 
 
@@ -141,26 +144,27 @@ def _seem_sound(units: Sequence[Unit]) -> bool:
         and not any("" in column for column in (keys, groups, patients))
         and set(splits) <= {None, *SPLITS}
         and set(map(type, facts)) == {dict}
-        and all(map(_is_json_like, facts))
+        and _are_json_like(facts)
     )
 
 
-def _is_json_like(value: Any) -> bool:
-    """Whether a list or dict holds nothing but scalars, lists and dicts, with texts for keys."""
-    kind = type(value)
-    if kind is dict:
-        members = value.values()
-        for key in value:
-            if type(key) is not str:
-                return False
-    elif kind is list or kind is tuple:
-        members = value
-    else:
-        return False
-    for member in members:
-        if type(member) not in _SCALARS and not _is_json_like(member):
+def _are_json_like(values: Sequence[Any]) -> bool:
+    """Whether lists and dicts hold nothing but scalars, lists and dicts, with texts for keys: all
+    of them at once, level by level. False for what goes deeper than any facts, as a circle does.
+    """
+    level: Collection[Any] = values
+    for _ in range(_DEEPEST):
+        lists = [value for value in level if type(value) in _LISTS]
+        dicts = [value for value in level if type(value) is dict]
+        if len(lists) + len(dicts) < len(level):
             return False
-    return True
+        if not set(map(type, chain.from_iterable(dicts))) <= _TEXT:
+            return False
+        members = chain(chain.from_iterable(lists), chain.from_iterable(map(dict.values, dicts)))
+        level = [member for member in members if type(member) not in _SCALARS]
+        if not level:
+            return True
+    return False
 
 
 def _item(card: Card, place: int) -> str:

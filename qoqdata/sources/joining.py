@@ -65,6 +65,10 @@ def match_keys(
     UnsupportedFormat where only a file of `listing` fits, the raw files that the source does not
     read; MissingFile otherwise, with what is called nearly so.
     """
+    if pattern is None or _KEY in pattern:
+        keys = list(dict.fromkeys(keys))
+        if all(map(files.__contains__, keys)):
+            return dict(zip(keys, keys, strict=True))  # as in most tables
     asked = {key: _part(key, pattern) for key in keys}
     found: dict[str, str | Unmatched] = {key: part for key, part in asked.items() if part in files}
     if len(found) < len(asked):

@@ -13,6 +13,9 @@ from qoqdata.readers.raw_file import refuse_special
 #: What a look at a path that names nothing ends in.
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
 
+#: Windows' own kind of links has a tag.
+_HAS_TAGS = hasattr(os.stat_result, "st_reparse_tag")
+
 
 def path_parts(relative: str) -> list[str]:
     """The parts of a path that names something below a root; raises OutsideRoot for any other."""
@@ -32,7 +35,7 @@ def is_plain(name: str) -> bool:
 
 def is_link(status: os.stat_result) -> bool:
     """Whether it is a link, or what Windows has of the kind."""
-    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) != 0
+    return stat.S_ISLNK(status.st_mode) or (_HAS_TAGS and status.st_reparse_tag != 0)
 
 
 def is_there(status: os.stat_result | OSError, relative: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from time import perf_counter
 
 from qoqdata.readers.container.address import MARK
@@ -13,6 +14,8 @@ from qoqdata.sources.raw_roots import RawRoots
 
 #: Size of a file and its modification time in ns.
 Stamp = tuple[int, int]
+#: The stamp of a file by its state.
+stamp_of: Callable[[os.stat_result], Stamp] = attrgetter("st_size", "st_mtime_ns")
 #: Seconds a look at a file takes where it pays to have many under way, as over a network; how many
 #: files tell, and how many looks at a time.
 _SLOW, _TRIED, _AT_A_TIME = 1e-4, 32, 16
@@ -53,7 +56,7 @@ def looker(roots: RawRoots) -> Callable[[str], os.stat_result | None]:
             if len(folders) >= _KNOWN:
                 folders.clear()
             place = folders[folder] = roots.unlinked(folder)
-        if place is None or MARK in relative or not is_plain(name):
+        if place is None or not is_plain(name) or MARK in relative:
             return None
         try:
             status = lstat(f"{place}/{name}")

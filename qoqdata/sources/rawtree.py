@@ -48,7 +48,7 @@ from qoqdata.sources.raw_members import (
 )
 from qoqdata.sources.raw_paths import is_there, path_parts, present, utf8_path
 from qoqdata.sources.raw_roots import RawRoots
-from qoqdata.sources.raw_stamps import Stamp, looker, many_at_a_time
+from qoqdata.sources.raw_stamps import Stamp, looker, many_at_a_time, stamp_of
 from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 
@@ -261,7 +261,7 @@ class RawTree:
     def stamps(self, relatives: Sequence[str]) -> list[Stamp | None]:
         """As `stamp`, for many files: several at a time where the file system answers slowly, each
         container and each folder that leads to files once."""
-        if any(MARK in relative for relative in relatives):
+        if MARK in "\n".join(relatives):
             looked_at = looked_at_once(relatives, self._marked_names)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
@@ -269,11 +269,12 @@ class RawTree:
 
     def stamper(self) -> Callable[[str], Stamp | None]:
         """As `stamp`, for file after file: the folders that lead to them are looked at once."""
-        look = looker(self._roots)
+        look, is_mirror = looker(self._roots), self.store is not None
 
         def stamp(relative: str) -> Stamp | None:
-            status = look(relative)
-            return self.stamp(relative) if status is None else self._stamp_of(relative, status)
+            if (status := look(relative)) is None:
+                return self.stamp(relative)
+            return self._stamp_of(relative, status) if is_mirror else stamp_of(status)
 
         return stamp
 
@@ -291,7 +292,7 @@ class RawTree:
     def _stamp_of(self, relative: str, status: os.stat_result) -> Stamp:
         """The stamp of a file by its state; that of a mirror's file is the store's."""
         if self.store is None or not self._in_store(relative):
-            return status.st_size, status.st_mtime_ns
+            return stamp_of(status)
         return mirrored_size(status), status.st_mtime_ns
 
     def _trace(self, relative: str) -> tuple[str, os.stat_result | OSError]:

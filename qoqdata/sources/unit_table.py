@@ -7,11 +7,12 @@ texts, and `facts` as the JSON text of its values, members in their own order.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -25,12 +26,17 @@ COLUMNS = {
     "split": pl.String(),
     "facts": pl.String(),
 }
+#: Of Arrow's formats the one that all its readers know.
+OLDEST = pl.CompatLevel.oldest()
 NO_UNITS = pl.DataFrame(schema=COLUMNS)
 
 #: Between facts, which are objects.
 _MARK = "\x1e"
 _FIELDS = attrgetter(*COLUMNS)
-_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+# Facts hold no circle, see `conformance`.
+_json = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+).encode
 
 
 def unit_table(units: Sequence[Unit]) -> pl.DataFrame:
@@ -42,17 +48,25 @@ def unit_table(units: Sequence[Unit]) -> pl.DataFrame:
     if not units:
         return NO_UNITS
     keys, files, groups, patients, splits, facts = zip(*map(_FIELDS, units), strict=True)
-    ends = pa.array(accumulate(map(len, files), initial=0), pa.int64())
-    paths = pa.array(list(chain.from_iterable(files)), pa.large_string())
+    paths = pl.Series(list(chain.from_iterable(files)), dtype=pl.String)
     columns = {
         "key": keys,
-        "files": pl.Series(pa.LargeListArray.from_arrays(ends, paths)),
+        "files": pl.Series(list_array(paths.to_arrow(compat_level=OLDEST), map(len, files))),
         "group": groups,
         "patient": patients,
         "split": splits,
         "facts": _json_texts(facts),
     }
     return pl.DataFrame(columns, schema=COLUMNS)
+
+
+def list_array(values: pa.Array, lengths: Iterable[int]) -> pa.LargeListArray:
+    """Lists of so many of the values, one list after the other."""
+    ends = np.array([0, *accumulate(lengths)], np.int64)
+    # pa.array() would import pandas, which takes as long as to plan 20,000 files.
+    buffers = [None, pa.py_buffer(ends)]
+    kind = pa.large_list(values.type)
+    return pa.Array.from_buffers(kind, len(ends) - 1, buffers, children=[values])
 
 
 def _json_texts(facts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -78,5 +92,5 @@ def all_files(table: pl.DataFrame) -> pl.Series:
 
 def packed(table: pl.DataFrame) -> bytes:
     """A table, of a few units of many, for another process: as Arrow's IPC, without the others."""
-    content = table.write_ipc(None, compat_level=pl.CompatLevel.oldest())
+    content = table.write_ipc(None, compat_level=OLDEST)
     return content.getvalue()
