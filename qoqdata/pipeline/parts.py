@@ -18,6 +18,7 @@ from qoqdata.pipeline import progress, receipts
 from qoqdata.pipeline.build import (
     begin,
     finish_set,
+    make_plans,
     run_builds,
     source_builds,
     unfinished,
@@ -113,7 +114,8 @@ def plan(
                 planning_apart(engine=engine, workers=workers, listen=listen) as apart,
             ):
                 for build in builds:
-                    build.make_plan(setting, apart)
+                    make_plans(build, builds, setting, apart)
+                    build.cut(setting.listen)
             if any(build.unfinished for build in builds):
                 raise unfinished(builds)
             write_plan(builds, place, config, setting)
