@@ -191,7 +191,8 @@ def guard(command: Callable[[], object]) -> None:
         sys.exit(USAGE)
     except QoqdataError as error:
         _complain_of(error)
-        sys.exit(FAILED if isinstance(error, UnfinishedBuild) else FINDINGS)
+        failed = isinstance(error, UnfinishedBuild) or _cannot_be_written(error)
+        sys.exit(FAILED if failed else FINDINGS)
     except SystemExit as end:
         # Typer turns Ctrl-C into this code without a word.
         if end.code == INTERRUPTED:
@@ -210,6 +211,14 @@ def guard(command: Callable[[], object]) -> None:
         # Python's own code for this, 1, would read as findings.
         traceback.print_exc()
         sys.exit(FAILED)
+
+
+def _cannot_be_written(error: BaseException) -> bool:
+    """Whether a disk that is full or closed is behind an error: the same code whoever tells it."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in (*_FULL, errno.EROFS):
+        return True
+    return cause is not None and _cannot_be_written(cause)
 
 
 def _complain_of(error: QoqdataError) -> None:

@@ -6,12 +6,12 @@ Such a unit is tried again, because the next time may go well; `may_retry` says 
 from __future__ import annotations
 
 import errno
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from qoqdata.atomic import error_number
 from qoqdata.errors import InputError, OverLimit, WorkerDied
 from qoqdata.pipeline.unit_limits import TimeIsUp, memory_bound
 from qoqdata.readers.limits import Limits
@@ -38,8 +38,6 @@ _OF_THE_MACHINE = frozenset(
         errno.ENOTCONN,
     }
 )
-#: How Rust, HDF5 and Python spell an error number where the exception does not carry it.
-_SPELLED = re.compile(r"\(os error (\d+)\)|\berrno = (\d+)|\[Errno (\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def fault_of(error: BaseException) -> UnitFault | None:
             return UnitFault("time", "took too long")
         if isinstance(one, MemoryError):
             return UnitFault("memory", str(one) or "MemoryError")
-        number = _error_number(one)
+        number = error_number(one)
         if number == errno.ENOMEM:
             return UnitFault("memory", str(one))
         if number in _OF_THE_MACHINE:
@@ -133,10 +131,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield one
         seen.add(id(one))
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-
-
-def _error_number(error: BaseException) -> int | None:
-    if (number := getattr(error, "errno", None)) is not None:
-        return number if isinstance(number, int) else None
-    match = _SPELLED.search(str(error)) if isinstance(error, Exception) else None
-    return int(next(filter(None, match.groups()))) if match else None
