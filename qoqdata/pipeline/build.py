@@ -122,8 +122,10 @@ def finish_set(
 ) -> Manifest:
     """Sum the sources up, all of whose chunks are there, and write the manifest."""
     builds, layout = list(builds), place.layout
+    place.require_alone()
     for build in builds:
         build.close(setting.salt, setting.listen)
+    place.require_alone()
     # Of workers that died in this very build.
     remove_drafts(layout.root)
     result = _assemble(layout, config.name or layout.root.resolve().name, setting.salt)

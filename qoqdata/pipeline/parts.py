@@ -247,8 +247,8 @@ def _tasks(
     """The tasks of chunks without a receipt; of those whose files changed, a file to name."""
     for slug, place in own:
         if plan.is_replaced():
-            what = "another plan or build has begun here"
-            raise UnfinishedBuild(what, where=plan.place.where, fix="build the parts of that")
+            what = "another plan or build has begun here, or the folder is gone"
+            raise UnfinishedBuild(what, where=plan.place.where, fix="build the parts of that plan")
         build, chunk = builds[slug], plan.chunk(slug, place)
         receipt = build.receipt(chunk.name) if setting.resume else None
         planned, limits = plan.sources[slug].chunks[place].fingerprint, build.job.limits
