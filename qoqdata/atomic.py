@@ -15,10 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from qoqdata.system_faults import error_number
+
 #: The name of a draft, with the machine and the process that writes it.
 _DRAFT = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?([1-9][0-9]*)\.tmp")
-#: How Rust, HDF5 and Python spell an error number where the exception does not carry it.
-_SPELLED = re.compile(r"\(os error (\d+)\)|\berrno = (\d+)|\[Errno (\d+)\]")
 _BOOT = re.compile(r"^btime (\d+)$", re.MULTILINE)
 #: Seconds that the clock of a file server may be behind.
 _SKEW = 60
@@ -59,14 +59,6 @@ def naming(path: Path, draft: Path | None = None) -> Iterator[None]:
         if type(error).__module__.startswith("polars") and (number := error_number(error)):
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
-
-
-def error_number(error: BaseException) -> int | None:
-    """The number of the system's error behind an exception, also where only its words have it."""
-    if (number := getattr(error, "errno", None)) is not None:
-        return number if isinstance(number, int) else None
-    match = _SPELLED.search(str(error)) if isinstance(error, Exception) else None
-    return int(next(filter(None, match.groups()))) if match else None
 
 
 def remove_tree(folder: Path) -> None:

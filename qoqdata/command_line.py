@@ -25,6 +25,7 @@ from qoqdata.errors import (
     UsageError,
 )
 from qoqdata.extras import install_command
+from qoqdata.system_faults import OF_THE_MACHINE
 
 #: Exit codes of every command.
 DONE, FINDINGS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -237,6 +238,8 @@ def _system_fault(error: OSError) -> QoqdataError:
         fix = "free space there, then run the same command again"
     elif error.errno in _CLOSED:
         fix = "see who may write there, or name another folder"
+    elif error.errno in OF_THE_MACHINE:
+        fix = "see to the disk or mount, then run the same command again"
     return QoqdataError(what, where=str(error.filename or "system"), fix=fix)
 
 

@@ -11,33 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from qoqdata.atomic import error_number
 from qoqdata.errors import InputError, OverLimit, WorkerDied
 from qoqdata.pipeline.unit_limits import TimeIsUp, memory_bound
 from qoqdata.readers.limits import Limits
 from qoqdata.sources.raw_store import OutOfReach
+from qoqdata.system_faults import OF_THE_MACHINE, error_number
 
 RETRIES = 3
-
-#: Errors of a disk, a mount or a system under strain; a damaged file gives none of them.
-_OF_THE_MACHINE = frozenset(
-    {
-        errno.EIO,
-        errno.ESTALE,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.ETIMEDOUT,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ENETUNREACH,
-        errno.ECONNRESET,
-        errno.ENOTCONN,
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -66,7 +46,7 @@ def fault_of(error: BaseException) -> UnitFault | None:
         number = error_number(one)
         if number == errno.ENOMEM:
             return UnitFault("memory", str(one))
-        if number in _OF_THE_MACHINE:
+        if number in OF_THE_MACHINE:
             return UnitFault("machine", f"{type(one).__name__}: {one}")
     return None
 

@@ -105,8 +105,8 @@ class FolderPlace:
             self._locked.clear()
 
     def require_alone(self, *, ask: bool = False) -> None:
-        # The lock is the kernel's: nobody takes it over. But of a mount that went, a folder stays in
-        # which a build could go on, without all that it wrote before.
+        # The lock is the kernel's: nobody takes it over. But of a mount that went a folder stays,
+        # in which a build could go on, without all that it wrote before.
         for device in self._locked:
             try:
                 there = self.layout.lock.stat().st_dev == device

@@ -128,9 +128,14 @@ class SourceBuild:
             task = self.task(chunk, setting.salt)
             receipt = self.receipt(chunk.name) if setting.resume else None
             with self._refusing("plan", setting.listen):
-                current = task.fingerprint()
-                if not receipts.holds(receipt, current, self.place, self.job.limits):
+                try:
+                    current = task.fingerprint()
+                except OSError:
+                    # On a disk that fails: whoever reads the files tells.
                     receipt = None
+                else:
+                    if not receipts.holds(receipt, current, self.place, self.job.limits):
+                        receipt = None
             if self.refusal is not None:
                 return
             if receipt is not None:
@@ -273,8 +278,8 @@ class SourceBuild:
         try:
             yield
         except BaseException as error:
-            # A disk that fails while a source is summed up is no fault of the source.
-            failed = stage == "validate" and (fault := fault_of(error)) and fault.kind == "machine"
+            # A disk that fails is no fault of the source.
+            failed = (fault := fault_of(error)) is not None and fault.kind == "machine"
             if is_persons(error) or failed:
                 raise
             self.refuse(error, stage, listen)
