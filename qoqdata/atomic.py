@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from qoqdata.system_faults import error_number
+
 #: The name of a draft, with the machine and the process that writes it.
 _DRAFT = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?([1-9][0-9]*)\.tmp")
 _BOOT = re.compile(r"^btime (\d+)$", re.MULTILINE)
@@ -33,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{machine()}-{os.getpid()}.tmp")
     try:
-        with naming(path):
+        with naming(path, draft):
             yield draft
             with draft.open("rb+") as stream:
                 os.fsync(stream.fileno())
@@ -44,13 +46,30 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """An OSError that names no file, as that of a full disk, names `path`."""
+def naming(path: Path, draft: Path | None = None) -> Iterator[None]:
+    """An OSError that names no file, as that of a full disk, or only the draft, names `path`; so
+    does what another library makes of one."""
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno is not None:
+        if error.errno is not None and error.filename in (None, str(draft)):
             error.filename = str(path)
+        raise
+    except Exception as error:
+        if type(error).__module__.startswith("polars") and (number := error_number(error)):
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all that is in it; an OSError names the folder.
+
+    What `shutil` raises may name a file without the folder that it is in.
+    """
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        error.filename = str(folder)
         raise
 
 

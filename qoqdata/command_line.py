@@ -25,6 +25,7 @@ from qoqdata.errors import (
     UsageError,
 )
 from qoqdata.extras import install_command
+from qoqdata.system_faults import OF_THE_MACHINE
 
 #: Exit codes of every command.
 DONE, FINDINGS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -191,7 +192,8 @@ def guard(command: Callable[[], object]) -> None:
         sys.exit(USAGE)
     except QoqdataError as error:
         _complain_of(error)
-        sys.exit(FAILED if isinstance(error, UnfinishedBuild) else FINDINGS)
+        failed = isinstance(error, UnfinishedBuild) or _cannot_be_written(error)
+        sys.exit(FAILED if failed else FINDINGS)
     except SystemExit as end:
         # Typer turns Ctrl-C into this code without a word.
         if end.code == INTERRUPTED:
@@ -212,6 +214,14 @@ def guard(command: Callable[[], object]) -> None:
         sys.exit(FAILED)
 
 
+def _cannot_be_written(error: BaseException) -> bool:
+    """Whether a disk that is full or closed is behind an error: the same code whoever tells it."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in (*_FULL, errno.EROFS):
+        return True
+    return cause is not None and _cannot_be_written(cause)
+
+
 def _complain_of(error: QoqdataError) -> None:
     """The error in its line; with --verbose, where in the program it is from."""
     if manner.verbose:
@@ -228,6 +238,8 @@ def _system_fault(error: OSError) -> QoqdataError:
         fix = "free space there, then run the same command again"
     elif error.errno in _CLOSED:
         fix = "see who may write there, or name another folder"
+    elif error.errno in OF_THE_MACHINE:
+        fix = "see to the disk or mount, then run the same command again"
     return QoqdataError(what, where=str(error.filename or "system"), fix=fix)
 
 

@@ -8,7 +8,7 @@
     |   |-- MissingFile, OutsideRoot, UnreadableFile, UnsupportedFormat
     |   |-- TooLarge, OverLimit, WorkerDied
     |   |-- NoPixels, NotAVolume, Misaligned
-    |   `-- BadTable, BadLabel, DuplicateKey, MissingKey, TornGroup
+    |   `-- BadTable, BadLabel, DuplicateKey, MissingKey, TornGroup, ContradictedKey
     |-- ConverterError          ends in quarantine
     |-- RecordError             ends in quarantine
     `-- DatasetError
@@ -199,6 +199,17 @@ class TornGroup(InputError):
     """
 
     code = "torn_group"
+
+
+class ContradictedKey(InputError):
+    """Two sources that share their patients give one study two patients, or one study or patient
+    two splits.
+
+    Correct the table that is wrong; have all of these sources follow one list (`splits.patients`
+    of their cards); or, where the names only look the same, give the cards a `namespace` each.
+    """
+
+    code = "contradicted_key"
 
 
 class WorkerDied(InputError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +128,51 @@ def test_file_digests(tmp_path: Path) -> None:
     # FIPS 180-2, appendix B.1
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert atomic.file_digest(tmp_path / "x") == known
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("through_python", [False, True])
+def test_a_full_disk_behind_a_table_is_the_error_of_the_system(
+    tmp_path: Path, through_python: bool
+) -> None:
+    """Polars raises an error of its own, whose words alone have the number."""
+    table = pl.DataFrame({"id": [str(n) for n in range(9999)]})
+    with pytest.raises(OSError) as told, atomic.replacing(tmp_path / "table") as draft:
+        draft.symlink_to("/dev/full")
+        if through_python:
+            with draft.open("wb") as file:
+                table.write_parquet(file)
+        else:
+            table.write_parquet(draft)
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "table"))
+    assert names(tmp_path) == []
+
+
+def test_an_error_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
+    for kind, named in ((None, "file"), ("draft", "file"), ("other", "other")):
+        with pytest.raises(OSError) as told, atomic.replacing(tmp_path / "file") as draft:
+            where = str(draft) if kind == "draft" else kind and str(tmp_path / kind)
+            raise OSError(errno.EROFS, "Read-only file system", where)
+        assert told.value.filename == str(tmp_path / named)
+    # What is no fault of the system is left alone.
+    with pytest.raises(pl.exceptions.ComputeError), atomic.replacing(tmp_path / "file"):
+        raise pl.exceptions.ComputeError("no such thing")
+
+
+def test_a_tree_that_cannot_be_removed_is_named_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file within it `shutil` gives the bare name."""
+    (tmp_path / "tree" / "in").mkdir(parents=True)
+    (tmp_path / "tree" / "in" / "file").touch()
+
+    def closed(path: str, **_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", closed)
+        with pytest.raises(OSError) as told:
+            atomic.remove_tree(tmp_path / "tree")
+    assert told.value.filename == str(tmp_path / "tree")
+    atomic.remove_tree(tmp_path / "tree")
+    assert names(tmp_path) == []

@@ -48,6 +48,7 @@ def test_codes_are_unique_and_stable() -> None:
         "DuplicateKey": "duplicate_key",
         "MissingKey": "missing_key",
         "TornGroup": "torn_group",
+        "ContradictedKey": "contradicted_key",
         "WorkerDied": "worker_died",
         "Misaligned": "misaligned",
         "ConverterError": "converter_error",

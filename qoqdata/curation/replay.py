@@ -20,6 +20,7 @@ from qoqdata.pipeline.blocks import blocks_of
 from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask, convert_unit
+from qoqdata.pipeline.faults import UnitStopped
 from qoqdata.pipeline.jobs import make_job
 from qoqdata.pipeline.patient_splits import HASH, gather
 from qoqdata.pipeline.place import FolderPlace
@@ -113,13 +114,17 @@ def _units(
     hashed = {entry.namespace: HASH} if entry.namespace and entry.patient_splits == HASH else {}
     lists = gather([job], hashed, dataset.layout, salt)
     listed = lists.get(entry.namespace or "")
-    plan = make_plan(
-        catalogue.find_source(entry.converter),
-        job,
-        limit=entry.limit,
-        blocks=blocks_of(job.card, (*catalogue.blocking_cards(), job.card)),
-        listed=None if listed is None else listed.of,
-    )
+    try:
+        plan = make_plan(
+            catalogue.find_source(entry.converter),
+            job,
+            limit=entry.limit,
+            blocks=blocks_of(job.card, (*catalogue.blocking_cards(), job.card)),
+            listed=None if listed is None else listed.of,
+        )
+    except UnitStopped as stopped:
+        what, fix = f"cannot be planned: {stopped.fault.message}", "see to its disk or mount"
+        raise DatasetError(what, where=stopped.key, fix=fix) from stopped
     wanted = tuple(made.record["provenance"]["raw"])
     count = 0
     for unit in plan.units:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,11 +19,13 @@ from qoqdata.pipeline.interrupts import telling_interrupts
 from qoqdata.pipeline.jobs import job_or_fault, max_quarantine_of, storage_of
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.place import Place
+from qoqdata.pipeline.planning import NO_PLAN
 from qoqdata.pipeline.readme import write_readme
+from qoqdata.pipeline.shared_keys import contradicted, said_before
 from qoqdata.pipeline.source_build import SourceBuild
 from qoqdata.pipeline.source_summary import read_summary
 from qoqdata.pipeline.stored_place import open_place
-from qoqdata.pipeline.workers import planning_apart, run_tasks
+from qoqdata.pipeline.workers import Apart, planning_apart, run_tasks
 from qoqdata.records.identity import Salt
 from qoqdata.sources import catalogue
 from qoqdata.sources.protocol import Job, Source
@@ -120,8 +122,10 @@ def finish_set(
 ) -> Manifest:
     """Sum the sources up, all of whose chunks are there, and write the manifest."""
     builds, layout = list(builds), place.layout
+    place.require_alone()
     for build in builds:
         build.close(setting.salt, setting.listen)
+    place.require_alone()
     # Of workers that died in this very build.
     remove_drafts(layout.root)
     result = _assemble(layout, config.name or layout.root.resolve().name, setting.salt)
@@ -141,9 +145,43 @@ def _run(builds: list[SourceBuild], setting: BuildSetting) -> None:
         telling_interrupts(),
         planning_apart(engine=engine, workers=workers, listen=listen) as apart,
     ):
-        run_builds(builds, (task for one in builds for task in one.tasks(setting, apart)), setting)
+        run_builds(builds, _tasks(builds, setting, apart), setting)
     if any(build.unfinished for build in builds):
         raise unfinished(builds)
+
+
+def _tasks(
+    builds: Sequence[SourceBuild], setting: BuildSetting, apart: Apart
+) -> Iterator[ChunkTask]:
+    for build in builds:
+        make_plans(build, builds, setting, apart)
+        yield from build.tasks(setting, apart)
+
+
+def make_plans(
+    build: SourceBuild, builds: Iterable[SourceBuild], setting: BuildSetting, apart: Apart
+) -> None:
+    """Plan a source, and with it those of `builds` that share its namespace; units that contradict
+    each other, or what was built before, are refused."""
+    if build.refusal is not None or build.unfinished or build.planned is not NO_PLAN:
+        return
+    namespace = build.job.card.keys.namespace
+    own = [one for one in builds if one.job.card.keys.namespace == namespace]
+    for one in own if namespace is not None else [build]:
+        one.make_plan(setting, apart)
+    if namespace is None:
+        return
+    plans = {one.slug: one.plan.table for one in own if one.planned is not NO_PLAN}
+    slugs = {one.slug for one in builds}
+    summaries = [read_summary(path) for path in _summaries(build.layout) if path.stem not in slugs]
+    before = [one for one in summaries if one.entry.namespace == namespace]
+    if not plans or len(plans) + len(before) < 2:
+        return
+    said = said_before(before, build.place)
+    refused = contradicted(plans, said, namespace, setting.salt)
+    for one in own:
+        if found := refused.get(one.slug):
+            one.refuse_units(found)
 
 
 def run_builds(

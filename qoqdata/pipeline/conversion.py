@@ -13,6 +13,7 @@ from qoqdata.layout import Layout
 from qoqdata.pipeline import quarantine, raw_keys, receipts
 from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.faults import (
+    RETRIES,
     UnitFault,
     UnitStopped,
     fault_of,
@@ -38,6 +39,7 @@ from qoqdata.records.storage import MediaStore
 from qoqdata.sources.conformance import sort_converted
 from qoqdata.sources.protocol import Filtered, Job, Skipped, Source, Unit
 from qoqdata.sources.raw_roots import is_gone
+from qoqdata.sources.raw_stamps import Stamp
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,9 @@ def convert_chunk(
     stamped: list[Stamps] = []
 
     def convert_still(unit: Unit) -> UnitOutcome:
-        before = tuple(map(stamp, unit.files))
+        before = _stamps(unit, stamp)
         outcome = convert(unit)
-        after = tuple(map(stamp, unit.files))
+        after = _stamps(unit, stamp)
         if after != before:
             # No unit has twice its stamps, so no later fingerprint equals this one.
             before += after
@@ -238,6 +240,20 @@ def persistently(
         raise UnitStopped(unit.key, fault)
     row = quarantine.failure_row(unit.key, unit.files, "convert", error, task.job)
     return UnitOutcome((), row, stopped=stopped_at(fault, limits))
+
+
+def _stamps(unit: Unit, stamp: Callable[[str], Stamp | None]) -> Stamps:
+    """The stamps of a unit's files; UnitStopped where a disk or mount gives none."""
+    for tries in range(1 + RETRIES):
+        try:
+            return tuple(map(stamp, unit.files))
+        except OSError as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            if tries == RETRIES:
+                raise UnitStopped(unit.key, fault) from error
+    raise AssertionError("the last try returns")
 
 
 def _skip(item: Skipped, unit: Unit, job: Job) -> SkipCount:

@@ -6,7 +6,6 @@ Such a unit is tried again, because the next time may go well; `may_retry` says 
 from __future__ import annotations
 
 import errno
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,30 +15,9 @@ from qoqdata.errors import InputError, OverLimit, WorkerDied
 from qoqdata.pipeline.unit_limits import TimeIsUp, memory_bound
 from qoqdata.readers.limits import Limits
 from qoqdata.sources.raw_store import OutOfReach
+from qoqdata.system_faults import OF_THE_MACHINE, error_number
 
 RETRIES = 3
-
-#: Errors of a disk, a mount or a system under strain; a damaged file gives none of them.
-_OF_THE_MACHINE = frozenset(
-    {
-        errno.EIO,
-        errno.ESTALE,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.ETIMEDOUT,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ENETUNREACH,
-        errno.ECONNRESET,
-        errno.ENOTCONN,
-    }
-)
-#: How Rust, HDF5 and Python spell an error number where the exception does not carry it.
-_SPELLED = re.compile(r"\(os error (\d+)\)|\berrno = (\d+)|\[Errno (\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -65,10 +43,10 @@ def fault_of(error: BaseException) -> UnitFault | None:
             return UnitFault("time", "took too long")
         if isinstance(one, MemoryError):
             return UnitFault("memory", str(one) or "MemoryError")
-        number = _error_number(one)
+        number = error_number(one)
         if number == errno.ENOMEM:
             return UnitFault("memory", str(one))
-        if number in _OF_THE_MACHINE:
+        if number in OF_THE_MACHINE:
             return UnitFault("machine", f"{type(one).__name__}: {one}")
     return None
 
@@ -133,10 +111,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield one
         seen.add(id(one))
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-
-
-def _error_number(error: BaseException) -> int | None:
-    if (number := getattr(error, "errno", None)) is not None:
-        return number if isinstance(number, int) else None
-    match = _SPELLED.search(str(error)) if isinstance(error, Exception) else None
-    return int(next(filter(None, match.groups()))) if match else None

@@ -18,6 +18,7 @@ from qoqdata.pipeline import progress, receipts
 from qoqdata.pipeline.build import (
     begin,
     finish_set,
+    make_plans,
     run_builds,
     source_builds,
     unfinished,
@@ -113,7 +114,8 @@ def plan(
                 planning_apart(engine=engine, workers=workers, listen=listen) as apart,
             ):
                 for build in builds:
-                    build.make_plan(setting, apart)
+                    make_plans(build, builds, setting, apart)
+                    build.cut(setting.listen)
             if any(build.unfinished for build in builds):
                 raise unfinished(builds)
             write_plan(builds, place, config, setting)
@@ -245,8 +247,8 @@ def _tasks(
     """The tasks of chunks without a receipt; of those whose files changed, a file to name."""
     for slug, place in own:
         if plan.is_replaced():
-            what = "another plan or build has begun here"
-            raise UnfinishedBuild(what, where=plan.place.where, fix="build the parts of that")
+            what = "another plan or build has begun here, or the folder is gone"
+            raise UnfinishedBuild(what, where=plan.place.where, fix="build the parts of that plan")
         build, chunk = builds[slug], plan.chunk(slug, place)
         receipt = build.receipt(chunk.name) if setting.resume else None
         planned, limits = plan.sources[slug].chunks[place].fingerprint, build.job.limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from qoqdata.contract.manifest import Shard
-from qoqdata.errors import UsageError
+from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.layout import Layout
 from qoqdata.metadata import shard_metadata
 from qoqdata.sources.rawtree import RawTree
@@ -40,7 +40,8 @@ class Place(Protocol):
         """
 
     def require_alone(self, *, ask: bool = False) -> None:
-        """Raise UnfinishedBuild where another has taken the set over; `ask` looks anew."""
+        """Raise UnfinishedBuild where another has taken the set over, or its folder is gone; `ask`
+        looks anew."""
 
     def is_inside(self, raw: RawTree) -> bool:
         """Whether it lies below the raw files."""
@@ -84,6 +85,8 @@ class FolderPlace:
     """A data set in its folder: what is written there is kept."""
 
     layout: Layout
+    #: The device of the lock while this process has it.
+    _locked: list[int] = field(default_factory=list, compare=False)
 
     @property
     def where(self) -> str:
@@ -94,12 +97,25 @@ class FolderPlace:
         self._make_folders()
         try:
             with FileLock(self.layout.lock, timeout=0):
+                self._locked.append(self.layout.lock.stat().st_dev)
                 yield
         except Timeout as error:
             raise another_writes(self.where) from error
+        finally:
+            self._locked.clear()
 
     def require_alone(self, *, ask: bool = False) -> None:
-        """The lock is the kernel's: nobody takes it over."""
+        # The lock is the kernel's: nobody takes it over. But of a mount that went a folder stays,
+        # in which a build could go on, without all that it wrote before.
+        for device in self._locked:
+            try:
+                there = self.layout.lock.stat().st_dev == device
+            except FileNotFoundError:
+                there = False
+            if not there:
+                what = "was removed or unmounted while it was built"
+                fix = "bring the folder back; then the same command goes on from here"
+                raise UnfinishedBuild(what, where=self.where, fix=fix)
 
     def is_inside(self, raw: RawTree) -> bool:
         return self.layout.root.resolve().is_relative_to(raw.root.resolve())

@@ -66,7 +66,7 @@ class SourceFault:
 
 @dataclass(frozen=True)
 class PlanStopped:
-    """Why there is no plan now, and may be one later: the store of the raw files fails."""
+    """Why there is no plan now, and may be one later: what the raw files lie on fails."""
 
     reason: str
 
@@ -78,19 +78,16 @@ def plan_or_fault(
     blocks: Sequence[CardBlock],
     listed: Listed | None,
 ) -> SourcePlan | SourceFault | PlanStopped:
-    """As `make_plan`; whatever that raises is the source's fault, but for TimeIsUp and a store that
-    fails.
+    """As `make_plan`; whatever that raises is the source's fault, but for TimeIsUp and a store, a
+    disk or a system that fails.
 
-    A plan in which the disk or the system failed is made anew, a few times.
+    A plan in which the disk or the system failed is made anew, a few times; then there is none.
     """
     for tries in range(1 + RETRIES):
         try:
-            whole = tries < RETRIES
             job = replace(job, raw=job.raw.watched())
             with taking_identifiers() as identifiers, job.raw.planning():
-                plan = make_plan(
-                    source, job, limit=limit, blocks=blocks, listed=listed, whole=whole
-                )
+                plan = make_plan(source, job, limit=limit, blocks=blocks, listed=listed)
             inputs = job.raw.met()
             for path in all_files(plan.table):
                 inputs.pop(path, None)
@@ -100,9 +97,15 @@ def plan_or_fault(
                 raise
             if (lost := out_of_reach(error)) is not None:
                 return PlanStopped(str(lost.strerror))
-            again = isinstance(error, UnitStopped) or _of_the_machine(error)
-            if not again or tries == RETRIES:
-                return source_fault(source, job, error)
+            fault = fault_of(error)
+            if isinstance(error, UnitStopped):
+                fault = replace(error.fault, message=f"{error.key}: {error.fault.message}")
+            again = fault is not None and fault.kind in ("machine", "memory")
+            if again and tries < RETRIES:
+                continue
+            if fault is not None and fault.kind == "machine":
+                return PlanStopped(quarantine.without_roots(fault.message, job))
+            return source_fault(source, job, error)
     raise AssertionError("the last try returns")
 
 
@@ -122,7 +125,6 @@ def make_plan(
     limit: int | None = None,
     blocks: Sequence[CardBlock] = (),
     listed: Listed | None = None,
-    whole: bool = False,
 ) -> SourcePlan:
     """Run the source's `plan` and settle keys and splits.
 
@@ -130,9 +132,9 @@ def make_plan(
 
     Units come in the order of a public hash of their key: independent of listing order, and not
     sorted by class as raw folders are. With `limit`, only the first so many are kept, and nothing
-    else is counted. Errors of `plan` itself pass through: they refuse the source as a whole. With
-    `whole`, UnitStopped is raised when something is refused because the disk or the system failed;
-    because a store did, its error always is.
+    else is counted. Errors of `plan` itself pass through: they refuse the source as a whole.
+    UnitStopped is raised when something is refused because the disk or the system failed; because a
+    store did, its error is.
     """
     with _without_collector():
         try:
@@ -141,7 +143,7 @@ def make_plan(
             if (told := with_level(error, job)) is error:
                 raise
             raise told from error
-        _stop_at_fault(refusals, whole=whole)
+        _stop_at_fault(refusals)
         refusals += refused_files(job.raw, _names(table, (*refusals, *filtered)))
         table, duplicates = _refuse_duplicates(table)
         refusals += duplicates
@@ -162,19 +164,14 @@ def make_plan(
     return SourcePlan(table, tuple(rows), outcome.counts, ungrouped, messages)
 
 
-def _stop_at_fault(refusals: Iterable[Refused], *, whole: bool) -> None:
+def _stop_at_fault(refusals: Iterable[Refused]) -> None:
+    # What a store or a disk does not give now it may give later.
     for item in refusals:
-        # What a store does not give now it may give later.
         if out_of_reach(item.error) is not None:
             raise item.error
-        fault = fault_of(item.error) if whole else None
+        fault = fault_of(item.error)
         if fault is not None and fault.kind == "machine":
             raise UnitStopped(item.key, fault)
-
-
-def _of_the_machine(error: BaseException) -> bool:
-    fault = fault_of(error)
-    return fault is not None and fault.kind in ("machine", "memory")
 
 
 def _ungrouped_message(ungrouped: int, units: int, job: Job) -> str:

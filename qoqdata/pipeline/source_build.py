@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import polars as pl
 
 from qoqdata.atomic import digest, file_digest, write_json
 from qoqdata.contract.card import Card
@@ -41,7 +42,7 @@ from qoqdata.pipeline.unit_limits import TimeIsUp
 from qoqdata.pipeline.worker_process import ProcessDied
 from qoqdata.pipeline.workers import Apart
 from qoqdata.records.identity import Salt
-from qoqdata.sources.protocol import Job, Source
+from qoqdata.sources.protocol import Job, Refused, Source
 from qoqdata.sources.unit_table import NO_UNITS
 
 
@@ -113,8 +114,10 @@ class SourceBuild:
         self.place.remove(path)
 
     def tasks(self, setting: BuildSetting, apart: Apart) -> Iterator[ChunkTask]:
-        """Plan the source, and yield a task for every chunk whose receipt does not hold."""
+        """Plan the source, where that is not done, and yield a task for every chunk whose receipt
+        does not hold."""
         self.make_plan(setting, apart)
+        self.cut(setting.listen)
         if self.refusal is not None or self.unfinished:
             return
         self.remove_stale()
@@ -125,9 +128,14 @@ class SourceBuild:
             task = self.task(chunk, setting.salt)
             receipt = self.receipt(chunk.name) if setting.resume else None
             with self._refusing("plan", setting.listen):
-                current = task.fingerprint()
-                if not receipts.holds(receipt, current, self.place, self.job.limits):
+                try:
+                    current = task.fingerprint()
+                except OSError:
+                    # On a disk that fails: whoever reads the files tells.
                     receipt = None
+                else:
+                    if not receipts.holds(receipt, current, self.place, self.job.limits):
+                        receipt = None
             if self.refusal is not None:
                 return
             if receipt is not None:
@@ -136,12 +144,14 @@ class SourceBuild:
                 yield task
 
     def make_plan(self, setting: BuildSetting, apart: Apart) -> None:
-        """Plan the source and cut it into chunks.
+        """Plan the source, where that is not done.
 
         A source whose `fault` is known, or that cannot be planned, is refused as a whole; one whose
         raw files are out of reach is unfinished. `apart` runs its plan, see
         `workers.planning_apart`.
         """
+        if self.refusal is not None or self.unfinished or self.planned is not NO_PLAN:
+            return
         if self.fault is not None:
             self.refuse(self.fault, "plan", setting.listen)
             return
@@ -155,14 +165,25 @@ class SourceBuild:
             self.common = receipts.common_fingerprint(
                 self.source, self.job, setting.salt, self.storage
             )
+
+    def refuse_units(self, refused: Sequence[Refused]) -> None:
+        """Take units out of the plan, which is not cut yet, into quarantine."""
+        keys = pl.Series([one.key for one in refused], dtype=pl.String)
+        table = self.plan.table.filter(~pl.col("key").is_in(keys.implode()))
+        rows = (quarantine.refusal_row(one, self.job) for one in refused)
+        plan = replace(self.plan, table=table, left_out=(*self.plan.left_out, *rows))
+        self.plan = self.planned = plan
+
+    def cut(self, listen: progress.Listener) -> None:
+        """Cut the plan into chunks, and tell of it."""
         if self.refusal is not None or self.unfinished:
             return
         shard_units = self.config.shard_units or self.job.card.shard_units
         self.chunks = tuple(cut_chunks(self.plan.table, shard_units=shard_units))
         counts = (self.plan.table.height, len(self.chunks), len(self.plan.left_out))
-        setting.listen(progress.Planned(self.slug, *counts))
+        listen(progress.Planned(self.slug, *counts))
         for message in self.plan.messages:
-            setting.listen(progress.Warned(self.slug, message))
+            listen(progress.Warned(self.slug, message))
 
     def task(self, chunk: Chunk, salt: Salt) -> ChunkTask:
         """The task of a chunk."""
@@ -257,8 +278,8 @@ class SourceBuild:
         try:
             yield
         except BaseException as error:
-            # A disk that fails while a source is summed up is no fault of the source.
-            failed = stage == "validate" and (fault := fault_of(error)) and fault.kind == "machine"
+            # A disk that fails is no fault of the source.
+            failed = (fault := fault_of(error)) is not None and fault.kind == "machine"
             if is_persons(error) or failed:
                 raise
             self.refuse(error, stage, listen)

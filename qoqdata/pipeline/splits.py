@@ -20,9 +20,11 @@ Listed = Callable[[str], frozenset[Split]]
 
 #: Whom a list is asked about: where a unit names no patient, its group stands for it.
 _PATIENT = pl.coalesce("patient", "group", "key")
-_ALONE = pl.col("group").is_null()
-#: A unit without a group stands alone, also when its key happens to be some group's name.
-_NAME = pl.when(pl.col("group").str.len_bytes() > 0).then("group").otherwise("key")
+#: A unit without a group is with its patient. Without either it stands alone, also when its key
+#: happens to be some group's name.
+_ALONE = pl.col("group").is_null() & pl.col("patient").is_null()
+_GROUP = pl.when(pl.col("group").str.len_bytes() > 0).then("group")
+_NAME = pl.coalesce(pl.when(pl.col("group").is_null()).then("patient").otherwise(_GROUP), "key")
 _OFFICIAL = pl.col("split").drop_nulls().unique()
 
 
@@ -50,8 +52,8 @@ def hashed_splits(
 def loose(table: pl.DataFrame, card: Card, listed: Listed | None = None) -> pl.Series:
     """Of each unit whether the hash puts it into a split on its own.
 
-    Such have neither group nor official split, and there are several units and splits; whether two
-    of them are of one patient is not known.
+    Such have neither group, patient nor official split, and there are several units and splits;
+    whether two of them are of one patient is not known.
     """
     several = sum(share > 0 for share in card.splits.shares.values()) > 1
     if table.height < 2 or not several:
@@ -72,20 +74,23 @@ def assign_splits(
     """Units with their split and group settled, and those whose group official splits tear.
 
     Groups that have a patient in common are one, called by the first of their names: what a source
-    keeps together must not tear a patient. Official are the unit's own split, that of the list of
-    its namespace, and those of `refused` members of its group: a film that cannot be read still
-    says where its patient belongs.
+    keeps together must not tear a patient. So are those of units of which one's key lies below the
+    other's, as `7/a` does below `7`: a record of `7` may name the study `7/a`. Official are the
+    unit's own split, that of the list of its namespace, and those of `refused` members of its
+    group: a film that cannot be read still says where its patient belongs.
     A group with an official split takes its unassigned members along. Where official splits
     disagree within a group, the card's `conflict` says which wins, or all its units are refused.
     """
     named = table.with_columns(_ALONE.alias("alone"), _NAME.alias("name"))
-    if joined := _joined(named):
-        name = pl.col("name")
-        named = named.with_columns(pl.when("alone").then(name).otherwise(name.replace(joined)))
+    called: dict[str, str] = {}
+    if (joined := _joined(named)) is not None:
+        named = _with_joined(named, joined)
+        groups = joined.filter(~pl.col("alone")).select("name", "called")
+        called = dict(groups.iter_rows())
     witnessed: dict[str, set[str]] = defaultdict(set)
     for item in refused:
         if item.group is not None and item.split is not None:
-            witnessed[joined.get(item.group, item.group)].add(item.split)
+            witnessed[called.get(item.group, item.group)].add(item.split)
     asked = [_OFFICIAL.alias("official")]
     if listed is not None:
         asked.append(_PATIENT.unique().alias("patients"))
@@ -116,18 +121,74 @@ def assign_splits(
     return whole.with_columns(columns).select(table.columns), _torn(named, torn)
 
 
-def _joined(named: pl.DataFrame) -> dict[str, str]:
-    """By name of each group that shares a patient with another, the name of all of them."""
-    known = named.filter(~pl.col("alone"), pl.col("patient").is_not_null())
-    if known.select((pl.col("patient") == pl.col("name")).all()).item():
-        return {}  # as in most sources, groups are patients
-    shared = known.select("patient", "name").unique(maintain_order=True)
-    shared = shared.filter(pl.col("patient").is_duplicated())
-    parts: dict[str, set[str]] = {}
-    for (_,), members in shared.group_by(["patient"], maintain_order=True):
-        part = set(members["name"]).union(*(parts.get(name, ()) for name in members["name"]))
-        parts.update(dict.fromkeys(part, part))
-    return {name: min(part) for name, part in parts.items()}
+def _joined(named: pl.DataFrame) -> pl.DataFrame | None:
+    """Of each group and lone unit (`alone`, `name`) that is one with another, the first of them:
+    `called_alone` and `called`. None where there is none such."""
+    patients = named.filter(pl.col("patient").is_not_null())
+    ties = []
+    # In most sources groups are patients, and no key lies below another.
+    if not patients.select((pl.col("patient") == pl.col("name")).all()).item():
+        ties.append(patients.select("alone", "name", tie="patient", kind=pl.lit("patient")))
+    if _are_nested(named["key"]):
+        ties.append(_above(named).select("alone", "name", tie="above", kind=pl.lit("key")))
+    if not ties:
+        return None
+    shared = pl.concat(ties).unique(maintain_order=True)
+    shared = shared.filter(pl.struct("kind", "tie").is_duplicated())
+    if shared.is_empty():
+        return None
+    return _components(shared)
+
+
+def _components(shared: pl.DataFrame) -> pl.DataFrame:
+    """What hangs together by common ties, directly or by chain."""
+    # Needed by few sources, and slow to import.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    node = pl.struct("alone", "name").rank("dense") - 1
+    tie = pl.struct("kind", "tie").rank("dense") - 1
+    numbered = shared.with_columns(node=node.cast(pl.Int64), number=tie.cast(pl.Int64))
+    nodes, numbers = numbered["node"].to_numpy(), numbered["number"].to_numpy() + numbered.height
+    size = 2 * numbered.height
+    links = coo_array(([True] * numbered.height, (nodes, numbers)), shape=(size, size))
+    labels = connected_components(links, directed=False)[1]
+    parts = numbered.select("alone", "name", part=pl.Series(labels[nodes])).unique()
+    first = pl.struct("alone", "name").sort_by("alone", "name").first().over("part")
+    return parts.select(
+        "alone",
+        "name",
+        called_alone=first.struct.field("alone"),
+        called=first.struct.field("name"),
+    )
+
+
+def _with_joined(named: pl.DataFrame, joined: pl.DataFrame) -> pl.DataFrame:
+    wider = named.join(joined, on=["alone", "name"], how="left", maintain_order="left")
+    alone, name = pl.coalesce("called_alone", "alone"), pl.coalesce("called", "name")
+    return wider.with_columns(alone=alone, name=name).drop("called_alone", "called")
+
+
+def _are_nested(keys: pl.Series) -> bool:
+    """Whether some key lies below another: in order, it follows that or another one below that."""
+    if not keys.str.contains("/", literal=True).any():
+        return False
+    folders = pl.select(key=(keys + "/").sort())
+    return folders.select(pl.col("key").str.starts_with(pl.col("key").shift(1)).any()).item()
+
+
+def _above(named: pl.DataFrame) -> pl.DataFrame:
+    """The units with the highest key, `above`, that theirs lies below or is."""
+    found: list[pl.DataFrame] = []
+    left = named.select("alone", "name", parts=pl.col("key").str.split("/"))
+    keys, depth = named.select(above="key"), 0
+    while left.height:
+        depth += 1
+        head = pl.col("parts").list.head(depth).list.join("/")
+        left = left.filter(pl.col("parts").list.len() >= depth).with_columns(above=head)
+        found.append(left.join(keys, on="above", how="semi"))
+        left = left.join(keys, on="above", how="anti")
+    return pl.concat(found)
 
 
 def _torn(named: pl.DataFrame, torn: Mapping[tuple[bool, str], Set[str]]) -> list[Refused]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
-from qoqdata.atomic import digest
+from qoqdata.atomic import digest, remove_tree
 from qoqdata.contract.manifest import Manifest, Shard, SourceEntry
 from qoqdata.curation.correction import CHANGED, is_corrected, with_columns_of
 from qoqdata.dataset import Dataset
@@ -133,7 +133,7 @@ def _rebuild(
     )
     build_requests([(source, request)], scratch, setting, config)
     outcome = _compare(recipe, rows, scratch, out)
-    shutil.rmtree(out / ".rebuild")
+    remove_tree(out / ".rebuild")
     return outcome
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from qoqdata.atomic import digest
+from qoqdata.atomic import digest, naming
 from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.curation.burned_in.blanking import boxes_to_blank
 from qoqdata.curation.burned_in.gate import require_clean_pixels
@@ -80,7 +80,8 @@ def prepare(
     secrets = privacy.secrets_of(dataset, salt)
     bound = digest([dataset.manifest.digest, secrets.digest])
     scan = privacy.Scan(secrets, Searched(_receipts(dataset), salt, bound))
-    staged = stage(dataset, root, boxes_to_blank(findings), progress, scan)
+    with naming(root):
+        staged = stage(dataset, root, boxes_to_blank(findings), progress, scan)
     older = (target.read(CHANGELOG) or b"").decode()
     change: SetDifference | None = None
     if (outdated := _outdated(target)) is not None:

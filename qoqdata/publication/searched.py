@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 
 from qoqdata import records
-from qoqdata.atomic import digest
+from qoqdata.atomic import digest, remove_tree
 from qoqdata.records.identity import Salt, keyed
 from qoqdata.version import VERSION
 
@@ -35,7 +34,7 @@ class Searched:
         except FileNotFoundError:
             self._clean = set[bytes]()
             if folder.exists():
-                shutil.rmtree(folder)
+                remove_tree(folder)
             folder.mkdir(parents=True)
 
     def is_clean(self, name: str, sha256: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 
 from qoqdata import manifest as manifests
 from qoqdata import verdicts
-from qoqdata.atomic import digest, file_digest, write_json
+from qoqdata.atomic import digest, file_digest, remove_tree, write_json
 from qoqdata.contract.manifest import (
     Counts,
     Manifest,
@@ -62,7 +61,7 @@ def stage(
     of shards. Raises DatasetError when nothing at all may leave.
     """
     if root.exists():
-        shutil.rmtree(root)
+        remove_tree(root)
     root.mkdir(parents=True)
     allowed = terms(dataset.cards)
     shards = [s for s in dataset.manifest.shards if allowed[s.source].form != "withheld"]

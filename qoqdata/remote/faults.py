@@ -145,6 +145,9 @@ def explained(error: BaseException, url: str) -> QoqdataError:
         )
         fix += " for what is fetched"
         return DatasetError(f"cannot be kept: {_reason(error)}", where=where, fix=fix)
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        fix = "see who may write there, or name another folder"
+        return DatasetError(f"cannot be written: {_reason(error)}", where=where, fix=fix)
     if transient(error):
         what = f"cannot be reached: {_reason(error)}"
         fix = "check the address and the network, then try again"

@@ -51,6 +51,7 @@ from qoqdata.sources.raw_roots import RawRoots
 from qoqdata.sources.raw_stamps import Stamp, looker, many_at_a_time, stamp_of
 from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
+from qoqdata.system_faults import OF_THE_MACHINE
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,10 @@ class RawTree:
         return stamp
 
     def stamp(self, relative: str) -> Stamp | None:
-        """Size and modification time in ns, of a member its container's; None where it is not."""
+        """Size and modification time in ns, of a member its container's; None where it is not.
+
+        Raises OSError where a disk or mount fails: then nothing is known of the file.
+        """
         if (member := self._member(relative)) is not None:
             state = container_state(member.path)
             return None if state is None else self._stamp_of(relative, state)
@@ -287,7 +291,11 @@ class RawTree:
             _, status = self._trace(relative)
         except OutsideRoot:
             return None
-        return None if isinstance(status, OSError) else self._stamp_of(relative, status)
+        if isinstance(status, OSError):
+            if status.errno in OF_THE_MACHINE:
+                raise status
+            return None
+        return self._stamp_of(relative, status)
 
     def _stamp_of(self, relative: str, status: os.stat_result) -> Stamp:
         """The stamp of a file by its state; that of a mirror's file is the store's."""
@@ -299,7 +307,8 @@ class RawTree:
         path, status = self._roots.trace(relative)
         if self._met is not None and relative not in self._met:
             if isinstance(status, OSError):
-                self._met[relative] = None
+                if status.errno not in OF_THE_MACHINE:
+                    self._met[relative] = None
             elif not stat.S_ISDIR(status.st_mode):
                 self._met[relative] = self._stamp_of(relative, status)
         return path, status

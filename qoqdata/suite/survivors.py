@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qoqdata.atomic import remove_tree
 from qoqdata.contract.manifest import Counts, SourceEntry
 from qoqdata.sources.protocol import Source
 from qoqdata.suite.damage import Damage
@@ -33,7 +34,7 @@ def damaged_builds(
             path.write_bytes(damage.data)
         out = work / f"set-{number}"
         yield damage, build_example(source, out, raw=tree)
-        shutil.rmtree(out)
+        remove_tree(out)
         path.write_bytes(whole)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec.implementations.local as local
 import polars as pl
 import pytest
 
@@ -128,3 +131,47 @@ def test_traces(qoqdata: Callable, built: Path, tmp_path: Path) -> None:
     )
     assert code == 0 and "1 rollouts of 1 questions: 1 traces" in out
     assert qoqdata("validate", tmp_path / "new")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"),
+    [
+        (errno.ENOSPC, "free space there"),
+        (errno.EDQUOT, "free space there"),
+        (errno.EROFS, "see who may write there"),
+    ],
+)
+def test_a_disk_that_is_full_or_closed_has_the_code_that_it_has_in_a_build(
+    qoqdata: Callable,
+    built: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    fix: str,
+) -> None:
+    """A folder as a target; the same command then goes on."""
+    assert qoqdata("curate", built)[0] == 0
+    releases, copies = tmp_path / "releases", 0
+    copied = local.shutil.copyfile
+
+    def failing(source: str, target: str, **more: object) -> object:
+        nonlocal copies
+        copies += str(releases) in str(target)
+        if copies > 4:
+            raise OSError(number, os.strerror(number), source, None, target)
+        return copied(source, target, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local.shutil, "copyfile", failing)
+        code, _, err = qoqdata("publish", built, "--to", releases)
+    assert code == 3 and not (releases / "current.json").exists()
+    told = err.splitlines()[-1]
+    assert told.startswith(f"error: {releases}/1.0.0/") and fix in told
+    assert os.strerror(number) in told
+    assert qoqdata("publish", built, "--to", releases)[0] == 0
+    assert qoqdata("publish", built, "--to", tmp_path / "sound")[0] == 0
+    files = [
+        {one.relative_to(root): one.read_bytes() for one in root.rglob("*") if one.is_file()}
+        for root in (releases, tmp_path / "sound")
+    ]
+    assert files[0] == files[1]

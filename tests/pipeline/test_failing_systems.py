@@ -140,6 +140,58 @@ def test_a_mount_that_vanishes(films: Films, tmp_path: Path, left: str) -> None:
     assert files(tmp_path / "set") == files(tmp_path / "sound" / "set")
 
 
+@pytest.mark.parametrize("left", ["an empty folder", "nothing"])
+@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_folder_of_the_set_vanishes(
+    films: Films, tmp_path: Path, after: int, workers: int, left: str
+) -> None:
+    """As an unmounted disk does: nothing is written in its place that looks like the set."""
+    asked, out, away = config(films(9)), tmp_path / "set", tmp_path / "away"
+    finished: list[progress.Event] = []
+
+    def listen(event: progress.Event) -> None:
+        if isinstance(event, progress.Finished):
+            finished.append(event)
+            if len(finished) == after:
+                out.rename(away)
+                if left == "an empty folder":
+                    out.mkdir()
+
+    setting = replace(HERE, workers=workers, listen=listen)
+    with pytest.raises(UnfinishedBuild, match="was removed or unmounted") as told:
+        build(asked, out, setting)
+    assert "\n" not in str(told.value) and str(out) in str(told.value)
+    assert not (out / "manifest.json").exists() and not list(out.rglob("quarantine/*"))
+    shutil.rmtree(out, ignore_errors=True)
+    away.rename(out)
+    events: list[progress.Event] = []
+    build(asked, out, replace(HERE, listen=events.append))
+    reused = [one for one in events if isinstance(one, progress.Finished) and one.reused]
+    assert len(reused) >= after
+    build(asked, tmp_path / "sound" / "set", HERE)
+    assert files(out) == files(tmp_path / "sound" / "set")
+
+
+def test_a_part_whose_folder_vanishes(films: Films, tmp_path: Path) -> None:
+    asked, out = config(films(9)), tmp_path / "set"
+    pairs = [(catalogue.find_source(one.source), one) for one in asked.sources]
+    parts.plan(pairs, out, HERE, asked)
+
+    def listen(event: progress.Event) -> None:
+        if isinstance(event, progress.Finished) and not (tmp_path / "away").exists():
+            out.rename(tmp_path / "away")
+
+    with pytest.raises(UnfinishedBuild, match="or the folder is gone"):
+        build_part(out, Part(1, 1), replace(HERE, listen=listen))
+    shutil.rmtree(out, ignore_errors=True)
+    (tmp_path / "away").rename(out)
+    build_part(out, Part(1, 1), HERE)
+    finish(out, HERE)
+    whole(asked, tmp_path / "sound" / "set")
+    assert files(out) == files(tmp_path / "sound" / "set")
+
+
 def test_a_clock_that_jumps(films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Years ahead and back, at every look at it."""
     asked = config(films(9))

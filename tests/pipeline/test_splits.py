@@ -238,3 +238,54 @@ def test_a_torn_group_goes_where_the_card_says(wins: Split) -> None:
     assert refused == []
     found = {one.key: one.split for one in assigned}
     assert found == {"a": wins, "b": wins, "c": wins, "d": "train"}
+
+
+def test_a_unit_that_names_its_patient_alone_is_with_it() -> None:
+    """Of p: three units, and two of a group; q has one of each."""
+    rows = [("p", None)] * 3 + [("p", "ward"), (None, "ward"), ("q", None), ("q", "hall")]
+    units = [Unit(f"{n}", (), group, patient) for n, (patient, group) in enumerate(rows)]
+    shares: dict[Split, float] = {"train": 0.5, "test": 0.5}
+    seen = set()
+    for slug in ("one", "two", "three", "four", "five"):
+        made = card(shares=shares).model_copy(update={"slug": slug})
+        assigned, torn = assign_splits(units, made)
+        assert torn == [] and not splitting.loose(unit_table(units), made).any()
+        found = {one.key: (one.split, one.group) for one in assigned}
+        first, other = hashed_split(slug, "p", shares), hashed_split(slug, "hall", shares)
+        assert found == dict.fromkeys("01234", (first, "p")) | dict.fromkeys("56", (other, "hall"))
+        seen |= {first, other}
+    assert seen == {"train", "test"}
+
+
+def test_studies_below_a_unit_are_in_its_split() -> None:
+    """A record of the unit 7 may name the study 7/a, which is a unit too."""
+    keys = ["7/a", "70/a", "7", "7/a/x", "8/a", "9/b/c", "9", "7.b", "8", ".8/q"]
+    units = [Unit(key, (), patient="p" if key == "8/a" else None) for key in keys]
+    units.append(Unit("p", (), group="p", patient=None))
+    for slug in ("one", "two", "three"):
+        made = card().model_copy(update={"slug": slug})
+        assigned, torn = assign_splits(units, made)
+        assert torn == [] and [one.key for one in assigned] == [*keys, "p"]
+        assert {one.key: one.group for one in assigned} == {
+            **dict.fromkeys(("7", "7/a", "7/a/x"), "7"),
+            **dict.fromkeys(("8", "8/a", "p"), "p"),
+            **dict.fromkeys(("9", "9/b/c"), "9"),
+            **{key: key for key in ("70/a", "7.b", ".8/q")},
+        }
+        for one in assigned:
+            assert one.group is not None
+            assert one.split == hashed_split(slug, one.group, SHARES)
+    official = [replace(units[0], split="train"), *units[1:3], replace(units[3], split="test")]
+    assigned, torn = assign_splits(official, card())
+    assert [one.key for one in assigned] == ["70/a"]
+    assert [item.key for item in torn] == ["7/a", "7", "7/a/x"]
+
+
+@given(st.lists(st.text("ab/", min_size=1, max_size=6), unique=True, max_size=12), st.randoms())
+def test_nested_keys_by_hand(keys: list[str], random: Any) -> None:
+    """Each key follows the shortest key that it lies below."""
+    random.shuffle(keys)
+    assigned, _ = assign_splits([Unit(key, ()) for key in keys], card())
+    for one in assigned:
+        above = [key for key in keys if one.key == key or one.key.startswith(f"{key}/")]
+        assert one.group == min(above, key=len)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from qoqdata.system_faults import OF_THE_MACHINE
+
 MARK = "#"
 #: The file inside the folder that an LMDB environment usually is.
 LMDB_FILE = "data.mdb"
@@ -48,7 +50,9 @@ def container_state(path: Path) -> os.stat_result | None:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode) and path.suffix.lower() == ".lmdb":
             status = (path / LMDB_FILE).stat()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            raise
         return None
     return status if stat.S_ISREG(status.st_mode) else None
 
