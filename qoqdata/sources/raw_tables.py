@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -43,6 +44,7 @@ def read_delimited(
     where: str,
 ) -> pl.DataFrame:
     """See `RawTree.csv`; `source` is a file or its content."""
+    _check_encoding(source, where)
     try:
         table = pl.read_csv(
             source,
@@ -133,6 +135,20 @@ def _tidy(table: pl.DataFrame) -> pl.DataFrame:
     """Names without space and byte order mark; tables that quote every cell write null as ""."""
     table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
     return table.with_columns(pl.all().replace("", None))
+
+
+def _check_encoding(source: Path | bytes, where: str) -> None:
+    """Raise BadTable for UTF-16, as spreadsheets save Unicode text: every other byte is 0."""
+    if isinstance(source, bytes):
+        first = source[:2]
+    else:
+        try:
+            with source.open("rb") as file:
+                first = file.read(2)
+        except OSError:
+            return  # whoever reads it says what is wrong
+    if first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise BadTable("is UTF-16", where=where, fix="convert the table to UTF-8")
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:

@@ -136,6 +136,7 @@ def read_jpegs(unit: Unit, job: Job) -> Scan:
         path = job.raw.resolve(paths["mask"])
         label = job.card.mask_codes
         drawn = masks.read_mask(path, codes=label, binarise=True, limits=job.limits)
+        masks.check_background(drawn.codes, where=paths["mask"])
         outlines[number] = drawn.codes
         notes += drawn.notes
     check_numbers(unit, outlines)

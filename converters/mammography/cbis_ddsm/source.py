@@ -171,6 +171,7 @@ def _lesion(facts: Mapping[str, Any], image: Image, job: Job) -> Lesion:
         raise BadLabel("a mask is white on black", where=fitting[0])
     table = job.card.mask_codes
     code = next(code for code, label in table.items() if label == TYPES[facts["kind"]])
+    masks.check_background(values == white, where=fitting[0])
     # Drawn on the film as it is stored.
     codes = upright((values == white).astype(np.uint8) * np.uint8(code), image.turn)
     return Lesion(facts, codes, regions_from_boxes(masks.boxes(codes, table), image=0)[0])

@@ -144,13 +144,16 @@ def _about_mark(
 
 
 def _drawn(corners: Sequence[float], image: Image) -> Box | None:
-    """The box in pixels of the image as it is shown, cut at its edge; None without area."""
+    """The box in pixels of the image as it is shown, cut at its edge; None without area, and for
+    shares of the image in place of pixels."""
     if not corners:
         return None
     across = image.width / (image.original_width or image.width)
     down = image.height / (image.original_height or image.height)
     x_min, y_min, x_max, y_max = corners
     drawn = x_min, y_min, x_max, y_max
+    if boxes.within_pixel(drawn):
+        return None
     x_min, y_min, x_max, y_max = boxes.turned(drawn, _stored(image), image.turn)
     shown = (x_min * across, y_min * down, x_max * across, y_max * down)
     return boxes.with_area(boxes.clipped(shown, (image.width, image.height)))
