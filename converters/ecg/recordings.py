@@ -15,9 +15,8 @@ from qoqdata.sources.protocol import Converted, Job, Skipped
 
 from .limb_leads import limb_fault
 
-
-#: What a lead spans, in mV, between the noise of an amplifier and what any of them takes: on the mean
-#: lead of a recording anything else is of another unit or gain than its header says.
+#: What a lead spans, in mV, between the noise of an amplifier and what any of them takes. A median
+#: lead that spans anything else is of another unit or gain than its header says.
 SPAN_MV = (0.01, 100.0)
 
 

@@ -61,6 +61,8 @@ def read_delimited(
         reason = str(error).splitlines()[0]
         raise BadTable(f"cannot be parsed: {reason}", where=where) from error
     names = table.columns
+    if any("\0" in name for name in names):
+        raise _utf_16(where)
     _check_columns(columns, names, where)
     # polars keeps a repeated column under a name of its own.
     known = frozenset(names)
@@ -148,7 +150,11 @@ def _check_encoding(source: Path | bytes, where: str) -> None:
         except OSError:
             return  # whoever reads it says what is wrong
     if first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise BadTable("is UTF-16", where=where, fix="convert the table to UTF-8")
+        raise _utf_16(where)
+
+
+def _utf_16(where: str) -> BadTable:
+    return BadTable("is UTF-16", where=where, fix="convert the table to UTF-8")
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:

@@ -236,3 +236,14 @@ def test_labels_of_other_slices_are_refused(
 )
 def test_readers_may_differ_about_a_slice(tree: Tree, kind: str, said: tuple[int, ...]) -> None:
     assert labelled(tree, kind, TWO_BLEEDINGS, said)
+
+
+def test_an_outline_of_exchanged_values_is_refused(tree: Tree) -> None:
+    tree.row(3, "Epidural")
+    tree.jpeg(3, "brain", "bone", "mask")
+    path = next(tree.root.rglob("*_HGE_Seg.jpg"))
+    inverted = np.full((40, 32), 255, np.uint8)
+    inverted[8:24, 8:16] = 0
+    write_jpeg(path, inverted)
+    with pytest.raises(InputError, match="the four corners are marked"):
+        tree.converted()

@@ -344,3 +344,8 @@ def test_a_breast_on_the_wrong_side_is_told(exam: Exam, stated: str | None) -> N
     notes = [note for one in films.values() for note in one.notes if "chest wall" in note]
     what = "a left breast whose chest wall lies on the right: mirrored, or of the other side"
     assert set(notes) == {what}
+
+
+def test_shares_of_a_film_are_no_box(exam: Exam) -> None:
+    exam.finding("LCC", "['Mass']", "BI-RADS 4", 0.1, 0.2, 0.4, 0.7)
+    assert exam.skipped("boxes")["left_CC"] == "box_outside"
