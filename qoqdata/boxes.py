@@ -105,15 +105,21 @@ def clipped(corners: Corners, size: Size) -> Corners:
 def cut(corners: Corners, size: Size) -> Corners | None:
     """Corners of a table cut at the edge of the image of (width, height) that they were drawn on.
 
-    None where no area is left, and where they reach over an edge by more than a tenth of the side:
-    no hand slips so far. They are of another image, or width and height were taken for corners.
+    None where no area is left, where they reach over an edge by more than a tenth of the side, for
+    no hand slips so far, and where both sides are under a pixel. They are of another image, width
+    and height were taken for corners, or shares of the image for pixels.
     """
     inside = clipped(corners, size)
     sides = zip(corners, inside, size * 2, strict=True)
     far = (abs(drawn - kept) > OVERREACH * side for drawn, kept, side in sides)
-    if inside[0] >= inside[2] or inside[1] >= inside[3] or any(far):
+    if inside[0] >= inside[2] or inside[1] >= inside[3] or any(far) or within_pixel(corners):
         return None
     return inside
+
+
+def within_pixel(corners: Corners) -> bool:
+    """Whether both sides of a table's box are under a pixel, as of shares of an image."""
+    return max(corners[2] - corners[0], corners[3] - corners[1]) < 1
 
 
 def with_area(corners: Corners) -> Box | None:

@@ -236,3 +236,11 @@ def test_a_box_turns_with_its_image(orientation: int) -> None:
     rows, columns = np.nonzero(upright(pixels, orientation))
     expected = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     assert boxes.turned((2, 1, 6, 3), (7, 5), orientation) == expected
+
+
+def test_shares_of_an_image_are_no_pixels() -> None:
+    """0.1 to 0.4 of an image is a box within its first pixel; a box of a pixel is one."""
+    assert boxes.cut((0.1, 0.2, 0.4, 0.9), (1000, 800)) is None
+    assert boxes.cut((3.0, 4.0, 4.0, 4.5), (1000, 800)) == (3.0, 4.0, 4.0, 4.5)
+    assert boxes.within_pixel((0.0, 0.0, 0.99, 0.99))
+    assert not boxes.within_pixel((0.0, 0.0, 0.5, 1.0))

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from qoqdata.errors import InputError
 from qoqdata.readers import volume
 from qoqdata.readers.dicom import CT_WINDOWS, Window
@@ -30,6 +32,8 @@ WINDOWS: Mapping[str, tuple[str, ...]] = {
 
 #: HU above which the lowest value of a scan is that of no air.
 NO_AIR = -500.0
+#: HU that nothing but metal exceeds, and the share of voxels that metal may take.
+METAL, OF_METAL = 4000.0, 0.05
 
 #: Options that cards of volumes share have these names.
 IMAGES, SLICES, POLICY = "images", "slices", "policy"
@@ -60,14 +64,21 @@ def _bounded(policy: SlicePolicy, options: Mapping[str, Any], sought: str) -> Sl
 
 
 def check_hounsfield(scan: Volume) -> None:
-    """Raise InputError for a CT without air, whose values cannot be HU: no window would be true.
+    """Raise InputError for a CT without air, or of metal, whose values cannot be HU: no window
+    would be true.
 
-    Files of other scales, such as stored values without their intercept, begin near 0.
+    Files of other scales, such as stored values without their intercept, begin near 0; bytes in the
+    other order are thousands of HU.
     """
     lowest = float(scan.voxels.min())
     if not lowest <= NO_AIR:
         what = f"the lowest value is {lowest:g}, and air around a patient is near -1000 HU"
         fix = "convert the series again, with its rescale slope and intercept"
+        raise InputError(what, where=scan.where or None, fix=fix)
+    dense = np.count_nonzero(scan.voxels > METAL) / scan.voxels.size
+    if dense > OF_METAL:
+        what = f"{dense:.0%} of the values are above {METAL:g}, and no patient is of metal"
+        fix = "convert the series again, with its byte order, rescale slope and intercept"
         raise InputError(what, where=scan.where or None, fix=fix)
 
 

@@ -23,6 +23,9 @@ from qoqdata.sources.rawtree import read_text
 from .recordings import questions, read_recording
 from .snomed import read_statements
 
+#: Hz of all recordings of the collections here.
+RATE = 500.0
+
 #: The fields of a record, or why the question is not asked.
 Asked = dict[str, Any] | Skipped
 
@@ -70,7 +73,7 @@ def _planned(
 
 def convert_recording(unit: Unit, job: Job) -> list[Converted]:
     """The tasks `rhythm`, `findings` and `axis`, each skipped where the codes do not answer it."""
-    recording = read_recording(unit.files[0], job)
+    recording = read_recording(unit.files[0], job, rate=RATE)
     asked, notes = _asked(unit.facts["codes"], job)
     notes = (*notes, *twin_notes(unit))
     return questions(asked, recording, age=recording.age, sex=recording.sex, notes=notes)

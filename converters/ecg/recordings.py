@@ -15,23 +15,35 @@ from qoqdata.sources.protocol import Converted, Job, Skipped
 
 from .limb_leads import limb_fault
 
+#: What a lead spans, in mV, between the noise of an amplifier and what any of them takes. A median
+#: lead that spans anything else is of another unit or gain than its header says.
+SPAN_MV = (0.01, 100.0)
 
-def read_pair(header: str, signal: str, job: Job) -> Recording:
+
+def read_pair(header: str, signal: str, job: Job, *, rate: float | None = None) -> Recording:
     """The recording of a WFDB header and its one signal file, as `read_recording` gives it.
 
     Raises UnreadableFile where the header names another file: it is another recording's.
     """
-    return read_recording(header, job, signals=[signal.rpartition("/")[2]])
+    return read_recording(header, job, signals=[signal.rpartition("/")[2]], rate=rate)
 
 
-def read_recording(path: str, job: Job, *, signals: Sequence[str] | None = None) -> Recording:
+def read_recording(
+    path: str, job: Job, *, signals: Sequence[str] | None = None, rate: float | None = None
+) -> Recording:
     """The recording whose header is at `path`: mV, all leads at the rate and length of the file.
 
     Beside what the reader masks (missing, flat and saturated samples), limb leads that contradict
     each other are. The repairs name every lead that is not whole. `signals` are as `read_ecg`
-    takes them. Raises the errors of `read_ecg`, and UnreadableFile where that leaves no sample.
+    takes them, `rate` in Hz is that of all recordings of the source. Raises the errors of
+    `read_ecg`, and UnreadableFile where that leaves no sample, for another rate, and for a signal
+    that no ECG spans (see `SPAN_MV`).
     """
     recording = read_ecg(job.raw.resolve(path), limits=job.limits, signals=signals)
+    if rate is not None and recording.fs != rate:
+        what = f"the header says {recording.fs:g} Hz, and recordings of this source have {rate:g}"
+        raise UnreadableFile(what, where=path, fix="fetch the header again")
+    _check_span(recording, path)
     notes = list(recording.repairs)
     valid = recording.valid
     if fault := limb_fault(recording):
@@ -42,6 +54,16 @@ def read_recording(path: str, job: Job, *, signals: Sequence[str] | None = None)
             raise UnreadableFile(what, where=path, fix="fetch it again, or leave it out")
     recording = replace(recording, valid=valid)
     return replace(recording, repairs=(*notes, *recording.masked))
+
+
+def _check_span(recording: Recording, path: str) -> None:
+    """Raise UnreadableFile for a signal in another unit than mV, by its median lead."""
+    leads = zip(recording.signal, recording.valid, strict=True)
+    spans = [float(np.ptp(samples[valid])) for samples, valid in leads if valid.any()]
+    least, most = SPAN_MV
+    if spans and not least <= float(np.median(spans)) <= most:
+        what = f"leads span {np.median(spans):.2g} mV, which no ECG does: the unit or gain is wrong"
+        raise UnreadableFile(what, where=path, fix="fetch the header again")
 
 
 def questions(

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from qoqdata.errors import Misaligned
+from qoqdata.readers.dicom import DicomImage
+from qoqdata.readers.dicom.breast_side import Side, contradicted
 from qoqdata.records import dicoms
 from qoqdata.records.content import Image
 from qoqdata.sources.protocol import Job
 
 #: How tables and headers write a side.
-SIDES = {"L": "left", "R": "right"}
+SIDES: dict[str, Side] = {"L": "left", "R": "right"}
 #: The views of a breast, in the order in which they are shown.
 VIEWS = ("CC", "MLO")
 
@@ -65,15 +67,30 @@ def read_mammogram(path: str, job: Job, stated: Projection | None = None) -> Mam
     (image, *_), notes, header = dicoms.file_images(place, [None], frames=1, limits=job.limits)
     told = Projection(SIDES.get(header.laterality or "", ""), header.view or "")
     if stated is not None:
-        for word, by_table, by_header in zip(("side", "view"), stated, told, strict=True):
-            if by_header and by_header != by_table:
-                what = f"the table says the {word} is {by_table}, the header {by_header}"
-                raise Misaligned(what, where=path, fix="find out whose image it is")
+        notes = (*notes, *check_projection(stated, image, header, where=path))
         told = stated
     known = told if told in STANDARD else None
     if known is not None:
         image = replace(image, view=known.view, laterality=known.side)
     return Mammogram(image, known, header.age, header.sex, header.patient_id, tuple(notes))
+
+
+def check_projection(
+    stated: Projection, image: Image, header: DicomImage, *, where: str
+) -> tuple[str, ...]:
+    """What to note of a film that its source says is `stated`: a wall on the other side.
+
+    Raises Misaligned where the header names another side or view.
+    """
+    told = Projection(SIDES.get(header.laterality or "", ""), header.view or "")
+    for word, by_source, by_header in zip(("side", "view"), stated, told, strict=True):
+        if by_header and by_header != by_source:
+            what = f"its source says the {word} is {by_source}, the header {by_header}"
+            raise Misaligned(what, where=where, fix="find out whose image it is")
+    # Of a side that the header states the reader has looked.
+    side = next((side for side in SIDES.values() if side == stated.side and not told.side), None)
+    fault = None if side is None else contradicted(image.pixels, side)
+    return () if fault is None else (fault,)
 
 
 def compared(left: int, right: int) -> str:

@@ -193,6 +193,16 @@ def _from_colours(samples: StoredValues, colours: Mapping[Colour, int], where: s
     return codes.astype(dtype)[inverse.reshape(words.shape)]
 
 
+def check_background(codes: np.ndarray, *, where: str) -> None:
+    """Raise BadLabel for an outline whose four corners are marked: ground and mark are exchanged.
+
+    For masks of what never fills its image, such as a lesion in a sector of ultrasound.
+    """
+    if codes[:: max(codes.shape[0] - 1, 1), :: max(codes.shape[1] - 1, 1)].all():
+        what = "the four corners are marked, and the lesion fills no image"
+        raise BadLabel(what, where=where, fix="exchange the two values of the mask")
+
+
 def boxes(
     codes: np.ndarray,
     table: Mapping[int, str],

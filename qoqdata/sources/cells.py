@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from qoqdata.errors import BadLabel
+from qoqdata.errors import BadLabel, BadTable
 from qoqdata.person import read_sex
 
 #: Spellings of an absent value.
@@ -37,6 +37,17 @@ def number(cell: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def quantity(cell: str | None, column: str, *, where: str) -> float | None:
+    """The cell as `number` gives it, None where it is absent; BadTable where it is anything else.
+
+    For what a question is about: a decimal comma is no blank.
+    """
+    value = number(cell)
+    if value is None and (word := text(cell)) is not None:
+        raise BadTable(f"{column} is {word!r}, no number", where=where, fix="mend the cell")
+    return value
 
 
 def integer(cell: str | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -43,6 +44,7 @@ def read_delimited(
     where: str,
 ) -> pl.DataFrame:
     """See `RawTree.csv`; `source` is a file or its content."""
+    _check_encoding(source, where)
     try:
         table = pl.read_csv(
             source,
@@ -59,6 +61,8 @@ def read_delimited(
         reason = str(error).splitlines()[0]
         raise BadTable(f"cannot be parsed: {reason}", where=where) from error
     names = table.columns
+    if any("\0" in name for name in names):
+        raise _utf_16(where)
     _check_columns(columns, names, where)
     # polars keeps a repeated column under a name of its own.
     known = frozenset(names)
@@ -133,6 +137,24 @@ def _tidy(table: pl.DataFrame) -> pl.DataFrame:
     """Names without space and byte order mark; tables that quote every cell write null as ""."""
     table = table.rename({name: name.strip().lstrip("\ufeff") for name in table.columns})
     return table.with_columns(pl.all().replace("", None))
+
+
+def _check_encoding(source: Path | bytes, where: str) -> None:
+    """Raise BadTable for UTF-16, as spreadsheets save Unicode text: every other byte is 0."""
+    if isinstance(source, bytes):
+        first = source[:2]
+    else:
+        try:
+            with source.open("rb") as file:
+                first = file.read(2)
+        except OSError:
+            return  # whoever reads it says what is wrong
+    if first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise _utf_16(where)
+
+
+def _utf_16(where: str) -> BadTable:
+    return BadTable("is UTF-16", where=where, fix="convert the table to UTF-8")
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:

@@ -22,8 +22,6 @@ from PIL import Image, UnidentifiedImageError
 from qoqdata.errors import InputError, QoqdataError
 from qoqdata.readers import dicom, volume
 from qoqdata.readers.dicom import Series, SeriesOrder, Window
-from qoqdata.readers.dicom.film_orientation import film_turn
-from qoqdata.readers.dicom.header import read_dicom_header
 from qoqdata.readers.image.exif import upright
 from qoqdata.readers.volume import Plane, SlicePolicy, Volume
 from qoqdata.records.dicoms import ordered_images, series_images
@@ -142,7 +140,7 @@ def _of_file(path: Path, frame: int, part: str | None) -> RawPlane:
 
     def values() -> NDArray[Any]:
         stored = dicom.read_values(path, frames=[frame])[0][0]
-        return upright(stored, film_turn(read_dicom_header(path), part).value)
+        return upright(stored, dicom.read_dicom(path, frames=[frame], part=part).turn)
 
     return RawPlane(values, shown, is_dicom=True, hounsfield=_takes_presets(shown))
 

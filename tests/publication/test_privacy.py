@@ -19,10 +19,12 @@ from qoqdata.dataset import Dataset, open_dataset
 from qoqdata.errors import DatasetError
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
+from qoqdata.publication.key_search import key_search
 from qoqdata.publication.outgoing_texts import texts_of
 from qoqdata.publication.privacy import Leak, scan_outgoing, secrets_of
 from qoqdata.publication.staging import stage
 from qoqdata.records.identity import Salt
+from qoqdata.records.raw_keys import pack
 from qoqdata.sources import catalogue
 from qoqdata.suite.examples import SALT
 from tests.records.sound_rows import image_row
@@ -281,3 +283,26 @@ def test_a_key_that_is_an_option_of_an_installed_card_is_none_where_options_stan
         (tmp_path / "a.json").write_text(json.dumps({"question": text}))
         assert scan_outgoing(tmp_path, secrets) == told
         assert scan_outgoing(tmp_path, known) == of_card
+
+
+@pytest.mark.parametrize(
+    ("home", "told"),
+    [("/srv/people/alma", ["a path of this machine"]), ("/srv", []), ("/root", []), ("/", [])],
+)
+def test_a_home_folder_is_a_path_of_this_machine_unless_it_is_everybodys(
+    mixed: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, told: list[str]
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: Path(home))
+    (tmp_path / "README.md").write_text(f"begun in {home} by us")
+    assert [leak.what for leak in scan_outgoing(tmp_path, secrets_of(mixed, SALT))] == told
+
+
+def test_words_of_installed_cards_name_nobody(mixed: Dataset, tmp_path: Path) -> None:
+    """Somebody's patient may be filed under such a word; a word beside it is another matter."""
+    secrets = secrets_of(mixed, SALT)
+    keys = pack(["Intraventricular", "Zephyrine"], SALT)
+    planted = replace(secrets, keys=key_search(keys, SALT, secrets.keys.vocabulary))
+    (tmp_path / "README.md").write_text("Intraventricular blood is common here.")
+    assert scan_outgoing(tmp_path, planted) == []
+    (tmp_path / "README.md").write_text("Zephyrine has it too.")
+    assert scan_outgoing(tmp_path, planted) == [Leak("README.md", KEY)]

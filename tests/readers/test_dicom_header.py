@@ -101,3 +101,4 @@ def test_mammography_view_from_its_code(tmp_path: Path) -> None:
     dataset.ViewCodeSequence = [item(CodeValue="399368009", CodingSchemeDesignator="SCT")]
     found = shown(dataset, tmp_path)
     assert (found.view, found.laterality) == ("MLO", "R")
+    assert "ImageLaterality is R, Laterality L: the image's is taken" in found.repairs

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoqdata.errors import BadLabel
+from qoqdata.errors import BadLabel, BadTable
 from qoqdata.person import read_age
 from qoqdata.sources import cells
 
@@ -99,3 +99,11 @@ def test_a_sex_that_nobody_explained_is_refused(cell: str) -> None:
     with pytest.raises(BadLabel, match="sex_values"):
         cells.sex(cell)
     assert cells.sex(cell, {cell: "female"}) == "female"
+
+
+def test_a_quantity_is_a_number_or_absent() -> None:
+    assert cells.quantity(" 61.5 ", "EF", where="a") == 61.5
+    assert cells.quantity("NaN", "EF", where="a") is None is cells.quantity(None, "EF", where="a")
+    for cell in ("61,5", "high", "1_000", "inf"):
+        with pytest.raises(BadTable, match=f"a: EF is '{cell}', no number"):
+            cells.quantity(cell, "EF", where="a")

@@ -101,7 +101,7 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "long row": (b"a,b\n1,2,3\n", "cannot be parsed"),
     "open quote": (b'a,b\n"1,2\n3,4\n', "cannot be parsed"),
     "all bytes": (bytes(range(256)) * 8, "cannot be parsed"),
-    "UTF-16": ("a,b\nx,y\n".encode("utf-16"), "lacks the column 'a'"),
+    "UTF-16": ("a,b\nx,y\n".encode("utf-16"), "is UTF-16"),
     "Latin-1": ("a,b\nx,y\nMüller,y\n".encode("latin-1"), "row 3, column a: is not UTF-8"),
     "cut gzip": (gzip.compress(os.urandom(4000))[:2000], "cannot be parsed"),
     "gzip of nothing": (gzip.compress(b""), "is empty"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from qoqdata.boxes import cut, iou, turned
+from qoqdata.boxes import cut, iou, turned, within_pixel
 from qoqdata.records.content import Image, Region
 from qoqdata.sources.asking import pick
 from qoqdata.sources.protocol import Skipped
@@ -40,12 +40,20 @@ def regions_of(
         stated = (x_min * across, y_min * down, x_max * across, y_max * down)
         box = cut(stated, (width, height))
         if box is None:
-            return Skipped("boxes", "box_outside", f"a box of {label} lies outside of the image")
+            return Skipped("boxes", "box_outside", f"a box of {label} {_fault(corners)}")
         clipped += box != stated
         region = Region(label, 0, *box, reader=reader or None)
         if region not in regions:  # a row that stands twice draws one box
             regions.append(region)
     return tuple(regions), (f"{clipped} boxes cut at the image's edge",) if clipped else ()
+
+
+def _fault(corners: Sequence[float]) -> str:
+    x_min, y_min, x_max, y_max = corners
+    if x_max <= x_min or y_max <= y_min:
+        return "ends before it begins"
+    inside = within_pixel((x_min, y_min, x_max, y_max))
+    return "is less than a pixel" if inside else "lies outside of the image"
 
 
 def one_to_name(

@@ -136,11 +136,20 @@ def _facts(
                 if vote and task == "findings" and option != NO_FINDING:
                     seen.setdefault(name, set()).add(option)
     # In no order of the table, which may be sorted anew.
-    boxes = sorted(_box(job, row) for row in drawn if row["class_name"] != NO_FINDING)
+    boxes = sorted(_box(job, row) for row in drawn if not _is_clear(row))
     boxed: dict[str, set[str]] = {}
     for name, label, _ in boxes:
         boxed.setdefault(name, set()).add(label)
     return {"readers": readers, "votes": votes, "boxes": boxes, "agree": seen == boxed}
+
+
+def _is_clear(row: Row) -> bool:
+    """Whether a row says that its reader found nothing; BadTable where it draws that."""
+    if row["class_name"] != NO_FINDING:
+        return False
+    if any(number(row[corner]) for corner in CORNERS):
+        raise BadTable(f"{NO_FINDING}, and a box", where=row["image_id"])
+    return True
 
 
 def _box(job: Job, row: Row) -> tuple[str, str, list[float]]:

@@ -55,8 +55,7 @@ class Scan:
 def read_niftis(unit: Unit, job: Job) -> Scan:
     """A scan in HU and its mask; slice numbers count from 1 along the last axis.
 
-    Raises Misaligned where slices and rows differ in number, or outlines and labels about which
-    slices bleed.
+    Raises Misaligned where slices and rows differ in number, and as `check_numbers`.
     """
     path, mask_path = (job.raw.resolve(one) for one in unit.files)
     scan = volume.read_volume(path, limits=job.limits)
@@ -76,13 +75,7 @@ def read_niftis(unit: Unit, job: Job) -> Scan:
         ).astype(np.uint8)
         for index in range(count)
     }
-    bleeding = {number for number, codes in outlines.items() if codes.any()}
-    agreeing = sum(bool(said[str(number)]["types"]) for number in bleeding)
-    if agreeing * 2 < len(bleeding):
-        what = (
-            f"bleeding is outlined in {len(bleeding)} slices, of which {agreeing} are labelled so"
-        )
-        raise Misaligned(what, where=unit.key, fix="use table and scans of one version")
+    check_numbers(unit, outlines)
 
     def look(number: int, sought: str) -> tuple[tuple[Image, ...], tuple[str, ...]]:
         return windowed_images(scan, 2, [number - 1], windows_of(sought))
@@ -92,8 +85,48 @@ def read_niftis(unit: Unit, job: Job) -> Scan:
     return Scan(tuple(order), outlines, look, float(np.prod(scan.spacing)) / 1000, notes)
 
 
+def check_numbers(unit: Unit, outlines: Mapping[int, np.ndarray]) -> None:
+    """Raise Misaligned where labels and outlines number the slices of a patient in two ways.
+
+    Readers differ about a slice now and then. Labels that fit the outlines better when they are
+    moved along the scan, or counted from its other end, are those of other slices; so are labels of
+    one bleeding that lie one slice off, as after a row that was lost.
+    """
+    numbers = sorted(map(int, unit.facts["slices"]))
+    types = [unit.facts["slices"][str(number)]["types"] for number in numbers]
+    stated = np.array([some is not None for some in types], bool)
+    said = np.array([bool(some) for some in types], bool)
+    drawn = np.array([number in outlines and outlines[number].any() for number in numbers], bool)
+    agreeing, known = int((drawn & said).sum()), int((drawn & stated).sum())
+    fix = "use table and scans of one version"
+    if agreeing * 2 < known:
+        what = f"bleeding is outlined in {known} slices, of which {agreeing} are labelled so"
+        raise Misaligned(what, where=unit.key, fix=fix)
+    ways = {"as they are": drawn}
+    ways |= {f"moved by {by}": np.roll(drawn, by) for by in range(1, len(numbers))}
+    ways |= {"counted from the other end": drawn[::-1]}
+    wrong = {how: int(((one != said) & stated).sum()) for how, one in ways.items()}
+    if (best := min(wrong, key=lambda how: wrong[how])) != "as they are":
+        what = f"labels differ from the outlines on {wrong['as they are']} slices"
+        raise Misaligned(f"{what}, and on {wrong[best]} {best}", where=unit.key, fix=fix)
+    beside = {(first + by, last + by) for first, last in _runs(drawn) for by in (-1, 1)}
+    if off := sorted(beside & set(_runs(said))):
+        what = f"labels lie one slice off the outlines of a bleeding, at slice {numbers[off[0][0]]}"
+        raise Misaligned(what, where=unit.key, fix=fix)
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and last place of each run of True."""
+    edges = np.diff(flags.astype(np.int8), prepend=0, append=0)
+    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return [(int(one), int(other) - 1) for one, other in zip(first, after, strict=True)]
+
+
 def read_jpegs(unit: Unit, job: Job) -> Scan:
-    """Slices as JPEG in a brain and a bone window; no window stands in for the other."""
+    """Slices as JPEG in a brain and a bone window; no window stands in for the other.
+
+    Raises Misaligned where an outline has not the size of its slice, and as `check_numbers`.
+    """
     files = {int(number): paths for number, paths in unit.facts["files"].items()}
     outlines = {}
     notes = list[str]()
@@ -103,8 +136,10 @@ def read_jpegs(unit: Unit, job: Job) -> Scan:
         path = job.raw.resolve(paths["mask"])
         label = job.card.mask_codes
         drawn = masks.read_mask(path, codes=label, binarise=True, limits=job.limits)
+        masks.check_background(drawn.codes, where=paths["mask"])
         outlines[number] = drawn.codes
         notes += drawn.notes
+    check_numbers(unit, outlines)
     images: dict[tuple[int, str], tuple[Image, tuple[str, ...]]] = {}
 
     def look(number: int, sought: str) -> tuple[tuple[Image, ...], tuple[str, ...]] | None:

@@ -18,6 +18,8 @@ from .findings import agreed, diameter_mm, outlined
 
 #: mm by which the centre of a mask may be off the table's place, beside the finding's radius.
 APART_MM = 5.0
+#: How many times larger or smaller than in the table a nodule may be drawn: twice its diameter.
+VOLUMES = 8.0
 POINT_RADIUS_MM = 1.5
 
 
@@ -81,6 +83,8 @@ def outline(
             if m["reader"] in labels and len(boxes[m["reader"]]) >= m["mark"]
         ]
         found = [(voxels, box, code) for voxels, box, code in drawn if box is not None]
+        if len(found) == len(marks):
+            _check_volume(scan, finding, marks, found)
         if len(found) < len(marks) or not agreed(finding, readers):
             disputed |= _around(place, axis, scan, diameter_mm(finding) / 2)
             for _, box, _ in found:
@@ -119,6 +123,22 @@ def _around(
     """Slices that a ball around a place reaches, and the one that its centre is next to."""
     far = np.abs(np.arange(scan.voxels.shape[axis]) - place[axis])
     return np.asarray((far * scan.spacing[axis] <= radius) | (far <= 0.5))
+
+
+def _check_volume(
+    scan: Volume,
+    finding: Mapping[str, Any],
+    marks: Sequence[Mapping[str, Any]],
+    found: Sequence[tuple[NDArray[Any], tuple[slice, ...], int]],
+) -> None:
+    """Raise Misaligned where what readers drew is not of the volume that the table gives."""
+    drawn = sum(int((voxels[box] == code).sum()) for voxels, box, code in found)
+    drawn_mm3 = drawn * float(np.prod(scan.spacing))
+    stated_mm3 = sum(mark["volume"] for mark in marks)
+    if not 1 / VOLUMES <= drawn_mm3 / stated_mm3 <= VOLUMES:
+        what = f"finding {finding['number']} has {drawn_mm3:.0f} mm3 in the masks, and the table"
+        fix = "fetch tables and masks again; volumes are in mm3"
+        raise Misaligned(f"{what} says {stated_mm3:.0f}", where=scan.where, fix=fix)
 
 
 def _check_place(

@@ -21,6 +21,8 @@ LINES = tuple(f"report_{number}" for number in range(18))
 #: A line that is not read may state a rhythm where one of these stands in it.
 OF_RHYTHM = ("rhythm", "tachy", "brady", "fibril", "flutter", "sinus", "pac", "block")
 NO_WARNING = "No warning"
+#: Hz of all recordings.
+RATE = 500.0
 
 #: The fields of a record, or why the question is not asked.
 Asked = dict[str, Any] | Skipped
@@ -55,7 +57,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
     """Questions about one recording; age and sex are not in the release."""
-    recording = read_pair(unit.files[0], unit.files[1], job)
+    recording = read_pair(unit.files[0], unit.files[1], job, rate=RATE)
     lines = unit.facts["lines"]
     asked = [*_from_report(lines, job), *_from_measurements(unit.facts["measured"], job)]
     return questions(asked, recording, age=None, sex=None)

@@ -59,7 +59,7 @@ def plan(job: Job) -> Iterator[Planned]:
 
 def convert(unit: Unit, job: Job) -> list[Converted]:
     """Questions about one recording; all leads in mV at the rate of the file."""
-    recording = read_pair(unit.files[0], unit.files[1], job)
+    recording = read_pair(unit.files[0], unit.files[1], job, rate=float(job.options["rate"]))
     facts = unit.facts
     return questions(
         _asked(unit, job),
@@ -132,6 +132,10 @@ def _unit(row: Mapping[str, Any], files: tuple[str, ...], codes: Mapping[str, Co
     patient = cells.integer(row["patient_id"])
     if patient is None:
         raise MissingKey("names no patient", where=where)
+    # Files are called by their ECG: 00017_hr is of ecg_id 17.
+    stem = files[0].rpartition("/")[2].partition("_")[0]
+    if cells.integer(stem) != cells.integer(key):
+        raise BadTable(f"names the file {files[0]!r}, which is of another ECG", where=where)
     stated = read_likelihoods(row["scp_codes"], codes, where=where)
     kinds = {
         task: states((code, value) for code, value in stated.items() if kind in codes[code].kinds)

@@ -57,10 +57,15 @@ def read_likelihoods(
     Raises BadTable for what is no dictionary, and BadLabel for a code that `codes` lacks.
     """
     try:
-        stated = ast.literal_eval(text or "").items()
+        # Of a key that stands twice a dict would keep the last value.
+        written = ast.parse(text or "", mode="eval").body
+        stated = ast.literal_eval(written).items()
         likelihoods = {str(code): float(value) for code, value in stated}
+        twice = len(written.keys) > len(likelihoods) if isinstance(written, ast.Dict) else False
     except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError):
         raise BadTable(f"scp_codes {text!r} cannot be parsed", where=where) from None
+    if twice:
+        raise BadTable(f"scp_codes {text!r} states a code twice", where=where)
     if unknown := sorted(set(likelihoods) - set(codes)):
         raise BadLabel(f"SCP code {unknown[0]} is not in scp_statements.csv", where=where)
     return likelihoods

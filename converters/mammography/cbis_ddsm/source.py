@@ -21,13 +21,14 @@ from qoqdata.errors import (
 )
 from qoqdata.readers import dicom, masks
 from qoqdata.readers.dicom.header import DicomHeader, read_dicom_header
+from qoqdata.readers.image.exif import upright
 from qoqdata.records import dicoms
 from qoqdata.records.content import Image, Mask, Record, Region
 from qoqdata.records.images import regions_from_boxes
 from qoqdata.sources.asking import ask, ask_boxes, translate
 from qoqdata.sources.protocol import Job, Planned, Refused, Skipped, Unit
 
-from ..views import Projection
+from ..views import Projection, check_projection
 from .cases import ASKED, DENSITY, TYPES, Case, patient_of, read_cases, split_of, study_of
 
 #: What a given region is called: its type may be what is asked.
@@ -140,17 +141,21 @@ def _film(unit: Unit, job: Job) -> tuple[Image, tuple[str, ...]]:
         values, *others = (dicom.read_values(place, limits=job.limits)[0] for place in places)
         if not all(np.array_equal(values, other) for other in others):
             raise Misaligned("the two copies of the film differ", where=" and ".join(films))
-    images, notes, _ = dicoms.file_images(places[0], [None], frames=1, limits=job.limits)
+    images, notes, header = dicoms.file_images(places[0], [None], frames=1, limits=job.limits)
     _, side, view = unit.key.rsplit("_", 2)
-    return replace(images[0], view=view, laterality=side.lower()), notes
+    stated = Projection(side.lower(), view)
+    notes = (*notes, *check_projection(stated, images[0], header, where=next(iter(films.values()))))
+    return replace(images[0], view=view, laterality=stated.side), notes
 
 
 def _lesion(facts: Mapping[str, Any], image: Image, job: Job) -> Lesion:
     """The lesion's mask: of its files, the one of the film's size."""
-    fitting = []
+    fitting, stored = [], (image.height, image.width)
+    if image.turn >= 5:  # rows of the file became columns
+        stored = stored[::-1]
     for path in facts["files"]:
         header = _header(path, facts["folder"], job)
-        if (header.rows, header.columns) == (image.height, image.width):
+        if (header.rows, header.columns) == stored:
             fitting.append(path)
     if len(fitting) > 1:
         raise DuplicateKey("holds two files of its film's size", where=facts["folder"])
@@ -166,7 +171,9 @@ def _lesion(facts: Mapping[str, Any], image: Image, job: Job) -> Lesion:
         raise BadLabel("a mask is white on black", where=fitting[0])
     table = job.card.mask_codes
     code = next(code for code, label in table.items() if label == TYPES[facts["kind"]])
-    codes = (values == white).astype(np.uint8) * np.uint8(code)
+    masks.check_background(values == white, where=fitting[0])
+    # Drawn on the film as it is stored.
+    codes = upright((values == white).astype(np.uint8) * np.uint8(code), image.turn)
     return Lesion(facts, codes, regions_from_boxes(masks.boxes(codes, table), image=0)[0])
 
 

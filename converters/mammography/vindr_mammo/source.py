@@ -54,7 +54,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
 
 def _check_size(image: Image, size: list[int] | None, path: str) -> None:
     """Boxes are in pixels of the size that the table states."""
-    stored = [image.original_width or image.width, image.original_height or image.height]
+    stored = [*_stored(image)]
     if size is not None and size != stored:
         what = f"has {stored[0]} x {stored[1]} pixels, and the table says {size[0]} x {size[1]}"
         raise Misaligned(what, where=path, fix="fetch the image again")
@@ -144,19 +144,30 @@ def _about_mark(
 
 
 def _drawn(corners: Sequence[float], image: Image) -> Box | None:
-    """The box in pixels of the image as it is shown, cut at its edge; None without area."""
+    """The box in pixels of the image as it is shown, cut at its edge; None without area, and for
+    shares of the image in place of pixels."""
     if not corners:
         return None
     across = image.width / (image.original_width or image.width)
     down = image.height / (image.original_height or image.height)
     x_min, y_min, x_max, y_max = corners
+    drawn = x_min, y_min, x_max, y_max
+    if boxes.within_pixel(drawn):
+        return None
+    x_min, y_min, x_max, y_max = boxes.turned(drawn, _stored(image), image.turn)
     shown = (x_min * across, y_min * down, x_max * across, y_max * down)
     return boxes.with_area(boxes.clipped(shown, (image.width, image.height)))
 
 
+def _stored(image: Image) -> tuple[int, int]:
+    """Width and height of the film as it lies in its file, in whose pixels boxes are."""
+    width, height = image.original_width or image.width, image.original_height or image.height
+    return (height, width) if image.turn >= 5 else (width, height)
+
+
 def _leaves(corners: Sequence[float], image: Image) -> bool:
     """Whether a box reaches over the edge of its image."""
-    width, height = image.original_width or image.width, image.original_height or image.height
+    width, height = _stored(image)
     x_min, y_min, x_max, y_max = corners
     return min(x_min, y_min) < 0 or x_max > width or y_max > height
 

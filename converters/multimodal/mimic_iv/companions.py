@@ -18,6 +18,11 @@ FRONTAL = ("PA", "AP")
 #: Minutes before the beginning of a stay from which films and recordings count.
 _BEFORE = 24 * 60
 
+#: When a film and an ECG were taken; null for what is no time.
+_CLOCK = pl.col("StudyTime").str.split(".").list.first().str.zfill(6)
+_FILM_TIME = (pl.col("StudyDate") + _CLOCK).str.to_datetime("%Y%m%d%H%M%S", strict=False)
+_ECG_TIME = pl.col("ecg_time").str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)
+
 #: By stay_id and by hour of prediction.
 ByStay = Mapping[str, Mapping[int, Mapping[str, Any]]]
 
@@ -33,14 +38,10 @@ def last_films(job: Job, stays: pl.DataFrame, hours: tuple[int, ...]) -> ByStay:
     columns = ("dicom_id", "study_id", "subject_id", "ViewPosition", "StudyDate", "StudyTime")
     table = job.raw.csv(f"{CXR}/{METADATA}", columns=columns)
     reports = _reports(job)
-    clock = pl.col("StudyTime").str.split(".").list.first().str.zfill(6)
     films = (
         table.select(columns)
         .filter(pl.col("ViewPosition").is_in(FRONTAL))
-        .with_columns(
-            time=(pl.col("StudyDate") + clock).str.to_datetime("%Y%m%d%H%M%S", strict=False),
-            key="dicom_id",
-        )
+        .with_columns(time=_FILM_TIME, key="dicom_id")
     )
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for row in _last(films, stays, hours):
@@ -63,10 +64,7 @@ def last_recordings(job: Job, stays: pl.DataFrame, hours: tuple[int, ...]) -> By
         return {}
     columns = ("subject_id", "study_id", "ecg_time", "path")
     table = job.raw.csv(f"{ECG}/{RECORDINGS}", columns=columns)
-    recordings = table.select(columns).with_columns(
-        time=pl.col("ecg_time").str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False),
-        key="study_id",
-    )
+    recordings = table.select(columns).with_columns(time=_ECG_TIME, key="study_id")
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for row in _last(recordings, stays, hours):
         recording = {"path": f"{ECG}/{row['path']}.hea", "at": row["at"]}
@@ -77,12 +75,16 @@ def last_recordings(job: Job, stays: pl.DataFrame, hours: tuple[int, ...]) -> By
 def unaccounted(job: Job) -> dict[str, str]:
     """Patients of whom the tables of films and ECGs, or the list of splits, have lost something.
 
-    With what was lost: a file that no row names, or films of a patient who is in no split. Their
-    stays might show an earlier film than the last, or stand in another split than their films.
+    With what was lost: a file that no row names, a time that is none, or films of a patient who is
+    in no split. Their stays might show an earlier film than the last, or stand in another split
+    than their films.
     """
     lost: dict[str, str] = {}
     if job.raw.exists(CXR):
-        films = job.raw.csv(f"{CXR}/{METADATA}", columns=("dicom_id", "subject_id"))
+        columns = ("dicom_id", "subject_id", "StudyDate", "StudyTime")
+        films = job.raw.csv(f"{CXR}/{METADATA}", columns=columns)
+        for patient, film in films.filter(_FILM_TIME.is_null())["subject_id", "dicom_id"].rows():
+            lost[patient] = f"{METADATA} has no time of {film} that can be read"
         names = set(films["dicom_id"])
         for path in job.raw.files("*.jpg", under=CXR):
             if (name := path.rpartition("/")[2].removesuffix(".jpg")) not in names:
@@ -92,7 +94,11 @@ def unaccounted(job: Job) -> dict[str, str]:
             for patient in sorted(set(films["subject_id"].drop_nulls()) - listed):
                 lost[patient] = f"{SPLITS} does not list the patient, who has films"
     if job.raw.exists(ECG):
-        recordings = job.raw.csv(f"{ECG}/{RECORDINGS}", columns=("path",))
+        columns = ("path", "subject_id", "study_id", "ecg_time")
+        recordings = job.raw.csv(f"{ECG}/{RECORDINGS}", columns=columns)
+        untimed = recordings.filter(_ECG_TIME.is_null())
+        for patient, study in untimed["subject_id", "study_id"].rows():
+            lost[patient] = f"{RECORDINGS} has no time of {study} that can be read"
         names = set(recordings["path"])
         for path in job.raw.files("*.hea", under=ECG):
             if path.removeprefix(f"{ECG}/").removesuffix(".hea") not in names:

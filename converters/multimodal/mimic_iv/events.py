@@ -19,6 +19,8 @@ KEPT = {"stay": pl.UInt32, "item": pl.String, "at": pl.Int16, "known": pl.Int16,
         "value": pl.Float64}  # fmt: skip
 #: Why events of the chosen items are left out, in this order.
 DROPPED = ("outside", "no_time", "no_value", "other_unit", "implausible")
+#: Those of them that a table in another form has throughout.
+UNREAD = ("no_time", "no_value", "other_unit")
 
 ITEMS = Path(__file__).with_name("items.csv")
 

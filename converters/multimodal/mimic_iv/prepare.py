@@ -23,21 +23,32 @@ import numpy as np
 import polars as pl
 from blake3 import blake3
 
-from qoqdata.atomic import write_json
+from qoqdata.atomic import file_digest, write_json
 from qoqdata.errors import BadTable
 
-from .events import DROPPED, ITEMS, KEPT, check_items, event_cells, kept_events, read_items
+from .events import (
+    DROPPED,
+    ITEMS,
+    KEPT,
+    UNREAD,
+    check_items,
+    event_cells,
+    kept_events,
+    read_items,
+)
 from .stays import read_outcomes, read_stays
 from .tables import BLOCK_BYTES, DICTIONARIES, INPUTS, find_tables, read_blocks, read_whole
 
 #: Raise it when what is prepared changes.
-VERSION = 1
+VERSION = 2
 FOLDER, RECEIPT = "prepared", "receipt.json"
 STAYS, OUTCOMES, CELLS = "stays.parquet", "outcomes.parquet", "inputs/{:05}.parquet"
 #: Events in memory: of a part before it is written, of a run of stays when it is gathered.
 PART_ROWS, RUN_ROWS = 1_000_000, 300_000
 #: Most stays of a run.
 RUN_STAYS = 1024
+#: Values that cannot be read for each one that is kept: more is a table in another form.
+MOST_UNREAD = 3
 #: Which column joins events to stays.
 JOINED = {"icu/chartevents": "stay_id", "hosp/labevents": "subject_id"}
 
@@ -75,7 +86,11 @@ def prepare(
     tables = find_tables(raw)
     origin = {
         "made_by": made_by(),
-        "tables": {name: path.stat().st_size for name, path in sorted(tables.items())},
+        "tables": {
+            # Another table may well be of the same size.
+            name: [path.stat().st_size, file_digest(path)]
+            for name, path in sorted(tables.items())
+        },
     }
     if (done := _receipt(out)) is not None and done["origin"] == origin:
         return done
@@ -165,7 +180,15 @@ def _events(
                 write(whole=False)
             work.progress(name, offset)
         write(whole=True)
-    return {key: counts.get(key, 0) for key in ("rows", "kept", *DROPPED)}
+    counts = {key: counts.get(key, 0) for key in ("rows", "kept", *DROPPED)}
+    unread = sum(counts[reason] for reason in UNREAD)
+    if unread > MOST_UNREAD * counts["kept"]:
+        # Now and then a cell is blank. A table of other times or numbers would leave stays without
+        # any value, and nobody would see it.
+        what = f"of {unread + counts['kept']} values of the items asked for {unread} cannot be read"
+        told = ", ".join(f"{reason} {counts[reason]}" for reason in UNREAD)
+        raise BadTable(f"{what}: {told}", where=table, fix="fetch the table again")
+    return counts
 
 
 def _cells(work: _Work, stays: pl.DataFrame) -> list[str]:

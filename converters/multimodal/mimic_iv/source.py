@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from qoqdata.atomic import file_digest
 from qoqdata.contract.vocabulary import AGE_CAP
 from qoqdata.errors import (
     BadTable,
@@ -38,6 +39,8 @@ _FAULTS: dict[str, type[InputError]] = {
     "bad_table": BadTable,
 }
 _AGAIN = "qoqdata prepare mimic_iv"
+#: Bytes of a table up to which planning reads it to tell that it is the one that was prepared.
+_DIGESTED = 64 << 20
 #: Sections of a report that are told.
 _SECTIONS = ("FINDINGS", "IMPRESSION")
 
@@ -206,11 +209,17 @@ def _prepared(job: Job) -> tuple[pl.DataFrame, dict[str, dict[str, str | None]]]
     return stays, by_stay
 
 
-def _check_origin(job: Job, tables: Mapping[str, int]) -> None:
-    """Where the tables of MIMIC-IV are there too, they are those that were prepared."""
-    for name, size in tables.items():
+def _check_origin(job: Job, tables: Mapping[str, tuple[int, str]]) -> None:
+    """Where the tables of MIMIC-IV are there too, they are those that were prepared.
+
+    Large ones are told by their size alone; `prepare` looks at all of them.
+    """
+    for name, (size, digest) in tables.items():
         stem = name.rpartition("/")[2]
         for path in job.raw.files(f"{stem}.csv", f"{stem}.csv.gz"):
             stamp = job.raw.stamp(path)
-            if stamp is not None and stamp[0] != size and path.split("/")[-2] in name:
+            if stamp is None or path.split("/")[-2] not in name:
+                continue
+            other = stamp[0] != size
+            if other or (size <= _DIGESTED and file_digest(job.raw.resolve(path)) != digest):
                 raise BadTable("is not the table that was prepared", where=path, fix=_AGAIN)

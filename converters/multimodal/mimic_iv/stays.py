@@ -101,7 +101,7 @@ def read_outcomes(tables: Mapping[str, Path]) -> pl.DataFrame:
         .sort("hadm_id", "seq_num", "icd_version", "icd_code")
         .group_by("hadm_id", maintain_order=True)
         .agg(codes=(pl.col("icd_version").str.strip_chars() + ":"
-                    + pl.col("icd_code").str.strip_chars()).str.join(" "))
+                    + _icd("icd_code")).str.join(" "))
     )  # fmt: skip
     joined = (
         stays.join(admissions.unique("hadm_id", keep="first"), on="hadm_id", how="left")
@@ -137,6 +137,13 @@ def read_outcomes(tables: Mapping[str, Path]) -> pl.DataFrame:
 def _unread(*columns: str) -> pl.Expr:
     """Whether one of the columns says something, and no time."""
     return pl.any_horizontal(pl.col(one).is_not_null() & time_of(one).is_null() for one in columns)
+
+
+def _icd(column: str) -> pl.Expr:
+    """Codes as MIMIC writes them, without dots and in capitals, which others put back."""
+    return (
+        pl.col(column).str.strip_chars().str.replace_all(".", "", literal=True).str.to_uppercase()
+    )
 
 
 def _hours(later: str, earlier: str) -> pl.Expr:

@@ -117,6 +117,7 @@ def _lesions(
         lesion = masks.read_mask(
             job.raw.resolve(path), codes=job.card.mask_codes, binarise=True, limits=job.limits
         )
+        masks.check_background(lesion.codes, where=path)
         codes = masks.align(lesion.codes, shape)
         notes += lesion.notes
         if not codes.any():

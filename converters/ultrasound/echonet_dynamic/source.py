@@ -6,13 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qoqdata.contract.vocabulary import Split
-from qoqdata.errors import BadTable, DuplicateKey, InputError, MissingFile, MissingKey
+from qoqdata.errors import (
+    BadTable,
+    DuplicateKey,
+    InputError,
+    Misaligned,
+    MissingFile,
+    MissingKey,
+)
 from qoqdata.readers import masks, video, video_frames
 from qoqdata.readers.video import Clip, FramePolicy
 from qoqdata.records.content import Image, Mask, Record, Region
 from qoqdata.records.images import clip_images, regions_from_boxes
 from qoqdata.sources.asking import ask, ask_boxes, ask_number
-from qoqdata.sources.cells import integer, number, text
+from qoqdata.sources.cells import integer, quantity, text
 from qoqdata.sources.joining import Row, rows_by_key
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
@@ -23,7 +30,9 @@ SPLITS: dict[str | None, Split] = {"TRAIN": "train", "VAL": "validation", "TEST"
 #: Columns of the numbers that are asked.
 EF, ESV, EDV = "EF", "ESV", "EDV"
 VOLUMES = {"end_diastolic_volume": EDV, "end_systolic_volume": ESV}
-SIZE = ("FrameHeight", "FrameWidth")
+SIZE, COUNT = ("FrameHeight", "FrameWidth"), "NumberOfFrames"
+#: Frames that a decoder may lose of a clip at its end.
+LOST = 1
 #: Points by which a stated ejection fraction may differ from that of the volumes.
 AGREEMENT = 1.0
 #: Upper bounds of the grades of function, in percent.
@@ -33,7 +42,7 @@ VIEW = "A4C"
 
 def plan(job: Job) -> Iterator[Planned]:
     """One unit a video; rows, tracings and files are joined by name, with or without .avi."""
-    table = job.raw.csv(FILES, columns=("FileName", EF, ESV, EDV, *SIZE, "Split"))
+    table = job.raw.csv(FILES, columns=("FileName", EF, ESV, EDV, *SIZE, COUNT, "Split"))
     traced = job.raw.csv(TRACINGS, columns=("FileName", *ENDS, "Frame"))
     tracings = _by_stem(rows_by_key(traced, "FileName", where=TRACINGS))
     videos: dict[str, list[str]] = {}
@@ -55,6 +64,10 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     """Questions about the whole clip, and about its two traced frames."""
     path, facts = job.raw.resolve(unit.files[0]), unit.facts
     clip = video.read_video(path, choose=FramePolicy("all"), limits=job.limits)
+    stated = facts["frames"]
+    if stated is not None and abs(stated - clip.frame_count) > LOST:
+        what = f"has {clip.frame_count} frames, and the table says {stated}"
+        raise Misaligned(what, where=unit.key, fix="fetch table and video again")
     images, shape = clip_images(clip, view=VIEW), clip.frames.shape[1:3]
     try:
         if facts["lines"] == []:
@@ -90,10 +103,13 @@ def _unit(
     if not paths:
         raise MissingFile("its video is not there", where=key, fix="fetch it, or drop the row")
     lines = lines_by_frame(traced)
-    facts: dict[str, Any] = {name: number(rows[0][name]) for name in (EF, ESV, EDV)}
+    facts: dict[str, Any] = {
+        name: quantity(rows[0][name], name, where=key) for name in (EF, ESV, EDV)
+    }
     # JSON has no numbers for keys.
     facts["lines"] = None if lines is None else sorted(map(list, lines.items()))
     facts["size"] = [integer(rows[0][side]) for side in SIZE]
+    facts["frames"] = integer(rows[0][COUNT])
     return Unit(key, (paths[0],), split=split, facts=facts)
 
 

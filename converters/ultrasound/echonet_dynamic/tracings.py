@@ -80,6 +80,9 @@ def _outline(lines: Sequence[Sequence[float]]) -> np.ndarray:
     if len(chords) < 3:
         raise Unusable("incomplete_tracing", f"{len(chords)} chords bound nothing")
     along, across = axis[2:] - axis[:2], (chords[:, 2:] - chords[:, :2]).sum(axis=0)
+    if abs(along[0]) > abs(along[1]):
+        # The apex is at the top of the sector: such an axis has x and y exchanged.
+        raise Unusable("no_long_axis", "the long axis lies across the frame")
     lengths = np.linalg.norm(along) * np.linalg.norm(across)
     if not lengths or abs(along @ across) > PARALLEL * lengths:
         raise Unusable("no_long_axis", "the first line does not cross the others")

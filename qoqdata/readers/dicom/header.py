@@ -142,12 +142,17 @@ def header(dataset: Dataset, *, frame: int = 0) -> DicomHeader:
 
 
 def free_text_notes(dataset: Dataset) -> tuple[str, ...]:
-    """Which elements hold text where a code belongs; never the text itself."""
-    return tuple(
+    """Which elements hold text where a code belongs, never the text itself, and of two sides the
+    one that is taken."""
+    told = tuple(
         f"{keyword} is no defined term: left out"
         for keyword in _CODED
         if elements.text(dataset, keyword) and _coded(dataset, keyword) is None
     )
+    if set(sides := _sides(dataset)) == {"L", "R"}:
+        # A series may hold films of both sides.
+        told += (f"ImageLaterality is {sides[0]}, Laterality {sides[1]}: the image's is taken",)
+    return told
 
 
 def _coded(dataset: Dataset, keyword: str) -> str | None:
@@ -219,16 +224,20 @@ def _view(dataset: Dataset) -> str | None:
 
 
 def _laterality(dataset: Dataset, frame: int) -> str | None:
-    side = elements.code_string(dataset, "ImageLaterality")
-    if side not in _LATERALITY:
-        side = elements.code_string(dataset, "Laterality")
-    if side not in _LATERALITY:
-        try:
-            anatomy = group(dataset, frame, "FrameAnatomySequence")
-        except UnreadableFile:
-            return None
-        side = None if anatomy is None else elements.code_string(anatomy, "FrameLaterality")
+    """The side of the image, else of its series, else of the frame."""
+    if sides := _sides(dataset):
+        return sides[0]
+    try:
+        anatomy = group(dataset, frame, "FrameAnatomySequence")
+    except UnreadableFile:
+        return None
+    side = None if anatomy is None else elements.code_string(anatomy, "FrameLaterality")
     return side if side in _LATERALITY else None
+
+
+def _sides(dataset: Dataset) -> list[str]:
+    stated = (elements.code_string(dataset, name) for name in ("ImageLaterality", "Laterality"))
+    return [side for side in stated if side in _LATERALITY]
 
 
 def _orientation(dataset: Dataset) -> tuple[str, str] | None:

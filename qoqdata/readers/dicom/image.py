@@ -87,8 +87,8 @@ def read_dicom(
     square: resample once to square pixels when PixelSpacing, ImagerPixelSpacing or
         PixelAspectRatio say that they are not.
     part: the part of the body, such as "CHEST", that the source says all its films show; it goes
-        before that of the header. Films of the trunk are turned to how they are read where
-        PatientOrientation says that they lie otherwise.
+        before that of the header. Films of the trunk and mammograms are turned to how they are
+        read where PatientOrientation says that they lie otherwise (see `film_orientation`).
 
     MONOCHROME1 and PresentationLUTShape INVERSE are inverted, once. Pixel padding is black.
     Colour is RGB: YBR and palettes are converted, samples of more than 8 bits keep the top 8; ICC
@@ -193,7 +193,7 @@ def _read(
         out = np.empty((len(indices), rows, columns) + (() if grey else (3,)), np.uint8)
         for index, image in images:
             out[place[index]] = resample_linear(image, (rows, columns))
-    turn = film_turn(facts, part)
+    turn = film_turn(facts, part, out[0] if grey else None)
     if turn.value > 1:
         out = np.stack([upright(frame, turn.value) for frame in out])
         spacing = spacing[::-1] if spacing is not None and turn.swaps_sides else spacing

@@ -258,3 +258,27 @@ def test_every_column_is_an_answer_of_its_own(tmp_path: Path) -> None:
     assert len({labels[0] for labels in answers.values()}) == len(answers) == 28
     assert answers["Tuberculosis"] == ["Tuberculosis"]
     assert answers["Enlarged PA"] == ["Enlarged pulmonary artery"]
+
+
+@pytest.mark.parametrize(
+    ("corners", "what"),
+    [
+        ((0.1, 0.1, 0.6, 0.5), "a box of Edema is less than a pixel"),
+        ((9.0, 1.0, 4.0, 5.0), "a box of Edema ends before it begins"),
+        ((500.0, 1.0, 510.0, 5.0), "a box of Edema lies outside of the image"),
+    ],
+)
+def test_why_a_box_is_none(
+    tmp_path: Path, corners: tuple[float, float, float, float], what: str
+) -> None:
+    """Shares of the image were drawn as boxes of half a pixel."""
+    said = ({"Edema"}, [("Edema", *corners)])
+    asked = _converted(tmp_path, dict.fromkeys(("R1", "R2", "R3"), said))
+    assert isinstance(asked, dict)
+    assert isinstance(asked["boxes"], Skipped) and asked["boxes"].message == what
+
+
+def test_a_box_around_nothing_is_a_contradiction(tmp_path: Path) -> None:
+    said = ({"No finding"}, [("No finding", 1.0, 1.0, 9.0, 9.0)])
+    refused = _converted(tmp_path, dict.fromkeys(("R1", "R2", "R3"), said))
+    assert isinstance(refused, Refused) and refused.error.what == "No finding, and a box"

@@ -182,3 +182,68 @@ def test_strays_are_refused_one_by_one(tree: Tree) -> None:
     codes = {key: one.error.code for key, one in planned.items() if isinstance(one, Refused)}
     assert codes == {"49/2": "missing_file", "Patients_CT/049/brain/9.jpg": "missing_key"}
     assert isinstance(planned["49"], Unit) and planned["49"].group == "49"
+
+
+TWO_BLEEDINGS = (3, 4, 5, 9, 10)
+
+
+def labelled(tree: Tree, kind: str, drawn: tuple[int, ...], said: tuple[int, ...]) -> list[Any]:
+    """The conversion of 12 slices, outlined where `drawn`, and labelled where `said`."""
+    for number in range(1, 13):
+        tree.row(number, *(["Epidural"] if number in said else []))
+        if kind == "jpeg":
+            tree.jpeg(number, "brain", *(["mask"] if number in drawn else []))
+    if kind == "nifti":
+        box = (slice(10, 16), slice(20, 28))
+        tree.nifti({number - 1: box for number in drawn}, count=12)
+    return list(tree.converted())
+
+
+@pytest.mark.parametrize("kind", ["nifti", "jpeg"])
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ((4, 5, 6, 10, 11), "differ from the outlines on 4 slices, and on 0 moved by 1[.]"),
+        ((2, 3, 4, 8, 9), "differ from the outlines on 4 slices, and on 0 moved by 11[.]"),
+        # The rows of a table that runs from the other end of the scan.
+        ((3, 4, 8, 9, 10), "differ from the outlines on 2 slices, and on 0 counted from"),
+        # A row was lost between the two, and those after it moved up; or the first one moved.
+        ((3, 4, 5, 8, 9), "one slice off the outlines of a bleeding, at slice 8"),
+        ((4, 5, 6, 9, 10), "one slice off the outlines of a bleeding, at slice 4"),
+        ((1, 2, 7, 8, 12), "outlined in 5 slices, of which 0 are labelled so"),
+    ],
+)
+def test_labels_of_other_slices_are_refused(
+    tree: Tree, kind: str, said: tuple[int, ...], fault: str
+) -> None:
+    """More than half of the outlined slices are labelled as bleeding in most of these."""
+    with pytest.raises(InputError, match=fault) as caught:
+        labelled(tree, kind, TWO_BLEEDINGS, said)
+    assert caught.value.code == "misaligned"
+
+
+@pytest.mark.parametrize("kind", ["nifti", "jpeg"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        TWO_BLEEDINGS,
+        (3, 4, 5, 6, 9, 10),
+        (4, 5, 9, 10),
+        (3, 4, 5),
+        (2, 3, 4, 5, 6, 8, 9, 10),
+        (3, 4, 5, 7, 9, 10, 12),
+    ],
+)
+def test_readers_may_differ_about_a_slice(tree: Tree, kind: str, said: tuple[int, ...]) -> None:
+    assert labelled(tree, kind, TWO_BLEEDINGS, said)
+
+
+def test_an_outline_of_exchanged_values_is_refused(tree: Tree) -> None:
+    tree.row(3, "Epidural")
+    tree.jpeg(3, "brain", "bone", "mask")
+    path = next(tree.root.rglob("*_HGE_Seg.jpg"))
+    inverted = np.full((40, 32), 255, np.uint8)
+    inverted[8:24, 8:16] = 0
+    write_jpeg(path, inverted)
+    with pytest.raises(InputError, match="the four corners are marked"):
+        tree.converted()

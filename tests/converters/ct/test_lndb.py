@@ -265,3 +265,25 @@ def test_the_real_tables(realdata: Path) -> None:
         apart += [abs(a - b) for place, a in enumerate(sizes) for b in sizes[:place]]
     assert len(apart) == 277
     assert np.quantile(apart, 0.9) < (SOURCE.card.tasks["diameter"].tolerance or 0)
+
+
+def test_bytes_in_the_other_order_are_no_hounsfield_units(tree: Tree) -> None:
+    """-850 HU reads as -20740, which passed for air, and 50 as 12800."""
+    tree.scan(1)
+    voxels = np.full(SHAPE, -850, np.int16)
+    voxels[6:18, 5:15] = 50
+    write_metaimage(tree.path(1), voxels.byteswap(), spacing=SPACING, origin=ORIGIN)
+    with pytest.raises(InputError, match="25% of the values are above 4000"):
+        tree.answers(1)
+
+
+@pytest.mark.parametrize(("stated", "fault"), [(54.0, False), (400.0, False), (0.054, True)])
+def test_a_nodule_is_as_large_as_its_table_says(tree: Tree, stated: float, fault: bool) -> None:
+    """3 x 3 x 3 voxels of 2 mm3 are 54 mm3; a table in mL is a thousandth of it."""
+    tree.scan(1)
+    tree.finding(1, 1, (12, 10, 16), {1: (stated, 5)})
+    if not fault:
+        assert ("diameter", "finding_1") in tree.answers(1)
+        return
+    with pytest.raises(InputError, match="has 54 mm3 in the masks, and the table says 0"):
+        tree.answers(1)

@@ -258,3 +258,54 @@ def test_exchanged_limb_leads_are_masked_in_every_question(raw: Path) -> None:
         assert record.ecg is not None
         assert record.ecg.valid.any(1).tolist() == [False, False, *([True] * 10)]
         assert "leads I and II seem exchanged, both masked" in record.notes
+
+
+def _planned(raw: Path) -> dict[str, Unit | Refused]:
+    planned = SOURCE.plan(Job(SOURCE.card, open_raw(raw), {"rate": "500"}))
+    return {item.key: item for item in planned if isinstance(item, Unit | Refused)}
+
+
+def test_a_file_of_another_ecg_is_refused(raw: Path) -> None:
+    """A column of files that slipped by a row gave each patient the signal of the one before."""
+    path = raw / "ptbxl_database.csv"
+    table = pl.read_csv(path, infer_schema=False)
+    table.with_columns(filename_hr=pl.col("filename_hr").reverse()).write_csv(path)
+    for refused in _planned(raw).values():
+        assert isinstance(refused, Refused) and "which is of another ECG" in refused.error.what
+
+
+def test_a_statement_that_stands_twice_is_refused(raw: Path) -> None:
+    """A dictionary would keep the last one, here that of a likelihood of 0."""
+    path = raw / "ptbxl_database.csv"
+    cells = ["{'NORM': 100.0, 'NORM': 0.0}", "{'NORM': 100.0}"]
+    table = pl.read_csv(path, infer_schema=False)
+    table.with_columns(scp_codes=pl.Series(cells)).write_csv(path)
+    refused, sound = (_planned(raw)[key] for key in "12")
+    assert isinstance(refused, Refused) and "states a code twice" in refused.error.what
+    assert isinstance(sound, Unit)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("/mV", "/uV", "leads span .* mV, which no ECG does"),
+        (" 1000/mV", " 1/mV", "leads span .* mV, which no ECG does"),
+        (" 3 500 ", " 3 250 ", "the header says 250 Hz, and recordings of this source have 500"),
+        ("/mV", "/mV", None),
+    ],
+)
+def test_headers_that_lie_about_units_and_rate(
+    raw: Path, old: str, new: str, fault: str | None
+) -> None:
+    """The signal would be a thousandth or a thousandfold of what it is, or twice as slow."""
+    header = raw / "records500/00000/00001_hr.hea"
+    assert old in header.read_text()
+    header.write_text(header.read_text().replace(old, new))
+    unit = _planned(raw)["1"]
+    assert isinstance(unit, Unit)
+    job = Job(SOURCE.card, open_raw(raw), {"rate": "500"})
+    if fault is None:
+        assert SOURCE.convert(unit, job)
+        return
+    with pytest.raises(UnreadableFile, match=fault):
+        SOURCE.convert(unit, job)

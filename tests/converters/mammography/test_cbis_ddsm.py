@@ -373,3 +373,42 @@ def test_quirks_end_where_the_simulator_says(tmp_path: Path) -> None:
         except InputError as error:
             reasons.add(error.code)
     assert reasons == set(SIMULATE.QUIRKS)
+
+
+def test_a_mask_follows_a_film_that_its_header_turns(tree: Tree) -> None:
+    """Film and mask lie in their files as a mirror image; columns 8 to 13 of 30 are 17 to 22."""
+    name = "Mass-Training_P_00001_LEFT_MLO"
+    path = tree.film(name)
+    tree.lesion(f"{name}_1", (10, 8, 6, 5))
+    film = pydicom.dcmread(path)
+    film.ImageLaterality, film.ViewPosition, film.PatientOrientation = "L", "MLO", ["P", "F"]
+    film.save_as(path)
+    found = converted(tree.write(), "P_00001_LEFT_MLO")
+    (one,) = [r for r in found if isinstance(r, Record) and r.task == "lesions"]
+    (region,), (mask,), (image,) = one.regions or (), one.masks or (), one.images or ()
+    assert (region.x_min, region.y_min, region.x_max, region.y_max) == (17, 10, 22, 16)
+    assert np.flatnonzero(mask.codes.any(axis=0)).tolist() == list(range(17, 22))
+    assert image.pixels[0, -1] == 255  # the bright pixel of the film's first column
+
+
+def test_a_film_of_the_other_side_is_refused_by_its_header(tree: Tree) -> None:
+    name = "Mass-Training_P_00001_LEFT_MLO"
+    path = tree.film(name)
+    tree.lesion(f"{name}_1")
+    film = pydicom.dcmread(path)
+    film.ImageLaterality = "R"
+    film.save_as(path)
+    with pytest.raises(InputError, match="its source says the side is left, the header right"):
+        converted(tree.write(), "P_00001_LEFT_MLO")
+
+
+def test_a_breast_on_the_wrong_side_is_told(tree: Tree) -> None:
+    name = "Mass-Training_P_00001_LEFT_MLO"
+    tree.film(name)
+    pixels = np.zeros(SHAPE, np.uint16)
+    pixels[:, 17:] = 3000
+    tree.file(name, "1-1", pixels)
+    tree.lesion(f"{name}_1")
+    for one in converted(tree.write(), "P_00001_LEFT_MLO"):
+        if isinstance(one, Record):
+            assert [note for note in one.notes if "chest wall lies on the right" in note]

@@ -308,3 +308,44 @@ def test_any_other_cell_is_a_bad_table(cell: str) -> None:
     except BadTable:
         return
     assert names and all(isinstance(name, str) for name in names)
+
+
+def test_boxes_follow_a_film_that_its_header_turns(exam: Exam) -> None:
+    """A left CC film stored as a mirror image: what lies 5 to 11 from its left edge lies 29 to 35
+    from the right one of 40 columns; on its side, rows are columns."""
+    exam.finding("LCC", "['Mass']", "BI-RADS 4", 5, 2, 11, 9)
+    exam.film("LCC", PatientOrientation=["P", "R"])
+    (one,) = [r for r in exam.asked("boxes").values() if r.item == "left_CC"]
+    (region,) = one.regions or ()
+    assert (region.x_min, region.y_min, region.x_max, region.y_max) == (29, 2, 35, 9)
+    assert any("as mammograms are read" in note for note in one.notes)
+    # Rows lead to the right and columns to the wall: turned by a quarter, clockwise.
+    exam.film("LCC", PatientOrientation=["R", "P"])
+    (one,) = [r for r in exam.asked("boxes").values() if r.item == "left_CC"]
+    (region,), (image,) = one.regions or (), one.images or ()
+    assert image.pixels.shape == (COLUMNS, ROWS)
+    assert (region.x_min, region.y_min, region.x_max, region.y_max) == (11, 5, 18, 11)
+    assert np.array_equal(image.pixels, np.rot90(exam_pixels(), -1))
+
+
+def exam_pixels() -> np.ndarray:
+    """The ramp of `Exam.film` in 8 bits."""
+    values = np.linspace(0, 4095, ROWS * COLUMNS).reshape(ROWS, COLUMNS).astype(np.uint16)
+    return np.clip(np.floor(values / 4095 * 255 + 0.5), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("stated", ["L", None])
+def test_a_breast_on_the_wrong_side_is_told(exam: Exam, stated: str | None) -> None:
+    """By the side of the header, or of the table where the header has none."""
+    pixels = np.zeros((ROWS, COLUMNS), np.uint16)
+    pixels[:, 22:] = 2000
+    exam.film("LCC", pixels, laterality=stated)
+    films = exam.asked("projection")
+    notes = [note for one in films.values() for note in one.notes if "chest wall" in note]
+    what = "a left breast whose chest wall lies on the right: mirrored, or of the other side"
+    assert set(notes) == {what}
+
+
+def test_shares_of_a_film_are_no_box(exam: Exam) -> None:
+    exam.finding("LCC", "['Mass']", "BI-RADS 4", 0.1, 0.2, 0.4, 0.7)
+    assert exam.skipped("boxes")["left_CC"] == "box_outside"

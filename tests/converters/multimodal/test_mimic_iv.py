@@ -309,3 +309,21 @@ def test_a_build_asks_for_the_preparation_and_for_its_tables(tmp_path: Path) -> 
     tables.write(tmp_path)
     with pytest.raises(BadTable, match="is not the table that was prepared"):
         list(SOURCE.plan(_job(tmp_path)))
+
+
+def test_a_film_or_ecg_at_no_time_is_not_left_out_silently(tmp_path: Path) -> None:
+    """The one before it was shown as the last, or none."""
+    rows: list[dict[str, Any]] = []
+    for study, at in ((1, 1), (2, 2)):
+        _film(tmp_path, rows, study, at, 80)
+    rows[1] |= {"StudyDate": "03/01/2150"}
+    write_csv(tmp_path / "cxr/mimic-cxr-2.0.0-metadata.csv.gz", rows)
+    refused = _planned(_one(), tmp_path)["1"]
+    assert isinstance(refused, Refused) and "no time of film2" in refused.error.what
+    _film(tmp_path, rows := [], 2, 2, 80)
+    recordings: list[dict[str, Any]] = []
+    _recording(tmp_path, recordings, 1, 2, 0.5)
+    write_csv(tmp_path / "ecg/record_list.csv", [recordings[0] | {"ecg_time": "2150-01-03T04"}])
+    (tmp_path / "cxr/files/p1/p1/s1/film1.jpg").unlink()
+    refused = _planned(_one(), tmp_path)["1"]
+    assert isinstance(refused, Refused) and "no time of 1 that can be read" in refused.error.what

@@ -17,6 +17,9 @@ import qoqdata
 from qoqdata.cli.main import app
 from qoqdata.errors import BadTable, MissingFile, UnreadableFile, UsageError
 from qoqdata.simulation import write_csv
+from qoqdata.sources.catalogue import find_source
+from qoqdata.sources.protocol import Job
+from qoqdata.sources.rawtree import open_raw
 from tests.converters.multimodal.tables import Tables
 
 
@@ -148,3 +151,51 @@ def test_the_command_prepares_and_says_what(tmp_path: Path) -> None:
     assert (tmp_path / FOLDER / "receipt.json").is_file()
     with pytest.raises(UsageError, match="no tables to prepare"):
         qoqdata.prepare("lc25000", raw=tmp_path)
+
+
+def test_another_table_of_the_same_size_is_another_table(tmp_path: Path) -> None:
+    """Its size alone told what had been prepared: labels of the old table stayed."""
+    _tables().write(tmp_path, suffix=".csv")
+    prepare(tmp_path, tmp_path / FOLDER)
+    path = tmp_path / "hosp" / "patients.csv"
+    before = path.read_text()
+    path.write_text(before.replace(",F,", ",M,"))
+    assert path.stat().st_size == len(before) and path.read_text() != before
+    source = find_source("mimic_iv")
+    with pytest.raises(BadTable, match="is not the table that was prepared"):
+        list(source.plan(Job(source.card, open_raw(tmp_path), options={"report_hours": 12})))
+    prepare(tmp_path, tmp_path / FOLDER)
+    stays = pl.read_parquet(tmp_path / FOLDER / "stays.parquet")
+    assert set(stays["sex"]) == {"male"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"charttime": "03/01/2150 12:37:00"}, "no_time 84"),
+        ({"valuenum": "88,56"}, "no_value 84"),
+        ({"valueuom": "Hz"}, "other_unit 84"),
+    ],
+)
+def test_a_table_of_which_next_to_nothing_can_be_read_is_refused(
+    tmp_path: Path, cells: dict[str, str], reason: str
+) -> None:
+    """Stays would have no values, and nothing but a count would tell it."""
+    tables = _tables()
+    for row in tables.rows["icu/chartevents"]:
+        row |= cells
+    tables.write(tmp_path)
+    with pytest.raises(BadTable, match=f"84 values of the items asked for 84 cannot.*{reason}"):
+        prepare(tmp_path, tmp_path / FOLDER)
+
+
+def test_codes_with_dots_and_in_small_letters_are_the_same_codes(tmp_path: Path) -> None:
+    for name, codes in (("plain", ("10:N179", "10:A419")), ("dotted", ("10:n17.9", "10:A41.9 "))):
+        tables = Tables()
+        tables.stay(1, codes=codes)
+        tables.chart(1, 2, 81)
+        tables.lab(2, 1.0)
+        tables.write(tmp_path / name)
+        prepare(tmp_path / name, tmp_path / name / FOLDER)
+        outcomes = pl.read_parquet(tmp_path / name / FOLDER / "outcomes.parquet")
+        assert outcomes["codes"].to_list() == ["10:N179 10:A419"]

@@ -171,3 +171,12 @@ def test_masks_and_images_without_each_other_are_refused(tmp_path: Path) -> None
         "benign (3)": "missing_key",
         "Dataset_BUSI_with_GT/benign/malignant (4).png": "bad_label",
     }
+
+
+def test_a_mask_of_exchanged_values_is_refused(tmp_path: Path) -> None:
+    """Its box would be the whole image."""
+    _image(tmp_path, "benign (1)", (10, 5, 20, 15))
+    path = next(tmp_path.rglob("*_mask.png"))
+    write_png(path, ~_mask((10, 5, 20, 15)))
+    with pytest.raises(BadLabel, match="the four corners are marked"):
+        _asked(tmp_path, "benign (1)")

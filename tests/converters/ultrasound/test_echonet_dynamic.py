@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from qoqdata.errors import Misaligned
 from qoqdata.records.content import Record
 from qoqdata.simulation import write_csv, write_video
 from qoqdata.sources.catalogue import find_source
@@ -187,3 +188,27 @@ def test_rows_videos_and_tracings_without_each_other_are_named(tmp_path: Path) -
         one.reason for one in SOURCE.convert(planned["0XC"], job) if isinstance(one, Skipped)
     }
     assert skipped == "not_traced"
+
+
+@pytest.mark.parametrize(("stated", "fault"), [("19", False), ("21", False), ("14", True)])
+def test_a_row_of_another_clip_is_refused(tmp_path: Path, stated: str, fault: bool) -> None:
+    """The clip has 20 frames; decoders may differ about the last one."""
+    job = _job(tmp_path, LARGE + SMALL, ROW | {"NumberOfFrames": stated})
+    if not fault:
+        assert _asked(job)["ejection_fraction"].answer == "50 %"
+        return
+    with pytest.raises(Misaligned, match="has 20 frames, and the table says 14"):
+        _asked(job)
+
+
+@pytest.mark.parametrize("cell", ["50,04", "normal"])
+def test_what_is_no_number_is_no_blank(tmp_path: Path, cell: str) -> None:
+    (refused,) = SOURCE.plan(_job(tmp_path, LARGE + SMALL, ROW | {"EF": cell}))
+    assert isinstance(refused, Refused) and refused.error.what == f"EF is {cell!r}, no number"
+
+
+def test_tracings_with_x_and_y_exchanged_are_not_used(tmp_path: Path) -> None:
+    exchanged = [(frame, y1, x1, y2, x2) for frame, x1, y1, x2, y2 in LARGE + SMALL]
+    asked = _asked(_job(tmp_path, exchanged))
+    assert asked["phase"].reason == asked["ventricle"].reason == "no_long_axis"
+    assert asked["ejection_fraction"].masks is None
