@@ -49,7 +49,7 @@ _NEAREST, _LIKEST = 256, 32
 AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18
 #: Pairs whose details are compared at once: a detail takes 16 KB.
 _DETAILED = 1_024
-#: Small images that are looked at at once: they fit a cache as float32.
+#: Small images whose stripes are counted at once: they fit a cache as float32.
 _ROWS = 1_024
 #: Products of a pair that a matrix of all may have for one that is asked for.
 _SPARSE = 16
@@ -131,17 +131,18 @@ def _coarse(
     found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
     near = neighbours_within(bits[order], radius, _NEAREST, progress)
     for both in _collected(near, cut):
-        one, other = np.sort(order[both], axis=0)
+        a, b = order[both]
+        one, other = np.minimum(a, b), np.maximum(a, b)
         possible = _bound(one, other, bounds) >= COARSE[medium]
         one, other = one[possible], other[possible]
         if medium == "image":
             possible = bound_by_way(one, other, shades) >= COARSE[medium]
             one, other = one[possible], other[possible]
-        one, other, way, correlation = _correlated(one, other, small, turns, COARSE[medium])
+        known = _correlated(one, other, small, turns, COARSE[medium])
+        likely: slice | NDArray[np.bool_] = slice(None)
         if medium == "image":
-            likely = may_be_of_detail(one, other, way, small, detail)
-            one, other, way, correlation = (of[likely] for of in (one, other, way, correlation))
-        found.append((one, other, way, correlation))
+            likely = may_be_of_detail(*known[:3], small, detail)
+        found.append(tuple(column[likely] for column in known))
     cut[order] = cut.copy()
     one, other, way, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
     kept, far = likest(one, other, correlation, _LIKEST)
@@ -213,8 +214,8 @@ def _of_all(
 ) -> NDArray[np.float32]:
     """What `bounds` gives of the unit rows of all small images or curves, taken once for each: it
     is in many pairs."""
-    starts = range(0, max(len(small), 1), _ROWS)
-    parts = [bounds(unit_rows(small[start : start + _ROWS])) for start in starts]
+    starts = range(0, max(len(small), 1), AT_ONCE)
+    parts = [bounds(unit_rows(small[start : start + AT_ONCE])) for start in starts]
     # Row by row, as they are asked for.
     return np.ascontiguousarray(np.concatenate(parts))
 

@@ -167,7 +167,8 @@ def _sorted_by(hashes: Hashes, bands: list[Band]) -> tuple[Indices, NDArray[np.b
 
 
 def _grouped(hashes: Hashes, bands: list[Band]) -> tuple[Indices, Indices]:
-    """Hashes that agree with others in some bands, beside these, and how many do: the most first."""
+    """Hashes that agree with others in some bands, group by group, and how many a group has; the
+    largest first."""
     order, begins = _sorted_by(hashes, bands)
     first = np.flatnonzero(begins)
     lengths = np.diff(first, append=len(order))

@@ -282,9 +282,7 @@ def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
     if found.height:
         answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
         found = found.join(answers, on=["id", "answer"], how="semi")
-    records = found.filter(
-        (pl.col("split") == "train") & (recipe.on_finding == "drop")
-    )
+    records = found.filter((pl.col("split") == "train") & (recipe.on_finding == "drop"))
     shown = pl.col("likelier_confidence").round(2), pl.col("confidence").round(2)
     evidence = pl.format("{} {} against {}", "likelier", *shown)
     reason = pl.format("the answer {} is likely wrong", "answer")

@@ -104,7 +104,9 @@ def test_those_that_agree_in_bands_stand_together_in_their_order(
     groups = np.split(grouped, np.cumsum(lengths)[:-1])
     assert [len(group) for group in groups] == sorted(lengths.tolist(), reverse=True)
     alike = [[n for n in range(200) if keys[n] == key] for key in set(keys)]
-    assert {tuple(group) for group in alike if len(group) > 1} == {tuple(g) for g in map(list, groups)}
+    assert {tuple(group) for group in alike if len(group) > 1} == {
+        tuple(g) for g in map(list, groups)
+    }
 
 
 def _joined(key: int, bands: list) -> list[int]:
