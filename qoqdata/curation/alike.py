@@ -4,7 +4,8 @@ Bits that differ little find candidates among all without comparing all with all
 images, or curves, then tell how one lies against the other and whether they are alike at all. Words
 of keypoints find what was cropped.
 Images of the same kind look alike when small (every chest film does), so their detail decides:
-what is left of larger ones without their coarse shades, decoded for candidates alone.
+what is left without their coarse shades of the small ones, and then of larger ones, decoded for
+candidates alone.
 Where so many look alike that all pairs of them would be too many, each is compared with those that
 are nearest, and the rest is told (`Alike.crowded`).
 """
@@ -19,6 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from qoqdata.curation.coarse_detail import may_be_of_detail
 from qoqdata.curation.cropped import cropped_pairs
 from qoqdata.curation.crowds import likest
 from qoqdata.curation.details import SIDE, ImageViews, detail_of, small_greys
@@ -47,6 +49,8 @@ _NEAREST, _LIKEST = 256, 32
 AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18
 #: Pairs whose details are compared at once: a detail takes 16 KB.
 _DETAILED = 1_024
+#: Small images whose stripes are counted at once: they fit a cache as float32.
+_ROWS = 1_024
 #: Products of a pair that a matrix of all may have for one that is asked for.
 _SPARSE = 16
 #: Frequencies along an axis by which two small images are told apart, whichever way they lie.
@@ -90,7 +94,7 @@ def alike(
     parts, crowded = [pl.DataFrame(schema=ALIKE)], [np.empty(0, np.uint32)]
     for medium in COARSE:
         some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
-        pairs, cut = _coarse(dataset, some, medium, radius, progress)
+        pairs, cut = _coarse(dataset, some, medium, radius, detail, progress)
         if medium == "image":
             pairs = _of_detail(small_greys(dataset, distinct), pairs, detail)
         parts.append(pairs)
@@ -102,10 +106,16 @@ def alike(
 
 
 def _coarse(
-    dataset: Dataset, some: pl.DataFrame, medium: str, radius: int, progress: ProgressCallback
+    dataset: Dataset,
+    some: pl.DataFrame,
+    medium: str,
+    radius: int,
+    detail: float,
+    progress: ProgressCallback,
 ) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
     """Pairs of the contents `some` with near bits whose small images, or curves, correlate, and in
-    which way; and the contents that were not compared with all of theirs."""
+    which way, and of which the detail of small images does; and the contents that were not compared
+    with all of theirs."""
     small = thumbnails(dataset, some)
     contents_, bits = some["content"].to_numpy(), some["bits"].to_numpy()
     cut = np.zeros(some.height, bool)
@@ -121,13 +131,18 @@ def _coarse(
     found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
     near = neighbours_within(bits[order], radius, _NEAREST, progress)
     for both in _collected(near, cut):
-        one, other = np.sort(order[both], axis=0)
+        a, b = order[both]
+        one, other = np.minimum(a, b), np.maximum(a, b)
         possible = _bound(one, other, bounds) >= COARSE[medium]
         one, other = one[possible], other[possible]
         if medium == "image":
             possible = bound_by_way(one, other, shades) >= COARSE[medium]
             one, other = one[possible], other[possible]
-        found.append(_correlated(one, other, small, turns, COARSE[medium]))
+        known = _correlated(one, other, small, turns, COARSE[medium])
+        likely: slice | NDArray[np.bool_] = slice(None)
+        if medium == "image":
+            likely = may_be_of_detail(*known[:3], small, detail)
+        found.append(tuple(column[likely] for column in known))
     cut[order] = cut.copy()
     one, other, way, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
     kept, far = likest(one, other, correlation, _LIKEST)
@@ -166,7 +181,7 @@ def _correlated(
     small: NDArray[np.uint8],
     turns: NDArray[np.intp],
     least: float,
-) -> tuple[NDArray[np.generic], ...]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Those of the pairs of rows of `small` that correlate: one, other, number of the way in which
     they do most, and how much."""
     numbers, at = np.unique([one, other], return_inverse=True)
@@ -275,12 +290,15 @@ def _stripes(small: NDArray[np.uint8]) -> NDArray[np.float64]:
     depends on the machine."""
     wave = np.cos(2 * np.pi / THUMBNAIL * (np.arange(THUMBNAIL) + 0.5))
     shares = np.empty(len(small))
-    for start in range(0, len(small), AT_ONCE):
-        values = small[start : start + AT_ONCE].astype(np.int64)
+    for start in range(0, len(small), _ROWS):
+        # Sums of 256 squares of bytes are whole numbers that float32 holds, in any order.
+        values = small[start : start + _ROWS].astype(np.float32)
         square = values.reshape(-1, THUMBNAIL, THUMBNAIL)
-        energy = sum(((square.sum(axis=axis) * wave).sum(axis=1)) ** 2 for axis in (1, 2))
-        total = THUMBNAIL**2 * (values**2).sum(axis=1) - values.sum(axis=1) ** 2
-        shares[start : start + AT_ONCE] = 2 * energy / np.maximum(total, 1)
+        lines = [square.sum(axis=axis) for axis in (1, 2)]
+        energy = sum(((line * wave).sum(axis=1)) ** 2 for line in lines)
+        squares = np.einsum("nv,nv->n", values, values).astype(np.float64)
+        total = CURVE * squares - lines[0].sum(axis=1, dtype=np.float64) ** 2
+        shares[start : start + _ROWS] = 2 * energy / np.maximum(total, 1)
     return shares
 
 

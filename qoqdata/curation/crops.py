@@ -32,7 +32,7 @@ _PARTS = 1 << _PARTS_BITS
 #: Bits in which words of a small set agree at least.
 _FEWEST = 24
 #: Images whose words are looked through at once for those of a part.
-_AT_ONCE = 1 << 15
+_AT_ONCE = 1 << 11
 #: Squared, the spread in parts of a side at which points say as much of scale as is known before.
 _SPREAD = 0.03**2
 
@@ -63,7 +63,10 @@ def sharing_words(
     Takes time in proportion to the images, whatever they show.
     """
     found, passed = [], np.zeros(len(words), np.int64)
-    parts = several(lambda part: _matches(words, places, part), range(_PARTS), at_a_time=THREADS)
+    bits = agreeing(int(np.count_nonzero(words)))
+    parts = several(
+        lambda part: _matches(words, places, part, bits), range(_PARTS), at_a_time=THREADS
+    )
     for matches, common in parts:
         found += matches
         passed += common
@@ -91,13 +94,13 @@ def agreeing(count: int) -> int:
 
 
 def _matches(
-    words: NDArray[np.uint32], places: NDArray[np.uint8], part: int
+    words: NDArray[np.uint32], places: NDArray[np.uint8], part: int, bits: int
 ) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.uint32]]], NDArray[np.int64]]:
-    """Numbers of pairs (one * images + other) with a word of a part in common, and where both have
-    it; and how many words of each image were passed over."""
+    """Numbers of pairs (one * images + other) with a word of a part in common, in so many bits, and
+    where both have it; and how many words of each image were passed over."""
     # In 256ths of a side.
     most = round((SIDE_MOST + _MARGIN) * 256)
-    finer = np.uint64(32 + WORD_BITS - agreeing(int(np.count_nonzero(words))))
+    finer = np.uint64(32 + WORD_BITS - bits)
     found, passed = [], np.zeros(len(words), np.int64)
     packed = _words_of(words, part)
     packed.sort()
@@ -131,9 +134,13 @@ def _matches(
 def _words_of(words: NDArray[np.uint32], part: int) -> NDArray[np.uint64]:
     """The words of a part, each with its place among all in the lower 32 bits."""
     found = [np.empty(0, np.uint64)]
+    width = 1 << (WORD_BITS - _PARTS_BITS)
+    # 0 is no word. What is below the least wraps around, to far above.
+    least = max(part * width, 1)
+    most = np.uint32((part + 1) * width - 1 - least)
     for start in range(0, len(words), _AT_ONCE):
         some = words[start : start + _AT_ONCE].ravel()
-        mine = np.flatnonzero((some >> (WORD_BITS - _PARTS_BITS) == part) & (some != 0))
+        mine = np.flatnonzero(some - np.uint32(least) <= most)
         place = (mine + start * POINTS).astype(np.uint64)
         found.append((some[mine].astype(np.uint64) << np.uint64(32)) | place)
     return np.concatenate(found)

@@ -41,6 +41,8 @@ _SORTED, _COMPARED = 1.0, 0.05
 #: fit a cache.
 _ROWS, _APART = 1 << 13, 8
 _NONE = np.empty(0, np.int64)
+#: 2**64 by the golden ratio: its multiples are spread over all words.
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Near(NamedTuple):
@@ -110,16 +112,17 @@ def neighbours_within(
 
 def _swept(hashes: Hashes, chosen: Chosen, radius: int, most: int) -> Near:
     """What agrees in the chosen bands first."""
-    order = _sorted_by(hashes, chosen.bands)
-    own = hashes[order]
-    pairs = [(_NONE, _NONE), *_alike(own, chosen, radius, most)]
+    order, lengths = _grouped(hashes, chosen.bands)
+    if not len(order):
+        return Near(_NONE, _NONE, _NONE)
+    pairs = [(_NONE, _NONE), *_alike(hashes[order], lengths, chosen, radius, most)]
     i, j = (order[np.concatenate(part)] for part in zip(*pairs, strict=True))
-    cut = np.zeros(len(own), bool)
-    if most + 1 < len(own):
-        longer = (own[most + 1 :] ^ own[: -most - 1]) & chosen.mask == 0
-        cut[: -most - 1] = longer
-        cut[most + 1 :] |= longer
-    return Near(np.minimum(i, j), np.maximum(i, j), order[cut])
+    # Largest first: those of which one has too many others stand at the front.
+    many = lengths[: np.searchsorted(-lengths, -most)]
+    before = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    after = np.repeat(many, many) - 1 - before
+    cut = order[: len(before)][(before > most) | (after > most)]
+    return Near(np.minimum(i, j), np.maximum(i, j), cut)
 
 
 def _bands(count: int) -> list[Band]:
@@ -141,76 +144,96 @@ def _mask(bands: list[Band]) -> np.uint64:
     return np.uint64(sum(int(mask) << int(shift) for shift, mask in bands))
 
 
-def _sorted_by(hashes: Hashes, bands: list[Band]) -> Indices:
-    """The order of the hashes by some bands; those that agree stay in theirs.
+def _sorted_by(hashes: Hashes, bands: list[Band]) -> tuple[Indices, NDArray[np.bool_]]:
+    """The order of the hashes by some bands, of which those that agree stay in theirs, and where in
+    it others begin.
 
-    By sixteen bits after the other, the lowest first: numpy sorts these by counting, in a third of
-    the time that keys of 64 bits with their places take.
+    The place of each stands behind its bits, wherever a word has room for both: numpy sorts words
+    several times as fast as it finds the order of words.
     """
     key = _key(hashes, bands)
-    width = sum(int(mask).bit_length() for _, mask in bands)
-    order = np.argsort(key.astype(np.uint16), kind="stable")
-    for shift in range(16, width, 16):
-        digit = (key >> np.uint64(shift)).astype(np.uint16)
-        order = order[np.argsort(digit[order], kind="stable")]
-    return order
+    places = np.uint64(len(key).bit_length())
+    if sum(int(mask).bit_length() for _, mask in bands) + int(places) <= _BITS:
+        key = (key << places) | np.arange(len(key), dtype=np.uint64)
+        key.sort()
+        order = (key & np.uint64((1 << int(places)) - 1)).astype(np.int64)
+        key >>= places
+    else:
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+    begins = np.ones(len(key), bool)
+    np.not_equal(key[1:], key[:-1], out=begins[1:])
+    return order, begins
+
+
+def _grouped(hashes: Hashes, bands: list[Band]) -> tuple[Indices, Indices]:
+    """Hashes that agree with others in some bands, group by group, and how many a group has; the
+    largest first."""
+    order, begins = _sorted_by(hashes, bands)
+    first = np.flatnonzero(begins)
+    lengths = np.diff(first, append=len(order))
+    several_ = lengths > 1
+    first, lengths = first[several_], lengths[several_]
+    # Of sixteen bits, which are sorted by counting; more agree in very few bands alone.
+    shorter = (0xFFFF - np.minimum(lengths, 0xFFFF)).astype(np.uint16)
+    largest = np.argsort(shorter, kind="stable")
+    beyond = np.count_nonzero(lengths >= 0xFFFF)
+    largest[:beyond] = largest[:beyond][np.argsort(-lengths[largest[:beyond]], kind="stable")]
+    first, lengths = first[largest], lengths[largest]
+    return order[np.arange(lengths.sum()) + np.repeat(first - _before(lengths), lengths)], lengths
+
+
+def _true(values: NDArray[np.bool_]) -> Indices:
+    """Flat places of what is true, which is little: eight at a time are passed over."""
+    eights = values.ravel().view(np.uint64)
+    some = (eights != 0).nonzero()[0]
+    true = eights[some].view(bool).nonzero()[0]
+    return some[true >> 3] * 8 + (true & 7)
+
+
+def _before(lengths: Indices) -> Indices:
+    return np.cumsum(lengths) - lengths
 
 
 def _alike(
-    own: Hashes, chosen: Chosen, radius: int, most: int
-) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Of sorted hashes the places (n, n + d), d up to `most`, of those that agree in the chosen
-    bands first and differ in at most `radius` bits.
+    own: Hashes, lengths: Indices, chosen: Chosen, radius: int, most: int
+) -> Iterator[tuple[Indices, Indices]]:
+    """Of hashes that lie in groups, the largest first, the places of those of one group that agree
+    in the chosen bands first, differ in at most `radius` bits and lie at most `most` apart.
 
-    All that lie d apart are compared, so that memory is read from one end to the other and from a
-    cache; the near ones that do not agree are few. Hashes with fewer than d others are left out
-    whenever d has doubled.
+    All that lie so far apart are compared, so that memory is read from one end to the other and
+    from a cache. Each group is told from its neighbours by a word of its own, which cancels out
+    within it: few others come as near by chance.
     """
-    place, others = np.arange(len(own), dtype=np.int32), _others(own, chosen.mask)
-    least = 1
-    while least <= most and len(own):
-        end = min(2 * least, most + 1)
-        for here, there, difference in _near(own, least, end, radius):
-            first = np.flatnonzero(chosen.first(difference))
-            yield place[here[first]], place[there[first]]
-        enough = others >= end
-        own, place, others = own[enough], place[enough], others[enough]
-        least = end
-
-
-def _others(own: Hashes, mask: np.uint64) -> NDArray[np.int32]:
-    """Of sorted hashes how many others agree with each in `mask`."""
-    first = np.flatnonzero((own[1:] ^ own[:-1]) & mask) + 1
-    lengths = np.diff(first, prepend=0, append=len(own)).astype(np.int32)
-    return np.repeat(lengths - 1, lengths)
-
-
-def _near(
-    own: Hashes, least: int, end: int, radius: int
-) -> Iterator[tuple[Indices, Indices, Hashes]]:
-    """Places of hashes that lie `least` to `end` - 1 apart and differ in at most `radius` bits, and
-    in which."""
+    group = np.repeat(np.arange(len(lengths)), lengths)
+    ends = np.cumsum(lengths)
+    own = own ^ (_SPREAD * group.astype(np.uint64))
     count = len(own)
-    own = np.concatenate([own, np.zeros(-count % _ROWS + end, np.uint64)])
-    later = np.lib.stride_tricks.sliding_window_view(own, len(own) - end + 1)
+    own = np.concatenate([own, np.zeros(_ROWS + most, np.uint64)])
     difference = np.empty((_APART, _ROWS), np.uint64)
     bits, near = np.empty(difference.shape, np.uint8), np.empty(difference.shape, bool)
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
         held = []
-        for apart in range(least, end, _APART):
+        end = min(int(lengths[group[start]]), most + 1)
+        later = np.lib.stride_tricks.sliding_window_view(own[start : start + _ROWS + end], _ROWS)
+        for apart in range(1, end, _APART):
             size = min(_APART, end - apart)
-            np.bitwise_xor(later[apart : apart + size, rows], own[rows], out=difference[:size])
+            np.bitwise_xor(later[apart : apart + size], own[rows], out=difference[:size])
             np.bitwise_count(difference[:size], out=bits[:size])
             np.less_equal(bits[:size], radius, out=near[:size])
-            found = near[:size].ravel().nonzero()[0]
+            found = _true(near[:size])
             if len(found):
-                here = (found & (_ROWS - 1)) + start
-                held.append((here, here + (found // _ROWS + apart), difference.ravel()[found]))
+                held.append((found + apart * _ROWS, difference.ravel()[found]))
         if held:
-            here, there, both = (np.concatenate(part) for part in zip(*held, strict=True))
+            found, both = (np.concatenate(part) for part in zip(*held, strict=True))
+            found = found[chosen.first(both)]
+            here = found % _ROWS + start
+            there = here + found // _ROWS
             inside = there < count
-            yield here[inside], there[inside], both[inside]
+            here, there = here[inside], there[inside]
+            inside = there < ends[group[here]]
+            yield here[inside], there[inside]
 
 
 def _agreeing(hashes: Hashes, radius: int) -> int:

@@ -32,7 +32,7 @@ class LikenessReceipt(BaseModel):
 
 def write_likeness_receipt(dataset: Dataset, same: Sameness, likeness: Likeness) -> LikenessReceipt:
     """Write the receipt of `same` into the set's curation/, and return it."""
-    distinct = same.shown.unique("content").group_by("medium").len()
+    distinct = same.shown.group_by("medium").agg(pl.col("content").n_unique())
     counts = dict(distinct.iter_rows())
     receipt = LikenessReceipt(
         data=dataset.manifest.digest,
@@ -53,9 +53,11 @@ def crowded_by_source(same: Sameness) -> dict[str, int]:
     if some.is_empty():
         return {}
     counts = (
-        same.shown.join(some, on="content", how="semi", maintain_order="left")
-        .unique("content", keep="first", maintain_order=True)
-        .join(same.records, on="record")
+        same.shown.select("content", "record")
+        .join(some, on="content", how="semi")
+        .group_by("content")
+        .agg(pl.col("record").min())
+        .join(same.records.select("record", "source"), on="record")
         .group_by("source")
         .len()
         .sort("source")

@@ -279,10 +279,10 @@ def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
     """Verdicts on training records whose answer is still the one that the audit held for wrong:
     what others measure stays what it is."""
     found = read_label_errors(dataset.layout)
-    answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
-    records = found.join(answers, on=["id", "answer"], how="semi").filter(
-        (pl.col("split") == "train") & (recipe.on_finding == "drop")
-    )
+    if found.height:
+        answers = pl.DataFrame(dataset.files.leaves(["id", "answer"])).select("id", "answer")
+        found = found.join(answers, on=["id", "answer"], how="semi")
+    records = found.filter((pl.col("split") == "train") & (recipe.on_finding == "drop"))
     shown = pl.col("likelier_confidence").round(2), pl.col("confidence").round(2)
     evidence = pl.format("{} {} against {}", "likelier", *shown)
     reason = pl.format("the answer {} is likely wrong", "answer")
@@ -291,9 +291,11 @@ def _of_label_errors(dataset: Dataset, recipe: LabelErrors) -> pl.DataFrame:
 
 def _of_people(dataset: Dataset, said: Sequence[Said]) -> pl.DataFrame:
     """Verdicts of people; those on records that the set holds no more stay in the log alone."""
-    ids = pl.DataFrame(dataset.files.leaves(["id"]))
     verdicts = decisions.as_verdicts(said, decisions.carried_out(dataset))
-    return verdicts.join(ids, on="id", how="semi")
+    if verdicts.height:
+        ids = pl.DataFrame(dataset.files.leaves(["id"]))
+        verdicts = verdicts.join(ids, on="id", how="semi")
+    return verdicts
 
 
 def _drop(records: pl.DataFrame, rule: pl.Expr, reason: pl.Expr, evidence: pl.Expr) -> pl.DataFrame:

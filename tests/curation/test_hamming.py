@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -95,9 +95,18 @@ def test_those_that_agree_in_bands_stand_together_in_their_order(
     """However wide the bands are: a third of the words to the whole of them."""
     words = np.random.default_rng(1).choice(clustered(5, 60), 200)
     bands = hamming._bands(radius + agreeing)[-agreeing:]
-    order = hamming._sorted_by(words, bands)
+    order, begins = hamming._sorted_by(words, bands)
     keys = [word & int(hamming._mask(bands)) for word in words.tolist()]
     assert order.tolist() == sorted(range(200), key=lambda n: (_joined(keys[n], bands), n))
+    own = [keys[n] for n in order.tolist()]
+    assert begins.tolist() == [True, *(a != b for a, b in pairwise(own))]
+    grouped, lengths = hamming._grouped(words, bands)
+    groups = np.split(grouped, np.cumsum(lengths)[:-1])
+    assert [len(group) for group in groups] == sorted(lengths.tolist(), reverse=True)
+    alike = [[n for n in range(200) if keys[n] == key] for key in set(keys)]
+    assert {tuple(group) for group in alike if len(group) > 1} == {
+        tuple(g) for g in map(list, groups)
+    }
 
 
 def _joined(key: int, bands: list) -> list[int]:
