@@ -89,7 +89,12 @@ class StoreFolder:
 
         def attempt() -> None:
             target.unlink(missing_ok=True)
-            system.get_file(f"{root}/{path}", str(target))
+            try:
+                system.get_file(f"{root}/{path}", str(target))
+            except Exception:
+                # The Hub's client remembers sizes, and refuses a file that is another by now.
+                system.invalidate_cache()
+                raise
             if (length := target.stat().st_size) < least:
                 raise ConnectionError(f"{length} of {least} bytes came")
 
