@@ -26,6 +26,10 @@ Colour = tuple[int, int, int]
 THRESHOLD = 128
 
 
+#: Share of an image that a hole in a lesion is at most.
+_HOLE = 0.02
+
+
 @dataclass(frozen=True)
 class LabelMap:
     """codes: uint8 or uint16, (rows, columns); table: label of each code; ignore: codes that stand
@@ -200,6 +204,17 @@ def check_background(codes: np.ndarray, *, where: str) -> None:
     """
     if codes[:: max(codes.shape[0] - 1, 1), :: max(codes.shape[1] - 1, 1)].all():
         what = "the four corners are marked, and the lesion fills no image"
+        raise BadLabel(what, where=where, fix="exchange the two values of the mask")
+
+
+def check_ground(codes: np.ndarray, *, where: str) -> None:
+    """Raise BadLabel for an outline that is marked along all four edges and has a hole.
+
+    For masks of what may fill its image, where `check_background` would be too strict.
+    """
+    edges = (codes[0], codes[-1], codes[:, 0], codes[:, -1])
+    if all(edge.all() for edge in edges) and (codes == 0).mean() > _HOLE:
+        what = "all four edges are marked, around what is not"
         raise BadLabel(what, where=where, fix="exchange the two values of the mask")
 
 

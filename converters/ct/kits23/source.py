@@ -18,7 +18,7 @@ from qoqdata.sources.asking import ask, translate
 from qoqdata.sources.protocol import Converted, Filtered, Job, Planned, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import read_text
 
-from ..views import overview
+from ..views import check_hounsfield, overview
 from .masses import Asked, about_masses, cut_masses, shown_fields
 
 TABLES = ("kits23.json", "dataset/kits23.json")
@@ -79,6 +79,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
         fields: dict[str, Any] = {"masks": bare.masks, "regions": bare.regions, "notes": notes}
         return [Record(**diagnosis, **fields, **person), *skipped]
     scan = volume.read_volume(job.raw.resolve(unit.files[1]), limits=job.limits)
+    check_hounsfield(scan)
     uniform = overview(job.options, "kidney mass", unit.split)
     whole = cut_masses(scan, mask, uniform, job)
     if job.options["layout"] == "mosaic":
@@ -113,9 +114,13 @@ def _tumours(instances: list[str]) -> int | None:
 
 def _facts(case: Mapping[str, Any]) -> dict[str, Any]:
     gender, size = case.get("gender"), case.get("radiographic_size")
-    necrosis = case.get("tumor_necrosis")
+    necrosis, malignant = case.get("tumor_necrosis"), case["malignant"]
+    if malignant not in (True, False):
+        # Of a text, "False" as well, Python says that it is true.
+        what = f"malignant is {malignant!r}, not true or false"
+        raise BadTable(what, where=case["case_id"], fix="fetch the table again")
     return {
-        "malignant": str(bool(case["malignant"])).lower(),
+        "malignant": str(bool(malignant)).lower(),
         "age": read_age(case.get("age_at_nephrectomy")),
         "sex": read_sex(gender) or GENDERS.get(str(gender)),
         "size": size if isinstance(size, int | float) and size > 0 else None,

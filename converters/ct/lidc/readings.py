@@ -19,11 +19,15 @@ RATINGS = (
 
 @dataclass(frozen=True)
 class Contour:
-    """An outline on a slice, (x, y) in pixels of the file; a hole where `inclusion` is false."""
+    """An outline on a slice, (x, y) in pixels of the file; a hole where `inclusion` is false.
+
+    `height` is where the reading says that the slice lies, in mm along z.
+    """
 
     sop_uid: str
     inclusion: bool
     points: tuple[tuple[int, int], ...]
+    height: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ def _nodule(element: ElementTree.Element, reader: int, path: str) -> ReadNodule:
             what = f"nodule {name} of reader {reader} has an outline without slice or points"
             raise UnreadableFile(what, where=path)
         inclusion = (_text(_child(roi, "inclusion")) or "").upper() != "FALSE"
-        contours.append(Contour(uid, inclusion, points))
+        height = number(_text(_child(roi, "imageZposition")))
+        contours.append(Contour(uid, inclusion, points, height))
     if not contours:
         raise UnreadableFile(f"nodule {name} of reader {reader} lies nowhere", where=path)
     rated = _child(element, "characteristics")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qoqdata.errors import DuplicateKey, InputError, MissingFile, MissingKey
+from qoqdata.errors import DuplicateKey, InputError, Misaligned, MissingFile, MissingKey
 from qoqdata.readers import dicom
+from qoqdata.readers.dicom import SeriesOrder
 from qoqdata.readers.dicom.header import read_dicom_header
 from qoqdata.records.content import Record
 from qoqdata.sources.cells import integer
@@ -16,7 +17,7 @@ from qoqdata.sources.protocol import Converted, Filtered, Job, Planned, Refused,
 
 from .consensus import join
 from .questions import about, all_nodules, presence
-from .readings import read_readings
+from .readings import Readings, read_readings
 
 _PATIENT = re.compile(r"LIDC-IDRI-\d{4}")
 #: The listing that the NBIA Data Retriever writes, and its columns.
@@ -86,8 +87,23 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
     places = {uid: at for at, uid in enumerate(order.ids.sop_instance_uids) if uid is not None}
     shape = (order.header.rows or 0, order.header.columns or 0)
     nodules, points = join(readings, places, shape)
+    _check_heights(readings, places, order, unit.files[0])
     asked = [presence(order, nodules, points, job), all_nodules(order, nodules, job)]
     for nodule in nodules:
         asked += about(nodule, order, job)
     person: dict[str, Any] = {"age": order.header.age, "sex": order.header.sex}
     return [one if isinstance(one, Skipped) else Record(**one, **person) for one in asked]
+
+
+def _check_heights(
+    readings: Readings, places: Mapping[str, int], order: SeriesOrder, where: str
+) -> None:
+    """Raise Misaligned for headers that put a slice elsewhere than its readers saw it: feet and
+    head, and with them left and right, may be exchanged."""
+    rise, lowest, gap = order.affine[2, 0], order.affine[2, 3], order.spacing[0]
+    for nodule in readings.nodules:
+        for one in nodule.contours:
+            height = lowest + rise * places[one.sop_uid]
+            if one.height is not None and abs(one.height - height) > gap / 2:
+                what = f"a slice lies at {height:g} mm, and its readings say {one.height:g} mm"
+                raise Misaligned(what, where=where, fix="fetch the series again")

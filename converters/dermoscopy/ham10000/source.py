@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qoqdata.errors import BadTable, MissingFile, MissingKey
+from qoqdata.errors import BadTable, DuplicateKey, MissingFile, MissingKey
 from qoqdata.person import read_age
 from qoqdata.readers import masks
 from qoqdata.records.content import Mask, Record, Region
 from qoqdata.records.images import image_from_file, regions_from_boxes
 from qoqdata.sources.asking import ask, ask_boxes, translate
 from qoqdata.sources.cells import sex, text
+from qoqdata.sources.joining import rows_by_key
 from qoqdata.sources.protocol import Converted, Job, Planned, Refused, Skipped, Unit
 
 TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
@@ -28,9 +29,22 @@ def plan(job: Job) -> Iterator[Planned]:
     table = job.raw.csv(name, columns=COLUMNS, separator=separator)
     images = {_stem(path): path for path in job.raw.files("*.jpg")}
     lesions = {_stem(path): path for path in job.raw.files(f"*{MASK}")}
+    rows = rows_by_key(table, "image_id", where=name)
+    verdicts: dict[str | None, set[str | None]] = {}
     for row in table.iter_rows(named=True):
-        key, lesion = row["image_id"], lesions.pop(row["image_id"], None)
+        verdicts.setdefault(row["lesion_id"], set()).add(text(row["dx"]))
+    for key, (row, *more) in rows.items():
+        lesion = lesions.pop(key, None)
         files = tuple(path for path in (images.pop(key, f"{key}.jpg"), lesion) if path)
+        said = verdicts[row["lesion_id"]] - {None}
+        if more:
+            twice = DuplicateKey(f"has {1 + len(more)} rows", where=key, fix="keep the right one")
+            yield Refused(key, twice, files)
+            continue
+        if row["lesion_id"] is not None and len(said) > 1:
+            what = f"its lesion is {' and '.join(sorted(map(str, said)))} in rows of its images"
+            yield Refused(key, BadTable(what, where=key, fix="fetch the table again"), files)
+            continue
         if lesion is None and job.options["masks"] == "required":
             what = "has no lesion mask"
             fix = "fetch the segmentations, or set the option masks=optional"
@@ -55,6 +69,7 @@ def convert(unit: Unit, job: Job) -> list[Converted]:
         path = job.raw.resolve(unit.files[1])
         lesion = masks.read_mask(path, codes=job.card.mask_codes, limits=job.limits)
         shape = (image.height, image.width)
+        masks.check_ground(lesion.codes, where=unit.files[1])
         codes = masks.align(lesion.codes, shape, resize="nearest")
         if codes.shape != lesion.codes.shape:
             notes = (*notes, f"mask resized from {lesion.codes.shape} to {shape}, nearest pixel")

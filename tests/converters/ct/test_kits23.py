@@ -16,6 +16,7 @@ from qoqdata.converters.ct.kits23.bodies import (
     side_of_tumour,
 )
 
+from qoqdata.errors import BadTable, InputError
 from qoqdata.readers import volume
 from qoqdata.records.content import Record
 from qoqdata.simulation import write_nifti, write_text
@@ -43,11 +44,18 @@ def codes() -> np.ndarray:
     return mask
 
 
+def hounsfield(mask: np.ndarray) -> np.ndarray:
+    """50 HU a code, and air in a corner."""
+    voxels = (mask * 50).astype(np.int16)
+    voxels[0, 0, 0] = -1000
+    return voxels
+
+
 def case(root: Path, mask: np.ndarray, instances: int | None = 1, **facts: Any) -> Path:
     folder = root / "dataset" / "case_00000"
     write_text(root / "dataset" / "kits23.json", json.dumps([CASE | facts]))
     write_nifti(folder / "segmentation.nii.gz", mask, AFFINE)
-    write_nifti(folder / "imaging.nii.gz", (mask * 50).astype(np.int16), AFFINE)
+    write_nifti(folder / "imaging.nii.gz", hounsfield(mask), AFFINE)
     for number in range(1, (instances or 0) + 1):
         name = f"tumor_instance-{number}_annotation-1.nii.gz"
         write_nifti(folder / "instances" / name, mask, AFFINE)
@@ -191,3 +199,20 @@ def test_the_real_masks(realdata: Path) -> None:
     near_first = abs(centres[2] - centres[0]) < abs(centres[2] - centres[1])
     is_right = (centres[0] > centres[1]) == near_first
     assert sides["case_00534"] == ("Right kidney" if is_right else "Left kidney")
+
+
+@pytest.mark.parametrize("cell", ["False", "no", 2, []])
+def test_what_is_neither_true_nor_false_is_no_verdict(tmp_path: Path, cell: object) -> None:
+    """A text is true whatever it says: benign masses were malignant."""
+    case(tmp_path, codes(), malignant=cell)
+    with pytest.raises(BadTable, match=r"malignant is .*, not true or false"):
+        answers(tmp_path)
+    assert answers(case(tmp_path, codes(), malignant=0))["diagnosis"] == "Benign"
+
+
+def test_stored_values_without_their_intercept_are_no_ct(tmp_path: Path) -> None:
+    case(tmp_path, codes())
+    path = tmp_path / "dataset/case_00000/imaging.nii.gz"
+    write_nifti(path, hounsfield(codes()) + np.int16(1024), AFFINE)
+    with pytest.raises(InputError, match="the lowest value is 24, and air"):
+        answers(tmp_path)

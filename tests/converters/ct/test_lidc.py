@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from qoqdata.converters.ct.lidc.consensus import join
 from qoqdata.converters.ct.lidc.readings import Contour, Readings, ReadNodule
@@ -57,7 +58,7 @@ def xml(nodules: Sequence[ReadNodule], series: str = SERIES, root: str = "LidcRe
                 continue
             rated = "".join(f"<{name}>{value}</{name}>" for name, value in one.ratings.items())
             rois = "".join(
-                f"<roi><imageZposition>-3.25</imageZposition><imageSOP_UID>{c.sop_uid}"
+                f"<roi><imageZposition>{HEIGHTS[c.sop_uid]}</imageZposition><imageSOP_UID>{c.sop_uid}"
                 f"</imageSOP_UID><inclusion>{str(c.inclusion).upper()}</inclusion>"
                 + "".join(
                     f"<edgeMap><xCoord>{x}</xCoord><yCoord>{y}</yCoord></edgeMap>"
@@ -72,6 +73,10 @@ def xml(nodules: Sequence[ReadNodule], series: str = SERIES, root: str = "LidcRe
         sessions.append(f"<readingSession>{marks}</readingSession>")
     head = f"<ResponseHeader><SeriesInstanceUid>{series}</SeriesInstanceUid></ResponseHeader>"
     return f'<{root} xmlns="http://www.nih.gov">{head}{"".join(sessions)}</{root}>'
+
+
+#: In mm, by SOP instance UID, as `Tree` writes them.
+HEIGHTS = {slice_uid(index): index * 2.0 for index in range(99)}
 
 
 class Tree:
@@ -234,3 +239,32 @@ def test_readings_of_radiographs_and_strays(tree: Tree) -> None:
         "readings 1.2.3": "missing_file",
         tree.folder.name: "duplicate_key",
     }
+
+
+@pytest.mark.parametrize(("shift", "fault"), [(0.9, False), (-0.9, False), (2.0, True)])
+def test_slices_lie_where_their_readers_saw_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: float, fault: bool
+) -> None:
+    """Slices are 2 mm apart."""
+    moved = {name: height + shift for name, height in HEIGHTS.items()}
+    monkeypatch.setitem(globals(), "HEIGHTS", moved)
+    tree = Tree(tmp_path)
+    tree.readings(*(read(reader, (3, 4), 5, 5, 4) for reader in (1, 2, 3)))
+    if not fault:
+        assert tree.converted()
+        return
+    with pytest.raises(InputError, match="a slice lies at 6 mm, and its readings say 8 mm"):
+        tree.converted()
+
+
+def test_a_series_whose_heights_change_their_sign_is_refused(tmp_path: Path) -> None:
+    """It would be shown from the other end, its left side on the right."""
+    tree = Tree(tmp_path)
+    tree.readings(*(read(reader, (3, 4), 5, 5, 4) for reader in (1, 2, 3)))
+    for path in tree.folder.glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y, -float(z)]
+        dataset.save_as(path)
+    with pytest.raises(InputError, match="a slice lies at -6 mm, and its readings say 6 mm"):
+        tree.converted()

@@ -7,14 +7,18 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from qoqdata.simulation import write_csv, write_jpeg
+from qoqdata.errors import BadLabel
+from qoqdata.simulation import write_csv, write_jpeg, write_png
 from qoqdata.sources.catalogue import find_source
-from qoqdata.sources.protocol import Job, Skipped, Unit
+from qoqdata.sources.protocol import Job, Refused, Skipped, Unit
 from qoqdata.sources.rawtree import open_raw
 
 SOURCE = find_source("ham10000")
+ROW = {"lesion_id": "1", "dx": "nv", "dx_type": "histo", "age": "50", "sex": "male"}
+ROW["localization"] = "back"
 GROUPS = {"nv", "bkl", "df", "vasc"}, {"mel", "bcc"}
 
 
@@ -92,3 +96,48 @@ def test_seven_diagnoses_stay_seven(tmp_path: Path) -> None:
         (record,) = SOURCE.convert(unit, _job(tmp_path))
         answers.add(record.answer)
     assert len(answers) == 7 and not any("ther" in answer for answer in answers)
+
+
+def _tree(raw: Path, *rows: dict[str, str], inverted: bool = False) -> dict[str, Unit | Refused]:
+    """What is planned for rows of a lesion each, whose images and masks are there."""
+    write_csv(raw / "HAM10000_metadata.csv", [ROW | row for row in rows])
+    mask = np.zeros((30, 40), np.uint8)
+    mask[10:20, 10:20] = 255
+    for name in {row["image_id"] for row in rows}:
+        write_jpeg(raw / f"{name}.jpg", np.full((30, 40, 3), 90, np.uint8))
+        write_png(raw / f"{name}_segmentation.png", 255 - mask if inverted else mask)
+    planned = SOURCE.plan(_strict_job(raw))
+    return {one.key: one for one in planned if isinstance(one, Unit | Refused)}
+
+
+def _strict_job(raw: Path) -> Job:
+    return Job(SOURCE.card, open_raw(raw), options={"masks": "required", "questions": "all"})
+
+
+def test_an_image_with_two_rows_is_refused(tmp_path: Path) -> None:
+    """The first row was taken, and the second was told as one without a mask."""
+    rows = [{"image_id": "a"}, {"image_id": "a", "dx": "mel"}, {"image_id": "b", "lesion_id": "2"}]
+    planned = _tree(tmp_path, *rows)
+    refused = planned["a"]
+    assert isinstance(refused, Refused) and refused.error.code == "duplicate_key"
+    assert isinstance(planned["b"], Unit)
+
+
+def test_a_lesion_of_two_diagnoses_is_refused(tmp_path: Path) -> None:
+    rows = [{"image_id": "a"}, {"image_id": "b", "dx": "mel"}, {"image_id": "c", "lesion_id": "2"}]
+    planned = _tree(tmp_path, *rows, {"image_id": "d", "lesion_id": "2", "dx": ""})
+    for key in "ab":
+        refused = planned[key]
+        assert isinstance(refused, Refused) and "is mel and nv" in refused.error.what
+    # A blank says nothing against the other row of its lesion.
+    assert isinstance(planned["c"], Unit)
+
+
+def test_a_mask_of_exchanged_values_is_refused(tmp_path: Path) -> None:
+    unit = _tree(tmp_path, {"image_id": "a"}, inverted=True)["a"]
+    assert isinstance(unit, Unit)
+    with pytest.raises(BadLabel, match="all four edges are marked, around what is not"):
+        SOURCE.convert(unit, _strict_job(tmp_path))
+    # A lesion may fill its image.
+    write_png(tmp_path / "a_segmentation.png", np.full((30, 40), 255, np.uint8))
+    assert SOURCE.convert(unit, _strict_job(tmp_path))
