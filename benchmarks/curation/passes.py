@@ -98,15 +98,14 @@ def _without(root: Path, family: str) -> None:
 
 def _measured(name: str, root: Path) -> tuple[float, float, float]:
     """CPU-seconds, those of them in which candidates were read and decoded, and GB."""
-    looked, read = [0.0], ImageViews.of
+    looked, read = [0.0], ImageViews.prepare
 
-    def timed(views: ImageViews[Any], numbers: np.ndarray) -> list[np.ndarray]:
+    def timed(views: ImageViews[Any], numbers: np.ndarray) -> None:
         before = process_time()
-        found = read(views, numbers)
+        read(views, numbers)
         looked[0] += process_time() - before
-        return found
 
-    with patch.object(ImageViews, "of", timed):
+    with patch.object(ImageViews, "prepare", timed):
         seconds = cpu_seconds(lambda: PASSES[name](root))
     return seconds, looked[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
