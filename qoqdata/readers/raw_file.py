@@ -193,11 +193,10 @@ def read_bounded_file(path: Path, limits: Limits, *, where: str) -> bytes:
     if digests is None or address(path) is not None:
         limits.check("file_bytes", raw_state(path, limits=limits)[1], where=where)
         return read_raw_file(path, limits=limits)
-    name = str(path)
-    status = os.stat(name)
-    refuse_special(status.st_mode, where=name)
+    status = path.stat()
+    refuse_special(status.st_mode, where=str(path))
     limits.check("file_bytes", status.st_size, where=where)
-    with open(name, "rb", buffering=0) as file:
+    with path.open("rb", buffering=0) as file:
         state = file_state(os.fstat(file.fileno()))
         return file.readall() if state[2] > WHOLE_BYTES else digests.content(state, file)
 
