@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import cv2
+import numpy as np
 import pytest
 
 import qoqdata
@@ -59,6 +62,32 @@ def test_the_names_cost_next_to_nothing() -> None:
     assert cheap & {"numpy", "pandas", "polars", "pyarrow", "pydantic", "typer", "yaml"} == set()
     functions = imported("import qoqdata; qoqdata.build, qoqdata.stats, qoqdata.publish")
     assert functions & {"numpy", "polars", "pyarrow", "typer"} == set()
+
+
+def test_to_plan_and_to_resume_needs_neither_images_nor_pandas(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "set"
+    raw.mkdir()
+    (raw / "a.jpg").write_bytes(cv2.imencode(".jpg", np.zeros((16, 16), np.uint8))[1].tobytes())
+    (raw / "t.csv").write_text("file,finding,who\na.jpg,clear,p1\n")
+    salt = tmp_path / "salt"
+    salt.write_text("0" * 64)
+    mapping = {
+        "slug": "films",
+        "name": "Films",
+        "domain": "chest_xray",
+        "question": "What does it show?",
+        "labels": {"clear": "Clear", "mass": "Mass"},
+        "table": {"file": "t.csv", "key": "file", "labels": "finding", "patient": "who"},
+    }
+    (tmp_path / "mapping.yaml").write_text(json.dumps(mapping))
+    common = (
+        f"raw={str(raw)!r}, mapping={str(tmp_path / 'mapping.yaml')!r}, salt_file={str(salt)!r}"
+    )
+    build = f"import qoqdata; qoqdata.build('image_table', out={str(out)!r}, workers=0, {common})"
+    plan = f"import qoqdata; qoqdata.plan('image_table', out={str(tmp_path / 'plan')!r}, {common})"
+    assert "cv2" in imported(build)
+    for code in (build, plan):
+        assert imported(code) & {*HEAVY, "pandas"} == set()
 
 
 def test_reading_records_needs_no_torch() -> None:

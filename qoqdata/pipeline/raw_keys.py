@@ -75,6 +75,6 @@ def _names(paths: Iterable[str]) -> Iterator[str]:
     One word without a digit is nobody's: `labels.csv`, `films`.
     """
     for part in {part for path in paths for part in path.replace("#", "/").split("/")}:
-        for name in (part, part.partition(".")[0], part.rpartition(".")[0]):
+        for name in {part, part.partition(".")[0], part.rpartition(".")[0]}:
             if _DIGIT.search(name) or (_SEVERAL_WORDS.search(name) and "." not in name):
                 yield name

@@ -51,7 +51,9 @@ def record_id(
 
 def keyed(kind: str, namespace: str, raw: str, *, salt: Salt) -> str:
     """The 32-digit keyed hash of a raw patient, study or path key within a namespace."""
-    return _hmac(salt.secret, kind, namespace, raw)[:32]
+    hasher = _begun(salt.secret, kind, namespace).copy()
+    hasher.update(_framed(raw))
+    return hasher.hexdigest()[:32]
 
 
 def leading_numbers(messages: Iterable[bytes]) -> np.ndarray:
@@ -114,14 +116,21 @@ def _create_once(path: Path, text: str) -> None:
 
 
 def _hmac(secret: bytes, *parts: str) -> str:
-    # Length prefixes keep ("ab", "c") and ("a", "bc") apart.
-    message = b"".join([len(e).to_bytes(4, "big") + e for e in map(str.encode, parts)])
-    hasher = _keyed(secret).copy()
-    hasher.update(message)
+    hasher = _begun(secret).copy()
+    hasher.update(b"".join(map(_framed, parts)))
     return hasher.hexdigest()
 
 
-@lru_cache(maxsize=4)
-def _keyed(secret: bytes) -> hmac.HMAC:
-    """The hash that has taken in the key, which costs as much as a short message."""
-    return hmac.new(secret, digestmod="sha256")
+def _framed(part: str) -> bytes:
+    # Length prefixes keep ("ab", "c") and ("a", "bc") apart.
+    text = part.encode()
+    return len(text).to_bytes(4, "big") + text
+
+
+@lru_cache(maxsize=64)
+def _begun(secret: bytes, *parts: str) -> hmac.HMAC:
+    """The hash that has taken in the key, which costs as much as a short message, and parts that
+    many messages begin with."""
+    hasher = hmac.new(secret, digestmod="sha256")
+    hasher.update(b"".join(map(_framed, parts)))
+    return hasher

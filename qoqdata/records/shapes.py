@@ -59,8 +59,8 @@ def _value_breaches(value: Any, kind: Type, path: str) -> Iterable[Breach]:
 def is_shaped(row: Row) -> bool:
     """Whether `row` has the shape of a record; what cannot be told quickly counts as no."""
     try:
-        return row.keys() == _NAMES and _IS_SHAPED(row)
-    except (KeyError, TypeError, ValueError):
+        return len(row) == len(RECORD.fields) and _IS_SHAPED(row)
+    except (AttributeError, TypeError, ValueError):
         return False
 
 
@@ -83,10 +83,15 @@ def _list_check(check: _Check | None) -> _Check:
 
 
 def _struct_check(fields: tuple[Field, ...]) -> _Check:
-    members = tuple((field.name, field.nullable, _check(field.type)) for field in fields)
+    names = frozenset(field.name for field in fields)
+    members = [(field.name, field.nullable, _check(field.type)) for field in fields]
+    # Of the others it is enough that they are there.
+    asked = tuple(one for one in members if not one[1] or one[2] is not None)
 
     def is_sound(value: Any) -> bool:
-        for name, nullable, check in members:
+        if not names <= value.keys():
+            return False
+        for name, nullable, check in asked:
             member = value[name]
             if member is None:
                 if not nullable:
@@ -98,5 +103,4 @@ def _struct_check(fields: tuple[Field, ...]) -> _Check:
     return is_sound
 
 
-_NAMES = frozenset(RECORD.names)
 _IS_SHAPED = _struct_check(RECORD.fields)

@@ -53,10 +53,10 @@ def ask(
     if offered is not None and not definition.ordinal:
         options = tuple(option for option in options if option in offered)
     answers = set(labels)
-    if stray := sorted((answers | set(uncertain) | set(absent)) - set(options)):
+    if stray := sorted(answers.union(uncertain, absent).difference(options)):
         what = f"{stray[0]!r} is no option of the task {task}"
         raise BadLabel(what, where=card.slug, fix="map it under labels, or add it to the options")
-    if torn := sorted((answers | set(uncertain)) & set(absent)):
+    if absent and (torn := sorted(answers.union(uncertain).intersection(absent))):
         what = f"{torn[0]!r} is asserted or doubted, and denied"
         raise BadLabel(what, where=card.slug, fix="give a label one state")
     one = definition.kind != "multi"

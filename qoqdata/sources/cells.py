@@ -23,9 +23,7 @@ def texts(column: Iterable[str | None]) -> list[str | None]:
     """As `text`, of each cell of a column."""
     words = [(cell or "").strip() for cell in column]
     # Few words are as short as the longest of those spellings.
-    return [
-        None if len(word) <= _LONGEST and word.lower() in ABSENT else word for word in words
-    ]
+    return [None if len(word) <= _LONGEST and word.lower() in ABSENT else word for word in words]
 
 
 def number(cell: str | None) -> float | None:

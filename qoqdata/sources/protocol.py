@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from qoqdata.contract.card import Card
@@ -22,6 +23,8 @@ from qoqdata.errors import QoqdataError
 from qoqdata.readers.limits import DEFAULT_LIMITS, Limits
 from qoqdata.records.content import Record
 from qoqdata.sources.rawtree import RawTree
+
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, init=False)
@@ -46,13 +49,13 @@ class Unit:
         group: str | None = None,
         patient: str | None = None,
         split: Split | None = None,
-        facts: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] = _NO_FACTS,
     ) -> None:
         # Of millions: what a frozen dataclass writes itself takes twice as long.
         own = self.__dict__
         own["key"], own["files"], own["group"] = key, files, group
         own["patient"], own["split"] = patient, split
-        own["facts"] = {} if facts is None else facts
+        own["facts"] = {} if facts is _NO_FACTS else facts
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def is_plain(name: str) -> bool:
 
 def is_link(status: os.stat_result) -> bool:
     """Whether it is a link, or what Windows has of the kind."""
-    return stat.S_ISLNK(status.st_mode) or (_HAS_TAGS and status.st_reparse_tag != 0)
+    return stat.S_ISLNK(status.st_mode) or (_HAS_TAGS and getattr(status, "st_reparse_tag", 0) != 0)
 
 
 def is_there(status: os.stat_result | OSError, relative: str) -> bool:

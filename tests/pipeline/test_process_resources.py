@@ -79,6 +79,15 @@ def test_a_worker_settles_before_its_first_task() -> None:
         worker.end()
 
 
+def test_a_worker_that_plans_reads_no_image() -> None:
+    worker = Worker(toys.toy("notes"), converts=False)
+    try:
+        worker.send(eval, "[name in __import__('sys').modules for name in ('cv2', 'numpy')]")
+        assert worker.receive(60) == [False, True]
+    finally:
+        worker.end()
+
+
 def test_elsewhere_than_on_linux_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_resources.sys, "platform", "darwin")
     monkeypatch.setattr(process_resources.ctypes, "CDLL", None)

@@ -196,6 +196,16 @@ def test_clipped_samples_are_counted() -> None:
     assert found.dark == pytest.approx(0.001)
 
 
+def test_the_small_image_is_of_means_by_hand() -> None:
+    small = np.random.default_rng(5).integers(0, 256, (32, 32), np.uint8)
+    expected = [
+        round(float(np.mean(small[row : row + 2, column : column + 2])))
+        for row in range(0, 32, 2)
+        for column in range(0, 32, 2)
+    ]
+    assert list(image_likeness(small).thumbnail) == expected
+
+
 def test_many_at_once_are_as_each_alone() -> None:
     """Signals among images, in their order; one image tells nothing, and has no bits."""
     images = [scene(seed) for seed in range(20)] + [np.full((40, 50), 9, np.uint8)]

@@ -208,6 +208,23 @@ def test_a_word_that_is_no_split(tmp_path: Path, word: str) -> None:
     assert "split_values" in str(found.refused[0].error)
 
 
+def test_equal_cells_at_fault_are_told_with_the_row_of_each(tmp_path: Path) -> None:
+    table = (
+        "file,mass,node,set\na,1,0,dev\nb,x,0,test\nc,1,0,dev\nd,1,0,test\ne,x,0,test\nf,1,0,test\n"
+    )
+    found = read(tmp_path, table, {"labels": ["mass", "node"], "split": "set"})
+    assert [(item.key, item.error.where) for item in found.refused] == [
+        ("a", "t.csv, row 2"),
+        ("b", "t.csv, row 3"),
+        ("c", "t.csv, row 4"),
+        ("e", "t.csv, row 6"),
+    ]
+    assert {key: (row.labels, row.split) for key, (row,) in found.rows.items()} == {
+        "d": (("mass",), "test"),
+        "f": (("mass",), "test"),
+    }
+
+
 # Keys.
 
 

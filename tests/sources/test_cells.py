@@ -25,6 +25,11 @@ def test_absent(cell: str | None) -> None:
     assert cells.sex(cell) is None
 
 
+@given(st.lists(st.none() | st.sampled_from(ABSENT) | st.text(max_size=9)))
+def test_texts_of_a_column_are_those_of_its_cells(column: list[str | None]) -> None:
+    assert cells.texts(column) == [cells.text(cell) for cell in column]
+
+
 @pytest.mark.parametrize(
     ("cell", "value"), [(" a b ", "a b"), ("0", "0"), ("-", "-"), ("nano", "nano"), ("-9", "-9")]
 )

@@ -99,6 +99,14 @@ def test_facts_come_as_json_has_them(facts: Any, expected: Any) -> None:
     assert unit.facts == expected and others == []
 
 
+def test_facts_may_lie_deep() -> None:
+    facts: dict[str, Any] = {"end": 1}
+    for level in range(80):
+        facts = {"in": facts} if level % 2 else {"of": [facts]}
+    deep, other = Unit("deep", (), facts=facts), Unit("other", (), facts={"a": [1]})
+    assert gathered([deep, other]) == ([deep, other], [])
+
+
 FAULTY: list[dict[str, Any]] = [
     {"key": 5, "fails": True},
     {"key": "", "fails": True},

@@ -56,6 +56,11 @@ class JpegLayout:
     trailing: int
 
     @cached_property
+    def kept(self) -> tuple[bytes | None, ...]:
+        """Of each segment what `kept_payload` gives."""
+        return tuple(map(kept_payload, self.segments))
+
+    @cached_property
     def bare(self) -> bytes:
         """The file with only what decoding needs, in its order; scans are copied as they are.
 
@@ -65,8 +70,7 @@ class JpegLayout:
         """
         sequential = any(segment.marker in _SEQUENTIAL for segment in self.segments)
         out = [b"\xff\xd8"]
-        for segment in self.segments:
-            payload = kept_payload(segment)
+        for segment, payload in zip(self.segments, self.kept, strict=True):
             if payload is not None:
                 if segment.marker == SOS and sequential:
                     payload = payload[:-3] + b"\x00\x3f\x00"
@@ -88,6 +92,23 @@ class JpegLayout:
             raise UnsupportedFormat("JPEG leaves its height to a DNL marker")
         process = headers[0].marker - 0xC0
         return JpegFrame(process, bits, rows, columns, tuple(payload[6::3]))
+
+    @cached_property
+    def lacks(self) -> str | None:
+        """What is wrong with its scans, None where they carry every coefficient of every component
+        in full.
+
+        A progressive file that lost its last scans still decodes, to a blurred image (T.81 G.1).
+        """
+        scans = [segment.payload for segment in self.segments if segment.marker == SOS]
+        if any(not payload or len(payload) != 4 + 2 * payload[0] for payload in scans):
+            return "JPEG scan header has an impossible length"
+        if 0xC0 + self.frame.process in _PROGRESSIVE:
+            whole = _refined(scans)
+        else:
+            whole = {component for payload in scans for component in payload[1:-3:2]}
+        is_whole = whole.issuperset(self.frame.components)
+        return None if is_whole else "JPEG is incomplete: some of its scans are missing"
 
     @cached_property
     def orientation(self) -> tuple[int, tuple[str, ...]]:
@@ -171,24 +192,10 @@ def frame(structure: JpegLayout, where: str | None = None) -> JpegFrame:
         raise
 
 
-def check_scans(structure: JpegLayout, header: JpegFrame, where: str | None = None) -> None:
-    """Raise UnreadableFile unless the scans carry every coefficient of every component in full.
-
-    A progressive file that lost its last scans still decodes, to a blurred image (T.81 G.1).
-    """
-    scans = [segment.payload for segment in structure.segments if segment.marker == SOS]
-    if any(not payload or len(payload) != 4 + 2 * payload[0] for payload in scans):
-        raise UnreadableFile("JPEG scan header has an impossible length", where=where)
-    if 0xC0 + header.process in _PROGRESSIVE:
-        whole = _refined(scans)
-    else:
-        whole = {component for payload in scans for component in payload[1:-3:2]}
-    if not whole.issuperset(header.components):
-        raise UnreadableFile(
-            "JPEG is incomplete: some of its scans are missing",
-            where=where,
-            fix="fetch the file again",
-        )
+def check_scans(structure: JpegLayout, where: str | None = None) -> None:
+    """Raise UnreadableFile for scans that lack something, see `JpegLayout.lacks`."""
+    if structure.lacks is not None:
+        raise UnreadableFile(structure.lacks, where=where, fix="fetch the file again")
 
 
 def _refined(scans: list[bytes]) -> set[int]:
@@ -241,7 +248,7 @@ def decode_layout(
             where=where,
             fix="convert it to RGB with its colour profile first",
         )
-    check_scans(structure, header, where)
+    check_scans(structure, where)
     values, log = opencv.decoded(structure.bare)
     shape = (header.rows, header.columns) + (3,) * (len(header.components) == 3)
     if values is None or values.shape != shape:

@@ -66,7 +66,7 @@ def storable(file: bytes | Parsed) -> bool:
 
 def _storable_jpeg(structure: jpeg.JpegLayout) -> bool:
     frame = jpeg.frame(structure)
-    jpeg.check_scans(structure, frame)
+    jpeg.check_scans(structure)
     return (
         frame.process in (0, 1, 2)
         and frame.bits == 8
@@ -91,8 +91,7 @@ def _strip_jpeg(structure: jpeg.JpegLayout) -> tuple[bytes, tuple[str, ...]]:
     jpeg.frame(structure)
     _refuse_turned(structure.orientation[0])
     names = []
-    for segment in structure.segments:
-        payload = jpeg.kept_payload(segment)
+    for segment, payload in zip(structure.segments, structure.kept, strict=True):
         if payload is None:
             names.append(_jpeg_name(segment))
         elif payload != segment.payload:

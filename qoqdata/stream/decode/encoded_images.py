@@ -215,7 +215,7 @@ def _jpeg(data: bytes, where: str, limits: Limits) -> Encoded:
             f"JPEG process {frame.process}, {frame.bits} bits, {channels} components", where=where
         )
     _check_upright(structure.orientation[0], where)
-    jpeg.check_scans(structure, frame, where)
+    jpeg.check_scans(structure, where)
     return Encoded(structure.bare, "JPEG", frame.columns, frame.rows, channels, 8)
 
 
