@@ -290,7 +290,7 @@ def test_sources_with_codes_of_their_own(
         cells_ = defaultdict(str, {"ecg_id": "1", "patient_id": "1", "strat_fold": "1"})
         cells_["scp_codes"] = "{'NORM': 100.0}"
         code = source.Code(frozenset({"diagnostic"}), "NORM", "NORM")
-        facts = source._unit(cells_ | stated, (), {"NORM": code}).facts
+        facts = source._unit(cells_ | stated, ("00001_lr.hea",), {"NORM": code}).facts
     else:
         source = import_module("qoqdata.converters.ct.kits23.source")
         facts = source._facts({"malignant": True} | stated)
