@@ -66,7 +66,7 @@ def simulate(
     for number in range(n):
         if not patients or rng.random() < 0.7:
             patients.append(10000032 + 1013 * number)
-        patient, study = patients[-1], 40000017 + 91 * number
+        patient, study = patients[-1], 40000017 + 91 * number % 9_999_967
         at = number - (n - len(faults))
         fault = faults[at] if at >= 0 else ""
         row = {"subject_id": patient, "study_id": study}
