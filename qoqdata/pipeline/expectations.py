@@ -13,7 +13,7 @@ from qoqdata.contract.card import Card, ExpectedCounts, ExpectedTable
 from qoqdata.contract.manifest import Comparison, CountDifference, Counts
 from qoqdata.contract.vocabulary import Split
 from qoqdata.errors import InputError, UsageError
-from qoqdata.pipeline.faults import fault_of
+from qoqdata.pipeline.faults import machine_fault
 from qoqdata.sources.rawtree import RawTree
 
 _COUNTS = ("units", "records", "patients")
@@ -102,6 +102,6 @@ def _rows(raw: RawTree, table: str) -> int | None:
         separator = "\t" if ".tsv" in suffixes else ","
         return raw.csv(table, separator=separator, empty=True).height
     except (InputError, UsageError, OSError, ValueError, pl.exceptions.PolarsError) as error:
-        if (fault := fault_of(error)) is not None and fault.kind == "machine":
+        if machine_fault(error) is not None:
             raise
         return None

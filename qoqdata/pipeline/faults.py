@@ -51,6 +51,12 @@ def fault_of(error: BaseException) -> UnitFault | None:
     return None
 
 
+def machine_fault(error: BaseException) -> UnitFault | None:
+    """The fault of a disk, mount or system that an exception tells of: no answer about the data."""
+    fault = fault_of(error)
+    return fault if fault is not None and fault.kind == "machine" else None
+
+
 def out_of_reach(error: BaseException) -> OutOfReach | None:
     """The fault of a store behind an exception; None for any other."""
     return next((one for one in _causes(error) if isinstance(one, OutOfReach)), None)

@@ -13,7 +13,7 @@ from qoqdata.contract.card import Card
 from qoqdata.contract.storage import Storage
 from qoqdata.errors import UsageError
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
-from qoqdata.pipeline.faults import fault_of
+from qoqdata.pipeline.faults import machine_fault
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.readers.limits import Limits
 from qoqdata.settings import load_mapping
@@ -66,9 +66,8 @@ def job_or_fault(
     except UsageError:
         raise
     except BaseException as error:
-        fault = fault_of(error)
         # A disk that fails is no fault of the source.
-        if is_persons(error) or (fault is not None and fault.kind == "machine"):
+        if is_persons(error) or machine_fault(error) is not None:
             raise
         job = _unconfigured_job(source, request, limits)
         # It is to be refused under the name that it would have had.

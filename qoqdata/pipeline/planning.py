@@ -16,7 +16,13 @@ from qoqdata.errors import DuplicateKey, InputError
 from qoqdata.pipeline import quarantine
 from qoqdata.pipeline.blocks import CardBlock, keep_out
 from qoqdata.pipeline.chunks import in_build_order
-from qoqdata.pipeline.faults import RETRIES, UnitStopped, fault_of, out_of_reach
+from qoqdata.pipeline.faults import (
+    RETRIES,
+    UnitStopped,
+    fault_of,
+    machine_fault,
+    out_of_reach,
+)
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.raw_leftovers import leftover_messages, refused_files
 from qoqdata.pipeline.splits import Listed, assign_splits, loose
@@ -169,8 +175,7 @@ def _stop_at_fault(refusals: Iterable[Refused]) -> None:
     for item in refusals:
         if out_of_reach(item.error) is not None:
             raise item.error
-        fault = fault_of(item.error)
-        if fault is not None and fault.kind == "machine":
+        if (fault := machine_fault(item.error)) is not None:
             raise UnitStopped(item.key, fault)
 
 

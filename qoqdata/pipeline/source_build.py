@@ -24,7 +24,7 @@ from qoqdata.pipeline.config import BuildConfig, BuildSetting
 from qoqdata.pipeline.containers import container_digests
 from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
-from qoqdata.pipeline.faults import death, fault_of
+from qoqdata.pipeline.faults import death, machine_fault
 from qoqdata.pipeline.interrupts import is_persons
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.place import Place
@@ -279,8 +279,7 @@ class SourceBuild:
             yield
         except BaseException as error:
             # A disk that fails is no fault of the source.
-            failed = (fault := fault_of(error)) is not None and fault.kind == "machine"
-            if is_persons(error) or failed:
+            if is_persons(error) or machine_fault(error) is not None:
                 raise
             self.refuse(error, stage, listen)
 
