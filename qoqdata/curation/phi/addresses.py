@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from qoqdata.curation.phi.rule import Span, is_measured, matches, rule
+from qoqdata.curation.phi.cues import cue, first_run
+from qoqdata.curation.phi.rule import is_measured, rule
 from qoqdata.curation.phi.words import folded, keyed_words, one_of, words
 
 _STREETS = keyed_words("streets")
@@ -18,6 +18,8 @@ _NAME = r"[^\W\d_][\w'’.-]{0,40}"
 _LINK = rf"(?:{one_of(_STREETS['link'])})\s|[dl]['’]"
 _STATES = one_of(state.upper() for state in _PLACES["state"])
 _UK_AREAS = one_of(area.upper() for area in _PLACES["uk"])
+#: What is glued to the name of a street, without the point of an abbreviation.
+_GLUED = one_of(word.rstrip(".") for word in _STREETS["glued"])
 _HAN = "[\u4e00-\u9fff]"
 
 
@@ -61,6 +63,7 @@ RULES = (
         rf"(?<![\w.,])\d{{1,5}}[a-z]?\s(?:[NSEW]\.?\s)?(?P<name>{_NAME})(?:\s{_NAME}){{0,2}}\s"
         rf"(?P<kind>{one_of(_STREETS['after'])})(?![\w-])",
         _is_street_by_number,
+        cue=cue(begins=r"\d"),
     ),
     # Lindenstraße 14
     rule(
@@ -68,6 +71,7 @@ RULES = (
         rf"(?<![\w-])(?P<name>[^\W\d_][\w.-]{{0,40}}?[-\s]?(?:{one_of(_STREETS['glued'])}))"
         r"\s\d{1,4}(?:[-/]\d{1,4})?\s?[a-z]?(?!\w|[.,]\d)",
         _is_glued,
+        cue=cue(holds=rf"(?:{_GLUED})\Z", figures=1, sign=rf"(?:{_GLUED})\.?\s\d"),
     ),
     # wohnt Am Alten Markt 3a
     rule(
@@ -75,10 +79,12 @@ RULES = (
         rf"(?<!\w)(?:{one_of(_PLACES['lives'] | _PLACES['address'])})[:\s]{{1,3}}"
         r"(?P<name>[^\W\d_]\w{1,30})(?:\s[^\W\d_]\w{1,30}){0,3}\s\d{1,4}[a-z]?(?!\w)",
         _has_name,
+        cue=cue(begins=first_run(_PLACES["lives"] | _PLACES["address"]), figures=1),
     ),
     rule(
         "address",
         rf"(?<!\w)(?:{one_of(_PLACES['address'])}):\s?[^\d\n]{{2,60}}\d|(?:住址|地址)[:：]?{_HAN}{{2,20}}",
+        cue=cue(begins=first_run(_PLACES["address"]), east=True),
     ),
     # 12 bis, rue de la République; rue Dumont, 45546 Raymond
     rule(
@@ -86,11 +92,13 @@ RULES = (
         rf"(?<![\w.,])\d{{1,4}}(?:\s?(?:bis|ter))?,?\s(?:{one_of(_STREETS['before'])})\s"
         rf"(?:{_LINK}){{0,3}}(?P<name>{_NAME})",
         _has_name,
+        cue=cue(begins=r"\d"),
     ),
     rule(
         "address",
         rf"(?<!\w)(?:{one_of(_STREETS['before'])})\s(?:{_LINK}){{0,3}}(?P<name>{_NAME}),\s\d{{5}}\s",
         _has_name,
+        cue=cue(begins=first_run(_STREETS["before"]), figures=5),
     ),
     # Calle de Alcalá 45; ул. Ленина, д. 5
     rule(
@@ -99,21 +107,25 @@ RULES = (
         rf"(?:\s(?:{_LINK}){{0,2}}{_NAME}){{0,4}}?,?\s"
         r"(?:(?:n[.º°]{1,2}|№|д\.|дом|nr\.?|num\.?)\s?)?\d{1,5}[a-z]?(?!\w|[.,]\d)",
         _is_street,
+        cue=cue(begins=first_run(_STREETS["before-number"]), figures=1),
     ),
     rule(
         "address",
         r"(?<!\w)(?:p\.?\s?o\.?\s?box|postfach|apartado|caixa postal)\s\d[\d ]{1,8}(?!\w)",
+        cue=cue(begins=r"p(?:o(?:box)?)?\Z|postfach|apartado|caixa", figures=1),
     ),
     rule(
         "address",
         rf"{_HAN}{{2,12}}(?:{one_of(_STREETS['han'])})[东西南北]?[\d一二三四五六七八九十]{{1,6}}"
         "(?:号|弄|栋|幢|室|单元)",
+        cue=cue(east=True),
     ),
     rule(
         "address",
         r"(?<!\w)(?:zip(?:\scode)?|postal\scode|postcode|plz|code\spostal|código\spostal|cap|cep)[\s:#]{1,3}"
         r"(?=[\w-]{0,10}\d)[\w-]{3,10}(?!\w)|邮编[:：]?\d{6}",
         lambda match: not is_measured(match),
+        cue=cue(begins=r"(?:zip|postal|postcode|plz|code|código|cap|cep)\Z", figures=1, east=True),
     ),
     # Boston, MA 02115; FPO AE 81692; SW3 4RP; 80331 München
     rule(
@@ -121,36 +133,37 @@ RULES = (
         rf"(?<!\w)(?:[A-Z][\w.' -]{{1,30}},\s(?:{_STATES})|[DFA]PO\sA[AEP])\s"
         r"\d{5}(?:-\d{4})?(?!\w)",
         case=True,
+        cue=cue(figures=5, sign=rf"(?:,\s(?:{_STATES})|[DFA]PO\sA[AEP])\s\d{{5}}", case=True),
     ),
     rule(
         "address",
         rf"(?<!\w)(?:{_UK_AREAS})\d[\dA-Z]?\s\d(?!TH|ND|RD|ST)[ABD-HJLNP-UW-Z]{{2}}(?!\w)",
         case=True,
+        cue=cue(begins=rf"(?:{_UK_AREAS})\Z", figures=2, case=True),
     ),
     rule(
         "address",
         r"(?<![\w.,])(?:[A-Z]{1,2}-)?\d{4,5}(?:-\d{3})?,?\s(?P<name>[^\W\d_][\w-]{1,30})",
         _is_city,
+        cue=cue(begins=r"[A-Z]{1,2}\Z|\d{4}", figures=4),
     ),
     rule(
         "town",
         rf"(?<!\w)(?:{one_of(_PLACES['lives'])})\s(?:in|of|from|near|to|at|à|en|de|a|em|в|г\.)\s"
         r"(?:г\.\s)?(?P<name>[^\W\d_][\w.'-]{2,30})",
         _is_home,
+        cue=cue(begins=first_run(_PLACES["lives"])),
     ),
     rule(
         "town",
         r"(?<!\w)(?:from|aus|desde|de|из)\s(?P<name>[^\W\d_][\w-]{2,30})(?=[.,;)]|$)",
         _is_city,
+        cue=cue(begins=r"(?:from|aus|desde|de|из)\Z"),
     ),
     rule(
         "town",
         rf"(?:家住|居住于|户籍|籍贯|现住)[:：]?{_HAN}{{2,20}}"
         rf"|(?:{one_of(_PLACES['han-city'])})市?{_HAN}{{2,6}}[区县]",
+        cue=cue(east=True),
     ),
 )
-
-
-def find(text: str) -> Iterator[Span]:
-    """Addresses and towns in a text."""
-    return matches(RULES, text)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from qoqdata.curation.phi.rule import Span, matches, rule
+from qoqdata.curation.phi.cues import cue
+from qoqdata.curation.phi.rule import rule
 from qoqdata.curation.phi.words import keyed_words, one_of
 
 _LISTS = keyed_words("chinese")
@@ -52,26 +52,35 @@ RULES = (
         "named",
         rf"(?:{one_of(_LISTS['person'])})[:：\s]{{0,2}}(?P<name>{_ANY}{_HAN}{{1,2}}){_END}",
         _is_name,
+        cue=cue(east=True),
     ),
     rule(
         "named",
         rf"(?:{one_of(_LISTS['label'])}|{_READER})[:：]\s?(?P<name>{_ANY}{_HAN}{{1,3}}|{_HAN}{{2,4}}(?=\s|$|[，,。]))",
         _is_no_word,
+        cue=cue(east=True),
     ),
-    rule("named", rf"{_READER}\s{{1,2}}(?P<name>{_ANY}{_HAN}{{1,2}}){_END}", _is_name),
-    rule("person", rf"(?<![主由等导引副])(?P<name>{_SAFE}){_HAN}{{0,2}}(?:{_TITLE})", _is_no_word),
+    rule(
+        "named",
+        rf"{_READER}\s{{1,2}}(?P<name>{_ANY}{_HAN}{{1,2}}){_END}",
+        _is_name,
+        cue=cue(east=True),
+    ),
+    rule(
+        "person",
+        rf"(?<![主由等导引副])(?P<name>{_SAFE}){_HAN}{{0,2}}(?:{_TITLE})",
+        _is_no_word,
+        cue=cue(east=True),
+    ),
     rule(
         "person",
         rf"(?:(?<!{_HAN})|(?<=[请与找向]))(?P<name>[{''.join(_LISTS['titled'])}])(?:{_TITLE})",
+        cue=cue(east=True),
     ),
     rule(
         "person",
         rf"(?<!{_HAN})(?P<name>{_ANY}{_HAN}{{1,2}})[，,、\s]{{1,2}}(?:男|女)(?:性)?(?=[，,、。\s]|$)",
         _is_name,
+        cue=cue(east=True),
     ),
 )
-
-
-def find(text: str) -> Iterator[Span]:
-    """Names in the Chinese parts of a text."""
-    return matches(RULES, text)

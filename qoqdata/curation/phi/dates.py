@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from qoqdata.curation.phi.rule import Span, is_measured, is_numbered, matches, rule, said_before
+from qoqdata.curation.phi.cues import cue, first_run
+from qoqdata.curation.phi.rule import is_measured, is_numbered, rule, said_before
 from qoqdata.curation.phi.words import folded, keyed_words, one_of
 
 _YEAR = r"(?:19|20)\d\d"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTHS = frozenset().union(*keyed_words("months").values())
 _MONTH = f"(?P<month>{one_of(_MONTHS)})"
+_MONTH_RUN = rf"(?:{first_run(_MONTHS)})\Z"
+#: What begins with figures and with no sign before them.
+_FIGURE = r"\d"
 
 _CALENDAR = keyed_words("calendar")
 _PREPOSITION = re.compile(rf"(?:^|\W)(?:{one_of(_CALENDAR['before'])})[\s:]{{1,2}}$", re.IGNORECASE)
@@ -85,46 +88,58 @@ RULES = (
         r"(?<![\d./-])(?P<a>\d{1,4})\s?(?P<sep>[-/.])\s?(?P<b>\d{1,2})\s?(?P=sep)\s?(?P<c>\d{2,4})"
         r"(?![\d/]|[-.]\d)",
         _in_figures,
+        cue=cue(begins=_FIGURE, figures=4),
     ),
     rule(
         "date",
         rf"(?<![\w.]){_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[0-2]\d[0-5]\d(?:[0-5]\d)?)?"
         r"(?![\w]|\.\d)",
         lambda match: not is_measured(match),
+        cue=cue(begins=_YEAR, figures=8),
     ),
     rule(
         "date",
         rf"(?<![\w.,/-]){_DAY}{_ORDINAL}(?P<gap>[\s./-]{{0,3}})(?:(?:de|of|di)\s)?{_MONTH}\b\.?"
         rf"(?:[\s.,/-]{{0,3}}(?:del?\s)?(?P<year>{_YEAR}|'?\d\d))?(?!\w|[.,]\d)",
         _day_first,
+        cue=cue(begins=_FIGURE),
     ),
     rule(
         "date",
         rf"(?<!\w)(?:{one_of(_CALENDAR['feast'])})"
         rf"(?:\s(?:day|eve|sunday|monday))?,?\s(?:of\s)?{_YEAR}(?!\d)",
+        cue=cue(begins=rf"(?:{first_run(_CALENDAR['feast'])})\Z", figures=4),
     ),
     # A month runs into its year where no blank is: 17JAN2024.
-    rule("date", rf"(?<!\w){_DAY}(?P<month>{one_of(_MONTHS)}){_YEAR}(?!\w)"),
+    rule(
+        "date",
+        rf"(?<!\w){_DAY}(?P<month>{one_of(_MONTHS)}){_YEAR}(?!\w)",
+        cue=cue(begins=_FIGURE, figures=5),
+    ),
     rule(
         "date",
         rf"(?<!\w){_MONTH}\.?[\s-]{{1,2}}(?:the\s)?{_DAY}{_ORDINAL}"
         rf"(?:,?[\s-]{{1,2}}(?P<year>{_YEAR})|,\s?'\d\d)?(?![\w/]|[.,:-]\d)",
         _month_first,
+        cue=cue(begins=_MONTH_RUN, figures=1),
     ),
     rule(
         "date",
         rf"(?<!\w){_MONTH}\.?,?[\s/-]{{1,2}}(?:(?:del?|of)\s)?(?:{_YEAR}|['’]\d\d)(?!\w|[.,]\d)",
         _month_and_year,
+        cue=cue(begins=_MONTH_RUN, figures=2),
     ),
     rule(
         "date",
         rf"(?<![\d./-])(?P<m>0?[1-9]|1[0-2])\s?(?P<sep>[/.-])\s?{_YEAR}(?![\d/]|[.,-]\d)",
         _month_stroke_year,
+        cue=cue(begins=_FIGURE, figures=5),
     ),
     rule(
         "date",
         rf"(?<![\d./-]){_YEAR}(?P<sep>[/.-])(?P<m>0[1-9]|1[0-2])(?![\d/]|[.,-]\d)",
         _month_stroke_year,
+        cue=cue(begins=_FIGURE, figures=6),
     ),
     rule(
         "date",
@@ -132,30 +147,34 @@ RULES = (
         r"[\s:.,(-]{1,3}(?P<a>\d{1,2})/(?P<b>\d{1,2})"
         r"(?![\d/.%]|\sof\b)",
         _day_and_month,
+        cue=cue(begins=rf"(?:{first_run(_CALENDAR['strong'] | _CALENDAR['weak'])})\Z", figures=2),
     ),
     rule(
         "date",
         r"(?<!\w)(?P<strong>am|vom|seit|bis|ab|zum|den|dem)\s(?P<a>\d{1,2})\.\s?(?P<b>\d{1,2})\.(?!\d)",
         _day_and_month,
+        cue=cue(begins=r"(?:am|vom|seit|bis|ab|zum|den|dem)\Z", figures=2),
     ),
-    rule("date", rf"(?<!\w){_ORDINALS}\s(?:day\s)?of\s{_MONTH}(?!\w)"),
+    rule(
+        "date",
+        rf"(?<!\w){_ORDINALS}\s(?:day\s)?of\s{_MONTH}(?!\w)",
+        cue=cue(begins=rf"(?:{first_run(_CALENDAR['ordinal'])})\Z"),
+    ),
     rule(
         "date",
         rf"(?<!\w){_MONTH}\s(?:the\s)?{_ORDINALS}(?!\w)",
         lambda match: not match["month"].islower() or not _is_word(match),
+        cue=cue(begins=_MONTH_RUN),
     ),
     rule(
         "date",
         r"(?:\d{4}|[〇零一二三四五六七八九]{4})\s?[年년]\s?"
         rf"(?:\d{{1,2}}|{_HAN})\s?[月월](?:\s?(?:\d{{1,2}}|{_HAN})\s?[日号號일])?",
+        cue=cue(east=True),
     ),
     rule(
         "date",
         rf"(?<![\d一二三四五六七八九十])(?:\d{{1,2}}|{_HAN})\s?[月월]\s?(?:\d{{1,2}}|{_HAN})\s?[日号號일]",
+        cue=cue(east=True),
     ),
 )
-
-
-def find(text: str) -> Iterator[Span]:
-    """Dates in a text."""
-    return matches(RULES, text)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from qoqdata.curation.phi.addresses import is_named
-from qoqdata.curation.phi.rule import Span, matches, rule
+from qoqdata.curation.phi.cues import cue, first_run
+from qoqdata.curation.phi.rule import rule
 from qoqdata.curation.phi.words import folded, keyed_words, one_of, words
 
 _HOSPITALS = keyed_words("hospitals")
@@ -47,6 +47,7 @@ RULES = (
         rf"(?<!\w)(?P<name>(?:{_NAME}(?:\s(?:of|the|and|&)){{0,2}}\s){{1,5}}?)"
         rf"(?P<kind>{one_of(_HOSPITALS['kind'])})(?!\w)",
         _is_hospital,
+        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['kind'])})"),
     ),
     rule(
         "hospital",
@@ -54,36 +55,39 @@ RULES = (
         rf"(?:(?:{one_of(_HOSPITALS['between'])})\s){{0,2}}(?P<link>{_LINK}){{0,3}}"
         rf"(?P<name>{_SAINT}{_NAME})",
         _is_named_after,
+        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['named'] | _SMALL)})|klinikum"),
     ),
     rule(
         "hospital",
         rf"(?<!\w)(?P<kind>{_SHOUTED})\s(?P<link>{_LINK}){{0,2}}(?P<name>{_NAME})",
         _is_named_after,
         case=True,
+        cue=cue(begins=first_run(word.upper() for word in _HOSPITALS["shouted"]), case=True),
     ),
     rule(
         "hospital",
         r"(?<!\w)(?P<name>[^\W\d_][\w.]{0,30})(?:-[^\W\d_]\w{1,30}){0,3}-"
         r"(?:krankenhaus|hospital|klinik|spital|klinikum)(?!\w)",
         lambda match: is_named(match[0]) and folded(match["name"]) not in _PLACES["clinic"],
+        cue=cue(holds=r"\A(?:krankenhaus|hospital|klinik|spital|klinikum)\Z"),
     ),
     rule(
         "hospital",
         r"(?<!\w)(?:гкб|црб|больница|поликлиника|клиника)\s(?:№\s?\d{1,3}|им\.\s?\w{2,30})",
+        cue=cue(begins="гкб|црб|больница|поликлиника|клиника"),
     ),
     rule(
         "hospital",
         rf"(?:{one_of(_PLACES['han-city'])}|{_HAN}{{1,5}}[省市县区]|{_HAN}{{2,6}}大学){_HAN}{{0,12}}医院",
+        cue=cue(east=True),
     ),
     rule(
         "hospital",
         rf"(?<!\w)(?:{one_of(_HOSPITALS['famous'])})(?!\w)",
         lambda match: is_named(match[0]),
+        cue=cue(begins=first_run(_HOSPITALS["famous"])),
     ),
-    rule("hospital", rf"(?:{one_of(_PLACES['han-hospital'])}){_HAN}{{0,6}}医院"),
+    rule(
+        "hospital", rf"(?:{one_of(_PLACES['han-hospital'])}){_HAN}{{0,6}}医院", cue=cue(east=True)
+    ),
 )
-
-
-def find(text: str) -> Iterator[Span]:
-    """Hospitals in a text."""
-    return matches(RULES, text)

@@ -8,10 +8,12 @@ An eponym is no person: `Austin Flint murmur`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from qoqdata.curation.phi.rule import Rule, Span, matches, rule
+from qoqdata.curation.phi.cues import cue
+from qoqdata.curation.phi.rule import Rule, Span, rule
 from qoqdata.curation.phi.words import folded, keyed_words, phrases, words
 
 _NOT_NAMES = words("not_names")
@@ -36,6 +38,9 @@ _TERM = re.compile(
 _SLAVIC = re.compile(r"(?:[ое]в|[иы]н|[ое]ва|[иы]на|ский|ская|цкий|цкая|енко|ук|юк|ян|дзе|швили)$")
 _PATRONYMIC = re.compile(r"(?:[ое]вич|ьич|[ое]вна|инична)$")
 
+#: Words up to this length are kept, with what they tell.
+_LONGEST_KEPT = 40
+
 #: Titles and particles in a row that are still those of one name.
 _MOST = 4
 
@@ -48,57 +53,57 @@ _BESIDE = re.compile(r"[\s,(:]{1,3}$")
 _COMMA = re.compile(r"\s?,\s{1,2}$")
 _INITIAL = re.compile(r"\.\s{0,2}$")
 
-_CARET: tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     # DICOM writes family^given^middle^prefix^suffix.
     rule(
         "person",
         r"(?<![\w^])(?:[^\W\d_]'|[^\W\d_])[^\W\d_]{1,40}(?:[ '-][^\W\d_]{1,30})?"
         r"\^[^\W\d_]{1,40}(?: [^\W\d_]{1,30})?(?:\^[\w .]{0,40}){0,3}",
         lambda match: match[0][:1].isupper(),
+        cue=cue(sign=r"\^"),
     ),
 )
 
 
 class Word(NamedTuple):
-    """A word of a text: as written, as lists have it, and where."""
+    """A word, wherever it stands: as written, as lists have it, and what both tell."""
 
     text: str
     key: str
-    start: int
-    end: int
-
-    @property
-    def is_capital(self) -> bool:
-        return self.text[0].isupper()
-
-    @property
-    def is_shouted(self) -> bool:
-        return len(self.text) > 1 and self.text.isupper()
-
-    @property
-    def is_initial(self) -> bool:
-        return len(self.text) == 1 and self.text.isupper()
+    is_capital: bool
+    is_shouted: bool
+    is_initial: bool
+    could_be_name: bool
+    is_known: bool
+    may_begin: bool
 
 
 def find(text: str) -> Iterator[Span]:
-    """Names of persons in a text."""
-    yield from matches(_CARET, text)
-    found = [
-        Word(match[0], folded(match[0]), match.start(), match.end())
-        for match in _WORD.finditer(text)
-    ]
-    walk = _Walk(text, found)
-    for place in range(len(found)):
-        for rule_name, end in walk.names_at(place):
-            yield Span(rule_name, found[place].start, found[end - 1].end)
+    """Names of persons in a text, but those of RULES."""
+    walk = Walk(text)
+    for place, word in enumerate(walk.words):
+        if word.may_begin:
+            yield from walk.spans_at(place)
 
 
-class _Walk:
+class Walk:
     """The words of one text. Methods take a word's place; an end is the place behind a name."""
 
-    def __init__(self, text: str, found: Sequence[Word]) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.words = found
+        self.words: list[Word] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        for match in _WORD.finditer(text):
+            self.words.append(_word(match[0]))
+            start, end = match.span()
+            self.starts.append(start)
+            self.ends.append(end)
+
+    def spans_at(self, place: int) -> Iterator[Span]:
+        """The names that begin at a word, as spans."""
+        for name, end in self.names_at(place):
+            yield Span(name, self.starts[place], self.ends[end - 1])
 
     def names_at(self, place: int) -> Iterator[tuple[str, int]]:
         """Rule and end of the names that begin here, or whose title or introduction does."""
@@ -118,7 +123,7 @@ class _Walk:
         if not self._follows(following, _AFTER_TITLE):
             return None
         word = self.words[following]
-        spelled = self.text[title.end : title.end + 1] == "."
+        spelled = self._is_dotted(place)
         strong = title.key in _TITLES["strong"] or following > place + 1
         if title.is_capital and word.is_initial and self._gap_is(following, _INITIAL):
             following += 1
@@ -132,14 +137,14 @@ class _Walk:
         # `Sister Mary Joseph nodule`, `Dr. Barre's sign`
         if (not strong or word.key.endswith("'s")) and self._is_eponym(end):
             return None
-        if _is_known(word) and (word.is_capital or (strong and _is_certain(word))):
+        if word.is_known and (word.is_capital or (strong and _is_certain(word))):
             return end
         if not word.is_capital:
             # `seen by prof. lindqvist`: small letters throughout, so what stands before decides.
             before = self.words[place - 1].key if place else ""
             sure = strong and spelled and before in _SMALL["before"]
-            return following + 1 if sure and _could_be_name(word) and len(word.text) > 3 else None
-        if not _could_be_name(word):
+            return following + 1 if sure and word.could_be_name and len(word.text) > 3 else None
+        if not word.could_be_name:
             return None
         shouted = title.is_shouted and len(title.text) > 1 and not spelled
         if shouted or (title.key in _TITLES["weak"] and not _is_plain_title(title)):
@@ -163,7 +168,7 @@ class _Walk:
             return None
         word, said = self.words[place], self.words[place - 1]
         # `Pat. Müller`, but not the end of a sentence: `No patients are named. Recordings ...`
-        stopped = self.text[said.end : said.end + 1] == "."
+        stopped = self._is_dotted(place - 1)
         if stopped and (len(said.text) > 4 or said.key in _SMALL["before"]):
             return None
         colon = self._follows(place, _COLON)
@@ -173,7 +178,7 @@ class _Walk:
             word = self.words[place]
         if label and colon and not word.is_capital:
             return self._in_small_letters(place)
-        if not word.is_capital or not _could_be_name(word):
+        if not word.is_capital or not word.could_be_name:
             return None
         if label:
             return self._until(place)
@@ -182,14 +187,14 @@ class _Walk:
             # By, with, per: the name has to be one.
             return (
                 self._until(place)
-                if pair and _is_known(word) and not self._is_eponym(pair)
+                if pair and word.is_known and not self._is_eponym(pair)
                 else None
             )
         if _is_certain(word) and not self._is_eponym(place + 1):
             return self._until(place)
         if pair is None:
             return None
-        known = any(map(_is_known, self.words[place:pair]))
+        known = any(w.is_known for w in self.words[place:pair])
         # `seen by` and `referring physician` are followed by a person, or by a service.
         told = place - first > 1 and not any(_TERM.search(w.key) for w in self.words[place:pair])
         return max(pair, self._until(place)) if known or colon or told else None
@@ -206,9 +211,8 @@ class _Walk:
         """Whether a label is a person's: `Name:` at the start of a line, and not `Drug name:`."""
         if place - first > 1 or self.words[first].key not in _SMALL["named-thing"]:
             return True
-        before = self.text[max(0, self.words[first].start - 2) : self.words[first].start].rstrip(
-            " "
-        )
+        start = self.starts[first]
+        before = self.text[max(0, start - 2) : start].rstrip(" ")
         return colon and (not before or not before[-1].isalnum())
 
     def _related(self, place: int) -> int | None:
@@ -217,7 +221,7 @@ class _Walk:
         word = self.words[place + 1]
         if (
             not word.is_capital
-            or not _could_be_name(word)
+            or not word.could_be_name
             or word.is_shouted != self.words[place].is_shouted
         ):
             return None
@@ -314,14 +318,14 @@ class _Walk:
         ):
             following += 1
         other = self.words[following]
-        if len(other.text) < 2 or not _could_be_name(other):
+        if len(other.text) < 2 or not other.could_be_name:
             return None
         return following + 1
 
     def _has_degree(self, place: int) -> bool:
         if not self._follows(place, _COMMA):
             return False
-        degree = self.text[self.words[place].start : self.words[place].start + 6]
+        degree = self.text[self.starts[place] : self.starts[place] + 6]
         return folded(re.sub(r"[.\s]", "", degree.split(",")[0])) in _TITLES["after"]
 
     def _is_eponym(self, place: int) -> bool:
@@ -337,7 +341,7 @@ class _Walk:
         end = place + 1
         while end < len(self.words) and end < place + 4 and self._follows(end, _BLANK, _COMMA):
             word = self.words[end]
-            if not (word.is_capital and _is_known(word)) and word.key not in _SMALL["particle"]:
+            if not (word.is_capital and word.is_known) and word.key not in _SMALL["particle"]:
                 break
             end += 1
         while end > place + 1 and self.words[end - 1].key in _SMALL["particle"]:
@@ -355,8 +359,15 @@ class _Walk:
         """Whether there is a word at a place, after one of the gaps."""
         if not 0 < place < len(self.words):
             return False
-        start, end = self.words[place - 1].end, self.words[place].start
-        return end - start <= 6 and any(gap.match(self.text[start:end]) for gap in gaps)
+        start, end = self.ends[place - 1], self.starts[place]
+        if end - start > 6:
+            return False
+        between = self.text[start:end]
+        return any(gap.match(between) for gap in gaps)
+
+    def _is_dotted(self, place: int) -> bool:
+        end = self.ends[place]
+        return self.text[end : end + 1] == "."
 
     def _gap_is(self, place: int, gap: re.Pattern[str]) -> bool:
         """Whether what stands behind the word of a place is such a gap."""
@@ -372,17 +383,37 @@ def _is_plain_title(title: Word) -> bool:
     return title.key in _TITLES["plain"] and not (len(title.text) > 1 and title.is_shouted)
 
 
-def _could_be_name(word: Word) -> bool:
-    key = word.key.removesuffix("'s")
-    return len(word.text) > 1 and key not in _NOT_NAMES and key not in _EPONYM_NOUNS
-
-
-def _is_known(word: Word) -> bool:
-    """Whether it is on a list of names; of a double name one part is enough."""
-    parts = (word.key, *re.split("[-']", word.key))
-    return any(part in _FIRST or part in _LAST for part in parts) and _could_be_name(word)
-
-
 def _is_certain(word: Word) -> bool:
     """Whether it is a known name and no common word."""
-    return _is_known(word) and word.key not in _AMBIGUOUS
+    return word.is_known and word.key not in _AMBIGUOUS
+
+
+def _word(text: str) -> Word:
+    # Words repeat from text to text; longer ones are none, and would only be kept.
+    return _kept(text) if len(text) <= _LONGEST_KEPT else _read(text)
+
+
+def _read(text: str) -> Word:
+    key = folded(text)
+    plain = key.removesuffix("'s")
+    could_be_name = len(text) > 1 and plain not in _NOT_NAMES and plain not in _EPONYM_NOUNS
+    # Of a double name one part is enough.
+    listed = any(part in _EITHER for part in (key, *re.split("[-']", key)))
+    upper = text.isupper()
+    capital, shouted, initial = text[0].isupper(), len(text) > 1 and upper, len(text) == 1 and upper
+    # Without capitals only a first name stands alone; the rest is told by such a word before it.
+    alone = len(text) > 1 and key not in _NOT_NAMES and (capital or shouted or key in _FIRST)
+    told = key in _TITLE_WORDS or key in _INTRODUCED_BY or key in _RELATIVES
+    return Word(
+        text,
+        key,
+        capital,
+        shouted,
+        initial,
+        could_be_name,
+        is_known=listed and could_be_name,
+        may_begin=initial or alone or told,
+    )
+
+
+_kept = lru_cache(100_000)(_read)

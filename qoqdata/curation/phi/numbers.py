@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date
 from functools import partial
 
-from qoqdata.curation.phi.rule import Rule, Span, is_measured, matches, rule, said_before
+from qoqdata.curation.phi.cues import cue, first_run
+from qoqdata.curation.phi.rule import Rule, is_measured, rule, said_before
 from qoqdata.curation.phi.words import one_of, phrases, words
 
 # Groups of figures with a few letters, held together by one sign each.
@@ -37,12 +37,15 @@ def _is_number(match: re.Match[str], *, least: int) -> bool:
 
 
 def _introduced(name: str, introducers: frozenset[tuple[str, ...]]) -> Rule:
-    said = one_of(" ".join(phrase) for phrase in introducers)
+    said_so = [" ".join(phrase) for phrase in introducers]
+    said = one_of(said_so)
+    least = _FIGURES.get(name, 4)
     return rule(
         name,
         # The second half of a unit introduces nothing: `Glucose (mg/dL): 133.4`.
         rf"(?<![^\W_])(?<!\w/)(?:{said}){_END}{_LINK}{_VALUE}",
-        partial(_is_number, least=_FIGURES.get(name, 4)),
+        partial(_is_number, least=least),
+        cue=cue(begins=first_run(said_so), figures=least),
     )
 
 
@@ -107,32 +110,77 @@ def _is_iban(match: re.Match[str]) -> bool:
 
 RULES = (
     *(_introduced(name, introducers) for name, introducers in phrases("identifiers").items()),
-    rule("record_number", r"(?<!\w)(?:ID\s?[:=#]\s?|#\s?)[A-Z]{0,4}\d{6,14}(?!\w|\.\d)", case=True),
+    rule(
+        "record_number",
+        r"(?<!\w)(?:ID\s?[:=#]\s?|#\s?)[A-Z]{0,4}\d{6,14}(?!\w|\.\d)",
+        case=True,
+        cue=cue(figures=6, sign=r"ID\s?[:=#]|#", case=True),
+    ),
     # Identifiers whose form or check digit tells them without a word.
-    rule("national_id", r"(?<![\d-])(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])"),
-    rule("national_id", r"(?<!\w)(\d{8})-?([A-Z])(?!\w)", _is_dni, case=True),
-    rule("national_id", r"(?<!\w)[A-Z]{6}\d\d[ABCDEHLMPRST]\d\d[A-Z]\d{3}[A-Z](?!\w)"),
+    rule(
+        "national_id",
+        r"(?<![\d-])(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])",
+        cue=cue(begins=r"\d", figures=9),
+    ),
+    rule(
+        "national_id",
+        r"(?<!\w)(\d{8})-?([A-Z])(?!\w)",
+        _is_dni,
+        case=True,
+        cue=cue(begins=r"\d", figures=8),
+    ),
+    rule(
+        "national_id",
+        r"(?<!\w)[A-Z]{6}\d\d[ABCDEHLMPRST]\d\d[A-Z]\d{3}[A-Z](?!\w)",
+        cue=cue(begins=r"[A-Z]{6}\Z", figures=7),
+    ),
     rule(
         "national_id",
         r"(?<!\d)[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?\d[\dAB] ?\d{3} ?\d{3}(?: ?\d\d)?(?!\d)",
+        cue=cue(begins=r"\d", figures=12),
     ),
     rule(
         "national_id",
         r"(?<!\d)[1-9]\d{5}((?:19|20)\d\d)(\d\d)(\d\d)\d{3}[\dX](?!\d)",
         _is_chinese_id,
+        cue=cue(begins=r"\d", figures=17),
     ),
-    rule("national_id", r"(?<![\d.])\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)"),
-    rule("national_id", r"(?<!\d)\d{3}-\d{3}-\d{3} \d\d(?!\d)"),
-    rule("record_number", r"(?<![\d-])\d{3}[ -]\d{3}[ -]\d{4}(?![\d-])", _is_nhs),
-    rule("insurance_number", r"(?<!\w)(?:\d{4}[ -]){3}\d{4}(?![\w-])", _is_card),
+    rule(
+        "national_id",
+        r"(?<![\d.])\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)",
+        cue=cue(begins=r"\d", figures=11),
+    ),
+    rule("national_id", r"(?<!\d)\d{3}-\d{3}-\d{3} \d\d(?!\d)", cue=cue(begins=r"\d", figures=11)),
+    rule(
+        "record_number",
+        r"(?<![\d-])\d{3}[ -]\d{3}[ -]\d{4}(?![\d-])",
+        _is_nhs,
+        cue=cue(begins=r"\d", figures=10),
+    ),
+    rule(
+        "insurance_number",
+        r"(?<!\w)(?:\d{4}[ -]){3}\d{4}(?![\w-])",
+        _is_card,
+        cue=cue(begins=r"\d", figures=16),
+    ),
     rule(
         "insurance_number",
         r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)",
         _is_iban,
         case=True,
+        cue=cue(begins=r"[A-Z]{2}\Z", figures=2, case=True),
     ),
-    rule("uid", r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d{0,40})){5,30}(?!\w|\.\d)", _is_uid),
-    rule("uid", r"(?<![\w-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])"),
+    rule(
+        "uid",
+        r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d{0,40})){5,30}(?!\w|\.\d)",
+        _is_uid,
+        cue=cue(begins=r"\d", figures=6),
+    ),
+    rule(
+        "uid",
+        r"(?<![\w-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])",
+        cue=cue(begins=r"[0-9a-f]{1,8}\Z"),
+    ),
     # Telephones: by a word before them, with the sign of another country, in habits of writing.
     rule(
         "phone",
@@ -142,43 +190,53 @@ RULES = (
         r"(?P<value>\+?\(?\d{1,7}\)?(?:[\s./()-]{1,3}\d{1,8}){0,7}|\d{4,15})"
         r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?!\w|[.,]\d)",
         _is_said_telephone,
+        cue=cue(holds=rf"(?<![A-Za-z])(?:{first_run(words('telephones'))})", figures=4),
     ),
     rule(
         "phone",
         r"(?<![\w.+])(?:\+|00(?=[1-9]\d{0,2}[ ./-]))[1-9]\d{0,2}(?:[ ./-]?\(?\d{1,5}\)?){2,6}"
         r"(?!\w|[.,]\d)",
         _is_telephone,
+        cue=cue(figures=7, sign=r"\+[1-9]|00[1-9]"),
     ),
     rule(
         "phone",
         r"(?<![\w.(-])(?:1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ ./-])\d{3}[ .-]\d{4}(?![\w-]|[.,]\d)",
         _is_plain_telephone,
+        cue=cue(figures=10, sign=r"\d{3}[ .-]\d{4}"),
     ),
     rule(
         "phone",
         r"(?<![\w.-])\(0?\d{2,5}\)[ .-]?\d{3,5}[ .-]?\d{3,5}(?![\w-]|[.,]\d)",
         _is_telephone,
+        cue=cue(figures=8, sign=r"\(\d{2}"),
     ),
     rule(
         "phone",
         r"(?<!\w)(?:at|reach|dial|ring|contact|number|is)[\s:]{1,2}[2-9]\d\d[-.]\d{4}(?![\w-])",
+        cue=cue(begins=r"(?:at|reach|dial|ring|contact|number|is)\Z", figures=7),
     ),
-    rule("phone", r"(?<![\w.,-])0[1-9](?:[ .-]\d\d){4}(?![\w-]|[.,]\d)"),
+    rule(
+        "phone",
+        r"(?<![\w.,-])0[1-9](?:[ .-]\d\d){4}(?![\w-]|[.,]\d)",
+        cue=cue(begins="0", figures=10),
+    ),
     rule(
         "phone",
         r"(?<![\w.,-])0\d{2,4}(?:(?: ?/ ?|[ -])\d{3,8}|(?: ?/ ?)\d\d)(?:[ -]\d{2,6}){0,3}"
         r"(?![\w/-]|[.,]\d)",
         _is_telephone,
+        cue=cue(begins="0", figures=7),
     ),
     rule(
         "phone",
         r"(?<![A-Za-z0-9.])1[3-9]\d{9}(?![A-Za-z0-9]|\.\d)",
         lambda match: not is_measured(match),
+        cue=cue(figures=11, sign=r"1[3-9]\d{9}"),
     ),
-    rule("phone", r"(?<!\w)8[ -]?\(\d{3,5}\)[ -]?\d{1,3}[ -]\d\d[ -]\d\d(?!\d)"),
+    rule(
+        "phone",
+        r"(?<!\w)8[ -]?\(\d{3,5}\)[ -]?\d{1,3}[ -]\d\d[ -]\d\d(?!\d)",
+        cue=cue(begins="8", figures=9),
+    ),
 )
-
-
-def find(text: str) -> Iterator[Span]:
-    """Numbers of persons and devices in a text."""
-    return matches(RULES, text)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from qoqdata.curation.phi.cues import Cue
 from qoqdata.curation.phi.words import keyed_words, one_of, words
 
 
@@ -26,13 +27,15 @@ def _always(_match: re.Match[str]) -> bool:
 class Rule:
     """Matches of `pattern` of which `holds` is true are findings called `name`.
 
+    `cue` says what every text has that has such a match.
     No quantifier of a pattern is open where another one begins, so that a search over a text of n
     characters takes a number of steps that grows with n.
     """
 
     name: str
     pattern: re.Pattern[str]
-    holds: Callable[[re.Match[str]], bool] = _always
+    holds: Callable[[re.Match[str]], bool]
+    cue: Cue
 
 
 def rule(
@@ -40,18 +43,29 @@ def rule(
     pattern: str,
     holds: Callable[[re.Match[str]], bool] = _always,
     *,
+    cue: Cue,
     case: bool = False,
 ) -> Rule:
     """A rule from the text of its pattern; upper and lower case are one unless `case`."""
-    return Rule(name, re.compile(pattern, 0 if case else re.IGNORECASE), holds)
+    return Rule(name, re.compile(pattern, 0 if case else re.IGNORECASE), holds, cue)
 
 
-def matches(rules: Iterable[Rule], text: str) -> Iterator[Span]:
-    """What the rules find, rule by rule."""
-    for one in rules:
-        for match in one.pattern.finditer(text):
+def matches(one: Rule, text: str) -> Iterator[Span]:
+    """What a rule finds in a text."""
+    for match in one.pattern.finditer(text):
+        if one.holds(match):
+            yield Span(one.name, match.start(), match.end())
+
+
+def matches_at(one: Rule, text: str, places: Iterable[int]) -> Iterator[Span]:
+    """What a rule finds, if it finds nothing but at some of the places, which are in order."""
+    end = 0
+    for place in places:
+        # As a search does, on from the last match, whether it held or not.
+        if place >= end and (match := one.pattern.match(text, place)):
+            end = match.end()
             if one.holds(match):
-                yield Span(one.name, match.start(), match.end())
+                yield Span(one.name, match.start(), end)
 
 
 _UNIT = re.compile(

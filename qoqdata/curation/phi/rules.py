@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import chain
 
 from qoqdata.curation.phi import (
     addresses,
@@ -17,11 +18,18 @@ from qoqdata.curation.phi import (
     numbers,
 )
 from qoqdata.curation.phi.rule import Span
+from qoqdata.curation.phi.screen import Screen
 
 #: Raise it when a rule or list changes: what was scanned under older ones is scanned again.
 RULES_VERSION = 4
 
-_MODULES = (names, chinese, dates, ages, numbers, network, addresses, hospitals)
+#: Rules that are one pattern each. Most names, and mail, are found by walks.
+RULES = tuple(
+    rule
+    for module in (names, chinese, dates, ages, numbers, network, addresses, hospitals)
+    for rule in module.RULES
+)
+_SCREEN = Screen(RULES)
 
 #: A letter with the marks that follow it.
 _LETTER = re.compile("(?s:.)[\u0300-\u036f]*")
@@ -33,7 +41,7 @@ def find(text: str) -> tuple[Span, ...]:
     Letters and marks that Unicode writes apart count as one, as NFC has them.
     """
     plain, places_of = _composed(text)
-    found = (span for module in _MODULES for span in module.find(plain))
+    found: Iterable[Span] = chain(names.find(plain), network.find_mail(plain), _SCREEN.find(plain))
     if places_of is not None:
         found = (Span(s.rule, places_of[s.start], places_of[s.end]) for s in found)
     return merged(found)
