@@ -63,7 +63,7 @@ RULES = (
         rf"(?<![\w.,])\d{{1,5}}[a-z]?\s(?:[NSEW]\.?\s)?(?P<name>{_NAME})(?:\s{_NAME}){{0,2}}\s"
         rf"(?P<kind>{one_of(_STREETS['after'])})(?![\w-])",
         _is_street_by_number,
-        cue=cue(begins=r"\d"),
+        cue=cue(begins=r"\d", holds=rf"\A(?:{first_run(_STREETS['after'])})"),
     ),
     # Lindenstraße 14
     rule(
@@ -92,7 +92,7 @@ RULES = (
         rf"(?<![\w.,])\d{{1,4}}(?:\s?(?:bis|ter))?,?\s(?:{one_of(_STREETS['before'])})\s"
         rf"(?:{_LINK}){{0,3}}(?P<name>{_NAME})",
         _has_name,
-        cue=cue(begins=r"\d"),
+        cue=cue(begins=r"\d", holds=rf"\A(?:{first_run(_STREETS['before'])})"),
     ),
     rule(
         "address",
@@ -107,7 +107,7 @@ RULES = (
         rf"(?:\s(?:{_LINK}){{0,2}}{_NAME}){{0,4}}?,?\s"
         r"(?:(?:n[.º°]{1,2}|№|д\.|дом|nr\.?|num\.?)\s?)?\d{1,5}[a-z]?(?!\w|[.,]\d)",
         _is_street,
-        cue=cue(begins=first_run(_STREETS["before-number"]), figures=1),
+        cue=cue(begins=first_run(_STREETS["before-number"], end=""), figures=1),
     ),
     rule(
         "address",
@@ -118,7 +118,7 @@ RULES = (
         "address",
         rf"{_HAN}{{2,12}}(?:{one_of(_STREETS['han'])})[东西南北]?[\d一二三四五六七八九十]{{1,6}}"
         "(?:号|弄|栋|幢|室|单元)",
-        cue=cue(east=True),
+        cue=cue(east=True, sign="号|弄|栋|幢|室|单元"),
     ),
     rule(
         "address",
@@ -164,6 +164,6 @@ RULES = (
         "town",
         rf"(?:家住|居住于|户籍|籍贯|现住)[:：]?{_HAN}{{2,20}}"
         rf"|(?:{one_of(_PLACES['han-city'])})市?{_HAN}{{2,6}}[区县]",
-        cue=cue(east=True),
+        cue=cue(east=True, sign="家住|居住于|户籍|籍贯|现住|[区县]"),
     ),
 )

@@ -57,10 +57,12 @@ RULES = (
     rule(
         "old_age",
         rf"(?:^|[,;.(]\s?){_AGE}\s(?:ans|años|anni|anos|J\.)(?!\w)",
-        cue=cue(holds=rf"\A(?:{_AGE_RUN})"),
+        cue=cue(holds=r"\A(?:ans|años|anni|anos|J)\Z"),
     ),
-    rule("old_age", rf"(?:年龄|年齡)[\s:：]{{0,3}}{_AGE}(?!\d)", cue=cue(east=True)),
-    rule("old_age", rf"(?<!\d){_AGE}\s?[岁歲세]", cue=cue(east=True)),
+    rule(
+        "old_age", rf"(?:年龄|年齡)[\s:：]{{0,3}}{_AGE}(?!\d)", cue=cue(east=True, sign="年龄|年齡")
+    ),
+    rule("old_age", rf"(?<!\d){_AGE}\s?[岁歲세]", cue=cue(east=True, sign="[岁歲세]")),
     rule(
         "old_age",
         rf"{_START}(?:9\d|1[0-2]\d)\s?(?:yo)?[MF](?=\s(?:with|who|w/|h/o|s/p|pres|admit|here|found)|,|\.?$)",

@@ -64,23 +64,23 @@ RULES = (
         "named",
         rf"{_READER}\s{{1,2}}(?P<name>{_ANY}{_HAN}{{1,2}}){_END}",
         _is_name,
-        cue=cue(east=True),
+        cue=cue(east=True, sign=_READER),
     ),
     rule(
         "person",
         rf"(?<![主由等导引副])(?P<name>{_SAFE}){_HAN}{{0,2}}(?:{_TITLE})",
         _is_no_word,
-        cue=cue(east=True),
+        cue=cue(east=True, sign=_TITLE),
     ),
     rule(
         "person",
         rf"(?:(?<!{_HAN})|(?<=[请与找向]))(?P<name>[{''.join(_LISTS['titled'])}])(?:{_TITLE})",
-        cue=cue(east=True),
+        cue=cue(east=True, sign=_TITLE),
     ),
     rule(
         "person",
         rf"(?<!{_HAN})(?P<name>{_ANY}{_HAN}{{1,2}})[，,、\s]{{1,2}}(?:男|女)(?:性)?(?=[，,、。\s]|$)",
         _is_name,
-        cue=cue(east=True),
+        cue=cue(east=True, sign="[男女]"),
     ),
 )

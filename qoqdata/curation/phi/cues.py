@@ -28,14 +28,13 @@ _EAST = re.compile("[\u3000-\u9fff\uac00-\ud7af]")
 class Cue:
     """What a text has wherever its rule finds something; all that is given has to hold.
 
-    begins   pattern searched for in the run at whose first character every match begins
-    holds    pattern searched for in runs, one of which every match has, maybe among others
+    begins   pattern that is searched for in the run at whose first character every match begins
+    holds    pattern that is searched for in runs, one of which lies in every match
     figures  figures that a text has at least
-    sign     pattern that is searched for in the text: a rare sign first, or it costs too much
-    east     a match has a sign of East Asia; beside `begins` or `holds`: if it is none of theirs
+    sign     pattern that is searched for in a text; one that begins with a rare sign costs little
+    east     a match has a sign of East Asia, or is one that `begins` tells
 
-    Of neither `begins`, `holds` nor `sign` the rule searches every text. A run of figures is seen
-    by its first FIGURES_SEEN.
+    A run of figures is seen by its first FIGURES_SEEN.
     """
 
     begins: re.Pattern[str] | None = None
@@ -43,11 +42,6 @@ class Cue:
     figures: int = 0
     sign: re.Pattern[str] | None = None
     east: bool = False
-
-    @property
-    def run(self) -> re.Pattern[str] | None:
-        """The pattern of runs, if there is one."""
-        return self.begins or self.holds
 
 
 def cue(
@@ -73,11 +67,12 @@ def cue(
     )
 
 
-def first_run(choices: Iterable[str]) -> str:
+def first_run(choices: Iterable[str], end: str = r"\Z") -> str:
     """A pattern of the run that begins at one of the choices.
 
-    A choice that is one run may be the start of a longer one; a longer choice ends its first run.
-    Raises ValueError where a choice begins with no letter and no figure.
+    A choice that is one run is followed by `end`, so the run ends with it unless told otherwise; a
+    longer choice ends its first run. Raises ValueError where a choice begins with neither letter
+    nor figure.
     """
     open_: set[str] = set()
     closed: set[str] = set()
@@ -86,7 +81,7 @@ def first_run(choices: Iterable[str]) -> str:
         if run is None:
             raise ValueError(f"{choice!r} begins with neither letter nor figure")
         (open_ if run[0] == choice else closed).add(run[0])
-    parts = [one_of(open_)] if open_ else []
+    parts = [rf"(?:{one_of(open_)}){end}"] if open_ else []
     if closed:
         parts.append(rf"(?:{one_of(closed)})\Z")
     return "|".join(parts)

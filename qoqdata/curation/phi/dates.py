@@ -12,7 +12,7 @@ _YEAR = r"(?:19|20)\d\d"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTHS = frozenset().union(*keyed_words("months").values())
 _MONTH = f"(?P<month>{one_of(_MONTHS)})"
-_MONTH_RUN = rf"(?:{first_run(_MONTHS)})\Z"
+_MONTH_RUN = first_run(_MONTHS)
 #: What begins with figures and with no sign before them.
 _FIGURE = r"\d"
 
@@ -102,19 +102,19 @@ RULES = (
         rf"(?<![\w.,/-]){_DAY}{_ORDINAL}(?P<gap>[\s./-]{{0,3}})(?:(?:de|of|di)\s)?{_MONTH}\b\.?"
         rf"(?:[\s.,/-]{{0,3}}(?:del?\s)?(?P<year>{_YEAR}|'?\d\d))?(?!\w|[.,]\d)",
         _day_first,
-        cue=cue(begins=_FIGURE),
+        cue=cue(begins=_FIGURE, holds=rf"\A{_ORDINAL}(?:{_MONTH_RUN})"),
     ),
     rule(
         "date",
         rf"(?<!\w)(?:{one_of(_CALENDAR['feast'])})"
         rf"(?:\s(?:day|eve|sunday|monday))?,?\s(?:of\s)?{_YEAR}(?!\d)",
-        cue=cue(begins=rf"(?:{first_run(_CALENDAR['feast'])})\Z", figures=4),
+        cue=cue(begins=first_run(_CALENDAR["feast"]), figures=4),
     ),
     # A month runs into its year where no blank is: 17JAN2024.
     rule(
         "date",
         rf"(?<!\w){_DAY}(?P<month>{one_of(_MONTHS)}){_YEAR}(?!\w)",
-        cue=cue(begins=_FIGURE, figures=5),
+        cue=cue(begins=_FIGURE, holds=rf"\A(?:{_MONTH_RUN})", figures=5),
     ),
     rule(
         "date",
@@ -147,7 +147,7 @@ RULES = (
         r"[\s:.,(-]{1,3}(?P<a>\d{1,2})/(?P<b>\d{1,2})"
         r"(?![\d/.%]|\sof\b)",
         _day_and_month,
-        cue=cue(begins=rf"(?:{first_run(_CALENDAR['strong'] | _CALENDAR['weak'])})\Z", figures=2),
+        cue=cue(begins=first_run(_CALENDAR["strong"] | _CALENDAR["weak"]), figures=2),
     ),
     rule(
         "date",
@@ -158,7 +158,7 @@ RULES = (
     rule(
         "date",
         rf"(?<!\w){_ORDINALS}\s(?:day\s)?of\s{_MONTH}(?!\w)",
-        cue=cue(begins=rf"(?:{first_run(_CALENDAR['ordinal'])})\Z"),
+        cue=cue(begins=first_run(_CALENDAR["ordinal"])),
     ),
     rule(
         "date",
@@ -170,11 +170,11 @@ RULES = (
         "date",
         r"(?:\d{4}|[〇零一二三四五六七八九]{4})\s?[年년]\s?"
         rf"(?:\d{{1,2}}|{_HAN})\s?[月월](?:\s?(?:\d{{1,2}}|{_HAN})\s?[日号號일])?",
-        cue=cue(east=True),
+        cue=cue(east=True, sign="[年년]"),
     ),
     rule(
         "date",
         rf"(?<![\d一二三四五六七八九十])(?:\d{{1,2}}|{_HAN})\s?[月월]\s?(?:\d{{1,2}}|{_HAN})\s?[日号號일]",
-        cue=cue(east=True),
+        cue=cue(east=True, sign="[月월]"),
     ),
 )

@@ -55,7 +55,7 @@ RULES = (
         rf"(?:(?:{one_of(_HOSPITALS['between'])})\s){{0,2}}(?P<link>{_LINK}){{0,3}}"
         rf"(?P<name>{_SAINT}{_NAME})",
         _is_named_after,
-        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['named'] | _SMALL)})|klinikum"),
+        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['named'] | _SMALL)})|klinikum\Z"),
     ),
     rule(
         "hospital",
@@ -79,7 +79,7 @@ RULES = (
     rule(
         "hospital",
         rf"(?:{one_of(_PLACES['han-city'])}|{_HAN}{{1,5}}[省市县区]|{_HAN}{{2,6}}大学){_HAN}{{0,12}}医院",
-        cue=cue(east=True),
+        cue=cue(east=True, sign="医院"),
     ),
     rule(
         "hospital",
@@ -88,6 +88,8 @@ RULES = (
         cue=cue(begins=first_run(_HOSPITALS["famous"])),
     ),
     rule(
-        "hospital", rf"(?:{one_of(_PLACES['han-hospital'])}){_HAN}{{0,6}}医院", cue=cue(east=True)
+        "hospital",
+        rf"(?:{one_of(_PLACES['han-hospital'])}){_HAN}{{0,6}}医院",
+        cue=cue(east=True, sign="医院"),
     ),
 )

@@ -75,6 +75,8 @@ class Word(NamedTuple):
     is_initial: bool
     could_be_name: bool
     is_known: bool
+    is_patronymic: bool
+    is_slavic: bool
     may_begin: bool
 
 
@@ -186,9 +188,7 @@ class Walk:
         if kind == "person" and self.words[first].key in _SMALL["common"]:
             # By, with, per: the name has to be one.
             return (
-                self._until(place)
-                if pair and word.is_known and not self._is_eponym(pair)
-                else None
+                self._until(place) if pair and word.is_known and not self._is_eponym(pair) else None
             )
         if _is_certain(word) and not self._is_eponym(place + 1):
             return self._until(place)
@@ -240,12 +240,12 @@ class Walk:
             return self._after_initial(place)
         if len(word.text) < 2 or word.key in _NOT_NAMES:
             return None
-        if _PATRONYMIC.search(word.key) and word.is_capital:
+        if word.is_patronymic and word.is_capital:
             return place + 1
         if (
             word.is_capital
+            and (word.key in _LAST or word.is_slavic)
             and self._initials_follow(place)
-            and (word.key in _LAST or _SLAVIC.search(word.key))
         ):
             return place + 1
         end = self._pair(place)
@@ -412,6 +412,8 @@ def _read(text: str) -> Word:
         initial,
         could_be_name,
         is_known=listed and could_be_name,
+        is_patronymic=_PATRONYMIC.search(key) is not None,
+        is_slavic=_SLAVIC.search(key) is not None,
         may_begin=initial or alone or told,
     )
 

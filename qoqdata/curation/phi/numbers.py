@@ -20,7 +20,8 @@ _LINK = (
     r"|ist|est|es|n[º°o.]{1,2}|№|号码?|為|为)(?![^\W\d_])){0,3}[\s.:：#=()№°º-]{0,5}"
 )
 # A word of letters ends before its number, but for MRN and in scripts without blanks.
-_END = r"(?:(?<=[^\x00-\x7f])|(?<=mrn)|(?<=#)|(?!\w))"
+_AFTER = r"(?<=[^\x00-\x7f])|(?<=mrn)"
+_END = rf"(?:{_AFTER}|(?<=#)|(?!\w))"
 #: Figures that a number of a kind has at least, else four.
 _FIGURES = {"vehicle": 2}
 
@@ -45,7 +46,7 @@ def _introduced(name: str, introducers: frozenset[tuple[str, ...]]) -> Rule:
         # The second half of a unit introduces nothing: `Glucose (mg/dL): 133.4`.
         rf"(?<![^\W_])(?<!\w/)(?:{said}){_END}{_LINK}{_VALUE}",
         partial(_is_number, least=least),
-        cue=cue(begins=first_run(said_so), figures=least),
+        cue=cue(begins=first_run(said_so, end=rf"(?:{_AFTER}|\Z)"), figures=least),
     )
 
 
@@ -57,6 +58,11 @@ def _is_said_telephone(match: re.Match[str]) -> bool:
     return 4 <= len(_figures(match["value"])) <= 17 and not is_measured(match)
 
 
+#: A word of telephones runs into the one that leads to its number, or ends: `telno. 12345`.
+_TO_NUMBER = (
+    r"(?:no|number|nr|at|is|to|unter|au|al|le|de|du|di|da|fijo|fixe|fisso|privat|dienstlich|home|work"
+    r"|office)?\Z"
+)
 _QUANTITY = re.compile(
     r"(?:doses?|flow|values?|range|series|b|cells?|counts?|matrix|size|weight)\W{0,3}$",
     re.IGNORECASE,
@@ -190,7 +196,9 @@ RULES = (
         r"(?P<value>\+?\(?\d{1,7}\)?(?:[\s./()-]{1,3}\d{1,8}){0,7}|\d{4,15})"
         r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?!\w|[.,]\d)",
         _is_said_telephone,
-        cue=cue(holds=rf"(?<![A-Za-z])(?:{first_run(words('telephones'))})", figures=4),
+        cue=cue(
+            holds=rf"(?<![A-Za-z])(?:{first_run(words('telephones'), end=_TO_NUMBER)})", figures=4
+        ),
     ),
     rule(
         "phone",

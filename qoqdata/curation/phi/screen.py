@@ -25,14 +25,22 @@ class Screen:
         self._anywhere: list[Rule] = []
         self._east: list[Rule] = []
         for one in rules:
-            if one.cue.run is not None:
-                by_run.setdefault(one.cue.run, []).append(one)
+            run = one.cue.begins or one.cue.holds
+            if run is not None:
+                by_run.setdefault(run, []).append(one)
+                if one.cue.holds is not None:
+                    by_run.setdefault(one.cue.holds, [])
             if one.cue.east:
                 self._east.append(one)
-            elif one.cue.run is None:
+            elif run is None:
                 self._anywhere.append(one)
         self._cues = list(by_run)
-        self._rules = list(by_run.values())
+        number = {run: number for number, run in enumerate(self._cues)}
+        #: Of each cue its rules, and the cue that has to be given beside it.
+        self._rules = [
+            [(one, None if one.cue.holds is None else number[one.cue.holds]) for one in some]
+            for some in by_run.values()
+        ]
         self._known: dict[str, tuple[int, ...]] = {}
 
     def find(self, text: str) -> Iterator[Span]:
@@ -41,8 +49,10 @@ class Screen:
         east = has_east(text)
         searched = self._anywhere + self._east if east else self._anywhere
         for number, found in places.items():
-            for one in self._rules[number]:
+            for one, beside in self._rules[number]:
                 if figures < one.cue.figures or (east and one.cue.east):
+                    continue
+                if beside is not None and beside not in places:
                     continue
                 if one.cue.begins is not None:
                     yield from matches_at(one, text, found)
