@@ -44,27 +44,40 @@ def _findings(
     dataset: Dataset, name: str, path: str, recogniser: Recogniser | None
 ) -> pl.DataFrame:
     """The findings in one column; of columns without any nothing is read but their texts."""
-    texts = dataset.files.leaves([path])[name.split(".")[0]]
+    leaf = name.split(".")[0]
     # Questions repeat by the million: each distinct text is searched once.
-    found = [row for text in _distinct(texts) for row in _rows(text, recogniser)]
+    found = [
+        row
+        for text in _distinct(dataset.files.leaves([path])[leaf])
+        for row in _rows(text, recogniser)
+    ]
     if not found:
         return pl.DataFrame(schema=FINDINGS)
     types = {"text": pl.String, **{name: FINDINGS[name] for name in _OF_TEXT}}
     by_text = pl.DataFrame(found, schema=types, orient="row")
-    records = pl.DataFrame(dataset.files.leaves(["id", "source"])).select("id", "source")
-    frame = _members(records.with_columns(text=pl.Series(pl.from_arrow(texts))))
+    table = dataset.files.leaves(["id", "source", path])
+    frame = pl.DataFrame(table.select(["id", "source"]))
+    frame = _members(frame.with_columns(text=pl.Series(pl.from_arrow(table[leaf]))))
     hits = frame.join(by_text, on="text", how="inner").with_columns(column=pl.lit(name))
     return hits.select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())
 
 
-def _distinct(column: pa.ChunkedArray) -> set[str]:
-    """The strings of a column, of whatever lists and structures they are in."""
-    found: set[str] = set()
-    for chunk in column.chunks:
-        while not pa.types.is_string(chunk.type):
-            chunk = chunk.flatten() if pa.types.is_list(chunk.type) else pc.struct_field(chunk, [0])
-        found.update(text for text in chunk.unique().to_pylist() if text is not None)
-    return found
+def _distinct(column: pa.ChunkedArray) -> Iterator[str]:
+    """The strings of a column, of whatever lists and structures they are in, each once.
+
+    They stay in one table, out of which a part at a time is made strings of Python, which need
+    twice the memory or more.
+    """
+    parts = [_strings(chunk).unique() for chunk in column.chunks]
+    texts = pl.Series(pl.from_arrow(pa.chunked_array(parts, pa.string())))
+    for part in texts.unique().drop_nulls().to_frame().iter_slices(_PART):
+        yield from part.to_series()
+
+
+def _strings(chunk: pa.Array) -> pa.StringArray:
+    while not pa.types.is_string(chunk.type):
+        chunk = chunk.flatten() if pa.types.is_list(chunk.type) else pc.struct_field(chunk, [0])
+    return chunk
 
 
 def _members(frame: pl.DataFrame) -> pl.DataFrame:
@@ -81,6 +94,8 @@ def _members(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.drop_nulls("text")
 
 
+#: Texts that are strings of Python at a time.
+_PART = 10_000
 _OF_TEXT = ("language", "rule", "start", "length")
 
 
