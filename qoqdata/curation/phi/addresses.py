@@ -71,7 +71,7 @@ RULES = (
         rf"(?<![\w-])(?P<name>[^\W\d_][\w.-]{{0,40}}?[-\s]?(?:{one_of(_STREETS['glued'])}))"
         r"\s\d{1,4}(?:[-/]\d{1,4})?\s?[a-z]?(?!\w|[.,]\d)",
         _is_glued,
-        cue=cue(holds=rf"(?:{_GLUED})\Z", figures=1, sign=rf"(?:{_GLUED})\.?\s\d"),
+        cue=cue(holds=rf"(?:{_GLUED})\Z", reach=42, figures=1, sign=rf"(?:{_GLUED})\.?\s\d"),
     ),
     # wohnt Am Alten Markt 3a
     rule(

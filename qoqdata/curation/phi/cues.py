@@ -30,6 +30,8 @@ class Cue:
 
     begins   pattern that is searched for in the run at whose first character every match begins
     holds    pattern that is searched for in runs, one of which lies in every match
+    reach    characters before the run of `holds`, or in it, where a match begins: with a letter or
+             figure, and behind none of A to Z; None: it may begin anywhere
     figures  figures that a text has at least
     sign     pattern that is searched for in a text; one that begins with a rare sign costs little
     east     a match has a sign of East Asia, or is one that `begins` tells
@@ -39,6 +41,7 @@ class Cue:
 
     begins: re.Pattern[str] | None = None
     holds: re.Pattern[str] | None = None
+    reach: int | None = None
     figures: int = 0
     sign: re.Pattern[str] | None = None
     east: bool = False
@@ -48,6 +51,7 @@ def cue(
     *,
     begins: str | None = None,
     holds: str | None = None,
+    reach: int | None = None,
     figures: int = 0,
     sign: str | None = None,
     east: bool = False,
@@ -61,6 +65,7 @@ def cue(
     return Cue(
         None if begins is None else re.compile(rf"\A(?:{begins})", flags),
         None if holds is None else re.compile(holds, flags),
+        reach,
         figures,
         None if sign is None else re.compile(sign, flags),
         east,

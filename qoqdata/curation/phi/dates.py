@@ -88,7 +88,7 @@ RULES = (
         r"(?<![\d./-])(?P<a>\d{1,4})\s?(?P<sep>[-/.])\s?(?P<b>\d{1,2})\s?(?P=sep)\s?(?P<c>\d{2,4})"
         r"(?![\d/]|[-.]\d)",
         _in_figures,
-        cue=cue(begins=_FIGURE, figures=4),
+        cue=cue(begins=_FIGURE, figures=4, sign=r"[-/.]\s?\d{1,2}\s?[-/.]\s?\d\d"),
     ),
     rule(
         "date",
@@ -133,13 +133,13 @@ RULES = (
         "date",
         rf"(?<![\d./-])(?P<m>0?[1-9]|1[0-2])\s?(?P<sep>[/.-])\s?{_YEAR}(?![\d/]|[.,-]\d)",
         _month_stroke_year,
-        cue=cue(begins=_FIGURE, figures=5),
+        cue=cue(begins=r"(?:0?[1-9]|1[0-2])\Z", figures=5, sign=rf"[/.-]\s?{_YEAR}"),
     ),
     rule(
         "date",
         rf"(?<![\d./-]){_YEAR}(?P<sep>[/.-])(?P<m>0[1-9]|1[0-2])(?![\d/]|[.,-]\d)",
         _month_stroke_year,
-        cue=cue(begins=_FIGURE, figures=6),
+        cue=cue(begins=rf"{_YEAR}\Z", figures=6, sign=rf"{_YEAR}[/.-]"),
     ),
     rule(
         "date",

@@ -47,7 +47,7 @@ RULES = (
         rf"(?<!\w)(?P<name>(?:{_NAME}(?:\s(?:of|the|and|&)){{0,2}}\s){{1,5}}?)"
         rf"(?P<kind>{one_of(_HOSPITALS['kind'])})(?!\w)",
         _is_hospital,
-        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['kind'])})"),
+        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['kind'])})", reach=250),
     ),
     rule(
         "hospital",
@@ -55,7 +55,7 @@ RULES = (
         rf"(?:(?:{one_of(_HOSPITALS['between'])})\s){{0,2}}(?P<link>{_LINK}){{0,3}}"
         rf"(?P<name>{_SAINT}{_NAME})",
         _is_named_after,
-        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['named'] | _SMALL)})|klinikum\Z"),
+        cue=cue(holds=rf"\A(?:{first_run(_HOSPITALS['named'] | _SMALL)})|klinikum\Z", reach=30),
     ),
     rule(
         "hospital",
@@ -69,7 +69,7 @@ RULES = (
         r"(?<!\w)(?P<name>[^\W\d_][\w.]{0,30})(?:-[^\W\d_]\w{1,30}){0,3}-"
         r"(?:krankenhaus|hospital|klinik|spital|klinikum)(?!\w)",
         lambda match: is_named(match[0]) and folded(match["name"]) not in _PLACES["clinic"],
-        cue=cue(holds=r"\A(?:krankenhaus|hospital|klinik|spital|klinikum)\Z"),
+        cue=cue(holds=r"\A(?:krankenhaus|hospital|klinik|spital|klinikum)\Z", reach=128),
     ),
     rule(
         "hospital",

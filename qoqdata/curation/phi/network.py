@@ -47,22 +47,22 @@ RULES = (
         "ip_address",
         r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)",
         _is_address,
-        cue=cue(begins=r"\d", figures=4),
+        cue=cue(begins=r"\d", figures=4, sign=r"\.\d{1,3}\.\d"),
     ),
     rule(
         "ip_address",
         r"(?<![\w:])(?:[0-9a-f]{1,4}:){5,7}[0-9a-f]{1,4}(?![\w:])",
-        cue=cue(begins=_HEXADECIMAL),
+        cue=cue(begins=_HEXADECIMAL, sign=r":[0-9a-f]{1,4}:[0-9a-f]"),
     ),
     rule(
         "ip_address",
         r"(?<![\w:])(?:[0-9a-f]{1,4}:){2,6}:[0-9a-f]{1,4}(?![\w:])",
-        cue=cue(begins=_HEXADECIMAL),
+        cue=cue(begins=_HEXADECIMAL, sign="::"),
     ),
     rule(
         "ip_address",
         r"(?<![\w:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:-])",
-        cue=cue(begins=_HEXADECIMAL),
+        cue=cue(begins=_HEXADECIMAL, sign=r"[:-][0-9a-f]{2}[:-][0-9a-f]{2}[:-]"),
     ),
     rule(
         "email",

@@ -126,14 +126,14 @@ RULES = (
     rule(
         "national_id",
         r"(?<![\d-])(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])",
-        cue=cue(begins=r"\d", figures=9),
+        cue=cue(begins=r"\d{3}\Z", figures=9, sign=r"-\d\d-\d"),
     ),
     rule(
         "national_id",
         r"(?<!\w)(\d{8})-?([A-Z])(?!\w)",
         _is_dni,
         case=True,
-        cue=cue(begins=r"\d", figures=8),
+        cue=cue(begins=r"\d{4}", figures=8),
     ),
     rule(
         "national_id",
@@ -143,31 +143,35 @@ RULES = (
     rule(
         "national_id",
         r"(?<!\d)[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?\d[\dAB] ?\d{3} ?\d{3}(?: ?\d\d)?(?!\d)",
-        cue=cue(begins=r"\d", figures=12),
+        cue=cue(begins=r"[12](?:\Z|\d\d)", figures=12),
     ),
     rule(
         "national_id",
         r"(?<!\d)[1-9]\d{5}((?:19|20)\d\d)(\d\d)(\d\d)\d{3}[\dX](?!\d)",
         _is_chinese_id,
-        cue=cue(begins=r"\d", figures=17),
+        cue=cue(begins=r"\d{4}", figures=17),
     ),
     rule(
         "national_id",
         r"(?<![\d.])\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)",
-        cue=cue(begins=r"\d", figures=11),
+        cue=cue(begins=r"\d{3}\Z", figures=11, sign=r"\.\d{3}-\d\d"),
     ),
-    rule("national_id", r"(?<!\d)\d{3}-\d{3}-\d{3} \d\d(?!\d)", cue=cue(begins=r"\d", figures=11)),
+    rule(
+        "national_id",
+        r"(?<!\d)\d{3}-\d{3}-\d{3} \d\d(?!\d)",
+        cue=cue(begins=r"\d", figures=11, sign=r"-\d{3}-\d{3} \d\d"),
+    ),
     rule(
         "record_number",
         r"(?<![\d-])\d{3}[ -]\d{3}[ -]\d{4}(?![\d-])",
         _is_nhs,
-        cue=cue(begins=r"\d", figures=10),
+        cue=cue(begins=r"\d{3}\Z", figures=10),
     ),
     rule(
         "insurance_number",
         r"(?<!\w)(?:\d{4}[ -]){3}\d{4}(?![\w-])",
         _is_card,
-        cue=cue(begins=r"\d", figures=16),
+        cue=cue(begins=r"\d{4}", figures=16),
     ),
     rule(
         "insurance_number",
@@ -180,12 +184,12 @@ RULES = (
         "uid",
         r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d{0,40})){5,30}(?!\w|\.\d)",
         _is_uid,
-        cue=cue(begins=r"\d", figures=6),
+        cue=cue(begins=r"[0-2]\Z", figures=6, sign=r"\.\d{1,41}\.\d{1,41}\.\d"),
     ),
     rule(
         "uid",
         r"(?<![\w-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])",
-        cue=cue(begins=r"[0-9a-f]{1,8}\Z"),
+        cue=cue(begins=r"[0-9a-f]{1,8}\Z", sign=r"-[0-9a-f]{4}-[0-9a-f]{4}-"),
     ),
     # Telephones: by a word before them, with the sign of another country, in habits of writing.
     rule(
@@ -197,7 +201,9 @@ RULES = (
         r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?!\w|[.,]\d)",
         _is_said_telephone,
         cue=cue(
-            holds=rf"(?<![A-Za-z])(?:{first_run(words('telephones'), end=_TO_NUMBER)})", figures=4
+            holds=rf"(?<![A-Za-z])(?:{first_run(words('telephones'), end=_TO_NUMBER)})",
+            reach=0,
+            figures=4,
         ),
     ),
     rule(
@@ -217,7 +223,7 @@ RULES = (
         "phone",
         r"(?<![\w.-])\(0?\d{2,5}\)[ .-]?\d{3,5}[ .-]?\d{3,5}(?![\w-]|[.,]\d)",
         _is_telephone,
-        cue=cue(figures=8, sign=r"\(\d{2}"),
+        cue=cue(figures=8, sign=r"\(\d{2,6}\)"),
     ),
     rule(
         "phone",

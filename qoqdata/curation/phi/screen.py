@@ -13,6 +13,9 @@ _LONGEST = 40
 #: Runs that are remembered; then they are forgotten and begun anew.
 _MOST = 100_000
 
+#: What a reach tells: a letter or figure, behind none of A to Z.
+_START = re.compile(r"(?<![A-Za-z])\w")
+
 
 class Screen:
     """Rules by their cues. What it finds is what each rule finds alone, in no order.
@@ -41,7 +44,9 @@ class Screen:
             [(one, None if one.cue.holds is None else number[one.cue.holds]) for one in some]
             for some in by_run.values()
         ]
-        self._known: dict[str, tuple[int, ...]] = {}
+        #: Sets of cues that runs give, by number; the first is of none.
+        self._sets: list[tuple[int, ...]] = [()]
+        self._known: dict[str, int] = {}
 
     def find(self, text: str) -> Iterator[Span]:
         """What the rules find in a text."""
@@ -54,9 +59,13 @@ class Screen:
                     continue
                 if beside is not None and beside not in places:
                     continue
+                if one.cue.sign is not None and not one.cue.sign.search(text):
+                    continue
                 if one.cue.begins is not None:
                     yield from matches_at(one, text, found)
-                elif one.cue.sign is None or one.cue.sign.search(text):
+                elif one.cue.reach is not None:
+                    yield from matches_at(one, text, _near(text, found, one.cue.reach))
+                else:
                     yield from matches(one, text)
         for one in searched:
             sign = one.cue.sign
@@ -65,7 +74,7 @@ class Screen:
 
     def _look(self, text: str) -> tuple[dict[int, list[int]], int]:
         """Where the runs are that give each cue, and how many figures the text has."""
-        by_cues: dict[tuple[int, ...], list[int]] = {}
+        by_set: dict[int, list[int]] = {}
         figures = 0
         known = self._known
         for run in RUN.finditer(text):
@@ -73,21 +82,36 @@ class Screen:
             if run.lastindex:
                 figures += len(word)
                 word = word[:FIGURES_SEEN]
-            cues = known.get(word)
-            if cues is None:
-                cues = self._cues_of(word)
-            if cues:
-                by_cues.setdefault(cues, []).append(run.start())
+            given = known.get(word)
+            if given is None:
+                given = self._set_of(word)
+            if given:
+                by_set.setdefault(given, []).append(run.start())
         places: dict[int, list[int]] = {}
-        for cues, some in by_cues.items():
-            for number in cues:
+        for given, some in by_set.items():
+            for number in self._sets[given]:
                 places[number] = sorted(places[number] + some) if number in places else some
         return places, figures
 
-    def _cues_of(self, word: str) -> tuple[int, ...]:
+    def _set_of(self, word: str) -> int:
+        """The number of the set of cues that a run gives."""
         cues = tuple(number for number, cue in enumerate(self._cues) if cue.search(word))
+        if cues not in self._sets:
+            self._sets.append(cues)
+        given = self._sets.index(cues)
         if len(word) <= _LONGEST:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            self._known[word] = cues
-        return cues
+            self._known[word] = given
+        return given
+
+
+def _near(text: str, places: Iterable[int], reach: int) -> Iterator[int]:
+    """Where a match may begin that holds a run at one of the places; each once, in order."""
+    done = 0
+    for place in places:
+        run = RUN.match(text, place)
+        assert run is not None
+        for start in _START.finditer(text, max(done, place - reach), run.end()):
+            yield start.start()
+        done = run.end()

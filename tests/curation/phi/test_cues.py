@@ -130,6 +130,25 @@ def test_a_wrong_cue_is_told(pattern: str, wrong: object, text: str) -> None:
     assert (sorted(Screen([one]).find(text)) == alone(one, text)) is (text == "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Names as long as the pattern lets them be, so that the match begins as far before as it may.
+        f"{('A' + 'b' * 40 + ' and the ') * 5}Hospital",
+        f"A_{'a_' * 14}klinikum Aachen",
+        f"A{'.' * 30}{('-A' + '1' * 30) * 3}-Klinik",
+        f"A{'.' * 40} weg 5",
+    ],
+)
+def test_a_match_begins_as_far_before_its_run_as_it_may(text: str) -> None:
+    of_all = [(one, span) for one in RULES for span in alone(one, text)]
+    ((one, span),) = [(one, span) for one, span in of_all if one.cue.reach]
+    assert (span.start, span.end) == (0, len(text))
+    assert list(Screen([one]).find(text)) == [span]
+    nearer = replace(one, cue=replace(one.cue, reach=(one.cue.reach or 0) - 1))
+    assert list(Screen([nearer]).find(text)) != [span]
+
+
 def test_a_search_goes_on_behind_a_match_that_does_not_hold() -> None:
     one = rule("some", r"(?<!\w)\d \d", lambda match: match[0] != "1 2", cue=cue(begins=r"\d"))
     assert list(Screen([one]).find("1 2 3 4")) == alone(one, "1 2 3 4") == [Span("some", 4, 7)]
