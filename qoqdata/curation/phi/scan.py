@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 import pyarrow as pa
@@ -46,15 +46,10 @@ def _findings(
     """The findings in one column; of columns without any nothing is read but their texts."""
     leaf = name.split(".")[0]
     # Questions repeat by the million: each distinct text is searched once.
-    found = [
-        row
-        for text in _distinct(dataset.files.leaves([path])[leaf])
-        for row in _rows(text, recogniser)
-    ]
-    if not found:
+    parts = _distinct(dataset.files.leaves([path])[leaf].chunks)
+    by_text = pl.concat([_by_text(part, recogniser) for part in parts] or [_by_text([], None)])
+    if by_text.is_empty():
         return pl.DataFrame(schema=FINDINGS)
-    types = {"text": pl.String, **{name: FINDINGS[name] for name in _OF_TEXT}}
-    by_text = pl.DataFrame(found, schema=types, orient="row")
     table = dataset.files.leaves(["id", "source", path])
     frame = pl.DataFrame(table.select(["id", "source"]))
     frame = _members(frame.with_columns(text=pl.Series(pl.from_arrow(table[leaf]))))
@@ -62,16 +57,20 @@ def _findings(
     return hits.select(pl.col(name).cast(kind) for name, kind in FINDINGS.items())
 
 
-def _distinct(column: pa.ChunkedArray) -> Iterator[str]:
-    """The strings of a column, of whatever lists and structures they are in, each once.
+def _distinct(chunks: list[pa.Array]) -> Iterator[pl.Series]:
+    """The strings of a column, of whatever lists and structures they are in, each once, some at a time.
 
-    They stay in one table, out of which a part at a time is made strings of Python, which need
-    twice the memory or more.
+    The chunks are taken from their list, so that each goes when its strings are had.
     """
-    parts = [_strings(chunk).unique() for chunk in column.chunks]
-    texts = pl.Series(pl.from_arrow(pa.chunked_array(parts, pa.string())))
-    for part in texts.unique().drop_nulls().to_frame().iter_slices(_PART):
-        yield from part.to_series()
+    parts = []
+    while chunks:
+        parts.append(_strings(chunks.pop()).unique())
+    # As they are: together in one piece they would be there twice.
+    texts = pl.Series(pl.from_arrow(pa.chunked_array(parts, pa.string()), rechunk=False))
+    parts.clear()
+    firsts = texts.arg_unique()
+    for start in range(0, len(firsts), _PART):
+        yield texts.gather(firsts[start : start + _PART]).drop_nulls()
 
 
 def _strings(chunk: pa.Array) -> pa.StringArray:
@@ -94,9 +93,16 @@ def _members(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.drop_nulls("text")
 
 
-#: Texts that are strings of Python at a time.
+#: Texts that are strings of Python at a time, which need far more memory than a column.
 _PART = 10_000
 _OF_TEXT = ("language", "rule", "start", "length")
+
+
+def _by_text(texts: Iterable[str], recogniser: Recogniser | None) -> pl.DataFrame:
+    """The findings in texts, a row each: the text, and the columns of FINDINGS that it tells."""
+    found = [row for text in texts for row in _rows(text, recogniser)]
+    types = {"text": pl.String, **{name: FINDINGS[name] for name in _OF_TEXT}}
+    return pl.DataFrame(found, schema=types, orient="row")
 
 
 def _rows(text: str, recogniser: Recogniser | None) -> Iterator[tuple[str, str, str, int, int]]:

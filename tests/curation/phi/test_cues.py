@@ -149,6 +149,22 @@ def test_a_match_begins_as_far_before_its_run_as_it_may(text: str) -> None:
     assert list(Screen([nearer]).find(text)) != [span]
 
 
+@pytest.mark.parametrize(
+    ("text", "figures"),
+    [
+        *(("1/2/19", 4), ("2019-03", 6), ("3/2019", 5), ("17JAN2019", 6), ("since 1/2", 2)),
+        *(("MRN 1234", 4), ("ID: 123456", 6), ("12345678Z", 8), ("078-05-1120", 9)),
+        *(("943 476 5919", 10), ("4111 1111 1111 1111", 16), ("+49 170 12", 7), ("tel 1234", 4)),
+        *(("call 555-1234", 7), ("(030) 450-550", 9), ("13812345678", 11), ("8 (495) 1 23 45", 9)),
+        *(("1.0.0.0.0.0", 6), ("from 1.2.3.4", 4), ("P.O. Box 7 ,", 1), ("Boston, MA 02115", 5)),
+        *(("SW3 4RP", 2), ("ABCDEF80A01H501U", 7), ("license plate AB 12", 2), ("rua Lima 5", 1)),
+    ],
+)
+def test_as_few_figures_as_a_rule_needs_are_enough(text: str, figures: int) -> None:
+    assert sum(map(str.isdecimal, text)) == figures
+    assert find(text) == everything(text) != ()
+
+
 def test_a_search_goes_on_behind_a_match_that_does_not_hold() -> None:
     one = rule("some", r"(?<!\w)\d \d", lambda match: match[0] != "1 2", cue=cue(begins=r"\d"))
     assert list(Screen([one]).find("1 2 3 4")) == alone(one, "1 2 3 4") == [Span("some", 4, 7)]
