@@ -58,7 +58,7 @@ def _findings(
 
 
 def _distinct(chunks: list[pa.Array]) -> Iterator[pl.Series]:
-    """The strings of a column, of whatever lists and structures they are in, each once, some at a time.
+    """The strings of a column, of whatever lists and structures they are in, each once, in parts.
 
     The chunks are taken from their list, so that each goes when its strings are had.
     """

@@ -133,7 +133,7 @@ def test_a_wrong_cue_is_told(pattern: str, wrong: object, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        # Names as long as the pattern lets them be, so that the match begins as far before as it may.
+        # Names as long as the pattern lets them be.
         f"{('A' + 'b' * 40 + ' and the ') * 5}Hospital",
         f"A_{'a_' * 14}klinikum Aachen",
         f"A{'.' * 30}{('-A' + '1' * 30) * 3}-Klinik",
@@ -171,7 +171,15 @@ def test_a_search_goes_on_behind_a_match_that_does_not_hold() -> None:
 
 
 def test_runs_are_told_by_kind_and_by_length() -> None:
-    assert [run[0] for run in RUN.finditer("T2a_ü-ß ١2 x²")] == ["T", "2", "a", "ü", "ß", "١2", "x²"]
+    assert [run[0] for run in RUN.finditer("T2a_ü-ß ١2 x²")] == [
+        "T",
+        "2",
+        "a",
+        "ü",
+        "ß",
+        "١2",
+        "x²",
+    ]
 
 
 def test_the_first_run_of_choices() -> None:

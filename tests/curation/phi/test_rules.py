@@ -223,7 +223,9 @@ def _open_ends(pattern: re.Pattern[str]) -> Iterator[object]:
 def test_no_pattern_of_a_rule_goes_on_without_bound() -> None:
     """So that from each place of a text a search takes a number of steps that does not grow."""
     assert len(RULES) > 80
-    cues = [one for rule in RULES for one in (rule.cue.begins, rule.cue.holds, rule.cue.sign) if one]
+    cues = [
+        one for rule in RULES for one in (rule.cue.begins, rule.cue.holds, rule.cue.sign) if one
+    ]
     patterns = [*(rule.pattern for rule in RULES), *cues]
     assert [one.pattern for one in patterns if any(_open_ends(one))] == []
 
