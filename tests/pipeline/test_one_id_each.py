@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import qoqdata
+from qoqdata import validation
 from qoqdata.pipeline import parts
 from qoqdata.pipeline.build import build_requests
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
@@ -17,7 +18,6 @@ from qoqdata.records.content import Record
 from qoqdata.records.identity import record_id
 from qoqdata.sources.asking import ask
 from qoqdata.sources.protocol import Job, Unit
-from qoqdata import validation
 from tests.pipeline.conftest import SALT
 from tests.pipeline.converters_by_hand import build, raw_texts, source
 
