@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from qoqdata.atomic import replacing
-from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile, UsageError
+from qoqdata.errors import DatasetError, MissingFile, QoqdataError, UnreadableFile, UsageError
 from qoqdata.readers.container.elsewhere import READ_BY_RANGE, stand_for
 from qoqdata.readers.raw_file import RangedFile
 from qoqdata.remote.cache import Cache
@@ -209,7 +209,7 @@ class RawStore:
             if self._gave_up is not None:
                 raise OutOfReach(errno.EIO, self._gave_up, relative)
             try:
-                return call()
+                return self._of_what_is_there(call)
             except FileNotFoundError as error:
                 fix = "fetch it, or drop the row; the next build lists the store anew"
                 raise MissingFile("is no longer in the store", where=relative, fix=fix) from error
@@ -221,6 +221,17 @@ class RawStore:
                     raise OutOfReach(errno.EIO, str(error), relative) from error
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    def _of_what_is_there(self, call: Callable[[], _T]) -> _T:
+        """What the store answers; DatasetError where all that was listed is gone, of which no file
+        is missing."""
+        try:
+            return call()
+        except FileNotFoundError as error:
+            if not StoreFolder(self.url).is_gone():
+                raise
+            what, fix = "is empty or gone, and was there when it was listed", "bring it back"
+            raise DatasetError(what, where=shown(self.url), fix=fix) from error
 
     #: Files of the unit in work; None between units.
     _in_use: set[str] | None = None
