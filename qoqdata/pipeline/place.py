@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +21,11 @@ from qoqdata.sources.rawtree import RawTree
 
 #: Bytes at the end of a shard that tell it from others: its footer holds ids and checksums.
 TAIL = 2**16
+#: What the system says of a place where no folder can be made, now or later.
+_NO_PLACE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EEXIST, errno.ENOENT, errno.ENOTDIR),
+)
 
 
 class Place(Protocol):
@@ -94,15 +100,19 @@ class FolderPlace:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        self._make_folders()
+        lock = FileLock(self.layout.lock, timeout=0)
+        with self._refusing_closed():
+            self._make_folders()
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise another_writes(self.where) from error
         try:
-            with FileLock(self.layout.lock, timeout=0):
-                self._locked.append(self.layout.lock.stat().st_dev)
-                yield
-        except Timeout as error:
-            raise another_writes(self.where) from error
+            self._locked.append(self.layout.lock.stat().st_dev)
+            yield
         finally:
             self._locked.clear()
+            lock.release()
 
     def require_alone(self, *, ask: bool = False) -> None:
         # The lock is the kernel's: nobody takes it over. But of a mount that went a folder stays,
@@ -157,13 +167,22 @@ class FolderPlace:
 
     def _make_folders(self) -> None:
         """Those that name raw files and what is in them: for whoever builds, and nobody else."""
+        for folder in (self.layout.build, self.layout.quarantine("x").parent):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+
+    @contextmanager
+    def _refusing_closed(self) -> Iterator[None]:
+        """Nothing was done yet, so a place where nobody may write is a wrong --out, whatever closes
+        it; one that is closed later leaves the build unfinished."""
         try:
-            for folder in (self.layout.build, self.layout.quarantine("x").parent):
-                folder.mkdir(parents=True, exist_ok=True)
-                folder.chmod(0o700)
-        except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            yield
+        except OSError as error:
+            if error.errno not in _NO_PLACE:
+                raise
             what = f"no folder can be made there: {(error.strerror or str(error)).lower()}"
-            raise UsageError(what, where=self.where, fix="name another --out") from error
+            fix = "see who may write there, or name another --out"
+            raise UsageError(what, where=self.where, fix=fix) from error
 
 
 def another_writes(where: str) -> UsageError:

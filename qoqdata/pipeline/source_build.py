@@ -26,6 +26,7 @@ from qoqdata.pipeline.conversion import ChunkTask
 from qoqdata.pipeline.expectations import compare_counts
 from qoqdata.pipeline.faults import death, machine_fault
 from qoqdata.pipeline.interrupts import is_persons
+from qoqdata.pipeline.one_id_each import require_one_id_each
 from qoqdata.pipeline.patient_splits import NamespaceSplits
 from qoqdata.pipeline.place import Place
 from qoqdata.pipeline.planning import (
@@ -318,6 +319,9 @@ class SourceBuild:
         )
         shards = tuple(receipt.shard for receipt in receipts_ if receipt.shard is not None)
         metadata = self._write_metadata(shards)
+        if metadata is not None:
+            path = self.layout.metadata(self.slug)
+            require_one_id_each(path, shards, self.chunks, self.job.card, salt)
         # Later builds of other sources list this one from its summary.
         summary = SourceSummary(
             slug=self.slug,

@@ -11,22 +11,19 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Protocol
 
-import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from qoqdata import verdicts
 from qoqdata.atomic import linked
 from qoqdata.contract.manifest import Manifest, MetadataFile, Shard
-from qoqdata.curation.burned_in.blanking import Boxes, blank_rows
 from qoqdata.dataset import Dataset
 from qoqdata.layout import Layout
 from qoqdata.metadata import shard_metadata, write_source_metadata
 from qoqdata.pipeline.shards import rewrite_shard
 from qoqdata.progress import ProgressCallback
 from qoqdata.publication import recipe as recipes
-from qoqdata.publication.passing_shards import Change, PassingFiles, PassingShards
+from qoqdata.publication.leaving_changes import Change
+from qoqdata.publication.passing_shards import PassingFiles, PassingShards
 from qoqdata.remote.files import LocalFiles
 from qoqdata.remote.remote_files import RemoteFiles
 
@@ -39,6 +36,16 @@ class Look(Protocol):
 
     def file(self, content: Path, name: str, sha256: str | None = None) -> None:
         """Look into a shard as it leaves: where its content is, and its path in the release."""
+
+    def became(self, change: str) -> tuple[Shard | None] | None:
+        """What a change of a shard gave, None where no record was left; None where it was not made
+        before."""
+
+    def note_became(self, change: str, after: Shard | None) -> None:
+        """Remember what a change of a shard gave, by what `became` is asked for."""
+
+    def forget(self) -> None:
+        """Take nothing for known the next time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +73,7 @@ class Leaving:
             visits = self._visits(own, partial(_counted, progress, before, len(shards)))
             before += len(own)
             if any(shard.path in self.changes for shard in own):
-                light = (shard_metadata(content, where=where) for content, where in visits)
+                light = (metadata() for metadata in visits)
                 entries[slug] = write_source_metadata(self.root, slug, light)
             else:
                 for _ in visits:
@@ -81,16 +88,18 @@ class Leaving:
 
     def _visits(
         self, shards: Sequence[Shard], visited: Callable[[int], None]
-    ) -> Iterator[tuple[Path | RawIOBase, str]]:
-        """The contents of those that leave something, each as long as the next is not asked for,
-        and where they are from."""
+    ) -> Iterator[Callable[[], pa.Table]]:
+        """Of those that leave something, what reads the metadata, as long as the next is not asked
+        for."""
         files = self.dataset.files
         for number, shard in enumerate(shards):
             target, where = self.root / shard.path, files.origin(shard.path)
             if isinstance(files, RemoteFiles) and not self._is_brought(shard):
-                # Its digest is compared when it is sent.
-                self.after[shard.path] = shard
-                yield files.store.ranges(shard.path, shard.bytes), where
+                # What it becomes is made, and its digest compared, when it is sent.
+                if (known := self._known(shard)) is not None:
+                    self.after[shard.path] = known
+                    ranges = files.store.ranges(shard.path, shard.bytes)
+                    yield partial(self._light, shard, ranges, where)
                 visited(number + 1)
                 continue
             stays = shard.source in self.open_pixels and isinstance(files, LocalFiles)
@@ -99,16 +108,19 @@ class Leaving:
                 files.prefetch(s for s in shards[number + 1 : number + 2] if self._is_brought(s))
                 after: Shard | None = shard
                 content = source
-                if shard.path in self.changes:
+                if (change := self.changes.get(shard.path)) is not None:
                     content = target
-                    after = rewrite_shard(source, target, shard, self.changes[shard.path])
+                    after = rewrite_shard(source, target, shard, change)
                 elif stays:
                     content = target
                     linked(source, target)
                 if after is not None:
                     self.after[shard.path] = after
                     self._take(after, content)
-                    yield content, where
+                    yield partial(shard_metadata, content, where=where)
+                # By now it was searched.
+                if change is not None and self.look is not None:
+                    self.look.note_became(change.of(shard), after)
             if not stays:
                 shutil.rmtree(target.parent, ignore_errors=True)
             visited(number + 1)
@@ -122,47 +134,38 @@ class Leaving:
             self.look.file(content, shard.path, shard.sha256)
 
     def _is_brought(self, shard: Shard) -> bool:
-        """Whether a shard has to be here: not one that leaves as it is and was looked into."""
-        if shard.path in self.changes or shard.source not in self.open_pixels:
+        """Whether a shard has to be here: not one of which it is known what becomes of it, and
+        that this was looked into."""
+        if shard.source not in self.open_pixels or self.look is None:
             return True
-        return self.look is None or not self.look.is_clean(shard.path, shard.sha256)
+        if shard.path not in self.changes:
+            return not self.look.is_clean(shard.path, shard.sha256)
+        before = self.look.became(self.changes[shard.path].of(shard))
+        if before is None:
+            return True
+        return before[0] is not None and not self.look.is_clean(shard.path, before[0].sha256)
+
+    def _known(self, shard: Shard) -> Shard | None:
+        """What becomes of a shard that is not brought."""
+        if shard.path not in self.changes or self.look is None:
+            return shard
+        before = self.look.became(self.changes[shard.path].of(shard))
+        return None if before is None else before[0]
+
+    def _light(self, shard: Shard, content: RawIOBase, where: str) -> pa.Table:
+        """The metadata of what becomes of a shard, read from the shard as it is."""
+        table = shard_metadata(content, where=where)
+        change = self.changes.get(shard.path)
+        return table if change is None else change(table).cast(table.schema)
 
     def files(self, manifest: Manifest) -> LocalFiles:
         """The files of the tree."""
         if isinstance(self.dataset.files, LocalFiles):
             return LocalFiles(self.root, manifest)
         work = self.root.parent
-        passing = PassingShards(self.dataset, self.changes, self.after, work)
+        forget = None if self.look is None else self.look.forget
+        passing = PassingShards(self.dataset, self.changes, self.after, work, forget)
         return PassingFiles(self.root, manifest, passing)
-
-
-def changes_of(dataset: Dataset, blanked: Boxes, open_pixels: Collection[str]) -> dict[str, Change]:
-    """What changes in the shards that hold dropped records or, of sources with `open_pixels`,
-    blanked ones, by path."""
-    shards, dropped = dataset.manifest.shards, _dropped(dataset)
-    torn = _numbers(dataset, dropped.to_pylist())
-    painted = {n for n in _numbers(dataset, list(blanked)) if shards[n].source in open_pixels}
-    return {
-        shards[number].path: partial(
-            _changed, dropped=dropped, boxes=blanked if number in painted else {}
-        )
-        for number in torn | painted
-    }
-
-
-def _dropped(dataset: Dataset) -> pa.Array:
-    return pa.array(verdicts.dropped(dataset.layout)["id"].unique().sort().to_list(), pa.string())
-
-
-def _changed(table: pa.Table, dropped: pa.Array, boxes: Boxes) -> pa.Table:
-    return blank_rows(table.filter(pc.invert(pc.is_in(table.column("id"), dropped))), boxes)
-
-
-def _numbers(dataset: Dataset, ids: list[str]) -> set[int]:
-    """Numbers of the shards that hold some of the records."""
-    places = pl.DataFrame(dataset.files.leaves(["id"]))
-    some = pl.DataFrame({"id": ids}, schema={"id": pl.String})
-    return set(places.join(some, on="id", how="semi")["shard"].unique())
 
 
 def _counted(progress: ProgressCallback, before: int, total: int, done: int) -> None:

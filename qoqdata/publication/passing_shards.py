@@ -13,18 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-
 from qoqdata.contract.manifest import Shard
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 from qoqdata.manifest import is_as_built
 from qoqdata.pipeline.shards import rewrite_shard
+from qoqdata.publication.leaving_changes import Change
 from qoqdata.remote.files import Bound, LocalFiles
 from qoqdata.remote.remote_files import RemoteFiles
 
-#: What becomes of the records of a row group.
-Change = Callable[[pa.Table], pa.Table]
 #: Shards under way at a time, at most.
 _MOST = 4
 
@@ -32,12 +29,14 @@ _MOST = 4
 @dataclass(frozen=True, eq=False)
 class PassingShards:
     """Outgoing shards of `dataset` by path: `changes` of those in which something changes, and
-    `after` how all of them leave. `work` is a folder for those that are written anew."""
+    `after` how all of them leave. `work` is a folder for those that are written anew; `forget` is
+    told of one that is another than it was."""
 
     dataset: Dataset
     changes: Mapping[str, Change]
     after: Mapping[str, Shard]
     work: Path
+    forget: Callable[[], None] | None = None
     #: As many as the cache holds twice, so that no two wait for each other's room.
     _turns: threading.Semaphore = field(init=False, repr=False)
 
@@ -66,6 +65,8 @@ class PassingShards:
 
     def _checked(self, made: Path, path: str) -> Path:
         if not is_as_built(made, self.after[path]):
+            if self.forget is not None:
+                self.forget()
             what = "is not what was searched for what must not leave"
             where = self.dataset.files.origin(path)
             raise DatasetError(what, where=where, fix="publish again")

@@ -26,6 +26,7 @@ import numpy as np
 
 from qoqdata.atomic import digest, file_digest
 from qoqdata.contract.card import Card
+from qoqdata.contract.manifest import Shard
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError
 from qoqdata.progress import ProgressCallback, silent
@@ -161,6 +162,20 @@ class Scan:
         self._leaks |= {(name, what) for what in found}
         if not found and self._searched is not None:
             self._searched.note_clean(name, sha256)
+
+    def became(self, change: str) -> tuple[Shard | None] | None:
+        """What a change of a shard gave, if that is known from before."""
+        return None if self._searched is None else self._searched.became(change)
+
+    def note_became(self, change: str, after: Shard | None) -> None:
+        """Remember what a change of a shard gave."""
+        if self._searched is not None:
+            self._searched.note_became(change, after)
+
+    def forget(self) -> None:
+        """Forget what was searched before."""
+        if self._searched is not None:
+            self._searched.forget()
 
     @property
     def leaks(self) -> list[Leak]:

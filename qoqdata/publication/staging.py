@@ -28,7 +28,8 @@ from qoqdata.layout import Layout
 from qoqdata.manifest import config_digest, shards_digest
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication import recipe as recipes
-from qoqdata.publication.leaving_shards import Leaving, Look, changes_of
+from qoqdata.publication.leaving_changes import changes_of
+from qoqdata.publication.leaving_shards import Leaving, Look
 from qoqdata.publication.licences import Term, terms
 from qoqdata.publication.recipe import ReleaseRecipe
 from qoqdata.remote.files import LocalFiles

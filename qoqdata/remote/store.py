@@ -222,6 +222,23 @@ class StoreFolder:
         system, root = self._system()
         return bool(self._ask(path, lambda: system.exists(f"{root}/{path}")))
 
+    def is_gone(self) -> bool:
+        """Whether the folder, which was there, is no more: removed, with its bucket or alone, or
+        emptied. False where the store lists no folders."""
+        if scheme(self.url) in ("http", "https"):
+            return False
+        system, root = self._system()
+
+        def attempt() -> bool:
+            system.invalidate_cache()
+            # One request; but a bucket that is empty is there.
+            return not (system.exists(root) if "/" in root else system.ls(root, detail=False))
+
+        try:
+            return self._ask("", attempt)
+        except FileNotFoundError:
+            return True
+
     def listing(self, under: str = "") -> dict[str, Listed]:
         """The files below a folder of it, by path."""
         system, root = self._system()

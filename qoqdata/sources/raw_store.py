@@ -2,6 +2,7 @@
 
     FOLDER/mirror/<path>           an empty file for each file of the store
     FOLDER/staged/<process>/<path> what this process reads, and read last, as far as there is room
+    FOLDER/planned/<hash>          what a plan read that was given up or killed
     FOLDER/listed                  the URL, when the mirror is whole
 
 Whatever asks for names, folders and stamps looks at the mirror, which needs no network. Its files
@@ -29,12 +30,13 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from qoqdata.atomic import replacing
-from qoqdata.errors import MissingFile, QoqdataError, UnreadableFile, UsageError
+from qoqdata.errors import DatasetError, MissingFile, QoqdataError, UnreadableFile, UsageError
 from qoqdata.readers.container.elsewhere import READ_BY_RANGE, stand_for
 from qoqdata.readers.raw_file import RangedFile
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.store import StoreFolder
 from qoqdata.remote.urls import shown
+from qoqdata.sources.plan_reads import PlanReads
 from qoqdata.sources.raw_inventory import Entry, list_store, read_inventory
 
 _T = TypeVar("_T")
@@ -43,6 +45,8 @@ STAGED_VARIABLE, STAGED_BYTES = "QOQDATA_STAGED_BYTES", 8 * 10**9
 #: Seconds between attempts at a file while a source is planned, each with the store's own patience
 #: (see `remote.faults`): a plan that is given up has read its tables and headers for nothing.
 PLANNING_WAITS = (5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0)
+#: Share of the room for what a plan reads, so that the next one need not where it is given up.
+_SHARE_OF_PLANS = 0.25
 #: Downloads of one process at a time.
 _AT_A_TIME = 8
 #: Share of the room from which on an archive is not brought: one request fetches a member, so many
@@ -134,12 +138,18 @@ class RawStore:
 
         What they fetch raises as `bring`.
         """
-        store = StoreFolder(self.url)
+        store, status = StoreFolder(self.url), (self.mirror / relative).stat()
 
         def read(begin: int, end: int) -> bytes:
-            return self._asked(relative, lambda: store.read_range(relative, begin, end))
+            def ask() -> bytes:
+                return self._asked(relative, lambda: store.read_range(relative, begin, end))
 
-        return RangedFile(relative, mirrored_size((self.mirror / relative).stat()), read)
+            reads = self._reads_of(relative, status)
+            if reads is None:
+                return ask()
+            return reads.content(relative, status.st_mtime_ns, begin, end, ask)
+
+        return RangedFile(relative, mirrored_size(status), read)
 
     @contextmanager
     def holding(self, relatives: Iterable[str]) -> Iterator[None]:
@@ -174,15 +184,24 @@ class RawStore:
     @contextmanager
     def planning(self) -> Iterator[None]:
         """While the block runs, a store that does not answer is waited for. Once it is given up,
-        all further files fail at once."""
+        all further files fail at once. What was read is kept until a plan ends well."""
         self._waits, self._gave_up = PLANNING_WAITS, None
+        room = int(self.staged_bytes * _SHARE_OF_PLANS)
+        reads = self._reads = PlanReads(self.folder / "planned", room)
         try:
             yield
+            reads.clear()
         finally:
-            self._waits, self._gave_up = (), None
+            self._waits, self._gave_up, self._reads = (), None, None
 
+    _reads: PlanReads | None = None
     _waits: tuple[float, ...] = ()
     _gave_up: str | None = None
+
+    def _reads_of(self, relative: str, status: os.stat_result) -> PlanReads | None:
+        """What was read of a file while planning; None where nobody could tell that it changed."""
+        unknown = Entry(relative, mirrored_size(status), None, None)
+        return None if status.st_mtime_ns == _time_of(unknown) else self._reads
 
     def _asked(self, relative: str, call: Callable[[], _T]) -> _T:
         """What the store answers; raises as `bring`."""
@@ -190,7 +209,7 @@ class RawStore:
             if self._gave_up is not None:
                 raise OutOfReach(errno.EIO, self._gave_up, relative)
             try:
-                return call()
+                return self._of_what_is_there(call)
             except FileNotFoundError as error:
                 fix = "fetch it, or drop the row; the next build lists the store anew"
                 raise MissingFile("is no longer in the store", where=relative, fix=fix) from error
@@ -202,6 +221,17 @@ class RawStore:
                     raise OutOfReach(errno.EIO, str(error), relative) from error
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    def _of_what_is_there(self, call: Callable[[], _T]) -> _T:
+        """What the store answers; DatasetError where all that was listed is gone, of which no file
+        is missing."""
+        try:
+            return call()
+        except FileNotFoundError as error:
+            if not StoreFolder(self.url).is_gone():
+                raise
+            what, fix = "is empty or gone, and was there when it was listed", "bring it back"
+            raise DatasetError(what, where=shown(self.url), fix=fix) from error
 
     #: Files of the unit in work; None between units.
     _in_use: set[str] | None = None
@@ -243,7 +273,10 @@ class RawStore:
 
     def _download(self, relative: str, path: Path, size: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        store = StoreFolder(self.url)
+        status = (self.mirror / relative).stat()
+        reads, store = self._reads_of(relative, status), StoreFolder(self.url)
+        if reads is not None and reads.take(relative, status.st_mtime_ns, path):
+            return
         with replacing(path) as draft:
             self._asked(relative, lambda: store.fetch(relative, draft, least=size))
             if (length := draft.stat().st_size) != size:
@@ -252,6 +285,8 @@ class RawStore:
                     where=relative,
                     fix="build again once nothing writes to the store: it is listed anew",
                 )
+        if reads is not None:
+            reads.keep(relative, status.st_mtime_ns, path)
 
     def _write_mirror(self, entries: Iterable[Entry]) -> None:
         """Empty files for the entries, and no others; only those that differ are touched."""

@@ -195,3 +195,13 @@ def test_demo_runs_end_to_end(qoqdata: Callable, tmp_path: Path) -> None:
     again = qoqdata("demo", "--out", tmp_path / "demo", "--workers", "0")
     assert again[0] == 0
     assert again[1] == text
+    # The same set as one document.
+    code, text, _ = qoqdata("demo", "--out", tmp_path / "demo", "--workers", "0", "--json")
+    found = json.loads(text)
+    assert (code, found["findings"], found["records"]) == (0, 0, 154)
+    content = json.loads(Path(found["manifest"]).read_text())
+    assert found["digest"] == content["digest"]
+    for slug, counts in found["sources"].items():
+        assert counts.items() <= content["sources"][slug]["counts"].items()
+    assert found["sources"].keys() == content["sources"].keys()
+    assert found["sources"]["our_films"]["quarantined"] == 2

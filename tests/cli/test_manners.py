@@ -17,8 +17,8 @@ from qoqdata.cli.main import app
 from qoqdata.sources import catalogue
 
 EXAMPLE = catalogue.find_source("image_table").folder / "example"
-#: `demo` shows the tables of other commands, and the others serve until they are ended.
-NO_JSON = {"demo", "view", "watch"}
+#: They serve pages until they are ended: their result is an address.
+NO_JSON = {"view", "watch"}
 
 
 @pytest.mark.parametrize("module", ["qoqdata.cli.main", "qoqtrain.cli"])

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from qoqdata import atomic
-from qoqdata.errors import QoqdataError, UnfinishedBuild
+from qoqdata.errors import QoqdataError, UnfinishedBuild, UsageError
+from qoqdata.layout import Layout
 from qoqdata.pipeline import parts, progress
 from qoqdata.pipeline.build import build
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.parts import Part, build_part, finish
+from qoqdata.pipeline.place import FolderPlace
 from qoqdata.sources import catalogue
 from tests.pipeline.conftest import SALT
 
@@ -206,3 +209,43 @@ def test_a_clock_that_jumps(films: Films, tmp_path: Path, monkeypatch: pytest.Mo
         build(asked, out, replace(HERE, listen=events.append))
         assert all(one.reused for one in events if isinstance(one, progress.Finished))
         assert files(out) == files(tmp_path / "sound" / "set")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+@pytest.mark.parametrize("call", ["mkdir", "chmod", "acquire"])
+def test_an_output_folder_that_is_closed_is_a_wrong_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    """Whatever closes it, and wherever that shows: nothing was done yet."""
+
+    def closed(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path / "set"))
+
+    (tmp_path / "set").mkdir()
+    place = FolderPlace(Layout(tmp_path / "set"))
+    monkeypatch.setattr(FileLock if call == "acquire" else Path, call, closed)
+    why = f"no folder can be made there: {os.strerror(number).lower()}. Fix: see who may write"
+    with pytest.raises(UsageError, match=why), place.alone():
+        pass
+
+
+def test_a_folder_that_is_closed_later_is_no_wrong_argument(tmp_path: Path) -> None:
+    """The work in it is unfinished, and the folder is free for the next command."""
+    place = FolderPlace(Layout(tmp_path / "set"))
+    with pytest.raises(OSError, match="Read-only"), place.alone():
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    with place.alone():
+        pass
+
+
+def test_a_disk_that_is_full_at_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command goes on once there is room."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(OSError, match="No space"), FolderPlace(Layout(tmp_path / "set")).alone():
+        pass

@@ -17,6 +17,7 @@ from qoqdata.contract.manifest import Manifest
 from qoqdata.errors import BadTable, MissingFile, UnfinishedBuild, UnreadableFile, UsageError
 from qoqdata.remote import faults
 from qoqdata.sources import catalogue, raw_store
+from qoqdata.sources.plan_reads import PlanReads
 from qoqdata.sources.raw_store import STAGED_VARIABLE, RawStore, open_store
 from qoqdata.sources.rawtree import open_raw
 from tests.remote import proxy
@@ -197,6 +198,96 @@ def test_a_store_out_of_reach_while_planning(
         site.forever, site.gets = {}, Counter()
         assert build("ham10000", site.url, out, salt, **asked) == before
         assert not [path for path in site.gets if path.endswith(".jpg")]
+
+
+def tagged(raw: Path, path: Path, **tags: str) -> dict[str, Path]:
+    """An inventory that tells one content of a file from another."""
+    table = pl.read_csv(inventory(raw, path))
+    etags = [tags.get(Path(name).stem, "1") for name in table["path"]]
+    table.with_columns(etag=pl.Series(etags)).write_csv(path)
+    return {"inventory": path}
+
+
+def test_what_a_plan_had_read_is_not_read_again(tmp_path: Path, salt: Path) -> None:
+    """Tables and headers of one that was given up; but for what changed since."""
+    raw, out = tmp_path / "raw", tmp_path / "set"
+    qoqdata.simulate("lidc", n=3, out=raw)
+    last = max(path.relative_to(raw).as_posix() for path in raw.rglob("1-001.dcm"))
+    first = min(path.relative_to(raw).as_posix() for path in raw.rglob("1-001.dcm"))
+
+    def plan(url: str, **tags: str) -> Any:
+        listed = tagged(raw, tmp_path / "files.csv", **tags)
+        config = {"sources": [{"source": "lidc", "raw": url, **listed}]}
+        return qoqdata.plan(config=config, out=out, salt_file=salt)
+
+    kept = tmp_path / "cache" / "raw"
+    with serving(Site(raw)) as site:
+        site.forever = {last: "403"}
+        with pytest.raises(UnfinishedBuild, match=f"lidc/plan .*{last}"):
+            plan(site.url)
+        read = {path for path in site.gets if path != last}
+        assert {first, "metadata.csv"} < read and any(path.endswith(".xml") for path in read)
+        assert {path.stat().st_mode & 0o077 for path in kept.glob("*/planned")} == {0}
+        site.gets = Counter()
+        with pytest.raises(UnfinishedBuild):
+            plan(site.url, metadata="2")
+        assert set(site.gets) == {"metadata.csv", last}
+        # What the disk lost of it is asked for again.
+        for path in kept.glob("*/planned/*"):
+            content = path.read_bytes()
+            if content[32:] == (raw / first).read_bytes()[: len(content) - 32]:
+                path.write_bytes(content[:-1])
+        site.forever, site.gets = {}, Counter()
+        (made,) = plan(site.url, metadata="2")
+        assert set(site.gets) == {first, last}
+        assert made.units == 3 and made.refusal is None
+        assert not list(kept.glob("*/planned"))
+        site.gets = Counter()
+        plan(site.url, metadata="2")
+        assert set(site.gets) == {*read, last}
+        qoqdata.build(out=out, part="1/1", workers=0, salt_file=salt)
+        remote = qoqdata.finish(out, salt_file=salt)
+    assert remote.digest == build("lidc", raw, tmp_path / "local", salt).digest
+
+
+def test_what_nobody_could_tell_from_another_is_read_again(tmp_path: Path, salt: Path) -> None:
+    """An inventory without tags or times."""
+    raw = tmp_path / "raw"
+    qoqdata.simulate("lidc", n=2, out=raw)
+    last = max(path.relative_to(raw).as_posix() for path in raw.rglob("1-001.dcm"))
+    listed = {"inventory": inventory(raw, tmp_path / "files.csv")}
+    with serving(Site(raw)) as site:
+        site.forever = {last: "403"}
+        config = {"sources": [{"source": "lidc", "raw": site.url, **listed}]}
+        asked = []
+        for _ in range(2):
+            with pytest.raises(UnfinishedBuild):
+                qoqdata.plan(config=config, out=tmp_path / "set", salt_file=salt)
+            asked.append(set(site.gets))
+            site.gets = Counter()
+    assert asked[0] == asked[1] and "metadata.csv" in asked[0]
+
+
+def test_room_for_what_plans_read(tmp_path: Path) -> None:
+    """What is more is asked for each time, and what a process before had kept counts."""
+    asked: list[int] = []
+
+    def ask() -> bytes:
+        asked.append(1)
+        return b"x" * 68
+
+    reads = PlanReads(tmp_path / "planned", 250)
+    for begin in (0, 100, 200, 0, 100, 200):
+        assert reads.content("a", 7, begin, begin + 68, ask) == b"x" * 68
+    assert len(asked) == 4
+    later = PlanReads(tmp_path / "planned", 250)
+    later.content("b", 7, 0, 68, ask)
+    later.content("a", 7, 100, 168, ask)
+    assert len(asked) == 5 and len(list((tmp_path / "planned").iterdir())) == 2
+    later.content("a", 8, 100, 168, ask)
+    assert len(asked) == 6
+    later.clear()
+    later.clear()
 
 
 @pytest.mark.parametrize(("size", "reason"), [(None, "missing_file"), (3, "unreadable_file")])
