@@ -29,6 +29,7 @@ from qoqdata.curation.likenesses import thumbnails
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS, turned
+from qoqdata.threads import COMPUTING, several
 
 #: Pairs of contents that show the same: `content` and `other` number distinct digests, in the
 #: order of `contents`; `way` is how the other lies against the content, one of WAYS, or CROPPED.
@@ -128,9 +129,8 @@ def _coarse(
         order = np.argsort(_contrasts(small), kind="stable")
         turns, directions = np.arange(CURVE)[None], _directions(small)
         bounds = _of_all(small, lambda units: _along(units, directions))
-    found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
-    near = neighbours_within(bits[order], radius, _NEAREST, progress)
-    for both in _collected(near, cut):
+
+    def compared(both: NDArray[np.int64]) -> tuple[NDArray[np.generic], ...]:
         a, b = order[both]
         one, other = np.minimum(a, b), np.maximum(a, b)
         possible = _bound(one, other, bounds) >= COARSE[medium]
@@ -142,7 +142,11 @@ def _coarse(
         likely: slice | NDArray[np.bool_] = slice(None)
         if medium == "image":
             likely = may_be_of_detail(*known[:3], small, detail)
-        found.append(tuple(column[likely] for column in known))
+        return tuple(column[likely] for column in known)
+
+    near = neighbours_within(bits[order], radius, _NEAREST, progress)
+    found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
+    found += several(compared, _collected(near, cut), at_a_time=COMPUTING)
     cut[order] = cut.copy()
     one, other, way, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
     kept, far = likest(one, other, correlation, _LIKEST)
@@ -317,7 +321,8 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
     way = pairs.select(pl.col("way").replace_strict(WAYS, range(len(WAYS)))).to_numpy().ravel()
     values = np.empty(pairs.height, np.float32)
     turns = every_turn(SIDE)
-    for part in _blocks(mine, theirs, _DETAILED):
+
+    def compared(part: NDArray[np.intp]) -> None:
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
         views = np.stack([detail_of(grey) for grey in greys.of(numbers[both])])
@@ -325,6 +330,9 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
             so = np.flatnonzero(way[part] == lies)
             found = _correlations(one[so], other[so], views, turns[[lies]])
             values[part[so]] = found[:, 0]
+
+    for _ in several(compared, _blocks(mine, theirs, _DETAILED), at_a_time=COMPUTING):
+        pass
     return pairs.with_columns(correlation=pl.Series(values)).filter(pl.col("correlation") >= least)
 
 

@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from tempfile import TemporaryFile
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from qoqdata import items
 from qoqdata.dataset import Dataset
 from qoqdata.records.likeness import THUMBNAIL
 from qoqdata.stream.decode import Decoder
+from qoqdata.threads import COMPUTING, several
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 #: Rows and columns of the images whose detail is compared.
@@ -76,9 +77,13 @@ class ImageViews(Generic[_Scalar]):
             self._places[some["record"].to_numpy()],
             ["id", "images"],
         )
-        for row, place in zip(rows, some["place"].to_list(), strict=True):
-            shown = self._decode({"id": row["id"], "images": [row["images"][place]]})
-            yield self._make(shown["images"][0])
+        images = zip(rows, some["place"].to_list(), strict=True)
+        return several(self._view, images, at_a_time=COMPUTING)
+
+    def _view(self, image: tuple[dict[str, Any], int]) -> NDArray[_Scalar]:
+        row, place = image
+        shown = self._decode({"id": row["id"], "images": [row["images"][place]]})
+        return self._make(shown["images"][0])
 
 
 def small_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:

@@ -9,7 +9,6 @@ Fleet, CVPR 2012; here with the bands that agree, so that no bit is flipped to s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from math import comb
@@ -19,15 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.progress import ProgressCallback, silent
-from qoqdata.remote.store import several
+from qoqdata.threads import COMPUTING, several
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 #: Shift, and mask of what is shifted.
 Band = tuple[np.uint64, np.uint64]
 
-#: Sweeps at a time, each of which takes 100 bytes a hash.
-THREADS = min(4, os.cpu_count() or 1)
 #: Beyond it a pair of unrelated images is within the radius too often to be worth a look.
 RADIUS_MOST = 11
 _BITS = 64
@@ -103,7 +100,10 @@ def neighbours_within(
         return
     bands = _bands(radius + _agreeing(hashes, radius))
     choices = [Chosen(bands, some) for some in combinations(range(len(bands)), len(bands) - radius)]
-    swept = several(lambda chosen: _swept(hashes, chosen, radius, most), choices, at_a_time=THREADS)
+    # Each takes 100 bytes a hash.
+    swept = several(
+        lambda chosen: _swept(hashes, chosen, radius, most), choices, at_a_time=COMPUTING
+    )
     for done, near in enumerate(swept):
         progress(done, len(choices))
         yield near
