@@ -6,29 +6,41 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import TypeVar
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
-#: At a time: requests to a store, which wait; what computes outside of the interpreter, such as
-#: NumPy, Arrow and OpenCV, and holds its arrays meanwhile.
-REQUESTS, COMPUTING = 16, min(4, os.cpu_count() or 1)
+_NONE: Any = object()
+#: Requests to a store at a time, which wait, and calls that compute, each of which has its arrays.
+_REQUESTS, _CORES = 16, min(4, os.cpu_count() or 1)
 
 
 def several(
-    call: Callable[[_Item], _T], items: Iterable[_Item], *, at_a_time: int = REQUESTS
+    call: Callable[[_Item], _T], items: Iterable[_Item], *, at_a_time: int = _REQUESTS
 ) -> Iterator[_T]:
     """Results in order, several calls at a time; no more than these are made ahead."""
+    return _in_order(call, items, at_a_time, at_a_time)
+
+
+def computed(call: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
+    """Results in order, of calls that compute outside of the interpreter, as NumPy, Arrow and
+    OpenCV do. Behind one that takes long as many again are made ahead as there are cores."""
+    return _in_order(call, items, _CORES, 2 * _CORES)
+
+
+def _in_order(
+    call: Callable[[_Item], _T], items: Iterable[_Item], at_a_time: int, ahead: int
+) -> Iterator[_T]:
     rest = iter(items)
-    first = list(islice(rest, at_a_time))
-    if len(first) < 2:
-        yield from map(call, first)
+    first = list(islice(rest, ahead))
+    if at_a_time < 2 or len(first) < 2:
+        yield from map(call, chain(first, rest))
         return
-    with ThreadPoolExecutor(len(first)) as pool:
-        ahead = deque(pool.submit(call, one) for one in first)
-        while ahead:
-            result = ahead.popleft().result()
-            if (one := next(rest, None)) is not None:
-                ahead.append(pool.submit(call, one))
+    with ThreadPoolExecutor(min(at_a_time, len(first))) as pool:
+        made = deque(pool.submit(call, one) for one in first)
+        while made:
+            result = made.popleft().result()
+            if (one := next(rest, _NONE)) is not _NONE:
+                made.append(pool.submit(call, one))
             yield result

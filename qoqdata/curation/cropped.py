@@ -18,7 +18,7 @@ from qoqdata.curation.overlaps import SIDE, Overlap, overlap
 from qoqdata.dataset import Dataset
 from qoqdata.records.keypoints import words_and_places
 from qoqdata.records.likeness import THUMBNAIL
-from qoqdata.threads import COMPUTING, several
+from qoqdata.threads import computed
 
 #: How a cropped copy lies against what it was cropped from, and that against it.
 CROPPED = "cropped"
@@ -59,7 +59,7 @@ def cropped_pairs(
 
     bits, least = some["bits"].to_numpy(), least_laid(detail)
     rows = []
-    overlaps = several(laid, zip(*pairs, strict=True), at_a_time=COMPUTING)
+    overlaps = computed(laid, zip(*pairs, strict=True))
     for one, other, both in zip(pairs.one, pairs.other, overlaps, strict=True):
         if both is not None and both.correlation >= least:
             a, b = contents[[one, other]].tolist()

@@ -23,7 +23,7 @@ from qoqdata.records.keypoints import BYTES
 from qoqdata.records.likeness import CURVE, Likeness, image_likeness, signal_likeness
 from qoqdata.records.likeness_table import SCHEMA, Shown, read_likeness, write_likeness
 from qoqdata.stream.decode import Decoder
-from qoqdata.threads import COMPUTING, several
+from qoqdata.threads import computed
 
 #: Columns of the table of all that is shown. `record` counts the records of all shards in manifest
 #: order; `shard` and `line` say where the thumbnail is; `first` and `second` are the digest.
@@ -94,7 +94,7 @@ def _of_shards(
         return path, read_likeness(path, shard.sha256, columns)
 
     # One shard at a time is fetched and decoded, which takes all cores; what a build left is read.
-    read = several(left, shards, at_a_time=COMPUTING)
+    read = computed(left, shards)
     for shard, (path, table) in zip(shards, read, strict=True):
         if table is None:
             with dataset.files.holding(shard) as held:
