@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up. A package or module imports from the rows above its own, never from its own
 #: row or below. The longest name that fits counts.
 QOQDATA = (
-    ("errors", "version", "extras", "shipped", "progress", "printable", "units", "system_faults"),
-    ("json_document", "parquet_memory", "yaml_document"),
+    ("errors", "extras", "printable", "progress", "shipped", "system_faults", "threads", "version"),
+    ("json_document", "parquet_memory", "units", "yaml_document"),
     ("atomic", "layout", "settings", "contract", "converters"),
     ("side_table",),
     ("boxes", "concepts", "person", "manifest", "metadata", "roles", "rollouts", "verdicts"),

@@ -12,23 +12,25 @@ are nearest, and the rest is told (`Alike.crowded`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from qoqdata.curation.coarse_detail import may_be_of_detail
 from qoqdata.curation.cropped import cropped_pairs
 from qoqdata.curation.crowds import likest
 from qoqdata.curation.details import SIDE, ImageViews, detail_of, small_greys
-from qoqdata.curation.hamming import Near, neighbours_within
+from qoqdata.curation.hamming import Indices, Near, neighbours_within
 from qoqdata.curation.likenesses import thumbnails
 from qoqdata.dataset import Dataset
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.records.likeness import CURVE, THUMBNAIL, WAYS, turned
+from qoqdata.threads import computed
 
 #: Pairs of contents that show the same: `content` and `other` number distinct digests, in the
 #: order of `contents`; `way` is how the other lies against the content, one of WAYS, or CROPPED.
@@ -44,19 +46,40 @@ COARSE = {"image": 0.95, "ecg": 0.9}
 #: Of those whose bits agree in parts, the nearest by stripes, of signals by contrast, that one is
 #: compared with; of those whose small images correlate, the likest whose details are.
 _NEAREST, _LIKEST = 256, 32
-#: Pairs whose correlations are taken at once, contents that are the first of them, and pairs that
-#: are collected before.
-AT_ONCE, _BLOCK, _COLLECTED = 4_096, 64, 1 << 18
+#: Pairs whose correlations are taken at once, and contents that are the first of them.
+AT_ONCE, _BLOCK = 4_096, 64
 #: Pairs whose details are compared at once: a detail takes 16 KB.
 _DETAILED = 1_024
-#: Small images whose stripes are counted at once: they fit a cache as float32.
-_ROWS = 1_024
+#: Small images, or curves, that are measured at once: they fit a cache as float32.
+_ROWS = 4_096
 #: Products of a pair that a matrix of all may have for one that is asked for.
 _SPARSE = 16
 #: Frequencies along an axis by which two small images are told apart, whichever way they lie.
 _FREQUENCIES = 6
 #: Directions in which curves differ most by which two are told apart, and curves that say which.
 _DIRECTIONS, _SAMPLE = 48, 1 << 12
+
+
+_In = TypeVar("_In", bound=np.generic)
+_Out = TypeVar("_Out", bound=np.generic)
+
+
+class Compared(NamedTuple):
+    """Pairs of rows (n,) that correlate in the way of that number."""
+
+    one: Indices
+    other: Indices
+    way: Indices
+    correlation: NDArray[np.float32]
+
+    def where(self, chosen: NDArray[np.bool_]) -> Compared:
+        """The chosen pairs."""
+        one, other, way, correlation = self
+        return Compared(one[chosen], other[chosen], way[chosen], correlation[chosen])
+
+
+_NONE = np.empty(0, np.int64)
+_NOTHING = Compared(_NONE, _NONE, _NONE, np.empty(0, np.float32))
 
 
 class Alike(NamedTuple):
@@ -92,15 +115,17 @@ def alike(
     the images, then over the signals, and their total.
     """
     parts, crowded = [pl.DataFrame(schema=ALIKE)], [np.empty(0, np.uint32)]
-    for medium in COARSE:
-        some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
-        pairs, cut = _coarse(dataset, some, medium, radius, detail, progress)
-        if medium == "image":
-            pairs = _of_detail(small_greys(dataset, distinct), pairs, detail)
-        parts.append(pairs)
-        crowded.append(cut)
-    found = pl.concat(parts)
-    cropped, cut = cropped_pairs(dataset, distinct, found, detail)
+    # Products are small and made side by side; those of BLAS's own threads wait for each other.
+    with threadpool_limits(1, "blas"):
+        for medium in COARSE:
+            some = distinct.filter(pl.col("bits").is_not_null() & (pl.col("medium") == medium))
+            pairs, cut = _coarse(dataset, some, medium, radius, detail, progress)
+            if medium == "image":
+                pairs = _of_detail(small_greys(dataset, distinct), pairs, detail)
+            parts.append(pairs)
+            crowded.append(cut)
+        found = pl.concat(parts)
+        cropped, cut = cropped_pairs(dataset, distinct, found, detail)
     pairs = pl.concat([found, cropped]).sort("content", "other")
     return Alike(pairs, np.unique(np.concatenate([*crowded, cut])))
 
@@ -120,18 +145,17 @@ def _coarse(
     contents_, bits = some["content"].to_numpy(), some["bits"].to_numpy()
     cut = np.zeros(some.height, bool)
     if medium == "image":
-        order = np.argsort(_stripes(small), kind="stable")
-        turns, shades = every_turn(THUMBNAIL), _of_all(small, low_frequencies)
-        bounds = whichever_way(shades)
+        order = np.argsort(_of_all(small, _stripes), kind="stable")
+        shades = _of_all(small, lambda some: low_frequencies(unit_rows(some)))
+        turns, bounds = every_turn(THUMBNAIL), _of_all(shades, whichever_way)
     else:
         # Another gain, offset, rate and order of leads leave the contrast as it is.
-        order = np.argsort(_contrasts(small), kind="stable")
+        order = np.argsort(_of_all(small, _contrasts), kind="stable")
         turns, directions = np.arange(CURVE)[None], _directions(small)
-        bounds = _of_all(small, lambda units: _along(units, directions))
-    found: list[tuple[NDArray[np.generic], ...]] = [(np.empty(0, np.int64),) * 4]
-    near = neighbours_within(bits[order], radius, _NEAREST, progress)
-    for both in _collected(near, cut):
-        a, b = order[both]
+        bounds = _of_all(small, lambda some: _along(unit_rows(some), directions))
+
+    def compared(near: Near) -> tuple[Indices, Compared]:
+        a, b = order[near.one], order[near.other]
         one, other = np.minimum(a, b), np.maximum(a, b)
         possible = _bound(one, other, bounds) >= COARSE[medium]
         one, other = one[possible], other[possible]
@@ -139,19 +163,24 @@ def _coarse(
             possible = bound_by_way(one, other, shades) >= COARSE[medium]
             one, other = one[possible], other[possible]
         known = _correlated(one, other, small, turns, COARSE[medium])
-        likely: slice | NDArray[np.bool_] = slice(None)
-        if medium == "image":
-            likely = may_be_of_detail(*known[:3], small, detail)
-        found.append(tuple(column[likely] for column in known))
-    cut[order] = cut.copy()
+        if medium == "ecg":
+            return near.cut, known
+        return near.cut, known.where(
+            may_be_of_detail(known.one, known.other, known.way, small, detail)
+        )
+
+    found = [_NOTHING]
+    for own, known in neighbours_within(bits[order], radius, _NEAREST, compared, progress):
+        cut[order[own]] = True
+        found.append(known)
     one, other, way, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
     kept, far = likest(one, other, correlation, _LIKEST)
     cut[far] = True
-    one, other = one[kept].astype(np.int64), other[kept].astype(np.int64)
+    one, other = one[kept], other[kept]
     columns = {
         "content": contents_[one],
         "other": contents_[other],
-        "way": np.array(WAYS)[way[kept].astype(np.int64)],
+        "way": np.array(WAYS)[way[kept]],
         "distance": np.bitwise_count(bits[one] ^ bits[other]),
         "correlation": correlation[kept],
     }
@@ -159,31 +188,10 @@ def _coarse(
     return pairs, contents_[cut]
 
 
-def _collected(nears: Iterable[Near], cut: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
-    """Pairs (2, n) of many sweeps together; who was cut is marked."""
-    held: list[NDArray[np.int64]] = []
-    count = 0
-    for near in nears:
-        cut[near.cut] = True
-        if len(near.one):
-            held.append(np.stack([near.one, near.other]))
-            count += len(near.one)
-        if count >= _COLLECTED:
-            yield np.concatenate(held, axis=1)
-            held, count = [], 0
-    if held:
-        yield np.concatenate(held, axis=1)
-
-
 def _correlated(
-    one: NDArray[np.int64],
-    other: NDArray[np.int64],
-    small: NDArray[np.uint8],
-    turns: NDArray[np.intp],
-    least: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Those of the pairs of rows of `small` that correlate: one, other, number of the way in which
-    they do most, and how much."""
+    one: Indices, other: Indices, small: NDArray[np.uint8], turns: NDArray[np.intp], least: float
+) -> Compared:
+    """Those of the pairs of rows of `small` that correlate, in the way in which they do most."""
     numbers, at = np.unique([one, other], return_inverse=True)
     mine, theirs = at.reshape(2, -1)
     units = unit_rows(small[numbers])
@@ -191,8 +199,7 @@ def _correlated(
     for part in _blocks(mine, theirs):
         correlation = _correlations(mine[part], theirs[part], units, turns)
         way[part], best[part] = correlation.argmax(axis=1), correlation.max(axis=1)
-    enough = best >= least
-    return one[enough], other[enough], way[enough], best[enough]
+    return Compared(one, other, way, best).where(best >= least)
 
 
 def _bound(
@@ -209,15 +216,13 @@ def _bound(
     return bound + np.float32(1e-4)
 
 
-def _of_all(
-    small: NDArray[np.uint8], bounds: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """What `bounds` gives of the unit rows of all small images or curves, taken once for each: it
-    is in many pairs."""
-    starts = range(0, max(len(small), 1), AT_ONCE)
-    parts = [bounds(unit_rows(small[start : start + AT_ONCE])) for start in starts]
+def _of_all(rows: NDArray[_In], measure: Callable[[NDArray[_In]], NDArray[_Out]]) -> NDArray[_Out]:
+    """What `measure` gives of all rows of small images, curves or shades, part by part and once for
+    each: it is in many pairs."""
+    starts = range(0, max(len(rows), 1), _ROWS)
+    parts = computed(lambda n: measure(rows[n : n + _ROWS]), starts)
     # Row by row, as they are asked for.
-    return np.ascontiguousarray(np.concatenate(parts))
+    return np.ascontiguousarray(np.concatenate(list(parts)))
 
 
 def _directions(small: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -240,14 +245,9 @@ def whichever_way(shades: NDArray[np.float32]) -> NDArray[np.float32]:
     of all others; no flip or turn changes it."""
     high, low = np.triu_indices(_FREQUENCIES)
     here, there = (high * _FREQUENCIES + low)[1:], (low * _FREQUENCIES + high)[1:]
-    bounds = np.empty((len(shades), len(here) + 1), np.float32)
-    for start in range(0, len(shades), AT_ONCE):
-        some, part = shades[start : start + AT_ONCE], bounds[start : start + AT_ONCE]
-        energy = some**2
-        part[:, :-1] = energy[:, here] + np.where(here == there, 0, energy[:, there])
-        part[:, -1] = energy[:, -1]
-        np.sqrt(part, out=part)
-    return bounds
+    energy = shades**2
+    pairs = energy[:, here] + np.where(here == there, 0, energy[:, there])
+    return np.sqrt(np.column_stack([pairs, energy[:, -1]]))
 
 
 def low_frequencies(units: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -289,25 +289,18 @@ def _stripes(small: NDArray[np.uint8]) -> NDArray[np.float64]:
     changes it, another size or window hardly does. By no matrix product, of which the last digit
     depends on the machine."""
     wave = np.cos(2 * np.pi / THUMBNAIL * (np.arange(THUMBNAIL) + 0.5))
-    shares = np.empty(len(small))
-    for start in range(0, len(small), _ROWS):
-        # Sums of 256 squares of bytes are whole numbers that float32 holds, in any order.
-        values = small[start : start + _ROWS].astype(np.float32)
-        square = values.reshape(-1, THUMBNAIL, THUMBNAIL)
-        lines = [square.sum(axis=axis) for axis in (1, 2)]
-        energy = sum(((line * wave).sum(axis=1)) ** 2 for line in lines)
-        squares = np.einsum("nv,nv->n", values, values).astype(np.float64)
-        total = CURVE * squares - lines[0].sum(axis=1, dtype=np.float64) ** 2
-        shares[start : start + _ROWS] = 2 * energy / np.maximum(total, 1)
-    return shares
+    # Sums of 256 squares of bytes are whole numbers that float32 holds, in any order.
+    values = small.astype(np.float32)
+    square = values.reshape(-1, THUMBNAIL, THUMBNAIL)
+    lines = [square.sum(axis=axis) for axis in (1, 2)]
+    energy = sum(((line * wave).sum(axis=1)) ** 2 for line in lines)
+    squares = np.einsum("nv,nv->n", values, values).astype(np.float64)
+    total = CURVE * squares - lines[0].sum(axis=1, dtype=np.float64) ** 2
+    return np.asarray(2 * energy / np.maximum(total, 1), np.float64)
 
 
 def _contrasts(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-    contrasts = np.empty(len(small), np.float32)
-    for start in range(0, len(small), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        contrasts[part] = small[part].std(axis=1, dtype=np.float32)
-    return contrasts
+    return small.std(axis=1, dtype=np.float32)
 
 
 def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -> pl.DataFrame:
@@ -317,7 +310,8 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
     way = pairs.select(pl.col("way").replace_strict(WAYS, range(len(WAYS)))).to_numpy().ravel()
     values = np.empty(pairs.height, np.float32)
     turns = every_turn(SIDE)
-    for part in _blocks(mine, theirs, _DETAILED):
+
+    def compared(part: NDArray[np.intp]) -> None:
         both, at = np.unique([mine[part], theirs[part]], return_inverse=True)
         one, other = at.reshape(2, -1)
         views = np.stack([detail_of(grey) for grey in greys.of(numbers[both])])
@@ -325,6 +319,9 @@ def _of_detail(greys: ImageViews[np.uint8], pairs: pl.DataFrame, least: float) -
             so = np.flatnonzero(way[part] == lies)
             found = _correlations(one[so], other[so], views, turns[[lies]])
             values[part[so]] = found[:, 0]
+
+    for _ in computed(compared, _blocks(mine, theirs, _DETAILED)):
+        pass
     return pairs.with_columns(correlation=pl.Series(values)).filter(pl.col("correlation") >= least)
 
 

@@ -4,6 +4,7 @@ which small images, and then larger ones, are laid over each other."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,10 +14,11 @@ from qoqdata.curation.crops import Shared, sharing_words
 from qoqdata.curation.crowds import likest
 from qoqdata.curation.details import ImageViews, small_grey
 from qoqdata.curation.likenesses import keypoints_of, thumbnails
-from qoqdata.curation.overlaps import SIDE, overlap
+from qoqdata.curation.overlaps import SIDE, Overlap, overlap
 from qoqdata.dataset import Dataset
 from qoqdata.records.keypoints import words_and_places
 from qoqdata.records.likeness import THUMBNAIL
+from qoqdata.threads import computed
 
 #: How a cropped copy lies against what it was cropped from, and that against it.
 CROPPED = "cropped"
@@ -49,13 +51,18 @@ def cropped_pairs(
     pairs = _coarse(pairs.where(kept), dataset, some)
     views = ImageViews(dataset, distinct, lambda pixels: small_grey(pixels, SIDE))
     views.prepare(contents[np.concatenate([pairs.one, pairs.other])])
+
+    def laid(pair: tuple[Any, ...]) -> Overlap | None:
+        one, other, _, scale, shift = pair
+        mine, theirs = views.of(contents[[one, other]])
+        return overlap(mine, theirs, scale, shift)
+
     bits, least = some["bits"].to_numpy(), least_laid(detail)
     rows = []
-    for one, other, _, scale, shift in zip(*pairs, strict=True):
-        a, b = contents[[one, other]].tolist()
-        mine, theirs = views.of(np.array([a, b]))
-        both = overlap(mine, theirs, scale, shift)
+    overlaps = computed(laid, zip(*pairs, strict=True))
+    for one, other, both in zip(pairs.one, pairs.other, overlaps, strict=True):
         if both is not None and both.correlation >= least:
+            a, b = contents[[one, other]].tolist()
             way = CROPPED if both.cropped else "upright"
             distance = int(np.bitwise_count(bits[one] ^ bits[other]))
             rows.append((a, b, way, distance, both.correlation))

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qoqdata.curation.hamming import THREADS
 from qoqdata.records.keypoints import AGREEING, POINTS, WORD_BITS
-from qoqdata.remote.store import several
+from qoqdata.threads import computed
 
 #: What a crop cuts off each side at most; places move by no more of a side. The margin is for a
 #: keypoint's own error.
@@ -64,9 +63,7 @@ def sharing_words(
     """
     found, passed = [], np.zeros(len(words), np.int64)
     bits = agreeing(int(np.count_nonzero(words)))
-    parts = several(
-        lambda part: _matches(words, places, part, bits), range(_PARTS), at_a_time=THREADS
-    )
+    parts = computed(lambda part: _matches(words, places, part, bits), range(_PARTS))
     for matches, common in parts:
         found += matches
         passed += common

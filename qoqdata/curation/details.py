@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import chain
 from tempfile import TemporaryFile
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from qoqdata import items
 from qoqdata.dataset import Dataset
 from qoqdata.records.likeness import THUMBNAIL
 from qoqdata.stream.decode import Decoder
+from qoqdata.threads import computed
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 #: Rows and columns of the images whose detail is compared.
@@ -57,7 +59,11 @@ class ImageViews(Generic[_Scalar]):
         """Take the views of these contents in the order in which they lie: asked for pair by pair,
         what is read for one is read again for its neighbour."""
         missing = [number for number in np.unique(numbers).tolist() if number not in self._slots]
-        for number, view in zip(missing, self._taken(self._distinct[missing]), strict=True):
+        shards = self._distinct[missing].partition_by("shard", maintain_order=True)
+        # A cache need not have room for two shards.
+        side_by_side = computed if self._dataset.files.in_folder else map
+        taken = chain.from_iterable(side_by_side(self._taken, shards))
+        for number, view in zip(missing, taken, strict=True):
             self._like = view
             self._file.write(view.tobytes())
             self._slots[number] = len(self._slots)
@@ -69,16 +75,19 @@ class ImageViews(Generic[_Scalar]):
         content = os.pread(self._file.fileno(), size, slot * size)
         return np.frombuffer(content, self._like.dtype).reshape(self._like.shape)
 
-    def _taken(self, some: pl.DataFrame) -> Iterator[NDArray[_Scalar]]:
+    def _taken(self, some: pl.DataFrame) -> list[NDArray[_Scalar]]:
+        """Of contents of one shard."""
         rows = items.read_records(
             self._dataset.files,
             self._dataset.manifest,
             self._places[some["record"].to_numpy()],
             ["id", "images"],
         )
-        for row, place in zip(rows, some["place"].to_list(), strict=True):
-            shown = self._decode({"id": row["id"], "images": [row["images"][place]]})
-            yield self._make(shown["images"][0])
+        return [self._view(*one) for one in zip(rows, some["place"].to_list(), strict=True)]
+
+    def _view(self, row: dict[str, Any], place: int) -> NDArray[_Scalar]:
+        shown = self._decode({"id": row["id"], "images": [row["images"][place]]})
+        return self._make(shown["images"][0])
 
 
 def small_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:

@@ -9,25 +9,23 @@ Fleet, CVPR 2012; here with the bands that agree, so that no bit is flipped to s
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise
 from math import comb
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qoqdata.progress import ProgressCallback, silent
-from qoqdata.remote.store import several
+from qoqdata.threads import computed
 
+_T = TypeVar("_T")
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 #: Shift, and mask of what is shifted.
 Band = tuple[np.uint64, np.uint64]
 
-#: Sweeps at a time, each of which takes 100 bytes a hash.
-THREADS = min(4, os.cpu_count() or 1)
 #: Beyond it a pair of unrelated images is within the radius too often to be worth a look.
 RADIUS_MOST = 11
 _BITS = 64
@@ -40,6 +38,8 @@ _SORTED, _COMPARED = 1.0, 0.05
 #: Hashes that are compared at once with those that lie so many places later: differences of all
 #: fit a cache.
 _ROWS, _APART = 1 << 13, 8
+#: Hashes whose bits are put side by side at once: they fit a cache, too.
+_KEYS = 1 << 14
 _NONE = np.empty(0, np.int64)
 #: 2**64 by the golden ratio: its multiples are spread over all words.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -83,14 +83,20 @@ def pairs_within(
     """
     if len(np.unique(hashes)) != len(hashes):
         raise ValueError("hashes repeat")
-    for near in neighbours_within(hashes, radius, len(hashes), progress):
-        yield near.one, near.other
+    yield from neighbours_within(
+        hashes, radius, len(hashes), lambda near: (near.one, near.other), progress
+    )
 
 
 def neighbours_within(
-    hashes: Hashes, radius: int, most: int, progress: ProgressCallback = silent
-) -> Iterator[Near]:
-    """Pairs at most `radius` bits apart, equal hashes among them, each once, in parts.
+    hashes: Hashes,
+    radius: int,
+    most: int,
+    look: Callable[[Near], _T],
+    progress: ProgressCallback = silent,
+) -> Iterator[_T]:
+    """What `look` gives of pairs at most `radius` bits apart, equal hashes among them, each once,
+    in parts. Parts are looked at side by side, where they were found.
 
     Of hashes that agree in the bands of a sweep each is compared with the `most` that come next in
     the order in which they are given: so the time grows with their number, whatever they are, and
@@ -103,10 +109,11 @@ def neighbours_within(
         return
     bands = _bands(radius + _agreeing(hashes, radius))
     choices = [Chosen(bands, some) for some in combinations(range(len(bands)), len(bands) - radius)]
-    swept = several(lambda chosen: _swept(hashes, chosen, radius, most), choices, at_a_time=THREADS)
-    for done, near in enumerate(swept):
+    # Each takes 100 bytes a hash.
+    swept = computed(lambda chosen: look(_swept(hashes, chosen, radius, most)), choices)
+    for done, seen in enumerate(swept):
         progress(done, len(choices))
-        yield near
+        yield seen
     progress(len(choices), len(choices))
 
 
@@ -115,7 +122,7 @@ def _swept(hashes: Hashes, chosen: Chosen, radius: int, most: int) -> Near:
     order, lengths = _grouped(hashes, chosen.bands)
     if not len(order):
         return Near(_NONE, _NONE, _NONE)
-    pairs = [(_NONE, _NONE), *_alike(hashes[order], lengths, chosen, radius, most)]
+    pairs = [(_NONE, _NONE), *_alike(hashes, order, lengths, chosen, radius, most)]
     i, j = (order[np.concatenate(part)] for part in zip(*pairs, strict=True))
     # Largest first: those of which one has too many others stand at the front.
     many = lengths[: np.searchsorted(-lengths, -most)]
@@ -134,8 +141,15 @@ def _bands(count: int) -> list[Band]:
 def _key(hashes: Hashes, bands: list[Band]) -> Hashes:
     """The bits of some bands, side by side."""
     key = np.zeros_like(hashes)
-    for shift, mask in bands:
-        key = (key << np.uint64(int(mask).bit_length())) | ((hashes >> shift) & mask)
+    bits = np.empty(min(len(hashes), _KEYS), np.uint64)
+    for start in range(0, len(hashes), _KEYS):
+        some, mine = hashes[start : start + _KEYS], key[start : start + _KEYS]
+        one = bits[: len(some)]
+        for shift, mask in bands:
+            np.right_shift(some, shift, out=one)
+            one &= mask
+            mine <<= np.uint64(int(mask).bit_length())
+            mine |= one
     return key
 
 
@@ -154,9 +168,10 @@ def _sorted_by(hashes: Hashes, bands: list[Band]) -> tuple[Indices, NDArray[np.b
     key = _key(hashes, bands)
     places = np.uint64(len(key).bit_length())
     if sum(int(mask).bit_length() for _, mask in bands) + int(places) <= _BITS:
-        key = (key << places) | np.arange(len(key), dtype=np.uint64)
+        key <<= places
+        key |= np.arange(len(key), dtype=np.uint64)
         key.sort()
-        order = (key & np.uint64((1 << int(places)) - 1)).astype(np.int64)
+        order = (key & np.uint64((1 << int(places)) - 1)).view(np.int64)
         key >>= places
     else:
         order = np.argsort(key, kind="stable")
@@ -180,7 +195,9 @@ def _grouped(hashes: Hashes, bands: list[Band]) -> tuple[Indices, Indices]:
     beyond = np.count_nonzero(lengths >= 0xFFFF)
     largest[:beyond] = largest[:beyond][np.argsort(-lengths[largest[:beyond]], kind="stable")]
     first, lengths = first[largest], lengths[largest]
-    return order[np.arange(lengths.sum()) + np.repeat(first - _before(lengths), lengths)], lengths
+    places = np.repeat(first - _before(lengths), lengths)
+    places += np.arange(len(places))
+    return order.take(places), lengths
 
 
 def _true(values: NDArray[np.bool_]) -> Indices:
@@ -196,26 +213,27 @@ def _before(lengths: Indices) -> Indices:
 
 
 def _alike(
-    own: Hashes, lengths: Indices, chosen: Chosen, radius: int, most: int
+    hashes: Hashes, order: Indices, lengths: Indices, chosen: Chosen, radius: int, most: int
 ) -> Iterator[tuple[Indices, Indices]]:
-    """Of hashes that lie in groups, the largest first, the places of those of one group that agree
-    in the chosen bands first, differ in at most `radius` bits and lie at most `most` apart.
+    """Of hashes that in this order lie in groups, the largest first, the places of those of one
+    group that agree in the chosen bands first, differ in at most `radius` bits and lie at most
+    `most` apart.
 
     All that lie so far apart are compared, so that memory is read from one end to the other and
     from a cache. Each group is told from its neighbours by a word of its own, which cancels out
     within it: few others come as near by chance.
     """
-    group = np.repeat(np.arange(len(lengths)), lengths)
-    ends = np.cumsum(lengths)
-    own = own ^ (_SPREAD * group.astype(np.uint64))
-    count = len(own)
-    own = np.concatenate([own, np.zeros(_ROWS + most, np.uint64)])
+    count, ends = len(order), np.cumsum(lengths)
+    own = np.zeros(count + _ROWS + most, np.uint64)
+    hashes.take(order, out=own[:count], mode="clip")
+    own[:count] ^= np.repeat(_SPREAD * np.arange(len(lengths), dtype=np.uint64), lengths)
+    end_of = np.repeat(ends, lengths)
     difference = np.empty((_APART, _ROWS), np.uint64)
     bits, near = np.empty(difference.shape, np.uint8), np.empty(difference.shape, bool)
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
         held = []
-        end = min(int(lengths[group[start]]), most + 1)
+        end = min(int(lengths[np.searchsorted(ends, start, side="right")]), most + 1)
         later = np.lib.stride_tricks.sliding_window_view(own[start : start + _ROWS + end], _ROWS)
         for apart in range(1, end, _APART):
             size = min(_APART, end - apart)
@@ -232,7 +250,7 @@ def _alike(
             there = here + found // _ROWS
             inside = there < count
             here, there = here[inside], there[inside]
-            inside = there < ends[group[here]]
+            inside = there < end_of[here]
             yield here[inside], there[inside]
 
 

@@ -4,7 +4,7 @@ from the shards where that is missing."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from qoqdata.records.keypoints import BYTES
 from qoqdata.records.likeness import CURVE, Likeness, image_likeness, signal_likeness
 from qoqdata.records.likeness_table import SCHEMA, Shown, read_likeness, write_likeness
 from qoqdata.stream.decode import Decoder
+from qoqdata.threads import computed
 
 #: Columns of the table of all that is shown. `record` counts the records of all shards in manifest
 #: order; `shard` and `line` say where the thumbnail is; `first` and `second` are the digest.
@@ -54,8 +55,7 @@ def likenesses(dataset: Dataset, progress: ProgressCallback = silent) -> pl.Data
     shards = dataset.manifest.shards
     total = sum(shard.rows for shard in shards)
     parts, before = [pl.DataFrame(schema=SHOWN)], 0
-    for number, shard in enumerate(shards):
-        table = _of_shard(dataset, shard, _LIGHT)
+    for number, (shard, table) in enumerate(_of_shards(dataset, shards, _LIGHT)):
         parts.append(_shown(table, before, number))
         before += shard.rows
         progress(before, total)
@@ -75,22 +75,31 @@ def keypoints_of(dataset: Dataset, shown: pl.DataFrame) -> NDArray[np.uint8]:
 def _cells(dataset: Dataset, shown: pl.DataFrame, name: str, width: int) -> NDArray[np.uint8]:
     out = np.empty((shown.height, width), np.uint8)
     wanted = shown.select("shard", "line").with_row_index("at")
-    for (number,), part in wanted.group_by("shard", maintain_order=True):
-        shard = dataset.manifest.shards[int(number)]
-        column = _of_shard(dataset, shard, [name])[name].combine_chunks()
-        column = column.fill_null(bytes(width))
+    groups = wanted.partition_by("shard", maintain_order=True)
+    shards = [dataset.manifest.shards[part["shard"][0]] for part in groups]
+    for part, (_, table) in zip(groups, _of_shards(dataset, shards, [name]), strict=True):
+        column = table[name].combine_chunks().fill_null(bytes(width))
         values = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, width)
         out[part["at"].to_numpy()] = values[column.offset :][part["line"].to_numpy()]
     return out
 
 
-def _of_shard(dataset: Dataset, shard: Shard, columns: list[str]) -> pa.Table:
-    path = dataset.layout.likeness(shard.source, Path(shard.path).stem)
-    table = read_likeness(path, shard.sha256, columns)
-    if table is None:
-        with dataset.files.holding(shard) as held:
-            table = write_likeness(path, _taken(held), shard.sha256).select(columns)
-    return table
+def _of_shards(
+    dataset: Dataset, shards: Sequence[Shard], columns: list[str]
+) -> Iterator[tuple[Shard, pa.Table]]:
+    layout = dataset.layout
+
+    def left(shard: Shard) -> tuple[Path, pa.Table | None]:
+        path = layout.likeness(shard.source, Path(shard.path).stem)
+        return path, read_likeness(path, shard.sha256, columns)
+
+    # One shard at a time is fetched and decoded, which takes all cores; what a build left is read.
+    read = computed(left, shards)
+    for shard, (path, table) in zip(shards, read, strict=True):
+        if table is None:
+            with dataset.files.holding(shard) as held:
+                table = write_likeness(path, _taken(held), shard.sha256).select(columns)
+        yield shard, table
 
 
 def _shown(table: pa.Table, before: int, number: int) -> pl.DataFrame:

@@ -29,10 +29,11 @@ from qoqdata.metadata import shard_metadata
 from qoqdata.pipeline.place import TAIL, FolderPlace, Place, another_writes
 from qoqdata.remote.cache import Cache
 from qoqdata.remote.lease import FOLDER, Lease, Taken, leased
-from qoqdata.remote.store import Listed, StoreFolder, several
+from qoqdata.remote.store import Listed, StoreFolder
 from qoqdata.remote.urls import READ_ONLY, local_path, scheme, shown
 from qoqdata.remote.work_folder import work_folder
 from qoqdata.sources.rawtree import RawTree
+from qoqdata.threads import several
 
 
 @dataclass(frozen=True)

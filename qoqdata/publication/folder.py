@@ -20,7 +20,8 @@ from qoqdata.errors import DatasetError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication.target import AT_A_TIME, Delivery, Outgoing
 from qoqdata.remote.opening import POINTER
-from qoqdata.remote.store import StoreFolder, several
+from qoqdata.remote.store import StoreFolder
+from qoqdata.threads import several
 
 _LAST = "manifest.json"
 

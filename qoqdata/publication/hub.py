@@ -17,7 +17,7 @@ from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.progress import ProgressCallback, silent
 from qoqdata.publication.target import AT_A_TIME, Delivery, Outgoing
 from qoqdata.remote.faults import retried, status
-from qoqdata.remote.store import several
+from qoqdata.threads import several
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

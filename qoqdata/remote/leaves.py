@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from qoqdata.contract.manifest import Manifest, MetadataFile
 from qoqdata.errors import DatasetError
 from qoqdata.remote import integrity
+from qoqdata.threads import computed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,8 @@ def read_leaves(files: Files, manifest: Manifest, columns: Sequence[str]) -> pa.
     """
     entries = {source: metadata_of(files, manifest, source) for source, _, _ in runs(manifest)}
     files.prefetch(list(entries.values()))
-    tables = {source: _read(files, entry, columns) for source, entry in entries.items()}
+    read = computed(lambda entry: _read(files, entry, columns), entries.values())
+    tables = dict(zip(entries, read, strict=True))
     parts = [tables[source].slice(first, rows) for source, first, rows in runs(manifest)]
     return with_places(pa.concat_tables(parts), files, manifest)
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,10 +21,7 @@ from qoqdata.remote.faults import retried, status
 from qoqdata.remote.urls import file_system, is_url, scheme, shown
 
 _T = TypeVar("_T")
-_Item = TypeVar("_Item")
 _PIECE = 1 << 20
-#: Requests of one process at a time.
-_AT_A_TIME = 16
 #: Stores that have names and no folders.
 _FLAT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
@@ -286,24 +280,6 @@ class StoreFolder:
 
     def _ask(self, path: str, call: Callable[[], _T]) -> _T:
         return retried(call, url=self.where(path))
-
-
-def several(
-    call: Callable[[_Item], _T], items: Iterable[_Item], *, at_a_time: int = _AT_A_TIME
-) -> Iterator[_T]:
-    """Results in order, several calls at a time; no more than these are made ahead."""
-    rest = iter(items)
-    first = list(islice(rest, at_a_time))
-    if len(first) < 2:
-        yield from map(call, first)
-        return
-    with ThreadPoolExecutor(len(first)) as pool:
-        ahead = deque(pool.submit(call, one) for one in first)
-        while ahead:
-            result = ahead.popleft().result()
-            if (one := next(rest, None)) is not None:
-                ahead.append(pool.submit(call, one))
-            yield result
 
 
 def _refused(error: Exception) -> bool:

@@ -20,9 +20,10 @@ from qoqdata.errors import DatasetError, QoqdataError, UsageError
 from qoqdata.layout import Layout
 from qoqdata.remote.lease import FOLDER, Lease, Taken, leased
 from qoqdata.remote.remote_files import RemoteFiles
-from qoqdata.remote.store import Listed, StoreFolder, several
+from qoqdata.remote.store import Listed, StoreFolder
 from qoqdata.remote.urls import READ_ONLY, scheme, shown
 from qoqdata.remote.work_folder import work_folder
+from qoqdata.threads import several
 
 #: What passes write, below the set; what is under way there has a name with a dot before it.
 _WRITTEN = ("README.md", "croissant.json", "curation", "difficulty", "figures", "stats")

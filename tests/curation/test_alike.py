@@ -138,10 +138,8 @@ def test_no_curves_correlate_by_more_than_the_bound() -> None:
     small = np.clip(128 + 12 * smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
     mine, theirs = np.array(list(combinations(range(60), 2))).T
     directions = module._directions(small)
-    bound = module._bound(
-        mine, theirs, module._of_all(small, lambda units: module._along(units, directions))
-    )
     units = module.unit_rows(small)
+    bound = module._bound(mine, theirs, module._along(units, directions))
     found = np.einsum("pv,pv->p", units[mine], units[theirs])
     assert (bound >= found).all()
     # Most of what curves differ by lies along the directions.

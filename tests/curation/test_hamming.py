@@ -66,7 +66,7 @@ def test_any_words(words: set[int], radius: int) -> None:
 def test_each_is_compared_with_the_next_in_order_and_who_was_cut_is_told() -> None:
     words = np.zeros(10, np.uint64)
     words[7:] = ~np.uint64(0)
-    found = list(neighbours_within(words, 0, 2))
+    found = list(neighbours_within(words, 0, 2, lambda near: near))
     pairs = {pair for near in found for pair in zip(near.one, near.other, strict=True)}
     within = {(i, j) for i, j in combinations(range(7), 2) if j - i <= 2}
     assert pairs == within | {(7, 8), (7, 9), (8, 9)}
@@ -78,7 +78,7 @@ def test_each_is_compared_with_the_next_in_order_and_who_was_cut_is_told() -> No
 @pytest.mark.parametrize("most", [1, 3, 200])
 def test_cut_or_not_no_pair_is_told_twice_and_none_of_the_others_is_lost(most: int) -> None:
     words = np.concatenate([clustered(7, 80), clustered(7, 80)[::3]])
-    found = list(neighbours_within(words, 4, most))
+    found = list(neighbours_within(words, 4, most, lambda near: near))
     pairs = [pair for near in found for pair in zip(near.one, near.other, strict=True)]
     cut = {index for near in found for index in near.cut.tolist()}
     assert len(pairs) == len(set(pairs))
