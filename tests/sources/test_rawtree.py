@@ -360,9 +360,11 @@ def test_stamps_of_many(raw: RawTree, monkeypatch: pytest.MonkeyPatch, slow: flo
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/a.png", "a.png/", ".", "..", "deep/..", "deep//b.PNG", "./a.png", "deep\\b.PNG"]
-    + ["deep", "deep/", "a\0b", "mounted/c.png", "mounted", "./mounted", "linked.png", "ln/c.jpg"]
-    + ["out.png", "outside/secret.png", "marked#1.png", "two\nlines.png"],
+    [
+        *("", "/a.png", "a.png/", ".", "..", "deep/..", "deep//b.PNG", "./a.png", "deep\\b.PNG"),
+        *("deep", "deep/", "a\0b", "mounted/c.png", "mounted", "./mounted", "two\nlines.png"),
+        *("linked.png", "ln/c.jpg", "out.png", "outside/secret.png", "marked#1.png"),
+    ],
 )
 def test_a_stamp_is_the_same_alone_and_among_many(tmp_path: Path, raw: RawTree, path: str) -> None:
     (tmp_path / "mount").mkdir()
