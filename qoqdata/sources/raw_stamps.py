@@ -67,8 +67,10 @@ def stamper_of_many(roots: RawRoots, stamp: Callable[[str], Stamp | None]) -> St
                 status = None if place is None else lstat(f"{place}/{name}")
             except OSError:
                 status = None
-            is_odd = status is None or link(status)
-            found.append(stamp(relative) if is_odd else stamp_of(status))
+            if status is None or link(status):
+                found.append(stamp(relative))
+            else:
+                found.append(stamp_of(status))
         return found
 
     return stamps
