@@ -48,7 +48,7 @@ from qoqdata.sources.raw_members import (
 )
 from qoqdata.sources.raw_paths import is_there, path_parts, present, utf8_path
 from qoqdata.sources.raw_roots import RawRoots
-from qoqdata.sources.raw_stamps import Stamp, looker, many_at_a_time, stamp_of, stamper_of_many
+from qoqdata.sources.raw_stamps import Stamp, looker, many_at_a_time, stamp_of
 from qoqdata.sources.raw_store import RawStore, mirrored_size, open_store
 from qoqdata.sources.raw_tables import read_delimited, read_parquet, read_sheet
 from qoqdata.system_faults import OF_THE_MACHINE
@@ -266,10 +266,7 @@ class RawTree:
             looked_at = looked_at_once(relatives, self._marked_names)
             stamps = {one: self.stamp(one) for one in dict.fromkeys(looked_at.values())}
             return [stamps[looked_at[relative]] for relative in relatives]
-        if self.store is None:
-            return many_at_a_time(stamper_of_many(self._roots, self.stamp), relatives)
-        stamp = self.stamper()
-        return many_at_a_time(lambda some: list(map(stamp, some)), relatives)
+        return many_at_a_time(self.stamper(), relatives)
 
     def stamper(self) -> Callable[[str], Stamp | None]:
         """As `stamp`, for file after file: the folders that lead to them are looked at once."""
