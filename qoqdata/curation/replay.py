@@ -16,7 +16,7 @@ from qoqdata.contract.manifest import SourceEntry
 from qoqdata.curation.lineage import Lineage
 from qoqdata.dataset import Dataset
 from qoqdata.errors import DatasetError, UsageError
-from qoqdata.pipeline.blocks import blocks_of
+from qoqdata.pipeline.blocks import blocked_names, blocks_of
 from qoqdata.pipeline.chunks import Chunk
 from qoqdata.pipeline.config import SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask, convert_unit
@@ -114,12 +114,13 @@ def _units(
     hashed = {entry.namespace: HASH} if entry.namespace and entry.patient_splits == HASH else {}
     lists = gather([job], hashed, dataset.layout, salt)
     listed = lists.get(entry.namespace or "")
+    blocking = catalogue.blocking_cards(blocked_names(job.card))
     try:
         plan = make_plan(
             catalogue.find_source(entry.converter),
             job,
             limit=entry.limit,
-            blocks=blocks_of(job.card, (*catalogue.blocking_cards(), job.card)),
+            blocks=blocks_of(job.card, (*blocking, job.card)),
             listed=None if listed is None else listed.of,
         )
     except UnitStopped as stopped:

@@ -38,13 +38,18 @@ class BlockOutcome:
     messages: tuple[str, ...]
 
 
+def blocked_names(card: Card) -> set[str]:
+    """What a block list may call the source of `card`: its slug, and its namespace."""
+    return {card.slug, card.keys.namespace or card.slug}
+
+
 def blocks_of(card: Card, cards: Iterable[Card]) -> tuple[CardBlock, ...]:
     """The lists of any of `cards` that name the source of `card` or its namespace, in fixed order.
 
     Raises CardError for a list that would move cases of one source of a namespace alone: patients
     must be in one split in all of them.
     """
-    names = {card.slug, card.keys.namespace} - {None}
+    names = blocked_names(card)
     found = [
         CardBlock(one.slug, block)
         for one in sorted({one.slug: one for one in cards}.values(), key=lambda one: one.slug)

@@ -13,6 +13,7 @@ from qoqdata.contract.record import VERSION as SCHEMA_VERSION
 from qoqdata.errors import UnfinishedBuild, UsageError
 from qoqdata.layout import Layout
 from qoqdata.pipeline import patient_splits
+from qoqdata.pipeline.blocks import blocked_names
 from qoqdata.pipeline.config import BuildConfig, BuildSetting, SourceRequest
 from qoqdata.pipeline.conversion import ChunkTask, Unfinished
 from qoqdata.pipeline.interrupts import telling_interrupts
@@ -84,7 +85,8 @@ def source_builds(
         [job for _, job in jobs], config.patient_splits, layout, setting.salt
     )
     _refuse_other_lists(layout, {job.card.slug for _, job in jobs}, lists)
-    blocking = (*catalogue.blocking_cards(), *(job.card for _, job in jobs))
+    cards = [job.card for _, job in jobs]
+    blocking = (*catalogue.blocking_cards(set().union(*map(blocked_names, cards))), *cards)
     names = {namespace: one.name for namespace, one in lists.items()}
     builds = [
         SourceBuild(

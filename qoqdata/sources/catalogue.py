@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -86,13 +86,20 @@ def prepared() -> tuple[str, ...]:
     )
 
 
-def blocking_cards() -> tuple[Card, ...]:
-    """The cards of the registered sources that have block lists, by slug."""
+def blocking_cards(names: Iterable[str]) -> tuple[Card, ...]:
+    """The cards of the registered sources whose block lists may be of sources or namespaces of
+    these names, by slug."""
+    wanted = [" ".join(name.split()).encode() for name in names]
     found = []
     for place in (place for places in _places().values() for place in places):
         path = place.folder / "card.yaml"
-        # A card is parsed only where its text has the field: most have none.
-        if b"\nblock:" in path.read_bytes():
+        text = path.read_bytes()
+        # A card is parsed only where its text has the field, which most have not, and the name: as
+        # it stands, or written with escapes.
+        if b"\nblock:" not in text:
+            continue
+        words = b" ".join(text.split())
+        if b"\\" in words or any(name in words for name in wanted):
             try:
                 found.append(load_card(path, _domain(place.folder, place.root)))
             except QoqdataError as error:

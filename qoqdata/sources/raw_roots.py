@@ -57,9 +57,12 @@ class RawRoots:
             return path, error
 
     def unlinked(self, folder: str) -> str | None:
-        """The path of a folder below the root that no link leads to; None for any other."""
+        """The path of a folder below the root that no link leads to, or of the root itself (""),
+        where no mount may be meant by a name in it; None for any other."""
         try:
-            base, parts = self.split(folder)
+            base, parts = self.split(folder) if folder else (self.root, [])
+            if not parts and base is self.root and self.mounts:
+                return None
             step = str(base).rstrip(os.sep)
             for part in parts:
                 step = f"{step}/{part}"

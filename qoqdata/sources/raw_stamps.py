@@ -49,14 +49,15 @@ def looker(roots: RawRoots) -> Callable[[str], os.stat_result | None]:
     lstat = os.lstat
 
     def look(relative: str) -> os.stat_result | None:
-        folder, _, name = relative.rpartition("/")
+        folder, slash, name = relative.rpartition("/")
         try:
             place = folders[folder]
         except KeyError:
             if len(folders) >= _KNOWN:
                 folders.clear()
             place = folders[folder] = roots.unlinked(folder)
-        if place is None or not is_plain(name) or MARK in relative:
+        is_absolute = slash and not folder
+        if place is None or is_absolute or not is_plain(name) or MARK in relative:
             return None
         try:
             status = lstat(f"{place}/{name}")

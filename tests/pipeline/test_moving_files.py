@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from qoqdata.contract.manifest import Manifest
 from qoqdata.pipeline.build import build_requests
@@ -108,3 +109,69 @@ def test_planning_leaves_the_collector_as_it_was(films: Films) -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def same_size(path: Path, request: SourceRequest) -> None:
+    """Other bytes of the same number, written later."""
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+
+def same_time(path: Path, request: SourceRequest) -> None:
+    """Another film, under the time of the first."""
+    status = path.stat()
+    path.write_bytes((request.raw / "0005.png").read_bytes() + b"more")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def swapped(path: Path, request: SourceRequest) -> None:
+    """Two films under each other's name, each with the time that it had."""
+    other, aside = request.raw / "0005.png", request.raw / "aside"
+    path.rename(aside)
+    other.rename(path)
+    aside.rename(other)
+
+
+def folder(path: Path, request: SourceRequest) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def link_inside(path: Path, request: SourceRequest) -> None:
+    """A link to another film, which has been there all the time."""
+    path.unlink()
+    path.symlink_to(request.raw / "0005.png")
+
+
+def link_outside(path: Path, request: SourceRequest) -> None:
+    """The film itself, moved out of the raw folder."""
+    target = request.raw.parent / "outside.png"
+    path.rename(target)
+    path.symlink_to(target)
+
+
+def gone(path: Path, request: SourceRequest) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    "change", [same_size, same_time, swapped, folder, link_inside, link_outside, gone]
+)
+def test_a_resumed_build_is_as_one_of_the_files_as_they_are_now(
+    films: Films, tmp_path: Path, change: Callable[[Path, SourceRequest], None]
+) -> None:
+    request = films(9)
+    for number in range(9):
+        # No two films of one time: what is told by size and time must not need luck.
+        os.utime(request.raw / f"{number:04d}.png", ns=(0, 10**18 + number))
+    before = run(tmp_path / "set", SOURCE, request)
+    assert run(tmp_path / "set", SOURCE, request) == before
+    change(request.raw / "0004.png", request)
+    resumed, fresh = (run(tmp_path / name, SOURCE, request) for name in ("set", "fresh"))
+    assert resumed.digest == fresh.digest != before.digest
+    assert resumed.sources == fresh.sources
+    tables = [tmp_path / name / "quarantine/films.parquet" for name in ("set", "fresh")]
+    told = [table.read_bytes() if table.exists() else None for table in tables]
+    assert told[0] == told[1]
+    assert (told[0] is not None) == (change in (same_size, folder, link_outside, gone))

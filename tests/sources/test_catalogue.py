@@ -47,7 +47,14 @@ def test_sources_of_a_namespace_split_by_one_rule() -> None:
 
 def test_only_cards_with_a_block_list_are_read_for_it() -> None:
     listed = [card for card in catalogue.cards().values() if card.block]
-    assert list(catalogue.blocking_cards()) == listed
+    named = {block.source for card in listed for block in card.block}
+    assert list(catalogue.blocking_cards(named)) == listed
+    assert len(listed) > 1
+    for name in named:
+        own = [card for card in listed if name in {block.source for block in card.block}]
+        found = catalogue.blocking_cards([name])
+        assert all(card in found for card in own)
+    assert catalogue.blocking_cards(["no_such_source"]) == ()
 
 
 def test_a_source() -> None:

@@ -358,6 +358,30 @@ def test_stamps_of_many(raw: RawTree, monkeypatch: pytest.MonkeyPatch, slow: flo
     assert raw.stamps([]) == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "/a.png", "a.png/", ".", "..", "deep/..", "deep//b.PNG", "./a.png", "deep\\b.PNG"),
+        *("deep", "deep/", "a\0b", "mounted/c.png", "mounted", "./mounted", "two\nlines.png"),
+        *("linked.png", "ln/c.jpg", "out.png", "outside/secret.png", "marked#1.png"),
+    ],
+)
+def test_a_stamp_is_the_same_alone_and_among_many(tmp_path: Path, raw: RawTree, path: str) -> None:
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "mount/c.png").write_text("of the mount")
+    for name in ("mounted", "marked#1.png", "two\nlines.png"):
+        (raw.root / name).write_text(f"beside {name}")
+    (raw.root / "linked.png").symlink_to(raw.root / "deep/b.PNG")
+    (raw.root / "ln").symlink_to(raw.root / "deep/er")
+    (raw.root / "out.png").symlink_to(tmp_path / "secret.png")
+    (raw.root / "outside").symlink_to(tmp_path)
+    for tree in (raw, open_raw(raw.root, {"mounted": tmp_path / "mount"})):
+        among = [*["a.png"] * 40, path, "deep/er/c.jpg"]
+        expected = [tree.stamp(one) for one in among]
+        assert tree.stamps(among) == expected
+        assert list(map(tree.stamper(), among)) == expected
+
+
 # Text.
 
 
