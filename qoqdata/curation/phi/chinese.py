@@ -15,8 +15,8 @@ _DOUBLE = _LISTS["double"]
 _GIVEN = frozenset("".join(_LISTS["given"]))
 _WORDS = tuple(_LISTS["word"])
 
-_SAFE = f"(?:{'|'.join(_DOUBLE)}|[{''.join(_SURNAMES)}])"
-_ANY = f"(?:{'|'.join(_DOUBLE)}|[{''.join(_SURNAMES | _AMBIGUOUS)}])"
+_SAFE = f"(?:{'|'.join(sorted(_DOUBLE))}|[{''.join(sorted(_SURNAMES))}])"
+_ANY = f"(?:{'|'.join(sorted(_DOUBLE))}|[{''.join(sorted(_SURNAMES | _AMBIGUOUS))}])"
 _HAN = "[\u4e00-\u9fff]"
 _TITLE = (
     "女士|先生|小姐|医生|医师|大夫|主任|教授|护士|护士长|院长|老师|太太|夫人|同志|阿姨|奶奶|爷爷"
