@@ -48,6 +48,8 @@ COARSE = {"image": 0.95, "ecg": 0.9}
 _NEAREST, _LIKEST = 256, 32
 #: Pairs whose correlations are taken at once, and contents that are the first of them.
 AT_ONCE, _BLOCK = 4_096, 64
+#: Pairs of a sweep that are compared at once: a small image of a pair takes 1 KB meanwhile.
+_COMPARED = 1 << 17
 #: Pairs whose details are compared at once: a detail takes 16 KB.
 _DETAILED = 1_024
 #: Small images, or curves, that are measured at once: they fit a cache as float32.
@@ -155,7 +157,13 @@ def _coarse(
         bounds = _of_all(small, lambda some: _along(unit_rows(some), directions))
 
     def compared(near: Near) -> tuple[Indices, Compared]:
-        a, b = order[near.one], order[near.other]
+        known = [_NOTHING]
+        for start in range(0, len(near.one), _COMPARED):
+            part = slice(start, start + _COMPARED)
+            known.append(alike_of(order[near.one[part]], order[near.other[part]]))
+        return near.cut, Compared(*(np.concatenate(column) for column in zip(*known, strict=True)))
+
+    def alike_of(a: Indices, b: Indices) -> Compared:
         one, other = np.minimum(a, b), np.maximum(a, b)
         possible = _bound(one, other, bounds) >= COARSE[medium]
         one, other = one[possible], other[possible]
@@ -164,10 +172,8 @@ def _coarse(
             one, other = one[possible], other[possible]
         known = _correlated(one, other, small, turns, COARSE[medium])
         if medium == "ecg":
-            return near.cut, known
-        return near.cut, known.where(
-            may_be_of_detail(known.one, known.other, known.way, small, detail)
-        )
+            return known
+        return known.where(may_be_of_detail(known.one, known.other, known.way, small, detail))
 
     found = [_NOTHING]
     for own, known in neighbours_within(bits[order], radius, _NEAREST, compared, progress):

@@ -138,7 +138,9 @@ def test_a_record_that_names_the_study_of_another_unit(tmp_path: Path) -> None:
 
     def convert(unit: Any, job: Job) -> Any:
         (record,) = toys.convert(unit, job)
-        return [replace(record, study=f"{unit.key}/x")] if "/" not in unit.key else [record]
+        # By item, so that the two are not one record.
+        below = replace(record, study=f"{unit.key}/x", item="whole")
+        return [record if "/" in unit.key else below]
 
     def plan(job: Job) -> Iterable[Planned]:
         for unit in toys.plan(job):
