@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from qoqdata.curation.alike import COARSE
+from qoqdata.curation.cropped import CROPPED
 from qoqdata.curation.sameness import Sameness
+from qoqdata.records.likeness import WAYS
 
 #: Of two splits that show the same the second keeps it.
 _SPLITS = (("train", "test"), ("validation", "test"), ("train", "validation"))
@@ -41,22 +44,20 @@ def find_leaks(same: Sameness) -> pl.DataFrame:
     # By the numbers of records, and facts only of what is left: in a crowd, of whose images each
     # has several questions, there are tens of millions of pairs on the way.
     shown = same.shared.join(same.records.select("record", "side"), on="record").select(
-        "record", "content", "side", "medium", id="record", image="place"
+        "content", "side", pl.col("medium").cast(pl.Enum([*COARSE])), id="record", image="place"
     )
-    alike = same.pairs_both_ways()
-    pairs = pl.concat([_between(shown, alike, *splits) for splits in _SPLITS])
-    mine = same.records.select("id", "source", "split", number="record")
-    theirs = mine.select(
-        other="id", other_source="source", other_split="split", other_number="number"
-    )
-    leaks = (
-        half_of_a_record(pairs, shown)
-        .rename({"id": "number", "other": "other_number"})
-        .join(mine, on="number")
-        .join(theirs, on="other_number")
-        .select(pl.col(name).cast(kind) for name, kind in LEAKS.items())
-    )
-    return leaks.sort("id", "image", "other", "other_image")
+    alike = same.pairs_both_ways().with_columns(pl.col("way").cast(pl.Enum([*WAYS, CROPPED])))
+    found = [half_of_a_record(_between(shown, alike, *splits), shown) for splits in _SPLITS]
+    records = same.records.select("id", "source", "split")
+    # Sorted by numbers too: texts are had once, of millions of pairs.
+    rank = records["id"].rank("ordinal")
+    pairs = pl.concat(found)
+    pairs = pairs.with_columns(mine=rank[pairs["id"]], theirs=rank[pairs["other"]])
+    pairs = pairs.sort("mine", "image", "theirs", "other_image").drop("mine", "theirs")
+    mine, theirs = records[pairs["id"]], records[pairs["other"]]
+    theirs = theirs.select("id", other_source="source", other_split="split").rename({"id": "other"})
+    leaks = pl.concat([pairs.drop("id", "other"), mine, theirs], how="horizontal")
+    return leaks.select(pl.col(name).cast(kind) for name, kind in LEAKS.items())
 
 
 def half_of_a_record(pairs: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
@@ -74,19 +75,21 @@ def half_of_a_record(pairs: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
 def _one_of_equals(shown: pl.DataFrame) -> pl.DataFrame:
     """Of records that show equal images or signals only the first, in manifest order."""
     firsts = (
-        shown.group_by("record")
+        shown.group_by("id")
         .agg(shows=pl.col("content").sort())
-        .sort("record")
+        .sort("id")
         .unique("shows", keep="first", maintain_order=True)
     )
-    return shown.join(firsts, on="record", how="semi", maintain_order="left")
+    return shown.join(firsts, on="id", how="semi", maintain_order="left")
 
 
 def _between(shown: pl.DataFrame, pairs: pl.DataFrame, split: str, later: str) -> pl.DataFrame:
     """Pairs of two splits that show the same."""
-    mine, others = (shown.filter(pl.col("side") == name) for name in (split, later))
+    mine, others = (shown.filter(pl.col("side") == name).drop("side") for name in (split, later))
     theirs = _one_of_equals(others).select(
-        pl.col("content").alias("theirs"), other="id", other_image="image"
+        pl.col("content").alias("other_content"), other="id", other_image="image"
     )
-    both = mine.join(pairs, on="content").join(theirs, left_on="other_content", right_on="theirs")
-    return both.drop("record", "content", "side", "other_content")
+    # First those of whom there is another at all.
+    pairs = pairs.join(theirs.select("other_content").unique(), on="other_content", how="semi")
+    both = mine.join(pairs, on="content").drop("content")
+    return both.join(theirs, on="other_content").drop("other_content")

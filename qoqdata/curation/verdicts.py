@@ -230,10 +230,13 @@ def _of_phi(findings: pl.DataFrame) -> pl.DataFrame:
 def _of_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
     """Verdicts on records that show an image of a later split; the likest one is the evidence."""
     records = (
-        leaks.filter(pl.col("outcome") == "dropped")
+        leaks.lazy()
+        .filter(pl.col("outcome") == "dropped")
+        .select("id", "medium", "other", "other_split", "correlation")
         .sort("id", "correlation", "other", descending=[False, True, False])
         .group_by("id", maintain_order=True)
         .first()
+        .collect()
     )
     what = pl.when(pl.col("medium") == "ecg").then(pl.lit("a signal")).otherwise(pl.lit("an image"))
     reason = pl.format("shows {} of the {} split", what, "other_split")
