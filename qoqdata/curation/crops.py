@@ -9,6 +9,8 @@ than what is in two.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +34,8 @@ _PARTS = 1 << _PARTS_BITS
 _FEWEST = 24
 #: Images whose words are looked through at once for those of a part.
 _AT_ONCE = 1 << 11
+#: Matches whose pairs are told at once, each of which takes 100 bytes meanwhile.
+_GATHERED = 1 << 23
 #: Squared, the spread in parts of a side at which points say as much of scale as is known before.
 _SPREAD = 0.03**2
 
@@ -52,6 +56,12 @@ class Shared(NamedTuple):
         return Shared(one[chosen], other[chosen], words[chosen], scale[chosen], shift[chosen])
 
 
+_NONE = np.empty(0, np.int64)
+_NOTHING = Shared(_NONE, _NONE, _NONE, np.empty((0, 2)), np.empty((0, 2)))
+#: Numbers of pairs (one * images + other) with a word in common, and where both have it.
+Matches = tuple[NDArray[np.int64], NDArray[np.uint32]]
+
+
 def sharing_words(
     words: NDArray[np.uint32], places: NDArray[np.uint8]
 ) -> tuple[Shared, NDArray[np.int64]]:
@@ -68,20 +78,41 @@ def sharing_words(
         found += matches
         passed += common
     crowded = np.flatnonzero(2 * passed > np.count_nonzero(words, axis=1))
+    shared = [_shared(some, len(words)) for some in _by_image(found, len(words))]
+    columns = (np.concatenate(column) for column in zip(_NOTHING, *shared, strict=True))
+    return Shared(*columns), crowded
+
+
+def _by_image(found: list[Matches], images: int) -> Iterator[list[Matches]]:
+    """The matches, of some images after others, so that memory holds those of a part in order."""
     if not found:
-        none = np.empty(0, np.int64)
-        return Shared(none, none, none, np.empty((0, 2)), np.empty((0, 2))), crowded
+        return
+    counts = np.zeros(images, np.int64)
+    for pair, _ in found:
+        counts += np.bincount(pair // images, minlength=images)
+    total = counts.cumsum()
+    most = np.arange(_GATHERED, total[-1], _GATHERED)
+    cuts = np.unique([0, *np.searchsorted(total, most, side="right"), images])
+    for first, end in pairwise(cuts.tolist()):
+        inside = [(pair >= first * images) & (pair < end * images) for pair, _ in found]
+        yield [(pair[own], points[own]) for (pair, points), own in zip(found, inside, strict=True)]
+
+
+def _shared(found: list[Matches], images: int) -> Shared:
+    """The pairs of some matches that share enough words, sorted."""
     pair, points = (np.concatenate(part) for part in zip(*found, strict=True))
     order = np.lexsort((points, pair))
     pair, points = pair[order], points[order]
     first = np.flatnonzero(np.diff(pair, prepend=-1))
+    if not len(first):
+        return _NOTHING
     counts = np.diff(np.append(first, len(pair)))
     here, there = _coordinates(points)
     low, high = np.minimum.reduceat(here, first), np.maximum.reduceat(here, first)
     enough = (counts >= _SHARED) & ((high - low).max(axis=1) >= _APART)
     scale, shift = _fitted(here, there, first, counts)
-    one, other = np.divmod(pair[first], len(words))
-    return Shared(one, other, counts, scale, shift).where(enough), crowded
+    one, other = np.divmod(pair[first], images)
+    return Shared(one, other, counts, scale, shift).where(enough)
 
 
 def agreeing(count: int) -> int:
@@ -92,9 +123,9 @@ def agreeing(count: int) -> int:
 
 def _matches(
     words: NDArray[np.uint32], places: NDArray[np.uint8], part: int, bits: int
-) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.uint32]]], NDArray[np.int64]]:
-    """Numbers of pairs (one * images + other) with a word of a part in common, in so many bits, and
-    where both have it; and how many words of each image were passed over."""
+) -> tuple[list[Matches], NDArray[np.int64]]:
+    """Pairs with a word of a part in common, in so many bits; and how many words of each image were
+    passed over."""
     # In 256ths of a side.
     most = round((SIDE_MOST + _MARGIN) * 256)
     finer = np.uint64(32 + WORD_BITS - bits)

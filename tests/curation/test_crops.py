@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qoqdata.curation import crops
 from qoqdata.curation.alike import alike, contents
 from qoqdata.curation.crops import agreeing, sharing_words
 from qoqdata.curation.crowds import likest
@@ -135,6 +136,19 @@ def test_few_words_are_all_compared(points: list[list[tuple[int, int, int]]]) ->
             expected[one, other] = len(both)
     found = dict(zip(zip(shared.one, shared.other, strict=True), shared.words, strict=True))
     assert found == expected
+
+
+def test_parts_of_the_matches_give_the_pairs_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    points = rng.integers(0, 256, (40, 9, 3))
+    points[..., 0] = points[..., 0] % 12 + 1
+    planted = _planted({n: [tuple(p) for p in some] for n, some in enumerate(points.tolist())})
+    whole, _ = sharing_words(*planted)
+    assert len(whole.one) > 100
+    for most in (1, 7, 50):
+        monkeypatch.setattr(crops, "_GATHERED", most)
+        for ours, all_ in zip(sharing_words(*planted)[0], whole, strict=True):
+            np.testing.assert_array_equal(ours, all_)
 
 
 def test_of_images_that_are_all_alike_few_pairs_are_looked_at() -> None:
