@@ -68,17 +68,19 @@ def _with_ways(repeats: pl.DataFrame, same: Sameness) -> pl.DataFrame:
 
 def _repeats(records: pl.DataFrame, signature: str) -> pl.DataFrame:
     """The records whose signature and question an earlier one has, beside the first of those."""
+    # By numbers, and facts only of what repeats.
     asked = [*_ASKED, signature]
-    firsts = records.unique(asked, keep="first", maintain_order=True).select(
-        *asked,
-        kept="id",
-        kept_source="source",
-        kept_answer="answer",
-        kept_study="study",
+    repeats = records.select("record", first=pl.col("record").first().over(asked)).filter(
+        pl.col("record") != pl.col("first")
+    )
+    facts = records.select("record", "id", "source", "split", "task", "study", "answer")
+    kept = records.select(
+        first="record", kept="id", kept_source="source", kept_study="study", kept_answer="answer"
     )
     return (
-        records.join(firsts, on=asked, nulls_equal=True, maintain_order="left")
-        .filter((pl.col("id") != pl.col("kept")) & (pl.col("study") != pl.col("kept_study")))
+        repeats.join(facts, on="record", maintain_order="left")
+        .join(kept, on="first", maintain_order="left")
+        .filter(pl.col("study") != pl.col("kept_study"))
         .with_columns(copy=pl.lit(signature), contradicts=pl.col("answer") != pl.col("kept_answer"))
         .select("record", *(name for name in DUPLICATES if name != "way"))
     )
