@@ -44,7 +44,7 @@ def find_duplicates(same: Sameness, lost: pl.Series | None = None) -> pl.DataFra
         equal=pl.col("content").sort(), alike=pl.col("group").sort()
     )
     gone = pl.lit(False) if lost is None else pl.col("id").is_in(lost.implode())
-    records = same.records.with_columns(gone=gone).join(signatures, on="record")
+    records = same.records.drop("side").with_columns(gone=gone).join(signatures, on="record")
     records = records.sort("gone", "record")
     equal = _repeats(records, "equal")
     near = _repeats(records, "alike").join(equal, on="id", how="anti", maintain_order="left")
@@ -56,14 +56,16 @@ def find_duplicates(same: Sameness, lost: pl.Series | None = None) -> pl.DataFra
 
 def _with_ways(repeats: pl.DataFrame, same: Sameness) -> pl.DataFrame:
     """Repeats with how the one image or signal of each lies against that of `kept`."""
-    single = same.shared.filter(pl.len().over("record") == 1).join(same.records, on="record")
-    mine, kept = single.select("id", "content"), single.select(kept="id", other_content="content")
+    single = same.shared.filter(pl.len().over("record") == 1).select("record", "content")
+    kept = single.rename({"record": "first", "content": "other_content"})
     pairs = same.pairs_both_ways().select("content", "other_content", "way")
-    return (
-        repeats.join(mine, on="id", how="left", maintain_order="left")
-        .join(kept, on="kept", how="left", maintain_order="left")
+    ways = (
+        repeats.select("record", "first")
+        .join(single, on="record", how="left", maintain_order="left")
+        .join(kept, on="first", how="left", maintain_order="left")
         .join(pairs, on=["content", "other_content"], how="left", maintain_order="left")
     )
+    return repeats.with_columns(ways["way"])
 
 
 def _repeats(records: pl.DataFrame, signature: str) -> pl.DataFrame:
@@ -82,5 +84,5 @@ def _repeats(records: pl.DataFrame, signature: str) -> pl.DataFrame:
         .join(kept, on="first", maintain_order="left")
         .filter(pl.col("study") != pl.col("kept_study"))
         .with_columns(copy=pl.lit(signature), contradicts=pl.col("answer") != pl.col("kept_answer"))
-        .select("record", *(name for name in DUPLICATES if name != "way"))
+        .select("record", "first", *(name for name in DUPLICATES if name != "way"))
     )
