@@ -52,7 +52,8 @@ AT_ONCE, _BLOCK = 4_096, 64
 _COMPARED = 1 << 17
 #: Pairs whose details are compared at once: a detail takes 16 KB.
 _DETAILED = 1_024
-#: Small images, or curves, that are measured at once: they fit a cache as float32.
+#: Small images, or curves, that are measured at once: few calls, between which threads wait for
+#: each other, and 4 MB as float32.
 _ROWS = 4_096
 #: Products of a pair that a matrix of all may have for one that is asked for.
 _SPARSE = 16

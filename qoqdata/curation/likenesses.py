@@ -55,7 +55,8 @@ def likenesses(dataset: Dataset, progress: ProgressCallback = silent) -> pl.Data
     shards = dataset.manifest.shards
     total = sum(shard.rows for shard in shards)
     parts, before = [pl.DataFrame(schema=SHOWN)], 0
-    for number, (shard, table) in enumerate(_of_shards(dataset, shards, _LIGHT)):
+    tables = _of_shards(dataset, shards, _LIGHT)
+    for number, (shard, table) in enumerate(zip(shards, tables, strict=True)):
         parts.append(_shown(table, before, number))
         before += shard.rows
         progress(before, total)
@@ -77,16 +78,14 @@ def _cells(dataset: Dataset, shown: pl.DataFrame, name: str, width: int) -> NDAr
     wanted = shown.select("shard", "line").with_row_index("at")
     groups = wanted.partition_by("shard", maintain_order=True)
     shards = [dataset.manifest.shards[part["shard"][0]] for part in groups]
-    for part, (_, table) in zip(groups, _of_shards(dataset, shards, [name]), strict=True):
+    for part, table in zip(groups, _of_shards(dataset, shards, [name]), strict=True):
         column = table[name].combine_chunks().fill_null(bytes(width))
         values = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, width)
         out[part["at"].to_numpy()] = values[column.offset :][part["line"].to_numpy()]
     return out
 
 
-def _of_shards(
-    dataset: Dataset, shards: Sequence[Shard], columns: list[str]
-) -> Iterator[tuple[Shard, pa.Table]]:
+def _of_shards(dataset: Dataset, shards: Sequence[Shard], columns: list[str]) -> Iterator[pa.Table]:
     layout = dataset.layout
 
     def left(shard: Shard) -> tuple[Path, pa.Table | None]:
@@ -99,7 +98,7 @@ def _of_shards(
         if table is None:
             with dataset.files.holding(shard) as held:
                 table = write_likeness(path, _taken(held), shard.sha256).select(columns)
-        yield shard, table
+        yield table
 
 
 def _shown(table: pa.Table, before: int, number: int) -> pl.DataFrame:
